@@ -1,0 +1,81 @@
+# Everything a contributor types. `make demo` and `make test` work from a fresh checkout and set up what they need.
+#
+#   make demo            the search in examples/digits; again: everything is done; TRIALS=60: the difference
+#   make test            every test            make quick   the fast ones
+#   make lint            what CI checks        make format  mend what can be mended
+#   make chaos           kill searches at random and count what was lost; KILLS=200 for a shorter campaign
+#   make bench           paired measurements against plain Optuna
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The interpreter of $(VENV): the first one that starts and is new enough. The constraints were made on 3.11.
+PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14 python3.10 python; do \
+	$$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$name && break; done)
+# Where pip finds builds of torch for the CPU. Empty: wherever pip is configured to look, which on Linux can mean the
+# CUDA build of several GB; an index of CPU builds avoids that.
+TORCH_INDEX ?=
+TRIALS ?=
+WORKERS ?= 2
+KILLS ?= 1000
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest
+SETUP := $(VENV)/.setup
+SETUP_FOREIGN := $(VENV)/.setup-foreign
+
+.PHONY: help setup demo test quick lint format chaos bench clean
+
+help:
+	@sed -n '/^#   make/s/^#   //p' Makefile
+
+$(SETUP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.10 with venv and pip found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# torch first and alone, so that an index of CPU builds is asked for this one package only.
+$(SETUP_FOREIGN): $(SETUP)
+	@echo "installing the training programs of others that the tests run (about 2 GB) ..."
+	@$(PIP) install --constraint constraints.txt --no-deps $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,foreign]'
+	@touch $@
+
+setup: $(SETUP)
+
+demo: $(SETUP)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/outlast run examples/digits/study.yaml $(if $(TRIALS),--trials $(TRIALS))
+
+# The slow and foreign ones in parallel as well: each works in a folder of its own.
+test: $(SETUP_FOREIGN)
+	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -n $(WORKERS) --dist worksteal
+
+quick: $(SETUP)
+	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -q -n $(WORKERS) -m "not slow and not foreign"
+
+lint: $(SETUP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(SETUP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+chaos: $(SETUP)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/survival/chaos.py --kills $(KILLS)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/chaos.py
+
+bench: $(SETUP)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/against_optuna.py
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,27 @@
+"""Outlast: hyperparameter searches that outlast crashes, preemptions and deadlines.
+
+Importing this package costs milliseconds: everything heavy is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from outlast._version import __version__
+
+__all__ = ["Trial", "__version__", "current_trial", "optimize"]
+
+if TYPE_CHECKING:
+    from outlast.api import optimize
+    from outlast.client import Trial, current_trial
+
+_LAZY = {"Trial": "outlast.client", "current_trial": "outlast.client", "optimize": "outlast.api"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module when it is first used (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'outlast' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,0 +1,335 @@
+"""Durable files: atomic replacement, exactly-once creation, appends that are on the disk when they return.
+
+Every operation goes past `observer`, which is ``None`` outside tests: fault injection counts, records and kills there.
+The rules (fsync the file before its name, the folder after; links for exactly-once) follow the POSIX semantics of
+rename(2), link(2) and fsync(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from typing import Any, Union
+
+__all__ = [
+    "append_durable",
+    "fsync_dir",
+    "fsync_file",
+    "make_dir",
+    "read_bytes",
+    "read_json",
+    "remove",
+    "remove_temporaries",
+    "remove_tree",
+    "rename",
+    "settle",
+    "symlink_atomic",
+    "write_atomic",
+    "write_once",
+]
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+#: Called as ``observer(operation, path, **detail)`` before every operation that changes the disk.
+observer: Callable[..., None] | None = None
+
+_serial = itertools.count()
+_TEMPORARY = re.compile(r"^\..+\.\d+\.\d+\.tmp$")
+
+
+def _see(operation: str, path: str, **detail: Any) -> None:
+    if observer is not None:
+        observer(operation, path, **detail)
+
+
+def fsync_dir(path: PathLike) -> None:
+    """Make the folder's entries durable."""
+    path = os.fspath(path) or "."
+    _see("fsync_dir", path)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a filesystem that does not sync folders
+            raise
+    finally:
+        os.close(fd)
+
+
+def fsync_file(path: PathLike) -> None:
+    """Make durable what somebody else wrote into a file and may not have come to sync."""
+    path = os.fspath(path)
+    _see("fsync", path)
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_dir(path: PathLike, *, durable: bool = True) -> None:
+    """Create a folder and its missing parents; `durable`: each in its parent.
+
+    All are made before the first fsync: a journal is written once then, and not once for each.
+    """
+    path = os.path.abspath(os.fspath(path))
+    missing: list[str] = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for each in reversed(missing):
+        _see("mkdir", each)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(each)
+    for each in reversed(missing) if durable else ():
+        fsync_dir(os.path.dirname(each))
+
+
+def settle(path: PathLike, root: PathLike) -> None:
+    """Make durable what was made without: a file or folder, and every folder above it up to `root`, which must be one of them."""
+    path, root = os.path.abspath(os.fspath(path)), os.path.abspath(os.fspath(root))
+    if os.path.isfile(path):
+        fsync_file(path)
+        path = os.path.dirname(path)
+    while path.startswith(root):
+        fsync_dir(path)
+        if path == root:
+            break
+        path = os.path.dirname(path)
+
+
+def _write_temporary(path: str, data: bytes, *, durable: bool = True) -> str:
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
+    _see("write", temporary, data=data)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        _write_all(fd, data)
+        if durable:
+            _see("fsync", temporary)
+            os.fsync(fd)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    finally:
+        os.close(fd)
+    return temporary
+
+
+def _write_over(spare: str, data: bytes) -> str:
+    _see("write", spare, data=data)
+    fd = os.open(spare, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        _write_all(fd, data)
+        os.ftruncate(fd, len(data))
+        _see("fsync", spare)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return spare
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _bytes(data: bytes | str) -> bytes:
+    return data.encode() if isinstance(data, str) else data
+
+
+def write_atomic(
+    path: PathLike, data: bytes | str, *, durable: bool = True, fence: Callable[[], object] | None = None
+) -> None:
+    """Replace a file: afterwards, and after any crash, it holds the old content or the new, whole.
+
+    Args:
+        path: The file.
+        data: Its new content.
+        durable: Whether it must survive a power loss; without it, nobody ever sees half a file, but it may be lost or empty
+            after one: for files that are made anew where they are missed.
+        fence: Asked between writing and appearing; raises where the writer has lost the right to. Whoever took it over removes
+            the temporary files (`remove_temporaries`) before writing: so nothing old can appear over something new.
+    """
+    path = os.fspath(path)
+    temporary = _write_temporary(path, _bytes(data), durable=durable)
+    _appear(temporary, path, fence)
+    if durable:
+        fsync_dir(os.path.dirname(path))
+
+
+def _appear(temporary: str, path: str, fence: Callable[[], object] | None) -> None:
+    try:
+        if fence is not None:
+            fence()
+        _see("rename", temporary, target=path)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def remove_temporaries(folder: PathLike) -> None:
+    """Remove what interrupted writers left in a folder. Only for whoever has the sole right to write there."""
+    folder = os.fspath(folder)
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        if _TEMPORARY.match(name):
+            remove(os.path.join(folder, name), durable=False)
+
+
+def write_once(path: PathLike, data: bytes | str, *, durable: bool = True, spare: PathLike | None = None) -> bool:
+    """Create a file that nobody else has created, with its whole content.
+
+    Args:
+        path: The file.
+        data: Its content.
+        durable: Whether it must survive a power loss; see `write_atomic`.
+        spare: A file in the same folder that is used up: its room and its inode are taken over, so that this succeeds on a
+            disk that has neither left.
+
+    Returns:
+        Whether this call created it; ``False`` if it was there already.
+    """
+    path = os.fspath(path)
+    if spare is None:
+        temporary = _write_temporary(path, _bytes(data), durable=durable)
+    else:
+        temporary = _write_over(os.fspath(spare), _bytes(data))
+    try:
+        created = _link(temporary, path)
+    finally:
+        _see("unlink", temporary)
+        with contextlib.suppress(FileNotFoundError):  # it became the file, where there is no inode for a link
+            os.unlink(temporary)
+    if durable:
+        fsync_dir(os.path.dirname(path))
+    return created
+
+
+def _link(temporary: str, path: str) -> bool:
+    _see("link", temporary, target=path)
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        # Over NFS a retransmitted LINK can answer "exists" although it was ours: the link count tells (open(2), O_EXCL).
+        if os.stat(temporary).st_nlink == 2:
+            return True
+        if error.errno == errno.EEXIST:
+            return False
+        if error.errno == errno.ENOSPC and _rename_to_new(temporary, path):
+            return True  # tmpfs counts a link as an inode
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        return _create_exclusively(temporary, path)  # a filesystem without links
+    return True
+
+
+def _rename_to_new(source: str, target: str) -> bool:
+    """Rename to a name that nobody has (renameat2(2), RENAME_NOREPLACE). Returns whether that was possible."""
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, new = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
+    return rename is not None and rename(here, os.fsencode(source), here, os.fsencode(target), new) == 0
+
+
+def _create_exclusively(temporary: str, path: str) -> bool:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        return False
+    try:
+        with open(temporary, "rb") as source:
+            _write_all(fd, source.read())
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return True
+
+
+def append_durable(fd: int, data: bytes, path: str) -> None:
+    """Append to an open file (opened with ``O_APPEND``); on return the data is on the disk."""
+    _see("append", path, data=data)
+    _write_all(fd, data)
+    _see("fsync", path)
+    os.fsync(fd)
+
+
+def rename(source: PathLike, target: PathLike, *, durable: bool = True) -> None:
+    """Rename; `durable`: in both folders."""
+    source, target = os.fspath(source), os.fspath(target)
+    _see("rename", source, target=target)
+    os.replace(source, target)
+    if not durable:
+        return
+    fsync_dir(os.path.dirname(target))
+    if os.path.dirname(source) != os.path.dirname(target):
+        fsync_dir(os.path.dirname(source))
+
+
+def remove(path: PathLike, *, durable: bool = True) -> None:
+    """Remove a file if it is there."""
+    path = os.fspath(path)
+    _see("unlink", path)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    if durable:
+        fsync_dir(os.path.dirname(path))
+
+
+def remove_tree(path: PathLike) -> None:
+    """Remove a folder with all it holds, if it is there."""
+    path = os.fspath(path)
+    _see("rmtree", path)
+    shutil.rmtree(path, ignore_errors=False, onerror=_ignore_missing)
+
+
+def _ignore_missing(_function: Any, _path: str, error: Any) -> None:
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
+
+
+def symlink_atomic(target: str, link: PathLike, *, fence: Callable[[], object] | None = None) -> None:
+    """Point a symbolic link somewhere else; at no time is there none. `fence` as in `write_atomic`."""
+    link = os.fspath(link)
+    folder, name = os.path.split(link)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
+    _see("symlink", temporary, target=target)
+    os.symlink(target, temporary)
+    _appear(temporary, link, fence)
+    fsync_dir(folder)
+
+
+def read_bytes(path: PathLike) -> bytes | None:
+    """The file's content, or ``None`` if there is no such file. Opened and read, never stat'ed (NFS caches attributes)."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_json(path: PathLike) -> Any | None:
+    """The JSON in a file; ``None`` if there is no such file or it does not hold whole JSON."""
+    data = read_bytes(path)
+    if data is None:
+        return None
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None

@@ -1,0 +1,252 @@
+"""Processes: who is who (pid, start, boot), who belongs to an attempt, and how a tree is ended."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+__all__ = [
+    "Identity",
+    "adopts_orphans",
+    "descendants",
+    "die_with_parent",
+    "end_processes",
+    "identity_of",
+    "is_running",
+    "lock_holders",
+    "my_identity",
+    "processes_with",
+    "reap_orphans",
+]
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_adopting_pid = 0
+_LINUX = sys.platform.startswith("linux")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One process, told apart from every other that had or will have its pid."""
+
+    host: str
+    boot: str
+    pid: int
+    start: str
+    space: str = ""  # pid namespace: two containers of one host may share everything else
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain object for a record."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> Identity:
+        """Read it back; missing parts never match a live process."""
+        return cls(
+            str(obj.get("host", "")),
+            str(obj.get("boot", "")),
+            int(obj.get("pid", 0)),
+            str(obj.get("start", "")),
+            str(obj.get("space", "")),
+        )
+
+    @property
+    def here(self) -> bool:
+        """Whether it is, or was, a process that this one could see: of this host and, in this boot, of this pid namespace."""
+        return self.host == socket.gethostname() and (self.boot != _boot_id() or self.space == _pid_namespace())
+
+
+@lru_cache(maxsize=1)
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        import psutil
+
+        return str(int(psutil.boot_time()))
+
+
+@lru_cache(maxsize=1)
+def _pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _start_of(pid: int) -> str | None:
+    """What tells this process from others with its pid: start time in clock ticks since boot (proc(5), stat field 22)."""
+    if not _LINUX:
+        import psutil
+
+        try:
+            return str(psutil.Process(pid).create_time())
+        except psutil.Error:
+            return None
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else fields[19].decode()
+
+
+def identity_of(pid: int) -> Identity | None:
+    """The live process with this pid, or ``None``. A zombie is not alive."""
+    start = _start_of(pid)
+    return None if start is None else Identity(socket.gethostname(), _boot_id(), pid, start, _pid_namespace())
+
+
+def my_identity() -> Identity:
+    """This process."""
+    me = identity_of(os.getpid())
+    return me if me is not None else Identity(socket.gethostname(), _boot_id(), os.getpid(), "", _pid_namespace())
+
+
+def is_running(who: Identity) -> bool:
+    """Whether exactly that process still runs. Only meaningful for a process of this host."""
+    return who.boot == _boot_id() and _start_of(who.pid) == who.start
+
+
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to SIGKILL this process when the thread that started it ends (prctl(2)). Linux only."""
+    if _LINUX:
+        _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def reap_orphans() -> None:
+    """Become the parent of every descendant whose own parent dies, setsid or not (prctl(2)). Linux only."""
+    global _adopting_pid
+    if _LINUX and _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
+        _adopting_pid = os.getpid()
+
+
+def adopts_orphans() -> bool:
+    """Whether `reap_orphans` took effect here: then a process without children has no descendants either."""
+    return _adopting_pid == os.getpid()
+
+
+def processes_with(token: str) -> list[int]:
+    """The live processes of this host whose environment carries the token, other than this one."""
+    needle = token.encode()
+    found = []
+    for pid in _all_pids():
+        if pid != os.getpid() and needle in _environment(pid) and _start_of(pid) is not None:
+            found.append(pid)
+    return found
+
+
+def descendants(ancestor: int) -> list[int]:
+    """The live children of a process, their children, and so on. Orphans of a subreaper are its children."""
+    children: dict[int, list[int]] = {}
+    for pid in _all_pids():
+        children.setdefault(_parent_of(pid), []).append(pid)
+    found, wave = [], children.get(ancestor, [])
+    while wave:
+        found += wave
+        wave = [child for pid in wave for child in children.get(pid, [])]
+    return [pid for pid in found if _start_of(pid) is not None]
+
+
+def _parent_of(pid: int) -> int:
+    if _LINUX:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                return int(file.read().rpartition(b")")[2].split()[1])
+        except OSError:
+            return -1
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).ppid())
+    except psutil.Error:
+        return -1
+
+
+def lock_holders(path: str) -> list[int]:
+    """The processes of this host, other than this one, that hold the flock on a file, inherited or not. Linux only."""
+    try:
+        wanted = os.stat(path)
+    except OSError:
+        return []
+    return [pid for pid in _all_pids() if _LINUX and pid != os.getpid() and _holds_lock(pid, wanted)]
+
+
+def _holds_lock(pid: int, wanted: os.stat_result) -> bool:
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    for name in names:
+        try:
+            if os.path.samestat(wanted, os.stat(f"/proc/{pid}/fd/{name}")):
+                with open(f"/proc/{pid}/fdinfo/{name}") as file:  # a "lock:" line where this open file has it, proc(5)
+                    if "FLOCK" in file.read():
+                        return True
+        except OSError:
+            continue
+    return False
+
+
+def _all_pids() -> Iterable[int]:
+    if _LINUX:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    import psutil
+
+    return [int(pid) for pid in psutil.pids()]
+
+
+def _environment(pid: int) -> bytes:
+    if _LINUX:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
+    import psutil
+
+    try:
+        return "\0".join(f"{k}={v}" for k, v in psutil.Process(pid).environ().items()).encode()
+    except psutil.Error:
+        return b""
+
+
+def end_processes(token: str, *, grace: float = 0.0, give_up_after: float = 10.0) -> list[int]:
+    """End every process of this host that carries the token: SIGTERM and `grace` seconds, then SIGKILL until none is left.
+
+    Returns:
+        Pids that are still there after `give_up_after` seconds of SIGKILL (stuck in the kernel, or not ours).
+    """
+    if grace > 0:
+        _signal_all(processes_with(token), signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        while processes_with(token) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    deadline = time.monotonic() + give_up_after
+    while left := processes_with(token):
+        _signal_all(left, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            return left
+        time.sleep(0.01)
+    return []
+
+
+def _signal_all(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue

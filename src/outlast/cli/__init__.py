@@ -1,0 +1,1 @@
+"""The commands: parse, call, map errors to exit codes, render."""

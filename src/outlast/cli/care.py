@@ -1,0 +1,150 @@
+"""Commands that take care of a study: retry, import, repair, clean."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+
+from outlast.cli.locate import damaged_or_not, study_or_trial, the_folder
+from outlast.cli.options import DirOption, JsonOption, StudyArgument
+from outlast.errors import UsageError
+
+__all__ = ["clean", "import_", "repair", "retry"]
+
+
+def retry(
+    study: StudyArgument = None,
+    trials: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="TRIAL", help="Their numbers.  [default: every failed one]", show_default=False),
+    ] = None,
+    directory: DirOption = None,
+    cause: Annotated[
+        str | None, typer.Option(metavar="CAUSE", help="Only trials that failed for this cause, such as crash.")
+    ] = None,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Without their checkpoints.")] = False,
+) -> None:
+    """Give finished trials new attempts under their old numbers. Without numbers: all failed ones.
+
+    Example:
+        outlast retry studies/digits --cause crash
+        outlast retry studies/digits 7 12
+        outlast retry 7 --from-scratch
+    """
+    from outlast.core.states import Cause
+    from outlast.engine.care import retry_trials
+
+    if cause is not None and cause not in {c.value for c in Cause}:
+        raise UsageError(f"unknown cause {cause!r}", cure=f"one of: {', '.join(c.value for c in Cause)}")
+    study, first = study_or_trial(study, directory)
+    trials = [*([] if first is None else [first]), *(trials or [])]
+    folder = the_folder(study, directory)
+    numbers, live = retry_trials(folder, trials or None, cause=cause, from_scratch=from_scratch)
+    if not numbers:
+        typer.echo("no trial to retry")
+        return
+    listed = ", ".join(map(str, numbers))
+    typer.echo(f"{len(numbers)} trial(s) get new attempts: {listed}")
+    typer.echo(f"the running search takes them in; outlast status {folder}" if live else f"go on: outlast run {folder}")
+
+
+def import_(
+    storage: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORAGE", help="Optuna's: a database or journal file, sqlite:///path, any storage URL."
+        ),
+    ],
+    study: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="Study file whose search goes on from it.", show_default=False),
+    ] = None,
+    study_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which study, where the storage holds several.")
+    ] = None,
+    directory: DirOption = None,
+) -> None:
+    """Begin a study from an old Optuna storage: its trials with their states, parameters and curves.
+
+    Example:
+        outlast import sqlite:///old/optuna_study.db study.yaml
+        outlast import journal.log --study-name resnet --dir studies/resnet
+    """
+    from outlast.engine.care import import_study
+
+    folder, counts = import_study(storage, study, study_name=study_name, directory=directory)
+    listed = ", ".join(f"{number} {state}" for state, number in counts.items())
+    typer.echo(f"imported into {folder}: {listed}")
+    typer.echo(f"look:   outlast show {folder}")
+    if study is not None:
+        typer.echo(f"go on:  outlast run {study}")
+    else:
+        typer.echo(
+            "go on:  say once how to train, and what of:\n"
+            f"        outlast run {folder} --trials N --accept-changes --set 'command=python train.py ${{args}}'"
+        )
+
+
+def repair(
+    study: StudyArgument = None,
+    directory: DirOption = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what is wrong; change nothing. Exit code 1 if anything is.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look through a study folder and mend it: ledger, index, result files, lost trial folders.
+
+    Example:
+        outlast repair studies/digits --check
+        outlast repair studies/digits
+    """
+    from dataclasses import asdict
+
+    from outlast.engine.repair import repair_study
+
+    began = time.monotonic()
+    problems = repair_study(damaged_or_not(study, directory), check_only=check)
+    if as_json:
+        typer.echo(json.dumps([asdict(problem) for problem in problems]))
+    elif not problems:
+        typer.echo(f"nothing is wrong ({time.monotonic() - began:.1f} s)")
+    else:
+        for problem in problems:
+            typer.echo(f"{problem.about}: {problem.text}")
+            typer.echo(f"    {problem.cure}")
+        typer.echo(
+            "nothing was changed: outlast repair mends it"
+            if check
+            else "mended; what was replaced is set aside in the folder"
+        )
+    if check and problems:
+        raise typer.Exit(1)
+
+
+def clean(
+    study: StudyArgument = None,
+    directory: DirOption = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Keep the best N trials' checkpoints.  [default: checkpoints.keep]"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Free what a study can do without: superfluous checkpoints, and what was set aside.
+
+    It says first what it would free, and asks. Nothing without an outcome is touched: a trial that waits for its next
+    attempt keeps all it has.
+
+    Example:
+        outlast clean studies/digits --dry-run
+        outlast clean studies/digits --keep 3
+    """
+    from outlast.cli.cleaning import clean_study
+
+    clean_study(the_folder(study, directory), keep=keep, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -1,0 +1,94 @@
+"""What a trial printed: everything so far, and what comes."""
+
+from __future__ import annotations
+
+import codecs
+import time
+from pathlib import Path
+
+import typer
+
+from outlast._system import LogReader
+from outlast.core.records import Trial
+from outlast.errors import UsageError
+from outlast.study.layout import StudyPaths, TrialPaths
+from outlast.study.lease import holder_is_live
+
+__all__ = ["print_log"]
+
+_LOOK_EVERY = 0.2
+
+
+def print_log(paths: StudyPaths, trial: Trial, *, folder: str, lines: int | None, follow: bool) -> None:
+    """Print the log of all attempts of a trial.
+
+    Args:
+        paths: The study's files.
+        trial: The trial.
+        folder: The study folder as a person types it.
+        lines: Only the last ones.
+        follow: Stay until the trial has ended.
+
+    Raises:
+        UsageError: It has printed nothing.
+    """
+    files = paths.trial(trial.number)
+    parts = _parts(files)
+    readers = [LogReader(path) for path in parts]
+    text = b"".join(data for reader in readers for data in iter(reader.read, b"")).decode(errors="replace")
+    if not text and not (follow and files.attempts.is_dir()):
+        raise UsageError(
+            f"trial {trial.number} has printed nothing", cure=f"how it ended: outlast show {folder} {trial.number}"
+        )
+    if lines is not None:
+        text = "".join(text.splitlines(keepends=True)[-lines:] if lines else [])
+    typer.echo(text, nl=bool(text) and not text.endswith("\n") and not follow)
+    if follow and files.attempts.is_dir():
+        try:
+            _follow(paths, files, parts[-1] if parts else None, readers[-1] if readers else None)
+        except KeyboardInterrupt:
+            typer.echo()
+
+
+def _parts(files: TrialPaths) -> list[Path]:
+    """The log of a finished trial, or those of its attempts so far."""
+    if files.log.exists():
+        return [files.log]
+    try:
+        numbers = sorted(int(entry.name) for entry in files.attempts.iterdir() if entry.name.isdigit())
+    except OSError:
+        return []
+    return [log for number in numbers if (log := files.attempt(number).log).exists()]
+
+
+def _number(log: Path) -> int:
+    return int(log.parent.name) if log.parent.name.isdigit() else -1
+
+
+def _follow(paths: StudyPaths, files: TrialPaths, log: Path | None, reader: LogReader | None) -> None:
+    """Print what is appended, attempt after attempt, until the trial has an end."""
+    while True:
+        if log is not None and reader is not None:
+            _print_until_over(log, reader, files)
+        if not files.attempts.is_dir():
+            return
+        later = [path for path in _parts(files) if log is None or _number(path) > _number(log)]
+        if later:
+            log, reader = later[0], LogReader(later[0])
+        elif log is not None and holder_is_live(paths.ledger) is False:
+            return  # nobody is there to start another attempt
+        else:
+            time.sleep(_LOOK_EVERY)
+
+
+def _print_until_over(log: Path, reader: LogReader, files: TrialPaths) -> None:
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    while True:
+        over = not files.attempts.is_dir() or (log.parent / "exit.json").exists()  # looked at before the read
+        chunk = reader.read()
+        if chunk:
+            typer.echo(decode(chunk), nl=False)
+        elif over:
+            return
+        else:
+            time.sleep(_LOOK_EVERY)

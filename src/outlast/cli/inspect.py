@@ -1,0 +1,134 @@
+"""Commands that only look: status, logs, show."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+
+from outlast.cli.locate import study_or_trial, the_folder
+from outlast.cli.options import DirOption, JsonOption, StudyArgument
+from outlast.errors import UsageError
+
+__all__ = ["logs", "show", "status"]
+
+_WATCH_EVERY = 0.5
+
+
+def status(
+    study: StudyArgument = None,
+    directory: DirOption = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay and show it live.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say by the exit code whether something is wrong (1).")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """How a search goes: state, counts, best, speed, expected end, and what is wrong.
+
+    Example:
+        outlast status studies/digits
+        outlast status studies/digits -w
+    """
+    from outlast.cli import render
+    from outlast.cli.text import make_console
+    from outlast.core.states import StudyState
+    from outlast.engine.run import look
+
+    folder = the_folder(study, directory)
+    if watch:
+        _watch(folder)
+        return
+    snapshot, _, _ = look(folder)
+    if as_json:
+        typer.echo(json.dumps(snapshot.to_json()))
+    else:
+        make_console().print(render.status(snapshot))
+    if check and (snapshot.warnings or snapshot.state is StudyState.HALTED):
+        raise typer.Exit(1)
+
+
+def _watch(folder: str) -> None:
+    from outlast.cli import render
+    from outlast.cli.live import LiveView
+    from outlast.cli.text import make_console
+    from outlast.core.states import StudyState
+    from outlast.engine.run import look
+
+    console = make_console()
+    snapshot, _, settings = look(folder)
+    view = LiveView(console, settings)
+    try:
+        while snapshot.state in (StudyState.RUNNING, StudyState.WAITING):
+            view.update(snapshot)
+            time.sleep(_WATCH_EVERY)
+            snapshot, _, settings = look(folder)
+    except KeyboardInterrupt:
+        return
+    finally:
+        view.close()
+    console.print(render.status(snapshot))
+
+
+def logs(
+    study: StudyArgument = None,
+    trial: Annotated[
+        int | None,
+        typer.Argument(metavar="TRIAL", help="Its number.  [default: the one that began last]", show_default=False),
+    ] = None,
+    directory: DirOption = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay and print what comes.")] = False,
+    lines: Annotated[
+        int | None, typer.Option("--lines", "-n", metavar="N", min=0, help="Only the last N lines.")
+    ] = None,
+) -> None:
+    """What a trial printed, all attempts.
+
+    Example:
+        outlast logs studies/digits 7 -f
+        outlast logs studies/digits -n 20
+    """
+    from outlast.cli.following import print_log
+    from outlast.engine.run import recorded_settings, study_paths
+
+    study, first = study_or_trial(study, directory)
+    trial = first if trial is None else trial
+    folder = the_folder(study, directory)
+    settings, found = recorded_settings(folder)
+    paths = study_paths(folder, settings)
+    if not found.trials:
+        raise UsageError("no trial has begun yet", cure=f"outlast status {folder}")
+    if trial is None:
+        trial = max(
+            found.trials.values(), key=lambda t: (t.attempts[-1].opened_at if t.attempts else "", t.number)
+        ).number
+    if trial not in found.trials:
+        raise UsageError(f"there is no trial {trial}", cure=f"trials 0 to {max(found.trials)}: outlast show {folder}")
+    print_log(paths, found.trials[trial], folder=folder, lines=lines, follow=follow)
+
+
+def show(
+    study: StudyArgument = None,
+    what: Annotated[
+        str | None, typer.Argument(metavar="WHAT", help="A trial's number, best, or failures.", show_default=False)
+    ] = None,
+    directory: DirOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="All trials, not the best thirty.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The trials of a study; or one trial, the best one, or what failed and why.
+
+    Example:
+        outlast show studies/digits
+        outlast show studies/digits 7
+        outlast show studies/digits best --json
+        outlast show studies/digits failures
+    """
+    from outlast.cli import showing
+
+    if what is None and study is not None and directory is None and (study in ("best", "failures") or study.isdigit()):
+        study, what = None, study
+    folder = the_folder(study, directory)
+    showing.show(folder, what, everything=everything, as_json=as_json)

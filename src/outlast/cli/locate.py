@@ -1,0 +1,106 @@
+"""From what a person typed to a study: a study file, a study folder, or nothing at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from outlast.errors import StudyNotFound, UsageError
+from outlast.study.layout import StudyPaths
+
+__all__ = ["by_name", "complete_study", "damaged_or_not", "is_study_folder", "study_or_trial", "the_folder"]
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_REMAINS = ("ledger", "ledger.new", "trials", "study.db")
+
+
+def is_study_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a study was begun in this folder."""
+    return os.path.isdir(path) and StudyPaths.at(path).exists
+
+
+def the_folder(given: str | None, directory: str | None = None) -> str:
+    """The study folder that a command is about.
+
+    Args:
+        given: What stands on the command line: a folder, a study file (its ``studies/NAME`` is meant), a study's name, or
+            nothing.
+        directory: ``--dir``.
+
+    Raises:
+        StudyNotFound: With what there is to choose from.
+        UsageError: Nothing was given and there are several.
+    """
+    if directory is not None:
+        return _existing(directory)
+    if given is None:
+        return _only_one(_known_studies())
+    if os.path.isfile(given) and given.endswith(_SUFFIXES):
+        from outlast.config.load import load_study_file
+
+        return _existing(os.path.join("studies", load_study_file(given).name))
+    if is_study_folder(given):
+        return given.rstrip("/")
+    below = os.path.join("studies", given)
+    return below if is_study_folder(below) else _existing(given)
+
+
+def by_name(given: str) -> str:
+    """The folder of the study that is called so, unless there is a file or folder of that very name."""
+    below = os.path.join("studies", given)
+    return below if not os.path.exists(given) and is_study_folder(below) else given
+
+
+def study_or_trial(first: str | None, directory: str | None) -> tuple[str | None, int | None]:
+    """The first word of ``logs`` and ``retry``: a study, or the number of a trial where there is one study only."""
+    if first is None or not first.isdigit() or is_study_folder(first) or is_study_folder(f"studies/{first}"):
+        return first, None
+    return None, int(first)
+
+
+def damaged_or_not(given: str | None, directory: str | None = None) -> str:
+    """As `the_folder`, for `repair`: a folder whose ledger is gone is taken as well."""
+    named = directory or given
+    if named is not None:
+        for folder in (named, os.path.join("studies", named)):
+            if os.path.isdir(folder) and any(os.path.exists(os.path.join(folder, name)) for name in _REMAINS):
+                return folder.rstrip("/")
+    return the_folder(given, directory)
+
+
+def complete_study(incomplete: str) -> list[str]:
+    """For the shell: the studies here, by folder or by name; with none that fits, the shell completes files."""
+    known = _known_studies()
+    names = [os.path.basename(folder) for folder in known]
+    return [word for word in (*known, *names) if word.startswith(incomplete)] if incomplete else known
+
+
+def _existing(folder: str) -> str:
+    if not is_study_folder(folder):
+        raise StudyNotFound(f"no study in {folder}", cure=_suggestion(folder))
+    return folder
+
+
+def _known_studies() -> list[str]:
+    here = Path("studies")
+    found = [str(path) for path in sorted(here.iterdir()) if is_study_folder(path)] if here.is_dir() else []
+    return found or ([os.curdir] if is_study_folder(os.curdir) else [])
+
+
+def _only_one(found: Sequence[str]) -> str:
+    if not found:
+        raise StudyNotFound("no study here", cure="name a study folder, or start one: outlast run STUDY.yaml")
+    if len(found) > 1:
+        raise UsageError("several studies here: which one?", cure="  ".join(found))
+    return found[0]
+
+
+def _suggestion(folder: str) -> str:
+    from difflib import get_close_matches
+
+    known = _known_studies()
+    near = get_close_matches(folder, known, n=1) or get_close_matches(os.path.join("studies", folder), known, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"there is: {'  '.join(known)}" if known else "outlast run STUDY.yaml starts one"

@@ -1,0 +1,117 @@
+"""The entry point: run a command, map what went wrong to one clear message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+__all__ = ["main", "run_cli"]
+
+
+def main() -> NoReturn:
+    """The ``outlast`` command."""
+    sys.exit(run_cli(sys.argv[1:]))
+
+
+def run_cli(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Returns:
+        0 done · 1 a fault of ours · 2 wrong usage or study file · 3 halted by policy · 4 stopped with work left.
+    """
+    if os.environ.get("OUTLAST_FAULTS"):
+        from outlast.testing.faults import install_from_environment
+
+        install_from_environment("coordinator")
+    import typer
+
+    from outlast.errors import OutlastError
+
+    try:
+        from outlast.cli.app import app
+        from outlast.cli.invocation import Invocation
+
+        invocation = Invocation.of(arguments)
+        code = app(args=invocation.before, prog_name="outlast", standalone_mode=False, obj=invocation)
+        sys.stdout.flush()
+        return _INTERRUPTED if code == _TYPER_INTERRUPTED else int(code or 0)
+    except OutlastError as error:
+        _say(error)
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except typer.TyperException as error:
+        return _usage(error)
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # Typer leaves in this way
+            return _nobody_listens()
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BrokenPipeError:
+        return _nobody_listens()
+    except OSError as error:
+        from outlast.errors import StorageError
+
+        refused = StorageError.of(error)
+        _say(refused)
+        return refused.exit_code
+    except Exception:
+        return _fault_of_ours()
+
+
+_INTERRUPTED = 4
+_TYPER_INTERRUPTED = 130  # what Typer makes of a KeyboardInterrupt
+
+
+def _nobody_listens() -> int:
+    """The reader of our output has left (``| head``): that is its right, and nothing to speak of."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, stream.fileno())
+            os.close(nothing)
+    return 0
+
+
+def _say(error: Exception) -> None:
+    from outlast.cli.render import render_error
+    from outlast.cli.text import make_console
+    from outlast.errors import OutlastError
+
+    console = make_console(stderr=True)
+    console.print(render_error(error if isinstance(error, OutlastError) else OutlastError(str(error))))
+
+
+def _usage(error: Any) -> int:
+    """A command line that cannot be parsed: Typer's words, the nearest spelling, and where help is."""
+    from outlast.errors import UsageError
+
+    context = getattr(error, "ctx", None)
+    text = error.format_message().strip()
+    possibilities = getattr(error, "possibilities", None)
+    if possibilities:
+        text = f"{error.message}. Did you mean {' or '.join(sorted(possibilities))}?"
+    path = context.command_path if context is not None else "outlast"
+    _say(UsageError(text[:1].lower() + text[1:], cure=f"{path} --help"))
+    return 2
+
+
+def _fault_of_ours() -> int:
+    from outlast.errors import OutlastError
+
+    kind, value, _ = sys.exc_info()
+    with tempfile.NamedTemporaryFile("w", prefix="outlast-error-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    name = kind.__name__ if kind else "error"
+    _say(
+        OutlastError(
+            f"a fault of Outlast's own ({name}: {value}); the details are in {file.name}",
+            cure="nothing that was decided is lost: the same command goes on. Please report the file",
+        )
+    )
+    return 1

@@ -1,0 +1,51 @@
+"""Arguments and options that several commands share, so that they are called and explained alike."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from outlast.cli.locate import complete_study
+
+__all__ = [
+    "DirOption",
+    "JsonOption",
+    "MaximizeOption",
+    "MinimizeOption",
+    "SetOption",
+    "SourceArgument",
+    "StudyArgument",
+]
+
+#: What a search is run from.
+SourceArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="STUDY",
+        help="Study file or study folder; or a command behind --.  [default: study.yaml, or the only study here]",
+        show_default=False,
+        autocompletion=complete_study,
+    ),
+]
+#: What a command looks at.
+StudyArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="STUDY",
+        help="Study folder, study file, or a study's name.  [default: the only study here]",
+        show_default=False,
+        autocompletion=complete_study,
+    ),
+]
+DirOption = Annotated[
+    str | None,
+    typer.Option("--dir", metavar="FOLDER", help="Study folder.  [default: studies/NAME]", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print facts as one JSON document.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study file; may be given several times."),
+]
+MaximizeOption = Annotated[str | None, typer.Option(metavar="NAME", help="Metric to maximize.")]
+MinimizeOption = Annotated[str | None, typer.Option(metavar="NAME", help="Metric to minimize.")]

@@ -1,0 +1,76 @@
+"""The command-line page of the documentation, made from the commands' own help.
+
+``python -m outlast.cli.reference > docs/cli.md``
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from outlast.cli.app import app
+
+__all__ = ["page"]
+
+_WIDTH = 80
+
+_HEAD = """\
+# The commands
+
+<!-- Made from the commands' own help: python -m outlast.cli.reference > docs/cli.md -->
+
+Every command takes a study folder, a study file or a study's name, and needs none where there is only one study. What it
+prints for people has no control codes when it is piped; with `--json` it prints one JSON document instead. Each ending
+names the next command.
+"""
+
+_TAIL = """\
+## Exit codes
+
+| code | means |
+|---|---|
+| 0 | the target is reached, or there was nothing left to do |
+| 1 | a fault of Outlast's own or of the machine; with `--check`: something is wrong |
+| 2 | a wrong command line or study file; nothing was written |
+| 3 | the study halted itself: the first failures were all alike, or there were too many |
+| 4 | stopped with work left, or somebody else runs the study: the same command goes on |
+
+## Ctrl-C, signals, a closed terminal
+
+Ctrl-C or SIGTERM, once: no new trials; running ones get SIGTERM, have `trial.grace` to save a checkpoint, and go on under
+the same number next time. Twice: they are ended now. A closed terminal or a broken pipe does not end a search: it goes on,
+and its words go to `run.log` in the study folder. Ctrl-C in `status -w` and `logs -f` ends the looking only.
+
+## Completion
+
+`outlast --install-completion` sets up completion of commands, options and studies for the shell it is typed in (bash, zsh,
+fish); `outlast --show-completion` prints the lines instead.
+"""
+
+
+def page() -> str:
+    """The page's text."""
+    return "\n".join([_HEAD, *_sections(), _TAIL])
+
+
+def _sections() -> Iterator[str]:
+    group: Any = typer.main.get_command(app)
+    with typer.Context(group, info_name="outlast", terminal_width=_WIDTH, help_option_names=["-h", "--help"]) as top:
+        yield _block("outlast", group.get_help(top))
+        for name in group.list_commands(top):
+            command = group.get_command(top, name)
+            with typer.Context(command, info_name=name, parent=top, terminal_width=_WIDTH) as context:
+                hidden = "Not in the list of commands: it is for a second machine.\n\n" if command.hidden else ""
+                yield _block(f"outlast {name}", command.get_help(context), hidden)
+
+
+def _block(title: str, text: str, note: str = "") -> str:
+    lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return f"## {title}\n\n{note}```text\n{lines}\n```\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

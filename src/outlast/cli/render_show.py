@@ -1,0 +1,242 @@
+"""What ``outlast show`` prints: the table of trials, one trial, the best, the failures. Values in, renderables out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.text import Text
+
+from outlast.cli.render import STATE_STYLES, values_text
+from outlast.cli.text import (
+    LABELS,
+    Facts,
+    Paragraph,
+    Rows,
+    clean,
+    is_unicode,
+    next_line,
+    one_line,
+    param,
+    params_text,
+    sparkline,
+)
+from outlast.config.settings import MetricSettings, Settings
+from outlast.core.best import best_trials, ranked, table_value
+from outlast.core.fold import Study
+from outlast.core.records import Attempt, Trial
+from outlast.core.states import TrialState
+from outlast.monitor.times import duration, figure, metric_value
+from outlast.results.failures import FailureGroup
+
+__all__ = ["show_best", "show_failures", "show_trial", "show_trials"]
+
+
+def show_trials(study: Study, settings: Settings, *, folder: str, limit: int | None = 30) -> RenderableType:
+    """The table of trials, best first.
+
+    Args:
+        study: The folded ledger.
+        settings: The settings in force.
+        folder: The study folder as a person types it.
+        limit: How many rows; ``None`` for all.
+    """
+    metrics = settings.metrics
+    trials = ranked(study, metrics)
+    if not trials:
+        return Group(Text("  no trials yet"), next_line(f"outlast run {folder}"))
+    shown = trials if limit is None else trials[:limit]
+    best = {trial.number for trial in best_trials(study, metrics)}
+    names = [parameter.name for parameter in settings.parameters if parameter.latent is not None]
+    names += sorted({name for trial in shown for name in trial.params} - set(names))
+    header = ["trial", "state", *(one_line(metric.name) for metric in metrics), "time", *map(one_line, names)]
+    rows = [_table_row(trial, metrics, names) for trial in shown]
+    right = frozenset({0, *range(2, 3 + len(metrics))})
+    styles = {at: "bold" for at, trial in enumerate(shown) if trial.number in best}
+    parts: list[RenderableType] = [Rows(header, rows, right=right, keep=2 + len(metrics), styles=styles)]
+    if len(shown) < len(trials):
+        parts.append(Text(f"  and {len(trials) - len(shown)} more: {folder}/trials.csv", style="dim"))
+    return Group(*parts, next_line(f"outlast show {folder} {shown[0].number}"))
+
+
+def show_trial(
+    trial: Trial,
+    settings: Settings,
+    *,
+    configuration: Mapping[str, Any],
+    paths: Sequence[tuple[str, str]] = (),
+    tail: Sequence[str] = (),
+) -> RenderableType:
+    """Everything about one trial.
+
+    Args:
+        trial: The trial.
+        settings: The settings in force.
+        configuration: Its whole configuration, constants included.
+        paths: (label, path) of its log, checkpoints and so on.
+        tail: The last lines of its output, where they help (a failure).
+    """
+    state = Text(trial.state.value, style=STATE_STYLES[trial.state.value])
+    cause = (
+        f" ({trial.cause.value})" if trial.cause is not None and trial.cause.value != _OBVIOUS.get(trial.state) else ""
+    )
+    rows: list[tuple[str, str | Text]] = [
+        ("state", Text.assemble(state, cause)),
+        ("reason", clean(trial.reason)),
+        *_value_rows(trial, settings.metrics),
+        ("time", f"{duration(trial.seconds)} of training" if trial.ended else ""),
+        ("started", trial.started_at or ""),
+        ("finished", trial.finished_at or ""),
+        ("seed", str(trial.seed)),
+        ("source", "" if trial.source == "sampler" else one_line(trial.source)),
+        ("revision", "" if trial.revision == 1 else str(trial.revision)),
+    ]
+    column = max(LABELS, *(len(one_line(metric.name)) for metric in settings.metrics))
+    parts: list[RenderableType] = [Text(f"trial {trial.number}", style="bold cyan"), Facts(rows, label_width=column)]
+    for at in range(len(settings.metrics)):
+        if curve := trial.curve(at):
+            parts.append(_Curve("curve" if at == 0 else f"curve {at + 1}", curve, column))
+    parts += _section(
+        "parameters", [(one_line(name), param(value, exact=True)) for name, value in configuration.items()]
+    )
+    objectives = {metric.name for metric in settings.metrics}
+    others = [(one_line(k), figure(v)) for k, v in sorted(trial.metrics.items()) if k not in objectives]
+    parts += _section("other metrics", others)
+    parts += _section("attempts", [(str(attempt.number), _attempt_text(attempt)) for attempt in trial.attempts])
+    if tail:
+        parts += [Text(), Text("last lines of output", style="dim"), *_log(tail)]
+    parts += _section("files", list(paths))
+    return Group(*parts)
+
+
+def show_best(
+    trials: Sequence[tuple[Trial, Mapping[str, Any]]],
+    settings: Settings,
+    *,
+    folder: str,
+    files: Sequence[tuple[str, str]] = (),
+) -> RenderableType:
+    """The best trial, or the Pareto front, each with its whole configuration.
+
+    Args:
+        trials: (trial, configuration) of the best one, or of the whole front.
+        settings: The settings in force.
+        folder: The study folder as a person types it.
+        files: (label, path) of the result files that are there.
+    """
+    if not trials:
+        return Group(Text("  no trial has completed", style="yellow"), next_line(f"outlast show {folder}"))
+    parts: list[RenderableType] = []
+    for trial, configuration in trials:
+        values = values_text([metric.name for metric in settings.metrics], trial.values or (), both=True)
+        parts.append(Paragraph(Text.assemble((f"trial {trial.number}", "bold cyan"), "  ", (values, "bold green"))))
+        parts.append(Facts([(one_line(k), param(v, exact=True)) for k, v in configuration.items()], label_width=LABELS))
+        parts.append(Text())
+    parts.append(Facts(list(files), label_width=LABELS))
+    return Group(*parts, next_line(f"outlast show {folder} {trials[0][0].number}"))
+
+
+def show_failures(
+    groups: Sequence[FailureGroup], *, folder: str, tails: Mapping[int, Sequence[str]] | None = None
+) -> RenderableType:
+    """Failures grouped by signature: how many, the first one, why, its last lines, what they have in common.
+
+    Args:
+        groups: The groups, largest first.
+        folder: The study folder as a person types it.
+        tails: Trial → last lines of its output.
+    """
+    if not groups:
+        return Text("  no trial has failed", style="green")
+    parts: list[RenderableType] = []
+    for group in groups:
+        number = len(group.trials)
+        listed = ", ".join(map(str, group.trials[:12])) + (f" and {number - 12} more" if number > 12 else "")
+        rows: list[tuple[str, str | Text]] = [
+            ("trials", listed if number > 1 else ""),
+            ("share", params_text(dict(group.shared))),
+            ("signature", one_line(group.signature, 60)),
+        ]
+        title = f"{number} {'trial' if number == 1 else 'trials'}  {group.cause.value}"
+        parts.append(Paragraph(Text.assemble((title, "bold red"), f"  first in trial {group.first}")))
+        parts.append(Facts([("", Text(clean(group.reason), style="bold"))], indent=0, label_width=0))
+        parts.append(Facts(rows, label_width=LABELS))
+        parts += _log((tails or {}).get(group.first, ()))
+        parts.append(Text())
+    first = groups[0]
+    parts.append(Facts([("details", Text(f"outlast show {folder} {first.first}", style="bold"))], label_width=LABELS))
+    parts.append(
+        Facts(
+            [("try again", Text(f"outlast retry {folder} --cause {first.cause.value}", style="bold"))],
+            label_width=LABELS,
+        )
+    )
+    return Group(*parts)
+
+
+_OBVIOUS = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "pruned"}
+
+
+class _Curve:
+    """A trial's reports as one line."""
+
+    def __init__(self, label: str, curve: Mapping[int, float], column: int) -> None:
+        self._label, self._curve, self._column = label, curve, column
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Any:
+        steps = sorted(self._curve)
+        values = [self._curve[step] for step in steps]
+        line = sparkline(values, max(8, min(48, options.max_width - self._column - 4)), unicode=is_unicode(console))
+        finite = [value for value in values if math.isfinite(value)]
+        span = f"{figure(min(finite))} to {figure(max(finite))}" if finite else "no finite value"
+        yield Facts([(self._label, Text(line, style="cyan"))], label_width=self._column)
+        yield Facts([("", f"steps {steps[0]} to {steps[-1]}, {span}")], label_width=self._column)
+
+
+def _value_rows(trial: Trial, metrics: Sequence[MetricSettings]) -> list[tuple[str, str | Text]]:
+    rows: list[tuple[str, str | Text]] = []
+    for at, metric in enumerate(metrics):
+        value = table_value(trial, metrics, at)
+        if value is not None and trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            rows.append((one_line(metric.name), Text(metric_value(metric.name, value, both=True), style="bold")))
+    return rows
+
+
+def _attempt_text(attempt: Attempt) -> Text:
+    resumed = ", resumed" if attempt.resumed else ""
+    outcome = attempt.outcome
+    if outcome is None:
+        return Text(f"running since {attempt.opened_at}{resumed}")
+    how = (
+        f"exit code {outcome.exit_code}" if outcome.exit_code else f"signal {outcome.signal}" if outcome.signal else ""
+    )
+    step = f"step {outcome.last_step}" if outcome.last_step is not None else ""
+    facts = ", ".join(filter(None, (duration(outcome.seconds), step, how, one_line(outcome.host))))
+    reason = f": {one_line(outcome.reason)}" if outcome.reason else ""
+    state = (outcome.state.value, STATE_STYLES[outcome.state.value])
+    cause = "" if _OBVIOUS.get(outcome.state) == outcome.cause.value else f" ({outcome.cause.value})"
+    return Text.assemble(state, f"{cause}{reason}", (f"  {facts}{resumed}", "dim"))
+
+
+def _table_row(trial: Trial, metrics: Sequence[MetricSettings], names: Sequence[str]) -> list[str | Text]:
+    state = Text(trial.state.value, style=STATE_STYLES[trial.state.value])
+    if trial.state is TrialState.FAILED and trial.cause is not None:
+        state.append(f" ({trial.cause.value})", style="dim")
+    values = [(metric.name, table_value(trial, metrics, at)) for at, metric in enumerate(metrics)]
+    return [
+        str(trial.number),
+        state,
+        *("" if value is None else metric_value(name, value) for name, value in values),
+        duration(trial.seconds) if trial.ended else "",
+        *(param(trial.params[name]) if name in trial.params else "" for name in names),
+    ]
+
+
+def _log(lines: Sequence[str]) -> list[RenderableType]:
+    return [Paragraph(Text(clean(line)), indent=4) for line in lines]
+
+
+def _section(title: str, rows: Sequence[tuple[str, str | Text]]) -> list[RenderableType]:
+    return [Text(), Text(title, style="dim"), Facts(rows, label_width=LABELS - 2)] if rows else []

@@ -1,0 +1,165 @@
+"""`show`: which facts to fetch for which question."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+from outlast._system import read_bytes
+from outlast.cli import render_show
+from outlast.cli.text import make_console
+from outlast.config.settings import Settings
+from outlast.core.best import best_trial, best_trials
+from outlast.core.fold import Study
+from outlast.core.records import Trial, to_json
+from outlast.core.states import TrialState
+from outlast.engine.run import recorded_settings, study_paths
+from outlast.errors import UsageError
+from outlast.results.configuration import configuration
+from outlast.results.failures import FailureGroup, group_failures
+from outlast.study.layout import StudyPaths
+
+__all__ = ["failure_stories", "show"]
+
+_TAIL_LINES, _STORY_LINES = 15, 40
+
+
+def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> None:
+    """Print what was asked for.
+
+    Raises:
+        UsageError: No such trial, or an unknown word.
+    """
+    settings, study = recorded_settings(folder)
+    paths = study_paths(folder, settings)
+    console = make_console()
+    if what is None:
+        if as_json:
+            _json([_facts(trial, study, settings) for trial in study.trials.values()])
+        else:
+            console.print(render_show.show_trials(study, settings, folder=folder, limit=None if everything else 30))
+    elif what == "best":
+        found = _best(study, settings)
+        if as_json:
+            _json([_facts(trial, study, settings) for trial in found])
+        else:
+            pairs = [(trial, configuration(trial, study, settings)) for trial in found]
+            console.print(render_show.show_best(pairs, settings, folder=folder, files=_files(folder)))
+    elif what == "failures":
+        groups = group_failures(study)
+        if as_json:
+            _json([_group_facts(group) for group in groups])
+        else:
+            console.print(render_show.show_failures(groups, folder=folder, tails=failure_stories(paths, groups)))
+    else:
+        trial = _trial(study, what, folder)
+        if as_json:
+            _json({**_facts(trial, study, settings), "events": [to_json(event) for event in trial.events()]})
+        else:
+            tail = _tail(paths, trial.number) if trial.state in (TrialState.FAILED, TrialState.INFEASIBLE) else []
+            console.print(
+                render_show.show_trial(
+                    trial,
+                    settings,
+                    configuration=configuration(trial, study, settings),
+                    paths=_trial_files(paths, trial),
+                    tail=tail,
+                )
+            )
+
+
+def _trial(study: Study, what: str, folder: str) -> Trial:
+    if not what.isdigit():
+        raise UsageError(f"show does not know {what!r}", cure="a trial's number, best, or failures")
+    trial = study.trials.get(int(what))
+    if trial is None:
+        raise UsageError(f"there is no trial {what}", cure=f"outlast show {folder} lists them")
+    return trial
+
+
+def _best(study: Study, settings: Settings) -> list[Trial]:
+    if len(settings.metrics) > 1:
+        return best_trials(study, settings.metrics)
+    best = best_trial(study, settings.metrics)
+    return [] if best is None else [best]
+
+
+def _facts(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "state": trial.state.value,
+        "cause": None if trial.cause is None else trial.cause.value,
+        "reason": trial.reason,
+        "values": trial.values,
+        "params": configuration(trial, study, settings),
+        "attempts": len(trial.attempts),
+        "seconds": round(trial.seconds, 3),
+        "metrics": trial.metrics,
+    }
+
+
+def _group_facts(group: FailureGroup) -> dict[str, Any]:
+    return {
+        "signature": group.signature,
+        "cause": group.cause.value,
+        "reason": group.reason,
+        "count": len(group.trials),
+        "first": group.first,
+        "trials": list(group.trials),
+        "shared": dict(group.shared),
+    }
+
+
+def failure_stories(paths: StudyPaths, groups: Sequence[FailureGroup]) -> dict[int, list[str]]:
+    """The first trial of each group → its traceback, or its last lines of output."""
+    return {group.first: _story(paths, group.first) for group in groups}
+
+
+def _story(paths: StudyPaths, number: int) -> list[str]:
+    text = read_bytes(paths.trial(number).error_log)
+    story = "" if text is None else text.decode(errors="replace").partition("\n\n")[2].rstrip()
+    return story.splitlines()[-_STORY_LINES:] if story else _tail(paths, number)
+
+
+def _files(folder: str) -> list[tuple[str, str]]:
+    names = (("configuration", "best_config.yaml"), ("results", "best_results.json"), ("checkpoint", "best_checkpoint"))
+    return [(label, os.path.join(folder, name)) for label, name in names if os.path.exists(os.path.join(folder, name))]
+
+
+def _trial_files(paths: StudyPaths, trial: Trial) -> list[tuple[str, str]]:
+    files = paths.trial(trial.number)
+    candidates = [
+        ("output", files.log),
+        ("error", files.error_log),
+        ("record", files.record),
+        ("checkpoints", files.checkpoints),
+    ]
+    if trial.attempts and not files.log.exists():
+        candidates.insert(0, ("output", files.attempt(trial.attempts[-1].number).log))
+    return [(label, os.path.relpath(path)) for label, path in candidates if path.exists()]
+
+
+def _tail(paths: StudyPaths, number: int) -> list[str]:
+    try:
+        with open(paths.trial(number).log, errors="replace") as file:
+            return [line.rstrip("\n") for line in file.readlines()[-_TAIL_LINES:]]
+    except OSError:
+        return []
+
+
+def _json(value: Any) -> None:
+    typer.echo(json.dumps(_finite(value), default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no word for what is not finite: ``"nan"``, ``"inf"`` and ``"-inf"`` stand for it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value

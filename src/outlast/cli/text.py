@@ -1,0 +1,221 @@
+"""The few shapes that everything on the terminal is made of: labelled facts, rows, a bar, a curve.
+
+They know their width when they are drawn, wrap with a hanging indent, add no trailing blanks and never let a text from
+a training script move the cursor.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import IO, Any
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group
+from rich.text import Text
+
+from outlast.monitor.times import figure
+
+__all__ = [
+    "LABELS",
+    "Facts",
+    "Paragraph",
+    "Rows",
+    "bar",
+    "clean",
+    "clock_time",
+    "is_unicode",
+    "make_console",
+    "next_line",
+    "one_line",
+    "param",
+    "params_text",
+    "sparkline",
+]
+
+LABELS = 10  # the width of the label column, so that sections line up with each other
+_UNLIMITED = 10_000  # columns, where nobody's window ends a line
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])?")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def make_console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
+    """The console that commands print to: no markup, no highlighting; piped, it has no colour and no line limit.
+
+    ``NO_COLOR``, ``TERM=dumb`` and ``COLUMNS`` are obeyed. A character that the terminal's encoding lacks becomes
+    ``?``.
+    """
+    stream = file if file is not None else (sys.stderr if stderr else sys.stdout)
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+    piped = not stream.isatty()
+    width = _UNLIMITED if piped and not os.environ.get("COLUMNS") else None
+    return _Console(
+        file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False, force_jupyter=False
+    )
+
+
+class _Console(Console):
+    """Lets the caller decide what a reader that has left means; Rich itself would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """See `rich.console.Console`; called while the error is handled."""
+        raise
+
+
+def clean(text: str) -> str:
+    """A foreign text made safe to show: no escape sequences or control characters, a progress bar's last state."""
+    lines = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in _ESCAPES.sub("", text).split("\n"))
+    return _CONTROL.sub("", "\n".join(lines)).replace("\t", "    ")
+
+
+def one_line(text: str, width: int = 0) -> str:
+    """A cleaned text on one line, cut with three dots where it is longer than `width` (0: never)."""
+    line = " ".join(clean(text).split())
+    return f"{line[: max(0, width - 3)]}..." if width and len(line) > width else line
+
+
+def param(value: Any, *, exact: bool = False) -> str:
+    """A parameter's value for people; floats with four significant digits unless `exact`."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, float):
+        return repr(value) if exact else figure(value)
+    return one_line(str(value), 0 if exact else 40)
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """``lr=0.0012 model=cnn``."""
+    return " ".join(f"{one_line(name)}={param(value)}" for name, value in params.items())
+
+
+def clock_time(moment: datetime, now: datetime) -> str:
+    """A moment on the reader's own clock: ``14:32`` today, ``Tue 14:32`` this week, else with its date."""
+    local, today = moment.astimezone(), now.astimezone()
+    if local.date() == today.date():
+        return local.strftime("%H:%M")
+    return local.strftime("%a %H:%M" if abs((local.date() - today.date()).days) < 7 else "%Y-%m-%d %H:%M")
+
+
+def bar(share: float, width: int, *, unicode: bool) -> Text:
+    """A progress bar of `width` cells."""
+    full = min(width, int(share * width + 1e-9))
+    done, rest = ("━", "─") if unicode else ("#", ".")
+    return Text.assemble((done * full, "green" if share >= 1 else "cyan"), (rest * (width - full), "dim"))
+
+
+def sparkline(values: Sequence[float], width: int, *, unicode: bool) -> str:
+    """A curve on one line. More values than `width` are thinned out, the first and the last stay; gaps are blank."""
+    if len(values) > width > 1:
+        values = [values[round(i * (len(values) - 1) / (width - 1))] for i in range(width)]
+    levels = "▁▂▃▄▅▆▇█" if unicode else "_.-=+*#@"
+    finite = [value for value in values if abs(value) < float("inf")]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    scale = (len(levels) - 1) / (high - low) if high > low else 0.0
+    return "".join(levels[round((v - low) * scale)] if abs(v) < float("inf") else " " for v in values)
+
+
+def is_unicode(console: Console) -> bool:
+    """Whether the console can show more than ASCII."""
+    return console.encoding.lower().replace("-", "").startswith("utf")
+
+
+@dataclass
+class Facts:
+    """Labelled facts, values aligned, long ones wrapped under themselves. Rows with an empty value are left out."""
+
+    rows: Sequence[tuple[str, str | Text]]
+    indent: int = 2
+    label_width: int = 0  # at least
+    label_style: str = "dim"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Draw as wide as the console is."""
+        rows = [(label, value if isinstance(value, Text) else Text(value)) for label, value in self.rows]
+        rows = [(label, value) for label, value in rows if value.plain]
+        column = max([self.label_width, *(cell_len(label) for label, _ in rows)]) if rows else 0
+        column = min(column, max(8, options.max_width // 3))
+        left = self.indent + column + 2
+        for label, value in rows:
+            label = label if cell_len(label) <= column else f"{label[: column - 1]}~"
+            lines = value.wrap(console, max(16, options.max_width - left), overflow="fold")
+            for at, line in enumerate(lines):
+                line.rstrip()
+                head = (label + " " * (column - cell_len(label))) if at == 0 else " " * column
+                yield Text.assemble(" " * self.indent, (head, self.label_style), "  ", line)
+
+
+@dataclass
+class Paragraph:
+    """A text that wraps under its own beginning."""
+
+    text: Text
+    indent: int = 0
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Draw as wide as the console is."""
+        for line in self.text.wrap(console, max(16, options.max_width - self.indent), overflow="fold"):
+            line.rstrip()
+            yield Text.assemble(" " * self.indent, line)
+
+
+@dataclass
+class Rows:
+    """An aligned table without lines. Columns that do not fit are left out from the right, and that is said.
+
+    Args:
+        header: One word per column.
+        rows: The cells.
+        right: Columns that are aligned to the right.
+        keep: The columns at the left that always stay.
+        styles: Row → style.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str | Text]]
+    right: frozenset[int] = frozenset()
+    keep: int = 3
+    styles: Mapping[int, str] = field(default_factory=dict)
+    indent: int = 2
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Draw as many columns as fit."""
+        cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in self.rows]
+        widths = [
+            max([cell_len(name), *(row[column].cell_len for row in cells)]) for column, name in enumerate(self.header)
+        ]
+        shown = len(widths)
+        while shown > self.keep and self.indent + sum(widths[:shown]) + 2 * (shown - 1) > options.max_width:
+            shown -= 1
+        yield self._line([Text(name, style="dim") for name in self.header[:shown]], widths)
+        for at, row in enumerate(cells):
+            line = self._line(row[:shown], widths)
+            line.stylize(self.styles.get(at, ""))
+            line.truncate(options.max_width)
+            yield line
+        if shown < len(widths):
+            hidden = ", ".join(self.header[shown:])
+            yield Text(
+                f"{' ' * self.indent}(too narrow for: {one_line(hidden, max(20, options.max_width - 24))})", style="dim"
+            )
+
+    def _line(self, cells: Sequence[Text], widths: Sequence[int]) -> Text:
+        line = Text(" " * self.indent)
+        for column, cell in enumerate(cells):
+            blank = " " * (widths[column] - cell.cell_len)
+            line.append_text(Text.assemble(blank, cell) if column in self.right else Text.assemble(cell, blank))
+            line.append("  ")
+        line.rstrip()
+        return line
+
+
+def next_line(command: str) -> Group:
+    """What to type next, set off by a blank line."""
+    return Group(Text(), Facts([("next", Text(command, style="bold"))], label_width=LABELS))

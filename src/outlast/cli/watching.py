@@ -1,0 +1,90 @@
+"""Between the coordinator and the terminal: what happens, as lines and as the live block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+
+from rich.console import Console
+
+from outlast.cli.live import LiveView
+from outlast.cli.render import trial_line
+from outlast.config.settings import Settings
+from outlast.core.best import is_best
+from outlast.core.fold import Study
+from outlast.core.records import AttemptEnded, Event
+from outlast.core.states import Cause, TrialState
+from outlast.engine.coordinator import Listener
+from outlast.engine.run import words_to_run_log
+from outlast.engine.running import Running
+from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
+from outlast.study.layout import StudyPaths
+
+__all__ = ["Watching"]
+
+
+class Watching(Listener):
+    """Feeds a `LiveView` from the coordinator.
+
+    A terminal or pipe that is gone, or a full disk under a redirected output, never ends a search: its words go to the
+    study's ``run.log`` from then on.
+    """
+
+    def __init__(self, console: Console, settings: Settings, live: LiveFacts, folder: str) -> None:
+        self._view = LiveView(console, settings)
+        self._settings, self._live, self._folder = settings, live, folder
+        self._reports: dict[int, tuple[int, float]] = {}
+        self._cut_off = False
+
+    def decided(self, events: Sequence[Event], study: Study) -> None:
+        """A line for each trial that ended, and for each that was interrupted."""
+        self._show(lambda: self._tell(events, study))
+
+    def _tell(self, events: Sequence[Event], study: Study) -> None:
+        for event in events:
+            if not isinstance(event, AttemptEnded):
+                continue
+            trial = study.trials[event.trial]
+            if event.state is TrialState.INTERRUPTED:
+                if event.cause is Cause.PART:
+                    self._view.event(f"trial {event.trial} {event.reason}")
+                elif event.cause is not Cause.NEVER_STARTED:
+                    self._view.event(f"trial {event.trial} interrupted: {event.reason}")
+                continue
+            best = is_best(study, trial, self._settings.metrics)
+            self._view.event(trial_line(trial, self._settings.metrics, best=best))
+
+    def looked(self, study: Study, running: Sequence[Running]) -> None:
+        """Redraw, if it is time."""
+        name = self._settings.metrics[0].name
+        for attempt in running:
+            if attempt.reports and name in attempt.reports[-1].metrics:
+                last = attempt.reports[-1]
+                self._reports[attempt.trial] = (last.step, float(last.metrics[name]))
+        self._show(lambda: self._view.update(lambda: self._snapshot(study)))
+
+    def said(self, text: str) -> None:
+        """A line."""
+        self._show(lambda: self._view.event(text))
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        self._show(self._view.close)
+
+    def _show(self, draw: Callable[[], None]) -> None:
+        try:
+            draw()
+        except OSError:
+            if not self._cut_off:
+                self._cut_off = True
+                words_to_run_log(StudyPaths.at(self._folder))
+
+    def _snapshot(self, study: Study) -> Snapshot:
+        return snapshot(
+            study,
+            self._settings,
+            now=datetime.now(timezone.utc),
+            live=self._live,
+            running_reports=self._reports,
+            folder=self._folder,
+        )

@@ -1,0 +1,219 @@
+"""What single keys cannot say: whether the parts of a study file fit each other, and the files that it names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from outlast.config.secrets import is_secret_name
+from outlast.config.settings import Settings
+from outlast.config.shapes import At, nearest
+from outlast.errors import StudyFileError
+from outlast.space.space import Space, SpaceError
+
+__all__ = ["check", "enqueued", "missing_file", "parameter_place"]
+
+
+def enqueued(settings: Settings, at: At) -> Settings:
+    """The settings with `enqueue` by dotted names, each value checked against its parameter."""
+    space = _space(settings, at)
+    entries = []
+    for index, entry in enumerate(settings.enqueue):
+        place = at.child("enqueue").child(index)
+        flat = _flatten(entry, {parameter.name for parameter in space.parameters})
+        for name, value in flat.items():
+            try:
+                space.encode({name: value})
+            except SpaceError as error:
+                raise place.child(name).error(error.fact, error.cure) from None
+            except ValueError as error:
+                raise place.child(name).error(str(error).removeprefix(f"{name}: ")) from None
+        entries.append(flat)
+    return settings.model_copy(update={"enqueue": tuple(entries)})
+
+
+def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
+    """Refuse impossible pairs and missing files; what is merely odd comes back as notes.
+
+    Raises:
+        StudyFileError: The parts do not fit each other.
+    """
+    space = _space(settings, at)
+    if settings.command is not None and at.document.data.get("parameters") is None:
+        raise at.error("says no parameters", "add `parameters:`, such as `lr: log(1e-5, 1e-1)`")
+    notes = [*_constraints(settings, space, at), *_sampler(settings, space, at), *_budget(settings, space, at)]
+    _pruner(settings, at)
+    _oom(settings, at)
+    if settings.isolation.mode == "worker" and settings.function is None:
+        raise at.child("isolation").error(
+            "worker is for a function: a command is a process of its own", "isolation: process"
+        )
+    if files and settings.config is not None:
+        _config_file(settings, at)
+    secret = [p.name for p in settings.parameters if p.constant and isinstance(p.value, str) and _credential(p.name)]
+    notes += [
+        f"parameter `{name}` looks like a secret and would be recorded: hand it over in `env:`" for name in secret
+    ]
+    return tuple(notes)
+
+
+def parameter_place(at: At, name: str) -> At:
+    """Where a parameter is defined, dotted or nested."""
+    here, data = at.child("parameters"), at.document.data.get("parameters")
+    while isinstance(data, Mapping):
+        if name in data:
+            return here.child(name)
+        head = next((key for key in data if name.startswith(f"{key}.")), None)
+        if head is None or not isinstance(data[head], Mapping):
+            return here
+        here, data, name = here.child(head).child("parameters"), data[head].get("parameters"), name[len(head) + 1 :]
+    return here
+
+
+def missing_file(at: At, name: str, folder: str) -> StudyFileError:
+    """The error for a file that is named and is not there."""
+    parent, base = os.path.split(os.path.join(folder, name))
+    try:
+        close = get_close_matches(base, os.listdir(parent or "."), n=1)
+    except OSError:
+        close = []
+    cure = (
+        f"did you mean `{os.path.join(os.path.dirname(name), close[0])}`?" if close else "paths start at the study file"
+    )
+    return at.error(f"`{name}` does not exist", cure)
+
+
+def _space(settings: Settings, at: At) -> Space:
+    try:
+        return settings.space
+    except SpaceError as error:
+        if error.constraint is not None:
+            place = at.child("constraints")
+            if isinstance(at.document.data.get("constraints"), list):
+                place = place.child(settings.constraints.index(error.constraint))
+            raise place.error(f"`{error.constraint}`: {error.fact}", error.cure) from None
+        place = parameter_place(at, error.name or "")
+        raise place.error(error.fact, error.cure) from None
+
+
+def _flatten(entry: Mapping[str, Any], names: set[str], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in entry.items():
+        name = f"{prefix}{key}"
+        inner = isinstance(value, Mapping) and name not in names
+        flat |= _flatten(value, names, f"{name}.") if inner else {name: value}
+    return flat
+
+
+def _constraints(settings: Settings, space: Space, at: At) -> list[str]:
+    if not space.constraints:
+        return []
+    sample = {p.name: p.value for p in space.parameters if p.constant}
+    for parameter in space.sampled:
+        values = parameter.choices
+        latent = parameter.latent
+        assert latent is not None
+        sample[parameter.name] = (
+            values[len(values) // 2] if values else parameter.decode((latent.low + latent.high) / 2)
+        )
+    for constraint in space.constraints:
+        try:
+            constraint.evaluate({name.replace("-", "_"): value for name, value in sample.items()})
+        except TypeError as error:
+            raise at.child("constraints").error(f"`{constraint.text}`: {error}") from None
+        except ArithmeticError:
+            continue  # this sample only: division by zero elsewhere is no fault
+    if space.size == 0:
+        raise at.child("constraints").error("no configuration satisfies them")
+    return []
+
+
+def _sampler(settings: Settings, space: Space, at: At) -> list[str]:
+    name, place = settings.sampler.name, at.child("sampler")
+    if name == "grid":
+        for parameter in space.sampled:
+            if parameter.choices is None:
+                raise parameter_place(at, parameter.name).error(
+                    f"is continuous ({parameter.distribution}): a grid needs `values`, whole numbers, or steps of `q`",
+                    "give `values: […]`, or another sampler",
+                )
+    if name == "cmaes":
+        if len(settings.metrics) > 1:
+            raise place.error("cmaes takes one objective", "nsga2 or tpe take several")
+        if space.sampled and all(p.latent is not None and p.latent.kind == "categorical" for p in space.sampled):
+            return ["cmaes searches numbers only: with nothing but choices it draws at random"]
+        if any(p.when for p in space.sampled):
+            return ["cmaes leaves conditional parameters to random sampling"]
+    return []
+
+
+def _pruner(settings: Settings, at: At) -> None:
+    pruner, place = settings.pruner, at.child("pruner")
+    if pruner.name != "none" and len(settings.metrics) > 1:
+        raise place.error("pruning takes one objective; this study has several", "pruner: none")
+    if pruner.name != "wandb_hyperband":
+        return
+    options = pruner.options
+    allowed = ("min_iter", "max_iter", "s", "eta", "strict")
+    for key in options:
+        if key not in allowed:
+            raise place.child(key).error(f"unknown key; allowed: {', '.join(allowed)}")
+    if "min_iter" not in options and not ("max_iter" in options and "s" in options):
+        raise place.error("hyperband needs `min_iter`, or `max_iter` and `s`")
+    for key, least in (("min_iter", 1), ("max_iter", 1), ("s", 1), ("eta", 1)):
+        value = options.get(key, 2)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or value < least
+            or (key == "eta" and value <= 1)
+        ):
+            raise place.child(key).error(
+                f"must be a number {'above' if key == 'eta' else 'of'} 1{'' if key == 'eta' else ' or more'}"
+            )
+    if not isinstance(options.get("strict", True), bool):
+        raise place.child("strict").error("must be true or false")
+
+
+def _budget(settings: Settings, space: Space, at: At) -> list[str]:
+    budget = settings.budget
+    size = None if settings.function is not None and not settings.parameters else space.size
+    if size is None and budget.trials is None and budget.time is None and budget.gpu_hours is None:
+        raise at.child("budget").error(
+            "this search would never end: the space has no end, and neither trials nor time are limited",
+            "add `budget: {trials: 50}`, or give --trials 50",
+        )
+    if size is not None and budget.trials is not None and budget.trials > size:
+        return [f"the space has {size} configurations: the study ends there, before {budget.trials} trials"]
+    return []
+
+
+def _oom(settings: Settings, at: At) -> None:
+    oom, place = settings.trial.oom, at.child("trial").child("oom")
+    if isinstance(oom, str) or not settings.parameters:
+        return
+    shrink = oom["shrink"]
+    known = [parameter.name for parameter in settings.parameters]
+    for name in [shrink] if isinstance(shrink, str) else shrink:
+        if name not in known:
+            raise place.child("shrink").error(f"`{name}` is not a parameter", nearest(name, known))
+    if oom.get("factor", 0.5) >= 1:
+        raise place.child("factor").error(f"must be below 1, not {oom['factor']:g}", "0.5 halves the value")
+
+
+def _config_file(settings: Settings, at: At) -> None:
+    place, name = at.child("config"), settings.config or ""
+    path = os.path.join(settings.working_directory, name)
+    if not os.path.exists(path):
+        raise missing_file(place, name, settings.working_directory)
+    if not os.access(path, os.R_OK):
+        raise place.error(f"`{name}` may not be read: no permission")
+
+
+def _credential(name: str) -> bool:
+    last = name.rsplit(".", 1)[-1].lower()
+    return is_secret_name(last) and any(
+        word in last for word in ("api", "secret", "password", "access", "auth", "passwd")
+    )

@@ -1,0 +1,183 @@
+"""The command template: macros in, the argv of one attempt out. Never a shell: values stay whole arguments.
+
+A macro that is a whole list item may become several arguments, or none: one that has no value now
+(``${last_checkpoint}`` without a checkpoint, a parameter that is not active) is left out together with the bare flag
+before it. ``$${`` is a literal ``${``. The ``args`` macros are W&B's; ``:grouped`` after one hands nested parameters
+over as W&B does, one mapping for each top-level name, where ours are dotted (``--optimizer.lr=0.1``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from outlast.config.settings import Settings
+from outlast.errors import UsageError
+
+__all__ = ["CommandContext", "find_interpreter", "macros", "render_command", "sweep_parameters"]
+
+#: Become one argument for each parameter: whole list items only.
+ARGS_MACROS = (
+    "args",
+    "args_no_hyphens",
+    "args_no_equals",
+    "args_no_boolean_flags",
+    "args_json",
+    "args_append_hydra",
+    "args_override_hydra",
+)
+#: Become one text, inside an argument too.
+VALUE_MACROS = (
+    "interpreter",
+    "env",
+    "config",
+    "trial_dir",
+    "checkpoint_dir",
+    "last_checkpoint",
+    "trial",
+    "seed",
+    "attempt",
+    "fold",
+    "splits",
+    "args_json_file",
+)
+GROUPED = ":grouped"
+
+MACRO = re.compile(r"\$?\$\{([^{}]*)\}")
+ENVVAR = re.compile(r"^envvar:([A-Za-z_][A-Za-z0-9_]*)$")
+
+
+@dataclass(frozen=True)
+class CommandContext:
+    """What a command may be told about its attempt. Paths are absolute, or relative to the working directory."""
+
+    trial: int
+    attempt: int
+    seed: int
+    trial_dir: str
+    checkpoint_dir: str
+    last_checkpoint: str | None = None
+    config_file: str | None = None  # the resolved configuration of this trial
+    fold: int | None = None
+    splits: str | None = None  # the file with the folds
+    interpreter: str = "python"
+    resume: bool = False  # there is a checkpoint to resume from: `trial.resume_args` are appended
+    args_json_file: str | None = None  # the parameters as a JSON file
+
+
+def render_command(settings: Settings, params: Mapping[str, Any], context: CommandContext) -> list[str]:
+    """The argv of one attempt.
+
+    Args:
+        settings: The study; it must have a `command`.
+        params: The trial's configuration, without constants (they are added).
+        context: What the macros stand for.
+
+    Raises:
+        UsageError: There is no command, or an environment variable that it names is not set.
+    """
+    if settings.command is None:
+        raise UsageError(f"study `{settings.name}` has no command: it runs the function {settings.function}")
+    template = (*settings.command, *(settings.trial.resume_args if context.resume else ()))
+    values = settings.space.complete(params)
+    renderer = _Renderer(settings, values, context, template)
+    argv: list[str] = []
+    for item in template:
+        words = renderer.item(item)
+        if words is None and argv and _is_bare_flag(argv[-1]) and MACRO.fullmatch(item):
+            argv.pop()
+        argv += words or []
+    return argv
+
+
+def sweep_parameters(settings: Settings, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file at ``WANDB_SWEEP_PARAM_PATH`` holds: W&B's configuration form of all parameters, nested."""
+    nested = settings.space.nest(settings.space.complete(params))
+    return {"wandb_version": 1, **{name: {"desc": None, "value": value} for name, value in nested.items()}}
+
+
+def find_interpreter(path: str | None = None) -> str:
+    """The Python that trainings run in: ``python`` on PATH, else ``python3``.
+
+    Args:
+        path: Search here instead of this process's PATH.
+    """
+    return shutil.which("python", path=path) or shutil.which("python3", path=path) or "python3"
+
+
+def arguments(macro: str, values: Mapping[str, Any]) -> list[str]:
+    """The arguments that an args macro becomes."""
+    if macro == "args_no_hyphens":
+        return [f"{name}={value}" for name, value in values.items()]
+    if macro == "args_no_equals":
+        return [word for name, value in values.items() for word in (f"--{name}", str(value))]
+    if macro == "args_no_boolean_flags":
+        shown = {name: value for name, value in values.items() if value is not False}
+        return [f"--{name}" if value is True else f"--{name}={value}" for name, value in shown.items()]
+    if macro == "args_json":
+        return [json.dumps(values)]
+    prefix = {"args": "--", "args_append_hydra": "+", "args_override_hydra": "++"}[macro]
+    return [f"{prefix}{name}={value}" for name, value in values.items()]
+
+
+class _Renderer:
+    def __init__(
+        self, settings: Settings, values: Mapping[str, Any], context: CommandContext, template: tuple[str, ...]
+    ) -> None:
+        self.settings, self.values, self.context = settings, values, context
+        names = {parameter.name for parameter in settings.parameters}
+        self.names = names
+        mentioned = {macro for item in template for macro in macros(item) if macro in names}
+        self.rest = {name: value for name, value in values.items() if name not in mentioned}
+
+    def item(self, item: str) -> list[str] | None:
+        """The arguments of one item of the template; ``None`` if its macro has no value now."""
+        whole = MACRO.fullmatch(item)
+        if whole and not item.startswith("$$") and whole[1] not in self.names:
+            name = whole[1].removesuffix(GROUPED)
+            if name in ARGS_MACROS:
+                values = self.rest
+                if whole[1].endswith(GROUPED) or name == "args_json":
+                    values = self.settings.space.nest(values)
+                return arguments(name, values)
+        parts: list[str] = []
+        end = 0
+        for match in MACRO.finditer(item):
+            parts.append(item[end : match.start()])
+            value = match[0][1:] if match[0].startswith("$$") else self.value(match[1])
+            if value is None:
+                if match[1] in self.names or whole:
+                    return None
+                value = ""
+            parts.append(value)
+            end = match.end()
+        return ["".join(parts) + item[end:]]
+
+    def value(self, macro: str) -> str | None:
+        if macro in self.names:
+            return str(self.values[macro]) if macro in self.values else None
+        if variable := ENVVAR.match(macro):
+            value = self.settings.env.get(variable[1], os.environ.get(variable[1]))
+            if value is None:
+                raise UsageError(
+                    f"the command needs the environment variable {variable[1]}, which is not set",
+                    cure=f"export {variable[1]}=…, or put it under `env:` in the study file",
+                )
+            return value
+        known = {"env": "/usr/bin/env", "config": self.context.config_file}
+        value = known[macro] if macro in known else getattr(self.context, macro)
+        return None if value is None else str(value)
+
+
+def macros(item: str) -> list[str]:
+    """The macros in one item, without braces; literals (``$${x}``) left out."""
+    return [match[1] for match in MACRO.finditer(item) if not match[0].startswith("$$")]
+
+
+def _is_bare_flag(word: str) -> bool:
+    return word.startswith("-") and "=" not in word

@@ -1,0 +1,145 @@
+"""Command templates that cannot work are refused when the study file is read, not when a trial starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+
+from outlast.config.checks import missing_file
+from outlast.config.command import ARGS_MACROS, ENVVAR, GROUPED, MACRO, VALUE_MACROS, macros
+from outlast.config.settings import Settings
+from outlast.config.shapes import At, nearest
+
+__all__ = ["check_command"]
+
+_SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish")
+_OPERATORS = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "|&"}
+
+
+def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
+    """Refuse a template that cannot work; what is merely odd comes back as notes.
+
+    Raises:
+        StudyFileError: An unknown macro, one where it cannot stand, a shell's words, a program that is not there.
+    """
+    names = {parameter.name for parameter in settings.parameters}
+    for item, place in _items(settings, at):
+        for macro in macros(item):
+            _check_macro(settings, item, macro, names, place, files)
+    if settings.command is None:
+        if settings.check.args:
+            raise at.child("check").child("args").error("belongs to a command: a function has no arguments")
+        return ()
+    _check_shell(settings.command, names, at)
+    notes = _check_program(settings, at) if files else []
+    clash = sorted(
+        names & {macro for item, _ in _items(settings, at) for macro in macros(item)} & {*ARGS_MACROS, *VALUE_MACROS}
+    )
+    notes += [f"`${{{name}}}` in the command is the parameter of that name" for name in clash]
+    mentioned = {macro for item in settings.command for macro in macros(item)}
+    handed = {"config", "args_json_file"} | names | {f"{m}{s}" for m in ARGS_MACROS for s in ("", GROUPED)}
+    if names and not mentioned & handed:
+        notes.append(
+            "the command mentions no parameter: add ${args}, unless the script reads them itself "
+            "(outlast.current_trial().params, or the file at WANDB_SWEEP_PARAM_PATH)"
+        )
+    return tuple(notes)
+
+
+def _items(settings: Settings, at: At) -> Iterator[tuple[str, At]]:
+    listed = isinstance(at.document.data.get("command"), list)
+    for index, item in enumerate(settings.command or ()):
+        yield item, at.child("command").child(index) if listed else at.child("command")
+    for index, item in enumerate(settings.trial.resume_args):
+        yield item, at.child("trial").child("resume_args").child(index)
+    for index, item in enumerate(settings.check.args):
+        yield item, at.child("check").child("args").child(index)
+
+
+def _check_macro(settings: Settings, item: str, macro: str, names: set[str], at: At, files: bool) -> None:
+    if macro in names:
+        return
+    if variable := ENVVAR.match(macro):
+        if files and variable[1] not in settings.env and variable[1] not in os.environ:
+            raise at.error(
+                f"the environment variable {variable[1]} is not set", f"export {variable[1]}=…, or put it under `env:`"
+            )
+        return
+    name = macro.removesuffix(GROUPED)
+    if name in ARGS_MACROS:
+        if MACRO.fullmatch(item) is None:
+            raise at.error(
+                f"`${{{macro}}}` stands for several arguments: it must be a whole item, not a part of `{item}`"
+            )
+        return
+    if macro == "program":
+        raise at.error("`${program}` is for W&B files, which have a `program`", "write the script's name")
+    if macro not in VALUE_MACROS:
+        known = (*ARGS_MACROS, *VALUE_MACROS, *sorted(names))
+        cure = nearest(macro, known) or f"known: {', '.join(known)}"
+        raise at.error(f"unknown macro `${{{macro}}}`", f"{cure}  (`$${{{macro}}}` is the text itself)")
+    if macro == "config" and settings.config is None:
+        raise at.error("`${config}` needs a base configuration", "add `config: base.yaml`")
+    if macro in ("fold", "splits") and settings.trial.folds is None:
+        raise at.error(f"`${{{macro}}}` needs folds", "add `trial: {folds: {n: 5}}`")
+
+
+def _check_shell(command: tuple[str, ...], names: set[str], at: At) -> None:
+    here = at.child("command")
+    for word in command:
+        if word in _OPERATORS:
+            raise here.error(
+                f"`{word}` means nothing here: commands are not run by a shell", "put it into a script of your own"
+            )
+    first = command[0]
+    if re.match(r"^[A-Za-z_][A-Za-z0-9_]*=", first):
+        raise here.error(f"`{first}` is not a program", "environment variables go under `env:`")
+    if os.path.basename(first) in _SHELLS and "-c" in command[:-1]:
+        script = command[command.index("-c") + 1]
+        inside = [macro for macro in macros(script) if macro in names]
+        if inside:
+            raise here.error(
+                f"`${{{inside[0]}}}` inside a shell's script: its value would be run as shell text",
+                f"""hand it over as an argument: bash -c '… "$1"' _ ${{{inside[0]}}}""",
+            )
+
+
+def _check_program(settings: Settings, at: At) -> list[str]:
+    """Whether the program is there, and the script that an interpreter is given."""
+    words = [word for word in settings.command or () if word != "${env}"]
+    here, folder = at.child("command"), settings.working_directory
+    if not words or (macros(words[0]) and words[0] != "${interpreter}"):
+        return []
+    notes = [] if words[0] == "${interpreter}" else _check_executable(words[0], settings, here)
+    name = "python" if words[0] == "${interpreter}" else os.path.basename(words[0])
+    if not (re.fullmatch(r"python[0-9.]*|pypy[0-9.]*", name) or name in _SHELLS):
+        return notes
+    for word in words[1:]:
+        if word in ("-m", "-c") or macros(word):
+            break
+        if word.startswith("-"):
+            continue
+        if not os.path.exists(os.path.join(folder, word)):
+            raise missing_file(here, word, folder)
+        break
+    return notes
+
+
+def _check_executable(program: str, settings: Settings, at: At) -> list[str]:
+    if "/" in program:
+        path = os.path.join(settings.working_directory, program)
+        if not os.path.exists(path):
+            raise missing_file(at, program, settings.working_directory)
+        if not os.access(path, os.X_OK) or os.path.isdir(path):
+            raise at.error(f"`{program}` cannot be run: it is not executable", f"chmod +x {program}")
+        return []
+    if shutil.which(program) is not None:
+        return []
+    if program.endswith((".py", ".sh")) and os.path.exists(os.path.join(settings.working_directory, program)):
+        runner = "python" if program.endswith(".py") else "bash"
+        raise at.error(f"`{program}` is not a program", f"write `{runner} {program} …`")
+    if settings.slurm is None and "PATH" not in settings.env:
+        raise at.error(f"there is no program `{program}` on PATH")
+    return [f"there is no program `{program}` on PATH here"]

@@ -1,0 +1,323 @@
+"""Our dialect: every key of the study file, and what it may hold.
+
+`read` turns a document into `Settings`; the other dialects are translated into such a document first.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from outlast.config import checks, command_checks
+from outlast.config.notation import ParametersShape
+from outlast.config.resolve import resolve
+from outlast.config.scalars import Anything, Duration, Flag, Number, Size, Text, Word
+from outlast.config.secrets import MASK
+from outlast.config.settings import (
+    BudgetSettings,
+    CheckpointSettings,
+    CheckSettings,
+    FaultSettings,
+    IsolationSettings,
+    MetricSettings,
+    PrunerSettings,
+    ResourceSettings,
+    SamplerSettings,
+    Settings,
+    TrialSettings,
+)
+from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf
+from outlast.config.yaml import Document
+
+__all__ = ["LATER_KEYS", "NAME_PATTERN", "PRUNERS", "SAMPLERS", "STUDY_FILE", "clean_name", "read", "read_values"]
+
+SAMPLERS = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
+PRUNERS = ("none", "asha", "hyperband", "median", "percentile", "patient", "wilcoxon", "bandit", "wandb_hyperband")
+#: Keys that other rooms read; here they are kept as given.
+LATER_KEYS = (
+    "confirm",
+    "refit",
+    "evaluate",
+    "tracking",
+    "notify",
+    "index",
+    "code",
+    "selection",
+    "description",
+)
+
+#: A study's name is a folder's: it cannot be hidden and cannot lead out of `studies/`.
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)"
+_NAME_SAYS = "a name of at most 100 letters, digits, . _ and -, not beginning with . or -"
+_FUNCTION = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$(?!\n)"
+_GOALS = ("maximize", "minimize")
+_METRIC_TEXT = r"^\s*(maximize|minimize)\s+(\S+)\s*$"
+
+
+def _option_text(value: Any, at: At) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _plain_text(value: Any, at: At) -> str:
+    return str(value)
+
+
+_SCALAR = Checked(ByType(text=Anything(), scalar=Anything()), _option_text)
+_ARGUMENT = Checked(ByType(text=Anything(), scalar=Anything()), _plain_text)
+
+_METRIC = Fields(
+    {
+        "name": Text(description="what the training calls it"),
+        "goal": Word(_GOALS),
+        "take": Word(("last", "best"), description="which of a trial's values counts"),
+        "target": Number(description="the study ends when a trial reaches it"),
+        "file": Text(description="a JSON, JSONL or CSV file that the training writes; a glob"),
+        "pattern": Text(description="a regular expression with one group, searched in the output"),
+    },
+    required=("name", "goal"),
+)
+
+
+def _named(words: tuple[str, ...], numbers: dict[str, Any]) -> ByType:
+    """A word, or a mapping with ``name`` and options."""
+    name = Word(words, dotted=True)
+    return ByType(
+        text=Checked(name, lambda word, at: {"name": word}),
+        mapping=Fields({"name": name, **numbers}, required=("name",), open=True),
+    )
+
+
+_BUDGET = Fields(
+    {
+        "trials": Number(whole=True, least=1, description="a total, over restarts and workers"),
+        "time": Duration(description="of running the study"),
+        "gpu_hours": Number(above=0),
+        "max_failures": Number(whole=True, least=1, description="halts the study"),
+        "count": ListOf(Word(("complete", "pruned", "failed", "infeasible")), least=1),
+    }
+)
+_FOLDS = Fields(
+    {
+        "n": Number(whole=True, least=2),
+        "ids": Text(),
+        "stratify": ByType(text=Text(), scalar=Flag()),
+        "group": Text(),
+        "shuffle": Flag(),
+        "seed": Number(whole=True),
+    },
+    required=("n",),
+)
+_TRIAL = Fields(
+    {
+        "timeout": Duration(),
+        "timeout_counts": Flag(description="the last report of a trial that ran out of time is its value"),
+        "grace": Duration(zero=True, description="between asking a trial to stop and ending it"),
+        "hang_after": Duration(description="of silence"),
+        "retries": Number(whole=True, least=0, description="of a crash"),
+        "resume_args": ListOf(_ARGUMENT, description="appended when there is a checkpoint to resume from"),
+        "seeds": ListOf(Number(whole=True), least=1, description="each trial runs with each; the mean counts"),
+        "folds": _FOLDS,
+        "oom": ByType(
+            text=Word(("infeasible",)),
+            mapping=Fields(
+                {
+                    "shrink": ByType(text=Text(), items=ListOf(Text(), least=1)),
+                    "factor": Number(above=0, description="0.5 by default"),
+                },
+                required=("shrink",),
+            ),
+            description="of GPU memory: once more with these parameters made smaller",
+        ),
+    }
+)
+_RESOURCES = Fields({"gpus": Number(least=0), "cpus": Number(whole=True, least=1), "memory": Size()})
+_CHECKPOINTS = Fields(
+    {"dir": Text(), "keep": Number(whole=True, least=0, description="the best k trials' checkpoints")}
+)
+
+_CHECK = Fields(
+    {"args": ListOf(_ARGUMENT, description="appended to the command by outlast check, such as --max_steps 20")}
+)
+
+_ISOLATION = ByType(
+    text=Checked(Word(("process", "worker")), lambda word, at: {"mode": word}),
+    mapping=Checked(
+        Fields(
+            {"worker": Number(whole=True, least=1, description="replaced after so many trials")}, required=("worker",)
+        ),
+        lambda given, at: {"mode": "worker", "trials": given["worker"]},
+    ),
+    description="of a function's trials: a process each, or forked from a worker that has its imports",
+)
+
+STUDY_FILE = Fields(
+    {
+        "name": Text(NAME_PATTERN, _NAME_SAYS, "the study and its folder; the file's name by default"),
+        "command": ByType(
+            text=Text(),
+            items=ListOf(_ARGUMENT, least=1),
+            description="how to train once; ${args} is where the parameters go; never run by a shell",
+        ),
+        "function": Text(_FUNCTION, "package.module:name", "a Python function instead of a command"),
+        "metric": ByType(text=Text(), mapping=_METRIC, items=ListOf(_METRIC, least=1), description="what to optimise"),
+        "goal": Word(_GOALS, description="with `metric` as a word"),
+        "parameters": ParametersShape(),
+        "budget": _BUDGET,
+        "sampler": _named(SAMPLERS, {"seed": Number(whole=True, least=0)}),
+        "pruner": _named(PRUNERS, {}),
+        "constraints": ByType(text=Text(), items=ListOf(Text()), description="such as hidden % heads == 0"),
+        "enqueue": ListOf(MapOf(Anything()), description="configurations to try first"),
+        "config": Text(description="base configuration file; parameters override its dotted keys"),
+        "derive": Text(_FUNCTION, "package.module:name", "computes dependent values, or says infeasible"),
+        "env": MapOf(_SCALAR, keys=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)", says="an environment variable's name"),
+        "trial": _TRIAL,
+        "parallel": ByType(text=Word(("auto",)), scalar=Number(whole=True, least=1)),
+        "resources": _RESOURCES,
+        "slurm": MapOf(Anything()),
+        "checkpoints": _CHECKPOINTS,
+        "faults": Fields({"interrupted": Word(("restart", "new"))}),
+        "check": _CHECK,
+        "isolation": _ISOLATION,
+        **{key: Anything() for key in LATER_KEYS},
+        "extends": Text(description="a study file that this one changes"),
+        "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),
+    },
+    description="A study file of Outlast",
+)
+
+
+def read_values(document: Document) -> dict[str, Any]:
+    """The document's keys, each read by its shape; nothing is looked at across keys yet."""
+    return STUDY_FILE.read(document.data, At(document))
+
+
+def read(
+    document: Document,
+    *,
+    working_directory: str,
+    files: bool = True,
+    notes: tuple[str, ...] = (),
+    default_name: str = "",
+) -> Settings:
+    """The settings that a document in our dialect says.
+
+    Args:
+        document: In our dialect, with `extends`, overrides and `matrix` behind it.
+        working_directory: The study file's folder: relative files are looked for there.
+        files: Whether files that are named must be there (not when a study's own record is read).
+        notes: What was noted on the way.
+        default_name: Used where the document gives no name.
+
+    Raises:
+        StudyFileError: See the module.
+    """
+    at = At(document)
+    values = read_values(document)
+    for key in ("extends", "matrix"):
+        if key in values:
+            raise at.child(key).error("is not allowed here: this file is one study already")
+    masked = {key: value for key, value in values.get("env", {}).items() if MASK in value}
+    if masked:
+        notes = (*notes, f"{', '.join(masked)}: secret, not kept in the study's records; taken from your environment")
+    settings = Settings(
+        name=values.get("name") or clean_name(default_name),
+        command=_command(values, at),
+        function=values.get("function"),
+        metrics=_metrics(values, at),
+        parameters=values.get("parameters", ()),
+        budget=BudgetSettings(**values.get("budget", {})),
+        sampler=SamplerSettings(**_options(values.get("sampler", {}), ("name", "seed"))),
+        pruner=PrunerSettings(**_options(values.get("pruner", {}), ("name",))),
+        constraints=_tuple(values.get("constraints", ())),
+        enqueue=tuple(dict(entry) for entry in values.get("enqueue", ())),
+        config=values.get("config"),
+        derive=values.get("derive"),
+        env={key: value for key, value in values.get("env", {}).items() if MASK not in value},
+        trial=TrialSettings(**values.get("trial", {})),
+        parallel=values.get("parallel", "auto"),
+        resources=ResourceSettings(**values.get("resources", {})),
+        slurm=values.get("slurm"),
+        checkpoints=CheckpointSettings(**values.get("checkpoints", {})),
+        faults=FaultSettings(**values.get("faults", {})),
+        check=CheckSettings(**values.get("check", {})),
+        isolation=IsolationSettings(**values.get("isolation", {})),
+        later={key: values[key] for key in LATER_KEYS if key in values},
+        working_directory=working_directory,
+    )
+    settings = checks.enqueued(settings, at)
+    notes = (*notes, *checks.check(settings, at, files=files), *command_checks.check_command(settings, at, files=files))
+    return settings.model_copy(update={"resolved": resolve(settings, masked), "notes": tuple(dict.fromkeys(notes))})
+
+
+def clean_name(text: str) -> str:
+    """A legal study name that is as near to the text as can be."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:100]
+    return name or "study"
+
+
+def _command(values: Mapping[str, Any], at: At) -> tuple[str, ...] | None:
+    if ("command" in values) == ("function" in values):
+        both = "command" in values
+        fact = "gives both `command` and `function`" if both else "says nothing to run: needs `command` or `function`"
+        cure = "keep one of them" if both else "such as `command: python train.py ${args}`"
+        raise (at.child("function") if both else at).error(fact, cure)
+    given = values.get("command")
+    if not isinstance(given, str):
+        return given
+    here = at.child("command")
+    try:
+        words = shlex.split(given)
+    except ValueError as error:
+        raise here.error(f"cannot be split into words: {error}", "close the quote, or write a list") from None
+    if not words:
+        raise here.error("is empty")
+    return tuple(words)
+
+
+def _metrics(values: Mapping[str, Any], at: At) -> tuple[MetricSettings, ...]:
+    given, here = values.get("metric"), at.child("metric")
+    if given is None:
+        raise at.error(
+            "says no metric",
+            "add `metric: {name: val_accuracy, goal: maximize}`, or give --maximize NAME or --minimize NAME",
+        )
+    if "goal" in values and not isinstance(given, str):
+        raise at.child("goal").error("belongs inside `metric`", "metric: {name: …, goal: …}")
+    if isinstance(given, str):
+        match = re.search(_METRIC_TEXT, given)
+        goal = values.get("goal") or (match[1] if match else None)
+        if goal is None or (match and "goal" in values):
+            raise here.error(f"needs a goal for `{given}`", f"metric: {{name: {given}, goal: maximize}}  (or minimize)")
+        given = {"name": match[2] if match else given, "goal": goal}
+    several = (given,) if isinstance(given, dict) else given
+    metrics = tuple(MetricSettings(**one) for one in several)
+    for index, metric in enumerate(metrics):
+        place = here.child(index) if len(metrics) > 1 else here
+        if metric.name in [m.name for m in metrics[:index]]:
+            raise place.error(f"`{metric.name}` is there twice")
+        _check_pattern(metric, place)
+    return metrics
+
+
+def _check_pattern(metric: MetricSettings, at: At) -> None:
+    if metric.pattern is None:
+        return
+    try:
+        groups = re.compile(metric.pattern).groups
+    except re.error as error:
+        raise at.child("pattern").error(f"is not a regular expression: {error}") from None
+    if groups != 1:
+        raise at.child("pattern").error(f"has {groups} groups, not one", r"such as val_acc=([0-9.]+)")
+
+
+def _options(given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
+    if not given:
+        return {}
+    out = {key: given[key] for key in known if key in given}
+    return {**out, "options": {key: value for key, value in given.items() if key not in known}}
+
+
+def _tuple(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,0 +1,211 @@
+"""How parameters are written: W&B's mappings, and the short forms ``log(1e-5, 1e-1)``, ``[a, b]``, ``20``.
+
+Reads the ``parameters`` of a document into `Parameter` objects, and knows their JSON Schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from outlast.config import yaml
+from outlast.config.shapes import At, nearest, show
+from outlast.errors import StudyFileError
+from outlast.space.definitions import FIGURES, DefinitionError, define
+from outlast.space.parameters import Parameter
+
+__all__ = ["NAME", "ParametersShape", "expand", "is_short_form"]
+
+#: A parameter's name; dots nest it, ``+`` in front is Hydra's.
+NAME = r"^\+{0,2}[A-Za-z_][A-Za-z0-9_@/:-]*(?:\.[A-Za-z0-9_][A-Za-z0-9_@/:-]*)*$(?!\n)"
+
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+#: The short forms with two figures → the distribution, and what its figures are called.
+_FORMS = {
+    "log": ("log_uniform_values", "min", "max"),
+    "int": ("int_uniform", "min", "max"),
+    "float": ("uniform", "min", "max"),
+    "logint": ("int_log_uniform", "min", "max"),
+    "normal": ("normal", "mu", "sigma"),
+}
+_RANGE = rf"^\s*({'|'.join(_FORMS)})\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)\s*$(?!\n)"
+_CHOICE = r"^\s*choice\((.*\S.*)\)\s*$(?!\n)"
+_CUT = rf"^\s*(?:choice|{'|'.join(_FORMS)})\([^)]*$(?!\n)"
+_ANY_CALL = r"^\s*[A-Za-z_]+\(.*\)\s*$(?!\n)"
+
+
+def is_short_form(text: str) -> bool:
+    """Whether text is meant as a short form: it looks like a call."""
+    return bool(re.search(_ANY_CALL, text))
+
+
+def expand(value: Any, at: At) -> dict[str, Any]:
+    """The W&B mapping that a parameter's value says in short.
+
+    Raises:
+        StudyFileError: An unknown short form, or wrong figures in it.
+    """
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (list, tuple)):
+        return {"values": list(value)}
+    if value is None:
+        raise at.error("says no value", "write `log(1e-5, 1e-1)`, `int(1, 4)`, `[a, b]`, or a number")
+    if isinstance(value, str) and re.search(_CUT, value):
+        raise at.error(f"{show(value)} is cut off at its comma", "inside { } or [ ], put a short form in quotes")
+    if not isinstance(value, str) or not is_short_form(value):
+        return {"value": value}
+    if match := re.search(_RANGE, value):
+        word, first, second = _FORMS[match[1]]
+        figures = [yaml.parse_value(match[i], at.document.file) for i in (2, 3)]
+        return {first: figures[0], second: figures[1], "distribution": word}
+    if match := re.search(_CHOICE, value):
+        return {"values": _list(match[1], at)}
+    word = value.strip().partition("(")[0]
+    if word in _FORMS:
+        first, second = _FORMS[word][1:]
+        raise at.error(f"{show(value)} is not of the form {word}({first}, {second}) with two numbers")
+    forms = ("choice", *_FORMS)
+    raise at.error(f"unknown short form `{word}(…)`; known: {', '.join(forms)}", nearest(word, forms))
+
+
+def _list(text: str, at: At) -> list[Any]:
+    try:
+        values = yaml.parse_value(f"[{text}]", at.document.file)
+    except StudyFileError:
+        values = None
+    if not isinstance(values, list):
+        raise at.error(f"`choice({text})` is not a list of values", "write choice(a, b)")
+    return values
+
+
+class ParametersShape:
+    """``parameters``: names to definitions, nested by ``parameters`` inside, read as a tuple of `Parameter`."""
+
+    def read(self, value: Any, at: At) -> tuple[Parameter, ...]:
+        """Every parameter, in the order of the file."""
+        if not isinstance(value, Mapping):
+            raise at.error(f"must be parameter names with their values, not {show(value)}")
+        parameters: dict[str, Parameter] = {}
+        self._group(value, at, "", {}, parameters)
+        return tuple(parameters.values())
+
+    def _group(
+        self, group: Mapping[str, Any], at: At, prefix: str, when: dict[str, tuple[Any, ...]], out: dict[str, Parameter]
+    ) -> None:
+        for key, value in group.items():
+            here = at.child(key)
+            if not re.search(NAME, key):
+                raise here.error(f"`{key}` is not a parameter name", "letters, digits, _ - / and dots between")
+            name = f"{prefix}{key}"
+            definition = expand(value, here)
+            conditions = {**when, **self._when(definition, here)}
+            if "parameters" in definition:
+                self._nested(definition, here, name, conditions, out)
+                continue
+            try:
+                parameter = define(name, definition, conditions or None)
+            except DefinitionError as error:
+                place = here.child(error.key) if error.key and isinstance(value, Mapping) else here
+                raise place.error(error.fact, error.cure) from None
+            if name in out:
+                raise here.error(f"`{name}` is there twice: dotted and nested")
+            out[name] = parameter
+
+    def _nested(
+        self, definition: dict[str, Any], at: At, name: str, when: dict[str, tuple[Any, ...]], out: dict[str, Parameter]
+    ) -> None:
+        for key in definition:
+            if key not in ("parameters", "when"):
+                raise at.child(key).error("unknown key beside `parameters`; allowed: parameters, when")
+        inner = definition["parameters"]
+        if not isinstance(inner, Mapping) or not inner:
+            raise at.child("parameters").error("must be parameter names with their values")
+        self._group(inner, at.child("parameters"), f"{name}.", when, out)
+
+    def _when(self, definition: Mapping[str, Any], at: At) -> dict[str, tuple[Any, ...]]:
+        when = definition.get("when")
+        if when is None:
+            return {}
+        if not isinstance(when, Mapping) or not when:
+            raise at.child("when").error("must be another parameter with its value", "such as {model: cnn}")
+        for parent, values in when.items():
+            if isinstance(values, list) and not values:
+                raise at.child("when").child(parent).error("must not be empty: this parameter could never be active")
+        return {parent: tuple(v) if isinstance(v, list) else (v,) for parent, v in when.items()}
+
+    def schema(self) -> dict[str, Any]:
+        """Names to definitions."""
+        return {"$ref": "#/$defs/parameters"}
+
+    @staticmethod
+    def definitions() -> dict[str, Any]:
+        """The schema's ``$defs``."""
+        group = {
+            "type": "object",
+            "required": ["parameters"],
+            "properties": {"parameters": {"$ref": "#/$defs/parameters", "minProperties": 1}, "when": _WHEN},
+            "additionalProperties": False,
+        }
+        text = {
+            "type": "string",
+            "anyOf": [{"pattern": _RANGE}, {"pattern": _CHOICE}, {"not": {"pattern": f"{_ANY_CALL}|{_CUT}"}}],
+        }
+        short = [text, {"type": ["number", "boolean"]}, {"type": "array", "minItems": 1}]
+        forms = [_definition(word) for word in FIGURES]
+        return {
+            "parameters": {
+                "type": "object",
+                "propertyNames": {"pattern": NAME},
+                "additionalProperties": {"$ref": "#/$defs/parameter"},
+            },
+            "parameter": {"anyOf": [*short, *forms, *_inferred(), group]},
+        }
+
+
+_WHEN: dict[str, Any] = {
+    "description": "active only when another parameter has this value, or one of these",
+    "anyOf": [
+        {"type": "object", "minProperties": 1, "additionalProperties": {"not": {"type": "array", "maxItems": 0}}},
+        {"type": "null"},
+    ],
+}
+_NUMERIC: dict[str, Any] = {"type": "number"}
+_FIGURE_SCHEMAS: dict[str, dict[str, Any]] = {
+    "value": {},
+    "values": {"type": "array", "minItems": 1},
+    "probabilities": {"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}},
+    "sigma": {"type": "number", "minimum": 0},
+    "q": {"type": "number", "exclusiveMinimum": 0},
+    "a": {"type": "number", "exclusiveMinimum": 0},
+    "b": {"type": "number", "exclusiveMinimum": 0},
+}
+
+
+def _definition(word: str) -> dict[str, Any]:
+    required, optional = FIGURES[word]
+    properties: dict[str, Any] = {key: _FIGURE_SCHEMAS.get(key, _NUMERIC) for key in (*required, *optional)}
+    if word.startswith("int_"):
+        properties = {key: {"type": "integer"} for key in properties}
+    if "log_uniform_values" in word:
+        properties["min"] = {"type": "number", "exclusiveMinimum": 0}
+    if word == "int_log_uniform":
+        properties["min"] = {"type": "integer", "minimum": 1}
+    return {
+        "type": "object",
+        "required": [*required, "distribution"],
+        "properties": {**properties, "distribution": {"const": word}, "when": _WHEN},
+        "additionalProperties": False,
+    }
+
+
+def _inferred() -> list[dict[str, Any]]:
+    """The same without ``distribution``, where the figures say it."""
+    forms = []
+    for word, needs in (("constant", ()), ("categorical", ()), ("uniform", ()), ("q_uniform", ("q",))):
+        form = _definition(word)
+        required = [key for key in form["required"] if key != "distribution"] + list(needs)
+        properties = {key: value for key, value in form["properties"].items() if key != "distribution"}
+        forms.append({**form, "required": required, "properties": properties})
+    return forms

@@ -1,0 +1,167 @@
+"""Shapes of single values: text, words, flags, numbers, durations, sizes."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from outlast.config import units
+from outlast.config.shapes import At, described, is_scalar, nearest, show
+
+__all__ = ["DOTTED", "Anything", "Duration", "Flag", "Number", "Size", "Text", "Word"]
+
+
+@dataclass(frozen=True)
+class Anything:
+    """Any plain value."""
+
+    description: str = ""
+
+    def read(self, value: Any, at: At) -> Any:
+        """The value as it is."""
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Everything."""
+        return {"description": self.description} if self.description else {}
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text, not empty, of a pattern. ``says`` completes "must be …"."""
+
+    pattern: str | None = None
+    says: str = "text"
+    description: str = ""
+
+    def read(self, value: Any, at: At) -> str:
+        """The text."""
+        if not isinstance(value, str):
+            raise at.error(f"must be {self.says}, not {show(value)}", "put it in quotes" if is_scalar(value) else None)
+        if not value or (self.pattern and not re.search(self.pattern, value)):
+            raise at.error(f"must be {self.says}, not {show(value)}")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """A string."""
+        out: dict[str, Any] = {"type": "string", "minLength": 1}
+        return described(out, pattern=self.pattern, description=self.description)
+
+
+@dataclass(frozen=True)
+class Word:
+    """One of a few words; with ``dotted`` also a dotted path to somebody's own class."""
+
+    words: tuple[str, ...]
+    dotted: bool = False
+    description: str = ""
+
+    def read(self, value: Any, at: At) -> str:
+        """The word."""
+        if isinstance(value, str) and (value in self.words or (self.dotted and re.search(DOTTED, value))):
+            return value
+        allowed = ", ".join(self.words) + (", or a dotted path (package.module.Class)" if self.dotted else "")
+        raise at.error(f"{show(value)} is unknown; allowed: {allowed}", nearest(value, self.words))
+
+    def schema(self) -> dict[str, Any]:
+        """An enumeration."""
+        enum: dict[str, Any] = {"enum": list(self.words)}
+        out = {"anyOf": [enum, {"type": "string", "pattern": DOTTED}]} if self.dotted else enum
+        return described(out, description=self.description)
+
+
+#: ``package.module.Class`` or ``package.module:Class``.
+DOTTED = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*[.:][A-Za-z_][A-Za-z0-9_]*$(?!\n)"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """``true`` or ``false``."""
+
+    description: str = ""
+
+    def read(self, value: Any, at: At) -> bool:
+        """The flag."""
+        if not isinstance(value, bool):
+            raise at.error(f"must be true or false, not {show(value)}")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """A boolean."""
+        return described({"type": "boolean"}, description=self.description)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number; whole if ``whole``; at least ``least``; more than ``above``."""
+
+    whole: bool = False
+    least: float | None = None
+    above: float | None = None
+    description: str = ""
+
+    def read(self, value: Any, at: At) -> Any:
+        """The number, an int where it is to be whole."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise at.error(f"must be {self._says()}, not {show(value)}")
+        if self.whole and value != int(value):
+            raise at.error(f"must be {self._says()}, not {show(value)}")
+        if (self.least is not None and value < self.least) or (self.above is not None and value <= self.above):
+            raise at.error(f"must be {self._says()}, not {show(value)}")
+        return int(value) if self.whole else value
+
+    def _says(self) -> str:
+        says = "a whole number" if self.whole else "a number"
+        if self.least is not None:
+            says += f" of {self.least:g} or more"
+        return says + (f" above {self.above:g}" if self.above is not None else "")
+
+    def schema(self) -> dict[str, Any]:
+        """A number or an integer."""
+        out: dict[str, Any] = {"type": "integer" if self.whole else "number"}
+        return described(out, minimum=self.least, exclusiveMinimum=self.above, description=self.description)
+
+
+@dataclass(frozen=True)
+class Duration:
+    """A duration, read as seconds; above zero unless ``zero``."""
+
+    zero: bool = False
+    description: str = ""
+
+    def read(self, value: Any, at: At) -> float:
+        """Seconds."""
+        try:
+            seconds = units.parse_duration(value)
+        except ValueError as error:
+            raise at.error(str(error)) from None
+        if seconds == 0 and not self.zero:
+            raise at.error("must be longer than nothing")
+        return seconds
+
+    def schema(self) -> dict[str, Any]:
+        """Seconds, or text."""
+        number = {"type": "number", "minimum": 0} if self.zero else {"type": "number", "exclusiveMinimum": 0}
+        pattern = units.DURATION_PATTERN if self.zero else units.DURATION_PATTERN.replace("(?=.*[0-9])", "(?=.*[1-9])")
+        return described({"anyOf": [number, {"type": "string", "pattern": pattern}]}, description=self.description)
+
+
+@dataclass(frozen=True)
+class Size:
+    """An amount of memory, read as bytes."""
+
+    description: str = ""
+
+    def read(self, value: Any, at: At) -> int:
+        """Bytes."""
+        try:
+            return units.parse_size(value)
+        except ValueError as error:
+            raise at.error(str(error)) from None
+
+    def schema(self) -> dict[str, Any]:
+        """Bytes, or text."""
+        text = {"type": "string", "pattern": units.SIZE_PATTERN}
+        return described({"anyOf": [{"type": "integer", "minimum": 0}, text]}, description=self.description)

@@ -1,0 +1,159 @@
+"""The typed settings of a study: what every reader produces and everything else consumes.
+
+Durations are seconds (float), sizes bytes (int). Attribute names are the study file's keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from outlast.space.parameters import Parameter
+from outlast.space.space import Space
+
+__all__ = [
+    "BudgetSettings",
+    "CheckSettings",
+    "CheckpointSettings",
+    "FaultSettings",
+    "IsolationSettings",
+    "MetricSettings",
+    "PrunerSettings",
+    "ResourceSettings",
+    "SamplerSettings",
+    "Settings",
+    "TrialSettings",
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class MetricSettings(_Model):
+    """One objective."""
+
+    name: str
+    goal: Literal["maximize", "minimize"] = "maximize"
+    take: Literal["last", "best"] = "last"
+    target: float | None = None  # W&B: the study ends when a trial reaches it
+    file: str | None = None  # glob below the trial's or the working directory
+    pattern: str | None = None  # regular expression with one group
+
+
+class BudgetSettings(_Model):
+    """Totals for the study, over restarts and workers."""
+
+    trials: int | None = None  # None: only where the space is finite or another limit is set
+    time: float | None = None  # seconds of running the study
+    gpu_hours: float | None = None
+    max_failures: int | None = None
+    count: tuple[Literal["complete", "pruned", "failed", "infeasible"], ...] = ("complete", "pruned", "infeasible")
+
+
+class SamplerSettings(_Model):
+    """Which sampler, and its options as Optuna names them."""
+
+    name: str = "auto"  # or a dotted path
+    seed: int | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class PrunerSettings(_Model):
+    """Which pruner, and its options as Optuna names them."""
+
+    name: str = "none"  # or a dotted path
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class TrialSettings(_Model):
+    """How one trial is run and judged."""
+
+    timeout: float | None = None
+    timeout_counts: bool = False  # a timed-out trial's last report counts as its value
+    grace: float = 120.0
+    hang_after: float | None = None
+    retries: int = 0
+    resume_args: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    folds: dict[str, Any] | None = None
+    oom: dict[str, Any] | Literal["infeasible"] = "infeasible"
+
+
+class ResourceSettings(_Model):
+    """What one attempt needs."""
+
+    gpus: float = 0.0
+    cpus: int | None = None
+    memory: int | None = None  # bytes
+
+
+class CheckpointSettings(_Model):
+    """Where the training's checkpoints lie and how many trials' are kept."""
+
+    dir: str | None = None
+    keep: int | None = None  # None: everything is kept
+
+
+class FaultSettings(_Model):
+    """What becomes of interrupted trials."""
+
+    interrupted: Literal["restart", "new"] = "restart"
+
+
+class CheckSettings(_Model):
+    """How `check` tries trials out."""
+
+    args: tuple[str, ...] = ()  # appended to the command, such as --max_steps 20
+
+
+class IsolationSettings(_Model):
+    """What a Python function's trials share: nothing, or the imports of a worker that each is forked from."""
+
+    mode: Literal["process", "worker"] = "process"
+    trials: int = 100  # a worker is replaced after so many
+
+
+class Settings(_Model):
+    """One study file, resolved: dialect, `extends`, `--set` and defaults are behind us."""
+
+    name: str
+    command: tuple[str, ...] | None = None  # argv template with macros, never a shell string
+    function: str | None = None  # package.module:name
+    metrics: tuple[MetricSettings, ...]
+    parameters: tuple[Parameter, ...] = ()
+    budget: BudgetSettings = BudgetSettings()
+    sampler: SamplerSettings = SamplerSettings()
+    pruner: PrunerSettings = PrunerSettings()
+    constraints: tuple[str, ...] = ()
+    enqueue: tuple[dict[str, Any], ...] = ()
+    config: str | None = None
+    derive: str | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    trial: TrialSettings = TrialSettings()
+    parallel: int | Literal["auto"] = "auto"
+    resources: ResourceSettings = ResourceSettings()
+    slurm: dict[str, Any] | None = None
+    checkpoints: CheckpointSettings = CheckpointSettings()
+    faults: FaultSettings = FaultSettings()
+    check: CheckSettings = CheckSettings()
+    isolation: IsolationSettings = IsolationSettings()
+    later: dict[str, Any] = Field(default_factory=dict)  # confirm, refit, evaluate, tracking, notify, index: as given
+    working_directory: str = "."  # the study file's folder, where the command runs; never recorded absolute
+    resolved: dict[str, Any] = Field(default_factory=dict)  # the same in our dialect, plain data: what study.yaml says
+    notes: tuple[str, ...] = ()  # what a person should know about this study file; not kept in `resolved`
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Settings:
+        """A copy with some fields changed, unchecked; its `space` is that of the fields it has."""
+        copied = super().model_copy(update=update, deep=deep)
+        if update and ("parameters" in update or "constraints" in update):
+            copied.__dict__.pop("space", None)
+        return copied
+
+    @cached_property
+    def space(self) -> Space:
+        """The search space of `parameters` and `constraints`."""
+        return Space.from_parameters(self.parameters, self.constraints)

@@ -1,0 +1,86 @@
+"""Durations and sizes as people write them.
+
+One duration type everywhere: ``90s``, ``30m``, ``1h30m``, ``2d``, ``24:00:00``, ``5-00:00:00``, or plain seconds.
+Sizes are ``16G``, ``512M``, ``1.5GiB``, in powers of 1024, or plain bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+__all__ = [
+    "DURATION_PATTERN",
+    "SIZE_PATTERN",
+    "format_duration",
+    "format_size",
+    "parse_duration",
+    "parse_size",
+]
+
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_FIGURE = r"[0-9]+(?:\.[0-9]+)?"
+_WORDS = rf"(?:{_FIGURE}d)? ?(?:{_FIGURE}h)? ?(?:{_FIGURE}m)? ?(?:{_FIGURE}s?)?"
+_CLOCK = r"(?:[0-9]+-)?[0-9]+:[0-9]{2}:[0-9]{2}"
+_DAYS = r"[0-9]+-[0-9]{1,2}(?::[0-9]{2})?"
+#: ECMA-compatible, for the JSON Schema too. At least one digit; ``30:00`` is refused: minutes to some, hours to others.
+DURATION_PATTERN = rf"^(?=.*[0-9])(?:{_WORDS}|{_CLOCK}|{_DAYS})$(?!\n)"
+SIZE_PATTERN = rf"^{_FIGURE} ?(?:[KMGTkmgt](?:i?[Bb])?|[Bb])?$(?!\n)"
+
+_POWERS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_EXAMPLES = "write 90s, 30m, 12h, 1h30m, 24:00:00, 5-00:00:00 or seconds"
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds of a duration.
+
+    Raises:
+        ValueError: Not a duration; the message shows the forms that are.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value) or value < 0:
+            raise ValueError(f"{value!r} is not a duration: {_EXAMPLES}")
+        return float(value)
+    if not isinstance(value, str) or not re.search(DURATION_PATTERN, value):
+        raise ValueError(f"{value!r} is not a duration: {_EXAMPLES}")
+    if ":" in value or "-" in value:
+        days, _, clock = value.rpartition("-")
+        parts = [int(part) for part in clock.split(":")] + [0, 0]
+        return float(int(days or 0) * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2])
+    pieces = re.findall(rf"({_FIGURE})([dhms]?)", value)
+    return float(sum(float(figure) * _SECONDS[unit or "s"] for figure, unit in pieces))
+
+
+def format_duration(seconds: float) -> str | float:
+    """A duration that `parse_duration` reads back exactly: ``1h30m``; plain seconds where there are fractions."""
+    if seconds != int(seconds) or seconds >= 1e15:
+        return seconds
+    rest, text = int(seconds), ""
+    for unit, size in _SECONDS.items():
+        if rest >= size:
+            text += f"{rest // size}{unit}"
+            rest %= size
+    return text or "0s"
+
+
+def parse_size(value: Any) -> int:
+    """Bytes of a size.
+
+    Raises:
+        ValueError: Not a size; the message shows the forms that are.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1 and value >= 0:
+        return int(value)
+    if not isinstance(value, str) or not re.search(SIZE_PATTERN, value):
+        raise ValueError(f"{value!r} is not a size: write 16G, 512M or bytes")
+    figure, unit = re.findall(rf"({_FIGURE}) ?([A-Za-z]?)", value)[0]
+    return int(float(figure) * float(1024 ** _POWERS[unit.lower()]))
+
+
+def format_size(size: int) -> str | int:
+    """A size that `parse_size` reads back exactly: ``16G``; plain bytes where it is no whole unit."""
+    for unit in ("t", "g", "m", "k"):
+        if size and size % 1024 ** _POWERS[unit] == 0:
+            return f"{size // 1024 ** _POWERS[unit]}{unit.upper()}"
+    return size

@@ -1,0 +1,153 @@
+"""Which trial is best. Pure: a folded study in, trials out.
+
+Only complete trials with a finite value for every objective can be best. Failed and infeasible trials take the worst
+value there is, but in tables only.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.core.states import TrialState
+
+__all__ = ["Objective", "best_trial", "best_trials", "is_best", "ranked", "table_value"]
+
+
+class Objective(Protocol):
+    """The two words of an objective that ranking needs; `outlast.config.settings.MetricSettings` has them."""
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+
+    @property
+    def goal(self) -> str:
+        """``maximize`` or ``minimize``."""
+
+
+def best_trial(study: Study, metrics: Sequence[Objective]) -> Trial | None:
+    """The best complete trial; among equals the one with the lowest number.
+
+    With several objectives: the trial of the Pareto front that is best in the first of them, then in the next ones.
+
+    Args:
+        study: The folded ledger.
+        metrics: The objectives in the study file's order.
+
+    Returns:
+        The trial, or ``None`` while no trial has completed.
+    """
+    signs = _signs(metrics)
+    best: tuple[tuple[float, ...], int] | None = None
+    # The lexicographic best is on the Pareto front: whatever dominated it would come before it.
+    for trial, costs in _candidates(study, signs):
+        if best is None or costs < best[0] or (costs == best[0] and trial.number < best[1]):
+            best = costs, trial.number
+    return None if best is None else study.trials[best[1]]
+
+
+def is_best(study: Study, trial: Trial, metrics: Sequence[Objective]) -> bool:
+    """Whether this is the best trial; with one objective mostly known without looking at the others."""
+    extremes = study.extreme_values if len(metrics) == 1 else None
+    if extremes is not None and all(map(math.isfinite, extremes)):
+        best_value = extremes[metrics[0].goal == "maximize"]
+        if trial.state is not TrialState.COMPLETE or trial.value != best_value:
+            return False
+    return best_trial(study, metrics) is trial
+
+
+def best_trials(study: Study, metrics: Sequence[Objective]) -> list[Trial]:
+    """The Pareto front by number: complete trials that no other beats in one objective and equals in the rest.
+
+    With one objective this is the best trial alone.
+    """
+    if len(metrics) == 1:
+        best = best_trial(study, metrics)
+        return [] if best is None else [best]
+    signs = _signs(metrics)
+    front: list[tuple[tuple[float, ...], Trial]] = []
+    # In lexicographic order nothing that comes later can dominate what came before: one pass is enough.
+    for trial, costs in sorted(_candidates(study, signs), key=lambda pair: (pair[1], pair[0].number)):
+        if not any(_dominates(other, costs) for other, _ in front):
+            front.append((costs, trial))
+    return sorted((trial for _, trial in front), key=lambda trial: trial.number)
+
+
+def ranked(study: Study, metrics: Sequence[Objective], limit: int | None = None) -> list[Trial]:
+    """All trials, best first: complete ones by value, pruned ones by their last value, failed ones, unfinished ones.
+
+    With several objectives the Pareto front comes first, and each group is in the order of the first objective.
+
+    Args:
+        study: The folded ledger.
+        metrics: The objectives in the study file's order.
+        limit: How many to return; all by default.
+    """
+    signs = _signs(metrics)
+    front = {trial.number for trial in best_trials(study, metrics)}
+
+    def key(trial: Trial) -> tuple[int, int, float, int]:
+        value = table_value(trial, metrics)
+        cost = math.inf if value is None or math.isnan(value) else signs[0] * value
+        return _GROUPS[trial.state], trial.number not in front, cost, trial.number
+
+    if limit is None:
+        return sorted(study.trials.values(), key=key)
+    complete = [trial for trial, _ in _candidates(study, signs)]
+    enough = len(complete) >= limit  # then nothing else comes into question, and their keys are cheap
+    return heapq.nsmallest(limit, complete if enough else study.trials.values(), key=key)
+
+
+def table_value(trial: Trial, metrics: Sequence[Objective], objective: int = 0) -> float | None:
+    """What a table shows as a trial's value.
+
+    A complete trial's value; a pruned trial's last report; for a failed or infeasible one the worst there is (``-inf``
+    where more is better, else ``inf``); ``None`` for a trial that has no outcome.
+    """
+    if trial.state in (TrialState.FAILED, TrialState.INFEASIBLE):
+        return -math.inf if metrics[objective].goal == "maximize" else math.inf
+    if not trial.state.finished:
+        return None
+    if trial.values is not None and objective < len(trial.values):
+        return trial.values[objective]
+    curve = trial.curve(objective)
+    return curve[max(curve)] if curve else None
+
+
+_GROUPS = {
+    TrialState.COMPLETE: 0,
+    TrialState.PRUNED: 1,
+    TrialState.INFEASIBLE: 2,
+    TrialState.FAILED: 2,
+    TrialState.RUNNING: 3,
+    TrialState.INTERRUPTED: 3,
+    TrialState.CREATED: 3,
+}
+
+
+def _candidates(study: Study, signs: Sequence[float]) -> Iterator[tuple[Trial, tuple[float, ...]]]:
+    """Complete trials with their values as costs, less being better."""
+    complete, finite = TrialState.COMPLETE, math.isfinite
+    if len(signs) == 1:  # plainly, because a study of ten thousand trials is looked at all the time
+        sign = signs[0]
+        for trial in study.trials.values():
+            if trial.state is complete and trial.values and finite(trial.values[0]):
+                yield trial, (sign * trial.values[0],)
+        return
+    for trial in study.trials.values():
+        values = trial.values
+        if trial.state is complete and values is not None and len(values) >= len(signs) and all(map(finite, values)):
+            yield trial, tuple(sign * value for sign, value in zip(signs, values, strict=False))
+
+
+def _signs(metrics: Sequence[Objective]) -> tuple[float, ...]:
+    return tuple(-1.0 if metric.goal == "maximize" else 1.0 for metric in metrics)
+
+
+def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    return a != b and all(x <= y for x, y in zip(a, b, strict=True))

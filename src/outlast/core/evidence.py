@@ -1,0 +1,103 @@
+"""What a runner saw: the content of ``exit.json``. Evidence only; what it means is decided in `outlast.core.faults`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
+from typing import Any
+
+__all__ = ["Evidence", "Report", "plain_json"]
+
+
+_AS_IT_IS = frozenset({str, int, bool, type(None)})  # most of what there is
+
+
+def plain_json(value: Any) -> Any:
+    """A value as plain JSON data: non-finite numbers as words, enums by value, tuples as lists."""
+    if type(value) in _AS_IT_IS:
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (tuple, list)):
+        return [plain_json(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): plain_json(v) for k, v in value.items()}
+    return value
+
+
+@dataclass(frozen=True)
+class Report:
+    """One line of ``reports.jsonl``: metrics at a step."""
+
+    step: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of an attempt that is over. Seconds are of the runner's monotonic clock."""
+
+    exit_code: int | None = None  # of the training; None if it was ended by a signal or never ran
+    signal: int | None = None  # that ended the training
+    seconds: float = 0.0
+    host: str = ""
+    started_at: str = ""
+    ended_at: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)  # objective → final value
+    source: str = ""  # where the scores were found: report, file, hook, marker, output, pattern, score_file
+    notes: tuple[str, ...] = ()  # disagreements between sources, and the like
+    metrics: Mapping[str, float] = field(default_factory=dict)  # every metric name that was seen → last value
+    reports: tuple[Report, ...] = ()
+    tail: tuple[str, ...] = ()  # last lines of output
+    traceback: str = ""  # the last one in the output
+    stop_reason: str = ""  # of the stop request that was delivered: user, pruned, timeout, walltime, hang …
+    acknowledged: bool = False  # the script saw should_stop
+    terminated: bool = False  # the runner delivered a termination signal while the training lived
+    done: bool = False  # the script said that its result counts
+    pruned: bool = False  # the script gave itself up (Optuna's TrialPruned)
+    timed_out: bool = False
+    hung: bool = False
+    outside_signal: int | None = None  # a termination signal that the runner itself received
+    resumed: bool = False
+    new_steps: bool = True  # reported beyond where the attempt began
+    saved: bool = False  # a checkpoint was written during the attempt
+    lost: str = ""  # set by the coordinator that gave the attempt up: why
+    never_started: bool = False
+    error: str = ""  # the runner could not start the training: why
+    oom_killed: bool = False  # the kernel killed in our cgroup, at our own memory limit
+    host_oom: bool = False  # the kernel killed because the machine, or a group around ours, ran out of memory
+    peak_memory: int = 0  # bytes, of the largest process
+    machine_memory: int = 0  # bytes
+    foreign_gpu_memory: int | None = None  # bytes of others on its cards when it began; None: not known
+    foreign_gpu_memory_end: int | None = None  # the same when it was over
+    disk_full: bool = False  # the runner itself could not write for lack of room, or none was left at the end
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain object of ``exit.json``; fields at their default are left out."""
+        plain = {key: plain_json(value) for key, value in asdict(self).items() if value != _DEFAULTS[key]}
+        plain["version"] = 1
+        return plain
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> Evidence:
+        """Read ``exit.json`` back. Unknown keys are ignored."""
+        known = {f.name for f in fields(cls)}
+        kwargs = {key: value for key, value in obj.items() if key in known}
+        kwargs["reports"] = tuple(Report(int(r["step"]), _floats(r["metrics"])) for r in kwargs.get("reports", ()))
+        for key in ("scores", "metrics"):
+            kwargs[key] = _floats(kwargs.get(key, {}))
+        for key in ("notes", "tail"):
+            if key in kwargs:
+                kwargs[key] = tuple(kwargs[key])
+        return cls(**kwargs)
+
+
+def _floats(obj: Mapping[str, Any]) -> dict[str, float]:
+    return {str(key): float(value) for key, value in obj.items()}
+
+
+_DEFAULTS = asdict(Evidence())

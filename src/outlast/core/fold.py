@@ -1,0 +1,184 @@
+"""The fold: a study's state is what its ledger's events add up to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from outlast.core.records import (
+    Attempt,
+    AttemptEnded,
+    AttemptOpened,
+    Event,
+    ParamDrawn,
+    RevisionMade,
+    RunStarted,
+    StudyCreated,
+    StudyEnded,
+    Trial,
+    TrialCreated,
+    TrialRetried,
+    Warned,
+)
+from outlast.core.states import Cause, TrialState
+from outlast.core.tally import Tally
+
+__all__ = ["Study", "fold"]
+
+
+@dataclass
+class Study:
+    """A study as its ledger has it. `apply` is the only thing that changes it."""
+
+    name: str = ""
+    created_at: str = ""
+    study_seed: int = 0
+    revisions: list[RevisionMade] = field(default_factory=list)
+    trials: dict[int, Trial] = field(default_factory=dict)
+    study_attrs: dict[str, Any] = field(default_factory=dict)
+    last_run: RunStarted | None = None
+    runs: int = 0
+    ended: StudyEnded | None = None  # None while a run goes on, or after one died
+    elapsed_before: float = 0.0  # seconds of earlier runs; one that was killed counts up to its last record
+    failures_since_run: list[AttemptEnded] = field(default_factory=list)
+    first_completed_step: int | None = None  # the last step of the trial that completed first: stays what it is
+    warnings: dict[str, str] = field(default_factory=dict)
+    _last_at: str = ""
+
+    def __post_init__(self) -> None:
+        self._tally = Tally(self.trials)
+
+    @property
+    def revision(self) -> RevisionMade | None:
+        """The version of the study file in force."""
+        return self.revisions[-1] if self.revisions else None
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next new trial: one above the highest, never reused."""
+        return self._tally.highest + 1
+
+    def counts(self) -> Counter[TrialState]:
+        """Trials per state."""
+        found = {state: self._tally.count(state) for state in TrialState}
+        return Counter({state: count for state, count in found.items() if count})
+
+    def in_state(self, *states: TrialState) -> list[Trial]:
+        """The trials in any of these states, by number."""
+        return [self.trials[number] for number in self._tally.numbers(states)]
+
+    @property
+    def misfits(self) -> list[Trial]:
+        """Failed rows of an earlier revision, whose parameters the one in force does not have."""
+        return self._tally.misfits()
+
+    @property
+    def latest_success(self) -> str | None:
+        """When the last of the complete and the pruned trials finished."""
+        return self._tally.latest_success()
+
+    @property
+    def extreme_values(self) -> tuple[float, float] | None:
+        """The smallest and the largest first value of all complete trials."""
+        return self._tally.extremes()
+
+    def apply(self, event: Event) -> None:
+        """Take one event in. Applying an event that says what is so already changes nothing."""
+        if isinstance(event, RunStarted) and self.last_run is not None and self.ended is None:
+            self.elapsed_before += _seconds_between(self.last_run.at, self._last_at)  # a run that did not end in order
+        self._last_at = getattr(event, "at", self._last_at)
+        match event:
+            case TrialCreated():
+                self._trial_created(event)
+            case ParamDrawn():
+                trial = self.trials[event.trial]
+                trial.params[event.name] = event.value
+                trial.distributions[event.name] = event.distribution
+            case AttemptOpened():
+                self._attempt_opened(event)
+            case AttemptEnded():
+                self._attempt_ended(event)
+            case TrialRetried():
+                trial = self.trials[event.trial]
+                trial.state, trial.values, trial.finished_at = TrialState.INTERRUPTED, None, None
+                trial.from_scratch, trial.retried_at_attempt = event.from_scratch, len(trial.attempts)
+            case StudyCreated():
+                self.name, self.created_at, self.study_seed = event.name, event.at, event.study_seed
+            case RevisionMade():
+                self.revisions.append(event)
+                self.failures_since_run.clear()
+            case RunStarted():
+                self.last_run, self.ended = event, None
+                self.runs += 1
+                self.failures_since_run.clear()
+            case StudyEnded():
+                self.ended = event
+                self.elapsed_before += event.elapsed
+            case Warned():
+                self.warnings[event.key or event.text] = event.text
+        if isinstance(event, (TrialCreated, AttemptOpened, AttemptEnded, TrialRetried)):
+            self._tally.note(self.trials[event.trial])
+
+    def _trial_created(self, event: TrialCreated) -> None:
+        self.trials.setdefault(
+            event.trial,
+            Trial(
+                number=event.trial,
+                params=dict(event.params),
+                latent=dict(event.latent),
+                derived=dict(event.derived),
+                seed=event.seed,
+                revision=event.revision,
+                source=event.source,
+                system_attrs=dict(event.system_attrs),
+                created_at=event.at,
+            ),
+        )
+        self.study_attrs.update(event.study_attrs)
+
+    def _attempt_opened(self, event: AttemptOpened) -> None:
+        trial = self.trials[event.trial]
+        if any(attempt.number == event.attempt for attempt in trial.attempts):
+            return
+        trial.attempts.append(Attempt(event.attempt, event.at, event.slot, event.resumed, event.code, gpus=event.gpus))
+        trial.state = TrialState.RUNNING
+        trial.started_at = trial.started_at or event.at
+
+    def _attempt_ended(self, event: AttemptEnded) -> None:
+        trial = self.trials[event.trial]
+        attempt = next((a for a in trial.attempts if a.number == event.attempt), None)
+        if attempt is None:
+            attempt = Attempt(event.attempt, event.at)
+            trial.attempts.append(attempt)
+        elif attempt.outcome is not None and event.cause is not Cause.SPACE_CHANGED:
+            return  # the first outcome stands
+        attempt.outcome = event
+        if event.cause is not Cause.NEVER_STARTED:
+            trial.from_scratch = False  # that attempt began from scratch
+        if trial.state.finished and event.cause is not Cause.SPACE_CHANGED:
+            return
+        trial.state, trial.cause, trial.reason = event.state, event.cause, event.reason
+        if event.state.finished:
+            trial.values, trial.finished_at = event.values, event.at
+        if event.state is TrialState.COMPLETE and self.first_completed_step is None:
+            self.first_completed_step = max(trial.judged_curve(), default=None)
+        if event.state is TrialState.FAILED and event.cause not in (Cause.IMPORTED, Cause.SPACE_CHANGED):
+            self.failures_since_run.append(event)
+
+
+def _seconds_between(begin: str, end: str) -> float:
+    try:
+        return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds())
+    except ValueError:
+        return 0.0
+
+
+def fold(events: Iterable[Event]) -> Study:
+    """The state that these events add up to."""
+    study = Study()
+    for event in events:
+        study.apply(event)
+    return study

@@ -1,0 +1,176 @@
+"""What to do next: from the study's state and a few facts to starts, new trials, and the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from outlast.core.budget import counted, failures, in_flight, room_for_new
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.core.states import Cause, StudyState, TrialState
+
+__all__ = [
+    "Limits",
+    "Starts",
+    "Verdict",
+    "backoff",
+    "no_room",
+    "out_of_time",
+    "plan_starts",
+    "setbacks_in_a_row",
+    "target_value_reached",
+    "verdict",
+]
+
+_DISK_FLOOR, _DISK_SHARE = 64 * 2**20, 0.01  # of space that must be free: the smaller of the two
+_INODE_FLOOR = 256
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The study's totals and policies."""
+
+    trials: int | None
+    count: tuple[str, ...] = ("complete", "pruned", "infeasible")
+    time: float | None = None  # seconds
+    max_failures: int | None = None
+    failures_alike: int = 3
+    failures_in_all: int = 10  # without a single trial that ended well
+    target_value: float | None = None  # W&B's metric.target
+    maximize: bool = True
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Which waiting trials to start, and how many new ones to draw."""
+
+    existing: tuple[int, ...] = ()
+    new: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The run is over."""
+
+    state: StudyState
+    reason: str
+
+
+def plan_starts(
+    study: Study,
+    limits: Limits,
+    free_slots: int,
+    *,
+    not_before: Mapping[int, float] | None = None,
+    now: float = 0.0,
+    exhausted: bool = False,
+) -> Starts:
+    """Fill the free slots: interrupted trials first, then created ones, then new ones as far as the budget has room.
+
+    Args:
+        study: The folded ledger.
+        limits: Its budget.
+        free_slots: How many attempts may be started now.
+        not_before: Trial → monotonic time before which it rests (backoff).
+        now: The same clock.
+        exhausted: Whether the search space holds no new configuration.
+    """
+    wait = not_before or {}
+    waiting = study.in_state(TrialState.INTERRUPTED) + study.in_state(TrialState.CREATED)
+    ready = [t.number for t in waiting if wait.get(t.number, now) <= now][: max(0, free_slots)]
+    left = free_slots - len(ready)
+    if left <= 0 or exhausted:
+        return Starts(tuple(ready))
+    room = room_for_new(study, limits.trials, limits.count)
+    return Starts(tuple(ready), left if room is None else min(left, room))
+
+
+def verdict(study: Study, limits: Limits, *, elapsed: float, exhausted: bool = False) -> Verdict | None:
+    """Whether the study is done or halted; ``None`` while there is something to do or to wait for.
+
+    A halt does not wait for running trials; being done does.
+    """
+    halt = _halt(study, limits)
+    if halt is not None:
+        return halt
+    if study.in_state(TrialState.RUNNING):
+        return None
+    if out_of_time(limits, elapsed):
+        return Verdict(StudyState.DONE, "the time budget is used up")
+    if target_value_reached(study, limits):
+        return Verdict(StudyState.DONE, f"a trial reached the target value {limits.target_value:g}")
+    if in_flight(study):
+        return None
+    if limits.trials is not None and counted(study, limits.count) >= limits.trials:
+        return Verdict(StudyState.DONE, f"all {limits.trials} trials are finished")
+    if exhausted:
+        return Verdict(
+            StudyState.DONE, f"the search space is used up: all {len(study.trials)} configurations were tried"
+        )
+    return None
+
+
+def out_of_time(limits: Limits, elapsed: float) -> bool:
+    """Whether the time budget is used up."""
+    return limits.time is not None and elapsed >= limits.time
+
+
+def target_value_reached(study: Study, limits: Limits) -> bool:
+    """Whether a complete trial is as good as the metric's target."""
+    if limits.target_value is None:
+        return False
+    reached = study.extreme_values
+    if reached is None:
+        return False
+    smallest, largest = reached
+    return largest >= limits.target_value if limits.maximize else smallest <= limits.target_value
+
+
+def _halt(study: Study, limits: Limits) -> Verdict | None:
+    recent = study.failures_since_run
+    if limits.max_failures is not None and failures(study) and len(recent) >= limits.max_failures:
+        return Verdict(StudyState.HALTED, f"{len(recent)} trials failed (max_failures: {limits.max_failures})")
+    if _ended_since(study, study.latest_success):
+        return None
+    first = [outcome for outcome in recent if outcome.cause is not Cause.DIVERGED][: limits.failures_alike]
+    if len(first) == limits.failures_alike and len({o.signature for o in first}) == 1 and first[0].signature:
+        return Verdict(StudyState.HALTED, f"the first {len(first)} failures are alike: {first[0].reason}")
+    if len(recent) >= max(limits.failures_in_all, limits.failures_alike):
+        return Verdict(StudyState.HALTED, f"{len(recent)} trials failed and none has ended well: {recent[0].reason}")
+    return None
+
+
+def _ended_since(study: Study, at: str | None) -> bool:
+    return at is not None and study.last_run is not None and at >= study.last_run.at
+
+
+def setbacks_in_a_row(trial: Trial, causes: Collection[Cause]) -> int:
+    """How often in a row, up to now, the trial's attempts ended for one of these causes; starts that never were left out."""
+    number = 0
+    for outcome in reversed([o for o in trial.ended if o.cause is not Cause.NEVER_STARTED]):
+        if outcome.cause not in causes:
+            break
+        number += 1
+    return number
+
+
+def backoff(setbacks: int, *, first: float = 1.0, most: float = 300.0) -> float:
+    """Seconds to wait before the next attempt: doubling with every setback in a row, bounded."""
+    return 0.0 if setbacks <= 0 else min(most, first * 2.0 ** (min(setbacks, 60) - 1))
+
+
+def no_room(free: int, size: int, inodes_free: int, inodes: int) -> str | None:
+    """What a disk lacks for a study to go on, as a phrase; ``None`` while there is enough.
+
+    Args:
+        free: Bytes that may be used.
+        size: Bytes in all.
+        inodes_free: Files that may be made.
+        inodes: In all; 0 where the filesystem does not count them.
+    """
+    if free < min(_DISK_FLOOR, _DISK_SHARE * size):
+        return f"only {free / 2**20:.1f} MB are free"
+    if inodes and inodes_free < min(_INODE_FLOOR, _DISK_SHARE * inodes):
+        return f"only {inodes_free} inodes are free"
+    return None

@@ -1,0 +1,352 @@
+"""The records of a study: what a ledger line can say, and the trial that the lines add up to.
+
+Every event is a frozen dataclass with a ``kind``. `to_json` and `from_json` turn it into the plain object of a ledger line
+and back; unknown keys are ignored and missing ones take their default, so that old and newer ledgers stay readable.
+Times are UTC in ISO 8601. A metric's curve is a list of ``(step, value)`` in the order of the reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeAlias, get_args
+
+from outlast.core.evidence import plain_json
+from outlast.core.states import Cause, TrialState
+
+__all__ = [
+    "Attempt",
+    "AttemptEnded",
+    "AttemptOpened",
+    "Event",
+    "ParamDrawn",
+    "RevisionMade",
+    "RunStarted",
+    "StudyCreated",
+    "StudyEnded",
+    "Trial",
+    "TrialCreated",
+    "TrialRetried",
+    "Warned",
+    "from_json",
+    "to_json",
+]
+
+Params = dict[str, Any]
+#: Objective i's reports: ``curves[i]`` is a list of (step, value).
+Curve = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class StudyCreated:
+    """The first event of a study."""
+
+    kind: ClassVar[str] = "study_created"
+    name: str
+    at: str
+    version: str = ""  # of Outlast
+    study_seed: int = 0  # everything drawn at random descends from it
+
+
+@dataclass(frozen=True)
+class RevisionMade:
+    """A version of the study file came into force. Number 1 is the first."""
+
+    kind: ClassVar[str] = "revision_made"
+    number: int
+    at: str
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the resolved study file, secrets left out
+    changes: tuple[str, ...] = ()  # what differs from the one before, for people
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A person ran the study here. Fail-fast counts start anew from it."""
+
+    kind: ClassVar[str] = "run_started"
+    at: str
+    host: str = ""
+    pid: int = 0
+    trials: int | None = None  # the target in force
+    working_directory: str = "."  # where the command runs, relative to the study's folder
+
+
+@dataclass(frozen=True)
+class TrialCreated:
+    """A configuration got its number. ``params`` are complete unless the objective draws them as it goes."""
+
+    kind: ClassVar[str] = "trial_created"
+    trial: int
+    at: str
+    params: Params = field(default_factory=dict)  # what the training gets (constants left out)
+    seed: int = 0
+    revision: int = 1
+    source: str = "sampler"  # sampler | enqueued | foreign (a WAITING row of the index) | imported
+    system_attrs: Mapping[str, Any] = field(default_factory=dict)  # sampler state of this trial
+    study_attrs: Mapping[str, Any] = field(default_factory=dict)  # sampler state of the study, after this ask
+    latent: Params = field(default_factory=dict)  # what the sampler drew where it differs from what the training gets
+    derived: Params = field(default_factory=dict)  # what the `derive` hook added for the training
+
+
+@dataclass(frozen=True)
+class ParamDrawn:
+    """A define-by-run objective asked for a parameter and got it."""
+
+    kind: ClassVar[str] = "param_drawn"
+    trial: int
+    name: str
+    value: Any = None
+    distribution: str = ""  # Optuna's JSON
+
+
+@dataclass(frozen=True)
+class AttemptOpened:
+    """An attempt may be started from now on."""
+
+    kind: ClassVar[str] = "attempt_opened"
+    trial: int
+    attempt: int
+    at: str
+    slot: str = ""  # "local:0", "worker:HOST:PID", a job id
+    resumed: bool = False  # starts from a checkpoint
+    code: str = ""  # commit and hash of the working tree's diff
+    gpus: tuple[str, ...] = ()  # the attempt's cards, by UUID
+
+
+@dataclass(frozen=True)
+class AttemptEnded:
+    """What the coordinator decided about an attempt's evidence: the outcome, and the state of the trial from now on."""
+
+    kind: ClassVar[str] = "attempt_ended"
+    trial: int
+    attempt: int
+    at: str
+    state: TrialState
+    cause: Cause
+    reason: str = ""  # one line for people
+    values: tuple[float, ...] | None = None  # one per objective, in the study file's order
+    curves: tuple[Curve, ...] = ()  # one per objective; this attempt's reports
+    metrics: Mapping[str, float] = field(default_factory=dict)  # every other metric's last value
+    seconds: float = 0.0  # of training
+    exit_code: int | None = None
+    signal: int | None = None
+    signature: str = ""  # of the traceback; equal for equal failures
+    source: str = ""  # where the score was found
+    host: str = ""
+    last_step: int | None = None
+    part: int | None = None  # of a trial in parts: which one this attempt ran
+    part_values: tuple[float, ...] | None = None  # its own values, if it ended well
+    instead: Params = field(default_factory=dict)  # values that the trial's further attempts run with, not its own
+    pruned_at: int | None = None  # the step whose report made the pruner give the trial up; the curve may run further
+
+    def judged_curve(self) -> dict[int, float]:
+        """The first objective's reports up to the one at which the trial was given up: what later decisions build on.
+
+        How far a script goes on until it notices depends on the moment; decisions must not.
+        """
+        last = self.pruned_at
+        return {step: value for step, value in (self.curves[0] if self.curves else ()) if last is None or step <= last}
+
+
+@dataclass(frozen=True)
+class TrialRetried:
+    """A person gave a finished trial new attempts under its old number."""
+
+    kind: ClassVar[str] = "trial_retried"
+    trial: int
+    at: str
+    from_scratch: bool = False
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that a person should know, said once."""
+
+    kind: ClassVar[str] = "warned"
+    at: str
+    text: str
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class StudyEnded:
+    """The study came to rest: done, stopped, halted or paused. The next `RunStarted` sets it going again."""
+
+    kind: ClassVar[str] = "study_ended"
+    at: str
+    state: str
+    reason: str = ""
+    elapsed: float = 0.0  # seconds that this run held the study
+
+
+Event: TypeAlias = (
+    StudyCreated
+    | RevisionMade
+    | RunStarted
+    | TrialCreated
+    | ParamDrawn
+    | AttemptOpened
+    | AttemptEnded
+    | TrialRetried
+    | Warned
+    | StudyEnded
+)
+
+_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in get_args(Event)}
+_NAMES = {cls: tuple(f.name for f in fields(cls)) for cls in _KINDS.values()}
+_FIELDS = {cls: frozenset(names) for cls, names in _NAMES.items()}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The plain object of a ledger line. Non-finite numbers are written as strings, so that every JSON reader takes them."""
+    out: dict[str, Any] = {"kind": event.kind}
+    for name in _NAMES[type(event)]:
+        out[name] = plain_json(getattr(event, name))
+    return out
+
+
+def from_json(obj: Mapping[str, Any]) -> Event | None:
+    """The event of a ledger line, or ``None`` for a kind that this version does not know."""
+    cls = _KINDS.get(str(obj.get("kind")))
+    if cls is None:
+        return None
+    known = _FIELDS[cls]
+    kwargs: dict[str, Any] = {key: value for key, value in obj.items() if key in known}
+    if cls is AttemptEnded:
+        kwargs["state"] = TrialState(kwargs["state"])
+        kwargs["cause"] = Cause(kwargs["cause"])
+        if kwargs.get("values") is not None:
+            kwargs["values"] = tuple(float(v) for v in kwargs["values"])
+        if kwargs.get("part_values") is not None:
+            kwargs["part_values"] = tuple(float(v) for v in kwargs["part_values"])
+        kwargs["curves"] = tuple(tuple((int(s), float(v)) for s, v in curve) for curve in kwargs.get("curves", ()))
+        kwargs["metrics"] = {str(k): float(v) for k, v in kwargs.get("metrics", {}).items()}
+    elif cls is AttemptOpened:
+        kwargs["gpus"] = tuple(kwargs.get("gpus", ()))
+    elif cls is RevisionMade:
+        kwargs["changes"] = tuple(kwargs.get("changes", ()))
+    event: Event = cls(**kwargs)
+    return event
+
+
+@dataclass
+class Attempt:
+    """One attempt as the ledger has it so far."""
+
+    number: int
+    opened_at: str
+    slot: str = ""
+    resumed: bool = False
+    code: str = ""
+    outcome: AttemptEnded | None = None
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass
+class Trial:
+    """One configuration with its number for life, folded from the events about it."""
+
+    number: int
+    state: TrialState = TrialState.CREATED
+    params: Params = field(default_factory=dict)
+    latent: Params = field(default_factory=dict)
+    derived: Params = field(default_factory=dict)
+    distributions: dict[str, str] = field(default_factory=dict)  # only of parameters drawn by a define-by-run objective
+    seed: int = 0
+    revision: int = 1
+    source: str = "sampler"
+    system_attrs: dict[str, Any] = field(default_factory=dict)
+    created_at: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    values: tuple[float, ...] | None = None
+    cause: Cause | None = None
+    reason: str = ""
+    from_scratch: bool = False  # a retry asked for an empty checkpoints/
+    retried_at_attempt: int = 0  # attempts up to this one no longer count against the trial
+
+    @property
+    def value(self) -> float | None:
+        """The first objective's value."""
+        return self.values[0] if self.values else None
+
+    @property
+    def open_attempt(self) -> Attempt | None:
+        """The attempt without an outcome, if there is one."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and last.outcome is None else None
+
+    @property
+    def ended(self) -> list[AttemptEnded]:
+        """The outcomes of all ended attempts, in order."""
+        return [a.outcome for a in self.attempts if a.outcome is not None]
+
+    @property
+    def last(self) -> AttemptEnded | None:
+        """The latest outcome."""
+        ended = self.ended
+        return ended[-1] if ended else None
+
+    @property
+    def instead(self) -> Params:
+        """Values that further attempts run with instead of the trial's own."""
+        merged: Params = {}
+        for outcome in self.ended:
+            merged.update(outcome.instead)
+        return merged
+
+    @property
+    def seconds(self) -> float:
+        """Training time over all attempts."""
+        return sum(outcome.seconds for outcome in self.ended)
+
+    def events(self) -> list[Event]:
+        """The events that this trial is the fold of: what its ``trial.json`` keeps, and a lost ledger is rebuilt from."""
+        found: list[Event] = [
+            TrialCreated(
+                self.number, self.created_at, {k: v for k, v in self.params.items() if k not in self.distributions},
+                self.seed, self.revision, self.source, self.system_attrs, {}, self.latent, self.derived,
+            )
+        ]  # fmt: skip
+        found += [ParamDrawn(self.number, k, self.params[k], text) for k, text in self.distributions.items()]
+        for attempt in self.attempts:
+            found.append(
+                AttemptOpened(
+                    self.number,
+                    attempt.number,
+                    attempt.opened_at,
+                    attempt.slot,
+                    attempt.resumed,
+                    attempt.code,
+                    attempt.gpus,
+                )
+            )
+            if attempt.outcome is not None:
+                found.append(attempt.outcome)
+            if attempt.number == self.retried_at_attempt:
+                found.append(TrialRetried(self.number, attempt.opened_at, self.from_scratch))
+        return found
+
+    def curve(self, objective: int = 0) -> dict[int, float]:
+        """Step → value over all attempts; a later attempt's report of the same step wins."""
+        merged: dict[int, float] = {}
+        for outcome in self.ended:
+            if objective < len(outcome.curves):
+                merged.update(outcome.curves[objective])
+        return merged
+
+    def judged_curve(self) -> dict[int, float]:
+        """The first objective's `curve` without what came after a decision to give the trial up."""
+        merged: dict[int, float] = {}
+        for outcome in self.ended:
+            merged.update(outcome.judged_curve())
+        return merged
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Every metric's last value."""
+        merged: dict[str, float] = {}
+        for outcome in self.ended:
+            merged.update(outcome.metrics)
+        return merged

@@ -1,0 +1,77 @@
+"""The states of a trial and of a study, and the causes an attempt can end for."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["Cause", "StudyState", "TrialState"]
+
+
+class TrialState(str, Enum):
+    """Where a trial stands. Its value is the word that every file and command uses."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+    INFEASIBLE = "infeasible"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial has its outcome and waits for nothing more."""
+        return self in _FINISHED
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INFEASIBLE})
+
+
+class StudyState(str, Enum):
+    """Where a study stands, as ``outlast status`` says it."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    HALTED = "halted"
+    DONE = "done"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Cause(str, Enum):
+    """Why an attempt ended as it did (DESIGN, "How a trial ends")."""
+
+    COMPLETED = "completed"
+    PART = "part"  # one part (a seed, a fold) is done and the next one waits: no interruption at all
+    PRUNED = "pruned"
+    STOPPED = "stopped"  # a person or a signal of ours asked
+    NEVER_STARTED = "never_started"  # no runner claimed the attempt: not a loss, not counted
+    PREEMPTED = "preempted"
+    LOST = "lost"  # runner or host gone
+    WALLTIME = "walltime"
+    TRANSIENT = "transient"
+    GPU_OUT_OF_MEMORY = "gpu_out_of_memory"
+    HOST_OUT_OF_MEMORY = "host_out_of_memory"
+    DIVERGED = "diverged"
+    CRASH = "crash"
+    NO_SCORE = "no_score"
+    HANG = "hang"
+    TIMEOUT = "timeout"
+    BAD_CHECKPOINT = "bad_checkpoint"
+    DISK_FULL = "disk_full"
+    CONSTRAINT = "constraint"  # derive said "infeasible"
+    SPACE_CHANGED = "space_changed"  # does not fit an accepted new revision
+    IMPORTED = "imported"  # failed in the study that it was imported from
+
+    def __str__(self) -> str:
+        return self.value
+
+
+#: Failures that say something about the configuration; the sampler learns from them. The others are the machine's.
+TEACHING_CAUSES = frozenset({Cause.DIVERGED, Cause.CRASH, Cause.TIMEOUT, Cause.NO_SCORE, Cause.IMPORTED})

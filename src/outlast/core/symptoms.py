@@ -1,0 +1,107 @@
+"""What error messages mean, whatever framework wrote them. Pure; what follows from it is decided in `outlast.core.faults`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from enum import Enum
+
+__all__ = ["Symptom", "last_words", "line_about", "signature_of", "symptom_of", "told_story", "was_killed"]
+
+
+class Symptom(Enum):
+    """What a message speaks of, where that is more than "it crashed"."""
+
+    GPU_MEMORY = "gpu_memory"
+    HOST_MEMORY = "host_memory"
+    DISK_FULL = "disk_full"
+    TRANSIENT = "transient"
+
+
+_MESSAGES: dict[Symptom, re.Pattern[str]] = {
+    Symptom.GPU_MEMORY: re.compile(
+        r"torch(\.cuda)?\.OutOfMemoryError|(CUDA|HIP|XPU) out of memory|MPS backend out of memory|CUDA error: out of memory"
+        r"|CU(BLAS|DNN|SOLVER)_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|hipErrorOutOfMemory"
+        r"|RESOURCE_EXHAUSTED: (Out of memory|.{0,40}OOM)|OOM when allocating tensor"
+    ),
+    Symptom.HOST_MEMORY: re.compile(
+        r"^(\w+\.)*(MemoryError|_ArrayMemoryError)\b|DefaultCPUAllocator: (can't allocate|not enough) memory|std::bad_alloc"
+        r"|Cannot allocate memory|\[Errno 12\]|\boom_kill event|java\.lang\.OutOfMemoryError",
+        re.MULTILINE,
+    ),
+    Symptom.DISK_FULL: re.compile(
+        r"No space left on device|Disk quota exceeded|\[Errno (28|122)\]|PytorchStreamWriter failed writing file"
+        r"|database or disk is full"
+    ),
+    Symptom.TRANSIENT: re.compile(
+        r"(HTTP Error |status[ _]code[:=]? ?|(Client|Server) [Ee]rror:? '?)(429|50[0234])\b"  # urllib; many; httpx
+        r"|\b(429|50[0234]) (Client|Server) Error"  # requests, huggingface_hub
+        r"|Too Many Requests|Connection reset by peer|Temporary failure in name resolution"
+        r"|Stale (NFS )?file handle|\[Errno 116\]"
+        r"|Address already in use|EADDRINUSE|\[Errno 98\]"
+        r"|NCCL.{0,80}(timeout|timed out)|Watchdog caught collective"
+        r"|uncorrectable ECC error|NVRM: Xid|GPU has fallen off the bus|GPU is lost",
+        re.IGNORECASE,
+    ),
+}
+_KILLED = re.compile(r"killed by signal: Killed|[Ss]ignal 9\b|SIGKILL|^Killed$|exitcode\W+-9\b", re.MULTILINE)
+_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (\S+))?', re.MULTILINE)
+_FRAME_AND_CODE = re.compile(r'^\s*File "[^"]+", line \d+.*\n?(?:[ \t]{4,}.*\n?)*', re.MULTILINE)
+_VALUES = re.compile(r"(?<![\w.])/[^\s'\":,]+|0x[0-9a-fA-F]+|\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+def symptom_of(text: str) -> Symptom | None:
+    """What a traceback, or the end of an output, speaks of. Memory comes first: a later message may be its consequence."""
+    said = _said(text)
+    return next((symptom for symptom, pattern in _MESSAGES.items() if pattern.search(said)), None)
+
+
+def line_about(symptom: Symptom, text: str) -> str:
+    """The first line that speaks of it, with its numbers; empty if none does."""
+    text = _said(text)
+    found = _MESSAGES[symptom].search(text)
+    if found is None:
+        return ""
+    begin = text.rfind("\n", 0, found.start()) + 1
+    return text[begin:].split("\n", 1)[0].strip()[:400]
+
+
+def was_killed(text: str) -> bool:
+    """Whether a message says that a process was ended by SIGKILL: of a data loader, of a rank."""
+    return _KILLED.search(text) is not None
+
+
+def told_story(traceback: str, tail: Sequence[str]) -> str:
+    """What the training said about its end: its traceback if that is what the output ends with, else its last lines.
+
+    A traceback that was printed and survived (of a download that was tried again, hours ago) is not what ended it.
+    """
+    last = last_words(traceback)
+    current = bool(last) and (not tail or any(last[:200] in line for line in tail))
+    return traceback if current else "\n".join(tail)
+
+
+def _said(text: str) -> str:
+    """The text without its stack frames: what a line of code mentions has not happened."""
+    return _FRAME_AND_CODE.sub("", text)
+
+
+def last_words(text: str) -> str:
+    """The line that says it: of a traceback the one with the exception, of other text the last one."""
+    frames = list(_FRAME.finditer(text))
+    after = text[frames[-1].end() :] if frames else text
+    lines = [line for line in after.splitlines() if line.strip()]
+    said = [line for line in lines if not line[0].isspace()] if frames else lines[-1:]
+    return (said or lines or [""])[0].strip()[:300]
+
+
+def signature_of(text: str) -> str:
+    """A short name that is equal for equal failures: exception and place in the code, without addresses, numbers and paths."""
+    frames = _FRAME.findall(text)
+    last = _VALUES.sub("#", last_words(text))
+    place = f"{frames[-1][0].rsplit('/', 1)[-1]}:{frames[-1][1]}" if frames else ""
+    if not last and not place:
+        return ""
+    digest = hashlib.sha256(f"{place}|{last}".encode()).hexdigest()[:8]
+    return f"{last.split(':', 1)[0][:60]} {place} {digest}".replace("  ", " ").strip()

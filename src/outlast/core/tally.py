@@ -1,0 +1,113 @@
+"""What a round asks of a study over and over, kept up to date as its trials change: a study of ten thousand trials costs no
+more to coordinate than one of ten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from outlast.core.records import Trial
+from outlast.core.states import Cause, TrialState
+
+__all__ = ["Tally"]
+
+T = TypeVar("T", str, float)
+
+
+@dataclass
+class _Most(Generic[T]):
+    """The greatest of what trials have: told of each that comes; worked out anew after one was taken away."""
+
+    of: Callable[[Trial], T | None]
+    value: T | None = None
+    known: bool = True
+
+    def came(self, trial: Trial) -> None:
+        mine = self.of(trial)
+        if mine is not None and (self.value is None or mine > self.value):
+            self.value = mine
+
+    def went(self) -> None:
+        self.value, self.known = None, False
+
+    def get(self, trials: Iterable[Trial]) -> T | None:
+        if not self.known:
+            self.value, self.known = None, True
+            for trial in trials:
+                self.came(trial)
+        return self.value
+
+
+def _number(trial: Trial) -> float | None:
+    return trial.value if trial.value is not None and not math.isnan(trial.value) else None
+
+
+class Tally:
+    """Numbers of trials by state, and what follows from them. `note` every trial that may have changed."""
+
+    def __init__(self, trials: Mapping[int, Trial]) -> None:
+        self._trials = trials
+        self._known: dict[int, tuple[TrialState, str | None, tuple[float, ...] | None]] = {}
+        self._numbers: dict[TrialState, set[int]] = {state: set() for state in TrialState}
+        self._misfits: set[int] = set()
+        self._latest: _Most[str] = _Most(lambda trial: trial.finished_at)
+        self._largest: _Most[float] = _Most(_number)
+        self._smallest: _Most[float] = _Most(lambda trial: None if (value := _number(trial)) is None else -value)
+        self.highest = -1
+        for trial in trials.values():
+            self.note(trial)
+
+    def note(self, trial: Trial) -> None:
+        """Take in what a trial is now."""
+        number, now = trial.number, (trial.state, trial.finished_at, trial.values)
+        self.highest = max(self.highest, number)
+        (self._misfits.add if trial.cause is Cause.SPACE_CHANGED else self._misfits.discard)(number)
+        before = self._known.get(number)
+        if before == now:
+            return
+        self._known[number] = now
+        if before is not None:
+            self._numbers[before[0]].discard(number)
+            self._forget(before[0])
+        self._numbers[trial.state].add(number)
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            self._latest.came(trial)
+        if trial.state is TrialState.COMPLETE:
+            self._largest.came(trial)
+            self._smallest.came(trial)
+
+    def _forget(self, state: TrialState) -> None:
+        if state in (TrialState.COMPLETE, TrialState.PRUNED):
+            self._latest.went()
+        if state is TrialState.COMPLETE:
+            self._largest.went()
+            self._smallest.went()
+
+    def count(self, state: TrialState) -> int:
+        """How many trials are in a state."""
+        return len(self._numbers[state])
+
+    def misfits(self) -> list[Trial]:
+        """Trials that a new revision's space does not hold."""
+        return [self._trials[number] for number in self._misfits]
+
+    def numbers(self, states: Iterable[TrialState]) -> list[int]:
+        """The trials in any of these states, in order."""
+        return sorted(number for state in set(states) for number in self._numbers[state])
+
+    def latest_success(self) -> str | None:
+        """When the last of the complete and the pruned trials finished."""
+        return self._latest.get(self._in(TrialState.COMPLETE, TrialState.PRUNED))
+
+    def extremes(self) -> tuple[float, float] | None:
+        """The smallest and the largest first value of the complete trials."""
+        large = self._largest.get(self._in(TrialState.COMPLETE))
+        small = self._smallest.get(self._in(TrialState.COMPLETE))
+        return None if large is None or small is None else (-small, large)
+
+    def _in(self, *states: TrialState) -> Iterator[Trial]:
+        for state in states:
+            for number in self._numbers[state]:
+                yield self._trials[number]

@@ -1,0 +1,1 @@
+"""The coordinator: rounds of evidence, decision, ledger, action."""

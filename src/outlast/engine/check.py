@@ -1,0 +1,234 @@
+"""The quick part of `check`: what can be known in two seconds without starting anything."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.engine.slots import visible_cards
+from outlast.engine.starts import OBJECTIVE
+from outlast.errors import OutlastError
+from outlast.space.space import Space
+from outlast.study.layout import StudyPaths
+
+__all__ = ["NO_COMMAND", "Finding", "quick_check"]
+
+#: The command of a study that was imported without a study file; refused until a person says how to train.
+NO_COMMAND = "(the training command)"
+
+_LITTLE_DISK = 500 * 2**20
+_FEW_INODES = 1000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    about: str
+    level: Literal["ok", "note", "error"]
+    text: str
+    cure: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain object."""
+        return asdict(self)
+
+
+def quick_check(settings: Settings, folder: str) -> list[Finding]:
+    """Look at files, command, metric, space, sampler, machine, folders and disk."""
+    return [
+        *(Finding("study file", "note", note) for note in settings.notes),
+        *_files(settings),
+        *_command(settings),
+        *_metric(settings),
+        *_space(settings),
+        *_search(settings),
+        *_resume(settings),
+        *_machine(settings),
+        *_places(settings, folder),
+    ]
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    """The files that the study file names; when it is read from a study's own record, nobody has looked for them yet."""
+    here = os.path.abspath(settings.working_directory)
+    if not os.path.isdir(here):
+        yield Finding("files", "error", f"the training's working directory {here} is not there")
+        return
+    wanted = [("config", settings.config), ("trial.folds.ids", (settings.trial.folds or {}).get("ids"))]
+    for key, name in wanted:
+        if isinstance(name, str) and not os.path.exists(os.path.join(here, name)):
+            yield Finding("files", "error", f"{key}: {name!r} is not found in {here}")
+    for key, function in (("function", settings.function), ("derive", settings.derive)):
+        module = (function or "").partition(":")[0].partition(".")[0]
+        paths = [here, *settings.env.get("PYTHONPATH", "").split(os.pathsep), *sys.path]
+        own = key == "function"  # a hook runs in the training's Python, whose packages are not ours to know
+        if own and module and function != OBJECTIVE and importlib.machinery.PathFinder.find_spec(module, paths) is None:
+            yield Finding("files", "error", f"{key}: there is no module {module!r} in {here}, nor installed")
+
+
+def _metric(settings: Settings) -> Iterator[Finding]:
+    for metric in settings.metrics:
+        where = (
+            f", from {metric.file}" if metric.file else f", by its pattern {metric.pattern}" if metric.pattern else ""
+        )
+        yield Finding("metric", "ok", f"{metric.goal} {metric.name}{where}")
+
+
+def _search(settings: Settings) -> Iterator[Finding]:
+    """Whether sampler and pruner can be made: their packages are there, their options are theirs."""
+    from outlast.optimizer.pruning import Pruning
+    from outlast.optimizer.samplers import SamplerFactory
+
+    try:
+        conditional = any(parameter.when for parameter in settings.parameters) or not settings.parameters
+        factory = SamplerFactory(settings.sampler, objectives=len(settings.metrics), conditional=conditional)
+    except OutlastError as error:
+        yield Finding("sampler", "error", error.fact, error.cure)
+    else:
+        yield Finding("sampler", "ok", factory.name)
+    try:
+        Pruning(settings, Study())
+    except OutlastError as error:
+        yield Finding("pruner", "error", error.fact, error.cure)
+    else:
+        yield Finding("pruner", "ok", settings.pruner.name)
+    if (settings.constraints or settings.derive) and settings.parameters:
+        yield from _first_draw(settings)
+
+
+def _first_draw(settings: Settings) -> Iterator[Finding]:
+    """Whether anything satisfies the constraints, and whether the derive hook takes it."""
+    from outlast.config.trial_config import derive
+    from outlast.optimizer.sampling import Optimizer
+
+    about = "constraints"
+    try:
+        drawn = Optimizer(settings.model_copy(update={"enqueue": ()}), Study()).ask(0)
+        about = "derive"
+        if drawn is not None:
+            derive(settings, drawn.params)
+    except OutlastError as error:
+        yield Finding(about, "error", error.fact, error.cure)
+
+
+def _command(settings: Settings) -> list[Finding]:
+    if settings.function is not None:
+        return [Finding("command", "ok", f"function {settings.function}")]
+    argv = settings.command or ()
+    if NO_COMMAND in argv:
+        fact = "the study was imported without a study file: nobody has said yet how to train"
+        cure = "once: outlast run FOLDER --accept-changes --set 'command=python train.py ${args}'"
+        return [Finding("command", "error", fact, cure)]
+    program = next((word for word in argv if word not in ("${env}", "/usr/bin/env")), "")
+    if program == "${interpreter}":
+        found = shutil.which("python") or shutil.which("python3")
+        program = "python"
+    elif "${" in program:
+        return [Finding("command", "ok", " ".join(argv))]
+    else:
+        local = os.path.join(settings.working_directory, program)
+        found = shutil.which(program) or (local if os.path.isfile(local) and os.access(local, os.X_OK) else None)
+    here = os.path.abspath(settings.working_directory)
+    if found is None:
+        fact = f"the command's program {program!r} is not found or not executable"
+        return [Finding("command", "error", fact, f"looked on PATH and in {here}")]
+    findings = [Finding("command", "ok", " ".join(argv))]
+    for word in argv[1:4]:
+        if word.endswith((".py", ".sh")) and not os.path.isfile(os.path.join(here, word)):
+            findings.append(Finding("command", "error", f"the script {word!r} is not found in {here}"))
+    return findings
+
+
+def _space(settings: Settings) -> list[Finding]:
+    space = Space.from_parameters(settings.parameters, settings.constraints)
+    size, counted = space.size, len(space.sampled)
+    many = "" if size is None else f", {size:,} configurations"
+    found = [Finding("space", "ok", f"{counted} parameter{'' if counted == 1 else 's'}{many}")]
+    target = settings.budget.trials
+    if size is not None and target is not None and target > size:
+        text = f"{target} trials are asked for, but there are only {size} configurations: the search ends with them"
+        found.append(Finding("space", "note", text))
+    return found
+
+
+def _resume(settings: Settings) -> list[Finding]:
+    text = " ".join(settings.command or ())
+    knows = (
+        settings.trial.resume_args or "${checkpoint_dir}" in text or "${last_checkpoint}" in text or settings.function
+    )
+    if knows:
+        return [Finding("resume", "ok", "an interrupted trial goes on from its checkpoint")]
+    text = (
+        "the command names no checkpoint: unless the script itself reads OUTLAST_CHECKPOINT_DIR, "
+        "an interrupted trial starts over"
+    )
+    return [Finding("resume", "note", text, "${checkpoint_dir} in the command and trial.resume_args let it go on")]
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    """What a trial asks for and what this machine has. Where the study is submitted, the nodes have it."""
+    need = settings.resources
+    if settings.slurm is not None:
+        return
+    if need.gpus:
+        cards = len(visible_cards())
+        if need.gpus > cards:
+            text = f"a trial asks for {need.gpus:g} GPUs and {cards} can be seen here: it runs with what there is"
+            yield Finding("GPUs", "note", text, "resources.gpus, CUDA_VISIBLE_DEVICES")
+        else:
+            yield Finding("GPUs", "ok", f"{need.gpus:g} for a trial, {cards} here")
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if need.cpus is not None and need.cpus > cpus:
+        yield Finding("CPUs", "note", f"a trial asks for {need.cpus} CPUs, this machine gives {cpus}", "resources.cpus")
+    if need.memory is not None:
+        import psutil
+
+        total = psutil.virtual_memory().total
+        if need.memory > total:
+            text = f"a trial asks for {need.memory / 2**30:.1f} GB of memory, this machine has {total / 2**30:.1f}"
+            yield Finding("memory", "note", text, "resources.memory")
+
+
+def _places(settings: Settings, folder: str) -> Iterator[Finding]:
+    yield from _place("folder", folder, "name another with --dir")
+    yield from _others_things(folder)
+    if settings.checkpoints.dir is not None:
+        elsewhere = os.path.abspath(os.path.join(settings.working_directory, settings.checkpoints.dir))
+        yield from _place("checkpoints.dir", elsewhere, "name another in the study file")
+
+
+def _others_things(folder: str) -> Iterator[Finding]:
+    """A folder that holds no study but something else is left alone: the two would be mixed for good."""
+    paths = StudyPaths.at(folder)
+    try:
+        strangers = [] if paths.exists else sorted(name for name in os.listdir(folder) if not paths.owns(name))
+    except OSError:
+        return
+    if strangers:
+        listed = ", ".join(strangers[:3]) + (f" and {len(strangers) - 3} more" if len(strangers) > 3 else "")
+        text = f"{folder} holds other things and no study: {listed}"
+        yield Finding("folder", "error", text, "name a new or an empty folder with --dir")
+
+
+def _place(about: str, folder: str, cure: str) -> Iterator[Finding]:
+    place = os.path.abspath(folder)
+    while not os.path.exists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
+        yield Finding(about, "error", f"{folder} cannot be written ({place} is not a writable folder)", cure)
+        return
+    disk = os.statvfs(place)
+    free = disk.f_bavail * disk.f_frsize
+    yield Finding(about, "ok", f"{folder}, {free / 2**30:.0f} GB free")
+    if free < _LITTLE_DISK:
+        yield Finding("disk", "note", f"only {free / 2**20:.0f} MB are free in {place}")
+    if disk.f_files and disk.f_favail < _FEW_INODES:
+        yield Finding("disk", "note", f"only {disk.f_favail} inodes are free in {place}")

@@ -1,0 +1,61 @@
+"""Conversations with objectives that draw their parameters as they go: each answer is durable before it is given."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Conversation", "open_pair"]
+
+
+@dataclass
+class Conversation:
+    """The coordinator's end of one attempt's socket."""
+
+    trial: int
+    connection: socket.socket
+    _buffer: bytes = b""
+
+    @property
+    def fd(self) -> int:
+        """To wait on."""
+        return self.connection.fileno()
+
+    def serve(self, answer: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> bool:
+        """Answer every question that has arrived.
+
+        Returns:
+            Whether the other end is still there.
+        """
+        while True:
+            try:
+                chunk = self.connection.recv(1 << 16)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            if not chunk:
+                return False
+            self._buffer += chunk
+            while b"\n" in self._buffer:
+                line, _, self._buffer = self._buffer.partition(b"\n")
+                reply = json.dumps(answer(json.loads(line))).encode() + b"\n"
+                try:
+                    self.connection.sendall(reply)
+                except OSError:
+                    return False
+
+    def close(self) -> None:
+        """Close our end."""
+        self.connection.close()
+
+
+def open_pair(trial: int) -> tuple[Conversation, int]:
+    """A conversation, and the descriptor that its objective inherits (the caller closes its copy once it is started)."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.set_inheritable(True)
+    return Conversation(trial, ours), theirs.detach()

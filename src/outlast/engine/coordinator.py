@@ -1,0 +1,446 @@
+"""The coordinator: rounds of evidence → decision → one ledger line → action.
+
+A round reads what changed (ended attempts, new reports, requests, signals), decides with the pure core, makes all decisions
+durable in one append, and only then acts on them. Nothing that happens outside the append changes what the study is.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from outlast._system import Clock
+from outlast.config.settings import Settings
+from outlast.core.plan import (
+    Limits,
+    Starts,
+    Verdict,
+    backoff,
+    out_of_time,
+    plan_starts,
+    setbacks_in_a_row,
+    target_value_reached,
+    verdict,
+)
+from outlast.core.records import AttemptEnded, AttemptOpened, StudyEnded, Trial, TrialRetried
+from outlast.core.states import Cause, StudyState, TrialState
+from outlast.engine.bad_checkpoints import set_bad_aside
+from outlast.engine.creation import Creation
+from outlast.engine.decisions import Decisions, Listener
+from outlast.engine.derived import DerivedFiles
+from outlast.engine.gpu_memory import cards_to_avoid
+from outlast.engine.opening import Opened
+from outlast.engine.orphans import end_attempt
+from outlast.engine.room import Room
+from outlast.engine.running import Running
+from outlast.engine.slots import Slots
+from outlast.engine.splits import ensure_splits, study_parts
+from outlast.engine.starts import Prepared, draws_as_it_goes, next_attempt, prepare_attempt, working_tree
+from outlast.engine.talks import Talks
+from outlast.engine.watch import Watch
+from outlast.errors import NO_ROOM, DiskFull, LeaseLost, StorageError
+from outlast.executors.local import LocalExecutor
+from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.sampling import Optimizer
+from outlast.study import requests
+from outlast.study.attempts import close_attempt, put_away, request_stop, withdraw
+from outlast.study.layout import StudyPaths, attempt_name
+from outlast.study.leftovers import is_untidy
+from outlast.study.recovery import had_a_folder
+
+__all__ = ["Coordinator", "Listener", "limits_of"]
+
+_ROUND, _SOON = 0.2, 0.05  # seconds between two rounds, at most
+_STARTS = 8  # in one round, where there is a pruner
+#: Seconds before a trial's next attempt after the first setback of such a kind; doubled with each further one.
+_FIRST_PAUSE = {
+    Cause.LOST: 1.0,
+    Cause.PREEMPTED: 1.0,
+    Cause.GPU_OUT_OF_MEMORY: 1.0,
+    Cause.HOST_OUT_OF_MEMORY: 10.0,
+    Cause.TRANSIENT: 10.0,  # a hub that answers 429 wants to be left alone for a while
+}
+
+
+@dataclass
+class Stopping:
+    """What a request to stop asked for."""
+
+    reason: str = ""  # user, halted, budget, paused; empty: nobody asked
+    by_hand: bool = False  # a person asked
+    paused: str = ""  # why there is no going on for now
+    drain: bool = False
+    now: bool = False
+    halt: Verdict | None = None  # stands, whatever the trials that were running make of themselves
+    told: set[tuple[str, bool]] = field(default_factory=set)  # attempts that were told, and whether to end at once
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The study's totals, from its study file."""
+    metric = settings.metrics[0]
+    return Limits(
+        trials=settings.budget.trials,
+        count=settings.budget.count,
+        time=settings.budget.time,
+        max_failures=settings.budget.max_failures,
+        target_value=metric.target,
+        maximize=metric.goal == "maximize",
+    )
+
+
+class Coordinator:
+    """Runs one study that was opened. Single-threaded; the index writer works behind it."""
+
+    def __init__(
+        self,
+        paths: StudyPaths,
+        settings: Settings,
+        opened: Opened,
+        executor: LocalExecutor,
+        listener: Listener,
+        *,
+        slots: Slots,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.paths, self.settings, self.slots = paths, settings, slots
+        self.study, self.stopping = opened.study, Stopping()
+        self._opened, self._listener, self._executor = opened, listener, executor
+        self._ledger, self._clock = opened.ledger, clock or Clock()
+        self._derived = DerivedFiles(paths, settings, fence=opened.ledger.check)
+        optimizer, pruning = Optimizer(settings, self.study), Pruning(settings, self.study)
+        self._decisions = Decisions(
+            self.study, self._ledger, optimizer, pruning, self._derived, listener, self._clock
+        )  # fmt: skip
+        self._watch = Watch(paths, settings, self._decisions, executor, slots)
+        self._talks = Talks(self._decisions, self._watch, executor)
+        self._creation = Creation(settings, self._decisions, self._derived.index)
+        self._limits = limits or limits_of(settings)
+        self._in_parts = bool(study_parts(settings))  # then the pruner judges between parts, not within one
+        self._to_answer: list[requests.Request] = []  # once what they asked for is durable
+        self._not_before: dict[int, float] = {}  # interrupted trials that rest, on our own clock
+        self._room = Room(paths)
+        self._began = self._clock.monotonic()
+        self._code = working_tree(settings.working_directory) if settings.command else ""
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def run(self) -> Verdict:
+        """Recover what an earlier coordinator left, then go round until the study comes to rest.
+
+        Raises:
+            LeaseLost: Another coordinator took over; everything that runs goes on under it.
+            StorageError: The ledger cannot be written; what runs goes on, and the same command takes it up again.
+        """
+        ensure_splits(self.paths.root, self.settings, self.study.study_seed)
+        self._ledger.reserve()
+        self._derived.start(self.study, doubtful=self._opened.taken_over, rivalled=self._opened.rivalled)
+        try:
+            self._recover()
+            while True:
+                end = self._round()
+                if end is not None:
+                    break
+                self._executor.wait(_SOON if self.stopping.reason or self._judges else _ROUND)
+        except BaseException:
+            self._derived.abandon()  # what was taken in may not be durable, or the study somebody else's
+            raise
+        for warning in self._derived.close(self.study):
+            self._decisions.say(warning)
+        return end
+
+    def _round(self) -> Verdict | None:
+        """`round`, with what a disk refused said in our words."""
+        try:
+            return self.round()
+        except OSError as error:
+            if error.filename is None and error.errno not in NO_ROOM:
+                raise  # not of a file: of the terminal, say
+            self._ledger.check()  # a newer coordinator may be working on the same files
+            refused = StorageError.of(error)
+            if not isinstance(refused, DiskFull) or not self._ledger.free_reserve():
+                raise refused from error
+            self.pause(refused.fact)  # with what was kept in reserve the study can be brought to rest
+            return None
+
+    def round(self) -> Verdict | None:
+        """One round; the verdict if the study has come to rest."""
+        self._ledger.check()
+        now = self._clock.monotonic()
+        self._talks.serve()
+        self._answer_requests()
+        ended = self._gather(now)
+        self._prune()
+        starts = self._plan(now)
+        self._decisions.commit()
+        while self._to_answer:
+            requests.answer(self.paths, self._to_answer.pop(), done=True)
+        self._put_away(ended)
+        for attempt, prepared in starts:
+            if self.stopping.paused:
+                break  # never started: the next run does
+            self._start(attempt, prepared)
+        note = self._executor.take_note()
+        if note:
+            self._decisions.warn("isolation", f"every trial gets a process of its own: the function's module {note}")
+        running = list(self._watch.running.values())
+        for warning in self._derived.looked(self.study, running):
+            self._decisions.say(warning)
+        self._listener.looked(self.study, running)
+        return self._rest()
+
+    def stop(self, reason: str = "user", *, drain: bool = False, now: bool = False) -> None:
+        """Come to rest: no new starts; running trials are asked to stop (or left to finish with `drain`)."""
+        stopping = self.stopping
+        stopping.drain = drain and not now and (stopping.drain or not stopping.reason)
+        stopping.reason = stopping.reason or reason
+        stopping.by_hand = stopping.by_hand or reason == "user"
+        stopping.now = stopping.now or now
+
+    def pause(self, why: str) -> None:
+        """The machine has no room: start nothing more, let what runs go on, and come to rest without blaming any trial."""
+        if not self.stopping.paused:
+            self.stopping.paused = why
+            self._decisions.say(f"paused: {why}. No trial is to blame; running ones go on, no new ones are started")
+            if not self.stopping.reason:
+                self.stop("paused", drain=True)
+
+    @property
+    def running(self) -> Sequence[Running]:
+        """The attempts that run now."""
+        return list(self._watch.running.values())
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the study was run for, earlier runs included."""
+        return self.study.elapsed_before + self._clock.monotonic() - self._began
+
+    def _recover(self) -> None:
+        """Adopt live attempts, end what is left of dead ones, put away what was decided, forget what nobody waits for."""
+        for trial in list(self.study.trials.values()):
+            attempt = trial.open_attempt
+            if attempt is not None:
+                self._watch.track(trial, attempt.number, attempt.slot)
+        closed = [key for key in self.paths.open_attempts() if attempt_name(*key) not in self._watch.running]
+        for number, attempt_number in closed:  # decided about; one that a new revision ruled out may still run
+            end_attempt(self.paths, number, attempt_number)
+        for trial in self.study.in_state(TrialState.INTERRUPTED):
+            set_bad_aside(self.paths.trial(trial.number), trial)
+        self._tidy({number for number, _ in closed})
+        for number, attempt_number in closed:
+            close_attempt(self.paths, number, attempt_number)
+        self._derived.retain(self.study)
+        for request in requests.pending(self.paths):
+            if request.kind in ("stop", "trial"):  # meant for a coordinator that is gone
+                requests.take(self.paths, request)
+        self._watch.take_over()
+
+    def _tidy(self, touched: set[int]) -> None:
+        """Put away the finished trials whose files are not in their final form: these, or after an unclean end any."""
+        for trial in self.study.trials.values():
+            if trial.state.finished and (self._opened.taken_over or trial.number in touched):
+                files = self.paths.trial(trial.number)
+                if is_untidy(files) or trial.number in touched or (had_a_folder(trial) and not files.folder.exists()):
+                    put_away(files, trial)
+
+    # -- decide -------------------------------------------------------------------------------------------------------
+
+    def _answer_requests(self) -> None:
+        for request in requests.pending(self.paths):
+            match request.kind:
+                case "trial":
+                    self.slots.ask(request)
+                    continue
+                case "stop":
+                    self._stop_requested(request)
+                case "retry":
+                    self._retry(request.content.get("trials", ()), bool(request.content.get("from_scratch")))
+                case _:
+                    continue
+            self._to_answer.append(request)
+
+    def _stop_requested(self, request: requests.Request) -> None:
+        wanted = request.content
+        if wanted.get("trial") is None:
+            self.stop(drain=bool(wanted.get("drain")), now=bool(wanted.get("now")))
+        for attempt in self.running:
+            if attempt.trial == wanted.get("trial") and not attempt.stop_reason:
+                self._watch.prune(attempt)
+
+    def _retry(self, trials: Sequence[int], from_scratch: bool) -> None:
+        for number in trials:
+            trial = self.study.trials.get(number)
+            if trial is not None and trial.state.finished:
+                self._decisions.take(TrialRetried(number, self._clock.now(), from_scratch))
+
+    def _gather(self, now: float) -> list[Running]:
+        ended = []
+        for attempt, event in self._watch.gather(now):
+            self._talks.end(attempt.name)
+            self._let_rest(event, now)
+            ended.append(attempt)
+        return ended
+
+    def _let_rest(self, event: AttemptEnded, now: float) -> None:
+        """A trial that was lost to the machine is not started again at once; one whose files are in doubt not in this round."""
+        if event.cause is Cause.DISK_FULL:
+            self.pause(event.reason)
+        if event.state is not TrialState.INTERRUPTED:
+            return
+        if event.cause in _FIRST_PAUSE:
+            setbacks = setbacks_in_a_row(self.study.trials[event.trial], _FIRST_PAUSE)
+            first = float(os.environ.get("OUTLAST_BACKOFF_SECONDS") or _FIRST_PAUSE[event.cause])
+            self._not_before[event.trial] = now + backoff(setbacks, first=first)
+        elif event.cause is Cause.BAD_CHECKPOINT:
+            self._not_before[event.trial] = math.nextafter(now, math.inf)
+
+    @property
+    def _judges(self) -> bool:
+        """Whether the pruner waits for reports: the sooner it hears of one, the fewer steps a hopeless trial goes on."""
+        return self._decisions.pruning.active and not self._in_parts and bool(self._watch.running)
+
+    def _prune(self) -> None:
+        for attempt in self.running:
+            self._watch.end_if_diverged(attempt)
+            if attempt.name in self._talks:
+                attempt.read_reports()  # the objective asks by itself whether to go on
+            elif not self._in_parts and self._watch.judge(attempt):
+                self._watch.prune(attempt)
+
+    def _plan(self, now: float) -> list[tuple[Running, Prepared]]:
+        """Ask running attempts to stop where that is due; otherwise fill the free slots."""
+        self._halt_or_expire()
+        lacking = self._room.lacking(now) or self._ledger.lacking_room
+        if lacking:
+            self.pause(lacking)
+        if self.stopping.reason:
+            self._tell_to_stop()
+            self.slots.available(0)
+            self.slots.send_away(self.paths)
+            return []
+        starts, free = self._fill(now)
+        numbers = list(starts.existing)
+        while len(numbers) < len(starts.existing) + starts.new:
+            number = self._creation.create()
+            if number is None:
+                break
+            numbers.append(number)
+        trials = [self.study.trials[number] for number in numbers]
+        free = self.slots.with_other_cards(free, [cards_to_avoid(trial) for trial in trials])
+        opened = [self._open(trial, slot) for trial, slot in zip(trials, free, strict=False)]
+        self.slots.give_back()
+        self.slots.let_wait(self.paths)
+        return opened
+
+    def _fill(self, now: float) -> tuple[Starts, list[str]]:
+        """What to start in which slots. Cards are locked only for as many as could be started, and may be fewer."""
+
+        def planned(slots: int) -> Starts:
+            return plan_starts(
+                self.study, self._limits, slots,
+                not_before=self._not_before, now=now, exhausted=self._creation.exhausted,
+            )  # fmt: skip
+
+        # Each start takes a moment, and while one waits for 64 of them nobody is pruned: a few a round.
+        could = planned(min(self.slots.most, _STARTS) if self._decisions.pruning.active else self.slots.most)
+        wanted = len(could.existing) + could.new
+        avoid = {card for number in could.existing for card in cards_to_avoid(self.study.trials[number])}
+        free = self.slots.available(wanted, avoid)
+        for text in self.slots.news:
+            self._decisions.say(text)
+        self.slots.news.clear()
+        return could if len(free) >= wanted else planned(len(free)), free
+
+    def _halt_or_expire(self) -> None:
+        if self.stopping.reason:
+            return
+        end = verdict(self.study, self._limits, elapsed=self.elapsed, exhausted=self._creation.exhausted)
+        if end is not None and end.state is StudyState.HALTED:
+            self.stop("halted")
+            self.stopping.halt = end
+            self._decisions.say(end.reason)
+        elif out_of_time(self._limits, self.elapsed) or target_value_reached(self.study, self._limits):
+            self.stop("budget")
+
+    def _open(self, trial: Trial, slot: str) -> tuple[Running, Prepared]:
+        name = attempt_name(trial.number, next_attempt(trial))
+        pipe_fd = self._talks.open(name, trial.number) if draws_as_it_goes(self.settings) else None
+        cards = self.slots.locks(slot)
+        prepared = prepare_attempt(
+            self.paths, self.settings, trial, cards=cards, pipe_fd=pipe_fd,
+            cpus_per_trial=self.slots.cpus_per_trial, shared=len(self.slots.local) > 1, segment=self._ledger.number,
+        )  # fmt: skip
+        now = self._clock.now()
+        gpus = tuple(card.uuid for card in cards)
+        self._decisions.take(AttemptOpened(trial.number, prepared.number, now, slot, prepared.resume, self._code, gpus))
+        return self._watch.track(trial, prepared.number, slot), prepared
+
+    def _tell_to_stop(self) -> None:
+        if self.stopping.drain:
+            return
+        for attempt in self.running:
+            if (attempt.name, self.stopping.now) not in self.stopping.told:
+                self.stopping.told.add((attempt.name, self.stopping.now))
+                reason = attempt.stop_reason or "user"
+                grace, now, step = self.settings.trial.grace, self.stopping.now, attempt.pruned_at
+                request_stop(attempt.paths, reason, grace=grace, now=now, step=step)
+
+    def _rest(self) -> Verdict | None:
+        """The verdict, made durable, once nothing runs any more."""
+        if self.running:
+            return None
+        end = verdict(self.study, self._limits, elapsed=self.elapsed, exhausted=self._creation.exhausted)
+        if end is None:
+            end = self.stopping.halt
+        if end is None and self.stopping.paused:
+            end = Verdict(StudyState.PAUSED, f"{self.stopping.paused}; free space, then the same command goes on")
+        elif end is None and self.stopping.reason:
+            end = Verdict(StudyState.STOPPED, "the same command goes on")
+        if end is None:
+            return None
+        elapsed = self._clock.monotonic() - self._began
+        self._decisions.take(StudyEnded(self._clock.now(), end.state.value, end.reason, elapsed))
+        self._decisions.commit()
+        self.slots.send_away(self.paths)
+        return end
+
+    # -- act ----------------------------------------------------------------------------------------------------------
+
+    def _put_away(self, ended: Sequence[Running]) -> None:
+        finished = False
+        for attempt in ended:
+            trial = self.study.trials[attempt.trial]
+            set_bad_aside(attempt.trial_paths, trial)
+            if trial.state.finished:
+                try:
+                    put_away(attempt.trial_paths, trial)
+                except OSError as error:
+                    if error.errno not in NO_ROOM:
+                        raise
+                    self.pause(StorageError.of(error).fact)
+                    continue  # its marker stays: the next run puts it away
+                finished = True
+            close_attempt(self.paths, attempt.trial, attempt.number)
+        if finished:
+            self._derived.retain(self.study)
+
+    def _start(self, attempt: Running, prepared: Prepared) -> None:
+        self._ledger.check()
+        prepared.lay_out(self.paths)
+        try:
+            self._ledger.check()
+        except LeaseLost:  # we were away in between: the attempt is void, and nobody may find it
+            withdraw(self.paths, attempt.trial, attempt.number)
+            raise
+        if attempt.worker:
+            self.slots.hand_over(self.paths, attempt.slot, attempt.name)
+            return
+        marker = str(self.paths.open_marker(attempt.trial, attempt.number))
+        cards = tuple(card.fd for card in self.slots.locks(attempt.slot))
+        keep = cards if prepared.pipe_fd is None else (*cards, prepared.pipe_fd)
+        self._executor.submit(attempt.name, marker, str(attempt.paths.folder / "runner.log"), keep_fds=keep)
+        self.slots.started(attempt.slot)
+        if prepared.pipe_fd is not None:
+            os.close(prepared.pipe_fd)

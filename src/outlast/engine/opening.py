@@ -1,0 +1,247 @@
+"""Taking a study in hand: the lease, the ledger, a new study's first records, a changed study file, what was left running."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from outlast._system import make_dir, rename, utc_now, write_atomic
+from outlast._version import __version__
+from outlast.config.load import to_yaml
+from outlast.config.revisions import Difference, compare
+from outlast.config.settings import Settings
+from outlast.core.fold import Study, fold
+from outlast.core.records import AttemptEnded, Event, RevisionMade, RunStarted, StudyCreated, Trial
+from outlast.core.states import Cause, TrialState
+from outlast.engine.orphans import end_attempt
+from outlast.engine.retention import owner_of
+from outlast.errors import LedgerDamaged, StorageError, UsageError
+from outlast.space.space import Space
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
+from outlast.study.ledger import Ledger, read_ledger, require_readable
+from outlast.study.leftovers import clear_leftovers
+from outlast.study.recovery import lost_decisions
+
+__all__ = [
+    "Opened",
+    "difference_from_recorded",
+    "open_study",
+    "read_study",
+    "refuse_lost_decisions",
+    "set_aside",
+]
+
+
+@dataclass
+class Opened:
+    """A study in hand."""
+
+    lease: Lease
+    ledger: Ledger
+    study: Study
+    new: bool
+    taken_over: bool = (
+        False  # the holder before did not end its run, or the machine its writing: what it derived may be stale
+    )
+    rivalled: bool = False  # and it may be alive, in the middle of something
+
+
+def read_study(paths: StudyPaths) -> Study:
+    """The study as its ledger has it now. Takes no lease; may be called during a run.
+
+    Raises:
+        LedgerDamaged: Decisions are missing; `outlast repair` mends it.
+    """
+    reading = read_ledger(paths.ledger)
+    require_readable(reading, paths.ledger)
+    if not reading.segments:
+        refuse_lost_decisions(paths, Study())
+    return fold(reading.events)
+
+
+def difference_from_recorded(study: Study, settings: Settings) -> Difference:
+    """What a study file changes against the revision in force."""
+    revision = study.revision
+    return compare(revision.settings if revision else settings.resolved, settings.resolved)
+
+
+def open_study(
+    paths: StudyPaths,
+    settings: Settings,
+    *,
+    accept_changes: bool = False,
+    wait: float = 0.0,
+    say: Callable[[str], object] | None = None,
+) -> Opened:
+    """Take the lease and the ledger; create the study or bring its revision up to date; record that a person runs it.
+
+    Raises:
+        StudyBusy: Somebody else runs it.
+        UsageError: The study file changes what may not change by itself; nothing was written.
+        LedgerDamaged: Decisions are missing; `outlast repair` mends it.
+        StorageError: The folder cannot be written.
+    """
+    try:
+        lease = Lease(paths.lease)
+    except OSError as error:
+        raise StorageError(f"cannot write {error.filename or paths.root}: {error.strerror}") from error
+    lease.acquire(wait=wait, say=say)
+    try:
+        before = read_ledger(paths.ledger)
+        require_readable(before, paths.ledger)
+        study = fold(before.events)
+        refuse_lost_decisions(paths, study)
+        _refuse_unaccepted(study, settings, accept_changes)
+        rival = holder_is_live(paths.ledger) is not False and current_holder(paths.ledger).get("pid") != os.getpid()
+        doubtful = rebooted_since(current_holder(paths.ledger))
+        ledger, reading = Ledger.claim(paths.ledger, known=before)
+        study = study if reading is before else fold(reading.events)
+        clear_leftovers(paths)
+        unended = bool(study.runs) and study.ended is None
+        opened = Opened(lease, ledger, study, not study.revisions, unended or doubtful, rivalled=unended and rival)
+        events = _opening_events(study, settings, paths)
+        ledger.append(events)
+        for event in events:
+            study.apply(event)
+        _write_study_file(paths, study, settings, ledger)
+    except BaseException:
+        lease.release()
+        raise
+    return opened
+
+
+def refuse_lost_decisions(paths: StudyPaths, study: Study) -> None:
+    """Refuse a ledger that knows less than the trials' folders; a new study must not begin over the remains of an old one.
+
+    Raises:
+        LedgerDamaged: With the command that mends it.
+    """
+    lost = [problem.text for problem in lost_decisions(study, *_folders_and_copies(paths, study))]
+    if not paths.ledger.is_dir() and (paths.root / "ledger.new").is_dir():
+        lost.append("its repair was interrupted")
+    if lost:
+        more = f", and {len(lost) - 3} more" if len(lost) > 3 else ""
+        raise LedgerDamaged(
+            f"the ledger in {paths.ledger} has lost decisions: {'; '.join(lost[:3])}{more}",
+            cure=f"outlast repair {paths.root}   (--check says what it would do; nothing is changed)",
+        )
+
+
+def _folders_and_copies(paths: StudyPaths, study: Study) -> tuple[set[int], set[int]]:
+    try:
+        folders = {int(name) for name in os.listdir(paths.trials) if name.isdigit()}
+    except FileNotFoundError:
+        return set(), set()
+    asked = [trial.number for trial in study.trials.values() if not trial.state.finished]
+    return folders, {number for number in asked if paths.trial(number).record.exists()}
+
+
+def _refuse_unaccepted(study: Study, settings: Settings, accept_changes: bool) -> None:
+    if not study.revisions or accept_changes:
+        return
+    changed = difference_from_recorded(study, settings).needs_acceptance
+    if changed:
+        shown = "\n".join(f"    {line}" for line in changed)
+        raise UsageError(
+            f"the study file has changed in a way that affects the trials so far:\n{shown}",
+            cure="--accept-changes goes on under a new revision; --fresh sets the study aside and starts anew; "
+            "another --dir keeps both",
+        )
+
+
+def _opening_events(study: Study, settings: Settings, paths: StudyPaths) -> list[Event]:
+    now = utc_now()
+    events: list[Event] = []
+    if not study.revisions:
+        seed = settings.sampler.seed if settings.sampler.seed is not None else secrets.randbelow(2**31)
+        events.append(StudyCreated(settings.name, now, __version__, seed))
+        events.append(RevisionMade(1, now, settings.resolved))
+    else:
+        difference = difference_from_recorded(study, settings)
+        changes = [*difference.needs_acceptance, *difference.run_settings]
+        if changes:
+            number = study.revisions[-1].number + 1
+            events.append(RevisionMade(number, now, settings.resolved, tuple(changes)))
+            if difference.needs_acceptance:
+                events += _misfits(study, settings, now)
+    where = os.path.relpath(settings.working_directory, paths.root)
+    events.append(RunStarted(now, os.uname().nodename, os.getpid(), settings.budget.trials, where))
+    return events
+
+
+def _misfits(study: Study, settings: Settings, now: str) -> list[Event]:
+    """Old trials that the new revision's space does not hold stay visible, as failed rows."""
+    space = Space.from_parameters(settings.parameters, settings.constraints)
+    recorded = study.revisions[-1].settings.get("metric")
+    same_metric = recorded == settings.resolved.get("metric") or _names(recorded) == [m.name for m in settings.metrics]
+    found: list[Event] = []
+    for trial in study.trials.values():
+        why = space.fits(trial.params) if same_metric else "it was measured by another metric"
+        if why is not None and trial.state is not TrialState.FAILED and not trial.distributions:
+            found.append(_misfit(trial, now, why))
+    return found
+
+
+def _names(metric: object) -> list[object]:
+    many: Sequence[object] = metric if isinstance(metric, list) else [metric]
+    return [m.get("name") if isinstance(m, dict) else m for m in many]
+
+
+def _misfit(trial: Trial, now: str, why: str) -> AttemptEnded:
+    attempt = trial.attempts[-1].number if trial.attempts else 0
+    return AttemptEnded(
+        trial.number,
+        attempt,
+        now,
+        TrialState.FAILED,
+        Cause.SPACE_CHANGED,
+        f"does not fit the new study file: {why}",
+        seconds=0.0,
+    )
+
+
+def _write_study_file(paths: StudyPaths, study: Study, settings: Settings, ledger: Ledger) -> None:
+    text = to_yaml(settings)
+    if paths.study_file.exists() and paths.study_file.read_text() != text and len(study.revisions) > 1:
+        make_dir(paths.revisions)
+        earlier = paths.revisions / f"{study.revisions[-2].number:04d}.yaml"
+        if not earlier.exists():
+            rename(paths.study_file, earlier)
+    if not paths.study_file.exists() or paths.study_file.read_text() != text:
+        write_atomic(paths.study_file, text, fence=ledger.check)
+
+
+def set_aside(paths: StudyPaths) -> str | None:
+    """``--fresh``: move the whole folder out of the way, under a name with the time. Returns that name.
+
+    What a dead coordinator left training in it is ended first: it would go on under the new study's name.
+
+    Raises:
+        StudyBusy: Somebody runs it just now.
+        StorageError: One of its processes cannot be ended.
+    """
+    if not paths.root.exists():
+        return None
+    lease = Lease(paths.lease)
+    lease.acquire()
+    for number, attempt in paths.open_attempts():
+        stuck = end_attempt(paths, number, attempt)
+        if stuck:
+            lease.release()
+            raise StorageError(f"processes of trial {number} cannot be ended: {stuck}", cure="end them, then try again")
+    stamp = utc_now()[:19].replace(":", "").replace("-", "").replace("T", "_")
+    aside = paths.root.with_name(f"{paths.root.name}.{stamp}")
+    serial = 1
+    while aside.exists():
+        serial += 1
+        aside = paths.root.with_name(f"{paths.root.name}.{stamp}-{serial}")
+    rename(paths.root, aside)
+    elsewhere = paths.checkpoints_root
+    if elsewhere is not None and owner_of(elsewhere) == str(paths.root):
+        rename(elsewhere, elsewhere.with_name(f"{elsewhere.name}{aside.name.removeprefix(paths.root.name)}"))
+    lease.release()
+    (aside / "lease").unlink(missing_ok=True)
+    return str(aside)

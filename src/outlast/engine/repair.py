@@ -1,0 +1,130 @@
+"""`repair`: say what is wrong with a study folder, and mend it. What is replaced is set aside, never deleted."""
+
+from __future__ import annotations
+
+from outlast._system import rename, utc_now, write_atomic
+from outlast.config.load import to_yaml
+from outlast.config.settings import Settings
+from outlast.core.fold import Study, fold
+from outlast.core.records import RevisionMade
+from outlast.engine.run import recorded_settings, study_paths
+from outlast.engine.salvage import copies, index_rows, recorded_study_file, trial_numbers, unfinished
+from outlast.errors import StudyNotFound
+from outlast.optimizer.index import check_index, rebuild_index
+from outlast.results.files import ResultsWriter
+from outlast.study.attempts import is_whole, put_away
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+from outlast.study.ledger import Ledger, newest_segment, read_ledger
+from outlast.study.recovery import Problem, had_a_folder, ledger_problems, lost_decisions, merged, trial_problems
+
+__all__ = ["repair_study"]
+
+
+def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
+    """Look through a study folder and, unless `check_only`, mend what is wrong.
+
+    Returns:
+        What was wrong.
+
+    Raises:
+        StudyNotFound: There is no study in this folder.
+        StudyBusy: Somebody runs it just now (only where something would be changed).
+    """
+    paths = StudyPaths.at(folder)
+    if not paths.root.is_dir() or not (paths.exists or paths.trials.is_dir() or _half_swapped(paths)):
+        raise StudyNotFound(f"no study in {folder}")
+    if check_only:
+        return _problems(paths)
+    lease = Lease(paths.lease)
+    lease.acquire()
+    try:
+        return _mend(paths)
+    finally:
+        lease.release()
+
+
+def _half_swapped(paths: StudyPaths) -> bool:
+    return not paths.ledger.exists() and (paths.root / "ledger.new").is_dir()
+
+
+def _problems(paths: StudyPaths) -> list[Problem]:
+    if _half_swapped(paths):
+        return [Problem("ledger", "a repair was interrupted", "it is brought to its end")]
+    reading = read_ledger(paths.ledger)
+    found = ledger_problems(reading, trial_folders=len(trial_numbers(paths)))
+    if any(problem.serious for problem in found):
+        return found
+    study = fold(reading.events)
+    found += lost_decisions(study, set(trial_numbers(paths)), set(copies(paths)))
+    if any(problem.serious for problem in found):
+        return found
+    settings = _settings(paths, study)
+    found += trial_problems(study, {n: is_whole(paths.trial(n).record) for n in study.trials})
+    if settings is not None:
+        found += [
+            Problem("index", text, "it is rebuilt from the ledger; the old one is set aside", serious=False)
+            for text in check_index(paths.index, study, settings)
+        ]
+        if study.ended is not None:
+            found += [
+                Problem("files", text, "it is written anew", serious=False)
+                for text in _results(paths, settings).check(study)
+            ]
+    return found
+
+
+def _mend(paths: StudyPaths) -> list[Problem]:
+    if _half_swapped(paths):
+        rename(paths.root / "ledger.new", paths.ledger)
+        return [Problem("ledger", "a repair was interrupted", "it was brought to its end"), *_mend(paths)]
+    found = _problems(paths)
+    ledger_damaged = any(problem.serious for problem in found)
+    if ledger_damaged:
+        _rebuild_ledger(paths)
+        found += [problem for problem in _problems(paths) if not problem.serious]
+    elif any(problem.about == "ledger" for problem in found):
+        Ledger.claim(paths.ledger)[0].close()  # the new segment's seal leaves the torn line out
+    study = fold(read_ledger(paths.ledger).events)
+    settings = _settings(paths, study)
+    if settings is None:
+        return found
+    for trial in study.trials.values():
+        if trial.state.finished and had_a_folder(trial) and not is_whole(paths.trial(trial.number).record):
+            put_away(study_paths(paths.root, settings).trial(trial.number), trial)
+    if any(problem.about == "index" for problem in found) or ledger_damaged:
+        rebuild_index(paths.index, study, settings)
+    _results(paths, settings).write(study)
+    if not recorded_study_file(paths):
+        write_atomic(paths.study_file, to_yaml(settings))
+    return found
+
+
+def _results(paths: StudyPaths, settings: Settings) -> ResultsWriter:
+    checkpoints = study_paths(paths.root, settings)
+    return ResultsWriter(paths.root, settings, checkpoints=lambda number: checkpoints.trial(number).checkpoints)
+
+
+def _rebuild_ledger(paths: StudyPaths) -> None:
+    readable, now = read_ledger(paths.ledger).events, utc_now()
+    study_file = recorded_study_file(paths)
+    revisions = [event.settings for event in readable if isinstance(event, RevisionMade)]
+    events = merged(
+        readable,
+        copies(paths),
+        index_rows(paths),
+        unfinished(paths, revisions[-1] if revisions else study_file, now),
+        name=str(study_file.get("name", paths.root.name)),
+        settings=study_file,
+        now=now,
+    )
+    number = max(newest_segment(paths.ledger), 1) + 1
+    fresh = paths.root / "ledger.new"
+    Ledger.write_anew(fresh, number, events, "rebuilt by repair")
+    if paths.ledger.exists():
+        rename(paths.ledger, paths.root / f"ledger.damaged.{utc_now()[:19].replace(':', '')}")
+    rename(fresh, paths.ledger)
+
+
+def _settings(paths: StudyPaths, study: Study) -> Settings | None:
+    return recorded_settings(paths.root, study)[0] if study.revision is not None and study.revision.settings else None

@@ -1,0 +1,206 @@
+"""Which trials' checkpoints are kept, and how the others go.
+
+A trial without an outcome keeps its checkpoints, whatever the study file says. Of the finished ones the best
+`checkpoints.keep` do. The others' folders are renamed away by whoever holds the lease, once the outcomes that put them out are
+durable, and deleted behind its back: after the checkpoints that are kept are on the disk for certain, because a script
+need not have synced them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from outlast._system import make_dir, read_json, remove, remove_tree, rename, write_atomic
+from outlast.config.settings import Settings
+from outlast.core.best import ranked
+from outlast.core.fold import Study
+from outlast.errors import StorageError, UsageError
+from outlast.study.layout import StudyPaths
+
+__all__ = ["Retention", "claim_checkpoints", "delete", "free_name", "leftovers_of", "owner_of", "superfluous"]
+
+_CLOSE_WITHIN = 60.0
+_OWNER = ".outlast.json"
+
+
+def claim_checkpoints(paths: StudyPaths) -> None:
+    """Where `checkpoints.dir` lies elsewhere: write there whose it is, so that no two studies mistake each other's for theirs.
+
+    A study that was moved takes its checkpoints along; a copy does not.
+
+    Raises:
+        UsageError: Another study, which is still there, keeps its checkpoints in this folder.
+        StorageError: The folder cannot be written.
+    """
+    root = paths.checkpoints_root
+    if root is None:
+        return
+    try:
+        make_dir(root)
+        owned = owner_of(root)
+        if owned and os.path.realpath(owned) != os.path.realpath(paths.root) and StudyPaths.at(owned).exists:
+            raise UsageError(
+                f"{root} holds the checkpoints of another study ({owned})",
+                cure="name another checkpoints.dir for this one",
+            )
+        if owned != str(paths.root):
+            write_atomic(root / _OWNER, json.dumps({"version": 1, "study": str(paths.root)}))
+    except OSError as error:
+        raise StorageError(f"checkpoints.dir: cannot write {error.filename or root}: {error.strerror}") from error
+
+
+def owner_of(root: Path) -> str:
+    """The study folder whose checkpoints lie in this folder elsewhere; empty where nobody has claimed it."""
+    owner = read_json(root / _OWNER)
+    return str(owner.get("study", "")) if isinstance(owner, dict) else ""
+
+
+def superfluous(study: Study, settings: Settings, keep: int | None) -> list[int]:
+    """The finished trials whose checkpoints nobody keeps; none where `keep` is ``None``.
+
+    Of equals the one with the lower number is kept, so that the choice does not depend on who finished first.
+    """
+    if keep is None:
+        return []
+    kept = {trial.number for trial in ranked(study, settings.metrics)[:keep]}
+    return [t.number for t in study.trials.values() if t.state.finished and t.number not in kept]
+
+
+def leftovers_of(checkpoints: Path) -> list[Path]:
+    """Folders that were renamed away beside this one and not deleted to the end."""
+    prefix = f".{checkpoints.name}.deleted"
+    try:
+        names = sorted(os.listdir(checkpoints.parent))
+    except FileNotFoundError:
+        return []
+    return [checkpoints.with_name(name) for name in names if name.startswith(prefix)]
+
+
+class Retention:
+    """Keeps to `checkpoints.keep` during a run.
+
+    Args:
+        paths: Of the study.
+        settings: In force.
+        fence: Asked right before a folder is renamed away; raises where somebody else decides by now.
+
+    Attributes:
+        warnings: What people should be told; the caller empties it.
+    """
+
+    def __init__(self, paths: StudyPaths, settings: Settings, *, fence: Callable[[], object] | None = None) -> None:
+        self.warnings: list[str] = []
+        self._paths, self._settings, self._fence = paths, settings, fence
+        self._bare: set[int] | None = None  # trials that are known to have nothing to delete; None: not looked yet
+        self._work: queue.SimpleQueue[tuple[list[Path], list[Path]] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def due(self, study: Study) -> list[int]:
+        """The trials whose checkpoints have to go now. What an earlier run began to delete is deleted to the end."""
+        wanted = superfluous(study, self._settings, self._settings.checkpoints.keep)
+        first = self._bare is None
+        if first:
+            self._delete([place for number in wanted for place in leftovers_of(self._folder(number))], [])
+        self._bare = (self._bare or set()).intersection(wanted)  # a trial that was retried may have some again
+        found = [number for number in wanted if number not in self._bare and os.path.lexists(self._folder(number))]
+        self._bare.update(wanted)
+        return found
+
+    def clear(self, numbers: Iterable[int], study: Study) -> list[int]:
+        """Rename the checkpoints of these trials away and have them deleted.
+
+        Returns:
+            The trials whose checkpoints are gone.
+
+        Raises:
+            LeaseLost: Somebody else decides by now; the rest is left alone.
+        """
+        gone, aside = [], []
+        for number in numbers:
+            folder = self._folder(number)
+            place = free_name(folder)
+            if self._fence is not None:
+                self._fence()
+            try:
+                rename(folder, place)
+            except OSError as error:
+                self._warn(f"the checkpoints of trial {number} cannot be deleted ({error.strerror})")
+                continue
+            gone.append(number)
+            aside.append(place)
+        if aside:
+            keep = self._settings.checkpoints.keep or 0
+            self._delete(aside, [self._folder(t.number) for t in ranked(study, self._settings.metrics)[:keep]])
+        return gone
+
+    def close(self, timeout: float = _CLOSE_WITHIN) -> None:
+        """Wait until everything is deleted, but not for ever: the next run deletes what is left."""
+        if self._thread is not None:
+            self._work.put(None)
+            self._thread.join(timeout)
+            self._thread = None
+
+    def _folder(self, number: int) -> Path:
+        return self._paths.trial(number).checkpoints
+
+    def _delete(self, places: Sequence[Path], kept: Sequence[Path]) -> None:
+        if not places:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._deletes, name="outlast-retention", daemon=True)
+            self._thread.start()
+        self._work.put((list(places), list(kept)))
+
+    def _deletes(self) -> None:
+        synced: set[Path] = set()
+        while (work := self._work.get()) is not None:
+            places, kept = work
+            try:
+                for folder in kept:
+                    if folder not in synced:
+                        _sync_tree(folder)
+                        synced.add(folder)
+                for place in places:
+                    delete(place)
+            except OSError as error:
+                self._warn(f"{error.filename or 'checkpoints'} cannot be deleted ({error.strerror})")
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+def delete(place: Path) -> None:
+    """Delete what was renamed away: a folder, or the link that a script put in its place (and not what that points to)."""
+    if place.is_symlink() or place.is_file():
+        remove(place, durable=False)
+    else:
+        remove_tree(place)
+
+
+def free_name(folder: Path) -> Path:
+    """Where a folder is renamed to; an earlier one of the same trial may still be on its way out."""
+    base = folder.with_name(f".{folder.name}.deleted")
+    place, serial = base, 1
+    while os.path.lexists(place):
+        serial += 1
+        place = base.with_name(f"{base.name}-{serial}")
+    return place
+
+
+def _sync_tree(folder: Path) -> None:
+    """Bring everything below a folder to the disk (fsync(2) works on descriptors that were opened for reading)."""
+    for place, _, names in os.walk(folder):
+        for name in [*names, "."]:
+            with contextlib.suppress(FileNotFoundError):  # replaced meanwhile
+                fd = os.open(os.path.join(place, name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)

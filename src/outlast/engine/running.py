@@ -1,0 +1,113 @@
+"""The attempts that run just now: their reports as they come, and how sure we are that they live."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from outlast._system import read_bytes, read_json
+from outlast.config.settings import Settings
+from outlast.core.evidence import Evidence, Report
+from outlast.runner.capture.curve import LiveReports
+from outlast.runner.capture.objective import Objective
+from outlast.study.attempts import Life, Status, inspect
+from outlast.study.layout import AttemptPaths, TrialPaths, attempt_name
+
+__all__ = ["Running", "objectives_of"]
+
+
+@dataclass
+class Running:
+    """One open attempt as the coordinator watches it."""
+
+    trial: int
+    number: int
+    paths: AttemptPaths
+    trial_paths: TrialPaths
+    slot: str
+    objectives: Sequence[Objective]
+    began: float  # on the coordinator's monotonic clock
+    worker: bool = False  # started by a worker, not by our executor
+    reports: list[Report] = field(default_factory=list)
+    stop_reason: str = ""  # that was asked for
+    heartbeat: bytes = b""
+    heartbeat_at: float = 0.0
+    claimed: bool = False
+    judged: int = 0  # reports the pruner has seen
+    seen_finite: int = 0  # reports that were looked at for metrics that are no numbers
+    pruned_at: int | None = None  # the step of the report at which it gave the trial up
+    _live: LiveReports | None = None
+
+    @property
+    def name(self) -> str:
+        """``0007.2``."""
+        return attempt_name(self.trial, self.number)
+
+    def look(self, now: float) -> Status:
+        """Inspect the attempt; remembers since when the heartbeat has been the same."""
+        status = inspect(self.paths)
+        self.claimed = self.claimed or status.runner is not None
+        if status.life is Life.ELSEWHERE and (status.heartbeat != self.heartbeat or not self.heartbeat_at):
+            self.heartbeat, self.heartbeat_at = status.heartbeat, now
+        return status
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since the heartbeat's content last changed, on our own clock."""
+        return now - self.heartbeat_at if self.heartbeat_at else 0.0
+
+    def read_reports(self) -> list[Report]:
+        """New reports since the last call; they are kept in `reports` as well."""
+        if self._live is None:
+            self._live = LiveReports(self.paths.reports, self.objectives)
+        new = self._live.poll()
+        self.reports.extend(new)
+        return new
+
+    def recall(self) -> int:
+        """What an earlier coordinator left: its request to stop, and how far it had judged the reports.
+
+        Returns:
+            The last step that was judged; -1 if none was.
+        """
+        asked = read_json(self.paths.stop)
+        if isinstance(asked, dict) and asked.get("reason") == "pruned":
+            self.stop_reason, self.pruned_at = "pruned", asked.get("step")
+        mark = read_bytes(self.paths.judged) or b""
+        return int(mark) if mark.strip().isdigit() else -1
+
+    def mark_judged(self, step: int) -> None:
+        """Leave word that reports up to this step were judged: a decision to go on is not taken a second time."""
+        with contextlib.suppress(OSError):  # without it, what came last is judged again after a restart: no harm
+            fd = os.open(self.paths.judged, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                os.pwrite(fd, f"{step:020d}\n".encode(), 0)  # one length, one write: never half a number
+            finally:
+                os.close(fd)
+
+    def complete(self, evidence: Evidence, last_step: int | None) -> Evidence:
+        """Evidence of an attempt that was given up, with what its files still tell."""
+        self.read_reports()
+        moved = any(r.step > (-1 if last_step is None else last_step) for r in self.reports)
+        return replace(evidence, reports=tuple(self.reports), new_steps=moved or self._saved_a_checkpoint())
+
+    def _saved_a_checkpoint(self) -> bool:
+        """Whether something below ``checkpoints/`` is newer than the attempt's claim (two times of one filesystem)."""
+        try:
+            began = os.stat(self.paths.started).st_mtime
+        except OSError:
+            return False
+        for folder, _, files in os.walk(self.trial_paths.checkpoints):
+            for name in files:
+                try:
+                    if os.stat(os.path.join(folder, name)).st_mtime > began:
+                        return True
+                except OSError:
+                    continue
+        return False
+
+
+def objectives_of(settings: Settings) -> tuple[Objective, ...]:
+    """What is looked for in reports."""
+    return tuple(Objective.from_json(metric.model_dump()) for metric in settings.metrics)

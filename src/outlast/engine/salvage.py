@@ -1,0 +1,108 @@
+"""What a study folder still tells beside its ledger: the trials' copies, what attempts left, the index, the study file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from outlast._system import read_json
+from outlast.config.load import settings_from_resolved
+from outlast.config.yaml import read
+from outlast.core.records import AttemptEnded, AttemptOpened, Event, TrialCreated
+from outlast.core.states import Cause, TrialState
+from outlast.errors import StudyFileError
+from outlast.optimizer.importing import import_storage
+from outlast.space.space import Space
+from outlast.study.layout import StudyPaths
+from outlast.study.recovery import events_of_copy
+
+__all__ = ["copies", "index_rows", "recorded_study_file", "trial_numbers", "unfinished"]
+
+
+def trial_numbers(paths: StudyPaths) -> list[int]:
+    """The trials that have a folder."""
+    try:
+        return sorted(int(name) for name in os.listdir(paths.trials) if name.isdigit())
+    except FileNotFoundError:
+        return []
+
+
+def copies(paths: StudyPaths) -> dict[int, list[Event]]:
+    """Trial → the events that its ``trial.json`` holds, where it is whole."""
+    found = {number: events_of_copy(read_json(paths.trial(number).record)) for number in trial_numbers(paths)}
+    return {number: events for number, events in found.items() if events}
+
+
+def unfinished(paths: StudyPaths, settings: Mapping[str, Any], now: str) -> dict[int, list[Event]]:
+    """Trial → its creation and its latest attempt, for those that attempts have left something of.
+
+    The attempt is open again: whoever runs the study next sees whether it lives, is over, or died. Where not even its
+    parameters are known, the trial has failed; its number is never given again.
+    """
+    sampled = _sampled(settings)
+    found: dict[int, list[Event]] = {}
+    for number in trial_numbers(paths):
+        try:
+            attempts = [int(name) for name in os.listdir(paths.trial(number).attempts) if name.isdigit()]
+        except FileNotFoundError:
+            continue
+        if attempts:
+            found[number] = _events_of_attempt(paths, number, max(attempts), sampled, now)
+    return found
+
+
+def _sampled(settings: Mapping[str, Any]) -> frozenset[str]:
+    try:
+        parameters = settings_from_resolved(settings, os.curdir).parameters
+    except StudyFileError:
+        return frozenset()
+    return frozenset(parameter.name for parameter in Space.from_parameters(parameters).sampled)
+
+
+def _events_of_attempt(paths: StudyPaths, number: int, attempt: int, sampled: frozenset[str], now: str) -> list[Event]:
+    told = read_json(paths.open_marker(number, attempt))
+    if not isinstance(told, dict) or not isinstance(told.get("params"), dict):
+        told = {"params": _flat(read_json(paths.attempt(number, attempt).params))}
+    params = {name: value for name, value in told["params"].items() if name in sampled}
+    created = TrialCreated(number, now, params, int(told.get("seed", 0)), source="repaired")
+    if not params and sampled:
+        reason = "its parameters were lost with the ledger"
+        lost = AttemptEnded(number, attempt, now, TrialState.FAILED, Cause.LOST, reason)
+        return [created, AttemptOpened(number, attempt, now), lost]
+    return [created, AttemptOpened(number, attempt, now)]
+
+
+def _flat(nested: Any, prefix: str = "") -> dict[str, Any]:
+    """``params.json`` by dotted names."""
+    if not isinstance(nested, dict):
+        return {}
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def index_rows(paths: StudyPaths) -> dict[int, list[Event]]:
+    """Trials as the index has them; none if it is damaged as well."""
+    if not paths.index.exists():
+        return {}
+    try:
+        imported = import_storage(str(paths.index), None)
+    except Exception:  # the index is only a last resort, and may be broken in any way
+        return {}
+    rows: dict[int, list[Event]] = {}
+    for event in imported.events:
+        if isinstance(event, (TrialCreated, AttemptEnded)):
+            rows.setdefault(event.trial, []).append(event)
+    return rows
+
+
+def recorded_study_file(paths: StudyPaths) -> dict[str, Any]:
+    """The ``study.yaml`` of the folder; empty if it is gone or damaged. The files that it names need not be there."""
+    try:
+        document = read(paths.study_file)
+        settings = settings_from_resolved(document.data, str(paths.root))
+    except (OSError, StudyFileError):
+        return {}
+    return dict(settings.resolved)

@@ -1,0 +1,197 @@
+"""Slots: room for one attempt each, of this machine and of the workers that ask for trials."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from outlast._system import Identity
+from outlast._system.card_locks import CardLock
+from outlast._system.memory import machine_memory
+from outlast.config.settings import Settings
+from outlast.executors.gpus import GpuPool, Grant
+from outlast.study.layout import StudyPaths
+from outlast.study.requests import Request, answer
+
+__all__ = ["Slots", "gpu_pool", "local_slots", "slot_count", "visible_cards"]
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_WAIT = 1.0  # seconds after which a worker that got nothing asks again
+
+
+@dataclass
+class Slots:
+    """Who may run an attempt now.
+
+    Attributes:
+        local: This machine's slots.
+        pool: Its cards, where attempts need some. A slot is then available only with cards that are locked for it.
+        cpus_per_trial: For each attempt.
+        news: Lines for the person that have come up; whoever reads them clears them.
+    """
+
+    local: tuple[str, ...]
+    pool: GpuPool | None = None
+    cpus_per_trial: int | None = None
+    news: list[str] = field(default_factory=list)
+    _grants: dict[str, Grant] = field(default_factory=dict)  # slot → cards that we hold until its attempt does
+    _taken: set[str] = field(default_factory=set)
+    _asking: dict[str, Request] = field(default_factory=dict)
+    _workers: dict[str, Identity] = field(default_factory=dict)
+
+    @property
+    def most(self) -> int:
+        """How many slots are free if there are cards for all of them."""
+        return len(self._free()) + len(self._asking)
+
+    def available(self, wanted: int, avoid: Collection[str] = ()) -> list[str]:
+        """Free slots: this machine's first, then the workers that wait for an answer.
+
+        Cards are locked for as many as are wanted; `give_back` unlocks those that were not used.
+
+        Args:
+            wanted: How many attempts could be started.
+            avoid: Cards that are taken last.
+
+        Raises:
+            StorageError: Cards cannot be locked on this machine.
+        """
+        free = self._free()
+        if self.pool is not None:
+            grants = self.pool.take(min(wanted, len(free)), running=len(self._ours()), avoid=avoid)
+            free = free[: len(grants)]
+            self._grants.update(zip(free, grants, strict=True))
+        return free + list(self._asking)
+
+    def _free(self) -> list[str]:
+        free = [slot for slot in self.local if slot not in self._taken]
+        return free[: max(0, len(self.local) - len(self._ours()))]
+
+    def _ours(self) -> list[str]:
+        return [slot for slot in self._taken if not slot.startswith("worker:")]
+
+    def give_back(self) -> None:
+        """Unlock the cards of slots that nobody took."""
+        for slot in [slot for slot in self._grants if slot not in self._taken]:
+            self._grants.pop(slot).close()
+
+    def started(self, slot: str) -> None:
+        """The slot's attempt has its cards: they are locked as long as it lives, and no longer by us."""
+        grant = self._grants.pop(slot, None)
+        if grant is not None:
+            grant.close()
+
+    def close(self) -> None:
+        """Unlock what was not handed on, and leave the queue for cards."""
+        for slot in list(self._grants):
+            self.started(slot)
+        if self.pool is not None:
+            self.pool.close()
+
+    def take(self, slot: str) -> None:
+        """An attempt runs there."""
+        self._taken.add(slot)
+
+    def free(self, slot: str) -> None:
+        """It ended."""
+        self._taken.discard(slot)
+
+    def locks(self, slot: str) -> tuple[CardLock, ...]:
+        """The cards that are locked for a slot."""
+        return self._grants[slot].locks if slot in self._grants else ()
+
+    def with_other_cards(self, free: Sequence[str], avoid: Sequence[Collection[str]]) -> list[str]:
+        """These slots in an order in which as many as possible have other cards than those to be avoided.
+
+        Args:
+            free: Slots.
+            avoid: For each attempt that is to get one of them, in order, the cards to be avoided.
+        """
+        left, order = list(free), []
+        for cards in avoid[: len(left)]:
+            best = next((slot for slot in left if not any(lock.uuid in cards for lock in self.locks(slot))), left[0])
+            left.remove(best)
+            order.append(best)
+        return order + left
+
+    def worker(self, slot: str) -> Identity | None:
+        """Who works in a worker's slot, where this coordinator was asked by it."""
+        return self._workers.get(slot)
+
+    def ask(self, request: Request) -> None:
+        """A worker asks for a trial."""
+        who = Identity.from_json(request.content.get("worker", {}))
+        slot = f"worker:{who.host}:{who.pid}:{request.key[-8:]}"
+        self._asking[slot] = request
+        self._workers[slot] = who
+
+    def hand_over(self, paths: StudyPaths, slot: str, attempt: str) -> None:
+        """Answer a worker with its attempt."""
+        request = self._asking.pop(slot, None)
+        if request is not None:
+            answer(paths, request, attempt=attempt)
+
+    def let_wait(self, paths: StudyPaths) -> None:
+        """Nothing for the others now: they ask again."""
+        for slot in [slot for slot in self._asking if slot not in self._taken]:
+            answer(paths, self._asking.pop(slot), wait=_WAIT)
+
+    def send_away(self, paths: StudyPaths) -> None:
+        """The run comes to rest: workers need not ask again."""
+        for slot in [slot for slot in self._asking if slot not in self._taken]:
+            answer(paths, self._asking.pop(slot), done=True)
+
+
+def local_slots(settings: Settings) -> Slots:
+    """This machine's slots for a study: as many as `parallel` says, or as CPUs, GPUs and memory allow.
+
+    Raises:
+        UsageError: A trial needs more GPUs than this session may ever use.
+    """
+    news: list[str] = []
+    pool = gpu_pool(settings, news.append)
+    if pool is not None:
+        pool.check()
+    count = _count(settings, pool)
+    names = tuple(f"local:{i}" for i in range(count))
+    return Slots(names, pool, cpus_per_trial=settings.resources.cpus or max(1, _cpus() // count), news=news)
+
+
+def slot_count(settings: Settings) -> int:
+    """How many attempts would run side by side here."""
+    return _count(settings, gpu_pool(settings, lambda _: None) if settings.parallel == "auto" else None)
+
+
+def gpu_pool(settings: Settings, say: Callable[[str], object]) -> GpuPool | None:
+    """The cards for the study's attempts; ``None`` where they need none, or where there is no trace of a card."""
+    if not settings.resources.gpus:
+        return None
+    visible = settings.env.get(_VISIBLE, os.environ.get(_VISIBLE))
+    pool = GpuPool(settings.resources.gpus, say, visible=visible)
+    if not pool.is_empty_handed:
+        return pool
+    say("no GPU can be seen here (no NVIDIA driver): trials run one at a time, without a card of their own")
+    return None
+
+
+def visible_cards() -> list[str]:
+    """The GPUs that this session may use, by UUID."""
+    return [card.uuid for card in GpuPool(1, lambda _: None, visible=os.environ.get(_VISIBLE)).pool]
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _count(settings: Settings, pool: GpuPool | None) -> int:
+    if settings.parallel != "auto":
+        return int(settings.parallel)
+    need = settings.resources
+    most = [_cpus() // (need.cpus or 1)]
+    if need.gpus:
+        most.append(pool.need.fits(len(pool.pool)) if pool is not None else 1)
+    memory = machine_memory() if need.memory else None
+    if memory is not None and need.memory:
+        most.append(memory // need.memory)
+    return max(1, min(most))

@@ -1,0 +1,67 @@
+"""``splits.json``: the folds of a study, drawn once and the same for every trial and after every restart."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from outlast._system import write_once
+from outlast.config.settings import Settings
+from outlast.core.parts import Part, draw_folds, parts
+from outlast.errors import StudyFileError
+
+__all__ = ["ensure_splits", "study_parts"]
+
+
+def study_parts(settings: Settings) -> tuple[Part, ...]:
+    """The parts of every trial; empty where a trial is whole."""
+    folds = settings.trial.folds
+    return parts(settings.trial.seeds, None if folds is None else int(folds["n"]))
+
+
+def ensure_splits(root: Path, settings: Settings, study_seed: int) -> None:
+    """Write ``splits.json`` if the study has folds and the file is not there yet.
+
+    Raises:
+        StudyFileError: The file of ids cannot be read, lacks a column, or has fewer examples than folds.
+    """
+    folds = settings.trial.folds
+    path = root / "splits.json"
+    if folds is None or path.exists():
+        return
+    seed = int(folds.get("seed", study_seed))
+    content: dict[str, Any] = {"version": 1, "n": int(folds["n"]), "seed": seed, "shuffle": folds.get("shuffle", True)}
+    if folds.get("ids") is not None:
+        stratify = folds.get("stratify")
+        columns = {
+            "stratify": "label" if stratify is True else stratify or None,
+            "group": folds.get("group"),
+        }
+        rows = _rows(os.path.join(settings.working_directory, str(folds["ids"])), [c for c in columns.values() if c])
+        try:
+            content["folds"] = draw_folds(rows, content["n"], seed=seed, shuffle=content["shuffle"], **columns)
+        except ValueError as error:
+            raise StudyFileError(str(error), key="trial.folds") from error
+    write_once(path, json.dumps(content))
+
+
+def _rows(path: str, columns: list[str]) -> list[Mapping[str, Any]]:
+    """The examples of a file of ids: a line each, or a CSV whose first column, or ``id``, is the id."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            if not path.endswith((".csv", ".tsv")):
+                rows: list[Mapping[str, Any]] = [{"id": line.strip()} for line in file if line.strip()]
+            else:
+                found = list(csv.DictReader(file, delimiter="\t" if path.endswith(".tsv") else ","))
+                rows = [{**row, "id": row.get("id", next(iter(row.values())))} for row in found]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StudyFileError(f"the ids in {path} cannot be read: {error}", key="trial.folds.ids") from error
+    for column in columns:
+        if rows and column not in rows[0]:
+            known = ", ".join(rows[0])
+            raise StudyFileError(f"{path} has no column {column!r}; it has {known}", key="trial.folds")
+    return rows

@@ -1,0 +1,225 @@
+"""From a trial to a startable attempt: its command, files, environment, and the marker that its runner reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from outlast._system.card_locks import CardLock
+from outlast.client import newest_checkpoint
+from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
+from outlast.config.settings import Settings
+from outlast.config.trial_config import resolve_trial_config
+from outlast.core.parts import next_part
+from outlast.core.records import Trial
+from outlast.core.states import Cause
+from outlast.engine.splits import study_parts
+from outlast.executors.warm import WarmStart
+from outlast.runner.environment import worker_environment
+from outlast.runner.hooks import hooks_path
+from outlast.runner.spec import RunnerSpec
+from outlast.study.attempts import open_attempt
+from outlast.study.layout import StudyPaths
+
+__all__ = [
+    "OBJECTIVE",
+    "Prepared",
+    "draws_as_it_goes",
+    "has_checkpoint",
+    "next_attempt",
+    "prepare_attempt",
+    "worker_start",
+    "working_tree",
+]
+
+
+def has_checkpoint(checkpoints: Path) -> bool:
+    """Whether there is anything to resume from; what is hidden was set aside."""
+    try:
+        return any(not entry.name.startswith(".") for entry in checkpoints.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+#: The `function` of a study whose objective was handed over in Python and lies pickled in the study folder.
+OBJECTIVE = "outlast.api:objective"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An attempt worked out in full, with nothing on the disk yet: its ledger line comes first."""
+
+    trial: int
+    number: int
+    resume: bool
+    marker: str
+    files: Mapping[str, str]
+    pipe_fd: int | None = None  # to be inherited by the runner
+
+    def lay_out(self, paths: StudyPaths) -> None:
+        """Write what its runner and its script read. From here on it can be claimed."""
+        open_attempt(paths, self.trial, self.number, self.marker, self.files)
+
+
+def next_attempt(trial: Trial) -> int:
+    """The number of the trial's next attempt, from 1."""
+    return trial.attempts[-1].number + 1 if trial.attempts else 1
+
+
+def prepare_attempt(
+    paths: StudyPaths, settings: Settings, trial: Trial, *, cards: tuple[CardLock, ...] = (), pipe_fd: int | None = None,
+    cpus_per_trial: int | None = None, shared: bool = False, segment: int = 0,
+) -> Prepared:  # fmt: skip
+    """Work out the trial's next attempt: command, environment, files.
+
+    Raises:
+        StudyFileError: The base configuration cannot be read.
+    """
+    number, space = next_attempt(trial), settings.space
+    files = paths.trial(trial.number)
+    part = next_part(trial, study_parts(settings))
+    checkpoints = files.checkpoints if part is None else files.checkpoints / part.folder
+    begun = [
+        outcome
+        for outcome in trial.ended
+        if outcome.cause is not Cause.NEVER_STARTED and (part is None or outcome.part == part.number)
+    ]
+    start_over = not begun or trial.from_scratch
+    resume = not start_over and has_checkpoint(checkpoints)
+    seed = trial.seed if part is None or part.seed is None else part.seed
+    beyond = {**trial.derived, **trial.instead}
+    params = {**space.complete(trial.params), **beyond}
+    config = resolve_trial_config(settings, {**trial.params, **beyond})
+    attempt = paths.attempt(trial.number, number)
+    last = newest_checkpoint(str(checkpoints)) if resume else None
+    context = CommandContext(
+        trial=trial.number,
+        attempt=number,
+        seed=seed,
+        trial_dir=str(files.folder),
+        checkpoint_dir=str(checkpoints),
+        last_checkpoint=last,
+        config_file=None if config is None else str(attempt.config),
+        interpreter=find_interpreter(),
+        resume=resume,
+        fold=None if part is None else part.fold,
+        splits=None if settings.trial.folds is None else str(paths.splits),
+        args_json_file=str(attempt.params),
+    )
+    env = _study_environment(settings, cpus_per_trial)
+    if part is not None and part.fold is not None:
+        env.update(OUTLAST_FOLD=str(part.fold), OUTLAST_SPLITS=str(paths.splits))
+    spec = RunnerSpec(
+        trial=trial.number,
+        attempt=number,
+        argv=tuple(_argv(paths, settings, params, context, pipe_fd)),
+        cwd=os.path.abspath(settings.working_directory),
+        trial_dir=os.path.relpath(files.folder, paths.root),
+        attempt_dir=os.path.relpath(attempt.folder, paths.root),
+        checkpoint_dir=_relative(checkpoints, paths.root),
+        objectives=tuple(
+            metric.model_dump(include={"name", "goal", "take", "file", "pattern"}) for metric in settings.metrics
+        ),
+        env=env,
+        params=params,
+        seed=seed,
+        resume=resume,
+        start_over=start_over,
+        grace=settings.trial.grace,
+        timeout=settings.trial.timeout,
+        hang_after=settings.trial.hang_after,
+        seconds_before=trial.seconds,
+        last_step=max((o.last_step for o in begun if o.last_step is not None), default=None),
+        gpus=tuple(card.uuid for card in cards),
+        gpu_locks=tuple((card.fd, card.start, card.units) for card in cards),
+        shared=shared,
+        segment=segment,
+        pipe_fd=pipe_fd,
+    )
+    contents = {
+        "params.json": json.dumps(space.nest(params), default=str),
+        "params.yaml": json.dumps(sweep_parameters(settings, {**trial.params, **beyond}), default=str),
+    }
+    if config is not None:
+        contents["config.yaml"] = _yaml(config)
+    return Prepared(trial.number, number, resume, spec.to_json(), contents, pipe_fd)
+
+
+def draws_as_it_goes(settings: Settings) -> bool:
+    """Whether the objective asks for its parameters while it runs."""
+    return settings.function == OBJECTIVE and not settings.parameters
+
+
+def worker_start(paths: StudyPaths, settings: Settings, cpus_per_trial: int | None) -> WarmStart | None:
+    """How to make processes that have the study's function imported; ``None`` where each trial imports for itself."""
+    if settings.isolation.mode != "worker":
+        return None
+    return WarmStart(
+        tuple(_loader(paths, settings)),
+        os.path.abspath(settings.working_directory),
+        worker_environment(_study_environment(settings, cpus_per_trial), os.environ, str(hooks_path())),
+        settings.isolation.trials,
+    )
+
+
+def _study_environment(settings: Settings, cpus_per_trial: int | None) -> dict[str, str]:
+    env = dict(settings.env)
+    if cpus_per_trial is not None and "OMP_NUM_THREADS" not in os.environ:
+        env.setdefault("OMP_NUM_THREADS", str(cpus_per_trial))
+    return env
+
+
+def _loader(paths: StudyPaths, settings: Settings) -> list[str]:
+    """The module that runs a Python function, and what it is told."""
+    if settings.function == OBJECTIVE:
+        return ["outlast.runner.objective", str(paths.root / "objective.pkl")]
+    return ["outlast.runner.function", str(settings.function)]
+
+
+def _argv(
+    paths: StudyPaths, settings: Settings, params: Mapping[str, Any], context: CommandContext, pipe_fd: int | None
+) -> list[str]:
+    if settings.function is not None:
+        pipe = [] if pipe_fd is None else [str(pipe_fd)]
+        return [sys.executable, "-m", *_loader(paths, settings), *pipe]
+    return render_command(settings, params, context)
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    import io
+
+    from ruamel.yaml import YAML
+
+    out = io.StringIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.dump(dict(config), out)
+    return out.getvalue()
+
+
+def _relative(path: Path, root: Path) -> str:
+    return os.path.relpath(path, root) if path.is_relative_to(root) else str(path)
+
+
+def working_tree(folder: str) -> str:
+    """Commit and a hash of the uncommitted diff of the folder's git checkout, ``""`` outside one."""
+    import hashlib
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return ""
+    diff = git("diff", "HEAD", "--", ".") or ""
+    return commit.strip() + (f"+{hashlib.sha256(diff.encode()).hexdigest()[:8]}" if diff else "")

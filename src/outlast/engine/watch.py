@@ -1,0 +1,199 @@
+"""The watch over running attempts: whether they live, what they report, and what evidence they leave."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from outlast._system import is_running
+from outlast.config.settings import Settings
+from outlast.core.evidence import Evidence
+from outlast.core.faults import is_beyond_hope
+from outlast.core.records import AttemptEnded, Trial
+from outlast.core.states import Cause, TrialState
+from outlast.engine.decisions import Decisions
+from outlast.engine.evidence import outcome_of
+from outlast.engine.running import Running, objectives_of
+from outlast.engine.slots import Slots
+from outlast.executors.base import Executor
+from outlast.runner.spec import token_of_trial
+from outlast.study.attempts import Life, end_tree, give_up, last_words, request_stop, void_start
+from outlast.study.layout import StudyPaths
+
+__all__ = ["Watch"]
+
+_SILENT_HOST_AFTER = 120.0  # seconds without a changed heartbeat of an attempt on another host
+_UNCLAIMED_AFTER = 120.0  # seconds for a worker on another host to claim what it was given
+_IN_ORDER = (Cause.COMPLETED, Cause.PART, Cause.PRUNED)  # what a process left that may serve for further trials
+
+
+class Watch:
+    """Every open attempt of the study, by name."""
+
+    def __init__(
+        self, paths: StudyPaths, settings: Settings, decisions: Decisions, executor: Executor, slots: Slots
+    ) -> None:
+        self.running: dict[str, Running] = {}
+        self._paths, self._settings, self._decisions = paths, settings, decisions
+        self._executor, self._slots = executor, slots
+        self._objectives = objectives_of(settings)
+        self._must_be_numbers = [metric.name for metric in settings.metrics if metric.take == "last"]
+        self._metric = settings.metrics[0].name  # the one that pruning looks at
+
+    def track(self, trial: Trial, number: int, slot: str) -> Running:
+        """Begin to watch an attempt that was opened, by us or by an earlier coordinator."""
+        running = Running(
+            trial=trial.number,
+            number=number,
+            paths=self._paths.attempt(trial.number, number),
+            trial_paths=self._paths.trial(trial.number),
+            slot=slot,
+            objectives=self._objectives,
+            began=self._decisions.clock.monotonic(),
+            worker=slot.startswith("worker:"),
+        )
+        self.running[running.name] = running
+        self._slots.take(slot)
+        return running
+
+    def take_over(self) -> None:
+        """Adopt the live attempts of a dead coordinator; those that no runner has claimed will never be started."""
+        now = self._decisions.clock.monotonic()
+        for running in self.running.values():
+            self._replay(running)
+            status = running.look(now)
+            if status.life is Life.RUNNING and status.runner is not None and not running.worker:
+                self._executor.adopt(running.name, status.runner)
+                self._decisions.say(f"trial {running.trial} is still running: taken over, not restarted")
+            elif status.life is Life.UNCLAIMED and not running.worker:
+                void_start(running.paths)
+
+    def _replay(self, running: Running) -> None:
+        """Show the pruner what was judged before we came; what was reported since then is judged in the next round."""
+        last = running.recall()
+        if running.pruned_at is not None:
+            last = running.pruned_at
+        running.read_reports()
+        running.reports.sort(key=lambda report: report.step)
+        seen = [report for report in running.reports if report.step <= last]
+        running.judged = len(seen)
+        told = [(r.step, r.metrics[self._metric]) for r in seen if self._metric in r.metrics]
+        self._decisions.pruning.replay(running.trial, told)
+
+    def gather(self, now: float) -> list[tuple[Running, AttemptEnded]]:
+        """Decide about every attempt that is over; it is no longer watched."""
+        over = []
+        for attempt in list(self.running.values()):
+            evidence = self._evidence(attempt, now)
+            if evidence is None:
+                continue
+            trial = self._decisions.study.trials[attempt.trial]
+            event = outcome_of(evidence, trial, attempt.number, self._settings, self._decisions.clock.now())
+            if event.state is TrialState.PRUNED:
+                event = replace(event, pruned_at=attempt.pruned_at)
+            if event.cause is Cause.PART and self._hopeless(event):
+                event = replace(
+                    event, state=TrialState.PRUNED, cause=Cause.PRUNED, reason=f"pruned after {event.reason}"
+                )
+            self._decisions.take(event)
+            del self.running[attempt.name]
+            self._executor.forget(attempt.name, spoilt=event.cause not in _IN_ORDER)
+            self._slots.free(attempt.slot)
+            over.append((attempt, event))
+        return over
+
+    def _hopeless(self, event: AttemptEnded) -> bool:
+        """Whether the pruner gives a trial up after this part."""
+        assert event.part is not None and event.part_values is not None
+        return self._decisions.pruning.should_prune(event.trial, event.part, event.part_values[0])
+
+    def judge(self, attempt: Running) -> bool:
+        """Show the pruner what an attempt has reported since. Returns whether it gives the trial up now."""
+        attempt.read_reports()
+        fresh = attempt.reports[attempt.judged :]
+        attempt.judged = len(attempt.reports)
+        if attempt.stop_reason or not self._decisions.pruning.active:
+            return False
+        told = [(report.step, value) for report in fresh if (value := report.metrics.get(self._metric)) is not None]
+        for step, value in told:
+            if self._decisions.pruning.should_prune(attempt.trial, step, value):
+                attempt.stop_reason, attempt.pruned_at = "pruned", step
+                return True
+        if told:
+            attempt.mark_judged(told[-1][0])
+        if self._decisions.pruning.trouble:
+            self._decisions.warn("pruner", self._decisions.pruning.trouble)
+        return False
+
+    def prune(self, attempt: Running) -> None:
+        """Ask an attempt to stop for good: its trial counts as pruned."""
+        attempt.stop_reason = "pruned"
+        request_stop(attempt.paths, "pruned", grace=self._settings.trial.grace, step=attempt.pruned_at)
+
+    def end_if_diverged(self, attempt: Running) -> None:
+        """End an attempt that reported NaN: what it trains is lost.
+
+        Not where the best report counts: an earlier one may be good.
+        """
+        attempt.read_reports()
+        fresh = attempt.reports[attempt.seen_finite :]
+        attempt.seen_finite = len(attempt.reports)
+        if not attempt.stop_reason and is_beyond_hope(fresh, self._must_be_numbers):
+            attempt.stop_reason = "diverged"
+            request_stop(attempt.paths, "diverged", grace=self._settings.trial.grace)
+
+    # -- evidence -----------------------------------------------------------------------------------------------------
+
+    def _evidence(self, attempt: Running, now: float) -> Evidence | None:
+        """The evidence of an attempt that is over; ``None`` while it may live. Unknown is never an ending."""
+        status = attempt.look(now)
+        if status.life is Life.OVER and status.evidence is not None:
+            return self._completed(attempt, status.evidence)
+        why = self._certainly_dead(attempt, status.life, status.reason, now)
+        if why is None:
+            return None
+        if status.life is Life.UNCLAIMED:
+            return self._unclaimed(attempt, why) if self._void(attempt) else None
+        stuck = end_tree(attempt.paths, f"{token_of_trial(str(self._paths.root), attempt.trial)}{attempt.number};")
+        if stuck:
+            self._decisions.warn(
+                f"stuck-{attempt.name}", f"processes of trial {attempt.trial} cannot be ended: {stuck}"
+            )
+            return None
+        return self._completed(attempt, give_up(attempt.paths, why))
+
+    def _void(self, attempt: Running) -> bool:
+        """See to it that nobody claims the attempt any more. Where its marker was never laid out nobody can, and nothing is
+        written: the disk may be full."""
+        marker = self._paths.open_marker(attempt.trial, attempt.number)
+        return (not attempt.worker and not marker.exists()) or void_start(attempt.paths)
+
+    def _unclaimed(self, attempt: Running, why: str) -> Evidence:
+        """A runner of our own that dies before its claim would die again: that counts. One of a dead coordinator does not."""
+        if self._executor.ended(attempt.name):
+            return Evidence(lost=why + last_words(attempt.paths), new_steps=False)
+        return Evidence(never_started=True)
+
+    def _completed(self, attempt: Running, evidence: Evidence) -> Evidence:
+        if not evidence.lost:
+            return evidence
+        if attempt.stop_reason == "pruned":
+            evidence = replace(evidence, stop_reason="pruned")  # that was decided; no further attempt changes it
+        steps = [o.last_step for o in self._decisions.study.trials[attempt.trial].ended if o.last_step is not None]
+        return attempt.complete(evidence, max(steps, default=None))
+
+    def _certainly_dead(self, attempt: Running, life: Life, reason: str, now: float) -> str | None:
+        if life is Life.GONE:
+            return reason
+        if life is Life.UNCLAIMED and attempt.worker:
+            return "its worker is gone" if self._worker_gone(attempt, now) else None
+        if life is Life.UNCLAIMED:
+            return "its runner never started" if self._executor.ended(attempt.name) is not False else None
+        if life is Life.ELSEWHERE and attempt.silent_for(now) > _SILENT_HOST_AFTER:
+            return f"no heartbeat for {_SILENT_HOST_AFTER:.0f} s"
+        return None
+
+    def _worker_gone(self, attempt: Running, now: float) -> bool:
+        who = self._slots.worker(attempt.slot)
+        if who is not None and who.here:
+            return not is_running(who)
+        return now - attempt.began > _UNCLAIMED_AFTER

@@ -1,0 +1,179 @@
+"""Every error a user can meet, in one tree.
+
+    OutlastError                      exit 1  a fault of ours, or of the machine under us
+    ├── UsageError                    exit 2  wrong command line
+    │   ├── StudyFileError            exit 2  wrong study file: file, line, key, cure
+    │   ├── StudyNotFound             exit 2  no study where one was named
+    │   ├── SlurmRefused              exit 2  sbatch said no: a mistake, or a limit that passes
+    │   └── MissingExtra              exit 2  an optional package is needed: its install command
+    ├── StudyHalted                   exit 3  a policy stopped the study (fail fast)
+    ├── StudyBusy                     exit 4  somebody else holds the study's lease
+    ├── LeaseLost                     exit 4  a newer holder took over; what we wrote since is void
+    ├── SlurmUnavailable              exit 1  a SLURM command gave no answer: nothing is known
+    ├── StorageError                  exit 1  the disk refused: read-only, gone
+    │   └── DiskFull                  exit 4  no room or no inodes left: the study pauses
+    └── LedgerDamaged                 exit 1  the ledger cannot be read as it stands: `outlast repair`
+
+Each class says its exit code and whether trying again can help; each instance says fact, place and cure.
+"""
+
+from __future__ import annotations
+
+import errno
+
+__all__ = [
+    "NO_ROOM",
+    "DiskFull",
+    "LeaseLost",
+    "LedgerDamaged",
+    "MissingExtra",
+    "OutlastError",
+    "SlurmRefused",
+    "SlurmUnavailable",
+    "StorageError",
+    "StudyBusy",
+    "StudyFileError",
+    "StudyHalted",
+    "StudyNotFound",
+    "UsageError",
+]
+
+
+class OutlastError(Exception):
+    """Root of the tree.
+
+    Args:
+        fact: What is so, in one sentence.
+        cure: What the person can do about it, or ``None`` where there is nothing to add.
+    """
+
+    exit_code = 1
+    worth_retrying = False
+
+    def __init__(self, fact: str, *, cure: str | None = None) -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.cure = cure
+
+    def __str__(self) -> str:
+        return self.fact if self.cure is None else f"{self.fact}\n  {self.cure}"
+
+
+class UsageError(OutlastError):
+    """The command line asks for something that does not exist or does not fit."""
+
+    exit_code = 2
+
+
+class StudyFileError(UsageError):
+    """The study file is wrong.
+
+    Args:
+        fact: What is wrong, with what is allowed.
+        file: The path as the user gave it, or a word such as ``command line``.
+        line: 1-based line, where known.
+        key: Dotted key, where known.
+        cure: The nearest spelling or what would be right.
+    """
+
+    def __init__(
+        self,
+        fact: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        key: str | None = None,
+        cure: str | None = None,
+    ) -> None:
+        super().__init__(fact, cure=cure)
+        self.file, self.line, self.key = file, line, key
+
+    def __str__(self) -> str:
+        place = self.file or "study file"
+        if self.line is not None:
+            place += f":{self.line}"
+        text = f"{place}: {self.key}: {self.fact}" if self.key else f"{place}: {self.fact}"
+        return text if self.cure is None else f"{text}\n  {self.cure}"
+
+
+class StudyNotFound(UsageError):
+    """No study lies at the place that was named."""
+
+
+class MissingExtra(UsageError):
+    """A feature needs an optional package; the cure is its install command."""
+
+
+class SlurmRefused(UsageError):
+    """SLURM refused a submission, in its own words.
+
+    Args:
+        fact: What sbatch said.
+        limit: Whether it was a limit, which passes, or a mistake in the request.
+    """
+
+    def __init__(self, fact: str, *, limit: bool) -> None:
+        super().__init__(fact, cure="wait for the limit to clear" if limit else "mend the study file's slurm: section")
+        self.limit = limit
+        self.worth_retrying = limit
+
+
+class SlurmUnavailable(OutlastError):
+    """A SLURM command failed or took too long: nothing is known. The next call may succeed."""
+
+    worth_retrying = True
+
+
+class StudyHalted(OutlastError):
+    """A policy halted the study: the same failure again and again, or too many of them."""
+
+    exit_code = 3
+
+
+class StudyBusy(OutlastError):
+    """Somebody else runs this study just now."""
+
+    exit_code = 4
+    worth_retrying = True
+
+
+class LeaseLost(OutlastError):
+    """A newer coordinator took the study over while this one was away; it steps down."""
+
+    exit_code = 4
+    worth_retrying = True
+
+
+class StorageError(OutlastError):
+    """The disk refused a write: full, out of inodes, read-only, or gone."""
+
+    worth_retrying = True
+
+    @classmethod
+    def of(cls, error: OSError, what: str | None = None) -> StorageError:
+        """What the operating system said, as an error for a person: `DiskFull` where there is no room.
+
+        Args:
+            error: As it was raised.
+            what: Whatever was to be done, such as ``the ledger cannot be written``; the file by default.
+        """
+        said = error.strerror or str(error)
+        fact = f"{what or error.filename or 'a file'}: {said}"
+        if error.errno in NO_ROOM:
+            return DiskFull(fact, cure=DiskFull.CURE)
+        return cls(fact, cure="mend that, then run the same command again: nothing that was decided is lost")
+
+
+class DiskFull(StorageError):
+    """No space, no inodes or no quota left. The study pauses; no trial is to blame."""
+
+    exit_code = 4
+    CURE = "free space or quota, then run the same command again: nothing that was decided is lost"
+
+
+#: No space or inodes, and no quota.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class LedgerDamaged(OutlastError):
+    """The ledger cannot be read as it stands."""

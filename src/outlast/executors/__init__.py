@@ -1,0 +1,1 @@
+"""Executors start runners and know whether they live."""

@@ -1,0 +1,165 @@
+"""Runners as processes of this machine, each in a session of its own, so that they outlive their coordinator."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from outlast._system import Identity, identity_of, is_running
+from outlast.errors import StorageError
+from outlast.executors.base import Executor
+from outlast.executors.warm import WarmStart, WarmWorkers
+from outlast.runner.nursery import request
+
+__all__ = ["LocalExecutor"]
+
+_LINUX = sys.platform.startswith("linux")
+
+
+class LocalExecutor(Executor):
+    """Has runners forked by a nursery (`outlast.runner.nursery`) and wakes up when one ends.
+
+    Args:
+        warm: How to make workers that have imported the study's function (`outlast.executors.warm`), if there are to be any.
+    """
+
+    def __init__(self, warm: WarmStart | None = None) -> None:
+        self._warm = None if warm is None else WarmWorkers(warm)
+        self._from: dict[str, object] = {}  # name → the worker that its runner comes from
+        self._nursery: subprocess.Popen[bytes] | None = None
+        self._asking: socket.socket | None = None
+        self._runners: dict[str, Identity | None] = {}  # None: it had ended before it could be looked at
+        self._watched: dict[str, int] = {}  # name → pidfd, readable when the process has ended (pidfd_open(2))
+        self._extra: set[int] = set()  # descriptors that end a wait early as well
+        self._wake_read, self._wake_write = os.pipe()
+        for fd in (self._wake_read, self._wake_write):
+            os.set_blocking(fd, False)
+
+    def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+        """See `Executor.submit`."""
+        forked = None if self._warm is None else self._warm.fork(marker, log, keep_fds)
+        if forked is None:
+            pid = self._submit_plain(marker, log, keep_fds)
+        else:
+            pid, self._from[name] = forked
+        self._runners[name] = identity_of(pid)
+        self._watch(name, pid)
+
+    def _submit_plain(self, marker: str, log: str, keep_fds: tuple[int, ...]) -> int:
+        try:
+            try:
+                return request(self._open_nursery(), marker, log, keep_fds)
+            except OSError:  # it was killed: a new one is as good
+                self._close_nursery()
+                return request(self._open_nursery(), marker, log, keep_fds)
+        except OSError as error:
+            raise StorageError(f"cannot start a runner: {error.strerror or error}") from error
+
+    def take_note(self) -> str:
+        """Why there are no warm workers although there should be; said once."""
+        if self._warm is None or not self._warm.note:
+            return ""
+        note, self._warm.note = self._warm.note, ""
+        return note
+
+    def _open_nursery(self) -> socket.socket:
+        if self._asking is None:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM)
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-m", "outlast.runner.nursery", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+            theirs.close()
+            self._asking = ours
+        return self._asking
+
+    def _close_nursery(self) -> None:
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
+        if self._nursery is not None:
+            self._nursery.kill()
+            self._nursery.wait()
+            self._nursery = None
+
+    def adopt(self, name: str, runner: Identity) -> None:
+        """See `Executor.adopt`."""
+        self._runners[name] = runner
+        self._watch(name, runner.pid)
+
+    def _watch(self, name: str, pid: int) -> None:
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                self._watched[name] = os.pidfd_open(pid)
+
+    def ended(self, name: str) -> bool | None:
+        """See `Executor.ended`."""
+        if name not in self._runners:
+            return None
+        runner = self._runners[name]
+        return runner is None or not is_running(runner)
+
+    def watch_fd(self, fd: int) -> None:
+        """End a wait early when this descriptor has something to read."""
+        self._extra.add(fd)
+
+    def unwatch_fd(self, fd: int) -> None:
+        """Take `watch_fd` back."""
+        self._extra.discard(fd)
+
+    @property
+    def wake_fd(self) -> int:
+        """A byte written here ends the wait: for signal handlers and other threads."""
+        return self._wake_write
+
+    def wait(self, timeout: float) -> None:
+        """See `Executor.wait`."""
+        fds = [*self._watched.values(), *self._extra, self._wake_read]
+        poller = select.poll()
+        for fd in fds:
+            poller.register(fd, select.POLLIN)
+        if not self._watched and self._runners:
+            timeout = min(timeout, 0.05)  # no pidfd here (macOS): look often
+        poller.poll(max(0.0, timeout) * 1000)
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wake_read, 4096):
+                continue
+
+    def cancel(self, name: str) -> None:
+        """See `Executor.cancel`."""
+        runner = self._runners.get(name)
+        if runner is None or not is_running(runner):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(runner.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while is_running(runner) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def forget(self, name: str, *, spoilt: bool = False) -> None:
+        """See `Executor.forget`."""
+        self._runners.pop(name, None)
+        worker = self._from.pop(name, None)
+        if spoilt and worker is not None and self._warm is not None:
+            self._warm.spoilt(worker)
+        fd = self._watched.pop(name, None)
+        if fd is not None:
+            os.close(fd)
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        for name in list(self._runners):
+            self.forget(name)
+        self._close_nursery()
+        if self._warm is not None:
+            self._warm.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)

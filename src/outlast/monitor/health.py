@@ -1,0 +1,232 @@
+"""What is wrong with a study, as values: a person should know within minutes, not after hours. Pure.
+
+Every rule is one function from the same facts to a warning or nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.core.states import TrialState
+from outlast.monitor.times import duration, parse_time
+
+__all__ = ["HealthFacts", "HealthWarning", "health"]
+
+_HOUR = 3600.0
+_NOTHING_COMPLETED = 2 * _HOUR
+_LONG_TRIAL = 24 * _HOUR
+_SILENT = 0.5 * _HOUR
+_FAILURE_SHARE = 0.30
+_ENOUGH = 10  # finished trials before a share says anything
+_RECENT = 50
+_ALIKE = 3
+_DISK_BYTES, _DISK_SHARE = 5 * 2**30, 0.05  # nearly full: below both
+_DISK_INODES = 10_000
+
+
+@dataclass(frozen=True)
+class HealthWarning:
+    """One thing that a person should know. ``key`` is stable, for scripts and for saying it once."""
+
+    key: str
+    text: str
+    cure: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """The plain object of the status JSON."""
+        return {"key": self.key, "text": self.text, "cure": self.cure}
+
+
+@dataclass(frozen=True)
+class HealthFacts:
+    """What only a look at the machine can tell. Everything is optional: an unknown fact warns of nothing."""
+
+    silent_seconds: Mapping[int, float] = field(default_factory=dict)  # running trial → seconds since its last output
+    disk_free: int | None = None  # bytes, where the study folder lies
+    disk_total: int | None = None
+    inodes_free: int | None = None
+    database_locked: bool = False  # "database is locked" was seen
+
+
+@dataclass(frozen=True)
+class _View:
+    study: Study
+    settings: Settings
+    now: datetime
+    live: bool
+    where: str
+    facts: HealthFacts
+    counts: Mapping[TrialState, int]  # of finished trials that were run here
+    recent: list[Trial]  # the last of them, by the time they ended
+    complete: list[Trial]  # the last complete ones, likewise
+
+
+def health(
+    study: Study,
+    settings: Settings,
+    *,
+    now: datetime,
+    live: bool,
+    folder: str = "",
+    facts: HealthFacts | None = None,
+) -> list[HealthWarning]:
+    """Everything that is wrong, worst first; what the ledger has on record to be said comes last.
+
+    Args:
+        study: The folded ledger.
+        settings: The settings in force.
+        now: The current time, aware.
+        live: Whether somebody holds the study's lease.
+        folder: The study folder as a person types it, for the cures.
+        facts: What was found on the machine.
+    """
+    finished = [trial for trial in study.trials.values() if trial.state.finished and trial.source != "imported"]
+    view = _View(
+        study=study,
+        settings=settings,
+        now=now,
+        live=live,
+        where=folder or study.name,
+        facts=facts or HealthFacts(),
+        counts=Counter(trial.state for trial in finished),
+        recent=_latest(finished),
+        complete=_latest([trial for trial in finished if trial.state is TrialState.COMPLETE]),
+    )
+    found = [warning for rule in _RULES if (warning := rule(view)) is not None]
+    return [*found, *(HealthWarning(key, text) for key, text in study.warnings.items())]
+
+
+def _latest(trials: list[Trial]) -> list[Trial]:
+    return heapq.nlargest(_RECENT, trials, key=lambda trial: trial.finished_at or "")[::-1]
+
+
+def _left_alone(view: _View) -> HealthWarning | None:
+    study = view.study
+    if view.live or study.ended is not None or study.last_run is None:
+        return None
+    began = parse_time(study.last_run.at)
+    ago = f" {duration((view.now - began).total_seconds())} ago" if began is not None else ""
+    who = f"pid {study.last_run.pid} on {study.last_run.host or 'an unknown host'}"
+    text = f"the run that began{ago} ({who}) ended without a word"
+    return HealthWarning("left_alone", text, f"outlast run {view.where}")
+
+
+def _disk(view: _View) -> HealthWarning | None:
+    facts = view.facts
+    free, total = facts.disk_free, facts.disk_total
+    if free is not None and free < _DISK_BYTES and (total is None or free < _DISK_SHARE * total):
+        text = f"the disk is nearly full: {free / 2**30:.1f} GiB free"
+    elif facts.inodes_free is not None and facts.inodes_free < _DISK_INODES:
+        text = f"the filesystem is nearly out of inodes: {facts.inodes_free} free"
+    else:
+        return None
+    return HealthWarning("disk", text, f"outlast clean {view.where}")
+
+
+def _same_failure(view: _View) -> HealthWarning | None:
+    outcomes = view.study.failures_since_run
+    signatures = Counter(outcome.signature for outcome in outcomes if outcome.signature)
+    if not signatures:
+        return None
+    signature, times = signatures.most_common(1)[0]
+    if times < _ALIKE:
+        return None
+    first = next(outcome for outcome in outcomes if outcome.signature == signature)
+    text = f"the same failure {times} times, first in trial {first.trial}: {first.reason}"
+    return HealthWarning("same_failure", text, f"outlast show {view.where} failures")
+
+
+def _failure_rate(view: _View) -> HealthWarning | None:
+    recent = view.recent
+    failed = sum(trial.state is TrialState.FAILED for trial in recent)
+    if len(recent) < _ENOUGH or failed <= _FAILURE_SHARE * len(recent):
+        return None
+    text = f"{failed} of the last {len(recent)} trials failed ({100 * failed / len(recent):.0f}%)"
+    return HealthWarning("failure_rate", text, f"outlast show {view.where} failures")
+
+
+def _all_pruned(view: _View) -> HealthWarning | None:
+    pruned = view.counts[TrialState.PRUNED]
+    if view.counts[TrialState.COMPLETE] or pruned < _ENOUGH:
+        return None
+    text = f"all {pruned} trials that could be judged were pruned: none has completed"
+    return HealthWarning("all_pruned", text, "give the pruner more steps or trials to start with, or set pruner: none")
+
+
+def _pruner_without_values(view: _View) -> HealthWarning | None:
+    if view.settings.pruner.name == "none" or view.counts[TrialState.PRUNED]:
+        return None
+    complete = view.complete
+    if len(complete) < _ALIKE or any(any(outcome.curves) for trial in complete for outcome in trial.ended):
+        return None
+    name = view.settings.metrics[0].name
+    text = f"the pruner {view.settings.pruner.name} never got a value: no script reported {name} while it ran"
+    return HealthWarning("pruner_without_values", text, f"print or report {name} at every epoch, or set pruner: none")
+
+
+def _nothing_completed(view: _View) -> HealthWarning | None:
+    run = parse_time(view.study.last_run.at) if view.study.last_run is not None else None
+    if not view.live or run is None:
+        return None
+    complete = view.complete
+    last = max((moment for t in complete[-1:] if (moment := parse_time(t.finished_at)) is not None), default=run)
+    quiet = (view.now - max(run, last)).total_seconds()
+    usual = max((trial.seconds for trial in complete[-_ENOUGH:]), default=0.0)
+    if quiet < max(_NOTHING_COMPLETED, 1.5 * usual):  # trials that take five hours each are no trouble
+        return None
+    return HealthWarning(
+        "nothing_completed", f"no trial has completed for {duration(quiet)}", f"outlast logs {view.where}"
+    )
+
+
+def _long_trial(view: _View) -> HealthWarning | None:
+    ages = []
+    for trial in view.study.in_state(TrialState.RUNNING):
+        attempt = trial.open_attempt
+        opened = parse_time(attempt.opened_at) if attempt is not None else None
+        if opened is not None:
+            ages.append(((view.now - opened).total_seconds(), trial.number))
+    if not view.live or not ages or max(ages)[0] < _LONG_TRIAL:
+        return None
+    age, number = max(ages)
+    cure = f"outlast logs {view.where} {number}; outlast stop {view.where} --trial {number} ends it"
+    return HealthWarning("long_trial", f"trial {number} has been running for {duration(age)}", cure)
+
+
+def _silent(view: _View) -> HealthWarning | None:
+    silent = sorted((number for number, seconds in view.facts.silent_seconds.items() if seconds > _SILENT))
+    if not silent:
+        return None
+    longest = max(view.facts.silent_seconds[number] for number in silent)
+    which = f"trial {silent[0]} has" if len(silent) == 1 else f"trials {', '.join(map(str, silent[:5]))} have"
+    more = " and more" if len(silent) > 5 else ""
+    text = f"{which}{more} printed nothing for {duration(longest)}"
+    return HealthWarning("silent", text, f"outlast logs {view.where} {silent[0]}")
+
+
+def _database_locked(view: _View) -> HealthWarning | None:
+    if not view.facts.database_locked:
+        return None
+    text = "the index was locked by another program; nothing is lost, it is written a little later"
+    return HealthWarning("database_locked", text, "close the program that keeps study.db busy")
+
+
+_RULES: tuple[Callable[[_View], HealthWarning | None], ...] = (
+    _left_alone,
+    _disk,
+    _same_failure,
+    _failure_rate,
+    _all_pruned,
+    _pruner_without_values,
+    _nothing_completed,
+    _long_trial,
+    _silent,
+    _database_locked,
+)

@@ -1,0 +1,306 @@
+"""One look at a study: what ``outlast status`` says, as a value. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from outlast.config.settings import Settings
+from outlast.core.best import best_trial, best_trials
+from outlast.core.budget import counted, remaining
+from outlast.core.fold import Study
+from outlast.core.states import StudyState, TrialState
+from outlast.monitor.health import HealthFacts, HealthWarning, health
+from outlast.monitor.rate import rate_per_hour
+from outlast.monitor.times import parse_time
+
+__all__ = ["STATE_ORDER", "Best", "LiveFacts", "Milestone", "RunningTrial", "Snapshot", "Stopwatch", "snapshot"]
+
+_MILESTONES = (10, 25, 50, 75, 100)
+
+
+@dataclass(frozen=True)
+class LiveFacts:
+    """Who runs the study now."""
+
+    host: str = ""
+    pid: int = 0
+    since: str = ""  # UTC, ISO 8601
+    slots: int = 1  # attempts side by side
+    state: StudyState = StudyState.RUNNING  # or WAITING (for a slot, a job) or PAUSED (disk full)
+    reason: str = ""  # why it waits or pauses
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial that runs now. ``step`` and ``value`` are of its latest report, if it made one."""
+
+    trial: int
+    attempt: int
+    since: str
+    seconds: float
+    step: int | None = None
+    value: float | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best trial so far."""
+
+    trial: int
+    value: float
+    values: tuple[float, ...]
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """A share of the target. ``at`` is when it is expected; ``None`` if it is reached or no speed is known."""
+
+    percent: int
+    trials: int
+    reached: bool
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """How long the study ran."""
+
+    running_seconds: float  # of all runs
+    training_seconds: float  # of all attempts together
+    gpu_hours: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is known about a study at one moment."""
+
+    study: str
+    folder: str
+    state: StudyState
+    reason: str  # why it waits, paused, stopped, halted or is done
+    metrics: tuple[tuple[str, str], ...]  # (name, goal) per objective
+    target: int | None
+    count: tuple[str, ...]  # the states that count towards it
+    counts: Mapping[TrialState, int]
+    counted: int
+    remaining: int | None  # None without a target
+    best: Best | None
+    pareto: tuple[int, ...]  # the front's trials, with several objectives
+    rate_per_hour: float | None
+    eta: datetime | None
+    milestones: tuple[Milestone, ...]
+    running: tuple[RunningTrial, ...]
+    warnings: tuple[HealthWarning, ...]
+    live: LiveFacts | None
+    now: datetime
+    time: Stopwatch
+
+    @property
+    def finished(self) -> int:
+        """Trials with an outcome."""
+        return sum(number for state, number in self.counts.items() if state.finished)
+
+    @property
+    def share(self) -> float | None:
+        """How much of the target is reached, 0 to 1; ``None`` without a target."""
+        if self.target is None:
+            return None
+        return 1.0 if self.target <= 0 else min(1.0, self.counted / self.target)
+
+    @property
+    def next_command(self) -> str:
+        """What to type next."""
+        match self.state:
+            case StudyState.RUNNING | StudyState.WAITING:
+                return f"outlast status {self.folder} -w"
+            case StudyState.HALTED:
+                return f"outlast show {self.folder} failures"
+            case StudyState.DONE:
+                return f"outlast show {self.folder} best" if self.best else f"outlast show {self.folder} failures"
+            case _:
+                return f"outlast run {self.folder}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The status JSON: the keys that scripts rely on first, then the run, the running trials and the milestones."""
+        out: dict[str, Any] = {
+            "study": self.study,
+            "dir": self.folder,
+            "state": self.state.value,
+            "metric": {"name": self.metrics[0][0], "goal": self.metrics[0][1]},
+            "target": self.target,
+            "counts": {state.value: self.counts[state] for state in STATE_ORDER} | {"remaining": self.remaining},
+            "best": None,
+            "rate_per_hour": None if self.rate_per_hour is None else round(self.rate_per_hour, 3),
+            "eta": _iso(self.eta),
+            "warnings": [warning.to_json() for warning in self.warnings],
+            "reason": self.reason,
+            "run": None,
+            "running": [_running_json(trial) for trial in self.running],
+            "milestones": [
+                {"percent": m.percent, "trials": m.trials, "reached": m.reached, "at": _iso(m.at)}
+                for m in self.milestones
+            ],
+            "at": _iso(self.now),
+            "next": self.next_command,
+        }
+        if self.best is not None:
+            out["best"] = {"trial": self.best.trial, "value": self.best.value, "params": dict(self.best.params)}
+        if self.live is not None:
+            out["run"] = {"host": self.live.host, "pid": self.live.pid, "since": self.live.since}
+        if len(self.metrics) > 1:
+            out["metrics"] = [{"name": name, "goal": goal} for name, goal in self.metrics]
+            out["pareto_front"] = list(self.pareto)
+            if self.best is not None:
+                out["best"]["values"] = {
+                    name: value for (name, _), value in zip(self.metrics, self.best.values, strict=False)
+                }
+        return out
+
+
+#: The order in which states are told: what matters first.
+STATE_ORDER = (
+    TrialState.COMPLETE,
+    TrialState.PRUNED,
+    TrialState.FAILED,
+    TrialState.INFEASIBLE,
+    TrialState.INTERRUPTED,
+    TrialState.RUNNING,
+    TrialState.CREATED,
+)
+
+
+def snapshot(
+    study: Study,
+    settings: Settings,
+    *,
+    now: datetime,
+    live: LiveFacts | None = None,
+    running_reports: Mapping[int, tuple[int, float]] | None = None,
+    folder: str = "",
+    facts: HealthFacts | None = None,
+) -> Snapshot:
+    """Look at a study.
+
+    Args:
+        study: The folded ledger.
+        settings: The settings in force, a target given on the command line included.
+        now: The current time, aware.
+        live: Who holds the study's lease; ``None`` if nobody does.
+        running_reports: Running trial → (step, value) of its latest report.
+        folder: The study folder as a person types it.
+        facts: What was found on the machine, for the health rules.
+
+    Returns:
+        The snapshot. An ETA is given only while somebody runs the study.
+    """
+    budget = settings.budget
+    counts = study.counts()
+    left = remaining(study, budget.trials, budget.count)
+    done = counted(study, budget.count)
+    state, reason = _state(study, live, left, budget.trials)
+    rate = rate_per_hour(study, budget.count, now=now, live=live is not None, slots=live.slots if live else 1)
+    best = best_trial(study, settings.metrics)
+    seconds = _running_seconds(study, now, live)
+    return Snapshot(
+        study=study.name or settings.name,
+        folder=folder or study.name or settings.name,
+        state=state,
+        reason=reason,
+        metrics=tuple((metric.name, metric.goal) for metric in settings.metrics),
+        target=budget.trials,
+        count=budget.count,
+        counts={key: counts[key] for key in TrialState},
+        counted=done,
+        remaining=left,
+        best=None
+        if best is None or best.values is None
+        else Best(best.number, best.values[0], best.values, best.params),
+        pareto=tuple(t.number for t in best_trials(study, settings.metrics)) if len(settings.metrics) > 1 else (),
+        rate_per_hour=rate,
+        eta=_eta(now, left, rate, None if budget.time is None else budget.time - seconds) if live is not None else None,
+        milestones=_milestones(budget.trials, done, rate if live is not None else None, now),
+        running=_running(study, running_reports or {}, now),
+        warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),
+        live=live,
+        now=now,
+        time=_stopwatch(study, settings, seconds),
+    )
+
+
+def _state(study: Study, live: LiveFacts | None, left: int | None, target: int | None) -> tuple[StudyState, str]:
+    """A holder makes it live; without one the ledger's last word stands, unless there is work again since."""
+    if live is not None:
+        return live.state, live.reason
+    if study.ended is None:
+        return (StudyState.DONE, "the target is reached") if left == 0 else (StudyState.STOPPED, "")
+    state = StudyState(study.ended.state)
+    asked = study.last_run.trials if study.last_run is not None else None
+    if state is StudyState.DONE and left and asked is not None and target is not None and target > asked:
+        return StudyState.STOPPED, f"the target was raised from {asked} to {target} trials"
+    return state, study.ended.reason
+
+
+def _running_seconds(study: Study, now: datetime, live: LiveFacts | None) -> float:
+    """Over all runs that ended in order, and the one that goes on."""
+    since = parse_time(live.since) if live is not None else None
+    return study.elapsed_before + (max(0.0, (now - since).total_seconds()) if since is not None else 0.0)
+
+
+def _eta(now: datetime, left: int | None, rate: float | None, time_left: float | None) -> datetime | None:
+    """When the trials are through or the time is up, whichever comes first."""
+    waits = [] if time_left is None else [max(0.0, time_left)]
+    if left and rate:
+        waits.append(left / rate * 3600.0)
+    return now + timedelta(seconds=min(waits)) if waits and left != 0 else None
+
+
+def _milestones(target: int | None, done: int, rate: float | None, now: datetime) -> tuple[Milestone, ...]:
+    if not target:
+        return ()
+    found = []
+    for percent in _MILESTONES:
+        trials = math.ceil(target * percent / 100)
+        reached = done >= trials
+        at = None if reached or not rate else now + timedelta(hours=(trials - done) / rate)
+        found.append(Milestone(percent, trials, reached, at))
+    return tuple(found)
+
+
+def _running(study: Study, reports: Mapping[int, tuple[int, float]], now: datetime) -> tuple[RunningTrial, ...]:
+    found = []
+    for trial in study.in_state(TrialState.RUNNING):
+        attempt = trial.open_attempt
+        if attempt is None:
+            continue
+        opened = parse_time(attempt.opened_at)
+        seconds = max(0.0, (now - opened).total_seconds()) if opened is not None else 0.0
+        step, value = reports.get(trial.number, (None, None))
+        found.append(RunningTrial(trial.number, attempt.number, attempt.opened_at, seconds, step, value, trial.params))
+    return tuple(found)
+
+
+def _running_json(trial: RunningTrial) -> dict[str, Any]:
+    return {
+        "trial": trial.trial,
+        "attempt": trial.attempt,
+        "since": trial.since,
+        "seconds": round(trial.seconds, 1),
+        "step": trial.step,
+        "value": trial.value if trial.value is None or math.isfinite(trial.value) else str(trial.value),
+    }
+
+
+def _stopwatch(study: Study, settings: Settings, running_seconds: float) -> Stopwatch:
+    attempts = (attempt.outcome for trial in study.trials.values() for attempt in trial.attempts)
+    training = sum(outcome.seconds for outcome in attempts if outcome is not None)
+    return Stopwatch(running_seconds, training, training * settings.resources.gpus / 3600.0)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(timezone.utc).isoformat(timespec="seconds")

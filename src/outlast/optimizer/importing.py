@@ -1,0 +1,270 @@
+"""Taking in studies that Optuna ran: states, parameters, curves and times, as events of a ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as Row
+
+from outlast.core.records import AttemptEnded, Event, TrialCreated
+from outlast.core.states import Cause, TrialState
+from outlast.errors import StudyNotFound
+from outlast.optimizer.distributions import latent_of
+from outlast.optimizer.import_sources import Source, Times, opened
+from outlast.optimizer.index_sql import OURS
+from outlast.optimizer.plugins import nearest
+from outlast.space.parameters import Latent
+
+__all__ = ["ImportedStudy", "import_storage"]
+
+#: A stepped range that our words cannot say is written as its values, up to this many.
+LISTED = 1_000
+
+
+@dataclass(frozen=True)
+class ImportedStudy:
+    """A study read from an Optuna storage.
+
+    Attributes:
+        name: Its name there.
+        directions: ``maximize`` or ``minimize``, one per objective.
+        metric_names: As the study names its objectives; empty where it does not.
+        parameters: The search space in our dialect, by name; what was seen, with conditions where they show.
+        events: A `TrialCreated` and an `AttemptEnded` per trial, numbered from 0 without gaps.
+        enqueued: Configurations that were waiting to run.
+        warnings: What could not be taken in as it was.
+    """
+
+    name: str
+    directions: tuple[str, ...]
+    metric_names: tuple[str, ...]
+    parameters: dict[str, dict[str, Any]]
+    events: tuple[Event, ...]
+    enqueued: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def renumbered(self, start: int) -> tuple[Event, ...]:
+        """The events with the first trial's number at `start`, to add them to a study that has trials."""
+        return tuple(
+            dataclasses.replace(event, trial=event.trial + start)
+            for event in self.events
+            if isinstance(event, (TrialCreated, AttemptEnded))
+        )
+
+
+def import_storage(url_or_path: str, study_name: str | None = None) -> ImportedStudy:
+    """Read one study; the storage is never changed, not even to upgrade it.
+
+    Args:
+        url_or_path: A SQLite file, ``sqlite:///path?timeout=60``, a journal file, or any URL that Optuna takes.
+        study_name: Which one, if it holds several.
+
+    Raises:
+        StudyNotFound: No such file or study, or several and none named: the message lists them.
+        UsageError: Not a storage of Optuna's.
+        StorageError: It cannot be read.
+    """
+    with opened(url_or_path) as source:
+        study = _chosen(source, url_or_path, study_name)
+        trials = source.storage.get_all_trials(study._study_id, deepcopy=False)
+        times = source.times(study._study_id, trials)
+        names = study.system_attrs.get("study:metric_names") or ()
+        return _imported(study.study_name, study.directions, tuple(names), trials, times, list(source.warnings))
+
+
+def _chosen(source: Source, place: str, study_name: str | None) -> Any:
+    studies = {study.study_name: study for study in source.storage.get_all_studies()}
+    if not studies:
+        raise StudyNotFound(f"{place} holds no study")
+    if study_name is None:
+        if len(studies) > 1:
+            raise StudyNotFound(
+                f"{place} holds {len(studies)} studies: {', '.join(sorted(studies))}",
+                cure="say which with --study NAME",
+            )
+        return next(iter(studies.values()))
+    if study_name not in studies:
+        raise StudyNotFound(
+            f"{place} holds no study {study_name}; it holds {', '.join(sorted(studies))}",
+            cure=nearest(study_name, studies),
+        )
+    return studies[study_name]
+
+
+def _imported(
+    name: str,
+    directions: Sequence[Any],
+    metric_names: tuple[str, ...],
+    trials: Sequence[FrozenTrial],
+    times: Times,
+    warnings: list[str],
+) -> ImportedStudy:
+    rows = _whole(sorted((t for t in trials if t.state is not Row.WAITING), key=lambda t: t.number), warnings)
+    events: list[Event] = []
+    for number, trial in enumerate(rows):
+        events += _events(number, trial, times)
+    enqueued = [dict(t.system_attrs.get("fixed_params", {})) for t in trials if t.state is Row.WAITING]
+    return ImportedStudy(
+        name=name,
+        directions=tuple(direction.name.lower() for direction in directions),
+        metric_names=metric_names,
+        parameters=_parameters(rows, warnings),
+        events=tuple(events),
+        enqueued=tuple(params for params in enqueued if params),
+        warnings=tuple(warnings),
+    )
+
+
+def _whole(trials: Sequence[FrozenTrial], warnings: list[str]) -> list[FrozenTrial]:
+    """All but running trials that had not drawn all their parameters: there is nothing of them to go on with."""
+    known = {frozenset(t.params) for t in trials if t.state.is_finished() and t.state is not Row.FAIL}
+    partial = {t.number for t in trials if t.state is Row.RUNNING and frozenset(t.params) not in known}
+    if partial:
+        numbers = ", ".join(map(str, sorted(partial)))
+        warnings.append(f"trial {numbers} was running and had not drawn all its parameters: left out")
+    return [t for t in trials if t.number not in partial]
+
+
+# -- trials --------------------------------------------------------------------------------------------------------
+
+
+def _events(number: int, trial: FrozenTrial, times: Times) -> list[Event]:
+    started, finished = times.get(trial._trial_id, (None, None))
+    at = _record_time(started or finished)
+    state, cause, reason = _outcome(trial)
+    hidden = trial.user_attrs.get("params") if OURS in trial.system_attrs else None
+    params = {**trial.params, **(hidden if isinstance(hidden, dict) else {})}
+    curve = tuple((int(step), float(value)) for step, value in sorted(trial.intermediate_values.items()))
+    values = tuple(map(float, trial.values)) if trial.values and state is TrialState.COMPLETE else None
+    return [
+        TrialCreated(trial=number, at=at, params=params, source="imported"),
+        AttemptEnded(
+            trial=number,
+            attempt=1,
+            at=_record_time(finished) if finished else at,
+            state=state,
+            cause=cause,
+            reason=reason,
+            values=values,
+            curves=(curve,) if curve else (),
+            seconds=max((finished - started).total_seconds(), 0.0) if started and finished else 0.0,
+            source="imported",
+            last_step=curve[-1][0] if curve else None,
+        ),
+    ]
+
+
+def _outcome(trial: FrozenTrial) -> tuple[TrialState, Cause, str]:
+    """Our state for Optuna's; a row of our own index says more."""
+    reason = ""
+    if OURS in trial.system_attrs and "cause" in trial.user_attrs:
+        reason = str(trial.user_attrs.get("reason", ""))
+        try:
+            cause = Cause(trial.user_attrs["cause"])
+            if trial.state is Row.PRUNED and trial.user_attrs.get("state") == TrialState.INFEASIBLE.value:
+                return TrialState.INFEASIBLE, cause, reason
+            if trial.state is Row.FAIL:
+                return TrialState.FAILED, cause, reason
+        except ValueError:  # a cause that this version does not know
+            pass
+    if trial.state is Row.COMPLETE:
+        if trial.values and not any(map(math.isnan, trial.values)):
+            return TrialState.COMPLETE, Cause.COMPLETED, ""
+        return TrialState.FAILED, Cause.NO_SCORE, "complete without a value where it was imported from"
+    if trial.state is Row.PRUNED:
+        return TrialState.PRUNED, Cause.PRUNED, ""
+    if trial.state is Row.FAIL:
+        return TrialState.FAILED, Cause.IMPORTED, reason or "failed in the study that it was imported from"
+    return TrialState.INTERRUPTED, Cause.LOST, "was running in the study that it was imported from"
+
+
+def _record_time(time: datetime | None) -> str:
+    """As records carry it; the epoch for a row without a time, so that an import says the same each time."""
+    return (time or datetime.fromtimestamp(0, timezone.utc)).astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+
+# -- the space -----------------------------------------------------------------------------------------------------
+
+
+def _parameters(trials: Sequence[FrozenTrial], warnings: list[str]) -> dict[str, dict[str, Any]]:
+    seen: dict[str, dict[str, BaseDistribution]] = {}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            seen.setdefault(name, {})[distribution_to_json(distribution)] = distribution
+    parameters = {}
+    for name, distributions in seen.items():
+        latent = _union(name, [latent_of(d) for d in distributions.values()], warnings)
+        parameters[name] = _definition(name, latent, warnings)
+        if when := _condition(name, trials):
+            parameters[name]["when"] = when
+    return parameters
+
+
+def _union(name: str, latents: list[Latent], warnings: list[str]) -> Latent:
+    """One range that holds all that were seen under a name."""
+    last = latents[-1]
+    alike = [other for other in latents if other.kind == last.kind and other.log == last.log]
+    if len(latents) > 1:
+        warnings.append(f"{name} had {len(latents)} different ranges: the widest is taken")
+    if last.kind == "categorical":
+        choices = tuple(dict.fromkeys((type(c), c) for latent in alike for c in latent.choices))
+        return Latent("categorical", choices=tuple(choice for _, choice in choices))
+    low, high = min(other.low for other in alike), max(other.high for other in alike)
+    step = last.step if all(other.step == last.step and other.low == last.low for other in alike) else None
+    return Latent(last.kind, low=low, high=high, step=step, log=last.log)
+
+
+def _definition(name: str, latent: Latent, warnings: list[str]) -> dict[str, Any]:
+    """A parameter in our dialect."""
+    if latent.kind == "categorical":
+        return {"values": list(latent.choices)} if len(latent.choices) > 1 else {"value": latent.choices[0]}
+    whole = latent.kind == "int"
+    low, high = (int(latent.low), int(latent.high)) if whole else (float(latent.low), float(latent.high))
+    if low == high:
+        return {"value": low}
+    if latent.step is not None and not latent.log and not (whole and latent.step == 1):
+        return _stepped(name, low, high, int(latent.step) if whole else latent.step, warnings)
+    if whole:
+        return {"min": low, "max": high, **({"distribution": "int_log_uniform"} if latent.log else {})}
+    word = "log_uniform_values" if latent.log else "uniform"
+    return {"min": low, "max": high, "distribution": word}
+
+
+def _stepped(name: str, low: float, high: float, step: float, warnings: list[str]) -> dict[str, Any]:
+    if math.isclose(low / step, round(low / step), abs_tol=1e-9):
+        return {"min": low, "max": high, "q": step, "distribution": "q_uniform"}
+    count = round((high - low) / step) + 1
+    if count <= LISTED:
+        return {
+            "values": [
+                low + i * step if isinstance(step, int) else float(f"{low + i * step:.12g}") for i in range(count)
+            ]
+        }
+    warnings.append(f"{name} had a step of {step}: it is a plain range now")
+    return {"min": low, "max": high, **({} if isinstance(step, int) else {"distribution": "uniform"})}
+
+
+def _condition(name: str, trials: Sequence[FrozenTrial]) -> dict[str, list[Any]]:
+    """The values of another choice under which a parameter was there, if they tell exactly when it was."""
+    complete = [t for t in trials if t.state in (Row.COMPLETE, Row.PRUNED)]
+    with_it = [t.params for t in complete if name in t.params]
+    without = [t.params for t in complete if name not in t.params]
+    if not with_it or not without:
+        return {}
+    shared = set.intersection(*(set(params) for params in (*with_it, *without)))
+    for other in sorted(shared):
+        there, absent = _values(other, with_it), _values(other, without)
+        if isinstance(next(iter(there)), (str, bool, type(None))) and not there & absent:
+            return {other: sorted(there, key=str)}
+    return {}
+
+
+def _values(name: str, configurations: Iterable[Mapping[str, Any]]) -> set[Any]:
+    return {params[name] for params in configurations}

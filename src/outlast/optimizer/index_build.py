@@ -1,0 +1,335 @@
+"""Making, judging and replacing the index file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+
+import optuna
+from optuna.distributions import json_to_distribution
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import TrialState as Row
+
+from outlast import _system
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.optimizer.index_rows import IndexRow, RowMaker, directions_of
+from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, OURS, ForeignRow, IndexBroken, Tables, head_of
+
+__all__ = ["SIDE_FILES", "build_index", "check_index", "foreign_rows", "rebuild_index", "set_aside"]
+
+#: What SQLite keeps beside a database; a new database must never find an old one's.
+SIDE_FILES = ("-journal", "-wal", "-shm")
+#: One build at a time in a process: a writer that notices a missing file must not meet a `repair` that makes it.
+BUILDING = threading.RLock()
+#: The indexes that this process built. A writer that meets any other in the place of its own has lost the study.
+BUILT_HERE: set[str] = set()
+_BROKEN = (sqlite3.DatabaseError, IndexBroken, ValueError, KeyError, TypeError)
+
+
+def rebuild_index(path: str | os.PathLike[str], study: Study, settings: Settings) -> Path | None:
+    """Build the index from the ledger and put it in place of whatever lies there.
+
+    Args:
+        path: Of ``study.db``.
+        study: The folded ledger.
+        settings: The revision in force.
+
+    Returns:
+        Where the old file was set aside, or ``None`` if there was none.
+    """
+    maker = RowMaker(settings)
+    return build_index(path, settings, [maker.row(trial) for _, trial in sorted(study.trials.items())])
+
+
+def build_index(
+    path: str | os.PathLike[str],
+    settings: Settings,
+    rows: Iterable[IndexRow],
+    *,
+    keep_old: bool = True,
+    fence: Callable[[], object] | None = None,
+) -> Path | None:
+    """As `rebuild_index`, from rows; an old file that is worth nothing need not be kept, and the `fence` may still stop it.
+
+    The new file is complete before anything happens to the old one. The old one goes away together with its journal
+    and write-ahead log (a new database that finds an old one's journal is destroyed by it), then the new one appears
+    by rename.
+    Rows that people enqueued and nobody took in yet are carried over where the old file can still be read.
+    """
+    with BUILDING:
+        return _build(Path(path), settings, list(rows), keep_old, fence)
+
+
+def _build(
+    target: Path, settings: Settings, rows: list[IndexRow], keep_old: bool, fence: Callable[[], object] | None
+) -> Path | None:
+    claimed = {row.claim for row in rows if row.claim}
+    waiting = [row for row in _foreign_or_none(target) if row.waiting and row.key not in claimed]
+    for stale in target.parent.glob(f".{target.name}.*.new*"):
+        _system.remove(stale)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.new")
+    data = _fresh(settings, rows, waiting)
+    _system.write_atomic(temporary, data)
+    if fence is not None:
+        try:
+            fence()
+        except BaseException:
+            _system.remove(temporary)
+            raise
+    aside = set_aside(target)
+    _system.rename(temporary, target)
+    if aside is not None and not keep_old:
+        _system.remove(aside)
+        return None
+    return aside
+
+
+def set_aside(path: str | os.PathLike[str]) -> Path | None:
+    """Move the index and what SQLite keeps beside it to names with a timestamp.
+
+    Returns:
+        The database's new name, or ``None`` if there was none.
+    """
+    path = Path(path)
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
+    aside = path.with_name(f"{path.name}.{stamp}")
+    # The side files first: should we die in between, the database that is left is found broken or whole, never mixed.
+    for suffix in SIDE_FILES:
+        side = Path(f"{path}{suffix}")
+        if side.exists():
+            _system.rename(side, f"{aside}{suffix}")
+    if not path.exists():
+        return None
+    _system.rename(path, aside)
+    return aside
+
+
+def check_index(path: str | os.PathLike[str], study: Study, settings: Settings) -> list[str]:
+    """What is wrong with the index, by content; nothing on the disk is changed.
+
+    An index that is merely behind the ledger (its writer was killed, a file was locked) is sound: the writer brings it
+    up to date. Wrong is what can no longer be trusted: a file that does not open, a table that is gone or emptied,
+    rows missing that were written, finished rows that say something else than the ledger.
+
+    Returns:
+        One sentence per fault; empty for a sound index.
+    """
+    path = Path(path)
+    if not path.exists():
+        left = [f"{path.name}{suffix}" for suffix in SIDE_FILES if _filled(Path(f"{path}{suffix}"))]
+        return [f"{path.name} is not there" + (f", but {', '.join(left)} is left over" if left else "")]
+    if path.stat().st_size == 0:
+        return [f"{path.name} is empty (zero bytes)"]
+    try:
+        with _looked_at(path) as connection:
+            return [f"{path.name}: {fault}" for fault in _faults(connection, study, settings)]
+    except _BROKEN as error:
+        return [f"{path.name} cannot be read: {error}"]
+
+
+def foreign_rows(path: str | os.PathLike[str], study_name: str | None = None) -> list[ForeignRow]:
+    """The rows that Outlast did not write: what people enqueued, and other writes.
+
+    Args:
+        path: Of the index.
+        study_name: The study in it; may be left out where there is one.
+
+    Raises:
+        sqlite3.DatabaseError: The file cannot be read.
+        IndexBroken: It is not an index of ours.
+    """
+    with _looked_at(Path(path)) as connection:
+        if study_name is None:
+            study_name = str(connection.execute("SELECT study_name FROM studies ORDER BY study_id").fetchone()[0])
+        return Tables(connection, study_name).foreign()
+
+
+# -- inside --------------------------------------------------------------------------------------------------------
+
+
+def _faults(connection: sqlite3.Connection, study: Study, settings: Settings) -> Iterator[str]:
+    damage = [str(line) for (line,) in connection.execute("PRAGMA quick_check(3)") if line != "ok"]
+    if damage:
+        yield from damage
+        return
+    head = head_of(connection)
+    if head is None:
+        yield "the table alembic_version is missing or empty"
+        return
+    if head not in KNOWN_HEADS:
+        return  # written through Optuna's own interface; it is rebuilt rather than compared
+    tables = Tables(connection, settings.name)
+    if tables.directions() != directions_of(settings):
+        yield "its directions are not the study's"
+    rows = tables.read()
+    if len(rows) < tables.noted_rows:
+        yield f"{tables.noted_rows - len(rows)} of {tables.noted_rows} rows that were written are missing"
+    maker = RowMaker(settings)
+    for number, row in rows.items():
+        trial = study.trials.get(number)
+        if trial is None:
+            yield f"it has a trial {number} that the ledger does not have"
+        elif fault := _disagreement(row, maker.row(trial), trial):
+            yield f"trial {number}: {fault}"
+
+
+def _disagreement(found: IndexRow, expected: IndexRow, trial: Trial) -> str | None:
+    """What a row says that the ledger contradicts; a row that is only older contradicts nothing."""
+    if found.state not in ("RUNNING", "COMPLETE", "PRUNED", "FAIL"):
+        return f"its state is {found.state}"
+    if found.params != expected.params and found.state != "RUNNING" and expected.params:
+        return "its parameters differ from the ledger's"
+    if found.state == "RUNNING" or trial.retried_at_attempt:
+        missing = set(expected.params) - set(found.params) if found.params or not trial.distributions else set()
+        return "its parameters differ from the ledger's" if missing else None
+    if not trial.state.finished:
+        return f"it is {found.state} there and {trial.state} in the ledger"
+    for what, a, b in (
+        ("state", found.state, expected.state),
+        ("values", found.values, expected.values),
+        ("curve", found.curve, expected.curve),
+        ("attributes", sorted(found.attrs), sorted(expected.attrs)),
+    ):
+        if a != b:
+            return f"its {what} is {a} there and {b} in the ledger"
+    return None
+
+
+def _fresh(settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) -> bytes:
+    """The bytes of a new index. Built in a temporary folder: SQLite's own files never lie beside the study's."""
+    head, empty = _empty_schema()
+    with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
+        file = os.path.join(folder, "index.db")
+        with open(file, "wb") as target:
+            target.write(empty)
+        if head in KNOWN_HEADS:
+            _fill(file, settings, rows, waiting)
+        else:
+            _fill_through_optuna(file, settings, rows, waiting)
+        with open(file, "rb") as whole:
+            return whole.read()
+
+
+@lru_cache(maxsize=1)
+def _empty_schema() -> tuple[str, bytes]:
+    """The installed Optuna's schema version, and a database with its tables, in rollback-journal mode."""
+    with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
+        file = os.path.join(folder, "empty.db")
+        with _storage(file) as storage:
+            head = storage.get_current_version()
+        with open(file, "rb") as whole:
+            return head, whole.read()
+
+
+def _fill(file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) -> None:
+    notes = {
+        "study:metric_names": [metric.name for metric in settings.metrics],
+        INDEX: {"id": (index_id := uuid.uuid4().hex[:12]), "rows": 0},
+    }
+    BUILT_HERE.add(index_id)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")  # nobody knows this file yet
+        connection.execute("BEGIN")
+        tables = Tables.create(connection, settings.name, directions_of(settings), notes)
+        tables.write(rows, {})
+        for row in waiting:
+            tables.enqueue(row)
+        connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def _storage(file: str) -> Iterator[RDBStorage]:
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = RDBStorage(f"sqlite:///{file}")
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _fill_through_optuna(file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) -> None:
+    """By Optuna's own interface, for a schema that is not known here."""
+    with _storage(file) as storage:
+        goals = [StudyDirection[word] for word in directions_of(settings)]
+        study = optuna.create_study(study_name=settings.name, directions=goals, storage=storage)
+        for row in rows:
+            study.add_trial(trial_of(row))
+        for enqueued in waiting:
+            study.enqueue_trial(enqueued.params, user_attrs=enqueued.user_attrs)
+
+
+def trial_of(row: IndexRow) -> optuna.trial.FrozenTrial:
+    distributions = {name: json_to_distribution(text) for name, _, text in row.params}
+    return optuna.trial.FrozenTrial(
+        number=row.number,
+        trial_id=-1,
+        state=Row[row.state],
+        value=None,
+        values=row.values or None,
+        datetime_start=_local(row.started or row.finished or "1970-01-01 00:00:00.000000"),
+        datetime_complete=_local(row.finished or row.started) if row.state != "RUNNING" else None,
+        params={name: distributions[name].to_external_repr(value) for name, value, _ in row.params},
+        distributions=distributions,
+        user_attrs={key: json.loads(text) for key, text in row.attrs},
+        system_attrs={OURS: row.number},
+        intermediate_values=dict(row.curve),
+    )
+
+
+def _local(stored: str | None) -> datetime | None:
+    if stored is None:
+        return None
+    utc = datetime.strptime(stored, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
+    return utc.astimezone().replace(tzinfo=None)
+
+
+@contextlib.contextmanager
+def _looked_at(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database opened without changing anything: beside a journal, which opening would play back, a copy of it."""
+    if not any(_filled(Path(f"{path}{suffix}")) for suffix in SIDE_FILES):
+        with contextlib.closing(_read_only(path)) as connection:
+            yield connection
+        return
+    with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
+        copy = Path(folder) / "index.db"
+        for suffix in ("", "-journal", "-wal"):
+            if os.path.exists(f"{path}{suffix}"):
+                shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            yield connection
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+
+
+def _filled(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _foreign_or_none(path: Path) -> list[ForeignRow]:
+    if not _filled(path):
+        return []
+    try:
+        return foreign_rows(path)
+    except _BROKEN:
+        return []

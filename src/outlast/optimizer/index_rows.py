@@ -1,0 +1,157 @@
+"""What the index says about a trial: a plain row, made from the ledger's trial and nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+
+from outlast.config.settings import Settings
+from outlast.core.records import Trial
+from outlast.core.states import TrialState
+from outlast.optimizer.distributions import contains, distribution_of
+from outlast.space.space import Space
+
+__all__ = ["CLAIM", "OUR_ATTRS", "IndexRow", "RowMaker", "directions_of", "stored_time"]
+
+#: The system attribute of a trial that somebody enqueued in the index: ``INDEX_ID:TRIAL_ID`` of the row it came from.
+CLAIM = "outlast:row"
+#: The user attributes that are ours; others that people add to a row stay.
+OUR_ATTRS = ("state", "cause", "reason", "params")
+
+#: ``WAITING`` is never written: anyone's ``ask`` takes such rows.
+_STATES = {
+    TrialState.CREATED: "RUNNING",
+    TrialState.RUNNING: "RUNNING",
+    TrialState.INTERRUPTED: "RUNNING",
+    TrialState.COMPLETE: "COMPLETE",
+    TrialState.PRUNED: "PRUNED",
+    TrialState.INFEASIBLE: "PRUNED",
+    TrialState.FAILED: "FAIL",
+}
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """A row of Optuna's tables. Times are UTC as Optuna 5 stores them, attributes are JSON texts."""
+
+    number: int
+    state: str
+    started: str | None
+    finished: str | None
+    values: tuple[float, ...]
+    params: tuple[tuple[str, float, str], ...]  # name, internal value, distribution's JSON
+    curve: tuple[tuple[int, float], ...]
+    attrs: tuple[tuple[str, str], ...]
+    claim: str | None = field(default=None, compare=False)
+
+
+class RowMaker:
+    """Makes rows under one revision of the study file: every trial is shown with today's distributions."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._space = Space.from_parameters(settings.parameters, ())
+        self._objectives = len(settings.metrics)
+        self._shown: dict[str, tuple[BaseDistribution, str]] = {}
+        for parameter in self._space.sampled:
+            distribution = distribution_of(parameter.shown)
+            self._shown[parameter.name] = (distribution, distribution_to_json(distribution))
+        self._parameters = {parameter.name: parameter for parameter in self._space.sampled}
+
+    def row(self, trial: Trial, running_curve: Mapping[int, float] | None = None) -> IndexRow:
+        """The row of a trial.
+
+        Args:
+            trial: As the ledger has it.
+            running_curve: The first objective's reports of the attempt that is running now.
+        """
+        params, hidden = self._params(trial)
+        curve: dict[int, float] = {}
+        if self._objectives == 1 and trial.state is not TrialState.INFEASIBLE:
+            curve = {**trial.curve(), **(running_curve or {})}
+        return IndexRow(
+            number=trial.number,
+            state=self._state(trial),
+            started=stored_time(trial.started_at or trial.created_at),
+            finished=stored_time(trial.finished_at) if trial.state.finished else None,
+            values=self._values(trial, curve),
+            params=params,
+            curve=tuple((int(step), _one_nan(value)) for step, value in sorted(curve.items())),
+            attrs=tuple((key, json.dumps(value, default=str)) for key, value in self._attrs(trial, hidden).items()),
+            claim=trial.system_attrs.get(CLAIM),
+        )
+
+    def _state(self, trial: Trial) -> str:
+        if trial.state is TrialState.COMPLETE and not self._whole(trial):
+            return "FAIL"  # Optuna takes no complete row without its values
+        return _STATES[trial.state]
+
+    def _values(self, trial: Trial, curve: Mapping[int, float]) -> tuple[float, ...]:
+        if trial.state is TrialState.COMPLETE and self._whole(trial):
+            return tuple(map(float, trial.values or ()))
+        if trial.state is TrialState.PRUNED and curve and not math.isnan(last := curve[max(curve)]):
+            return (float(last),)  # as Optuna does for a pruned trial
+        return ()
+
+    def _whole(self, trial: Trial) -> bool:
+        return len(trial.values or ()) == self._objectives and not any(map(math.isnan, trial.values or ()))
+
+    def _params(self, trial: Trial) -> tuple[tuple[tuple[str, float, str], ...], dict[str, Any]]:
+        rows, hidden = [], {}
+        for name, value in trial.params.items():
+            known = self._shown.get(name) or _drawn(trial.distributions.get(name, ""))
+            parameter = self._parameters.get(name)
+            shown = parameter.shown_value(value) if parameter else value
+            if known is None or not contains(known[0], shown):
+                hidden[name] = value
+                continue
+            if type(shown) is not type(value):
+                hidden[name] = value
+            rows.append((name, float(known[0].to_internal_repr(shown)), known[1]))
+        return tuple(rows), hidden
+
+    @staticmethod
+    def _attrs(trial: Trial, hidden: dict[str, Any]) -> dict[str, Any]:
+        attrs: dict[str, Any] = {}
+        if trial.state in (TrialState.CREATED, TrialState.INTERRUPTED, TrialState.INFEASIBLE):
+            attrs["state"] = trial.state.value
+        if trial.cause is not None and trial.state not in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.CREATED):
+            attrs["cause"], attrs["reason"] = trial.cause.value, trial.reason
+        if hidden:
+            attrs["params"] = hidden
+        return attrs
+
+
+def directions_of(settings: Settings) -> list[str]:
+    """Optuna's word for each objective's goal."""
+    return ["MAXIMIZE" if metric.goal == "maximize" else "MINIMIZE" for metric in settings.metrics]
+
+
+def stored_time(at: str | None) -> str | None:
+    """A record's time as Optuna 5 stores it: UTC without a zone. ``None`` for what is no time."""
+    if not at:
+        return None
+    try:
+        time = datetime.fromisoformat(at.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    if time.tzinfo is not None:
+        time = time.astimezone(timezone.utc).replace(tzinfo=None)
+    return time.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _one_nan(value: float) -> float:
+    """The same object for every NaN, so that equal curves compare as equal."""
+    return math.nan if math.isnan(value) else float(value)
+
+
+@lru_cache(maxsize=4096)
+def _drawn(text: str) -> tuple[BaseDistribution, str] | None:
+    """The distribution of a parameter that a define-by-run objective drew."""
+    return (json_to_distribution(text), text) if text else None

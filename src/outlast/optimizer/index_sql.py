@@ -1,0 +1,333 @@
+"""The index in SQL: Optuna's tables, for schema versions that are known here.
+
+Optuna's own interface takes several transactions for one trial; this takes one for a whole round, and can change a
+finished row (a retried trial). `KNOWN_HEADS` are the schema versions it was checked against; any other is left to
+`index_build`. Table and column names below are constants of this file; everything else is bound, never pasted.
+
+Who owns a row: ours carry the system attribute `OURS` with the trial's number. A row's id says only when it came: Optuna
+reads no row whose id is below a finished one that it has seen, so every new row goes to the end. The ``number`` column
+is what people see, and ours to give: Optuna numbers a row that somebody enqueues by the rows before it, which may be a
+number that the ledger has given away already. Such a row gives its number up when ours goes in; taken in as a trial, it
+becomes that trial's row, with the trial's number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from outlast.optimizer.index_rows import OUR_ATTRS, IndexRow
+
+__all__ = ["INDEX", "KNOWN_HEADS", "OURS", "ForeignRow", "IndexBroken", "Tables", "head_of"]
+
+KNOWN_HEADS = frozenset({"v3.2.0.a"})
+#: The system attribute of a row of ours: the trial's number.
+OURS = "outlast:trial"
+#: The system attribute of the study: the index's own name and how many rows of ours it holds.
+INDEX = "outlast:index"
+
+
+class IndexBroken(Exception):
+    """The index is not what was written; it has to be built anew."""
+
+
+@dataclass(frozen=True)
+class ForeignRow:
+    """A row that Outlast did not write.
+
+    Attributes:
+        key: ``INDEX_ID:TRIAL_ID``, what a trial made from it carries as its claim.
+        state: Optuna's word.
+        params: The values that were asked for (a waiting row), or those it has.
+    """
+
+    key: str
+    trial_id: int
+    number: int
+    state: str
+    params: dict[str, Any] = field(default_factory=dict)
+    user_attrs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody enqueued it and nobody took it yet."""
+        return self.state == "WAITING"
+
+
+def head_of(connection: sqlite3.Connection) -> str | None:
+    """The schema version, or ``None`` where there is none."""
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return None
+        raise
+    return None if row is None else str(row[0])
+
+
+class Tables:
+    """One study's rows through one connection. The caller opens and commits transactions.
+
+    Raises:
+        IndexBroken: The study, its tables or our notes in them are not there.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, study_name: str) -> None:
+        self._c = connection
+        try:
+            found = connection.execute("SELECT study_id FROM studies WHERE study_name = ?", (study_name,)).fetchone()
+            if found is None:
+                raise IndexBroken(f"it holds no study {study_name}")
+            self._study = int(found[0])
+            note = connection.execute(
+                "SELECT value_json FROM study_system_attributes WHERE study_id = ? AND key = ?", (self._study, INDEX)
+            ).fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such" in str(error):
+                raise IndexBroken(str(error)) from error
+            raise
+        if note is None:
+            raise IndexBroken("Outlast did not write it")
+        noted = json.loads(note[0])
+        self.index_id, self.noted_rows = str(noted["id"]), int(noted["rows"])
+        self.ids: dict[int, int] = {}
+        self._theirs: set[int] = set()
+        self.reload_ids()
+
+    @classmethod
+    def create(
+        cls, connection: sqlite3.Connection, study_name: str, directions: Iterable[str], notes: Mapping[str, Any]
+    ) -> Tables:
+        """An empty study in empty tables; `notes` are its system attributes, `INDEX` among them."""
+        study = connection.execute("INSERT INTO studies (study_name) VALUES (?)", (study_name,)).lastrowid
+        connection.executemany(
+            "INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)",
+            [(direction, study, objective) for objective, direction in enumerate(directions)],
+        )
+        connection.executemany(
+            "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (?, ?, ?)",
+            [(study, key, json.dumps(value)) for key, value in notes.items()],
+        )
+        return cls(connection, study_name)
+
+    def reload_ids(self) -> None:
+        """Read which rows are ours."""
+        self.ids = {
+            int(json.loads(value)): int(trial_id)
+            for trial_id, value in self._c.execute(
+                "SELECT t.trial_id, a.value_json FROM trials t JOIN trial_system_attributes a USING (trial_id) "
+                "WHERE t.study_id = ? AND a.key = ?",
+                (self._study, OURS),
+            )
+        }
+
+    def directions(self) -> list[str]:
+        """Optuna's words for the goals, by objective."""
+        return [
+            str(d)
+            for (d,) in self._c.execute(
+                "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", (self._study,)
+            )
+        ]
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def write(self, rows: Iterable[IndexRow], before: Mapping[int, IndexRow]) -> None:
+        """Bring rows up to date; `before` is what they hold now, as far as it is known."""
+        self._theirs = self._numbers_of_others()
+        for row in sorted(rows, key=lambda row: row.number):
+            old = before.get(row.number) if row.number in self.ids else None
+            if old != row:
+                self._write(row, old)
+        self._note(len(self.ids))
+
+    def _write(self, row: IndexRow, old: IndexRow | None) -> None:
+        trial_id = self._place(row)
+        self._children("trial_params", trial_id, old is not None and old.params == row.params, [
+            ("param_name, param_value, distribution_json", param) for param in row.params
+        ])  # fmt: skip
+        self._children("trial_values", trial_id, old is not None and old.values == row.values, [
+            ("objective, value, value_type", (i, *_typed(value))) for i, value in enumerate(row.values)
+        ])  # fmt: skip
+        steps = set(old.curve) if old is not None else set()
+        grown = old is not None and steps <= set(row.curve)
+        self._children("trial_intermediate_values", trial_id, grown, [])
+        self._insert("trial_intermediate_values", trial_id, [
+            ("step, intermediate_value, intermediate_value_type", (step, *_typed(value)))
+            for step, value in row.curve
+            if not (grown and (step, value) in steps)
+        ])  # fmt: skip
+        if old is None or old.attrs != row.attrs:
+            marks = ", ".join("?" * len(OUR_ATTRS))
+            self._c.execute(
+                f"DELETE FROM trial_user_attributes WHERE trial_id = ? AND key IN ({marks})",  # noqa: S608
+                (trial_id, *OUR_ATTRS),
+            )
+            self._insert("trial_user_attributes", trial_id, [("key, value_json", attr) for attr in row.attrs])
+
+    def _place(self, row: IndexRow) -> int:
+        """The row's id: its own, the enqueued row that it came from, or a new one at the end."""
+        trial_id = self.ids.get(row.number)
+        if trial_id is None:
+            if row.number in self._theirs:
+                self._free_number(row.number)
+            trial_id = self._claimed(row)
+            if trial_id is None:
+                cursor = self._c.execute(
+                    "INSERT INTO trials (number, study_id, state) VALUES (?, ?, 'RUNNING')", (row.number, self._study)
+                )
+                trial_id = int(cursor.lastrowid or 0)
+            self._insert("trial_system_attributes", trial_id, [("key, value_json", (OURS, str(row.number)))])
+            self.ids[row.number] = trial_id
+        changed = self._c.execute(
+            "UPDATE trials SET number = ?, state = ?, datetime_start = ?, datetime_complete = ? WHERE trial_id = ?",
+            (row.number, row.state, row.started, row.finished, trial_id),
+        )
+        if changed.rowcount != 1:
+            raise IndexBroken(f"the row of trial {row.number} is gone")
+        return trial_id
+
+    def _claimed(self, row: IndexRow) -> int | None:
+        if row.claim is None:
+            return None
+        index_id, _, text = row.claim.partition(":")
+        if index_id != self.index_id or not text.isdigit() or int(text) in self.ids.values():
+            return None
+        known = self._c.execute(
+            "SELECT trial_id FROM trials WHERE trial_id = ? AND study_id = ?", (int(text), self._study)
+        ).fetchone()
+        return None if known is None else int(text)
+
+    def _free_number(self, number: int) -> None:
+        """Somebody else's row that took this number moves to one that no trial of ours has yet."""
+        self._c.execute(
+            "UPDATE trials SET number = (SELECT max(number) + 1 FROM trials WHERE study_id = ?) "
+            "WHERE study_id = ? AND number = ?",
+            (self._study, self._study, number),
+        )
+        self._theirs = self._numbers_of_others()
+
+    def _numbers_of_others(self) -> set[int]:
+        mine = set(self.ids.values())
+        rows = self._c.execute("SELECT trial_id, number FROM trials WHERE study_id = ?", (self._study,))
+        return {int(number) for trial_id, number in rows if trial_id not in mine and number is not None}
+
+    def _children(self, table: str, trial_id: int, keep: bool, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
+        if not keep:
+            self._c.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
+            self._insert(table, trial_id, rows)
+
+    def _insert(self, table: str, trial_id: int, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
+        for columns, values in rows:
+            marks = ", ".join("?" * len(values))
+            self._c.execute(
+                f"INSERT OR REPLACE INTO {table} (trial_id, {columns}) VALUES (?, {marks})",  # noqa: S608
+                (trial_id, *values),
+            )
+
+    def _note(self, rows: int) -> None:
+        if rows != self.noted_rows:
+            self._c.execute(
+                "UPDATE study_system_attributes SET value_json = ? WHERE study_id = ? AND key = ?",
+                (json.dumps({"id": self.index_id, "rows": rows}), self._study, INDEX),
+            )
+            self.noted_rows = rows
+
+    # -- other people's rows ---------------------------------------------------------------------------------------
+
+    def foreign(self) -> list[ForeignRow]:
+        """The rows that are not ours, by id."""
+        rows = self._c.execute(
+            "SELECT trial_id, number, state FROM trials WHERE study_id = ? AND trial_id NOT IN "
+            "(SELECT trial_id FROM trial_system_attributes WHERE key = ?) ORDER BY trial_id",
+            (self._study, OURS),
+        ).fetchall()
+        return [self._foreign(int(trial_id), int(number or 0), str(state)) for trial_id, number, state in rows]
+
+    def _foreign(self, trial_id: int, number: int, state: str) -> ForeignRow:
+        system = self._attrs("trial_system_attributes", trial_id)
+        fixed = system.get("fixed_params")
+        return ForeignRow(
+            key=f"{self.index_id}:{trial_id}",
+            trial_id=trial_id,
+            number=number,
+            state=state,
+            params=dict(fixed) if isinstance(fixed, dict) else {},
+            user_attrs=self._attrs("trial_user_attributes", trial_id),
+        )
+
+    def _attrs(self, table: str, trial_id: int) -> dict[str, Any]:
+        rows = self._c.execute(f"SELECT key, value_json FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
+        return {key: json.loads(value) for key, value in rows}
+
+    def refuse(self, row: ForeignRow, reason: str) -> None:
+        """Mark an enqueued row that does not fit as failed, with the reason."""
+        self._c.execute("UPDATE trials SET state = 'FAIL' WHERE trial_id = ? AND state = 'WAITING'", (row.trial_id,))
+        self._insert("trial_user_attributes", row.trial_id, [("key, value_json", ("reason", json.dumps(reason)))])
+
+    def enqueue(self, row: ForeignRow) -> None:
+        """Carry an enqueued row over into a new index."""
+        cursor = self._c.execute(
+            "INSERT INTO trials (number, study_id, state) SELECT coalesce(max(number), -1) + 1, ?, 'WAITING' "
+            "FROM trials WHERE study_id = ?",
+            (self._study, self._study),
+        )
+        trial_id = int(cursor.lastrowid or 0)
+        fixed = ("fixed_params", json.dumps(row.params))
+        self._insert("trial_system_attributes", trial_id, [("key, value_json", fixed)])
+        self._insert("trial_user_attributes", trial_id, [
+            ("key, value_json", (key, json.dumps(value))) for key, value in row.user_attrs.items()
+        ])  # fmt: skip
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def read(self) -> dict[int, IndexRow]:
+        """All rows of ours, by number."""
+        params = self._grouped("trial_params", "param_name, param_value, distribution_json", "param_id")
+        values = self._grouped("trial_values", "value, value_type", "objective")
+        curves = self._grouped("trial_intermediate_values", "step, intermediate_value, intermediate_value_type", "step")
+        attrs = self._grouped("trial_user_attributes", "key, value_json", "trial_user_attribute_id")
+        rows = {}
+        mine = {trial_id: number for number, trial_id in self.ids.items()}
+        for trial_id, number, state, started, finished in self._c.execute(
+            "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials WHERE study_id = ?",
+            (self._study,),
+        ):
+            if trial_id not in mine:
+                continue
+            if mine[trial_id] != number:
+                raise IndexBroken(f"the row of trial {mine[trial_id]} says it is {number}")
+            rows[number] = IndexRow(
+                number=number,
+                state=state,
+                started=started,
+                finished=finished,
+                values=tuple(_untyped(v, kind) for v, kind in values.get(trial_id, ())),
+                params=tuple((n, v, d) for n, v, d in params.get(trial_id, ())),
+                curve=tuple((s, _untyped(v, kind)) for s, v, kind in curves.get(trial_id, ())),
+                attrs=tuple((k, v) for k, v in attrs.get(trial_id, ()) if k in OUR_ATTRS),
+            )
+        return rows
+
+    def _grouped(self, table: str, columns: str, order: str) -> dict[int, list[tuple[Any, ...]]]:
+        grouped: dict[int, list[tuple[Any, ...]]] = {}
+        query = f"SELECT trial_id, {columns} FROM {table} ORDER BY trial_id, {order}"  # noqa: S608
+        for trial_id, *rest in self._c.execute(query):
+            grouped.setdefault(trial_id, []).append(tuple(rest))
+        return grouped
+
+
+def _typed(value: float) -> tuple[float | None, str]:
+    if math.isnan(value):
+        return None, "NAN"
+    if math.isinf(value):
+        return None, "INF_POS" if value > 0 else "INF_NEG"
+    return value, "FINITE"
+
+
+def _untyped(value: float | None, kind: str) -> float:
+    return {"NAN": math.nan, "INF_POS": math.inf, "INF_NEG": -math.inf}.get(kind, value)  # type: ignore[return-value]

@@ -1,0 +1,106 @@
+"""Plots of a study as pages of their own: history, importances, parallel coordinates. Drawn by Optuna and plotly."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna import visualization
+
+from outlast import _system
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.states import TrialState
+from outlast.optimizer.index_build import trial_of
+from outlast.optimizer.index_rows import RowMaker
+
+__all__ = ["PLOTS", "write_plots"]
+
+#: The files, in the folder ``plots``.
+PLOTS = ("optimization_history.html", "param_importances.html", "parallel_coordinate.html")
+_MOST_TRIALS = 2000  # lines in a parallel-coordinate plot; beyond, the latest
+
+
+def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings) -> list[str]:
+    """Write the plots of a study; those that its trials do not allow yet say so.
+
+    Args:
+        folder: Where to; created if missing. ``plotly.min.js`` lies there once, so that the pages work offline.
+        study: The folded ledger.
+        settings: The revision in force.
+
+    Returns:
+        The paths that were written.
+    """
+    folder = os.fspath(folder)
+    _system.make_dir(folder)
+    shown = _as_optuna(study, settings)
+    name = settings.metrics[0].name
+    target = None if len(settings.metrics) == 1 else (lambda trial: trial.values[0])
+    complete = len(study.in_state(TrialState.COMPLETE))
+    written = []
+    for file, draw in zip(PLOTS, (_history, _importances, _parallel), strict=True):
+        path = os.path.join(folder, file)
+        _system.write_atomic(path, _page(draw, shown, target, name, complete, folder), durable=False)
+        written.append(path)
+    return written
+
+
+def _as_optuna(study: Study, settings: Settings) -> optuna.Study:
+    """The study in memory, as the index shows it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            shown = optuna.create_study(
+                study_name=settings.name, directions=[metric.goal for metric in settings.metrics]
+            )
+            maker = RowMaker(settings)
+            for _, trial in sorted(study.trials.items())[-_MOST_TRIALS:]:
+                if trial.state is TrialState.COMPLETE:
+                    shown.add_trial(trial_of(maker.row(trial)))
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+    return shown
+
+
+def _page(draw: Callable[..., Any], shown: optuna.Study, target: Any, name: str, complete: int, folder: str) -> str:
+    if not shown.trials:
+        return _empty("No trial has completed.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            figure = draw(shown, target, name)
+    except (ValueError, RuntimeError, ZeroDivisionError, ImportError) as error:
+        return _empty(f"{complete} completed trial(s): {error}")
+    library = os.path.join(folder, "plotly.min.js")
+    if not os.path.exists(library):
+        from plotly.offline import get_plotlyjs
+
+        _system.write_atomic(library, get_plotlyjs(), durable=False)
+    return str(figure.to_html(include_plotlyjs="plotly.min.js"))
+
+
+def _empty(reason: str) -> str:
+    from html import escape
+
+    return f"<!doctype html><meta charset='utf-8'><title>no plot yet</title><p>No plot yet. {escape(reason)}</p>"
+
+
+def _history(shown: optuna.Study, target: Any, name: str) -> Any:
+    return visualization.plot_optimization_history(shown, target=target, target_name=name)
+
+
+def _importances(shown: optuna.Study, target: Any, name: str) -> Any:
+    if len(shown.trials) < 2:
+        raise ValueError("importances need two")
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    return visualization.plot_param_importances(shown, evaluator=evaluator, target=target, target_name=name)
+
+
+def _parallel(shown: optuna.Study, target: Any, name: str) -> Any:
+    return visualization.plot_parallel_coordinate(shown, target=target, target_name=name)

@@ -1,0 +1,100 @@
+"""Samplers and pruners by name: what may be written in a study file, and which options each takes."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from outlast.errors import StudyFileError
+
+__all__ = ["build", "is_dotted", "legal_options", "load_class", "nearest", "quiet"]
+
+T = TypeVar("T")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """``did you mean …?`` for the closest known word, or ``None``."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else None
+
+
+def is_dotted(name: str) -> bool:
+    """Whether a name is a path to a class rather than one of our words."""
+    return "." in name or ":" in name
+
+
+def load_class(name: str, base: type[T], key: str) -> type[T]:
+    """The class behind ``package.module.Class`` or ``package.module:Class``.
+
+    Raises:
+        StudyFileError: It cannot be imported or is not a `base`.
+    """
+    module, _, attribute = name.rpartition(":") if ":" in name else name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise StudyFileError(
+            f"{name} cannot be imported: {error}",
+            key=key,
+            cure="write package.module.ClassName, and install its package where outlast runs",
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise StudyFileError(f"{name} is not an Optuna {base.__name__.removeprefix('Base').lower()}", key=key)
+    return found
+
+
+def legal_options(cls: Callable[..., Any], hidden: Iterable[str] = ()) -> dict[str, Any] | None:
+    """The options of a class or function with their defaults, without `hidden` ones; ``None`` if it takes anything."""
+    parameters = inspect.signature(cls).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    hidden = set(hidden)
+    return {
+        p.name: (None if p.default is p.empty else p.default)
+        for p in parameters
+        if p.name not in hidden and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+
+
+def check_options(name: str, options: Mapping[str, Any], legal: Mapping[str, Any] | None, key: str) -> None:
+    """Refuse options that the sampler or pruner does not know.
+
+    Raises:
+        StudyFileError: With all legal options and their defaults.
+    """
+    if legal is None:
+        return
+    for option in options:
+        if option not in legal:
+            listed = ", ".join(f"{k} ({v})" for k, v in legal.items()) or "none"
+            raise StudyFileError(
+                f"{name} has no option {option}; its options (defaults): {listed}",
+                key=f"{key}.{option}",
+                cure=nearest(option, [*legal, "seed"]),
+            )
+
+
+def build(cls: type[T], name: str, options: Mapping[str, Any], key: str) -> T:
+    """Make an instance, with Optuna's notices about experimental options left out.
+
+    Raises:
+        StudyFileError: The options do not go together or have a wrong type.
+    """
+    try:
+        with quiet():
+            return cls(**options)
+    except (TypeError, ValueError, AssertionError, AttributeError) as error:
+        raise StudyFileError(f"{name} does not take these options: {error}", key=key) from error
+
+
+class quiet(warnings.catch_warnings):
+    """A block in which Optuna's warnings, meant for somebody who calls it by hand, are not shown."""
+
+    def __enter__(self) -> Any:
+        entered = super().__enter__()
+        warnings.simplefilter("ignore")
+        return entered

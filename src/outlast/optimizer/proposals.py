@@ -1,0 +1,256 @@
+"""One proposal: asking a sampler, refusing what repeats or breaks a constraint, and what is done when all do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study as OptunaStudy
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as Row
+
+from outlast.config.settings import Settings
+from outlast.core.records import Trial
+from outlast.errors import StudyFileError
+from outlast.optimizer.configurations import Configurations
+from outlast.optimizer.distributions import Axis, contains
+from outlast.optimizer.plugins import quiet
+from outlast.optimizer.samplers import SamplerFactory
+from outlast.optimizer.view import View
+from outlast.space.space import Space
+
+__all__ = ["Proposal", "Proposer", "stable_seed"]
+
+#: Proposals asked of a model before an unused or random configuration is taken: one can cost a second.
+MODEL_REDRAWS = 10
+CHEAP_REDRAWS = 1_000
+#: The note with the values that a define-by-run objective gets when it asks for them.
+PLANNED = "outlast:planned"
+
+
+def stable_seed(*parts: object) -> int:
+    """A 31-bit seed that is the same for the same parts in every process and version of Python."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What is drawn for a trial (``None``: nothing is left to draw) and the sampler's notes about it."""
+
+    drawn: dict[str, Any] | None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Proposer:
+    """Draws for trials from a private study that somebody else keeps in step.
+
+    Args:
+        settings: The study file in force.
+        space: Its search space.
+        factory: Its sampler.
+        view: The private study.
+        configurations: Which configurations are used.
+        warnings: Where a sampler's failures are told.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        space: Space,
+        factory: SamplerFactory,
+        view: View,
+        configurations: Configurations,
+        warnings: list[str],
+    ) -> None:
+        self._settings, self._space, self._factory = settings, space, factory
+        self._view, self._configurations, self._warnings = view, configurations, warnings
+        self.axes = {p.name: Axis(p.name, p.latent) for p in space.sampled if p.latent is not None}
+        self._kept: BaseSampler | None = None
+        if not factory.takes_seed:
+            self._kept = factory.build(0)
+
+    def propose(self, number: int, fixed: dict[str, Any], seed: int) -> Proposal:
+        """What a new trial gets.
+
+        Args:
+            number: Of the trial.
+            fixed: Drawn values that somebody asked for.
+            seed: The study's.
+
+        Raises:
+            StudyFileError: No configuration satisfies the constraints.
+        """
+        if fixed and self._is_complete(fixed):
+            return Proposal(dict(fixed))
+        if self._factory.name == "grid" and not fixed:
+            chosen = self._configurations.next_of(seed)
+            return Proposal(None if chosen is None else self._space.encode(chosen))
+        row, drawn = self._from_sampler(number, fixed, seed)
+        if drawn is not None:
+            return Proposal(drawn, _notes(row, followed=not fixed))
+        chosen = None if fixed else self._configurations.pick(stable_seed(seed, "unused", number))
+        drawn = self._at_random(number, fixed, seed) if chosen is None else self._space.encode(chosen)
+        return Proposal(drawn, _notes(row, followed=False))
+
+    def begin(self, number: int, fixed: dict[str, Any], seed: int) -> Proposal:
+        """A trial whose objective draws its parameters as it goes: what it will be given is planned and noted."""
+        row, planned = _blank(number), {}
+        if self._factory.name != "grid":
+            self._view.put(row)
+            sampler = self._sampler(number, seed)
+            study = self._study(sampler)
+            try:
+                with quiet():
+                    sampler.before_trial(study, row)
+                    planned = sampler.sample_relative(study, row, sampler.infer_relative_search_space(study, row))
+            except Exception as error:  # foreign code; one bad proposal must not end the study
+                self._tell_failure(number, error)
+            self._view.drop(number)
+        notes = dict(row.system_attrs)
+        if planned or fixed:
+            notes[PLANNED] = json.loads(json.dumps({**planned, **fixed}, default=float))
+        return Proposal({}, notes)
+
+    def suggest(self, trial: Trial, name: str, wanted: BaseDistribution, seed: int) -> Any:
+        """The value that a define-by-run objective gets: the planned one where it fits."""
+        planned = trial.system_attrs.get(PLANNED, {})
+        if wanted.single():
+            value = getattr(wanted, "choices", (getattr(wanted, "low", None),))[0]
+        elif name in planned and contains(wanted, planned[name]):
+            value = planned[name]
+        else:
+            own = stable_seed(seed, "sampler", trial.number, name)
+            sampler: BaseSampler = RandomSampler(own) if self._factory.name == "grid" else self._factory.build(own)
+            row = self._view.row(trial.number) or _blank(trial.number)
+            with quiet():
+                value = sampler.sample_independent(self._study(sampler), row, name, wanted)
+        value = wanted.to_external_repr(wanted.to_internal_repr(value))
+        return value.item() if hasattr(value, "item") else value
+
+    def after_trial(self, number: int, seed: int) -> None:
+        """Give a sampler of the user's own its say about a finished trial; ours keep nothing between trials."""
+        row = self._view.row(number)
+        if not self._factory.is_custom or row is None:
+            return
+        sampler = self._kept or self._factory.build(stable_seed(seed, "after", number))
+        try:
+            with quiet():
+                sampler.after_trial(self._study(sampler), row, row.state, row.values)
+        except Exception as error:  # foreign code; one bad note must not end the study
+            self._warn(f"{self._factory.name} failed after trial {number}: {error}")
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _is_complete(self, fixed: dict[str, Any]) -> bool:
+        params = self._space.decode(fixed)
+        return all(parameter.name in params for parameter in self._space.active(params))
+
+    def _from_sampler(self, number: int, fixed: dict[str, Any], seed: int) -> tuple[FrozenTrial, dict[str, Any] | None]:
+        """The row with the sampler's notes, and the proposal; ``None`` if none of its proposals will do."""
+        row = _blank(number)
+        if self._factory.name == "grid":
+            return row, None
+        sampler = self._sampler(number, seed)
+        study = self._study(sampler)
+        self._view.put(row)
+        drawn = None
+        try:
+            with quiet():
+                sampler.before_trial(study, row)
+                for _ in range(CHEAP_REDRAWS if self._factory.is_cheap else MODEL_REDRAWS):
+                    self._draw(sampler, study, row, fixed)
+                    if self._will_do(row.params):
+                        drawn = dict(row.params)
+                        break
+        except Exception as error:  # foreign code; one bad proposal must not end the study
+            self._tell_failure(number, error)
+        self._view.drop(number)
+        return row, drawn
+
+    def _at_random(self, number: int, fixed: dict[str, Any], seed: int) -> dict[str, Any] | None:
+        sampler = RandomSampler(seed=stable_seed(seed, "fallback", number))
+        study, row = self._study(sampler), _blank(number)
+        for _ in range(CHEAP_REDRAWS):
+            self._draw(sampler, study, row, fixed)
+            if self._will_do(row.params):
+                return dict(row.params)
+        if self._configurations.used_up():
+            return None
+        raise StudyFileError(
+            f"none of {CHEAP_REDRAWS} configurations drawn is new and satisfies "
+            f"{'; '.join(self._settings.constraints) or 'the conditions'}",
+            key="constraints",
+            cure="loosen the constraints, or narrow the ranges to where they hold",
+        )
+
+    def _draw(self, sampler: BaseSampler, study: OptunaStudy, row: FrozenTrial, fixed: Mapping[str, Any]) -> None:
+        """Fill the row, parents before children; parameters that are not active are not drawn."""
+        row.params, row.distributions = {}, {}
+        if self._factory.name == "qmc" and not isinstance(sampler, RandomSampler):
+            # Always the whole space: Optuna takes the first finished trial's, which depends on who finishes first.
+            relative = {name: axis.distribution for name, axis in sorted(self.axes.items()) if not axis.single}
+        else:
+            relative = sampler.infer_relative_search_space(study, row)
+        proposed = sampler.sample_relative(study, row, relative)
+        params: dict[str, Any] = {}
+        for parameter in self._space.sampled:
+            name, axis = parameter.name, self.axes[parameter.name]
+            if parameter.when and all(p.name != name for p in self._space.active(params)):
+                continue
+            if name in fixed:
+                value = fixed[name]
+            elif axis.single:
+                value = axis.first
+            elif name in proposed and axis.contains(proposed[name]):
+                value = axis.from_sampler(proposed[name])
+            else:
+                value = axis.from_sampler(sampler.sample_independent(study, row, name, axis.distribution))
+            params[name] = parameter.decode(value)
+            row.params = {**row.params, name: value}
+            row.distributions = {**row.distributions, name: axis.distribution}
+
+    def _will_do(self, drawn: dict[str, Any]) -> bool:
+        params = self._space.decode(drawn)
+        return self._space.satisfies(params) and not self._configurations.used(params)
+
+    def _sampler(self, number: int, seed: int) -> BaseSampler:
+        if self._kept is not None:
+            return self._kept
+        if self._factory.name == "qmc":
+            return self._factory.build(seed % 2**31)
+        return self._factory.build(stable_seed(seed, "sampler", number))
+
+    def _study(self, sampler: BaseSampler) -> OptunaStudy:
+        return OptunaStudy(self._view.name, self._view, sampler=sampler)
+
+    def _tell_failure(self, number: int, error: Exception) -> None:
+        self._warn(f"the sampler {self._factory.name} failed, trial {number} is drawn at random: {error}")
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warnings:
+            self._warnings.append(text)
+
+
+def _blank(number: int) -> FrozenTrial:
+    return FrozenTrial(
+        number=number, trial_id=number, state=Row.RUNNING, value=None, datetime_start=None, datetime_complete=None,
+        params={}, distributions={}, user_attrs={}, system_attrs={}, intermediate_values={},
+    )  # fmt: skip
+
+
+def _notes(row: FrozenTrial, *, followed: bool) -> dict[str, Any]:
+    """The sampler's notes about a trial that belong in the ledger.
+
+    Planned values are left out: the trial has them. If another configuration was taken than the one proposed,
+    CMA-ES must not take it for a sample of its generation; the optimizer's state, noted on the way, is kept.
+    """
+    kept = {k: v for k, v in row.system_attrs.items() if ":relative_params" not in k}
+    if not followed:
+        kept = {k: v for k, v in kept.items() if k != "x_for_tell" and not ("cma" in k and k.endswith(":generation"))}
+    return kept

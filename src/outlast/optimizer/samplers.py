@@ -1,0 +1,119 @@
+"""The samplers that a study file can name."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from typing import Any
+
+from optuna import samplers as optuna_samplers
+from optuna.samplers import BaseSampler
+
+from outlast.config.settings import SamplerSettings
+from outlast.errors import MissingExtra, StudyFileError
+from outlast.optimizer.plugins import build, check_options, is_dotted, legal_options, load_class, nearest, quiet
+from outlast.optimizer.teaching import Lesson, lesson_of
+
+__all__ = ["NAMES", "SamplerFactory"]
+
+NAMES = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
+
+_CLASSES: dict[str, type[BaseSampler]] = {
+    "tpe": optuna_samplers.TPESampler,
+    "gp": optuna_samplers.GPSampler,
+    "cmaes": optuna_samplers.CmaEsSampler,
+    "random": optuna_samplers.RandomSampler,
+    "qmc": optuna_samplers.QMCSampler,
+    "nsga2": optuna_samplers.NSGAIISampler,
+}
+# Callables and objects, which a file cannot express, and switches for notices that nobody would see.
+_HIDDEN = (
+    "seed", "constraints_func", "independent_sampler", "source_trials", "gamma", "weights", "mutation", "crossover",
+    "elite_population_selection_strategy", "child_generation_strategy", "after_trial_strategy",
+    "warn_independent_sampling", "warn_asynchronous_seeding", "restart_strategy", "inc_popsize",
+)  # fmt: skip
+
+
+class SamplerFactory:
+    """A checked choice of sampler, built anew for every trial.
+
+    A fresh sampler with a seed of its own makes a suggestion depend on nothing but the ledger: what a sampler would
+    carry from one suggestion to the next in memory cannot be lost, because it is never there.
+
+    Args:
+        settings: The study file's choice.
+        objectives: How many the study has.
+        conditional: Whether some parameters are active only sometimes.
+
+    Raises:
+        StudyFileError: Unknown name or option, or a sampler that does not fit the study.
+        MissingExtra: The sampler needs a package that is not installed.
+    """
+
+    def __init__(self, settings: SamplerSettings, *, objectives: int, conditional: bool) -> None:
+        self.name = settings.name
+        if self.name == "auto":
+            self.name = "tpe" if objectives == 1 else "nsga2"
+        self.is_custom = is_dotted(self.name)
+        if not self.is_custom and self.name not in NAMES:
+            raise StudyFileError(
+                f"unknown sampler {self.name}; known: {', '.join(NAMES)}, or a dotted path to an Optuna sampler",
+                key="sampler",
+                cure=nearest(self.name, NAMES),
+            )
+        if self.name == "cmaes" and objectives > 1:
+            raise StudyFileError("cmaes searches for one objective", key="sampler", cure="use nsga2, tpe or gp")
+        if self.name == "gp" and importlib.util.find_spec("torch") is None:
+            raise MissingExtra("the gp sampler needs PyTorch", cure="pip install 'outlast[torch]'")
+        self._options = self._checked(settings, objectives, conditional)
+        self.lesson = lesson_of(self._class)
+        if self.name != "grid":
+            self.build(0)  # wrong values are said now, not at the first trial
+
+    def _checked(self, settings: SamplerSettings, objectives: int, conditional: bool) -> dict[str, Any]:
+        options = dict(settings.options)
+        if self.name == "grid":
+            self._class: type[BaseSampler] = BaseSampler  # type: ignore[type-abstract]
+            check_options("grid", options, {}, "sampler")
+            return options
+        if self.is_custom:
+            self._class = load_class(self.name, BaseSampler, "sampler")  # type: ignore[type-abstract]
+            legal = legal_options(self._class, ("seed",))
+        else:
+            self._class = _CLASSES[self.name]
+            legal = legal_options(self._class, _HIDDEN)
+        check_options(self.name, options, legal, "sampler")
+        if self.name == "tpe" and conditional and options.get("multivariate", True):
+            options.setdefault("multivariate", True)
+            options.setdefault("group", True)
+        elif self.name == "tpe" and objectives == 1:
+            options.setdefault("multivariate", True)
+        elif self.name == "qmc":
+            options.setdefault("scramble", True)  # unscrambled, the first point is the lowest corner
+        return options
+
+    @property
+    def learns_by_constraint(self) -> bool:
+        """Whether every complete row has to carry a constraint once one trial could not run."""
+        return self.lesson is Lesson.CONSTRAINED
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether a proposal costs nothing, so that many may be refused."""
+        return self.name in ("random", "qmc")
+
+    @property
+    def takes_seed(self) -> bool:
+        """Whether the sampler can be made anew for each trial."""
+        return not self.is_custom or "seed" in inspect.signature(self._class).parameters
+
+    def build(self, seed: int) -> BaseSampler:
+        """A sampler whose random numbers descend from the seed."""
+        options = dict(self._options)
+        signature = inspect.signature(self._class).parameters
+        if "seed" in signature:
+            options["seed"] = seed
+        if "warn_independent_sampling" in signature and self.name != "tpe":
+            options.setdefault("warn_independent_sampling", False)
+        with quiet():
+            return build(self._class, self.name, options, "sampler")

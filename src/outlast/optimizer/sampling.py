@@ -1,0 +1,329 @@
+"""Asking for configurations: the sampler's private study, kept in step with the ledger."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.study import StudyDirection
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.records import AttemptEnded, Event, ParamDrawn, StudyCreated, Trial, TrialCreated, TrialRetried
+from outlast.errors import StudyFileError
+from outlast.optimizer.configurations import Configurations
+from outlast.optimizer.proposals import Proposer, stable_seed
+from outlast.optimizer.samplers import SamplerFactory
+from outlast.optimizer.teaching import Lesson, frozen, teaches, worst_values
+from outlast.optimizer.view import View
+from outlast.space.space import Space, SpaceError
+
+__all__ = ["Draw", "Optimizer", "stable_seed"]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A proposed configuration with everything that its ledger line has to carry."""
+
+    params: dict[str, Any]  # of active parameters, constants left out
+    latent: dict[str, Any] = field(default_factory=dict)  # what was drawn, where it differs from the value
+    system_attrs: dict[str, Any] = field(default_factory=dict)
+    study_attrs: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    source: str = "sampler"
+
+    def created(self, number: int, at: str, revision: int) -> TrialCreated:
+        """The event that makes a trial of it."""
+        return TrialCreated(
+            trial=number,
+            at=at,
+            params=self.params,
+            seed=self.seed,
+            revision=revision,
+            source=self.source,
+            system_attrs=self.system_attrs,
+            study_attrs=self.study_attrs,
+            latent=self.latent,
+        )
+
+
+class Optimizer:
+    """Proposes configurations. What it says depends on the ledger alone: built anew after a crash, it goes on the same.
+
+    Args:
+        settings: The study file in force. After a revision make a new one.
+        study: The folded ledger; it is copied, so that later events are taken in with `apply` only.
+
+    Raises:
+        StudyFileError: A sampler, option, constraint or space that does not fit.
+        MissingExtra: The sampler needs a package that is not installed.
+
+    Attributes:
+        warnings: Things to tell people, oldest first; the caller empties it.
+    """
+
+    def __init__(self, settings: Settings, study: Study) -> None:
+        self.warnings: list[str] = []
+        self._settings = settings
+        self._fold = _copied(study)
+        self._space = _space(settings)
+        self._defined_by_run = not settings.parameters
+        self._maximize = [metric.goal == "maximize" for metric in settings.metrics]
+        self._factory = SamplerFactory(
+            settings.sampler,
+            objectives=len(self._maximize),
+            conditional=self._defined_by_run or any(p.when for p in self._space.sampled),
+        )
+        self._configurations = Configurations(self._space)
+        if self._factory.name == "grid":
+            self._check_grid()
+        self._view = View([StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in self._maximize])
+        self._view.attrs = dict(self._fold.study_attrs)
+        self._proposer = Proposer(settings, self._space, self._factory, self._view, self._configurations, self.warnings)
+        self._unconfirmed: dict[int, dict[str, Any]] = {}  # asked, not in the ledger yet → the study's notes before
+        self._worst: list[float] | None = None
+        self._constrained = False
+        self._learn_limits()
+        for trial in self._fold.trials.values():
+            self._refresh(trial)
+            if trial.state.finished:
+                self._proposer.after_trial(trial.number, self.seed)
+
+    @property
+    def seed(self) -> int:
+        """Everything drawn at random descends from it."""
+        chosen = self._settings.sampler.seed
+        return self._fold.study_seed if chosen is None else chosen
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    def ask(self, number: int, fixed: Mapping[str, Any] | None = None, source: str = "foreign") -> Draw | None:
+        """A configuration for a new trial; until it is in the ledger it counts as running here.
+
+        Enqueued configurations of the study file come first. Asking again for a number that never reached the
+        ledger takes the earlier proposals back, from that number on.
+
+        Args:
+            number: Of the trial to be.
+            fixed: Values that somebody asked for; what is missing is drawn. ``None``: it is the sampler's turn.
+            source: Who asked, if `fixed` is given.
+
+        Returns:
+            The proposal, or ``None`` when every configuration of the space has its trial.
+
+        Raises:
+            StudyFileError: The fixed values do not fit, or no configuration satisfies the constraints.
+        """
+        self._take_back(number)
+        key = None
+        if fixed is None:
+            source, enqueue = "sampler", self._settings.enqueue
+            index = sum(trial.source == "enqueued" for trial in self._fold.trials.values()) if enqueue else 0
+            if index < len(enqueue):
+                fixed, source, key = enqueue[index], "enqueued", f"enqueue[{index}]"
+        before = self._view.attrs
+        if self._defined_by_run:
+            proposal = self._proposer.begin(number, dict(fixed or {}), self.seed)
+        elif fixed is None and self._configurations.used_up():
+            return None
+        else:
+            proposal = self._proposer.propose(number, self._checked(fixed, key), self.seed)
+        if proposal.drawn is None:
+            return None
+        return self._accept(number, proposal.drawn, proposal.notes, before, source)
+
+    def begin(self, number: int) -> Draw:
+        """`ask` for an objective that draws its parameters as it goes: a trial without parameters yet.
+
+        Raises:
+            StudyFileError: The study file declares parameters.
+        """
+        draw = self.ask(number) if self._defined_by_run else None
+        if draw is None:
+            raise StudyFileError("this study's parameters are declared: the objective cannot draw its own")
+        return draw
+
+    def suggest(self, number: int, name: str, distribution: str) -> Any:
+        """The value of a parameter that a running objective asks for.
+
+        Args:
+            number: Of the running trial.
+            name: The parameter.
+            distribution: Optuna's JSON.
+
+        Returns:
+            The value: the one already drawn, if there is one.
+        """
+        trial = self._fold.trials[number]
+        if name in trial.params:
+            return trial.params[name]
+        value = self._proposer.suggest(trial, name, json_to_distribution(distribution), self.seed)
+        self.apply(ParamDrawn(number, name, value, distribution))
+        return value
+
+    # -- keeping step ----------------------------------------------------------------------------------------------
+
+    def apply(self, event: Event) -> None:
+        """Take in an event of the ledger. What this optimizer asked itself, or knows already, changes nothing."""
+        if isinstance(event, StudyCreated):
+            self._fold.apply(event)
+        elif isinstance(event, TrialCreated):
+            self._created(event)
+        elif isinstance(event, (ParamDrawn, TrialRetried)):
+            self._fold.apply(event)
+            self._relearn(event.trial)
+        elif isinstance(event, AttemptEnded) and event.trial in self._fold.trials:
+            was = self._fold.trials[event.trial].state
+            self._fold.apply(event)
+            self._relearn(event.trial)
+            if not was.finished and self._fold.trials[event.trial].state.finished:
+                self._proposer.after_trial(event.trial, self.seed)
+
+    def _created(self, event: TrialCreated) -> None:
+        self._unconfirmed.pop(event.trial, None)
+        known = self._fold.trials.get(event.trial)
+        if known is not None and known.params == event.params and known.system_attrs == event.system_attrs:
+            return
+        self._fold.trials.pop(event.trial, None)
+        self._fold.apply(event)
+        self._view.attrs = {**self._view.attrs, **event.study_attrs}
+        self._relearn(event.trial)
+
+    def _relearn(self, number: int) -> None:
+        """Refresh a trial's row, and those of others that depend on it."""
+        worst, constrained = self._worst, self._constrained
+        self._learn_limits()
+        changed = [self._fold.trials[number]]
+        if constrained != self._constrained:
+            changed = list(self._fold.trials.values())
+        elif worst != self._worst:
+            changed += [trial for trial in self._fold.trials.values() if teaches(trial)]
+        for trial in changed:
+            self._refresh(trial)
+
+    def _learn_limits(self) -> None:
+        if self._factory.lesson is not Lesson.PRUNED:
+            trials = self._fold.trials.values()
+            self._worst = worst_values(trials, self._maximize)
+            self._constrained = self._factory.learns_by_constraint and any(map(teaches, trials))
+
+    def _refresh(self, trial: Trial) -> None:
+        """Put the trial's row in the private study as the ledger has it."""
+        self._configurations.note(trial)
+        try:
+            params, distributions = self._known(trial)
+        except ValueError:  # of an earlier revision, and does not fit this one
+            self._view.drop(trial.number)
+            return
+        self._view.put(
+            frozen(
+                trial,
+                params,
+                distributions,
+                objectives=len(self._maximize),
+                lesson=self._factory.lesson,
+                worst=self._worst,
+                constrained=self._constrained,
+            )
+        )
+
+    def _known(self, trial: Trial) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+        """A trial's values as the sampler knows them; raises ``ValueError`` where it does not fit the space."""
+        if self._defined_by_run:
+            distributions = {n: json_to_distribution(d) for n, d in trial.distributions.items() if d}
+            return {name: trial.params[name] for name in distributions}, distributions
+        axes, drawn = self._proposer.axes, {}
+        for parameter in self._space.active(trial.params):
+            name = parameter.name
+            if name not in trial.params:
+                raise ValueError(f"{name}: has no value")
+            value = trial.params[name]
+            latent = trial.latent.get(name, value)
+            if not (axes[name].contains(latent) and parameter.decode(latent) == value):
+                latent = parameter.encode(value)  # of another revision, imported, or asked for by a person
+            drawn[name] = latent
+        return drawn, {name: axes[name].distribution for name in drawn}
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _take_back(self, number: int) -> None:
+        stale = sorted(n for n in self._unconfirmed if n >= number)
+        if stale:
+            self._view.attrs = self._unconfirmed[stale[0]]
+        for n in stale:
+            self._fold.trials.pop(n, None)
+            self._view.drop(n)
+            self._configurations.forget(n)
+            del self._unconfirmed[n]
+
+    def _checked(self, fixed: Mapping[str, Any] | None, key: str | None) -> dict[str, Any]:
+        """What a sampler would have drawn for the values that somebody asked for."""
+        if not fixed:
+            return {}
+        try:
+            latent = self._space.encode(fixed)
+        except ValueError as error:
+            raise StudyFileError(str(error), key=key, cure=getattr(error, "cure", None)) from None
+        params = self._space.decode(latent)
+        if all(p.name in params for p in self._space.active(params)) and not self._space.satisfies(params):
+            raise StudyFileError(self._space.fits(params) or "breaks a constraint", key=key)
+        return latent
+
+    def _accept(
+        self, number: int, drawn: dict[str, Any], notes: dict[str, Any], before: dict[str, Any], source: str
+    ) -> Draw:
+        params = self._space.decode(drawn)
+        # A genetic sampler's caches of parents name trials by their id in this process: never recorded.
+        changed = {k: v for k, v in self._view.attrs.items() if v != before.get(k) and ":parent:" not in k}
+        draw = Draw(
+            params=params,
+            latent={n: drawn[n] for n in params if type(drawn[n]) is not type(params[n]) or drawn[n] != params[n]},
+            system_attrs=notes,
+            study_attrs=changed,
+            seed=stable_seed(self.seed, "trial", number),
+            source=source,
+        )
+        self._unconfirmed[number] = before
+        self._fold.apply(draw.created(number, "", 0))
+        self._refresh(self._fold.trials[number])
+        return draw
+
+    def _check_grid(self) -> None:
+        if self._defined_by_run:
+            raise StudyFileError("grid needs parameters in the study file", key="sampler", cure="use random or tpe")
+        for parameter in self._space.sampled:
+            if parameter.choices is None:
+                raise StudyFileError(
+                    f"grid needs a finite list of values, and {parameter.name} is continuous",
+                    key=f"parameters.{parameter.name}",
+                    cure="give it `values`, or a step `q`, or use another sampler",
+                )
+        if self._space.sampled and not self._configurations.enumerable:
+            raise StudyFileError("this grid has too many configurations to list", key="sampler", cure="use random")
+
+
+def _space(settings: Settings) -> Space:
+    try:
+        return Space.from_parameters(settings.parameters, settings.constraints)
+    except SpaceError as error:
+        key = "constraints" if error.constraint else "parameters"
+        raise StudyFileError(str(error), key=key, cure=error.cure) from None
+
+
+def _copied(study: Study) -> Study:
+    """A fold of our own: the caller goes on with theirs."""
+    trials = {
+        number: dataclasses.replace(
+            trial,
+            params=dict(trial.params),
+            distributions=dict(trial.distributions),
+            attempts=[copy.copy(attempt) for attempt in trial.attempts],
+        )
+        for number, trial in sorted(study.trials.items())
+    }
+    attrs = dict(study.study_attrs)
+    return dataclasses.replace(study, trials=trials, study_attrs=attrs, failures_since_run=[], warnings={})

@@ -1,0 +1,139 @@
+"""A sampler's private study: an Optuna storage over a dictionary.
+
+A trial's id in it is its number. Optuna's own in-memory storage numbers trials by position and copies every template
+deeply; this one takes rows as they are, may have gaps, and can replace a row whenever the ledger says something new
+about it. Rows are replaced, never changed, except the one that is being drawn: lists handed out stay what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial, TrialState
+
+__all__ = ["STUDY_ID", "View"]
+
+STUDY_ID = 0
+
+
+class View(BaseStorage):
+    """One study in memory, keyed by trial number."""
+
+    name = "view"
+
+    def __init__(self, directions: Sequence[StudyDirection]) -> None:
+        self._directions = list(directions)
+        self._trials: dict[int, FrozenTrial] = {}
+        self._ordered: list[FrozenTrial] | None = None
+        self.attrs: dict[str, Any] = {}
+
+    def put(self, trial: FrozenTrial) -> None:
+        """Insert or replace the row of a number."""
+        self._trials[trial.number] = trial
+        self._ordered = None
+
+    def drop(self, number: int) -> None:
+        """Forget a row, if it is there."""
+        if self._trials.pop(number, None) is not None:
+            self._ordered = None
+
+    def row(self, number: int) -> FrozenTrial | None:
+        """The row of a number."""
+        return self._trials.get(number)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """The rows by number; never copied, samplers do not change them."""
+        if self._ordered is None:
+            self._ordered = [self._trials[number] for number in sorted(self._trials)]
+        if states is None:
+            return list(self._ordered)
+        return [trial for trial in self._ordered if trial.state in states]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """The row of a number; raises ``KeyError`` where there is none."""
+        return self._trials[trial_id]
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        """The best complete row; raises ``ValueError`` where there is none."""
+        complete = [t for t in self._trials.values() if t.state is TrialState.COMPLETE and t.values]
+        if not complete:
+            raise ValueError("no trial is complete yet")
+        sign = -1.0 if self._directions[0] is StudyDirection.MAXIMIZE else 1.0
+        return min(complete, key=lambda t: (sign * t.values[0], t.number))
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Keep a sampler's note about a trial."""
+        self._trials[trial_id].system_attrs[key] = value
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Keep a note about a trial."""
+        self._trials[trial_id].user_attrs[key] = value
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        """Set one drawn value of the row that is being drawn."""
+        trial = self._trials[trial_id]
+        trial.params = {**trial.params, param_name: distribution.to_external_repr(param_value_internal)}
+        trial.distributions = {**trial.distributions, param_name: distribution}
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """Set a row's state. Ours are set by replacing the row; this serves samplers that do it themselves."""
+        self._trials[trial_id].state = state
+        if values is not None:
+            self._trials[trial_id].values = list(values)
+        return True
+
+    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+        """Add one report to a row."""
+        self._trials[trial_id].intermediate_values[step] = intermediate_value
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """The samplers' notes about the study."""
+        return self.attrs
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Keep a sampler's note about the study."""
+        self.attrs = {**self.attrs, key: value}
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """Nothing is kept there."""
+        return {}
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Notes for people have no place in a private study."""
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """The one study's id."""
+        return STUDY_ID
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """The one study's name."""
+        return self.name
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """One direction per objective."""
+        return self._directions
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        """The one study."""
+        return [FrozenStudy(self.name, None, {}, dict(self.attrs), STUDY_ID, directions=self._directions)]
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        """The one study is there from the start."""
+        raise NotImplementedError("a sampler's view holds one study")
+
+    def delete_study(self, study_id: int) -> None:
+        """The one study stays."""
+        raise NotImplementedError("a sampler's view holds one study")
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Trials get their numbers from the ledger."""
+        raise NotImplementedError("trials come from the ledger")

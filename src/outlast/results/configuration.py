@@ -1,0 +1,88 @@
+"""A trial's whole configuration: what was drawn and what is constant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.space.parameters import Parameter
+
+__all__ = ["configuration", "nested"]
+
+
+def configuration(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:
+    """Every parameter of a trial, dotted names to values, in the study file's order.
+
+    Constants are those of the revision under which the trial was created; a constant whose ``when`` does not hold is
+    left out.
+    """
+    constants = _constants(trial, study, settings)
+    values = dict(trial.params)
+    found = True
+    while found:  # a constant may hang on another constant
+        found = False
+        for parameter in constants:
+            if parameter.name not in values and _active(parameter, values):
+                values[parameter.name] = parameter.value
+                found = True
+    values |= trial.instead  # what it ran with in the end
+    order = [parameter.name for parameter in settings.parameters if parameter.name in values]
+    return {name: values[name] for name in (*order, *(name for name in values if name not in set(order)))}
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as nested mappings. A name that is a value and a prefix at once keeps its dots."""
+    out: dict[str, Any] = {}
+    prefixes = {name.rsplit(".", depth)[0] for name in flat for depth in range(1, name.count(".") + 1)}
+    clashes = prefixes & set(flat)
+    for name, value in flat.items():
+        parts = name.split(".")
+        if any(".".join(parts[:depth]) in clashes for depth in range(1, len(parts) + 1)) or not all(parts):
+            out[name] = value
+            continue
+        place = out
+        for part in parts[:-1]:
+            place = place.setdefault(part, {})
+        place[parts[-1]] = value
+    return out
+
+
+def _constants(trial: Trial, study: Study, settings: Settings) -> list[Parameter]:
+    current = study.revision
+    constants = [parameter for parameter in settings.parameters if parameter.latent is None]
+    if current is None or trial.revision == current.number:
+        return constants
+    recorded = next((revision.settings for revision in study.revisions if revision.number == trial.revision), None)
+    if recorded is None:
+        return constants
+    conditions = {parameter.name: parameter.when for parameter in constants}
+    return [
+        Parameter(name, "constant", value=value, when=conditions.get(name))
+        for name, value in _recorded_constants(recorded.get("parameters"))
+    ]
+
+
+def _recorded_constants(parameters: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    if not isinstance(parameters, Mapping):
+        return
+    for name, body in parameters.items():
+        if not isinstance(body, Mapping):
+            continue
+        if "value" in body and not isinstance(body["value"], Mapping):
+            yield f"{prefix}{name}", body["value"]
+        elif isinstance(body.get("parameters"), Mapping):
+            yield from _recorded_constants(body["parameters"], f"{prefix}{name}.")
+
+
+def _active(parameter: Parameter, values: Mapping[str, Any]) -> bool:
+    return all(
+        name in values and any(_same(values[name], allowed) for allowed in choices)
+        for name, choices in (parameter.when or {}).items()
+    )
+
+
+def _same(a: Any, b: Any) -> bool:
+    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)

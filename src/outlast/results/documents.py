@@ -1,0 +1,186 @@
+"""best_config.yaml and best_results.json as text. Pure."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from outlast.config.settings import Settings
+from outlast.core.best import best_trial, best_trials, ranked
+from outlast.core.budget import remaining
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.core.states import TrialState
+from outlast.results.configuration import configuration, nested
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
+
+__all__ = ["best_config_yaml", "best_results", "best_results_json"]
+
+_TOP = 10  # as many as a person compares, or confirms with more seeds
+
+
+def best_config_yaml(study: Study, settings: Settings) -> str | None:
+    """The best trial's whole configuration as YAML, nested at the dots, with a header comment.
+
+    Every YAML reader, 1.1 or 1.2, reads the same values from it.
+
+    Returns:
+        The text, or ``None`` while no trial has completed.
+    """
+    best = best_trial(study, settings.metrics)
+    if best is None:
+        return None
+    values = ", ".join(
+        f"{m.name} = {v!r} ({m.goal})" for m, v in zip(settings.metrics, best.values or (), strict=False)
+    )
+    header = f"{study.name or settings.name}: trial {best.number}, {values}"
+    if len(settings.metrics) > 1:
+        front = best_trials(study, settings.metrics)
+        header += f"; one of {len(front)} on the Pareto front, see best_results.json"
+    out = io.StringIO()
+    out.write(f"# {' '.join(_printable(header).split())}\n")
+    parameters = nested(configuration(best, study, settings))
+    _yaml().dump(_plain_yaml(parameters), out)
+    return out.getvalue()
+
+
+def best_results(study: Study, settings: Settings, *, checkpoint: str | None = None) -> dict[str, Any]:
+    """What best_results.json says.
+
+    Args:
+        study: The folded ledger.
+        settings: The settings in force.
+        checkpoint: Where the best trial's checkpoints lie, relative to the study folder; ``None`` if it has none.
+
+    Returns:
+        Plain data: the study, its objectives, the best trial (``None`` while there is none) with its whole
+        configuration, the ten best for comparing and confirming, the Pareto front where there are several objectives,
+        and the counts.
+    """
+    metrics = settings.metrics
+    best = best_trial(study, metrics)
+    counts = study.counts()
+    out: dict[str, Any] = {
+        "study": study.name or settings.name,
+        "metric": {"name": metrics[0].name, "goal": metrics[0].goal},
+        "best": None,
+        "top": [
+            _entry(trial, study, settings)
+            for trial in ranked(study, metrics, _TOP)
+            if trial.state is TrialState.COMPLETE and trial.values is not None
+        ],
+        "counts": {
+            **{state.value: counts[state] for state in TrialState},
+            "remaining": remaining(study, settings.budget.trials, settings.budget.count),
+        },
+        "target": settings.budget.trials,
+    }
+    if best is not None:
+        out["best"] = {
+            **_entry(best, study, settings),
+            "metrics": dict(sorted(best.metrics.items())),
+            "seed": best.seed,
+            "attempts": len(best.attempts),
+            "seconds": round(best.seconds, 3),
+            "started_at": best.started_at,
+            "finished_at": best.finished_at,
+            "revision": best.revision,
+            "code": next((attempt.code for attempt in reversed(best.attempts) if attempt.code), ""),
+            "checkpoint": checkpoint,
+        }
+    if len(metrics) > 1:
+        out["metrics"] = [{"name": metric.name, "goal": metric.goal} for metric in metrics]
+        out["pareto_front"] = [_entry(trial, study, settings) for trial in best_trials(study, metrics)]
+    return out
+
+
+def best_results_json(study: Study, settings: Settings, *, checkpoint: str | None = None) -> str:
+    """The content of best_results.json. Non-finite numbers are texts, so that every JSON reader takes them."""
+    plain = _plain_json(best_results(study, settings, checkpoint=checkpoint))
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
+
+
+def _entry(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:
+    values = {metric.name: value for metric, value in zip(settings.metrics, trial.values or (), strict=False)}
+    entry: dict[str, Any] = {"trial": trial.number, "value": trial.value}
+    if len(settings.metrics) > 1:
+        entry["values"] = values
+    entry["params"] = configuration(trial, study, settings)
+    return entry
+
+
+def _plain_json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain_json(item) for key, item in value.items()}
+    return value
+
+
+def _plain_yaml(value: Any) -> Any:
+    """The same values without the tuples that YAML does not know and the surrogates that it cannot hold."""
+    if isinstance(value, (list, tuple)):
+        return [_plain_yaml(item) for item in value]
+    if isinstance(value, Mapping):
+        return {_plain_yaml(str(key)): _plain_yaml(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text.encode("utf-8", "replace").decode("utf-8"))
+
+
+_PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*\Z")
+#: Words that YAML 1.1 or 1.2 reads as something else than a text.
+_NOT_TEXT = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "none"])
+
+
+@lru_cache(maxsize=1)
+def _yaml() -> YAML:
+    """A writer whose texts are quoted unless no YAML version can mistake them, and whose floats always have a point.
+
+    YAML 1.1, which PyYAML reads, takes ``yes`` for a boolean and ``1e-05`` for a text.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.representer import SafeRepresenter
+
+    class Representer(SafeRepresenter):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def text(representer: SafeRepresenter, data: str) -> Any:
+        plain = _PLAIN_WORD.match(data) and data.lower() not in _NOT_TEXT
+        return representer.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
+
+    def number(representer: SafeRepresenter, data: float) -> Any:
+        digits = repr(data)
+        if math.isnan(data):
+            digits = ".nan"
+        elif math.isinf(data):
+            digits = ".inf" if data > 0 else "-.inf"
+        elif "e" in digits:
+            mantissa, exponent = digits.split("e")
+            digits = f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+03d}"
+        return representer.represent_scalar("tag:yaml.org,2002:float", digits)
+
+    Representer.add_representer(str, text)
+    Representer.add_representer(float, number)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = Representer
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 4096
+    yaml.allow_unicode = True
+    return yaml

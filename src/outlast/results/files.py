@@ -1,0 +1,179 @@
+"""The result files of a study folder: written when their content changes, compared on request.
+
+``trials.csv  study_summary.csv  best_config.yaml  best_results.json  best_checkpoint`` are derived from the ledger.
+While no trial has completed there is no best_config.yaml; best_results.json says ``"best": null``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Union
+
+from outlast import _system
+from outlast.config.settings import Settings
+from outlast.core.best import best_trial
+from outlast.core.fold import Study
+from outlast.results.documents import best_config_yaml, best_results_json
+from outlast.results.tables import TrialTable, summary_csv
+
+__all__ = ["RESULT_FILES", "ResultsWriter", "check_results", "result_paths", "write_results"]
+
+#: Every file this room promises, the link left out.
+RESULT_FILES = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json")
+_LINK = "best_checkpoint"
+
+PathLike = Union[str, "os.PathLike[str]"]
+#: Where a trial's checkpoints lie.
+CheckpointFolder = Callable[[int], PathLike]
+
+
+class ResultsWriter:
+    """Keeps the result files of one study current.
+
+    Rows of finished trials are rendered once, and a file is written only when its content changes. It does not
+    throttle: the caller decides how often.
+
+    Args:
+        folder: The study folder.
+        settings: The settings in force.
+        checkpoints: Trial number → its checkpoint folder; by default ``trials/NNNN/checkpoints`` in the study folder.
+        fence: Raises when these files are somebody else's to write by now; asked right before each appears.
+    """
+
+    def __init__(
+        self,
+        folder: PathLike,
+        settings: Settings,
+        *,
+        checkpoints: CheckpointFolder | None = None,
+        fence: Callable[[], object] | None = None,
+    ) -> None:
+        self._folder, self._fence = Path(folder), fence
+        self._settings = settings
+        self._checkpoints = checkpoints or self._default_checkpoints
+        self._table = TrialTable(settings)
+        self._written: dict[str, bytes] = {}
+
+    def write(self, study: Study) -> None:
+        """Bring every file up to date with the study.
+
+        Raises:
+            OSError: The disk refused; what was written is whole, the rest keeps its old content.
+        """
+        link = self._link_target(study)
+        for name, content in self._contents(study, link).items():
+            self._write(name, content)
+        self._point_link(link)
+
+    def check(self, study: Study) -> list[str]:
+        """What is missing or disagrees with the study, one sentence each; empty if all is well. Writes nothing."""
+        link = self._link_target(study)
+        found = []
+        for name, content in self._contents(study, link).items():
+            there = _system.read_bytes(self._folder / name)
+            if content is None:
+                if there is not None:
+                    found.append(f"{name} is there although no trial has completed")
+            elif there is None:
+                found.append(f"{name} is missing")
+            elif there != content:
+                found.append(f"{name} disagrees with the ledger")
+        pointed = _read_link(self._folder / _LINK)
+        if pointed != link:
+            found.append(f"{_LINK} points to {pointed or 'nothing'} instead of {link or 'nothing'}")
+        return found
+
+    def _contents(self, study: Study, link: str | None) -> dict[str, bytes | None]:
+        texts = {
+            "trials.csv": self._table.render(study),
+            "study_summary.csv": summary_csv(study, self._settings),
+            "best_config.yaml": best_config_yaml(study, self._settings),
+            "best_results.json": best_results_json(study, self._settings, checkpoint=link),
+        }
+        return {name: None if text is None else text.encode() for name, text in texts.items()}
+
+    def _write(self, name: str, content: bytes | None) -> None:
+        path = self._folder / name
+        if content is None:
+            if os.path.lexists(path):
+                _system.remove(path)
+            self._written.pop(name, None)
+            return
+        known = self._written.get(name)
+        if known is None or not path.exists():
+            known = _system.read_bytes(path)
+        if known != content:
+            _system.write_atomic(path, content, fence=self._fence)
+        self._written[name] = content
+
+    def _default_checkpoints(self, number: int) -> PathLike:
+        return self._folder / "trials" / f"{number:04d}" / "checkpoints"
+
+    def _link_target(self, study: Study) -> str | None:
+        """Where best_checkpoint should point: relative inside the study folder; ``None`` without a checkpoint."""
+        best = best_trial(study, self._settings.metrics)
+        if best is None:
+            return None
+        place = Path(self._checkpoints(best.number))
+        if not _has_content(place):
+            return None
+        home = os.path.abspath(self._folder)
+        absolute = os.path.abspath(place)
+        inside = os.path.commonpath([home, absolute]) == home
+        return os.path.relpath(absolute, home) if inside else absolute
+
+    def _point_link(self, target: str | None) -> None:
+        link = self._folder / _LINK
+        if _read_link(link) == target or (os.path.lexists(link) and not link.is_symlink()):
+            return  # right already, or something of the user's that is not ours to replace
+        if target is None:
+            _system.remove(link)
+        else:
+            _system.symlink_atomic(target, link, fence=self._fence)
+
+
+def write_results(
+    folder: PathLike, study: Study, settings: Settings, *, checkpoints: CheckpointFolder | None = None
+) -> None:
+    """Write every result file of a study folder that is missing or out of date.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    ResultsWriter(folder, settings, checkpoints=checkpoints).write(study)
+
+
+def check_results(
+    folder: PathLike, study: Study, settings: Settings, *, checkpoints: CheckpointFolder | None = None
+) -> list[str]:
+    """Which promised files are missing or disagree with the ledger, one sentence each. Writes nothing."""
+    return ResultsWriter(folder, settings, checkpoints=checkpoints).check(study)
+
+
+def result_paths(folder: PathLike) -> list[tuple[str, str]]:
+    """(label, path) of the result files that are there; the paths begin with `folder` as it was given."""
+    labels = {
+        "config": "best_config.yaml",
+        "results": "best_results.json",
+        "trials": "trials.csv",
+        "checkpoint": _LINK,
+    }
+    paths = [(label, os.path.join(os.fspath(folder), name)) for label, name in labels.items()]
+    return [(label, path) for label, path in paths if os.path.exists(path)]
+
+
+def _has_content(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _read_link(link: Path) -> str | None:
+    try:
+        return os.readlink(link)
+    except OSError:  # not there, or not a link
+        return None

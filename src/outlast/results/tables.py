@@ -1,0 +1,171 @@
+"""trials.csv and study_summary.csv as text. Pure; `TrialTable` remembers the rows of finished trials."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from outlast.config.settings import Settings
+from outlast.core.best import Objective, best_trial, best_trials, table_value
+from outlast.core.budget import remaining
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.core.states import TrialState
+from outlast.results.csv_text import cell, row
+
+__all__ = ["TrialTable", "study_summary", "summary_csv"]
+
+_BEFORE = ("number", "state", "cause")
+_AFTER = ("attempts", "seconds", "started_at", "finished_at", "seed", "revision", "source", "reason")
+#: A script that prints a new name at every step must not make a column of each.
+_MOST_METRIC_COLUMNS = 64
+
+
+@dataclass(frozen=True)
+class _Row:
+    fingerprint: tuple[Any, ...]
+    params: frozenset[str]
+    metrics: frozenset[str]
+    text: str
+
+
+class TrialTable:
+    """The content of trials.csv: one row per finished trial, by number.
+
+    Columns: ``number, state, cause``, then ``value`` (or one column per objective), the parameters by their dotted
+    names, ``attempts … reason``, then every other metric's last value as ``metric.NAME``. A parameter whose name is
+    taken by another column is called ``param.NAME``. Rows are rendered once and again only when a trial or the columns
+    change.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._metrics = settings.metrics
+        self._drawn = [parameter.name for parameter in settings.parameters if parameter.latent is not None]
+        self._rows: dict[int, _Row] = {}
+        self._param_uses: Counter[str] = Counter()
+        self._metric_uses: Counter[str] = Counter()
+        self._columns: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+
+    def render(self, study: Study) -> str:
+        """The whole file."""
+        changed = self._take_in(study)
+        params, metrics = columns = self._choose_columns()
+        if columns != self._columns:
+            self._columns = columns
+            changed = list(self._rows)
+        for number in changed:
+            old = self._rows[number]
+            text = row(self._cells(study.trials[number], params, metrics))
+            self._rows[number] = _Row(old.fingerprint, old.params, old.metrics, text)
+        return self._header(params, metrics) + "".join(self._rows[number].text for number in sorted(self._rows))
+
+    def _take_in(self, study: Study) -> list[int]:
+        changed = []
+        for number in [n for n in self._rows if n not in study.trials or not study.trials[n].state.finished]:
+            self._forget(number)
+        for number, trial in study.trials.items():
+            if not trial.state.finished:
+                continue
+            fingerprint = (trial.state, trial.cause, trial.finished_at, len(trial.attempts))
+            known = self._rows.get(number)
+            if known is not None and known.fingerprint == fingerprint:
+                continue
+            if known is not None:
+                self._forget(number)
+            names = frozenset(trial.metrics) - {metric.name for metric in self._metrics}
+            self._rows[number] = _Row(fingerprint, frozenset(trial.params), names, "")
+            self._param_uses.update(trial.params.keys())
+            self._metric_uses.update(names)
+            changed.append(number)
+        return changed
+
+    def _forget(self, number: int) -> None:
+        old = self._rows.pop(number)
+        self._param_uses.subtract(old.params)
+        self._metric_uses.subtract(old.metrics)
+
+    def _choose_columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Sorted beyond the declared parameters, so that a rebuilt file equals one that grew."""
+        extra = sorted(name for name, uses in self._param_uses.items() if uses > 0 and name not in self._drawn)
+        seen = sorted((name for name, uses in self._metric_uses.items() if uses > 0))
+        if len(seen) > _MOST_METRIC_COLUMNS:
+            seen.sort(key=lambda name: (-self._metric_uses[name], name))
+            seen = sorted(seen[:_MOST_METRIC_COLUMNS])
+        return (*self._drawn, *extra), tuple(seen)
+
+    def _header(self, params: Sequence[str], metrics: Sequence[str]) -> str:
+        values = ("value",) if len(self._metrics) == 1 else tuple(metric.name for metric in self._metrics)
+        taken = {*_BEFORE, *values, *_AFTER}
+        names = [f"param.{name}" if name in taken or name.startswith("metric.") else name for name in params]
+        return row(cell(name) for name in (*_BEFORE, *values, *names, *_AFTER, *(f"metric.{name}" for name in metrics)))
+
+    def _cells(self, trial: Trial, params: Sequence[str], metrics: Sequence[str]) -> list[str]:
+        measured = trial.metrics
+        values = [table_value(trial, self._metrics, objective) for objective in range(len(self._metrics))]
+        return [
+            str(trial.number),
+            trial.state.value,
+            trial.cause.value if trial.cause is not None else "",
+            *("" if value is None else cell(value) for value in values),
+            *(cell(trial.params[name]) if name in trial.params else "" for name in params),
+            str(len(trial.attempts)),
+            cell(round(trial.seconds, 3)),
+            trial.started_at or "",
+            trial.finished_at or "",
+            str(trial.seed),
+            str(trial.revision),
+            cell(trial.source),
+            cell(trial.reason),
+            *(cell(measured[name]) if name in measured else "" for name in metrics),
+        ]
+
+
+def study_summary(study: Study, settings: Settings) -> list[tuple[str, Any]]:
+    """The facts of a study as (key, value) pairs; what is not known yet is an empty text. Seconds are rounded."""
+    counts, budget = study.counts(), settings.budget
+    left = remaining(study, budget.trials, budget.count)
+    outcomes = [a.outcome for trial in study.trials.values() for a in trial.attempts if a.outcome is not None]
+    training_seconds = sum(outcome.seconds for outcome in outcomes)
+    facts: list[tuple[str, Any]] = [
+        ("study", study.name or settings.name),
+        ("created_at", study.created_at),
+        ("metric", ", ".join(metric.name for metric in settings.metrics)),
+        ("goal", ", ".join(metric.goal for metric in settings.metrics)),
+        ("target", "" if budget.trials is None else budget.trials),
+        ("counts", ", ".join(budget.count)),
+        *((state.value, counts[state]) for state in TrialState),
+        ("remaining", "" if left is None else left),
+        *_best_facts(study, settings.metrics),
+        ("first_started_at", min((t.started_at for t in study.trials.values() if t.started_at), default="")),
+        ("last_finished_at", max((t.finished_at for t in study.trials.values() if t.finished_at), default="")),
+        ("ended_runs_seconds", round(study.elapsed_before, 1)),
+        ("training_seconds", round(training_seconds, 1)),
+        ("gpu_hours", round(training_seconds * settings.resources.gpus / 3600, 3)),
+        ("attempts", sum(len(trial.attempts) for trial in study.trials.values())),
+        ("interruptions", sum(outcome.state is TrialState.INTERRUPTED for outcome in outcomes)),
+        ("runs", study.runs),
+        ("revisions", len(study.revisions)),
+        ("sampler", settings.sampler.name),
+        ("pruner", settings.pruner.name),
+        ("state", study.ended.state if study.ended is not None else ""),
+    ]
+    return facts
+
+
+def summary_csv(study: Study, settings: Settings) -> str:
+    """The content of study_summary.csv."""
+    lines = [("key", "value"), *study_summary(study, settings)]
+    return "".join(row((key, cell(value))) for key, value in lines)
+
+
+def _best_facts(study: Study, metrics: Sequence[Objective]) -> list[tuple[str, Any]]:
+    best = best_trial(study, metrics)
+    facts: list[tuple[str, Any]] = [("best_trial", "" if best is None else best.number)]
+    if len(metrics) == 1:
+        return [*facts, ("best_value", "" if best is None or best.value is None else best.value)]
+    values = best.values if best is not None and best.values is not None else ("",) * len(metrics)
+    front = best_trials(study, metrics)
+    facts += [(f"best_{metric.name}", value) for metric, value in zip(metrics, values, strict=False)]
+    return [*facts, ("pareto_front", " ".join(str(trial.number) for trial in front))]

@@ -1,0 +1,84 @@
+"""Which of the names that a training uses is the one that the study file means.
+
+Frameworks rename what a person calls ``accuracy``: Transformers prints ``eval_accuracy`` and logs ``eval/accuracy``, a
+person prints ``Val Accuracy``. The exact name wins. Then the same name in another spelling, then the name behind a word
+such as ``eval``, then the name at the end of a phrase; these only when there is exactly one candidate, because a wrong
+metric is worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import NamedTuple
+
+from outlast.runner.capture.objective import Objective
+
+__all__ = ["Match", "find_name", "nearest_names", "owners"]
+
+_SEPARATORS = re.compile(r"[\W_]+")
+#: Words that frameworks and loggers put before a metric's name. ``train`` is none: training accuracy is another metric.
+_PREFIXES = frozenset({"eval", "evaluation", "val", "valid", "validation", "dev", "test", "metric", "metrics"}).union(
+    {"result", "results", "final", "score", "info", "warning", "debug", "root"}
+)
+
+
+class Match(NamedTuple):
+    """The name found; ``exact`` if it is the objective's own."""
+
+    name: str
+    exact: bool
+
+
+def find_name(wanted: str, names: Iterable[str]) -> Match | None:
+    """The one of these names that is meant, or ``None`` where there is none or more than one."""
+    seen = list(names)
+    if wanted in seen:
+        return Match(wanted, exact=True)
+    spelled = _canonical(wanted)
+    for fits in (_spelled_otherwise, _behind_prefix, _ends_phrase):
+        candidates = [name for name in seen if fits(name, spelled)]
+        if candidates:
+            return Match(candidates[0], exact=False) if len(candidates) == 1 else None
+    return None
+
+
+def owners(objectives: Sequence[Objective], names: Iterable[str]) -> dict[str, str]:
+    """Seen name → the objective it stands for."""
+    seen = list(names)
+    matches = ((objective.name, find_name(objective.name, seen)) for objective in objectives)
+    return {match.name: name for name, match in matches if match is not None}
+
+
+def nearest_names(wanted: str, names: Iterable[str], most: int = 3) -> list[str]:
+    """The names most like the one wanted, for a message."""
+    by_spelling = {_canonical(name): name for name in names}
+    close = get_close_matches(_canonical(wanted), by_spelling, n=most, cutoff=0.5)
+    return [by_spelling[name] for name in close]
+
+
+@lru_cache(maxsize=4096)
+def _canonical(name: str) -> str:
+    return _SEPARATORS.sub("_", name.lower()).strip("_")
+
+
+def _spelled_otherwise(name: str, wanted: str) -> bool:
+    return _canonical(name) == wanted
+
+
+def _behind_prefix(name: str, wanted: str) -> bool:
+    before = _before(name, wanted)
+    return before is not None and set(before.split("_")) <= _PREFIXES
+
+
+def _ends_phrase(name: str, wanted: str) -> bool:
+    before = _before(name, wanted) if " " in name else None
+    return before is not None and not {"train", "training"} & set(before.split("_"))
+
+
+def _before(name: str, wanted: str) -> str | None:
+    """What stands before the wanted name, or ``None`` if it does not end in it."""
+    name = _canonical(name)
+    return name[: -len(wanted) - 1] if name.endswith("_" + wanted) else None

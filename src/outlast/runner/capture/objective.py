@@ -1,0 +1,100 @@
+"""What is looked for, and what was seen of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+__all__ = ["Objective", "Sightings", "Tally"]
+
+_MOST_NAMES = 1000
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One metric that the study optimises.
+
+    Attributes:
+        name: As the study file has it.
+        goal: ``maximize`` or ``minimize``.
+        take: ``last`` value or ``best`` value.
+        file: Glob of the files that hold it, or ``None``.
+        pattern: Regular expression whose first group is its value, or ``None``.
+    """
+
+    name: str
+    goal: str = "maximize"
+    take: str = "last"
+    file: str | None = None
+    pattern: str | None = None
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> Objective:
+        """Made from a plain object; unknown keys are ignored."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{key: value for key, value in obj.items() if key in known})
+
+    def better(self, value: float, than: float) -> bool:
+        """Whether the first value is the better one. NaN is never better, and anything is better than NaN."""
+        if math.isnan(value) or math.isnan(than):
+            return math.isnan(than) and not math.isnan(value)
+        return value > than if self.goal == "maximize" else value < than
+
+
+@dataclass
+class Tally:
+    """What was seen of one name. ``low`` and ``high`` leave NaN out while there is anything else."""
+
+    last: float
+    low: float
+    high: float
+
+    def add(self, value: float) -> None:
+        """One more value."""
+        self.last = value
+        if not value >= self.low:  # also true while low is NaN
+            self.low = self.low if math.isnan(value) else value
+        if not value <= self.high:
+            self.high = self.high if math.isnan(value) else value
+
+    def take(self, objective: Objective) -> float:
+        """The value that counts for this objective."""
+        if objective.take == "best":
+            return self.high if objective.goal == "maximize" else self.low
+        return self.last
+
+
+class Sightings:
+    """Name → what was seen of it, for at most a thousand names; names seen later than that are not kept."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, Tally] = {}
+
+    def add(self, name: str, value: float) -> bool:
+        """Take a value in. Returns whether the name is new."""
+        tally = self._tallies.get(name)
+        if tally is not None:
+            tally.add(value)
+            return False
+        if len(self._tallies) >= _MOST_NAMES:
+            return False
+        self._tallies[name] = Tally(value, value, value)
+        return True
+
+    def __getitem__(self, name: str) -> Tally:
+        return self._tallies[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tallies
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tallies)
+
+    def __len__(self) -> int:
+        return len(self._tallies)
+
+    def last_values(self) -> dict[str, float]:
+        """Name → last value."""
+        return {name: tally.last for name, tally in self._tallies.items()}

@@ -1,0 +1,121 @@
+"""``reports.jsonl`` as it grows: what the script reported, what was followed of wandb and MLflow, what it printed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from outlast.core.evidence import Report
+from outlast.runner.capture.objective import Sightings
+
+__all__ = ["PRINTED", "Channel", "ReportsReader"]
+
+PRINTED = "output"  # the ``via`` of what the runner read from the output
+
+_BLOCK_BYTES = 1 << 20
+_LINE_CAP = 1 << 20
+
+
+class Channel:
+    """What came one way: the points in their order, and each name's values."""
+
+    def __init__(self) -> None:
+        self.seen = Sightings()
+        self._fresh: list[Report] = []
+
+    def add(self, step: int | None, metrics: Mapping[str, float]) -> None:
+        """Take one line in."""
+        for name, value in metrics.items():
+            self.seen.add(name, value)
+        if step is not None:
+            self._fresh.append(Report(step, metrics))
+
+    def drain(self) -> list[Report]:
+        """The points that came since the last call."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+
+class ReportsReader:
+    """Reads on from where it stopped. A line without its end is not there yet.
+
+    Attributes:
+        own: What the script itself reported, points and final scores.
+        followed: What it logged to wandb or MLflow.
+        printed: Points that the runner read from the output and wrote down for the coordinator.
+        listens: The script looks at `should_stop`.
+        acknowledged: The reason of the stop request that the script has seen, or the empty string.
+        done: The script said that its result counts.
+        pruned: The script gave itself up.
+        unreadable: How many lines were none of the protocol's.
+
+    Args:
+        path: The file; it may not exist yet.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._offset = 0
+        self._rest = b""
+        self.own, self.followed, self.printed = Channel(), Channel(), Channel()
+        self.listens = False
+        self.acknowledged = ""
+        self.done = False
+        self.pruned = False
+        self.unreadable = 0
+
+    def poll(self) -> bool:
+        """Read what is new. Returns whether there was anything."""
+        try:
+            file = open(self._path, "rb")  # noqa: SIM115  closed below; a missing file is no error
+        except FileNotFoundError:
+            return False
+        any_line = False
+        with file:
+            file.seek(self._offset)
+            while block := file.read(_BLOCK_BYTES):
+                self._offset += len(block)
+                *lines, self._rest = (self._rest + block).split(b"\n")
+                for line in lines:
+                    self._take(line)
+                any_line = any_line or bool(lines)
+                if len(self._rest) > _LINE_CAP:
+                    self._rest = self._rest[:_LINE_CAP]  # no line of ours; it ends somewhere
+        return any_line
+
+    def _take(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        try:
+            obj = json.loads(line)
+            if not isinstance(obj, dict):
+                raise ValueError
+            step = None if obj.get("step") is None else _step(obj["step"])
+            metrics = {str(name): float(value) for name, value in obj.get("metrics", {}).items()}
+        except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+            self.unreadable += 1
+            return
+        self._flags(obj)
+        if metrics:
+            via = obj.get("via")
+            channel = self.printed if via == PRINTED else self.followed if via else self.own
+            channel.add(step, metrics)
+
+    def _flags(self, obj: Mapping[str, Any]) -> None:
+        if obj.get("listens"):
+            self.listens = True
+        if obj.get("acknowledged"):
+            self.acknowledged, self.listens = str(obj["acknowledged"]), True
+        if obj.get("done"):
+            self.done = True
+        if obj.get("pruned"):
+            self.pruned = True
+
+
+def _step(value: Any) -> int:
+    step = int(value)
+    if step != float(value) or step < 0:
+        raise ValueError
+    return step

@@ -1,0 +1,136 @@
+"""Everything that is captured of one attempt, behind one object."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from outlast.core.evidence import Report
+from outlast.runner.capture.collect import Collected, collect
+from outlast.runner.capture.curve import Curve
+from outlast.runner.capture.files import MetricFiles
+from outlast.runner.capture.objective import Objective
+from outlast.runner.capture.reports import PRINTED, ReportsReader
+from outlast.runner.capture.scanner import OutputScanner
+
+__all__ = ["CaptureSession", "Captured"]
+
+
+@dataclass(frozen=True)
+class Captured(Collected):
+    """What was found of the scores, and the rest of what a runner knows of a training that is over."""
+
+    tail: tuple[str, ...] = ()
+    traceback: str = field(default="")
+    acknowledged: str = ""
+    done: bool = False
+    pruned: bool = False
+
+
+class CaptureSession:
+    """Made before the training starts, fed while it runs, asked once when it is over.
+
+    Points that are read from the output are written to ``reports.jsonl`` too, so that the coordinator finds every
+    point of the attempt in one file.
+
+    Args:
+        objectives: Of the study.
+        trial: The trial's number.
+        trial_dir: The trial's folder.
+        attempt_dir: The attempt's folder, where ``reports.jsonl`` is.
+        working_directory: Where the command runs.
+        shared: Other trials run in the working directory at the same time (see `MetricFiles`).
+
+    Raises:
+        StudyFileError: A pattern that is no regular expression.
+    """
+
+    def __init__(
+        self,
+        objectives: Sequence[Objective],
+        *,
+        trial: int,
+        trial_dir: str | os.PathLike[str],
+        attempt_dir: str | os.PathLike[str],
+        working_directory: str | os.PathLike[str],
+        shared: bool = False,
+    ) -> None:
+        self._objectives = tuple(objectives)
+        self._path = os.path.join(attempt_dir, "reports.jsonl")
+        self._reader = ReportsReader(self._path)
+        self._curve = Curve(self._objectives)
+        self._scanner = OutputScanner(
+            [o.name for o in objectives], {o.name: o.pattern for o in objectives if o.pattern is not None}
+        )
+        self._files = MetricFiles(
+            [o.file for o in objectives if o.file is not None], trial, trial_dir, working_directory, shared=shared
+        )
+        self._write_failed = False
+        self.fed = False  # output came since the last `poll`
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next piece of the training's output."""
+        self._scanner.feed(chunk)
+        self.fed = True
+
+    def poll(self) -> list[Report]:
+        """Look what was reported or printed since. Returns the objectives' new points, under the objectives' names."""
+        self.fed = False
+        self._reader.poll()
+        self._reader.printed.drain()  # what this object wrote itself
+        fresh = self._curve.take(0, self._reader.own.drain()) + self._curve.take(1, self._reader.followed.drain())
+        printed = self._curve.take(2, self._scanner.drain_reports())
+        self._write_down(printed)
+        return fresh + printed
+
+    @property
+    def cooperates(self) -> bool:
+        """Whether the script looks at `should_stop`; one that does not is ended by a signal."""
+        return self._reader.listens
+
+    def finish(self) -> Captured:
+        """The training is over and its output read to the end: what was it?"""
+        self._scanner.close()
+        self.poll()
+        found = collect(
+            self._objectives,
+            reports=self._reader,
+            scanner=self._scanner,
+            files=self._files,
+            curve=self._curve.reports(),
+        )
+        return Captured(
+            **vars(found),
+            tail=self._scanner.tail,
+            traceback=self._scanner.traceback,
+            acknowledged=self._reader.acknowledged,
+            done=self._reader.done,
+            pruned=self._reader.pruned,
+        )
+
+    def _write_down(self, reports: Sequence[Report]) -> None:
+        if not reports or self._write_failed:
+            return
+        lines = (
+            json.dumps(
+                {"v": 1, "step": r.step, "metrics": {k: _plain(v) for k, v in r.metrics.items()}, "via": PRINTED}
+            )
+            for r in reports
+        )
+        try:
+            fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                os.write(fd, "".join(f"{line}\n" for line in lines).encode())
+            finally:
+                os.close(fd)
+        except OSError as error:
+            self._write_failed = True
+            print(f"outlast: points read from the output cannot be written down: {error}", file=sys.stderr)
+
+
+def _plain(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)

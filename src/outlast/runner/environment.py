@@ -1,0 +1,89 @@
+"""The environment of the training command."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from outlast._system.tokens import token_room
+from outlast.runner.spec import RunnerSpec
+
+__all__ = ["training_environment", "worker_environment"]
+
+
+def training_environment(
+    spec: RunnerSpec, root: Path, inherited: Mapping[str, str], python_path: str
+) -> dict[str, str]:
+    """What the training command sees, on top of what the runner inherited.
+
+    Args:
+        spec: The attempt.
+        root: The study's folder.
+        inherited: The runner's own environment.
+        python_path: The folder that gives ``import outlast`` and the logging hooks.
+    """
+    env = {key: value for key, value in inherited.items() if not key.startswith("OUTLAST_")}
+    trial_dir, attempt_dir = root / spec.trial_dir, root / spec.attempt_dir
+    checkpoints = root / spec.checkpoint_dir  # an absolute checkpoint_dir wins
+    study = f"{root.name}-{root.stat().st_ino:x}"
+    defaults = {
+        "MASTER_ADDR": "127.0.0.1",
+        "WANDB_RUN_ID": f"{study}-{spec.trial:04d}",
+        "WANDB_RESUME": "allow",
+        "WANDB_RUN_GROUP": root.name,
+    }
+    for key, value in defaults.items():
+        env.setdefault(key, value)
+    if "MASTER_PORT" not in env:
+        env["MASTER_PORT"] = str(_free_port())
+    env.update(
+        OUTLAST_TRIAL_DIR=str(trial_dir),
+        OUTLAST_TRIAL=str(spec.trial),
+        OUTLAST_ATTEMPT=str(spec.attempt),
+        OUTLAST_CHECKPOINT_DIR=str(checkpoints),
+        OUTLAST_SEED=str(spec.seed),
+        OUTLAST_PARAMS=str(attempt_dir / "params.json"),
+        OUTLAST_METRICS=",".join(str(o["name"]) for o in spec.objectives),
+        OUTLAST_TOKEN=spec.token(str(root)),
+        WANDB_SWEEP_PARAM_PATH=str(attempt_dir / "params.yaml"),
+        PYTHONUNBUFFERED="1",
+        PYTHONPATH=_with_hooks(env, python_path),
+    )
+    if spec.resume:
+        env["OUTLAST_RESUME"] = "1"
+    env.update(spec.env)
+    if spec.gpus:
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpus)  # one in the study file limits which these can be
+    return env
+
+
+def worker_environment(env: Mapping[str, str], inherited: Mapping[str, str], python_path: str) -> dict[str, str]:
+    """What a process sees that imports a study's function for all trials: everything but what is one trial's own.
+
+    Args:
+        env: The study's.
+        inherited: The coordinator's environment.
+        python_path: As for `training_environment`.
+    """
+    faults = {key: value for key, value in inherited.items() if key == "OUTLAST_FAULTS"}
+    base = {key: value for key, value in inherited.items() if not key.startswith("OUTLAST_")}
+    base.update(
+        OUTLAST_TRIAL_DIR=".",  # the hooks look for it when the interpreter starts; the process drops it then
+        OUTLAST_TOKEN=token_room(),
+        PYTHONUNBUFFERED="1",
+        PYTHONPATH=_with_hooks(base, python_path),
+    )
+    return {**base, **faults, **env}
+
+
+def _with_hooks(env: Mapping[str, str], python_path: str) -> str:
+    paths = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path and path != python_path]
+    return os.pathsep.join([python_path, *paths])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

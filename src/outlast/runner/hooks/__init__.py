@@ -1,0 +1,18 @@
+"""What the runner puts on the training's ``PYTHONPATH``: this folder, and nothing else.
+
+It gives the training ``import outlast`` (`outlast.py`) and `outlast.callbacks`, and lets it be followed when it logs to
+Weights & Biases or MLflow by itself (`sitecustomize.py`, `outlast_follow.py`; all load modules through
+`outlast_hooks.py`). These run in the training's Python, from 3.8 on, import only the standard library, and never break
+or slow a script. No other module may lie here: its name would shadow one of the training's own.
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["hooks_path"]
+
+
+def hooks_path() -> str:
+    """The absolute path of the folder to put first on the training's ``PYTHONPATH``."""
+    return os.path.dirname(os.path.abspath(__file__))

@@ -1,0 +1,37 @@
+"""Runs at the start of every Python in the training: waits for wandb or mlflow, and makes way for the sitecustomize
+that the environment has itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class _Follow:
+    """A finder that finds nothing by itself: it only wraps the loading of the packages that are followed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Called for every import; all but two names leave at once."""
+        if name != "wandb" and name != "mlflow":
+            return None
+        import outlast_hooks
+
+        return outlast_hooks.follow(name, path, target, self)
+
+
+def _hand_over() -> None:
+    """Run the next sitecustomize on the path, which this one hides: Debian's, conda's, the user's."""
+    import outlast_hooks
+
+    spec = outlast_hooks.installed_elsewhere("sitecustomize")
+    if spec is not None:
+        outlast_hooks.load(spec)
+
+
+if os.environ.get("OUTLAST_TRIAL_DIR"):
+    sys.meta_path.insert(0, _Follow())
+_hand_over()

@@ -1,0 +1,156 @@
+"""One attempt from claim to evidence."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from outlast._system import (
+    FileLock,
+    end_processes,
+    make_dir,
+    my_identity,
+    read_bytes,
+    reap_orphans,
+    remove_tree,
+    rename,
+    utc_now,
+    write_once,
+)
+from outlast.core.evidence import Evidence
+from outlast.runner.forked import Loaded
+from outlast.runner.gpus import foreign_memory, sign_locks, with_cards
+from outlast.runner.spec import RunnerSpec, token_of_trial
+from outlast.runner.supervise import SETTLES_AFTER, Supervisor
+
+__all__ = ["main", "run_attempt"]
+
+_RESERVE_BYTES = 16 * 1024
+
+
+def main(argv: Sequence[str], loaded: Loaded | None = None) -> int:
+    """Run the attempt whose marker is the only argument. Exits 0 also when somebody else has it already."""
+    if os.environ.get("OUTLAST_FAULTS"):
+        from outlast.testing.faults import install_from_environment
+
+        install_from_environment("runner")
+    marker = Path(argv[0])
+    told = read_bytes(marker)
+    if told:  # otherwise the coordinator gave this attempt up before we started
+        run_attempt(marker, told, loaded)
+    return 0
+
+
+def run_attempt(marker: Path, told: bytes, loaded: Loaded | None = None) -> None:
+    """Claim the attempt, run its training to its end, and leave the evidence in ``exit.json``.
+
+    Args:
+        marker: Of the attempt.
+        told: Its content.
+        loaded: The function, in this process already: the training is then a fork of it.
+    """
+    root, spec = marker.parent.parent, with_cards(RunnerSpec.from_json(json.loads(told)), os.environ)
+    folder = root / spec.attempt_dir
+    try:
+        lock = FileLock(str(folder / "alive"))
+    except FileNotFoundError:
+        return  # over and put away before we started
+    if not lock.acquire() or not _claim(folder, spec, lock):
+        lock.close()
+        return
+    if read_bytes(marker) != told or not _still_decides(root / "ledger", spec.segment):
+        write_once(folder / "exit.json", json.dumps(Evidence(never_started=True).to_json()))
+        return
+    reserve = folder / ".reserve"
+    _fill(reserve)
+    evidence = _run_claimed(root, spec, lock, loaded)
+    if evidence is not None:
+        _leave_evidence(folder, reserve, evidence)
+    reserve.unlink(missing_ok=True)
+
+
+def _run_claimed(root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None) -> Evidence | None:
+    reap_orphans()
+    stuck = end_processes(token_of_trial(str(root), spec.trial)) if spec.attempt > 1 else []
+    if stuck:
+        return Evidence(lost=f"processes of an earlier attempt cannot be ended: {stuck}", new_steps=False)
+    if spec.start_over:
+        _empty(root / spec.checkpoint_dir)
+    make_dir(root / spec.checkpoint_dir, durable=False)
+    sign_locks(spec)
+    foreign = foreign_memory(spec)
+    evidence = Supervisor(root, spec, lock, loaded).run()
+    if evidence is None or not spec.gpus:
+        return evidence
+    return replace(evidence, foreign_gpu_memory=foreign, foreign_gpu_memory_end=foreign_memory(spec))
+
+
+def _still_decides(ledger: Path, segment: int) -> bool:
+    """Whether the coordinator that opened the attempt still holds the study.
+
+    A runner may be held up between reading its marker and its claim, and a coordinator between opening an attempt and starting
+    its runner: by then another coordinator may have given the trial to somebody else, or the folder's name to another study.
+    """
+    try:
+        names = os.listdir(ledger)
+    except FileNotFoundError:
+        return False
+    newest = max((int(name[:-6]) for name in names if name.endswith(".jsonl") and name[:-6].isdigit()), default=0)
+    return segment in (0, newest)
+
+
+def _claim(folder: Path, spec: RunnerSpec, lock: FileLock) -> bool:
+    status = os.fstat(lock.fd)
+    claim = {
+        "version": 1,
+        **my_identity().to_json(),
+        "trial": spec.trial,
+        "attempt": spec.attempt,
+        "at": utc_now(),
+        # a copied folder has another `alive`: whoever reads the copy sees that this runner is not its own
+        "alive": [status.st_dev, status.st_ino],
+    }
+    return write_once(folder / "started.json", json.dumps(claim), durable=False)  # no process outlives the power
+
+
+def _empty(checkpoints: Path) -> None:
+    """A start-over finds an empty folder. The old one goes by rename first, so that no half of it is ever seen."""
+    if checkpoints.is_dir() and any(checkpoints.iterdir()):
+        aside = checkpoints.with_name(f".{checkpoints.name}.old")
+        remove_tree(aside)
+        rename(checkpoints, aside)
+        remove_tree(aside)
+    make_dir(checkpoints)
+
+
+def _fill(reserve: Path) -> None:
+    """Room on the disk that is given back before the evidence is written, so that a full disk does not cost it."""
+    try:
+        with open(reserve, "wb") as file:
+            file.write(b"\0" * _RESERVE_BYTES)
+    except OSError as error:
+        print(f"outlast: no room in reserve: {error}", file=sys.stderr)
+
+
+def _leave_evidence(folder: Path, reserve: Path, evidence: Evidence) -> None:
+    text = json.dumps(evidence.to_json())
+    try:
+        write_once(folder / "exit.json", text, durable=evidence.seconds >= SETTLES_AFTER)
+    except OSError:
+        write_once(folder / "exit.json", json.dumps(_brief(evidence).to_json()), spare=reserve)
+
+
+def _brief(evidence: Evidence) -> Evidence:
+    """As much of it as fits into the reserve, whatever a script may have printed."""
+    return replace(
+        evidence,
+        reports=(),
+        metrics=dict(list(evidence.metrics.items())[:20]),
+        notes=tuple(note[:300] for note in evidence.notes[:5]),
+        tail=tuple(line[:300] for line in evidence.tail[-5:]),
+        traceback=evidence.traceback[-6000:],
+    )

@@ -1,0 +1,123 @@
+"""Where runners are born: one process that has everything imported and forks a runner on request.
+
+Starting a Python for every attempt costs tens of milliseconds of imports; a fork costs about one. The nursery is a child of the
+coordinator and ends with it (its socket closes); the runners, each in a session of its own, go on.
+
+A request is one datagram: JSON with ``marker`` and ``log``, and descriptors that the runner inherits under the numbers in
+``fds`` (unix(7), SCM_RIGHTS). The answer is the runner's pid.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+__all__ = ["main", "request", "serve"]
+
+Run: TypeAlias = Callable[[Sequence[str]], int]
+
+_MOST_FDS = 64  # locks of as many cards, and a conversation
+_MOST_BYTES = 1 << 16
+
+
+def request(nursery: socket.socket, marker: str, log: str, keep_fds: Sequence[int]) -> int:
+    """Ask for a runner.
+
+    Args:
+        nursery: The coordinator's end.
+        marker: Of the attempt.
+        log: The runner's own words go there.
+        keep_fds: Descriptors for the runner, under the same numbers.
+
+    Returns:
+        Its pid.
+
+    Raises:
+        OSError: The nursery is gone, or could not fork.
+    """
+    message = json.dumps({"marker": marker, "log": log, "fds": list(keep_fds)}).encode()
+    socket.send_fds(nursery, [message], list(keep_fds))
+    answer = nursery.recv(64)
+    if not answer.isdigit():
+        raise OSError("the nursery of runners is gone")
+    return int(answer)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve requests from the inherited socket until it closes."""
+    from outlast.runner import main as runner  # imported before the first fork: that is the point
+
+    return serve(socket.socket(fileno=int(argv[0])), runner.main)
+
+
+def serve(asking: socket.socket, run: Run) -> int:
+    """Fork on request until the socket closes.
+
+    Args:
+        asking: Our end.
+        run: What a runner runs, with its marker in a list; returns its exit code.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # they are meant for the coordinator, which decides
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    while True:
+        try:
+            message, fds, _, _ = socket.recv_fds(asking, _MOST_BYTES, _MOST_FDS)
+        except OSError:  # the coordinator died with an answer unread
+            return 0
+        if not message:
+            return 0
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_be_a_runner(asking, json.loads(message), fds, run))
+        for fd in fds:
+            os.close(fd)
+        try:
+            asking.send(str(pid).encode())
+        except OSError:  # the coordinator died meanwhile: the next one adopts the runner, or has voided its attempt
+            return 0
+
+
+def _be_a_runner(asking: socket.socket, wanted: dict[str, object], fds: Sequence[int], run: Run) -> int:
+    """The forked child: a fresh session, its own log, default signals; then an ordinary runner."""
+    try:
+        asking.close()
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        log = os.open(str(wanted["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+        _place(fds, [int(n) for n in wanted["fds"]])  # type: ignore[attr-defined]
+        code = run([str(wanted["marker"])])
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def _place(fds: Sequence[int], numbers: Sequence[int]) -> None:
+    """Give inherited descriptors the numbers that the marker names."""
+    free = max([*fds, *numbers, 2]) + 1
+    parked = []
+    for at, fd in enumerate(fds):
+        os.dup2(fd, free + at)
+        os.close(fd)
+        parked.append(free + at)
+    for fd, number in zip(parked, numbers, strict=True):
+        os.dup2(fd, number, inheritable=True)
+        os.close(fd)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

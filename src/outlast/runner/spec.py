@@ -1,0 +1,65 @@
+"""What a runner is told: the content of ``open/NNNN.K``. Paths inside the study are relative to its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+__all__ = ["RunnerSpec"]
+
+
+@dataclass(frozen=True)
+class RunnerSpec:
+    """One attempt, complete: no study file is needed beside it. Durations are seconds."""
+
+    trial: int
+    attempt: int
+    argv: tuple[str, ...]
+    cwd: str
+    trial_dir: str
+    attempt_dir: str
+    checkpoint_dir: str  # relative to the study, or absolute where `checkpoints.dir` says so
+    objectives: tuple[Mapping[str, Any], ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    resume: bool = False
+    start_over: bool = False  # begins with an empty checkpoint folder
+    grace: float = 120.0
+    timeout: float | None = None
+    hang_after: float | None = None
+    seconds_before: float = 0.0  # of earlier attempts; the timeout is the trial's
+    last_step: int | None = None  # the highest step that an earlier attempt reported
+    heartbeat: float = 5.0
+    gpus: tuple[str, ...] = ()  # UUIDs of its cards
+    gpu_locks: tuple[tuple[int, int, int], ...] = ()  # for each card: inherited descriptor, the share's start, units
+    shared: bool = False  # other trials run in the same working directory at the same time
+    segment: int = 0  # of the ledger that opened the attempt: nobody starts it once there is a newer one
+    pipe_fd: int | None = None  # inherited socket to the coordinator, for objectives that draw as they go
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps({"version": 1, **vars(self)})
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> RunnerSpec:
+        """Read it back; unknown keys are ignored."""
+        known = {f.name for f in fields(cls)}
+        kwargs = {key: value for key, value in obj.items() if key in known}
+        for key in ("argv", "objectives", "gpus"):
+            kwargs[key] = tuple(kwargs.get(key, ()))
+        kwargs["gpu_locks"] = tuple(tuple(lock) for lock in kwargs.get("gpu_locks", ()))
+        return cls(**kwargs)
+
+    def token(self, root: str) -> str:
+        """What every process of this attempt carries in its environment. Made from the folder's inode: a copy has another."""
+        return f"{token_of_trial(root, self.trial)}{self.attempt};"
+
+
+def token_of_trial(root: str, trial: int) -> str:
+    """The part of the token that all attempts of a trial share."""
+    status = os.stat(root)
+    return f"outlast:{status.st_dev:x}.{status.st_ino:x}:{trial}."

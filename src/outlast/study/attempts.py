@@ -1,0 +1,328 @@
+"""The life of an attempt on disk: opened, claimed by a runner, over, its outcome durable, its files put away.
+
+Order (each step is repeated harmlessly after a crash): ledger line → marker in ``open/`` → ``started.json`` (runner) →
+``exit.json`` → outcome in the ledger → the trial's files put away → marker removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from outlast._system import (
+    Identity,
+    copy_log,
+    end_processes,
+    is_locked,
+    is_one_file,
+    is_running,
+    lock_holders,
+    make_dir,
+    read_bytes,
+    read_json,
+    remove,
+    remove_temporaries,
+    remove_tree,
+    rename,
+    write_atomic,
+    write_once,
+)
+from outlast.core.evidence import Evidence
+from outlast.core.records import Trial, to_json
+from outlast.core.states import TrialState
+from outlast.core.symptoms import told_story
+from outlast.study.layout import AttemptPaths, StudyPaths, TrialPaths
+
+__all__ = [
+    "Life",
+    "Status",
+    "close_attempt",
+    "end_tree",
+    "give_up",
+    "inspect",
+    "is_whole",
+    "last_words",
+    "open_attempt",
+    "put_away",
+    "request_stop",
+    "void_start",
+    "withdraw",
+]
+
+
+_DIES_WITHIN = 5.0  # seconds after SIGKILL
+_LOG_BYTES = 64 * 2**20  # of a finished trial's output, all attempts together
+
+
+class Life(Enum):
+    """How far an attempt got, as far as this host can tell."""
+
+    UNCLAIMED = "unclaimed"
+    RUNNING = "running"
+    ELSEWHERE = "elsewhere"  # claimed on another host: only its heartbeat tells
+    GONE = "gone"  # claimed, not over, and its runner certainly dead
+    OVER = "over"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What an attempt's folder says."""
+
+    life: Life
+    evidence: Evidence | None = None
+    runner: Identity | None = None
+    heartbeat: bytes = b""
+    reason: str = ""  # of GONE
+
+
+def open_attempt(paths: StudyPaths, trial: int, attempt: int, marker: str, files: Mapping[str, str]) -> None:
+    """Lay out an attempt whose ledger line is durable; with the marker, the last file, it can be claimed.
+
+    Args:
+        paths: Of the study.
+        trial: Its number.
+        attempt: Its number within the trial, from 1.
+        marker: What the runner is told, JSON.
+        files: Name → content of the files that the script may read.
+    """
+    folder = paths.attempt(trial, attempt).folder
+    make_dir(folder, durable=False)  # the runner makes them last, once there is something in them that should
+    for name, content in files.items():
+        write_atomic(folder / name, content, durable=False)
+    make_dir(paths.trial(trial).checkpoints, durable=False)
+    make_dir(paths.open)
+    write_atomic(paths.open_marker(trial, attempt), marker, durable=False)  # lost with the power: never started
+
+
+def inspect(attempt: AttemptPaths) -> Status:
+    """What is known of an attempt. Changes nothing."""
+    evidence = read_json(attempt.exit)
+    if isinstance(evidence, dict):
+        return Status(Life.OVER, Evidence.from_json(evidence))
+    claim = read_json(attempt.started)
+    if not isinstance(claim, dict):
+        return _without_claim(attempt)
+    if claim.get("void"):
+        return Status(Life.OVER, Evidence(never_started=True))
+    runner = Identity.from_json(claim)
+    if not runner.here:
+        return Status(Life.ELSEWHERE, runner=runner, heartbeat=read_bytes(attempt.alive) or b"")
+    if not _same_file(attempt.alive, claim.get("alive")):
+        return Status(Life.GONE, runner=runner, reason="this folder is a copy; its runner works for the original")
+    if is_running(runner):
+        return Status(Life.RUNNING, runner=runner)
+    # It may have written its evidence between our first look and its end.
+    evidence = read_json(attempt.exit)
+    if isinstance(evidence, dict):
+        return Status(Life.OVER, Evidence.from_json(evidence))
+    return Status(Life.GONE, runner=runner, reason="its runner died" + last_words(attempt))
+
+
+def _without_claim(attempt: AttemptPaths) -> Status:
+    """No claim, or an unreadable one: a claim appears whole, so that one was cut off by a power loss (no runner lives then)."""
+    if read_bytes(attempt.started) is None or is_locked(str(attempt.alive)):
+        return Status(Life.UNCLAIMED)
+    claim = read_json(attempt.started)
+    return (
+        Status(Life.UNCLAIMED)
+        if isinstance(claim, dict)
+        else Status(Life.GONE, reason="its claim was lost with the power")
+    )
+
+
+def last_words(attempt: AttemptPaths) -> str:
+    """The last line that a runner said before it died, behind a colon; empty if it said nothing."""
+    lines = (read_bytes(attempt.folder / "runner.log") or b"").decode(errors="replace").strip().splitlines()
+    return f": {lines[-1][:200]}" if lines else ""
+
+
+def _same_file(path: Any, recorded: Any) -> bool:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return bool([status.st_dev, status.st_ino] == recorded)
+
+
+def void_start(attempt: AttemptPaths) -> bool:
+    """Claim an attempt that no runner has claimed, so that a late one finds it taken. Returns whether that held."""
+    make_dir(attempt.folder)
+    return write_once(attempt.started, json.dumps({"version": 1, "void": True}))
+
+
+def end_tree(attempt: AttemptPaths, token: str) -> list[int]:
+    """End whatever of the attempt's process tree still lives on this host. Returns the pids that would not go."""
+    stuck = end_processes(token)
+    if not stuck and is_locked(str(attempt.alive)):
+        for pid in lock_holders(str(attempt.alive)):  # descendants that took the token off
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + _DIES_WITHIN
+        while (locked := is_locked(str(attempt.alive))) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return [-1] if locked else []
+    return stuck
+
+
+def give_up(attempt: AttemptPaths, reason: str, host: str = "") -> Evidence:
+    """Write the evidence of an attempt whose runner cannot. Whoever wrote first is believed."""
+    lost = Evidence(lost=reason, host=host, new_steps=_reported_anything(attempt))
+    if write_once(attempt.exit, json.dumps(lost.to_json())):
+        return lost
+    found = inspect(attempt).evidence
+    return lost if found is None else found
+
+
+def _reported_anything(attempt: AttemptPaths) -> bool:
+    return bool(read_bytes(attempt.reports))
+
+
+def request_stop(
+    attempt: AttemptPaths, reason: str, *, grace: float, now: bool = False, step: int | None = None
+) -> None:
+    """Ask an attempt to stop. Asking again with `now` ends it at once.
+
+    Args:
+        attempt: Its files.
+        reason: ``pruned``, ``user``, …
+        grace: Seconds that it may take.
+        now: Do not wait for it.
+        step: The report at which the pruner gave it up: whoever takes the study over knows it from here.
+    """
+    if attempt.folder.is_dir():
+        at = {} if step is None else {"step": step}
+        write_atomic(attempt.stop, json.dumps({"version": 1, "reason": reason, "grace": grace, "now": now, **at}))
+
+
+def withdraw(paths: StudyPaths, trial: int, attempt: int) -> None:
+    """Take back an attempt that was laid out after the right to had gone, unless the new holder has dealt with it."""
+    remove(paths.open_marker(trial, attempt))
+    files = paths.attempt(trial, attempt)
+    if files.folder.is_dir() and not files.started.exists():
+        remove_tree(files.folder)
+        with contextlib.suppress(OSError):
+            os.rmdir(files.folder.parent)  # the trial's only one: it had been put away
+
+
+def close_attempt(paths: StudyPaths, trial: int, attempt: int) -> None:
+    """Remove the marker: the attempt's outcome is durable and its files are where they belong.
+
+    One that comes back with the power is removed again.
+    """
+    remove(paths.open_marker(trial, attempt), durable=False)
+
+
+def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
+    """Bring a finished trial's files into their final form: ``trial.json``, ``output.log``, ``reports.jsonl``.
+
+    A failed trial has an ``error.log`` instead of ``reports.jsonl``; its reports are in ``trial.json``. Repeating it is harmless.
+    Nothing waits for the disk: the ledger has the outcome, and what a power loss undoes is done again (`is_untidy`).
+    """
+    make_dir(paths.folder, durable=False)
+    remove_temporaries(paths.folder)
+    attempts = _attempt_folders(paths)
+    failed = trial.state is TrialState.FAILED
+    reports = _joined(attempts, "reports.jsonl")
+    resolved = config if config is not None else _last_config(attempts)
+    if attempts or not is_whole(paths.record):
+        record: dict[str, Any] = {"version": 1, "number": trial.number, "state": trial.state.value, "cause": trial.cause,
+                                  "values": trial.values, "params": trial.params}  # fmt: skip
+        if resolved is not None:
+            record["config"] = resolved
+        if failed and reports:
+            record["reports"] = [line for line in reports.decode(errors="replace").splitlines() if line]
+        record["events"] = [to_json(event) for event in trial.events()]
+        write_atomic(paths.record, _readable(record), durable=False)
+    if attempts:
+        _gather_log(paths, attempts)
+        if failed:
+            write_atomic(paths.error_log, _error_text(trial, attempts), durable=False)
+        elif reports:
+            write_atomic(paths.reports, reports, durable=False)
+        gone = paths.folder / ".attempts"
+        remove_tree(gone)
+        rename(paths.attempts, gone, durable=False)
+        remove_tree(gone)
+    else:
+        remove_tree(paths.folder / ".attempts")
+        remove_tree(paths.attempts)  # its entries were lost with the power
+    remove_tree(paths.checkpoints.with_name(f".{paths.checkpoints.name}.old"))
+    if paths.checkpoints.is_dir() and not any(paths.checkpoints.iterdir()):
+        os.rmdir(paths.checkpoints)
+
+
+def _readable(record: Mapping[str, Any]) -> str:
+    """JSON with a line for each key and each event. (`json` indents in Python, which takes five times as long.)"""
+    lines = []
+    for key, value in record.items():
+        text = json.dumps(value, default=str)
+        if key == "events":
+            text = "[\n  " + ",\n  ".join(json.dumps(each, default=str) for each in value) + "\n ]"
+        lines.append(f" {json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def is_whole(record: Path) -> bool:
+    """Whether a ``trial.json`` is there with its end: one that was not made durable can be cut off by a power loss."""
+    try:
+        with open(record, "rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"}"
+    except OSError:  # not there, or empty
+        return False
+
+
+def _attempt_folders(paths: TrialPaths) -> list[AttemptPaths]:
+    try:
+        numbers = sorted(int(name) for name in os.listdir(paths.attempts) if name.isdigit())
+    except FileNotFoundError:
+        return []
+    return [paths.attempt(number) for number in numbers]
+
+
+def _joined(attempts: list[AttemptPaths], name: str) -> bytes:
+    return b"".join(read_bytes(attempt.folder / name) or b"" for attempt in attempts)
+
+
+def _last_config(attempts: list[AttemptPaths]) -> Any:
+    for attempt in reversed(attempts):
+        text = read_bytes(attempt.config)
+        if text is not None:
+            return text.decode()
+    return None
+
+
+def _gather_log(paths: TrialPaths, attempts: list[AttemptPaths]) -> None:
+    logs = [attempt.log for attempt in attempts if attempt.log.exists()]
+    if not logs:
+        return
+    if len(logs) == 1 and is_one_file(logs[0]):
+        rename(logs[0], paths.log, durable=False)
+        return
+    with open(paths.log, "wb") as whole:
+        for log in logs:
+            if len(logs) > 1:
+                whole.write(f"=== attempt {log.parent.name} ===\n".encode())
+            copy_log(log, whole, most=_LOG_BYTES // len(logs))
+
+
+def _error_text(trial: Trial, attempts: list[AttemptPaths]) -> str:
+    last = trial.last
+    evidence = inspect(attempts[-1]).evidence or Evidence()
+    lines = [
+        f"trial: {trial.number}",
+        f"time: {last.at if last else ''}",
+        f"cause: {trial.cause}",
+        f"reason: {trial.reason}",
+        "",
+        told_story(evidence.traceback, evidence.tail),
+    ]
+    return "\n".join(lines) + "\n"

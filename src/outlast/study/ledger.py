@@ -1,0 +1,327 @@
+"""The ledger: an append-only list of decisions in segments, one segment per holder of the lease.
+
+Contract:
+
+- *Fencing.* A holder claims segment N+1 by creating it exclusively; its first line says who it is. Only then does it read
+  segment N's length, and its second line seals N there. A decision of the former holder therefore counts if it was on the
+  disk before the claim, or before the seal was read; whatever it writes later lies behind the seal and is void.
+- *Stepping down.* `append` looks for a newer segment after its fsync and raises `LeaseLost` if there is one. The caller must
+  not act on a decision before `append` has returned.
+- *Atomicity.* One call of `append` is one line; a line counts if it is whole. A torn last line is nobody's decision.
+- *Reading* takes no lock and changes nothing; it can be done during a run, by anyone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from outlast._system import append_durable, fsync_file, make_dir, my_identity, read_bytes, utc_now, write_once
+from outlast.core.records import Event, from_json, to_json
+from outlast.errors import NO_ROOM, LeaseLost, LedgerDamaged, StorageError
+
+__all__ = [
+    "Ledger",
+    "Reading",
+    "Segment",
+    "folder_identity",
+    "newest_header",
+    "newest_segment",
+    "read_ledger",
+    "require_readable",
+    "segment_numbers",
+    "segment_path",
+]
+
+_RESERVE, _RESERVE_BYTES = ".reserve", 64 * 1024
+_SEGMENT = re.compile(r"^(\d{8,})\.jsonl$")
+
+
+@dataclass
+class Segment:
+    """One segment as it was read: its whole lines up to where it is sealed."""
+
+    number: int
+    lines: list[Mapping[str, Any]]
+    length: int  # bytes of whole lines, at most up to the seal
+    torn: int = 0  # bytes behind the last whole line
+    void: int = 0  # bytes behind the seal
+    short: int = 0  # bytes that are missing before the seal
+    unreadable: tuple[int, ...] = ()  # 1-based numbers of lines that are no JSON
+
+    @property
+    def holder(self) -> Mapping[str, Any]:
+        """Who claimed it."""
+        return self.lines[0].get("holder", {}) if self.lines else {}
+
+
+@dataclass
+class Reading:
+    """The ledger as it was read."""
+
+    segments: list[Segment] = field(default_factory=list)
+    missing: tuple[int, ...] = ()  # segments that a later one seals or that numbering lacks
+
+    @property
+    def events(self) -> list[Event]:
+        """All decisions in order. Kinds that this version does not know are left out."""
+        found = []
+        for segment in self.segments:
+            for line in segment.lines:
+                for obj in line.get("events", ()):
+                    event = from_json(obj)
+                    if event is not None:
+                        found.append(event)
+        return found
+
+    @property
+    def last(self) -> Segment | None:
+        """The newest segment."""
+        return self.segments[-1] if self.segments else None
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """``00000003.jsonl``."""
+    return folder / f"{number:08d}.jsonl"
+
+
+def segment_numbers(folder: Path) -> list[int]:
+    """The segments that are there, in order."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted(int(match[1]) for name in names if (match := _SEGMENT.match(name)))
+
+
+def newest_segment(folder: Path) -> int:
+    """The highest number, 0 if there is none."""
+    return max(segment_numbers(folder), default=0)
+
+
+def folder_identity(folder: Path) -> list[int]:
+    """What tells a folder from its copies: device and inode. A folder that is renamed keeps both."""
+    status = os.stat(folder)
+    return [status.st_dev, status.st_ino]
+
+
+def newest_header(folder: Path) -> Mapping[str, Any]:
+    """The first line of the newest segment: who holds, or last held, the study. Empty where there is none."""
+    number = newest_segment(folder)
+    try:
+        with open(segment_path(folder, number), "rb") as file:
+            header = json.loads(file.readline())
+    except (OSError, ValueError):
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def _parse(number: int, data: bytes, sealed_at: int | None) -> Segment:
+    valid = data if sealed_at is None else data[:sealed_at]
+    whole = valid.rfind(b"\n") + 1
+    lines: list[Mapping[str, Any]] = []
+    unreadable = []
+    for i, raw in enumerate(valid[:whole].split(b"\n")[:-1], 1):
+        try:
+            obj = json.loads(raw)
+        except ValueError:
+            obj = None
+        if isinstance(obj, dict):
+            lines.append(obj)
+        elif raw:
+            unreadable.append(i)
+    short = 0 if sealed_at is None else sealed_at - whole
+    return Segment(number, lines, whole, len(valid) - whole, len(data) - len(valid), max(0, short), tuple(unreadable))
+
+
+def read_ledger(folder: Path) -> Reading:
+    """Read all segments, each up to its seal.
+
+    Raises:
+        StorageError: The disk does not let us read.
+    """
+    numbers = segment_numbers(folder)
+    seals: dict[int, int] = {}
+    segments: list[Segment] = []
+    for number in reversed(numbers):
+        try:
+            data = read_bytes(segment_path(folder, number))
+        except OSError as error:
+            raise StorageError(f"cannot read {segment_path(folder, number)}: {error.strerror}") from error
+        if data is None:
+            continue
+        segment = _parse(number, data, seals.get(number))
+        for line in segment.lines:
+            for sealed, length in line.get("seals", {}).items():
+                seals.setdefault(int(sealed), int(length))
+        segments.append(segment)
+    segments.reverse()
+    base = max((int(line["base"]) for s in segments for line in s.lines[:1] if "base" in line), default=1)
+    segments = [s for s in segments if s.number >= base]
+    expected = {n for n in {*range(base, max(numbers, default=0) + 1), *seals} if n >= base}
+    return Reading(segments, tuple(sorted(expected - set(numbers))))
+
+
+class Ledger:
+    """The right to append: one claimed segment. Made by `claim` only, by whoever holds the lease."""
+
+    def __init__(self, folder: Path, number: int, fd: int) -> None:
+        self.folder, self.number, self._fd = folder, number, fd
+        self._path = str(segment_path(folder, number))
+        self._serial = 0
+        self.lacking_room = ""  # what the disk said when only the reserve was left
+
+    @classmethod
+    def claim(
+        cls, folder: Path, *, about: Mapping[str, Any] | None = None, known: Reading | None = None
+    ) -> tuple[Ledger, Reading]:
+        """Create the next segment, seal those before, and read them.
+
+        Args:
+            folder: The study's ledger folder; created if missing.
+            about: What to say of the holder beyond its process.
+            known: An earlier reading; it is given back as it is if nothing was written since.
+
+        Returns:
+            The ledger to append to, and everything that was decided before.
+
+        Raises:
+            LeaseLost: Somebody else created the segment at the same moment.
+        """
+        make_dir(folder)
+        number = newest_segment(folder) + 1
+        holder = {**my_identity().to_json(), "folder": folder_identity(folder.parent), **(about or {})}
+        header = {"v": 1, "segment": number, "at": utc_now(), "holder": holder}
+        path = segment_path(folder, number)
+        if not write_once(path, _line(header)):
+            raise LeaseLost("somebody else took this study at the same moment")
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        ledger = cls(folder, number, fd)
+        before = known if known is not None and _unchanged(folder, known, number) else read_ledger(folder)
+        before.segments = [s for s in before.segments if s.number < number]
+        sealed = {int(k) for s in before.segments for line in s.lines for k in line.get("seals", {})}
+        seals = {str(s.number): s.length for s in before.segments if s.number not in sealed}
+        for sealing in seals:  # its holder may have died between write and fsync
+            fsync_file(segment_path(folder, int(sealing)))
+        ledger._write({"v": 1, "seals": seals})
+        return ledger, before
+
+    @classmethod
+    def write_anew(cls, folder: Path, number: int, events: Sequence[Event], note: str) -> None:
+        """Write a whole ledger into a new folder: one segment that needs none before it. Used by repair only."""
+        make_dir(folder)
+        header = {
+            "v": 1,
+            "segment": number,
+            "base": number,
+            "at": utc_now(),
+            "holder": my_identity().to_json(),
+            "note": note,
+        }
+        lines = [_line(header)]
+        for start in range(0, len(events), 1000):
+            lines.append(_line({"v": 1, "at": utc_now(), "events": [to_json(e) for e in events[start : start + 1000]]}))
+        write_once(segment_path(folder, number), b"".join(lines))
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Make decisions durable. On return they count, whatever happens next.
+
+        Raises:
+            LeaseLost: A newer holder is there; nothing that was written here may be acted on.
+            StorageError: The disk refused; whether the line counts is open until the ledger is read again.
+        """
+        if events:
+            self._serial += 1
+            self._write({"v": 1, "n": self._serial, "at": utc_now(), "events": [to_json(e) for e in events]})
+
+    def check(self) -> None:
+        """Raise `LeaseLost` if a newer segment is there, or the ledger itself is another one by now."""
+        if newest_segment(self.folder) != self.number or not self._in_place():
+            raise LeaseLost("another coordinator took this study over while this one was away")
+
+    def _in_place(self) -> bool:
+        """Whether the segment lies where it was claimed: a study that was set aside leaves its name to a new one."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
+
+    def _write(self, obj: Mapping[str, Any]) -> None:
+        line, before = _line(obj), os.fstat(self._fd).st_size
+        try:
+            try:
+                append_durable(self._fd, line, self._path)
+            except OSError as error:
+                if error.errno not in NO_ROOM or not self.free_reserve():
+                    raise
+                self.lacking_room = StorageError.of(error, "the ledger").fact
+                self.check()  # what follows is for the sole holder
+                os.ftruncate(self._fd, before)
+                append_durable(self._fd, line, self._path)
+        except OSError as error:
+            raise StorageError.of(error, "the ledger cannot be written") from error
+        self.check()
+
+    def reserve(self) -> None:
+        """Keep some room on the disk, so that a study that meets a full one can say so in its ledger."""
+        path = os.path.join(self.folder, _RESERVE)
+        try:
+            with open(path, "wb") as file:
+                file.write(b"\0" * _RESERVE_BYTES)
+        except OSError:
+            self.free_reserve()
+
+    def free_reserve(self) -> bool:
+        """Give the room back, and an inode. Returns whether there was any."""
+        try:
+            os.unlink(os.path.join(self.folder, _RESERVE))
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the segment. It stays the newest until somebody claims the next."""
+        self.free_reserve()
+        os.close(self._fd)
+
+
+def _unchanged(folder: Path, known: Reading, claimed: int) -> bool:
+    """Whether the segments below the claimed one are byte for byte as long as when they were read."""
+    numbers = [number for number in segment_numbers(folder) if number < claimed]
+    if numbers != [segment.number for segment in known.segments]:
+        return False
+    return all(os.stat(segment_path(folder, s.number)).st_size == s.length + s.torn + s.void for s in known.segments)
+
+
+def _line(obj: Mapping[str, Any]) -> bytes:
+    return json.dumps(obj, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def require_readable(reading: Reading, folder: Path) -> None:
+    """Raise if decisions are lost: a segment is missing, or a line in the middle is no JSON.
+
+    Raises:
+        LedgerDamaged: With the place and the command that mends it.
+    """
+    problems = [f"segment {number} is missing" for number in reading.missing]
+    problems += [
+        f"{segment_path(folder, s.number).name} line {n} is unreadable" for s in reading.segments for n in s.unreadable
+    ]
+    problems += [
+        f"{segment_path(folder, s.number).name} lacks its last {s.short} bytes" for s in reading.segments if s.short
+    ]
+    if problems:
+        raise LedgerDamaged(
+            f"the ledger in {folder} is damaged: {'; '.join(problems)}",
+            cure=f"outlast repair {folder.parent}   (--check says what it would do; nothing is changed)",
+        )
+
+
+def read_events(folder: Path) -> Iterable[Event]:
+    """All decisions of a study's ledger, in order."""
+    return read_ledger(folder).events

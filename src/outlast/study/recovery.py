@@ -1,0 +1,205 @@
+"""What is wrong with a study's records, and what they add up to all the same. Pure: values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Any
+
+from outlast.core.fold import Study, fold
+from outlast.core.records import (
+    AttemptEnded,
+    AttemptOpened,
+    Event,
+    RevisionMade,
+    StudyCreated,
+    Trial,
+    TrialCreated,
+    from_json,
+)
+from outlast.study.ledger import Reading
+
+__all__ = [
+    "Problem",
+    "events_of_copy",
+    "had_a_folder",
+    "ledger_problems",
+    "lost_decisions",
+    "merged",
+    "trial_problems",
+]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong."""
+
+    about: str  # ledger, index, trial, files
+    text: str
+    cure: str  # what repair does about it
+    serious: bool = True  # a run refuses to start before it is mended
+
+
+def ledger_problems(reading: Reading, *, trial_folders: int) -> list[Problem]:
+    """What is wrong with the ledger.
+
+    Args:
+        reading: As it was read.
+        trial_folders: How many trial folders there are.
+    """
+    found = []
+    if not reading.segments and trial_folders:
+        found.append(
+            Problem(
+                "ledger", "the ledger is lost", "it is rebuilt from the trials' copies, the open attempts and the index"
+            )
+        )
+    found += [
+        Problem(
+            "ledger",
+            f"segment {number:08d} is missing",
+            "what it decided is taken from the trials' copies and the index",
+        )
+        for number in reading.missing
+    ]
+    for segment in reading.segments:
+        found += [
+            Problem(
+                "ledger",
+                f"segment {segment.number:08d} line {n} is unreadable",
+                "what it decided is taken from the trials' copies",
+            )
+            for n in segment.unreadable
+        ]
+        if segment.short:
+            short = f"segment {segment.number:08d} lacks its last {segment.short} bytes"
+            found.append(Problem("ledger", short, "what they decided is taken from the trials' copies"))
+    last = reading.last
+    if last is not None and last.torn:
+        torn = f"segment {last.number:08d} ends in a torn line of {last.torn} bytes"
+        found.append(Problem("ledger", torn, "it is nobody's decision; it is sealed off", serious=False))
+    return found
+
+
+def lost_decisions(study: Study, folders: Set[int], copies: Set[int]) -> list[Problem]:
+    """What the trials' folders know and the ledger does not: no trial gets a folder, or a record, before its decision is
+    durable.
+
+    Args:
+        study: The folded ledger.
+        folders: The trials that have a folder.
+        copies: Those with a ``trial.json``.
+    """
+    unknown = sorted(folders - set(study.trials))
+    unfinished = {t.number for t in study.trials.values() if not t.state.finished and not t.retried_at_attempt}
+    found = [
+        Problem("ledger", f"the ledger does not know trial {n}", "it is taken in from its folder") for n in unknown
+    ]
+    found += [
+        Problem("ledger", f"the ledger does not know how trial {n} ended", "it is taken from the trial's copy")
+        for n in sorted(unfinished & copies)
+    ]
+    return found
+
+
+def trial_problems(study: Study, present: Mapping[int, bool]) -> list[Problem]:
+    """Finished trials whose folder or copy is gone.
+
+    Args:
+        study: The folded ledger.
+        present: Trial → whether its ``trial.json`` is there.
+    """
+    return [
+        Problem(
+            "trial",
+            f"the folder of trial {trial.number} is gone",
+            "its record is written anew; its output is lost",
+            serious=False,
+        )
+        for trial in study.trials.values()
+        if trial.state.finished and had_a_folder(trial) and not present.get(trial.number, False)
+    ]
+
+
+def had_a_folder(trial: Trial) -> bool:
+    """Whether any attempt of a trial was laid out on the disk; one that was ruled out when it was drawn has none."""
+    return any(attempt.slot != "none" for attempt in trial.attempts)
+
+
+def events_of_copy(copy: Any) -> list[Event]:
+    """The events that a ``trial.json`` holds; none if it is damaged."""
+    if not isinstance(copy, dict) or not isinstance(copy.get("events"), list):
+        return []
+    events = []
+    for obj in copy["events"]:
+        try:
+            event = from_json(obj)
+        except (KeyError, TypeError, ValueError):
+            return []
+        if event is not None:
+            events.append(event)
+    return events if events and isinstance(events[0], TrialCreated) else []
+
+
+def merged(
+    readable: Sequence[Event],
+    copies: Mapping[int, Sequence[Event]],
+    rows: Mapping[int, Sequence[Event]],
+    unfinished: Mapping[int, Sequence[Event]],
+    *,
+    name: str,
+    settings: Mapping[str, Any],
+    now: str,
+) -> list[Event]:
+    """All decisions that can still be known, in one list whose fold is the study.
+
+    Args:
+        readable: What the ledger still tells.
+        copies: Trial → events of its ``trial.json``; a finished copy beats an unfinished memory of the ledger.
+        rows: Trial → events made from its row in the index, for trials that nothing else knows.
+        unfinished: Trial → events made from what its latest attempt left on the disk.
+        name: Of the study, should its first record be lost.
+        settings: The resolved study file, should its revision be lost.
+        now: Time for records that have to be made up.
+    """
+    created = {event.trial: event for event in readable if isinstance(event, TrialCreated)}
+    study = fold(event for event in readable if getattr(event, "trial", None) in (None, *created))
+    events = _head([event for event in readable if not hasattr(event, "trial")], name, settings, now)
+    for number in sorted({*study.trials, *copies, *rows, *unfinished}):
+        known = study.trials.get(number)
+        for event in _best_of(known, *(found.get(number, ()) for found in (copies, rows, unfinished))):
+            if isinstance(event, TrialCreated) and number in created:
+                event = replace(event, study_attrs=created[number].study_attrs)
+            events.append(event)
+    return events
+
+
+def _head(about_the_study: Sequence[Event], name: str, settings: Mapping[str, Any], now: str) -> list[Event]:
+    """What is known of the study itself, its beginning made up where that is lost."""
+    head = list(about_the_study)
+    if not any(isinstance(event, RevisionMade) for event in head):
+        head.insert(0, RevisionMade(1, now, settings))
+    if not any(isinstance(event, StudyCreated) for event in head):
+        sampler = settings.get("sampler")
+        seed = sampler.get("seed") if isinstance(sampler, Mapping) else None
+        head.insert(0, StudyCreated(name, now, study_seed=int(seed or 0)))
+    return head
+
+
+def _best_of(
+    known: Trial | None, copy: Sequence[Event], row: Sequence[Event], unfinished: Sequence[Event]
+) -> list[Event]:
+    if copy and (known is None or not known.state.finished):
+        return list(copy)
+    if known is not None and known.open_attempt is None and not known.state.finished and unfinished:
+        return [*known.events(), *(e for e in unfinished if isinstance(e, AttemptOpened) and _is_news(e, known))]
+    if known is not None:
+        return known.events()
+    finished = any(isinstance(event, AttemptEnded) and event.state.finished for event in row)
+    if unfinished and row and not finished:  # the row knows the parameters for certain, the folder the attempt
+        return [row[0], *(event for event in unfinished if isinstance(event, AttemptOpened))]
+    return list(row if finished else unfinished or row)
+
+
+def _is_news(opened: AttemptOpened, trial: Trial) -> bool:
+    return all(attempt.number < opened.attempt for attempt in trial.attempts)

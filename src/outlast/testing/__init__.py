@@ -1,0 +1,1 @@
+"""Public helpers for tests: fault injection, fakes, contract tests."""

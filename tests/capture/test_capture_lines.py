@@ -1,0 +1,177 @@
+"""What one line of output says."""
+
+from __future__ import annotations
+
+import json
+import math
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outlast.runner.capture.lines import as_number, clean, find_marker, find_metrics, find_steps
+
+
+def metrics(line: str) -> dict[str, float]:
+    return dict(find_metrics(clean(line)))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("val_accuracy=0.93", {"val_accuracy": 0.93}),
+        ("val_accuracy: 0.93", {"val_accuracy": 0.93}),
+        ("val_accuracy = 0.93", {"val_accuracy": 0.93}),
+        ("val_accuracy : .93", {"val_accuracy": 0.93}),
+        ("val/acc: 1e-3, mAP@0.5: 5.", {"val/acc": 1e-3, "mAP@0.5": 5.0}),
+        ("accuracy: 91.25%", {"accuracy": 91.25}),
+        ("accuracy: 91.25 %", {"accuracy": 91.25}),
+        ("latency: 12.5ms, memory: 3.2GB", {"latency": 12.5, "memory": 3.2}),
+        ("INFO:root:acc: 0.5", {"acc": 0.5}),
+        ("Train accuracy: 0.99 | Val accuracy: 0.93", {"Train accuracy": 0.99, "Val accuracy": 0.93}),
+        ("loss: -1.5e+2, delta: +3", {"loss": -150.0, "delta": 3.0}),
+        ("Genauigkeit der Prüfung: 0.9; 准确率: 0.8", {"Genauigkeit der Prüfung": 0.9, "准确率": 0.8}),
+        ("acc: tensor(0.93, device='cuda:0')", {"acc": 0.93}),
+        ("acc: np.float64(0.93), loss: array(0.5)", {"acc": 0.93, "loss": 0.5}),
+        ("loss=inf acc=-inf", {"loss": math.inf, "acc": -math.inf}),
+        ("\x1b[1mval_acc\x1b[0m: \x1b[32m0.93\x1b[0m", {"val_acc": 0.93}),
+        ("working...\x08\x08\x08val_acc: 0.93", {"val_acc": 0.93}),
+    ],
+)
+def test_names_with_values_are_metrics(line: str, expected: dict[str, float]) -> None:
+    assert metrics(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        # Keras
+        (
+            "313/313 ━━━━━━━━ 1s 2ms/step - accuracy: 0.9776 - loss: 0.0720 - val_accuracy: 0.9712",
+            {"accuracy": 0.9776, "loss": 0.0720, "val_accuracy": 0.9712},
+        ),
+        # tqdm's postfix
+        (
+            "Epoch 3:  45%|████▌     | 420/938 [00:05<00:06, 75.0it/s, loss=0.123, acc=0.95]",
+            {"loss": 0.123, "acc": 0.95},
+        ),
+        # PyTorch's MNIST example
+        (
+            "Test set: Average loss: 0.0269, Accuracy: 9913/10000 (99%)",
+            {"Average loss": 0.0269, "Accuracy": 0.9913},
+        ),
+        # Transformers, before and since version 5, which prints rounded strings
+        (
+            "{'eval_loss': 0.5, 'eval_accuracy': 0.93, 'epoch': 2.0}",
+            {"eval_loss": 0.5, "eval_accuracy": 0.93, "epoch": 2},
+        ),
+        ("{'eval_loss': '0.5', 'eval_accuracy': '0.93'}", {"eval_loss": 0.5, "eval_accuracy": 0.93}),
+        # Lightning's table
+        ("│          val_acc          │    0.9312000274658203     │", {"val_acc": 0.9312000274658203}),
+        # NumPy 2
+        ("{'acc': np.float64(0.93), 'lr': np.float32(0.1)}", {"acc": 0.93, "lr": 0.1}),
+        ("{'x': tensor(0.5, device='cuda:0'), 'y': nan}", {"x": 0.5, "y": math.nan}),
+        ('{"val": {"acc": 0.93, "per_class": [0.9, 0.8]}, "ok": true}', {"val.acc": 0.93}),
+        ('INFO done {"acc": 0.93} time=3', {"acc": 0.93, "time": 3.0}),
+        ('{"acc": 0.93, "lo', {"acc": 0.93}),
+    ],
+)
+def test_lines_of_the_frameworks_are_read(line: str, expected: dict[str, float]) -> None:
+    assert metrics(line) == pytest.approx({name: float(value) for name, value in expected.items()}, rel=0, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2024-01-02 12:30:01 starting",
+        "time: 12:30:01",
+        "torch: 2.13.0",
+        "date: 2024-01-02",
+        "samples: 1,024",
+        "http://localhost:8080/index",
+        "train.py:33: UserWarning: deprecated",
+        "acc >= 0.9 and acc == 0.9",
+        "progress: 3/20",
+        "id: 3f9a2b",
+        "nothing here",
+        "{'a': 'text', 'b': [1, 2, 3], 'c': None, 'd': True}",
+    ],
+)
+def test_what_is_no_metric_is_none(line: str) -> None:
+    assert metrics(line) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "epoch", "step"),
+    [
+        ("epoch 3", 3, None),
+        ("Epoch 3/20", 3, None),
+        ("[Epoch 3] loss: 0.1", 3, None),
+        ("Epoch [3/20], Step [100/600], Loss: 0.1", 3, 100),
+        ("step=40 loss=0.2", None, 40),
+        ("global_step: 7", None, 7),
+        ("trainer/global_step=7", None, 7),
+        ("Iteration: 12", None, 12),
+        ("{'loss': 0.5, 'epoch': 2.5}", 2.5, None),
+        ('{"loss": 0.5, "step": 400, "epoch": 2}', 2, 400),
+        ("Train Epoch: 1 [0/60000 (0%)]\tLoss: 2.3", 1, None),
+        ("epochs: 20, max_epoch=20, steps per epoch: 12.3s", None, None),
+        ("step 45% done", None, None),
+        ("best epoch: 7, val_acc 0.95", None, None),
+    ],
+)
+def test_a_line_says_how_far_the_training_is(line: str, epoch: float | None, step: float | None) -> None:
+    assert find_steps(line, find_metrics(line)) == (epoch, step)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "name", "value"),
+    [
+        ("OUTLAST_SCORE: 0.9", "OUTLAST_SCORE", "", 0.9),
+        ("INFO:train:OPTUNA_SCORE: 0.9", "OPTUNA_SCORE", "", 0.9),
+        ("OUTLAST_SCORE[f1 macro]: 0.9", "OUTLAST_SCORE[]", "f1 macro", 0.9),
+        ("Best validation score: 91.2%", "Best validation score", "", 91.2),
+        ("best validation score: 0.9 (epoch 3)", "Best validation score", "", 0.9),
+        ("OPTUNA_SCORE: None", "OPTUNA_SCORE", "", None),
+    ],
+)
+def test_marked_scores_are_recognised(line: str, kind: str, name: str, value: float | None) -> None:
+    marker = find_marker(line)
+    assert marker is not None
+    assert (marker.kind, marker.name, marker.value) == (kind, name, value)
+
+
+def test_a_marked_nan_is_a_number() -> None:
+    marker = find_marker("OUTLAST_SCORE: nan")
+    assert marker is not None and marker.value is not None and math.isnan(marker.value)
+
+
+_NAMES = st.text(string.ascii_letters + "_", min_size=1, max_size=12).filter(
+    lambda name: name.lower() not in {"nan", "inf", "infinity", "tensor", "array"}
+)
+_VALUES = st.floats(allow_nan=False, allow_infinity=True)
+
+
+@given(st.dictionaries(_NAMES, _VALUES, min_size=1, max_size=8))
+def test_every_dict_of_numbers_is_read_back_as_python_and_as_json_write_it(values: dict[str, float]) -> None:
+    assert metrics(repr(values)) == values
+    assert metrics(f"logger - {json.dumps(values)}") == values
+
+
+@given(_NAMES, st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_is_read_back(name: str, value: float) -> None:
+    assert metrics(f"{name}={value!r}") == {name: value}
+    assert as_number(repr(value)) == value
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_it(text: str) -> None:
+    line = clean(text)
+    find_steps(line, find_metrics(line))
+    find_marker(line)
+
+
+@given(st.text("{}[]()'\":,=a1.-\\ e|│%", max_size=120))
+def test_no_broken_dict_breaks_it(text: str) -> None:
+    find_metrics("{'" + text)

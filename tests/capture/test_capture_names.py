@@ -1,0 +1,44 @@
+"""Which name is meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from outlast.runner.capture.names import find_name, nearest_names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "name"),
+    [
+        ("acc", ["acc", "ACC", "eval_acc"], "acc"),
+        ("eval/accuracy", ["eval_accuracy", "loss"], "eval_accuracy"),
+        ("eval_accuracy", ["eval/accuracy"], "eval/accuracy"),
+        ("val_accuracy", ["Val Accuracy", "Train Accuracy"], "Val Accuracy"),
+        ("accuracy", ["eval_accuracy", "train_accuracy"], "eval_accuracy"),
+        ("accuracy", ["INFO accuracy"], "INFO accuracy"),
+        ("accuracy", ["Finished with accuracy", "Train accuracy"], "Finished with accuracy"),
+    ],
+)
+def test_the_name_meant_is_found(wanted: str, seen: list[str], name: str) -> None:
+    match = find_name(wanted, seen)
+    assert match is not None
+    assert (match.name, match.exact) == (name, name == wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen"),
+    [
+        ("accuracy", ["eval_accuracy", "test_accuracy"]),
+        ("accuracy", ["Eval Accuracy", "eval/accuracy"]),
+        ("accuracy", ["train_accuracy"]),
+        ("accuracy", ["Training accuracy"]),
+        ("loss", ["gloss", "loss_scale"]),
+        ("accuracy", []),
+    ],
+)
+def test_a_wrong_metric_is_worse_than_none(wanted: str, seen: list[str]) -> None:
+    assert find_name(wanted, seen) is None
+
+
+def test_near_names_are_offered() -> None:
+    assert nearest_names("val_acc", ["loss", "val_accuracy", "lr"]) == ["val_accuracy"]

@@ -1,0 +1,160 @@
+"""`check --smoke` over real scripts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from outlast.engine.smoke import smoke
+from outlast.errors import UsageError
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import sys, time
+args = dict(word[2:].split("=", 1) for word in sys.argv[1:] if "=" in word)
+if args.get("model") == "vit":
+    raise ImportError("timm is missing")
+epochs = 3 if "--short" in sys.argv else 1000
+for epoch in range(epochs):
+    print(f"epoch {epoch}: val_acc={epoch / 1000}", flush=True)
+    time.sleep(0.02)
+"""
+PARAMETERS = {
+    "model": {"values": ["cnn", "vit", "mlp"]},
+    "opt": {"values": ["sgd", "adam"]},
+    "heads": {"values": [2, 4], "when": {"model": "mlp"}},
+    "lr": {"min": 0.1, "max": 0.9},
+}
+
+
+def levels(found) -> list[str]:
+    return [f"{finding.level} {finding.about}" for finding in found.findings]
+
+
+def test_a_value_that_cannot_run_is_named_and_nothing_is_left(make, left_behind) -> None:
+    settings = make(SCRIPT, parameters=PARAMETERS)
+    told = []
+    found = smoke(settings, "studies/s", limit=30, tell=told.append)
+    assert not found.passed
+    texts = [finding.text for finding in found.findings if finding.about == "parameter"]
+    assert len(texts) == 1 and texts[0].startswith("model=vit cannot run") and "timm is missing" in texts[0]
+    for name in ("model", "opt", "heads"):
+        seen = {trial.params[name] for trial in found.trials if name in trial.params}
+        assert seen == set(PARAMETERS[name]["values"])
+    passed = [trial for trial in found.trials if trial.outcome == "passed"]
+    assert all(trial.reason == "ended at its first report" and trial.seconds < 10 for trial in passed)
+    assert all("ImportError: timm is missing" in t.traceback for t in found.trials if t.outcome == "failed")
+    assert sorted(trial.number for trial in told) == [trial.number for trial in found.trials]
+    assert left_behind() == []
+
+
+def test_with_check_args_a_trial_runs_to_its_end(make, left_behind) -> None:
+    settings = make(SCRIPT, check={"args": ["--short"]})
+    found = smoke(settings, "studies/s", limit=30)
+    assert found.passed
+    (trial,) = found.trials
+    assert trial.reason == "ended by itself" and trial.cause == "completed" and trial.scores == {"val_acc": 0.002}
+    assert "ok metric" in levels(found) and "ok metrics seen" in levels(found)
+    assert left_behind() == []
+
+
+def test_a_metric_typo_is_found_with_the_nearest_name(make) -> None:
+    settings = make(SCRIPT, metric={"name": "val_acuracy", "goal": "maximize"}, check={"args": ["--short"]})
+    found = smoke(settings, "studies/s", limit=30)
+    assert not found.passed
+    error = next(finding for finding in found.findings if finding.about == "metric")
+    assert error.level == "error" and "val_acc" in error.text and "val_acc" in (error.cure or "")
+
+
+def test_a_trial_without_a_report_is_ended_at_the_limit_and_counts_as_passed(make, left_behind) -> None:
+    settings = make("import time\ntime.sleep(60)\n")
+    began = time.monotonic()
+    found = smoke(settings, "studies/s", limit=0.5)
+    assert found.passed and time.monotonic() - began < 15
+    assert found.trials[0].reason == "ended after 0.5 s"
+    assert "note metric" in levels(found)
+    assert left_behind() == []
+
+
+def test_a_combination_that_cannot_run_blames_no_value(make) -> None:
+    script = SCRIPT.replace('args.get("model") == "vit"', '(args["model"], args["opt"]) == ("vit", "adam")')
+    found = smoke(make(script, parameters=PARAMETERS), "studies/s", limit=30)
+    texts = [finding.text for finding in found.findings if finding.about == "parameter"]
+    assert len(texts) == 1 and "a combination" in texts[0]
+
+
+def test_the_studys_own_folder_and_checkpoints_are_not_touched(make, tmp_path) -> None:
+    script = """
+import os, sys
+open(os.path.join(os.environ["OUTLAST_CHECKPOINT_DIR"], "model.bin"), "w").write("x")
+print("val_acc=1.0")
+"""
+    elsewhere = tmp_path / "scratch"
+    settings = make(script, checkpoints={"dir": str(elsewhere), "keep": 1})
+    os.makedirs("studies/s")
+    assert smoke(settings, "studies/s", limit=30).passed
+    assert os.listdir("studies/s") == [] and os.listdir("studies") == ["s"]
+    assert not elsewhere.exists()
+
+
+def test_a_script_that_asks_to_be_resumed_is_not_run_again(make) -> None:
+    found = smoke(make("import sys\nsys.exit(75)\n"), "studies/s", limit=30)
+    assert not found.passed and len(found.trials) == 1
+
+
+def test_a_trial_in_parts_runs_one_part(make) -> None:
+    script = SCRIPT.replace('if args.get("model")', 'open(f"ran-{time.time_ns()}", "w")\nif args.get("model")')
+    settings = make(script, trial={"seeds": [1, 2, 3], "grace": 2}, check={"args": ["--short"]})
+    assert smoke(settings, "studies/s", limit=30).passed
+    assert len([name for name in os.listdir(".") if name.startswith("ran-")]) == 1
+
+
+def test_a_python_function_is_tried_as_well(make, left_behind) -> None:
+    settings = make("def train(lr):\n    return {'val_acc': lr}\n", command=None, function="train:train")
+    found = smoke(settings, "studies/s", limit=30)
+    assert found.passed and "val_acc" in found.trials[0].scores
+    assert set(left_behind()) <= {"__pycache__"}
+
+
+def test_an_objective_handed_over_from_python_is_refused(make) -> None:
+    from outlast.engine.starts import OBJECTIVE
+
+    settings = make().model_copy(update={"command": None, "function": OBJECTIVE})
+    with pytest.raises(UsageError, match="handed over from Python"):
+        smoke(settings, "studies/s")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_termination_leaves_no_process_and_no_folder(make, left_behind, tmp_path, number) -> None:
+    make(f"""
+import os, subprocess, time
+subprocess.Popen(["sleep", "600"], start_new_session=True)
+open({str(tmp_path / "up")!r}, "w").close()
+time.sleep(600)
+""")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "outlast", "check", "study.yaml", "--smoke"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "up").exists():
+        assert time.monotonic() < deadline and running.poll() is None
+        time.sleep(0.02)
+    children = psutil.Process(running.pid).children(recursive=True)
+    running.send_signal(number)
+    output, _ = running.communicate(timeout=40)
+    assert running.returncode == 4, output
+    assert left_behind() == []
+    mine = str(tmp_path)
+    left = [
+        p for p in psutil.process_iter(["environ"]) if mine in (p.info["environ"] or {}).get("OUTLAST_TRIAL_DIR", "")
+    ]
+    assert not left and not any(child.is_running() and child.status() != "zombie" for child in children)

@@ -1,0 +1,169 @@
+"""What is named on the command line is not there, is something else, or is several things."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+
+def refused(here, *words, code=2):
+    before = here.entries
+    said = here(*words)
+    assert said.code == code, said.everything
+    assert said.err.startswith("error:  ")
+    assert "Traceback" not in said.err
+    assert here.entries == before
+    return said.err
+
+
+def test_a_missing_study_file_names_the_nearest(here):
+    assert "did you mean `study.yaml`?" in refused(here, "run", "stdy.yaml")
+
+
+def test_a_directory_lists_the_study_files_in_it(here):
+    (here.folder / "inside").mkdir()
+    here.write("inside/study.yaml", "name: x\n")
+    assert "is a directory, not a study file" in (err := refused(here, "run", "inside"))
+    assert "inside/study.yaml" in err
+
+
+def test_a_broken_link_says_where_it_leads(here):
+    os.symlink("nowhere.yaml", "link.yaml")
+    assert "link.yaml: is a link to nowhere.yaml, which does not exist" in refused(here, "run", "link.yaml")
+
+
+def test_a_pipe_is_not_waited_for(here):
+    os.mkfifo("pipe.yaml")
+    assert "is not a regular file" in refused(here, "run", "pipe.yaml")
+
+
+def test_a_device_is_not_read(here):
+    assert "is not a regular file" in refused(here, "run", "/dev/zero")
+
+
+def test_several_files_where_one_is_meant(here):
+    assert "one study at a time; 2 were given" in refused(here, "run", "study.yaml", "study.yaml")
+
+
+def test_a_study_file_and_a_command_exclude_each_other(here):
+    err = refused(here, "run", "study.yaml", "--maximize", "s", "--", "python", "train.py", "--x", "~float(0,1)")
+    assert "study.yaml and a command behind -- exclude each other" in err
+
+
+@pytest.mark.parametrize("words", [["run", ""], ["run", "--maximize", "score", "--"], ["check", ""]])
+def test_nothing_is_no_study(words, here):
+    assert "there is nothing where a study file or a command should be" in refused(here, *words)
+
+
+def test_an_empty_folder_name(here):
+    assert "--dir" in refused(here, "run", "--dir", "")
+
+
+def test_a_folder_that_is_a_file(here):
+    here.write("file", "x")
+    assert "file cannot be written" in refused(here, "run", "--dir", "file")
+    assert "--dir" in refused(here, "run", "--dir", "file/below")
+
+
+def test_a_folder_full_of_other_things_is_left_alone(here):
+    (here.folder / "data").mkdir()
+    for name in ("a.csv", "b.csv", "c.csv", "d.csv"):
+        here.write(f"data/{name}", "")
+    err = refused(here, "run", "--dir", "data")
+    assert "data holds other things and no study: a.csv, b.csv, c.csv and 1 more" in err
+    assert len(list((here.folder / "data").iterdir())) == 4
+    assert "holds other things" in here("check", "--dir", "data").out
+
+
+def test_an_empty_folder_is_taken(here):
+    (here.folder / "fresh").mkdir()
+    assert here("run", "--dir", "fresh").code == 0
+
+
+def test_no_study_file_here(here):
+    (here.folder / "study.yaml").unlink()
+    err = refused(here, "run")
+    assert "no study file" in err
+    assert "outlast init -- python train.py" in err
+
+
+@pytest.mark.parametrize("command", ["status", "show", "logs", "stop", "retry", "repair", "worker"])
+def test_a_study_that_is_not_there(command, here):
+    assert "no study in nope" in refused(here, command, "nope")
+    assert "outlast run STUDY.yaml" in refused(here, command)
+
+
+def test_a_study_that_is_nearly_called_so(here):
+    here("run")
+    assert "did you mean studies/small?" in refused(here, "status", "smal")
+
+
+def test_several_studies_are_listed(here):
+    here("run")
+    here("run", "--name", "other")
+    err = refused(here, "status")
+    assert "studies/other  studies/small" in err
+    assert here("status", "other").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["rnu"], "Did you mean 'run'?"),
+        (["run", "--trails", "4"], "Did you mean --trials?"),
+        (["run", "--trials"], "requires an argument"),
+        (["run", "--trials", "0"], "greater than or equal to 1"),
+        (["import"], "missing argument"),
+        (["run", "--maximize", "a", "--minimize", "b"], "exclude each other"),
+        (["run", "--set", "budget.trails=3"], "did you mean `trials`?"),
+        (["run", "--set", "trials"], "--set budget.trials=20"),
+        (["run", "--set", "parameters.y.max=3"], "unknown parameter `y`"),
+        (["run", "--", "python", "train.py", "--x", "~float(0,1)"], "--maximize NAME or --minimize NAME"),
+        (["run", "--maximize", "s", "--", sys.executable, "train.py", "--x", "3"], "mark what to search with ~"),
+        (["run", "--maximize", "s", "--", sys.executable, "train.py", "--x", "~flaot(0,1)"], "did you mean `float`?"),
+        (["run", "--maximize", "s", "--name", "../x", "--", sys.executable, "train.py", "--x", "~float(0,1)"], "name"),
+        (["run", "--maximize", "s", "--set", "a=1", "--", sys.executable, "train.py", "--x", "~float(0,1)"], "--set"),
+        (["show", "nonsense"], "no study"),
+        (["retry", "--cause", "bordeom"], "one of:"),
+    ],
+)
+def test_a_wrong_command_line_names_what_would_be_right(words, cure, here):
+    assert cure in refused(here, *words)
+
+
+def test_init_never_writes_over_a_file(here):
+    before = (here.folder / "study.yaml").read_text()
+    assert "study.yaml is there already" in refused(here, "init", "--", sys.executable, "train.py")
+    assert (here.folder / "study.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["init", "-o", "new.yaml"], "init needs the training command"),
+        (["init", "-o", "new.yaml", "--", "nosuch-program"], "nosuch-program"),
+        (["init", "-o", "new.yaml", "--", sys.executable, "nosuch.py"], "--help` failed"),
+        (
+            ["init", "-o", "no/such/new.yaml", "--", sys.executable, "-m", "json.tool"],
+            "no/such/new.yaml cannot be written",
+        ),
+    ],
+)
+def test_init_that_cannot_work(words, says, here):
+    assert says in refused(here, *words)
+
+
+def test_init_drafts_a_file_that_only_lacks_the_metric(here):
+    said = here("init", "-o", "new.yaml", "--", sys.executable, "-m", "json.tool")
+    assert said.code == 0
+    assert "outlast check new.yaml" in said.out
+    assert "metric" in here("check", "new.yaml").err
+
+
+def test_check_names_the_next_command(here):
+    said = here("check", "study.yaml", "--set", "budget.trials=9")
+    assert said.code == 0, said.everything
+    assert said.out.endswith("next        outlast run study.yaml --set budget.trials=9\n")
+    assert here.entries == {"study.yaml", "train.py"}

@@ -1,0 +1,218 @@
+"""The same command again, and with something changed: what goes on, what is refused, what is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+import pytest
+
+
+def status(here, *words):
+    return json.loads(here("status", "--json", *words).out)
+
+
+def test_the_first_run_shows_the_best_and_the_next_command(here):
+    said = here("run", "study.yaml")
+    assert said.code == 0, said.everything
+    assert "STARTING NEW SEARCH" in said.out
+    assert "Resumable: you can safely stop and restart" in said.out
+    assert "done: all 2 trials are finished" in said.out
+    assert "next        outlast show studies/small best" in said.out
+
+
+def test_a_reached_target_says_so_starts_nothing_and_still_shows_the_result(here):
+    first = here("run")
+    again = here("run")
+    assert again.code == 0
+    assert "RESUMING" in again.out
+    assert "done: all 2 trials are finished" in again.out
+    assert "trial 2" not in again.out
+    assert [line for line in first.out.splitlines() if "best  " in line][-1] in again.out
+
+
+def test_a_raised_target_runs_only_the_difference(here):
+    here("run")
+    said = here("run", "--trials", "5")
+    assert said.code == 0
+    assert [n for n in range(6) if f"trial {n} complete" in said.out] == [2, 3, 4]
+
+
+def test_a_lowered_target_deletes_nothing_and_is_done(here):
+    here("run", "--trials", "3")
+    said = here("run", "--trials", "2")
+    assert said.code == 0
+    assert status(here)["counts"]["complete"] == 3
+    assert "trial 3" not in said.out
+
+
+def test_a_flag_is_recorded(here):
+    here("run", "--trials", "3")
+    assert status(here)["target"] == 3
+    said = here("run", "studies/small")
+    assert said.code == 0
+    assert status(here)["target"] == 3
+
+
+def test_a_study_folder_needs_no_study_file(here):
+    here("run")
+    (here.folder / "study.yaml").unlink()
+    said = here("run", "studies/small", "--trials", "3")
+    assert said.code == 0, said.everything
+    assert status(here)["counts"]["complete"] == 3
+
+
+@pytest.mark.parametrize("words", [["small"], ["studies/small"], ["studies/small/"], []])
+def test_a_study_is_found_by_name_by_folder_and_alone(here, words):
+    here("run")
+    (here.folder / "study.yaml").unlink()
+    for command in ("run", "status", "show", "logs", "stop", "repair"):
+        said = here(command, *words)
+        assert said.code == 0, (command, said.everything)
+
+
+def test_fresh_keeps_the_earlier_study_under_a_name_with_the_time(here):
+    here("run")
+    said = here("run", "--fresh")
+    assert said.code == 0
+    assert "STARTING NEW SEARCH" in said.out
+    (kept,) = (here.folder / "studies").glob("small.2*")
+    assert f"the earlier study is kept in studies/{kept.name}" in said.out
+    assert status(here, str(kept))["counts"]["complete"] == 2
+
+
+def test_resume_with_nothing_there_is_refused_and_writes_nothing(here):
+    before = here.entries
+    said = here("run", "--resume")
+    assert said.code == 2
+    assert "--resume: there is no study in studies/small" in said.err
+    assert here.entries == before
+
+
+def test_resume_goes_on_with_what_is_there(here):
+    here("run", "--trials", "1")
+    said = here("run", "--resume")
+    assert said.code == 0
+    assert "trial 1 complete" in said.out
+
+
+def test_a_changed_space_is_shown_as_a_difference_and_refused(here):
+    here("run")
+    here.study(x="{min: 0.0, max: 0.5}")
+    said = here("run")
+    assert said.code == 2
+    assert "parameters.x.max: 1.0 → 0.5" in said.err
+    assert "--accept-changes" in said.err
+    assert "--fresh" in said.err
+
+
+def test_accepted_changes_go_on_and_what_does_not_fit_stays_visible(here):
+    here("run", "--trials", "4", "--set", "parameters.x=int(0, 9)", "--set", "enqueue=[{x: 9, kind: a}]")
+    here.study(x="{min: 0, max: 5}", budget="{trials: 6}")
+    said = here("run", "--accept-changes")
+    assert said.code == 0, said.everything
+    shown = json.loads(here("show", "--json").out)
+    assert shown[0]["state"] == "failed"
+    assert "does not fit" in shown[0]["reason"]
+    assert all(trial["params"]["x"] <= 5 for trial in shown if trial["state"] == "complete")
+    assert status(here)["counts"]["complete"] == 6
+
+
+def test_a_metric_and_a_command_that_changed_are_differences_too(here):
+    here("run")
+    here.study(metric="{name: score, goal: minimize}")
+    said = here("run")
+    assert said.code == 2
+    assert "metric.goal: maximize → minimize" in said.err
+
+
+def test_run_settings_apply_at_once(here):
+    here("run")
+    here.study(parallel="1", budget="{trials: 3}")
+    said = here("run")
+    assert said.code == 0, said.everything
+    assert "trial 2 complete" in said.out
+
+
+def test_another_folder_keeps_both(here):
+    here("run")
+    here.study(x="{min: 0.0, max: 0.5}")
+    said = here("run", "--dir", "elsewhere/small")
+    assert said.code == 0
+    assert status(here, "elsewhere/small")["counts"]["complete"] == 2
+    assert status(here, "studies/small")["counts"]["complete"] == 2
+
+
+def test_a_space_on_the_command_line(here):
+    words = ["--maximize", "score", "--trials", "2", "--", sys.executable, "train.py"]
+    said = here("run", *words, "--x=~float(0,1)", "--kind", "~[a,b]")
+    assert said.code == 0, said.everything
+    assert status(here, "train")["counts"]["complete"] == 2
+    again = here("run", *words, "--x=~float(0,1)", "--kind", "~[a,b]")
+    assert again.code == 0
+    assert "done: all 2 trials are finished" in again.out
+
+
+def test_a_wandb_sweep_file_without_metric_takes_one_from_the_command_line(here):
+    here.write(
+        "sweep.yaml",
+        f"program: train.py\ncommand: [{sys.executable}, '${{program}}', '${{args}}']\nmethod: random\nrun_cap: 2\n"
+        "parameters:\n  x: {min: 0.0, max: 1.0}\n",
+    )
+    said = here("run", "sweep.yaml")
+    assert said.code == 2
+    assert "--maximize NAME" in said.err
+    said = here("run", "sweep.yaml", "--maximize", "score")
+    assert said.code == 0, said.everything
+    assert status(here, "sweep")["counts"]["complete"] == 2
+
+
+def test_a_file_in_the_other_dialect(here):
+    here.write(
+        "hpo.yaml",
+        f"command: {sys.executable} train.py ${{args}}\n"
+        "search_space:\n  x: {type: uniform, min: 0.0, max: 1.0}\n  kind: {type: choice, values: [a, b]}\n"
+        "sampling: {algorithm: random, max_trials: 2}\nobjective: {metric: score, goal: maximize}\n",
+    )
+    said = here("run", "hpo.yaml")
+    assert said.code == 0, said.everything
+    assert status(here, "hpo")["counts"]["complete"] == 2
+
+
+def test_a_python_function(here):
+    here.write("work.py", "def train(x, kind):\n    return {'score': x}\n")
+    here.study(command="", function="work:train")
+    said = here("run")
+    assert said.code == 0, said.everything
+    assert status(here)["counts"]["complete"] == 2
+
+
+def test_three_failures_alike_halt_with_the_traceback_and_how_to_go_on(here):
+    here.study(kind="{value: crash}", budget="{trials: 20}", parallel="1")
+    said = here("run")
+    assert said.code == 3
+    assert "no such layer" in said.out
+    assert "RuntimeError" in said.out
+    assert status(here)["state"] == "halted"
+    assert status(here)["counts"]["failed"] == 3
+    assert "outlast show studies/small" in said.out
+    assert "next        outlast run studies/small" in said.out
+    assert "once it is mended" in said.out
+
+
+def test_after_a_halt_and_a_mended_script_the_same_command_goes_on(here):
+    here.study(kind="{value: crash}", parallel="1")
+    assert here("run").code == 3
+    script = here.folder / "train.py"
+    script.write_text(script.read_text().replace("crash", "never"))
+    said = here("run")
+    assert said.code == 0, said.everything
+    assert status(here)["counts"]["complete"] == 2
+
+
+def test_a_copied_study_folder_opens_elsewhere(here):
+    here("run")
+    shutil.copytree("studies/small", "copy")
+    assert status(here, "copy")["counts"]["complete"] == 2
+    assert here("repair", "copy", "--check").code == 0

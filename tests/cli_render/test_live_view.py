@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from outlast.cli.live import LiveView, progress_line
+from outlast.config.settings import BudgetSettings, MetricSettings, Settings
+from outlast.core.states import TrialState
+from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
+from outlast.testing.studies import StudyBuilder
+
+SETTINGS = Settings(
+    name="digits", command=("true",), metrics=(MetricSettings(name="acc"),), budget=BudgetSettings(trials=20)
+)
+
+
+class Screen:
+    """As much of a terminal as the view uses: text, newline, cursor up, carriage return, erase below."""
+
+    def __init__(self) -> None:
+        self.lines = [""]
+        self.row = 0
+
+    def feed(self, data: str) -> None:
+        import re
+
+        for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|[^\x1b]", data):
+            if part == "\n":
+                self.row += 1
+                if self.row == len(self.lines):
+                    self.lines.append("")
+            elif part.endswith("A") and part[0] == "\x1b":
+                self.row -= int(part[2:-1])
+                assert self.row >= 0, "above the first line"
+            elif part == "\x1b[J":
+                self.lines = [*self.lines[: self.row], ""]
+            elif part[0] != "\x1b" and part != "\r":
+                self.lines[self.row] += part
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+class Terminal:
+    def __init__(self, *, tty: bool = True, width: int = 80, height: int = 30) -> None:
+        self.out = io.StringIO()
+        self.now = 0.0
+        self.console = Console(
+            file=self.out, width=width, height=height, force_terminal=tty, markup=False, highlight=False, emoji=False,
+            color_system="standard" if tty else None,
+        )  # fmt: skip
+        self.view = LiveView(self.console, SETTINGS, clock=lambda: self.now)
+
+    def screen(self) -> str:
+        screen = Screen()
+        screen.feed(self.out.getvalue())
+        return screen.text
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def look(finished: int, running: int = 2) -> Snapshot:
+    build = StudyBuilder()
+    build.run(0)
+    for i in range(finished):
+        build.trial({"lr": 0.1}, at=i * 60, values=i / 100)
+    for _ in range(running):
+        build.trial(state=TrialState.RUNNING, at=finished * 60)
+    live = LiveFacts("box", 1, build.at(0), 2)
+    return snapshot(build.study, SETTINGS, now=build.moment(finished * 60 + 5), live=live, folder="studies/digits")
+
+
+def test_the_block_stands_under_the_finished_trials() -> None:
+    terminal = Terminal()
+    terminal.view.event("trial 0 complete acc=0.1 3.2s")
+    terminal.view.update(look(1))
+    terminal.now = 1
+    terminal.view.event("trial 1 complete acc=0.2 (best) 3.2s")
+    terminal.view.update(look(2))
+    lines = terminal.screen().split("\n")
+    assert lines[:2] == ["trial 0 complete acc=0.1 3.2s", "trial 1 complete acc=0.2 (best) 3.2s"]
+    assert "2/20  10%" in lines[3] and "1/20" not in terminal.screen()
+    assert any("acc 0.01000 in trial 1" in line for line in lines)
+
+
+def test_closing_takes_the_block_away_and_keeps_what_was_said() -> None:
+    terminal = Terminal()
+    terminal.view.update(look(1))
+    terminal.view.event("trial 1 complete")
+    terminal.view.close()
+    terminal.view.close()
+    assert terminal.screen() == "trial 1 complete\n"
+
+
+def test_it_redraws_at_most_four_times_a_second() -> None:
+    terminal, made = Terminal(), []
+
+    def make() -> Snapshot:
+        made.append(terminal.now)
+        return look(1)
+
+    for tick in range(101):
+        terminal.now = tick / 100
+        terminal.view.update(make)
+    assert len(made) <= 5
+
+
+def test_a_study_that_is_slow_to_look_at_is_looked_at_less_often() -> None:
+    terminal, made = Terminal(), []
+
+    def slow() -> Snapshot:
+        made.append(terminal.now)
+        terminal.now += 0.5
+        return look(1)
+
+    while terminal.now < 30:
+        terminal.view.update(slow)
+        terminal.now += 0.05
+    assert len(made) * 0.5 <= 0.07 * 30
+
+
+def test_only_so_many_running_trials_are_listed() -> None:
+    terminal = Terminal()
+    terminal.view.update(look(1, running=40))
+    assert terminal.screen().count("\n  trial ") == 5 and "and 35 more" in terminal.screen()
+
+
+def test_the_block_is_never_higher_than_the_window() -> None:
+    terminal = Terminal(height=6)
+    terminal.view.update(look(5, running=10))
+    assert len(terminal.screen().split("\n")) <= 6
+
+
+def test_a_terminal_made_narrower_is_cleaned_as_it_wrapped() -> None:
+    terminal = Terminal(width=80)
+    terminal.view.update(look(1))
+    before = len(terminal.out.getvalue())
+    widest = max(len(line) for line in terminal.screen().split("\n"))
+    height = len(terminal.screen().split("\n")) - 1
+    terminal.console.width = widest // 2 + 1
+    terminal.view.close()
+    rows = int(terminal.out.getvalue()[before:].split("A")[0].removeprefix("\x1b["))
+    assert rows > height
+
+
+def test_the_cursor_is_never_hidden() -> None:
+    terminal = Terminal()
+    terminal.view.update(look(1))
+    terminal.view.close()
+    assert "\x1b[?25l" not in terminal.out.getvalue()
+
+
+def test_thousands_of_events_between_two_redraws_are_cut_and_counted() -> None:
+    terminal = Terminal()
+    terminal.view.update(look(1))
+    for i in range(1000):
+        terminal.view.event(f"trial {i} complete")
+    terminal.view.close()
+    lines = terminal.screen().split("\n")
+    assert lines[0] == "and 800 trials before these: see trials.csv" and lines[1] == "trial 800 complete"
+
+
+@pytest.mark.parametrize("given", [{"tty": False}])
+def test_on_a_pipe_there_are_plain_lines_and_seldom_a_progress_line(given: dict[str, Any]) -> None:
+    terminal = Terminal(**given)
+    for second in range(0, 95, 5):
+        terminal.now = float(second)
+        terminal.view.update(look(1 + second // 5))
+    terminal.view.event("trial 1 complete acc=0.2 3.2s")
+    terminal.view.close()
+    said = terminal.out.getvalue()
+    assert "\x1b" not in said and "\r" not in said
+    lines = said.splitlines()
+    assert [line.split()[0] for line in lines] == ["7/20", "13/20", "19/20", "trial"]
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    terminal = Terminal()
+    terminal.view.update(look(1))
+    terminal.view.event("trial 1 complete")
+    assert terminal.out.getvalue() == "trial 1 complete\n"
+
+
+def test_a_state_that_has_not_changed_is_not_said_again_on_a_pipe() -> None:
+    terminal = Terminal(tty=False)
+    for second in (30, 60, 90):
+        terminal.now = float(second)
+        terminal.view.update(look(3))
+    assert len(terminal.out.getvalue().splitlines()) == 1
+
+
+def test_the_progress_line_has_everything_in_one_line() -> None:
+    line = progress_line(look(3))
+    assert line.startswith(
+        "3/20 trials; 3 complete, 2 running, 17 remaining; best acc=0.02000 (trial 2); 60.0 per hour"
+    )
+    assert "done in 17m 00s" in line
+
+
+def test_an_event_cannot_write_control_codes() -> None:
+    terminal = Terminal(tty=False)
+    terminal.view.event("trial 1 failed (crash): \x1b[2Jboom\nnext")
+    assert terminal.out.getvalue() == "trial 1 failed (crash): boom next\n"

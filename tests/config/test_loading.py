@@ -1,0 +1,267 @@
+"""Extending, overriding and multiplying study files."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from outlast.config.load import load_studies, load_study_file, settings_from_resolved, to_yaml
+from outlast.config.yaml import parse
+from outlast.errors import StudyFileError
+
+BASE = """\
+name: base
+command: python train.py ${args}
+metric: maximize acc
+parameters:
+  lr: log(1e-5, 1e-1)
+  opt.beta: float(0, 1)
+  model: {values: [mlp, cnn], when: {kind: big}}
+  kind: [small, big]
+  group: {parameters: {inner: "int(1, 4)"}}
+budget: {trials: 50, time: 12h}
+sampler: tpe
+config: base.yaml
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / "base.yaml").write_text("{}")
+    (tmp_path / "study.yaml").write_text(BASE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def extended(folder):
+    def extended(text: str, path: str = "smoke.yaml"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(text)
+        return load_study_file(path)
+
+    return extended
+
+
+def parameter(settings, name):
+    return next(p for p in settings.parameters if p.name == name)
+
+
+# -- extends --------------------------------------------------------------------------------------------------------
+
+
+def test_an_extending_file_says_only_what_differs(folder, extended):
+    settings = extended("extends: study.yaml\nbudget: {trials: 2}\nparameters: {lr: 0.1, extra: {min: 1, max: 2}}\n")
+    assert settings.name == "smoke"
+    assert (settings.budget.trials, settings.budget.time) == (2, 43200)
+    assert settings.space.constants == {"lr": 0.1}
+    assert parameter(settings, "extra").distribution == "int_uniform"
+
+
+def test_part_of_a_definition_changes_it_and_a_whole_one_replaces_it(extended):
+    settings = extended(
+        "extends: study.yaml\nparameters: {lr: {max: 0.01}, kind: {min: 1, max: 2}, model: {when: {kind: 1}}}\n"
+    )
+    assert parameter(settings, "lr").options == {"min": 1e-5, "max": 0.01}
+    assert parameter(settings, "kind").distribution == "int_uniform"
+    assert parameter(settings, "model").when == {"kind": (1,)}
+
+
+def test_null_takes_something_away(extended):
+    settings = extended("extends: study.yaml\nsampler: null\nbudget: {time: null}\nconfig: null\n")
+    assert settings.sampler.name == "auto" and settings.budget.time is None and settings.config is None
+
+
+def test_a_function_takes_the_place_of_a_command(extended):
+    assert extended("extends: study.yaml\nfunction: a.b:c\n").command is None
+
+
+def test_paths_of_a_base_in_another_folder_still_lead_to_its_files(folder, extended):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "train.py").write_text("")
+    assert extended("extends: ../study.yaml\n", "sub/smoke.yaml").config == "../base.yaml"
+
+
+def test_a_sweep_can_be_extended_with_our_keys(folder, extended):
+    (folder / "sweep.yaml").write_text(
+        "program: train.py\nmethod: random\nmetric: {name: loss}\nparameters: {x: {min: 0.0, max: 1.0}}\nrun_cap: 9\n"
+    )
+    settings = extended("extends: sweep.yaml\nparallel: 4\n")
+    assert (settings.parallel, settings.budget.trials, settings.sampler.name) == (4, 9, "random")
+
+
+def test_a_sweep_can_extend_a_sweep(folder, extended):
+    (folder / "sweep.yaml").write_text(
+        "program: train.py\nmethod: random\nmetric: {name: loss}\nparameters: {x: {min: 0.0, max: 1.0}}\n"
+    )
+    assert extended("extends: sweep.yaml\nrun_cap: 3\n").budget.trials == 3
+
+
+def test_a_circle_is_refused(folder, extended):
+    (folder / "study.yaml").write_text("extends: smoke.yaml\n")
+    with pytest.raises(StudyFileError, match="circle"):
+        extended("extends: study.yaml\n")
+
+
+def test_a_missing_base_is_refused_at_its_line(extended):
+    with pytest.raises(StudyFileError, match="does not exist") as caught:
+        extended("name: x\nextends: nowhere.yaml\n")
+    assert (caught.value.file, caught.value.line) == ("smoke.yaml", 2)
+
+
+def test_an_error_in_the_base_names_the_base(folder, extended):
+    (folder / "study.yaml").write_text(BASE.replace("trials: 50", "trials: no"))
+    with pytest.raises(StudyFileError) as caught:
+        extended("extends: study.yaml\nparallel: 2\n")
+    assert (caught.value.file, caught.value.line) == ("study.yaml", 10)
+
+
+# -- --set ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "check"),
+    [
+        ("budget.trials=7", lambda s: s.budget.trials == 7),
+        ("budget={trials: 7}", lambda s: s.budget.time is None),
+        ("sampler.seed=3", lambda s: (s.sampler.name, s.sampler.seed) == ("tpe", 3)),
+        ("sampler=random", lambda s: s.sampler.name == "random"),
+        ("trial.timeout=1h", lambda s: s.trial.timeout == 3600),
+        ("parallel=4", lambda s: s.parallel == 4),
+        ("env.A=1e-3", lambda s: s.env == {"A": "0.001"}),
+        ("parameters.lr=0.5", lambda s: s.space.constants == {"lr": 0.5}),
+        ("parameters.lr.max=0.01", lambda s: parameter(s, "lr").options == {"min": 1e-5, "max": 0.01}),
+        ("parameters.opt.beta.max=0.5", lambda s: parameter(s, "opt.beta").options == {"min": 0.0, "max": 0.5}),
+        ("parameters.group.inner.max=9", lambda s: parameter(s, "group.inner").options == {"min": 1, "max": 9}),
+        ("parameters.group.parameters.inner.max=9", lambda s: parameter(s, "group.inner").options["max"] == 9),
+        ("parameters.model.values=[a, b]", lambda s: parameter(s, "model").when == {"kind": ("big",)}),
+        ("parameters.model.when.kind=small", lambda s: parameter(s, "model").when == {"kind": ("small",)}),
+        ("parameters.new=int(1, 3)", lambda s: parameter(s, "new").options == {"min": 1, "max": 3}),
+        ("metric={name: loss, goal: minimize}", lambda s: s.metrics[0].name == "loss"),
+        ("command=python train.py --x ${lr}", lambda s: s.command == ("python", "train.py", "--x", "${lr}")),
+        ("name=other", lambda s: s.name == "other"),
+    ],
+)
+def test_set_changes_one_key(folder, override, check):
+    assert check(load_study_file("study.yaml", overrides=[override]))
+
+
+@pytest.mark.parametrize(
+    ("override", "fact", "cure"),
+    [
+        ("bugdet.trials=7", "unknown key `bugdet`", "`budget`"),
+        ("budget.trails=7", "unknown key", "`trials`"),
+        ("budget.trials=many", "a whole number", None),
+        ("lr=0.1", "unknown key `lr`", "`parameters.lr`"),
+        ("lr.max=0.1", "unknown key `lr`", "`parameters.lr.max`"),
+        ("parameters.lrr.max=0.1", "unknown parameter `lrr`", "`lr`"),
+        ("parameters.lr.maxi=0.1", "unknown key", "`max`"),
+        ("budget.trials", "not of the form key=value", "budget.trials=20"),
+        ("=3", "not of the form key=value", None),
+        ("budget.trials=[", "not YAML", None),
+        ("name.x=3", "no keys inside", None),
+    ],
+)
+def test_a_wrong_set_is_refused_by_its_text(folder, override, fact, cure):
+    with pytest.raises(StudyFileError) as caught:
+        load_study_file("study.yaml", overrides=[override])
+    assert caught.value.file == f"--set {override}"
+    assert fact in caught.value.fact
+    if cure:
+        assert cure in (caught.value.cure or "")
+
+
+def test_overrides_build_on_each_other(folder):
+    settings = load_study_file(
+        "study.yaml", overrides=["parameters=null", "parameters.only=int(1, 3)", "budget.trials=2"]
+    )
+    assert [p.name for p in settings.parameters] == ["only"]
+    with pytest.raises(StudyFileError, match="not one of the 0 items"):
+        load_study_file("study.yaml", overrides=["budget=[]", "budget.trials.x=2"])
+
+
+# -- matrix ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_matrix_makes_one_study_for_each_combination(folder):
+    (folder / "m.yaml").write_text(BASE + "matrix: {backbone: [bert, roberta/large], budget.trials: [1, 2]}\n")
+    studies = load_studies("m.yaml")
+    assert [s.name for s in studies] == ["base-bert-1", "base-bert-2", "base-roberta-large-1", "base-roberta-large-2"]
+    assert studies[2].space.constants == {"backbone": "roberta/large"}
+    assert studies[3].budget.trials == 2
+    assert all("matrix" not in study.resolved for study in studies)
+
+
+def test_a_matrix_over_a_parameter_fixes_it(folder):
+    (folder / "m.yaml").write_text(BASE + "matrix: {kind: [small, big]}\n")
+    assert [study.space.constants["kind"] for study in load_studies("m.yaml")] == ["small", "big"]
+
+
+def test_several_studies_where_one_is_meant_are_refused(folder):
+    (folder / "m.yaml").write_text(BASE + "matrix: {kind: [small, big]}\n")
+    with pytest.raises(StudyFileError, match="makes 2 studies"):
+        load_study_file("m.yaml")
+
+
+@pytest.mark.parametrize(
+    ("matrix", "fact"),
+    [
+        ("{kind: []}", "must not be empty"),
+        ("{kind: small}", "must be a list"),
+        ("[a]", "keys and values"),
+        ("{kind: [a b, a-b]}", "two studies"),
+    ],
+)
+def test_a_matrix_that_makes_no_sense_is_refused(folder, matrix, fact):
+    (folder / "m.yaml").write_text(
+        BASE.replace("  model: {values: [mlp, cnn], when: {kind: big}}\n", "") + f"matrix: {matrix}\n"
+    )
+    with pytest.raises(StudyFileError, match=fact):
+        load_studies("m.yaml")
+
+
+# -- the study's own record -----------------------------------------------------------------------------------------
+
+
+def test_the_record_reads_back_equal(folder):
+    settings = load_study_file("study.yaml")
+    again = settings_from_resolved(settings.resolved, settings.working_directory)
+    assert again.model_copy(update={"notes": settings.notes}) == settings
+
+
+def test_settings_can_be_copied_and_pickled_with_their_space(folder):
+    settings = load_study_file("study.yaml", overrides=["constraints=lr < 1"])
+    assert settings.space.satisfies({"lr": 0.1})
+    assert pickle.loads(pickle.dumps(settings)) == settings
+    assert copy.deepcopy(settings).space.satisfies({"lr": 0.1})
+    fewer = settings.model_copy(update={"parameters": settings.parameters[:1]})
+    assert [p.name for p in fewer.space.sampled] == ["lr"]
+
+
+def test_the_record_reads_back_where_the_files_are_not(folder):
+    settings = load_study_file("study.yaml")
+    assert settings_from_resolved(settings.resolved, "/nowhere").config == "base.yaml"
+
+
+def test_study_yaml_is_the_record_with_a_header(folder):
+    settings = load_study_file("study.yaml")
+    text = to_yaml(settings)
+    assert text.startswith("# ") and parse(text, "f").data == settings.resolved
+
+
+def test_secrets_stay_out_of_the_record_and_in_the_environment(folder):
+    (folder / "s.yaml").write_text(
+        BASE
+        + "env: {HF_TOKEN: abc, DB: 'postgres://me:pw@host/db', N: 1}\ntracking: {uri: 'https://a:b@c', api_key: k}\n"
+    )
+    settings = load_study_file("s.yaml")
+    assert settings.env["HF_TOKEN"] == "abc"
+    assert settings.resolved["env"] == {"HF_TOKEN": "***", "DB": "postgres://me:***@host/db", "N": "1"}
+    assert settings.resolved["tracking"] == {"uri": "https://a:***@c", "api_key": "***"}
+    assert all(secret not in to_yaml(settings) for secret in ("abc", "pw@", "b@c"))
+    again = settings_from_resolved(settings.resolved, ".")
+    assert again.env == {"N": "1"} and "HF_TOKEN, DB" in again.notes[0]
+    assert again.resolved == settings.resolved

@@ -1,0 +1,166 @@
+"""A W&B sweep's YAML is a valid study file, with W&B's meaning."""
+
+from __future__ import annotations
+
+import pytest
+
+from outlast.config.command import CommandContext, render_command
+from outlast.config.load import load_study_file
+from outlast.errors import StudyFileError
+
+SWEEP = """\
+program: train.py
+method: bayes
+metric:
+  name: val_loss
+parameters:
+  lr:
+    distribution: log_uniform
+    min: -11.5
+    max: -2.3
+  model:
+    values: [mlp, cnn]
+  epochs:
+    value: 20
+run_cap: 30
+"""
+CONTEXT = CommandContext(trial=0, attempt=1, seed=1, trial_dir="/t", checkpoint_dir="/c")
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    (tmp_path / "train.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+    def load(text: str, **options):
+        (tmp_path / "sweep.yaml").write_text(text)
+        return load_study_file("sweep.yaml", **options)
+
+    return load
+
+
+@pytest.fixture
+def refused(load):
+    def refused(text: str) -> StudyFileError:
+        with pytest.raises(StudyFileError) as caught:
+            load(text)
+        return caught.value
+
+    return refused
+
+
+def test_a_sweep_becomes_a_study(load):
+    settings = load(SWEEP)
+    assert settings.name == "sweep"
+    assert settings.sampler.name == "tpe"
+    assert settings.metrics[0].goal == "minimize"  # W&B's default
+    assert settings.budget.trials == 30
+    assert settings.parameters[0].distribution == "log_uniform_values"
+    assert settings.command == ("${env}", "${interpreter}", "train.py", "${args}")
+
+
+def test_the_default_command_is_wandbs(load):
+    argv = render_command(load(SWEEP), {"lr": 0.01, "model": "mlp"}, CONTEXT)
+    assert argv == ["/usr/bin/env", "python", "train.py", "--lr=0.01", "--model=mlp", "--epochs=20"]
+
+
+def test_methods_are_samplers(load):
+    assert load(SWEEP.replace("bayes", "random")).sampler.name == "random"
+    grid = (
+        SWEEP.replace("bayes", "grid")
+        .replace("    distribution: log_uniform\n", "")
+        .replace("-11.5", "1")
+        .replace("-2.3", "4")
+    )
+    assert load(grid).sampler.name == "grid"
+
+
+def test_a_grid_over_a_continuous_parameter_is_refused(refused):
+    error = refused(SWEEP.replace("bayes", "grid"))
+    assert error.key == "parameters.lr" and error.line == 6
+
+
+def test_a_sweep_without_metric_takes_the_command_lines(load, refused):
+    text = SWEEP.replace("metric:\n  name: val_loss\n", "")
+    assert "--maximize NAME" in (refused(text).cure or "")
+    metric = load(text, metric=("acc", "maximize")).metrics[0]
+    assert (metric.name, metric.goal) == ("acc", "maximize")
+
+
+def test_the_target_is_kept(load):
+    assert (
+        load(SWEEP.replace("name: val_loss", "name: val_loss\n  target: 0.1\n  goal: maximize")).metrics[0].target
+        == 0.1
+    )
+
+
+def test_hyperband_keeps_wandbs_figures(load):
+    settings = load(SWEEP + "early_terminate: {type: hyperband, s: 2, eta: 3, max_iter: 27, strict: true}\n")
+    assert settings.pruner.name == "wandb_hyperband"
+    assert settings.pruner.options == {"s": 2, "eta": 3, "max_iter": 27, "strict": True}
+
+
+@pytest.mark.parametrize(
+    "given", ["{type: hyperband}", "{type: hyperband, s: 2}", "{type: hyperband, min_iter: 0}", "{type: median}"]
+)
+def test_hyperband_without_its_figures_is_refused(refused, given):
+    assert refused(SWEEP + f"early_terminate: {given}\n").line == 15
+
+
+def test_project_and_entity_reach_the_training(load):
+    settings = load(SWEEP + "project: p\nentity: e\nname: My sweep!\ndescription: text\n")
+    assert settings.env == {"WANDB_PROJECT": "p", "WANDB_ENTITY": "e"}
+    assert settings.name == "My-sweep"
+    assert settings.later == {"description": "text"}
+    assert any("folder's name" in note for note in settings.notes)
+
+
+def test_nested_parameters_are_handed_over_as_one_mapping(load):
+    nested = SWEEP.replace(
+        "run_cap",
+        "  optimizer:\n    parameters:\n      lr: {values: [0.1, 0.2]}\n"
+        "      nadam: {parameters: {beta: {values: [0.9, 0.95]}}}\nrun_cap",
+    )
+    settings = load(nested)
+    params = {"lr": 0.01, "model": "cnn", "optimizer.lr": 0.1, "optimizer.nadam.beta": 0.9}
+    assert render_command(settings, params, CONTEXT)[-1] == "--optimizer={'lr': 0.1, 'nadam': {'beta': 0.9}}"
+
+
+def test_values_that_are_there_twice_count_once(load):
+    settings = load(SWEEP.replace("[mlp, cnn]", "[mlp, cnn, mlp]"))
+    assert list(settings.parameters[1].choices or []) == ["mlp", "cnn"]
+    assert any("twice" in note for note in settings.notes)
+
+
+def test_a_command_of_ones_own(load):
+    command = "command: ['${interpreter}', '-u', '${program}', '--n', 3, '${args_no_equals}', '${envvar:HOME}']\n"
+    settings = load(SWEEP + command)
+    assert settings.command[:5] == ("${interpreter}", "-u", "train.py", "--n", "3")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "fact"),
+    [
+        (SWEEP.replace("train.py", "trian.py"), "program", "does not exist"),
+        (SWEEP.replace("program: train.py\n", ""), None, "needs `program`"),
+        (SWEEP.replace("method: bayes\n", ""), None, "needs `method`"),
+        (SWEEP.replace("bayes", "byes"), "method", "unknown; allowed"),
+        (SWEEP.replace("run_cap: 30", "run_cap: 0"), "run_cap", "1 or more"),
+        (SWEEP.replace("run_cap: 30", "runcap: 30"), "runcap", "unknown key"),
+        (SWEEP.replace("run_cap: 30\n", ""), "budget", "never end"),
+        (SWEEP + "job: x\n", "job", "cannot be run here"),
+        (SWEEP + "budget: {trials: 3}\n", "budget", "two dialects"),
+        (SWEEP + "search_space: {}\n", "program", "two dialects"),
+        (SWEEP.replace("run_cap", "x: 1\nrun_cap"), "x", "unknown key"),
+        (SWEEP.replace("min: -11.5", "min: -1"), "parameters.lr.min", "above max"),
+    ],
+)
+def test_what_is_wrong_in_a_sweep_is_refused(refused, text, key, fact):
+    error = refused(text)
+    assert error.key == key and fact in error.fact
+
+
+def test_overrides_speak_either_dialect(load):
+    assert load(SWEEP, overrides=["run_cap=5"]).budget.trials == 5
+    assert load(SWEEP, overrides=["budget.trials=6", "budget.time=1h"]).budget.time == 3600
+    assert load(SWEEP, overrides=["method=random"]).sampler.name == "random"

@@ -1,0 +1,140 @@
+"""Every row of the table "How a trial ends"."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from outlast.core.evidence import Evidence, Report
+from outlast.core.faults import Policy, decide, signature_of
+from outlast.core.records import Attempt, AttemptEnded, Trial
+from outlast.core.states import Cause, TrialState
+
+POLICY = Policy(objectives=("acc",))
+TRACEBACK = (
+    'Traceback (most recent call last):\n  File "/a/train.py", line {line}, in main\nValueError: bad value {value}'
+)
+
+
+def trial(*causes: Cause, steps: tuple[int | None, ...] = ()) -> Trial:
+    """A trial whose earlier attempts ended for these causes."""
+    found = Trial(0)
+    for number, cause in enumerate(causes, 1):
+        step = steps[number - 1] if number <= len(steps) else None
+        ended = AttemptEnded(0, number, "", TrialState.INTERRUPTED, cause, last_step=step)
+        found.attempts.append(Attempt(number, "", outcome=ended))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("evidence", "state", "cause"),
+    [
+        (Evidence(exit_code=0, scores={"acc": 0.5}), TrialState.COMPLETE, Cause.COMPLETED),
+        (Evidence(exit_code=0), TrialState.FAILED, Cause.NO_SCORE),
+        (Evidence(exit_code=0, scores={"acc": float("nan")}), TrialState.FAILED, Cause.DIVERGED),
+        (Evidence(exit_code=0, scores={"acc": float("inf")}), TrialState.FAILED, Cause.DIVERGED),
+        (Evidence(exit_code=1, scores={"acc": 0.5}), TrialState.FAILED, Cause.CRASH),
+        (Evidence(signal=signal.SIGSEGV), TrialState.FAILED, Cause.CRASH),
+        (Evidence(signal=signal.SIGKILL), TrialState.FAILED, Cause.CRASH),
+        (Evidence(error="Permission denied: train.py"), TrialState.FAILED, Cause.CRASH),
+        (Evidence(exit_code=75, scores={"acc": 0.5}), TrialState.INTERRUPTED, Cause.PREEMPTED),
+        (Evidence(exit_code=130), TrialState.INTERRUPTED, Cause.PREEMPTED),
+        (Evidence(signal=signal.SIGTERM), TrialState.INTERRUPTED, Cause.PREEMPTED),
+        (Evidence(exit_code=0, scores={"acc": 1.0}, outside_signal=15), TrialState.INTERRUPTED, Cause.PREEMPTED),
+        (Evidence(lost="its runner died"), TrialState.INTERRUPTED, Cause.LOST),
+        (Evidence(never_started=True), TrialState.INTERRUPTED, Cause.NEVER_STARTED),
+        (Evidence(stop_reason="user", signal=15), TrialState.INTERRUPTED, Cause.STOPPED),
+        (Evidence(stop_reason="user", acknowledged=True, exit_code=0, scores={"acc": 1}), TrialState.INTERRUPTED, Cause.STOPPED),
+        (Evidence(stop_reason="user", exit_code=0, scores={"acc": 1.0}), TrialState.COMPLETE, Cause.COMPLETED),
+        (Evidence(stop_reason="user", exit_code=0, scores={"acc": 1.0}, done=True), TrialState.COMPLETE, Cause.COMPLETED),
+        (Evidence(stop_reason="pruned", exit_code=0, scores={"acc": 1.0}), TrialState.PRUNED, Cause.PRUNED),
+        (Evidence(stop_reason="pruned", signal=9), TrialState.PRUNED, Cause.PRUNED),
+        (Evidence(pruned=True, exit_code=0), TrialState.PRUNED, Cause.PRUNED),
+        (Evidence(stop_reason="timeout", signal=15), TrialState.FAILED, Cause.TIMEOUT),
+        (Evidence(stop_reason="walltime", signal=15), TrialState.INTERRUPTED, Cause.WALLTIME),
+        (Evidence(stop_reason="walltime", signal=15, new_steps=False), TrialState.FAILED, Cause.WALLTIME),
+        (Evidence(stop_reason="hang", signal=9), TrialState.INTERRUPTED, Cause.HANG),
+        (Evidence(exit_code=1, tail=("torch.OutOfMemoryError: CUDA",)), TrialState.INFEASIBLE, Cause.GPU_OUT_OF_MEMORY),
+        (Evidence(exit_code=1, tail=("MemoryError",)), TrialState.INFEASIBLE, Cause.HOST_OUT_OF_MEMORY),
+        (Evidence(signal=9, oom_killed=True), TrialState.INFEASIBLE, Cause.HOST_OUT_OF_MEMORY),
+        (Evidence(exit_code=1, tail=("OSError: [Errno 28] No space left on device",)), TrialState.INTERRUPTED, Cause.DISK_FULL),
+        (Evidence(exit_code=1, tail=("requests: 429 Client Error: Too Many Requests",)), TrialState.INTERRUPTED, Cause.TRANSIENT),
+        (Evidence(exit_code=1, tail=("OSError: [Errno 116] Stale file handle",)), TrialState.INTERRUPTED, Cause.TRANSIENT),
+        (Evidence(exit_code=1, tail=("OSError: [Errno 98] Address already in use",)), TrialState.INTERRUPTED, Cause.TRANSIENT),
+    ],
+)  # fmt: skip
+def test_what_each_evidence_means(evidence: Evidence, state: TrialState, cause: Cause) -> None:
+    decision = decide(evidence, trial(), POLICY)
+    assert (decision.state, decision.cause) == (state, cause)
+
+
+def test_a_failure_without_score_lists_the_names_that_were_seen() -> None:
+    assert "acc2, loss" in decide(Evidence(exit_code=0, metrics={"loss": 1.0, "acc2": 0.5}), trial(), POLICY).reason
+
+
+def test_the_third_loss_in_a_row_without_a_step_fails_the_trial() -> None:
+    lost = Evidence(lost="its runner died", new_steps=False)
+    assert decide(lost, trial(Cause.LOST), POLICY).state is TrialState.INTERRUPTED
+    decision = decide(lost, trial(Cause.LOST, Cause.PREEMPTED), POLICY)
+    assert decision.state is TrialState.FAILED and "lost 3 times before its first step" in decision.reason
+
+
+def test_losses_of_an_attempt_that_moved_on_are_not_counted_together() -> None:
+    moved = Evidence(lost="its runner died", reports=(Report(7, {"acc": 0.1}),))
+    assert decide(moved, trial(Cause.LOST, Cause.LOST, Cause.LOST), POLICY).state is TrialState.INTERRUPTED
+
+
+def test_starts_that_never_were_do_not_count_as_losses() -> None:
+    lost = Evidence(lost="its runner died", new_steps=False)
+    history = trial(Cause.LOST, Cause.NEVER_STARTED, Cause.NEVER_STARTED)
+    assert decide(lost, history, POLICY).state is TrialState.INTERRUPTED
+
+
+def test_a_person_s_retry_forgives_earlier_losses() -> None:
+    lost = Evidence(lost="its runner died", new_steps=False)
+    history = trial(Cause.LOST, Cause.LOST)
+    history.retried_at_attempt = 2
+    assert decide(lost, history, POLICY).state is TrialState.INTERRUPTED
+
+
+def test_a_second_hang_fails() -> None:
+    assert decide(Evidence(stop_reason="hang"), trial(Cause.HANG), POLICY).state is TrialState.FAILED
+
+
+def test_a_transient_fault_is_tried_three_times() -> None:
+    fault = Evidence(exit_code=1, tail=("429 Client Error: Too Many Requests",))
+    assert decide(fault, trial(*[Cause.TRANSIENT] * 2), POLICY).state is TrialState.INTERRUPTED
+    assert decide(fault, trial(*[Cause.TRANSIENT] * 3), POLICY).state is TrialState.FAILED
+
+
+def test_retries_give_a_crashed_trial_further_attempts() -> None:
+    policy = Policy(("acc",), retries=1)
+    assert decide(Evidence(exit_code=1), trial(), policy).state is TrialState.INTERRUPTED
+    assert decide(Evidence(exit_code=1), trial(Cause.CRASH), policy).state is TrialState.FAILED
+
+
+def test_a_timed_out_trial_counts_by_its_last_report_only_where_that_is_set() -> None:
+    timed_out = Evidence(stop_reason="timeout", signal=15, scores={"acc": 0.4})
+    assert decide(timed_out, trial(), POLICY).state is TrialState.FAILED
+    counted = decide(timed_out, trial(), Policy(("acc",), timeout_counts=True))
+    assert (counted.state, counted.values) == (TrialState.COMPLETE, (0.4,))
+
+
+def test_several_objectives_need_all_their_values() -> None:
+    policy = Policy(("acc", "loss"))
+    assert decide(Evidence(exit_code=0, scores={"acc": 1.0}), trial(), policy).cause is Cause.NO_SCORE
+    assert decide(Evidence(exit_code=0, scores={"loss": 2.0, "acc": 1.0}), trial(), policy).values == (1.0, 2.0)
+
+
+def test_equal_failures_have_equal_signatures_whatever_the_values() -> None:
+    a, b = TRACEBACK.format(line=3, value=1.5), TRACEBACK.format(line=3, value=99)
+    assert signature_of(a) == signature_of(b) != ""
+    assert signature_of(a) != signature_of(TRACEBACK.format(line=4, value=1.5))
+    assert signature_of("") == ""
+
+
+def test_interrupted_trials_are_replaced_where_the_study_file_asks_for_new_ones() -> None:
+    policy = Policy(("acc",), restart_interrupted=False)
+    assert decide(Evidence(lost="its runner died"), trial(), policy).state is TrialState.FAILED
+    assert decide(Evidence(never_started=True), trial(), policy).state is TrialState.INTERRUPTED

@@ -1,0 +1,116 @@
+"""Ledger lines and the fold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outlast.core.evidence import Evidence, Report
+from outlast.core.fold import fold
+from outlast.core.records import (
+    AttemptEnded,
+    AttemptOpened,
+    Event,
+    ParamDrawn,
+    RunStarted,
+    StudyEnded,
+    TrialCreated,
+    TrialRetried,
+    from_json,
+    to_json,
+)
+from outlast.core.states import Cause, TrialState
+
+AT = "2026-01-01T00:00:00.000+00:00"
+finite = st.floats(allow_nan=False, allow_infinity=False)
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | finite | st.text(max_size=8)
+params = st.dictionaries(st.text(min_size=1, max_size=6), scalars, max_size=4)
+curves = st.lists(st.tuples(st.integers(0, 99), finite), max_size=4).map(tuple)
+events = st.one_of(
+    st.builds(TrialCreated, trial=st.integers(0, 20), at=st.just(AT), params=params, seed=st.integers(0, 99), latent=params),
+    st.builds(AttemptOpened, trial=st.integers(0, 20), attempt=st.integers(1, 4), at=st.just(AT), resumed=st.booleans()),
+    st.builds(
+        AttemptEnded, trial=st.integers(0, 20), attempt=st.integers(1, 4), at=st.just(AT), state=st.sampled_from(TrialState),
+        cause=st.sampled_from(Cause), values=st.none() | st.tuples(finite), curves=st.tuples(curves),
+        metrics=st.dictionaries(st.text(min_size=1, max_size=4), finite, max_size=3),
+    ),
+)  # fmt: skip
+
+
+@given(events)
+def test_an_event_survives_its_ledger_line(event: Event) -> None:
+    assert from_json(json.loads(json.dumps(to_json(event), allow_nan=False))) == event
+
+
+def test_numbers_that_json_cannot_hold_are_written_as_words() -> None:
+    event = AttemptEnded(0, 1, AT, TrialState.FAILED, Cause.DIVERGED, values=(float("inf"),))
+    assert from_json(json.loads(json.dumps(to_json(event), allow_nan=False))) == event
+
+
+def test_a_kind_from_a_newer_version_is_passed_over() -> None:
+    assert from_json({"kind": "from_the_future", "x": 1}) is None
+
+
+def test_a_key_from_a_newer_version_is_ignored() -> None:
+    assert from_json({"kind": "param_drawn", "trial": 1, "name": "x", "new": 1}) == ParamDrawn(1, "x")
+
+
+def a_life() -> list[Event]:
+    return [
+        TrialCreated(0, AT, {"lr": 0.1}, seed=7),
+        AttemptOpened(0, 1, AT),
+        AttemptEnded(0, 1, AT, TrialState.INTERRUPTED, Cause.LOST, curves=(((0, 0.1), (1, 0.2)),), seconds=2.0),
+        AttemptOpened(0, 2, AT, resumed=True),
+        AttemptEnded(
+            0, 2, AT, TrialState.COMPLETE, Cause.COMPLETED, values=(0.9,), curves=(((1, 0.3), (2, 0.9)),), seconds=1.0
+        ),
+    ]
+
+
+def test_a_trial_is_one_configuration_over_its_attempts() -> None:
+    trial = fold(a_life()).trials[0]
+    assert (trial.state, trial.value, trial.seconds, len(trial.attempts)) == (TrialState.COMPLETE, 0.9, 3.0, 2)
+    assert trial.curve() == {0: 0.1, 1: 0.3, 2: 0.9}
+
+
+def test_a_repeated_event_changes_nothing() -> None:
+    once, twice = fold(a_life()), fold([e for event in a_life() for e in (event, event)])
+    assert once.trials == twice.trials
+
+
+def test_the_first_outcome_of_an_attempt_stands() -> None:
+    late = AttemptEnded(0, 2, AT, TrialState.FAILED, Cause.CRASH)
+    assert fold([*a_life(), late]).trials[0].state is TrialState.COMPLETE
+
+
+def test_a_retry_gives_the_old_number_new_attempts() -> None:
+    study = fold([*a_life(), TrialRetried(0, AT)])
+    assert study.trials[0].state is TrialState.INTERRUPTED and study.next_number == 1
+
+
+def test_a_trial_is_the_fold_of_its_own_events() -> None:
+    for more in ([], [TrialRetried(0, AT, from_scratch=True)]):
+        whole = fold([*a_life(), *more]).trials[0]
+        assert fold(whole.events()).trials[0] == whole
+
+
+def test_the_time_of_a_run_that_was_killed_counts_up_to_its_last_record() -> None:
+    study = fold(
+        [
+            RunStarted("2026-01-01T00:00:00+00:00"),
+            TrialCreated(0, "2026-01-01T00:01:00+00:00"),
+            RunStarted("2026-01-01T05:00:00+00:00"),
+            StudyEnded("2026-01-01T05:00:30+00:00", "done", elapsed=30.0),
+        ]
+    )
+    assert study.elapsed_before == 90.0
+
+
+def test_evidence_survives_its_file() -> None:
+    evidence = Evidence(exit_code=1, reports=(Report(3, {"acc": 0.5}),), tail=("a", "b"), scores={"acc": 0.5})
+    plain: dict[str, Any] = json.loads(json.dumps(evidence.to_json()))
+    assert Evidence.from_json(plain) == evidence
+    assert "hung" not in plain

@@ -1,0 +1,182 @@
+"""The index while a search runs: other tools read it, people enqueue into it, hold it, delete it; the search never notices."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import argparse, os, time
+p = argparse.ArgumentParser(); p.add_argument("--x", type=float); p.add_argument("--kind"); a = p.parse_args()
+for epoch in range(4):
+    time.sleep(float(os.environ.get("EPOCH_SECONDS", "0.4")))
+    print(f"epoch {epoch}: loss={a.x + epoch * 0.01}", flush=True)
+"""
+STUDY = """
+name: seen
+command: ["%s", train.py, "${args}"]
+metric: {name: loss, goal: minimize}
+parameters: {x: {min: 0.0, max: 1.0}, kind: {values: [a, b]}}
+budget: {trials: 14}
+sampler: {name: random, seed: 1}
+parallel: 2
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "study.yaml").write_text(STUDY % sys.executable)
+    return tmp_path
+
+
+@contextlib.contextmanager
+def searching(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run in the background, ended by its process id if the test leaves it behind."""
+    with open(folder / "out.txt", "wb") as out:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "outlast", "run", "study.yaml"],
+            cwd=folder,
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        yield run
+        assert run.wait(timeout=90) == 0, (folder / "out.txt").read_text()
+    finally:
+        if run.poll() is None:
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+
+
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Poll until something is true; returns it."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+    return found
+
+
+def load(folder: Path) -> optuna.Study | None:
+    path = folder / "studies" / "seen" / "study.db"
+    if not path.exists():
+        return None
+    try:
+        return optuna.load_study(study_name="seen", storage=f"sqlite:///{path}")
+    except Exception:  # it may just be appearing
+        return None
+
+
+def status(folder: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "outlast", "status", "--json"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_running_trials_and_their_curves_are_seen_by_optuna(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EPOCH_SECONDS", "1.0")  # curves come about a second late
+    with searching(folder):
+        study = until(lambda: load(folder))
+        running = until(lambda: [t for t in study.get_trials() if t.state.name == "RUNNING" and t.intermediate_values])
+        assert 0 in running[0].intermediate_values
+    study = load(folder)
+    assert study is not None
+    assert [t.number for t in study.get_trials()] == list(range(14))
+    assert all(t.state.name == "COMPLETE" and len(t.intermediate_values) == 4 for t in study.get_trials())
+    assert study.best_value == status(folder)["best"]["value"]
+
+
+def test_a_trial_that_a_user_enqueued_is_taken_in(folder: Path) -> None:
+    with searching(folder):
+        study = until(lambda: load(folder))
+        study.enqueue_trial({"x": 0.25, "kind": "b"})
+    study = load(folder)
+    assert study is not None
+    wanted = [t for t in study.get_trials() if t.params == {"x": 0.25, "kind": "b"}]
+    assert [t.state.name for t in wanted] == ["COMPLETE"]
+    assert status(folder)["counts"]["complete"] == 14 and len(study.get_trials()) == 14
+
+
+def test_a_reader_that_holds_a_transaction_delays_nothing(folder: Path) -> None:
+    with searching(folder):
+        until(lambda: load(folder))
+        reader = sqlite3.connect(folder / "studies" / "seen" / "study.db", isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM trials").fetchone()
+        until(lambda: status(folder)["counts"]["complete"] >= 6)
+        reader.execute("COMMIT")
+        reader.close()
+    study = load(folder)
+    assert study is not None and len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])) == 14
+
+
+def test_an_index_that_is_deleted_or_emptied_comes_back(folder: Path) -> None:
+    path = folder / "studies" / "seen" / "study.db"
+    with searching(folder):
+        until(lambda: load(folder))
+        path.unlink()
+        until(path.exists)
+        until(lambda: load(folder))
+        with sqlite3.connect(path, timeout=20) as connection:
+            connection.execute("DELETE FROM trials")
+    study = load(folder)
+    assert study is not None and len(study.get_trials()) == 14
+
+
+def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_harm(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EPOCH_SECONDS", "1.0")  # the dashboard needs its time to start
+    path = folder / "studies" / "seen" / "study.db"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with searching(folder):
+        until(lambda: load(folder))
+        program = os.path.join(os.path.dirname(sys.executable), "optuna-dashboard")
+        dashboard = subprocess.Popen(
+            [program, f"sqlite:///{path}", "--host", "127.0.0.1", "--port", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            first = until(lambda: get(port))
+            assert [study["study_name"] for study in first["study_summaries"]] == ["seen"]
+            path.unlink()
+            until(path.exists)
+            get(port)
+        finally:
+            dashboard.terminate()
+            dashboard.wait()
+    study = load(folder)
+    assert study is not None and len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])) == 14
+
+
+def get(port: int) -> Any:
+    """The dashboard's list of studies, ``None`` while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5) as answer:
+            return json.load(answer)
+    except OSError:
+        return None

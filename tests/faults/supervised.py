@@ -1,0 +1,35 @@
+"""A runner's supervisor in a process of its own, on a machine that sleeps: ``supervised.py FOLDER SPEC HOURS``.
+
+It sleeps for an hour between any two looks at the clock, for so many hours. What it leaves is printed.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from outlast._system import Clock, FileLock
+from outlast.runner.spec import RunnerSpec
+from outlast.runner.supervise import Supervisor
+
+
+class Sleepy(Clock):
+    def __init__(self, hours):
+        self._slept, self._hours = 0, hours
+
+    def monotonic(self):
+        self._slept = min(self._slept + 1, self._hours)
+        return time.monotonic() + 3600.0 * self._slept
+
+
+def main():
+    folder, spec, hours = Path(sys.argv[1]), RunnerSpec.from_json(json.loads(sys.argv[2])), int(sys.argv[3])
+    (folder / spec.checkpoint_dir).mkdir(parents=True)
+    (folder / spec.attempt_dir).mkdir(parents=True)
+    lock = FileLock(str(folder / spec.attempt_dir / "alive"))
+    assert lock.acquire()
+    evidence = Supervisor(folder, spec, lock, clock=Sleepy(hours)).run()
+    print(json.dumps(evidence.to_json()))
+
+
+main()

@@ -1,0 +1,121 @@
+"""A shared box with fake cards: several searches on it, real processes all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fake_driver import Driver
+
+HERE = Path(__file__).parent
+MARK = "TEST_BOX"  # in the environment of everything that a box starts
+
+
+def until(true: Callable[[], object], what: str, timeout: float = 60.0) -> None:
+    """Wait for other processes."""
+    deadline = time.monotonic() + timeout
+    while not true():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.01)
+
+
+@dataclass
+class Box:
+    place: Path
+    driver: Driver
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(
+        self, name: str, *, trials: int, parallel: int | str, arguments: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None, **settings: Any,
+    ) -> subprocess.Popen[bytes]:  # fmt: skip
+        """``outlast run`` on a study of this name."""
+        folder = self.place / name
+        folder.mkdir(exist_ok=True)
+        command = [
+            sys.executable,
+            "-S",
+            str(HERE / "train_on_gpu.py"),
+            "${args}",
+            "--audit",
+            str(self.place / "audit"),
+            *arguments,
+        ]
+        study = {
+            "name": name, "command": command, "metric": {"name": "score", "goal": "maximize"}, "resources": {"gpus": 1},
+            "parameters": {"x": {"min": 0.0, "max": 1.0}}, "budget": {"trials": trials}, "parallel": parallel, **settings,
+        }  # fmt: skip
+        (folder / "study.yaml").write_text(json.dumps(study))
+        with open(folder / "said", "ab") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "outlast", "run", "study.yaml"],
+                cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env={**os.environ, **(environment or {})},
+            )  # fmt: skip
+        self.running.append(process)
+        return process
+
+    def work(self, name: str, *, parallel: int) -> subprocess.Popen[bytes]:
+        """``outlast worker`` beside a run."""
+        with open(self.place / name / "said", "ab") as said:
+            command = [sys.executable, "-m", "outlast", "worker", f"studies/{name}", "--parallel", str(parallel)]
+            process = subprocess.Popen(
+                command, cwd=self.place / name, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            )
+        self.running.append(process)
+        return process
+
+    def said(self, name: str) -> str:
+        return (self.place / name / "said").read_text()
+
+    def status(self, name: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "outlast", "status", "studies/" + name, "--json"]
+        done = subprocess.run(command, cwd=self.place / name, capture_output=True, text=True, check=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    @property
+    def audit(self) -> list[dict[str, Any]]:
+        path = self.place / "audit"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def most_at_once(self) -> dict[str, int]:
+        """Card → how many trainings at most used it at the same time."""
+        now: Counter[str] = Counter()
+        most: Counter[str] = Counter()
+        for line in self.audit:
+            for card in line["cards"]:
+                now[card] += 1 if line["event"] == "begin" else -1
+                most[card] = max(most[card], now[card])
+        return dict(most)
+
+    def finish(self, *processes: subprocess.Popen[bytes], code: int = 0) -> None:
+        """Wait for runs and look at their exit codes."""
+        for process in processes:
+            assert process.wait(timeout=90) == code, "\n".join(p.read_text() for p in self.place.glob("*/said"))
+
+    def end(self) -> None:
+        """End everything that was started here, trainings included."""
+        for process in self.running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        until(lambda: not self._kill_the_rest(), "nothing of the box runs")
+
+    def _kill_the_rest(self) -> list[int]:
+        mark, found = f"\0{MARK}={self.place}\0".encode(), []
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if mark in Path("/proc", name, "environ").read_bytes() and int(name) != os.getpid():
+                    os.kill(int(name), signal.SIGKILL)
+                    found.append(int(name))
+        return found

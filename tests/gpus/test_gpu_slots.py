@@ -1,0 +1,247 @@
+"""How many attempts run side by side, with which cards; what a runner records about them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_driver import GB, STRANGER, Driver
+
+from outlast._system.card_locks import UNITS, CardLock, holders_of, make_lock_directory
+from outlast._system.memory import machine_memory
+from outlast.config.load import settings_from_resolved
+from outlast.config.settings import Settings
+from outlast.engine import slots as slots_module
+from outlast.engine.slots import Slots, local_slots, slot_count, visible_cards
+from outlast.errors import UsageError
+from outlast.runner.environment import training_environment
+from outlast.runner.gpus import cards_for_runner, foreign_memory, sign_locks, with_cards
+from outlast.runner.spec import RunnerSpec
+
+SPEC = RunnerSpec(0, 1, ("train",), ".", "trials/0000", "trials/0000/attempts/1", "checkpoints", ())
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Callable[..., Settings]:
+    def make(**more: Any) -> Settings:
+        whole = {
+            "name": "s", "command": ["train", "${args}"], "metric": {"name": "acc", "goal": "maximize"},
+            "parameters": {"x": {"min": 0.0, "max": 1.0}}, "budget": {"trials": 9}, "resources": {"gpus": 1}, **more,
+        }  # fmt: skip
+        return settings_from_resolved(whole, str(tmp_path))
+
+    return make
+
+
+@pytest.fixture
+def slots_of() -> Iterator[Callable[[Settings], Slots]]:
+    made: list[Slots] = []
+
+    def make(settings: Settings) -> Slots:
+        made.append(local_slots(settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(autouse=True)
+def sixteen_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_module, "_cpus", lambda: 16)
+    monkeypatch.setattr(slots_module, "machine_memory", lambda: 64 * GB)
+
+
+# -- how many -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("resources", "count"),
+    [
+        ({"gpus": 1}, 4), ({"gpus": 2}, 2), ({"gpus": 0.5}, 8), ({"gpus": 0.25}, 16), ({"gpus": 0.1}, 16), ({}, 16),
+        ({"gpus": 1, "cpus": 8}, 2), ({"cpus": 32}, 1), ({"gpus": 1, "memory": "30G"}, 2), ({"memory": "16G"}, 4),
+        ({"memory": "100G"}, 1),
+    ],
+)  # fmt: skip
+def test_auto_is_as_many_as_cards_cpus_and_memory_hold(
+    driver: Driver,
+    study: Callable[..., Settings],
+    slots_of: Callable[..., Slots],
+    resources: dict[str, Any],
+    count: int,
+) -> None:
+    driver.cards(4)
+    assert len(slots_of(study(resources=resources)).local) == count == slot_count(study(resources=resources))
+
+
+def test_a_number_of_slots_that_is_asked_for_is_taken(driver: Driver, study: Callable[..., Settings]) -> None:
+    driver.cards(2)
+    assert slot_count(study(parallel=5)) == 5
+
+
+def test_the_study_file_s_environment_limits_the_cards(
+    driver: Driver, study: Callable[..., Settings], slots_of: Callable[..., Slots]
+) -> None:
+    driver.cards(4)
+    slots = slots_of(study(env={"CUDA_VISIBLE_DEVICES": "2"}))
+    assert slots.available(4) == ["local:0"] and [lock.uuid for lock in slots.locks("local:0")] == ["GPU-2222"]
+
+
+def test_the_session_s_limit_is_what_check_sees(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.cards(4)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    assert visible_cards() == ["GPU-3333", "GPU-1111"]
+
+
+def test_a_need_that_can_never_be_met_is_refused(driver: Driver, study: Callable[..., Settings]) -> None:
+    driver.cards(1)
+    with pytest.raises(UsageError, match="needs 2 GPUs"):
+        local_slots(study(resources={"gpus": 2}))
+
+
+def test_without_any_trace_of_a_card_one_trial_runs_at_a_time_and_that_is_said(
+    no_driver: None, study: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outlast.executors.gpus.os.listdir", lambda _: ["nvidiactl", "null"])
+    slots = local_slots(study())
+    assert slots.available(9) == ["local:0"] and slots.locks("local:0") == ()
+    assert slots.news == [
+        "no GPU can be seen here (no NVIDIA driver): trials run one at a time, without a card of their own"
+    ]
+
+
+# -- with which cards -----------------------------------------------------------------------------------------------------
+
+
+def test_cards_are_locked_for_what_is_wanted_and_given_back_if_not_used(
+    driver: Driver, study: Callable[..., Settings], slots_of: Callable[..., Slots]
+) -> None:
+    cards = driver.cards(4)
+    slots = slots_of(study())
+    assert slots.most == 4 and slots.available(2) == ["local:0", "local:1"]
+    assert [bool(holders_of(str(driver.locks), card)) for card in cards] == [True, True, False, False]
+    slots.take("local:0")
+    slots.give_back()
+    assert [bool(holders_of(str(driver.locks), card)) for card in cards] == [True, False, False, False]
+    slots.started("local:0")
+    assert slots.locks("local:0") == () and slots.most == 3
+
+
+def test_a_trial_gets_another_card_than_the_one_to_be_avoided(
+    driver: Driver, study: Callable[..., Settings], slots_of: Callable[..., Slots]
+) -> None:
+    first, second = driver.cards(2)
+    slots = slots_of(study())
+    free = slots.available(2)
+    order = slots.with_other_cards(free, [{first}, set()])
+    assert [slots.locks(slot)[0].uuid for slot in order] == [second, first]
+    assert slots.with_other_cards(free, [{first, second}]) == free
+
+
+def test_the_attempt_sees_its_cards_whatever_else_the_study_file_says(tmp_path: Path) -> None:
+    spec = RunnerSpec.from_json(
+        {**vars(SPEC), "gpus": ["GPU-a", "GPU-b"], "gpu_locks": [[7, 0, UNITS]], "env": {"CUDA_VISIBLE_DEVICES": "0"}}
+    )
+    assert training_environment(spec, tmp_path, {}, "")["CUDA_VISIBLE_DEVICES"] == "GPU-a,GPU-b"
+    assert spec.gpu_locks == ((7, 0, UNITS),)
+    without = RunnerSpec.from_json({**vars(SPEC)})
+    assert training_environment(without, tmp_path, {"CUDA_VISIBLE_DEVICES": "1"}, "")["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+# -- what a runner records ------------------------------------------------------------------------------------------------
+
+
+def spec_of(*locks: CardLock) -> RunnerSpec:
+    return with_cards(SPEC, cards_for_runner(locks))
+
+
+@pytest.fixture
+def lock_of(driver: Driver) -> Iterator[Callable[..., CardLock]]:
+    make_lock_directory(str(driver.locks))
+    made: list[CardLock] = []
+
+    def take(card: str, units: int = UNITS) -> CardLock:
+        lock = CardLock.take(str(driver.locks), card, units)
+        assert lock is not None
+        made.append(lock)
+        return lock
+
+    yield take
+    for lock in made:
+        lock.close()
+
+
+def test_foreign_memory_is_summed_over_the_attempt_s_cards(driver: Driver, lock_of: Callable[..., CardLock]) -> None:
+    cards = driver.used(3, {0: (STRANGER, 3 * GB), 1: (0, 2 * GB), 2: (STRANGER, 40 * GB)})
+    assert foreign_memory(spec_of(lock_of(cards[0]), lock_of(cards[1]))) == 5 * GB
+
+
+def test_foreign_memory_is_unknown_where_the_driver_does_not_tell(
+    driver: Driver, lock_of: Callable[..., CardLock]
+) -> None:
+    [card] = driver.cards(1)
+    lock = lock_of(card)
+    driver.cards(1, "fail nvmlDeviceGetCount_v2 999")
+    assert foreign_memory(spec_of(lock)) is None
+    driver.say()
+    assert foreign_memory(spec_of(lock)) is None
+
+
+def test_an_attempt_without_cards_knows_of_no_foreign_memory(driver: Driver) -> None:
+    driver.used(1, {0: (STRANGER, GB)})
+    assert foreign_memory(SPEC) is None
+
+
+@pytest.mark.parametrize(("neighbour", "foreign"), [(30, 0), (40, 0), (50, 10)])
+def test_a_neighbour_on_the_same_card_is_foreign_beyond_its_share(
+    driver: Driver, lock_of: Callable[..., CardLock], neighbour: int, foreign: int
+) -> None:
+    [card] = driver.used(1, {0: (os.getppid(), neighbour * GB)})
+    theirs, ours = lock_of(card, UNITS // 2), lock_of(card, UNITS // 2)
+    os.pwrite(theirs.fd, f"{os.getppid():<31}\n".encode(), 0)
+    assert foreign_memory(spec_of(ours)) == foreign * GB
+
+
+def test_a_runner_signs_its_locks(driver: Driver, lock_of: Callable[..., CardLock]) -> None:
+    lock = lock_of("GPU-0000")
+    child = os.fork()
+    if child == 0:
+        sign_locks(spec_of(lock))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert [holder.pid for holder in holders_of(str(driver.locks), "GPU-0000")] == [child]
+
+
+# -- memory ---------------------------------------------------------------------------------------------------------------
+
+
+def machine(root: Path, groups: str, **limits: int | str) -> int | None:
+    """The memory of a machine of 64 GB with these limits; ``a__b`` is group a/b, of the newer version."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/meminfo").write_text("MemTotal:       67108864 kB\nMemFree: 1 kB\n")
+    (root / "proc/self/cgroup").write_text(groups)
+    for name, limit in limits.items():
+        folder = root / "sys/fs/cgroup" / ("" if name == "top" else name.replace("__", "/"))
+        folder.mkdir(parents=True, exist_ok=True)
+        old = folder.is_relative_to(root / "sys/fs/cgroup/memory")
+        (folder / ("memory.limit_in_bytes" if old else "memory.max")).write_text(f"{limit}\n")
+    return machine_memory(str(root))
+
+
+def test_memory_is_the_machine_s_where_nothing_limits_it(tmp_path: Path) -> None:
+    assert machine(tmp_path, "0::/user\n", user="max") == 64 * GB
+
+
+def test_the_tightest_of_the_groups_around_us_counts(tmp_path: Path) -> None:
+    assert machine(tmp_path, "0::/a/b\n", a__b=32 * GB, a=8 * GB) == 8 * GB
+
+
+def test_the_first_version_s_limit_counts_too(tmp_path: Path) -> None:
+    assert machine(tmp_path, "9:name=systemd:/x\n4:cpu,memory:/job\n0::/\n", memory__job=4 * GB) == 4 * GB
+
+
+def test_inside_a_container_the_visible_top_counts(tmp_path: Path) -> None:
+    assert machine(tmp_path, "0::/docker/abc\n", top=2 * GB) == 2 * GB

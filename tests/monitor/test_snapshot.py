@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from outlast.config.settings import BudgetSettings, MetricSettings, Settings
+from outlast.core.states import StudyState, TrialState
+from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
+from outlast.testing.studies import StudyBuilder
+
+
+def settings(trials: int | None = 20, **given: Any) -> Settings:
+    given.setdefault("metrics", (MetricSettings(name="acc"),))
+    given.setdefault("budget", BudgetSettings(trials=trials))
+    return Settings(name="digits", command=("true",), **given)
+
+
+def some(build: StudyBuilder) -> StudyBuilder:
+    build.run(0, trials=20)
+    for i in range(8):
+        build.trial({"lr": i}, at=i * 100, seconds=100, values=i / 10)
+    build.trial({"lr": 8}, TrialState.PRUNED, at=800, seconds=100)
+    build.trial({"lr": 9}, TrialState.FAILED, at=900, seconds=1)
+    build.trial({"lr": 10}, TrialState.RUNNING, at=901)
+    return build
+
+
+def look(build: StudyBuilder, at: float = 1000, *, live: bool = True, **given: Any) -> Snapshot:
+    chosen = given.pop("settings", settings())
+    facts = LiveFacts("box", 4242, build.at(0)) if live else None
+    return snapshot(build.study, chosen, now=build.moment(at), live=facts, folder="studies/digits", **given)
+
+
+def test_the_status_json_has_the_keys_that_scripts_rely_on_first() -> None:
+    found = look(some(StudyBuilder()), running_reports={10: (3, 0.5)}).to_json()
+    json.dumps(found, allow_nan=False)
+    relied_on = ["study", "dir", "state", "metric", "target", "counts", "best", "rate_per_hour", "eta", "warnings"]
+    assert list(found)[: len(relied_on)] == relied_on
+    assert found["study"] == "digits" and found["dir"] == "studies/digits" and found["state"] == "running"
+    assert found["metric"] == {"name": "acc", "goal": "maximize"} and found["target"] == 20
+    assert found["counts"] == {
+        "complete": 8, "pruned": 1, "failed": 1, "infeasible": 0, "interrupted": 0, "running": 1, "created": 0,
+        "remaining": 11,
+    }  # fmt: skip
+    assert found["best"] == {"trial": 7, "value": 0.7, "params": {"lr": 7}}
+    assert found["rate_per_hour"] == 36.0
+    assert found["eta"] == look(some(StudyBuilder())).eta.isoformat()  # type: ignore[union-attr]
+    assert found["warnings"] == []
+    assert found["run"] == {"host": "box", "pid": 4242, "since": StudyBuilder().at(0)}
+    assert found["running"] == [
+        {"trial": 10, "attempt": 1, "since": StudyBuilder().at(901), "seconds": 99.0, "step": 3, "value": 0.5}
+    ]
+
+
+def test_an_empty_study_is_no_trouble() -> None:
+    found = look(StudyBuilder(), live=False, settings=settings(None)).to_json()
+    assert found["state"] == "stopped" and found["best"] is None and found["target"] is None
+    assert found["rate_per_hour"] is None and found["eta"] is None and found["counts"]["remaining"] is None
+    assert found["milestones"] == [] and found["run"] is None
+
+
+def test_the_eta_is_what_remains_over_the_rate() -> None:
+    build = some(StudyBuilder())
+    assert look(build).eta == build.moment(1000 + 11 * 100)
+
+
+def test_the_eta_ends_where_the_time_budget_does() -> None:
+    build = some(StudyBuilder())
+    chosen = settings(budget=BudgetSettings(trials=20, time=1500.0))
+    assert look(build, settings=chosen).eta == build.moment(1500)
+    assert look(build, settings=settings(budget=BudgetSettings(time=1500.0))).eta == build.moment(1500)
+
+
+def test_a_study_that_nobody_runs_has_a_rate_but_no_eta() -> None:
+    found = look(some(StudyBuilder()), live=False)
+    assert found.rate_per_hour == pytest.approx(36.0) and found.eta is None
+    assert all(mark.at is None for mark in found.milestones)
+
+
+def test_milestones_say_what_is_reached_and_when_the_rest_is_expected() -> None:
+    build = some(StudyBuilder())
+    marks = look(build).milestones
+    assert [(m.percent, m.trials, m.reached) for m in marks] == [
+        (10, 2, True), (25, 5, True), (50, 10, False), (75, 15, False), (100, 20, False),
+    ]  # fmt: skip
+    assert [m.at for m in marks] == [None, None, *(build.moment(1000 + n * 100) for n in (1, 6, 11))]
+
+
+def state(build: StudyBuilder, chosen: Settings | None = None) -> StudyState:
+    return look(build, live=False, settings=chosen or settings()).state
+
+
+def test_the_state_without_a_holder_is_the_ledgers_last_word() -> None:
+    for word in ("stopped", "halted", "paused"):
+        build = some(StudyBuilder())
+        build.end(1000, word, "because")
+        found = look(build, live=False)
+        assert found.state.value == word and found.reason == "because"
+
+
+def test_a_run_that_died_leaves_a_stopped_study() -> None:
+    assert state(some(StudyBuilder())) is StudyState.STOPPED
+
+
+def test_a_reached_target_is_done_even_if_nobody_wrote_so() -> None:
+    assert state(some(StudyBuilder()), settings(9)) is StudyState.DONE
+
+
+def test_a_time_budget_that_is_used_up_is_done_with_trials_left() -> None:
+    build = some(StudyBuilder())
+    build.end(1000, "done", "the time budget is used up")
+    assert state(build) is StudyState.DONE
+
+
+def test_a_raised_target_sets_a_done_study_back_to_stopped() -> None:
+    build = some(StudyBuilder())
+    build.end(1000, "done", "all 20 trials are finished")
+    found = look(build, live=False, settings=settings(30))
+    assert found.state is StudyState.STOPPED and found.reason == "the target was raised from 20 to 30 trials"
+
+
+def test_a_live_holder_says_what_it_does() -> None:
+    build = some(StudyBuilder())
+    facts = LiveFacts(state=StudyState.WAITING, reason="all GPUs are in use")
+    found = snapshot(build.study, settings(), now=build.moment(1000), live=facts)
+    assert found.state is StudyState.WAITING and found.reason == "all GPUs are in use"
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [
+        ("stopped", "outlast run studies/digits"),
+        ("halted", "outlast show studies/digits failures"),
+        ("done", "outlast show studies/digits best"),
+    ],
+)
+def test_the_next_command_follows_from_the_state(word: str, command: str) -> None:
+    build = some(StudyBuilder())
+    build.end(1000, word)
+    assert look(build, live=False).next_command == command
+
+
+def test_several_objectives_tell_the_front() -> None:
+    build = StudyBuilder()
+    build.trial({"x": 0}, values=(0.8, 0.1))
+    build.trial({"x": 1}, values=(0.9, 0.2))
+    metrics = (MetricSettings(name="f1"), MetricSettings(name="ece", goal="minimize"))
+    found = look(build, settings=settings(metrics=metrics)).to_json()
+    assert found["pareto_front"] == [0, 1] and found["best"]["values"] == {"f1": 0.9, "ece": 0.2}
+    assert found["metric"] == {"name": "f1", "goal": "maximize"} and len(found["metrics"]) == 2
+
+
+def test_training_time_and_gpu_hours_add_up() -> None:
+    from outlast.config.settings import ResourceSettings
+
+    build = some(StudyBuilder())
+    build.end(1000, elapsed=1000)
+    time = look(build, live=False, settings=settings(resources=ResourceSettings(gpus=0.5))).time
+    assert time.running_seconds == 1000 and time.training_seconds == 901
+    assert time.gpu_hours == pytest.approx(901 * 0.5 / 3600)

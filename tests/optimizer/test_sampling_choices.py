@@ -1,0 +1,88 @@
+"""Samplers and their options: what may be written, and what is said about the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import pytest
+
+from outlast.errors import MissingExtra, StudyFileError
+from outlast.optimizer.sampling import Optimizer
+
+
+def refused(lab: Any, **choice: Any) -> str:
+    with pytest.raises(StudyFileError) as caught:
+        Optimizer(lab.settings(**choice), lab.study())
+    return str(caught.value)
+
+
+def test_an_unknown_sampler_is_answered_with_all_and_the_nearest(lab: Any) -> None:
+    said = refused(lab, sampler="tpee")
+    assert "grid" in said and "did you mean tpe?" in said
+
+
+def test_an_unknown_option_is_answered_with_all_legal_ones_and_their_defaults(lab: Any) -> None:
+    said = refused(lab, sampler="tpe", options={"n_startup_trial": 5})
+    assert "n_startup_trials (10)" in said and "did you mean n_startup_trials?" in said
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options"),
+    [
+        ("nsga2", {"population_size": 1}),
+        ("qmc", {"qmc_type": "sobel"}),
+        ("cmaes", {"lr_adapt": True, "with_margin": True}),
+    ],
+)
+def test_options_that_the_sampler_refuses_are_said_before_anything_runs(
+    lab: Any, sampler: str, options: dict[str, Any]
+) -> None:
+    assert "sampler" in refused(lab, sampler=sampler, options=options)
+
+
+def test_gp_without_torch_names_the_install_command(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match="pip install"):
+        Optimizer(lab.settings(sampler="gp"), lab.study())
+
+
+def test_a_grid_over_a_range_names_the_parameter(lab: Any) -> None:
+    assert "lr is continuous" in refused(lab, sampler="grid")
+
+
+def test_cma_es_for_several_objectives_is_refused(lab: Any) -> None:
+    assert "one objective" in refused(lab, sampler="cmaes", goals=("maximize", "minimize"))
+
+
+@pytest.mark.parametrize("name", ["optuna.samplers.NSGAIIISampler", "optuna.samplers:BruteForceSampler"])
+def test_any_optuna_sampler_by_dotted_path(lab: Any, name: str) -> None:
+    parameters = {"a": {"values": [1, 2, 3]}, "b": {"min": 1, "max": 5}}
+    suggestions = lab.run(lab.settings(parameters, sampler=name), 12, killed=False)
+    assert len({tuple(params.items()) for params in suggestions}) >= 11  # a lost one may be drawn again
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("optuna.samplers.Nothing", "cannot be imported"), ("os.path.join", "is not an Optuna sampler")]
+)
+def test_a_dotted_path_that_leads_nowhere(lab: Any, name: str, said: str) -> None:
+    assert said in refused(lab, sampler=name)
+
+
+def test_halton_is_an_option_of_qmc(lab: Any) -> None:
+    sobol = lab.run(lab.settings(sampler="qmc"), 8, killed=False)
+    assert sobol != lab.run(lab.settings(sampler="qmc", options={"qmc_type": "halton"}), 8, killed=True)
+
+
+def test_several_objectives_go_to_nsga2(lab: Any) -> None:
+    optimizer = Optimizer(lab.settings(goals=("maximize", "minimize")), lab.study())
+    assert optimizer._factory.name == "nsga2"
+
+
+def test_a_sampler_that_fails_costs_one_random_trial_and_a_warning(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from optuna.samplers import TPESampler
+
+    optimizer = Optimizer(lab.settings(sampler="tpe"), lab.study())
+    monkeypatch.setattr(TPESampler, "sample_relative", lambda *args: 1 / 0)
+    assert optimizer.ask(0) is not None
+    assert "drawn at random" in optimizer.warnings[0]

@@ -1,0 +1,193 @@
+"""A finished study is damaged in every way there is, and mended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from outlast.core.fold import Study
+from outlast.engine.opening import read_study
+from outlast.engine.repair import repair_study
+from outlast.errors import LedgerDamaged, StudyNotFound
+from outlast.study.layout import StudyPaths
+
+ARCHIVED = Path(__file__).parent.parent / "archive" / "0.1.0-first"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A study of seven trials (complete, pruned, failed, one interrupted on the way) over two segments."""
+    for name in ("study.yaml", "train.py"):
+        shutil.copy(ARCHIVED / name, tmp_path / name)
+    folder = tmp_path / "studies" / "first"
+    shutil.copytree(ARCHIVED / "study", folder, symlinks=True)
+    return folder
+
+
+def _facts(study: Study) -> dict[int, object]:
+    return {t.number: (t.state, t.cause, t.values, t.params, t.curve()) for t in study.trials.values()}
+
+
+@pytest.fixture
+def facts(folder: Path) -> dict[int, object]:
+    return _facts(read_study(StudyPaths.at(folder)))
+
+
+def _segment(folder: Path, number: int) -> Path:
+    return folder / "ledger" / f"{number:08d}.jsonl"
+
+
+def _lose_ledger(folder: Path) -> None:
+    shutil.rmtree(folder / "ledger")
+
+
+def _lose_first_segment(folder: Path) -> None:
+    _segment(folder, 1).unlink()
+
+
+def _lose_last_segment(folder: Path) -> None:
+    _segment(folder, 2).unlink()
+
+
+def _cut_sealed_segment(folder: Path) -> None:
+    path = _segment(folder, 1)
+    path.write_bytes(path.read_bytes()[:-400])
+
+
+def _garble_a_line(folder: Path) -> None:
+    path = _segment(folder, 2)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[4] = b"#" * (len(lines[4]) - 1) + b"\n"
+    path.write_bytes(b"".join(lines))
+
+
+def _tear_last_line(folder: Path) -> None:
+    with open(_segment(folder, 2), "ab") as file:
+        file.write(b'{"v":1,"events":[{"kind"')
+
+
+def _empty_index(folder: Path) -> None:
+    (folder / "study.db").write_bytes(b"")
+
+
+def _truncate_index(folder: Path) -> None:
+    with open(folder / "study.db", "r+b") as file:
+        file.truncate(9000)
+
+
+def _garbage_index(folder: Path) -> None:
+    (folder / "study.db").write_bytes(b"no database" * 999)
+
+
+def _lose_index(folder: Path) -> None:
+    (folder / "study.db").unlink()
+
+
+def _lose_trial(folder: Path) -> None:
+    shutil.rmtree(folder / "trials" / "0002")
+
+
+def _lose_tables(folder: Path) -> None:
+    (folder / "trials.csv").unlink()
+    (folder / "best_checkpoint").unlink()
+    (folder / "best_results.json").write_text("{}")
+
+
+def _lose_study_file(folder: Path) -> None:
+    (folder / "study.yaml").unlink()
+
+
+#: What is done to the study, and what the problem is about.
+DAMAGES: dict[Callable[[Path], None], str] = {
+    _lose_ledger: "ledger",
+    _lose_first_segment: "ledger",
+    _lose_last_segment: "ledger",
+    _cut_sealed_segment: "ledger",
+    _garble_a_line: "ledger",
+    _tear_last_line: "ledger",
+    _empty_index: "index",
+    _truncate_index: "index",
+    _garbage_index: "index",
+    _lose_index: "index",
+    _lose_trial: "trial",
+    _lose_tables: "files",
+}
+_DECISIONS_LOST = (_lose_ledger, _lose_first_segment, _lose_last_segment, _cut_sealed_segment, _garble_a_line)
+
+
+def _hash(folder: Path) -> str:
+    """Of every name, link and content below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0")
+        if path.is_symlink():
+            digest.update(os.readlink(path).encode())
+        elif path.is_file():
+            digest.update(path.read_bytes())
+        digest.update(f"{path.lstat().st_mtime_ns}".encode() if not path.is_dir() else b"")
+    return digest.hexdigest()
+
+
+def _name(damage: Callable[[Path], None]) -> str:
+    return damage.__name__.strip("_")
+
+
+def test_nothing_is_wrong_with_a_whole_study(folder: Path) -> None:
+    assert repair_study(str(folder), check_only=True) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=_name)
+def test_check_says_what_is_wrong_and_changes_nothing(damage: Callable[[Path], None], folder: Path) -> None:
+    damage(folder)
+    before = _hash(folder)
+    problems = repair_study(str(folder), check_only=True)
+    assert DAMAGES[damage] in {problem.about for problem in problems}
+    assert _hash(folder) == before
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=_name)
+def test_repair_brings_every_trial_back(damage: Callable[[Path], None], folder: Path, facts: dict[int, object]) -> None:
+    damage(folder)
+    assert repair_study(str(folder), check_only=False)
+    assert repair_study(str(folder), check_only=True) == []
+    assert _facts(read_study(StudyPaths.at(folder))) == facts
+
+
+@pytest.mark.parametrize("damage", _DECISIONS_LOST, ids=_name)
+def test_lost_decisions_stop_everything_until_they_are_mended(damage: Callable[[Path], None], folder: Path) -> None:
+    damage(folder)
+    if damage is not _lose_last_segment:  # only a run, which takes the lease, compares with the trials' folders
+        with pytest.raises(LedgerDamaged, match=r"outlast repair|damaged|lost"):
+            read_study(StudyPaths.at(folder))
+
+
+def test_a_ledger_and_an_index_that_are_both_lost_come_back_from_the_trials(
+    folder: Path, facts: dict[int, object]
+) -> None:
+    _lose_ledger(folder)
+    _garbage_index(folder)
+    _lose_study_file(folder)
+    repair_study(str(folder), check_only=False)
+    assert dict(_facts(read_study(StudyPaths.at(folder)))) == facts
+
+
+def test_a_trial_whose_folder_and_ledger_are_lost_comes_back_from_the_index(
+    folder: Path, facts: dict[int, object]
+) -> None:
+    _lose_ledger(folder)
+    _lose_trial(folder)
+    repair_study(str(folder), check_only=False)
+    mended = _facts(read_study(StudyPaths.at(folder)))
+    assert sorted(mended) == sorted(facts)
+    trial = read_study(StudyPaths.at(folder)).trials[2]
+    assert trial.state.finished
+
+
+def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyNotFound):
+        repair_study(str(tmp_path), check_only=True)

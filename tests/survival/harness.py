@@ -1,0 +1,366 @@
+"""Small fast studies that are killed and started again, and the comparison with one that nobody touched."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from comparison import Verdict, verify
+
+from outlast._system import identity_of, is_running
+from outlast.core.fold import Study
+from outlast.study.layout import StudyPaths
+from outlast.study.ledger import read_ledger
+
+__all__ = [
+    "Command",
+    "Lab",
+    "Verdict",
+    "Zygote",
+    "again",
+    "crash",
+    "crash_points",
+    "kind_of",
+    "operations",
+    "part_of",
+    "read_operations",
+    "reference_of",
+    "state_of",
+    "until",
+    "verify",
+    "wait_gone",
+]
+
+HERE = Path(__file__).parent
+
+
+class Zygote:
+    """A process that forks commands of Outlast (`zygote.py`)."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "zygote.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, request: Mapping[str, Any]) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
+
+
+@dataclass
+class Command:
+    """One command of Outlast, running."""
+
+    pid: int
+    log: Path
+    zygote: Zygote
+    code: int | None = None  # negative: the signal that ended it
+
+    def poll(self) -> int | None:
+        if self.code is None:
+            self.code = self.zygote.ask({"poll": self.pid})
+        return self.code
+
+    def wait(self, timeout: float = 60.0) -> int:
+        until(lambda: self.poll() is not None, f"command {self.pid} ends; it said:\n{self.said}", timeout)
+        assert self.code is not None
+        return self.code
+
+    def signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    @property
+    def stopped(self) -> bool:
+        return self.poll() is None and state_of(self.pid) == "T"
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+@dataclass
+class Lab:
+    """A study, and the means to hurt it."""
+
+    place: Path
+    zygote: Zygote
+    settings: dict[str, Any]
+    epochs: int
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    commands: list[Command] = field(default_factory=list)
+
+    @classmethod
+    def make(
+        cls,
+        place: Path,
+        zygote: Zygote,
+        *,
+        trials: int = 3,
+        epochs: int = 3,
+        seconds: float = 0.02,
+        parallel: int = 1,
+        shadow: bool = False,
+        fail_below: float = -1.0,
+        **more: Any,
+    ) -> Lab:
+        """A study file in `place`; `more` goes over it."""
+        place.mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable, "-S", "-E", str(HERE / "training.py"), "${args}", "--epochs", str(epochs), "--seconds", str(seconds),
+            "--audit", "audit.jsonl", "--checkpoint-dir", "${checkpoint_dir}", "--fail-below", str(fail_below),
+        ]  # fmt: skip
+        settings: dict[str, Any] = {
+            "name": "lab",
+            "command": command + (["--shadow"] if shadow else []),
+            "metric": {"name": "score", "goal": "maximize"},
+            "parameters": {"x": {"min": 0.0, "max": 1.0}},
+            "budget": {"trials": trials},
+            "parallel": parallel,
+            "sampler": {"name": "random", "seed": 7},
+            "trial": {"resume_args": ["--resume"], "grace": "2s"},
+        }
+        lab = cls(place, zygote, settings, epochs)
+        lab.write_study_file(**more)
+        return lab
+
+    @property
+    def folder(self) -> Path:
+        return self.place / "studies" / "lab"
+
+    @property
+    def paths(self) -> StudyPaths:
+        return StudyPaths.at(self.folder)
+
+    def write_study_file(self, **changes: Any) -> None:
+        """Write the study file; a mapping is merged into the one that is there."""
+        for key, value in changes.items():
+            there = self.settings.get(key)
+            self.settings[key] = {**there, **value} if isinstance(there, dict) and isinstance(value, dict) else value
+        (self.place / "study.yaml").write_text(json.dumps(self.settings))
+
+    def copy_from(self, other: Lab) -> None:
+        """Take over the study of another lab as it is now."""
+        shutil.copytree(other.place / "studies", self.place / "studies", symlinks=True)
+        for name in ("study.yaml", "audit.jsonl"):
+            if (other.place / name).exists():
+                shutil.copyfile(other.place / name, self.place / name)
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    def start(
+        self, *arguments: str, faults: Mapping[str, Any] | None = None, lease: float | None = None, patch: str = ""
+    ) -> Command:
+        """Start ``outlast ARGUMENTS`` (default: run study.yaml)."""
+        env = {
+            "LAB_MARK": self.mark,
+            "OUTLAST_BACKOFF_SECONDS": "0.05",
+            "OUTLAST_FAULTS": "" if faults is None else json.dumps(faults),
+        }
+        if lease is not None:
+            env["OUTLAST_LEASE_SECONDS"] = str(lease)
+        log = self.place / f"command.{len(self.commands)}.out"
+        run = list(arguments or ("run", "study.yaml"))
+        request = {"run": run, "cwd": str(self.place), "env": env, "log": str(log), "patches": [patch] if patch else []}
+        command = Command(self.zygote.ask(request), log, self.zygote)
+        self.commands.append(command)
+        return command
+
+    def run(self, *arguments: str, code: int | None = 0, **more: Any) -> Command:
+        """Run a command to its end and look at its exit code."""
+        command = self.start(*arguments, **more)
+        ended = command.wait()
+        assert code is None or ended == code, f"exit {ended} instead of {code}:\n{command.said}"
+        return command
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def audit(self) -> list[dict[str, Any]]:
+        """Every epoch that any process began, in order."""
+        path = self.place / "audit.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def study(self) -> Study:
+        """The fold of what the ledger has now."""
+        study = Study()
+        for event in read_ledger(self.paths.ledger).events:
+            study.apply(event)
+        return study
+
+    def wait_for_epoch(self, trial: int, epoch: int, attempt: int | None = None) -> dict[str, Any]:
+        """Wait until a trial has begun an epoch; its line in the audit."""
+        found: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            found[:] = [
+                line for line in self.audit
+                if line["trial"] == trial and line["epoch"] == epoch and attempt in (None, line["attempt"])
+            ]  # fmt: skip
+            return bool(found)
+
+        until(there, f"epoch {epoch} of trial {trial}")
+        return found[0]
+
+    def runner_of(self, trial: int, attempt: int) -> int:
+        """The pid of the runner that claimed an attempt."""
+        claim = json.loads(self.paths.attempt(trial, attempt).started.read_text())
+        return int(claim["pid"])
+
+    def processes(self) -> list[int]:
+        """Whatever still runs of this study: nurseries, runners, trainings and their descendants."""
+        needle = f"LAB_MARK={self.mark}".encode()
+        found = []
+        for name in os.listdir("/proc"):
+            if not name.isdigit():
+                continue
+            try:
+                environment = Path("/proc", name, "environ").read_bytes()
+            except OSError:
+                continue
+            if needle in environment and identity_of(int(name)) is not None:
+                found.append(int(name))
+        return found
+
+    def end(self) -> None:
+        """End everything that was started, whatever state it is in."""
+        for command in self.commands:
+            if command.poll() is None:
+                os.kill(command.pid, signal.SIGKILL)
+                command.wait()
+        deadline = time.monotonic() + 10
+        while (left := self.processes()) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+
+# -- small things ------------------------------------------------------------------------------------------------------
+
+
+def until(condition: Any, what: str, timeout: float = 30.0) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what}")
+        time.sleep(0.005)
+
+
+def state_of(pid: int) -> str:
+    """The letter of proc(5): R, S, T for stopped, Z …; empty if there is no such process."""
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def wait_gone(pid: int) -> None:
+    """Wait until a process has ended (a zombie has)."""
+    who = identity_of(pid)
+    if who is not None:
+        until(lambda: not is_running(who), f"process {pid} ends")
+
+
+def reference_of(place: Path, zygote: Zygote, trials: int) -> dict[int, float]:
+    """The parameters that an uninterrupted run draws."""
+    lab = Lab.make(place, zygote, trials=trials, epochs=1, seconds=0.0, parallel=2)
+    lab.run()
+    return {t.number: t.params["x"] for t in lab.study().trials.values()}
+
+
+def operations(lab: Lab, *arguments: str, **faults: Any) -> list[dict[str, Any]]:
+    """Run a command to its end and hand back its file operations."""
+    record = lab.place / "operations.jsonl"
+    lab.run(*arguments, faults={"record": str(record), **faults})
+    return list(read_operations(record))
+
+
+def read_operations(record: Path) -> Iterator[dict[str, Any]]:
+    with open(record) as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def kind_of(operation: Mapping[str, Any]) -> str:
+    """A regular expression for the operation and its kind of file: what makes two crash points alike."""
+    path = str(operation["target"] if operation["op"] in ("link", "rename") else operation["path"])
+    if "/studies" not in path:
+        return f"{operation['op']} .*"
+    name = path.partition("/studies")[2]
+    name = re.sub(r"\.\d+\.\d+\.tmp$", ".@.@.tmp", name)
+    name = re.sub(r"\.\d+\.[0-9a-f]{8}\.new", ".@.&.new", name)
+    name = re.sub(r"\.\d{8}[T_]\d{6}(\.\d+)?", ".@+", name)
+    pattern = (
+        re.escape(re.sub(r"[0-9]+", "@", name))
+        .replace(r"@\+", r"[\dT_.]+")
+        .replace("@", r"\d+")
+        .replace(r"\&", "[0-9a-f]+")
+    )
+    return f"{operation['op']} .*/studies{pattern}"
+
+
+def crash_points(recorded: Sequence[str]) -> list[tuple[str, int]]:
+    """Kind and distance: right before the first operation of every kind, and right after it where that is another moment."""
+    first: dict[str, int] = {}
+    for at, kind in enumerate(recorded):
+        first.setdefault(kind, at)
+    after = [(kind, 1) for kind, at in first.items() if at + 1 < len(recorded) and first[recorded[at + 1]] != at + 1]
+    return sorted([(kind, 0) for kind in first] + after)
+
+
+def part_of(points: Iterable[tuple[str, int]], part: int, parts: int) -> list[tuple[str, int]]:
+    """A share of the points, the same on every machine."""
+    return [point for point in points if crc32(repr(point).encode()) % parts == part]
+
+
+def crash(lab: Lab, role: str, kind: str, later: int, *arguments: str) -> list[str] | None:
+    """Run a command and kill -9 a process of it right before a kind of operation, or `later` operations after.
+
+    Returns:
+        What went wrong on the way; ``None`` if there is no such operation in this run.
+    """
+    once = lab.place / "struck"
+    plan = {"role": role, "kill_on": {"match": kind, "later": later}, "once": str(once)}
+    first = lab.start(*arguments, faults=plan)
+    code = first.wait()
+    if not once.exists():
+        return None
+    expected = (-9,) if role == "coordinator" else (0,)
+    return [] if code in expected else [f"the command that was hit ended with {code}: {first.said}"]
+
+
+def again(lab: Lab, *arguments: str, code: int = 0) -> list[str]:
+    """Run a command once more, unharmed."""
+    command = lab.start(*arguments)
+    ended = command.wait()
+    return [] if ended == code else [f"{' '.join(arguments) or 'run'} ended with {ended}: {command.said}"]

@@ -1,0 +1,22 @@
+"""At least two hundred kills at random moments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from chaos import Campaign, chosen_seed
+from harness import Zygote
+
+pytestmark = pytest.mark.slow
+_PARTS, _KILLS = 4, 52
+
+
+@pytest.mark.parametrize("part", range(_PARTS))
+def test_nothing_is_lost_and_nothing_is_run_twice_under_random_kills(part: int, zygote: Zygote, tmp_path: Path) -> None:
+    seed = chosen_seed() + part
+    print(f"OUTLAST_CHAOS_SEED={seed - part}, part {part}")
+    tally = Campaign(tmp_path, zygote, kills=_KILLS, seed=seed).run()
+    print(tally.table())
+    assert sum(tally.kills.values()) >= _KILLS
+    assert not tally.found.faults, "\n".join(tally.found.faults)

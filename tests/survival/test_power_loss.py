@@ -1,0 +1,101 @@
+"""The power fails after any operation; whatever was not synced is lost, or partly there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Lab, Zygote, read_operations, verify
+from power import Disk
+
+from outlast._system import my_identity
+from outlast.core.fold import Study, fold
+from outlast.engine.opening import refuse_lost_decisions
+from outlast.study.layout import StudyPaths
+from outlast.study.ledger import read_ledger, require_readable
+
+pytestmark = pytest.mark.slow
+_SUBSETS = 3
+Operations = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def recorded(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Operations]:
+    """Every file operation, of whatever process, of a run that fills its slot three times."""
+    lab = Lab.make(tmp_path_factory.mktemp("recorded"), zygote)
+    lab.run(faults={"record": str(lab.place / "operations.jsonl")})
+    operations = list(read_operations(lab.place / "operations.jsonl"))
+    assert len(operations) > 150
+    return lab.place, operations
+
+
+def _acknowledged(operations: Sequence[Mapping[str, Any]]) -> int:
+    """How many trials' outcomes had been synced, and so may have been told to somebody."""
+    unsynced, told = 0, 0
+    for operation in operations:
+        if operation["op"] == "append":
+            line = json.loads(base64.b64decode(operation["data"]))
+            unsynced += sum(event["kind"] == "attempt_ended" for event in line.get("events", ()))
+        elif operation["op"] == "fsync_dir" or (operation["op"] == "write" and unsynced):
+            told, unsynced = told + unsynced, 0  # the coordinator has gone on: its append had returned
+    return told
+
+
+def _study_left(folder: Path) -> Study:
+    reading = read_ledger(folder / "ledger")
+    require_readable(reading, folder / "ledger")
+    study = fold(reading.events)
+    refuse_lost_decisions(StudyPaths.at(folder), study)
+    return study
+
+
+@pytest.mark.parametrize("subset", [None, *range(_SUBSETS)])
+def test_the_ledger_is_whole_whenever_the_power_fails(
+    subset: int | None, recorded: tuple[Path, Operations], tmp_path: Path
+) -> None:
+    place, operations = recorded
+    disk = Disk(place)
+    left = tmp_path / "left"
+    for done in range(len(operations) + 1):
+        disk.left(left, None if subset is None else random.Random(f"{subset} {done}"))
+        study = _study_left(left / "studies" / "lab")
+        ended = sum(trial.state.finished for trial in study.trials.values())
+        assert ended >= _acknowledged(operations[:done]), f"after operation {done}"
+        assert sorted(study.trials) == list(range(len(study.trials)))
+        shutil.rmtree(left)
+        if done < len(operations):
+            disk.do(operations[done])
+
+
+def _boot_anew(lab: Lab) -> None:
+    """A machine that lost its power comes up with another boot id."""
+    boot = my_identity().boot.encode()
+    for record in [*lab.paths.ledger.glob("*.jsonl"), *lab.paths.trials.glob("*/attempts/*/started.json")]:
+        record.write_bytes(record.read_bytes().replace(boot, boot[::-1]))
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_run_after_a_power_failure_finishes_the_exact_budget(
+    part: int, recorded: tuple[Path, Operations], make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    place, operations = recorded
+    disk = Disk(place)
+    faults: list[str] = []
+    for done, operation in enumerate(operations):
+        if done % 28 == part * 7:
+            rng = None if done % 8 < 4 else random.Random(done)
+            lab = make_lab(f"after-{done}")
+            disk.left(lab.place, rng)
+            _boot_anew(lab)
+            lab.write_study_file()
+            lab.run()
+            verdict = verify(lab, reference, trials=3, interruptions=3, set_aside=True)
+            faults += [f"after {done} operations ({operation['op']} {operation['path']}): {f}" for f in verdict.faults]
+        disk.do(operation)
+    assert not faults, "\n".join(faults)

@@ -1,0 +1,105 @@
+"""A coordinator that is stopped, superseded and woken again steps down and does no harm."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from harness import Lab, Verdict, until, verify
+
+pytestmark = pytest.mark.slow
+_LEASE = 1.5
+
+#: Stops the process before the second call of a function: what no file operation marks.
+_STOP = """
+import os, signal
+from {module} import {owner} as owner
+original, calls = owner.{name}, []
+def hooked(*args, **kwargs):
+    calls.append(1)
+    if {after}:
+        answer = original(*args, **kwargs)
+    if len(calls) == {nth}:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return answer if {after} else original(*args, **kwargs)
+owner.{name} = hooked
+"""
+
+
+def _before(module: str, owner: str, name: str, nth: int = 2) -> dict[str, Any]:
+    return {"patch": _STOP.format(module=module, owner=owner, name=name, nth=nth, after=False)}
+
+
+def _after(module: str, owner: str, name: str, nth: int = 2) -> dict[str, Any]:
+    return {"patch": _STOP.format(module=module, owner=owner, name=name, nth=nth, after=True)}
+
+
+def _at(match: str, nth: int = 1, later: int = 0) -> dict[str, Any]:
+    return {"faults": {"role": "coordinator", "stop_on": {"match": match, "nth": nth, "later": later}}}
+
+
+MOMENTS = {
+    "before a ledger line": _at("append .*/ledger/.*", nth=4),
+    "a ledger line written, not synced": _at("append .*/ledger/.*", nth=4, later=1),
+    "a ledger line durable": _after("outlast.study.ledger", "Ledger", "append", nth=4),
+    "between claim and seal": _at("append .*/ledger/.*", nth=1),
+    "while an attempt is laid out": _at(r"write .*/trials/0001/attempts/1/\.params.*"),
+    "before the marker appears": _at("rename .*/open/0001.1"),
+    "right before the runner is started": _before("outlast.executors.local", "LocalExecutor", "submit"),
+    "before a finished trial is put away": _at(r"write .*/trials/0001/\.trial\.json.*"),
+    "while a finished trial is put away": _at("rename .*/trials/0001/.attempts"),
+    "before its marker goes": _at("unlink .*/open/0001.1"),
+    "before trials.csv is written": _at(r"write .*/\.trials\.csv.*", nth=2),
+    "before trials.csv appears": _at("rename .*/trials.csv", nth=2),
+    "before the best checkpoint's link appears": _at("rename .*/best_checkpoint"),
+    "before a transaction of the index": _before("outlast.optimizer.index_sql", "Tables", "write", nth=1),
+    "inside a transaction of the index": _after("outlast.optimizer.index_sql", "Tables", "write", nth=1),
+    "while the index is built": _at("rename .*/study.db"),
+}
+
+
+def _supersede(lab: Lab, moment: dict[str, Any], *, wake: str) -> tuple[Verdict, str, int]:
+    first = lab.start(lease=_LEASE, **moment)
+    until(lambda: first.stopped or first.poll() is not None, "the first coordinator stops")
+    assert first.stopped, first.said
+    lease = lab.paths.lease
+    until(lambda: time.time() - os.stat(lease).st_mtime > 0.7 * _LEASE, "its lease goes stale")
+    second = lab.start(lease=_LEASE)
+    if wake == "meanwhile":
+        until(lambda: len(list(lab.paths.ledger.glob("*.jsonl"))) == 2, f"the second takes over: {second.said}")
+        time.sleep(0.05)
+        first.signal(signal.SIGCONT)
+    assert second.wait() == 0, second.said
+    first.signal(signal.SIGCONT)
+    code = first.wait()
+    return verify(lab, {}, trials=3, interruptions=2, set_aside=True), first.said, code
+
+
+@pytest.mark.parametrize("wake", ["meanwhile", "afterwards"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_coordinator_that_was_stopped_and_superseded_steps_down(
+    moment: str, wake: str, make_lab: Callable[..., Lab]
+) -> None:
+    lab = make_lab(seconds=0.05)
+    verdict, said, code = _supersede(lab, MOMENTS[moment], wake=wake)
+    assert verdict.faults == [], said
+    ended_before = "done: all 3 trials are finished" in said  # only files that are derived were left to write
+    assert code == 4 or (code == 0 and ended_before), said
+    assert ended_before or "took this study over" in said
+
+
+def test_a_stopped_holder_is_not_superseded_before_its_lease_is_up(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(seconds=0.1)
+    first = lab.start()
+    lab.wait_for_epoch(0, 1)
+    first.signal(signal.SIGSTOP)
+    second = lab.run(code=4)
+    assert f"pid {first.pid}" in second.said
+    assert "outlast worker" in second.said
+    first.signal(signal.SIGCONT)
+    assert first.wait() == 0
+    assert verify(lab, {}, trials=3, interruptions=0).faults == []

@@ -1,0 +1,14 @@
+"""``python driver.py FOLDER``: run the study of FOLDER, whose workers are waited for."""
+
+import sys
+from pathlib import Path
+
+from warm_run import look_patiently, settings_of
+
+from outlast.engine.run import Quiet, run_study, study_paths
+from outlast.executors import warm
+
+warm._Worker.look = look_patiently(warm._Worker.look)
+place = Path(sys.argv[1])
+settings = settings_of(place)
+run_study(study_paths(place / "study", settings), settings, lambda *_: Quiet())
