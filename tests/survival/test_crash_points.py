@@ -9,12 +9,13 @@ from harness import Lab, Zygote, again, crash, crash_points, kind_of, part_of, r
 
 pytestmark = pytest.mark.slow
 _PARTS = 8
+_EPOCH = 0.06  # seconds: three of them outlast SETTLES_AFTER on any machine, so that what a runner makes durable is hit too
 
 
 @pytest.fixture(scope="session")
 def recorded(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Role → kinds of file operations of an uninterrupted run, in order."""
-    lab = Lab.make(tmp_path_factory.mktemp("recorded"), zygote)
+    lab = Lab.make(tmp_path_factory.mktemp("recorded"), zygote, seconds=_EPOCH)
     command = lab.start(faults={"record": str(lab.place / "operations.jsonl")})
     assert command.wait() == 0
     found: dict[str, list[str]] = {"coordinator": [], "runner": []}
@@ -42,5 +43,5 @@ def test_a_process_killed_at_any_operation_costs_nothing_but_an_epoch(
 ) -> None:
     faults = []
     for at, (kind, later) in enumerate(part_of(crash_points(recorded[role]), part, _PARTS)):
-        faults += _faults_after_death(make_lab(str(at)), reference, role, kind, later)
+        faults += _faults_after_death(make_lab(str(at), seconds=_EPOCH), reference, role, kind, later)
     assert not faults, "\n".join(faults)

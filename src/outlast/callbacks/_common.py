@@ -76,9 +76,9 @@ def is_whole(path: str) -> bool:
 def _archive_is_whole(path: str) -> bool:
     with open(path, "rb") as file:
         start = file.read(len(_ZIP))
-    return (
-        zipfile.is_zipfile(path) if start == _ZIP else bool(start)
-    )  # a plain pickle does not say how long it should be
+    if _ZIP.startswith(start):  # also of one that was cut off within these first bytes
+        return zipfile.is_zipfile(path)
+    return True  # a plain pickle does not say how long it should be
 
 
 def _json_is_whole(path: str) -> bool:
