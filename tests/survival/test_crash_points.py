@@ -9,7 +9,9 @@ from harness import Lab, Zygote, again, crash, crash_points, kind_of, part_of, r
 
 pytestmark = pytest.mark.slow
 _PARTS = 8
-_EPOCH = 0.06  # seconds: three of them outlast SETTLES_AFTER on any machine, so that what a runner makes durable is hit too
+_EPOCH = (
+    0.06  # seconds: three of them outlast SETTLES_AFTER on any machine, so that what a runner makes durable is hit too
+)
 
 
 @pytest.fixture(scope="session")
