@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from outlast.cli import care, inspect, search
+from outlast.cli import care, cluster, inspect, search
 from outlast.cli.help import CARE, RESULTS, SEARCH, Command, Group
 
 __all__ = ["app"]
@@ -28,7 +28,7 @@ app.command(cls=Command, rich_help_panel=CARE)(care.retry)
 app.command("import", cls=Command, rich_help_panel=CARE)(care.import_)
 app.command(cls=Command, rich_help_panel=CARE)(care.repair)
 app.command(cls=Command, rich_help_panel=CARE)(care.clean)
-app.command(cls=Command, hidden=True)(search.worker)
+app.command(cls=Command, hidden=True)(cluster.worker)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""Commands that begin, help and end a search: init, check, run, stop, worker."""
+"""Commands that begin and end a search here: init, check, run, stop."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from outlast.core.fold import Study
     from outlast.engine.check import Finding
 
-__all__ = ["check", "init", "run", "stop", "worker"]
+__all__ = ["check", "init", "run", "stop"]
 
 _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 
@@ -321,28 +321,7 @@ def stop(
     """
     from outlast.engine.stopping import stop_study
 
-    typer.echo(stop_study(the_folder(study, directory), drain=drain, now=now, trial=trial))
-
-
-def worker(
-    study: StudyArgument = None,
-    directory: DirOption = None,
-    parallel: Annotated[int, typer.Option(metavar="N", min=1, help="Trials side by side.")] = 1,
-) -> None:
-    """Help a live run on a shared folder: ask it for trials and run them here. Where nobody runs the study, run it.
-
-    Example:
-        outlast worker /shared/studies/digits --parallel 2
-    """
-    from outlast.engine.worker import Worker
-
-    folder = the_folder(study, directory)
-    if Worker(folder, parallel=parallel, say=typer.echo).run():
-        return
-    from outlast.engine.run import recorded_settings
-
-    settings, _ = recorded_settings(folder)
-    raise typer.Exit(_run_here(settings.model_copy(update={"parallel": parallel}), folder, False))
+    typer.echo(stop_study(the_folder(study, directory), drain=drain, now=now, trial=trial, say=typer.echo))
 
 
 def _settings(

@@ -17,7 +17,7 @@ from outlast.core.records import Event
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.opening import Opened, open_study, read_study
 from outlast.engine.retention import claim_checkpoints
-from outlast.engine.running import Running, objectives_of
+from outlast.engine.running import Pulse, Running, objectives_of
 from outlast.engine.slots import local_slots, slot_count
 from outlast.engine.starts import worker_start
 from outlast.errors import StudyNotFound
@@ -238,7 +238,7 @@ def latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict[
                 paths.trial(trial.number),
                 "",
                 objectives,
-                0.0,
+                Pulse(0.0),
             )
             for report in running.read_reports():
                 if name in report.metrics:

@@ -66,6 +66,8 @@ class Job:
     reason: str = ""
     node: str = ""
     name: str = ""
+    comment: str = ""
+    restarts: int = 0
 
     @property
     def life(self) -> JobLife:
