@@ -11,7 +11,7 @@ __all__ = ["AttemptPaths", "StudyPaths", "TrialPaths", "attempt_name", "parse_at
 
 _OURS = frozenset(
     {
-        "study", "ledger", "lease", "trials", "open", "requests", "revisions", "run", "objective", "splits", "plots", "report",
+        "study", "ledger", "lease", "trials", "open", "requests", "revisions", "run", "objective", "splits", "plots", "report", "jobs",
         "study_summary", "best_config", "best_results", "best_checkpoint",
     }
 )  # fmt: skip
@@ -195,6 +195,11 @@ class StudyPaths:
     def plots(self) -> Path:
         """Pages drawn when a search ends."""
         return self.root / "plots"
+
+    @property
+    def jobs(self) -> Path:
+        """Scripts and logs of SLURM jobs that are not one trial's."""
+        return self.root / "jobs"
 
     @property
     def run_log(self) -> Path:

@@ -58,11 +58,12 @@ class SlurmJobs:
         self._looked_at = now
         try:
             self.listing = self.slurm.jobs()
+            self._sightings.take(self.listing, self._watched)
+            self._sightings.explain(self.slurm.past(self._sightings.missing))
         except SlurmUnavailable as error:
             self.trouble = error.fact
             return False
         self.trouble = ""
-        self._sightings.take(self.listing, self._watched)
         return True
 
     def over(self, job: str) -> bool | None:
