@@ -163,8 +163,11 @@ class Cluster:
         self.run("scontrol", "requeue", job)
 
     def release(self, job: str) -> None:
-        """Let a job that was requeued or preempted start now instead of at its BeginTime."""
-        self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+        """Let a job that was requeued or preempted start in two seconds instead of at its BeginTime.
+
+        Not at once: its node takes no credential from the second in which it revoked the last one, and the job would fail.
+        """
+        self.run("scontrol", "update", f"JobId={job}", "StartTime=now+2")
 
     # what may happen to machines
 
