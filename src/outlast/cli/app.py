@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command(cls=Command, rich_help_panel=SEARCH)(search.init)
 app.command(cls=Command, rich_help_panel=SEARCH)(search.check)
 app.command(cls=Command, rich_help_panel=SEARCH)(search.run)
+app.command(cls=Command, rich_help_panel=SEARCH)(cluster.submit)
 app.command(cls=Command, rich_help_panel=SEARCH)(inspect.status)
 app.command(cls=Command, rich_help_panel=SEARCH)(inspect.logs)
 app.command(cls=Command, rich_help_panel=SEARCH)(search.stop)
@@ -29,6 +30,8 @@ app.command("import", cls=Command, rich_help_panel=CARE)(care.import_)
 app.command(cls=Command, rich_help_panel=CARE)(care.repair)
 app.command(cls=Command, rich_help_panel=CARE)(care.clean)
 app.command(cls=Command, hidden=True)(cluster.worker)
+app.command(cls=Command, hidden=True)(cluster.finisher)
+app.command(cls=Command, hidden=True)(cluster.controller)
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outlast.config.scalars import Anything, Duration, Flag, Number, Text, Word
-from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, show
+from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape, show
 
 __all__ = ["MANAGED", "OWN_KEYS", "SLURM"]
 
@@ -57,9 +57,13 @@ _CONTROLLER = Checked(
     _sbatch_options,
 )
 
-_OWN = {
-    "mode": Word(("array", "controller"), description="array: tasks coordinate themselves; controller: a small job does"),
-    "setup": ByType(text=Text(), items=ListOf(Text()), description="lines of shell before the command, such as module load"),
+_OWN: dict[str, Shape] = {
+    "mode": Word(
+        ("array", "controller"), description="array: tasks coordinate themselves; controller: a small job does"
+    ),
+    "setup": ByType(
+        text=Text(), items=ListOf(Text()), description="lines of shell before the command, such as module load"
+    ),
     "trials_per_task": Number(whole=True, least=1, description="trials that one task runs after each other"),
     "trials_at_once": Number(whole=True, least=1, description="trials that one task runs side by side"),
     "poll": Duration(description="between two looks at the queue"),

@@ -25,7 +25,7 @@ from outlast.core.plan import (
     target_value_reached,
     verdict,
 )
-from outlast.core.records import AttemptEnded, AttemptOpened, StudyEnded, Trial, TrialRetried
+from outlast.core.records import AttemptEnded, AttemptOpened, Event, StudyEnded, Trial, TrialRetried
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.bad_checkpoints import set_bad_aside
 from outlast.engine.creation import Creation
@@ -46,7 +46,7 @@ from outlast.executors.base import Executor
 from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from outlast.study import requests
-from outlast.study.attempts import close_attempt, put_away, request_stop, withdraw
+from outlast.study.attempts import close_attempt, put_away, request_stop, void_start, withdraw
 from outlast.study.layout import StudyPaths, attempt_name
 from outlast.study.leftovers import is_untidy
 from outlast.study.recovery import had_a_folder
@@ -125,14 +125,18 @@ class Coordinator:
         self._to_answer: list[requests.Request] = []  # once what they asked for is durable
         self._not_before: dict[int, float] = {}  # interrupted trials that rest, on our own clock
         self._room = Room(paths)
+        self._stepping_down = ""
         self._barrier = bool((settings.slurm or {}).get("barrier")) and executor.outlives
         self._began = self._clock.monotonic() - opened.elapsed
         self._code = working_tree(settings.working_directory) if settings.command else ""
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def run(self) -> Verdict:
+    def run(self) -> Verdict | None:
         """Recover what an earlier coordinator left, then go round until the study comes to rest.
+
+        Returns:
+            The verdict; ``None`` if we stepped down before.
 
         Raises:
             LeaseLost: Another coordinator took over; everything that runs goes on under it.
@@ -145,7 +149,7 @@ class Coordinator:
             self._recover()
             while True:
                 end = self._round()
-                if end is not None:
+                if end is not None or self._stepping_down:
                     break
                 soon = self.stopping.reason or self._judges
                 self._executor.wait(min(_SOON, self._executor.pause) if soon else self._executor.pause)
@@ -250,6 +254,21 @@ class Coordinator:
         self.stop("halted")
         self.stopping.halt = Verdict(StudyState.HALTED, why)
         self._decisions.say(why)
+
+    def step_down(self, why: str) -> None:
+        """Leave the study to the next coordinator after this round: what runs goes on, and nothing is decided about it."""
+        if not self._stepping_down:
+            self._stepping_down = why
+            self._decisions.say(f"{why}: the next coordinator takes over")
+
+    def record(self, event: Event) -> None:
+        """Make something durable that was done for the study from outside."""
+        self._decisions.take(event)
+        self._decisions.commit()
+
+    def close_with(self, end: Verdict) -> None:
+        """Bring the study to rest for a reason from outside; what runs may finish."""
+        self._stand(end)
 
     def pause(self, why: str) -> None:
         """The machine has no room: start nothing more, let what runs go on, and come to rest without blaming any trial."""
@@ -464,6 +483,8 @@ class Coordinator:
                 reason = attempt.stop_reason or "user"
                 grace, now, step = self.settings.trial.grace, self.stopping.now, attempt.pruned_at
                 request_stop(attempt.paths, reason, grace=grace, now=now, step=step)
+                if not attempt.claimed and not attempt.worker and void_start(attempt.paths):
+                    self._executor.cancel(attempt.name)  # it need not start any more
 
     def _rest(self) -> Verdict | None:
         """The verdict, made durable, once nothing runs any more."""

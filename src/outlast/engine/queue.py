@@ -180,4 +180,3 @@ class StudyQueue:
         file = self.paths.jobs / f"{script.comment.removeprefix(self.mark)}.sh"
         write_atomic(file, render(script), durable=False)
         return self.slurm.submit(str(file))
-

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 
 from outlast.config.load import settings_from_resolved
@@ -137,10 +137,10 @@ def run_study(
         executor = LocalExecutor(worker_start(paths, settings, slots.cpus_per_trial))
         hears = _Announcing(listener(opened, len(slots.local)), paths)
         coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, limits=limits)
-        if not handle_signals:
-            return coordinator.run(), coordinator.study
-        with _signals(coordinator, executor, hears):
-            return coordinator.run(), coordinator.study
+        with _signals(coordinator, executor, hears) if handle_signals else nullcontext():
+            verdict = coordinator.run()
+        assert verdict is not None  # nobody steps down here
+        return verdict, coordinator.study
     finally:
         if executor is not None:
             executor.close()

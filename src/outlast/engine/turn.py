@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -18,7 +19,7 @@ from outlast.core.plan import Verdict
 from outlast.core.records import Event
 from outlast.core.states import StudyState
 from outlast.engine.coordinator import Coordinator
-from outlast.engine.opening import join_study
+from outlast.engine.opening import Opened, join_study
 from outlast.engine.run import Quiet, recorded_settings, study_paths
 from outlast.engine.running import Pulse
 from outlast.engine.slots import Slots
@@ -29,7 +30,10 @@ from outlast.executors.slurm.tasks import FetchedExecutor
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 
-__all__ = ["Memory", "Turn", "take_turn"]
+__all__ = ["Memory", "Turn", "coordinate", "take_turn"]
+
+Decided: TypeAlias = Callable[[Sequence[Event], Study], object]
+Last: TypeAlias = Callable[[Coordinator, "Verdict | None"], object]
 
 _DERIVE_EVERY = 10.0  # seconds; the finisher and whoever ends the study always do
 
@@ -52,8 +56,16 @@ class Turn:
     paths: StudyPaths
 
 
+def _nobody(_events: Sequence[Event], _study: Study) -> None:
+    """Wants to know."""
+
+
+def _nothing(_coordinator: Coordinator, _verdict: Verdict | None) -> None:
+    """More is to be done."""
+
+
 class _Teller(Quiet):
-    def __init__(self, say: Callable[[str], object], decided: Callable[[Sequence[Event], Study], object]) -> None:
+    def __init__(self, say: Callable[[str], object], decided: Decided) -> None:
         self._say, self._decided = say, decided
 
     def said(self, text: str) -> None:
@@ -71,8 +83,8 @@ def take_turn(
     memory: Memory,
     *,
     say: Callable[[str], object] = print,
-    decided: Callable[[Sequence[Event], Study], object] = lambda _events, _study: None,
-    first: Callable[[Coordinator], object] = lambda _coordinator: None,
+    decided: Decided = _nobody,
+    last: Last = _nothing,
     derive: bool | None = None,
 ) -> Turn:
     """Coordinate a study for one turn under a lease that was just taken, and give it back.
@@ -83,7 +95,7 @@ def take_turn(
         memory: Of this process.
         say: Takes a line for the person.
         decided: Told of decisions once they are durable.
-        first: Done with the coordinator before its first round.
+        last: Done with the coordinator and its verdict before the lease is given back.
         derive: Whether to bring index and tables up to date; by default if they have not been for a while.
 
     Raises:
@@ -91,23 +103,39 @@ def take_turn(
     """
     try:
         opened = join_study(StudyPaths.at(folder), lease)
-        try:
-            settings, study = recorded_settings(folder, opened.study)
-            paths = study_paths(folder, settings)
-            executor = FetchedExecutor(_jobs(memory, study))
-            try:
-                coordinator = Coordinator(
-                    paths, settings, opened, executor, _Teller(say, decided), slots=Slots(()), pulses=memory.pulses
-                )
-                first(coordinator)
-                verdict = coordinator.turn(derive=_is_due(paths) if derive is None else derive)
-                _after(verdict, paths, study, settings, memory)
-            finally:
-                executor.close()
-        finally:
-            opened.ledger.close()
-    finally:
+    except BaseException:
         lease.release()
+        raise
+    settings, _ = recorded_settings(folder, opened.study)
+    paths = study_paths(folder, settings)
+    return coordinate(opened, paths, settings, memory, say=say, decided=decided, last=last, derive=derive)
+
+
+def coordinate(
+    opened: Opened,
+    paths: StudyPaths,
+    settings: Settings,
+    memory: Memory,
+    *,
+    say: Callable[[str], object] = print,
+    decided: Decided = _nobody,
+    last: Last = _nothing,
+    derive: bool | None = None,
+) -> Turn:
+    """`take_turn` with a study that was opened already; it is closed, and its lease given back."""
+    study, executor = opened.study, None
+    try:
+        executor = FetchedExecutor(_jobs(memory, study))
+        teller = _Teller(say, decided)
+        coordinator = Coordinator(paths, settings, opened, executor, teller, slots=Slots(()), pulses=memory.pulses)
+        verdict = coordinator.turn(derive=_is_due(paths) if derive is None else derive)
+        last(coordinator, verdict)
+        _after(verdict, paths, study, settings, memory)
+    finally:
+        if executor is not None:
+            executor.close()
+        opened.ledger.close()
+        opened.lease.release()
     return Turn(verdict, study, settings, paths)
 
 
