@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from daemons import until
 
 from outlast.errors import SlurmRefused, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
-from outlast.executors.slurm.parse import Job, JobEnd, JobLife, Sightings, end_of
+from outlast.executors.slurm.parse import Job, JobEnd, JobLife, Sightings, end_of, life_of
 from outlast.executors.slurm.site import Limits
 
 Submit = Callable[..., str]
@@ -139,6 +141,29 @@ def test_why_a_job_ended_is_seen_while_slurm_remembers_it(cluster: Cluster, subm
 
     until(all_over, lambda: f"{[sightings.last(job) for job in ended]}", 30)
     assert {job: end_of(sightings.last(job))[0] for job in ended} == ended
+
+
+def test_every_state_that_this_slurm_knows_is_in_our_table(cluster: Cluster) -> None:
+    asked = subprocess.run(["squeue", "--states=bogus"], capture_output=True, text=True, check=False)
+    names = asked.stderr.rpartition("include:")[2].strip().split(",")
+    assert {"PENDING", "RUNNING", "OUT_OF_MEMORY"} <= set(names)
+    assert {name for name in names if life_of(name) is JobLife.UNKNOWN} <= {"REVOKED"}
+
+
+def test_five_hundred_waiting_jobs_are_one_cheap_query(cluster: Cluster, submit: Submit) -> None:
+    submit("--hold", "--array=0-499")
+    began = time.process_time()
+    assert len([job for job in Slurm().jobs() if job.life is JobLife.WAITING]) == 500
+    assert time.process_time() - began < 0.5
+
+
+def test_nodes_that_may_not_submit_are_no_limit(
+    cluster: Cluster, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{cluster.refusing_sbatch()}:{os.environ['PATH']}")
+    with pytest.raises(SlurmRefused, match="permission denied") as caught:
+        submit()
+    assert not caught.value.limit
 
 
 def test_partitions_are_read(cluster: Cluster) -> None:
