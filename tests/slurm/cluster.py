@@ -199,6 +199,15 @@ class Cluster:
         self.controller = self._daemon("slurmctld", "-D", output="slurmctld.out")
         self.controller.ready(lambda: self.run("scontrol", "ping", check=False).strip().endswith("UP"))
 
+    def refusing_sbatch(self) -> Path:
+        """A folder for the front of a job's PATH whose sbatch refuses, as on sites whose nodes may not submit."""
+        folder = self.folder / "refusing"
+        folder.mkdir(exist_ok=True)
+        words = "sbatch: error: Batch job submission failed: Access/permission denied"
+        (folder / "sbatch").write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
+        os.chmod(folder / "sbatch", 0o755)
+        return folder
+
     # limits, where there is accounting
 
     def limit_submissions(self, count: int | None) -> None:

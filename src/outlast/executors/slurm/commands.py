@@ -133,17 +133,7 @@ class Slurm:
 
     def _accounts(self, what: str, *where: str) -> str:
         fields = ",".join(LIMIT_FIELDS[what])
-        done = self._call(
-            [
-                "sacctmgr",
-                "--noheader",
-                "--parsable2",
-                "show",
-                what,
-                *where,
-                f"format={fields}",
-            ]
-        )
+        done = self._call(["sacctmgr", "--noheader", "--parsable2", "show", what, *where, f"format={fields}"])
         return done.stdout if done.returncode == 0 else ""
 
     def _listing(self, *which: str) -> list[Job]:
