@@ -80,10 +80,17 @@ class SlurmLab:
         """Run a command to its end; what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "outlast", *arguments],
-            cwd=self.place, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, f"exit {done.returncode} instead of {code}:\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
+            cwd=self.place,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, f"exit {done.returncode} instead of {code}:\n{said}"
+        return said
 
     def study(self) -> Study:
         """The fold of what the ledger has now."""
@@ -134,7 +141,9 @@ class SlurmLab:
         study, found = self.study(), []
         if sorted(study.trials) != list(range(trials)):
             found.append(f"trials {sorted(study.trials)} instead of {trials}")
-        wrong = {t.number: (t.state.value, t.reason) for t in study.trials.values() if t.state is not TrialState.COMPLETE}
+        wrong = {
+            t.number: (t.state.value, t.reason) for t in study.trials.values() if t.state is not TrialState.COMPLETE
+        }
         if wrong:
             found.append(f"not complete: {wrong}")
         begun = Counter((line["trial"], line["epoch"]) for line in self.audit if line["epoch"] < epochs)

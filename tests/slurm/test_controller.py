@@ -58,7 +58,9 @@ def test_whatever_dies_the_same_trials_go_on_and_the_budget_is_exact(cluster: Cl
     os.kill(int(holder["pid"]), signal.SIGKILL)
     until(lambda: not [j for j in cluster.run("squeue", "-h", "-o", "%j").split() if "controller" in j], "it is gone")
     lab.outlast("submit", "study.yaml")
-    until(lambda: current_holder(lab.paths.ledger).get("pid") not in (holder["pid"], None), "another one holds the study")
+    until(
+        lambda: current_holder(lab.paths.ledger).get("pid") not in (holder["pid"], None), "another one holds the study"
+    )
 
     hurt: set[str] = set()
     _, _, node = _pick(lab, cluster, hurt)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
-from outlast.errors import StudyFileError
-from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.parse import (
     Job,
     JobEnd,
@@ -22,7 +17,6 @@ from outlast.executors.slurm.parse import (
     parse_squeue,
     refusal_of,
 )
-from outlast.executors.slurm.script import JobScript, render
 
 STATES = {
     JobLife.WAITING: "PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT EXPEDITING",
@@ -166,31 +160,3 @@ def test_a_refusal_is_a_limit_a_mistake_or_no_answer(words: str, meaning: Refusa
 
 def test_the_id_is_found_with_and_without_a_cluster() -> None:
     assert parse_sbatch("123\n") == parse_sbatch("123;north\n") == "123"
-
-
-def test_an_option_that_outlast_manages_is_refused_with_the_reason() -> None:
-    with pytest.raises(StudyFileError, match="managed by Outlast"):
-        read_options({"array": "0-3"}, gpus=0, cpus=None, memory=None)
-
-
-def test_resources_become_options_unless_slurm_says_otherwise() -> None:
-    asked = read_options({"partition": "gpu"}, gpus=2, cpus=4, memory=16 * 2**30)
-    assert asked.sbatch == {"partition": "gpu", "gpus": "2", "cpus-per-task": "4", "mem": "16384M"}
-    asked = read_options({"gres": "gpu:a100:1", "mem_per_cpu": "2G"}, gpus=2, cpus=None, memory=2**30)
-    assert asked.sbatch == {"gres": "gpu:a100:1", "mem-per-cpu": "2G"}
-
-
-def test_any_other_option_is_handed_on_as_given() -> None:
-    asked = read_options({"reservation": "ml", "exclusive": True, "hold": False}, gpus=0, cpus=None, memory=None)
-    assert asked.sbatch == {"reservation": "ml", "exclusive": None}
-
-
-def test_a_script_runs_by_hand_and_quotes_what_it_is_given(tmp_path: Path) -> None:
-    asked = read_options({"time": "1:00", "setup": ["greeting='it is'"]}, gpus=0, cpus=None, memory=None)
-    command, options = ["printf", "%s|", "$HOME", "a b", "it's"], {"array": "0-3%2"}
-    script = JobScript("a test", "name", str(tmp_path / "%A.out"), command, str(tmp_path), options, {"X": "$(id)"})
-    text = render(script, asked)
-    assert "#SBATCH --array=0-3%2\n" in text and "#SBATCH --time=1:00\n" in text
-    (tmp_path / "job.sh").write_text(text)
-    done = subprocess.run(["bash", str(tmp_path / "job.sh")], capture_output=True, text=True, check=True)
-    assert done.stdout == "$HOME|a b|it's|"
