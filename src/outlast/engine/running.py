@@ -28,6 +28,7 @@ class Pulse:
     first_seen: float  # on the watcher's monotonic clock, as all times here
     content: bytes = b""
     since: float = 0.0
+    over_since: float = 0.0  # when it was seen to be over, if the scheduler is still asked how its job ended
 
 
 @dataclass

@@ -167,12 +167,12 @@ def _after(verdict: Verdict | None, paths: StudyPaths, study: Study, settings: S
 
 
 def withdraw_tasks(study: Study, memory: Memory) -> None:
-    """Cancel our own tasks that still wait in the queue: there is nothing left for them to do. The finisher stays."""
-    arrays = [job.job for job in study.jobs if job.role == "array"]
+    """Cancel our own jobs that still wait in the queue: there is nothing left for them to do. The finisher stays."""
+    waiting = [job.job for job in study.jobs if job.role in ("array", "controller")]
     jobs = _jobs(memory, study)
-    if not arrays or jobs is None:
+    if not waiting or jobs is None:
         return
     try:
-        jobs.slurm.cancel(arrays[-1:], pending_only=True)
+        jobs.slurm.cancel(waiting[-1:], pending_only=True)
     except OutlastError:  # they start, find nothing to do, and leave
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from signal import SIGKILL
+from signal import SIGINT, SIGKILL, SIGTERM
 
 from outlast._system import Identity, is_running
 from outlast.config.settings import Settings
@@ -29,6 +29,7 @@ _SILENT_JOB_AFTER = 60.0  # the same where the scheduler says as well that the j
 _WORD_WITHIN = 60.0  # seconds for the scheduler to say how a job ended
 #: A job that ends for one of these before its runner began says nothing against the attempt.
 _NO_FAULT = ("CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED", "NEVER_SUBMITTED")
+_FROM_OUTSIDE = (SIGTERM, SIGINT, SIGKILL)
 _UNCLAIMED_AFTER = 120.0  # seconds for a worker on another host to claim what it was given
 _IN_ORDER = (Cause.COMPLETED, Cause.PART, Cause.PRUNED)  # what a process left that may serve for further trials
 
@@ -51,7 +52,6 @@ class Watch:
     ) -> None:
         self.running: dict[str, Running] = {}
         self._pulses = {} if pulses is None else pulses
-        self._asked_since: dict[str, float] = {}  # attempts that are over, until the scheduler says how their job ended
         self._paths, self._settings, self._decisions = paths, settings, decisions
         self._executor, self._slots = executor, slots
         self._objectives = objectives_of(settings)
@@ -84,11 +84,10 @@ class Watch:
         for running in self.running.values():
             self._replay(running)
             status = running.look(now)
-            if status.life is Life.OVER or (running.worker and not running.job):
-                continue
-            running.submitted = self._executor.adopt(
-                running.name, status.runner, job=running.job, restarts=running.restarts
-            )
+            if running.job or (not running.worker and status.life is not Life.OVER):
+                running.submitted = self._executor.adopt(
+                    running.name, status.runner, job=running.job, restarts=running.restarts
+                )
             if running.worker:
                 continue
             if status.life in (Life.RUNNING, Life.ELSEWHERE):
@@ -126,7 +125,6 @@ class Watch:
             self._decisions.take(event)
             del self.running[attempt.name]
             self._pulses.pop(attempt.name, None)
-            self._asked_since.pop(attempt.name, None)
             self._executor.forget(attempt.name, spoilt=event.cause not in _IN_ORDER)
             self._slots.free(attempt.slot)
             over.append((attempt, event))
@@ -205,10 +203,11 @@ class Watch:
         return Evidence(never_started=True)
 
     def _completed(self, attempt: Running, evidence: Evidence, now: float) -> Evidence | None:
-        if attempt.job and (evidence.lost or evidence.outside_signal is not None or evidence.signal == SIGKILL):
+        ended_by_others = evidence.lost or evidence.outside_signal is not None or evidence.signal in _FROM_OUTSIDE
+        if attempt.job and ended_by_others:
             word = self._executor.words(attempt.name)
-            asked_since = self._asked_since.setdefault(attempt.name, now)
-            if word is None and now - asked_since < _WORD_WITHIN:
+            attempt.pulse.over_since = attempt.pulse.over_since or now
+            if word is None and now - attempt.pulse.over_since < _WORD_WITHIN:
                 return None  # it ended, and not by itself: the scheduler will say for what
             evidence = replace(evidence, scheduler=word or "")
         if not evidence.lost:

@@ -243,8 +243,7 @@ class Worker:
             return
         if evidence.get("stop_reason") == "walltime":
             self._begin_anew = self._leaving = True
-        elif evidence.get("outside_signal") and self._job is not None:
-            self._leaving = True
+        elif self._pressed and self._job is not None:
             self._left.pop(attempt_name(trial, number), None)  # SLURM's word for it comes later; others take it in
         elif evidence.get("exit_code") not in _RESUME_EXITS:
             self._finished += 1
