@@ -241,12 +241,13 @@ class Cluster:
         self._kill_leftovers()
 
     def _kill_leftovers(self) -> None:
-        """Processes of jobs that a dead slurmd could not end."""
+        """Processes of jobs that a dead slurmd could not end, and slurmstepds that wait for one."""
         ours = f"SLURM_CONF={self.env['SLURM_CONF']}".encode()
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 variables = (place / "environ").read_bytes().split(b"\0")
-                if ours in variables and any(v.startswith(b"SLURM_JOB_ID=") for v in variables):
+                of_a_job = any(value.startswith(b"SLURM_JOB_ID=") for value in variables)
+                if ours in variables and (of_a_job or (place / "comm").read_text() == "slurmstepd\n"):
                     os.kill(int(place.name), signal.SIGKILL)
 
     def _daemon(self, *argv: str, output: str) -> Daemon:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from cluster import Cluster
@@ -41,6 +42,21 @@ def test_a_job_outlives_its_slurmd_and_the_controller(cluster: Cluster, tmp_path
     cluster.start_controller()
     cluster.set_down(node)
     cluster.wait_for_job(job, "PENDING")
+    cluster.reset()
+    after = ticks.stat().st_size
+    assert not cluster.jobs() and not _processes_of(cluster)
+    assert ticks.stat().st_size == after
+
+
+def _processes_of(cluster: Cluster) -> list[str]:
+    """Names of what runs for the jobs of the cluster."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name = (place / "comm").read_text().strip()
+            if cluster.env["SLURM_CONF"].encode() in (place / "environ").read_bytes():
+                found.append(name)
+    return [name for name in found if name not in ("slurmctld", "slurmd", "slurmscriptd")]
 
 
 def test_a_job_stops_and_goes_on(cluster: Cluster) -> None:
