@@ -87,26 +87,17 @@ def worker(
     most: Annotated[
         int | None, typer.Option("--trials", metavar="N", min=1, help="Leave after so many trials.", show_default=False)
     ] = None,
-    task: Annotated[bool, typer.Option("--task", help="As a task of a SLURM array: never set a study going.")] = False,
 ) -> None:
     """Run trials of a study here: for whoever runs it, or, where nobody does, together with the other workers.
 
-    Any machine that shares the folder can help. A task of a SLURM array runs this.
+    Any machine that shares the folder can help.
 
     Example:
         outlast worker /shared/studies/digits --parallel 2
     """
-    from outlast.engine.worker import Worker
-    from outlast.runner.job import JobFacts
+    from outlast.engine.helping import by_hand
 
-    folder = the_folder(study, directory)
-    job = JobFacts.of(os.environ) if task else None
-    if job is None:
-        from outlast.engine.helping import by_hand
-
-        raise typer.Exit(by_hand(folder, parallel=parallel, most=most, say=typer.echo))
-    _log(f"task {job.id} on {job.node}" + (f", started anew {job.restarts} times" if job.restarts else ""))
-    Worker(folder, parallel=parallel, most=most, say=_log, job=job).run()
+    raise typer.Exit(by_hand(the_folder(study, directory), parallel=parallel, most=most, say=typer.echo))
 
 
 def finisher(study: _FolderArgument) -> None:

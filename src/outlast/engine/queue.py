@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from outlast.executors.slurm.options import SlurmOptions, read_options
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
 from outlast.executors.slurm.script import JobScript, render
-from outlast.runner.job import KILL_WAIT
+from outlast.executors.slurm.site import Partition, parse_time_s
+from outlast.runner.job import ENDS_IN, KILL_WAIT
 from outlast.study.layout import StudyPaths, parse_attempt_name
 from outlast.study.ledger import folder_identity
 
@@ -86,7 +87,7 @@ class StudyQueue:
             f"{'it' if trials == 1 else 'them'}. Anything may die; `outlast submit` goes on.",
             self.settings.name,
             "%A_%a.out",
-            ["worker", str(self.paths.root), "--task", "--trials", str(trials), *many],
+            ["outlast.engine.task", str(self.paths.root), "--trials", str(trials), *many],
             {"array": array_option(tasks, self.at_once), "requeue": None, **options.sbatch},
             by_hand=["By hand, on any machine that shares the folder: outlast worker " + str(self.paths.root)],
         )
@@ -98,7 +99,7 @@ class StudyQueue:
             f"{self.settings.name}: when no task is left, takes in the rest and submits what the budget still lacks.",
             f"{self.settings.name}_finisher",
             "%j.finisher.out",
-            ["finisher", str(self.paths.root)],
+            ["outlast", "finisher", str(self.paths.root)],
             {"time": _FINISHER_TIME, "dependency": f"afterany:{array}", "requeue": None, **self.options.small},
         )
 
@@ -109,7 +110,7 @@ class StudyQueue:
             f"{self.settings.name}: keeps trials in the queue. It may die: any later one adopts what runs.",
             f"{self.settings.name}_controller",
             "%j.controller.out",
-            ["controller", str(self.paths.root)],
+            ["outlast", "controller", str(self.paths.root)],
             {"time": self._controller_time(), "requeue": None, **self.options.small},
         )
 
@@ -127,7 +128,7 @@ class StudyQueue:
             directory=os.path.abspath(self.settings.working_directory),
             options={"no-requeue": None, **self.options.sbatch},
             setup=self.options.setup,
-            environment=self._environment(),
+            environment=self._environment(self._walltime(self.options.sbatch)),
             comment=self.mark + name,
             by_hand=by_hand,
         )
@@ -138,7 +139,7 @@ class StudyQueue:
         purpose: str,
         name: str,
         log: str,
-        arguments: list[str],
+        module: list[str],
         options: Mapping[str, str | None],
         *,
         by_hand: list[str] | None = None,
@@ -147,27 +148,42 @@ class StudyQueue:
             purpose=purpose,
             name=name,
             output=str(self.paths.jobs / log),
-            command=[sys.executable, "-m", "outlast", *arguments],
+            command=[sys.executable, "-m", *module],
             directory=os.path.abspath(self.settings.working_directory),
             options=options,
             setup=self.options.setup,
-            environment=self._environment(),
+            environment=self._environment(self._walltime(options)),
             comment=self.mark + role,
             by_hand=by_hand or [],
         )
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, walltime_s: float | None) -> dict[str, str]:
+        """What a job cannot find out by itself: SLURM 22 tells it neither its walltime nor how it will be killed."""
         words = self.config.get("KillWait", "").split()
-        return {KILL_WAIT: words[0]} if words and words[0].isdigit() else {}
+        told = {KILL_WAIT: words[0]} if words and words[0].isdigit() else {}
+        return told if walltime_s is None else {**told, ENDS_IN: f"{walltime_s:.0f}"}
+
+    @cached_property
+    def _partitions(self) -> Sequence[Partition]:
+        return self.slurm.partitions()
+
+    def _chosen(self, options: Mapping[str, str | None]) -> list[Partition]:
+        """The partitions that a job with these options may land in."""
+        wanted = options.get("partition")
+        return [p for p in self._partitions if (p.name in wanted.split(",") if wanted else p.default)]
+
+    def _walltime(self, options: Mapping[str, str | None]) -> float | None:
+        """Seconds that a job with these options gets, as far as is known before it lands somewhere."""
+        asked = options.get("time")
+        if asked:
+            return parse_time_s(asked)
+        limits = [p.default_time_s or p.max_time_s for p in self._chosen(options)]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def _controller_time(self) -> str:
         """Three days, or what the partition allows (it begins again before that is over)."""
-        wanted = self.options.small.get("partition")
-        for partition in self.slurm.partitions():
-            chosen = partition.name in wanted.split(",") if wanted else partition.default
-            if chosen and partition.max_time_s is not None and partition.max_time_s < 3 * _DAY_S:
-                return str(max(1, int(partition.max_time_s // 60)))  # minutes
-        return _CONTROLLER_TIME
+        longest = min((p.max_time_s for p in self._chosen(self.options.small) if p.max_time_s), default=3 * _DAY_S)
+        return _CONTROLLER_TIME if longest >= 3 * _DAY_S else str(max(1, int(longest // 60)))  # minutes
 
     def submit(self, script: JobScript) -> str:
         """Write a script into ``jobs/`` and hand it to SLURM. Returns the job's id.

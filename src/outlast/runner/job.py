@@ -11,7 +11,7 @@ __all__ = ["ENDS_IN", "KILL_WAIT", "JobFacts", "grace_within", "seconds_left"]
 
 #: Seconds that SLURM leaves between SIGTERM and SIGKILL (``KillWait`` of slurm.conf); job scripts set it.
 KILL_WAIT = "OUTLAST_KILL_WAIT"
-#: Seconds until the job's walltime is over, for a runner that is started in the middle of one.
+#: Seconds until the job's walltime is over: from its script, or for a runner that is started in the middle of the job.
 ENDS_IN = "OUTLAST_ENDS_IN"
 _SPARE = 5.0  # seconds of KillWait for writing the evidence
 
@@ -74,12 +74,15 @@ def _walltime(environment: Mapping[str, str]) -> float | None:
 
     Both ends are the controller's clock's: their difference is right whatever this node's clock says."""
     begin, end = _number(environment.get("SLURM_JOB_START_TIME")), _number(environment.get("SLURM_JOB_END_TIME"))
-    return None if begin is None or end is None else float(end - begin)
+    if begin is not None and end is not None:
+        return float(end - begin)
+    told = environment.get(ENDS_IN)  # SLURM 22 says nothing; the script knows what it asked for
+    return float(told) if told else None
 
 
 def seconds_left(environment: Mapping[str, str]) -> float | None:
     """Until the job that a runner was started in ends; ``None`` outside of one, or where SLURM does not say."""
-    told = environment.get(ENDS_IN)
+    told = environment.get(ENDS_IN)  # nearer than what SLURM says, which is of the whole job
     return float(told) if told else _walltime(environment)
 
 

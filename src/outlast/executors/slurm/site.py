@@ -100,13 +100,20 @@ def parse_limits(associations: str, qos: str, *, only: str | None = None) -> Lim
     return Limits(min(submitted, default=None), min(times, default=None))
 
 
+_CLOCK = re.compile(r"^(?:(?P<days>\d+)-(?P<first>\d+)|(?P<lead>\d+))(?::(?P<second>\d+))?(?::(?P<third>\d+))?$")
+
+
 def parse_time_s(value: str) -> float | None:
-    """Seconds of SLURM's ``[days-]hours:minutes:seconds`` or ``minutes:seconds``; ``None`` for UNLIMITED, NONE and their like."""
-    days, _, clock = value.strip().rpartition("-")
-    parts = clock.split(":")
-    if len(parts) not in (2, 3) or not all(part.isdigit() for part in (*parts, days or "0")):
+    """Seconds of a time as sbatch(1) takes it and the commands show it; ``None`` for UNLIMITED, NONE and their like.
+
+    ``minutes``, ``minutes:seconds``, ``hours:minutes:seconds``, ``days-hours``, ``days-hours:minutes``,
+    ``days-hours:minutes:seconds``.
+    """
+    told = _CLOCK.match(value.strip())
+    if told is None:
         return None
-    seconds = 0
-    for part in parts:
-        seconds = seconds * 60 + int(part)
-    return float(int(days or 0) * 86400 + seconds)
+    second, third = (None if told[name] is None else int(told[name]) for name in ("second", "third"))
+    if told["days"] is not None:
+        return float(int(told["days"]) * 86400 + int(told["first"]) * 3600 + (second or 0) * 60 + (third or 0))
+    lead = int(told["lead"])
+    return float(lead * 60 + (second or 0)) if third is None else float(lead * 3600 + (second or 0) * 60 + third)
