@@ -152,7 +152,7 @@ def end_summary(
     if story is None:
         return Group(*parts, *_problems(snapshot.warnings), next_line(snapshot.next_command))
     mended = Facts([("", "once it is mended; the failures so far no longer count then")], label_width=LABELS)
-    return Group(*parts, Text(), story, next_line(f"outlast run {snapshot.folder}"), mended)
+    return Group(*parts, Text(), story, next_line(f"outlast {snapshot.begun_by} {snapshot.folder}"), mended)
 
 
 def status(snapshot: Snapshot) -> RenderableType:

@@ -16,9 +16,18 @@ from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.core.symptoms import Symptom, last_words, line_about, signature_of, symptom_of, told_story, was_killed
 
-__all__ = ["NEGLIGIBLE_GPU_MEMORY", "Decision", "Policy", "decide", "diverged_at", "is_beyond_hope", "signature_of"]
+__all__ = [
+    "NEGLIGIBLE_GPU_MEMORY",
+    "Decision",
+    "Policy",
+    "decide",
+    "diverged_at",
+    "ended_by_others",
+    "is_beyond_hope",
+    "signature_of",
+]
 
-_RESUME_EXITS = (75, 130)  # EX_TEMPFAIL (sysexits.h): "resume me"; 128 + SIGINT
+_RESUME_EXITS = (75, 130, 143)  # EX_TEMPFAIL (sysexits.h): "resume me"; 128 + SIGINT and SIGTERM: of a shell, of srun
 _OUTSIDE = (signals.SIGTERM, signals.SIGINT, signals.SIGHUP)
 _LOSSES = (Cause.LOST, Cause.PREEMPTED, Cause.HOST_OUT_OF_MEMORY)
 
@@ -77,7 +86,7 @@ def _judge(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
         stopped = _asked_to_stop(evidence, trial, policy)
         if stopped is not None:
             return stopped
-    if evidence.scheduler and (evidence.lost or _stopped_from_outside(evidence) or evidence.signal == signals.SIGKILL):
+    if evidence.scheduler and ended_by_others(evidence):
         ended = _ended_by_scheduler(evidence, trial, policy)
         if ended is not None:
             return ended
@@ -174,6 +183,13 @@ def diverged_at(reports: Sequence[Report], objectives: Sequence[str]) -> str | N
 def is_beyond_hope(reports: Sequence[Report], objectives: Sequence[str]) -> bool:
     """Whether an objective has become NaN. An infinite one may come back: a perplexity overflows, a scaler skips a step."""
     return any(math.isnan(report.metrics.get(name, 0.0)) for report in reports for name in objectives)
+
+
+def ended_by_others(evidence: Evidence) -> bool:
+    """Whether the training did not end by itself, nor on our request, as far as its runner could see."""
+    if evidence.lost:
+        return True
+    return not evidence.stop_reason and (_stopped_from_outside(evidence) or evidence.signal == signals.SIGKILL)
 
 
 def _stopped_from_outside(evidence: Evidence) -> bool:

@@ -101,14 +101,15 @@ def control(
         coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots)
         hears.coordinator = coordinator
         with _stepping_down(coordinator, executor):
-            return coordinator.run(), study, settings
+            verdict = coordinator.run()
     finally:
         if executor is not None:
             executor.close()
         opened.ledger.close()
         lease.release()
-        if job is not None and study.ended is None:
-            _begin_anew(job, say)
+    if verdict is None and job is not None:
+        _begin_anew(job, say)
+    return verdict, study, settings
 
 
 def _begin_anew(job: JobFacts, say: Callable[[str], object]) -> None:

@@ -215,7 +215,7 @@ class Coordinator:
         """One round; the verdict if the study has come to rest."""
         self._ledger.check()
         now = self._clock.monotonic()
-        self._executor.poll()
+        self._poll()
         self._talks.serve()
         self._answer_requests()
         ended = self._gather(now)
@@ -289,6 +289,16 @@ class Coordinator:
         if self.study.ended is not None:
             return self.study.elapsed_before
         return self.study.elapsed_before + self._clock.monotonic() - self._began
+
+    def _poll(self) -> None:
+        try:
+            self._executor.poll()
+        except SlurmRefused as refused:
+            self._refused(refused)
+
+    def _refused(self, refused: SlurmRefused) -> None:
+        if self.stopping.halt is None:
+            self.halt(f"SLURM refuses the jobs: {refused.fact}")
 
     def _recover(self, *, momentary: bool = False) -> None:
         """Adopt live attempts, end what is left of dead ones, put away what was decided, forget what nobody waits for."""
@@ -556,7 +566,7 @@ class Coordinator:
         try:
             self._executor.submit(attempt.name, marker, str(attempt.paths.folder / "runner.log"), keep_fds=keep)
         except SlurmRefused as refused:  # the next one would be refused as well
-            self.halt(f"SLURM refuses the jobs: {refused.fact}")
+            self._refused(refused)
             return
         attempt.submitted = True
         self.slots.started(attempt.slot)

@@ -87,7 +87,7 @@ def _submit(folder: str, coordinator: Coordinator, job: JobFacts | None, say: Ca
     ours = None if job is None else job.requeue_id
     try:
         active = [other for other in queue.active("array", "finisher") if other.id != ours and not _is_leaving(other)]
-        jobs, refused = submit_missing(queue, coordinator, active, say)
+        jobs, refused = submit_missing(queue, coordinator, active)
     except OutlastError as error:
         if not error.worth_retrying:
             raise

@@ -140,6 +140,7 @@ def prepare_attempt(
         gpu_locks=tuple((card.fd, card.start, card.units) for card in cards),
         shared=shared,
         segment=segment,
+        srun=bool((settings.slurm or {}).get("srun")),
         pipe_fd=pipe_fd,
     )
     contents = {

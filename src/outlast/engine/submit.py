@@ -80,7 +80,11 @@ def submit_study(
     came: list[Submitted] = []
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
-        jobs, refused = ([], "") if verdict is not None else submit_missing(queue, coordinator, busy, say)
+        try:
+            jobs, refused = ([], "") if verdict is not None else submit_missing(queue, coordinator, busy)
+        except SlurmRefused as error:
+            coordinator.close_with(Verdict(StudyState.HALTED, f"SLURM refuses the jobs: {error.fact}"))
+            raise
         came.append(Submitted(verdict, coordinator.study, jobs, busy, refused))
 
     coordinate(opened, paths, settings, Memory(), say=say, last=last, derive=True)
@@ -88,7 +92,7 @@ def submit_study(
 
 
 def submit_missing(
-    queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job], say: Callable[[str], object]
+    queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]
 ) -> tuple[list[JobSubmitted], str]:
     """Submit what the study lacks beyond what is in the queue. Called under the lease.
 
@@ -96,15 +100,11 @@ def submit_missing(
         The jobs, and why SLURM did not take all of them, if it was a limit that passes.
 
     Raises:
-        SlurmRefused: A mistake in the request; the study is halted with what SLURM said.
+        SlurmRefused: A mistake in the request, or nobody may submit from here.
         SlurmUnavailable: No answer.
     """
     submit = _controller if queue.options.mode == "controller" else _tasks
-    try:
-        jobs, refused = submit(queue, coordinator, active)
-    except SlurmRefused as error:
-        coordinator.close_with(Verdict(StudyState.HALTED, f"SLURM refuses the jobs: {error.fact}"))
-        raise
+    jobs, refused = submit(queue, coordinator, active)
     for job in jobs:
         coordinator.record(job)
     return jobs, refused

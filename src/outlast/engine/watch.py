@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from signal import SIGINT, SIGKILL, SIGTERM
 
 from outlast._system import Identity, is_running
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
-from outlast.core.faults import is_beyond_hope
+from outlast.core.faults import ended_by_others, is_beyond_hope
 from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.decisions import Decisions
@@ -29,7 +28,6 @@ _SILENT_JOB_AFTER = 60.0  # the same where the scheduler says as well that the j
 _WORD_WITHIN = 60.0  # seconds for the scheduler to say how a job ended
 #: A job that ends for one of these before its runner began says nothing against the attempt.
 _NO_FAULT = ("CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED", "NEVER_SUBMITTED")
-_FROM_OUTSIDE = (SIGTERM, SIGINT, SIGKILL)
 _UNCLAIMED_AFTER = 120.0  # seconds for a worker on another host to claim what it was given
 _IN_ORDER = (Cause.COMPLETED, Cause.PART, Cause.PRUNED)  # what a process left that may serve for further trials
 
@@ -203,8 +201,7 @@ class Watch:
         return Evidence(never_started=True)
 
     def _completed(self, attempt: Running, evidence: Evidence, now: float) -> Evidence | None:
-        ended_by_others = evidence.lost or evidence.outside_signal is not None or evidence.signal in _FROM_OUTSIDE
-        if attempt.job and ended_by_others:
+        if attempt.job and ended_by_others(evidence):
             word = self._executor.words(attempt.name)
             attempt.pulse.over_since = attempt.pulse.over_since or now
             if word is None and now - attempt.pulse.over_since < _WORD_WITHIN:

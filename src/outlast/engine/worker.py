@@ -34,6 +34,7 @@ __all__ = ["Worker"]
 _PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between two looks; longer the longer there is nothing
 _JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the pruner
 _TAKEN_IN_WITHIN = 120.0  # seconds for somebody to take in what our last trial came to
+_HURRIED = 5.0  # the same, where the walltime is almost over
 _TOO_SHORT = 60.0  # seconds of walltime that no trial is begun in
 _RESUME_EXITS = (75, 130)
 
@@ -187,9 +188,8 @@ class Worker:
             parsed = parse_attempt_name(name)
             assert parsed is not None
             gone = not self._paths.open_marker(*parsed).exists()
-            if (
-                gone or time.monotonic() - since > _TAKEN_IN_WITHIN
-            ):  # whoever holds the study is slow: it will see to it
+            patience = _HURRIED if self._begin_anew else _TAKEN_IN_WITHIN
+            if gone or time.monotonic() - since > patience:  # whoever holds the study is slow, and will see to it
                 del self._left[name]
 
     # -- running ------------------------------------------------------------------------------------------------------

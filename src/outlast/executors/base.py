@@ -4,8 +4,8 @@
   harmless: the runner that claims ``started.json`` first runs it. Raises `outlast.errors.StorageError` if no process can be
   started, and `outlast.errors.SlurmRefused` if a scheduler says that the request is wrong; a limit that passes is waited for.
 - `adopt` takes over the watch of an attempt that an earlier coordinator submitted: its runner runs, or may still start.
-- `poll` looks at everything that is watched, in one query at most; between two calls nothing that `ended` says changes,
-  except that a runner of this machine may end at any time. Polling more often than it is worth costs nothing.
+- `poll` looks at everything that is watched, in one query at most, and submits again what had to wait; it may be refused as
+  `submit` is. Polling more often than it is worth costs nothing.
 - `ended` says whether the attempt's runner has certainly ended and none will start (``True``), certainly lives or waits for
   its start (``False``), or cannot be told (``None``). Unknown is never an ending.
 - `words` is what a scheduler says of the end of the attempt's job, in its own word.

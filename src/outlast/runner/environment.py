@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from outlast._system.tokens import token_room
+from outlast.runner.job import first_node, in_job
 from outlast.runner.spec import RunnerSpec
 
 __all__ = ["training_environment", "worker_environment"]
@@ -29,7 +30,7 @@ def training_environment(
     checkpoints = root / spec.checkpoint_dir  # an absolute checkpoint_dir wins
     study = f"{root.name}-{root.stat().st_ino:x}"
     defaults = {
-        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_ADDR": first_node(env) or "127.0.0.1",
         "WANDB_RUN_ID": f"{study}-{spec.trial:04d}",
         "WANDB_RESUME": "allow",
         "WANDB_RUN_GROUP": root.name,
@@ -53,6 +54,9 @@ def training_environment(
     )
     if spec.resume:
         env["OUTLAST_RESUME"] = "1"
+    if in_job(env) and not spec.srun:
+        # Lightning takes over every job that is not called so: it requeues it by itself (SLURMEnvironment.detect)
+        env["SLURM_JOB_NAME"] = "interactive"
     env.update(spec.env)
     if spec.gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpus)  # one in the study file limits which these can be

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ENDS_IN", "KILL_WAIT", "JobFacts", "grace_within", "seconds_left"]
+__all__ = ["ENDS_IN", "KILL_WAIT", "JobFacts", "first_node", "grace_within", "in_job", "seconds_left"]
 
 #: Seconds that SLURM leaves between SIGTERM and SIGKILL (``KillWait`` of slurm.conf); job scripts set it.
 KILL_WAIT = "OUTLAST_KILL_WAIT"
 #: Seconds until the job's walltime is over: from its script, or for a runner that is started in the middle of the job.
 ENDS_IN = "OUTLAST_ENDS_IN"
+#: The first name of a host list: ``n[3-5,9]`` begins with n3, ``a-12,b-3`` with a-12 (scontrol(1), show hostnames).
+_FIRST_NODE = re.compile(r"^([^,\[]+)(?:\[(\d+))?")
 _SPARE = 5.0  # seconds of KillWait for writing the evidence
+
+
+def in_job(environment: Mapping[str, str]) -> bool:
+    """Whether this is a job of SLURM's."""
+    return "SLURM_JOB_ID" in environment
+
+
+def first_node(environment: Mapping[str, str]) -> str:
+    """Where the ranks of a job on several nodes meet; empty for a job on one, and outside of any."""
+    several = (_number(environment.get("SLURM_JOB_NUM_NODES")) or 1) > 1
+    match = _FIRST_NODE.match(environment.get("SLURM_JOB_NODELIST", "")) if several else None
+    return match[1] + (match[2] or "") if match else ""
 
 
 def grace_within(grace: float, environment: Mapping[str, str]) -> float:

@@ -38,6 +38,7 @@ class RunnerSpec:
     gpu_locks: tuple[tuple[int, int, int], ...] = ()  # for each card: inherited descriptor, the share's start, units
     shared: bool = False  # other trials run in the same working directory at the same time
     segment: int = 0  # of the ledger that opened the attempt: nobody starts it once there is a newer one
+    srun: bool = False  # within a job of SLURM's, srun starts the command: on all of its nodes
     pipe_fd: int | None = None  # inherited socket to the coordinator, for objectives that draw as they go
 
     def to_json(self) -> str:

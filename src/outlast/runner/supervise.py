@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from outlast.runner.capture import CaptureSession, Objective
 from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.hooks import hooks_path
-from outlast.runner.job import grace_within, seconds_left
+from outlast.runner.job import grace_within, in_job, seconds_left
 from outlast.runner.room import MemoryCounters, machine_memory, no_room_in, peak_memory
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.timing import Stopwatch
@@ -87,7 +88,7 @@ class Supervisor:
         )
         try:
             self.training = Training(
-                self.spec.argv,
+                self._argv(),
                 cwd=self.spec.cwd,
                 env=training_environment(
                     self.spec, self.root, self._loaded.base if self._loaded else os.environ, str(hooks_path())
@@ -111,6 +112,14 @@ class Supervisor:
             return None
         self._drain(until_closed=not self.training.end_stragglers(min(self.spec.grace, _STRAGGLERS_GRACE)))
         return self._evidence(code)
+
+    def _argv(self) -> Sequence[str]:
+        """The command; started by srun where all nodes of the job are to run it. A rank that fails takes the others along."""
+        return (
+            ("srun", "--kill-on-bad-exit=1", *self.spec.argv)
+            if self.spec.srun and in_job(os.environ)
+            else self.spec.argv
+        )
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._outside_signal = number

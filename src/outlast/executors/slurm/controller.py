@@ -76,6 +76,7 @@ class SlurmExecutor(Executor):
             job = self._jobs.slurm.submit(wanted.script)
         except SlurmRefused as refused:
             if not refused.limit:
+                del self._of[name]
                 raise
             self._tell(f"{refused.fact}; submitted again in a while")
         except SlurmUnavailable as trouble:  # the job may exist: listings will tell

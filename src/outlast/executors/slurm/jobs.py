@@ -33,6 +33,7 @@ class SlurmJobs:
         self.trouble = ""
         self._sightings = Sightings()
         self._watched: dict[str, int] = {}  # job → restarts that are waited for
+        self._asked_at: dict[str, float] = {}
         self._looked_at = float("-inf")
 
     def watch(self, job: str, restarts: int = 0) -> None:
@@ -42,6 +43,7 @@ class SlurmJobs:
     def forget(self, job: str) -> None:
         """Wait for it no longer."""
         self._watched.pop(job, None)
+        self._asked_at.pop(job, None)
 
     def look(self, *, within: float | None = None) -> bool:
         """Make a listing if it is time.
@@ -78,13 +80,23 @@ class SlurmJobs:
         return False
 
     def word(self, job: str) -> str | None:
-        """How the job ended, in SLURM's word; empty where that adds nothing, ``None`` while it is not known."""
+        """How the job ended, in SLURM's word; empty where that adds nothing, ``None`` while it is not known.
+
+        A job that still runs in a listing made since we were first asked has nothing to do with what ended in it.
+        """
+        asked_at = self._asked_at.setdefault(job, self._now())
         last = self._sightings.last(job)
         if last is None:
             return "" if self.over(job) else None
+        if _word_of(last) == "RUNNING" and self._looked_at > asked_at:
+            return ""
         if last.restarts > self._watched.get(job, 0):
             return ""
         if last.life is JobLife.ENDED:
-            state = last.state.split(maxsplit=1)[0].rstrip("+")
-            return "" if state in _AFTER_THE_END else state
+            return "" if _word_of(last) in _AFTER_THE_END else _word_of(last)
         return "" if self.over(job) else None
+
+
+def _word_of(job: Job) -> str:
+    """``CANCELLED`` for ``CANCELLED by 1000``."""
+    return job.state.split(maxsplit=1)[0].rstrip("+") if job.state.strip() else ""

@@ -9,7 +9,7 @@ from outlast.executors.slurm.jobs import SlurmJobs
 
 __all__ = ["FetchedExecutor"]
 
-_SOON = 15.0  # seconds between two listings while somebody waits for what they say
+_SOON = 5.0  # seconds between two listings while somebody waits for what they say
 
 
 class FetchedExecutor(Executor):
@@ -48,8 +48,11 @@ class FetchedExecutor(Executor):
         """See `Executor.words`."""
         if name not in self._of or self._jobs is None:
             return ""
-        self._jobs.look(within=_SOON)
-        return self._jobs.word(self._of[name])
+        word = self._jobs.word(self._of[name])
+        if word is None:  # how it ended is being waited for
+            self._jobs.look(within=_SOON)
+            word = self._jobs.word(self._of[name])
+        return word
 
     def cancel(self, name: str) -> None:
         """See `Executor.cancel`."""
