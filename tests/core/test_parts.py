@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.core.fold import Study
+from outlast.core.fold import Study, fold
 from outlast.core.parts import Part, draw_folds, next_part, parts, with_part
-from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
+from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
 
 AT = "2026-01-01T00:00:00+00:00"
@@ -62,6 +62,22 @@ def test_a_failed_part_fails_the_trial() -> None:
     study.apply(TrialCreated(0, AT))
     event = AttemptEnded(0, 1, AT, TrialState.FAILED, Cause.CRASH)
     assert with_part(event, study.trials[0], whole[0], whole, ["acc"]).state is TrialState.FAILED
+
+
+def test_a_trial_that_begins_from_scratch_runs_all_its_parts_again_and_counts_no_old_value() -> None:
+    study = run_parts([1.0, 2.0, 3.0])
+    study.apply(TrialRetried(0, AT, from_scratch=True))
+    whole = parts((1, 2, 3), None)
+    for number, value in enumerate((5.0, 6.0, 7.0), 4):
+        study.apply(AttemptOpened(0, number, AT))
+        trial = study.trials[0]
+        part = next_part(trial, whole)
+        assert part == whole[number - 4]
+        event = AttemptEnded(0, number, AT, TrialState.COMPLETE, Cause.COMPLETED, values=(value,))
+        study.apply(with_part(event, trial, whole[number - 4], whole, ["acc"]))
+    trial = study.trials[0]
+    assert (trial.state, trial.value, trial.curve()) == (TrialState.COMPLETE, 6.0, {0: 5.0, 1: 6.0, 2: 7.0})
+    assert fold(trial.events()).trials[0] == trial
 
 
 rows = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=10, max_size=60).map(

@@ -105,7 +105,7 @@ def _asked_to_stop(evidence: Evidence, trial: Trial, policy: Policy) -> Decision
         case "diverged":
             at = diverged_at(evidence.reports, policy.objectives)
             return _diverged(f"{at or 'a metric that is no number'}; ended at once")
-        case "walltime" if not evidence.new_steps:
+        case "walltime" if not _moved_on(evidence):
             return Decision(TrialState.FAILED, Cause.WALLTIME, "no step fits into the walltime")
         case "walltime":
             return Decision(TrialState.INTERRUPTED, Cause.WALLTIME, "out of walltime")
@@ -167,7 +167,7 @@ def _interrupted(trial: Trial, policy: Policy, cause: Cause, reason: str, eviden
             if outcome.cause not in _LOSSES:
                 break
             losses += 1
-            if outcome.last_step is not None and outcome.last_step > _begun_at(trial, outcome):
+            if outcome.saved or (outcome.last_step is not None and outcome.last_step > _begun_at(trial, outcome)):
                 break
     if losses >= policy.losses_in_a_row:
         step = next((o.last_step for o in reversed(_standing(trial)) if o.last_step is not None), None)
@@ -181,8 +181,9 @@ def _moved_on(evidence: Evidence) -> bool:
 
 
 def _begun_at(trial: Trial, outcome: AttemptEnded) -> int:
-    before = [o.last_step for o in trial.ended if o.attempt < outcome.attempt and o.last_step is not None]
-    return max(before, default=-1)
+    """The last step before that attempt, of its part: each part counts from 0."""
+    before = [o.last_step for o in trial.kept if o.attempt < outcome.attempt and o.part == outcome.part]
+    return max((step for step in before if step is not None), default=-1)
 
 
 def _standing(trial: Trial) -> Sequence[AttemptEnded]:

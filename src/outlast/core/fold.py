@@ -105,6 +105,8 @@ class Study:
                 trial = self.trials[event.trial]
                 trial.state, trial.values, trial.finished_at = TrialState.INTERRUPTED, None, None
                 trial.from_scratch, trial.retried_at_attempt = event.from_scratch, len(trial.attempts)
+                if event.from_scratch:
+                    trial.anew_after = len(trial.attempts)
             case StudyCreated():
                 self.name, self.created_at, self.study_seed = event.name, event.at, event.study_seed
             case RevisionMade():

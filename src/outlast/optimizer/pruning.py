@@ -151,6 +151,9 @@ class Pruning:
         elif isinstance(event, TrialRetried) and event.trial in self._watched:
             watched = self._watched[event.trial]
             watched.state, watched.value = TrialState.INTERRUPTED, None
+            if event.from_scratch:
+                watched.settled.clear()
+                self._put_points(event.trial, {})
         else:
             return
         self._show(event.trial)
