@@ -6,15 +6,18 @@ import csv
 import json
 import os
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from outlast._system import write_once
+from outlast._system import read_json, rename, write_once
 from outlast.config.settings import Settings
 from outlast.core.parts import Part, draw_folds, parts
 from outlast.errors import StudyFileError
 
 __all__ = ["ensure_splits", "study_parts"]
+
+_DRAWN_FROM = ("ids", "stratify", "group")
 
 
 def study_parts(settings: Settings) -> tuple[Part, ...]:
@@ -24,17 +27,23 @@ def study_parts(settings: Settings) -> tuple[Part, ...]:
 
 
 def ensure_splits(root: Path, settings: Settings, study_seed: int) -> None:
-    """Write ``splits.json`` if the study has folds and the file is not there yet.
+    """Write ``splits.json`` if the study has folds and the file is not there yet, or has those of an earlier revision.
+
+    Those are kept as ``splits.1.json`` and so on.
 
     Raises:
         StudyFileError: The file of ids cannot be read, lacks a column, or has fewer examples than folds.
     """
     folds = settings.trial.folds
     path = root / "splits.json"
-    if folds is None or path.exists():
+    if folds is None:
         return
     seed = int(folds.get("seed", study_seed))
     content: dict[str, Any] = {"version": 1, "n": int(folds["n"]), "seed": seed, "shuffle": folds.get("shuffle", True)}
+    content["drawn_from"] = {key: folds[key] for key in _DRAWN_FROM if folds.get(key)}
+    drawn = read_json(path)
+    if isinstance(drawn, dict) and all(drawn.get(key, value) == value for key, value in content.items()):
+        return
     if folds.get("ids") is not None:
         stratify = folds.get("stratify")
         columns = {
@@ -46,6 +55,8 @@ def ensure_splits(root: Path, settings: Settings, study_seed: int) -> None:
             content["folds"] = draw_folds(rows, content["n"], seed=seed, shuffle=content["shuffle"], **columns)
         except ValueError as error:
             raise StudyFileError(str(error), key="trial.folds") from error
+    if path.exists():
+        rename(path, next(old for n in count(1) if not (old := path.with_name(f"splits.{n}.json")).exists()))
     write_once(path, json.dumps(content))
 
 
