@@ -17,7 +17,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, TypeVar
+    from typing import Any, BinaryIO, Dict, Iterable, List, Optional, Sequence, Set, Tuple, TypeVar
 
     T = TypeVar("T")
 
@@ -365,14 +365,15 @@ class Trial:
             chosen = {at for rank, at in enumerate(order) if rank % splits["n"] == fold}
             return [x for i, x in enumerate(ids) if i not in chosen], [x for i, x in enumerate(ids) if i in chosen]
         folds = splits["folds"]
-        known = {item for part in folds for item in part}
-        strangers = [item for item in ids if item not in known]
+        known = _as_read(item for part in folds for item in part)
+        strangers = [item for item in ids if not (item in known or str(item) in known)]
         if strangers:
             raise ValueError(
                 "split(): {} of the ids are not in {}, for example {!r}".format(len(strangers), path, strangers[0])
             )
-        held_out = set(folds[fold])
-        return [x for x in ids if x not in held_out], [x for x in ids if x in held_out]
+        held_out = _as_read(folds[fold])
+        chosen = {at for at, item in enumerate(ids) if item in held_out or str(item) in held_out}
+        return [x for i, x in enumerate(ids) if i not in chosen], [x for i, x in enumerate(ids) if i in chosen]
 
 
 _current: Optional[Tuple[Tuple[Optional[str], Optional[str]], Trial]] = None
@@ -467,6 +468,11 @@ def _number(name: str, value: Any) -> float:
 def _json_number(value: float) -> Any:
     """JSON knows no NaN or infinity; the protocol writes them as strings."""
     return value if value - value == 0 else str(value)
+
+
+def _as_read(ids: Iterable[Any]) -> Set[Any]:
+    """Ids and their texts: a file of ids holds text where a script may count with numbers."""
+    return {form for item in ids for form in (item, str(item))}
 
 
 def _step(step: Any) -> int:
