@@ -134,7 +134,7 @@ def prepare_attempt(
         grace=settings.trial.grace,
         timeout=settings.trial.timeout,
         hang_after=settings.trial.hang_after,
-        seconds_before=trial.seconds,
+        seconds_before=sum(o.seconds for o in trial.ended if o.attempt > trial.retried_at_attempt),
         last_step=trial.last_step(None if part is None else part.number),
         gpus=tuple(card.uuid for card in cards),
         gpu_locks=tuple((card.fd, card.start, card.units) for card in cards),
