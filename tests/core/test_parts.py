@@ -64,9 +64,14 @@ def test_a_failed_part_fails_the_trial() -> None:
     assert with_part(event, study.trials[0], whole[0], whole, ["acc"]).state is TrialState.FAILED
 
 
-def test_a_trial_that_begins_from_scratch_runs_all_its_parts_again_and_counts_no_old_value() -> None:
-    study = run_parts([1.0, 2.0, 3.0])
-    study.apply(TrialRetried(0, AT, from_scratch=True))
+@pytest.mark.parametrize(
+    ("values", "asked"), [([1.0, 2.0, 3.0], False), ([1.0, 2.0, 3.0], True), ([1.0, 2.0, None], True)]
+)
+def test_a_trial_that_is_retried_from_scratch_or_after_its_last_part_runs_all_parts_again_and_counts_no_old_value(
+    values: list[float | None], asked: bool
+) -> None:
+    study = run_parts(values)
+    study.apply(TrialRetried(0, AT, from_scratch=asked))
     whole = parts((1, 2, 3), None)
     for number, value in enumerate((5.0, 6.0, 7.0), 4):
         study.apply(AttemptOpened(0, number, AT))

@@ -102,11 +102,7 @@ class Study:
             case AttemptEnded():
                 self._attempt_ended(event)
             case TrialRetried():
-                trial = self.trials[event.trial]
-                trial.state, trial.values, trial.finished_at = TrialState.INTERRUPTED, None, None
-                trial.from_scratch, trial.retried_at_attempt = event.from_scratch, len(trial.attempts)
-                if event.from_scratch:
-                    trial.anew_after = len(trial.attempts)
+                self._trial_retried(event)
             case StudyCreated():
                 self.name, self.created_at, self.study_seed = event.name, event.at, event.study_seed
             case RevisionMade():
@@ -140,6 +136,15 @@ class Study:
             ),
         )
         self.study_attrs.update(event.study_attrs)
+
+    def _trial_retried(self, event: TrialRetried) -> None:
+        trial = self.trials[event.trial]
+        last = trial.last  # with all its parts done, a trial has nothing left to go on with
+        anew = event.from_scratch or (trial.state is TrialState.COMPLETE and last is not None and last.part is not None)
+        trial.state, trial.values, trial.finished_at = TrialState.INTERRUPTED, None, None
+        trial.from_scratch, trial.retried_at_attempt = anew, len(trial.attempts)
+        if anew:
+            trial.anew_after = len(trial.attempts)
 
     def _attempt_opened(self, event: AttemptOpened) -> None:
         trial = self.trials[event.trial]
