@@ -34,6 +34,7 @@ def main():
     parser.add_argument("--x", type=float)
     parser.add_argument("--audit")
     parser.add_argument("--hold")
+    parser.add_argument("--forgetful", action="store_true")
     args = parser.parse_known_args()[0]
     trial = outlast.current_trial()
     fold = os.environ.get("OUTLAST_FOLD")
@@ -48,7 +49,8 @@ def main():
         )  # fmt: skip
         while is_held(args.hold, place):
             time.sleep(0.01)
-        trial.save_checkpoint({"epoch": epoch})
+        if not args.forgetful:
+            trial.save_checkpoint({"epoch": epoch})
         trial.report(step=epoch, score=args.x * (epoch + 1) / EPOCHS)
     trial.report(score=args.x - 0.01 * part)
 

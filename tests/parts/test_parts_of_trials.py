@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,11 @@ class Lab:
         with open(place / "ids.csv", "w", newline="") as file:
             csv.writer(file).writerows([("id", "label", "patient"), *IDS])
 
-    def write(self, xs: tuple[float, ...], **more: Any) -> None:
+    def write(self, xs: tuple[float, ...], *, arguments: Sequence[str] = (), **more: Any) -> None:
         script, audit, hold = str(HERE / "part_training.py"), str(self.audit_path), str(self.hold_path)
         settings = {
             "name": "lab",
-            "command": [sys.executable, "-S", script, "${args}", "--audit", audit, "--hold", hold],
+            "command": [sys.executable, "-S", script, "${args}", "--audit", audit, "--hold", hold, *arguments],
             "metric": {"name": "score", "goal": "maximize"},
             "parameters": {"x": {"min": 0.0, "max": 1.0}},
             "enqueue": [{"x": x} for x in xs],
@@ -162,6 +162,13 @@ def test_without_a_file_of_ids_every_trial_divides_what_it_has_alike(lab: Lab) -
     assert sorted(sum((valid[0, part] for part in range(3)), ())) == sorted(i for i, _, _ in IDS)
 
 
+def test_parts_that_save_nothing_leave_no_empty_folders(lab: Lab) -> None:
+    lab.write((0.5,), trial={"seeds": [1, 2]}, arguments=["--forgetful"])
+    lab.finish(lab.start())
+    assert sorted(os.listdir(lab.paths.trial(0).folder)) == ["output.log", "reports.jsonl", "trial.json"]
+    assert not os.path.lexists(lab.place / "study" / "best_checkpoint")
+
+
 def wilcoxon(lab: Lab, kill: Callable[[], None] | None = None) -> Study:
     """Three trials with six seeds each: a good one, a hopeless one, and a better one."""
     lab.write((0.8, 0.2, 0.9), trial={"seeds": [1, 2, 3, 4, 5, 6]}, pruner={"name": "wilcoxon", "p_threshold": 0.1})
@@ -183,6 +190,9 @@ def test_a_hopeless_trial_is_pruned_between_its_parts(lab: Lab, killed: bool) ->
     # four paired differences of one sign are the fewest with a p-value below 0.1: 1/16
     assert (hopeless.state, hopeless.reason) == (TrialState.PRUNED, "pruned after part 4 of 6 done")
     assert {part for part, _ in epochs(lab, 1)} == {0, 1, 2, 3}
+    argv = [sys.executable, "-m", "outlast", "show", "study", "1"]
+    shown = subprocess.run(argv, cwd=lab.place, capture_output=True, text=True, check=True).stdout
+    assert "parts 0 to 3" in shown and "part 1 of 6 done" in shown and "interrupted" not in shown
     assert len(values_of(hopeless)) == 4
     assert [study.trials[number].state for number in (0, 2)] == [TrialState.COMPLETE] * 2
 
