@@ -157,3 +157,5 @@ def test_interrupted_trials_are_replaced_where_the_study_file_asks_for_new_ones(
     policy = Policy(("acc",), restart_interrupted=False)
     assert decide(Evidence(lost="its runner died"), trial(), policy).state is TrialState.FAILED
     assert decide(Evidence(never_started=True), trial(), policy).state is TrialState.INTERRUPTED
+    crash = Evidence(exit_code=1)
+    assert decide(crash, trial(), replace(policy, retries=1)).state is TrialState.INTERRUPTED, "retries are asked for"

@@ -20,6 +20,7 @@ __all__ = ["NEGLIGIBLE_GPU_MEMORY", "Decision", "Policy", "decide", "diverged_at
 
 _RESUME_EXITS = (75, 130)  # EX_TEMPFAIL (sysexits.h): "resume me"; 128 + SIGINT
 _OUTSIDE = (signals.SIGTERM, signals.SIGINT, signals.SIGHUP)
+_GIVEN_AGAIN = (Cause.DISK_FULL, Cause.CRASH)  # no trial's fault; asked for by `retries`
 _LOSSES = (Cause.LOST, Cause.PREEMPTED, Cause.HOST_OUT_OF_MEMORY)
 
 #: Bytes that others may hold on a card without being in the way: a desktop, an idle notebook.
@@ -62,7 +63,7 @@ def decide(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
     if evidence.never_started:
         return Decision(TrialState.INTERRUPTED, Cause.NEVER_STARTED, "the attempt was never started")
     decision = _judge(evidence, trial, policy)
-    replaced = decision.state is TrialState.INTERRUPTED and decision.cause is not Cause.DISK_FULL
+    replaced = decision.state is TrialState.INTERRUPTED and decision.cause not in _GIVEN_AGAIN
     if replaced and not policy.restart_interrupted and not decision.instead:
         return replace(decision, state=TrialState.FAILED, reason=f"{decision.reason}; a new trial takes its place")
     return decision
