@@ -77,14 +77,6 @@ def _files(settings: Settings) -> Iterator[Finding]:
             yield Finding("files", "error", f"{key}: there is no module {module!r} in {here}, nor installed")
 
 
-def _folds(settings: Settings) -> Iterator[Finding]:
-    """Whether the folds can be drawn from the file of ids."""
-    try:
-        drawn_splits(settings, 0)
-    except OutlastError as error:
-        yield Finding("files", "error", f"trial.folds: {error.fact}", error.cure)
-
-
 def _metric(settings: Settings) -> Iterator[Finding]:
     for metric in settings.metrics:
         where = (
@@ -200,6 +192,14 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         if need.memory > total:
             text = f"a trial asks for {need.memory / 2**30:.1f} GB of memory, this machine has {total / 2**30:.1f}"
             yield Finding("memory", "note", text, "resources.memory")
+
+
+def _folds(settings: Settings) -> Iterator[Finding]:
+    """Whether the folds can be drawn from the file of ids."""
+    try:
+        drawn_splits(settings, 0)
+    except OutlastError as error:
+        yield Finding("files", "error", f"trial.folds: {error.fact}", error.cure)
 
 
 def _cards(settings: Settings) -> Iterator[Finding]:
