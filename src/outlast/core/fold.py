@@ -106,6 +106,7 @@ class Study:
             case StudyCreated():
                 self.name, self.created_at, self.study_seed = event.name, event.at, event.study_seed
             case RevisionMade():
+                self._begin_parts_anew(event)
                 self.revisions.append(event)
                 self.failures_since_run.clear()
             case RunStarted():
@@ -136,6 +137,13 @@ class Study:
             ),
         )
         self.study_attrs.update(event.study_attrs)
+
+    def _begin_parts_anew(self, event: RevisionMade) -> None:
+        """Other seeds or folds came into force: a trial that has some of its parts has nothing to go on with."""
+        if self.revision is None or _parts_in(self.revision) == _parts_in(event):
+            return
+        for trial in self.in_state(TrialState.INTERRUPTED, TrialState.RUNNING):
+            trial.anew_after = len(trial.attempts)
 
     def _trial_retried(self, event: TrialRetried) -> None:
         trial = self.trials[event.trial]
@@ -174,6 +182,11 @@ class Study:
             self.first_completed_step = max(trial.judged_curve(), default=None)
         if event.state is TrialState.FAILED and event.cause not in (Cause.IMPORTED, Cause.SPACE_CHANGED):
             self.failures_since_run.append(event)
+
+
+def _parts_in(revision: RevisionMade) -> tuple[list[Any], dict[str, Any]]:
+    trial = revision.settings.get("trial") or {}
+    return list(trial.get("seeds") or ()), dict(trial.get("folds") or {})
 
 
 def _seconds_between(begin: str, end: str) -> float:
