@@ -5,13 +5,14 @@ Importing this package costs milliseconds: everything heavy is loaded when it is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from outlast._version import __version__
 
 __all__ = ["Trial", "__version__", "current_trial", "optimize"]
 
+TYPE_CHECKING = False  # without `typing`: it would be most of what a script's `import outlast` costs
 if TYPE_CHECKING:
+    from typing import Any
+
     from outlast.api import optimize
     from outlast.client import Trial, current_trial
 

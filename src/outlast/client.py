@@ -17,7 +17,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, TypeVar
+    from typing import Any, BinaryIO, Dict, Iterable, List, Optional, Sequence, Set, Tuple, TypeVar
 
     T = TypeVar("T")
 
@@ -28,11 +28,12 @@ _STOP_POLL_S = 0.05
 _RANK_VARIABLES = ("RANK", "OMPI_COMM_WORLD_RANK")
 _LOCAL_RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK")  # Lightning's launcher sets these two and no RANK
 _CHECKPOINT_PREFIX = "checkpoint-"
-_CHECKPOINT_SUFFIXES = (".pkl", ".pt")
+_SUFFIXES = {"pickle": ".pkl", "torch": ".pt", "safetensors": ".safetensors"}  # format → of its files
 _UNFINISHED = (".tmp", ".part", ".partial", ".incomplete", ".lock")
 _FOOTER_BYTES = 256
 _FOOTER_MAGIC = b"\nOUTLAST-CHECKPOINT "
 _BLOCK_BYTES = 1 << 20
+_BLANK = "0" * 64  # in a checksum's place until it is known
 
 
 class StopRequest:
@@ -266,8 +267,8 @@ class Trial:
 
         The file is written under a temporary name, checksummed, fsynced and renamed; then older ones beyond ``keep``
         are removed, so there is room needed for ``keep + 1``. It is a plain pickle, or ``torch.save`` format where
-        torch is loaded and the object holds tensors, with 256 bytes behind. On ranks other than the first nothing is
-        saved.
+        torch is loaded and the object holds tensors, with 256 bytes behind; a plain dict of tensors becomes a
+        safetensors file where ``safetensors.torch`` is loaded. On ranks other than the first nothing is saved.
 
         Args:
             obj: Anything that can be pickled, usually a dict of state dicts and the epoch.
@@ -294,16 +295,14 @@ class Trial:
             existing = _own_checkpoints(folder)
             number = existing[-1][0] + 1 if existing else 1
             payload = {"object": obj, "rng": random_states()} if rng else obj
-            use_torch = _holds_tensors(payload)
-            name = "{}{:06d}{}".format(_CHECKPOINT_PREFIX, number, ".pt" if use_torch else ".pkl")
-            at = None if step is None else _step(step)
-            about = {"step": at, "rng": rng, "format": "torch" if use_torch else "pickle"}
-            final = os.path.join(folder, name)
+            about = {"step": None if step is None else _step(step), "rng": rng}
             _remove_leftovers(folder)
-            _write_checkpoint(final, payload, about)
+            final = _write_checkpoint(
+                os.path.join(folder, "{}{:06d}".format(_CHECKPOINT_PREFIX, number)), payload, about
+            )
             self._saved_here = True
             paths = [os.path.join(folder, old) for _, old in _own_checkpoints(folder)]
-            whole = [path for path in paths if _read_footer(path)[0] is not None]
+            whole = [path for path in paths if _read_about(path)[0] is not None]
             for path in paths:
                 if path not in whole[-keep:]:
                     _remove(path)
@@ -365,14 +364,15 @@ class Trial:
             chosen = {at for rank, at in enumerate(order) if rank % splits["n"] == fold}
             return [x for i, x in enumerate(ids) if i not in chosen], [x for i, x in enumerate(ids) if i in chosen]
         folds = splits["folds"]
-        known = {item for part in folds for item in part}
-        strangers = [item for item in ids if item not in known]
+        known = _as_read(item for part in folds for item in part)
+        strangers = [item for item in ids if not (item in known or str(item) in known)]
         if strangers:
             raise ValueError(
                 "split(): {} of the ids are not in {}, for example {!r}".format(len(strangers), path, strangers[0])
             )
-        held_out = set(folds[fold])
-        return [x for x in ids if x not in held_out], [x for x in ids if x in held_out]
+        held_out = _as_read(folds[fold])
+        chosen = {at for at, item in enumerate(ids) if item in held_out or str(item) in held_out}
+        return [x for i, x in enumerate(ids) if i not in chosen], [x for i, x in enumerate(ids) if i in chosen]
 
 
 _current: Optional[Tuple[Tuple[Optional[str], Optional[str]], Trial]] = None
@@ -401,7 +401,7 @@ def newest_checkpoint(folder: str) -> Optional[str]:
     """
     for _, name in reversed(_own_checkpoints(folder)):
         path = os.path.join(folder, name)
-        if _read_footer(path)[0] is not None:
+        if _read_about(path)[0] is not None:
             return path
     newest: Optional[Tuple[int, str]] = None
     try:
@@ -469,6 +469,11 @@ def _json_number(value: float) -> Any:
     return value if value - value == 0 else str(value)
 
 
+def _as_read(ids: Iterable[Any]) -> Set[Any]:
+    """Ids and their texts: a file of ids holds text where a script may count with numbers."""
+    return {form for item in ids for form in (item, str(item))}
+
+
 def _step(step: Any) -> int:
     whole = int(step)
     if whole != step or whole < 0:
@@ -510,7 +515,7 @@ def _own_number(name: str) -> int:
     """The running number in the name of a checkpoint of ours; 0 for any other name."""
     stem, suffix = os.path.splitext(name)
     digits = stem[len(_CHECKPOINT_PREFIX) :]
-    if suffix in _CHECKPOINT_SUFFIXES and stem.startswith(_CHECKPOINT_PREFIX) and len(digits) >= 6 and digits.isdigit():
+    if suffix in _SUFFIXES.values() and stem.startswith(_CHECKPOINT_PREFIX) and len(digits) >= 6 and digits.isdigit():
         return int(digits)
     return 0
 
@@ -552,28 +557,72 @@ class _Hashing:
         self._file.flush()
 
 
-def _write_checkpoint(final: str, payload: Any, about: Dict[str, Any]) -> None:
-    folder, name = os.path.split(final)
+def _write_checkpoint(stem: str, payload: Any, about: Dict[str, Any]) -> str:
+    """Write a checkpoint whose name begins like this. Returns its path."""
+    folder, name = os.path.split(stem)
     temporary = os.path.join(folder, ".{}.{}.tmp".format(name, os.getpid()))
     try:
-        with open(temporary, "wb") as file:
-            through = _Hashing(file)
-            if about["format"] == "torch":
-                sys.modules["torch"].save(payload, through)
-            else:
-                import pickle
-
-                pickle.dump(
-                    payload, through, protocol=4
-                )  # 4 is the newest that every Python from 3.8 reads and writes alike
-            file.write(_footer(dict(about, bytes=through.size, sha256=through.sha256.hexdigest())))
-            file.flush()
-            os.fsync(file.fileno())
+        if _is_flat(payload) and _write_safetensors(temporary, payload, about):
+            final = stem + _SUFFIXES["safetensors"]
+        else:
+            kind = "torch" if _holds_tensors(payload) else "pickle"
+            final = stem + _SUFFIXES[kind]
+            _write_stream(temporary, payload, dict(about, format=kind))
         os.replace(temporary, final)
     except BaseException:
         _remove(temporary)
         raise
     _sync_folder(folder)
+    return final
+
+
+def _write_stream(path: str, payload: Any, about: Dict[str, Any]) -> None:
+    """A pickle, or what ``torch.save`` writes, and the footer behind it."""
+    with open(path, "wb") as file:
+        through = _Hashing(file)
+        if about["format"] == "torch":
+            sys.modules["torch"].save(payload, through)
+        else:
+            import pickle
+
+            # 4 is the newest that every Python from 3.8 reads and writes alike
+            pickle.dump(payload, through, protocol=4)
+        file.write(_footer(dict(about, bytes=through.size, sha256=through.sha256.hexdigest())))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_safetensors(path: str, tensors: Dict[str, Any], about: Dict[str, Any]) -> bool:
+    """A file that every reader of safetensors takes; what the footer says elsewhere is in its metadata.
+
+    Returns:
+        Whether this format can hold them: not where tensors share their memory.
+    """
+    import json
+
+    text = json.dumps(dict(about, format="safetensors", v=PROTOCOL, sha256=_BLANK), separators=(",", ":"))
+    try:
+        sys.modules["safetensors.torch"].save_file(tensors, path, metadata={"outlast": text})
+    except (RuntimeError, ValueError, TypeError):
+        return False
+    found, fault = _read_header(path)
+    if found is None:
+        raise OSError("{}: {}".format(path, fault))
+    with open(path, "r+b") as file:
+        head = file.read(found["start"])
+        file.seek(head.index(_BLANK.encode()))
+        file.write(_digest(path, found).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    return True
+
+
+def _is_flat(obj: Any) -> bool:
+    """Whether this is a dict of names and tensors, as ``state_dict()`` gives, and safetensors is loaded."""
+    if not (obj and isinstance(obj, dict) and "safetensors.torch" in sys.modules and "torch" in sys.modules):
+        return False
+    is_tensor = sys.modules["torch"].is_tensor
+    return all(isinstance(name, str) and is_tensor(value) for name, value in obj.items())
 
 
 def _footer(about: Dict[str, Any]) -> bytes:
@@ -581,6 +630,32 @@ def _footer(about: Dict[str, Any]) -> bytes:
 
     text = _FOOTER_MAGIC + json.dumps(dict(about, v=PROTOCOL), separators=(",", ":")).encode()
     return text.ljust(_FOOTER_BYTES - 1) + b"\n"
+
+
+def _read_about(path: str) -> Tuple[Optional[Dict[str, Any]], str]:
+    """What a checkpoint says of itself, or ``None`` and what is wrong. It is whole by its size; `_verify` reads it all."""
+    return _read_header(path) if path.endswith(_SUFFIXES["safetensors"]) else _read_footer(path)
+
+
+def _read_header(path: str) -> Tuple[Optional[Dict[str, Any]], str]:
+    """Of a safetensors file: the length of a JSON object, that object, and the tensors behind it."""
+    import json
+
+    try:
+        size = os.path.getsize(path)
+        with open(path, "rb") as file:
+            start = 8 + int.from_bytes(file.read(8), "little")
+            if not 8 < start <= size:
+                return None, "truncated"
+            header = json.loads(file.read(start - 8).decode())
+        about = json.loads(header.pop("__metadata__")["outlast"])
+        about["sha256"] = str(about["sha256"])
+        about["start"], about["bytes"] = start, max(entry["data_offsets"][1] for entry in header.values())
+    except OSError as error:
+        return None, str(error)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, "its header is damaged"
+    return (about, "") if start + about["bytes"] == size else (None, "truncated")
 
 
 def _read_footer(path: str) -> Tuple[Optional[Dict[str, Any]], str]:
@@ -606,25 +681,32 @@ def _read_footer(path: str) -> Tuple[Optional[Dict[str, Any]], str]:
 
 def _verify(path: str) -> Tuple[Optional[Dict[str, Any]], str]:
     """The footer of a checkpoint whose content matches its checksum, or ``None`` and what is wrong."""
-    import hashlib
-
-    about, fault = _read_footer(path)
+    about, fault = _read_about(path)
     if about is None:
         return None, fault
-    digest, left = hashlib.sha256(), about["bytes"]
     try:
-        with open(path, "rb") as file:
-            while left:
-                block = file.read(min(left, _BLOCK_BYTES))
-                if not block:
-                    return None, "truncated"
-                digest.update(block)
-                left -= len(block)
+        if about.get("sha256") == _digest(path, about):
+            return about, ""
     except OSError as error:
         return None, str(error)
-    return (
-        (about, "") if digest.hexdigest() == about.get("sha256") else (None, "its checksum does not match its content")
-    )
+    return None, "its checksum does not match its content"
+
+
+def _digest(path: str, about: Dict[str, Any]) -> str:
+    """The SHA-256 of a checkpoint: of what stands before its footer, or of all with the checksum itself blanked out."""
+    import hashlib
+
+    digest, left = hashlib.sha256(), about["bytes"]
+    with open(path, "rb") as file:
+        if "start" in about:
+            digest.update(file.read(about["start"]).replace(about["sha256"].encode(), _BLANK.encode()))
+        while left:
+            block = file.read(min(left, _BLOCK_BYTES))
+            if not block:
+                break
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest()
 
 
 def _read_payload(path: str, about: Dict[str, Any], map_location: Any) -> Any:
@@ -633,6 +715,10 @@ def _read_payload(path: str, about: Dict[str, Any], map_location: Any) -> Any:
         if map_location is None and not torch.cuda.is_available():
             map_location = "cpu"
         return torch.load(path, map_location=map_location, weights_only=False)
+    if about.get("format") == "safetensors":
+        import importlib
+
+        return importlib.import_module("safetensors.torch").load_file(path, device=str(map_location or "cpu"))
     import pickle
 
     with open(path, "rb") as file:

@@ -56,6 +56,15 @@ def script_of(heading: str) -> str:
     return str(code)
 
 
+def site_packages() -> list[Path]:
+    """Wherever packages of this environment lie: its own folder, and those that a .pth file adds."""
+    found = [
+        Path(sysconfig.get_path("purelib")),
+        *(Path(entry) for entry in sys.path if entry.endswith("site-packages")),
+    ]
+    return [place for place in dict.fromkeys(found) if place.is_dir()]
+
+
 @pytest.fixture(scope="session")
 def training_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The python of an environment that has everything that this one has, except Outlast."""
@@ -64,8 +73,9 @@ def training_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     python = folder / "venv" / "bin" / "python"
     packages = folder / "packages"
     packages.mkdir()
-    for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if entry.suffix != ".pth" and not entry.name.lower().startswith("outlast"):
+    for entry in (entry for place in site_packages() for entry in place.iterdir()):
+        ours = entry.name.lower().startswith("outlast")
+        if not (entry.suffix == ".pth" or ours or (packages / entry.name).exists()):
             (packages / entry.name).symlink_to(entry)
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     purelib = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

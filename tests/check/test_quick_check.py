@@ -45,10 +45,20 @@ def test_a_checkpoint_folder_that_cannot_be_written_is_an_error(make, tmp_path) 
     assert found.level == "error" and "cannot be written" in found.text
 
 
-def test_more_gpus_than_there_are_is_a_note(make, monkeypatch) -> None:
+def test_more_gpus_than_there_are_is_an_error_because_a_run_refuses_it(make, monkeypatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert about(quick_check(make(resources={"gpus": 2}), "studies/s"), "GPUs").level == "note"
+    found = about(quick_check(make(resources={"gpus": 2}), "studies/s"), "GPUs")
+    assert found.level == "error" and found.text.startswith("a trial needs 2 GPUs; this session may use only 1")
     assert about(quick_check(make(resources={"gpus": 1}), "studies/s"), "GPUs").level == "ok"
+
+
+def test_a_file_of_ids_that_makes_no_such_folds_is_an_error(make, tmp_path) -> None:
+    (tmp_path / "work" / "ids.csv").write_text("id,label\n1,a\n2,b\n")
+    found = quick_check(make(trial={"folds": {"n": 5, "ids": "ids.csv"}}), "studies/s")
+    assert errors(found) == ["trial.folds: 2 examples cannot make 5 folds"]
+    found = quick_check(make(trial={"folds": {"n": 2, "ids": "ids.csv", "group": "patient"}}), "studies/s")
+    assert "has no column 'patient'" in errors(found)[0]
+    assert not errors(quick_check(make(trial={"folds": {"n": 2, "ids": "ids.csv", "stratify": True}}), "studies/s"))
 
 
 def test_more_memory_than_there_is_is_a_note(make) -> None:

@@ -43,6 +43,15 @@ def test_importing_it_loads_nothing_that_costs_milliseconds() -> None:
     assert ast.literal_eval(output) == ["__future__", "client"]
 
 
+def test_importing_the_whole_package_in_a_training_script_costs_no_more() -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(CLIENT.parent.parent)!r}); import importlib, os; before = set(sys.modules);"
+        "import outlast; outlast.current_trial(); print(sorted(set(sys.modules) - before))"
+    )
+    output = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(ast.literal_eval(output)) - {"__future__"} == {"outlast", "outlast._version", "outlast.client"}
+
+
 def test_placed_alone_on_the_path_it_is_outlast(tmp_path: Path) -> None:
     (tmp_path / "outlast.py").write_bytes(CLIENT.read_bytes())
     env = {key: value for key, value in os.environ.items() if not key.startswith("OUTLAST_")}

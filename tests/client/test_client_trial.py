@@ -241,6 +241,18 @@ def test_splits_part_the_ids_by_the_fold(attempt: Path, tmp_path: Path, monkeypa
     assert client.current_trial().split(["c", 3, "a", 4, "b"]) == ([3, "a", "b"], ["c", 4])
 
 
+def test_ids_that_are_numbers_in_the_script_and_text_in_the_file_are_the_same(
+    attempt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    (tmp_path / "splits.json").write_text('{"version": 1, "folds": [["0", "2"], ["1"]]}')
+    monkeypatch.setenv("OUTLAST_SPLITS", str(tmp_path / "splits.json"))
+    monkeypatch.setenv("OUTLAST_FOLD", "0")
+    assert client.current_trial().split([0, 1, 2]) == ([1], [0, 2])
+    assert client.current_trial().split(list(np.arange(3))) == ([1], [0, 2])
+
+
 def test_an_id_that_the_splits_do_not_know_is_named(
     attempt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -17,12 +18,12 @@ TRACEBACK = (
 )
 
 
-def trial(*causes: Cause, steps: tuple[int | None, ...] = ()) -> Trial:
-    """A trial whose earlier attempts ended for these causes."""
+def trial(*causes: Cause, steps: tuple[int | None, ...] = (), saved: tuple[int, ...] = ()) -> Trial:
+    """A trial whose earlier attempts ended for these causes; those whose numbers are in `saved` left a checkpoint."""
     found = Trial(0)
     for number, cause in enumerate(causes, 1):
         step = steps[number - 1] if number <= len(steps) else None
-        ended = AttemptEnded(0, number, "", TrialState.INTERRUPTED, cause, last_step=step)
+        ended = AttemptEnded(0, number, "", TrialState.INTERRUPTED, cause, last_step=step, saved=number in saved)
         found.attempts.append(Attempt(number, "", outcome=ended))
     return found
 
@@ -52,8 +53,10 @@ def trial(*causes: Cause, steps: tuple[int | None, ...] = ()) -> Trial:
         (Evidence(stop_reason="pruned", signal=9), TrialState.PRUNED, Cause.PRUNED),
         (Evidence(pruned=True, exit_code=0), TrialState.PRUNED, Cause.PRUNED),
         (Evidence(stop_reason="timeout", signal=15), TrialState.FAILED, Cause.TIMEOUT),
-        (Evidence(stop_reason="walltime", signal=15), TrialState.INTERRUPTED, Cause.WALLTIME),
+        (Evidence(stop_reason="walltime", signal=15, reports=(Report(1, {"acc": 0.1}),)), TrialState.INTERRUPTED, Cause.WALLTIME),
+        (Evidence(stop_reason="walltime", signal=15, saved=True, new_steps=False), TrialState.INTERRUPTED, Cause.WALLTIME),
         (Evidence(stop_reason="walltime", signal=15, new_steps=False), TrialState.FAILED, Cause.WALLTIME),
+        (Evidence(stop_reason="walltime", signal=15), TrialState.FAILED, Cause.WALLTIME),  # its first attempt, and no step
         (Evidence(stop_reason="hang", signal=9), TrialState.INTERRUPTED, Cause.HANG),
         (Evidence(exit_code=1, tail=("torch.OutOfMemoryError: CUDA",)), TrialState.INFEASIBLE, Cause.GPU_OUT_OF_MEMORY),
         (Evidence(exit_code=1, tail=("MemoryError",)), TrialState.INFEASIBLE, Cause.HOST_OUT_OF_MEMORY),
@@ -83,6 +86,22 @@ def test_the_third_loss_in_a_row_without_a_step_fails_the_trial() -> None:
 def test_losses_of_an_attempt_that_moved_on_are_not_counted_together() -> None:
     moved = Evidence(lost="its runner died", reports=(Report(7, {"acc": 0.1}),))
     assert decide(moved, trial(Cause.LOST, Cause.LOST, Cause.LOST), POLICY).state is TrialState.INTERRUPTED
+
+
+def test_losses_before_an_attempt_that_saved_a_checkpoint_do_not_count() -> None:
+    stuck = Evidence(lost="its runner died", new_steps=False)
+    assert decide(stuck, trial(Cause.LOST, Cause.PREEMPTED, saved=(1, 2)), POLICY).state is TrialState.INTERRUPTED
+    assert decide(stuck, trial(Cause.LOST, Cause.PREEMPTED, saved=(1,)), POLICY).state is TrialState.FAILED
+    assert decide(replace(stuck, saved=True), trial(*[Cause.LOST] * 3), POLICY).state is TrialState.INTERRUPTED
+
+
+def test_a_later_part_that_starts_at_step_0_again_moves_on_by_its_own_steps() -> None:
+    history = trial(Cause.PART, Cause.LOST, Cause.LOST, steps=(19, 5, 8))
+    for attempt, part in zip(history.attempts, (0, 1, 1), strict=True):
+        assert attempt.outcome is not None
+        attempt.outcome = replace(attempt.outcome, part=part)
+    stuck = Evidence(lost="its runner died", new_steps=False)
+    assert decide(stuck, history, POLICY).state is TrialState.INTERRUPTED
 
 
 def test_starts_that_never_were_do_not_count_as_losses() -> None:
@@ -138,3 +157,5 @@ def test_interrupted_trials_are_replaced_where_the_study_file_asks_for_new_ones(
     policy = Policy(("acc",), restart_interrupted=False)
     assert decide(Evidence(lost="its runner died"), trial(), policy).state is TrialState.FAILED
     assert decide(Evidence(never_started=True), trial(), policy).state is TrialState.INTERRUPTED
+    crash = Evidence(exit_code=1)
+    assert decide(crash, trial(), replace(policy, retries=1)).state is TrialState.INTERRUPTED, "retries are asked for"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.core.fold import Study
+from outlast.core.fold import Study, fold
 from outlast.core.parts import Part, draw_folds, next_part, parts, with_part
-from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
+from outlast.core.records import AttemptEnded, AttemptOpened, RevisionMade, TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
 
 AT = "2026-01-01T00:00:00+00:00"
@@ -62,6 +64,50 @@ def test_a_failed_part_fails_the_trial() -> None:
     study.apply(TrialCreated(0, AT))
     event = AttemptEnded(0, 1, AT, TrialState.FAILED, Cause.CRASH)
     assert with_part(event, study.trials[0], whole[0], whole, ["acc"]).state is TrialState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("values", "asked"), [([1.0, 2.0, 3.0], False), ([1.0, 2.0, 3.0], True), ([1.0, 2.0, None], True)]
+)
+def test_a_trial_that_is_retried_from_scratch_or_after_its_last_part_runs_all_parts_again_and_counts_no_old_value(
+    values: list[float | None], asked: bool
+) -> None:
+    study = run_parts(values)
+    study.apply(TrialRetried(0, AT, from_scratch=asked))
+    whole = parts((1, 2, 3), None)
+    for number, value in enumerate((5.0, 6.0, 7.0), 4):
+        study.apply(AttemptOpened(0, number, AT))
+        trial = study.trials[0]
+        part = next_part(trial, whole)
+        assert part == whole[number - 4]
+        event = AttemptEnded(0, number, AT, TrialState.COMPLETE, Cause.COMPLETED, values=(value,))
+        study.apply(with_part(event, trial, whole[number - 4], whole, ["acc"]))
+    trial = study.trials[0]
+    assert (trial.state, trial.value, trial.curve()) == (TrialState.COMPLETE, 6.0, {0: 5.0, 1: 6.0, 2: 7.0})
+    assert fold(trial.events()).trials[0] == trial
+
+
+@pytest.mark.parametrize(
+    ("now", "first"),
+    [
+        ({"folds": {"n": 3}}, 0),
+        ({"seeds": [1, 2, 3]}, 0),
+        ({"folds": {"n": 2}, "timeout": 60}, 1),
+        ({"folds": {"n": 2}}, 1),
+    ],
+)
+def test_with_other_seeds_or_folds_a_trial_that_waits_for_its_next_part_begins_with_its_first(
+    now: dict[str, Any], first: int
+) -> None:
+    study, whole = Study(), parts((), 2)
+    study.apply(RevisionMade(1, AT, {"trial": {"folds": {"n": 2}}}))
+    study.apply(TrialCreated(0, AT))
+    study.apply(AttemptOpened(0, 1, AT))
+    event = AttemptEnded(0, 1, AT, TrialState.COMPLETE, Cause.COMPLETED, values=(0.5,))
+    study.apply(with_part(event, study.trials[0], whole[0], whole, ["acc"]))
+    study.apply(RevisionMade(2, AT, {"trial": now}))
+    part = next_part(study.trials[0], parts((), 3))
+    assert part is not None and part.number == first
 
 
 rows = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=10, max_size=60).map(

@@ -73,6 +73,14 @@ ROWS = [
 ]
 
 
+def test_where_the_study_file_wants_new_trials_for_interrupted_ones_they_take_their_place(lab: FaultLab) -> None:
+    lab.write_study_file("resume_me", SICK, faults={"interrupted": "new"})
+    lab.run()
+    lab.check(dict.fromkeys(SICK, (FAILED, Cause.PREEMPTED)))
+    assert [lab.causes(number) for number in SICK] == [["preempted"]] * 2
+    assert lab.trial(SICK[0]).reason == "exit code 75; a new trial takes its place"
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.fault}-{row.causes[-1].value}-{len(row.causes)}")
 def test_a_study_in_which_some_trials_suffer_it(lab: FaultLab, row: Row) -> None:
     lab.write_study_file(row.fault, SICK, times=row.times, trial=row.trial)

@@ -92,6 +92,15 @@ def test_what_could_not_run_is_tried_again_where_its_cause_is_named(lab: FaultLa
     assert lab.causes(2) == ["host_out_of_memory", "completed"]
 
 
+def test_a_trial_that_ran_out_of_time_has_its_whole_time_again_when_a_person_retries_it(lab: FaultLab) -> None:
+    lab.write_study_file("too_slow", [2], trial={"timeout": 1.5, "grace": 0.3})
+    lab.run()
+    lab.outlast("retry", str(lab.folder), "2")
+    lab.run()
+    assert lab.causes(2) == ["timeout", "timeout"]
+    assert lab.trial(2).ended[1].seconds > 1.4
+
+
 def test_a_failed_trial_tells_its_story_in_error_log(lab: FaultLab) -> None:
     lab.write_study_file("crash", [2])
     lab.run()

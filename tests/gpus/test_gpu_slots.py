@@ -15,7 +15,8 @@ from outlast._system.memory import machine_memory
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.engine import slots as slots_module
-from outlast.engine.slots import Slots, local_slots, slot_count, visible_cards
+from outlast.engine.check import quick_check
+from outlast.engine.slots import Slots, local_slots, slot_count
 from outlast.errors import UsageError
 from outlast.runner.environment import training_environment
 from outlast.runner.gpus import cards_for_runner, foreign_memory, sign_locks, with_cards
@@ -90,10 +91,19 @@ def test_the_study_file_s_environment_limits_the_cards(
     assert slots.available(4) == ["local:0"] and [lock.uuid for lock in slots.locks("local:0")] == ["GPU-2222"]
 
 
-def test_the_session_s_limit_is_what_check_sees(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_looks_for_cards_as_a_run_does(
+    driver: Driver, study: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
     driver.cards(4)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
-    assert visible_cards() == ["GPU-3333", "GPU-1111"]
+
+    def said(**settings: Any) -> list[tuple[str, str]]:
+        return [(f.level, f.text) for f in quick_check(study(**settings), "studies/s") if f.about == "GPUs"]
+
+    assert said(resources={"gpus": 2}) == [("ok", "2 for a trial, 2 here")]
+    assert said(resources={"gpus": 2}, env={"CUDA_VISIBLE_DEVICES": "3"}) == [
+        ("error", "a trial needs 2 GPUs; this session may use only 1 (CUDA_VISIBLE_DEVICES=3)")
+    ]
 
 
 def test_a_need_that_can_never_be_met_is_refused(driver: Driver, study: Callable[..., Settings]) -> None:

@@ -130,9 +130,13 @@ def test_out_of_memory_alone_on_the_card_is_infeasible_or_tried_smaller(box: Box
 
 def test_a_worker_locks_the_cards_of_its_trials_too(box: Box) -> None:
     cards = box.driver.cards(2)
-    run = box.start("helped", trials=8, parallel=1, arguments=("--seconds", "0.3"))
+    end = box.place / "end"
+    run = box.start("helped", trials=8, parallel=1, arguments=("--until", str(end)))
     until(lambda: box.audit, "a training runs")
-    box.finish(box.work("helped", parallel=4), run)
+    worker = box.work("helped", parallel=4)
+    until(lambda: len(box.audit) == 2, "the worker has a training, too")
+    end.touch()
+    box.finish(worker, run)
     assert box.most_at_once() == dict.fromkeys(cards, 1)
     assert " begins\n" in box.said("helped") and " ended\n" in box.said("helped")  # the worker's own words
 

@@ -27,7 +27,7 @@ from outlast.config.settings import MetricSettings, Settings
 from outlast.core.best import best_trials, ranked, table_value
 from outlast.core.fold import Study
 from outlast.core.records import Attempt, Trial
-from outlast.core.states import TrialState
+from outlast.core.states import Cause, TrialState
 from outlast.monitor.times import duration, figure, metric_value
 from outlast.results.failures import FailureGroup
 
@@ -97,7 +97,8 @@ def show_trial(
     parts: list[RenderableType] = [Text(f"trial {trial.number}", style="bold cyan"), Facts(rows, label_width=column)]
     for at in range(len(settings.metrics)):
         if curve := trial.curve(at):
-            parts.append(_Curve("curve" if at == 0 else f"curve {at + 1}", curve, column))
+            unit = "parts" if any(outcome.part is not None for outcome in trial.ended) else "steps"
+            parts.append(_Curve("curve" if at == 0 else f"curve {at + 1}", curve, column, unit))
     parts += _section(
         "parameters", [(one_line(name), param(value, exact=True)) for name, value in configuration.items()]
     )
@@ -182,8 +183,8 @@ _OBVIOUS = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "pruned"}
 class _Curve:
     """A trial's reports as one line."""
 
-    def __init__(self, label: str, curve: Mapping[int, float], column: int) -> None:
-        self._label, self._curve, self._column = label, curve, column
+    def __init__(self, label: str, curve: Mapping[int, float], column: int, unit: str) -> None:
+        self._label, self._curve, self._column, self._unit = label, curve, column, unit
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Any:
         steps = sorted(self._curve)
@@ -192,7 +193,7 @@ class _Curve:
         finite = [value for value in values if math.isfinite(value)]
         span = f"{figure(min(finite))} to {figure(max(finite))}" if finite else "no finite value"
         yield Facts([(self._label, Text(line, style="cyan"))], label_width=self._column)
-        yield Facts([("", f"steps {steps[0]} to {steps[-1]}, {span}")], label_width=self._column)
+        yield Facts([("", f"{self._unit} {steps[0]} to {steps[-1]}, {span}")], label_width=self._column)
 
 
 def _value_rows(trial: Trial, metrics: Sequence[MetricSettings]) -> list[tuple[str, str | Text]]:
@@ -214,6 +215,8 @@ def _attempt_text(attempt: Attempt) -> Text:
     )
     step = f"step {outcome.last_step}" if outcome.last_step is not None else ""
     facts = ", ".join(filter(None, (duration(outcome.seconds), step, how, one_line(outcome.host))))
+    if outcome.cause is Cause.PART:  # it ended well, and is no interruption
+        return Text.assemble((one_line(outcome.reason), STATE_STYLES["complete"]), (f"  {facts}{resumed}", "dim"))
     reason = f": {one_line(outcome.reason)}" if outcome.reason else ""
     state = (outcome.state.value, STATE_STYLES[outcome.state.value])
     cause = "" if _OBVIOUS.get(outcome.state) == outcome.cause.value else f" ({outcome.cause.value})"

@@ -29,6 +29,7 @@ __all__ = [
 
 _RESUME_EXITS = (75, 130, 143)  # EX_TEMPFAIL (sysexits.h): "resume me"; 128 + SIGINT and SIGTERM: of a shell, of srun
 _OUTSIDE = (signals.SIGTERM, signals.SIGINT, signals.SIGHUP)
+_GIVEN_AGAIN = (Cause.DISK_FULL, Cause.CRASH)  # no trial's fault; asked for by `retries`
 _LOSSES = (Cause.LOST, Cause.PREEMPTED, Cause.HOST_OUT_OF_MEMORY)
 
 #: Bytes that others may hold on a card without being in the way: a desktop, an idle notebook.
@@ -71,7 +72,7 @@ def decide(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
     if evidence.never_started:
         return Decision(TrialState.INTERRUPTED, Cause.NEVER_STARTED, "the attempt was never started")
     decision = _judge(evidence, trial, policy)
-    replaced = decision.state is TrialState.INTERRUPTED and decision.cause is not Cause.DISK_FULL
+    replaced = decision.state is TrialState.INTERRUPTED and decision.cause not in _GIVEN_AGAIN
     if replaced and not policy.restart_interrupted and not decision.instead:
         return replace(decision, state=TrialState.FAILED, reason=f"{decision.reason}; a new trial takes its place")
     return decision
@@ -118,7 +119,7 @@ def _asked_to_stop(evidence: Evidence, trial: Trial, policy: Policy) -> Decision
         case "diverged":
             at = diverged_at(evidence.reports, policy.objectives)
             return _diverged(f"{at or 'a metric that is no number'}; ended at once")
-        case "walltime" if not evidence.new_steps:
+        case "walltime" if not _moved_on(evidence):
             return Decision(TrialState.FAILED, Cause.WALLTIME, "no step fits into the walltime")
         case "walltime":
             return Decision(TrialState.INTERRUPTED, Cause.WALLTIME, "out of walltime")
@@ -207,7 +208,7 @@ def _interrupted(trial: Trial, policy: Policy, cause: Cause, reason: str, eviden
             if outcome.cause not in _LOSSES:
                 break
             losses += 1
-            if outcome.last_step is not None and outcome.last_step > _begun_at(trial, outcome):
+            if outcome.saved or (outcome.last_step is not None and outcome.last_step > _begun_at(trial, outcome)):
                 break
     if losses >= policy.losses_in_a_row:
         step = next((o.last_step for o in reversed(_standing(trial)) if o.last_step is not None), None)
@@ -221,8 +222,9 @@ def _moved_on(evidence: Evidence) -> bool:
 
 
 def _begun_at(trial: Trial, outcome: AttemptEnded) -> int:
-    before = [o.last_step for o in trial.ended if o.attempt < outcome.attempt and o.last_step is not None]
-    return max(before, default=-1)
+    """The last step before that attempt, of its part: each part counts from 0."""
+    before = [o.last_step for o in trial.kept if o.attempt < outcome.attempt and o.part == outcome.part]
+    return max((step for step in before if step is not None), default=-1)
 
 
 def _standing(trial: Trial) -> Sequence[AttemptEnded]:

@@ -106,12 +106,11 @@ class Study:
             case JobSubmitted():
                 self._job_submitted(event)
             case TrialRetried():
-                trial = self.trials[event.trial]
-                trial.state, trial.values, trial.finished_at = TrialState.INTERRUPTED, None, None
-                trial.from_scratch, trial.retried_at_attempt = event.from_scratch, len(trial.attempts)
+                self._trial_retried(event)
             case StudyCreated():
                 self.name, self.created_at, self.study_seed = event.name, event.at, event.study_seed
             case RevisionMade():
+                self._begin_parts_anew(event)
                 self.revisions.append(event)
                 self.failures_since_run.clear()
             case RunStarted():
@@ -142,6 +141,22 @@ class Study:
             ),
         )
         self.study_attrs.update(event.study_attrs)
+
+    def _begin_parts_anew(self, event: RevisionMade) -> None:
+        """Other seeds or folds came into force: a trial that has some of its parts has nothing to go on with."""
+        if self.revision is None or _parts_in(self.revision) == _parts_in(event):
+            return
+        for trial in self.in_state(TrialState.INTERRUPTED, TrialState.RUNNING):
+            trial.anew_after = len(trial.attempts)
+
+    def _trial_retried(self, event: TrialRetried) -> None:
+        trial = self.trials[event.trial]
+        last = trial.last  # with all its parts done, a trial has nothing left to go on with
+        anew = event.from_scratch or (trial.state is TrialState.COMPLETE and last is not None and last.part is not None)
+        trial.state, trial.values, trial.finished_at = TrialState.INTERRUPTED, None, None
+        trial.from_scratch, trial.retried_at_attempt = anew, len(trial.attempts)
+        if anew:
+            trial.anew_after = len(trial.attempts)
 
     def _attempt_opened(self, event: AttemptOpened) -> None:
         trial = self.trials[event.trial]
@@ -191,6 +206,11 @@ class Study:
             self.first_completed_step = max(trial.judged_curve(), default=None)
         if event.state is TrialState.FAILED and event.cause not in (Cause.IMPORTED, Cause.SPACE_CHANGED):
             self.failures_since_run.append(event)
+
+
+def _parts_in(revision: RevisionMade) -> tuple[list[Any], dict[str, Any]]:
+    trial = revision.settings.get("trial") or {}
+    return list(trial.get("seeds") or ()), dict(trial.get("folds") or {})
 
 
 def seconds_between(begin: str, end: str) -> float:

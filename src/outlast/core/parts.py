@@ -42,7 +42,7 @@ def part_results(trial: Trial) -> dict[int, tuple[float, ...]]:
     """Part → its values, for every part that has ended well since the trial was last begun from scratch."""
     return {
         outcome.part: outcome.part_values
-        for outcome in trial.ended
+        for outcome in trial.kept
         if outcome.part is not None and outcome.part_values is not None
     }
 

@@ -150,6 +150,7 @@ class AttemptEnded:
     source: str = ""  # where the score was found
     host: str = ""
     last_step: int | None = None
+    saved: bool = False  # a checkpoint was written during the attempt
     part: int | None = None  # of a trial in parts: which one this attempt ran
     part_values: tuple[float, ...] | None = None  # its own values, if it ended well
     instead: Params = field(default_factory=dict)  # values that the trial's further attempts run with, not its own
@@ -285,6 +286,7 @@ class Trial:
     reason: str = ""
     from_scratch: bool = False  # a retry asked for an empty checkpoints/
     retried_at_attempt: int = 0  # attempts up to this one no longer count against the trial
+    anew_after: int = 0  # what attempts up to this one did is thrown away: a person had the trial begin from scratch
 
     @property
     def value(self) -> float | None:
@@ -301,6 +303,15 @@ class Trial:
     def ended(self) -> list[AttemptEnded]:
         """The outcomes of all ended attempts, in order."""
         return [a.outcome for a in self.attempts if a.outcome is not None]
+
+    @property
+    def kept(self) -> list[AttemptEnded]:
+        """The outcomes since the trial last began from scratch: what its results are made of."""
+        return [outcome for outcome in self.ended if outcome.attempt > self.anew_after]
+
+    def last_step(self, part: int | None = None) -> int | None:
+        """The last step that was reported, of one part in a trial of several: each counts from 0."""
+        return max((o.last_step for o in self.kept if o.part == part and o.last_step is not None), default=None)
 
     @property
     def last(self) -> AttemptEnded | None:
@@ -347,14 +358,14 @@ class Trial:
             )
             if attempt.outcome is not None:
                 found.append(attempt.outcome)
-            if attempt.number == self.retried_at_attempt:
-                found.append(TrialRetried(self.number, attempt.opened_at, self.from_scratch))
+            if attempt.number in (self.retried_at_attempt, self.anew_after):
+                found.append(TrialRetried(self.number, attempt.opened_at, attempt.number == self.anew_after))
         return found
 
     def curve(self, objective: int = 0) -> dict[int, float]:
         """Step → value over all attempts; a later attempt's report of the same step wins."""
         merged: dict[int, float] = {}
-        for outcome in self.ended:
+        for outcome in self.kept:
             if objective < len(outcome.curves):
                 merged.update(outcome.curves[objective])
         return merged
@@ -362,7 +373,7 @@ class Trial:
     def judged_curve(self) -> dict[int, float]:
         """The first objective's `curve` without what came after a decision to give the trial up."""
         merged: dict[int, float] = {}
-        for outcome in self.ended:
+        for outcome in self.kept:
             merged.update(outcome.judged_curve())
         return merged
 
@@ -370,6 +381,6 @@ class Trial:
     def metrics(self) -> dict[str, float]:
         """Every metric's last value."""
         merged: dict[str, float] = {}
-        for outcome in self.ended:
+        for outcome in self.kept:
             merged.update(outcome.metrics)
         return merged

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
-from outlast.engine.slots import visible_cards
+from outlast.engine.slots import gpu_pool
+from outlast.engine.splits import drawn_splits
 from outlast.engine.starts import OBJECTIVE
 from outlast.errors import OutlastError
 from outlast.space.space import Space
@@ -66,6 +67,8 @@ def _files(settings: Settings) -> Iterator[Finding]:
     for key, name in wanted:
         if isinstance(name, str) and not os.path.exists(os.path.join(here, name)):
             yield Finding("files", "error", f"{key}: {name!r} is not found in {here}")
+        elif key == "trial.folds.ids" and name:
+            yield from _folds(settings)
     for key, function in (("function", settings.function), ("derive", settings.derive)):
         module = (function or "").partition(":")[0].partition(".")[0]
         paths = [here, *settings.env.get("PYTHONPATH", "").split(os.pathsep), *sys.path]
@@ -178,13 +181,7 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     need = settings.resources
     if settings.slurm is not None:
         return
-    if need.gpus:
-        cards = len(visible_cards())
-        if need.gpus > cards:
-            text = f"a trial asks for {need.gpus:g} GPUs and {cards} can be seen here: it runs with what there is"
-            yield Finding("GPUs", "note", text, "resources.gpus, CUDA_VISIBLE_DEVICES")
-        else:
-            yield Finding("GPUs", "ok", f"{need.gpus:g} for a trial, {cards} here")
+    yield from _cards(settings)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if need.cpus is not None and need.cpus > cpus:
         yield Finding("CPUs", "note", f"a trial asks for {need.cpus} CPUs, this machine gives {cpus}", "resources.cpus")
@@ -195,6 +192,30 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         if need.memory > total:
             text = f"a trial asks for {need.memory / 2**30:.1f} GB of memory, this machine has {total / 2**30:.1f}"
             yield Finding("memory", "note", text, "resources.memory")
+
+
+def _folds(settings: Settings) -> Iterator[Finding]:
+    """Whether the folds can be drawn from the file of ids."""
+    try:
+        drawn_splits(settings, 0)
+    except OutlastError as error:
+        yield Finding("files", "error", f"trial.folds: {error.fact}", error.cure)
+
+
+def _cards(settings: Settings) -> Iterator[Finding]:
+    """The GPUs, as a run would look for them: what it refuses is an error here."""
+    said: list[str] = []
+    pool = gpu_pool(settings, said.append)
+    yield from (Finding("GPUs", "note", text) for text in said)
+    if pool is None:
+        return
+    try:
+        pool.check()
+        yield Finding("GPUs", "ok", f"{settings.resources.gpus:g} for a trial, {len(pool.pool)} here")
+    except OutlastError as error:
+        yield Finding("GPUs", "error", error.fact, error.cure)
+    finally:
+        pool.close()
 
 
 def _places(settings: Settings, folder: str) -> Iterator[Finding]:

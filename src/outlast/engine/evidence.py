@@ -53,6 +53,7 @@ def outcome_of(evidence: Evidence, trial: Trial, attempt: int, settings: Setting
         source=evidence.source,
         host=evidence.host,
         last_step=max(steps, default=None),
+        saved=evidence.saved,
         instead=dict(decision.instead),
     )
     whole = study_parts(settings)

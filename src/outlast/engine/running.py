@@ -109,7 +109,8 @@ class Running:
         """Evidence of an attempt that was given up, with what its files still tell."""
         self.read_reports()
         moved = any(r.step > (-1 if last_step is None else last_step) for r in self.reports)
-        return replace(evidence, reports=tuple(self.reports), new_steps=moved or self._saved_a_checkpoint())
+        saved = self._saved_a_checkpoint()
+        return replace(evidence, reports=tuple(self.reports), new_steps=moved or saved, saved=saved)
 
     def _saved_a_checkpoint(self) -> bool:
         """Whether something below ``checkpoints/`` is newer than the attempt's claim (two times of one filesystem)."""

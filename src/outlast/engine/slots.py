@@ -15,7 +15,7 @@ from outlast.executors.gpus import GpuPool, Grant
 from outlast.study.layout import StudyPaths
 from outlast.study.requests import Request, answer
 
-__all__ = ["Slots", "gpu_pool", "local_slots", "slot_count", "visible_cards"]
+__all__ = ["Slots", "gpu_pool", "local_slots", "slot_count"]
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _WAIT = 1.0  # seconds after which a worker that got nothing asks again
@@ -186,11 +186,6 @@ def gpu_pool(settings: Settings, say: Callable[[str], object]) -> GpuPool | None
         return pool
     say("no GPU can be seen here (no NVIDIA driver): trials run one at a time, without a card of their own")
     return None
-
-
-def visible_cards() -> list[str]:
-    """The GPUs that this session may use, by UUID."""
-    return [card.uuid for card in GpuPool(1, lambda _: None, visible=os.environ.get(_VISIBLE)).pool]
 
 
 def _cpus() -> int:

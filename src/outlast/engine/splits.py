@@ -6,15 +6,16 @@ import csv
 import json
 import os
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from outlast._system import write_once
+from outlast._system import read_json, rename, write_once
 from outlast.config.settings import Settings
 from outlast.core.parts import Part, draw_folds, parts
 from outlast.errors import StudyFileError
 
-__all__ = ["ensure_splits", "study_parts"]
+__all__ = ["drawn_splits", "ensure_splits", "study_parts"]
 
 
 def study_parts(settings: Settings) -> tuple[Part, ...]:
@@ -24,29 +25,55 @@ def study_parts(settings: Settings) -> tuple[Part, ...]:
 
 
 def ensure_splits(root: Path, settings: Settings, study_seed: int) -> None:
-    """Write ``splits.json`` if the study has folds and the file is not there yet.
+    """Write ``splits.json`` if the study has folds and the file is not there yet, or has those of an earlier revision.
+
+    Those are kept as ``splits.1.json`` and so on.
+
+    Raises:
+        StudyFileError: As `drawn_splits` does.
+    """
+    if settings.trial.folds is None:
+        return
+    path = root / "splits.json"
+    known = read_json(path)
+    wanted = _origin(settings.trial.folds, study_seed)
+    if isinstance(known, dict) and all(known.get(key, value) == value for key, value in wanted.items()):
+        return
+    splits = drawn_splits(settings, study_seed)
+    if path.exists():
+        rename(path, next(old for n in count(1) if not (old := path.with_name(f"splits.{n}.json")).exists()))
+    write_once(path, json.dumps(splits))
+
+
+def drawn_splits(settings: Settings, study_seed: int) -> dict[str, Any]:
+    """The content of ``splits.json`` for a study with folds.
 
     Raises:
         StudyFileError: The file of ids cannot be read, lacks a column, or has fewer examples than folds.
     """
-    folds = settings.trial.folds
-    path = root / "splits.json"
-    if folds is None or path.exists():
-        return
-    seed = int(folds.get("seed", study_seed))
-    content: dict[str, Any] = {"version": 1, "n": int(folds["n"]), "seed": seed, "shuffle": folds.get("shuffle", True)}
+    folds = settings.trial.folds or {}
+    splits = _origin(folds, study_seed)
     if folds.get("ids") is not None:
         stratify = folds.get("stratify")
-        columns = {
-            "stratify": "label" if stratify is True else stratify or None,
-            "group": folds.get("group"),
-        }
+        columns = {"stratify": "label" if stratify is True else stratify or None, "group": folds.get("group")}
         rows = _rows(os.path.join(settings.working_directory, str(folds["ids"])), [c for c in columns.values() if c])
         try:
-            content["folds"] = draw_folds(rows, content["n"], seed=seed, shuffle=content["shuffle"], **columns)
+            drawn = draw_folds(rows, splits["n"], seed=splits["seed"], shuffle=splits["shuffle"], **columns)
         except ValueError as error:
             raise StudyFileError(str(error), key="trial.folds") from error
-    write_once(path, json.dumps(content))
+        splits["folds"] = drawn
+    return splits
+
+
+def _origin(folds: Mapping[str, Any], study_seed: int) -> dict[str, Any]:
+    """What determines the folds."""
+    return {
+        "version": 1,
+        "n": int(folds["n"]),
+        "seed": int(folds.get("seed", study_seed)),
+        "shuffle": folds.get("shuffle", True),
+        "drawn_from": {key: folds[key] for key in ("ids", "stratify", "group") if folds.get(key)},
+    }
 
 
 def _rows(path: str, columns: list[str]) -> list[Mapping[str, Any]]:

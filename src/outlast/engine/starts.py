@@ -87,7 +87,7 @@ def prepare_attempt(
     checkpoints = files.checkpoints if part is None else files.checkpoints / part.folder
     begun = [
         outcome
-        for outcome in trial.ended
+        for outcome in trial.kept
         if outcome.cause is not Cause.NEVER_STARTED and (part is None or outcome.part == part.number)
     ]
     start_over = not begun or trial.from_scratch
@@ -134,8 +134,8 @@ def prepare_attempt(
         grace=settings.trial.grace,
         timeout=settings.trial.timeout,
         hang_after=settings.trial.hang_after,
-        seconds_before=trial.seconds,
-        last_step=max((o.last_step for o in begun if o.last_step is not None), default=None),
+        seconds_before=sum(o.seconds for o in trial.ended if o.attempt > trial.retried_at_attempt),
+        last_step=trial.last_step(None if part is None else part.number),
         gpus=tuple(card.uuid for card in cards),
         gpu_locks=tuple((card.fd, card.start, card.units) for card in cards),
         shared=shared,

@@ -8,12 +8,14 @@ from outlast._system import Identity, is_running
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
 from outlast.core.faults import ended_by_others, is_beyond_hope
+from outlast.core.parts import next_part
 from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.decisions import Decisions
 from outlast.engine.evidence import outcome_of
 from outlast.engine.running import Pulse, Running, objectives_of
 from outlast.engine.slots import Slots
+from outlast.engine.splits import study_parts
 from outlast.executors.base import Executor
 from outlast.runner.spec import token_of_trial
 from outlast.study.attempts import Life, end_tree, give_up, last_words, request_stop, void_start
@@ -211,8 +213,9 @@ class Watch:
             return evidence
         if attempt.stop_reason == "pruned":
             evidence = replace(evidence, stop_reason="pruned")  # that was decided; no further attempt changes it
-        steps = [o.last_step for o in self._decisions.study.trials[attempt.trial].ended if o.last_step is not None]
-        return attempt.complete(evidence, max(steps, default=None))
+        trial = self._decisions.study.trials[attempt.trial]
+        part = next_part(trial, study_parts(self._settings))
+        return attempt.complete(evidence, trial.last_step(None if part is None else part.number))
 
     def _certainly_dead(self, attempt: Running, life: Life, reason: str, now: float) -> str | None:
         if life is Life.GONE:

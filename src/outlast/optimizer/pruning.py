@@ -97,6 +97,7 @@ class Pruning:
                 "a pruner compares one metric, and this study has several", key="pruner", cure="write `pruner: none`"
             )
         self.trouble = ""
+        self._in_parts = bool(settings.trial.seeds or settings.trial.folds)
         self._name, self._keeps_notes = chosen.name, is_dotted(chosen.name)
         maximize = settings.metrics[0].goal == "maximize"
         self._sign = -1.0 if maximize else 1.0  # a rule of our own sees curves turned so that smaller is better
@@ -150,7 +151,11 @@ class Pruning:
                 self._first_completed = max(watched.points, default=None)
         elif isinstance(event, TrialRetried) and event.trial in self._watched:
             watched = self._watched[event.trial]
+            anew = event.from_scratch or (self._in_parts and watched.state is TrialState.COMPLETE)
             watched.state, watched.value = TrialState.INTERRUPTED, None
+            if anew:
+                watched.settled.clear()
+                self._put_points(event.trial, {})
         else:
             return
         self._show(event.trial)

@@ -255,8 +255,14 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
         remove_tree(paths.folder / ".attempts")
         remove_tree(paths.attempts)  # its entries were lost with the power
     remove_tree(paths.checkpoints.with_name(f".{paths.checkpoints.name}.old"))
-    if paths.checkpoints.is_dir() and not any(paths.checkpoints.iterdir()):
-        os.rmdir(paths.checkpoints)
+    _remove_where_empty(paths.checkpoints)
+
+
+def _remove_where_empty(checkpoints: Path) -> None:
+    """Remove the folder of a trial that saved nothing; those of its parts first."""
+    for place in (*checkpoints.glob("part-*"), checkpoints):
+        with contextlib.suppress(OSError):  # it holds something, or is not there
+            os.rmdir(place)
 
 
 def _readable(record: Mapping[str, Any]) -> str:

@@ -1,0 +1,97 @@
+"""A trial of several ranks under torchrun: they stop together, die together, and go on together from one checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outlast._system import identity_of
+from outlast.core.fold import fold
+from outlast.core.records import Trial
+from outlast.core.states import Cause, TrialState
+from outlast.study.layout import StudyPaths
+from outlast.study.ledger import read_ledger
+
+pytestmark = [pytest.mark.slow, pytest.mark.foreign]
+SCRIPT = Path(__file__).with_name("ranks_training.py")
+SECONDS_ALLOWED = 120
+
+
+class Ranks:
+    """One study of one trial with two ranks."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.audit_path = place, place / "audit"
+        study = {
+            "name": "ranks",
+            "command": [
+                sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", str(SCRIPT), "${args}", "--audit",
+                str(self.audit_path),
+            ],
+            "metric": {"name": "score", "goal": "maximize"},
+            "parameters": {"x": {"min": 0.0, "max": 1.0}},
+            "budget": {"trials": 1},
+            "parallel": 1,
+            "trial": {"grace": "60s", "retries": 1},
+        }  # fmt: skip
+        (place / "study.yaml").write_text(json.dumps(study))
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with open(self.place / "said.log", "ab") as out:
+            argv = [sys.executable, "-m", "outlast", "run", "study.yaml"]
+            env = {**os.environ, "OUTLAST_BACKOFF_SECONDS": "0.02", "OMP_NUM_THREADS": "1"}
+            return subprocess.Popen(argv, cwd=self.place, stdout=out, stderr=out, env=env)
+
+    def audit(self, attempt: int) -> list[dict[str, Any]]:
+        lines = self.audit_path.read_text().splitlines() if self.audit_path.exists() else []
+        return [line for line in map(json.loads, lines) if line["attempt"] == attempt]
+
+    def wait_for(self, attempt: int, epochs: int) -> None:
+        """Until both ranks of this attempt are in their so-many-th epoch."""
+        deadline = time.monotonic() + SECONDS_ALLOWED
+        while len(self.audit(attempt)) < 2 * epochs:
+            assert time.monotonic() < deadline, (self.place / "said.log").read_text()
+            time.sleep(0.02)
+
+    def epochs(self, attempt: int) -> list[list[int]]:
+        return [[line["epoch"] for line in self.audit(attempt) if line["rank"] == rank] for rank in (0, 1)]
+
+    def nobody_is_left(self, attempt: int) -> bool:
+        return all(identity_of(line["pid"]) is None for line in self.audit(attempt))
+
+    @property
+    def trial(self) -> Trial:
+        return fold(read_ledger(StudyPaths.at(self.place / "studies" / "ranks").ledger).events).trials[0]
+
+
+def test_ranks_stop_die_and_resume_together(tmp_path: Path) -> None:
+    ranks = Ranks(tmp_path)
+    run = ranks.start()
+    ranks.wait_for(1, epochs=3)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(SECONDS_ALLOWED) == 4
+    first = ranks.epochs(1)
+    assert first[0] == first[1] == list(range(len(first[0]))), "both left after the same epoch"
+    assert (ranks.trial.state, ranks.trial.cause) == (TrialState.INTERRUPTED, Cause.STOPPED)
+    assert ranks.nobody_is_left(1)
+
+    run = ranks.start()
+    ranks.wait_for(2, epochs=3)
+    os.kill(next(line["pid"] for line in ranks.audit(2) if line["rank"] == 1), signal.SIGKILL)
+    assert run.wait(SECONDS_ALLOWED) == 0, (tmp_path / "said.log").read_text()
+    begun = len(first[0])
+    second, third = ranks.epochs(2), ranks.epochs(3)
+    assert second[0][0] == second[1][0] == begun, "both went on from the one checkpoint"
+    assert third[0] == third[1] and third[0][-1] == 29
+    assert third[0][0] in (second[1][-1], second[1][-1] + 1), "no epoch behind the last checkpoint ran again"
+    assert [outcome.cause for outcome in ranks.trial.ended] == [Cause.STOPPED, Cause.CRASH, Cause.COMPLETED]
+    assert ranks.nobody_is_left(2) and ranks.nobody_is_left(3)
+    assert len(ranks.trial.curve()) == 30, "one rank reports"
