@@ -116,7 +116,7 @@ def test_retry_gives_old_numbers_new_attempts(halted):
     script.write_text(script.read_text().replace("crash", "never"))
     said = halted("retry")
     assert said.code == 0
-    assert "3 trial(s) get new attempts: 0, 1, 2" in said.out
+    assert "3 trials get new attempts: 0, 1, 2" in said.out
     assert "outlast run studies/small" in said.out
     assert halted("run").code == 0
     assert facts(halted, "show", "0")["state"] == "complete"
@@ -124,9 +124,20 @@ def test_retry_gives_old_numbers_new_attempts(halted):
 
 
 def test_retry_of_some(halted):
-    assert "1 trial(s) get new attempts: 1" in halted("retry", "1").out
+    assert "1 trial gets a new attempt: 1" in halted("retry", "1").out
     assert "no trial to retry" in halted("retry", "--cause", "timeout").out
     assert "trial 9 does not exist or is not finished" in halted("retry", "9").err
+
+
+def test_tables_and_index_are_current_after_a_retry(halted):
+    import optuna
+
+    halted("retry", "1")
+    rows = (halted.folder / "studies/small/trials.csv").read_text().splitlines()[1:]
+    assert [row.partition(",")[0] for row in rows] == ["0", "2"]
+    index = optuna.load_study(study_name="small", storage="sqlite:///studies/small/study.db")
+    assert [trial.state.name for trial in index.trials] == ["FAIL", "RUNNING", "FAIL"]
+    assert "nothing is wrong" in halted("repair", "--check").out
 
 
 @pytest.fixture

@@ -47,7 +47,11 @@ def retry(
         typer.echo("no trial to retry")
         return
     listed = ", ".join(map(str, numbers))
-    typer.echo(f"{len(numbers)} trial(s) get new attempts: {listed}")
+    typer.echo(
+        f"1 trial gets a new attempt: {listed}"
+        if len(numbers) == 1
+        else f"{len(numbers)} trials get new attempts: {listed}"
+    )
     typer.echo(f"the running search takes them in; outlast status {folder}" if live else f"go on: outlast run {folder}")
 
 
