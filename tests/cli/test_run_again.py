@@ -180,6 +180,24 @@ def test_a_file_in_the_other_dialect(here):
     assert status(here, "hpo")["counts"]["complete"] == 2
 
 
+def test_a_search_that_keeps_nothing_names_no_file_and_promises_no_next_time(here):
+    here.write(
+        "hpo.yaml",
+        f"command: {sys.executable} train.py ${{args}}\n"
+        "search_space: {x: {type: uniform, min: 0.0, max: 1.0}}\n"
+        "sampling: {algorithm: random, max_trials: 2}\n"
+        "objective: {metric: score, goal: maximize}\n"
+        "checkpoint: {enabled: false}\n",
+    )
+    before = here.entries
+    said = here("run", "hpo.yaml")
+    assert said.code == 0, said.everything
+    assert "nothing is kept but what is printed here" in said.out and "best " in said.out
+    for word in ("outlast-in-memory", "Resumable", "next ", "trials.csv"):
+        assert word not in said.out
+    assert here.entries == before
+
+
 def test_a_python_function(here):
     here.write("work.py", "def train(x, kind):\n    return {'score': x}\n")
     here.study(command="", function="work:train")

@@ -191,7 +191,7 @@ def run(
     raise typer.Exit(_run_here(settings, folder, accept_changes))
 
 
-def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
+def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bool = True) -> int:
     from outlast.cli.render import end_summary, start_banner
     from outlast.cli.text import make_console
     from outlast.cli.watching import Watching
@@ -212,7 +212,7 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
         live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
         now = snapshot(opened.study, settings, now=datetime.now(timezone.utc), live=live, folder=folder)
         banner = start_banner(
-            now, settings, index=os.path.join(folder, "study.db"), slots=slots, notes=_notes(settings)
+            now, settings, index=os.path.join(folder, "study.db"), slots=slots, notes=_notes(settings), kept=kept
         )
         with contextlib.suppress(OSError):  # a pipe that nobody reads ends no search
             console.print(banner)
@@ -225,7 +225,7 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
     finally:
         for view in views:
             view.close()
-    if verdict.state is StudyState.DONE:
+    if verdict.state is StudyState.DONE and kept:
         draw_plots(paths, study, settings)
     end = snapshot(study, settings, now=datetime.now(timezone.utc), folder=folder)
     best = best_trial(study, settings.metrics)
@@ -235,12 +235,12 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
             ("trials", "trials.csv"), ("best configuration", "best_config.yaml"), ("best results", "best_results.json"),
             ("best checkpoint", "best_checkpoint"), ("plots", "plots"),
         )
-        if os.path.exists(os.path.join(folder, name))
+        if kept and os.path.exists(os.path.join(folder, name))
     ]  # fmt: skip
     values = {} if best is None else configuration(best, study, settings)
     with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
         story = _what_halted(paths, study, folder) if verdict.state is StudyState.HALTED else None
-        make_console().print(end_summary(end, configuration=values, files=files, story=story))
+        make_console().print(end_summary(end, configuration=values, files=files, story=story, kept=kept))
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(verdict.state, 4)
 
 
@@ -249,7 +249,7 @@ def _run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="outlast-in-memory-") as place:
         note = "checkpointing is off: nothing is kept but what is printed here, and nothing can be resumed"
         told = settings.model_copy(update={"notes": (*settings.notes, note)})
-        return _run_here(told, os.path.join(place, settings.name), accept_changes)
+        return _run_here(told, os.path.join(place, settings.name), accept_changes, kept=False)
 
 
 def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType:
