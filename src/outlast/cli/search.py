@@ -212,7 +212,12 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
         live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
         now = snapshot(opened.study, settings, now=datetime.now(timezone.utc), live=live, folder=folder)
         banner = start_banner(
-            now, settings, index=os.path.join(folder, "study.db"), slots=slots, notes=_notes(settings), kept=kept
+            now,
+            settings,
+            index=os.path.join(folder, "study.db"),
+            slots=slots,
+            notes=_notes(settings, opened.study),
+            kept=kept,
         )
         with contextlib.suppress(OSError):  # a pipe that nobody reads ends no search
             console.print(banner)
@@ -263,8 +268,12 @@ def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType
     return show_failures(groups, folder=folder, tails=failure_stories(paths, groups))
 
 
-def _notes(settings: Settings) -> list[tuple[str, str]]:
+def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:
+    from outlast.engine.starts import changed_code
+
     notes = [("note", note) for note in settings.notes]
+    if change := changed_code(study, settings):
+        notes.append(("code", change))
     kept = settings.checkpoints.keep
     if kept is not None:
         best = f"the best {kept} finished trials' and " if kept else ""
