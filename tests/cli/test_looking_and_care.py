@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -247,6 +248,19 @@ def test_repair_says_what_is_wrong_changes_nothing_with_check_and_mends(damage, 
     assert here("repair", "--check").out.startswith("nothing is wrong")
     assert facts(here, "status")["best"] == best
     assert here("run").code == 0
+
+
+def test_many_faults_of_one_kind_are_counted_not_listed(here):
+    import sqlite3
+
+    here("run", "--trials", "8")
+    with contextlib.closing(sqlite3.connect("studies/small/study.db")) as index, index:
+        index.execute("DELETE FROM trial_params")
+    said = here("repair", "--check")
+    assert said.code == 1
+    assert said.out.count("its parameters differ") == 5
+    assert "index: and 3 more of this kind (all of them: --json)" in said.out
+    assert len(facts(here, "repair", "--check")) == 8
 
 
 def test_a_study_without_a_trial_yet(here, monkeypatch):
