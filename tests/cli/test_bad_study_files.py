@@ -28,7 +28,16 @@ WRONG = {
     "unknown sampler": ({"sampler": "tpee"}, "study.yaml:8: sampler", ["did you mean `tpe`?"]),
     "unknown option of a sampler": ({"sampler": "{name: tpe, sed: 3}"}, "study.yaml:8: sampler", ["mean seed?"]),
     "unknown pruner": ({"pruner": "ashaa"}, "study.yaml:10: pruner", ["did you mean `asha`?"]),
-    "missing program": ({"command": "pyhton train.py ${args}"}, "study.yaml:2: command", ["pyhton", "PATH"]),
+    "missing program": (
+        {"command": "pyhton train.py ${args}"},
+        "study.yaml:2: command",
+        ["pyhton", "PATH", "did you mean `python"],
+    ),
+    "a script that is misspelt and no program": (
+        {"command": "trian.py ${args}"},
+        "study.yaml:2: command",
+        ["no program `trian.py`", "did you mean `python train.py`?"],
+    ),
     "missing script": (
         {"command": f"{sys.executable} trian.py ${{args}}"},
         "study.yaml:2: command",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -116,7 +117,7 @@ def test_retry_gives_old_numbers_new_attempts(halted):
     script.write_text(script.read_text().replace("crash", "never"))
     said = halted("retry")
     assert said.code == 0
-    assert "3 trial(s) get new attempts: 0, 1, 2" in said.out
+    assert "3 trials get new attempts: 0, 1, 2" in said.out
     assert "outlast run studies/small" in said.out
     assert halted("run").code == 0
     assert facts(halted, "show", "0")["state"] == "complete"
@@ -124,9 +125,20 @@ def test_retry_gives_old_numbers_new_attempts(halted):
 
 
 def test_retry_of_some(halted):
-    assert "1 trial(s) get new attempts: 1" in halted("retry", "1").out
+    assert "1 trial gets a new attempt: 1" in halted("retry", "1").out
     assert "no trial to retry" in halted("retry", "--cause", "timeout").out
     assert "trial 9 does not exist or is not finished" in halted("retry", "9").err
+
+
+def test_tables_and_index_are_current_after_a_retry(halted):
+    import optuna
+
+    halted("retry", "1")
+    rows = (halted.folder / "studies/small/trials.csv").read_text().splitlines()[1:]
+    assert [row.partition(",")[0] for row in rows] == ["0", "2"]
+    index = optuna.load_study(study_name="small", storage="sqlite:///studies/small/study.db")
+    assert [trial.state.name for trial in index.trials] == ["FAIL", "RUNNING", "FAIL"]
+    assert "nothing is wrong" in halted("repair", "--check").out
 
 
 @pytest.fixture
@@ -236,6 +248,19 @@ def test_repair_says_what_is_wrong_changes_nothing_with_check_and_mends(damage, 
     assert here("repair", "--check").out.startswith("nothing is wrong")
     assert facts(here, "status")["best"] == best
     assert here("run").code == 0
+
+
+def test_many_faults_of_one_kind_are_counted_not_listed(here):
+    import sqlite3
+
+    here("run", "--trials", "8")
+    with contextlib.closing(sqlite3.connect("studies/small/study.db")) as index, index:
+        index.execute("DELETE FROM trial_params")
+    said = here("repair", "--check")
+    assert said.code == 1
+    assert said.out.count("its parameters differ") == 5
+    assert "index: and 3 more of this kind (all of them: --json)" in said.out
+    assert len(facts(here, "repair", "--check")) == 8
 
 
 def test_a_study_without_a_trial_yet(here, monkeypatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -178,6 +180,43 @@ def test_a_file_in_the_other_dialect(here):
     said = here("run", "hpo.yaml")
     assert said.code == 0, said.everything
     assert status(here, "hpo")["counts"]["complete"] == 2
+
+
+def test_code_that_changed_between_two_runs_is_said_and_is_a_column(here):
+    def git(*words):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], check=True, capture_output=True)
+
+    git("init", "-q")
+    git("add", "train.py", "study.yaml")
+    git("commit", "-qm", "first")
+    assert "has changed" not in here("run").out
+    assert "has changed" not in here("run", "--trials", "3").out
+    script = here.folder / "train.py"
+    script.write_text(script.read_text() + "# faster\n")
+    assert "has changed since trial 2: " in here("run", "--trials", "4").out
+    with open(here.folder / "studies/small/trials.csv") as file:
+        codes = [row["code"] for row in csv.DictReader(file)]
+    assert len(codes[0]) == 12 and codes[:3] == [codes[0]] * 3
+    assert codes[3].startswith(codes[0] + "+")
+    assert codes[3] in here("show", "3").out
+
+
+def test_a_search_that_keeps_nothing_names_no_file_and_promises_no_next_time(here):
+    here.write(
+        "hpo.yaml",
+        f"command: {sys.executable} train.py ${{args}}\n"
+        "search_space: {x: {type: uniform, min: 0.0, max: 1.0}}\n"
+        "sampling: {algorithm: random, max_trials: 2}\n"
+        "objective: {metric: score, goal: maximize}\n"
+        "checkpoint: {enabled: false}\n",
+    )
+    before = here.entries
+    said = here("run", "hpo.yaml")
+    assert said.code == 0, said.everything
+    assert "nothing is kept but what is printed here" in said.out and "best " in said.out
+    for word in ("outlast-in-memory", "Resumable", "next ", "trials.csv"):
+        assert word not in said.out
+    assert here.entries == before
 
 
 def test_a_python_function(here):

@@ -101,6 +101,17 @@ def test_closing_takes_the_block_away_and_keeps_what_was_said() -> None:
     assert terminal.screen() == "trial 1 complete\n"
 
 
+def test_a_line_longer_than_the_window_is_broken_between_words() -> None:
+    terminal = Terminal(width=40)
+    terminal.view.event(
+        "stopping: running trials have 2m 00s to save a checkpoint and leave; once more to end them now"
+    )
+    terminal.view.close()
+    said = terminal.screen().rstrip("\n").split("\n")
+    assert len(said) > 1 and max(map(len, said)) <= 40
+    assert " ".join(map(str.strip, said)).endswith("leave; once more to end them now")
+
+
 def test_it_redraws_at_most_four_times_a_second() -> None:
     terminal, made = Terminal(), []
 

@@ -63,6 +63,8 @@ def test_the_name_is_the_modules_or_programs_or_given():
         (("python", "train.py", "~int(1,2)"), {}, "has no flag"),
         (("python", "train.py", "--a", "~int(1,2)", "--a=~int(1,2)"), {}, "searched twice"),
         (("python", "train.py", "--a", "~itn(1,2)"), {}, "unknown short form"),
+        (("python", "train.py", "--b", "~int(1,2)", "--a", "~int(1,2"), {}, "bracket is not closed"),
+        (("python", "train.py", "--b", "~int(1,2)", "--a=~[1, 2"), {}, "bracket is not closed"),
         (("python", "train.py", "--a", "~int(2,1)"), {}, "above max"),
         (("python", "trian.py", "--a", "~int(1,2)"), {}, "does not exist"),
         (("python", "train.py", "--a", "~float(1,2)"), {"trials": None}, "never end"),

@@ -164,3 +164,7 @@ def test_overrides_speak_either_dialect(load):
     assert load(SWEEP, overrides=["run_cap=5"]).budget.trials == 5
     assert load(SWEEP, overrides=["budget.trials=6", "budget.time=1h"]).budget.time == 3600
     assert load(SWEEP, overrides=["method=random"]).sampler.name == "random"
+
+
+def test_a_sweep_without_an_end_is_told_its_own_word_for_one(refused):
+    assert "`run_cap: 50`" in (refused(SWEEP.replace("run_cap: 30\n", "")).cure or "")

@@ -232,6 +232,10 @@ def test_wandbs_example_is_decided_as_wandb_does() -> None:
         ("patient", {"wrapped_pruner": {"name": "median", "startup": 3}}, "n_startup_trials (5)"),
         ("wandb_hyperband", {"max_iter": 27}, "needs s"),
         ("median", {"n_startup_trials": -1}, "cannot be negative"),
+        ("median", {"n_startup_trials": "few"}, "must be a whole number, not 'few'"),
+        ("hyperband", {"max_resource": -3}, "max_resource"),
+        ("hyperband", {"reduction_factor": "x"}, "must be a whole number, not 'x'"),
+        ("percentile", {"percentile": "half"}, "must be a number, not 'half'"),
         ("optuna.pruners.Nothing", {}, "cannot be imported"),
     ],
 )

@@ -41,6 +41,24 @@ def test_options_that_the_sampler_refuses_are_said_before_anything_runs(
     assert "sampler" in refused(lab, sampler=sampler, options=options)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "options", "said"),
+    [
+        ("cmaes", {"popsize": "x"}, "must be a whole number, not 'x'"),
+        ("tpe", {"n_startup_trials": "many"}, "must be a whole number, not 'many'"),
+        ("tpe", {"n_startup_trials": 2.5}, "must be a whole number, not 2.5"),
+        ("tpe", {"multivariate": 1}, "must be true or false, not 1"),
+        ("tpe", {"consider_magic_clip": "yes"}, "must be true or false, not 'yes'"),
+        ("nsga2", {"mutation_prob": "often"}, "must be a number, not 'often'"),
+        ("optuna.samplers.NSGAIIISampler", {"population_size": "x"}, "must be a whole number, not 'x'"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_refused_before_a_sampler_trips_over_it(
+    lab: Any, sampler: str, options: dict[str, Any], said: str
+) -> None:
+    assert said in refused(lab, sampler=sampler, options=options)
+
+
 def test_gp_without_torch_names_the_install_command(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="pip install"):

@@ -130,6 +130,25 @@ def test_checkpoints_elsewhere_are_linked_by_their_whole_path(tmp_path: Path) ->
     assert os.readlink(folder / "best_checkpoint") == str(scratch / "7")
 
 
+def test_a_link_that_an_archive_left_as_a_text_file_is_a_link_again(tmp_path: Path) -> None:
+    build = finished(StudyBuilder(), 0.5)
+    checkpoint(tmp_path, 0)
+    (tmp_path / "best_checkpoint").write_text("trials/0000/checkpoints")
+    build = finished(build, 0.7)
+    checkpoint(tmp_path, 1)
+    write_results(tmp_path, build.study, SETTINGS)
+    assert os.readlink(tmp_path / "best_checkpoint") == "trials/0001/checkpoints"
+    assert check_results(tmp_path, build.study, SETTINGS) == []
+
+
+def test_what_was_derived_belongs_to_the_best_configuration(tmp_path: Path) -> None:
+    build = StudyBuilder()
+    build.trial({"lr": 0.1}, values=0.5)
+    build.study.trials[0].derived = {"model.heads": 8}
+    write_results(tmp_path, build.study, SETTINGS)
+    assert "heads: 8" in (tmp_path / "best_config.yaml").read_text()
+
+
 def test_a_folder_of_the_users_in_place_of_the_link_is_left_alone_and_reported(tmp_path: Path) -> None:
     build = finished(StudyBuilder(), 0.5)
     checkpoint(tmp_path, 0)

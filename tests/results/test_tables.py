@@ -34,7 +34,9 @@ def test_no_finished_trial_gives_the_header_alone() -> None:
     build = StudyBuilder()
     build.trial({"lr": 0.1}, TrialState.RUNNING)
     text = TrialTable(settings(LR, EPOCHS)).render(build.study)
-    assert text == "number,state,cause,value,lr,attempts,seconds,started_at,finished_at,seed,revision,source,reason\n"
+    assert (
+        text == "number,state,cause,value,lr,attempts,seconds,started_at,finished_at,seed,revision,code,source,reason\n"
+    )
 
 
 def test_one_row_per_finished_trial_by_number() -> None:

@@ -47,6 +47,29 @@ def test_a_training_killed_alone_is_a_crash_and_is_tried_again_as_often_as_retri
     assert [outcome.cause for outcome in lab.study().trials[0].ended] == [Cause.CRASH, Cause.COMPLETED]
 
 
+@pytest.mark.parametrize("who", ["training", "runner", "coordinator"])
+def test_a_process_killed_in_the_middle_of_a_report_leaves_no_half_point(
+    who: str, make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(seconds=0.1, epochs=4, trial={"retries": 1})
+    run = lab.start()
+    reports = lab.paths.attempt(0, 1).reports
+    until(lambda: reports.exists() and reports.read_bytes().endswith(b"\n"), "a report is written down")
+    training = lab.wait_for_epoch(0, 1)["pid"]
+    with open(reports, "ab") as file:
+        file.write(b'{"v": 1, "step": 1, "metrics": {"score": 0.')
+    pid = {"training": training, "runner": lab.runner_of(0, 1), "coordinator": run.pid}[who]
+    os.kill(pid, signal.SIGKILL)
+    assert run.wait() == (-9 if who == "coordinator" else 0)
+    if who == "coordinator":
+        lab.run()
+    assert verify(lab, reference, trials=3, interruptions=who != "coordinator").faults == []
+    trial = lab.study().trials[0]
+    x, curve = trial.params["x"], trial.curve(0)
+    assert all(value == pytest.approx(1 - (x - 0.3) ** 2 + 0.001 * step) for step, value in curve.items())
+    assert max(curve) == 3
+
+
 def test_without_retries_it_has_failed_and_another_trial_takes_its_place(
     make_lab: Callable[..., Lab], reference: dict[int, float]
 ) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +13,12 @@ from outlast.cli.locate import damaged_or_not, study_or_trial, the_folder
 from outlast.cli.options import DirOption, JsonOption, StudyArgument
 from outlast.errors import UsageError
 
+if TYPE_CHECKING:
+    from outlast.study.recovery import Problem
+
 __all__ = ["clean", "import_", "repair", "retry"]
+
+_MOST_ALIKE = 5  # a damaged index differs in every one of ten thousand trials
 
 
 def retry(
@@ -47,7 +53,11 @@ def retry(
         typer.echo("no trial to retry")
         return
     listed = ", ".join(map(str, numbers))
-    typer.echo(f"{len(numbers)} trial(s) get new attempts: {listed}")
+    typer.echo(
+        f"1 trial gets a new attempt: {listed}"
+        if len(numbers) == 1
+        else f"{len(numbers)} trials get new attempts: {listed}"
+    )
     typer.echo(f"the running search takes them in; outlast status {folder}" if live else f"go on: outlast run {folder}")
 
 
@@ -113,9 +123,12 @@ def repair(
     elif not problems:
         typer.echo(f"nothing is wrong ({time.monotonic() - began:.1f} s)")
     else:
-        for problem in problems:
-            typer.echo(f"{problem.about}: {problem.text}")
-            typer.echo(f"    {problem.cure}")
+        for (about, cure), alike in _alike(problems).items():
+            for problem in alike[:_MOST_ALIKE]:
+                typer.echo(f"{about}: {problem.text}")
+            if len(alike) > _MOST_ALIKE:
+                typer.echo(f"{about}: and {len(alike) - _MOST_ALIKE} more of this kind (all of them: --json)")
+            typer.echo(f"    {cure}")
         typer.echo(
             "nothing was changed: outlast repair mends it"
             if check
@@ -123,6 +136,14 @@ def repair(
         )
     if check and problems:
         raise typer.Exit(1)
+
+
+def _alike(problems: Sequence[Problem]) -> dict[tuple[str, str], list[Problem]]:
+    """Problems by what they are about and what mends them, in their order."""
+    found: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        found.setdefault((problem.about, problem.cure), []).append(problem)
+    return found
 
 
 def clean(

@@ -33,8 +33,14 @@ _FILES = (
 )
 
 
-def tell_end(folder: str, study: Study, settings: Settings) -> int:
+def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True) -> int:
     """Print how it ended: what came of it, where it lies, what to type next.
+
+    Args:
+        folder: The study's.
+        study: Folded.
+        settings: In force.
+        kept: Whether the folder is still there when this is read.
 
     Returns:
         0 done, 3 halted, 4 there is work left.
@@ -42,13 +48,15 @@ def tell_end(folder: str, study: Study, settings: Settings) -> int:
     end = snapshot(study, settings, now=datetime.now(timezone.utc), folder=folder)
     best = best_trial(study, settings.metrics)
     files = [
-        (label, os.path.join(folder, name)) for label, name in _FILES if os.path.exists(os.path.join(folder, name))
+        (label, os.path.join(folder, name))
+        for label, name in _FILES
+        if kept and os.path.exists(os.path.join(folder, name))
     ]
     values = {} if best is None else configuration(best, study, settings)
     halted = study.ended is not None and study.ended.state == StudyState.HALTED.value
     with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
         story = _what_halted(study_paths(folder, settings), study, folder) if halted else None
-        make_console().print(end_summary(end, configuration=values, files=files, story=story))
+        make_console().print(end_summary(end, configuration=values, files=files, story=story, kept=kept))
     state = StudyState.STOPPED if study.ended is None else StudyState(study.ended.state)
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)
 

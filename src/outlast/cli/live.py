@@ -131,7 +131,7 @@ class LiveView:
             if self._skipped:
                 self._console.print(f"and {self._skipped} trials before these: see trials.csv", style="dim")
             for text in self._pending:
-                self._console.print(event_text(text), soft_wrap=True)
+                self._console.print(event_text(text))
         self._pending.clear()
         self._skipped = 0
         return capture.get()

@@ -80,6 +80,7 @@ def start_banner(
     sampler: str | None = None,
     pruner: str | None = None,
     notes: Sequence[tuple[str, str]] = (),
+    kept: bool = True,
 ) -> RenderableType:
     """What a run says first; "resuming" where the study holds trials already.
 
@@ -91,14 +92,15 @@ def start_banner(
         sampler: What ``auto`` turned out to be; the settings' word by default.
         pruner: Likewise.
         notes: Further (label, text) lines: which checkpoints will be deleted, what a lost session would lose.
+        kept: Whether anything of the study is left when the command ends.
     """
     resuming = sum(snapshot.counts.values()) > 0
     title = "RESUMING" if resuming else "STARTING NEW SEARCH"
     goals = ", ".join(f"{name} ({goal})" for name, goal in snapshot.metrics)
     total = "no limit" if snapshot.target is None else f"{snapshot.target} in total"
     rows: list[tuple[str, str | Text]] = [
-        ("study", snapshot.folder),
-        ("index", index),
+        ("study", snapshot.folder if kept else ""),
+        ("index", index if kept else ""),
         ("metric", goals),
         ("trials", f"{total}; {_and(snapshot.count)} trials count"),
         ("parallel", f"{slots} {'trial' if slots == 1 else 'trials'} at once"),
@@ -108,10 +110,11 @@ def start_banner(
     ]
     if resuming:
         rows += [("so far", counts_text(snapshot, always=_RESUMED)), ("best", _best_text(snapshot, both=True))]
+    promise = Text("Resumable: you can safely stop and restart with the same command.", style="dim")
     return Group(
         Paragraph(Text.assemble((title, "bold"), "  ", (one_line(snapshot.study), "bold cyan"))),
         Facts(rows, label_width=LABELS),
-        Paragraph(Text("Resumable: you can safely stop and restart with the same command.", style="dim"), indent=2),
+        *([Paragraph(promise, indent=2)] if kept else []),
         Text(),
     )
 
@@ -122,6 +125,7 @@ def end_summary(
     configuration: Mapping[str, Any],
     files: Sequence[tuple[str, str]] = (),
     story: RenderableType | None = None,
+    kept: bool = True,
 ) -> RenderableType:
     """What a run says last: statistics, the best configuration, where things lie, the next command.
 
@@ -130,6 +134,7 @@ def end_summary(
         configuration: The best trial's whole configuration; empty while there is none.
         files: (label, path) of the result files that are there.
         story: Of a halted study, the failure that halted it; it stands in for the warnings.
+        kept: Whether anything of the study is left for a next command to look at.
     """
     time = snapshot.time
     hours = f", {figure(time.gpu_hours)} GPU hours" if time.gpu_hours else ""
@@ -149,6 +154,8 @@ def end_summary(
         Paragraph(Text.assemble(("Study statistics", "bold"), "  ", (one_line(snapshot.study), "bold cyan"))),
         Facts([*rows, *inner, *files], label_width=column),
     ]
+    if not kept:
+        return Group(*parts, *_problems(snapshot.warnings), *([] if story is None else [Text(), story]))
     if story is None:
         return Group(*parts, *_problems(snapshot.warnings), next_line(snapshot.next_command))
     mended = Facts([("", "once it is mended; the failures so far no longer count then")], label_width=LABELS)

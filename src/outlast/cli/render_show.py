@@ -92,6 +92,7 @@ def show_trial(
         ("seed", str(trial.seed)),
         ("source", "" if trial.source == "sampler" else one_line(trial.source)),
         ("revision", "" if trial.revision == 1 else str(trial.revision)),
+        ("code", trial.code),
     ]
     column = max(LABELS, *(len(one_line(metric.name)) for metric in settings.metrics))
     parts: list[RenderableType] = [Text(f"trial {trial.number}", style="bold cyan"), Facts(rows, label_width=column)]

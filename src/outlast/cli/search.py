@@ -189,7 +189,7 @@ def run(
     raise typer.Exit(_run_here(settings, folder, accept_changes))
 
 
-def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
+def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bool = True) -> int:
     from outlast.cli.ending import tell_end
     from outlast.cli.render import start_banner
     from outlast.cli.text import make_console
@@ -209,7 +209,12 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
         live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
         now = snapshot(opened.study, settings, now=datetime.now(timezone.utc), live=live, folder=folder)
         banner = start_banner(
-            now, settings, index=os.path.join(folder, "study.db"), slots=slots, notes=_notes(settings)
+            now,
+            settings,
+            index=os.path.join(folder, "study.db"),
+            slots=slots,
+            notes=_notes(settings, opened.study),
+            kept=kept,
         )
         with contextlib.suppress(OSError):  # a pipe that nobody reads ends no search
             console.print(banner)
@@ -222,9 +227,9 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
     finally:
         for view in views:
             view.close()
-    if verdict.state is StudyState.DONE:
+    if verdict.state is StudyState.DONE and kept:
         draw_plots(paths, study, settings)
-    return tell_end(folder, study, settings)
+    return tell_end(folder, study, settings, kept=kept)
 
 
 def _run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
@@ -232,11 +237,15 @@ def _run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="outlast-in-memory-") as place:
         note = "checkpointing is off: nothing is kept but what is printed here, and nothing can be resumed"
         told = settings.model_copy(update={"notes": (*settings.notes, note)})
-        return _run_here(told, os.path.join(place, settings.name), accept_changes)
+        return _run_here(told, os.path.join(place, settings.name), accept_changes, kept=False)
 
 
-def _notes(settings: Settings) -> list[tuple[str, str]]:
+def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:
+    from outlast.engine.starts import changed_code
+
     notes = [("note", note) for note in settings.notes]
+    if change := changed_code(study, settings):
+        notes.append(("code", change))
     kept = settings.checkpoints.keep
     if kept is not None:
         best = f"the best {kept} finished trials' and " if kept else ""

@@ -183,7 +183,7 @@ def _budget(settings: Settings, space: Space, at: At) -> list[str]:
     if size is None and budget.trials is None and budget.time is None and budget.gpu_hours is None:
         raise at.child("budget").error(
             "this search would never end: the space has no end, and neither trials nor time are limited",
-            "add `budget: {trials: 50}`, or give --trials 50",
+            "add `budget: {trials: 50}` (in a W&B sweep file: `run_cap: 50`), or give --trials 50",
         )
     if size is not None and budget.trials is not None and budget.trials > size:
         return [f"the space has {size} configurations: the study ends there, before {budget.trials} trials"]

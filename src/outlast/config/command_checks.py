@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from outlast.config.checks import missing_file
 from outlast.config.command import ARGS_MACROS, ENVVAR, GROUPED, MACRO, VALUE_MACROS, macros
@@ -141,5 +143,19 @@ def _check_executable(program: str, settings: Settings, at: At) -> list[str]:
         runner = "python" if program.endswith(".py") else "bash"
         raise at.error(f"`{program}` is not a program", f"write `{runner} {program} …`")
     if settings.slurm is None and "PATH" not in settings.env:
-        raise at.error(f"there is no program `{program}` on PATH")
+        raise at.error(
+            f"there is no program `{program}` on PATH", _nearest_program(program, settings.working_directory)
+        )
     return [f"there is no program `{program}` on PATH here"]
+
+
+def _nearest_program(program: str, folder: str) -> str:
+    """The cure for a program that is not there: the one that was meant, or how to name one."""
+    runner = {".py": "python ", ".sh": "bash "}.get(os.path.splitext(program)[1], "")
+    places = [folder] if runner else os.get_exec_path()
+    names: set[str] = set()
+    for place in places:
+        with contextlib.suppress(OSError):
+            names.update(os.listdir(place))
+    close = get_close_matches(program, sorted(names), n=1, cutoff=0.7)
+    return f"did you mean `{runner}{close[0]}`?" if close else "name it with its path, or put its folder on PATH"

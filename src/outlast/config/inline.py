@@ -19,7 +19,7 @@ __all__ = ["script_stem", "settings_from_command"]
 
 _FILE = "command line"
 #: ``~log(…)`` or ``~[a, b]``; a home directory (``~/data``) is left alone.
-_SEARCHED = re.compile(r"^~\s*([A-Za-z_]+\s*\(.*\)|\[.*\])\s*$", re.DOTALL)
+_SEARCHED = re.compile(r"^~\s*([A-Za-z_]+\s*\(|\[)", re.DOTALL)
 
 
 def settings_from_command(
@@ -77,6 +77,10 @@ def _add(parameters: dict[str, Any], name: str, value: str, word: str) -> None:
     if name in parameters:
         raise StudyFileError(f"`{name}` is searched twice", file=_FILE)
     text = value[1:].strip()
+    if not text.endswith("]" if text.startswith("[") else ")"):
+        raise StudyFileError(
+            f"`{word}`: the bracket is not closed", file=_FILE, cure="quote the whole: --lr '~log(1e-5,1e-1)'"
+        )
     parameters[name] = f"choice({text[1:-1]})" if text.startswith("[") else text
 
 

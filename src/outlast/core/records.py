@@ -332,6 +332,11 @@ class Trial:
         """Training time over all attempts."""
         return sum(outcome.seconds for outcome in self.ended)
 
+    @property
+    def code(self) -> str:
+        """Commit, and hash of what was not committed, of the last attempt that ran from a git checkout."""
+        return next((attempt.code for attempt in reversed(self.attempts) if attempt.code), "")
+
     def events(self) -> list[Event]:
         """The events that this trial is the fold of: what its ``trial.json`` keeps, and a lost ledger is rebuilt from."""
         found: list[Event] = [

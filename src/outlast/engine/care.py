@@ -13,10 +13,11 @@ from outlast._system import utc_now, write_atomic
 from outlast._version import __version__
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
 from outlast.config.settings import Settings
-from outlast.core.fold import fold
+from outlast.core.fold import Study, fold
 from outlast.core.records import AttemptEnded, Event, RevisionMade, StudyCreated, StudyEnded, TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.engine.check import NO_COMMAND
+from outlast.engine.derived import DerivedFiles
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.optimizer.importing import ImportedStudy, import_storage
@@ -25,6 +26,7 @@ from outlast.results.files import ResultsWriter
 from outlast.space.space import Space
 from outlast.study import requests
 from outlast.study.attempts import put_away
+from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, holder_is_live
 from outlast.study.ledger import Ledger
 
@@ -65,12 +67,21 @@ def retry_trials(
     lease = Lease(paths.lease)
     lease.acquire()
     try:
-        ledger, _ = Ledger.claim(paths.ledger)
-        ledger.append([TrialRetried(number, utc_now(), from_scratch) for number in chosen])
+        ledger, reading = Ledger.claim(paths.ledger)
+        events = [TrialRetried(number, utc_now(), from_scratch) for number in chosen]
+        ledger.append(events)
         ledger.close()
+        _refresh(paths, settings, fold([*reading.events, *events]))
     finally:
         lease.release()
     return chosen, False
+
+
+def _refresh(paths: StudyPaths, settings: Settings, study: Study) -> None:
+    """Bring everything derived up to date outside a run."""
+    derived = DerivedFiles(paths, settings)
+    derived.start(study, doubtful=False, rivalled=False)
+    derived.close(study)
 
 
 def _failed(cause: str | None) -> tuple[TrialState, ...]:

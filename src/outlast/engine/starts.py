@@ -16,6 +16,7 @@ from outlast.client import newest_checkpoint
 from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
 from outlast.config.settings import Settings
 from outlast.config.trial_config import resolve_trial_config
+from outlast.core.fold import Study
 from outlast.core.parts import next_part
 from outlast.core.records import Trial
 from outlast.core.states import Cause
@@ -206,6 +207,18 @@ def _yaml(config: Mapping[str, Any]) -> str:
 
 def _relative(path: Path, root: Path) -> str:
     return os.path.relpath(path, root) if path.is_relative_to(root) else str(path)
+
+
+def changed_code(study: Study, settings: Settings) -> str:
+    """One line on the training code, if it is not what the last attempt so far ran from; ``""`` otherwise."""
+    attempts = [(a.opened_at, t.number, a.code) for t in study.trials.values() for a in t.attempts if a.code]
+    if not attempts or not settings.command:
+        return ""
+    _, number, before = max(attempts)
+    now = working_tree(settings.working_directory)
+    if now in ("", before):
+        return ""
+    return f"has changed since trial {number}: {before} → {now}; each trial's is in trials.csv"
 
 
 def working_tree(folder: str) -> str:

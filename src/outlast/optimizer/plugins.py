@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from outlast.errors import StudyFileError
 
@@ -60,12 +61,36 @@ def legal_options(cls: Callable[..., Any], hidden: Iterable[str] = ()) -> dict[s
     }
 
 
-def check_options(name: str, options: Mapping[str, Any], legal: Mapping[str, Any] | None, key: str) -> None:
-    """Refuse options that the sampler or pruner does not know.
+#: What an option can be in a study file, by its annotation.
+_PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+
+
+def check_options(
+    name: str,
+    options: Mapping[str, Any],
+    legal: Mapping[str, Any] | None,
+    key: str,
+    *,
+    of: Callable[..., Any] | None = None,
+) -> None:
+    """Refuse options that the sampler or pruner does not know, and values of a type that it cannot use.
+
+    Args:
+        name: Of the sampler or pruner.
+        options: As written in the study file.
+        legal: The options that there are with their defaults, see `legal_options`.
+        key: Of the study file.
+        of: The class or function whose annotations say what type a value must have; Optuna itself may notice in the
+            middle of a search only.
 
     Raises:
         StudyFileError: With all legal options and their defaults.
     """
+    for option, value in options.items():
+        allowed = () if of is None else _plain_types(of, option)
+        if allowed and not any(_is_a(value, each) for each in allowed):
+            wanted = " or ".join(_PLAIN[each] for each in allowed if each is not type(None))
+            raise StudyFileError(f"{option} must be {wanted}, not {value!r}", key=f"{key}.{option}")
     if legal is None:
         return
     for option in options:
@@ -76,6 +101,24 @@ def check_options(name: str, options: Mapping[str, Any], legal: Mapping[str, Any
                 key=f"{key}.{option}",
                 cure=nearest(option, [*legal, "seed"]),
             )
+
+
+def _plain_types(of: Callable[..., Any], option: str) -> tuple[type, ...]:
+    """The types that an option's annotation allows; empty where it says none, or others than a file can express."""
+    function = inspect.unwrap(of.__init__ if isinstance(of, type) else of)  # type: ignore[misc]
+    try:
+        about = types.SimpleNamespace(__annotations__={option: function.__annotations__[option]})
+        hint = get_type_hints(about, function.__globals__)[option]
+    except (AttributeError, KeyError, NameError, TypeError):  # a name for type checkers only, or no Python function
+        return ()
+    found = get_args(hint) or (hint,)
+    return found if all(each in _PLAIN for each in found) else ()
+
+
+def _is_a(value: Any, wanted: type) -> bool:
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, (int, float) if wanted is float else wanted)
 
 
 def build(cls: type[T], name: str, options: Mapping[str, Any], key: str) -> T:

@@ -88,7 +88,8 @@ class Pruning:
         self._pruner: BasePruner | None = None
         chosen = settings.pruner
         if chosen.name in OWN_RULES:
-            check_options(chosen.name, chosen.options, legal_options(OWN_RULES[chosen.name], ("_bracket",)), "pruner")
+            rule = OWN_RULES[chosen.name]
+            check_options(chosen.name, chosen.options, legal_options(rule, ("_bracket",)), "pruner", of=rule)
             self._rule = rule_of(chosen.name, chosen.options)
         else:
             self._pruner = _optuna_pruner(chosen, "pruner")
@@ -237,7 +238,7 @@ def _optuna_pruner(chosen: PrunerSettings, key: str) -> BasePruner | None:
             cure=nearest(name, NAMES),
         )
     cls = _OPTUNA.get(name) or load_class(name, BasePruner, "pruner")  # type: ignore[type-abstract]
-    check_options(name, options, legal_options(cls), key)
+    check_options(name, options, legal_options(cls), key, of=cls)
     options = {**_DEFAULTS.get(name, {}), **options}
     wrapped = options.get("wrapped_pruner")
     if wrapped is not None:

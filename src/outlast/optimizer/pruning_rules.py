@@ -162,6 +162,7 @@ def hyperband(
     _not_negative(bootstrap_count=bootstrap_count)
     if isinstance(max_resource, str) and max_resource != "auto":
         raise ValueError("max_resource is a number of steps, or auto")
+    _positive(max_resource=max_resource if max_resource != "auto" else 1)
     if bootstrap_count and max_resource == "auto":
         raise ValueError("bootstrap_count needs max_resource as a number")
 

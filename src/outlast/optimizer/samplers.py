@@ -82,7 +82,7 @@ class SamplerFactory:
         else:
             self._class = _CLASSES[self.name]
             legal = legal_options(self._class, _HIDDEN)
-        check_options(self.name, options, legal, "sampler")
+        check_options(self.name, options, legal, "sampler", of=self._class)
         if self.name == "tpe" and conditional and options.get("multivariate", True):
             options.setdefault("multivariate", True)
             options.setdefault("group", True)

@@ -14,7 +14,7 @@ __all__ = ["configuration", "nested"]
 
 
 def configuration(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:
-    """Every parameter of a trial, dotted names to values, in the study file's order.
+    """Every parameter of a trial, dotted names to values, in the study file's order; then what was derived from them.
 
     Constants are those of the revision under which the trial was created; a constant whose ``when`` does not hold is
     left out.
@@ -28,7 +28,7 @@ def configuration(trial: Trial, study: Study, settings: Settings) -> dict[str, A
             if parameter.name not in values and _active(parameter, values):
                 values[parameter.name] = parameter.value
                 found = True
-    values |= trial.instead  # what it ran with in the end
+    values |= {**trial.derived, **trial.instead}  # what it ran with in the end
     order = [parameter.name for parameter in settings.parameters if parameter.name in values]
     return {name: values[name] for name in (*order, *(name for name in values if name not in set(order)))}
 

@@ -92,7 +92,7 @@ def best_results(study: Study, settings: Settings, *, checkpoint: str | None = N
             "started_at": best.started_at,
             "finished_at": best.finished_at,
             "revision": best.revision,
-            "code": next((attempt.code for attempt in reversed(best.attempts) if attempt.code), ""),
+            "code": best.code,
             "checkpoint": checkpoint,
         }
     if len(metrics) > 1:

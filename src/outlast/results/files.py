@@ -23,6 +23,7 @@ __all__ = ["RESULT_FILES", "ResultsWriter", "check_results", "result_paths", "wr
 #: Every file this room promises, the link left out.
 RESULT_FILES = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json")
 _LINK = "best_checkpoint"
+_LONGEST_TARGET = 4096  # bytes of a path
 
 PathLike = Union[str, "os.PathLike[str]"]
 #: Where a trial's checkpoints lie.
@@ -65,7 +66,7 @@ class ResultsWriter:
         link = self._link_target(study)
         for name, content in self._contents(study, link).items():
             self._write(name, content)
-        self._point_link(link)
+        self._point_link(link, study)
 
     def check(self, study: Study) -> list[str]:
         """What is missing or disagrees with the study, one sentence each; empty if all is well. Writes nothing."""
@@ -116,22 +117,29 @@ class ResultsWriter:
         best = best_trial(study, self._settings.metrics)
         if best is None:
             return None
-        place = Path(self._checkpoints(best.number))
-        if not _has_content(place):
-            return None
-        home = os.path.abspath(self._folder)
-        absolute = os.path.abspath(place)
-        inside = os.path.commonpath([home, absolute]) == home
-        return os.path.relpath(absolute, home) if inside else absolute
+        return self._target_of(best.number) if _has_content(Path(self._checkpoints(best.number))) else None
 
-    def _point_link(self, target: str | None) -> None:
+    def _target_of(self, number: int) -> str:
+        home, place = os.path.abspath(self._folder), os.path.abspath(self._checkpoints(number))
+        return os.path.relpath(place, home) if os.path.commonpath([home, place]) == home else place
+
+    def _point_link(self, target: str | None, study: Study) -> None:
         link = self._folder / _LINK
-        if _read_link(link) == target or (os.path.lexists(link) and not link.is_symlink()):
-            return  # right already, or something of the user's that is not ours to replace
+        if _read_link(link) == target and (target is not None or not os.path.lexists(link)):
+            return
+        if os.path.lexists(link) and not link.is_symlink() and not self._was_a_link(link, study):
+            return  # something of the user's that is not ours to replace
         if target is None:
             _system.remove(link)
         else:
             _system.symlink_atomic(target, link, fence=self._fence)
+
+    def _was_a_link(self, path: Path, study: Study) -> bool:
+        """Whether an archive or a checkout that has no links left ours as a file that holds its target."""
+        if not path.is_file() or path.stat().st_size > _LONGEST_TARGET:
+            return False
+        text = path.read_bytes()
+        return any(text == os.fsencode(self._target_of(number)) for number in study.trials)
 
 
 def write_results(

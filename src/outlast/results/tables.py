@@ -18,7 +18,7 @@ from outlast.results.csv_text import cell, row
 __all__ = ["TrialTable", "study_summary", "summary_csv"]
 
 _BEFORE = ("number", "state", "cause")
-_AFTER = ("attempts", "seconds", "started_at", "finished_at", "seed", "revision", "source", "reason")
+_AFTER = ("attempts", "seconds", "started_at", "finished_at", "seed", "revision", "code", "source", "reason")
 #: A script that prints a new name at every step must not make a column of each.
 _MOST_METRIC_COLUMNS = 64
 
@@ -116,6 +116,7 @@ class TrialTable:
             trial.finished_at or "",
             str(trial.seed),
             str(trial.revision),
+            trial.code,
             cell(trial.source),
             cell(trial.reason),
             *(cell(measured[name]) if name in measured else "" for name in metrics),
