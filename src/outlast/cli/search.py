@@ -33,7 +33,7 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder
 
 if TYPE_CHECKING:
-    pass
+    from outlast.core.fold import Study
 
 __all__ = ["check", "init", "run", "stop"]
 
