@@ -233,8 +233,10 @@ class Coordinator:
             close_attempt(self.paths, number, attempt_number)
         self._derived.retain(self.study)
         for request in requests.pending(self.paths):
-            if request.kind in ("stop", "trial"):  # meant for a coordinator that is gone
+            if request.kind == "stop":  # meant for a coordinator that is gone
                 requests.take(self.paths, request)
+            elif request.kind == "trial":  # likewise; but its worker, if it lives, waits for an answer
+                requests.answer(self.paths, request, wait=_SOON)
         self._watch.take_over()
 
     def _tidy(self, touched: set[int]) -> None:

@@ -17,6 +17,8 @@ from outlast.study.layout import AttemptPaths, TrialPaths, attempt_name
 
 __all__ = ["Running", "objectives_of"]
 
+_LOOK = 2.0  # seconds between two looks that count at most
+
 
 @dataclass
 class Running:
@@ -33,7 +35,8 @@ class Running:
     reports: list[Report] = field(default_factory=list)
     stop_reason: str = ""  # that was asked for
     heartbeat: bytes = b""
-    heartbeat_at: float = 0.0
+    silent: float = 0.0  # seconds in which we looked and the heartbeat's content was the same
+    looked_at: float | None = None
     claimed: bool = False
     judged: int = 0  # reports the pruner has seen
     seen_finite: int = 0  # reports that were looked at for metrics that are no numbers
@@ -46,16 +49,17 @@ class Running:
         return attempt_name(self.trial, self.number)
 
     def look(self, now: float) -> Status:
-        """Inspect the attempt; remembers since when the heartbeat has been the same."""
+        """Inspect the attempt; remembers for how long the heartbeat has been the same.
+
+        Time in which we did not look is no silence: our own storage may have been away, or we stopped.
+        """
         status = inspect(self.paths)
         self.claimed = self.claimed or status.runner is not None
-        if status.life is Life.ELSEWHERE and (status.heartbeat != self.heartbeat or not self.heartbeat_at):
-            self.heartbeat, self.heartbeat_at = status.heartbeat, now
+        if status.life is Life.ELSEWHERE:
+            passed = 0.0 if self.looked_at is None else now - self.looked_at
+            self.silent = self.silent + min(passed, _LOOK) if status.heartbeat == self.heartbeat else 0.0
+            self.heartbeat, self.looked_at = status.heartbeat, now
         return status
-
-    def silent_for(self, now: float) -> float:
-        """Seconds since the heartbeat's content last changed, on our own clock."""
-        return now - self.heartbeat_at if self.heartbeat_at else 0.0
 
     def read_reports(self) -> list[Report]:
         """New reports since the last call; they are kept in `reports` as well."""

@@ -15,13 +15,12 @@ from outlast.engine.evidence import outcome_of
 from outlast.engine.running import Running, objectives_of
 from outlast.engine.slots import Slots
 from outlast.executors.base import Executor
-from outlast.runner.spec import token_of_trial
+from outlast.runner.spec import silent_after, token_of_trial
 from outlast.study.attempts import Life, end_tree, give_up, last_words, request_stop, void_start
 from outlast.study.layout import StudyPaths
 
 __all__ = ["Watch"]
 
-_SILENT_HOST_AFTER = 120.0  # seconds without a changed heartbeat of an attempt on another host
 _UNCLAIMED_AFTER = 120.0  # seconds for a worker on another host to claim what it was given
 _IN_ORDER = (Cause.COMPLETED, Cause.PART, Cause.PRUNED)  # what a process left that may serve for further trials
 
@@ -188,8 +187,8 @@ class Watch:
             return "its worker is gone" if self._worker_gone(attempt, now) else None
         if life is Life.UNCLAIMED:
             return "its runner never started" if self._executor.ended(attempt.name) is not False else None
-        if life is Life.ELSEWHERE and attempt.silent_for(now) > _SILENT_HOST_AFTER:
-            return f"no heartbeat for {_SILENT_HOST_AFTER:.0f} s"
+        if life is Life.ELSEWHERE and attempt.silent > silent_after():
+            return f"no heartbeat for {silent_after():g} s"
         return None
 
     def _worker_gone(self, attempt: Running, now: float) -> bool:
