@@ -120,7 +120,16 @@ class Host:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
+    def cut_off(self) -> None:
+        """Nothing of the share answers this host any more: whoever asks waits."""
+        self._daemon.send_signal(signal.SIGSTOP)
+
+    def reconnect(self) -> None:
+        """The share answers again."""
+        self._daemon.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
+        self.reconnect()
         subprocess.run(["umount", "--lazy", str(self.mountpoint)], check=False, capture_output=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._daemon.wait(timeout=2)

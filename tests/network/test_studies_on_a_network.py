@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from harness import Command, until, verify
+from harness import Command, until, verify, wait_gone
 from hosts import Share
-from studies import Cluster, claims
+from studies import SILENT_S, Cluster, claims
+
+from outlast.study.attempts import give_up, request_stop
 
 pytestmark = pytest.mark.slow
 
@@ -130,3 +132,50 @@ def test_handles_that_go_stale_by_the_dozen_cost_nothing(share: Share, cluster: 
     assert worker.wait(30) == 0, worker.said
     share.be(estale=0.0)
     _done(study, run, worker, trials=5)
+
+
+def test_a_runner_that_was_given_up_ends_although_its_host_sees_nothing_new_for_a_minute(
+    share: Share, cluster: Callable[..., Cluster]
+) -> None:
+    study = cluster(trials=1, epochs=30, seconds=0.3)
+    a = study.on(share.host("a"))
+    share.be(late=60)
+    run = a.start()
+    training = study.lab.wait_for_epoch(0, 1)["pid"]
+    assert give_up(study.lab.paths.attempt(0, 1), "no heartbeat", "nowhere").lost
+    wait_gone(training)
+    share.be(late=3)
+    assert run.wait(60) == 0, run.said
+    _done(study, run, trials=1, interruptions=1)
+
+
+def test_a_host_that_is_cut_off_from_the_share_ends_its_training_before_another_may_begin_it(
+    share: Share, cluster: Callable[..., Cluster]
+) -> None:
+    study = cluster(trials=1, epochs=12, seconds=0.5)
+    host = share.host("a")
+    a = study.on(host)
+    run = a.start()
+    training = study.lab.wait_for_epoch(0, 1)["pid"]
+    began = time.monotonic()
+    host.cut_off()
+    wait_gone(training)
+    assert time.monotonic() - began < 0.9 * SILENT_S
+    host.reconnect()
+    assert run.wait(60) == 0, run.said
+    _done(study, run, trials=1, interruptions=1)
+
+
+def test_a_stop_reaches_a_training_whose_host_sees_nothing_new_for_a_minute(
+    share: Share, cluster: Callable[..., Cluster]
+) -> None:
+    study = cluster(trials=1, epochs=60, seconds=0.3)
+    a = study.on(share.host("a"))
+    share.be(late=60)
+    run = a.start()
+    training = study.lab.wait_for_epoch(0, 1)["pid"]
+    request_stop(study.lab.paths.attempt(0, 1), "pruned", grace=2.0)
+    wait_gone(training)
+    share.be(late=0)
+    assert run.wait(30) == 0, run.said
+    assert [trial.state.value for trial in study.lab.study().trials.values()] == ["pruned"]

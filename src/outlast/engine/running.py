@@ -12,12 +12,11 @@ from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.runner.capture.curve import LiveReports
 from outlast.runner.capture.objective import Objective
+from outlast.runner.spec import silent_after
 from outlast.study.attempts import Life, Status, inspect
 from outlast.study.layout import AttemptPaths, TrialPaths, attempt_name
 
 __all__ = ["Running", "objectives_of"]
-
-_LOOK = 2.0  # seconds between two looks that count at most
 
 
 @dataclass
@@ -51,13 +50,13 @@ class Running:
     def look(self, now: float) -> Status:
         """Inspect the attempt; remembers for how long the heartbeat has been the same.
 
-        Time in which we did not look is no silence: our own storage may have been away, or we stopped.
+        However long we did not look, it counts as a quarter of what it takes at most: the storage may have been away, or we.
         """
         status = inspect(self.paths)
         self.claimed = self.claimed or status.runner is not None
         if status.life is Life.ELSEWHERE:
             passed = 0.0 if self.looked_at is None else now - self.looked_at
-            self.silent = self.silent + min(passed, _LOOK) if status.heartbeat == self.heartbeat else 0.0
+            self.silent = self.silent + min(passed, silent_after() / 4) if status.heartbeat == self.heartbeat else 0.0
             self.heartbeat, self.looked_at = status.heartbeat, now
         return status
 

@@ -234,10 +234,7 @@ class Supervisor:
 
     def _look_for_stop(self) -> None:
         spec, time = self.spec, self._time
-        try:
-            found = read_json(self.folder / "stop.json")
-        except OSError:
-            found = None
+        found = self._asked()
         if isinstance(found, dict):
             self._stop = found
         elif self._stop:
@@ -248,6 +245,18 @@ class Supervisor:
             self._stop = self._ask("timeout")
         elif spec.hang_after is not None and time.silent > spec.hang_after:
             self._stop = {"reason": "hang", "now": True}
+
+    def _asked(self) -> Any:
+        """What we were asked. Where new files are seen late, the training gets its ``stop.json`` from us."""
+        try:
+            asked = read_json(self.folder / "asked.json") if self.lock.shared else None
+            if not isinstance(asked, dict):
+                return read_json(self.folder / "stop.json")
+            if asked != self._stop and not asked.get("given_up"):
+                write_atomic(self.folder / "stop.json", json.dumps(asked), durable=False)
+            return asked
+        except OSError:
+            return None
 
     def _stop_it(self) -> None:
         """One step of ending it: ask, signal where it does not listen, and after the grace period kill."""

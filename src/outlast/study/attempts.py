@@ -99,7 +99,7 @@ def open_attempt(paths: StudyPaths, trial: int, attempt: int, marker: str, files
     make_dir(folder, durable=False)  # the runner makes them last, once there is something in them that should
     for name, content in files.items():
         write_atomic(folder / name, content, durable=False)
-    for polled in (files_of.alive, files_of.reports, files_of.stop):  # by other hosts, which would see a new file late
+    for polled in (files_of.alive, files_of.reports, files_of.asked):  # by other hosts, which would see a new file late
         polled.touch()
     make_dir(paths.trial(trial).checkpoints, durable=False)
     make_dir(paths.open)
@@ -191,7 +191,7 @@ def give_up(attempt: AttemptPaths, reason: str, host: str = "") -> Evidence:
     elsewhere = inspect(attempt).life is Life.ELSEWHERE
     if write_once(attempt.exit, json.dumps(lost.to_json())):
         if elsewhere:  # its runner may live after all: it reads this file, and could see the other one too late
-            write_atomic(attempt.stop, json.dumps({"version": 1, "reason": "lost", "given_up": True}))
+            write_atomic(attempt.asked, json.dumps({"version": 1, "given_up": True}))
         return lost
     found = inspect(attempt).evidence
     return lost if found is None else found
@@ -215,7 +215,9 @@ def request_stop(
     """
     at = {} if step is None else {"step": step}
     with contextlib.suppress(FileNotFoundError):  # it was put away
-        write_atomic(attempt.stop, json.dumps({"version": 1, "reason": reason, "grace": grace, "now": now, **at}))
+        text = json.dumps({"version": 1, "reason": reason, "grace": grace, "now": now, **at})
+        write_atomic(attempt.asked, text, durable=False)
+        write_atomic(attempt.stop, text)
 
 
 def withdraw(paths: StudyPaths, trial: int, attempt: int) -> None:
