@@ -97,7 +97,8 @@ class Host:
     def command(self, *argv: str) -> list[str]:
         """The command that runs another one on this host."""
         there = f"mount --bind {shlex.quote(str(self.mountpoint))} {shlex.quote(str(self.share.folder))}"
-        clock = f"PYTHONPATH={shlex.quote(str(HERE / 'clock'))} HOST_CLOCK_AHEAD={self.clock}" if self.clock else ""
+        path = os.pathsep.join([str(HERE / "clock"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        clock = f"PYTHONPATH={shlex.quote(path)} HOST_CLOCK_AHEAD={self.clock}" if self.clock else ""
         script = f"{there} && hostname {self.name} && exec env {clock} {shlex.join(argv)}"
         return ["unshare", "--uts", "--mount", "sh", "-c", script]
 

@@ -155,7 +155,7 @@ def _check_folder(verdict: Verdict, lab: Lab, study: Study, set_aside: bool, che
         if left:
             verdict.fault(f"left in {name}/: {left}")
     names_left = sorted(os.listdir(lab.folder / "ledger"))
-    left = [name for name in names_left if not re.fullmatch(r"\d{8}\.(jsonl|[0-9a-f]+\.held)", name)]
+    left = [name for name in names_left if not re.fullmatch(r"\d{8}\.(jsonl|\d+\.held)", name)]
     left += [name for name in names_left if name.endswith(".held")][:-1]  # the last holder's
     if left:
         verdict.fault(f"left in ledger/: {left}")

@@ -33,6 +33,7 @@ class Lease:
     def __init__(self, path: Path) -> None:
         make_dir(path.parent)
         self._path = path
+        self._seen: tuple[tuple[int, tuple[int, int]], float] | None = None  # the marker, and since when it is so
         self._lock = SoftFileLease(str(path), lease_duration=lease_duration(), thread_local=False)
 
     def acquire(self, *, wait: float = 0.0, say: Callable[[str], object] | None = None) -> None:
@@ -57,20 +58,27 @@ class Lease:
 
         filelock does so itself where names can be exchanged, which NFS cannot: there it leaves every marker where it is.
         """
-        marker = self._look()
-        if not _certainly_dead(self._holder) or self._lock.pid != self._holder.get("pid"):
-            if not self._silent():
-                return False
-            if say is not None:
-                say(
-                    f"{_who(self._holder)} has been silent: taking over unless it shows up within {lease_duration():g} s"
-                )
-            marker = self._look()
-            if self._acquired(lease_duration() + 1.0):
-                return True
-        if marker is not None and self._look() == marker:  # untouched for that long on our own clock
-            self._break(marker)
-        return self._acquired(_MOMENT)
+        if self._break_if_abandoned():
+            return self._acquired(_MOMENT)
+        if not self._silent():
+            return False
+        if say is not None:
+            say(f"{_who(self._holder)} has been silent: taking over unless it shows up within {lease_duration():g} s")
+        return self._acquired(lease_duration() + 1.0) or (self._break_if_abandoned() and self._acquired(_MOMENT))
+
+    def _break_if_abandoned(self) -> bool:
+        """Remove the marker if its holder died on this host, or if it is what it was when we began to look at it, a lease ago."""
+        marker, now = self._look(), time.monotonic()
+        if marker is None:
+            return True
+        if self._seen is None or self._seen[0] != marker:
+            self._seen = marker, now
+        holder = self._holder
+        dead = _certainly_dead(holder) and self._lock.pid == holder.get("pid")
+        if not dead and now - self._seen[1] < lease_duration():
+            return False
+        self._break(marker)
+        return True
 
     def _acquired(self, timeout: float) -> bool:
         try:

@@ -5,7 +5,7 @@ Contract:
 - *Fencing.* A holder claims segment N+1 by creating it exclusively; its first line says who it is. Only then does it read
   segment N's length, and its second line seals N there. A decision of the former holder therefore counts if it was on the
   disk before the claim, or before the seal was read; whatever it writes later lies behind the seal and is void.
-- *Stepping down.* Every holder has a file of its own, ``NNNNNNNN.<token>.held``, made before its segment and named in its
+- *Stepping down.* Every holder has a file of its own, ``NNNNNNNN.<number>.held``, made before its segment and named in its
   header. Whoever claims the next segment removes it before reading the length to seal at; `append` opens it after its fsync and
   raises `LeaseLost` where it is gone. (Not a look for the newer segment: over NFS that may be invisible for a minute, while
   opening a file that is known always asks the server.) The caller must not act on a decision before `append` has returned.
@@ -59,7 +59,7 @@ __all__ = [
 
 _RESERVE, _RESERVE_BYTES = ".reserve", 64 * 1024
 _SEGMENT = re.compile(r"^(\d{8,})\.jsonl$")
-_HELD = re.compile(r"^(\d{8,})\.[0-9a-f]+\.held$")
+_HELD = re.compile(r"^(\d{8,})\.\d+\.held$")
 _SEEN_WITHIN = 70.0  # seconds after which an NFS client sees whatever another has made (acdirmax, 60 s)
 
 
@@ -269,7 +269,7 @@ class Ledger:
             if not superseded:
                 raise LeaseLost("somebody else took this study at the same moment")
             number = max(number, newest_segment(folder)) + 1  # that one was there before us: we see this folder late
-        _retire(folder, number)
+        _retire(folder, number, held)
         fd = os.open(segment_path(folder, number), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         ledger = cls(folder, number, fd, held)
         before = known if known is not None and _unchanged(folder, known, number) else read_ledger(folder, below=number)
@@ -358,7 +358,7 @@ class Ledger:
 
 def _create(folder: Path, number: int, holder: Mapping[str, Any]) -> str | None:
     """Create a segment. Returns the name of the file that says it is held; ``None`` if the segment was there already."""
-    held = f"{number:08d}.{uuid.uuid4().hex[:12]}.held"
+    held = f"{number:08d}.{uuid.uuid4().int}.held"
     os.close(os.open(folder / held, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
     header = {"v": 1, "segment": number, "at": utc_now(), "held": held, "holder": holder}
     if write_once(segment_path(folder, number), _line(header)):
@@ -367,7 +367,7 @@ def _create(folder: Path, number: int, holder: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _retire(folder: Path, number: int) -> None:
+def _retire(folder: Path, number: int, own: str) -> None:
     """See to it that whoever held an earlier segment finds out; then what it has written is all that counts."""
     lost = 0
     for earlier in range(number - 1, 0, -1):
@@ -379,7 +379,7 @@ def _retire(folder: Path, number: int) -> None:
             break  # it has done this for those before itself; or the ledger begins here
     for name in list_names(folder):  # of claims that were cut off
         match = _HELD.match(name)
-        if match and int(match[1]) < number:
+        if match and int(match[1]) <= number and name != own:
             remove(folder / name, durable=False)
 
 
