@@ -18,7 +18,7 @@ from hosts import Host, Share
 __all__ = ["SILENT_S", "Cluster", "claims"]
 
 #: About one fifteenth of what they are in earnest.
-SILENT_S = 8.0
+SILENT_S = 6.0
 _PACE = {"OUTLAST_LEASE_SECONDS": "2", "OUTLAST_SILENT_SECONDS": str(SILENT_S)}
 
 

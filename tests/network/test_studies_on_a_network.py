@@ -67,12 +67,11 @@ def test_a_study_is_run_by_one_host_and_helped_by_another(share: Share, cluster:
     assert _hosts_that_ran(study).get("b", 0) >= 1
 
 
-@pytest.mark.parametrize("clock", [-90, 90])
-def test_a_host_that_dies_is_replaced_by_another_whatever_their_clocks(
-    share: Share, cluster: Callable[..., Cluster], clock: int
+def test_a_host_that_dies_is_replaced_by_another_with_another_clock(
+    share: Share, cluster: Callable[..., Cluster]
 ) -> None:
     study = cluster(trials=4, epochs=5, seconds=0.3, parallel=2)
-    a, b = study.on(share.host("a")), study.on(share.host("b", clock=clock))
+    a, b = study.on(share.host("a")), study.on(share.host("b", clock=-90))
     share.be(late=3)
     first = a.start()
     study.lab.wait_for_epoch(1, 1)
@@ -92,7 +91,7 @@ def test_a_host_that_dies_is_replaced_by_another_whatever_their_clocks(
 
 
 def test_attempts_go_on_under_the_coordinator_of_another_host(share: Share, cluster: Callable[..., Cluster]) -> None:
-    study = cluster(trials=3, epochs=12, seconds=0.5, parallel=2)
+    study = cluster(trials=3, epochs=12, seconds=0.3, parallel=2)
     a, b = study.on(share.host("a")), study.on(share.host("b", clock=90))
     share.be(late=3)
     first = a.start()
@@ -137,7 +136,7 @@ def test_handles_that_go_stale_by_the_dozen_cost_nothing(share: Share, cluster: 
 def test_a_runner_that_was_given_up_ends_although_its_host_sees_nothing_new_for_a_minute(
     share: Share, cluster: Callable[..., Cluster]
 ) -> None:
-    study = cluster(trials=1, epochs=30, seconds=0.3)
+    study = cluster(trials=1, epochs=12, seconds=0.3)
     a = study.on(share.host("a"))
     share.be(late=60)
     run = a.start()

@@ -43,7 +43,7 @@ PathLike = Union[str, "os.PathLike[str]"]
 observer: Callable[..., None] | None = None
 
 _T = TypeVar("_T")
-_STALE_WAITS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)  # seconds between tries
+_STALE_WAITS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)  # seconds between tries of what the network filesystem refused
 
 _serial = itertools.count()
 _TEMPORARY = re.compile(r"^\..+\.\d+\.\d+\.tmp$")
@@ -73,7 +73,7 @@ def fsync_dir(path: PathLike) -> None:
     """Make the folder's entries durable."""
     path = os.fspath(path) or "."
     _see("fsync_dir", path)
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    fd = unstale(os.open, path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
     except OSError as error:
@@ -87,7 +87,7 @@ def fsync_file(path: PathLike) -> None:
     """Make durable what somebody else wrote into a file and may not have come to sync."""
     path = os.fspath(path)
     _see("fsync", path)
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    fd = unstale(os.open, path, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
@@ -255,7 +255,7 @@ def _link(temporary: str, path: str) -> bool:
 
 
 def _links(path: str) -> int:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # opened: a stat would be answered from the cache
+    fd = unstale(os.open, path, os.O_RDONLY | os.O_CLOEXEC)  # opened: a stat would be answered from the cache
     try:
         return os.fstat(fd).st_nlink
     finally:
@@ -320,10 +320,16 @@ def remove(path: PathLike, *, durable: bool = True) -> None:
 def remove_tree(path: PathLike) -> None:
     """Remove a folder with all it holds, if it is there.
 
-    Over NFS, what a process still has open stays behind under a name of the client's, and its folder with it.
+    Over NFS, what a process still has open stays behind under a name of the client's, and its folder with it: it is tried
+    again for a second, in which a runner that has just left its evidence ends, and then left to whoever tidies up later.
     """
     path = os.fspath(path)
     _see("rmtree", path)
+    for wait in _STALE_WAITS[1:-1]:
+        shutil.rmtree(path, ignore_errors=False, onerror=_ignore_missing)
+        if not os.path.lexists(path):
+            return
+        time.sleep(wait)
     shutil.rmtree(path, ignore_errors=False, onerror=_ignore_missing)
 
 

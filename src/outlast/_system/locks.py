@@ -12,6 +12,7 @@ import fcntl
 import os
 import stat
 
+from outlast._system.files import unstale
 from outlast._system.mounts import is_shared
 
 __all__ = ["DIRECTORY_VARIABLE", "FileLock", "clear_locks", "is_locked", "lock_path"]
@@ -30,7 +31,7 @@ class FileLock:
     """
 
     def __init__(self, path: str, *, create: bool = True) -> None:
-        self.content = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)
+        self.content = unstale(os.open, path, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)
         self.path, self.fd = path, self.content
         self.shared = is_shared(path)
         if self.shared:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from outlast._system import read_bytes, read_json
+from outlast._system import Identity, read_bytes, read_json
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.runner.capture.curve import LiveReports
@@ -16,7 +16,30 @@ from outlast.runner.spec import silent_after
 from outlast.study.attempts import Life, Status, inspect
 from outlast.study.layout import AttemptPaths, TrialPaths, attempt_name
 
-__all__ = ["Running", "objectives_of"]
+__all__ = ["Pulse", "Running", "objectives_of"]
+
+
+@dataclass
+class Pulse:
+    """What was seen of an attempt on another host: only a heartbeat whose content changes is a sign of life.
+
+    Outlives the coordinator that looks, where one process coordinates a study again and again for a moment each.
+    """
+
+    first_seen: float  # on the watcher's monotonic clock, as all times here
+    content: bytes = b""
+    silent: float = 0.0  # seconds for which the content has been the same
+    looked_at: float | None = None
+    over_since: float = 0.0  # when it was seen to be over, if the scheduler is still asked how its job ended
+
+    def show(self, content: bytes, now: float) -> None:
+        """What the heartbeat's content is now.
+
+        However long nobody looked, it counts as a quarter of what it takes at most: the storage may have been away, or we.
+        """
+        passed = 0.0 if self.looked_at is None else now - self.looked_at
+        self.silent = self.silent + min(passed, silent_after() / 4) if content == self.content else 0.0
+        self.content, self.looked_at = content, now
 
 
 @dataclass
@@ -29,13 +52,14 @@ class Running:
     trial_paths: TrialPaths
     slot: str
     objectives: Sequence[Objective]
-    began: float  # on the coordinator's monotonic clock
+    pulse: Pulse
     worker: bool = False  # started by a worker, not by our executor
+    asker: Identity | None = None  # that worker
+    job: str = ""  # the scheduler's id of its job
+    restarts: int = 0  # of that job, when it took the attempt
+    submitted: bool = False  # to an executor, which will start its runner or has
     reports: list[Report] = field(default_factory=list)
     stop_reason: str = ""  # that was asked for
-    heartbeat: bytes = b""
-    silent: float = 0.0  # seconds in which we looked and the heartbeat's content was the same
-    looked_at: float | None = None
     claimed: bool = False
     judged: int = 0  # reports the pruner has seen
     seen_finite: int = 0  # reports that were looked at for metrics that are no numbers
@@ -48,17 +72,16 @@ class Running:
         return attempt_name(self.trial, self.number)
 
     def look(self, now: float) -> Status:
-        """Inspect the attempt; remembers for how long the heartbeat has been the same.
-
-        However long we did not look, it counts as a quarter of what it takes at most: the storage may have been away, or we.
-        """
+        """Inspect the attempt; remembers for how long the heartbeat has been the same."""
         status = inspect(self.paths)
         self.claimed = self.claimed or status.runner is not None
         if status.life is Life.ELSEWHERE:
-            passed = 0.0 if self.looked_at is None else now - self.looked_at
-            self.silent = self.silent + min(passed, silent_after() / 4) if status.heartbeat == self.heartbeat else 0.0
-            self.heartbeat, self.looked_at = status.heartbeat, now
+            self.pulse.show(status.heartbeat, now)
         return status
+
+    def known_for(self, now: float) -> float:
+        """Seconds since this process first saw the attempt, on its own clock."""
+        return now - self.pulse.first_seen
 
     def read_reports(self) -> list[Report]:
         """New reports since the last call; they are kept in `reports` as well."""

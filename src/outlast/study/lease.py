@@ -80,6 +80,17 @@ class Lease:
         self._break(marker)
         return True
 
+    def take_if_free(self) -> bool:
+        """Take the lease if nobody has it, its holder died on this host, or earlier calls have seen it silent for long enough.
+
+        Waits for nothing, except that a host that sees the newest segment late waits until it does.
+        """
+        self._remove_idle_marker()
+        if not self._acquired(0.0) and not (self._break_if_abandoned() and self._acquired(0.0)):
+            return False
+        await_newest(self._path.parent / "ledger")
+        return True
+
     def _acquired(self, timeout: float) -> bool:
         try:
             self._lock.acquire(timeout=timeout, poll_interval=0.05)

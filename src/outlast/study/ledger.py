@@ -270,7 +270,7 @@ class Ledger:
                 raise LeaseLost("somebody else took this study at the same moment")
             number = max(number, newest_segment(folder)) + 1  # that one was there before us: we see this folder late
         _retire(folder, number, held)
-        fd = os.open(segment_path(folder, number), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        fd = unstale(os.open, segment_path(folder, number), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         ledger = cls(folder, number, fd, held)
         before = known if known is not None and _unchanged(folder, known, number) else read_ledger(folder, below=number)
         before.segments = [s for s in before.segments if s.number < number]
