@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from outlast._system import my_identity, read_json
+from outlast._system import my_identity, read_bytes, read_json
 from outlast.errors import LeaseLost, OutlastError
 from outlast.executors.slurm.commands import Slurm
 from outlast.runner.gpus import cards_for_runner
@@ -186,7 +186,7 @@ class Worker:
         for name, since in list(self._left.items()):
             parsed = parse_attempt_name(name)
             assert parsed is not None
-            gone = not self._paths.open_marker(*parsed).exists()
+            gone = read_bytes(self._paths.open_marker(*parsed)) is None  # opened: a stat may be from a cache
             if (
                 gone or time.monotonic() - since > _TAKEN_IN_WITHIN
             ):  # whoever holds the study is slow: it will see to it
@@ -236,7 +236,7 @@ class Worker:
         if not isinstance(evidence, dict):
             from outlast.runner.spec import token_of_trial
 
-            if attempt.started.exists() and not end_tree(
+            if read_bytes(attempt.started) is not None and not end_tree(
                 attempt, f"{token_of_trial(str(self._paths.root), trial)}{number};"
             ):
                 give_up(attempt, "its runner died", my_identity().host)

@@ -189,7 +189,11 @@ def give_up(attempt: AttemptPaths, reason: str, host: str = "") -> Evidence:
     """Write the evidence of an attempt whose runner cannot. Whoever wrote first is believed."""
     lost = Evidence(lost=reason, host=host, new_steps=_reported_anything(attempt))
     elsewhere = inspect(attempt).life is Life.ELSEWHERE
-    if write_once(attempt.exit, json.dumps(lost.to_json())):
+    try:
+        created = write_once(attempt.exit, json.dumps(lost.to_json()))
+    except FileNotFoundError:
+        return lost  # it was put away meanwhile: somebody has decided about it
+    if created:
         if elsewhere:  # its runner may live after all: it reads this file, and could see the other one too late
             write_atomic(attempt.asked, json.dumps({"version": 1, "given_up": True}))
         return lost
