@@ -158,6 +158,8 @@ class StorageError(OutlastError):
             what: Whatever was to be done, such as ``the ledger cannot be written``; the file by default.
         """
         said = error.strerror or str(error)
+        if error.errno == errno.ESTALE:
+            said += ": the network filesystem no longer knows it, and trying again did not help"
         fact = f"{what or error.filename or 'a file'}: {said}"
         if error.errno in NO_ROOM:
             return DiskFull(fact, cure=DiskFull.CURE)

@@ -154,7 +154,9 @@ def _check_folder(verdict: Verdict, lab: Lab, study: Study, set_aside: bool, che
         left = os.listdir(lab.folder / name) if name in names else []
         if left:
             verdict.fault(f"left in {name}/: {left}")
-    left = [name for name in os.listdir(lab.folder / "ledger") if not re.fullmatch(r"\d{8}\.jsonl", name)]
+    names_left = sorted(os.listdir(lab.folder / "ledger"))
+    left = [name for name in names_left if not re.fullmatch(r"\d{8}\.(jsonl|\d+\.held)", name)]
+    left += [name for name in names_left if name.endswith(".held")][:-1]  # the last holder's
     if left:
         verdict.fault(f"left in ledger/: {left}")
     with_checkpoints = 0

@@ -10,6 +10,7 @@ from outlast._system.files import (
     append_durable,
     fsync_dir,
     fsync_file,
+    list_names,
     make_dir,
     read_bytes,
     read_json,
@@ -19,10 +20,12 @@ from outlast._system.files import (
     rename,
     settle,
     symlink_atomic,
+    unstale,
     write_atomic,
     write_once,
 )
-from outlast._system.locks import FileLock, is_locked
+from outlast._system.locks import FileLock, clear_locks, is_locked
+from outlast._system.mounts import is_shared
 from outlast._system.processes import (
     Identity,
     adopts_orphans,
@@ -45,6 +48,7 @@ __all__ = [
     "LogReader",
     "adopts_orphans",
     "append_durable",
+    "clear_locks",
     "copy_log",
     "descendants",
     "die_with_parent",
@@ -55,6 +59,8 @@ __all__ = [
     "is_locked",
     "is_one_file",
     "is_running",
+    "is_shared",
+    "list_names",
     "lock_holders",
     "make_dir",
     "my_identity",
@@ -68,6 +74,7 @@ __all__ = [
     "rename",
     "settle",
     "symlink_atomic",
+    "unstale",
     "utc_now",
     "write_atomic",
     "write_once",

@@ -14,13 +14,15 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 __all__ = [
     "append_durable",
     "fsync_dir",
     "fsync_file",
+    "list_names",
     "make_dir",
     "read_bytes",
     "read_json",
@@ -30,6 +32,7 @@ __all__ = [
     "rename",
     "settle",
     "symlink_atomic",
+    "unstale",
     "write_atomic",
     "write_once",
 ]
@@ -38,6 +41,9 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 #: Called as ``observer(operation, path, **detail)`` before every operation that changes the disk.
 observer: Callable[..., None] | None = None
+
+_T = TypeVar("_T")
+_STALE_WAITS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)  # seconds between tries of what the network filesystem refused
 
 _serial = itertools.count()
 _TEMPORARY = re.compile(r"^\..+\.\d+\.\d+\.tmp$")
@@ -48,11 +54,26 @@ def _see(operation: str, path: str, **detail: Any) -> None:
         observer(operation, path, **detail)
 
 
+def unstale(operation: Callable[..., _T], *arguments: Any) -> _T:
+    """Read something that another host may replace or remove meanwhile: a stale NFS handle is worth another try with a new one.
+
+    Only for what may be repeated. What stays stale for about two seconds is raised as it is.
+    """
+    for wait in _STALE_WAITS:
+        try:
+            return operation(*arguments)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+        time.sleep(wait)
+    return operation(*arguments)
+
+
 def fsync_dir(path: PathLike) -> None:
     """Make the folder's entries durable."""
     path = os.fspath(path) or "."
     _see("fsync_dir", path)
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    fd = unstale(os.open, path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
     except OSError as error:
@@ -66,7 +87,7 @@ def fsync_file(path: PathLike) -> None:
     """Make durable what somebody else wrote into a file and may not have come to sync."""
     path = os.fspath(path)
     _see("fsync", path)
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    fd = unstale(os.open, path, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
@@ -181,11 +202,7 @@ def _appear(temporary: str, path: str, fence: Callable[[], object] | None) -> No
 def remove_temporaries(folder: PathLike) -> None:
     """Remove what interrupted writers left in a folder. Only for whoever has the sole right to write there."""
     folder = os.fspath(folder)
-    try:
-        names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for name in names:
+    for name in list_names(folder):
         if _TEMPORARY.match(name):
             remove(os.path.join(folder, name), durable=False)
 
@@ -225,7 +242,7 @@ def _link(temporary: str, path: str) -> bool:
         os.link(temporary, path)
     except OSError as error:
         # Over NFS a retransmitted LINK can answer "exists" although it was ours: the link count tells (open(2), O_EXCL).
-        if os.stat(temporary).st_nlink == 2:
+        if _links(temporary) == 2:
             return True
         if error.errno == errno.EEXIST:
             return False
@@ -235,6 +252,14 @@ def _link(temporary: str, path: str) -> bool:
             raise
         return _create_exclusively(temporary, path)  # a filesystem without links
     return True
+
+
+def _links(path: str) -> int:
+    fd = unstale(os.open, path, os.O_RDONLY | os.O_CLOEXEC)  # opened: a stat would be answered from the cache
+    try:
+        return os.fstat(fd).st_nlink
+    finally:
+        os.close(fd)
 
 
 def _rename_to_new(source: str, target: str) -> bool:
@@ -293,14 +318,23 @@ def remove(path: PathLike, *, durable: bool = True) -> None:
 
 
 def remove_tree(path: PathLike) -> None:
-    """Remove a folder with all it holds, if it is there."""
+    """Remove a folder with all it holds, if it is there.
+
+    Over NFS, what a process still has open stays behind under a name of the client's, and its folder with it: it is tried
+    again for a second, in which a runner that has just left its evidence ends, and then left to whoever tidies up later.
+    """
     path = os.fspath(path)
     _see("rmtree", path)
+    for wait in _STALE_WAITS[1:-1]:
+        shutil.rmtree(path, ignore_errors=False, onerror=_ignore_missing)
+        if not os.path.lexists(path):
+            return
+        time.sleep(wait)
     shutil.rmtree(path, ignore_errors=False, onerror=_ignore_missing)
 
 
 def _ignore_missing(_function: Any, _path: str, error: Any) -> None:
-    if not isinstance(error[1], FileNotFoundError):
+    if error[1].errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY):
         raise error[1]
 
 
@@ -318,10 +352,22 @@ def symlink_atomic(target: str, link: PathLike, *, fence: Callable[[], object] |
 def read_bytes(path: PathLike) -> bytes | None:
     """The file's content, or ``None`` if there is no such file. Opened and read, never stat'ed (NFS caches attributes)."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return unstale(_read, path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _read(path: PathLike) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def list_names(path: PathLike) -> list[str]:
+    """What a folder holds; nothing if there is no such folder. Over NFS it may lack what another host has just made."""
+    try:
+        return unstale(os.listdir, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def read_json(path: PathLike) -> Any | None:

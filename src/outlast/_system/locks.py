@@ -1,35 +1,62 @@
-"""A lock that the kernel drops with the last process that inherited it (flock(2))."""
+"""A lock that the kernel drops with the last process that inherited it (flock(2)).
+
+On a network filesystem that would be a lock of the whole network, or none at all, and it could outlive its host. The lock that
+goes with a file there is on another one, in a folder of this host and user, named after the file: see `lock_path`.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
+import stat
 
-__all__ = ["FileLock", "is_locked"]
+from outlast._system.files import unstale
+from outlast._system.mounts import is_shared
+
+__all__ = ["DIRECTORY_VARIABLE", "FileLock", "clear_locks", "is_locked", "lock_path"]
+
+#: Environment variable with another folder for the locks of files on network filesystems.
+DIRECTORY_VARIABLE = "OUTLAST_LOCK_DIR"
 
 
 class FileLock:
-    """An exclusive flock on an open file. Children that inherit `fd` hold it as well, until the last of them ends."""
+    """An exclusive flock that goes with an open file. Children that inherit `fd` hold it as well, until the last of them ends.
+
+    Attributes:
+        fd: What is locked, and to be inherited.
+        content: The file itself; the same descriptor unless it lies on a network filesystem.
+        shared: Whether it does.
+    """
 
     def __init__(self, path: str, *, create: bool = True) -> None:
-        flags = os.O_RDWR | (os.O_CREAT if create else 0)
-        self.path = path
-        self.fd = os.open(path, flags, 0o644)
+        self.content = unstale(os.open, path, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)
+        self.path, self.fd = path, self.content
+        self.shared = is_shared(path)
+        if self.shared:
+            self.path = _beside(path, os.fstat(self.content))
+            self.fd = _open(self.path)
 
     def acquire(self) -> bool:
         """Take the lock without waiting. Returns whether it was free."""
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                return False
-            raise
-        return True
+        while True:
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EAGAIN, errno.EACCES):
+                    return False
+                raise
+            if not self.shared or _is_there(self.fd, self.path):
+                return True
+            os.close(self.fd)  # it was cleared away between our opening and locking it
+            self.fd = _open(self.path)
 
     def close(self) -> None:
-        """Close our descriptor; the lock goes when the last inheritor's goes."""
-        os.close(self.fd)
+        """Close our descriptors; the lock goes when the last inheritor's goes."""
+        if self.fd != self.content:
+            os.close(self.fd)
+        os.close(self.content)
 
 
 def is_locked(path: str) -> bool | None:
@@ -39,6 +66,69 @@ def is_locked(path: str) -> bool | None:
     except FileNotFoundError:
         return None
     try:
-        return not lock.acquire()
+        held = not lock.acquire()
+        if lock.shared and not held:
+            _unlink(lock.path)
+        return held
     finally:
         lock.close()
+
+
+def lock_path(path: str) -> str:
+    """The file whose flock goes with this one: itself, or on a network filesystem one of this host.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    return _beside(path, os.stat(path)) if is_shared(path) else path
+
+
+def clear_locks() -> None:
+    """Remove this host's lock files that nobody holds any more: their holders were killed."""
+    folder = _directory()
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):
+                fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _unlink(path)
+                finally:
+                    os.close(fd)
+
+
+def _beside(path: str, status: os.stat_result) -> str:
+    """The name holds the inode, so that a moved folder's locks are found, and the last parts of the path, as inodes come back."""
+    last = "-".join(os.path.abspath(path).split(os.sep)[-4:])
+    return os.path.join(_directory(), f"{status.st_dev:x}.{status.st_ino:x}-{last}")
+
+
+def _directory() -> str:
+    # Not TMPDIR: all sessions and jobs of the user on this host must meet in it.
+    return os.environ.get(DIRECTORY_VARIABLE) or f"/tmp/outlast-locks-{os.getuid()}"  # noqa: S108
+
+
+def _open(path: str) -> int:
+    folder = os.path.dirname(path)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, f"not a folder of our own; name another in {DIRECTORY_VARIABLE}", folder)
+    # The sticky bit keeps systemd-tmpfiles(8) from removing it for its age.
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(OSError):
+        os.fchmod(fd, 0o1600)
+    return fd
+
+
+def _is_there(fd: int, path: str) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    return False
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+from outlast._system.locks import lock_path
+
 __all__ = [
     "Identity",
     "adopts_orphans",
@@ -179,7 +181,7 @@ def _parent_of(pid: int) -> int:
 def lock_holders(path: str) -> list[int]:
     """The processes of this host, other than this one, that hold the flock on a file, inherited or not. Linux only."""
     try:
-        wanted = os.stat(path)
+        wanted = os.stat(lock_path(path))
     except OSError:
         return []
     return [pid for pid in _all_pids() if _LINUX and pid != os.getpid() and _holds_lock(pid, wanted)]

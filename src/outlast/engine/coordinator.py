@@ -316,8 +316,10 @@ class Coordinator:
             close_attempt(self.paths, number, attempt_number)
         self._derived.retain(self.study)
         for request in requests.pending(self.paths):
-            if request.kind in ("stop", "trial") and not momentary:  # meant for a coordinator that is gone
+            if request.kind == "stop" and not momentary:  # meant for a coordinator that is gone
                 requests.take(self.paths, request)
+            elif request.kind == "trial" and not momentary:  # but its worker, if it lives, waits for an answer
+                requests.answer(self.paths, request, wait=_SOON)
         if momentary:
             self._recall_rests()
         self._watch.take_over()

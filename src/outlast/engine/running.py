@@ -12,6 +12,7 @@ from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.runner.capture.curve import LiveReports
 from outlast.runner.capture.objective import Objective
+from outlast.runner.spec import silent_after
 from outlast.study.attempts import Life, Status, inspect
 from outlast.study.layout import AttemptPaths, TrialPaths, attempt_name
 
@@ -27,8 +28,18 @@ class Pulse:
 
     first_seen: float  # on the watcher's monotonic clock, as all times here
     content: bytes = b""
-    since: float = 0.0
+    silent: float = 0.0  # seconds for which the content has been the same
+    looked_at: float | None = None
     over_since: float = 0.0  # when it was seen to be over, if the scheduler is still asked how its job ended
+
+    def show(self, content: bytes, now: float) -> None:
+        """What the heartbeat's content is now.
+
+        However long nobody looked, it counts as a quarter of what it takes at most: the storage may have been away, or we.
+        """
+        passed = 0.0 if self.looked_at is None else now - self.looked_at
+        self.silent = self.silent + min(passed, silent_after() / 4) if content == self.content else 0.0
+        self.content, self.looked_at = content, now
 
 
 @dataclass
@@ -61,16 +72,12 @@ class Running:
         return attempt_name(self.trial, self.number)
 
     def look(self, now: float) -> Status:
-        """Inspect the attempt; remembers since when the heartbeat has been the same."""
+        """Inspect the attempt; remembers for how long the heartbeat has been the same."""
         status = inspect(self.paths)
         self.claimed = self.claimed or status.runner is not None
-        if status.life is Life.ELSEWHERE and (status.heartbeat != self.pulse.content or not self.pulse.since):
-            self.pulse.content, self.pulse.since = status.heartbeat, now
+        if status.life is Life.ELSEWHERE:
+            self.pulse.show(status.heartbeat, now)
         return status
-
-    def silent_for(self, now: float) -> float:
-        """Seconds since the heartbeat's content last changed, on our own clock."""
-        return now - self.pulse.since if self.pulse.since else 0.0
 
     def known_for(self, now: float) -> float:
         """Seconds since this process first saw the attempt, on its own clock."""

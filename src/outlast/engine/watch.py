@@ -17,16 +17,12 @@ from outlast.engine.running import Pulse, Running, objectives_of
 from outlast.engine.slots import Slots
 from outlast.engine.splits import study_parts
 from outlast.executors.base import Executor
-from outlast.runner.spec import token_of_trial
+from outlast.runner.spec import silent_after, token_of_trial
 from outlast.study.attempts import Life, end_tree, give_up, last_words, request_stop, void_start
 from outlast.study.layout import StudyPaths, attempt_name
 
 __all__ = ["Watch"]
 
-_SILENT_HOST_AFTER = (
-    120.0  # seconds without a changed heartbeat of an attempt on another host that nobody can ask about
-)
-_SILENT_JOB_AFTER = 60.0  # the same where the scheduler says as well that the job is over
 _WORD_WITHIN = 60.0  # seconds for the scheduler to say how a job ended
 #: A job that ends for one of these before its runner began says nothing against the attempt.
 _NO_FAULT = ("CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED", "NEVER_SUBMITTED")
@@ -229,10 +225,10 @@ class Watch:
 
     def _silent(self, attempt: Running, now: float) -> str | None:
         """Why an attempt on another host is certainly dead; ``None`` while it may live."""
-        longest = _SILENT_JOB_AFTER if attempt.job else _SILENT_HOST_AFTER
-        if attempt.silent_for(now) <= longest or (attempt.job and not self._executor.ended(attempt.name)):
+        longest = silent_after() / 2 if attempt.job else silent_after()  # the scheduler says as well that a job is over
+        if attempt.pulse.silent <= longest or (attempt.job and not self._executor.ended(attempt.name)):
             return None
-        return f"no heartbeat for {longest:.0f} s" + (", and its job is over" if attempt.job else "")
+        return f"no heartbeat for {longest:g} s" + (", and its job is over" if attempt.job else "")
 
     def _worker_gone(self, attempt: Running, now: float) -> bool:
         who = attempt.asker

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from outlast._system import my_identity, read_json
+from outlast._system import my_identity, read_bytes, read_json
 from outlast.errors import LeaseLost, OutlastError
 from outlast.executors.slurm.commands import Slurm
 from outlast.runner.gpus import cards_for_runner
@@ -36,7 +36,7 @@ _JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the p
 _TAKEN_IN_WITHIN = 120.0  # seconds for somebody to take in what our last trial came to
 _HURRIED = 5.0  # the same, where the walltime is almost over
 _TOO_SHORT = 60.0  # seconds of walltime that no trial is begun in
-_RESUME_EXITS = (75, 130)
+_RESUME_EXITS = (75, 130, 143)
 
 
 class Worker:
@@ -187,7 +187,7 @@ class Worker:
         for name, since in list(self._left.items()):
             parsed = parse_attempt_name(name)
             assert parsed is not None
-            gone = not self._paths.open_marker(*parsed).exists()
+            gone = read_bytes(self._paths.open_marker(*parsed)) is None  # opened: a stat may be from a cache
             patience = _HURRIED if self._begin_anew else _TAKEN_IN_WITHIN
             if gone or time.monotonic() - since > patience:  # whoever holds the study is slow, and will see to it
                 del self._left[name]
@@ -236,7 +236,7 @@ class Worker:
         if not isinstance(evidence, dict):
             from outlast.runner.spec import token_of_trial
 
-            if attempt.started.exists() and not end_tree(
+            if read_bytes(attempt.started) is not None and not end_tree(
                 attempt, f"{token_of_trial(str(self._paths.root), trial)}{number};"
             ):
                 give_up(attempt, "its runner died", my_identity().host)

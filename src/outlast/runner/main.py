@@ -11,6 +11,7 @@ from pathlib import Path
 
 from outlast._system import (
     FileLock,
+    clear_locks,
     end_processes,
     make_dir,
     my_identity,
@@ -21,6 +22,7 @@ from outlast._system import (
     utc_now,
     write_once,
 )
+from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
 from outlast.runner.forked import Loaded
 from outlast.runner.gpus import foreign_memory, sign_locks, with_cards
@@ -59,18 +61,22 @@ def run_attempt(marker: Path, told: bytes, loaded: Loaded | None = None) -> None
         lock = FileLock(str(folder / "alive"))
     except FileNotFoundError:
         return  # over and put away before we started
+    if lock.shared:
+        clear_locks()
     if not lock.acquire() or not _claim(folder, spec, lock):
         lock.close()
         return
     if read_bytes(marker) != told or not _still_decides(root / "ledger", spec.segment):
-        write_once(folder / "exit.json", json.dumps(Evidence(never_started=True).to_json()))
+        _leave(folder, lock, Evidence(never_started=True))
         return
     reserve = folder / ".reserve"
     _fill(reserve)
     evidence = _run_claimed(root, spec, lock, loaded)
     if evidence is not None:
-        _leave_evidence(folder, reserve, evidence)
+        _leave_evidence(folder, reserve, evidence, lock)
     reserve.unlink(missing_ok=True)
+    if lock.shared and evidence is not None and not evidence.lost:
+        Path(lock.path).unlink(missing_ok=True)  # whatever could hold it has ended
 
 
 def _run_claimed(root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None) -> Evidence | None:
@@ -95,16 +101,18 @@ def _still_decides(ledger: Path, segment: int) -> bool:
     A runner may be held up between reading its marker and its claim, and a coordinator between opening an attempt and starting
     its runner: by then another coordinator may have given the trial to somebody else, or the folder's name to another study.
     """
+    if not segment:
+        return ledger.is_dir()
+    header = (read_bytes(ledger / f"{segment:08d}.jsonl") or b"").partition(b"\n")[0]
     try:
-        names = os.listdir(ledger)
-    except FileNotFoundError:
+        held = json.loads(header)["held"]
+    except (ValueError, KeyError, TypeError):
         return False
-    newest = max((int(name[:-6]) for name in names if name.endswith(".jsonl") and name[:-6].isdigit()), default=0)
-    return segment in (0, newest)
+    return read_bytes(ledger / held) is not None
 
 
 def _claim(folder: Path, spec: RunnerSpec, lock: FileLock) -> bool:
-    status = os.fstat(lock.fd)
+    status = os.fstat(lock.content)
     claim = {
         "version": 1,
         **my_identity().to_json(),
@@ -114,7 +122,21 @@ def _claim(folder: Path, spec: RunnerSpec, lock: FileLock) -> bool:
         # a copied folder has another `alive`: whoever reads the copy sees that this runner is not its own
         "alive": [status.st_dev, status.st_ino],
     }
-    return write_once(folder / "started.json", json.dumps(claim), durable=False)  # no process outlives the power
+    text = json.dumps(claim)
+    if not write_once(folder / "started.json", text, durable=False):  # no process outlives the power
+        return False
+    if lock.shared:
+        _copy(lock, beat(0, claim["at"]) + text.encode() + b"\n", at=0)
+    return True
+
+
+def _copy(lock: FileLock, line: bytes, *, at: int) -> None:
+    """Into ``alive``, which other hosts read (`outlast.core.alive`)."""
+    try:
+        os.pwrite(lock.content, line, at)
+        os.fsync(lock.content)
+    except OSError as error:  # then they see it later
+        print(f"outlast: {error}", file=sys.stderr)
 
 
 def _empty(checkpoints: Path) -> None:
@@ -136,12 +158,19 @@ def _fill(reserve: Path) -> None:
         print(f"outlast: no room in reserve: {error}", file=sys.stderr)
 
 
-def _leave_evidence(folder: Path, reserve: Path, evidence: Evidence) -> None:
-    text = json.dumps(evidence.to_json())
+def _leave_evidence(folder: Path, reserve: Path, evidence: Evidence, lock: FileLock) -> None:
     try:
-        write_once(folder / "exit.json", text, durable=evidence.seconds >= SETTLES_AFTER)
+        _leave(folder, lock, evidence, durable=evidence.seconds >= SETTLES_AFTER)
     except OSError:
-        write_once(folder / "exit.json", json.dumps(_brief(evidence).to_json()), spare=reserve)
+        _leave(folder, lock, _brief(evidence), spare=reserve)
+
+
+def _leave(
+    folder: Path, lock: FileLock, evidence: Evidence, *, durable: bool = True, spare: Path | None = None
+) -> None:
+    text = json.dumps(evidence.to_json())
+    if write_once(folder / "exit.json", text, durable=durable, spare=spare) and lock.shared:
+        _copy(lock, text.encode() + b"\n", at=os.fstat(lock.content).st_size)
 
 
 def _brief(evidence: Evidence) -> Evidence:

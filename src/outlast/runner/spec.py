@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-__all__ = ["RunnerSpec"]
+__all__ = ["RunnerSpec", "silent_after", "token_of_trial"]
+
+
+def silent_after() -> float:
+    """Seconds without a new heartbeat after which an attempt on another host is given up.
+
+    Its runner writes one every 24th part of that, and ends its training itself after half of it without success.
+    """
+    return float(os.environ.get("OUTLAST_SILENT_SECONDS") or 120.0)
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class RunnerSpec:
     hang_after: float | None = None
     seconds_before: float = 0.0  # of earlier attempts; the timeout is the trial's
     last_step: int | None = None  # the highest step that an earlier attempt reported
-    heartbeat: float = 5.0
+    heartbeat: float = field(default_factory=lambda: silent_after() / 24)
     gpus: tuple[str, ...] = ()  # UUIDs of its cards
     gpu_locks: tuple[tuple[int, int, int], ...] = ()  # for each card: inherited descriptor, the share's start, units
     shared: bool = False  # other trials run in the same working directory at the same time

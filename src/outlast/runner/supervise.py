@@ -14,8 +14,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from outlast._system import CappedLog, Clock, FileLock, read_json, settle, utc_now, write_atomic
+from outlast._system import (
+    CappedLog,
+    Clock,
+    FileLock,
+    fsync_file,
+    read_bytes,
+    read_json,
+    settle,
+    unstale,
+    utc_now,
+    write_atomic,
+)
 from outlast.client import newest_checkpoint
+from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
 from outlast.errors import NO_ROOM
 from outlast.runner.capture import CaptureSession, Objective
@@ -27,12 +39,15 @@ from outlast.runner.room import MemoryCounters, machine_memory, no_room_in, peak
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.timing import Stopwatch
 from outlast.runner.training import Training
+from outlast.runner.watchdog import Watchdog
 
 __all__ = ["SETTLES_AFTER", "Supervisor"]
 
 _TICK = 0.1  # seconds between looks at the attempt's folder
+_SHARED_TICK = 1.0  # the same on a network filesystem: hundreds of runners may ask one server
 #: From its first tick on, what an attempt leaves is made durable. A shorter one that is lost with the power is run again.
 SETTLES_AFTER = _TICK
+_CUT_OFF_AFTER = 12  # heartbeats that could not be written; half the time after which another host gives the attempt up
 _POINTS = 0.02  # seconds between looks for points in the output, while there is some: pruning waits for them
 _STRAGGLERS_GRACE = 5.0
 _BEFORE_WALLTIME = 10.0  # seconds beyond the grace period that evidence and outcome take
@@ -60,7 +75,7 @@ class Supervisor:
         self.started_at = utc_now()
         self._clock = clock or Clock()
         self._time = Stopwatch(self._clock, longest=10 * _TICK)
-        self._beat_at = self._beat_ok = self._looked_at = 0.0  # all in seconds of training
+        self._beat_at = self._beat_ok = self._looked_at = self._asked_at = 0.0  # all in seconds of training
         self._beats = 0
         self._settled = False
         self._memory = MemoryCounters()
@@ -71,6 +86,7 @@ class Supervisor:
         self._kill_at: float | None = None
         self._signalled = False
         self._terminated = False  # the training lived when it was signalled
+        self._watchdog: Watchdog | None = None  # where writing a heartbeat may block
 
     def run(self) -> Evidence | None:
         """Run to the end. ``None`` if the attempt was given up by somebody else meanwhile: no evidence is wanted any more."""
@@ -106,8 +122,12 @@ class Supervisor:
                 fcntl.fcntl(self.training.output, fcntl.F_SETPIPE_SZ, _PIPE)
         if self.spec.pipe_fd is not None:
             os.close(self.spec.pipe_fd)  # the training has it now; its end is the end of the conversation
+        if self.lock.shared:
+            self._watchdog = Watchdog(_CUT_OFF_AFTER * self.spec.heartbeat, self.training.kill_at_once)
         code = self._watch()
-        if code is None:
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        if code is None or (self._watchdog is not None and self._watchdog.struck):
             self.training.kill()
             return None
         self._drain(until_closed=not self.training.end_stragglers(min(self.spec.grace, _STRAGGLERS_GRACE)))
@@ -177,38 +197,56 @@ class Supervisor:
             self._settle()
         if self.capture.poll():
             self._time.heard()
-        if os.path.exists(self.folder / "exit.json") or not self._in_place():
-            return False
         if self._time.seconds - self._beat_at >= self.spec.heartbeat and not self._beat():
             return False
-        self._look_for_stop()
+        if not self.lock.shared or self._time.seconds - self._asked_at >= min(_SHARED_TICK, self.spec.heartbeat):
+            self._asked_at = self._time.seconds
+            if not self._ours():
+                return False
+            self._look_for_stop()
+        if self._stop.get("given_up"):
+            return False
         if self._stop:
             self._stop_it()
         return True
 
+    def _ours(self) -> bool:
+        """Whether nobody else has ended this attempt."""
+        try:
+            return read_bytes(self.folder / "exit.json") is None and self._in_place()
+        except OSError:  # a network filesystem's bad moment; the heartbeat decides
+            return True
+
     def _in_place(self) -> bool:
         """Whether our folder still has its name: a study that was moved or set aside may have left it to another."""
         try:
-            return os.path.samestat(os.stat(self.folder / "alive"), os.fstat(self.lock.fd))
+            fd = unstale(os.open, self.folder / "alive", os.O_RDONLY | os.O_CLOEXEC)  # a stat may be from a cache
         except FileNotFoundError:
             return False
-        except OSError:  # a network filesystem's bad moment; the heartbeat decides
-            return True
+        try:
+            return os.path.samestat(os.fstat(fd), os.fstat(self.lock.content))
+        finally:
+            os.close(fd)
 
     def _beat(self) -> bool:
         """Write the heartbeat. Returns whether we may still believe that others see it."""
         now = self._beat_at = self._time.seconds
         self._beats += 1
         try:
-            os.pwrite(self.lock.fd, f"{self._beats:012d} {utc_now()}\n".encode(), 0)
+            os.pwrite(self.lock.content, beat(self._beats, utc_now()), 0)
+            if self.lock.shared:  # otherwise they stay on this host for half a minute
+                os.fsync(self.lock.content)
+                fsync_file(self.folder / "reports.jsonl")
             self._beat_ok = now
+            if self._watchdog is not None:
+                self._watchdog.feed()
         except OSError:
-            return now - self._beat_ok < 6 * self.spec.heartbeat
+            return now - self._beat_ok < _CUT_OFF_AFTER * self.spec.heartbeat
         return True
 
     def _look_for_stop(self) -> None:
         spec, time = self.spec, self._time
-        found = read_json(self.folder / "stop.json")
+        found = self._asked()
         if isinstance(found, dict):
             self._stop = found
         elif self._stop:
@@ -223,6 +261,18 @@ class Supervisor:
             self._stop = self._ask("timeout")
         elif spec.hang_after is not None and time.silent > spec.hang_after:
             self._stop = {"reason": "hang", "now": True}
+
+    def _asked(self) -> Any:
+        """What we were asked. Where new files are seen late, the training gets its ``stop.json`` from us."""
+        try:
+            asked = read_json(self.folder / "asked.json") if self.lock.shared else None
+            if not isinstance(asked, dict):
+                return read_json(self.folder / "stop.json")
+            if asked != self._stop and not asked.get("given_up"):
+                write_atomic(self.folder / "stop.json", json.dumps(asked), durable=False)
+            return asked
+        except OSError:
+            return None
 
     def _stop_it(self) -> None:
         """One step of ending it: ask, signal where it does not listen, and after the grace period kill."""

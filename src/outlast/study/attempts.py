@@ -35,6 +35,7 @@ from outlast._system import (
     write_atomic,
     write_once,
 )
+from outlast.core.alive import Alive
 from outlast.core.evidence import Evidence
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
@@ -93,10 +94,13 @@ def open_attempt(paths: StudyPaths, trial: int, attempt: int, marker: str, files
         marker: What the runner is told, JSON.
         files: Name → content of the files that the script may read.
     """
-    folder = paths.attempt(trial, attempt).folder
+    files_of = paths.attempt(trial, attempt)
+    folder = files_of.folder
     make_dir(folder, durable=False)  # the runner makes them last, once there is something in them that should
     for name, content in files.items():
         write_atomic(folder / name, content, durable=False)
+    for polled in (files_of.alive, files_of.reports, files_of.asked):  # by other hosts, which would see a new file late
+        polled.touch()
     make_dir(paths.trial(trial).checkpoints, durable=False)
     make_dir(paths.open)
     write_atomic(paths.open_marker(trial, attempt), marker, durable=False)  # lost with the power: never started
@@ -109,12 +113,14 @@ def inspect(attempt: AttemptPaths) -> Status:
         return Status(Life.OVER, Evidence.from_json(evidence))
     claim = read_json(attempt.started)
     if not isinstance(claim, dict):
+        claim = Alive.read(read_bytes(attempt.alive)).claim
+    if claim is None:
         return _without_claim(attempt)
     if claim.get("void"):
         return Status(Life.OVER, Evidence(never_started=True))
     runner = Identity.from_json(claim)
     if not runner.here:
-        return Status(Life.ELSEWHERE, runner=runner, heartbeat=read_bytes(attempt.alive) or b"")
+        return _elsewhere(attempt, runner)
     if not _same_file(attempt.alive, claim.get("alive")):
         return Status(Life.GONE, runner=runner, reason="this folder is a copy; its runner works for the original")
     if is_running(runner):
@@ -124,6 +130,13 @@ def inspect(attempt: AttemptPaths) -> Status:
     if isinstance(evidence, dict):
         return Status(Life.OVER, Evidence.from_json(evidence))
     return Status(Life.GONE, runner=runner, reason="its runner died" + last_words(attempt))
+
+
+def _elsewhere(attempt: AttemptPaths, runner: Identity) -> Status:
+    alive = Alive.read(read_bytes(attempt.alive))
+    if alive.evidence is not None:
+        return Status(Life.OVER, Evidence.from_json(alive.evidence))
+    return Status(Life.ELSEWHERE, runner=runner, heartbeat=alive.beat)
 
 
 def _without_claim(attempt: AttemptPaths) -> Status:
@@ -175,7 +188,14 @@ def end_tree(attempt: AttemptPaths, token: str) -> list[int]:
 def give_up(attempt: AttemptPaths, reason: str, host: str = "") -> Evidence:
     """Write the evidence of an attempt whose runner cannot. Whoever wrote first is believed."""
     lost = Evidence(lost=reason, host=host, new_steps=_reported_anything(attempt))
-    if write_once(attempt.exit, json.dumps(lost.to_json())):
+    elsewhere = inspect(attempt).life is Life.ELSEWHERE
+    try:
+        created = write_once(attempt.exit, json.dumps(lost.to_json()))
+    except FileNotFoundError:
+        return lost  # it was put away meanwhile: somebody has decided about it
+    if created:
+        if elsewhere:  # its runner may live after all: it reads this file, and could see the other one too late
+            write_atomic(attempt.asked, json.dumps({"version": 1, "given_up": True}))
         return lost
     found = inspect(attempt).evidence
     return lost if found is None else found
@@ -197,9 +217,11 @@ def request_stop(
         now: Do not wait for it.
         step: The report at which the pruner gave it up: whoever takes the study over knows it from here.
     """
-    if attempt.folder.is_dir():
-        at = {} if step is None else {"step": step}
-        write_atomic(attempt.stop, json.dumps({"version": 1, "reason": reason, "grace": grace, "now": now, **at}))
+    at = {} if step is None else {"step": step}
+    with contextlib.suppress(FileNotFoundError):  # it was put away
+        text = json.dumps({"version": 1, "reason": reason, "grace": grace, "now": now, **at})
+        write_atomic(attempt.asked, text, durable=False)
+        write_atomic(attempt.stop, text)
 
 
 def withdraw(paths: StudyPaths, trial: int, attempt: int) -> None:

@@ -61,6 +61,11 @@ class AttemptPaths:
         return self.folder / "stop.json"
 
     @property
+    def asked(self) -> Path:
+        """The same for a runner on another host: there from the start, as it may see new files late."""
+        return self.folder / "asked.json"
+
+    @property
     def exit(self) -> Path:
         """The evidence. An attempt is over if and only if this exists."""
         return self.folder / "exit.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
-from outlast._system import Identity, is_running, make_dir, my_identity
+from outlast._system import Identity, is_running, make_dir, my_identity, read_bytes, unstale
 from outlast.errors import StudyBusy
-from outlast.study.ledger import folder_identity, newest_header
+from outlast.study.ledger import await_newest, folder_identity, is_held, newest_header, newest_segment
 
 __all__ = ["Lease", "current_holder", "holder_is_live", "rebooted_since"]
 
@@ -32,6 +33,7 @@ class Lease:
     def __init__(self, path: Path) -> None:
         make_dir(path.parent)
         self._path = path
+        self._seen: tuple[tuple[int, tuple[int, int]], float] | None = None  # the marker, and since when it is so
         self._lock = SoftFileLease(str(path), lease_duration=lease_duration(), thread_local=False)
 
     def acquire(self, *, wait: float = 0.0, say: Callable[[str], object] | None = None) -> None:
@@ -47,21 +49,47 @@ class Lease:
             StudyBusy: Somebody else holds it.
         """
         self._remove_idle_marker()
-        if self._acquired(max(wait, _MOMENT)):
-            return
-        if self._silent():
-            if say is not None:
-                say(
-                    f"{_who(self._holder)} has been silent: taking over unless it shows up within {lease_duration():g} s"
-                )
-            if self._acquired(lease_duration() + 1.0):
-                return
-        raise StudyBusy(describe_holder(self._holder, self._path.parent))
+        if not self._acquired(max(wait, _MOMENT)) and not self._superseded(say):
+            raise StudyBusy(describe_holder(self._holder, self._path.parent))
+        await_newest(self._path.parent / "ledger")
+
+    def _superseded(self, say: Callable[[str], object] | None) -> bool:
+        """Take the lease from a holder that is gone, or from one that shows no sign of life for as long as the lease lasts.
+
+        filelock does so itself where names can be exchanged, which NFS cannot: there it leaves every marker where it is.
+        """
+        if self._break_if_abandoned():
+            return self._acquired(_MOMENT)
+        if not self._silent():
+            return False
+        if say is not None:
+            say(f"{_who(self._holder)} has been silent: taking over unless it shows up within {lease_duration():g} s")
+        return self._acquired(lease_duration() + 1.0) or (self._break_if_abandoned() and self._acquired(_MOMENT))
+
+    def _break_if_abandoned(self) -> bool:
+        """Remove the marker if its holder died on this host, or if it is what it was when we began to look at it, a lease ago."""
+        marker, now = self._look(), time.monotonic()
+        if marker is None:
+            return True
+        if self._seen is None or self._seen[0] != marker:
+            self._seen = marker, now
+        holder = self._holder
+        dead = _certainly_dead(holder) and self._lock.pid == holder.get("pid")
+        if not dead and now - self._seen[1] < lease_duration():
+            return False
+        self._break(marker)
+        return True
 
     def take_if_free(self) -> bool:
-        """Take the lease if nobody has it, or its holder is certainly dead; wait for nothing."""
+        """Take the lease if nobody has it, its holder died on this host, or earlier calls have seen it silent for long enough.
+
+        Waits for nothing, except that a host that sees the newest segment late waits until it does.
+        """
         self._remove_idle_marker()
-        return self._acquired(0.0)
+        if not self._acquired(0.0) and not (self._break_if_abandoned() and self._acquired(0.0)):
+            return False
+        await_newest(self._path.parent / "ledger")
+        return True
 
     def _acquired(self, timeout: float) -> bool:
         try:
@@ -91,23 +119,48 @@ class Lease:
         elif _is_copy(self._path.parent / "ledger") and self._lock.pid == self._holder.get("pid"):
             self._unlink()
 
-    def _look(self) -> tuple[int, tuple[int, int]] | None:
+    def _look(self, path: str | os.PathLike[str] | None = None) -> tuple[int, tuple[int, int]] | None:
+        """Size, inode and time of the marker; opened, as a stat would be answered from NFS's cache."""
         try:
-            status = os.stat(self._path)
+            fd = unstale(os.open, path or self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+        try:
+            status = os.fstat(fd)
+        finally:
+            os.close(fd)
         return status.st_size, (status.st_ino, status.st_mtime_ns)
+
+    def _break(self, judged: tuple[int, tuple[int, int]]) -> None:
+        """Remove a marker if it is the one that was judged. A moment remains in which it is not; the ledger is the fence."""
+        aside = f"{self._path}.break.{os.getpid()}.{secrets.token_hex(16)}"
+        try:
+            os.rename(self._path, aside)
+        except FileNotFoundError:
+            return
+        if self._look(aside) != judged:
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, self._path)
+        os.unlink(aside)
 
     def _unlink(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
 
     def _silent(self) -> bool:
-        """Whether the marker looks as if nobody refreshed it. A guess by two clocks: it only decides whether to wait."""
+        """Whether the marker looks as if nobody refreshed it: by two times of the filesystem's clock, never by a host's."""
+        marker = self._look()
+        return marker is None or (self._now_of_filesystem() - marker[1][1]) / 1e9 > 0.6 * lease_duration()
+
+    def _now_of_filesystem(self) -> int:
+        beside = f"{self._path}.break.{os.getpid()}.{secrets.token_hex(16)}"
+        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            return time.time() - os.stat(self._path).st_mtime > 0.6 * lease_duration()
-        except FileNotFoundError:
-            return True
+            os.utime(fd)
+            return os.fstat(fd).st_mtime_ns
+        finally:
+            os.close(fd)
+            os.unlink(beside)
 
     @property
     def compromised(self) -> bool:
@@ -128,10 +181,17 @@ def current_holder(ledger: Path) -> Mapping[str, Any]:
 def holder_is_live(ledger: Path) -> bool | None:
     """Whether the newest segment's holder runs: known for this host, ``None`` for another."""
     holder = current_holder(ledger)
-    if not holder or not (ledger.parent / "lease").exists() or _is_copy(ledger):
+    if is_held(ledger, newest_segment(ledger)) is False:
+        return None  # somebody has taken over that this host does not see yet
+    if not holder or read_bytes(ledger.parent / "lease") is None or _is_copy(ledger):
         return False
     who = Identity.from_json(holder)
     return is_running(who) if who.here else None
+
+
+def _certainly_dead(holder: Mapping[str, Any]) -> bool:
+    who = Identity.from_json(holder)
+    return bool(holder) and who.here and not is_running(who)
 
 
 def rebooted_since(holder: Mapping[str, Any]) -> bool:

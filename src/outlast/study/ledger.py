@@ -5,23 +5,40 @@ Contract:
 - *Fencing.* A holder claims segment N+1 by creating it exclusively; its first line says who it is. Only then does it read
   segment N's length, and its second line seals N there. A decision of the former holder therefore counts if it was on the
   disk before the claim, or before the seal was read; whatever it writes later lies behind the seal and is void.
-- *Stepping down.* `append` looks for a newer segment after its fsync and raises `LeaseLost` if there is one. The caller must
-  not act on a decision before `append` has returned.
+- *Stepping down.* Every holder has a file of its own, ``NNNNNNNN.<number>.held``, made before its segment and named in its
+  header. Whoever claims the next segment removes it before reading the length to seal at; `append` opens it after its fsync and
+  raises `LeaseLost` where it is gone. (Not a look for the newer segment: over NFS that may be invisible for a minute, while
+  opening a file that is known always asks the server.) The caller must not act on a decision before `append` has returned.
 - *Atomicity.* One call of `append` is one line; a line counts if it is whole. A torn last line is nobody's decision.
 - *Reading* takes no lock and changes nothing; it can be done during a run, by anyone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from outlast._system import append_durable, fsync_file, make_dir, my_identity, read_bytes, utc_now, write_once
+from outlast._system import (
+    append_durable,
+    fsync_file,
+    is_shared,
+    list_names,
+    make_dir,
+    my_identity,
+    read_bytes,
+    remove,
+    unstale,
+    utc_now,
+    write_once,
+)
 from outlast.core.records import Event, from_json, to_json
 from outlast.errors import NO_ROOM, LeaseLost, LedgerDamaged, StorageError
 
@@ -29,7 +46,9 @@ __all__ = [
     "Ledger",
     "Reading",
     "Segment",
+    "await_newest",
     "folder_identity",
+    "is_held",
     "newest_header",
     "newest_segment",
     "read_ledger",
@@ -40,6 +59,8 @@ __all__ = [
 
 _RESERVE, _RESERVE_BYTES = ".reserve", 64 * 1024
 _SEGMENT = re.compile(r"^(\d{8,})\.jsonl$")
+_HELD = re.compile(r"^(\d{8,})\.\d+\.held$")
+_SEEN_WITHIN = 70.0  # seconds after which an NFS client sees whatever another has made (acdirmax, 60 s)
 
 
 @dataclass
@@ -91,12 +112,27 @@ def segment_path(folder: Path, number: int) -> Path:
 
 
 def segment_numbers(folder: Path) -> list[int]:
-    """The segments that are there, in order."""
+    """The segments that are there, in order. Those that a late listing does not name are looked for by their names."""
+    numbers = _listed(folder)
+    if numbers:
+        numbers = sorted(
+            {*numbers, *(n for n in range(numbers[0], numbers[-1]) if _can_be_opened(segment_path(folder, n)))}
+        )
+    while numbers and _can_be_opened(segment_path(folder, numbers[-1] + 1)):
+        numbers.append(numbers[-1] + 1)
+    return numbers
+
+
+def _listed(folder: Path) -> list[int]:
+    return sorted(int(match[1]) for name in list_names(folder) if (match := _SEGMENT.match(name)))
+
+
+def _can_be_opened(path: Path) -> bool:
     try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return []
-    return sorted(int(match[1]) for name in names if (match := _SEGMENT.match(name)))
+        os.close(unstale(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def newest_segment(folder: Path) -> int:
@@ -112,13 +148,35 @@ def folder_identity(folder: Path) -> list[int]:
 
 def newest_header(folder: Path) -> Mapping[str, Any]:
     """The first line of the newest segment: who holds, or last held, the study. Empty where there is none."""
-    number = newest_segment(folder)
-    try:
+    return _first_lines(folder, newest_segment(folder))[0]
+
+
+def _first_lines(folder: Path, number: int) -> tuple[Mapping[str, Any], bool]:
+    """A segment's header, and whether its claim was completed: whether it has a second line."""
+
+    def read() -> tuple[bytes, bytes]:
         with open(segment_path(folder, number), "rb") as file:
-            header = json.loads(file.readline())
+            return file.readline(), file.readline()
+
+    try:
+        first, second = unstale(read)
+        header = json.loads(first)
     except (OSError, ValueError):
-        return {}
-    return header if isinstance(header, dict) else {}
+        return {}, False
+    return header if isinstance(header, dict) else {}, second.endswith(b"\n")
+
+
+def is_held(folder: Path, number: int) -> bool | None:
+    """Whether nobody has claimed a segment after this one, as the server has it; ``None`` if the segment cannot tell."""
+    name = _first_lines(folder, number)[0].get("held")
+    return _can_be_opened(folder / name) if isinstance(name, str) and _HELD.match(name) else None
+
+
+def await_newest(folder: Path) -> None:
+    """Wait until this host sees the newest segment. At once, except where another host has only just claimed it."""
+    deadline = time.monotonic() + _SEEN_WITHIN
+    while is_held(folder, newest_segment(folder)) is False and is_shared(folder) and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def _parse(number: int, data: bytes, sealed_at: int | None) -> Segment:
@@ -139,20 +197,27 @@ def _parse(number: int, data: bytes, sealed_at: int | None) -> Segment:
     return Segment(number, lines, whole, len(valid) - whole, len(data) - len(valid), max(0, short), tuple(unreadable))
 
 
-def read_ledger(folder: Path) -> Reading:
+def read_ledger(folder: Path, *, below: int | None = None) -> Reading:
     """Read all segments, each up to its seal.
+
+    Args:
+        folder: The study's ledger folder.
+        below: Only segments with lower numbers; all of them are there.
 
     Raises:
         StorageError: The disk does not let us read.
     """
     numbers = segment_numbers(folder)
+    if below is not None:
+        numbers = [n for n in numbers if n < below]
+        numbers += range(numbers[-1] + 1 if numbers else below, below)
     seals: dict[int, int] = {}
     segments: list[Segment] = []
     for number in reversed(numbers):
         try:
             data = read_bytes(segment_path(folder, number))
         except OSError as error:
-            raise StorageError(f"cannot read {segment_path(folder, number)}: {error.strerror}") from error
+            raise StorageError.of(error, f"cannot read {segment_path(folder, number)}") from error
         if data is None:
             continue
         segment = _parse(number, data, seals.get(number))
@@ -170,8 +235,8 @@ def read_ledger(folder: Path) -> Reading:
 class Ledger:
     """The right to append: one claimed segment. Made by `claim` only, by whoever holds the lease."""
 
-    def __init__(self, folder: Path, number: int, fd: int) -> None:
-        self.folder, self.number, self._fd = folder, number, fd
+    def __init__(self, folder: Path, number: int, fd: int, held: str) -> None:
+        self.folder, self.number, self._fd, self._held = folder, number, fd, folder / held
         self._path = str(segment_path(folder, number))
         self._serial = 0
         self.lacking_room = ""  # what the disk said when only the reserve was left
@@ -194,15 +259,20 @@ class Ledger:
             LeaseLost: Somebody else created the segment at the same moment.
         """
         make_dir(folder)
-        number = newest_segment(folder) + 1
         holder = {**my_identity().to_json(), "folder": folder_identity(folder.parent), **(about or {})}
-        header = {"v": 1, "segment": number, "at": utc_now(), "holder": holder}
-        path = segment_path(folder, number)
-        if not write_once(path, _line(header)):
-            raise LeaseLost("somebody else took this study at the same moment")
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        ledger = cls(folder, number, fd)
-        before = known if known is not None and _unchanged(folder, known, number) else read_ledger(folder)
+        number = newest_segment(folder) + 1
+        while True:
+            superseded = is_held(folder, number - 1) is False
+            held = _create(folder, number, holder)
+            if held is not None:
+                break
+            if not superseded:
+                raise LeaseLost("somebody else took this study at the same moment")
+            number = max(number, newest_segment(folder)) + 1  # that one was there before us: we see this folder late
+        _retire(folder, number, held)
+        fd = unstale(os.open, segment_path(folder, number), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        ledger = cls(folder, number, fd, held)
+        before = known if known is not None and _unchanged(folder, known, number) else read_ledger(folder, below=number)
         before.segments = [s for s in before.segments if s.number < number]
         sealed = {int(k) for s in before.segments for line in s.lines for k in line.get("seals", {})}
         seals = {str(s.number): s.length for s in before.segments if s.number not in sealed}
@@ -240,16 +310,12 @@ class Ledger:
             self._write({"v": 1, "n": self._serial, "at": utc_now(), "events": [to_json(e) for e in events]})
 
     def check(self) -> None:
-        """Raise `LeaseLost` if a newer segment is there, or the ledger itself is another one by now."""
-        if newest_segment(self.folder) != self.number or not self._in_place():
-            raise LeaseLost("another coordinator took this study over while this one was away")
+        """Raise `LeaseLost` if a newer segment is there, or the ledger itself is another one by now.
 
-    def _in_place(self) -> bool:
-        """Whether the segment lies where it was claimed: a study that was set aside leaves its name to a new one."""
-        try:
-            return os.path.samestat(os.stat(self._path), os.fstat(self._fd))
-        except FileNotFoundError:
-            return False
+        A study that was set aside leaves its name to a new one, which has no file to say that we hold it.
+        """
+        if max(_listed(self.folder), default=0) > self.number or not _can_be_opened(self._held):
+            raise LeaseLost("another coordinator took this study over while this one was away")
 
     def _write(self, obj: Mapping[str, Any]) -> None:
         line, before = _line(obj), os.fstat(self._fd).st_size
@@ -290,12 +356,48 @@ class Ledger:
         os.close(self._fd)
 
 
+def _create(folder: Path, number: int, holder: Mapping[str, Any]) -> str | None:
+    """Create a segment. Returns the name of the file that says it is held; ``None`` if the segment was there already."""
+    held = f"{number:08d}.{uuid.uuid4().int}.held"
+    os.close(os.open(folder / held, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+    header = {"v": 1, "segment": number, "at": utc_now(), "held": held, "holder": holder}
+    if write_once(segment_path(folder, number), _line(header)):
+        return held
+    remove(folder / held, durable=False)
+    return None
+
+
+def _retire(folder: Path, number: int, own: str) -> None:
+    """See to it that whoever held an earlier segment finds out; then what it has written is all that counts."""
+    lost = 0
+    for earlier in range(number - 1, 0, -1):
+        header, completed = _first_lines(folder, earlier)
+        if _HELD.match(str(header.get("held"))):
+            remove(folder / header["held"], durable=False)
+        lost += not header
+        if completed or lost > 3:
+            break  # it has done this for those before itself; or the ledger begins here
+    for name in list_names(folder):  # of claims that were cut off
+        match = _HELD.match(name)
+        if match and int(match[1]) <= number and name != own:
+            remove(folder / name, durable=False)
+
+
 def _unchanged(folder: Path, known: Reading, claimed: int) -> bool:
     """Whether the segments below the claimed one are byte for byte as long as when they were read."""
-    numbers = [number for number in segment_numbers(folder) if number < claimed]
-    if numbers != [segment.number for segment in known.segments]:
+    if known.missing or (known.segments[-1].number if known.segments else 0) != claimed - 1:
         return False
-    return all(os.stat(segment_path(folder, s.number)).st_size == s.length + s.torn + s.void for s in known.segments)
+    sealed = {int(k) for s in known.segments for line in s.lines for k in line.get("seals", {})}
+    return all(
+        _size(segment_path(folder, s.number)) == s.length + s.torn + s.void
+        for s in known.segments
+        if s.number not in sealed
+    )
+
+
+def _size(path: Path) -> int:
+    with contextlib.closing(unstale(open, path, "rb")) as file:  # opened: a stat would be answered from the cache
+        return os.fstat(file.fileno()).st_size
 
 
 def _line(obj: Mapping[str, Any]) -> bytes:

@@ -1,15 +1,19 @@
-"""Requests: what workers and people ask of the holder of the lease, one file each, answered all in one round."""
+"""Requests: what workers and people ask of the holder of the lease, one file each, answered all in one round.
+
+The file for the answer is there, empty, before the request is: who waits for it opens it again and again, and over NFS a file
+that was looked for in vain stays missing for a while.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from outlast._system import make_dir, read_json, remove, write_atomic
+from outlast._system import list_names, make_dir, read_json, remove, write_atomic
 from outlast.study.layout import StudyPaths
 
 __all__ = ["Request", "answer", "drop", "pending", "read_answer", "take"]
@@ -28,18 +32,15 @@ def drop(paths: StudyPaths, kind: str, **content: Any) -> Request:
     """Leave a request for the holder of the lease."""
     make_dir(paths.requests)
     key = f"{kind}-{uuid.uuid4().hex}"
+    _answer(paths, key).touch()
     write_atomic(paths.requests / f"{key}.json", json.dumps({"version": 1, "kind": kind, **content}))
     return Request(kind, key, content)
 
 
 def pending(paths: StudyPaths) -> list[Request]:
     """Every request that is not answered yet, oldest name first. Unreadable files are left where they are."""
-    try:
-        names = sorted(os.listdir(paths.requests))
-    except FileNotFoundError:
-        return []
     found = []
-    for name in names:
+    for name in sorted(list_names(paths.requests)):
         if not name.endswith(".json") or name.startswith(".") or name.endswith(".answer.json"):
             continue
         content = read_json(paths.requests / name)
@@ -50,20 +51,25 @@ def pending(paths: StudyPaths) -> list[Request]:
 
 def answer(paths: StudyPaths, request: Request, **content: Any) -> None:
     """Answer a request; the asker removes the answer."""
-    write_atomic(paths.requests / f"{request.key}.answer.json", json.dumps(content))
-    take(paths, request)
+    write_atomic(_answer(paths, request.key), json.dumps(content))
+    remove(paths.requests / f"{request.key}.json", durable=False)
 
 
 def take(paths: StudyPaths, request: Request) -> None:
-    """Remove a request that needs no answer, or has it."""
+    """Remove a request that needs no answer."""
     remove(paths.requests / f"{request.key}.json", durable=False)
+    remove(_answer(paths, request.key), durable=False)
 
 
 def read_answer(paths: StudyPaths, request: Request) -> Mapping[str, Any] | None:
     """The answer, once it is there; removes it."""
-    path = paths.requests / f"{request.key}.answer.json"
+    path = _answer(paths, request.key)
     content = read_json(path)
     if isinstance(content, dict):
         remove(path, durable=False)
         return content
     return None
+
+
+def _answer(paths: StudyPaths, key: str) -> Path:
+    return paths.requests / f"{key}.answer.json"

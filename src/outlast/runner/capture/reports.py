@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
+from outlast._system import unstale
 from outlast.core.evidence import Report
 from outlast.runner.capture.objective import Sightings
 
@@ -69,13 +70,12 @@ class ReportsReader:
     def poll(self) -> bool:
         """Read what is new. Returns whether there was anything."""
         try:
-            file = open(self._path, "rb")  # noqa: SIM115  closed below; a missing file is no error
+            file = unstale(open, self._path, "rb")  # closed below; a missing file is no error
         except FileNotFoundError:
             return False
         any_line = False
         with file:
-            file.seek(self._offset)
-            while block := file.read(_BLOCK_BYTES):
+            while block := unstale(self._block, file):
                 self._offset += len(block)
                 *lines, self._rest = (self._rest + block).split(b"\n")
                 for line in lines:
@@ -84,6 +84,10 @@ class ReportsReader:
                 if len(self._rest) > _LINE_CAP:
                     self._rest = self._rest[:_LINE_CAP]  # no line of ours; it ends somewhere
         return any_line
+
+    def _block(self, file: BinaryIO) -> bytes:
+        file.seek(self._offset)
+        return file.read(_BLOCK_BYTES)
 
     def _take(self, line: bytes) -> None:
         if not line.strip():
