@@ -133,7 +133,7 @@ def _ended_by_scheduler(evidence: Evidence, trial: Trial, policy: Policy) -> Dec
     match evidence.scheduler:
         case "CANCELLED":  # by a person: no fault, and no loss
             return Decision(TrialState.INTERRUPTED, Cause.STOPPED, "its job was cancelled")
-        case "TIMEOUT" | "DEADLINE" if not evidence.new_steps:
+        case "TIMEOUT" | "DEADLINE" if not _moved_on(evidence):
             return Decision(TrialState.FAILED, Cause.WALLTIME, "no step fits into the walltime")
         case "TIMEOUT" | "DEADLINE":
             return Decision(TrialState.INTERRUPTED, Cause.WALLTIME, "out of walltime")
@@ -190,7 +190,8 @@ def ended_by_others(evidence: Evidence) -> bool:
     """Whether the training did not end by itself, nor on our request, as far as its runner could see."""
     if evidence.lost:
         return True
-    return not evidence.stop_reason and (_stopped_from_outside(evidence) or evidence.signal == signals.SIGKILL)
+    unasked = evidence.stop_reason in ("", "preempted")
+    return unasked and (_stopped_from_outside(evidence) or evidence.signal == signals.SIGKILL)
 
 
 def _stopped_from_outside(evidence: Evidence) -> bool:

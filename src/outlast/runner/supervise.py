@@ -252,7 +252,7 @@ class Supervisor:
         elif self._stop:
             pass  # asked already, by the clock or a signal
         elif self._outside_signal is not None:
-            self._stop = {"reason": "", "grace": grace_within(spec.grace, os.environ)}
+            self._stop = self._ask("preempted", grace_within(spec.grace, os.environ))
         elif self._ends_in is not None and time.seconds > self._ends_in - min(
             spec.grace + _BEFORE_WALLTIME, self._ends_in / 5
         ):
@@ -280,7 +280,7 @@ class Supervisor:
             self._kill_at = self._time.seconds + float(self._stop.get("grace", self.spec.grace))
         if self._stop.get("now") or self._time.seconds >= self._kill_at:
             self._deliver(signal.SIGKILL)
-        elif not self._signalled and (self._outside_signal is not None or not self.capture.cooperates):
+        elif not self._signalled and not self.capture.cooperates:
             self._deliver(signal.SIGTERM)
 
     def _deliver(self, number: int) -> None:
@@ -291,9 +291,9 @@ class Supervisor:
         else:
             self.training.signal(number)
 
-    def _ask(self, reason: str) -> dict[str, Any]:
+    def _ask(self, reason: str, grace: float | None = None) -> dict[str, Any]:
         """Ask the script to stop, the way the coordinator would: a script that listens gets to save and leave."""
-        request = {"reason": reason, "grace": self.spec.grace}
+        request = {"reason": reason, "grace": self.spec.grace if grace is None else grace}
         try:
             write_atomic(self.folder / "stop.json", json.dumps(request), durable=False)
         except OSError:  # a full disk: it is told by signal instead
