@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +46,7 @@ class Study:
     elapsed_before: float = 0.0  # seconds of earlier runs; one that was killed counts up to its last record
     failures_since_run: list[AttemptEnded] = field(default_factory=list)
     first_completed_step: int | None = None  # the last step of the trial that completed first: stays what it is
+    gpu_seconds: float = 0.0  # of all attempts that have ended
     warnings: dict[str, str] = field(default_factory=dict)
     _last_at: str = ""
 
@@ -143,7 +145,10 @@ class Study:
         trial = self.trials[event.trial]
         if any(attempt.number == event.attempt for attempt in trial.attempts):
             return
-        trial.attempts.append(Attempt(event.attempt, event.at, event.slot, event.resumed, event.code, gpus=event.gpus))
+        cards = _cards(event.gpus, _wanted(self.revision))
+        trial.attempts.append(
+            Attempt(event.attempt, event.at, event.slot, event.resumed, event.code, gpus=event.gpus, cards=cards)
+        )
         trial.state = TrialState.RUNNING
         trial.started_at = trial.started_at or event.at
 
@@ -155,7 +160,11 @@ class Study:
             trial.attempts.append(attempt)
         elif attempt.outcome is not None and event.cause is not Cause.SPACE_CHANGED:
             return  # the first outcome stands
-        attempt.outcome = event
+        elif attempt.outcome is not None:  # ruled out by a new revision: what it cost stays what it was
+            event = replace(event, seconds=attempt.outcome.seconds)
+        before, attempt.outcome = attempt.gpu_seconds, event
+        if trial.source != "imported":  # it was not run here
+            self.gpu_seconds += attempt.gpu_seconds - before
         if event.cause is not Cause.NEVER_STARTED:
             trial.from_scratch = False  # that attempt began from scratch
         if trial.state.finished and event.cause is not Cause.SPACE_CHANGED:
@@ -167,6 +176,20 @@ class Study:
             self.first_completed_step = max(trial.judged_curve(), default=None)
         if event.state is TrialState.FAILED and event.cause not in (Cause.IMPORTED, Cause.SPACE_CHANGED):
             self.failures_since_run.append(event)
+
+
+def _wanted(revision: RevisionMade | None) -> float:
+    """``resources.gpus`` of a revision."""
+    resources = revision.settings.get("resources") if revision is not None else None
+    return float(resources.get("gpus") or 0.0) if isinstance(resources, Mapping) else 0.0
+
+
+def _cards(gpus: Sequence[str], wanted: float) -> float:
+    """How many cards an attempt had: those on record, which may be more than were asked for (a job's), or the share of the
+    last one that it was given; what was asked for where none is on record."""
+    if len(gpus) > 1 or (gpus and not 0 < wanted < 1):
+        return float(len(gpus))
+    return wanted if wanted < 1 else math.ceil(wanted)
 
 
 def _seconds_between(begin: str, end: str) -> float:

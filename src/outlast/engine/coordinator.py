@@ -18,10 +18,10 @@ from outlast.core.plan import (
     Starts,
     Verdict,
     backoff,
-    out_of_time,
     plan_starts,
     setbacks_in_a_row,
     target_value_reached,
+    used_up,
     verdict,
 )
 from outlast.core.records import AttemptEnded, AttemptOpened, StudyEnded, Trial, TrialRetried
@@ -84,6 +84,7 @@ def limits_of(settings: Settings) -> Limits:
         trials=settings.budget.trials,
         count=settings.budget.count,
         time=settings.budget.time,
+        gpu_hours=settings.budget.gpu_hours,
         max_failures=settings.budget.max_failures,
         target_value=metric.target,
         maximize=metric.goal == "maximize",
@@ -361,8 +362,12 @@ class Coordinator:
             self.stop("halted")
             self.stopping.halt = end
             self._decisions.say(end.reason)
-        elif out_of_time(self._limits, self.elapsed) or target_value_reached(self.study, self._limits):
+        elif self._used_up or target_value_reached(self.study, self._limits):
             self.stop("budget")
+
+    @property
+    def _used_up(self) -> bool:
+        return used_up(self.study, self._limits, self.elapsed, self._watch.gpu_seconds()) is not None
 
     def _open(self, trial: Trial, slot: str) -> tuple[Running, Prepared]:
         name = attempt_name(trial.number, next_attempt(trial))

@@ -14,6 +14,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.core.records import Event
+from outlast.core.states import TrialState
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.opening import Opened, open_study, read_study
 from outlast.engine.retention import claim_checkpoints
@@ -25,6 +26,7 @@ from outlast.executors.local import LocalExecutor
 from outlast.monitor.health import HealthFacts
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.monitor.times import duration
+from outlast.study.attempts import trained_seconds
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 
@@ -215,10 +217,24 @@ def look(folder: str | os.PathLike[str]) -> tuple[Snapshot, Study, Settings]:
         since = study.last_run.at if study.last_run else ""
         live = LiveFacts(str(holder.get("host", "")), int(holder.get("pid", 0)), since, slot_count(settings))
     reports = latest_reports(paths, study, settings) if study.trials else {}
+    trained = {
+        trial.number: trained_seconds(paths.attempt(trial.number, attempt.number))
+        for trial in study.in_state(TrialState.RUNNING)
+        if (attempt := trial.open_attempt) is not None
+    }
     now = datetime.now(timezone.utc)
     facts = _facts(paths)
     return (
-        snapshot(study, settings, now=now, live=live, running_reports=reports, folder=os.fspath(folder), facts=facts),
+        snapshot(
+            study,
+            settings,
+            now=now,
+            live=live,
+            running_reports=reports,
+            running_seconds=trained,
+            folder=os.fspath(folder),
+            facts=facts,
+        ),
         study,
         settings,
     )

@@ -188,7 +188,7 @@ class Supervisor:
         now = self._beat_at = self._time.seconds
         self._beats += 1
         try:
-            os.pwrite(self.lock.fd, f"{self._beats:012d} {utc_now()}\n".encode(), 0)
+            os.pwrite(self.lock.fd, f"{self._beats:012d} {now:012.1f} {utc_now()}\n".encode(), 0)
             self._beat_ok = now
         except OSError:
             return now - self._beat_ok < 6 * self.spec.heartbeat
