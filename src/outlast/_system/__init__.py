@@ -8,6 +8,7 @@ from outlast._system.capped_log import CappedLog, LogReader, copy_log, is_one_fi
 from outlast._system.clock import Clock, utc_now
 from outlast._system.files import (
     append_durable,
+    copy_file,
     fsync_dir,
     fsync_file,
     make_dir,
@@ -18,6 +19,7 @@ from outlast._system.files import (
     remove_tree,
     rename,
     settle,
+    settle_tree,
     symlink_atomic,
     write_atomic,
     write_once,
@@ -45,6 +47,7 @@ __all__ = [
     "LogReader",
     "adopts_orphans",
     "append_durable",
+    "copy_file",
     "copy_log",
     "descendants",
     "die_with_parent",
@@ -67,6 +70,7 @@ __all__ = [
     "remove_tree",
     "rename",
     "settle",
+    "settle_tree",
     "symlink_atomic",
     "utc_now",
     "write_atomic",

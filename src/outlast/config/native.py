@@ -43,7 +43,6 @@ LATER_KEYS = (
     "tracking",
     "notify",
     "index",
-    "code",
     "selection",
     "description",
 )
@@ -176,6 +175,10 @@ STUDY_FILE = Fields(
         "parallel": ByType(text=Word(("auto",)), scalar=Number(whole=True, least=1)),
         "resources": _RESOURCES,
         "slurm": MapOf(Anything()),
+        "code": Word(
+            ("snapshot", "live"),
+            description="run from one copy of the git-tracked files, or from the files as they are",
+        ),
         "checkpoints": _CHECKPOINTS,
         "faults": Fields({"interrupted": Word(("restart", "new"))}),
         "check": _CHECK,
@@ -239,6 +242,7 @@ def read(
         parallel=values.get("parallel", "auto"),
         resources=ResourceSettings(**values.get("resources", {})),
         slurm=values.get("slurm"),
+        code=values.get("code"),
         checkpoints=CheckpointSettings(**values.get("checkpoints", {})),
         faults=FaultSettings(**values.get("faults", {})),
         check=CheckSettings(**values.get("check", {})),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.engine.code import NO_GIT, in_checkout
 from outlast.engine.slots import visible_cards
 from outlast.engine.starts import OBJECTIVE
 from outlast.errors import OutlastError
@@ -52,6 +53,7 @@ def quick_check(settings: Settings, folder: str) -> list[Finding]:
         *_search(settings),
         *_resume(settings),
         *_machine(settings),
+        *_code(settings, folder),
         *_places(settings, folder),
     ]
 
@@ -72,6 +74,21 @@ def _files(settings: Settings) -> Iterator[Finding]:
         own = key == "function"  # a hook runs in the training's Python, whose packages are not ours to know
         if own and module and function != OBJECTIVE and importlib.machinery.PathFinder.find_spec(module, paths) is None:
             yield Finding("files", "error", f"{key}: there is no module {module!r} in {here}, nor installed")
+
+
+def _code(settings: Settings, folder: str) -> Iterator[Finding]:
+    """Whether `code: snapshot` finds something to copy; a study that has its copy already needs no checkout."""
+    if settings.code != "snapshot":
+        return
+    here, copies = os.path.abspath(settings.working_directory), StudyPaths.at(folder).code
+    if copies.is_dir():
+        yield Finding("code", "ok", f"trials run from the copy in {copies}")
+    elif in_checkout(here):
+        yield Finding("code", "ok", "trials run from one copy of the files that git tracks")
+    else:
+        yield Finding(
+            "code", "error", f"code: snapshot copies what git tracks, and {here} is in no git checkout", NO_GIT
+        )
 
 
 def _metric(settings: Settings) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from outlast.core.plan import (
 from outlast.core.records import AttemptEnded, AttemptOpened, StudyEnded, Trial, TrialRetried
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.bad_checkpoints import set_bad_aside
+from outlast.engine.code import working_tree
 from outlast.engine.creation import Creation
 from outlast.engine.decisions import Decisions, Listener
 from outlast.engine.derived import DerivedFiles
@@ -37,7 +38,7 @@ from outlast.engine.room import Room
 from outlast.engine.running import Running
 from outlast.engine.slots import Slots
 from outlast.engine.splits import ensure_splits, study_parts
-from outlast.engine.starts import Prepared, draws_as_it_goes, next_attempt, prepare_attempt, working_tree
+from outlast.engine.starts import Prepared, draws_as_it_goes, next_attempt, prepare_attempt
 from outlast.engine.talks import Talks
 from outlast.engine.watch import Watch
 from outlast.errors import NO_ROOM, DiskFull, LeaseLost, StorageError

@@ -15,6 +15,7 @@ from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.core.records import Event
 from outlast.core.states import TrialState
+from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.opening import Opened, open_study, read_study
 from outlast.engine.retention import claim_checkpoints
@@ -136,8 +137,10 @@ def run_study(
     opened = open_study(paths, settings, accept_changes=accept_changes, wait=wait, say=say)
     executor: LocalExecutor | None = None
     try:
+        settings, told = run_from(paths, settings, opened.study.revisions)
         executor = LocalExecutor(worker_start(paths, settings, slots.cpus_per_trial))
         hears = _Announcing(listener(opened, len(slots.local)), paths)
+        hears.words += told
         coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, limits=limits)
         if not handle_signals:
             return coordinator.run(), coordinator.study

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +34,6 @@ __all__ = [
     "next_attempt",
     "prepare_attempt",
     "worker_start",
-    "working_tree",
 ]
 
 
@@ -205,21 +203,3 @@ def _yaml(config: Mapping[str, Any]) -> str:
 
 def _relative(path: Path, root: Path) -> str:
     return os.path.relpath(path, root) if path.is_relative_to(root) else str(path)
-
-
-def working_tree(folder: str) -> str:
-    """Commit and a hash of the uncommitted diff of the folder's git checkout, ``""`` outside one."""
-    import hashlib
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.decode(errors="replace") if done.returncode == 0 else None
-
-    commit = git("rev-parse", "--short=12", "HEAD")
-    if not commit:
-        return ""
-    diff = git("diff", "HEAD", "--", ".") or ""
-    return commit.strip() + (f"+{hashlib.sha256(diff.encode()).hexdigest()[:8]}" if diff else "")
