@@ -168,7 +168,9 @@ def write_atomic(
         fsync_dir(os.path.dirname(path))
 
 
-def copy_file(source: PathLike, target: PathLike, *, durable: bool = True) -> None:
+def copy_file(
+    source: PathLike, target: PathLike, *, durable: bool = True, fence: Callable[[], object] | None = None
+) -> None:
     """Copy a file of any size under its target's name, with its mode and times: whole or not at all, as `write_atomic`.
 
     A symbolic link is copied as a link.
@@ -177,6 +179,7 @@ def copy_file(source: PathLike, target: PathLike, *, durable: bool = True) -> No
         source: An existing file.
         target: Replaced if it is there. Its folder must exist.
         durable: As in `write_atomic`.
+        fence: Likewise.
     """
     source, target = os.fspath(source), os.fspath(target)
     folder, name = os.path.split(target)
@@ -187,7 +190,7 @@ def copy_file(source: PathLike, target: PathLike, *, durable: bool = True) -> No
         if durable and not os.path.islink(temporary):
             _see("fsync", temporary)
             _fsync_readable(temporary)
-        _appear(temporary, target, None)
+        _appear(temporary, target, fence)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

@@ -28,6 +28,7 @@ from outlast.cli.options import (
 )
 from outlast.config.settings import Settings
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
+from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder
 
@@ -155,6 +156,7 @@ def run(
         outlast run study.yaml --trials 100
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
+    from outlast.engine.homing import live_folder
     from outlast.engine.run import study_paths
 
     settings = _settings(
@@ -171,7 +173,7 @@ def run(
     folder = _folder(settings, study, directory)
     file = None if _invocation(context).command else study[0] if study else _default_study()
     _quick_check(settings, folder, file)
-    paths = study_paths(folder, settings)
+    paths = study_paths(live_of(folder), settings)
     if resume and not paths.exists:
         raise StudyNotFound(
             f"--resume: there is no study in {folder}", cure="without --resume the same command starts one"
@@ -182,9 +184,10 @@ def run(
     if fresh:
         from outlast.engine.opening import set_aside
 
-        aside = set_aside(paths)
-        if aside is not None:
+        home = home_of(paths)  # aside before its live folder, which it would give back
+        for aside in filter(None, [set_aside(home) if home is not None else None, set_aside(paths)]):
             typer.echo(f"the earlier study is kept in {os.path.relpath(aside)}")
+    folder = live_folder(folder, settings)
     if detach:
         _detach(_invocation(context), folder)
         return
@@ -197,6 +200,7 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
     from outlast.cli.watching import Watching
     from outlast.core.best import best_trial
     from outlast.core.states import StudyState
+    from outlast.engine.homing import bring_home
     from outlast.engine.opening import Opened
     from outlast.engine.plotting import draw_plots
     from outlast.engine.run import run_study, study_paths
@@ -227,6 +231,9 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
             view.close()
     if verdict.state is StudyState.DONE:
         draw_plots(paths, study, settings)
+    behind = bring_home(paths)
+    if behind is not None:
+        console.print(behind)
     end = snapshot(study, settings, now=datetime.now(timezone.utc), folder=folder)
     best = best_trial(study, settings.metrics)
     files = [
@@ -380,7 +387,7 @@ def _settings(
         from outlast.config.load import settings_from_resolved
         from outlast.engine.run import recorded_settings
 
-        settings, _ = recorded_settings(file)
+        settings, _ = recorded_settings(live_of(file))
         changes = [*overrides, *flags]
         if not changes:
             return settings

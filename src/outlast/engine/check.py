@@ -13,11 +13,15 @@ from typing import Any, Literal
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.engine.code import NO_GIT, in_checkout
+from outlast.engine.opening import read_study
 from outlast.engine.slots import visible_cards
 from outlast.engine.starts import OBJECTIVE
 from outlast.errors import OutlastError
+from outlast.monitor.health import purge_days, purge_warning
 from outlast.space.space import Space
+from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
+from outlast.study.purge import untouched_days
 
 __all__ = ["NO_COMMAND", "Finding", "quick_check"]
 
@@ -54,6 +58,7 @@ def quick_check(settings: Settings, folder: str) -> list[Finding]:
         *_resume(settings),
         *_machine(settings),
         *_code(settings, folder),
+        *_purge(settings, folder),
         *_places(settings, folder),
     ]
 
@@ -89,6 +94,21 @@ def _code(settings: Settings, folder: str) -> Iterator[Finding]:
         yield Finding(
             "code", "error", f"code: snapshot copies what git tracks, and {here} is in no git checkout", NO_GIT
         )
+
+
+def _purge(settings: Settings, folder: str) -> Iterator[Finding]:
+    """Whether what a study that is there needs to go on is about to be purged from scratch."""
+    from outlast.engine.run import study_paths
+
+    days, paths = purge_days(settings), study_paths(live_of(folder), settings)
+    if days is None or not paths.exists:
+        return
+    try:
+        found = purge_warning(untouched_days(paths, read_study(paths)), days, str(paths.root))
+    except OutlastError:  # a damaged ledger is somebody else's finding
+        return
+    if found is not None:
+        yield Finding("purge", "note", found.text, found.cure)
 
 
 def _metric(settings: Settings) -> Iterator[Finding]:

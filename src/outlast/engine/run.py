@@ -24,12 +24,14 @@ from outlast.engine.slots import local_slots, slot_count
 from outlast.engine.starts import worker_start
 from outlast.errors import StudyNotFound
 from outlast.executors.local import LocalExecutor
-from outlast.monitor.health import HealthFacts
+from outlast.monitor.health import HealthFacts, purge_days
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.monitor.times import duration
 from outlast.study.attempts import trained_seconds
+from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
+from outlast.study.purge import untouched_days
 
 __all__ = ["Quiet", "look", "recorded_settings", "run_study", "study_paths", "words_to_run_log"]
 
@@ -102,7 +104,7 @@ def recorded_settings(folder: str | os.PathLike[str], study: Study | None = None
         raise StudyNotFound(f"no study in {os.fspath(folder)}", cure="outlast run STUDY.yaml starts one")
     if study.last_run is None:  # imported, never run: where a person types the first command is where it runs
         return settings_from_resolved(study.revision.settings, os.getcwd()), study
-    where = os.path.normpath(os.path.join(paths.root, study.last_run.working_directory))
+    where = os.path.normpath(os.path.join(ran_from(paths), study.last_run.working_directory))
     return settings_from_resolved(study.revision.settings, where), study
 
 
@@ -226,7 +228,7 @@ def look(folder: str | os.PathLike[str]) -> tuple[Snapshot, Study, Settings]:
         if (attempt := trial.open_attempt) is not None
     }
     now = datetime.now(timezone.utc)
-    facts = _facts(paths)
+    facts = _facts(paths, study, settings)
     return (
         snapshot(
             study,
@@ -265,12 +267,14 @@ def latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict[
     return found
 
 
-def _facts(paths: StudyPaths) -> HealthFacts:
+def _facts(paths: StudyPaths, study: Study, settings: Settings) -> HealthFacts:
+    untouched = {} if purge_days(settings) is None else untouched_days(paths, study)
     try:
         disk = os.statvfs(paths.root)
     except OSError:
-        return HealthFacts()
+        return HealthFacts(untouched_days=untouched)
     return HealthFacts(
+        untouched_days=untouched,
         disk_free=disk.f_bavail * disk.f_frsize,
         disk_total=disk.f_blocks * disk.f_frsize,
         inodes_free=disk.f_favail or None,

@@ -12,7 +12,7 @@ __all__ = ["AttemptPaths", "StudyPaths", "TrialPaths", "attempt_name", "parse_at
 _OURS = frozenset(
     {
         "study", "ledger", "lease", "trials", "open", "requests", "revisions", "run", "objective", "splits", "plots", "report",
-        "code", "study_summary", "best_config", "best_results", "best_checkpoint",
+        "code", "live", "home", "study_summary", "best_config", "best_results", "best_checkpoint",
     }
 )  # fmt: skip
 _ATTEMPT = re.compile(r"^(\d{4,})\.(\d+)$")
