@@ -253,6 +253,34 @@ def test_cut_off_at_any_step_of_a_restore_it_goes_on(scratch, tmp_path):
     assert number > 20
 
 
+def test_a_copy_of_the_code_comes_home_once_and_goes_back_with_all_that_is_hidden(scratch):
+    copy = scratch.live.code / "0001"
+    (copy / "jobs").mkdir(parents=True)
+    for name in (".outlast-code.json", ".env", "jobs/train.py"):
+        (copy / name).write_text(name)
+    sync = HomeSync(scratch.live, scratch.home)
+    assert "code/0001/" in sync.sync()
+    (copy / "jobs/output.txt").write_text("made by a trial")
+    assert sync.sync() == []
+    scratch.purge("code")
+    assert restore(scratch.live, scratch.home) == [
+        "code/0001/.env",
+        "code/0001/jobs/train.py",
+        "code/0001/.outlast-code.json",
+    ]
+
+
+def test_a_trial_that_is_being_put_away_comes_home_when_that_is_done(scratch):
+    scratch.trial(0)
+    attempts = scratch.live.trial(0).attempts
+    attempts.mkdir()
+    sync = HomeSync(scratch.live, scratch.home)
+    sync.sync()
+    assert not scratch.home.trial(0).record.exists()
+    attempts.rmdir()
+    assert "trials/0000/output.log" in sync.sync()
+
+
 def test_a_retried_trial_comes_home_again(scratch):
     scratch.trial(0, 0.1)
     sync = HomeSync(scratch.live, scratch.home)

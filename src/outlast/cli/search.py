@@ -216,7 +216,7 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
         live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
         now = snapshot(opened.study, settings, now=datetime.now(timezone.utc), live=live, folder=folder)
         banner = start_banner(
-            now, settings, index=os.path.join(folder, "study.db"), slots=slots, notes=_notes(settings)
+            now, settings, index=os.path.join(folder, "study.db"), slots=slots, notes=_notes(settings, paths)
         )
         with contextlib.suppress(OSError):  # a pipe that nobody reads ends no search
             console.print(banner)
@@ -270,8 +270,11 @@ def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType
     return show_failures(groups, folder=folder, tails=failure_stories(paths, groups))
 
 
-def _notes(settings: Settings) -> list[tuple[str, str]]:
+def _notes(settings: Settings, paths: StudyPaths) -> list[tuple[str, str]]:
     notes = [("note", note) for note in settings.notes]
+    home = home_of(paths)
+    if home is not None:
+        notes.append(("home", f"records and best weights are brought to {os.path.relpath(home.root)} after each trial"))
     kept = settings.checkpoints.keep
     if kept is not None:
         best = f"the best {kept} finished trials' and " if kept else ""

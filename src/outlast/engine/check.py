@@ -13,10 +13,11 @@ from typing import Any, Literal
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.engine.code import NO_GIT, in_checkout
+from outlast.engine.homing import scratch_of
 from outlast.engine.opening import read_study
 from outlast.engine.slots import visible_cards
 from outlast.engine.starts import OBJECTIVE
-from outlast.errors import OutlastError
+from outlast.errors import OutlastError, StudyFileError
 from outlast.monitor.health import purge_days, purge_warning
 from outlast.space.space import Space
 from outlast.study.home import live_of
@@ -237,6 +238,12 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 def _places(settings: Settings, folder: str) -> Iterator[Finding]:
     yield from _place("folder", folder, "name another with --dir")
     yield from _others_things(folder)
+    try:
+        scratch = scratch_of(settings)
+    except StudyFileError as error:
+        yield Finding("slurm.scratch", "error", error.fact, error.cure)
+    else:
+        yield from () if scratch is None else _place("slurm.scratch", scratch, "name another in the study file")
     if settings.checkpoints.dir is not None:
         elsewhere = os.path.abspath(os.path.join(settings.working_directory, settings.checkpoints.dir))
         yield from _place("checkpoints.dir", elsewhere, "name another in the study file")

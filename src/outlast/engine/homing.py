@@ -112,6 +112,7 @@ class Homing:
         self, live: StudyPaths, home: StudyPaths, *, fence: Callable[[], object] | None = None, every: float = 1.0
     ) -> None:
         self.warnings: list[str] = []
+        self._trouble = ""  # that was said and is not over
         self._sync, self._home, self._every = HomeSync(live, home, fence=fence), home, every
         self._wanted, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="outlast-home", daemon=True)
@@ -148,20 +149,19 @@ class Homing:
 
     def _synced(self) -> bool:
         """One sync. Returns whether there may be another."""
+        trouble, again = "", True
         try:
             self._sync.sync()
         except LeaseLost:
             return False
         except UsageError as error:  # they have parted: nothing more is brought home
-            self._warn(error.fact)
-            return False
+            trouble, again = error.fact, False
         except OSError as error:
-            self._warn(
+            trouble = (
                 f"{error.filename or self._home.root} cannot be brought home ({error.strerror}): tried again later"
             )
             self._wanted.set()
-        return True
-
-    def _warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
+        if trouble and trouble != self._trouble:
+            self.warnings.append(trouble)
+        self._trouble = trouble
+        return again

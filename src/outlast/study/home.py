@@ -126,9 +126,9 @@ def require_extension(live: StudyPaths, home: StudyPaths) -> None:
     Raises:
         UsageError: With what to do.
     """
-    there = read_ledger(live.ledger)
-    mine = {segment.number: segment for segment in there.segments}
-    for segment in read_ledger(home.ledger).segments:
+    before = read_ledger(home.ledger).segments  # first: whoever runs the study may bring home more while this looks
+    mine = {segment.number: segment for segment in read_ledger(live.ledger).segments}
+    for segment in before:
         other = mine.get(segment.number)
         if other is None or other.lines[: len(segment.lines)] != segment.lines:
             raise UsageError(

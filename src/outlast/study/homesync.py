@@ -107,11 +107,16 @@ class HomeSync:
             self._fence()
 
     def _finished(self) -> list[str]:
-        try:
-            names = sorted(os.listdir(self._live.trials))
-        except FileNotFoundError:
-            return []
-        return [name for name in names if name.isdigit() and is_whole(self._live.trials / name / "trial.json")]
+        """Trials whose files are put away and not at home yet, or not as they are now."""
+        found = []
+        for name in entries(self._live.trials):
+            record = self._live.trials / name / "trial.json"
+            mark = _mark(record)
+            if mark is None or self._known.get(f"trials/{name}/trial.json") == mark:
+                continue
+            if is_whole(record) and not (record.parent / "attempts").exists():
+                found.append(name)
+        return found
 
     def _ledger(self) -> list[str]:
         """Every segment up to its seal, whole lines only. Later ones are read first, so that none is shorter than its seal."""
@@ -155,9 +160,11 @@ class HomeSync:
     def _folder(self, name: str, *, once: bool = False) -> list[str]:
         """A folder as it is now, replaced whole: at home there is the old one or the new one, or for a moment neither."""
         source, target = self._live.root / name, self._home.root / name
+        if once and target.exists():
+            return []
         marks = {path: _mark(self._live.root / path) for path in sorted(files_below(self._live.root, name))}
         new = json.dumps(marks)
-        if not marks or (target.exists() and (once or self._known.get(f"{name}/") == _digest(new))):
+        if not marks or (target.exists() and self._known.get(f"{name}/") == _digest(new)):
             return []
         make_dir(target.parent)
         making, aside = (target.with_name(f".{target.name}.{word}") for word in ("new", "old"))
