@@ -184,7 +184,7 @@ def copy_file(
     source, target = os.fspath(source), os.fspath(target)
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
-    _see("write", temporary)
+    _see("copy", temporary, source=source)
     try:
         shutil.copy2(source, temporary, follow_symlinks=False)
         if durable and not os.path.islink(temporary):
@@ -210,7 +210,6 @@ def _fsync_readable(path: str) -> None:
 
 def settle_tree(folder: PathLike) -> None:
     """Make everything below a folder durable, whoever wrote it. What vanishes meanwhile is passed over."""
-    _see("settle_tree", os.fspath(folder))
     for place, _, names in os.walk(folder):
         for name in [*names, "."]:
             path = os.path.join(place, name)
