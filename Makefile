@@ -27,6 +27,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 SETUP := $(VENV)/.setup
 SETUP_FOREIGN := $(VENV)/.setup-foreign
+SETUP_SYSTEM := $(VENV)/.setup-system
 
 .PHONY: help setup demo test quick lint format chaos bench clean
 
@@ -47,13 +48,18 @@ $(SETUP_FOREIGN): $(SETUP)
 	@$(PIP) install --constraint constraints.txt --editable '.[dev,foreign]'
 	@touch $@
 
+# SLURM and FUSE from Debian. Made anew each time while the packages cannot be had.
+$(SETUP_SYSTEM): .ci/system-packages $(SETUP)
+	@.ci/system-packages $(VENV)/.without-system-packages
+	@test -e $(VENV)/.without-system-packages || touch $@
+
 setup: $(SETUP)
 
 demo: $(SETUP)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/outlast run examples/digits/study.yaml $(if $(TRIALS),--trials $(TRIALS))
 
 # The slow and foreign ones in parallel as well: each works in a folder of its own.
-test: $(SETUP_FOREIGN)
+test: $(SETUP_FOREIGN) $(SETUP_SYSTEM)
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -n $(WORKERS) --dist worksteal
 
 quick: $(SETUP)

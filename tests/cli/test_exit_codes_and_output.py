@@ -21,7 +21,7 @@ def test_zero_when_the_target_is_reached(here):
 
 
 def test_one_for_a_fault_of_our_own_with_the_details_in_a_file(here, monkeypatch):
-    monkeypatch.setattr("outlast.engine.run.look", lambda folder: 1 / 0)
+    monkeypatch.setattr("outlast.engine.look.look", lambda folder: 1 / 0)
     here("run")
     said = here("status")
     assert said.code == 1
@@ -37,7 +37,7 @@ def test_one_when_the_disk_refuses(here, monkeypatch):
     def read_only(*_):
         raise OSError(errno.EROFS, "Read-only file system", "studies/small/study.yaml")
 
-    monkeypatch.setattr("outlast.cli.search._quick_check", read_only)
+    monkeypatch.setattr("outlast.cli.search.refuse_what_cannot_work", read_only)
     said = here("run")
     assert said.code == 1
     assert "studies/small/study.yaml: Read-only file system" in said.err

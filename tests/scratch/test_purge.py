@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlast.engine.check import quick_check
-from outlast.engine.run import look
+from outlast.engine.look import look
 from outlast.monitor.health import purge_days, purge_warning
 from outlast.study.purge import untouched_days
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
-from outlast.errors import StudyFileError
-from outlast.executors.slurm.options import read_options
-from outlast.executors.slurm.parse import Job, JobLife, Sightings, life_of, parse_sbatch, parse_squeue
-from outlast.executors.slurm.script import JobScript, render
+from outlast.executors.slurm.parse import (
+    Job,
+    JobEnd,
+    JobLife,
+    Refusal,
+    Sightings,
+    end_of,
+    life_of,
+    parse_sacct,
+    parse_sbatch,
+    parse_squeue,
+    refusal_of,
+)
 
 STATES = {
-    JobLife.WAITING: "PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT",
+    JobLife.WAITING: "PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT EXPEDITING",
     JobLife.RUNNING: "RUNNING COMPLETING SUSPENDED STOPPED STAGE_OUT SIGNALING RESIZING POWER_UP_NODE",
-    JobLife.ENDED: "COMPLETED FAILED CANCELLED CANCELLED+ TIMEOUT NODE_FAIL PREEMPTED OUT_OF_MEMORY BOOT_FAIL DEADLINE REVOKED",
-    JobLife.UNKNOWN: "A_STATE_OF_THE_FUTURE",
+    JobLife.ENDED: "COMPLETED FAILED CANCELLED CANCELLED+ TIMEOUT NODE_FAIL PREEMPTED OUT_OF_MEMORY BOOT_FAIL DEADLINE",
+    JobLife.UNKNOWN: "REVOKED LAUNCH_FAILED RECONFIG_FAIL UPDATE_DB A_STATE_OF_THE_FUTURE ?",
 }
 NAMED = [(state, life) for life, states in STATES.items() for state in states.split()]
 
@@ -52,41 +58,105 @@ def test_only_positive_evidence_ends_a_job(listings: list[list[Job] | None], ove
     assert sightings.certainly_over("7_1") is over
 
 
-def test_a_listing_is_read_line_by_line() -> None:
-    text = "12_3|12|3|RUNNING|None|n1|digits\n14|14|N/A|PENDING|Priority||a|b\nsqueue: warning\n"
+def record(*fields: str) -> str:
+    return "\x1f".join(fields) + "\x1e\n"
+
+
+def test_a_listing_is_read_whatever_names_and_comments_hold() -> None:
+    text = (
+        record("12_3", "12", "3", "RUNNING", "None", "n[1-2]", "digits", "(null)", "2", "1795631796", "1795635396")
+        + "squeue: a warning\n"
+        + record("14", "14", "N/A", "PENDING", "Priority", "", "a|b, c=d", "two\nlines", "0", "N/A", "NONE")
+        + record("15", "cut off")
+    )
     assert parse_squeue(text) == [
-        Job("12_3", "12", 3, "RUNNING", "None", "n1", "digits"),
-        Job("14", "14", None, "PENDING", "Priority", "", "a|b"),
+        Job("12_3", "12", 3, "RUNNING", "None", "n[1-2]", "digits", "", 2, 1795631796.0, 1795635396.0),
+        Job("14", "14", None, "PENDING", "Priority", "", "a|b, c=d", "two\nlines"),
     ]
+
+
+def test_accounting_tells_of_what_has_ended_only() -> None:
+    rows = (
+        ("3", "CANCELLED by 0", "n1", "100", "200"),
+        ("1_0", "RUNNING", "n1", "100", "Unknown"),
+        ("1_[2,7%2]", "PENDING", "", "", ""),
+    )
+    text = "\n".join("\x1f".join(row) for row in rows)
+    assert parse_sacct(text) == [Job("3", "3", None, "CANCELLED by 0", "", "n1", starts=100.0, ends=200.0)]
+
+
+def test_accounting_explains_an_end_but_is_no_evidence_of_one() -> None:
+    sightings = Sightings()
+    sightings.take([Job("7_1", "7", 1, "RUNNING", restarts=2)], ["7_1"])
+    sightings.take([], ["7_1"])
+    assert sightings.missing == ["7_1"]
+    sightings.explain([Job("7_1", "7", 1, "PREEMPTED"), Job("9", "9", None, "FAILED")])
+    assert not sightings.certainly_over("7_1")  # it may wait for its next start
+    assert sightings.last("7_1") == Job("7_1", "7", 1, "PREEMPTED", restarts=2) and sightings.last("9") is None
+    sightings.take([], ["7_1"])
+    assert sightings.certainly_over("7_1") and sightings.missing == []
+    assert end_of(sightings.last("7_1")) == (JobEnd.PREEMPTED, "the scheduler says: PREEMPTED")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "end", "says"),
+    [
+        ("COMPLETED", "None", JobEnd.EXITED, "the scheduler says: COMPLETED"),
+        ("FAILED", "NonZeroExitCode", JobEnd.EXITED, "the scheduler says: FAILED, NonZeroExitCode"),
+        ("CANCELLED by 1000", "", JobEnd.CANCELLED, "the scheduler says: CANCELLED by 1000"),
+        ("TIMEOUT", "TimeLimit", JobEnd.WALLTIME, "the scheduler says: TIMEOUT, TimeLimit"),
+        ("PREEMPTED", "None", JobEnd.PREEMPTED, "the scheduler says: PREEMPTED"),
+        ("NODE_FAIL", "NodeDown", JobEnd.NODE_LOST, "the scheduler says: NODE_FAIL, NodeDown"),
+        ("OUT_OF_MEMORY", "OutOfMemory", JobEnd.OUT_OF_MEMORY, "the scheduler says: OUT_OF_MEMORY, OutOfMemory"),
+        ("BOOT_FAIL", "", JobEnd.NEVER_STARTED, "the scheduler says: BOOT_FAIL"),
+        ("DEADLINE", "", JobEnd.NEVER_STARTED, "the scheduler says: DEADLINE"),
+        ("RUNNING", "None", JobEnd.UNTOLD, "the scheduler knows the job no longer"),  # and then missing
+        ("A_STATE_OF_THE_FUTURE", "", JobEnd.UNTOLD, "the scheduler knows the job no longer"),
+    ],
+)
+def test_the_scheduler_says_why_a_job_ended(state: str, reason: str, end: JobEnd, says: str) -> None:
+    assert end_of(Job("7", "7", None, state, reason)) == (end, says)
+
+
+def test_nobody_knows_why_a_job_ended_that_nobody_saw() -> None:
+    assert end_of(None) == (JobEnd.UNTOLD, "the scheduler knows the job no longer")
+
+
+_POLICY = (
+    "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "meaning"),
+    [
+        (f"AssocMaxSubmitJobLimit\nsbatch: error: {_POLICY}", Refusal.LIMIT),
+        (f"QOSMaxSubmitJobPerUserLimit\nsbatch: error: {_POLICY}", Refusal.LIMIT),
+        (f"QOSGrpSubmitJobsLimit\nsbatch: error: {_POLICY}", Refusal.LIMIT),
+        (_POLICY, Refusal.LIMIT),  # which one is not told
+        (f"QOSMaxCpuPerUserLimit\nsbatch: error: {_POLICY}", Refusal.MISTAKE),
+        (f"QOSMaxWallDurationPerJobLimit\nsbatch: error: {_POLICY}", Refusal.MISTAKE),
+        ("Batch job submission failed: Required partition not available (inactive or drain)", Refusal.LIMIT),
+        ("Slurm temporarily unable to accept job, sleeping and retrying", Refusal.LIMIT),
+        ("Batch job submission failed: Invalid partition name specified", Refusal.MISTAKE),
+        ("Batch job submission failed: Requested node configuration is not available", Refusal.MISTAKE),
+        (
+            "Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)",
+            Refusal.MISTAKE,
+        ),
+        ("Batch job submission failed: Access/permission denied", Refusal.MISTAKE),
+        ("Batch job submission failed: Invalid job array specification", Refusal.MISTAKE),
+        ("Batch job submission failed: Unable to contact slurm controller (connect failure)", Refusal.NO_ANSWER),
+        ("Batch job submission failed: Socket timed out on send/recv operation", Refusal.NO_ANSWER),
+        ("Batch job submission failed: Zero Bytes were transmitted or received", Refusal.NO_ANSWER),
+        ("Batch job submission failed: Slurm backup controller in standby mode", Refusal.NO_ANSWER),
+        ("Batch job submission failed: Protocol authentication error", Refusal.NO_ANSWER),
+        ("fatal: Could not establish a configuration source", Refusal.NO_ANSWER),
+    ],
+)
+def test_a_refusal_is_a_limit_a_mistake_or_no_answer(words: str, meaning: Refusal) -> None:
+    assert refusal_of(words) is meaning
 
 
 def test_the_id_is_found_with_and_without_a_cluster() -> None:
     assert parse_sbatch("123\n") == parse_sbatch("123;north\n") == "123"
-
-
-def test_an_option_that_outlast_manages_is_refused_with_the_reason() -> None:
-    with pytest.raises(StudyFileError, match="managed by Outlast"):
-        read_options({"array": "0-3"}, gpus=0, cpus=None, memory=None)
-
-
-def test_resources_become_options_unless_slurm_says_otherwise() -> None:
-    asked = read_options({"partition": "gpu"}, gpus=2, cpus=4, memory=16 * 2**30)
-    assert asked.sbatch == {"partition": "gpu", "gpus": "2", "cpus-per-task": "4", "mem": "16384M"}
-    asked = read_options({"gres": "gpu:a100:1", "mem_per_cpu": "2G"}, gpus=2, cpus=None, memory=2**30)
-    assert asked.sbatch == {"gres": "gpu:a100:1", "mem-per-cpu": "2G"}
-
-
-def test_any_other_option_is_handed_on_as_given() -> None:
-    asked = read_options({"reservation": "ml", "exclusive": True, "hold": False}, gpus=0, cpus=None, memory=None)
-    assert asked.sbatch == {"reservation": "ml", "exclusive": None}
-
-
-def test_a_script_runs_by_hand_and_quotes_what_it_is_given(tmp_path: Path) -> None:
-    asked = read_options({"time": "1:00", "setup": ["greeting='it is'"]}, gpus=0, cpus=None, memory=None)
-    command, options = ["printf", "%s|", "$HOME", "a b", "it's"], {"array": "0-3%2"}
-    script = JobScript("a test", "name", str(tmp_path / "%A.out"), command, str(tmp_path), options, {"X": "$(id)"})
-    text = render(script, asked)
-    assert "#SBATCH --array=0-3%2\n" in text and "#SBATCH --time=1:00\n" in text
-    (tmp_path / "job.sh").write_text(text)
-    done = subprocess.run(["bash", str(tmp_path / "job.sh")], capture_output=True, text=True, check=True)
-    assert done.stdout == "$HOME|a b|it's|"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from outlast.cli import care, inspect, search
+from outlast.cli import care, cluster, inspect, search
 from outlast.cli.help import CARE, RESULTS, SEARCH, Command, Group
 
 __all__ = ["app"]
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command(cls=Command, rich_help_panel=SEARCH)(search.init)
 app.command(cls=Command, rich_help_panel=SEARCH)(search.check)
 app.command(cls=Command, rich_help_panel=SEARCH)(search.run)
+app.command(cls=Command, rich_help_panel=SEARCH)(cluster.submit)
 app.command(cls=Command, rich_help_panel=SEARCH)(inspect.status)
 app.command(cls=Command, rich_help_panel=SEARCH)(inspect.logs)
 app.command(cls=Command, rich_help_panel=SEARCH)(search.stop)
@@ -28,7 +29,9 @@ app.command(cls=Command, rich_help_panel=CARE)(care.retry)
 app.command("import", cls=Command, rich_help_panel=CARE)(care.import_)
 app.command(cls=Command, rich_help_panel=CARE)(care.repair)
 app.command(cls=Command, rich_help_panel=CARE)(care.clean)
-app.command(cls=Command, hidden=True)(search.worker)
+app.command(cls=Command, hidden=True)(cluster.worker)
+app.command(cls=Command, hidden=True)(cluster.finisher)
+app.command(cls=Command, hidden=True)(cluster.controller)
 
 
 @app.callback(invoke_without_command=True)

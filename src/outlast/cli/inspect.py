@@ -35,7 +35,7 @@ def status(
     from outlast.cli import render
     from outlast.cli.text import make_console
     from outlast.core.states import StudyState
-    from outlast.engine.run import look
+    from outlast.engine.look import look
 
     folder = the_folder(study, directory)
     if watch:
@@ -55,16 +55,16 @@ def _watch(folder: str) -> None:
     from outlast.cli.live import LiveView
     from outlast.cli.text import make_console
     from outlast.core.states import StudyState
-    from outlast.engine.run import look
+    from outlast.engine.look import Looker
 
-    console = make_console()
-    snapshot, _, settings = look(folder)
+    console, looker = make_console(), Looker(folder)
+    snapshot, _, settings = looker.look()
     view = LiveView(console, settings)
     try:
         while snapshot.state in (StudyState.RUNNING, StudyState.WAITING):
             view.update(snapshot)
             time.sleep(_WATCH_EVERY)
-            snapshot, _, settings = look(folder)
+            snapshot, _, settings = looker.look()
     except KeyboardInterrupt:
         return
     finally:

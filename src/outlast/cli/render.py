@@ -32,6 +32,7 @@ from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
 from outlast.errors import OutlastError
 from outlast.monitor.health import HealthWarning
+from outlast.monitor.jobs import queue_in_words
 from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
 from outlast.monitor.times import duration, figure, metric_value
 
@@ -166,6 +167,7 @@ def status(snapshot: Snapshot) -> RenderableType:
                 ("best", _best_text(snapshot)),
                 ("", "" if snapshot.best is None else params_text(snapshot.best.params)),
                 ("trials", counts_text(snapshot)),
+                ("queue", queue_in_words(snapshot.jobs)),
                 ("rate", speed_text(snapshot)),
                 ("hours", hours_text(snapshot)),
                 ("ahead", ahead),
@@ -271,11 +273,21 @@ def running_lines(trials: Sequence[RunningTrial], metric: str, *, limit: int = 8
         step = "" if trial.step is None else f"step {trial.step}"
         value = "" if trial.value is None else metric_value(metric, trial.value)
         cells = (f"{duration(trial.seconds):<8}", f"{step:<11}", value)
-        line = Text.assemble(f"trial {trial.trial:<4}", "  ", "  ".join(cells).rstrip(), (attempt, "dim"))
+        line = Text.assemble(
+            f"trial {trial.trial:<4}", "  ", "  ".join(cells).rstrip(), (attempt, "dim"), _job_of(trial)
+        )
         lines.append(Paragraph(line, indent=2))
     if len(trials) > len(shown):
         lines.append(Text(f"  and {len(trials) - len(shown)} more", style="dim"))
     return lines
+
+
+def _job_of(trial: RunningTrial) -> Text:
+    if not trial.job:
+        return Text()
+    where = f" on {trial.node}" if trial.node else ""
+    anew = f", started anew {trial.restarts}×" if trial.restarts else ""
+    return Text(f"  job {trial.job}{where}{anew}", style="dim")
 
 
 def warnings(found: Sequence[HealthWarning]) -> list[RenderableType]:

@@ -1,4 +1,4 @@
-"""Commands that begin, help and end a search: init, check, run, stop, worker."""
+"""Commands that begin and end a search here: init, check, run, stop."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from outlast._system import make_dir
+from outlast.cli.asked import default_study, folder_of, invocation_of, metric_of, refuse_what_cannot_work, settings_of
 from outlast.cli.invocation import Invocation
-from outlast.cli.locate import by_name, is_study_folder, the_folder
+from outlast.cli.locate import the_folder
 from outlast.cli.options import (
     DirOption,
     JsonOption,
@@ -27,18 +28,15 @@ from outlast.cli.options import (
     StudyArgument,
 )
 from outlast.config.settings import Settings
-from outlast.errors import StudyFileError, StudyNotFound, UsageError
+from outlast.errors import StudyNotFound, UsageError
 from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    pass
 
-    from outlast.core.fold import Study
-    from outlast.engine.check import Finding
-
-__all__ = ["check", "init", "run", "stop", "worker"]
+__all__ = ["check", "init", "run", "stop"]
 
 _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 
@@ -55,7 +53,7 @@ def init(
     """
     from outlast.config.init import draft_from_help
 
-    command = _invocation(context).command
+    command = invocation_of(context).command
     if not command:
         raise UsageError("init needs the training command", cure="outlast init -- python train.py")
     if os.path.exists(output):
@@ -110,13 +108,13 @@ def check(
     from outlast.engine.check import quick_check
 
     seconds = seconds_of(limit)
-    settings = _settings(_invocation(context), study, overrides or [], _metric(maximize, minimize), None)
-    folder = _folder(settings, study, directory)
+    settings = settings_of(invocation_of(context), study, overrides or [], metric_of(maximize, minimize), None)
+    folder = folder_of(settings, study, directory)
     findings = quick_check(settings, folder)
     code = try_out(settings, folder, findings, smoke=smoke, rehearse=rehearse, limit=seconds, as_json=as_json)
     if code:
         raise typer.Exit(code)
-    if not as_json and not _invocation(context).command:
+    if not as_json and not invocation_of(context).command:
         from outlast.cli.text import make_console, next_line
 
         changes = [word for change in overrides or [] for word in ("--set", change)]
@@ -159,20 +157,20 @@ def run(
     from outlast.engine.homing import live_folder
     from outlast.engine.run import study_paths
 
-    settings = _settings(
-        _invocation(context),
+    settings = settings_of(
+        invocation_of(context),
         study,
         overrides or [],
-        _metric(maximize, minimize),
+        metric_of(maximize, minimize),
         name,
         trials=trials,
         parallel=parallel,
     )
     if (settings.later.get("index") or {}).get("in_memory"):
         raise typer.Exit(_run_without_a_trace(settings, accept_changes))
-    folder = _folder(settings, study, directory)
-    file = None if _invocation(context).command else study[0] if study else _default_study()
-    _quick_check(settings, folder, file)
+    folder = folder_of(settings, study, directory)
+    file = None if invocation_of(context).command else study[0] if study else default_study()
+    refuse_what_cannot_work(settings, folder, file)
     paths = study_paths(live_of(folder), settings)
     if resume and not paths.exists:
         raise StudyNotFound(
@@ -189,23 +187,22 @@ def run(
             typer.echo(f"the earlier study is kept in {os.path.relpath(aside)}")
     folder = live_folder(folder, settings)
     if detach:
-        _detach(_invocation(context), folder)
+        _detach(invocation_of(context), folder)
         return
     raise typer.Exit(_run_here(settings, folder, accept_changes))
 
 
 def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
-    from outlast.cli.render import end_summary, start_banner
+    from outlast.cli.ending import tell_end
+    from outlast.cli.render import start_banner
     from outlast.cli.text import make_console
     from outlast.cli.watching import Watching
-    from outlast.core.best import best_trial
     from outlast.core.states import StudyState
     from outlast.engine.homing import bring_home
     from outlast.engine.opening import Opened
     from outlast.engine.plotting import draw_plots
     from outlast.engine.run import run_study, study_paths
     from outlast.monitor.snapshot import LiveFacts, snapshot
-    from outlast.results.configuration import configuration
 
     console = make_console()
     views: list[Watching] = []
@@ -216,7 +213,11 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
         live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
         now = snapshot(opened.study, settings, now=datetime.now(timezone.utc), live=live, folder=folder)
         banner = start_banner(
-            now, settings, index=os.path.join(folder, "study.db"), slots=slots, notes=_notes(settings, paths)
+            now,
+            settings,
+            index=os.path.join(folder, "study.db"),
+            slots=slots,
+            notes=[*_notes(settings), *_home_note(paths)],
         )
         with contextlib.suppress(OSError):  # a pipe that nobody reads ends no search
             console.print(banner)
@@ -234,21 +235,7 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool) -> int:
     behind = bring_home(paths)
     if behind is not None:
         console.print(behind)
-    end = snapshot(study, settings, now=datetime.now(timezone.utc), folder=folder)
-    best = best_trial(study, settings.metrics)
-    files = [
-        (label, os.path.join(folder, name))
-        for label, name in (
-            ("trials", "trials.csv"), ("best configuration", "best_config.yaml"), ("best results", "best_results.json"),
-            ("best checkpoint", "best_checkpoint"), ("plots", "plots"),
-        )
-        if os.path.exists(os.path.join(folder, name))
-    ]  # fmt: skip
-    values = {} if best is None else configuration(best, study, settings)
-    with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
-        story = _what_halted(paths, study, folder) if verdict.state is StudyState.HALTED else None
-        make_console().print(end_summary(end, configuration=values, files=files, story=story))
-    return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(verdict.state, 4)
+    return tell_end(folder, study, settings)
 
 
 def _run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
@@ -259,22 +246,15 @@ def _run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
         return _run_here(told, os.path.join(place, settings.name), accept_changes)
 
 
-def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType:
-    """The failure that halted the search, with its traceback."""
-    from outlast.cli.render_show import show_failures
-    from outlast.cli.showing import failure_stories
-    from outlast.results.failures import group_failures
-
-    since = {outcome.trial for outcome in study.failures_since_run}
-    groups = [group for group in group_failures(study) if since & set(group.trials)][:1]
-    return show_failures(groups, folder=folder, tails=failure_stories(paths, groups))
-
-
-def _notes(settings: Settings, paths: StudyPaths) -> list[tuple[str, str]]:
-    notes = [("note", note) for note in settings.notes]
+def _home_note(paths: StudyPaths) -> list[tuple[str, str]]:
     home = home_of(paths)
-    if home is not None:
-        notes.append(("home", f"records and best weights are brought to {os.path.relpath(home.root)} after each trial"))
+    if home is None:
+        return []
+    return [("home", f"records and best weights are brought to {os.path.relpath(home.root)} after each trial")]
+
+
+def _notes(settings: Settings) -> list[tuple[str, str]]:
+    notes = [("note", note) for note in settings.notes]
     kept = settings.checkpoints.keep
     if kept is not None:
         best = f"the best {kept} finished trials' and " if kept else ""
@@ -331,128 +311,4 @@ def stop(
     """
     from outlast.engine.stopping import stop_study
 
-    typer.echo(stop_study(the_folder(study, directory), drain=drain, now=now, trial=trial))
-
-
-def worker(
-    study: StudyArgument = None,
-    directory: DirOption = None,
-    parallel: Annotated[int, typer.Option(metavar="N", min=1, help="Trials side by side.")] = 1,
-) -> None:
-    """Help a live run on a shared folder: ask it for trials and run them here. Where nobody runs the study, run it.
-
-    Example:
-        outlast worker /shared/studies/digits --parallel 2
-    """
-    from outlast.engine.worker import Worker
-
-    folder = the_folder(study, directory)
-    if Worker(folder, parallel=parallel, say=typer.echo).run():
-        return
-    from outlast.engine.run import recorded_settings
-
-    settings, _ = recorded_settings(folder)
-    raise typer.Exit(_run_here(settings.model_copy(update={"parallel": parallel}), folder, False))
-
-
-def _settings(
-    invocation: Invocation,
-    study: list[str] | None,
-    overrides: list[str],
-    metric: tuple[str, Literal["maximize", "minimize"]] | None,
-    name: str | None,
-    *,
-    trials: int | None = None,
-    parallel: int | None = None,
-) -> Settings:
-    """The settings that the command line means: a study file, a study folder, or a command with inline spaces."""
-    given = study or []
-    flags = [] if trials is None else [f"budget.trials={trials}"]
-    flags += [] if parallel is None else [f"parallel={parallel}"]
-    if "" in given or ("--" in invocation.arguments and not invocation.command):
-        raise UsageError("there is nothing where a study file or a command should be", cure="outlast run STUDY.yaml")
-    if invocation.command:
-        from outlast.config.inline import settings_from_command
-
-        if given:
-            fact = f"{given[0]} and a command behind -- exclude each other"
-            raise UsageError(fact, cure="a study file has its own `command`; leave one of the two out")
-        if overrides:
-            raise UsageError("--set changes a study file; there is none", cure="leave it out, or write a study file")
-        if metric is None:
-            raise UsageError("a command needs its metric", cure="--maximize NAME or --minimize NAME")
-        settings = settings_from_command(invocation.command, name=name, metric=metric, trials=trials)
-        return settings if parallel is None else settings.model_copy(update={"parallel": parallel})
-    if len(given) > 1:
-        raise UsageError(f"one study at a time; {len(given)} were given: {', '.join(given)}")
-    file = by_name(given[0]) if given else _default_study()
-    if is_study_folder(file):
-        from outlast.config.load import settings_from_resolved
-        from outlast.engine.run import recorded_settings
-
-        settings, _ = recorded_settings(live_of(file))
-        changes = [*overrides, *flags]
-        if not changes:
-            return settings
-        from outlast.config.load import override_resolved
-
-        return settings_from_resolved(override_resolved(settings.resolved, changes), settings.working_directory)
-    from outlast.config.load import load_study_file
-
-    return load_study_file(file, overrides=[*overrides, *flags], metric=metric, name=name)
-
-
-def _default_study() -> str:
-    for name in ("study.yaml", "sweep.yaml"):
-        if os.path.isfile(name):
-            return name
-    try:
-        return the_folder(None)
-    except StudyNotFound:
-        raise UsageError("no study file", cure="outlast run STUDY.yaml, or: outlast init -- python train.py") from None
-
-
-def _folder(settings: Settings, study: list[str] | None, directory: str | None) -> str:
-    if directory is not None:
-        if not directory:
-            raise UsageError("--dir: there is no folder without a name", cure="--dir FOLDER")
-        return directory
-    if study and is_study_folder(by_name(study[0])):
-        return by_name(study[0]).rstrip("/")
-    return os.path.join("studies", settings.name)
-
-
-def _invocation(context: typer.Context) -> Invocation:
-    return context.obj if isinstance(context.obj, Invocation) else Invocation()
-
-
-def _metric(maximize: str | None, minimize: str | None) -> tuple[str, Literal["maximize", "minimize"]] | None:
-    if maximize is not None and minimize is not None:
-        raise UsageError("--maximize and --minimize exclude each other", cure="several objectives go into a study file")
-    if maximize is not None:
-        return maximize, "maximize"
-    return None if minimize is None else (minimize, "minimize")
-
-
-def _quick_check(settings: Settings, folder: str, file: str | None) -> None:
-    """The two-second part of `check`, at every run: refuse what cannot work before anything is written."""
-    from outlast.engine.check import quick_check
-
-    for finding in quick_check(settings, folder):
-        if finding.level == "error":
-            raise _refusal(finding, file)
-
-
-def _refusal(finding: Finding, file: str | None) -> UsageError:
-    """What speaks against running, at its place in the study file where it has one."""
-    from outlast.config import yaml
-
-    document = yaml.read(file) if file is not None and os.path.isfile(file) else None
-    if document is None or finding.about in ("folder", "checkpoints.dir"):
-        return UsageError(finding.text, cure=finding.cure)
-    about, text = finding.about, finding.text
-    if about == "files" and ": " in text:
-        about, _, text = text.partition(": ")
-    if (about,) in document.places:
-        return document.error((about,), text, finding.cure)
-    return StudyFileError(finding.text, file=file, cure=finding.cure)
+    typer.echo(stop_study(the_folder(study, directory), drain=drain, now=now, trial=trial, say=typer.echo))

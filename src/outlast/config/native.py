@@ -29,6 +29,7 @@ from outlast.config.settings import (
     TrialSettings,
 )
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf
+from outlast.config.slurm import SLURM
 from outlast.config.yaml import Document
 
 __all__ = ["LATER_KEYS", "NAME_PATTERN", "PRUNERS", "SAMPLERS", "STUDY_FILE", "clean_name", "read", "read_values"]
@@ -174,7 +175,7 @@ STUDY_FILE = Fields(
         "trial": _TRIAL,
         "parallel": ByType(text=Word(("auto",)), scalar=Number(whole=True, least=1)),
         "resources": _RESOURCES,
-        "slurm": MapOf(Anything()),
+        "slurm": SLURM,
         "code": Word(
             ("snapshot", "live"),
             description="run from one copy of the git-tracked files, or from the files as they are",

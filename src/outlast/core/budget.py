@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
 
-__all__ = ["counted", "failures", "in_flight", "remaining", "room_for_new", "target_reached"]
+__all__ = ["counted", "failures", "in_flight", "remaining", "room_for_new", "startable", "target_reached"]
 
 _IN_FLIGHT = (TrialState.CREATED, TrialState.RUNNING, TrialState.INTERRUPTED)
 
@@ -42,3 +42,14 @@ def remaining(study: Study, target: int | None, count: Sequence[str]) -> int | N
 def room_for_new(study: Study, target: int | None, count: Sequence[str]) -> int | None:
     """How many new trials may be created now: what the target lacks beyond those in flight; ``None`` without a target."""
     return None if target is None else max(0, target - counted(study, count) - in_flight(study))
+
+
+def startable(study: Study, target: int | None, count: Sequence[str]) -> int | None:
+    """How many trials somebody could start now: those that wait for an attempt and those that may be created.
+
+    ``None`` without a target.
+    """
+    new = room_for_new(study, target, count)
+    if new is None:
+        return None
+    return new + len(study.in_state(TrialState.CREATED, TrialState.INTERRUPTED))

@@ -77,6 +77,10 @@ def _judge(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
         stopped = _asked_to_stop(evidence, trial, policy)
         if stopped is not None:
             return stopped
+    if evidence.scheduler and (evidence.lost or _stopped_from_outside(evidence) or evidence.signal == signals.SIGKILL):
+        ended = _ended_by_scheduler(evidence, trial, policy)
+        if ended is not None:
+            return ended
     if evidence.lost:
         return _interrupted(trial, policy, Cause.LOST, evidence.lost, evidence)
     if _stopped_from_outside(evidence):
@@ -112,6 +116,26 @@ def _asked_to_stop(evidence: Evidence, trial: Trial, policy: Policy) -> Decision
         case "preempted":
             return _interrupted(trial, policy, Cause.PREEMPTED, "preempted", evidence)
     return Decision(TrialState.INTERRUPTED, Cause.STOPPED, f"stopped ({reason})")
+
+
+def _ended_by_scheduler(evidence: Evidence, trial: Trial, policy: Policy) -> Decision | None:
+    """What the scheduler says of the end of a training that did not end by itself; ``None`` where its word adds nothing."""
+    match evidence.scheduler:
+        case "CANCELLED":  # by a person: no fault, and no loss
+            return Decision(TrialState.INTERRUPTED, Cause.STOPPED, "its job was cancelled")
+        case "TIMEOUT" | "DEADLINE" if not evidence.new_steps:
+            return Decision(TrialState.FAILED, Cause.WALLTIME, "no step fits into the walltime")
+        case "TIMEOUT" | "DEADLINE":
+            return Decision(TrialState.INTERRUPTED, Cause.WALLTIME, "out of walltime")
+        case "PREEMPTED":
+            return _interrupted(trial, policy, Cause.PREEMPTED, "its job was preempted", evidence)
+        case "NODE_FAIL" | "BOOT_FAIL":
+            return _interrupted(trial, policy, Cause.LOST, "its node failed", evidence)
+        case "OUT_OF_MEMORY":
+            return Decision(
+                TrialState.INFEASIBLE, Cause.HOST_OUT_OF_MEMORY, "out of memory: ended at its job's memory limit"
+            )
+    return None
 
 
 def _reached(evidence: Evidence) -> bool:

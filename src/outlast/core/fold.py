@@ -14,6 +14,7 @@ from outlast.core.records import (
     AttemptEnded,
     AttemptOpened,
     Event,
+    JobSubmitted,
     ParamDrawn,
     RevisionMade,
     RunStarted,
@@ -27,7 +28,7 @@ from outlast.core.records import (
 from outlast.core.states import Cause, TrialState
 from outlast.core.tally import Tally
 
-__all__ = ["Study", "fold"]
+__all__ = ["Study", "fold", "seconds_between"]
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Study:
     first_completed_step: int | None = None  # the last step of the trial that completed first: stays what it is
     gpu_seconds: float = 0.0  # of all attempts that have ended
     warnings: dict[str, str] = field(default_factory=dict)
+    jobs: list[JobSubmitted] = field(default_factory=list)  # that a scheduler took, in order
     _last_at: str = ""
 
     def __post_init__(self) -> None:
@@ -90,7 +92,7 @@ class Study:
     def apply(self, event: Event) -> None:
         """Take one event in. Applying an event that says what is so already changes nothing."""
         if isinstance(event, RunStarted) and self.last_run is not None and self.ended is None:
-            self.elapsed_before += _seconds_between(self.last_run.at, self._last_at)  # a run that did not end in order
+            self.elapsed_before += seconds_between(self.last_run.at, self._last_at)  # a run that did not end in order
         self._last_at = getattr(event, "at", self._last_at)
         match event:
             case TrialCreated():
@@ -103,6 +105,8 @@ class Study:
                 self._attempt_opened(event)
             case AttemptEnded():
                 self._attempt_ended(event)
+            case JobSubmitted():
+                self._job_submitted(event)
             case TrialRetried():
                 trial = self.trials[event.trial]
                 trial.state, trial.values, trial.finished_at = TrialState.INTERRUPTED, None, None
@@ -147,10 +151,29 @@ class Study:
             return
         cards = _cards(event.gpus, _wanted(self.revision))
         trial.attempts.append(
-            Attempt(event.attempt, event.at, event.slot, event.resumed, event.code, gpus=event.gpus, cards=cards)
+            Attempt(
+                event.attempt,
+                event.at,
+                event.slot,
+                event.resumed,
+                event.code,
+                gpus=event.gpus,
+                cards=cards,
+                job=event.job,
+                restarts=event.restarts,
+                worker=event.worker,
+            )
         )
         trial.state = TrialState.RUNNING
         trial.started_at = trial.started_at or event.at
+
+    def _job_submitted(self, event: JobSubmitted) -> None:
+        if all(event.job != job.job for job in self.jobs):
+            self.jobs.append(event)
+        for trial in self.in_state(TrialState.RUNNING) if event.attempt else ():
+            attempt = trial.open_attempt
+            if attempt is not None and event.attempt == f"{trial.number:04d}.{attempt.number}":
+                attempt.job = event.job
 
     def _attempt_ended(self, event: AttemptEnded) -> None:
         trial = self.trials[event.trial]
@@ -192,7 +215,8 @@ def _cards(gpus: Sequence[str], wanted: float) -> float:
     return wanted if wanted < 1 else math.ceil(wanted)
 
 
-def _seconds_between(begin: str, end: str) -> float:
+def seconds_between(begin: str, end: str) -> float:
+    """Seconds from one recorded time to another; 0 where one of them is none, or where the second is earlier."""
     try:
         return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds())
     except ValueError:

@@ -19,6 +19,7 @@ __all__ = [
     "AttemptEnded",
     "AttemptOpened",
     "Event",
+    "JobSubmitted",
     "ParamDrawn",
     "RevisionMade",
     "RunStarted",
@@ -111,6 +112,21 @@ class AttemptOpened:
     resumed: bool = False  # starts from a checkpoint
     code: str = ""  # commit and hash of the working tree's diff
     gpus: tuple[str, ...] = ()  # the attempt's cards, by UUID
+    job: str = ""  # the scheduler's id of the job that asked for it, "120_7" for a task of an array
+    restarts: int = 0  # how often the scheduler had started that job anew by then
+    worker: Mapping[str, Any] = field(default_factory=dict)  # the process that asked for it
+
+
+@dataclass(frozen=True)
+class JobSubmitted:
+    """A scheduler took a job of ours."""
+
+    kind: ClassVar[str] = "job_submitted"
+    job: str  # the scheduler's id
+    at: str
+    role: str  # array | finisher | controller | trial
+    tasks: int = 1  # of an array
+    attempt: str = ""  # of role trial: "0007.2"
 
 
 @dataclass(frozen=True)
@@ -187,6 +203,7 @@ Event: TypeAlias = (
     | ParamDrawn
     | AttemptOpened
     | AttemptEnded
+    | JobSubmitted
     | TrialRetried
     | Warned
     | StudyEnded
@@ -240,6 +257,9 @@ class Attempt:
     code: str = ""
     outcome: AttemptEnded | None = None
     gpus: tuple[str, ...] = ()
+    job: str = ""
+    restarts: int = 0
+    worker: Mapping[str, Any] = field(default_factory=dict)
     cards: float = 0.0  # how many that is: of a card that it shared, its share
 
     @property
@@ -326,6 +346,9 @@ class Trial:
                     attempt.resumed,
                     attempt.code,
                     attempt.gpus,
+                    attempt.job,
+                    attempt.restarts,
+                    attempt.worker,
                 )
             )
             if attempt.outcome is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from outlast._system import Clock
 from outlast.config.settings import Settings
+from outlast.core.fold import seconds_between
 from outlast.core.plan import (
     Limits,
     Starts,
@@ -24,7 +25,7 @@ from outlast.core.plan import (
     used_up,
     verdict,
 )
-from outlast.core.records import AttemptEnded, AttemptOpened, StudyEnded, Trial, TrialRetried
+from outlast.core.records import AttemptEnded, AttemptOpened, Event, StudyEnded, Trial, TrialRetried
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.bad_checkpoints import set_bad_aside
 from outlast.engine.code import working_tree
@@ -35,25 +36,26 @@ from outlast.engine.gpu_memory import cards_to_avoid
 from outlast.engine.opening import Opened
 from outlast.engine.orphans import end_attempt
 from outlast.engine.room import Room
-from outlast.engine.running import Running
+from outlast.engine.running import Pulse, Running
 from outlast.engine.slots import Slots
 from outlast.engine.splits import ensure_splits, study_parts
 from outlast.engine.starts import Prepared, draws_as_it_goes, next_attempt, prepare_attempt
 from outlast.engine.talks import Talks
 from outlast.engine.watch import Watch
-from outlast.errors import NO_ROOM, DiskFull, LeaseLost, StorageError
-from outlast.executors.local import LocalExecutor
+from outlast.errors import NO_ROOM, DiskFull, LeaseLost, SlurmRefused, StorageError
+from outlast.executors.base import Executor
 from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from outlast.study import requests
-from outlast.study.attempts import close_attempt, put_away, request_stop, withdraw
+from outlast.study.attempts import close_attempt, put_away, request_stop, void_start, withdraw
 from outlast.study.layout import StudyPaths, attempt_name
 from outlast.study.leftovers import is_untidy
 from outlast.study.recovery import had_a_folder
 
 __all__ = ["Coordinator", "Listener", "limits_of"]
 
-_ROUND, _SOON = 0.2, 0.05  # seconds between two rounds, at most
+_SOON = 0.05  # seconds between two rounds, at most, where somebody waits for decisions
+_TURN = 5.0  # seconds of a turn in which further requests are answered
 _STARTS = 8  # in one round, where there is a pruner
 #: Seconds before a trial's next attempt after the first setback of such a kind; doubled with each further one.
 _FIRST_PAUSE = {
@@ -69,7 +71,7 @@ _FIRST_PAUSE = {
 class Stopping:
     """What a request to stop asked for."""
 
-    reason: str = ""  # user, halted, budget, paused; empty: nobody asked
+    reason: str = ""  # user, halted, budget, paused, over; empty: nobody asked
     by_hand: bool = False  # a person asked
     paused: str = ""  # why there is no going on for now
     drain: bool = False
@@ -100,12 +102,13 @@ class Coordinator:
         paths: StudyPaths,
         settings: Settings,
         opened: Opened,
-        executor: LocalExecutor,
+        executor: Executor,
         listener: Listener,
         *,
         slots: Slots,
         clock: Clock | None = None,
         limits: Limits | None = None,
+        pulses: dict[str, Pulse] | None = None,
     ) -> None:
         self.paths, self.settings, self.slots = paths, settings, slots
         self.study, self.stopping = opened.study, Stopping()
@@ -116,7 +119,7 @@ class Coordinator:
         self._decisions = Decisions(
             self.study, self._ledger, optimizer, pruning, self._derived, listener, self._clock
         )  # fmt: skip
-        self._watch = Watch(paths, settings, self._decisions, executor, slots)
+        self._watch = Watch(paths, settings, self._decisions, executor, slots, pulses)
         self._talks = Talks(self._decisions, self._watch, executor)
         self._creation = Creation(settings, self._decisions, self._derived.index)
         self._limits = limits or limits_of(settings)
@@ -124,13 +127,18 @@ class Coordinator:
         self._to_answer: list[requests.Request] = []  # once what they asked for is durable
         self._not_before: dict[int, float] = {}  # interrupted trials that rest, on our own clock
         self._room = Room(paths)
-        self._began = self._clock.monotonic()
+        self._stepping_down = ""
+        self._barrier = bool((settings.slurm or {}).get("barrier")) and executor.outlives
+        self._began = self._clock.monotonic() - opened.elapsed
         self._code = working_tree(settings.working_directory) if settings.command else ""
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def run(self) -> Verdict:
+    def run(self) -> Verdict | None:
         """Recover what an earlier coordinator left, then go round until the study comes to rest.
+
+        Returns:
+            The verdict; ``None`` if we stepped down before.
 
         Raises:
             LeaseLost: Another coordinator took over; everything that runs goes on under it.
@@ -143,14 +151,52 @@ class Coordinator:
             self._recover()
             while True:
                 end = self._round()
-                if end is not None:
+                if end is not None or self._stepping_down:
                     break
-                self._executor.wait(_SOON if self.stopping.reason or self._judges else _ROUND)
+                soon = self.stopping.reason or self._judges
+                self._executor.wait(min(_SOON, self._executor.pause) if soon else self._executor.pause)
         except BaseException:
             self._derived.abandon()  # what was taken in may not be durable, or the study somebody else's
             raise
         for warning in self._derived.close(self.study):
             self._decisions.say(warning)
+        return end
+
+    def turn(self, *, derive: bool = True) -> Verdict | None:
+        """Hold the study for a moment: take in what ended, answer whoever asks, and leave the rest to the next holder.
+
+        Args:
+            derive: Bring the index and the tables up to date as well.
+
+        Returns:
+            The verdict if the study has come to rest.
+
+        Raises:
+            LeaseLost, StorageError: As `run`.
+        """
+        ensure_splits(self.paths.root, self.settings, self.study.study_seed)
+        if derive:
+            self._derived.start(self.study, doubtful=False, rivalled=False)
+        try:
+            self._recover(momentary=True)
+            if self.study.ended is not None:
+                self.stop("over", drain=True)  # what runs may finish; nothing new begins until somebody runs it again
+            began = self._clock.monotonic()
+            while True:
+                end = self._round()
+                if end is None and self.stopping.reason in ("user", "halted", "paused"):
+                    self._stand(self._verdict() or Verdict(StudyState.STOPPED, "the same command goes on"))
+                asked = self.slots.most or requests.pending(self.paths)
+                if end is not None or not asked or self._clock.monotonic() - began > _TURN:
+                    break
+        except BaseException:
+            self._derived.abandon()
+            raise
+        if end is not None and not derive:  # the last word is there for everyone to read
+            self._derived.start(self.study, doubtful=False, rivalled=False)
+        if end is not None or derive:
+            for warning in self._derived.close(self.study):
+                self._decisions.say(warning)
         return end
 
     def _round(self) -> Verdict | None:
@@ -171,6 +217,7 @@ class Coordinator:
         """One round; the verdict if the study has come to rest."""
         self._ledger.check()
         now = self._clock.monotonic()
+        self._executor.poll()
         self._talks.serve()
         self._answer_requests()
         ended = self._gather(now)
@@ -181,9 +228,12 @@ class Coordinator:
             requests.answer(self.paths, self._to_answer.pop(), done=True)
         self._put_away(ended)
         for attempt, prepared in starts:
-            if self.stopping.paused:
+            if self.stopping.paused or self.stopping.halt:
                 break  # never started: the next run does
             self._start(attempt, prepared)
+        for job in self._executor.take_submissions():
+            self._decisions.take(job)
+        self._decisions.commit()
         note = self._executor.take_note()
         if note:
             self._decisions.warn("isolation", f"every trial gets a process of its own: the function's module {note}")
@@ -201,6 +251,27 @@ class Coordinator:
         stopping.by_hand = stopping.by_hand or reason == "user"
         stopping.now = stopping.now or now
 
+    def halt(self, why: str) -> None:
+        """Come to rest because going on makes no sense."""
+        self.stop("halted")
+        self.stopping.halt = Verdict(StudyState.HALTED, why)
+        self._decisions.say(why)
+
+    def step_down(self, why: str) -> None:
+        """Leave the study to the next coordinator after this round: what runs goes on, and nothing is decided about it."""
+        if not self._stepping_down:
+            self._stepping_down = why
+            self._decisions.say(f"{why}: the next coordinator takes over")
+
+    def record(self, event: Event) -> None:
+        """Make something durable that was done for the study from outside."""
+        self._decisions.take(event)
+        self._decisions.commit()
+
+    def close_with(self, end: Verdict) -> None:
+        """Bring the study to rest for a reason from outside; what runs may finish."""
+        self._stand(end)
+
     def pause(self, why: str) -> None:
         """The machine has no room: start nothing more, let what runs go on, and come to rest without blaming any trial."""
         if not self.stopping.paused:
@@ -217,9 +288,11 @@ class Coordinator:
     @property
     def elapsed(self) -> float:
         """Seconds that the study was run for, earlier runs included."""
+        if self.study.ended is not None:
+            return self.study.elapsed_before
         return self.study.elapsed_before + self._clock.monotonic() - self._began
 
-    def _recover(self) -> None:
+    def _recover(self, *, momentary: bool = False) -> None:
         """Adopt live attempts, end what is left of dead ones, put away what was decided, forget what nobody waits for."""
         for trial in list(self.study.trials.values()):
             attempt = trial.open_attempt
@@ -235,9 +308,19 @@ class Coordinator:
             close_attempt(self.paths, number, attempt_number)
         self._derived.retain(self.study)
         for request in requests.pending(self.paths):
-            if request.kind in ("stop", "trial"):  # meant for a coordinator that is gone
+            if request.kind in ("stop", "trial") and not momentary:  # meant for a coordinator that is gone
                 requests.take(self.paths, request)
+        if momentary:
+            self._recall_rests()
         self._watch.take_over()
+
+    def _recall_rests(self) -> None:
+        """Trials that were told to rest under an earlier holder do so still (by two clocks, which is no matter here)."""
+        now, here = self._clock.monotonic(), self._clock.now()
+        for trial in self.study.in_state(TrialState.INTERRUPTED):
+            last = trial.last
+            if last is not None and last.cause is not Cause.DISK_FULL:
+                self._let_rest(last, now - seconds_between(last.at, here))
 
     def _tidy(self, touched: set[int]) -> None:
         """Put away the finished trials whose files are not in their final form: these, or after an unclean end any."""
@@ -253,7 +336,8 @@ class Coordinator:
         for request in requests.pending(self.paths):
             match request.kind:
                 case "trial":
-                    self.slots.ask(request)
+                    if not self.slots.ask(request):
+                        requests.take(self.paths, request)
                     continue
                 case "stop":
                     self._stop_requested(request)
@@ -322,6 +406,8 @@ class Coordinator:
             self.slots.available(0)
             self.slots.send_away(self.paths)
             return []
+        if self._barrier and self._watch.running:
+            return []  # a whole batch at a time
         starts, free = self._fill(now)
         numbers = list(starts.existing)
         while len(numbers) < len(starts.existing) + starts.new:
@@ -333,7 +419,7 @@ class Coordinator:
         free = self.slots.with_other_cards(free, [cards_to_avoid(trial) for trial in trials])
         opened = [self._open(trial, slot) for trial, slot in zip(trials, free, strict=False)]
         self.slots.give_back()
-        self.slots.let_wait(self.paths)
+        self.slots.let_wait(self.paths, soon=any(at > now for at in self._not_before.values()))
         return opened
 
     def _fill(self, now: float) -> tuple[Starts, list[str]]:
@@ -360,9 +446,7 @@ class Coordinator:
             return
         end = verdict(self.study, self._limits, elapsed=self.elapsed, exhausted=self._creation.exhausted)
         if end is not None and end.state is StudyState.HALTED:
-            self.stop("halted")
-            self.stopping.halt = end
-            self._decisions.say(end.reason)
+            self.halt(end.reason)
         elif self._used_up or target_value_reached(self.study, self._limits):
             self.stop("budget")
 
@@ -376,11 +460,24 @@ class Coordinator:
         cards = self.slots.locks(slot)
         prepared = prepare_attempt(
             self.paths, self.settings, trial, cards=cards, pipe_fd=pipe_fd,
-            cpus_per_trial=self.slots.cpus_per_trial, shared=len(self.slots.local) > 1, segment=self._ledger.number,
+            cpus_per_trial=self.slots.cpus_per_trial, shared=len(self.slots.local) != 1,
+            segment=0 if self._executor.outlives else self._ledger.number,
         )  # fmt: skip
-        now = self._clock.now()
-        gpus = tuple(card.uuid for card in cards)
-        self._decisions.take(AttemptOpened(trial.number, prepared.number, now, slot, prepared.resume, self._code, gpus))
+        asked = self.slots.asked(slot)
+        self._decisions.take(
+            AttemptOpened(
+                trial.number,
+                prepared.number,
+                self._clock.now(),
+                slot,
+                prepared.resume,
+                self._code,
+                gpus=tuple(card.uuid for card in cards) or tuple(asked.get("gpus", ())),
+                job=str(asked.get("job", "")),
+                restarts=int(asked.get("restarts", 0)),
+                worker=asked.get("worker", {}),
+            )
+        )
         return self._watch.track(trial, prepared.number, slot), prepared
 
     def _tell_to_stop(self) -> None:
@@ -392,11 +489,23 @@ class Coordinator:
                 reason = attempt.stop_reason or "user"
                 grace, now, step = self.settings.trial.grace, self.stopping.now, attempt.pruned_at
                 request_stop(attempt.paths, reason, grace=grace, now=now, step=step)
+                if not attempt.claimed and not attempt.worker and void_start(attempt.paths):
+                    self._executor.cancel(attempt.name)  # it need not start any more
 
     def _rest(self) -> Verdict | None:
         """The verdict, made durable, once nothing runs any more."""
         if self.running:
             return None
+        end, before = self._verdict(), self.study.ended
+        if before is not None and (end is None or end.state.value == before.state):
+            return Verdict(StudyState(before.state), before.reason)  # it had come to rest before this turn
+        if end is not None:
+            self._stand(end)
+            self.slots.send_away(self.paths)
+        return end
+
+    def _verdict(self) -> Verdict | None:
+        """Where the study stands, or will once nothing runs any more; ``None`` while there is something to do."""
         end = verdict(self.study, self._limits, elapsed=self.elapsed, exhausted=self._creation.exhausted)
         if end is None:
             end = self.stopping.halt
@@ -404,13 +513,15 @@ class Coordinator:
             end = Verdict(StudyState.PAUSED, f"{self.stopping.paused}; free space, then the same command goes on")
         elif end is None and self.stopping.reason:
             end = Verdict(StudyState.STOPPED, "the same command goes on")
-        if end is None:
-            return None
-        elapsed = self._clock.monotonic() - self._began
+        return end
+
+    def _stand(self, end: Verdict) -> None:
+        """Make a verdict durable."""
+        if self.study.ended is not None and self.study.ended.state == end.state.value:
+            return
+        elapsed = 0.0 if self.study.ended is not None else self._clock.monotonic() - self._began
         self._decisions.take(StudyEnded(self._clock.now(), end.state.value, end.reason, elapsed))
         self._decisions.commit()
-        self.slots.send_away(self.paths)
-        return end
 
     # -- act ----------------------------------------------------------------------------------------------------------
 
@@ -441,12 +552,19 @@ class Coordinator:
             withdraw(self.paths, attempt.trial, attempt.number)
             raise
         if attempt.worker:
-            self.slots.hand_over(self.paths, attempt.slot, attempt.name)
+            judges = self._decisions.pruning.active and not self._in_parts
+            grace = self.settings.trial.grace
+            self.slots.hand_over(self.paths, attempt.slot, attempt.name, grace=grace, judges=judges)
             return
         marker = str(self.paths.open_marker(attempt.trial, attempt.number))
         cards = tuple(card.fd for card in self.slots.locks(attempt.slot))
         keep = cards if prepared.pipe_fd is None else (*cards, prepared.pipe_fd)
-        self._executor.submit(attempt.name, marker, str(attempt.paths.folder / "runner.log"), keep_fds=keep)
+        try:
+            self._executor.submit(attempt.name, marker, str(attempt.paths.folder / "runner.log"), keep_fds=keep)
+        except SlurmRefused as refused:  # the next one would be refused as well
+            self.halt(f"SLURM refuses the jobs: {refused.fact}")
+            return
+        attempt.submitted = True
         self.slots.started(attempt.slot)
         if prepared.pipe_fd is not None:
             os.close(prepared.pipe_fd)

@@ -12,12 +12,12 @@ from outlast._version import __version__
 from outlast.config.load import to_yaml
 from outlast.config.revisions import Difference, compare
 from outlast.config.settings import Settings
-from outlast.core.fold import Study, fold
+from outlast.core.fold import Study, fold, seconds_between
 from outlast.core.records import AttemptEnded, Event, RevisionMade, RunStarted, StudyCreated, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.orphans import end_attempt
 from outlast.engine.retention import owner_of
-from outlast.errors import LedgerDamaged, StorageError, UsageError
+from outlast.errors import LedgerDamaged, StorageError, StudyNotFound, UsageError
 from outlast.space.space import Space
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
@@ -28,6 +28,7 @@ from outlast.study.recovery import lost_decisions
 __all__ = [
     "Opened",
     "difference_from_recorded",
+    "join_study",
     "open_study",
     "read_study",
     "refuse_lost_decisions",
@@ -47,6 +48,7 @@ class Opened:
         False  # the holder before did not end its run, or the machine its writing: what it derived may be stale
     )
     rivalled: bool = False  # and it may be alive, in the middle of something
+    elapsed: float = 0.0  # seconds that this run of the study goes on already, under earlier holders
 
 
 def read_study(paths: StudyPaths) -> Study:
@@ -111,6 +113,33 @@ def open_study(
         lease.release()
         raise
     return opened
+
+
+def join_study(paths: StudyPaths, lease: Lease) -> Opened:
+    """Take the ledger of a study that somebody has begun, to coordinate it for a moment: nothing about it is changed.
+
+    Args:
+        paths: Its files.
+        lease: Held by the caller, who gives it back.
+
+    Raises:
+        StudyNotFound: There is no study in this folder.
+        LedgerDamaged: Decisions are missing; `outlast repair` mends it.
+        LeaseLost: Somebody else took the ledger at the same moment.
+    """
+    before = read_ledger(paths.ledger)
+    require_readable(before, paths.ledger)
+    study = fold(before.events)
+    refuse_lost_decisions(paths, study)
+    if not study.revisions:
+        raise StudyNotFound(f"no study in {paths.root}", cure="outlast run STUDY.yaml starts one")
+    ledger, reading = Ledger.claim(paths.ledger, known=before)
+    study = study if reading is before else fold(reading.events)
+    clear_leftovers(paths)
+    lasted = 0.0
+    if study.ended is None and study.last_run is not None:
+        lasted = seconds_between(study.last_run.at, utc_now())
+    return Opened(lease, ledger, study, new=False, elapsed=lasted)
 
 
 def refuse_lost_decisions(paths: StudyPaths, study: Study) -> None:

@@ -208,7 +208,7 @@ class _Session(Listener):
         for attempt in running:
             if not attempt.claimed:
                 continue
-            passed = now - attempt.began
+            passed = attempt.known_for(now)
             if attempt.number == 1 and not self.first.killed:
                 self._watch_first(attempt, passed)
             elif attempt.number == 2 and self.first.killed:

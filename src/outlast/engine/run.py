@@ -6,34 +6,27 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from contextlib import contextmanager, nullcontext
 
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.core.records import Event
-from outlast.core.states import TrialState
 from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.opening import Opened, open_study, read_study
 from outlast.engine.retention import claim_checkpoints
-from outlast.engine.running import Running, objectives_of
-from outlast.engine.slots import local_slots, slot_count
+from outlast.engine.running import Running
+from outlast.engine.slots import local_slots
 from outlast.engine.starts import worker_start
 from outlast.errors import StudyNotFound
 from outlast.executors.local import LocalExecutor
-from outlast.monitor.health import HealthFacts, purge_days
-from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.monitor.times import duration
-from outlast.study.attempts import trained_seconds
 from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
-from outlast.study.lease import current_holder, holder_is_live
-from outlast.study.purge import untouched_days
 
-__all__ = ["Quiet", "look", "recorded_settings", "run_study", "study_paths", "words_to_run_log"]
+__all__ = ["Quiet", "recorded_settings", "run_study", "study_paths", "words_to_run_log"]
 
 
 class Quiet(Listener):
@@ -144,10 +137,10 @@ def run_study(
         hears = _Announcing(listener(opened, len(slots.local)), paths)
         hears.words += told
         coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, limits=limits)
-        if not handle_signals:
-            return coordinator.run(), coordinator.study
-        with _signals(coordinator, executor, hears):
-            return coordinator.run(), coordinator.study
+        with _signals(coordinator, executor, hears) if handle_signals else nullcontext():
+            verdict = coordinator.run()
+        assert verdict is not None  # nobody steps down here
+        return verdict, coordinator.study
     finally:
         if executor is not None:
             executor.close()
@@ -204,78 +197,3 @@ def words_to_run_log(paths: StudyPaths) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-
-
-def look(folder: str | os.PathLike[str]) -> tuple[Snapshot, Study, Settings]:
-    """How a study stands now, from outside: reads its folder, changes nothing.
-
-    Raises:
-        StudyNotFound: There is no study in this folder.
-        LedgerDamaged: Its ledger cannot be read.
-    """
-    settings, study = recorded_settings(folder)
-    paths = study_paths(folder, settings)
-    holder = current_holder(paths.ledger)
-    alive = study.ended is None and holder_is_live(paths.ledger) is not False
-    live = None
-    if alive:
-        since = study.last_run.at if study.last_run else ""
-        live = LiveFacts(str(holder.get("host", "")), int(holder.get("pid", 0)), since, slot_count(settings))
-    reports = latest_reports(paths, study, settings) if study.trials else {}
-    trained = {
-        trial.number: trained_seconds(paths.attempt(trial.number, attempt.number))
-        for trial in study.in_state(TrialState.RUNNING)
-        if (attempt := trial.open_attempt) is not None
-    }
-    now = datetime.now(timezone.utc)
-    facts = _facts(paths, study, settings)
-    return (
-        snapshot(
-            study,
-            settings,
-            now=now,
-            live=live,
-            running_reports=reports,
-            running_seconds=trained,
-            folder=os.fspath(folder),
-            facts=facts,
-        ),
-        study,
-        settings,
-    )
-
-
-def latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict[int, tuple[int, float]]:
-    """Running trial → its latest report of the first objective, read from the attempts' files."""
-    name, objectives = settings.metrics[0].name, objectives_of(settings)
-    found: dict[int, tuple[int, float]] = {}
-    for trial in study.trials.values():
-        attempt = trial.open_attempt
-        if attempt is not None:
-            running = Running(
-                trial.number,
-                attempt.number,
-                paths.attempt(trial.number, attempt.number),
-                paths.trial(trial.number),
-                "",
-                objectives,
-                0.0,
-            )
-            for report in running.read_reports():
-                if name in report.metrics:
-                    found[trial.number] = (report.step, float(report.metrics[name]))
-    return found
-
-
-def _facts(paths: StudyPaths, study: Study, settings: Settings) -> HealthFacts:
-    untouched = {} if purge_days(settings) is None else untouched_days(paths, study)
-    try:
-        disk = os.statvfs(paths.root)
-    except OSError:
-        return HealthFacts(untouched_days=untouched)
-    return HealthFacts(
-        untouched_days=untouched,
-        disk_free=disk.f_bavail * disk.f_frsize,
-        disk_total=disk.f_blocks * disk.f_frsize,
-        inodes_free=disk.f_favail or None,
-    )

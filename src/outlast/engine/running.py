@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from outlast._system import read_bytes, read_json
+from outlast._system import Identity, read_bytes, read_json
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.runner.capture.curve import LiveReports
@@ -15,7 +15,20 @@ from outlast.runner.capture.objective import Objective
 from outlast.study.attempts import Life, Status, inspect
 from outlast.study.layout import AttemptPaths, TrialPaths, attempt_name
 
-__all__ = ["Running", "objectives_of"]
+__all__ = ["Pulse", "Running", "objectives_of"]
+
+
+@dataclass
+class Pulse:
+    """What was seen of an attempt on another host: only a heartbeat whose content changes is a sign of life.
+
+    Outlives the coordinator that looks, where one process coordinates a study again and again for a moment each.
+    """
+
+    first_seen: float  # on the watcher's monotonic clock, as all times here
+    content: bytes = b""
+    since: float = 0.0
+    over_since: float = 0.0  # when it was seen to be over, if the scheduler is still asked how its job ended
 
 
 @dataclass
@@ -28,12 +41,14 @@ class Running:
     trial_paths: TrialPaths
     slot: str
     objectives: Sequence[Objective]
-    began: float  # on the coordinator's monotonic clock
+    pulse: Pulse
     worker: bool = False  # started by a worker, not by our executor
+    asker: Identity | None = None  # that worker
+    job: str = ""  # the scheduler's id of its job
+    restarts: int = 0  # of that job, when it took the attempt
+    submitted: bool = False  # to an executor, which will start its runner or has
     reports: list[Report] = field(default_factory=list)
     stop_reason: str = ""  # that was asked for
-    heartbeat: bytes = b""
-    heartbeat_at: float = 0.0
     claimed: bool = False
     judged: int = 0  # reports the pruner has seen
     seen_finite: int = 0  # reports that were looked at for metrics that are no numbers
@@ -49,13 +64,17 @@ class Running:
         """Inspect the attempt; remembers since when the heartbeat has been the same."""
         status = inspect(self.paths)
         self.claimed = self.claimed or status.runner is not None
-        if status.life is Life.ELSEWHERE and (status.heartbeat != self.heartbeat or not self.heartbeat_at):
-            self.heartbeat, self.heartbeat_at = status.heartbeat, now
+        if status.life is Life.ELSEWHERE and (status.heartbeat != self.pulse.content or not self.pulse.since):
+            self.pulse.content, self.pulse.since = status.heartbeat, now
         return status
 
     def silent_for(self, now: float) -> float:
         """Seconds since the heartbeat's content last changed, on our own clock."""
-        return now - self.heartbeat_at if self.heartbeat_at else 0.0
+        return now - self.pulse.since if self.pulse.since else 0.0
+
+    def known_for(self, now: float) -> float:
+        """Seconds since this process first saw the attempt, on its own clock."""
+        return now - self.pulse.first_seen
 
     def read_reports(self) -> list[Report]:
         """New reports since the last call; they are kept in `reports` as well."""

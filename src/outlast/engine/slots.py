@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from outlast._system import Identity
+from outlast._system import Identity, is_running
 from outlast._system.card_locks import CardLock
 from outlast._system.memory import machine_memory
 from outlast.config.settings import Settings
@@ -38,7 +39,6 @@ class Slots:
     _grants: dict[str, Grant] = field(default_factory=dict)  # slot → cards that we hold until its attempt does
     _taken: set[str] = field(default_factory=set)
     _asking: dict[str, Request] = field(default_factory=dict)
-    _workers: dict[str, Identity] = field(default_factory=dict)
 
     @property
     def most(self) -> int:
@@ -115,27 +115,40 @@ class Slots:
             order.append(best)
         return order + left
 
-    def worker(self, slot: str) -> Identity | None:
-        """Who works in a worker's slot, where this coordinator was asked by it."""
-        return self._workers.get(slot)
+    def asked(self, slot: str) -> Mapping[str, Any]:
+        """What a worker said of itself when it asked; empty for a slot of this machine."""
+        return self._asking[slot].content if slot in self._asking else {}
 
-    def ask(self, request: Request) -> None:
-        """A worker asks for a trial."""
+    def ask(self, request: Request) -> bool:
+        """A worker asks for a trial. Returns whether it is still there to get one, as far as this host can tell."""
         who = Identity.from_json(request.content.get("worker", {}))
-        slot = f"worker:{who.host}:{who.pid}:{request.key[-8:]}"
-        self._asking[slot] = request
-        self._workers[slot] = who
+        if who.here and not is_running(who):
+            return False
+        self._asking[f"worker:{who.host}:{who.pid}:{request.key[-8:]}"] = request
+        return True
 
-    def hand_over(self, paths: StudyPaths, slot: str, attempt: str) -> None:
-        """Answer a worker with its attempt."""
+    def hand_over(self, paths: StudyPaths, slot: str, attempt: str, *, grace: float, judges: bool) -> None:
+        """Answer a worker with its attempt.
+
+        Args:
+            paths: The study's.
+            slot: The worker's.
+            attempt: ``0007.2``.
+            grace: Seconds that its training may take to stop when the worker is asked to leave.
+            judges: Whether a pruner waits for what it reports.
+        """
         request = self._asking.pop(slot, None)
         if request is not None:
-            answer(paths, request, attempt=attempt)
+            answer(paths, request, attempt=attempt, grace=grace, judges=judges)
 
-    def let_wait(self, paths: StudyPaths) -> None:
-        """Nothing for the others now: they ask again."""
+    def let_wait(self, paths: StudyPaths, *, soon: bool) -> None:
+        """Nothing for the others now: they ask again; a task of an array only if something that rests will wait for it soon."""
         for slot in [slot for slot in self._asking if slot not in self._taken]:
-            answer(paths, self._asking.pop(slot), wait=_WAIT)
+            request = self._asking.pop(slot)
+            if request.content.get("task") and not soon:
+                answer(paths, request, done=True)
+            else:
+                answer(paths, request, wait=_WAIT)
 
     def send_away(self, paths: StudyPaths) -> None:
         """The run comes to rest: workers need not ask again."""

@@ -10,7 +10,7 @@ from outlast.core.records import ParamDrawn
 from outlast.engine.conversation import Conversation, open_pair
 from outlast.engine.decisions import Decisions
 from outlast.engine.watch import Watch
-from outlast.executors.local import LocalExecutor
+from outlast.executors.base import Executor
 
 __all__ = ["Talks"]
 
@@ -18,7 +18,7 @@ __all__ = ["Talks"]
 class Talks:
     """One conversation for each running attempt whose objective asks."""
 
-    def __init__(self, decisions: Decisions, watch: Watch, executor: LocalExecutor) -> None:
+    def __init__(self, decisions: Decisions, watch: Watch, executor: Executor) -> None:
         self._talks: dict[str, Conversation] = {}
         self._decisions, self._watch, self._executor = decisions, watch, executor
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from signal import SIGINT, SIGKILL, SIGTERM
 
-from outlast._system import is_running
+from outlast._system import Identity, is_running
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
 from outlast.core.faults import is_beyond_hope
@@ -12,27 +13,45 @@ from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.decisions import Decisions
 from outlast.engine.evidence import outcome_of
-from outlast.engine.running import Running, objectives_of
+from outlast.engine.running import Pulse, Running, objectives_of
 from outlast.engine.slots import Slots
 from outlast.executors.base import Executor
 from outlast.runner.spec import token_of_trial
 from outlast.study.attempts import Life, end_tree, give_up, last_words, request_stop, trained_seconds, void_start
-from outlast.study.layout import StudyPaths
+from outlast.study.layout import StudyPaths, attempt_name
 
 __all__ = ["Watch"]
 
-_SILENT_HOST_AFTER = 120.0  # seconds without a changed heartbeat of an attempt on another host
+_SILENT_HOST_AFTER = (
+    120.0  # seconds without a changed heartbeat of an attempt on another host that nobody can ask about
+)
+_SILENT_JOB_AFTER = 60.0  # the same where the scheduler says as well that the job is over
+_WORD_WITHIN = 60.0  # seconds for the scheduler to say how a job ended
+#: A job that ends for one of these before its runner began says nothing against the attempt.
+_NO_FAULT = ("CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED", "NEVER_SUBMITTED")
+_FROM_OUTSIDE = (SIGTERM, SIGINT, SIGKILL)
 _UNCLAIMED_AFTER = 120.0  # seconds for a worker on another host to claim what it was given
 _IN_ORDER = (Cause.COMPLETED, Cause.PART, Cause.PRUNED)  # what a process left that may serve for further trials
 
 
 class Watch:
-    """Every open attempt of the study, by name."""
+    """Every open attempt of the study, by name.
+
+    Args:
+        pulses: Heartbeats that this process saw under earlier coordinators; kept up to date.
+    """
 
     def __init__(
-        self, paths: StudyPaths, settings: Settings, decisions: Decisions, executor: Executor, slots: Slots
+        self,
+        paths: StudyPaths,
+        settings: Settings,
+        decisions: Decisions,
+        executor: Executor,
+        slots: Slots,
+        pulses: dict[str, Pulse] | None = None,
     ) -> None:
         self.running: dict[str, Running] = {}
+        self._pulses = {} if pulses is None else pulses
         self._paths, self._settings, self._decisions = paths, settings, decisions
         self._executor, self._slots = executor, slots
         self._objectives = objectives_of(settings)
@@ -41,6 +60,7 @@ class Watch:
 
     def track(self, trial: Trial, number: int, slot: str) -> Running:
         """Begin to watch an attempt that was opened, by us or by an earlier coordinator."""
+        attempt, name = trial.attempts[-1], attempt_name(trial.number, number)
         running = Running(
             trial=trial.number,
             number=number,
@@ -48,10 +68,13 @@ class Watch:
             trial_paths=self._paths.trial(trial.number),
             slot=slot,
             objectives=self._objectives,
-            began=self._decisions.clock.monotonic(),
+            pulse=self._pulses.setdefault(name, Pulse(self._decisions.clock.monotonic())),
             worker=slot.startswith("worker:"),
+            asker=Identity.from_json(attempt.worker) if attempt.worker else None,
+            job=attempt.job,
+            restarts=attempt.restarts,
         )
-        self.running[running.name] = running
+        self.running[name] = running
         self._slots.take(slot)
         return running
 
@@ -61,10 +84,15 @@ class Watch:
         for running in self.running.values():
             self._replay(running)
             status = running.look(now)
-            if status.life is Life.RUNNING and status.runner is not None and not running.worker:
-                self._executor.adopt(running.name, status.runner)
+            if running.job or (not running.worker and status.life is not Life.OVER):
+                running.submitted = self._executor.adopt(
+                    running.name, status.runner, job=running.job, restarts=running.restarts
+                )
+            if running.worker:
+                continue
+            if status.life in (Life.RUNNING, Life.ELSEWHERE):
                 self._decisions.say(f"trial {running.trial} is still running: taken over, not restarted")
-            elif status.life is Life.UNCLAIMED and not running.worker:
+            elif status.life is Life.UNCLAIMED and not running.submitted:
                 void_start(running.paths)
 
     def _replay(self, running: Running) -> None:
@@ -96,6 +124,7 @@ class Watch:
                 )
             self._decisions.take(event)
             del self.running[attempt.name]
+            self._pulses.pop(attempt.name, None)
             self._executor.forget(attempt.name, spoilt=event.cause not in _IN_ORDER)
             self._slots.free(attempt.slot)
             over.append((attempt, event))
@@ -157,7 +186,7 @@ class Watch:
         """The evidence of an attempt that is over; ``None`` while it may live. Unknown is never an ending."""
         status = attempt.look(now)
         if status.life is Life.OVER and status.evidence is not None:
-            return self._completed(attempt, status.evidence)
+            return self._completed(attempt, status.evidence, now)
         why = self._certainly_dead(attempt, status.life, status.reason, now)
         if why is None:
             return None
@@ -169,7 +198,7 @@ class Watch:
                 f"stuck-{attempt.name}", f"processes of trial {attempt.trial} cannot be ended: {stuck}"
             )
             return None
-        return self._completed(attempt, give_up(attempt.paths, why))
+        return self._completed(attempt, give_up(attempt.paths, why), now)
 
     def _void(self, attempt: Running) -> bool:
         """See to it that nobody claims the attempt any more. Where its marker was never laid out nobody can, and nothing is
@@ -178,12 +207,19 @@ class Watch:
         return (not attempt.worker and not marker.exists()) or void_start(attempt.paths)
 
     def _unclaimed(self, attempt: Running, why: str) -> Evidence:
-        """A runner of our own that dies before its claim would die again: that counts. One of a dead coordinator does not."""
-        if self._executor.ended(attempt.name):
+        """A runner that dies before its claim would die again: that counts. One that nobody started does not."""
+        if attempt.submitted and not attempt.worker and self._executor.words(attempt.name) not in _NO_FAULT:
             return Evidence(lost=why + last_words(attempt.paths), new_steps=False)
         return Evidence(never_started=True)
 
-    def _completed(self, attempt: Running, evidence: Evidence) -> Evidence:
+    def _completed(self, attempt: Running, evidence: Evidence, now: float) -> Evidence | None:
+        ended_by_others = evidence.lost or evidence.outside_signal is not None or evidence.signal in _FROM_OUTSIDE
+        if attempt.job and ended_by_others:
+            word = self._executor.words(attempt.name)
+            attempt.pulse.over_since = attempt.pulse.over_since or now
+            if word is None and now - attempt.pulse.over_since < _WORD_WITHIN:
+                return None  # it ended, and not by itself: the scheduler will say for what
+            evidence = replace(evidence, scheduler=word or "")
         if not evidence.lost:
             return evidence
         if attempt.stop_reason == "pruned":
@@ -197,13 +233,21 @@ class Watch:
         if life is Life.UNCLAIMED and attempt.worker:
             return "its worker is gone" if self._worker_gone(attempt, now) else None
         if life is Life.UNCLAIMED:
-            return "its runner never started" if self._executor.ended(attempt.name) is not False else None
-        if life is Life.ELSEWHERE and attempt.silent_for(now) > _SILENT_HOST_AFTER:
-            return f"no heartbeat for {_SILENT_HOST_AFTER:.0f} s"
-        return None
+            never = not attempt.submitted or self._executor.ended(attempt.name)
+            return "its runner never started" if never else None
+        return self._silent(attempt, now) if life is Life.ELSEWHERE else None
+
+    def _silent(self, attempt: Running, now: float) -> str | None:
+        """Why an attempt on another host is certainly dead; ``None`` while it may live."""
+        longest = _SILENT_JOB_AFTER if attempt.job else _SILENT_HOST_AFTER
+        if attempt.silent_for(now) <= longest or (attempt.job and not self._executor.ended(attempt.name)):
+            return None
+        return f"no heartbeat for {longest:.0f} s" + (", and its job is over" if attempt.job else "")
 
     def _worker_gone(self, attempt: Running, now: float) -> bool:
-        who = self._slots.worker(attempt.slot)
+        who = attempt.asker
         if who is not None and who.here:
             return not is_running(who)
-        return now - attempt.began > _UNCLAIMED_AFTER
+        if attempt.job and self._executor.ended(attempt.name):
+            return True
+        return attempt.known_for(now) > _UNCLAIMED_AFTER

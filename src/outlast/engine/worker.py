@@ -1,76 +1,256 @@
-"""A worker: beside a live run, asks its coordinator for trials and runs them here. It takes no lease and decides nothing."""
+"""A worker: fetches trials of a study and runs them here; a task of an array is one, and so is whoever helps by hand.
+
+It asks whoever holds the study. Where nobody does, it holds it for a turn (`outlast.engine.turn`): takes in what has ended,
+answers everyone who asks, itself included, and lets go. Until its first turn it imports little: of many workers that start
+together most never take one.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from outlast._system import my_identity
-from outlast.engine.run import recorded_settings, study_paths
-from outlast.engine.slots import gpu_pool
-from outlast.executors.gpus import Grant
+from outlast._system import my_identity, read_json
+from outlast.errors import LeaseLost, OutlastError
+from outlast.executors.slurm.commands import Slurm
 from outlast.runner.gpus import cards_for_runner
+from outlast.runner.job import ENDS_IN, JobFacts
+from outlast.runner.nursery import fork_runner
 from outlast.study import requests
-from outlast.study.attempts import request_stop
-from outlast.study.layout import parse_attempt_name
-from outlast.study.lease import holder_is_live
+from outlast.study.attempts import end_tree, give_up, request_stop
+from outlast.study.layout import StudyPaths, attempt_name, parse_attempt_name
+from outlast.study.lease import Lease
+
+if TYPE_CHECKING:
+    from outlast.engine.cards import WorkerCards
+    from outlast.engine.turn import Memory, Turn
 
 __all__ = ["Worker"]
 
-_LOOK_EVERY = 0.1
+_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between two looks; longer the longer there is nothing
+_JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the pruner
+_TAKEN_IN_WITHIN = 120.0  # seconds for somebody to take in what our last trial came to
+_TOO_SHORT = 60.0  # seconds of walltime that no trial is begun in
+_RESUME_EXITS = (75, 130)
 
 
 class Worker:
-    """Runs trials for somebody else's coordinator.
+    """Runs trials of a study until there is nothing more to do.
 
     Args:
         folder: The study's.
         parallel: Trials side by side.
-        say: Takes a line for the person.
-
-    Raises:
-        UsageError: A trial needs more GPUs than there are here.
+        most: Trials in all; as many as there are by default.
+        say: Takes a line for the person, or for the job's log.
+        job: The scheduler's job that we are, as a task of an array.
+        cards: Locks cards for a trial that needs some, where no scheduler has given us ours.
     """
 
-    def __init__(self, folder: str, *, parallel: int = 1, say: Callable[[str], object] = print) -> None:
-        settings, _ = recorded_settings(folder)
-        self._pool = gpu_pool(settings, say)
-        if self._pool is not None:
-            self._pool.check()
-        self._grant: Grant | None = None  # cards for the trial that is asked for
-        self._paths = study_paths(folder, settings)
-        self._grace = settings.trial.grace
-        self._parallel, self._say = parallel, say
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(
+        self,
+        folder: str,
+        *,
+        parallel: int = 1,
+        most: int | None = None,
+        say: Callable[[str], object] = print,
+        job: JobFacts | None = None,
+        cards: WorkerCards | None = None,
+    ) -> None:
+        self._paths = StudyPaths.at(folder)
+        self._folder, self._parallel, self._most, self._say, self._job = folder, parallel, most, say, job
+        self._cards = cards
+        self._lease = Lease(self._paths.lease)
+        self._memory: Memory | None = None
+        self._running: dict[str, _Child] = {}
+        self._left: dict[str, float] = {}  # attempts that ended here and that nobody has taken in yet → since when
+        self._asked: requests.Request | None = None
+        self._ask_at = 0.0
+        self._finished = 0
+        self._begin_anew = False  # as a job with its whole walltime
+        self._judges, self._judged_at = False, time.monotonic()
         self._leaving = False
         self._pressed = 0  # how often a person, or the machine, asked us to leave
+        self._pause = _PAUSE
+        self.last_turn: Turn | None = None
 
-    def run(self) -> bool:
-        """Work until there is nothing more to do.
-
-        Returns:
-            Whether there was a coordinator to work for.
-        """
-        if holder_is_live(self._paths.ledger) is False:
-            return False
-        self._say("helping the live run; Ctrl-C ends this worker only")
+    def run(self) -> None:
+        """Work until there is nothing more to do, or until we are asked to leave."""
         before = {number: signal.signal(number, self._leave) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             self._work()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            self._let_cards_go()
-            if self._pool is not None:
-                self._pool.close()
+            if self._cards is not None:
+                self._cards.close()
+        if self._begin_anew and self._job is not None and Slurm().requeue(self._job.requeue_id):
+            self._say("out of walltime: this job goes back into the queue and goes on from the checkpoint")
+
+    def _work(self) -> None:
+        while True:
+            moved = self._reap()
+            moved = self._read_answer() or moved
+            self._ask()
+            if self._wants_a_turn() and self._lease.take_if_free():
+                self._take_turn()
+                moved = True
+            self._forget_what_was_taken_in()
+            if self._leaving and self._asked is None and not self._running and not self._left:
+                return
+            self._pause = _PAUSE if moved else min(_LONGEST_PAUSE, self._pause * 1.2)
+            busy = bool(self._running) and not self._asked
+            time.sleep(min(self._pause, 0.2 if busy else _LONGEST_PAUSE) * random.uniform(0.7, 1.3))
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        room = len(self._running) < self._parallel and not self._leaving and self._asked is None
+        if not room or time.monotonic() < self._ask_at:
+            return
+        if self._most is not None and self._finished + len(self._running) >= self._most:
+            self._leaving = not self._running
+            return
+        left = None if self._job is None else self._job.seconds_left()
+        if left is not None and self._finished + len(self._running) and left < _TOO_SHORT:
+            self._leaving = not self._running
+            return
+        if self._cards is not None and not self._cards.ready(running=len(self._running)):
+            return
+        said = {} if self._job is None else {**self._job.to_json(), "task": True, "gpus": self._my_cards()}
+        self._asked = requests.drop(self._paths, "trial", worker=my_identity().to_json(), **said)
+        self._pause = _PAUSE
+
+    def _my_cards(self) -> list[str]:
+        """The cards of the job that one trial gets, as the ledger keeps them: by node."""
+        assert self._job is not None
+        return [f"{self._job.node}:{card}" for card in self._share(self._free_place())]
+
+    def _share(self, place: int) -> tuple[str, ...]:
+        """The job's cards, split evenly among the trials side by side."""
+        cards = self._job.gpus if self._job is not None else ()
+        each = len(cards) // self._parallel
+        return cards[place * each : (place + 1) * each] if each else cards
+
+    def _free_place(self) -> int:
+        taken = {child.place for child in self._running.values()}
+        return next(place for place in range(self._parallel) if place not in taken)
+
+    def _read_answer(self) -> bool:
+        if self._asked is None:
+            return False
+        answer = requests.read_answer(self._paths, self._asked)
+        if answer is None:
+            return False
+        self._asked = None
+        self._judges = bool(answer.get("judges"))
+        if "attempt" in answer:
+            self._start(str(answer["attempt"]), float(answer.get("grace", 120.0)))
+        elif answer.get("done"):
+            self._leaving = True
+        else:
+            self._ask_at = time.monotonic() + float(answer.get("wait", 1.0))
+        if self._cards is not None:
+            self._cards.let_go(running=len(self._running))
         return True
 
-    def _leave(self, _number: int, _frame: object) -> None:
+    # -- turns --------------------------------------------------------------------------------------------------------
+
+    def _wants_a_turn(self) -> bool:
+        if self._asked is not None or self._left:
+            return True
+        if not self._judges or time.monotonic() - self._judged_at < _judge_every():
+            return False
+        self._judged_at = time.monotonic()
+        return any(child.has_reported() for child in self._running.values())
+
+    def _take_turn(self) -> None:
+        from outlast.engine.turn import Memory, take_turn
+
+        self._memory = self._memory or Memory()
+        try:
+            self.last_turn = take_turn(self._folder, self._lease, self._memory, say=self._say)
+        except OutlastError as error:
+            if not error.worth_retrying:
+                raise
+            if not isinstance(error, LeaseLost):  # then somebody was quicker: their turn
+                self._say(f"{error.fact}; trying again")
+                self._pause = _LONGEST_PAUSE
+        self._judged_at = time.monotonic()
+
+    def _forget_what_was_taken_in(self) -> None:
+        """An attempt's marker goes once its outcome is durable."""
+        for name, since in list(self._left.items()):
+            parsed = parse_attempt_name(name)
+            assert parsed is not None
+            gone = not self._paths.open_marker(*parsed).exists()
+            if (
+                gone or time.monotonic() - since > _TAKEN_IN_WITHIN
+            ):  # whoever holds the study is slow: it will see to it
+                del self._left[name]
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def _start(self, name: str, grace: float) -> None:
+        parsed = parse_attempt_name(name)
+        if parsed is None:
+            return
+        place = self._free_place()
+        cards, environment = self._share(place), {}
+        if self._cards is not None:
+            environment.update(cards_for_runner(self._cards.locks))
+        elif cards and self._job is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
+        left = None if self._job is None else self._job.seconds_left()
+        if left is not None:
+            environment[ENDS_IN] = f"{left:.0f}"
+        on = f" on GPU {','.join(cards)}" if cards else ""
+        self._say(f"{_in_words(name)} begins{on}")
+        attempt = self._paths.attempt(*parsed)
+        pid = fork_runner(
+            str(self._paths.open_marker(*parsed)), str(attempt.folder / "runner.log"), environment,
+            outlives=self._job is None,
+        )  # fmt: skip
+        self._running[name] = _Child(pid, place, grace, str(attempt.reports))
+        if self._pressed:  # it was on its way to us when we were asked to leave
+            self._send_away(name)
+
+    def _reap(self) -> bool:
+        ended = [name for name, child in self._running.items() if child.has_ended()]
+        for name in ended:
+            del self._running[name]
+            self._left[name] = time.monotonic()
+            parsed = parse_attempt_name(name)
+            assert parsed is not None
+            self._look_at_end(*parsed)
+            self._say(f"{_in_words(name)} ended")
+        return bool(ended)
+
+    def _look_at_end(self, trial: int, number: int) -> None:
+        """What its evidence means for us. A runner that died without leaving any is our child: nobody knows better than we."""
+        attempt = self._paths.attempt(trial, number)
+        evidence = read_json(attempt.exit)
+        if not isinstance(evidence, dict):
+            from outlast.runner.spec import token_of_trial
+
+            if attempt.started.exists() and not end_tree(
+                attempt, f"{token_of_trial(str(self._paths.root), trial)}{number};"
+            ):
+                give_up(attempt, "its runner died", my_identity().host)
+            return
+        if evidence.get("stop_reason") == "walltime":
+            self._begin_anew = self._leaving = True
+        elif self._pressed and self._job is not None:
+            self._left.pop(attempt_name(trial, number), None)  # SLURM's word for it comes later; others take it in
+        elif evidence.get("exit_code") not in _RESUME_EXITS:
+            self._finished += 1
+
+    # -- leaving ------------------------------------------------------------------------------------------------------
+
+    def _leave(self, number: int, _frame: object) -> None:
         self._leaving = True
         self._pressed += 1
         for name in self._running:
@@ -78,78 +258,46 @@ class Worker:
 
     def _send_away(self, name: str) -> None:
         """Once: the training may save a checkpoint and leave. Twice: it is ended now."""
-        parsed = parse_attempt_name(name)
-        if parsed is not None:
-            request_stop(self._paths.attempt(*parsed), "user", grace=self._grace, now=self._pressed > 1)
+        child, parsed = self._running[name], parse_attempt_name(name)
+        assert parsed is not None
+        if (
+            self._job is not None
+        ):  # what SLURM sends to us is meant for all of the job; not every cluster delivers it so
+            child.signal(signal.SIGTERM)
+        else:
+            request_stop(self._paths.attempt(*parsed), "user", grace=child.grace, now=self._pressed > 1)
 
-    def _work(self) -> None:
-        asked: requests.Request | None = None
-        ask_at = 0.0
-        while True:
-            for name in [name for name, process in self._running.items() if process.poll() is not None]:
-                del self._running[name]
-                self._say(f"{_in_words(name)} ended")
-            if asked is not None:
-                answer = requests.read_answer(self._paths, asked)
-                if answer is not None:
-                    asked = None
-                    ask_at = self._take(answer)
-                    self._let_cards_go()
-                elif holder_is_live(self._paths.ledger) is False:
-                    requests.take(self._paths, asked)
-                    asked, self._leaving = None, True
-            elif not self._leaving and len(self._running) < self._parallel and time.monotonic() >= ask_at:
-                if self._has_cards():
-                    asked = requests.drop(self._paths, "trial", worker=my_identity().to_json())
-                elif holder_is_live(self._paths.ledger) is False:
-                    self._leaving = True
-            if self._leaving and asked is None and not self._running:
-                return
-            time.sleep(_LOOK_EVERY)
 
-    def _take(self, answer: Mapping[str, Any]) -> float:
-        """Do what we were told. Returns when to ask again."""
-        if "attempt" in answer:
-            self._start(str(answer["attempt"]))
-            return 0.0
-        if answer.get("done"):
-            self._leaving = True
-        return time.monotonic() + float(answer.get("wait", 1.0))
+class _Child:
+    """A runner that this worker forked."""
 
-    def _has_cards(self) -> bool:
-        """Whether a trial could run here now. Its cards are locked before it is asked for: it would wait for them otherwise."""
-        if self._pool is None:
-            return True
-        if self._grant is None:
-            self._grant = next(iter(self._pool.take(1, running=len(self._running))), None)
-        return self._grant is not None
+    def __init__(self, pid: int, place: int, grace: float, reports: str) -> None:
+        self.place, self.grace, self._reports = place, grace, reports
+        self._pid, self._ended, self._seen = pid, False, 0
 
-    def _let_cards_go(self) -> None:
-        """They are the attempt's now, or there was none for them."""
-        if self._grant is not None:
-            self._grant.close()
-            self._grant = None
-        if self._pool is not None:
-            self._pool.take(0, running=len(self._running))
+    def has_ended(self) -> bool:
+        """Whether it is gone; reaps it."""
+        if not self._ended:
+            self._ended = os.waitpid(self._pid, os.WNOHANG)[0] == self._pid
+        return self._ended
 
-    def _start(self, name: str) -> None:
-        parsed = parse_attempt_name(name)
-        if parsed is None:
-            return
-        self._say(f"{_in_words(name)} begins")
-        locks = () if self._grant is None else self._grant.locks
-        with open(self._paths.attempt(*parsed).folder / "runner.log", "ab") as words:
-            self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", "outlast.runner", str(self._paths.open_marker(*parsed))],
-                stdin=subprocess.DEVNULL,
-                stdout=words,
-                stderr=words,
-                start_new_session=True,
-                pass_fds=[lock.fd for lock in locks],
-                env={**os.environ, **(cards_for_runner(locks) if locks else {})},
-            )
-        if self._pressed:  # it was on its way to us when we were asked to leave
-            self._send_away(name)
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it is still there."""
+        if not self._ended:  # not reaped: the pid is its own
+            os.kill(self._pid, number)
+
+    def has_reported(self) -> bool:
+        """Whether there are reports that were not there the last time."""
+        try:
+            size = os.stat(self._reports).st_size
+        except OSError:
+            return False
+        new, self._seen = size != self._seen, size
+        return new
+
+
+def _judge_every() -> float:
+    return float(os.environ.get("OUTLAST_JUDGE_SECONDS") or _JUDGE_EVERY)
 
 
 def _in_words(name: str) -> str:

@@ -1,44 +1,74 @@
 """The contract of an executor: it starts runners somewhere and says whether they live. It never says how a trial ended.
 
-- `submit` starts the runner of an open attempt and returns at once. Submitting an attempt twice is harmless: the runner that
-  claims ``started.json`` first runs it. Raises `outlast.errors.StorageError` if no process can be started.
-- `adopt` takes over the watch of a runner that an earlier coordinator started.
-- `ended` says whether the attempt's runner has certainly ended (``True``), certainly lives (``False``), or cannot be told
-  (``None``). Unknown is never an ending.
-- `wait` returns when a runner that it watches has ended, or after the timeout; earlier is allowed.
+- `submit` starts the runner of an open attempt, or has it started, and returns at once. Submitting an attempt twice is
+  harmless: the runner that claims ``started.json`` first runs it. Raises `outlast.errors.StorageError` if no process can be
+  started, and `outlast.errors.SlurmRefused` if a scheduler says that the request is wrong; a limit that passes is waited for.
+- `adopt` takes over the watch of an attempt that an earlier coordinator submitted: its runner runs, or may still start.
+- `poll` looks at everything that is watched, in one query at most; between two calls nothing that `ended` says changes,
+  except that a runner of this machine may end at any time. Polling more often than it is worth costs nothing.
+- `ended` says whether the attempt's runner has certainly ended and none will start (``True``), certainly lives or waits for
+  its start (``False``), or cannot be told (``None``). Unknown is never an ending.
+- `words` is what a scheduler says of the end of the attempt's job, in its own word.
+- `wait` returns when something may have changed, or after the timeout; earlier is allowed.
 - `cancel` ends a runner that has not claimed its attempt, or is beyond being asked. Only runners of ours.
+- `forget` ends the watch over one attempt; what it says of that attempt afterwards is unknown.
 - `close` forgets everything and ends nothing: runners outlive their coordinator.
 
-The coordinator alone calls these, from one thread.
+The coordinator alone calls these, from one thread. `outlast.testing.executors` proves them over every executor.
 """
 
 from __future__ import annotations
 
 import abc
+import contextlib
+import os
+import select
+from collections.abc import Iterable
 
 from outlast._system import Identity
+from outlast.core.records import JobSubmitted
 
 __all__ = ["Executor"]
 
 
 class Executor(abc.ABC):
-    """Starts runners; see the module's contract."""
+    """Starts runners; see the module's contract.
+
+    Attributes:
+        pause: Seconds between two looks at what runs, where nothing wakes us.
+        outlives: What was submitted may start long after, under a later coordinator.
+    """
+
+    pause = 0.2
+    outlives = False
+
+    def __init__(self) -> None:
+        self._extra: set[int] = set()
+        self._wake_read, self._wake_write = os.pipe()
+        for fd in (self._wake_read, self._wake_write):
+            os.set_blocking(fd, False)
 
     @abc.abstractmethod
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
         """Start the runner of attempt `name` (``0007.2``), whose marker file is `marker`; its own words go to `log`."""
 
     @abc.abstractmethod
-    def adopt(self, name: str, runner: Identity) -> None:
-        """Watch a runner that is running already."""
+    def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
+        """Watch an attempt that was submitted before we came.
+
+        Args:
+            name: Of the attempt.
+            runner: That claimed it; ``None`` if nobody has.
+            job: The scheduler's id of its job, where that is known.
+            restarts: How often the scheduler had started the job anew when it took the attempt.
+
+        Returns:
+            Whether it runs or may still start. Otherwise nobody will start it: it can be given up.
+        """
 
     @abc.abstractmethod
     def ended(self, name: str) -> bool | None:
         """Whether the runner has ended."""
-
-    @abc.abstractmethod
-    def wait(self, timeout: float) -> None:
-        """Sleep until something may have changed."""
 
     @abc.abstractmethod
     def cancel(self, name: str) -> None:
@@ -48,6 +78,50 @@ class Executor(abc.ABC):
     def forget(self, name: str, *, spoilt: bool = False) -> None:
         """Stop watching: the attempt is over. `spoilt`: badly, and nothing that it was made from is to be used again."""
 
-    @abc.abstractmethod
+    def poll(self) -> None:
+        """Look at everything that is watched."""
+        return
+
+    def words(self, name: str) -> str | None:
+        """The scheduler's word for how the attempt's job ended; empty if it has none, ``None`` while that is not known."""
+        return ""
+
+    def take_submissions(self) -> list[JobSubmitted]:
+        """Jobs that a scheduler took since the last call."""
+        return []
+
+    def take_note(self) -> str:
+        """Something that the person should know of how runners are started; said once."""
+        return ""
+
+    def watch_fd(self, fd: int) -> None:
+        """End a wait early when this descriptor has something to read."""
+        self._extra.add(fd)
+
+    def unwatch_fd(self, fd: int) -> None:
+        """Take `watch_fd` back."""
+        self._extra.discard(fd)
+
+    @property
+    def wake_fd(self) -> int:
+        """A byte written here ends the wait: for signal handlers and other threads."""
+        return self._wake_write
+
+    def wait(self, timeout: float) -> None:
+        """Sleep until something may have changed."""
+        self._sleep(timeout, ())
+
     def close(self) -> None:
         """Forget everything."""
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _sleep(self, timeout: float, fds: Iterable[int]) -> None:
+        """`wait` on these descriptors as well."""
+        poller = select.poll()
+        for fd in (*fds, *self._extra, self._wake_read):
+            poller.register(fd, select.POLLIN)
+        poller.poll(max(0.0, timeout) * 1000)
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wake_read, 4096):
+                continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -30,16 +29,13 @@ class LocalExecutor(Executor):
     """
 
     def __init__(self, warm: WarmStart | None = None) -> None:
+        super().__init__()
         self._warm = None if warm is None else WarmWorkers(warm)
         self._from: dict[str, object] = {}  # name → the worker that its runner comes from
         self._nursery: subprocess.Popen[bytes] | None = None
         self._asking: socket.socket | None = None
         self._runners: dict[str, Identity | None] = {}  # None: it had ended before it could be looked at
         self._watched: dict[str, int] = {}  # name → pidfd, readable when the process has ended (pidfd_open(2))
-        self._extra: set[int] = set()  # descriptors that end a wait early as well
-        self._wake_read, self._wake_write = os.pipe()
-        for fd in (self._wake_read, self._wake_write):
-            os.set_blocking(fd, False)
 
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
         """See `Executor.submit`."""
@@ -62,7 +58,7 @@ class LocalExecutor(Executor):
             raise StorageError(f"cannot start a runner: {error.strerror or error}") from error
 
     def take_note(self) -> str:
-        """Why there are no warm workers although there should be; said once."""
+        """Why there are no warm workers although there should be; see `Executor.take_note`."""
         if self._warm is None or not self._warm.note:
             return ""
         note, self._warm.note = self._warm.note, ""
@@ -90,10 +86,13 @@ class LocalExecutor(Executor):
             self._nursery.wait()
             self._nursery = None
 
-    def adopt(self, name: str, runner: Identity) -> None:
-        """See `Executor.adopt`."""
+    def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
+        """See `Executor.adopt`. A runner that had not claimed its attempt yet is not waited for."""
+        if runner is None:
+            return False
         self._runners[name] = runner
         self._watch(name, runner.pid)
+        return True
 
     def _watch(self, name: str, pid: int) -> None:
         if hasattr(os, "pidfd_open"):
@@ -107,31 +106,11 @@ class LocalExecutor(Executor):
         runner = self._runners[name]
         return runner is None or not is_running(runner)
 
-    def watch_fd(self, fd: int) -> None:
-        """End a wait early when this descriptor has something to read."""
-        self._extra.add(fd)
-
-    def unwatch_fd(self, fd: int) -> None:
-        """Take `watch_fd` back."""
-        self._extra.discard(fd)
-
-    @property
-    def wake_fd(self) -> int:
-        """A byte written here ends the wait: for signal handlers and other threads."""
-        return self._wake_write
-
     def wait(self, timeout: float) -> None:
         """See `Executor.wait`."""
-        fds = [*self._watched.values(), *self._extra, self._wake_read]
-        poller = select.poll()
-        for fd in fds:
-            poller.register(fd, select.POLLIN)
         if not self._watched and self._runners:
             timeout = min(timeout, 0.05)  # no pidfd here (macOS): look often
-        poller.poll(max(0.0, timeout) * 1000)
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._wake_read, 4096):
-                continue
+        self._sleep(timeout, self._watched.values())
 
     def cancel(self, name: str) -> None:
         """See `Executor.cancel`."""
@@ -161,5 +140,4 @@ class LocalExecutor(Executor):
         self._close_nursery()
         if self._warm is not None:
             self._warm.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        super().close()

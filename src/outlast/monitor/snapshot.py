@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -15,6 +15,7 @@ from outlast.core.fold import Study
 from outlast.core.hours import Hours, hours
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.health import HealthFacts, HealthWarning, health
+from outlast.monitor.jobs import QueuedJob
 from outlast.monitor.rate import rate_per_hour
 from outlast.monitor.times import parse_time
 
@@ -46,6 +47,9 @@ class RunningTrial:
     step: int | None = None
     value: float | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    job: str = ""  # the scheduler's id of its job
+    node: str = ""  # where that job runs
+    restarts: int = 0  # of that job
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class Snapshot:
     now: datetime
     time: Stopwatch
     hours: Hours  # what the attempts used, and what for
+    jobs: tuple[QueuedJob, ...] = ()  # in a scheduler's queue
+    begun_by: str = "run"  # the command that goes on with it: run, or submit
 
     @property
     def finished(self) -> int:
@@ -125,7 +131,7 @@ class Snapshot:
             case StudyState.DONE:
                 return f"outlast show {self.folder} best" if self.best else f"outlast show {self.folder} failures"
             case _:
-                return f"outlast run {self.folder}"
+                return f"outlast {self.begun_by} {self.folder}"
 
     def to_json(self) -> dict[str, Any]:
         """The status JSON: the keys that scripts rely on first, then the run, the running trials and the milestones."""
@@ -143,6 +149,7 @@ class Snapshot:
             "reason": self.reason,
             "run": None,
             "running": [_running_json(trial) for trial in self.running],
+            "jobs": [job.to_json() for job in self.jobs],
             "milestones": [
                 {"percent": m.percent, "trials": m.trials, "reached": m.reached, "at": _iso(m.at)}
                 for m in self.milestones
@@ -187,6 +194,7 @@ def snapshot(
     running_seconds: Mapping[int, float] | None = None,
     folder: str = "",
     facts: HealthFacts | None = None,
+    jobs: Sequence[QueuedJob] = (),
 ) -> Snapshot:
     """Look at a study.
 
@@ -199,6 +207,7 @@ def snapshot(
         running_seconds: Running trial → seconds that its attempt has trained so far.
         folder: The study folder as a person types it.
         facts: What was found on the machine, for the health rules.
+        jobs: The study's jobs that wait or run in a scheduler's queue.
 
     Returns:
         The snapshot. An ETA is given only while somebody runs the study.
@@ -229,12 +238,14 @@ def snapshot(
         rate_per_hour=rate,
         eta=_eta(now, left, rate, None if budget.time is None else budget.time - seconds) if live is not None else None,
         milestones=_milestones(budget.trials, done, rate if live is not None else None, now),
-        running=_running(study, running_reports or {}, now),
+        running=_running(study, running_reports or {}, now, {job.id: job for job in jobs}),
         warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),
         live=live,
         now=now,
         time=_stopwatch(study, seconds),
         hours=hours(study, running_seconds),
+        jobs=tuple(jobs),
+        begun_by="submit" if study.jobs else "run",
     )
 
 
@@ -277,7 +288,9 @@ def _milestones(target: int | None, done: int, rate: float | None, now: datetime
     return tuple(found)
 
 
-def _running(study: Study, reports: Mapping[int, tuple[int, float]], now: datetime) -> tuple[RunningTrial, ...]:
+def _running(
+    study: Study, reports: Mapping[int, tuple[int, float]], now: datetime, jobs: Mapping[str, QueuedJob]
+) -> tuple[RunningTrial, ...]:
     found = []
     for trial in study.in_state(TrialState.RUNNING):
         attempt = trial.open_attempt
@@ -286,7 +299,13 @@ def _running(study: Study, reports: Mapping[int, tuple[int, float]], now: dateti
         opened = parse_time(attempt.opened_at)
         seconds = max(0.0, (now - opened).total_seconds()) if opened is not None else 0.0
         step, value = reports.get(trial.number, (None, None))
-        found.append(RunningTrial(trial.number, attempt.number, attempt.opened_at, seconds, step, value, trial.params))
+        job = jobs.get(attempt.job)
+        node, restarts = ("", 0) if job is None else (job.node, job.restarts)
+        found.append(
+            RunningTrial(
+                trial.number, attempt.number, attempt.opened_at, seconds, step, value, trial.params, attempt.job, node, restarts
+            )
+        )  # fmt: skip
     return tuple(found)
 
 
@@ -298,6 +317,7 @@ def _running_json(trial: RunningTrial) -> dict[str, Any]:
         "seconds": round(trial.seconds, 1),
         "step": trial.step,
         "value": trial.value if trial.value is None or math.isfinite(trial.value) else str(trial.value),
+        **({"job": trial.job, "node": trial.node, "restarts": trial.restarts} if trial.job else {}),
     }
 
 

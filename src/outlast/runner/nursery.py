@@ -14,10 +14,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-__all__ = ["main", "request", "serve"]
+__all__ = ["fork_runner", "main", "request", "serve"]
 
 Run: TypeAlias = Callable[[Sequence[str]], int]
 
@@ -74,7 +74,7 @@ def serve(asking: socket.socket, run: Run) -> int:
             return 0
         pid = os.fork()
         if pid == 0:
-            os._exit(_be_a_runner(asking, json.loads(message), fds, run))
+            os._exit(_be_nursed(asking, json.loads(message), fds, run))
         for fd in fds:
             os.close(fd)
         try:
@@ -83,19 +83,59 @@ def serve(asking: socket.socket, run: Run) -> int:
             return 0
 
 
-def _be_a_runner(asking: socket.socket, wanted: dict[str, object], fds: Sequence[int], run: Run) -> int:
-    """The forked child: a fresh session, its own log, default signals; then an ordinary runner."""
+def fork_runner(marker: str, log: str, environment: Mapping[str, str], *, outlives: bool) -> int:
+    """Fork a runner off this process, which has no threads now and imports what a runner needs anyway.
+
+    Args:
+        marker: Of the attempt.
+        log: The runner's own words go there.
+        environment: Further variables for it.
+        outlives: Whether it goes on without us, in a session of its own. Within a scheduler's job nothing may.
+
+    Returns:
+        Its pid; the caller waits for it.
+    """
+    from outlast._system import die_with_parent
+    from outlast.runner import main as runner
+
+    pid = os.fork()
+    if pid:
+        return pid
+    os.environ.update(environment)
+    if not outlives:
+        die_with_parent()
+
+    def run() -> int:
+        return runner.main([marker])
+
+    os._exit(_be_a_runner(log, run, alone=outlives))
+
+
+def _be_nursed(asking: socket.socket, wanted: dict[str, object], fds: Sequence[int], run: Run) -> int:
+    """The nursery's forked child."""
+
+    def with_fds() -> int:
+        _place(fds, [int(n) for n in wanted["fds"]])  # type: ignore[attr-defined]
+        return run([str(wanted["marker"])])
+
+    asking.close()
+    return _be_a_runner(str(wanted["log"]), with_fds, alone=True)
+
+
+def _be_a_runner(log: str, run: Callable[[], int], *, alone: bool) -> int:
+    """A forked child: a fresh session, its own log, default signals; then an ordinary runner."""
     try:
-        asking.close()
-        os.setsid()
+        if alone:
+            os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        log = os.open(str(wanted["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.close(log)
-        _place(fds, [int(n) for n in wanted["fds"]])  # type: ignore[attr-defined]
-        code = run([str(wanted["marker"])])
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        words = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        for fd, target in ((nothing, 0), (words, 1), (words, 2)):
+            os.dup2(fd, target)
+        os.close(words)
+        os.close(nothing)
+        code = run()
     except Exception:
         import traceback
 

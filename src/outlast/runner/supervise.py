@@ -21,6 +21,7 @@ from outlast.runner.capture import CaptureSession, Objective
 from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.hooks import hooks_path
+from outlast.runner.job import grace_within, seconds_left
 from outlast.runner.room import MemoryCounters, machine_memory, no_room_in, peak_memory
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.timing import Stopwatch
@@ -33,6 +34,7 @@ _TICK = 0.1  # seconds between looks at the attempt's folder
 SETTLES_AFTER = _TICK
 _POINTS = 0.02  # seconds between looks for points in the output, while there is some: pruning waits for them
 _STRAGGLERS_GRACE = 5.0
+_BEFORE_WALLTIME = 10.0  # seconds beyond the grace period that evidence and outcome take
 _CHUNK = 1 << 20
 _PIPE = 1 << 20  # a training that prints much waits less often
 
@@ -63,6 +65,7 @@ class Supervisor:
         self._memory = MemoryCounters()
         self._checkpoint = self._newest_checkpoint()
         self._outside_signal: int | None = None
+        self._ends_in = seconds_left(os.environ)  # of the scheduler's job, counted as SLURM does: not while suspended
         self._stop: dict[str, Any] = {}
         self._kill_at: float | None = None
         self._signalled = False
@@ -202,7 +205,11 @@ class Supervisor:
         elif self._stop:
             pass  # asked already, by the clock or a signal
         elif self._outside_signal is not None:
-            self._stop = {"reason": "", "grace": spec.grace}
+            self._stop = {"reason": "", "grace": grace_within(spec.grace, os.environ)}
+        elif self._ends_in is not None and time.seconds > self._ends_in - min(
+            spec.grace + _BEFORE_WALLTIME, self._ends_in / 5
+        ):
+            self._stop = self._ask("walltime")
         elif spec.timeout is not None and spec.seconds_before + time.seconds > spec.timeout:
             self._stop = self._ask("timeout")
         elif spec.hang_after is not None and time.silent > spec.hang_after:

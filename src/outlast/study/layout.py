@@ -12,7 +12,7 @@ __all__ = ["AttemptPaths", "StudyPaths", "TrialPaths", "attempt_name", "parse_at
 _OURS = frozenset(
     {
         "study", "ledger", "lease", "trials", "open", "requests", "revisions", "run", "objective", "splits", "plots", "report",
-        "code", "live", "home", "study_summary", "best_config", "best_results", "best_checkpoint",
+        "code", "live", "home", "jobs", "study_summary", "best_config", "best_results", "best_checkpoint",
     }
 )  # fmt: skip
 _ATTEMPT = re.compile(r"^(\d{4,})\.(\d+)$")
@@ -200,6 +200,11 @@ class StudyPaths:
     def code(self) -> Path:
         """Copies of the training's repository that trials run from, by the number of the revision that each began with."""
         return self.root / "code"
+
+    @property
+    def jobs(self) -> Path:
+        """Scripts and logs of SLURM jobs that are not one trial's."""
+        return self.root / "jobs"
 
     @property
     def run_log(self) -> Path:

@@ -58,6 +58,11 @@ class Lease:
                 return
         raise StudyBusy(describe_holder(self._holder, self._path.parent))
 
+    def take_if_free(self) -> bool:
+        """Take the lease if nobody has it, or its holder is certainly dead; wait for nothing."""
+        self._remove_idle_marker()
+        return self._acquired(0.0)
+
     def _acquired(self, timeout: float) -> bool:
         try:
             self._lock.acquire(timeout=timeout, poll_interval=0.05)

@@ -8,32 +8,40 @@ import subprocess
 from collections.abc import Sequence
 
 from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
-from outlast.executors.slurm.parse import SQUEUE_FORMAT, Job, parse_sbatch, parse_squeue
+from outlast.executors.slurm.parse import (
+    SACCT_FIELDS,
+    SEPARATOR,
+    SQUEUE_FORMAT,
+    Job,
+    Refusal,
+    parse_sacct,
+    parse_sbatch,
+    parse_squeue,
+    refusal_of,
+)
+from outlast.executors.slurm.site import LIMIT_FIELDS, Limits, Partition, parse_config, parse_limits, parse_partitions
 
 __all__ = ["Slurm"]
 
 _TIMEOUT = 60.0
-
-
-#: sbatch's words for limits that pass (slurm/slurm_errno.c); everything else is a mistake in the request.
-_LIMITS = (
-    "QOSMaxSubmitJobPerUserLimit",
-    "AssocMaxSubmitJobLimit",
-    "Job violates accounting/QOS policy",
-    "MaxSubmitJobs",
-    "Slurm temporarily unable to accept job",
-    "Resource temporarily unavailable",
-    "exceeds limit",
-    "Unable to contact slurm controller",
-    "Socket timed out",
-)
+#: These would change what the scripts say and how answers look.
+_OPTIONS = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_", "SLURM_TIME_FORMAT")
+#: Of what a job finds in its environment, all that its commands need; the rest would be taken for options of the next job.
+_KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CLUSTERS")
 
 
 class Slurm:
-    """The commands of one cluster, as this environment reaches it."""
+    """The commands of one cluster, as this environment reaches it.
+
+    Every call raises `SlurmUnavailable` where SLURM gave no answer, and `UsageError` where the command is not installed.
+
+    Args:
+        timeout: Seconds that one command may take.
+    """
 
     def __init__(self, *, timeout: float = _TIMEOUT) -> None:
         self._timeout = timeout
+        self._accounting: bool | None = None
 
     def submit(self, script: str, arguments: Sequence[str] = ()) -> str:
         """``sbatch`` a script file.
@@ -48,22 +56,52 @@ class Slurm:
         done = self._call(["sbatch", "--parsable", *arguments, script])
         if done.returncode != 0:
             words = done.stderr.strip().removeprefix("sbatch: error: ")
-            raise SlurmRefused(f"sbatch: {words}", limit=any(limit in words for limit in _LIMITS))
+            raise SlurmRefused(f"sbatch: {words}", limit=refusal_of(words) is Refusal.LIMIT)
         return parse_sbatch(done.stdout)
 
     def jobs(self) -> list[Job]:
-        """All our own jobs that SLURM still knows, of every state: one unfiltered listing.
+        """All our own jobs that SLURM still knows, of every state and in every partition: one unfiltered listing.
+
+        A job that has ended is known for MinJobAge (five minutes on most clusters) and then missing, see `past`.
 
         Raises:
             SlurmUnavailable: The listing failed; what is missing from nothing is not missing.
         """
-        user = getpass.getuser()
+        return self._listing("--me", "--states=all", "--array")
+
+    def job(self, job: str) -> Job | None:
+        """One job, by the id it calls itself too (``SLURM_JOB_ID``); ``None`` where SLURM does not know it."""
+        try:
+            found = self._listing(f"--jobs={job}", "--states=all", "--array")
+        except SlurmUnavailable as error:
+            if "Invalid job id" in error.fact:
+                return None
+            raise
+        return found[0] if found else None
+
+    def past(self, jobs: Sequence[str]) -> list[Job]:
+        """What accounting says of jobs that have ended: one call for all; empty on clusters without accounting."""
+        if not jobs or not self.has_accounting():
+            return []
+        fields = ",".join(SACCT_FIELDS)
         done = self._call(
-            ["squeue", "--noheader", "--array", "--states=all", "--user", user, "--format", SQUEUE_FORMAT]
-        )
+            [
+                "sacct", "--noheader", "--allocations", "--parsable2", f"--delimiter={SEPARATOR}", f"--format={fields}",
+                f"--jobs={','.join(jobs)}",
+            ]
+        )  # fmt: skip
         if done.returncode != 0:
-            raise SlurmUnavailable(f"squeue: {done.stderr.strip()}")
-        return parse_squeue(done.stdout)
+            raise SlurmUnavailable(f"sacct: {done.stderr.strip()}")
+        return parse_sacct(done.stdout)
+
+    def has_accounting(self) -> bool:
+        """Whether the cluster keeps accounts in a database."""
+        if self._accounting is None:
+            kept = self.config().get("AccountingStorageType")
+            if kept is None:
+                return False  # no answer: ask again next time
+            self._accounting = kept == "accounting_storage/slurmdbd"
+        return self._accounting
 
     def cancel(self, jobs: Sequence[str], *, pending_only: bool = False) -> None:
         """``scancel`` jobs of ours by id. Those that are over already are no error."""
@@ -78,21 +116,55 @@ class Slurm:
     def config(self) -> dict[str, str]:
         """``scontrol show config`` by key; empty where it cannot be read."""
         try:
-            done = self._call(["scontrol", "show", "config"])
+            return parse_config(self._call(["scontrol", "show", "config"]).stdout)
         except SlurmUnavailable:
             return {}
-        pairs = (line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-        return {key.strip(): value.strip() for key, value in pairs}
+
+    def partitions(self) -> list[Partition]:
+        """The partitions that we can see."""
+        return parse_partitions(self._call(["scontrol", "--oneliner", "show", "partition"]).stdout)
+
+    def limits(self, *, account: str | None = None, qos: str | None = None) -> Limits:
+        """Our own limits by accounting; no limits are known on clusters without."""
+        if not self.has_accounting():
+            return Limits()
+        where = ["where", f"user={getpass.getuser()}", *([f"account={account}"] if account else [])]
+        return parse_limits(self._accounts("assoc", *where), self._accounts("qos"), only=qos)
+
+    def _accounts(self, what: str, *where: str) -> str:
+        fields = ",".join(LIMIT_FIELDS[what])
+        done = self._call(["sacctmgr", "--noheader", "--parsable2", "show", what, *where, f"format={fields}"])
+        return done.stdout if done.returncode == 0 else ""
+
+    def _listing(self, *which: str) -> list[Job]:
+        done = self._call(["squeue", "--all", "--noheader", *which, f"--Format={SQUEUE_FORMAT}"])
+        if done.returncode != 0:
+            raise SlurmUnavailable(f"squeue: {done.stderr.strip()}")
+        return parse_squeue(done.stdout)
 
     def _call(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        # Options from the environment (SBATCH_*, SQUEUE_*) would change what the scripts say and how answers look.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SBATCH_", "SQUEUE_", "SCANCEL_"))}
         try:
-            return subprocess.run(
-                list(argv), env={**inherited, "LC_ALL": "C"}, capture_output=True, text=True, timeout=self._timeout,
+            done = subprocess.run(
+                list(argv), env=_environment(), capture_output=True, encoding="utf-8", errors="replace", timeout=self._timeout,
                 stdin=subprocess.DEVNULL, check=False,
             )  # fmt: skip
         except FileNotFoundError:
             raise UsageError(f"{argv[0]} is not found: is this a SLURM cluster's node?") from None
-        except (subprocess.TimeoutExpired, OSError) as error:
+        except subprocess.TimeoutExpired as error:
+            said = (error.stderr or b"").decode("utf-8", "replace").strip()
+            raise SlurmUnavailable(f"{argv[0]}: no answer within {self._timeout:g} s {said}".rstrip()) from error
+        except OSError as error:
             raise SlurmUnavailable(f"{argv[0]}: {error}") from error
+        if done.returncode != 0 and refusal_of(done.stderr) is Refusal.NO_ANSWER:
+            raise SlurmUnavailable(f"{argv[0]}: {done.stderr.strip()}")
+        return done
+
+
+def _environment() -> dict[str, str]:
+    in_job = "SLURM_JOB_ID" in os.environ
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(_OPTIONS) and not (in_job and key.startswith("SLURM_") and key not in _KEPT)
+    }
+    return {**kept, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}

@@ -1,4 +1,4 @@
-"""The study file's ``slurm:`` section: sbatch's own options, and a few of ours."""
+"""What the study file's ``slurm:`` section, with the site's defaults under it, asks of SLURM."""
 
 from __future__ import annotations
 
@@ -6,93 +6,85 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from outlast.errors import StudyFileError
+from outlast.config.settings import ResourceSettings
+from outlast.config.slurm import OWN_KEYS
 
 __all__ = ["SlurmOptions", "read_options"]
 
-_OURS = (
-    "mode",
-    "setup",
-    "trials_per_task",
-    "trials_at_once",
-    "poll",
-    "controller",
-    "srun",
-    "purge_days",
-    "barrier",
-    "throttle",
-)
-_MANAGED = {
-    "array": "Outlast sets it to what the budget lacks",
-    "job_name": "it is the study's name, so that jobs are found again",
-    "output": "logs lie in the study folder",
-    "error": "logs lie in the study folder",
-    "requeue": "Outlast requeues what may be requeued",
-    "no_requeue": "Outlast requeues what may be requeued",
-    "signal": "Outlast sees the walltime coming by itself",
-    "dependency": "the finisher depends on the array",
-    "wrap": "the script is Outlast's",
-    "chdir": "it is the study file's folder",
-    "export": "trials get what `env:` says",
-    "open_mode": "logs are appended to",
-    "parsable": "Outlast reads the answer",
-}
+_POLL = 60.0
+#: What finisher and controller take over from the trials' options: where jobs go, and on whose account.
+_PLACE = ("account", "partition", "qos", "reservation", "clusters", "wckey")
 
 
 @dataclass(frozen=True)
 class SlurmOptions:
-    """What ``slurm:`` asks for."""
+    """Typed. Options of sbatch are by name without dashes before them; ``None`` is a flag.
+
+    Attributes:
+        mode: How trials get to nodes.
+        sbatch: For jobs that run trials.
+        small: For the finisher and the controller.
+        setup: Lines of shell before the command.
+        trials_per_task: One after the other.
+        trials_at_once: Side by side in one task.
+        poll: Seconds between two listings of the controller.
+        srun: Whether the training is started by srun.
+    """
 
     mode: Literal["array", "controller"] = "array"
-    sbatch: Mapping[str, str | None] = field(default_factory=dict)  # option without dashes → value; None: a flag
+    sbatch: Mapping[str, str | None] = field(default_factory=dict)
+    small: Mapping[str, str | None] = field(default_factory=dict)
     setup: tuple[str, ...] = ()
-    throttle: int | None = None  # %M: tasks at once
+    trials_per_task: int = 1
+    trials_at_once: int = 1
+    poll: float = _POLL
+    srun: bool = False
 
 
 def read_options(
-    section: Mapping[str, Any] | None, *, gpus: float, cpus: int | None, memory: int | None
+    section: Mapping[str, Any] | None, resources: ResourceSettings, *, site: Mapping[str, Any] | None = None
 ) -> SlurmOptions:
-    """Check a ``slurm:`` section and complete it from ``resources:``.
+    """Complete a ``slurm:`` section from the site's defaults and ``resources:``.
 
     Args:
-        section: As given.
-        gpus: Of `resources`.
-        cpus: Of `resources`.
-        memory: Of `resources`, bytes.
-
-    Raises:
-        StudyFileError: An option that Outlast manages itself, or a value that is no option's.
+        section: As `outlast.config.slurm.SLURM` read it.
+        resources: What one attempt needs.
+        site: Defaults for every study, in the same form.
     """
-    given = {key.replace("-", "_"): value for key, value in (section or {}).items()}
-    for key in given:
-        if key in _MANAGED:
-            raise StudyFileError(f"`{key}` is managed by Outlast: {_MANAGED[key]}", key=f"slurm.{key}")
-    mode = given.get("mode", "array")
-    if mode not in ("array", "controller"):
-        raise StudyFileError(f"mode is array or controller, not {mode!r}", key="slurm.mode")
+    given = {**(site or {}), **(section or {})}
+    at_once = int(given.get("trials_at_once", 1))
+    sbatch = _options(given)
+    for key, value in _needs(resources, at_once, sbatch).items():
+        sbatch.setdefault(key, value)
+    place = {key: value for key, value in sbatch.items() if key in _PLACE}
     setup = given.get("setup", ())
-    if isinstance(setup, str):
-        setup = (setup,)
-    sbatch = {
-        key.replace("_", "-"): _text(key, value)
+    return SlurmOptions(
+        mode=given.get("mode", "array"),
+        sbatch=sbatch,
+        small={"ntasks": "1", "cpus-per-task": "1", **place, **_options(given.get("controller", {}))},
+        setup=(setup,) if isinstance(setup, str) else tuple(str(line) for line in setup),
+        trials_per_task=int(given.get("trials_per_task", 1)),
+        trials_at_once=at_once,
+        poll=float(given.get("poll", _POLL)),
+        srun=bool(given.get("srun", False)),
+    )
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, str | None]:
+    return {
+        key.replace("_", "-"): None if value is True else str(value)
         for key, value in given.items()
-        if key not in _OURS and value is not False
+        if key not in OWN_KEYS and value is not False and value is not None
     }
-    defaults = {
-        "gpus": f"{int(gpus)}" if gpus >= 1 and not any("gpus" in k or k == "gres" for k in sbatch) else None,
-        "cpus-per-task": f"{cpus}" if cpus else None,
-        "mem": f"{memory // 2**20}M" if memory and not any(k.startswith("mem") for k in sbatch) else None,
-    }
-    for key, value in defaults.items():
-        if value is not None:
-            sbatch.setdefault(key, value)
-    throttle = given.get("throttle")
-    return SlurmOptions(mode, sbatch, tuple(str(line) for line in setup), None if throttle is None else int(throttle))
 
 
-def _text(key: str, value: Any) -> str | None:
-    if value is True or value is None:
-        return None
-    if isinstance(value, (dict, list)) or "\n" in str(value):
-        raise StudyFileError(f"{value!r} is no value of an sbatch option", key=f"slurm.{key}")
-    return str(value)
+def _needs(resources: ResourceSettings, at_once: int, sbatch: Mapping[str, str | None]) -> dict[str, str]:
+    """`resources` in sbatch's words, where the section does not say it in its own."""
+    needs = {}
+    if resources.gpus and not any("gpu" in key or key in ("gres", "tres-per-task") for key in sbatch):
+        needs["gpus"] = str(max(1, round(resources.gpus * at_once)))
+    if resources.cpus:
+        needs["cpus-per-task"] = str(resources.cpus * at_once)
+    if resources.memory and not any(key.startswith("mem") for key in sbatch):
+        needs["mem"] = f"{resources.memory * at_once // 2**20}M"
+    return needs

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from outlast.executors.slurm.options import SlurmOptions
+from dataclasses import dataclass, field
 
 __all__ = ["JobScript", "render"]
 
@@ -21,8 +19,11 @@ class JobScript:
         output: Pattern of the log's path.
         command: argv of what it becomes.
         directory: Where it runs.
-        options: Further ``#SBATCH`` options, which win over the study file's.
+        options: Further options of sbatch, without dashes before them; ``None`` is a flag.
+        setup: Lines of shell before the command.
         environment: Further variables.
+        comment: By which the job is found again.
+        by_hand: Lines that say how the same is done without SLURM.
     """
 
     purpose: str
@@ -30,23 +31,33 @@ class JobScript:
     output: str
     command: Sequence[str]
     directory: str
-    options: Mapping[str, str | None]
-    environment: Mapping[str, str]
+    options: Mapping[str, str | None] = field(default_factory=dict)
+    setup: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    comment: str = ""
+    by_hand: Sequence[str] = ()
 
 
-def render(script: JobScript, asked: SlurmOptions) -> str:
+def render(script: JobScript) -> str:
     """The text of a job script. The last line replaces the shell, so that SLURM's signals reach what runs."""
     options = {
         "job-name": script.name,
         "output": script.output,
         "open-mode": "append",
         "chdir": script.directory,
-        **{k: v for k, v in asked.sbatch.items() if k not in script.options},
+        **({"comment": script.comment} if script.comment else {}),
         **script.options,
     }
-    lines = ["#!/bin/bash", f"# {script.purpose}"]
-    lines += [f"#SBATCH --{key}" if value is None else f"#SBATCH --{key}={value}" for key, value in options.items()]
-    lines += ["", "set -e", *asked.setup]
+    lines = ["#!/bin/bash", f"# {script.purpose}", *(f"# {line}" for line in script.by_hand)]
+    lines += [_directive(key, value) for key, value in options.items()]
+    lines += ["", "set -e", *script.setup]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in script.environment.items()]
     lines += [f"exec {shlex.join(script.command)}", ""]
     return "\n".join(lines)
+
+
+def _directive(key: str, value: str | None) -> str:
+    if value is None:
+        return f"#SBATCH --{key}"
+    # sbatch splits a directive at blanks, and knows quotes (slurm's xstring; not those of a shell)
+    return f'#SBATCH --{key}="{value}"' if any(letter in value for letter in " #\t") else f"#SBATCH --{key}={value}"

@@ -1,0 +1,126 @@
+"""What a command line means: the settings, the folder, and whether it can work at all."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from outlast.cli.invocation import Invocation
+from outlast.cli.locate import by_name, is_study_folder, the_folder
+from outlast.config.settings import Settings
+from outlast.errors import StudyFileError, StudyNotFound, UsageError
+
+if TYPE_CHECKING:
+    from outlast.engine.check import Finding
+from outlast.study.home import live_of
+
+__all__ = ["default_study", "folder_of", "invocation_of", "metric_of", "refuse_what_cannot_work", "settings_of"]
+
+
+def settings_of(
+    invocation: Invocation,
+    study: list[str] | None,
+    overrides: list[str],
+    metric: tuple[str, Literal["maximize", "minimize"]] | None,
+    name: str | None,
+    *,
+    trials: int | None = None,
+    parallel: int | None = None,
+) -> Settings:
+    """The settings that the command line means: a study file, a study folder, or a command with inline spaces."""
+    given = study or []
+    flags = [] if trials is None else [f"budget.trials={trials}"]
+    flags += [] if parallel is None else [f"parallel={parallel}"]
+    if "" in given or ("--" in invocation.arguments and not invocation.command):
+        raise UsageError("there is nothing where a study file or a command should be", cure="outlast run STUDY.yaml")
+    if invocation.command:
+        from outlast.config.inline import settings_from_command
+
+        if given:
+            fact = f"{given[0]} and a command behind -- exclude each other"
+            raise UsageError(fact, cure="a study file has its own `command`; leave one of the two out")
+        if overrides:
+            raise UsageError("--set changes a study file; there is none", cure="leave it out, or write a study file")
+        if metric is None:
+            raise UsageError("a command needs its metric", cure="--maximize NAME or --minimize NAME")
+        settings = settings_from_command(invocation.command, name=name, metric=metric, trials=trials)
+        return settings if parallel is None else settings.model_copy(update={"parallel": parallel})
+    if len(given) > 1:
+        raise UsageError(f"one study at a time; {len(given)} were given: {', '.join(given)}")
+    file = by_name(given[0]) if given else default_study()
+    if is_study_folder(file):
+        from outlast.config.load import settings_from_resolved
+        from outlast.engine.run import recorded_settings
+
+        settings, _ = recorded_settings(live_of(file))
+        changes = [*overrides, *flags]
+        if not changes:
+            return settings
+        from outlast.config.load import override_resolved
+
+        return settings_from_resolved(override_resolved(settings.resolved, changes), settings.working_directory)
+    from outlast.config.load import load_study_file
+
+    return load_study_file(file, overrides=[*overrides, *flags], metric=metric, name=name)
+
+
+def default_study() -> str:
+    """What is meant where nothing is named: ``study.yaml`` here, or the only study."""
+    for name in ("study.yaml", "sweep.yaml"):
+        if os.path.isfile(name):
+            return name
+    try:
+        return the_folder(None)
+    except StudyNotFound:
+        raise UsageError("no study file", cure="outlast run STUDY.yaml, or: outlast init -- python train.py") from None
+
+
+def folder_of(settings: Settings, study: list[str] | None, directory: str | None) -> str:
+    """The study folder: ``--dir``, the one that was named, or ``studies/NAME``."""
+    if directory is not None:
+        if not directory:
+            raise UsageError("--dir: there is no folder without a name", cure="--dir FOLDER")
+        return directory
+    if study and is_study_folder(by_name(study[0])):
+        return by_name(study[0]).rstrip("/")
+    return os.path.join("studies", settings.name)
+
+
+def invocation_of(context: typer.Context) -> Invocation:
+    """The command line as it was typed."""
+    return context.obj if isinstance(context.obj, Invocation) else Invocation()
+
+
+def metric_of(maximize: str | None, minimize: str | None) -> tuple[str, Literal["maximize", "minimize"]] | None:
+    """What ``--maximize`` or ``--minimize`` says."""
+    if maximize is not None and minimize is not None:
+        raise UsageError("--maximize and --minimize exclude each other", cure="several objectives go into a study file")
+    if maximize is not None:
+        return maximize, "maximize"
+    return None if minimize is None else (minimize, "minimize")
+
+
+def refuse_what_cannot_work(settings: Settings, folder: str, file: str | None) -> None:
+    """The two-second part of `check`, at every run: refuse what cannot work before anything is written."""
+    from outlast.engine.check import quick_check
+
+    for finding in quick_check(settings, folder):
+        if finding.level == "error":
+            raise _refusal(finding, file)
+
+
+def _refusal(finding: Finding, file: str | None) -> UsageError:
+    """What speaks against running, at its place in the study file where it has one."""
+    from outlast.config import yaml
+
+    document = yaml.read(file) if file is not None and os.path.isfile(file) else None
+    if document is None or finding.about in ("folder", "checkpoints.dir"):
+        return UsageError(finding.text, cure=finding.cure)
+    about, text = finding.about, finding.text
+    if about == "files" and ": " in text:
+        about, _, text = text.partition(": ")
+    if (about,) in document.places:
+        return document.error((about,), text, finding.cure)
+    return StudyFileError(finding.text, file=file, cure=finding.cure)

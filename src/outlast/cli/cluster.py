@@ -1,0 +1,169 @@
+"""Commands for searches that several machines share: submit, worker, and what SLURM's small jobs run."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outlast.cli.locate import the_folder
+from outlast.cli.options import (
+    DirOption,
+    MaximizeOption,
+    MinimizeOption,
+    SetOption,
+    SourceArgument,
+    StudyArgument,
+)
+
+if TYPE_CHECKING:
+    from outlast.config.settings import Settings
+    from outlast.core.fold import Study
+
+__all__ = ["controller", "finisher", "submit", "worker"]
+
+_FolderArgument = Annotated[str, typer.Argument(metavar="DIR", help="Study folder.")]
+
+
+def submit(
+    context: typer.Context,
+    study: SourceArgument = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="How many trials the study is to have in all; wins over the study file."),
+    ] = None,
+    parallel: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials side by side.")] = None,
+    maximize: MaximizeOption = None,
+    minimize: MinimizeOption = None,
+    overrides: SetOption = None,
+    directory: DirOption = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The study's name; wins over the study file.")
+    ] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although the study file has changed.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every script; submit nothing, write nothing.")
+    ] = False,
+) -> None:
+    """Run a search in SLURM's queue. The same command again submits exactly what is missing.
+
+    Example:
+        outlast submit study.yaml
+        outlast submit study.yaml --dry-run
+        outlast submit study.yaml --set slurm.partition=gpu --set slurm.mode=controller
+    """
+    from outlast.cli.asked import folder_of, invocation_of, metric_of, refuse_what_cannot_work, settings_of
+    from outlast.cli.ending import tell_end
+    from outlast.engine.run import study_paths
+    from outlast.engine.submit import dry_run as scripts_of
+    from outlast.engine.submit import submit_study, tell
+
+    settings = settings_of(
+        invocation_of(context), study, overrides or [], metric_of(maximize, minimize), name,
+        trials=trials, parallel=parallel,
+    )  # fmt: skip
+    folder = folder_of(settings, study, directory)
+    refuse_what_cannot_work(settings, folder, study[0] if study else None)
+    paths = study_paths(folder, settings)
+    if dry_run:
+        typer.echo("\n".join(scripts_of(paths, settings)), nl=False)
+        return
+    submitted = submit_study(paths, settings, accept_changes=accept_changes, say=typer.echo)
+    if submitted.verdict is not None:
+        raise typer.Exit(tell_end(folder, submitted.study, settings))
+    for line in tell(submitted, folder):
+        typer.echo(line)
+    if submitted.refused and not submitted.jobs:
+        raise typer.Exit(4)
+
+
+def worker(
+    study: StudyArgument = None,
+    directory: DirOption = None,
+    parallel: Annotated[int, typer.Option(metavar="N", min=1, help="Trials side by side.")] = 1,
+    most: Annotated[
+        int | None, typer.Option("--trials", metavar="N", min=1, help="Leave after so many trials.", show_default=False)
+    ] = None,
+    task: Annotated[bool, typer.Option("--task", help="As a task of a SLURM array: never set a study going.")] = False,
+) -> None:
+    """Run trials of a study here: for whoever runs it, or, where nobody does, together with the other workers.
+
+    Any machine that shares the folder can help. A task of a SLURM array runs this.
+
+    Example:
+        outlast worker /shared/studies/digits --parallel 2
+    """
+    from outlast.engine.worker import Worker
+    from outlast.runner.job import JobFacts
+
+    folder = the_folder(study, directory)
+    job = JobFacts.of(os.environ) if task else None
+    if job is None:
+        from outlast.engine.helping import by_hand
+
+        raise typer.Exit(by_hand(folder, parallel=parallel, most=most, say=typer.echo))
+    _log(f"task {job.id} on {job.node}" + (f", started anew {job.restarts} times" if job.restarts else ""))
+    Worker(folder, parallel=parallel, most=most, say=_log, job=job).run()
+
+
+def finisher(study: _FolderArgument) -> None:
+    """Take in what an array's tasks left, and submit what is missing. A small job runs this after them.
+
+    Example:
+        outlast finisher studies/digits
+    """
+    from outlast.cli.ending import tell_end
+    from outlast.engine.finish import finish
+    from outlast.errors import SlurmRefused
+    from outlast.runner.job import JobFacts
+
+    try:
+        turn = finish(study, job=JobFacts.of(os.environ), say=_log)
+    except SlurmRefused as refused:
+        _log(refused.fact)
+        _log(f"on a node that may submit: outlast submit {study}")
+        _log(f"or, as a line of its crontab: */10 * * * * outlast submit {os.path.abspath(study)} >/dev/null 2>&1")
+        raise typer.Exit(4) from None
+    if turn is not None and turn.verdict is not None:
+        raise typer.Exit(tell_end(study, turn.study, turn.settings))
+
+
+def controller(study: _FolderArgument) -> None:
+    """Keep a study's trials in SLURM's queue until it is done. A small job runs this.
+
+    Example:
+        outlast controller studies/digits
+    """
+    from outlast.cli.ending import tell_end
+    from outlast.cli.text import make_console
+    from outlast.cli.watching import Watching
+    from outlast.core.plan import Verdict
+    from outlast.core.states import StudyState
+    from outlast.engine.control import control
+    from outlast.engine.plotting import draw_plots
+    from outlast.engine.run import study_paths
+    from outlast.monitor.snapshot import LiveFacts
+    from outlast.runner.job import JobFacts
+
+    def listener(found: Study, settings: Settings, slots: int) -> Watching:
+        since = found.last_run.at if found.last_run else ""
+        live = LiveFacts(os.uname().nodename, os.getpid(), since, slots)
+        return Watching(make_console(), settings, live, study)
+
+    verdict: Verdict | None
+    verdict, found, settings = control(study, listener, job=JobFacts.of(os.environ), say=_log)
+    if verdict is None:
+        raise typer.Exit(4)
+    if verdict.state is StudyState.DONE:
+        draw_plots(study_paths(study, settings), found, settings)
+    raise typer.Exit(tell_end(study, found, settings))
+
+
+def _log(text: str) -> None:
+    """A line with its time: a job's log is read long after."""
+    from outlast._system import utc_now
+
+    print(f"{utc_now()[:19]}Z {text}", flush=True)

@@ -1,0 +1,60 @@
+"""What a person reads when a search has come to rest, and the exit code that says the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import datetime, timezone
+
+from rich.console import RenderableType
+
+from outlast.cli.render import end_summary
+from outlast.cli.render_show import show_failures
+from outlast.cli.showing import failure_stories
+from outlast.cli.text import make_console
+from outlast.config.settings import Settings
+from outlast.core.best import best_trial
+from outlast.core.fold import Study
+from outlast.core.states import StudyState
+from outlast.engine.run import study_paths
+from outlast.monitor.snapshot import snapshot
+from outlast.results.configuration import configuration
+from outlast.results.failures import group_failures
+from outlast.study.layout import StudyPaths
+
+__all__ = ["tell_end"]
+
+_FILES = (
+    ("trials", "trials.csv"),
+    ("best configuration", "best_config.yaml"),
+    ("best results", "best_results.json"),
+    ("best checkpoint", "best_checkpoint"),
+    ("plots", "plots"),
+)
+
+
+def tell_end(folder: str, study: Study, settings: Settings) -> int:
+    """Print how it ended: what came of it, where it lies, what to type next.
+
+    Returns:
+        0 done, 3 halted, 4 there is work left.
+    """
+    end = snapshot(study, settings, now=datetime.now(timezone.utc), folder=folder)
+    best = best_trial(study, settings.metrics)
+    files = [
+        (label, os.path.join(folder, name)) for label, name in _FILES if os.path.exists(os.path.join(folder, name))
+    ]
+    values = {} if best is None else configuration(best, study, settings)
+    halted = study.ended is not None and study.ended.state == StudyState.HALTED.value
+    with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
+        story = _what_halted(study_paths(folder, settings), study, folder) if halted else None
+        make_console().print(end_summary(end, configuration=values, files=files, story=story))
+    state = StudyState.STOPPED if study.ended is None else StudyState(study.ended.state)
+    return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)
+
+
+def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType:
+    """The failure that halted the search, with its traceback."""
+    since = {outcome.trial for outcome in study.failures_since_run}
+    groups = [group for group in group_failures(study) if since & set(group.trials)][:1]
+    return show_failures(groups, folder=folder, tails=failure_stories(paths, groups))

@@ -1,0 +1,79 @@
+"""The ``slurm:`` section: sbatch's own options under their own names, and a few keys of ours.
+
+Lives here: which keys are whose, and why some of sbatch's are not to be given. What becomes of them is the executors' affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from outlast.config.scalars import Anything, Duration, Flag, Number, Text, Word
+from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape, show
+
+__all__ = ["MANAGED", "OWN_KEYS", "SLURM"]
+
+#: Options of sbatch that Outlast sets, and why.
+MANAGED: Mapping[str, str] = {
+    "array": "it is what the budget lacks",
+    "comment": "Outlast finds its own jobs by it",
+    "job_name": "it is the study's name, so that jobs are found again",
+    "output": "logs lie in the study folder",
+    "error": "logs lie in the study folder",
+    "requeue": "Outlast requeues what may be requeued",
+    "no_requeue": "Outlast requeues what may be requeued",
+    "signal": "Outlast sees the walltime coming by itself",
+    "dependency": "the finisher depends on the array",
+    "wrap": "the script is Outlast's",
+    "chdir": "it is the study file's folder",
+    "export": "trials get what `env:` says",
+    "open_mode": "logs are appended to",
+    "parsable": "Outlast reads the answer",
+    "wait": "submitting is over at once; `outlast status -w` waits",
+    "hold": "a held job is never started; leave the study file unsubmitted instead",
+}
+
+_OPTION = ByType(text=Anything(), scalar=Anything())
+
+
+def _sbatch_options(given: dict[str, Any], at: At) -> dict[str, Any]:
+    """Every key with underscores; what Outlast manages is refused, with the reason."""
+    read: dict[str, Any] = {}
+    for key, value in given.items():
+        name = key.replace("-", "_")
+        if name in MANAGED:
+            raise at.child(key).error(f"is managed by Outlast: {MANAGED[name]}", "leave it out")
+        if name not in OWN_KEYS:
+            if value is None:
+                continue
+            if isinstance(value, (Mapping, list, tuple)) or "\n" in str(value):
+                raise at.child(key).error(f"must be what sbatch's --{name.replace('_', '-')} takes, not {show(value)}")
+        read[name] = value
+    return read
+
+
+_CONTROLLER = Checked(
+    MapOf(_OPTION, description="options of sbatch for the controller and the finisher, which need no GPU"),
+    _sbatch_options,
+)
+
+_OWN: dict[str, Shape] = {
+    "mode": Word(
+        ("array", "controller"), description="array: tasks coordinate themselves; controller: a small job does"
+    ),
+    "setup": ByType(
+        text=Text(), items=ListOf(Text()), description="lines of shell before the command, such as module load"
+    ),
+    "trials_per_task": Number(whole=True, least=1, description="trials that one task runs after each other"),
+    "trials_at_once": Number(whole=True, least=1, description="trials that one task runs side by side"),
+    "poll": Duration(description="between two looks at the queue"),
+    "barrier": Flag(description="controller: a whole batch ends before the next one begins"),
+    "srun": Flag(description="the training command is started by srun"),
+    "scratch": Text(description="folder that the study lives in while it runs; records go home after each trial"),
+    "purge_days": Number(above=0, description="after how many days the scratch filesystem deletes files"),
+    "controller": _CONTROLLER,
+}
+#: Keys of the section that are not sbatch's.
+OWN_KEYS = frozenset(_OWN)
+
+SLURM = Checked(Fields(_OWN, open=True, description="where `outlast submit` runs the trials"), _sbatch_options)

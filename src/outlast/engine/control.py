@@ -1,0 +1,135 @@
+"""The controller: holds a study for days, as a small job, and keeps trials' jobs in the queue. It may die at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.plan import Verdict
+from outlast.core.states import StudyState
+from outlast.engine.coordinator import Coordinator, Listener
+from outlast.engine.opening import join_study
+from outlast.engine.queue import StudyQueue
+from outlast.engine.run import Quiet, recorded_settings, study_paths
+from outlast.engine.running import Running
+from outlast.engine.slots import Slots
+from outlast.executors.slurm.controller import SlurmExecutor
+from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.runner.job import JobFacts
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+
+__all__ = ["control", "job_slots"]
+
+_PARALLEL = 8  # jobs in the queue where the study file leaves it to us
+_LEASE_WITHIN = 120.0  # seconds to wait for the controller before, or for whoever has a turn
+_BEFORE_WALLTIME = 120.0  # seconds in which we step down in order
+
+
+def job_slots(settings: Settings) -> Slots:
+    """Room for as many jobs as the study wants in the queue at once."""
+    many = _PARALLEL if settings.parallel == "auto" else int(settings.parallel)
+    return Slots(tuple(f"slurm:{at}" for at in range(many)), cpus_per_trial=settings.resources.cpus)
+
+
+class _Controlling(Quiet):
+    """Steps down before the walltime is over."""
+
+    def __init__(self, listener: Listener, job: JobFacts | None) -> None:
+        self._listener, self._job = listener, job
+        self.coordinator: Coordinator | None = None
+
+    def decided(self, events: Sequence[object], study: Study) -> None:
+        """See `Listener`."""
+        self._listener.decided(events, study)  # type: ignore[arg-type]
+
+    def said(self, text: str) -> None:
+        """See `Listener`."""
+        self._listener.said(text)
+
+    def looked(self, study: Study, running: Sequence[Running]) -> None:
+        """See `Listener`."""
+        self._listener.looked(study, running)
+        left = None if self._job is None else self._job.seconds_left()
+        if self.coordinator is not None and left is not None and left < _BEFORE_WALLTIME:
+            self.coordinator.step_down("this job's walltime is almost over")
+
+
+def control(
+    folder: str,
+    listener: Callable[[Study, Settings, int], Listener],
+    *,
+    job: JobFacts | None = None,
+    say: Callable[[str], object] = print,
+) -> tuple[Verdict | None, Study, Settings]:
+    """Hold a study until it comes to rest, or until this job has to go.
+
+    Args:
+        folder: The study's; `outlast submit` has begun it.
+        listener: Made from study, settings and number of slots.
+        job: That we are.
+        say: Told when there is somebody to wait for.
+
+    Returns:
+        The verdict, ``None`` if the next controller goes on; the study and its settings.
+
+    Raises:
+        StudyBusy: Another controller holds it.
+    """
+    lease = Lease(StudyPaths.at(folder).lease)
+    lease.acquire(wait=_LEASE_WITHIN, say=say)
+    try:
+        opened = replace(join_study(StudyPaths.at(folder), lease), taken_over=True)
+    except BaseException:
+        lease.release()
+        raise
+    executor, study = None, opened.study
+    try:
+        settings, _ = recorded_settings(folder, study)
+        if study.ended is not None:  # stopped, or done, while we waited in the queue
+            return Verdict(StudyState(study.ended.state), study.ended.reason), study, settings
+        paths = study_paths(folder, settings)
+        queue, slots = StudyQueue(paths, settings), job_slots(settings)
+        jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
+        executor = SlurmExecutor(jobs, queue.mark, queue.trial, say=say)
+        hears = _Controlling(listener(study, settings, len(slots.local)), job)
+        coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots)
+        hears.coordinator = coordinator
+        with _stepping_down(coordinator, executor):
+            return coordinator.run(), study, settings
+    finally:
+        if executor is not None:
+            executor.close()
+        opened.ledger.close()
+        lease.release()
+        if job is not None and study.ended is None:
+            _begin_anew(job, say)
+
+
+def _begin_anew(job: JobFacts, say: Callable[[str], object]) -> None:
+    """The next controller is this job again."""
+    from outlast.executors.slurm.commands import Slurm
+
+    if Slurm().requeue(job.requeue_id):
+        say("this job goes back into the queue and goes on with the study from there; running trials go on")
+
+
+@contextmanager
+def _stepping_down(coordinator: Coordinator, executor: SlurmExecutor) -> Iterator[None]:
+    """SLURM ends this job: that says nothing about the trials. Ctrl-C by hand likewise."""
+
+    def asked(_number: int, _frame: object) -> None:
+        coordinator.step_down("this controller was told to leave")
+        os.write(executor.wake_fd, b"!")
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,106 @@
+"""The finisher: a small job that runs when no task of the array is left.
+
+It takes in what the tasks left, watches what may still live somewhere until it is over or certainly dead, and then submits
+what the budget lacks, or brings the study to its end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from outlast.core.plan import Verdict
+from outlast.engine.coordinator import Coordinator
+from outlast.engine.queue import StudyQueue
+from outlast.engine.submit import submit_missing
+from outlast.engine.turn import Memory, Turn, take_turn
+from outlast.errors import OutlastError, SlurmRefused
+from outlast.executors.slurm.commands import Slurm
+from outlast.executors.slurm.parse import Job
+from outlast.runner.job import JobFacts
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+
+__all__ = ["finish"]
+
+_LOOK_EVERY = 5.0  # seconds between two turns while something may still live
+_AGAIN_AFTER = 60.0  # seconds after a limit of SLURM's, or no answer
+_ENOUGH = 300.0  # seconds of walltime that are left when this job begins anew
+_LEASE_POLL = 0.2
+
+
+class _Waiting(Exception):
+    """Nothing could be submitted for now."""
+
+
+def finish(folder: str, *, job: JobFacts | None = None, say: Callable[[str], object] = print) -> Turn | None:
+    """Do a finisher's work.
+
+    Args:
+        folder: The study's.
+        job: That we are.
+        say: Takes a line for the log.
+
+    Returns:
+        The last turn: the study is at rest, or its next tasks are in the queue. ``None``: this job begins anew.
+
+    Raises:
+        SlurmRefused: The next tasks were refused, and not for a limit that passes.
+    """
+    lease, memory = Lease(StudyPaths.at(folder).lease), Memory()
+    submitted: list[str] = []
+
+    def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
+        if verdict is None and not coordinator.running and coordinator.study.ended is None:
+            submitted.extend(_submit(folder, coordinator, job, say))
+
+    while True:
+        left = None if job is None else job.seconds_left()
+        if left is not None and left < _ENOUGH and job is not None:
+            Slurm().requeue(job.requeue_id)
+            return None
+        if not lease.take_if_free():
+            time.sleep(_LEASE_POLL)
+            continue
+        pause = _LOOK_EVERY
+        try:
+            turn = take_turn(folder, lease, memory, say=say, last=last, derive=True)
+        except _Waiting:
+            pause = _AGAIN_AFTER
+        except OutlastError as error:
+            if not error.worth_retrying or isinstance(error, SlurmRefused):
+                raise
+            say(f"{error.fact}; trying again")
+        else:
+            if turn.verdict is not None or submitted:
+                return turn
+        time.sleep(pause)
+
+
+def _submit(folder: str, coordinator: Coordinator, job: JobFacts | None, say: Callable[[str], object]) -> list[str]:
+    """Submit what is lacking; nothing where the queue holds it already.
+
+    Raises:
+        _Waiting: A limit, or no answer: the next turn tries again.
+    """
+    queue = StudyQueue(coordinator.paths, coordinator.settings)
+    ours = None if job is None else job.requeue_id
+    try:
+        active = [other for other in queue.active("array", "finisher") if other.id != ours and not _is_leaving(other)]
+        jobs, refused = submit_missing(queue, coordinator, active, say)
+    except OutlastError as error:
+        if not error.worth_retrying:
+            raise
+        say(f"{error.fact}; trying again")
+        raise _Waiting from error
+    for submitted in jobs:
+        say(f"submitted {submitted.role} {submitted.job}" + (f" ({submitted.tasks} tasks)" * (submitted.tasks > 1)))
+    if refused and not jobs:
+        say(f"{refused}; trying again")
+        raise _Waiting
+    return [submitted.job for submitted in jobs] or [other.id for other in active]
+
+
+def _is_leaving(job: Job) -> bool:
+    """Whether a job has ended but for its epilog: it was waited for, and begins nothing any more."""
+    return job.state.startswith("COMPLETING")

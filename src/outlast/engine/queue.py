@@ -1,0 +1,182 @@
+"""One study's place in SLURM's queue: the jobs of it that are there, and the scripts of those that are to be."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from outlast._system import make_dir, read_bytes, write_atomic
+from outlast.config.settings import Settings
+from outlast.config.site import read_site
+from outlast.executors.slurm.commands import Slurm
+from outlast.executors.slurm.options import SlurmOptions, read_options
+from outlast.executors.slurm.parse import Job
+from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
+from outlast.executors.slurm.script import JobScript, render
+from outlast.runner.job import KILL_WAIT
+from outlast.study.layout import StudyPaths, parse_attempt_name
+from outlast.study.ledger import folder_identity
+
+__all__ = ["StudyQueue"]
+
+_CONTROLLER_TIME = "3-00:00:00"
+_FINISHER_TIME = "04:00:00"
+_DAY_S = 86400.0
+
+
+class StudyQueue:
+    """Its jobs and scripts.
+
+    Args:
+        paths: The study's.
+        settings: In force.
+        slurm: The commands.
+    """
+
+    def __init__(self, paths: StudyPaths, settings: Settings, slurm: Slurm | None = None) -> None:
+        self.paths, self.settings, self.slurm = paths, settings, slurm or Slurm()
+        self.options: SlurmOptions = read_options(settings.slurm, settings.resources, site=read_site().get("slurm"))
+
+    @property
+    def mark(self) -> str:
+        """What the comments of its jobs begin with."""
+        return study_mark(folder_identity(self.paths.root)) if self.paths.root.exists() else "outlast:new:"
+
+    @cached_property
+    def config(self) -> Mapping[str, str]:
+        """The cluster's configuration."""
+        return self.slurm.config()
+
+    def active(self, *roles: str) -> list[Job]:
+        """The study's jobs that wait or run, by role.
+
+        Raises:
+            SlurmUnavailable: SLURM gave no answer.
+        """
+        return ours(self.slurm.jobs(), self.mark, *roles)
+
+    @property
+    def at_once(self) -> int | None:
+        """Tasks side by side; ``None``: as many as SLURM likes."""
+        parallel = self.settings.parallel
+        return None if parallel == "auto" else max(1, int(parallel) // self.options.trials_at_once)
+
+    def tasks(self, trials: int | None) -> int:
+        """Tasks that the next array gets for so many trials; without a number, as many as may run side by side."""
+        if trials is None:
+            return min(self.at_once or 8, slot_limit(self.config) or 8)
+        per_task, side_by_side = self.options.trials_per_task, self.options.trials_at_once
+        return tasks_for(trials, per_task=per_task, at_once=side_by_side, most=slot_limit(self.config))
+
+    # -- scripts ------------------------------------------------------------------------------------------------------
+
+    def array(self, tasks: int) -> JobScript:
+        """The tasks of an array: each fetches trials and runs them."""
+        options = self.options
+        many = [] if options.trials_at_once == 1 else ["--parallel", str(options.trials_at_once)]
+        trials = options.trials_per_task * options.trials_at_once
+        return self._script(
+            "array",
+            f"{self.settings.name}: a task fetches {'one trial' if trials == 1 else f'{trials} trials'} and runs "
+            f"{'it' if trials == 1 else 'them'}. Anything may die; `outlast submit` goes on.",
+            self.settings.name,
+            "%A_%a.out",
+            ["worker", str(self.paths.root), "--task", "--trials", str(trials), *many],
+            {"array": array_option(tasks, self.at_once), "requeue": None, **options.sbatch},
+            by_hand=["By hand, on any machine that shares the folder: outlast worker " + str(self.paths.root)],
+        )
+
+    def finisher(self, array: str) -> JobScript:
+        """Takes in what the tasks left, submits what is missing, or says that the search is done."""
+        return self._script(
+            "finisher",
+            f"{self.settings.name}: when no task is left, takes in the rest and submits what the budget still lacks.",
+            f"{self.settings.name}_finisher",
+            "%j.finisher.out",
+            ["finisher", str(self.paths.root)],
+            {"time": _FINISHER_TIME, "dependency": f"afterany:{array}", "requeue": None, **self.options.small},
+        )
+
+    def controller(self) -> JobScript:
+        """Keeps a number of trials' jobs in the queue."""
+        return self._script(
+            "controller",
+            f"{self.settings.name}: keeps trials in the queue. It may die: any later one adopts what runs.",
+            f"{self.settings.name}_controller",
+            "%j.controller.out",
+            ["controller", str(self.paths.root)],
+            {"time": self._controller_time(), "requeue": None, **self.options.small},
+        )
+
+    def trial(self, name: str, marker: str, log: str) -> JobScript:
+        """One attempt."""
+        parsed = parse_attempt_name(name) or (0, 0)
+        spec = json.loads(read_bytes(Path(marker)) or b"{}")
+        by_hand = ["By hand, without Outlast and without SLURM:"]
+        by_hand += [f"  cd {shlex.quote(spec.get('cwd', '.'))}", "  " + shlex.join(spec.get("argv", ()))]
+        return JobScript(
+            purpose=f"{self.settings.name}: trial {parsed[0]}, attempt {parsed[1]}",
+            name=f"{self.settings.name}_trial_{parsed[0]}",
+            output=log,
+            command=[sys.executable, "-m", "outlast.runner", marker],
+            directory=os.path.abspath(self.settings.working_directory),
+            options={"no-requeue": None, **self.options.sbatch},
+            setup=self.options.setup,
+            environment=self._environment(),
+            comment=self.mark + name,
+            by_hand=by_hand,
+        )
+
+    def _script(
+        self,
+        role: str,
+        purpose: str,
+        name: str,
+        log: str,
+        arguments: list[str],
+        options: Mapping[str, str | None],
+        *,
+        by_hand: list[str] | None = None,
+    ) -> JobScript:
+        return JobScript(
+            purpose=purpose,
+            name=name,
+            output=str(self.paths.jobs / log),
+            command=[sys.executable, "-m", "outlast", *arguments],
+            directory=os.path.abspath(self.settings.working_directory),
+            options=options,
+            setup=self.options.setup,
+            environment=self._environment(),
+            comment=self.mark + role,
+            by_hand=by_hand or [],
+        )
+
+    def _environment(self) -> dict[str, str]:
+        words = self.config.get("KillWait", "").split()
+        return {KILL_WAIT: words[0]} if words and words[0].isdigit() else {}
+
+    def _controller_time(self) -> str:
+        """Three days, or what the partition allows (it begins again before that is over)."""
+        wanted = self.options.small.get("partition")
+        for partition in self.slurm.partitions():
+            chosen = partition.name in wanted.split(",") if wanted else partition.default
+            if chosen and partition.max_time_s is not None and partition.max_time_s < 3 * _DAY_S:
+                return str(max(1, int(partition.max_time_s // 60)))  # minutes
+        return _CONTROLLER_TIME
+
+    def submit(self, script: JobScript) -> str:
+        """Write a script into ``jobs/`` and hand it to SLURM. Returns the job's id.
+
+        Raises:
+            SlurmRefused: SLURM said no.
+            SlurmUnavailable: No answer; the job may exist.
+        """
+        make_dir(self.paths.jobs)
+        file = self.paths.jobs / f"{script.comment.removeprefix(self.mark)}.sh"
+        write_atomic(file, render(script), durable=False)
+        return self.slurm.submit(str(file))

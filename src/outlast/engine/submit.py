@@ -1,0 +1,173 @@
+"""`outlast submit`: a study that runs in SLURM's queue. The submitting process is light and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from outlast._system import utc_now
+from outlast.config.settings import Settings
+from outlast.core.budget import startable
+from outlast.core.fold import Study
+from outlast.core.plan import Verdict
+from outlast.core.records import JobSubmitted
+from outlast.core.states import StudyState
+from outlast.engine.coordinator import Coordinator
+from outlast.engine.opening import open_study
+from outlast.engine.queue import StudyQueue
+from outlast.engine.retention import claim_checkpoints
+from outlast.engine.turn import Memory, coordinate
+from outlast.errors import SlurmRefused
+from outlast.executors.slurm.parse import Job, JobLife
+from outlast.executors.slurm.planning import waiting_reason
+from outlast.executors.slurm.script import render
+from outlast.study.layout import StudyPaths
+
+__all__ = ["Submitted", "dry_run", "submit_missing", "submit_study", "tell"]
+
+_LEASE_WITHIN = 60.0  # seconds that a submission waits for whoever holds the study
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What came of a submission.
+
+    Attributes:
+        verdict: The study is at rest: nothing was submitted.
+        jobs: What SLURM took now.
+        active: What was in the queue before.
+        refused: Why SLURM did not take all of it; a limit that passes.
+    """
+
+    verdict: Verdict | None
+    study: Study
+    jobs: Sequence[JobSubmitted] = ()
+    active: Sequence[Job] = ()
+    refused: str = ""
+
+    @property
+    def waits_for(self) -> str:
+        """Why the jobs that were there wait, in SLURM's word."""
+        return waiting_reason(self.active)
+
+
+def dry_run(paths: StudyPaths, settings: Settings) -> list[str]:
+    """The scripts that `submit_study` would submit for a new study; writes and submits nothing."""
+    queue = StudyQueue(paths, settings)
+    if queue.options.mode == "controller":
+        return [render(queue.controller())]
+    return [render(queue.array(queue.tasks(settings.budget.trials))), render(queue.finisher("ARRAY"))]
+
+
+def submit_study(
+    paths: StudyPaths,
+    settings: Settings,
+    *,
+    accept_changes: bool = False,
+    say: Callable[[str], object] = print,
+) -> Submitted:
+    """Create the study or go on with it, and see to it that the queue holds what its budget lacks.
+
+    Raises:
+        OutlastError: Any of the tree, `outlast.errors.SlurmRefused` among them: what SLURM said.
+    """
+    queue = StudyQueue(paths, settings)
+    busy = (
+        queue.active() if paths.root.exists() else queue.slurm.jobs()[:0]
+    )  # SLURM answers, before anything is written
+    claim_checkpoints(paths)
+    opened = open_study(paths, settings, accept_changes=accept_changes, wait=_LEASE_WITHIN, say=say)
+    came: list[Submitted] = []
+
+    def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
+        jobs, refused = ([], "") if verdict is not None else submit_missing(queue, coordinator, busy, say)
+        came.append(Submitted(verdict, coordinator.study, jobs, busy, refused))
+
+    coordinate(opened, paths, settings, Memory(), say=say, last=last, derive=True)
+    return came[0]
+
+
+def submit_missing(
+    queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job], say: Callable[[str], object]
+) -> tuple[list[JobSubmitted], str]:
+    """Submit what the study lacks beyond what is in the queue. Called under the lease.
+
+    Returns:
+        The jobs, and why SLURM did not take all of them, if it was a limit that passes.
+
+    Raises:
+        SlurmRefused: A mistake in the request; the study is halted with what SLURM said.
+        SlurmUnavailable: No answer.
+    """
+    submit = _controller if queue.options.mode == "controller" else _tasks
+    try:
+        jobs, refused = submit(queue, coordinator, active)
+    except SlurmRefused as error:
+        coordinator.close_with(Verdict(StudyState.HALTED, f"SLURM refuses the jobs: {error.fact}"))
+        raise
+    for job in jobs:
+        coordinator.record(job)
+    return jobs, refused
+
+
+def _controller(queue: StudyQueue, _coordinator: Coordinator, active: Sequence[Job]) -> tuple[list[JobSubmitted], str]:
+    if any(job.comment.endswith(":controller") for job in active):
+        return [], ""
+    return [JobSubmitted(queue.submit(queue.controller()), utc_now(), "controller")], ""
+
+
+def _tasks(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -> tuple[list[JobSubmitted], str]:
+    """An array with what is lacking, and its finisher. While one is in the queue nothing is added: its finisher does that."""
+    if any(job.comment.endswith(":array") for job in active):
+        array = next(job.array for job in active if job.comment.endswith(":array"))
+        if any(job.comment.endswith(":finisher") for job in active):
+            return [], ""
+        return [JobSubmitted(queue.submit(queue.finisher(array)), utc_now(), "finisher")], ""
+    budget = queue.settings.budget
+    wanted = queue.tasks(startable(coordinator.study, budget.trials, budget.count))
+    refused, jobs = "", []
+    while wanted > 0:
+        try:
+            array = queue.submit(queue.array(wanted))
+        except SlurmRefused as error:
+            if not error.limit:
+                raise
+            refused, wanted = error.fact, wanted // 2
+            continue
+        jobs.append(JobSubmitted(array, utc_now(), "array", tasks=wanted))
+        jobs.append(_finisher(queue, array, wanted))
+        break
+    return jobs, refused
+
+
+def _finisher(queue: StudyQueue, array: str, tasks: int) -> JobSubmitted:
+    """The array's finisher. Where the array took the last place in the queue, its last tasks make room for it."""
+    while True:
+        try:
+            return JobSubmitted(queue.submit(queue.finisher(array)), utc_now(), "finisher")
+        except SlurmRefused as error:
+            if not error.limit or tasks <= 1:
+                queue.slurm.cancel([array])  # without it, nobody would take in what the tasks leave
+                raise
+        tasks -= 1
+        queue.slurm.cancel([f"{array}_{tasks}"], pending_only=True)
+
+
+def tell(submitted: Submitted, folder: str) -> list[str]:
+    """What a person reads of it, a line each."""
+    lines = []
+    for job in submitted.jobs:
+        if job.role == "array":
+            lines.append(f"submitted {job.tasks} {'task' if job.tasks == 1 else 'tasks'} as array {job.job}")
+        else:
+            lines.append(f"submitted the {job.role} as job {job.job}")
+    if not submitted.jobs and submitted.active:
+        waiting = sum(job.life is JobLife.WAITING for job in submitted.active)
+        why = f" ({submitted.waits_for})" if submitted.waits_for else ""
+        lines.append(
+            f"in the queue already: {len(submitted.active) - waiting} running, {waiting} waiting{why}; "
+            "what is missing then is submitted by the finisher"
+        )
+    if submitted.refused:
+        lines.append(f"SLURM would not take more at once ({submitted.refused}); the finisher submits the rest")
+    return [*lines, f"watch it: outlast status -w {folder}    end it: outlast stop {folder}"]

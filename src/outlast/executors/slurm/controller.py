@@ -1,0 +1,169 @@
+"""A job for each attempt, submitted and watched by a controller that may die: the next one finds the jobs again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from outlast._system import Identity, utc_now, write_atomic
+from outlast.core.records import JobSubmitted
+from outlast.errors import SlurmRefused, SlurmUnavailable
+from outlast.executors.base import Executor
+from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.planning import ours
+from outlast.executors.slurm.script import JobScript, render
+
+__all__ = ["SlurmExecutor"]
+
+_AGAIN_AFTER = 30.0  # seconds after a limit, or no answer
+_SOON = 5.0  # seconds between two listings while somebody waits for what they say
+
+
+@dataclass
+class _Submission:
+    script: str
+    job: str = ""  # "": not known
+    sure: bool = False  # certain that there is no job of this attempt: it can be submitted (again)
+    again_at: float = 0.0
+    looked: int = 0  # successful listings without it, while its job is not known
+
+
+class SlurmExecutor(Executor):
+    """Runners as jobs of their own.
+
+    One job is one attempt. A job that SLURM starts a second time finds its attempt claimed and leaves; the attempt that
+    follows gets a job of its own.
+
+    Args:
+        jobs: What SLURM says.
+        mark: Of the study; with the attempt's name it is the job's comment.
+        script_of: Attempt's name, marker and log → its script.
+        say: Takes a line for the person.
+        now: Monotonic seconds.
+    """
+
+    outlives = True
+    pause = 1.0
+
+    def __init__(
+        self,
+        jobs: SlurmJobs,
+        mark: str,
+        script_of: Callable[[str, str, str], JobScript],
+        *,
+        say: Callable[[str], object] = print,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._jobs, self._mark, self._script_of, self._say, self._now = jobs, mark, script_of, say, now
+        self._of: dict[str, _Submission] = {}
+        self._taken: list[JobSubmitted] = []
+        self._said = ""
+
+    def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+        """See `Executor.submit`. The script lies beside the log."""
+        script = Path(log).with_name("job.sh")
+        job = replace(self._script_of(name, marker, log), comment=self._mark + name)
+        write_atomic(script, render(job), durable=False)
+        self._of[name] = _Submission(str(script), sure=True)
+        self._try(name)
+
+    def _try(self, name: str) -> None:
+        wanted = self._of[name]
+        try:
+            job = self._jobs.slurm.submit(wanted.script)
+        except SlurmRefused as refused:
+            if not refused.limit:
+                raise
+            self._tell(f"{refused.fact}; submitted again in a while")
+        except SlurmUnavailable as trouble:  # the job may exist: listings will tell
+            self._tell(f"{trouble.fact}; asked again in a while")
+            wanted.sure, wanted.looked = False, 0
+        else:
+            self._know(name, job)
+            self._said = ""
+        wanted.again_at = self._now() + _AGAIN_AFTER
+
+    def _know(self, name: str, job: str) -> None:
+        self._of[name].job = job
+        self._jobs.watch(job)
+        self._taken.append(JobSubmitted(job, utc_now(), "trial", attempt=name))
+
+    def _tell(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self._say(text)
+
+    def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
+        """See `Executor.adopt`."""
+        self._of[name] = _Submission("", job)
+        if job:
+            self._jobs.watch(job, restarts)
+        return True
+
+    def poll(self) -> None:
+        """See `Executor.poll`."""
+        lost = [name for name, wanted in self._of.items() if not wanted.job and not wanted.sure]
+        if self._jobs.look(within=_SOON if lost else None):
+            self._find(lost)
+        for name, wanted in list(self._of.items()):
+            if wanted.sure and not wanted.job and wanted.script and self._now() >= wanted.again_at:
+                self._try(name)
+                if not wanted.job:
+                    break  # the others would meet the same limit
+
+    def _find(self, lost: list[str]) -> None:
+        """Look in the listing for jobs whose submission was not answered, or whose id was not recorded."""
+        by_comment = {job.comment: job for job in ours(self._jobs.listing or [], self._mark)}
+        for name in lost:
+            job, wanted = by_comment.get(self._mark + name), self._of[name]
+            if job is not None:
+                self._know(name, job.id)
+            else:
+                wanted.looked += 1
+                wanted.sure = wanted.looked >= 2
+
+    def take_submissions(self) -> list[JobSubmitted]:
+        """See `Executor.take_submissions`."""
+        taken, self._taken = self._taken, []
+        return taken
+
+    def ended(self, name: str) -> bool | None:
+        """See `Executor.ended`."""
+        wanted = self._of.get(name)
+        if wanted is None:
+            return None
+        if wanted.job:
+            return self._jobs.over(wanted.job)
+        if wanted.script:
+            return False  # it waits to be submitted
+        return True if wanted.sure else None  # an earlier controller's that SLURM never got
+
+    def words(self, name: str) -> str | None:
+        """See `Executor.words`."""
+        wanted = self._of.get(name)
+        if wanted is None:
+            return ""
+        if not wanted.job:
+            return "NEVER_SUBMITTED"
+        word = self._jobs.word(wanted.job)
+        if word is None:  # how it ended is being waited for
+            self._jobs.look(within=_SOON)
+            word = self._jobs.word(wanted.job)
+        return word
+
+    def cancel(self, name: str) -> None:
+        """See `Executor.cancel`."""
+        wanted = self._of.get(name)
+        if wanted is not None and wanted.job:
+            self._jobs.slurm.cancel([wanted.job])
+        elif wanted is not None:
+            wanted.script = ""  # not submitted any more
+
+    def forget(self, name: str, *, spoilt: bool = False) -> None:
+        """See `Executor.forget`."""
+        wanted = self._of.pop(name, None)
+        if wanted is not None and wanted.job:
+            self._jobs.forget(wanted.job)

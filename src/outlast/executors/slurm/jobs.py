@@ -1,0 +1,90 @@
+"""What SLURM says of the jobs that somebody waits for: one listing for all of them, and not more often than it is worth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from outlast.errors import SlurmUnavailable
+from outlast.executors.slurm.commands import Slurm
+from outlast.executors.slurm.parse import Job, JobLife, Sightings
+
+__all__ = ["SlurmJobs"]
+
+_AFTER_THE_END = ("COMPLETED", "FAILED")  # words that say nothing beyond what the evidence does
+
+
+class SlurmJobs:
+    """A memory of listings. A listing that failed changes nothing.
+
+    Args:
+        slurm: The commands.
+        every: Seconds between two listings, at least.
+        now: Monotonic seconds.
+
+    Attributes:
+        listing: The latest that succeeded; ``None`` before the first.
+        trouble: Why the last one failed; empty if it did not.
+    """
+
+    def __init__(self, slurm: Slurm, *, every: float = 60.0, now: Callable[[], float] = time.monotonic) -> None:
+        self.slurm, self._every, self._now = slurm, every, now
+        self.listing: list[Job] | None = None
+        self.trouble = ""
+        self._sightings = Sightings()
+        self._watched: dict[str, int] = {}  # job → restarts that are waited for
+        self._looked_at = float("-inf")
+
+    def watch(self, job: str, restarts: int = 0) -> None:
+        """Wait for this incarnation of a job."""
+        self._watched[job] = restarts
+
+    def forget(self, job: str) -> None:
+        """Wait for it no longer."""
+        self._watched.pop(job, None)
+
+    def look(self, *, within: float | None = None) -> bool:
+        """Make a listing if it is time.
+
+        Args:
+            within: Seconds since the last one that are soon enough; as often as `every` by default.
+
+        Returns:
+            Whether one was made and succeeded.
+        """
+        now = self._now()
+        if now - self._looked_at < (self._every if within is None else within):
+            return False
+        self._looked_at = now
+        try:
+            self.listing = self.slurm.jobs()
+            self._sightings.take(self.listing, self._watched)
+            self._sightings.explain(self.slurm.past(self._sightings.missing))
+        except SlurmUnavailable as error:
+            self.trouble = error.fact
+            return False
+        self.trouble = ""
+        return True
+
+    def over(self, job: str) -> bool | None:
+        """Whether that incarnation of the job is over: certainly (``True``), certainly not (``False``), or not known."""
+        last = self._sightings.last(job)
+        if last is not None and last.restarts > self._watched.get(job, 0):
+            return True  # it was started anew, or waits to be
+        if self._sightings.certainly_over(job):
+            return True
+        if last is None or last.life is JobLife.UNKNOWN:
+            return None
+        return False
+
+    def word(self, job: str) -> str | None:
+        """How the job ended, in SLURM's word; empty where that adds nothing, ``None`` while it is not known."""
+        last = self._sightings.last(job)
+        if last is None:
+            return "" if self.over(job) else None
+        if last.restarts > self._watched.get(job, 0):
+            return ""
+        if last.life is JobLife.ENDED:
+            state = last.state.split(maxsplit=1)[0].rstrip("+")
+            return "" if state in _AFTER_THE_END else state
+        return "" if self.over(job) else None

@@ -1,0 +1,112 @@
+"""What a cluster says about itself: partitions, limits, configuration. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["LIMIT_FIELDS", "Limits", "Partition", "parse_config", "parse_limits", "parse_partitions", "parse_time_s"]
+
+#: For ``sacctmgr show assoc format=``, and after it what a QOS calls the same.
+LIMIT_FIELDS = {
+    "assoc": ("MaxSubmitJobs", "GrpSubmitJobs", "MaxWall", "QOS"),
+    "qos": ("MaxSubmitJobsPerUser", "GrpSubmitJobs", "MaxWall", "Name"),
+}
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One partition.
+
+    Attributes:
+        name: Its name.
+        default: Whether jobs that name none go there.
+        up: Whether it takes and runs jobs.
+        max_time_s: Longest walltime, or ``None`` without a limit.
+        default_time_s: Walltime of jobs that ask for none; ``None``: the longest.
+        exclusive: Whether every job gets whole nodes.
+        preempt_mode: SLURM's word: ``REQUEUE``, ``CANCEL``, ``OFF``…
+        nodes: How many nodes it has.
+        submit_from: The nodes that may submit to it; ``ALL``.
+    """
+
+    name: str
+    default: bool
+    up: bool
+    max_time_s: float | None
+    default_time_s: float | None
+    exclusive: bool
+    preempt_mode: str
+    nodes: int
+    submit_from: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The tightest limits of a user over associations and QOS; ``None``: none is known.
+
+    Attributes:
+        submitted: Jobs in the queue at once, each task of an array counted.
+        max_time_s: Walltime.
+    """
+
+    submitted: int | None = None
+    max_time_s: float | None = None
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """``scontrol show config`` by key."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def parse_partitions(text: str) -> list[Partition]:
+    """``scontrol --oneliner show partition``."""
+    found = []
+    for line in text.splitlines():
+        told = dict(re.findall(r"(\S+?)=(\S*)", line))
+        if "PartitionName" in told:
+            count = told.get("TotalNodes", "")
+            found.append(
+                Partition(
+                    name=told["PartitionName"],
+                    default=told.get("Default") == "YES",
+                    up=told.get("State", "UP") == "UP",
+                    max_time_s=parse_time_s(told.get("MaxTime", "")),
+                    default_time_s=parse_time_s(told.get("DefaultTime", "")),
+                    exclusive=told.get("OverSubscribe", told.get("Shared")) == "EXCLUSIVE",
+                    preempt_mode=told.get("PreemptMode", ""),
+                    nodes=int(count) if count.isdigit() else 0,
+                    submit_from=told.get("AllocNodes", "ALL"),
+                )
+            )
+    return found
+
+
+def parse_limits(associations: str, qos: str, *, only: str | None = None) -> Limits:
+    """What sacctmgr shows of `LIMIT_FIELDS`, with ``--parsable2`` (it has no ``--delimiter``).
+
+    Args:
+        associations: Of the user.
+        qos: Of every QOS.
+        only: The QOS that is asked for; all that the user may use by default.
+    """
+    rows = [line.split("|") for line in associations.splitlines()]
+    usable = {only} if only else {name for row in rows for name in row[-1].split(",")}
+    rows += [row for row in (line.split("|") for line in qos.splitlines()) if row[-1] in usable]
+    rows = [row for row in rows if len(row) == len(LIMIT_FIELDS["qos"])]
+    submitted = [int(value) for row in rows for value in row[:2] if value.isdigit()]
+    times = [seconds for row in rows if (seconds := parse_time_s(row[2])) is not None]
+    return Limits(min(submitted, default=None), min(times, default=None))
+
+
+def parse_time_s(value: str) -> float | None:
+    """Seconds of SLURM's ``[days-]hours:minutes:seconds`` or ``minutes:seconds``; ``None`` for UNLIMITED, NONE and their like."""
+    days, _, clock = value.strip().rpartition("-")
+    parts = clock.split(":")
+    if len(parts) not in (2, 3) or not all(part.isdigit() for part in (*parts, days or "0")):
+        return None
+    seconds = 0
+    for part in parts:
+        seconds = seconds * 60 + int(part)
+    return float(int(days or 0) * 86400 + seconds)

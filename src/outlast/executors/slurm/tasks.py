@@ -1,0 +1,63 @@
+"""Attempts that workers fetch by themselves, tasks of an array among them: nothing is submitted for one, it is watched."""
+
+from __future__ import annotations
+
+from outlast._system import Identity
+from outlast.errors import OutlastError
+from outlast.executors.base import Executor
+from outlast.executors.slurm.jobs import SlurmJobs
+
+__all__ = ["FetchedExecutor"]
+
+_SOON = 15.0  # seconds between two listings while somebody waits for what they say
+
+
+class FetchedExecutor(Executor):
+    """Knows what SLURM says of the jobs that fetched their attempts. Asks it only where the attempt's own files do not tell.
+
+    Args:
+        jobs: Kept by the process over its turns; ``None`` where there is no SLURM.
+    """
+
+    outlives = True
+
+    def __init__(self, jobs: SlurmJobs | None = None) -> None:
+        super().__init__()
+        self._jobs = jobs
+        self._of: dict[str, str] = {}  # attempt → job
+
+    def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+        """Never called: every slot is a worker's."""
+        raise OutlastError(f"attempt {name} was given no worker")
+
+    def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
+        """See `Executor.adopt`."""
+        if job and self._jobs is not None:
+            self._of[name] = job
+            self._jobs.watch(job, restarts)
+        return bool(job) or runner is not None
+
+    def ended(self, name: str) -> bool | None:
+        """See `Executor.ended`."""
+        if name not in self._of or self._jobs is None:
+            return None
+        self._jobs.look(within=_SOON)
+        return self._jobs.over(self._of[name])
+
+    def words(self, name: str) -> str | None:
+        """See `Executor.words`."""
+        if name not in self._of or self._jobs is None:
+            return ""
+        self._jobs.look(within=_SOON)
+        return self._jobs.word(self._of[name])
+
+    def cancel(self, name: str) -> None:
+        """See `Executor.cancel`."""
+        if name in self._of and self._jobs is not None:
+            self._jobs.slurm.cancel([self._of[name]])
+
+    def forget(self, name: str, *, spoilt: bool = False) -> None:
+        """See `Executor.forget`."""
+        job = self._of.pop(name, None)
+        if job is not None and self._jobs is not None and job not in self._of.values():
+            self._jobs.forget(job)

@@ -1,0 +1,68 @@
+"""A study's jobs in a scheduler's queue, as ``outlast status`` says them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["QueuedJob", "queue_in_words"]
+
+_SMALL = ("finisher", "controller")
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """One job that waits or runs.
+
+    Attributes:
+        id: ``123``, or ``120_7`` for a task of an array.
+        role: array, finisher, controller, or the name of the attempt that it runs.
+        state: SLURM's word.
+        waits: Whether it has not started.
+        reason: Why it waits, in SLURM's word.
+        node: Where it runs.
+        restarts: How often it was started anew.
+    """
+
+    id: str
+    role: str
+    state: str
+    waits: bool = False
+    reason: str = ""
+    node: str = ""
+    restarts: int = 0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it runs no trial."""
+        return self.role in _SMALL
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain object for ``--json``."""
+        return {
+            "job": self.id,
+            "role": self.role if self.is_small or self.role == "array" else "trial",
+            "state": self.state,
+            "reason": self.reason,
+            "node": self.node,
+            "restarts": self.restarts,
+        }
+
+
+def queue_in_words(jobs: Iterable[QueuedJob]) -> str:
+    """``6 running, 18 waiting (Resources), finisher 131 waiting (Dependency)``; empty where there is nothing to say."""
+    found = list(jobs)
+    trials = [job for job in found if not job.is_small]
+    running = sum(not job.waits for job in trials)
+    waiting = [job for job in trials if job.waits]
+    reasons = sorted({job.reason for job in waiting if job.reason})
+    parts = [f"{running} running"] if running else []
+    if waiting:
+        parts.append(f"{len(waiting)} waiting" + (f" ({', '.join(reasons)})" if reasons else ""))
+    for job in found:
+        if job.is_small:
+            where = f" on {job.node}" if job.node else ""
+            why = f" waiting ({job.reason})" if job.waits and job.reason else ""
+            parts.append(f"{job.role} {job.id}{where}{why}")
+    return ", ".join(parts)

@@ -1,0 +1,125 @@
+"""What the `slurm:` section asks for, and the scripts that come of it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from outlast.config.load import load_study_file
+from outlast.config.settings import ResourceSettings
+from outlast.config.site import read_site
+from outlast.errors import StudyFileError
+from outlast.executors.slurm.options import read_options
+from outlast.executors.slurm.planning import array_option, slot_limit, tasks_for
+from outlast.executors.slurm.script import JobScript, render
+
+STUDY = """\
+name: digits
+command: true ${args}
+metric: {name: acc, goal: maximize}
+parameters: {x: {min: 0.0, max: 1.0}}
+budget: {trials: 4}
+slurm:
+  partition: gpu
+"""
+
+
+def loaded(tmp_path: Path, more: str = "") -> dict[str, object]:
+    (tmp_path / "study.yaml").write_text(STUDY + more)
+    return load_study_file(str(tmp_path / "study.yaml")).slurm or {}
+
+
+@pytest.mark.parametrize("option", ["array: 0-3", "job-name: x", "output: a.out", "wrap: ls", "requeue: true"])
+def test_an_option_that_outlast_manages_is_refused_with_line_and_reason(tmp_path: Path, option: str) -> None:
+    with pytest.raises(StudyFileError, match="managed by Outlast") as refused:
+        loaded(tmp_path, f"  {option}\n")
+    assert refused.value.line == 8
+    assert refused.value.key == f"slurm.{option.split(':')[0]}"
+
+
+@pytest.mark.parametrize(
+    "option", ["mode: batch", "poll: soon", "trials_per_task: 0", "barrier: maybe", "gpus: [1, 2]"]
+)
+def test_a_key_with_a_wrong_value_is_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(StudyFileError) as refused:
+        loaded(tmp_path, f"  {option}\n")
+    assert refused.value.line == 8
+
+
+def test_any_other_option_is_handed_on_as_given(tmp_path: Path) -> None:
+    section = loaded(tmp_path, "  reservation: ml\n  exclusive: true\n  mem-per-cpu: 2G\n  nice: 0\n")
+    asked = read_options(section, ResourceSettings())
+    assert asked.sbatch == {
+        "partition": "gpu",
+        "reservation": "ml",
+        "exclusive": None,
+        "mem-per-cpu": "2G",
+        "nice": "0",
+    }
+
+
+def test_resources_become_options_unless_slurm_says_otherwise() -> None:
+    asked = read_options({"partition": "gpu"}, ResourceSettings(gpus=2, cpus=4, memory=16 * 2**30))
+    assert asked.sbatch == {"partition": "gpu", "gpus": "2", "cpus-per-task": "4", "mem": "16384M"}
+    asked = read_options({"gres": "gpu:a100:1", "mem_per_cpu": "2G"}, ResourceSettings(gpus=2, memory=2**30))
+    assert asked.sbatch == {"gres": "gpu:a100:1", "mem-per-cpu": "2G"}
+
+
+def test_a_task_of_several_trials_side_by_side_asks_for_room_for_all() -> None:
+    asked = read_options({"trials_at_once": 4}, ResourceSettings(gpus=0.5, cpus=2, memory=2**30))
+    assert asked.sbatch == {"gpus": "2", "cpus-per-task": "8", "mem": "4096M"}
+
+
+def test_small_jobs_go_where_the_others_go_and_ask_for_one_cpu() -> None:
+    section = {"partition": "gpu", "account": "ml", "gpus": "2", "controller": {"partition": "cpu", "mem": "2G"}}
+    asked = read_options(section, ResourceSettings())
+    assert asked.small == {"ntasks": "1", "cpus-per-task": "1", "partition": "cpu", "account": "ml", "mem": "2G"}
+
+
+def test_the_site_s_defaults_lie_under_the_study_file_s(tmp_path: Path) -> None:
+    (tmp_path / "outlast.yaml").write_text("slurm:\n  account: ml\n  partition: long\n  setup: [module load cuda]\n")
+    site = read_site(str(tmp_path / "outlast.yaml"))
+    asked = read_options({"partition": "gpu"}, ResourceSettings(), site=site["slurm"])
+    assert asked.sbatch == {"account": "ml", "partition": "gpu"}
+    assert asked.setup == ("module load cuda",)
+    assert read_site(str(tmp_path / "none.yaml")) == {}
+
+
+def test_a_wrong_site_file_is_refused_with_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "outlast.yaml").write_text("slurm:\n  array: 1-3\n")
+    with pytest.raises(StudyFileError) as refused:
+        read_site(str(tmp_path / "outlast.yaml"))
+    assert refused.value.file == str(tmp_path / "outlast.yaml")
+    assert refused.value.line == 2
+
+
+def test_a_script_runs_by_hand_and_quotes_what_it_is_given(tmp_path: Path) -> None:
+    script = JobScript(
+        "a test", "name", str(tmp_path / "%A.out"), ["printf", "%s|", "$HOME", "a b", "it's"], str(tmp_path),
+        {"array": "0-3%2", "time": "1:00"}, ["greeting='it is'"], {"X": "$(id)"}, "outlast:1.2:array", ["By hand: so"],
+    )  # fmt: skip
+    text = render(script)
+    assert "#SBATCH --array=0-3%2\n" in text and "#SBATCH --time=1:00\n" in text
+    assert "# By hand: so\n" in text
+    (tmp_path / "job.sh").write_text(text)
+    done = subprocess.run(["bash", str(tmp_path / "job.sh")], capture_output=True, text=True, check=True)
+    assert done.stdout == "$HOME|a b|it's|"
+
+
+@pytest.mark.parametrize(
+    ("trials", "per_task", "at_once", "most", "tasks"),
+    [(100, 1, 1, None, 100), (100, 1, 1, 11, 11), (100, 3, 2, None, 17), (0, 1, 1, None, 0), (-2, 1, 1, 5, 0)],
+)
+def test_an_array_has_a_task_for_each_share_of_the_trials(
+    trials: int, per_task: int, at_once: int, most: int | None, tasks: int
+) -> None:
+    assert tasks_for(trials, per_task=per_task, at_once=at_once, most=most) == tasks
+
+
+def test_the_array_option_is_slurm_s() -> None:
+    assert array_option(100, 6) == "0-99%6"
+    assert array_option(4, 6) == array_option(4, None) == "0-3"
+    assert slot_limit({"MaxArraySize": "11"}) == 11
+    assert slot_limit({}) is None

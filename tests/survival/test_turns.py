@@ -1,0 +1,75 @@
+"""Workers without anybody who runs the study: each holds it for a moment, and together they do what one run would."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from harness import Lab, until, verify
+
+from outlast.config.load import load_study_file
+from outlast.engine.opening import open_study
+from outlast.engine.run import study_paths
+
+pytestmark = pytest.mark.slow
+
+
+def begin(lab: Lab) -> None:
+    """Create the study, and leave it: somebody wants it to be run, nobody holds it."""
+    settings = load_study_file(str(lab.place / "study.yaml"))
+    opened = open_study(study_paths(lab.folder, settings), settings)
+    opened.ledger.close()
+    opened.lease.release()
+
+
+def test_workers_alone_do_what_a_run_would(make_lab: Callable[..., Lab], reference: dict[int, float]) -> None:
+    lab = make_lab(trials=8)
+    begin(lab)
+    workers = [lab.start("worker", "studies/lab") for _ in range(3)]
+    assert [worker.wait() for worker in workers] == [0, 0, 0], [worker.said for worker in workers]
+    assert verify(lab, reference, trials=8, interruptions=0).faults == []
+    ended = lab.study().ended
+    assert ended is not None and ended.state == "done"
+
+
+def test_a_worker_that_dies_leaves_its_trial_to_the_others(
+    make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(trials=6, seconds=0.1)
+    begin(lab)
+    workers = [lab.start("worker", "studies/lab") for _ in range(2)]
+    lab.wait_for_epoch(1, 1)
+    dead = workers.pop()
+    dead.kill()
+    assert workers[0].wait() == 0, workers[0].said
+    assert verify(lab, reference, trials=6, interruptions=1).faults == []
+
+
+def test_runners_killed_under_workers_are_started_again(
+    make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(trials=5, seconds=0.1)
+    begin(lab)
+    worker = lab.start("worker", "studies/lab", "--parallel", "2")
+    for trial in (1, 3):
+        lab.wait_for_epoch(trial, 1)
+        os.kill(lab.runner_of(trial, 1), 9)
+    assert worker.wait() == 0, worker.said
+    assert verify(lab, reference, trials=5, interruptions=2).faults == []
+
+
+def test_a_study_that_is_stopped_while_workers_work_goes_on_where_it_was(
+    make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(trials=6, seconds=0.1)
+    begin(lab)
+    workers = [lab.start("worker", "studies/lab") for _ in range(2)]
+    lab.wait_for_epoch(1, 1)
+    lab.run("stop", "studies/lab")
+    assert {worker.wait() for worker in workers} == {4}, [worker.said for worker in workers]
+    assert lab.study().ended is not None
+    until(lambda: not lab.processes(), "everything has ended")
+    worker = lab.start("worker", "studies/lab")
+    assert worker.wait() == 0, worker.said
+    assert verify(lab, reference, trials=6, interruptions=2).faults == []
