@@ -12,7 +12,6 @@ from outlast.cli.render_show import show_best, show_failures, show_trial, show_t
 from outlast.config.settings import (
     BudgetSettings,
     MetricSettings,
-    ResourceSettings,
     SamplerSettings,
     Settings,
 )
@@ -39,8 +38,8 @@ def settings(metric: str = "val_accuracy", **given: Any) -> Settings:
     return Settings(name="digits", command=("true",), parameters=PARAMETERS, **given)
 
 
-def build(scale: float = 1.0) -> StudyBuilder:
-    made = StudyBuilder()
+def build(scale: float = 1.0, *, gpus: float = 0.0) -> StudyBuilder:
+    made = StudyBuilder(gpus=gpus)
     made.run(0, trials=50)
     for i in range(12):
         curve = tuple((step, scale * (0.5 + step / 50)) for step in range(20))
@@ -138,22 +137,33 @@ def test_the_status_without_a_target_has_no_bar() -> None:
     assert "14 finished, no target" in text(render.status(look(build(), settings(budget=BudgetSettings()))))
 
 
-def test_the_end_has_statistics_the_best_configuration_and_the_next_command() -> None:
+def test_the_status_says_what_the_hours_went_into() -> None:
     made = build()
+    number = made.trial(state=TrialState.INTERRUPTED, seconds=600, curves=(((0, 0.1), (1, 0.2)),))
+    made.attempt(number, seconds=600, values=0.3, curves=(((1, 0.2), (2, 0.3)),))
+    expected = (
+        "hours 33m 04s of training used: 27m 00s complete, 1m 00s pruned, 5m 04s wasted; "
+        "5m 00s not repeated thanks to resume"
+    )
+    assert expected in " ".join(text(render.status(look(made))).split())
+
+
+def test_the_end_has_statistics_the_best_configuration_and_the_next_command() -> None:
+    made = build(gpus=1)
     made.end(900, "done", "all 50 trials are finished", elapsed=900)
-    chosen = settings(resources=ResourceSettings(gpus=1))
+    chosen = settings()
     best = configuration(made.study.trials[11], made.study, chosen)
     files = [("config", f"{FOLDER}/best_config.yaml")]
     said = text(render.end_summary(look(made, chosen, live=False), configuration=best, files=files))
     for fact in (
-        "Study statistics  digits",
+        "Study statistics digits",
         "done: all 50 trials",
         "13 of 50",
         "15m 00s running",
-        "GPU hours",
+        "0.22 GPU hours used: 0.2 complete, 0.017 pruned, 0.0011 wasted",
         "1e-11",
     ):
-        assert fact in said
+        assert fact in " ".join(said.split())
     assert f"{FOLDER}/best_config.yaml" in said and "epochs" in said
     assert said.rstrip().endswith(f"outlast show {FOLDER} best")
 

@@ -314,3 +314,12 @@ def test_nothing_is_written_by_reading(refused, folder):
 
 def test_a_study_without_parameters_is_refused(refused):
     assert "says no parameters" in refused("command: python train.py\nmetric: maximize a\nbudget: {trials: 1}\n").fact
+
+
+def test_gpu_hours_limit_nothing_where_no_trial_uses_a_gpu(load, refused):
+    only = "budget: {gpu_hours: 2}"
+    error = refused(with_lines(only, without="budget"))
+    assert error.key == "budget.gpu_hours" and "no GPUs" in error.fact and "resources" in str(error.cure)
+    assert any("gpu_hours limits nothing" in note for note in load(BASE.replace("50", "50, gpu_hours: 2")).notes)
+    assert load(with_lines(only, "resources: {gpus: 1}", without="budget")).notes == ()
+    assert load(with_lines(only, "slurm: {gres: gpu:1}", without="budget")).notes == ()

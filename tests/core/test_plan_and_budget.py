@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from outlast.core.budget import counted, in_flight, remaining, room_for_new
 from outlast.core.fold import Study
-from outlast.core.plan import Limits, backoff, plan_starts, verdict
+from outlast.core.plan import Limits, backoff, plan_starts, used_up, verdict
 from outlast.core.records import AttemptEnded, AttemptOpened, RunStarted, TrialCreated
 from outlast.core.states import Cause, StudyState, TrialState
+from outlast.testing.studies import StudyBuilder
 
 COUNT = ("complete", "pruned", "infeasible")
 NOW = "2026-01-01T00:00:00+00:00"
@@ -114,3 +115,28 @@ def test_the_target_value_of_the_metric_ends_the_study_in_its_own_direction() ->
 def test_backoff_doubles_and_is_bounded() -> None:
     assert [backoff(n) for n in range(4)] == [0.0, 1.0, 2.0, 4.0]
     assert backoff(60) == 300.0
+
+
+def gpu_study(seconds: float, state: TrialState = TrialState.INTERRUPTED) -> Study:
+    build = StudyBuilder(gpus=2)
+    build.run()
+    build.trial(state=state, seconds=seconds)
+    return build.study
+
+
+def test_a_study_whose_gpu_hours_are_used_up_is_done_although_trials_wait() -> None:
+    limits = Limits(50, gpu_hours=1.0)
+    assert verdict(gpu_study(1799), limits, elapsed=0) is None
+    end = verdict(gpu_study(1800), limits, elapsed=0)
+    assert end is not None and end.state is StudyState.DONE and end.reason == "the GPU hour budget is used up"
+
+
+def test_what_runs_now_counts_against_the_gpu_hours() -> None:
+    study, limits = gpu_study(900), Limits(50, gpu_hours=1.0)
+    assert used_up(study, limits, 0.0, 1799.0) is None
+    assert used_up(study, limits, 0.0, 1800.0) == "GPU hour"
+    assert used_up(study, Limits(50), 1e9, 1e9) is None
+
+
+def test_raised_gpu_hours_set_the_study_going_again() -> None:
+    assert verdict(gpu_study(1800), Limits(50, gpu_hours=2.0), elapsed=0) is None

@@ -86,7 +86,7 @@ def test_what_could_not_run_is_tried_again_where_its_cause_is_named(lab: FaultLa
     lab.write_study_file("rlimit", [2], times=1)
     lab.run()
     assert "no trial to retry" in lab.outlast("retry", str(lab.folder))
-    assert "new attempts: 2" in lab.outlast("retry", str(lab.folder), "--cause", "host_out_of_memory")
+    assert "a new attempt: 2" in lab.outlast("retry", str(lab.folder), "--cause", "host_out_of_memory")
     lab.run()
     lab.check({})
     assert lab.causes(2) == ["host_out_of_memory", "completed"]

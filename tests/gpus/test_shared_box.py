@@ -146,3 +146,39 @@ def test_a_need_beyond_the_box_is_refused_before_anything_is_written(box: Box) -
     box.finish(box.start("greedy", trials=1, parallel=1, resources={"gpus": 4}), code=2)
     assert "a trial needs 4 GPUs; this session may use only 2" in box.said("greedy")
     assert not (box.place / "greedy/studies").exists()
+
+
+def test_the_search_ends_when_its_gpu_hours_are_used_up_and_says_what_for(box: Box) -> None:
+    box.driver.cards(2)
+    budget = {"gpu_hours": 2 / 3600}
+    box.finish(box.start("spent", trials=0, parallel=2, budget=budget, arguments=("--seconds", "0.3")))
+    found = box.status("spent")
+    assert (found["state"], found["reason"]) == ("done", "the GPU hour budget is used up")
+    hours = found["hours"]
+    assert hours["unit"] == "gpu" and 2 <= 3600 * hours["used"] < 4
+    assert hours["complete"] + hours["wasted"] + hours["open"] == pytest.approx(hours["used"], abs=2e-4)
+    box.finish(
+        box.start("spent", trials=0, parallel=2, budget=budget, arguments=("--seconds", "0.3"))
+    )  # again: nothing to do
+    assert box.status("spent")["hours"] == hours
+
+
+def test_a_running_trial_is_stopped_when_it_has_used_the_gpu_hours_up(box: Box) -> None:
+    box.driver.cards(1)
+    box.finish(box.start("long", trials=0, parallel=1, budget={"gpu_hours": 1 / 3600}, arguments=("--until", "never")))
+    found = box.status("long")
+    assert (found["state"], found["counts"]["interrupted"]) == ("done", 1)
+    assert 1 <= 3600 * found["hours"]["open"] < 60
+
+
+def test_a_trial_that_is_lost_with_its_runner_has_used_its_card_until_the_last_heartbeat(box: Box) -> None:
+    box.driver.cards(1)
+    run = box.start("lost", trials=1, parallel=1, arguments=("--until", "go"))
+    claim = box.place / "lost/studies/lost/trials/0000/attempts/1/started.json"
+    until(claim.exists, "a training")
+    until(lambda: 3600 * box.status("lost")["hours"]["open"] >= 5, "a heartbeat")
+    os.kill(json.loads(claim.read_text())["pid"], signal.SIGKILL)
+    (box.place / "lost" / "go").touch()
+    box.finish(run)
+    hours = box.status("lost")["hours"]
+    assert 3600 * hours["wasted"] >= 5 and hours["saved"] == 0

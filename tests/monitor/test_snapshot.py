@@ -153,10 +153,8 @@ def test_several_objectives_tell_the_front() -> None:
 
 
 def test_training_time_and_gpu_hours_add_up() -> None:
-    from outlast.config.settings import ResourceSettings
-
-    build = some(StudyBuilder())
+    build = some(StudyBuilder(gpus=0.5))
     build.end(1000, elapsed=1000)
-    time = look(build, live=False, settings=settings(resources=ResourceSettings(gpus=0.5))).time
-    assert time.running_seconds == 1000 and time.training_seconds == 901
-    assert time.gpu_hours == pytest.approx(901 * 0.5 / 3600)
+    found = look(build, live=False)
+    assert found.time.running_seconds == 1000 and found.time.training_seconds == 901
+    assert found.hours.gpu and found.hours.used == pytest.approx(901 * 0.5 / 3600)

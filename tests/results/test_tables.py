@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.config.settings import BudgetSettings, MetricSettings, ResourceSettings, Settings
+from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.records import TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.results.csv_text import cell, row
@@ -154,14 +154,14 @@ def test_the_summary_survives_an_empty_study() -> None:
 
 
 def test_the_summary_counts_times_and_gpu_hours() -> None:
-    build = StudyBuilder()
+    build = StudyBuilder(gpus=2)
     build.run(0)
     build.trial(values=0.5, seconds=3600)
     number = build.trial(state=TrialState.INTERRUPTED, seconds=1800)
     build.attempt(number, at=4000, seconds=1800, values=0.7)
     build.trial(state=TrialState.FAILED, seconds=0)
     build.end(8000, "stopped", elapsed=8000)
-    found = facts(build, settings(LR, budget=BudgetSettings(trials=5), resources=ResourceSettings(gpus=2)))
+    found = facts(build, settings(LR, budget=BudgetSettings(trials=5)))
     assert (found["complete"], found["failed"], found["remaining"], found["attempts"]) == (2, 1, 3, 4)
     assert (found["training_seconds"], found["gpu_hours"], found["interruptions"]) == (7200.0, 4.0, 1)
     assert (found["best_trial"], found["best_value"], found["state"]) == (1, 0.7, "stopped")

@@ -8,6 +8,7 @@ from outlast._system.capped_log import CappedLog, LogReader, copy_log, is_one_fi
 from outlast._system.clock import Clock, utc_now
 from outlast._system.files import (
     append_durable,
+    copy_file,
     fsync_dir,
     fsync_file,
     list_names,
@@ -19,6 +20,7 @@ from outlast._system.files import (
     remove_tree,
     rename,
     settle,
+    settle_tree,
     symlink_atomic,
     unstale,
     write_atomic,
@@ -49,6 +51,7 @@ __all__ = [
     "adopts_orphans",
     "append_durable",
     "clear_locks",
+    "copy_file",
     "copy_log",
     "descendants",
     "die_with_parent",
@@ -73,6 +76,7 @@ __all__ = [
     "remove_tree",
     "rename",
     "settle",
+    "settle_tree",
     "symlink_atomic",
     "unstale",
     "utc_now",

@@ -20,6 +20,7 @@ from typing import Any, TypeVar, Union
 
 __all__ = [
     "append_durable",
+    "copy_file",
     "fsync_dir",
     "fsync_file",
     "list_names",
@@ -31,6 +32,7 @@ __all__ = [
     "remove_tree",
     "rename",
     "settle",
+    "settle_tree",
     "symlink_atomic",
     "unstale",
     "write_atomic",
@@ -185,6 +187,56 @@ def write_atomic(
     _appear(temporary, path, fence)
     if durable:
         fsync_dir(os.path.dirname(path))
+
+
+def copy_file(
+    source: PathLike, target: PathLike, *, durable: bool = True, fence: Callable[[], object] | None = None
+) -> None:
+    """Copy a file of any size under its target's name, with its mode and times: whole or not at all, as `write_atomic`.
+
+    A symbolic link is copied as a link.
+
+    Args:
+        source: An existing file.
+        target: Replaced if it is there. Its folder must exist.
+        durable: As in `write_atomic`.
+        fence: Likewise.
+    """
+    source, target = os.fspath(source), os.fspath(target)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
+    _see("copy", temporary, source=source)
+    try:
+        shutil.copy2(source, temporary, follow_symlinks=False)
+        if durable and not os.path.islink(temporary):
+            _see("fsync", temporary)
+            _fsync_readable(temporary)
+        _appear(temporary, target, fence)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if durable:
+        fsync_dir(folder)
+
+
+def _fsync_readable(path: str) -> None:
+    """Bring a file or folder to the disk (fsync(2) works on descriptors that were opened for reading)."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def settle_tree(folder: PathLike) -> None:
+    """Make everything below a folder durable, whoever wrote it. What vanishes meanwhile is passed over."""
+    for place, _, names in os.walk(folder):
+        for name in [*names, "."]:
+            path = os.path.join(place, name)
+            if not os.path.islink(path):
+                with contextlib.suppress(FileNotFoundError):  # replaced meanwhile
+                    _fsync_readable(path)
 
 
 def _appear(temporary: str, path: str, fence: Callable[[], object] | None) -> None:

@@ -14,6 +14,7 @@ from outlast.errors import StudyFileError, StudyNotFound, UsageError
 
 if TYPE_CHECKING:
     from outlast.engine.check import Finding
+from outlast.study.home import live_of
 
 __all__ = ["default_study", "folder_of", "invocation_of", "metric_of", "refuse_what_cannot_work", "settings_of"]
 
@@ -53,7 +54,7 @@ def settings_of(
         from outlast.config.load import settings_from_resolved
         from outlast.engine.run import recorded_settings
 
-        settings, _ = recorded_settings(file)
+        settings, _ = recorded_settings(live_of(file))
         changes = [*overrides, *flags]
         if not changes:
             return settings

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from outlast.errors import StudyNotFound, UsageError
+from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 
 __all__ = ["by_name", "complete_study", "damaged_or_not", "is_study_folder", "study_or_trial", "the_folder"]
@@ -17,11 +18,11 @@ _REMAINS = ("ledger", "ledger.new", "trials", "study.db")
 
 def is_study_folder(path: str | os.PathLike[str]) -> bool:
     """Whether a study was begun in this folder."""
-    return os.path.isdir(path) and StudyPaths.at(path).exists
+    return os.path.isdir(path) and StudyPaths.at(live_of(path)).exists
 
 
 def the_folder(given: str | None, directory: str | None = None) -> str:
-    """The study folder that a command is about.
+    """The study folder that a command is about; of a study on scratch the live one.
 
     Args:
         given: What stands on the command line: a folder, a study file (its ``studies/NAME`` is meant), a study's name, or
@@ -32,6 +33,10 @@ def the_folder(given: str | None, directory: str | None = None) -> str:
         StudyNotFound: With what there is to choose from.
         UsageError: Nothing was given and there are several.
     """
+    return live_of(_named(given, directory))
+
+
+def _named(given: str | None, directory: str | None) -> str:
     if directory is not None:
         return _existing(directory)
     if given is None:

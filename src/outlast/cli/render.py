@@ -41,6 +41,7 @@ __all__ = [
     "counts_text",
     "end_summary",
     "event_text",
+    "hours_text",
     "progress_block",
     "render_error",
     "running_lines",
@@ -137,13 +138,13 @@ def end_summary(
         kept: Whether anything of the study is left for a next command to look at.
     """
     time = snapshot.time
-    hours = f", {figure(time.gpu_hours)} GPU hours" if time.gpu_hours else ""
     total = "" if snapshot.target is None else f" of {snapshot.target}"
     finished = f"{snapshot.counted}{total}" if total else f"{snapshot.finished} finished"
     rows: list[tuple[str, str | Text]] = [
         ("state", _state_text(snapshot)),
         ("trials", Text.assemble(f"{finished}: ", counts_text(snapshot))),
-        ("time", f"{duration(time.running_seconds)} running, {duration(time.training_seconds)} of training{hours}"),
+        ("time", f"{duration(time.running_seconds)} running, {duration(time.training_seconds)} of training"),
+        ("hours", hours_text(snapshot)),
         ("rate", "" if snapshot.rate_per_hour is None else f"{_rate(snapshot.rate_per_hour)}"),
         ("best", _best_text(snapshot) or Text("no trial has completed", style="yellow")),
     ]
@@ -175,6 +176,7 @@ def status(snapshot: Snapshot) -> RenderableType:
                 ("trials", counts_text(snapshot)),
                 ("queue", queue_in_words(snapshot.jobs)),
                 ("rate", speed_text(snapshot)),
+                ("hours", hours_text(snapshot)),
                 ("ahead", ahead),
             ],
             label_width=LABELS,
@@ -248,6 +250,25 @@ def speed_text(snapshot: Snapshot) -> str:
         left = (snapshot.eta - snapshot.now).total_seconds()
         parts.append(f"done in {duration(left)} ({clock_time(snapshot.eta, snapshot.now)})")
     return ", ".join(parts)
+
+
+def hours_text(snapshot: Snapshot) -> str:
+    """``12.4 GPU hours used: 8 complete, 2.4 pruned, 2 wasted; 3.1 not repeated thanks to resume``; what is nought is left
+    out. Without GPUs the same as times of training."""
+    hours = snapshot.hours
+    if not hours.used:
+        return ""
+    say = _hours if hours.gpu else lambda value: duration(3600.0 * value)
+    total = f"{say(hours.used)} {'GPU hours' if hours.gpu else 'of training'} used"
+    kinds = (hours.complete, "complete"), (hours.pruned, "pruned"), (hours.wasted, "wasted"), (hours.open, "going on")
+    parts = ", ".join(f"{say(value)} {word}" for value, word in kinds if value)
+    saved = f"; {say(hours.saved)} not repeated thanks to resume" if hours.saved else ""
+    return f"{total}: {parts}{saved}"
+
+
+def _hours(value: float) -> str:
+    """Hours with at most two decimals; less than a tenth with two digits."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value >= 0.1 else f"{value:.2g}"
 
 
 def running_lines(trials: Sequence[RunningTrial], metric: str, *, limit: int = 8) -> list[RenderableType]:

@@ -29,6 +29,7 @@ from outlast.cli.options import (
 )
 from outlast.config.settings import Settings
 from outlast.errors import StudyNotFound, UsageError
+from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder
 
@@ -153,6 +154,7 @@ def run(
         outlast run study.yaml --trials 100
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
+    from outlast.engine.homing import live_folder
     from outlast.engine.run import study_paths
 
     settings = settings_of(
@@ -169,7 +171,7 @@ def run(
     folder = folder_of(settings, study, directory)
     file = None if invocation_of(context).command else study[0] if study else default_study()
     refuse_what_cannot_work(settings, folder, file)
-    paths = study_paths(folder, settings)
+    paths = study_paths(live_of(folder), settings)
     if resume and not paths.exists:
         raise StudyNotFound(
             f"--resume: there is no study in {folder}", cure="without --resume the same command starts one"
@@ -180,9 +182,10 @@ def run(
     if fresh:
         from outlast.engine.opening import set_aside
 
-        aside = set_aside(paths)
-        if aside is not None:
+        home = home_of(paths)  # aside before its live folder, which it would give back
+        for aside in filter(None, [set_aside(home) if home is not None else None, set_aside(paths)]):
             typer.echo(f"the earlier study is kept in {os.path.relpath(aside)}")
+    folder = live_folder(folder, settings)
     if detach:
         _detach(invocation_of(context), folder)
         return
@@ -195,6 +198,7 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
     from outlast.cli.text import make_console
     from outlast.cli.watching import Watching
     from outlast.core.states import StudyState
+    from outlast.engine.homing import bring_home
     from outlast.engine.opening import Opened
     from outlast.engine.plotting import draw_plots
     from outlast.engine.run import run_study, study_paths
@@ -213,7 +217,7 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
             settings,
             index=os.path.join(folder, "study.db"),
             slots=slots,
-            notes=_notes(settings, opened.study),
+            notes=[*_notes(settings, opened.study), *_home_note(paths)],
             kept=kept,
         )
         with contextlib.suppress(OSError):  # a pipe that nobody reads ends no search
@@ -229,6 +233,9 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
             view.close()
     if verdict.state is StudyState.DONE and kept:
         draw_plots(paths, study, settings)
+    behind = bring_home(paths)
+    if behind is not None:
+        console.print(behind)
     return tell_end(folder, study, settings, kept=kept)
 
 
@@ -240,8 +247,15 @@ def _run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
         return _run_here(told, os.path.join(place, settings.name), accept_changes, kept=False)
 
 
+def _home_note(paths: StudyPaths) -> list[tuple[str, str]]:
+    home = home_of(paths)
+    if home is None:
+        return []
+    return [("home", f"records and best weights are brought to {os.path.relpath(home.root)} after each trial")]
+
+
 def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:
-    from outlast.engine.starts import changed_code
+    from outlast.engine.code import changed_code
 
     notes = [("note", note) for note in settings.notes]
     if change := changed_code(study, settings):

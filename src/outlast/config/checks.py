@@ -180,14 +180,23 @@ def _pruner(settings: Settings, at: At) -> None:
 def _budget(settings: Settings, space: Space, at: At) -> list[str]:
     budget = settings.budget
     size = None if settings.function is not None and not settings.parameters else space.size
-    if size is None and budget.trials is None and budget.time is None and budget.gpu_hours is None:
+    no_cards = budget.gpu_hours is not None and not settings.resources.gpus and settings.slurm is None
+    endless = size is None and budget.trials is None and budget.time is None
+    if endless and no_cards:
+        raise (
+            at.child("budget")
+            .child("gpu_hours")
+            .error("limits nothing: the trials of this study use no GPUs", "say how many: `resources: {gpus: 1}`")
+        )
+    if endless and budget.gpu_hours is None:
         raise at.child("budget").error(
             "this search would never end: the space has no end, and neither trials nor time are limited",
             "add `budget: {trials: 50}` (in a W&B sweep file: `run_cap: 50`), or give --trials 50",
         )
+    notes = ["budget.gpu_hours limits nothing: no trial uses a GPU (resources.gpus)"] if no_cards else []
     if size is not None and budget.trials is not None and budget.trials > size:
-        return [f"the space has {size} configurations: the study ends there, before {budget.trials} trials"]
-    return []
+        return [*notes, f"the space has {size} configurations: the study ends there, before {budget.trials} trials"]
+    return notes
 
 
 def _oom(settings: Settings, at: At) -> None:

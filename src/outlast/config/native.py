@@ -44,7 +44,6 @@ LATER_KEYS = (
     "tracking",
     "notify",
     "index",
-    "code",
     "selection",
     "description",
 )
@@ -177,6 +176,10 @@ STUDY_FILE = Fields(
         "parallel": ByType(text=Word(("auto",)), scalar=Number(whole=True, least=1)),
         "resources": _RESOURCES,
         "slurm": SLURM,
+        "code": Word(
+            ("snapshot", "live"),
+            description="run from one copy of the git-tracked files, or from the files as they are",
+        ),
         "checkpoints": _CHECKPOINTS,
         "faults": Fields({"interrupted": Word(("restart", "new"))}),
         "check": _CHECK,
@@ -240,6 +243,7 @@ def read(
         parallel=values.get("parallel", "auto"),
         resources=ResourceSettings(**values.get("resources", {})),
         slurm=values.get("slurm"),
+        code=values.get("code"),
         checkpoints=CheckpointSettings(**values.get("checkpoints", {})),
         faults=FaultSettings(**values.get("faults", {})),
         check=CheckSettings(**values.get("check", {})),

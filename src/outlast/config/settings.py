@@ -137,6 +137,7 @@ class Settings(_Model):
     parallel: int | Literal["auto"] = "auto"
     resources: ResourceSettings = ResourceSettings()
     slurm: dict[str, Any] | None = None
+    code: Literal["snapshot", "live"] | None = None  # None: live for `run`, a snapshot for `submit`
     checkpoints: CheckpointSettings = CheckpointSettings()
     faults: FaultSettings = FaultSettings()
     check: CheckSettings = CheckSettings()

@@ -31,9 +31,9 @@ class Alive:
         return cls(beat, claim, evidence)
 
 
-def beat(number: int, at: str) -> bytes:
-    """The line of a heartbeat; always of the same length."""
-    return f"{number:012d} {at}\n".encode()
+def beat(number: int, seconds: float, at: str) -> bytes:
+    """The line of a heartbeat: its number, seconds of training, and the time; always of the same length."""
+    return f"{number:012d} {seconds:012.1f} {at}\n".encode()
 
 
 def _parsed(line: bytes) -> Mapping[str, Any] | None:

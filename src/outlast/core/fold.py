@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +47,7 @@ class Study:
     elapsed_before: float = 0.0  # seconds of earlier runs; one that was killed counts up to its last record
     failures_since_run: list[AttemptEnded] = field(default_factory=list)
     first_completed_step: int | None = None  # the last step of the trial that completed first: stays what it is
+    gpu_seconds: float = 0.0  # of all attempts that have ended
     warnings: dict[str, str] = field(default_factory=dict)
     jobs: list[JobSubmitted] = field(default_factory=list)  # that a scheduler took, in order
     _last_at: str = ""
@@ -162,6 +164,7 @@ class Study:
         trial = self.trials[event.trial]
         if any(attempt.number == event.attempt for attempt in trial.attempts):
             return
+        cards = _cards(event.gpus, _wanted(self.revision))
         trial.attempts.append(
             Attempt(
                 event.attempt,
@@ -170,6 +173,7 @@ class Study:
                 event.resumed,
                 event.code,
                 gpus=event.gpus,
+                cards=cards,
                 job=event.job,
                 restarts=event.restarts,
                 worker=event.worker,
@@ -194,7 +198,11 @@ class Study:
             trial.attempts.append(attempt)
         elif attempt.outcome is not None and event.cause is not Cause.SPACE_CHANGED:
             return  # the first outcome stands
-        attempt.outcome = event
+        elif attempt.outcome is not None:  # ruled out by a new revision: what it cost stays what it was
+            event = replace(event, seconds=attempt.outcome.seconds)
+        before, attempt.outcome = attempt.gpu_seconds, event
+        if trial.source != "imported":  # it was not run here
+            self.gpu_seconds += attempt.gpu_seconds - before
         if event.cause is not Cause.NEVER_STARTED:
             trial.from_scratch = False  # that attempt began from scratch
         if trial.state.finished and event.cause is not Cause.SPACE_CHANGED:
@@ -211,6 +219,20 @@ class Study:
 def _parts_in(revision: RevisionMade) -> tuple[list[Any], dict[str, Any]]:
     trial = revision.settings.get("trial") or {}
     return list(trial.get("seeds") or ()), dict(trial.get("folds") or {})
+
+
+def _wanted(revision: RevisionMade | None) -> float:
+    """``resources.gpus`` of a revision."""
+    resources = revision.settings.get("resources") if revision is not None else None
+    return float(resources.get("gpus") or 0.0) if isinstance(resources, Mapping) else 0.0
+
+
+def _cards(gpus: Sequence[str], wanted: float) -> float:
+    """How many cards an attempt had: those on record, which may be more than were asked for (a job's), or the share of the
+    last one that it was given; what was asked for where none is on record."""
+    if len(gpus) > 1 or (gpus and not 0 < wanted < 1):
+        return float(len(gpus))
+    return wanted if wanted < 1 else math.ceil(wanted)
 
 
 def seconds_between(begin: str, end: str) -> float:

@@ -16,10 +16,10 @@ __all__ = [
     "Verdict",
     "backoff",
     "no_room",
-    "out_of_time",
     "plan_starts",
     "setbacks_in_a_row",
     "target_value_reached",
+    "used_up",
     "verdict",
 ]
 
@@ -34,6 +34,7 @@ class Limits:
     trials: int | None
     count: tuple[str, ...] = ("complete", "pruned", "infeasible")
     time: float | None = None  # seconds
+    gpu_hours: float | None = None
     max_failures: int | None = None
     failures_alike: int = 3
     failures_in_all: int = 10  # without a single trial that ended well
@@ -96,8 +97,9 @@ def verdict(study: Study, limits: Limits, *, elapsed: float, exhausted: bool = F
         return halt
     if study.in_state(TrialState.RUNNING):
         return None
-    if out_of_time(limits, elapsed):
-        return Verdict(StudyState.DONE, "the time budget is used up")
+    spent = used_up(study, limits, elapsed)
+    if spent is not None:
+        return Verdict(StudyState.DONE, f"the {spent} budget is used up")
     if target_value_reached(study, limits):
         return Verdict(StudyState.DONE, f"a trial reached the target value {limits.target_value:g}")
     if in_flight(study):
@@ -111,9 +113,20 @@ def verdict(study: Study, limits: Limits, *, elapsed: float, exhausted: bool = F
     return None
 
 
-def out_of_time(limits: Limits, elapsed: float) -> bool:
-    """Whether the time budget is used up."""
-    return limits.time is not None and elapsed >= limits.time
+def used_up(study: Study, limits: Limits, elapsed: float, gpu_seconds: float = 0.0) -> str | None:
+    """Which budget that is measured in time is used up, as a word; ``None`` while there is some left of each.
+
+    Args:
+        study: The folded ledger.
+        limits: Its budget.
+        elapsed: Seconds that the study was run for.
+        gpu_seconds: What the attempts that run now have used so far, beyond those that have ended.
+    """
+    if limits.time is not None and elapsed >= limits.time:
+        return "time"
+    if limits.gpu_hours is not None and study.gpu_seconds + gpu_seconds >= limits.gpu_hours * 3600.0:
+        return "GPU hour"
+    return None
 
 
 def target_value_reached(study: Study, limits: Limits) -> bool:

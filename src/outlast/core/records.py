@@ -261,6 +261,12 @@ class Attempt:
     job: str = ""
     restarts: int = 0
     worker: Mapping[str, Any] = field(default_factory=dict)
+    cards: float = 0.0  # how many that is: of a card that it shared, its share
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Seconds of its cards that it has used, once it has ended."""
+        return 0.0 if self.outcome is None else max(0.0, self.outcome.seconds) * self.cards
 
 
 @dataclass

@@ -12,12 +12,18 @@ from typing import Any, Literal
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.engine.code import NO_GIT, in_checkout
+from outlast.engine.homing import scratch_of
+from outlast.engine.opening import read_study
 from outlast.engine.slots import gpu_pool
 from outlast.engine.splits import drawn_splits
 from outlast.engine.starts import OBJECTIVE
-from outlast.errors import OutlastError
+from outlast.errors import OutlastError, StudyFileError
+from outlast.monitor.health import purge_days, purge_warning
 from outlast.space.space import Space
+from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
+from outlast.study.purge import untouched_days
 
 __all__ = ["NO_COMMAND", "Finding", "quick_check"]
 
@@ -53,6 +59,8 @@ def quick_check(settings: Settings, folder: str) -> list[Finding]:
         *_search(settings),
         *_resume(settings),
         *_machine(settings),
+        *_code(settings, folder),
+        *_purge(settings, folder),
         *_places(settings, folder),
     ]
 
@@ -75,6 +83,36 @@ def _files(settings: Settings) -> Iterator[Finding]:
         own = key == "function"  # a hook runs in the training's Python, whose packages are not ours to know
         if own and module and function != OBJECTIVE and importlib.machinery.PathFinder.find_spec(module, paths) is None:
             yield Finding("files", "error", f"{key}: there is no module {module!r} in {here}, nor installed")
+
+
+def _code(settings: Settings, folder: str) -> Iterator[Finding]:
+    """Whether `code: snapshot` finds something to copy; a study that has its copy already needs no checkout."""
+    if settings.code != "snapshot":
+        return
+    here, copies = os.path.abspath(settings.working_directory), StudyPaths.at(folder).code
+    if copies.is_dir():
+        yield Finding("code", "ok", f"trials run from the copy in {copies}")
+    elif in_checkout(here):
+        yield Finding("code", "ok", "trials run from one copy of the files that git tracks")
+    else:
+        yield Finding(
+            "code", "error", f"code: snapshot copies what git tracks, and {here} is in no git checkout", NO_GIT
+        )
+
+
+def _purge(settings: Settings, folder: str) -> Iterator[Finding]:
+    """Whether what a study that is there needs to go on is about to be purged from scratch."""
+    from outlast.engine.run import study_paths
+
+    days, paths = purge_days(settings), study_paths(live_of(folder), settings)
+    if days is None or not paths.exists:
+        return
+    try:
+        found = purge_warning(untouched_days(paths, read_study(paths)), days, str(paths.root))
+    except OutlastError:  # a damaged ledger is somebody else's finding
+        return
+    if found is not None:
+        yield Finding("purge", "note", found.text, found.cure)
 
 
 def _metric(settings: Settings) -> Iterator[Finding]:
@@ -221,6 +259,12 @@ def _cards(settings: Settings) -> Iterator[Finding]:
 def _places(settings: Settings, folder: str) -> Iterator[Finding]:
     yield from _place("folder", folder, "name another with --dir")
     yield from _others_things(folder)
+    try:
+        scratch = scratch_of(settings)
+    except StudyFileError as error:
+        yield Finding("slurm.scratch", "error", error.fact, error.cure)
+    else:
+        yield from () if scratch is None else _place("slurm.scratch", scratch, "name another in the study file")
     if settings.checkpoints.dir is not None:
         elsewhere = os.path.abspath(os.path.join(settings.working_directory, settings.checkpoints.dir))
         yield from _place("checkpoints.dir", elsewhere, "name another in the study file")

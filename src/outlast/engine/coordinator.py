@@ -19,15 +19,16 @@ from outlast.core.plan import (
     Starts,
     Verdict,
     backoff,
-    out_of_time,
     plan_starts,
     setbacks_in_a_row,
     target_value_reached,
+    used_up,
     verdict,
 )
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, StudyEnded, Trial, TrialRetried
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.bad_checkpoints import set_bad_aside
+from outlast.engine.code import working_tree
 from outlast.engine.creation import Creation
 from outlast.engine.decisions import Decisions, Listener
 from outlast.engine.derived import DerivedFiles
@@ -38,7 +39,7 @@ from outlast.engine.room import Room
 from outlast.engine.running import Pulse, Running
 from outlast.engine.slots import Slots
 from outlast.engine.splits import ensure_splits, study_parts
-from outlast.engine.starts import Prepared, draws_as_it_goes, next_attempt, prepare_attempt, working_tree
+from outlast.engine.starts import Prepared, draws_as_it_goes, next_attempt, prepare_attempt
 from outlast.engine.talks import Talks
 from outlast.engine.watch import Watch
 from outlast.errors import NO_ROOM, DiskFull, LeaseLost, SlurmRefused, StorageError
@@ -86,6 +87,7 @@ def limits_of(settings: Settings) -> Limits:
         trials=settings.budget.trials,
         count=settings.budget.count,
         time=settings.budget.time,
+        gpu_hours=settings.budget.gpu_hours,
         max_failures=settings.budget.max_failures,
         target_value=metric.target,
         maximize=metric.goal == "maximize",
@@ -457,8 +459,12 @@ class Coordinator:
         end = verdict(self.study, self._limits, elapsed=self.elapsed, exhausted=self._creation.exhausted)
         if end is not None and end.state is StudyState.HALTED:
             self.halt(end.reason)
-        elif out_of_time(self._limits, self.elapsed) or target_value_reached(self.study, self._limits):
+        elif self._used_up or target_value_reached(self.study, self._limits):
             self.stop("budget")
+
+    @property
+    def _used_up(self) -> bool:
+        return used_up(self.study, self._limits, self.elapsed, self._watch.gpu_seconds()) is not None
 
     def _open(self, trial: Trial, slot: str) -> tuple[Running, Prepared]:
         name = attempt_name(trial.number, next_attempt(trial))

@@ -10,10 +10,12 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.engine.evidence import points
+from outlast.engine.homing import Homing
 from outlast.engine.retention import Retention
 from outlast.engine.running import Running
 from outlast.optimizer.index import IndexWriter, check_index, rebuild_index
 from outlast.results.files import ResultsWriter
+from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
 __all__ = ["DerivedFiles"]
@@ -34,6 +36,9 @@ class DerivedFiles:
         self._stale, self._results_due = True, 0.0
         self._lengths: dict[int, int] = {}
         self._retention = Retention(paths, settings, fence=fence)
+        home = home_of(paths)
+        self._homing = None if home is None else Homing(paths, home, fence=fence)
+        self._news = False
 
     def start(self, study: Study, *, doubtful: bool, rivalled: bool) -> None:
         """Check or rebuild what is there, and begin to write behind.
@@ -54,12 +59,14 @@ class DerivedFiles:
         self._index.update(study.trials.values())
         self._index.start()
         self._write_results(study)
+        if self._homing is not None:
+            self._homing.start()
 
     def decided(self, trials: Sequence[Trial]) -> None:
         """These trials changed."""
         if trials:
             self._index.update(trials)
-            self._stale = True
+            self._stale = self._news = True
 
     def looked(self, study: Study, running: Sequence[Running]) -> list[str]:
         """Write what is due; hand new reports of running trials to the index, about once a second.
@@ -69,6 +76,11 @@ class DerivedFiles:
         """
         told, self._index.warnings[:] = [*self._index.warnings, *self._retention.warnings], []
         self._retention.warnings[:] = []
+        if self._homing is not None:
+            told, self._homing.warnings[:] = [*told, *self._homing.warnings], []
+            if self._news:  # now that what has ended is put away
+                self._homing.wanted()
+                self._news = False
         self._write_results(study)
         now = time.monotonic()
         if now < self._curves_due:
@@ -138,8 +150,13 @@ class DerivedFiles:
         self._results_written(study)
         self._index.close()
         self._retention.close()
-        return [*self._index.warnings, *self._retention.warnings]
+        if self._homing is not None:
+            self._homing.close()
+        brought = self._homing.warnings if self._homing is not None else []
+        return [*self._index.warnings, *self._retention.warnings, *brought]
 
     def abandon(self) -> None:
         """Write no more: what we know may not be what the study is."""
         self._index.close(timeout=0.0)
+        if self._homing is not None:
+            self._homing.abandon()

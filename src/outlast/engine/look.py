@@ -17,11 +17,13 @@ from outlast.engine.running import Pulse, Running, objectives_of
 from outlast.engine.slots import slot_count
 from outlast.errors import OutlastError
 from outlast.executors.slurm.parse import JobLife
-from outlast.monitor.health import HealthFacts
+from outlast.monitor.health import HealthFacts, purge_days
 from outlast.monitor.jobs import QueuedJob
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
+from outlast.study.attempts import trained_seconds
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
+from outlast.study.purge import untouched_days
 
 __all__ = ["Looker", "latest_reports", "look"]
 
@@ -56,8 +58,9 @@ class Looker:
             now=datetime.now(timezone.utc),
             live=_live(paths, settings, study, jobs),
             running_reports=latest_reports(paths, study, settings) if study.trials else {},
+            running_seconds=_trained(paths, study),
             folder=os.fspath(self._folder),
-            facts=_facts(paths),
+            facts=_facts(paths, study, settings),
             jobs=jobs or (),
         )
         return found, study, settings
@@ -145,12 +148,23 @@ def latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict[
     return found
 
 
-def _facts(paths: StudyPaths) -> HealthFacts:
+def _trained(paths: StudyPaths, study: Study) -> dict[int, float]:
+    """Running trial → seconds that its attempt has trained so far."""
+    return {
+        trial.number: trained_seconds(paths.attempt(trial.number, attempt.number))
+        for trial in study.in_state(TrialState.RUNNING)
+        if (attempt := trial.open_attempt) is not None
+    }
+
+
+def _facts(paths: StudyPaths, study: Study, settings: Settings) -> HealthFacts:
+    untouched = {} if purge_days(settings) is None else untouched_days(paths, study)
     try:
         disk = os.statvfs(paths.root)
     except OSError:
-        return HealthFacts()
+        return HealthFacts(untouched_days=untouched)
     return HealthFacts(
+        untouched_days=untouched,
         disk_free=disk.f_bavail * disk.f_frsize,
         disk_total=disk.f_blocks * disk.f_frsize,
         inodes_free=disk.f_favail or None,

@@ -8,7 +8,6 @@ need not have synced them.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import queue
@@ -16,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from outlast._system import make_dir, read_json, remove, remove_tree, rename, write_atomic
+from outlast._system import make_dir, read_json, remove, remove_tree, rename, settle_tree, write_atomic
 from outlast.config.settings import Settings
 from outlast.core.best import ranked
 from outlast.core.fold import Study
@@ -164,7 +163,7 @@ class Retention:
             try:
                 for folder in kept:
                     if folder not in synced:
-                        _sync_tree(folder)
+                        settle_tree(folder)
                         synced.add(folder)
                 for place in places:
                     delete(place)
@@ -192,15 +191,3 @@ def free_name(folder: Path) -> Path:
         serial += 1
         place = base.with_name(f"{base.name}-{serial}")
     return place
-
-
-def _sync_tree(folder: Path) -> None:
-    """Bring everything below a folder to the disk (fsync(2) works on descriptors that were opened for reading)."""
-    for place, _, names in os.walk(folder):
-        for name in [*names, "."]:
-            with contextlib.suppress(FileNotFoundError):  # replaced meanwhile
-                fd = os.open(os.path.join(place, name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-                try:
-                    os.fsync(fd)
-                finally:
-                    os.close(fd)

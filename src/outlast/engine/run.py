@@ -13,6 +13,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.core.records import Event
+from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.opening import Opened, open_study, read_study
 from outlast.engine.retention import claim_checkpoints
@@ -22,6 +23,7 @@ from outlast.engine.starts import worker_start
 from outlast.errors import StudyNotFound
 from outlast.executors.local import LocalExecutor
 from outlast.monitor.times import duration
+from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 
 __all__ = ["Quiet", "recorded_settings", "run_study", "study_paths", "words_to_run_log"]
@@ -95,7 +97,7 @@ def recorded_settings(folder: str | os.PathLike[str], study: Study | None = None
         raise StudyNotFound(f"no study in {os.fspath(folder)}", cure="outlast run STUDY.yaml starts one")
     if study.last_run is None:  # imported, never run: where a person types the first command is where it runs
         return settings_from_resolved(study.revision.settings, os.getcwd()), study
-    where = os.path.normpath(os.path.join(paths.root, study.last_run.working_directory))
+    where = os.path.normpath(os.path.join(ran_from(paths), study.last_run.working_directory))
     return settings_from_resolved(study.revision.settings, where), study
 
 
@@ -130,8 +132,10 @@ def run_study(
     opened = open_study(paths, settings, accept_changes=accept_changes, wait=wait, say=say)
     executor: LocalExecutor | None = None
     try:
+        settings, told = run_from(paths, settings, opened.study.revisions)
         executor = LocalExecutor(worker_start(paths, settings, slots.cpus_per_trial))
         hears = _Announcing(listener(opened, len(slots.local)), paths)
+        hears.words += told
         coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, limits=limits)
         with _signals(coordinator, executor, hears) if handle_signals else nullcontext():
             verdict = coordinator.run()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from outlast.client import newest_checkpoint
 from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
 from outlast.config.settings import Settings
 from outlast.config.trial_config import resolve_trial_config
-from outlast.core.fold import Study
 from outlast.core.parts import next_part
 from outlast.core.records import Trial
 from outlast.core.states import Cause
@@ -36,7 +34,6 @@ __all__ = [
     "next_attempt",
     "prepare_attempt",
     "worker_start",
-    "working_tree",
 ]
 
 
@@ -207,33 +204,3 @@ def _yaml(config: Mapping[str, Any]) -> str:
 
 def _relative(path: Path, root: Path) -> str:
     return os.path.relpath(path, root) if path.is_relative_to(root) else str(path)
-
-
-def changed_code(study: Study, settings: Settings) -> str:
-    """One line on the training code, if it is not what the last attempt so far ran from; ``""`` otherwise."""
-    attempts = [(a.opened_at, t.number, a.code) for t in study.trials.values() for a in t.attempts if a.code]
-    if not attempts or not settings.command:
-        return ""
-    _, number, before = max(attempts)
-    now = working_tree(settings.working_directory)
-    if now in ("", before):
-        return ""
-    return f"has changed since trial {number}: {before} → {now}; each trial's is in trials.csv"
-
-
-def working_tree(folder: str) -> str:
-    """Commit and a hash of the uncommitted diff of the folder's git checkout, ``""`` outside one."""
-    import hashlib
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.decode(errors="replace") if done.returncode == 0 else None
-
-    commit = git("rev-parse", "--short=12", "HEAD")
-    if not commit:
-        return ""
-    diff = git("diff", "HEAD", "--", ".") or ""
-    return commit.strip() + (f"+{hashlib.sha256(diff.encode()).hexdigest()[:8]}" if diff else "")

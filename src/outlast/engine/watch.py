@@ -18,7 +18,7 @@ from outlast.engine.slots import Slots
 from outlast.engine.splits import study_parts
 from outlast.executors.base import Executor
 from outlast.runner.spec import silent_after, token_of_trial
-from outlast.study.attempts import Life, end_tree, give_up, last_words, request_stop, void_start
+from outlast.study.attempts import Life, end_tree, give_up, last_words, request_stop, trained_seconds, void_start
 from outlast.study.layout import StudyPaths, attempt_name
 
 __all__ = ["Watch"]
@@ -130,6 +130,16 @@ class Watch:
         """Whether the pruner gives a trial up after this part."""
         assert event.part is not None and event.part_values is not None
         return self._decisions.pruning.should_prune(event.trial, event.part, event.part_values[0])
+
+    def gpu_seconds(self) -> float:
+        """What the attempts that run now have used of their cards, up to their last heartbeats; 0 where nobody limits it."""
+        if self._settings.budget.gpu_hours is None:
+            return 0.0
+        return sum(
+            attempt.cards * trained_seconds(running.paths)
+            for running in self.running.values()
+            if (attempt := self._decisions.study.trials[running.trial].open_attempt) is not None and attempt.cards
+        )
 
     def judge(self, attempt: Running) -> bool:
         """Show the pruner what an attempt has reported since. Returns whether it gives the trial up now."""

@@ -17,7 +17,7 @@ from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.monitor.times import duration, parse_time
 
-__all__ = ["HealthFacts", "HealthWarning", "health"]
+__all__ = ["HealthFacts", "HealthWarning", "health", "purge_days", "purge_warning"]
 
 _HOUR = 3600.0
 _NOTHING_COMPLETED = 2 * _HOUR
@@ -53,6 +53,9 @@ class HealthFacts:
     disk_total: int | None = None
     inodes_free: int | None = None
     database_locked: bool = False  # "database is locked" was seen
+    untouched_days: Mapping[str, float] = field(
+        default_factory=dict
+    )  # file needed to go on → days, where old ones are purged
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,38 @@ def _silent(view: _View) -> HealthWarning | None:
     return HealthWarning("silent", text, f"outlast logs {view.where} {silent[0]}")
 
 
+def purge_warning(untouched_days: Mapping[str, float], purge_days: float, where: str) -> HealthWarning | None:
+    """Whether files that a study needs to go on are about to be purged: within a week, or within half of a shorter time.
+
+    Args:
+        untouched_days: File → days since it was last read or written.
+        purge_days: The filesystem's rule, as ``slurm.purge_days`` says it.
+        where: The study folder as a person types it.
+    """
+    limit = max(purge_days - 7, purge_days / 2)
+    due = sorted(
+        (file for file, days in untouched_days.items() if days > limit), key=lambda file: -untouched_days[file]
+    )
+    if not due:
+        return None
+    days = untouched_days[due[0]]
+    more = f" and {len(due) - 1} more files" if len(due) > 2 else " and one more file" if len(due) == 2 else ""
+    left = f"in {duration((purge_days - days) * 86400)}" if days < purge_days else "any moment"
+    text = f"{due[0]}{more}, needed to resume, may be purged {left}: untouched for {days:.0f} of {purge_days:g} days"
+    return HealthWarning("purge", text, f"find {where}/ -type f -exec touch -a {{}} +")
+
+
+def _purge(view: _View) -> HealthWarning | None:
+    days = purge_days(view.settings)
+    return None if days is None else purge_warning(view.facts.untouched_days, days, view.where)
+
+
+def purge_days(settings: Settings) -> float | None:
+    """After how many days the site purges a file that nobody touches; ``None`` where the study file does not say."""
+    given = (settings.slurm or {}).get("purge_days")
+    return float(given) if isinstance(given, (int, float)) and not isinstance(given, bool) else None
+
+
 def _database_locked(view: _View) -> HealthWarning | None:
     if not view.facts.database_locked:
         return None
@@ -221,6 +256,7 @@ def _database_locked(view: _View) -> HealthWarning | None:
 _RULES: tuple[Callable[[_View], HealthWarning | None], ...] = (
     _left_alone,
     _disk,
+    _purge,
     _same_failure,
     _failure_rate,
     _all_pruned,

@@ -12,6 +12,7 @@ from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
 from outlast.core.budget import counted, remaining
 from outlast.core.fold import Study
+from outlast.core.hours import Hours, hours
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.health import HealthFacts, HealthWarning, health
 from outlast.monitor.jobs import QueuedJob
@@ -77,7 +78,6 @@ class Stopwatch:
 
     running_seconds: float  # of all runs
     training_seconds: float  # of all attempts together
-    gpu_hours: float
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ class Snapshot:
     live: LiveFacts | None
     now: datetime
     time: Stopwatch
+    hours: Hours  # what the attempts used, and what for
     jobs: tuple[QueuedJob, ...] = ()  # in a scheduler's queue
     begun_by: str = "run"  # the command that goes on with it: run, or submit
 
@@ -153,6 +154,7 @@ class Snapshot:
                 {"percent": m.percent, "trials": m.trials, "reached": m.reached, "at": _iso(m.at)}
                 for m in self.milestones
             ],
+            "hours": self.hours.to_json(),
             "at": _iso(self.now),
             "next": self.next_command,
         }
@@ -189,6 +191,7 @@ def snapshot(
     now: datetime,
     live: LiveFacts | None = None,
     running_reports: Mapping[int, tuple[int, float]] | None = None,
+    running_seconds: Mapping[int, float] | None = None,
     folder: str = "",
     facts: HealthFacts | None = None,
     jobs: Sequence[QueuedJob] = (),
@@ -201,6 +204,7 @@ def snapshot(
         now: The current time, aware.
         live: Who holds the study's lease; ``None`` if nobody does.
         running_reports: Running trial → (step, value) of its latest report.
+        running_seconds: Running trial → seconds that its attempt has trained so far.
         folder: The study folder as a person types it.
         facts: What was found on the machine, for the health rules.
         jobs: The study's jobs that wait or run in a scheduler's queue.
@@ -238,7 +242,8 @@ def snapshot(
         warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),
         live=live,
         now=now,
-        time=_stopwatch(study, settings, seconds),
+        time=_stopwatch(study, seconds),
+        hours=hours(study, running_seconds),
         jobs=tuple(jobs),
         begun_by="submit" if study.jobs else "run",
     )
@@ -316,10 +321,10 @@ def _running_json(trial: RunningTrial) -> dict[str, Any]:
     }
 
 
-def _stopwatch(study: Study, settings: Settings, running_seconds: float) -> Stopwatch:
+def _stopwatch(study: Study, running_seconds: float) -> Stopwatch:
     attempts = (attempt.outcome for trial in study.trials.values() for attempt in trial.attempts)
     training = sum(outcome.seconds for outcome in attempts if outcome is not None)
-    return Stopwatch(running_seconds, training, training * settings.resources.gpus / 3600.0)
+    return Stopwatch(running_seconds, training)
 
 
 def _iso(moment: datetime | None) -> str | None:

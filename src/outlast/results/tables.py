@@ -143,7 +143,7 @@ def study_summary(study: Study, settings: Settings) -> list[tuple[str, Any]]:
         ("last_finished_at", max((t.finished_at for t in study.trials.values() if t.finished_at), default="")),
         ("ended_runs_seconds", round(study.elapsed_before, 1)),
         ("training_seconds", round(training_seconds, 1)),
-        ("gpu_hours", round(training_seconds * settings.resources.gpus / 3600, 3)),
+        ("gpu_hours", round(study.gpu_seconds / 3600, 3)),
         ("attempts", sum(len(trial.attempts) for trial in study.trials.values())),
         ("interruptions", sum(outcome.state is TrialState.INTERRUPTED for outcome in outcomes)),
         ("runs", study.runs),

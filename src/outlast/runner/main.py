@@ -126,7 +126,7 @@ def _claim(folder: Path, spec: RunnerSpec, lock: FileLock) -> bool:
     if not write_once(folder / "started.json", text, durable=False):  # no process outlives the power
         return False
     if lock.shared:
-        _copy(lock, beat(0, claim["at"]) + text.encode() + b"\n", at=0)
+        _copy(lock, beat(0, 0.0, str(claim["at"])) + text.encode() + b"\n", at=0)
     return True
 
 

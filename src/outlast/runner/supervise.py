@@ -233,7 +233,7 @@ class Supervisor:
         now = self._beat_at = self._time.seconds
         self._beats += 1
         try:
-            os.pwrite(self.lock.content, beat(self._beats, utc_now()), 0)
+            os.pwrite(self.lock.content, beat(self._beats, now, utc_now()), 0)
             if self.lock.shared:  # otherwise they stay on this host for half a minute
                 os.fsync(self.lock.content)
                 fsync_file(self.folder / "reports.jsonl")

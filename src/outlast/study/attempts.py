@@ -54,6 +54,7 @@ __all__ = [
     "open_attempt",
     "put_away",
     "request_stop",
+    "trained_seconds",
     "void_start",
     "withdraw",
 ]
@@ -187,7 +188,7 @@ def end_tree(attempt: AttemptPaths, token: str) -> list[int]:
 
 def give_up(attempt: AttemptPaths, reason: str, host: str = "") -> Evidence:
     """Write the evidence of an attempt whose runner cannot. Whoever wrote first is believed."""
-    lost = Evidence(lost=reason, host=host, new_steps=_reported_anything(attempt))
+    lost = Evidence(lost=reason, host=host, new_steps=_reported_anything(attempt), seconds=trained_seconds(attempt))
     elsewhere = inspect(attempt).life is Life.ELSEWHERE
     try:
         created = write_once(attempt.exit, json.dumps(lost.to_json()))
@@ -199,6 +200,15 @@ def give_up(attempt: AttemptPaths, reason: str, host: str = "") -> Evidence:
         return lost
     found = inspect(attempt).evidence
     return lost if found is None else found
+
+
+def trained_seconds(attempt: AttemptPaths) -> float:
+    """How long an attempt had trained at its runner's last heartbeat, by the runner's own clock; 0 before the first."""
+    words = (read_bytes(attempt.alive) or b"").split()
+    try:
+        return float(words[1])
+    except (IndexError, ValueError):  # of an earlier version
+        return 0.0
 
 
 def _reported_anything(attempt: AttemptPaths) -> bool:

@@ -12,7 +12,7 @@ __all__ = ["AttemptPaths", "StudyPaths", "TrialPaths", "attempt_name", "parse_at
 _OURS = frozenset(
     {
         "study", "ledger", "lease", "trials", "open", "requests", "revisions", "run", "objective", "splits", "plots", "report",
-        "jobs", "study_summary", "best_config", "best_results", "best_checkpoint",
+        "code", "live", "home", "jobs", "study_summary", "best_config", "best_results", "best_checkpoint",
     }
 )  # fmt: skip
 _ATTEMPT = re.compile(r"^(\d{4,})\.(\d+)$")
@@ -200,6 +200,11 @@ class StudyPaths:
     def plots(self) -> Path:
         """Pages drawn when a search ends."""
         return self.root / "plots"
+
+    @property
+    def code(self) -> Path:
+        """Copies of the training's repository that trials run from, by the number of the revision that each began with."""
+        return self.root / "code"
 
     @property
     def jobs(self) -> Path:

@@ -33,16 +33,21 @@ _CAUSES = {
 class StudyBuilder:
     """Writes the events of a study that never ran. Times are seconds after `start`.
 
+    Args:
+        name: The study's.
+        start: When the study was created.
+        gpus: ``resources.gpus`` of its study file.
+
     Attributes:
         study: The fold of the events so far.
         start: When the study was created.
     """
 
-    def __init__(self, name: str = "digits", start: datetime | None = None) -> None:
+    def __init__(self, name: str = "digits", start: datetime | None = None, *, gpus: float = 0.0) -> None:
         self.study = Study()
         self.start = start or datetime(2026, 1, 5, 10, 0, tzinfo=timezone.utc)
         self.study.apply(StudyCreated(name, self.at(0), study_seed=1))
-        self.study.apply(RevisionMade(1, self.at(0)))
+        self.study.apply(RevisionMade(1, self.at(0), {"resources": {"gpus": gpus}} if gpus else {}))
 
     def at(self, seconds: float) -> str:
         """That many seconds after the start, as a record says it."""
@@ -106,12 +111,20 @@ class StudyBuilder:
         at: float = 0,
         seconds: float = 60.0,
         values: Sequence[float] | float | None = None,
+        resumed: bool | None = None,
+        gpus: Sequence[str] = (),
         **outcome: Any,
     ) -> None:
-        """One more attempt of a trial; the arguments are those of `trial`."""
+        """One more attempt of a trial; the arguments are those of `trial`.
+
+        Args:
+            resumed: Whether it begins from a checkpoint; by default every attempt but the first does.
+            gpus: Its cards.
+        """
         trial = self.study.trials[number]
         attempt = len(trial.attempts) + 1
-        self.study.apply(AttemptOpened(number, attempt, self.at(at), "local:0", resumed=attempt > 1))
+        resumed = attempt > 1 if resumed is None else resumed
+        self.study.apply(AttemptOpened(number, attempt, self.at(at), "local:0", resumed, gpus=tuple(gpus)))
         if state is not TrialState.RUNNING:
             self.finish(number, state, at=at + seconds, seconds=seconds, values=values, **outcome)
 

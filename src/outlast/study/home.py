@@ -1,0 +1,174 @@
+"""A study that runs in a live folder on scratch, and its home folder, where what must not be lost is kept.
+
+At home a link, ``live``, says where it runs; there, ``home.json`` says whose it is. Bringing home is `outlast.study.homesync`;
+here: finding one from the other, and giving a live folder back what a purge took.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from outlast._system import copy_file, make_dir, read_json, remove_tree, rename, symlink_atomic, write_atomic
+from outlast.errors import UsageError
+from outlast.study.layout import StudyPaths
+from outlast.study.ledger import read_ledger
+
+__all__ = [
+    "BEST_LINK",
+    "entries",
+    "files_below",
+    "finish_replacing",
+    "home_of",
+    "live_of",
+    "ran_from",
+    "require_extension",
+    "restore",
+    "tie",
+]
+
+#: The link to the best trial's checkpoints.
+BEST_LINK = "best_checkpoint"
+_LIVE, _OWNER = "live", "home.json"
+#: What belongs to the folder that it lies in, and to nobody's copy.
+_STAYS = frozenset({"lease", "open", "requests", "run.log", _LIVE, _OWNER})
+
+
+def live_of(folder: str | os.PathLike[str]) -> str:
+    """The live folder of the study that has its home here, while it is there; otherwise this folder itself."""
+    if not os.path.islink(os.path.join(folder, _LIVE)):
+        return os.fspath(folder)
+    target = os.path.realpath(os.path.join(folder, _LIVE))
+    owner = home_of(StudyPaths.at(target))
+    ours = owner is not None and (_same(owner.root, folder) or not owner.root.exists())  # or the home was moved
+    return target if ours else os.fspath(folder)
+
+
+def home_of(live: StudyPaths) -> StudyPaths | None:
+    """The home of the study that runs here; ``None`` where it has none but this."""
+    about = read_json(live.root / _OWNER)
+    return StudyPaths.at(str(about["home"])) if isinstance(about, dict) and about.get("home") else None
+
+
+def ran_from(paths: StudyPaths) -> Path:
+    """The folder that a recorded working directory is relative to: the live one, also when that was purged."""
+    try:
+        return Path(os.readlink(paths.root / _LIVE))
+    except OSError:
+        return paths.root
+
+
+def tie(home: StudyPaths, live: StudyPaths) -> None:
+    """Let a home and its live folder know each other, and the live folder have what it lacks.
+
+    Raises:
+        UsageError: The live folder is another study's, or the two have parted.
+        OSError: A disk refused.
+    """
+    owner = home_of(live)
+    if owner is not None and not _same(owner.root, home.root) and live_of(owner.root) == str(live.root):
+        raise UsageError(
+            f"{live.root} is the live folder of {owner.root}", cure="name another slurm.scratch for one of them"
+        )
+    make_dir(home.root)
+    make_dir(live.root)
+    if owner is None or owner.root != home.root:
+        write_atomic(live.root / _OWNER, json.dumps({"version": 1, "home": str(home.root)}))
+    restore(live, home)
+    require_extension(live, home)
+    if str(ran_from(home)) != str(live.root):
+        symlink_atomic(str(live.root), home.root / _LIVE)
+
+
+def _same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def restore(live: StudyPaths, home: StudyPaths) -> list[str]:
+    """Give a live folder what it lacks and home has: all of it after a purge, or single files.
+
+    The ledger goes last, so that a folder that is given back by halves is no study yet. Trials whose checkpoints were
+    purged start over; what was decided after the last sync is lost with the live folder.
+
+    Returns:
+        What was copied, by its path in the study folder.
+
+    Raises:
+        OSError: A disk refused; the next try goes on.
+    """
+    finish_replacing(home.root)
+    found = sorted(files_below(home.root, "."), key=_restored_last)
+    has_checkpoints = {name for name in entries(live.trials) if entries(live.trials / name / "checkpoints")}
+    copied = []
+    for name in found:
+        parts = name.split("/")
+        if parts[0] in _STAYS or os.path.lexists(live.root / name):
+            continue
+        if parts[2:3] == ["checkpoints"] and parts[1] in has_checkpoints:
+            continue  # it has some of its own, which are newer
+        make_dir((live.root / name).parent)
+        copy_file(home.root / name, live.root / name)
+        copied.append(name)
+    with contextlib.suppress(OSError):
+        target = os.readlink(home.root / BEST_LINK)
+        if not os.path.lexists(live.root / BEST_LINK):
+            symlink_atomic(target, live.root / BEST_LINK)
+            copied.append(BEST_LINK)
+    return copied
+
+
+def require_extension(live: StudyPaths, home: StudyPaths) -> None:
+    """Refuse a home whose ledger is no beginning of the live folder's.
+
+    Raises:
+        UsageError: With what to do.
+    """
+    before = read_ledger(home.ledger).segments  # first: whoever runs the study may bring home more while this looks
+    mine = {segment.number: segment for segment in read_ledger(live.ledger).segments}
+    for segment in before:
+        other = mine.get(segment.number)
+        if other is None or other.lines[: len(segment.lines)] != segment.lines:
+            raise UsageError(
+                f"{home.root} holds decisions of a study that {live.root} does not know: they have parted",
+                cure=f"move one of the two folders away; without {live.root}, the study goes on from {home.root}",
+            )
+
+
+def files_below(root: Path, name: str) -> Iterator[str]:
+    """Every file and link below a folder, by its path in the study folder.
+
+    What is hidden was set aside or is unfinished, except inside a copy of the code.
+    """
+    for place, folders, files in os.walk(root / name):
+        inside = os.path.relpath(place, root).split(os.sep)
+        all_of_it = inside[0] == "code" and len(inside) > 1
+        folders[:] = [folder for folder in folders if all_of_it or not folder.startswith(".")]
+        links = [folder for folder in folders if os.path.islink(os.path.join(place, folder))]
+        for file in [*files, *links]:
+            path = os.path.relpath(os.path.join(place, file), root)
+            if (all_of_it or not file.startswith(".")) and path != BEST_LINK:
+                yield path
+
+
+def _restored_last(name: str) -> tuple[bool, bool, bool, str]:
+    """What says that something is there, and whole, comes after it."""
+    records = ("/.outlast-code.json", "/trial.json")
+    return name.startswith("ledger/"), name == "study.yaml", name.endswith(records), name
+
+
+def finish_replacing(root: Path) -> None:
+    """Give a folder back that was being replaced when that ended, and remove what is left of it."""
+    for parent in (root / "code", *(root / "trials" / name for name in entries(root / "trials"))):
+        for name in sorted(os.listdir(parent)) if parent.is_dir() else ():
+            if name.startswith(".") and name.endswith(".old") and not (parent / name[1:-4]).exists():
+                rename(parent / name, parent / name[1:-4])
+            elif name.startswith(".") and name.endswith((".old", ".new")):
+                remove_tree(parent / name)
+
+
+def entries(folder: Path) -> list[str]:
+    """What lies in a folder and is not hidden; nothing where there is no folder."""
+    return sorted(n for n in os.listdir(folder) if not n.startswith(".")) if folder.is_dir() else []

@@ -1,0 +1,256 @@
+"""Bringing home what is new in a live folder on scratch.
+
+Contract:
+
+- *Home is whole.* Each file at home appears by rename and is durable; the ledger goes before what follows from it, and holds
+  whole lines up to the seals of the segments that are there. So home is a study folder that can be read, reported on, and
+  gone on with at any moment, without what has happened since the last sync.
+- *One way.* A sync never writes into the live folder and never takes anything away at home but the checkpoints of a trial that
+  is the best no longer, once those of the new best are there. What was purged from scratch stays at home.
+- *No going back.* A home that knows decisions which the live folder lacks is not written: the two have parted.
+
+Whoever syncs holds the lease of the live folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from outlast._system import (
+    copy_file,
+    fsync_file,
+    make_dir,
+    read_bytes,
+    read_json,
+    remove,
+    remove_temporaries,
+    remove_tree,
+    rename,
+    settle_tree,
+    symlink_atomic,
+    write_atomic,
+)
+from outlast.study.attempts import is_whole
+from outlast.study.home import BEST_LINK, entries, files_below, finish_replacing, require_extension
+from outlast.study.layout import StudyPaths
+from outlast.study.ledger import read_ledger, segment_path
+
+__all__ = ["HomeSync"]
+
+_DERIVED = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json", "report.html")
+_FIRST = ("study.yaml", "splits.json", "objective.pkl")  # what a study needs before it can be gone on with
+_OF_A_TRIAL = ("output.log", "reports.jsonl", "error.log", "trial.json")  # its record last: with it, the trial is there
+_MANIFEST = ".synced.json"
+
+
+class HomeSync:
+    """Brings home what is new in a live folder. Cheap where nothing is: files are compared by size and time.
+
+    Args:
+        live: The study where it runs.
+        home: Where it is kept.
+        fence: Raises where somebody else holds the study by now; asked right before each file appears at home.
+    """
+
+    def __init__(self, live: StudyPaths, home: StudyPaths, *, fence: Callable[[], object] | None = None) -> None:
+        self._live, self._home, self._fence = live, home, fence
+        self._known: dict[str, list[int]] = {}  # what lies at home: path → size and time of what it was copied from
+        self._begun = False
+
+    def sync(self) -> list[str]:
+        """Copy home what is new. Repeating it after a crash at any moment is harmless.
+
+        Returns:
+            What was changed at home, by its path in the study folder.
+
+        Raises:
+            UsageError: Home knows decisions that the live folder lacks.
+            OSError: A disk refused; what is at home is whole, and the next sync goes on.
+            LeaseLost: From the fence.
+        """
+        if not self._begun:
+            self._begin()
+        finished = self._finished()  # before the ledger is read: it knows about each of them
+        copied = [*self._ledger(), *self._files(_FIRST)]
+        copied += self._tree("revisions") + self._tree("code", whole=True)
+        for name in finished:
+            copied += self._files(tuple(os.path.join("trials", name, file) for file in _OF_A_TRIAL))
+        copied += self._best_checkpoint()
+        copied += self._files(_DERIVED) + self._tree("plots") + self._index()
+        if copied:
+            self._check()
+            write_atomic(self._home.root / _MANIFEST, json.dumps({"version": 1, "files": self._known}))
+        return copied
+
+    def _begin(self) -> None:
+        make_dir(self._home.root)
+        for folder, _, _ in os.walk(self._home.root):
+            remove_temporaries(folder)  # so that nobody who was held up can make an old file appear over a new one
+        finish_replacing(self._home.root)
+        require_extension(self._live, self._home)
+        manifest = read_json(self._home.root / _MANIFEST)
+        if isinstance(manifest, dict):
+            self._known = {
+                path: known for path, known in manifest["files"].items() if (self._home.root / path).exists()
+            }
+        self._begun = True
+
+    def _check(self) -> None:
+        if self._fence is not None:
+            self._fence()
+
+    def _finished(self) -> list[str]:
+        """Trials whose files are put away and not at home yet, or not as they are now."""
+        found = []
+        for name in entries(self._live.trials):
+            record = self._live.trials / name / "trial.json"
+            mark = _mark(record)
+            if mark is None or self._known.get(f"trials/{name}/trial.json") == mark:
+                continue
+            if is_whole(record) and not (record.parent / "attempts").exists():
+                found.append(name)
+        return found
+
+    def _ledger(self) -> list[str]:
+        """Every segment up to its seal, whole lines only. Later ones are read first, so that none is shorter than its seal."""
+        marks = {path.name: _mark(path) for path in self._live.ledger.glob("*.jsonl")}
+        names = {f"ledger/{name}": mark for name, mark in marks.items() if mark is not None}
+        if all(self._known.get(name) == mark for name, mark in names.items()):
+            return []
+        copied = []
+        for segment in read_ledger(self._live.ledger).segments:
+            path = segment_path(self._live.ledger, segment.number)
+            name = f"ledger/{path.name}"
+            if name not in names or self._known.get(name) == names[name]:
+                continue
+            make_dir(self._home.ledger)
+            write_atomic(self._home.root / name, (read_bytes(path) or b"")[: segment.length], fence=self._fence)
+            self._known[name] = names[name]
+            copied.append(name)
+        return copied
+
+    def _files(self, names: tuple[str, ...]) -> list[str]:
+        copied = []
+        for name in names:
+            mark = _mark(self._live.root / name)
+            if mark is None or self._known.get(name) == mark:
+                continue
+            make_dir((self._home.root / name).parent)
+            with contextlib.suppress(FileNotFoundError):  # replaced or purged meanwhile
+                copy_file(self._live.root / name, self._home.root / name, fence=self._fence)
+                self._known[name] = mark
+                copied.append(name)
+        return copied
+
+    def _tree(self, name: str, *, whole: bool = False) -> list[str]:
+        """A folder's files; `whole`: each folder in it at once or not at all, and never again."""
+        if whole:
+            return [
+                path for inner in entries(self._live.root / name) for path in self._folder(f"{name}/{inner}", once=True)
+            ]
+        return self._files(tuple(sorted(files_below(self._live.root, name))))
+
+    def _folder(self, name: str, *, once: bool = False) -> list[str]:
+        """A folder as it is now, replaced whole: at home there is the old one or the new one, or for a moment neither."""
+        source, target = self._live.root / name, self._home.root / name
+        if once and target.exists():
+            return []
+        marks = {path: _mark(self._live.root / path) for path in sorted(files_below(self._live.root, name))}
+        new = json.dumps(marks)
+        if not marks or (target.exists() and self._known.get(f"{name}/") == _digest(new)):
+            return []
+        make_dir(target.parent)
+        making, aside = (target.with_name(f".{target.name}.{word}") for word in ("new", "old"))
+        remove_tree(making)
+        shutil.copytree(source, making, symlinks=True, ignore=None if once else shutil.ignore_patterns(".*"))
+        settle_tree(making)
+        self._check()
+        remove_tree(aside)
+        if target.exists():
+            rename(target, aside)
+        rename(making, target)
+        remove_tree(aside)
+        self._known[f"{name}/"] = _digest(new)
+        return [f"{name}/"]
+
+    def _best_checkpoint(self) -> list[str]:
+        """The weights of the best trial, where they lie in the study folder; then the link; then those of the last best go."""
+        try:
+            pointed = os.readlink(self._live.root / BEST_LINK)
+        except OSError:
+            return []
+        inside = not os.path.isabs(pointed)
+        try:
+            copied = self._folder(pointed) if inside else []
+        except (FileNotFoundError, shutil.Error):  # the best has changed meanwhile, or a purge is at work: next time
+            return []
+        if inside and not (self._home.root / pointed).is_dir():
+            return copied
+        if not _points_to(self._home.root / BEST_LINK, pointed):
+            symlink_atomic(pointed, self._home.root / BEST_LINK, fence=self._fence)
+            copied.append(BEST_LINK)
+        for name in [key.rstrip("/") for key in self._known if key.endswith("/checkpoints/")]:
+            if name != pointed:
+                remove_tree(self._home.root / name)
+                del self._known[f"{name}/"]
+                copied.append(f"{name}/")
+        return copied
+
+    def _index(self) -> list[str]:
+        """A consistent copy, also of an index that is being written (SQLite's backup API)."""
+        name = self._live.index.name
+        mark = _mark(self._live.index)
+        if mark is None:
+            return []
+        mark += _mark(self._live.index.with_name(f"{name}-wal")) or []
+        if self._known.get(name) == mark:
+            return []
+        making = self._home.root / f".{name}.{os.getpid()}.0.tmp"
+        try:
+            _back_up(self._live.index, making)
+            self._check()
+            rename(making, self._home.index)
+        except sqlite3.Error:  # busy, or being rebuilt: next time; it is only derived
+            return []
+        finally:
+            remove(making, durable=False)
+        self._known[name] = mark
+        return [name]
+
+
+def _points_to(link: Path, target: str) -> bool:
+    try:
+        return os.readlink(link) == target
+    except OSError:
+        return False
+
+
+def _mark(path: Path) -> list[int] | None:
+    """What tells that a file has changed."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _digest(text: str) -> list[int]:
+    return [int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")]
+
+
+def _back_up(source: Path, target: Path) -> None:
+    address = f"{source.as_uri()}?mode=ro"
+    with (
+        contextlib.closing(sqlite3.connect(address, uri=True, timeout=1.0)) as original,
+        contextlib.closing(sqlite3.connect(target, timeout=1.0)) as copy,
+    ):
+        original.backup(copy, pages=1000)
+        copy.execute("PRAGMA journal_mode=DELETE")  # home may be a network filesystem, which WAL does not go with
+    fsync_file(target)

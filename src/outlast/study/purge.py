@@ -1,0 +1,55 @@
+"""How long what a study needs to go on has lain untouched, where old files are purged. Reads times, changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from outlast.core.fold import Study
+from outlast.study.layout import StudyPaths
+
+__all__ = ["needed_to_go_on", "untouched_days"]
+
+
+def needed_to_go_on(paths: StudyPaths, study: Study) -> Iterator[Path]:
+    """The files without which a study, or a trial of it, could not be resumed.
+
+    The ledger, the study file, what trials are run from, and the checkpoints of every trial that has no outcome yet. Finished
+    trials' files are results: a loss, but none that stops the study.
+    """
+    for file in (paths.study_file, paths.splits, paths.root / "objective.pkl"):
+        if file.exists():
+            yield file
+    for folder in (paths.ledger, paths.code):
+        yield from _below(folder)
+    for trial in study.trials.values():
+        if not trial.state.finished:
+            yield from _below(paths.trial(trial.number).checkpoints)
+
+
+def untouched_days(paths: StudyPaths, study: Study, *, now: float | None = None) -> dict[str, float]:
+    """File → days since it was last read or written, whichever is later.
+
+    A purge goes by either; where a filesystem keeps no times of reading (noatime), the time of writing stands for both.
+
+    Args:
+        paths: Of the study.
+        study: The folded ledger.
+        now: Seconds since the epoch; the clock's by default.
+    """
+    now = time.time() if now is None else now
+    found = {}
+    for path in needed_to_go_on(paths, study):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            status = os.stat(path)
+            found[str(path)] = max(0.0, now - max(status.st_atime, status.st_mtime)) / 86400.0
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for place, _, names in os.walk(folder):
+        for name in names:
+            yield Path(place, name)
