@@ -215,7 +215,7 @@ class Coordinator:
         """One round; the verdict if the study has come to rest."""
         self._ledger.check()
         now = self._clock.monotonic()
-        self._executor.poll()
+        self._poll()
         self._talks.serve()
         self._answer_requests()
         ended = self._gather(now)
@@ -240,6 +240,12 @@ class Coordinator:
             self._decisions.say(warning)
         self._listener.looked(self.study, running)
         return self._rest()
+
+    def _poll(self) -> None:
+        try:
+            self._executor.poll()
+        except SlurmRefused as refused:  # a job that had to wait, and the next one would be refused as well
+            self.halt(f"SLURM refuses the jobs: {refused.fact}")
 
     def stop(self, reason: str = "user", *, drain: bool = False, now: bool = False) -> None:
         """Come to rest: no new starts; running trials are asked to stop (or left to finish with `drain`)."""

@@ -32,16 +32,16 @@ class SlurmJobs:
         self.listing: list[Job] | None = None
         self.trouble = ""
         self._sightings = Sightings()
-        self._watched: dict[str, int] = {}  # job → restarts that are waited for
+        self._watched: set[str] = set()
         self._looked_at = float("-inf")
 
-    def watch(self, job: str, restarts: int = 0) -> None:
-        """Wait for this incarnation of a job."""
-        self._watched[job] = restarts
+    def watch(self, job: str) -> None:
+        """Wait for a job."""
+        self._watched.add(job)
 
     def forget(self, job: str) -> None:
         """Wait for it no longer."""
-        self._watched.pop(job, None)
+        self._watched.discard(job)
 
     def look(self, *, within: float | None = None) -> bool:
         """Make a listing if it is time.
@@ -59,17 +59,17 @@ class SlurmJobs:
         try:
             self.listing = self.slurm.jobs()
             self._sightings.take(self.listing, self._watched)
-            self._sightings.explain(self.slurm.past(self._sightings.missing))
+            self._sightings.explain(self.slurm.past([job for job in self._sightings.missing if job in self._watched]))
         except SlurmUnavailable as error:
             self.trouble = error.fact
             return False
         self.trouble = ""
         return True
 
-    def over(self, job: str) -> bool | None:
-        """Whether that incarnation of the job is over: certainly (``True``), certainly not (``False``), or not known."""
+    def over(self, job: str, restarts: int = 0) -> bool | None:
+        """Whether the job, as it was after so many restarts, is over: certainly, certainly not, or not known (``None``)."""
         last = self._sightings.last(job)
-        if last is not None and last.restarts > self._watched.get(job, 0):
+        if last is not None and last.restarts > restarts:
             return True  # it was started anew, or waits to be
         if self._sightings.certainly_over(job):
             return True
@@ -77,12 +77,15 @@ class SlurmJobs:
             return None
         return False
 
-    def word(self, job: str) -> str | None:
-        """How the job ended, in SLURM's word; empty where that adds nothing, ``None`` while it is not known."""
+    def word(self, job: str, restarts: int = 0) -> str | None:
+        """How the job, as it was after so many restarts, ended, in SLURM's word.
+
+        Empty where that adds nothing, ``None`` while it is not known.
+        """
         last = self._sightings.last(job)
         if last is None:
             return "" if self.over(job) else None
-        if last.restarts > self._watched.get(job, 0):
+        if last.restarts > restarts:
             return ""
         if last.life is JobLife.ENDED:
             state = last.state.split(maxsplit=1)[0].rstrip("+")
