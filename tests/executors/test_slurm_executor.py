@@ -295,7 +295,7 @@ def test_a_job_that_was_started_anew_runs_another_attempt(bench: Bench) -> None:
     assert bench.executor.ended(A) is False
     bench.slurm.set("77", "PENDING", restarts=2)
     bench.later()
-    assert (bench.executor.ended(A), bench.executor.words(A)) == (True, "")
+    assert (bench.executor.ended(A), bench.executor.words(A)) == (True, "REQUEUED")
 
 
 # -- cancel, forget ---------------------------------------------------------------------------------------------------

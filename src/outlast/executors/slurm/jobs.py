@@ -86,7 +86,7 @@ class SlurmJobs:
         if last is None:
             return "" if self.over(job) else None
         if last.restarts > restarts:
-            return ""
+            return "REQUEUED"
         if last.life is JobLife.ENDED:
             state = last.state.split(maxsplit=1)[0].rstrip("+")
             return "" if state in _AFTER_THE_END else state
