@@ -46,7 +46,7 @@ class SlurmExecutor(Executor):
     """
 
     outlives = True
-    pause = 1.0
+    pause = 0.5
 
     def __init__(
         self,
