@@ -65,3 +65,11 @@ def test_a_sampler_that_is_taught_keeps_away_from_what_cannot_run(tmp_path: Path
     assert set(found) == {"30% cannot run", "half diverges"}
     for figures in found.values():
         assert figures["tpe"]["taught"] < 0.7 * figures["tpe"]["left_out"]
+
+
+def test_a_controller_that_refills_its_slots_keeps_them_busy_and_batches_do_not(tmp_path: Path) -> None:
+    found = run(tmp_path, "slots.py", "--simulated", "--mean", "60", "--trials", "64")
+    assert {way: one["complete"] for way, one in found.items()} == {"refilling": 64, "barrier": 64}
+    assert found["refilling"]["utilisation"] >= 0.95
+    assert found["barrier"]["utilisation"] < 0.75 * found["refilling"]["utilisation"]
+    assert found["refilling"]["seconds"] < found["barrier"]["seconds"]

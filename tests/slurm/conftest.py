@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from cluster import Cluster, running_cluster, why_not
 
+pytest.register_assert_rewrite("outlast.testing.executors")
+
 _REAL = {"cluster", "shared_cluster", "slurm_installed"}
 
 

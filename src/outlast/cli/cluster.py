@@ -57,6 +57,7 @@ def submit(
     """
     from outlast.cli.asked import folder_of, invocation_of, metric_of, refuse_what_cannot_work, settings_of
     from outlast.cli.ending import tell_end
+    from outlast.engine.homing import live_folder
     from outlast.engine.run import study_paths
     from outlast.engine.submit import dry_run as scripts_of
     from outlast.engine.submit import submit_study, tell
@@ -71,6 +72,8 @@ def submit(
     if dry_run:
         typer.echo("\n".join(scripts_of(paths, settings)), nl=False)
         return
+    folder = live_folder(folder, settings)
+    paths = study_paths(folder, settings)
     submitted = submit_study(paths, settings, accept_changes=accept_changes, say=typer.echo)
     if submitted.verdict is not None:
         raise typer.Exit(tell_end(folder, submitted.study, settings))

@@ -29,6 +29,7 @@ from outlast.study.layout import StudyPaths
 __all__ = [
     "NO_GIT",
     "Snapshot",
+    "as_taken",
     "changed_code",
     "code_number",
     "in_checkout",
@@ -102,6 +103,14 @@ def code_number(revisions: Sequence[RevisionMade]) -> int:
 def snapshot_of(paths: StudyPaths, revisions: Sequence[RevisionMade]) -> Snapshot | None:
     """The copy that is in force, if it was taken."""
     return _read(paths.code / f"{code_number(revisions):04d}")
+
+
+def as_taken(paths: StudyPaths, settings: Settings, study: Study) -> Settings:
+    """The settings with the copy of the code in force, where one was taken for the study: what every later holder runs from."""
+    if settings.code == "live":
+        return settings
+    taken = snapshot_of(paths, study.revisions)
+    return settings if taken is None else settings.model_copy(update={"working_directory": str(taken.folder)})
 
 
 def run_from(

@@ -12,6 +12,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import StudyState
+from outlast.engine.code import as_taken
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.opening import join_study
 from outlast.engine.queue import StudyQueue
@@ -94,6 +95,7 @@ def control(
         if study.ended is not None:  # stopped, or done, while we waited in the queue
             return Verdict(StudyState(study.ended.state), study.ended.reason), study, settings
         paths = study_paths(folder, settings)
+        settings = as_taken(paths, settings, study)
         queue, slots = StudyQueue(paths, settings), job_slots(settings)
         jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
         executor = SlurmExecutor(jobs, queue.mark, queue.trial, say=say)

@@ -295,7 +295,7 @@ class Coordinator:
     def _poll(self) -> None:
         try:
             self._executor.poll()
-        except SlurmRefused as refused:
+        except SlurmRefused as refused:  # a job that had to wait, and the next one would be refused as well
             self._refused(refused)
 
     def _refused(self, refused: SlurmRefused) -> None:
@@ -444,7 +444,9 @@ class Coordinator:
             )  # fmt: skip
 
         # Each start takes a moment, and while one waits for 64 of them nobody is pruned: a few a round.
-        could = planned(min(self.slots.most, _STARTS) if self._decisions.pruning.active else self.slots.most)
+        # (A batch begins whole, or it would be as small as that.)
+        few = self._decisions.pruning.active and not self._barrier
+        could = planned(min(self.slots.most, _STARTS) if few else self.slots.most)
         wanted = len(could.existing) + could.new
         avoid = {card for number in could.existing for card in cards_to_avoid(self.study.trials[number])}
         free = self.slots.available(wanted, avoid)

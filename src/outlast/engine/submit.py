@@ -12,6 +12,7 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.records import JobSubmitted
 from outlast.core.states import StudyState
+from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator
 from outlast.engine.opening import open_study
 from outlast.engine.queue import StudyQueue
@@ -77,6 +78,15 @@ def submit_study(
     )  # SLURM answers, before anything is written
     claim_checkpoints(paths)
     opened = open_study(paths, settings, accept_changes=accept_changes, wait=_LEASE_WITHIN, say=say)
+    try:
+        settings, told = run_from(paths, settings, opened.study.revisions, default="snapshot")
+    except BaseException:
+        opened.ledger.close()
+        opened.lease.release()
+        raise
+    for text in told:
+        say(text)
+    queue = StudyQueue(paths, settings, queue.slurm)
     came: list[Submitted] = []
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:

@@ -18,6 +18,7 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.records import Event
 from outlast.core.states import StudyState
+from outlast.engine.code import as_taken
 from outlast.engine.coordinator import Coordinator
 from outlast.engine.opening import Opened, join_study
 from outlast.engine.run import Quiet, recorded_settings, study_paths
@@ -108,6 +109,7 @@ def take_turn(
         raise
     settings, _ = recorded_settings(folder, opened.study)
     paths = study_paths(folder, settings)
+    settings = as_taken(paths, settings, opened.study)
     return coordinate(opened, paths, settings, memory, say=say, decided=decided, last=last, derive=derive)
 
 

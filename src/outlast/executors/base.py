@@ -2,15 +2,19 @@
 
 - `submit` starts the runner of an open attempt, or has it started, and returns at once. Submitting an attempt twice is
   harmless: the runner that claims ``started.json`` first runs it. Raises `outlast.errors.StorageError` if no process can be
-  started, and `outlast.errors.SlurmRefused` if a scheduler says that the request is wrong; a limit that passes is waited for.
+  started, and `outlast.errors.SlurmRefused` if a scheduler says that the request is wrong; a limit that passes is waited for,
+  and what it was hiding is told by `poll`. What was refused is not watched.
 - `adopt` takes over the watch of an attempt that an earlier coordinator submitted: its runner runs, or may still start.
-- `poll` looks at everything that is watched, in one query at most, and submits again what had to wait; it may be refused as
-  `submit` is. Polling more often than it is worth costs nothing.
+- `poll` looks at everything that is watched, in one listing at most, which may be put off until somebody wants to know,
+  and submits again what had to wait (it may be refused as `submit` is);
+  between two calls nothing that `ended` said changes, except that a runner of this machine may end at any time. Polling more
+  often than it is worth costs nothing.
 - `ended` says whether the attempt's runner has certainly ended and none will start (``True``), certainly lives or waits for
   its start (``False``), or cannot be told (``None``). Unknown is never an ending.
 - `words` is what a scheduler says of the end of the attempt's job, in its own word.
 - `wait` returns when something may have changed, or after the timeout; earlier is allowed.
-- `cancel` ends a runner that has not claimed its attempt, or is beyond being asked. Only runners of ours.
+- `cancel` ends a runner that has not claimed its attempt, or is beyond being asked; later, if a scheduler is silent. Only
+  runners of ours.
 - `forget` ends the watch over one attempt; what it says of that attempt afterwards is unknown.
 - `close` forgets everything and ends nothing: runners outlive their coordinator.
 

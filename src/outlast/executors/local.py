@@ -67,13 +67,15 @@ class LocalExecutor(Executor):
     def _open_nursery(self) -> socket.socket:
         if self._asking is None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM)
-            self._nursery = subprocess.Popen(
-                [sys.executable, "-m", "outlast.runner.nursery", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-            theirs.close()
+            with theirs, contextlib.ExitStack() as unless_it_starts:
+                unless_it_starts.enter_context(ours)
+                self._nursery = subprocess.Popen(
+                    [sys.executable, "-m", "outlast.runner.nursery", str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+                unless_it_starts.pop_all()
             self._asking = ours
         return self._asking
 

@@ -25,6 +25,7 @@ _SOON = 5.0  # seconds between two listings while somebody waits for what they s
 class _Submission:
     script: str
     job: str = ""  # "": not known
+    restarts: int = 0  # of the job when it took the attempt
     sure: bool = False  # certain that there is no job of this attempt: it can be submitted (again)
     again_at: float = 0.0
     looked: int = 0  # successful listings without it, while its job is not known
@@ -45,7 +46,7 @@ class SlurmExecutor(Executor):
     """
 
     outlives = True
-    pause = 1.0
+    pause = 0.5
 
     def __init__(
         self,
@@ -61,6 +62,9 @@ class SlurmExecutor(Executor):
         self._of: dict[str, _Submission] = {}
         self._taken: list[JobSubmitted] = []
         self._said = ""
+        self._word_wanted = False  # somebody waits to hear how a job ended
+        self._doomed: set[str] = set()  # jobs to be cancelled
+        self._cancel_at = 0.0
 
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
         """See `Executor.submit`. The script lies beside the log."""
@@ -99,16 +103,19 @@ class SlurmExecutor(Executor):
 
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
         """See `Executor.adopt`."""
-        self._of[name] = _Submission("", job)
+        self._of[name] = _Submission("", job, restarts)
         if job:
-            self._jobs.watch(job, restarts)
+            self._jobs.watch(job)
         return True
 
     def poll(self) -> None:
         """See `Executor.poll`."""
         lost = [name for name, wanted in self._of.items() if not wanted.job and not wanted.sure]
-        if self._jobs.look(within=_SOON if lost else None):
+        soon, self._word_wanted = bool(lost) or self._word_wanted, False
+        if self._jobs.look(within=_SOON if soon else None):
             self._find(lost)
+        if self._doomed and self._now() >= self._cancel_at:
+            self._cancel_doomed()
         for name, wanted in list(self._of.items()):
             if wanted.sure and not wanted.job and wanted.script and self._now() >= wanted.again_at:
                 self._try(name)
@@ -137,7 +144,7 @@ class SlurmExecutor(Executor):
         if wanted is None:
             return None
         if wanted.job:
-            return self._jobs.over(wanted.job)
+            return self._jobs.over(wanted.job, wanted.restarts)
         if wanted.script:
             return False  # it waits to be submitted
         return True if wanted.sure else None  # an earlier controller's that SLURM never got
@@ -149,19 +156,27 @@ class SlurmExecutor(Executor):
             return ""
         if not wanted.job:
             return "NEVER_SUBMITTED"
-        word = self._jobs.word(wanted.job)
-        if word is None:  # how it ended is being waited for
-            self._jobs.look(within=_SOON)
-            word = self._jobs.word(wanted.job)
+        word = self._jobs.word(wanted.job, wanted.restarts)
+        self._word_wanted = self._word_wanted or word is None
         return word
 
     def cancel(self, name: str) -> None:
         """See `Executor.cancel`."""
         wanted = self._of.get(name)
         if wanted is not None and wanted.job:
-            self._jobs.slurm.cancel([wanted.job])
+            self._doomed.add(wanted.job)
+            self._cancel_doomed()
         elif wanted is not None:
             wanted.script = ""  # not submitted any more
+
+    def _cancel_doomed(self) -> None:
+        try:
+            self._jobs.slurm.cancel(sorted(self._doomed))
+        except SlurmUnavailable as trouble:
+            self._tell(f"{trouble.fact}; asked again in a while")
+            self._cancel_at = self._now() + _AGAIN_AFTER
+        else:
+            self._doomed.clear()
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
         """See `Executor.forget`."""

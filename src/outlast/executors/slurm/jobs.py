@@ -32,18 +32,17 @@ class SlurmJobs:
         self.listing: list[Job] | None = None
         self.trouble = ""
         self._sightings = Sightings()
-        self._watched: dict[str, int] = {}  # job → restarts that are waited for
-        self._asked_at: dict[str, float] = {}
+        self._watched: set[str] = set()
+        self._asked_at: dict[str, float] = {}  # job → when somebody first wanted to know how it ended
         self._looked_at = float("-inf")
 
-    def watch(self, job: str, restarts: int = 0) -> None:
-        """Wait for this incarnation of a job."""
-        self._watched[job] = restarts
+    def watch(self, job: str) -> None:
+        """Wait for a job."""
+        self._watched.add(job)
 
     def forget(self, job: str) -> None:
         """Wait for it no longer."""
-        self._watched.pop(job, None)
-        self._asked_at.pop(job, None)
+        self._watched.discard(job)
 
     def look(self, *, within: float | None = None) -> bool:
         """Make a listing if it is time.
@@ -61,17 +60,17 @@ class SlurmJobs:
         try:
             self.listing = self.slurm.jobs()
             self._sightings.take(self.listing, self._watched)
-            self._sightings.explain(self.slurm.past(self._sightings.missing))
+            self._sightings.explain(self.slurm.past([job for job in self._sightings.missing if job in self._watched]))
         except SlurmUnavailable as error:
             self.trouble = error.fact
             return False
         self.trouble = ""
         return True
 
-    def over(self, job: str) -> bool | None:
-        """Whether that incarnation of the job is over: certainly (``True``), certainly not (``False``), or not known."""
+    def over(self, job: str, restarts: int = 0) -> bool | None:
+        """Whether the job, as it was after so many restarts, is over: certainly, certainly not, or not known (``None``)."""
         last = self._sightings.last(job)
-        if last is not None and last.restarts > self._watched.get(job, 0):
+        if last is not None and last.restarts > restarts:
             return True  # it was started anew, or waits to be
         if self._sightings.certainly_over(job):
             return True
@@ -79,18 +78,19 @@ class SlurmJobs:
             return None
         return False
 
-    def word(self, job: str) -> str | None:
-        """How the job ended, in SLURM's word; empty where that adds nothing, ``None`` while it is not known.
+    def word(self, job: str, restarts: int = 0) -> str | None:
+        """How the job, as it was after so many restarts, ended, in SLURM's word.
 
-        A job that still runs in a listing made since we were first asked has nothing to do with what ended in it.
+        Empty where that adds nothing, ``None`` while it is not known. A job that still runs in a listing made since we were
+        first asked has nothing to do with what ended in it.
         """
         asked_at = self._asked_at.setdefault(job, self._now())
         last = self._sightings.last(job)
         if last is None:
             return "" if self.over(job) else None
+        if last.restarts > restarts:
+            return "REQUEUED"
         if _word_of(last) == "RUNNING" and self._looked_at > asked_at:
-            return ""
-        if last.restarts > self._watched.get(job, 0):
             return ""
         if last.life is JobLife.ENDED:
             return "" if _word_of(last) in _AFTER_THE_END else _word_of(last)

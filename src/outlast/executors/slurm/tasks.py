@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from outlast._system import Identity
-from outlast.errors import OutlastError
+from outlast.errors import OutlastError, SlurmUnavailable
 from outlast.executors.base import Executor
 from outlast.executors.slurm.jobs import SlurmJobs
 
@@ -24,7 +26,8 @@ class FetchedExecutor(Executor):
     def __init__(self, jobs: SlurmJobs | None = None) -> None:
         super().__init__()
         self._jobs = jobs
-        self._of: dict[str, str] = {}  # attempt → job
+        self._of: dict[str, tuple[str, int]] = {}  # attempt → job, and its restarts when it took the attempt
+        self._looked = False  # since the last poll
 
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
         """Never called: every slot is a worker's."""
@@ -33,34 +36,46 @@ class FetchedExecutor(Executor):
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
         """See `Executor.adopt`."""
         if job and self._jobs is not None:
-            self._of[name] = job
-            self._jobs.watch(job, restarts)
+            self._of[name] = job, restarts
+            self._jobs.watch(job)
         return bool(job) or runner is not None
+
+    def poll(self) -> None:
+        """See `Executor.poll`. The query is put off until somebody wants to know."""
+        self._looked = False
+
+    def _look(self, jobs: SlurmJobs) -> SlurmJobs:
+        if not self._looked:
+            self._looked = True
+            jobs.look(within=_SOON)
+        return jobs
 
     def ended(self, name: str) -> bool | None:
         """See `Executor.ended`."""
         if name not in self._of or self._jobs is None:
             return None
-        self._jobs.look(within=_SOON)
-        return self._jobs.over(self._of[name])
+        return self._look(self._jobs).over(*self._of[name])
 
     def words(self, name: str) -> str | None:
         """See `Executor.words`."""
         if name not in self._of or self._jobs is None:
             return ""
-        word = self._jobs.word(self._of[name])
-        if word is None:  # how it ended is being waited for
-            self._jobs.look(within=_SOON)
-            word = self._jobs.word(self._of[name])
-        return word
+        return self._look(self._jobs).word(*self._of[name])
 
     def cancel(self, name: str) -> None:
         """See `Executor.cancel`."""
         if name in self._of and self._jobs is not None:
-            self._jobs.slurm.cancel([self._of[name]])
+            with contextlib.suppress(SlurmUnavailable):
+                self._jobs.slurm.cancel([self._of[name][0]])
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
         """See `Executor.forget`."""
-        job = self._of.pop(name, None)
-        if job is not None and self._jobs is not None and job not in self._of.values():
+        job, _ = self._of.pop(name, ("", 0))
+        if job and self._jobs is not None and all(job != other for other, _ in self._of.values()):
             self._jobs.forget(job)
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        for name in list(self._of):
+            self.forget(name)
+        super().close()

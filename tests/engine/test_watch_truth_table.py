@@ -1,0 +1,225 @@
+"""What a controller and the workers conclude about an attempt, from what SLURM says and what its own files say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from outlast._system import identity_of, my_identity
+from outlast.config.settings import MetricSettings, Settings
+from outlast.core.records import AttemptEnded, Event
+from outlast.core.states import TrialState
+from outlast.engine.slots import Slots
+from outlast.engine.watch import Watch
+from outlast.executors.slurm.controller import SlurmExecutor
+from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.tasks import FetchedExecutor
+from outlast.study.attempts import open_attempt
+from outlast.study.layout import StudyPaths
+from outlast.testing.clock import FakeClock
+from outlast.testing.slurm import FakeSlurm
+from outlast.testing.studies import StudyBuilder
+
+MARK, JOB, ROUND, LONG = "outlast:1.2:", "1001", 15.0, 300.0
+METRIC = MetricSettings.model_validate({"name": "score", "goal": "maximize"})
+SETTINGS = Settings(name="lab", command=("true",), metrics=(METRIC,))
+
+# -- what SLURM says, from some moment on ------------------------------------------------------------------------------
+
+
+def state(word: str) -> Callable[[FakeSlurm], None]:
+    return lambda slurm: slurm.set(JOB, word)
+
+
+def missing(listings: int) -> Callable[[FakeSlurm], None]:
+    return lambda slurm: slurm.hide(JOB, listings)
+
+
+SCHEDULER: dict[str, Callable[[FakeSlurm], None]] = {
+    "waits": state("PENDING"),
+    "runs": state("RUNNING"),
+    "suspended": state("SUSPENDED"),
+    "completing": state("COMPLETING"),
+    "over": state("COMPLETED"),
+    "cancelled": state("CANCELLED by 0"),
+    "node failed": state("NODE_FAIL"),
+    "unknown state": state("A_STATE_OF_THE_FUTURE"),
+    "revoked": state("REVOKED"),
+    "missing once": missing(1),
+    "missing twice": missing(2),
+    "missing": lambda slurm: slurm.purge(JOB),
+    "query failed": lambda slurm: slurm.fall_silent(10_000),
+    "requeued": lambda slurm: slurm.set(JOB, "PENDING", restarts=1),
+}
+#: What of it is certain knowledge that the job is over.
+OVER = {"over", "cancelled", "node failed", "missing twice", "missing", "requeued"}
+
+# -- what the attempt's files say --------------------------------------------------------------------------------------
+
+
+def claim(bench: Bench, **who: Any) -> None:
+    alive = bench.files.alive
+    alive.write_text("1")
+    status = os.stat(alive)
+    told = {**my_identity().to_json(), **who, "alive": [status.st_dev, status.st_ino]}
+    bench.files.started.write_text(json.dumps(told))
+
+
+def dead() -> dict[str, Any]:
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
+        identity = identity_of(process.pid)
+        process.communicate(b"\n")
+    assert identity is not None
+    return identity.to_json()
+
+
+ATTEMPT: dict[str, Callable[[Bench], None]] = {
+    "unclaimed": lambda bench: None,
+    "runs here": lambda bench: claim(bench),
+    "beats elsewhere": lambda bench: claim(bench, host="n1"),
+    "silent elsewhere": lambda bench: claim(bench, host="n1"),
+    "dead here": lambda bench: claim(bench, **dead()),
+}
+
+
+class Bench:
+    """One open attempt under watch, a cluster in memory, and time that stands still."""
+
+    def __init__(self, place: Path, *, worker: bool = False, job: str = JOB) -> None:
+        self.paths, self.slurm, self.clock, self.builder = (
+            StudyPaths.at(place),
+            FakeSlurm(),
+            FakeClock(),
+            StudyBuilder(),
+        )
+        self.files = self.paths.attempt(0, 1)
+        self.decided: list[AttemptEnded] = []
+        self.builder.trial(state=TrialState.RUNNING)
+        study = self.builder.study
+        trial = study.trials[0]
+        slot = "worker:n1:7:1" if worker else "slurm:0"
+        asker = {"host": "n1", "pid": 7} if worker else {}
+        trial.attempts[-1] = replace(trial.attempts[-1], job=job, worker=asker, slot=slot)
+        decisions = SimpleNamespace(
+            study=study, clock=self.clock, take=self.take, say=lambda text: None, warn=lambda key, text: None,
+            pruning=SimpleNamespace(active=False, replay=lambda trial, told: None),
+        )  # fmt: skip
+        self.slurm.add(JOB, "RUNNING", comment=f"{MARK}0000.1")
+        jobs = SlurmJobs(self.slurm, every=30, now=self.clock.monotonic)
+        self.executor = (
+            FetchedExecutor(jobs)
+            if worker
+            else SlurmExecutor(jobs, MARK, None, say=lambda text: None, now=self.clock.monotonic)  # type: ignore[arg-type]
+        )
+        open_attempt(self.paths, 0, 1, "{}", {})
+        self.watch = Watch(self.paths, SETTINGS, decisions, self.executor, Slots((slot,)))  # type: ignore[arg-type]
+        self.running = self.watch.track(trial, 1, slot)
+
+    def take(self, event: Event) -> None:
+        assert isinstance(event, AttemptEnded)
+        self.decided.append(event)
+
+    def look(self, seconds: float, *, beats: bool) -> None:
+        """Rounds for so long."""
+        for _ in range(int(seconds / ROUND)):
+            self.clock.advance(ROUND)
+            if beats:
+                self.files.alive.write_text(str(self.clock.seconds))
+            self.executor.poll()
+            self.watch.gather(self.clock.monotonic())
+
+    @property
+    def decision(self) -> str | None:
+        """The cause that was put on record; ``None``: it may live."""
+        assert len(self.decided) <= 1
+        return self.decided[0].cause.value if self.decided else None
+
+
+def concluded(bench: Bench, attempt: str, scheduler: str) -> str | None:
+    """What is on record five minutes after SLURM began to say so."""
+    ATTEMPT[attempt](bench)
+    beats = attempt == "beats elsewhere"
+    bench.watch.take_over()
+    if attempt != "dead here":
+        bench.look(ROUND, beats=beats)
+        assert bench.decision is None
+    SCHEDULER[scheduler](bench.slurm)
+    bench.look(LONG, beats=beats)
+    return bench.decision
+
+
+def expected_of_a_job(attempt: str, scheduler: str) -> str | None:
+    match attempt:
+        case "runs here" | "beats elsewhere":
+            return None  # it is seen to live, whatever the scheduler says
+        case "dead here":
+            return "stopped" if scheduler == "cancelled" else "lost"  # whatever the scheduler says, too
+        case "silent elsewhere" if scheduler in OVER:
+            return "stopped" if scheduler == "cancelled" else "lost"
+        case "unclaimed" if scheduler in OVER:  # a loss counts against the trial, unless it is clear that nothing began
+            return "never_started" if scheduler in ("cancelled", "node failed", "requeued") else "lost"
+    return None
+
+
+@pytest.mark.parametrize(("attempt", "scheduler"), list(product(ATTEMPT, SCHEDULER)))
+def test_only_positive_evidence_ends_the_attempt_of_a_job(tmp_path: Path, attempt: str, scheduler: str) -> None:
+    assert concluded(Bench(tmp_path), attempt, scheduler) == expected_of_a_job(attempt, scheduler)
+
+
+@pytest.mark.parametrize(("attempt", "scheduler"), list(product(ATTEMPT, SCHEDULER)))
+def test_only_positive_evidence_ends_what_a_task_fetched(tmp_path: Path, attempt: str, scheduler: str) -> None:
+    expected = expected_of_a_job(attempt, scheduler)
+    if attempt == "unclaimed":  # the start claims, and after two minutes it is claimed for nobody: no harm to the trial
+        expected = "never_started"
+    assert concluded(Bench(tmp_path, worker=True), attempt, scheduler) == expected
+
+
+@pytest.mark.parametrize(
+    ("attempt", "expected"),
+    [
+        ("unclaimed", "never_started"),
+        ("runs here", None),
+        ("beats elsewhere", None),
+        ("silent elsewhere", "lost"),  # a host that nobody can ask about: the heartbeat alone, and longer
+        ("dead here", "lost"),
+    ],
+)
+def test_where_nobody_can_be_asked_the_files_alone_decide(tmp_path: Path, attempt: str, expected: str | None) -> None:
+    assert concluded(Bench(tmp_path, worker=True, job=""), attempt, "runs") == expected
+
+
+def test_a_beating_heart_that_falls_silent_has_its_time(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    claim(bench, host="n1")
+    bench.watch.take_over()
+    bench.slurm.set(JOB, "COMPLETED")
+    bench.look(LONG, beats=True)
+    bench.look(45, beats=False)
+    assert bench.decision is None, "a network filesystem may show it late"
+    bench.look(30, beats=False)
+    assert bench.decision == "lost"
+
+
+def test_an_attempt_that_was_given_up_cannot_be_claimed_by_a_late_runner(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    assert concluded(bench, "unclaimed", "cancelled") == "never_started"
+    assert json.loads(bench.files.started.read_text())["void"]
+
+
+def test_a_runner_that_claims_in_the_last_moment_is_believed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.watch.take_over()
+    bench.slurm.set(JOB, "CANCELLED")
+    claim(bench, host="n1")
+    bench.look(30, beats=True)
+    assert bench.decision is None and not json.loads(bench.files.started.read_text()).get("void")

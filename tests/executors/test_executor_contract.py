@@ -1,0 +1,69 @@
+"""Every executor keeps the contract of `outlast.executors.base`. The same tests run on a real cluster in `tests/slurm`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outlast.errors import StorageError
+from outlast.executors.base import Executor
+from outlast.executors.local import LocalExecutor
+from outlast.executors.slurm.controller import SlurmExecutor
+from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.script import JobScript
+from outlast.testing.executors import ExecutorContract, Lab
+from outlast.testing.slurm import LocalSlurm
+
+pytestmark = pytest.mark.slow
+
+
+class TestLocalExecutor(ExecutorContract):
+    def executor(self, lab: Lab) -> Executor:
+        return LocalExecutor()
+
+    def test_a_runner_that_cannot_be_started_is_said_so(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        executor, attempt = lab.executor(), lab.attempt()
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+        with pytest.raises(StorageError, match="cannot start a runner"):
+            executor.submit(attempt.name, attempt.marker, attempt.log)
+
+    def test_submit_survives_the_end_of_its_nursery(self, lab: Lab) -> None:
+        executor = lab.executor()
+        assert isinstance(executor, LocalExecutor)
+        first = lab.begun(executor, 1)
+        assert executor._nursery is not None
+        executor._nursery.kill()
+        executor._nursery.wait()
+        lab.begun(executor, 2)
+        executor.poll()
+        assert executor.ended(first.name) is False
+
+
+class TestSlurmExecutorWithoutACluster(ExecutorContract):
+    @pytest.fixture(autouse=True)
+    def slurm(self) -> Iterator[LocalSlurm]:
+        self.commands = LocalSlurm()
+        yield self.commands
+        self.commands.close()
+
+    def executor(self, lab: Lab) -> Executor:
+        def script(name: str, marker: str, log: str) -> JobScript:
+            command = [sys.executable, "-m", "outlast.runner", marker]
+            return JobScript(f"attempt {name}", f"trial_{name}", log, command, str(lab.paths.root))
+
+        jobs = SlurmJobs(self.commands, every=2.0, now=fast)
+        return SlurmExecutor(jobs, "outlast:1.2:", script, say=lambda _: None, now=fast)
+
+
+def fast() -> float:
+    """The pauses between two questions to SLURM are for people's clusters."""
+    return time.monotonic() * 50
+
+
+def test_the_contract_is_public_and_any_executor_can_be_held_against_it(tmp_path: Path) -> None:
+    with pytest.raises(NotImplementedError):
+        ExecutorContract().executor(Lab(None, lambda lab: LocalExecutor()))  # type: ignore[arg-type]

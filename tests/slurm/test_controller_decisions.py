@@ -1,0 +1,108 @@
+"""What a controller decides about its queue, in simulated time: no cluster, no process, no waiting."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from outlast.config.load import load_study_file
+from outlast.core.plan import Verdict
+from outlast.core.states import StudyState
+from outlast.engine.control import job_slots
+from outlast.engine.coordinator import Coordinator
+from outlast.engine.opening import open_study
+from outlast.engine.queue import StudyQueue
+from outlast.engine.run import Quiet, study_paths
+from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.parse import JobLife
+from outlast.testing.clock import FakeClock
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from _slots_simulated import SimulatedCluster, SimulatedExecutor
+
+LIMIT = "AssocMaxSubmitJobLimit\nBatch job submission failed: Job violates accounting/QOS policy"
+MISTAKE = "Batch job submission failed: Invalid partition name specified"
+
+
+class Controlled:
+    """A study under a controller."""
+
+    def __init__(self, place: Path, **changes: object) -> None:
+        study = {
+            "name": "lab", "command": ["true"], "metric": {"name": "score", "goal": "maximize"}, "sampler": "random",
+            "parameters": {"x": {"min": 0.0, "max": 1.0}}, "budget": {"trials": 12}, "parallel": 4,
+            "slurm": {"mode": "controller"}, **changes,
+        }  # fmt: skip
+        (place / "study.yaml").write_text(json.dumps(study))
+        self.settings = load_study_file(str(place / "study.yaml"))
+        self.paths = study_paths(place / "study", self.settings)
+        self.clock = FakeClock()
+        self.cluster = SimulatedCluster(self.clock, lambda trial: 60.0, latency=1.0)
+
+    def run(self) -> Verdict | None:
+        """To its rest."""
+        opened = open_study(self.paths, self.settings)
+        queue = StudyQueue(self.paths, self.settings, self.cluster)
+        jobs = SlurmJobs(self.cluster, every=60.0, now=self.clock.monotonic)
+        executor = SimulatedExecutor(jobs, queue.mark, queue.trial, say=lambda _: None, now=self.clock.monotonic)
+        executor.cluster, executor.clock = self.cluster, self.clock
+        slots = job_slots(self.settings)
+        coordinator = Coordinator(
+            self.paths, self.settings, opened, executor, Quiet(), slots=slots, clock=self.clock
+        )  # fmt: skip
+        try:
+            return coordinator.run()
+        finally:
+            executor.close()
+            opened.ledger.close()
+            opened.lease.release()
+
+    @property
+    def in_queue(self) -> int:
+        """Jobs that wait or run."""
+        return sum(job.life is not JobLife.ENDED for job in self.cluster.queue.values())
+
+
+def test_a_mistake_halts_the_study_with_slurms_words(tmp_path: Path) -> None:
+    controlled = Controlled(tmp_path)
+    controlled.cluster.refuse(MISTAKE)
+    end = controlled.run()
+    assert end is not None and end.state is StudyState.HALTED and "Invalid partition" in end.reason
+    assert controlled.cluster.submissions == 1
+
+
+def test_a_mistake_that_shows_after_a_limit_halts_it_as_well(tmp_path: Path) -> None:
+    controlled = Controlled(tmp_path)
+    controlled.cluster.refuse(LIMIT, times=4)
+    controlled.cluster.refuse(MISTAKE)
+    end = controlled.run()
+    assert end is not None and end.state is StudyState.HALTED and "Invalid partition" in end.reason
+    assert controlled.in_queue == 0
+
+
+def test_a_limit_delays_trials_and_costs_none(tmp_path: Path) -> None:
+    controlled = Controlled(tmp_path)
+    controlled.cluster.refuse(LIMIT, times=7)
+    end = controlled.run()
+    assert end is not None and end.state is StudyState.DONE
+    assert (len(controlled.cluster.spans), controlled.cluster.submissions) == (12, 19)
+
+
+def test_answers_that_were_lost_cost_no_trial_and_start_none_twice(tmp_path: Path) -> None:
+    controlled = Controlled(tmp_path)
+    for accepted in (True, False, True, False):
+        controlled.cluster.lose_answer(accepted=accepted)
+    end = controlled.run()
+    assert end is not None and end.state is StudyState.DONE
+    assert len(controlled.cluster.spans) == 12
+
+
+def test_a_batch_is_as_large_as_the_slots_also_under_a_pruner(tmp_path: Path) -> None:
+    controlled = Controlled(
+        tmp_path, parallel=12, pruner="median", slurm={"mode": "controller", "barrier": True}, budget={"trials": 24}
+    )
+    end = controlled.run()
+    assert end is not None and end.state is StudyState.DONE
+    assert len({begin for begin, _ in controlled.cluster.spans}) == 2
