@@ -24,9 +24,8 @@ from outlast.study.ledger import folder_identity
 
 __all__ = ["StudyQueue"]
 
-_CONTROLLER_TIME = "3-00:00:00"
-_FINISHER_TIME = "04:00:00"
-_DAY_S = 86400.0
+_CONTROLLER_TIME_S = 3 * 86400.0
+_FINISHER_TIME_S = 4 * 3600.0
 
 
 class StudyQueue:
@@ -99,7 +98,7 @@ class StudyQueue:
             f"{self.settings.name}_finisher",
             "%j.finisher.out",
             ["finisher", str(self.paths.root)],
-            {"time": _FINISHER_TIME, "dependency": f"afterany:{array}", "requeue": None, **self.options.small},
+            {"dependency": f"afterany:{array}", **self._small(_FINISHER_TIME_S)},
         )
 
     def controller(self) -> JobScript:
@@ -110,7 +109,7 @@ class StudyQueue:
             f"{self.settings.name}_controller",
             "%j.controller.out",
             ["controller", str(self.paths.root)],
-            {"time": self._controller_time(), "requeue": None, **self.options.small},
+            self._small(_CONTROLLER_TIME_S),
         )
 
     def trial(self, name: str, marker: str, log: str) -> JobScript:
@@ -160,14 +159,15 @@ class StudyQueue:
         words = self.config.get("KillWait", "").split()
         return {KILL_WAIT: words[0]} if words and words[0].isdigit() else {}
 
-    def _controller_time(self) -> str:
-        """Three days, or what the partition allows (it begins again before that is over)."""
-        wanted = self.options.small.get("partition")
+    def _small(self, seconds: float) -> dict[str, str | None]:
+        """Options of a job that runs no trial: so long, or what its partition allows. Asking for more, it would never start."""
+        small = self.options.small
+        wanted = (small.get("partition") or "").split(",")
         for partition in self.slurm.partitions():
-            chosen = partition.name in wanted.split(",") if wanted else partition.default
-            if chosen and partition.max_time_s is not None and partition.max_time_s < 3 * _DAY_S:
-                return str(max(1, int(partition.max_time_s // 60)))  # minutes
-        return _CONTROLLER_TIME
+            chosen = partition.name in wanted if any(wanted) else partition.default
+            if chosen and partition.max_time_s is not None:
+                seconds = min(seconds, partition.max_time_s)
+        return {"time": str(max(1, int(seconds // 60))), "requeue": None, **small}  # minutes
 
     def submit(self, script: JobScript) -> str:
         """Write a script into ``jobs/`` and hand it to SLURM. Returns the job's id.
