@@ -7,11 +7,10 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.engine.finding import Finding
 from outlast.engine.slots import visible_cards
 from outlast.engine.starts import OBJECTIVE
 from outlast.errors import OutlastError
@@ -25,20 +24,6 @@ NO_COMMAND = "(the training command)"
 
 _LITTLE_DISK = 500 * 2**20
 _FEW_INODES = 1000
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    about: str
-    level: Literal["ok", "note", "error"]
-    text: str
-    cure: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain object."""
-        return asdict(self)
 
 
 def quick_check(settings: Settings, folder: str) -> list[Finding]:
