@@ -14,7 +14,7 @@ from slurm_lab import SlurmLab, until
 
 from outlast.cli.asked import refuse_what_cannot_work
 from outlast.config.load import load_study_file
-from outlast.engine.cluster.look import check_cluster, cluster_findings
+from outlast.engine.cluster.look import check_cluster, cluster_findings, meant_for_slurm
 from outlast.engine.finding import Finding
 from outlast.errors import SlurmUnavailable, UsageError
 from outlast.executors.slurm.commands import Slurm
@@ -145,3 +145,15 @@ def test_without_slurms_commands_there_is_one_note(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", str(tmp_path))
     (found,) = check_cluster(load_study_file(str(lab.place / "study.yaml")), str(lab.folder))
     assert found.level == "note" and "`outlast run` works here" in found.text
+
+
+def test_a_study_is_meant_for_slurm_where_its_file_or_the_sites_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    lab = SlurmLab.make(tmp_path / "lab", trials=4)
+    settings = load_study_file(str(lab.place / "study.yaml"))
+    assert not meant_for_slurm(settings)
+    assert meant_for_slurm(settings.model_copy(update={"slurm": {}}))
+    (tmp_path / "outlast.yaml").write_text("slurm: {partition: gpu}\n")
+    assert meant_for_slurm(settings)
