@@ -15,7 +15,9 @@ from outlast.executors.slurm.parse import (
     parse_sacct,
     parse_sbatch,
     parse_squeue,
+    parse_start,
     refusal_of,
+    refusal_words,
 )
 
 STATES = {
@@ -160,3 +162,29 @@ def test_a_refusal_is_a_limit_a_mistake_or_no_answer(words: str, meaning: Refusa
 
 def test_the_id_is_found_with_and_without_a_cluster() -> None:
     assert parse_sbatch("123\n") == parse_sbatch("123;north\n") == "123"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "words"),
+    [
+        (
+            "sbatch: error: invalid partition specified: x\nallocation failure: Invalid partition name specified\n",
+            "invalid partition specified: x; Invalid partition name specified",
+        ),
+        (
+            "sbatch: unrecognized option '--x=3'\nTry \"sbatch --help\" for more information\n",
+            "unrecognized option '--x=3'",
+        ),
+        ("sbatch: error: Batch job submission failed: Invalid qos specification\n", "Invalid qos specification"),
+    ],
+)
+def test_what_sbatch_said_is_one_line(stderr: str, words: str) -> None:
+    assert refusal_words(stderr) == words
+
+
+def test_the_start_that_a_test_promises_is_read() -> None:
+    assert (
+        parse_start("sbatch: Job 1 to start at 1795633177 using 1 processors on nodes n1 in partition gpu\n")
+        == 1795633177.0
+    )
+    assert parse_start("sbatch: nothing of that kind") is None

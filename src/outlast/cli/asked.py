@@ -102,11 +102,23 @@ def metric_of(maximize: str | None, minimize: str | None) -> tuple[str, Literal[
     return None if minimize is None else (minimize, "minimize")
 
 
-def refuse_what_cannot_work(settings: Settings, folder: str, file: str | None) -> None:
-    """The two-second part of `check`, at every run: refuse what cannot work before anything is written."""
+def refuse_what_cannot_work(settings: Settings, folder: str, file: str | None, *, on_cluster: bool = False) -> None:
+    """The two-second part of `check`, at every run: refuse what cannot work before anything is written.
+
+    Args:
+        settings: The study's.
+        folder: Likewise.
+        file: The study file, whose lines are shown.
+        on_cluster: Whether it is submitted: SLURM is asked too.
+    """
     from outlast.engine.check import quick_check
 
-    for finding in quick_check(settings, folder):
+    findings = quick_check(settings, folder)
+    if on_cluster and not any(finding.level == "error" for finding in findings):
+        from outlast.engine.cluster.look import cluster_findings
+
+        findings += cluster_findings(settings, folder)
+    for finding in findings:
         if finding.level == "error":
             raise _refusal(finding, file)
 
@@ -121,6 +133,7 @@ def _refusal(finding: Finding, file: str | None) -> UsageError:
     about, text = finding.about, finding.text
     if about == "files" and ": " in text:
         about, _, text = text.partition(": ")
-    if (about,) in document.places:
-        return document.error((about,), text, finding.cure)
+    for place in ((about,), ("slurm", about)):
+        if place in document.places:
+            return document.error(place, text, finding.cure)
     return StudyFileError(finding.text, file=file, cure=finding.cure)

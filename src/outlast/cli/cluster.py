@@ -67,7 +67,7 @@ def submit(
         trials=trials, parallel=parallel,
     )  # fmt: skip
     folder = folder_of(settings, study, directory)
-    refuse_what_cannot_work(settings, folder, study[0] if study else None)
+    refuse_what_cannot_work(settings, folder, study[0] if study else None, on_cluster=True)
     paths = study_paths(folder, settings)
     if dry_run:
         typer.echo("\n".join(scripts_of(paths, settings)), nl=False)
@@ -112,6 +112,7 @@ def finisher(study: _FolderArgument) -> None:
     from outlast.cli.ending import tell_end
     from outlast.engine.finish import finish
     from outlast.errors import SlurmRefused
+    from outlast.executors.slurm.planning import cron_line
     from outlast.runner.job import JobFacts
 
     try:
@@ -119,7 +120,7 @@ def finisher(study: _FolderArgument) -> None:
     except SlurmRefused as refused:
         _log(refused.fact)
         _log(f"on a node that may submit: outlast submit {study}")
-        _log(f"or, as a line of its crontab: */10 * * * * outlast submit {os.path.abspath(study)} >/dev/null 2>&1")
+        _log(f"or, as a line of its crontab: {cron_line(os.path.abspath(study))}")
         raise typer.Exit(4) from None
     if turn is not None and turn.verdict is not None:
         raise typer.Exit(tell_end(study, turn.study, turn.settings))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from outlast.cli.text import clean, one_line, params_text
+from outlast.cli.text import Paragraph, clean, one_line, params_text
 from outlast.config.settings import Settings
 from outlast.config.units import format_duration
 from outlast.engine.check import Finding
@@ -24,9 +24,10 @@ def check_table(findings: Sequence[Finding]) -> RenderableType:
     lines: list[RenderableType] = []
     for finding in findings:
         word, style = _MARKS[finding.level]
-        lines.append(Text.assemble((f"{word:>6}", style), "  ", f"{finding.about}: {finding.text}"))
+        head = Text.assemble((f"{word:>6}", style), "  ")
+        lines.append(Paragraph(Text(f"{finding.about}: {finding.text}"), indent=8, head=head))
         if finding.cure and finding.level != "ok":
-            lines.append(Text(f"        {finding.cure}", style="dim"))
+            lines.append(Paragraph(Text(finding.cure, style="dim"), indent=8))
     return Group(*lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,7 @@ def check(
 ) -> None:
     """Look through study file, command, space, sampler, machine, folder and disk; start nothing, write nothing.
 
+    Where the study file has a `slurm:` section, also through the cluster: whether SLURM takes the jobs, and which mode fits.
     With --smoke or --rehearse, trials run in a temporary folder, their command with `check.args` of the study file appended.
     Exit code 2: the study file, the command or this machine is at fault. 1: a trial failed, or starts over when resumed.
 
@@ -106,11 +108,15 @@ def check(
     """
     from outlast.cli.trying import seconds_of, try_out
     from outlast.engine.check import quick_check
+    from outlast.engine.cluster.look import check_cluster, meant_for_slurm
+    from outlast.engine.cluster.storage import storage_findings
 
     seconds = seconds_of(limit)
     settings = settings_of(invocation_of(context), study, overrides or [], metric_of(maximize, minimize), None)
     folder = folder_of(settings, study, directory)
     findings = quick_check(settings, folder)
+    if meant_for_slurm(settings):
+        findings += [*check_cluster(settings, folder), *storage_findings(settings, folder)]
     code = try_out(settings, folder, findings, smoke=smoke, rehearse=rehearse, limit=seconds, as_json=as_json)
     if code:
         raise typer.Exit(code)
@@ -118,7 +124,8 @@ def check(
         from outlast.cli.text import make_console, next_line
 
         changes = [word for change in overrides or [] for word in ("--set", change)]
-        make_console().print(next_line(shlex.join(["outlast", "run", *(study or []), *changes])))
+        go = "submit" if settings.slurm is not None and shutil.which("sbatch") else "run"
+        make_console().print(next_line(shlex.join(["outlast", go, *(study or []), *changes])))
 
 
 def run(

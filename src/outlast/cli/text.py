@@ -154,16 +154,18 @@ class Facts:
 
 @dataclass
 class Paragraph:
-    """A text that wraps under its own beginning."""
+    """A text that wraps under its own beginning; `head` stands in the indent of its first line."""
 
     text: Text
     indent: int = 0
+    head: Text | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Draw as wide as the console is."""
-        for line in self.text.wrap(console, max(16, options.max_width - self.indent), overflow="fold"):
+        lines = self.text.wrap(console, max(16, options.max_width - self.indent), overflow="fold")
+        for at, line in enumerate(lines):
             line.rstrip()
-            yield Text.assemble(" " * self.indent, line)
+            yield Text.assemble(self.head if self.head is not None and at == 0 else " " * self.indent, line)
 
 
 @dataclass

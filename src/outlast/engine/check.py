@@ -7,12 +7,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.engine.code import NO_GIT, in_checkout
+from outlast.engine.finding import Finding
 from outlast.engine.homing import scratch_of
 from outlast.engine.opening import read_study
 from outlast.engine.slots import gpu_pool
@@ -32,20 +31,6 @@ NO_COMMAND = "(the training command)"
 
 _LITTLE_DISK = 500 * 2**20
 _FEW_INODES = 1000
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    about: str
-    level: Literal["ok", "note", "error"]
-    text: str
-    cure: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain object."""
-        return asdict(self)
 
 
 def quick_check(settings: Settings, folder: str) -> list[Finding]:

@@ -57,7 +57,9 @@ class _Controlling(Quiet):
         """See `Listener`."""
         self._listener.looked(study, running)
         left = None if self._job is None else self._job.seconds_left()
-        if self.coordinator is not None and left is not None and left < _BEFORE_WALLTIME:
+        if self.coordinator is None or self._job is None or left is None:
+            return
+        if left < min(_BEFORE_WALLTIME, (self._job.seconds or 0.0) / 5):
             self.coordinator.step_down("this job's walltime is almost over")
 
 

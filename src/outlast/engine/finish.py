@@ -56,7 +56,7 @@ def finish(folder: str, *, job: JobFacts | None = None, say: Callable[[str], obj
 
     while True:
         left = None if job is None else job.seconds_left()
-        if left is not None and left < _ENOUGH and job is not None:
+        if left is not None and job is not None and left < min(_ENOUGH, (job.seconds or 0.0) / 5):
             Slurm().requeue(job.requeue_id)
             return None
         if not lease.take_if_free():

@@ -25,9 +25,8 @@ from outlast.study.ledger import folder_identity
 
 __all__ = ["StudyQueue"]
 
-_CONTROLLER_TIME = "3-00:00:00"
-_FINISHER_TIME = "04:00:00"
-_DAY_S = 86400.0
+_CONTROLLER_TIME_S = 3 * 86400.0
+_FINISHER_TIME_S = 4 * 3600.0
 
 
 class StudyQueue:
@@ -100,7 +99,7 @@ class StudyQueue:
             f"{self.settings.name}_finisher",
             "%j.finisher.out",
             ["outlast", "finisher", str(self.paths.root)],
-            {"time": _FINISHER_TIME, "dependency": f"afterany:{array}", "requeue": None, **self.options.small},
+            {"dependency": f"afterany:{array}", **self._small(_FINISHER_TIME_S)},
         )
 
     def controller(self) -> JobScript:
@@ -111,7 +110,7 @@ class StudyQueue:
             f"{self.settings.name}_controller",
             "%j.controller.out",
             ["outlast", "controller", str(self.paths.root)],
-            {"time": self._controller_time(), "requeue": None, **self.options.small},
+            self._small(_CONTROLLER_TIME_S),
         )
 
     def trial(self, name: str, marker: str, log: str) -> JobScript:
@@ -180,10 +179,11 @@ class StudyQueue:
         limits = [p.default_time_s or p.max_time_s for p in self._chosen(options)]
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def _controller_time(self) -> str:
-        """Three days, or what the partition allows (it begins again before that is over)."""
-        longest = min((p.max_time_s for p in self._chosen(self.options.small) if p.max_time_s), default=3 * _DAY_S)
-        return _CONTROLLER_TIME if longest >= 3 * _DAY_S else str(max(1, int(longest // 60)))  # minutes
+    def _small(self, seconds: float) -> dict[str, str | None]:
+        """Options of a job that runs no trial: so long, or what its partition allows. Asking for more, it would never start."""
+        small = self.options.small
+        seconds = min([seconds, *(p.max_time_s for p in self._chosen(small) if p.max_time_s is not None)])
+        return {"time": str(max(1, int(seconds // 60))), "requeue": None, **small}  # minutes
 
     def submit(self, script: JobScript) -> str:
         """Write a script into ``jobs/`` and hand it to SLURM. Returns the job's id.

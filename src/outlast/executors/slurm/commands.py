@@ -17,9 +17,21 @@ from outlast.executors.slurm.parse import (
     parse_sacct,
     parse_sbatch,
     parse_squeue,
+    parse_start,
     refusal_of,
+    refusal_words,
 )
-from outlast.executors.slurm.site import LIMIT_FIELDS, Limits, Partition, parse_config, parse_limits, parse_partitions
+from outlast.executors.slurm.site import (
+    LIMIT_FIELDS,
+    NODES_FORMAT,
+    Limits,
+    Nodes,
+    Partition,
+    parse_config,
+    parse_limits,
+    parse_nodes,
+    parse_partitions,
+)
 
 __all__ = ["Slurm"]
 
@@ -58,6 +70,23 @@ class Slurm:
             words = done.stderr.strip().removeprefix("sbatch: error: ")
             raise SlurmRefused(f"sbatch: {words}", limit=refusal_of(words) is Refusal.LIMIT)
         return parse_sbatch(done.stdout)
+
+    def test(self, script: str) -> float | None:
+        """``sbatch --test-only``: whether SLURM would take a script. Nothing is submitted.
+
+        It is stricter than a submission: where no node that the job fits on is up, it refuses what would be left to wait.
+
+        Returns:
+            When the job could start, in seconds since the epoch; ``None`` where SLURM does not say.
+
+        Raises:
+            SlurmRefused: sbatch said no; its words.
+        """
+        done = self._call(["sbatch", "--test-only", script])
+        if done.returncode != 0:
+            words = refusal_words(done.stderr)
+            raise SlurmRefused(f"sbatch: {words}", limit=refusal_of(words) is Refusal.LIMIT)
+        return parse_start(done.stderr)
 
     def jobs(self) -> list[Job]:
         """All our own jobs that SLURM still knows, of every state and in every partition: one unfiltered listing.
@@ -123,6 +152,14 @@ class Slurm:
     def partitions(self) -> list[Partition]:
         """The partitions that we can see."""
         return parse_partitions(self._call(["scontrol", "--oneliner", "show", "partition"]).stdout)
+
+    def nodes(self) -> list[Nodes]:
+        """What nodes there are, those that are alike together, by partition."""
+        return parse_nodes(self._call(["sinfo", "--noheader", "--exact", f"--format={NODES_FORMAT}"]).stdout)
+
+    def names_of(self, nodes: str) -> frozenset[str]:
+        """The nodes in a list such as ``n[1-4],login1``."""
+        return frozenset(self._call(["scontrol", "show", "hostnames", nodes]).stdout.split())
 
     def limits(self, *, account: str | None = None, qos: str | None = None) -> Limits:
         """Our own limits by accounting; no limits are known on clusters without."""

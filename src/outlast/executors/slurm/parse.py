@@ -21,7 +21,9 @@ __all__ = [
     "parse_sacct",
     "parse_sbatch",
     "parse_squeue",
+    "parse_start",
     "refusal_of",
+    "refusal_words",
 ]
 
 #: Between fields and after records: control characters, since names and comments hold anything else, newlines included.
@@ -181,6 +183,19 @@ def refusal_of(words: str) -> Refusal:
     if _LIMIT.search(words) or (policy and not _NAMED_LIMIT.search(words)):
         return Refusal.LIMIT
     return Refusal.MISTAKE
+
+
+def refusal_words(stderr: str) -> str:
+    """What sbatch said, in one line and without saying twice that it was sbatch who said it."""
+    prefixes = r"^(?:sbatch: )?(?:error: |allocation failure: )?(?:Batch job submission failed: )?"
+    lines = [re.sub(prefixes, "", line.strip()) for line in stderr.splitlines()]
+    return "; ".join(line for line in lines if line and not line.startswith('Try "sbatch'))
+
+
+def parse_start(stderr: str) -> float | None:
+    """When a job could start, in what ``sbatch --test-only`` says of it; seconds since the epoch."""
+    found = re.search(r"\bto start at (\d+) ", stderr)
+    return float(found[1]) if found else None
 
 
 def parse_sbatch(text: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from outlast.executors.slurm.parse import Job, JobLife
 
-__all__ = ["array_option", "ours", "slot_limit", "study_mark", "tasks_for", "waiting_reason"]
+__all__ = ["array_option", "cron_line", "ours", "slot_limit", "study_mark", "tasks_for", "waiting_reason"]
 
 _SMALL = ("finisher", "controller")
 
@@ -57,3 +58,12 @@ def waiting_reason(jobs: Iterable[Job]) -> str:
     """Why most of the waiting jobs wait, in SLURM's word; empty where none does."""
     reasons = [job.reason for job in jobs if job.life is JobLife.WAITING and job.reason not in ("", "None")]
     return max(set(reasons), key=reasons.count) if reasons else ""
+
+
+def cron_line(folder: str) -> str:
+    """For the crontab of a machine that may submit, where the nodes may not.
+
+    Args:
+        folder: The study's, absolute.
+    """
+    return f"*/10 * * * * outlast submit {shlex.quote(folder)} >/dev/null 2>&1"

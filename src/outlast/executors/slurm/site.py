@@ -5,13 +5,28 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["LIMIT_FIELDS", "Limits", "Partition", "parse_config", "parse_limits", "parse_partitions", "parse_time_s"]
+__all__ = [
+    "LIMIT_FIELDS",
+    "NODES_FORMAT",
+    "Limits",
+    "Nodes",
+    "Partition",
+    "gpus_in",
+    "parse_config",
+    "parse_limits",
+    "parse_nodes",
+    "parse_partitions",
+    "parse_time_s",
+]
 
 #: For ``sacctmgr show assoc format=``, and after it what a QOS calls the same.
 LIMIT_FIELDS = {
     "assoc": ("MaxSubmitJobs", "GrpSubmitJobs", "MaxWall", "QOS"),
     "qos": ("MaxSubmitJobsPerUser", "GrpSubmitJobs", "MaxWall", "Name"),
 }
+#: For ``sinfo --exact --format``: partition, number of nodes, CPUs, MB of memory, generic resources, state.
+NODES_FORMAT = "%R|%D|%c|%m|%G|%T"
+_GPUS = re.compile(r"(?:^|,)(?:gres/)?gpu(?:(?:[:=][^:=,()]+)?[:=](\d+)|:[^:,()]+)?(?=[,(]|$)")
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,7 @@ class Partition:
         preempt_mode: SLURM's word: ``REQUEUE``, ``CANCEL``, ``OFF``…
         nodes: How many nodes it has.
         submit_from: The nodes that may submit to it; ``ALL``.
+        node_list: Its nodes, as ``n[1-4]``.
     """
 
     name: str
@@ -39,6 +55,28 @@ class Partition:
     preempt_mode: str
     nodes: int
     submit_from: str
+    node_list: str = ""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes of a partition that are alike.
+
+    Attributes:
+        partition: Its name.
+        count: How many there are.
+        cpus: Of each.
+        memory_mb: Of each.
+        gpus: Of each.
+        usable: Whether they run jobs now, or could: neither down nor drained.
+    """
+
+    partition: str
+    count: int
+    cpus: int
+    memory_mb: int
+    gpus: int
+    usable: bool
 
 
 @dataclass(frozen=True)
@@ -78,9 +116,27 @@ def parse_partitions(text: str) -> list[Partition]:
                     preempt_mode=told.get("PreemptMode", ""),
                     nodes=int(count) if count.isdigit() else 0,
                     submit_from=told.get("AllocNodes", "ALL"),
+                    node_list=told.get("Nodes", ""),
                 )
             )
     return found
+
+
+def parse_nodes(text: str) -> list[Nodes]:
+    """What sinfo prints of `NODES_FORMAT`. Lines of another shape are passed over."""
+    found = []
+    for line in text.splitlines():
+        name, *numbers, resources, state = line.split("|") if line.count("|") == 5 else ("", "", "")
+        if name and all(number.isdigit() for number in numbers):
+            count, cpus, memory = map(int, numbers)
+            usable = not re.match(r"down|drain|fail|error|unknown|future|inval", state)
+            found.append(Nodes(name, count, cpus, memory, gpus_in(resources), usable))
+    return found
+
+
+def gpus_in(resources: str) -> int:
+    """GPUs among generic resources, of a node or asked for: ``gpu:a100:4(S:0-1),nvme:1``."""
+    return sum(int(many or 1) for many in _GPUS.findall(resources))
 
 
 def parse_limits(associations: str, qos: str, *, only: str | None = None) -> Limits:

@@ -1,0 +1,132 @@
+"""What is known about a cluster, and about the jobs that a study would send there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from outlast.config.settings import Settings
+from outlast.executors.slurm.asked import asked_time_s
+from outlast.executors.slurm.options import SlurmOptions
+from outlast.executors.slurm.planning import slot_limit, tasks_for
+from outlast.executors.slurm.site import Limits, Nodes, Partition
+
+__all__ = ["Answer", "ClusterFacts"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What ``sbatch --test-only`` said of a script.
+
+    Attributes:
+        script: ``trials``, ``finisher`` or ``controller``.
+        start: When such a job could start, in seconds since the epoch; ``None`` where SLURM does not say.
+        refused: Why SLURM does not take it; empty if it does.
+        limit: Whether that is a limit, which passes.
+    """
+
+    script: str
+    start: float | None = None
+    refused: str = ""
+    limit: bool = False
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """All that the findings are made from.
+
+    Attributes:
+        settings: The study's.
+        options: Its ``slurm:`` section, completed.
+        config: ``scontrol show config``.
+        partitions: All that we can see.
+        nodes: Of all partitions.
+        limits: Ours, by accounting.
+        answers: To each script.
+        nodes_submit: Whether the nodes that finisher and controller run on may submit trials.
+        folder: The study's, absolute.
+        now: Seconds since the epoch.
+    """
+
+    settings: Settings
+    options: SlurmOptions
+    config: Mapping[str, str] = field(default_factory=dict)
+    partitions: Sequence[Partition] = ()
+    nodes: Sequence[Nodes] = ()
+    limits: Limits = field(default_factory=Limits)
+    answers: Sequence[Answer] = ()
+    nodes_submit: bool = True
+    folder: str = ""
+    now: float = 0.0
+
+    @cached_property
+    def chosen(self) -> list[Partition]:
+        """The partitions that trials may go to, as far as we can see them."""
+        return self.partitions_of(self.options.sbatch)
+
+    @cached_property
+    def small(self) -> list[Partition]:
+        """Those of the finisher or the controller."""
+        return self.partitions_of(self.options.small)
+
+    def partitions_of(self, options: Mapping[str, str | None]) -> list[Partition]:
+        """The partitions that options name; the default one where they name none."""
+        names = options.get("partition")
+        wanted = names.split(",") if names else []
+        return [each for each in self.partitions if (each.name in wanted if wanted else each.default)]
+
+    @cached_property
+    def places(self) -> list[Nodes]:
+        """The nodes of the chosen partitions."""
+        names = {partition.name for partition in self.chosen}
+        return [nodes for nodes in self.nodes if nodes.partition in names]
+
+    @cached_property
+    def most_gpus(self) -> int:
+        """GPUs of the largest node."""
+        return max((nodes.gpus for nodes in self.places), default=0)
+
+    @cached_property
+    def walltime_s(self) -> float | None:
+        """Of a trial's job; ``None`` without a limit."""
+        asked = asked_time_s(self.options.sbatch)
+        if asked is not None:
+            return asked
+        given = [each.default_time_s or each.max_time_s for each in self.chosen]
+        return min((seconds for seconds in given if seconds is not None), default=None)
+
+    @cached_property
+    def tasks(self) -> int | None:
+        """Tasks that the whole budget needs; ``None`` where it names no number of trials."""
+        trials, options = self.settings.budget.trials, self.options
+        if trials is None:
+            return None
+        return tasks_for(trials, per_task=options.trials_per_task, at_once=options.trials_at_once, most=None)
+
+    @cached_property
+    def tasks_at_most(self) -> tuple[int, str] | None:
+        """How many tasks one array may have here, and by whose word; ``None`` without a limit."""
+        slots, submitted = slot_limit(self.config), self.limits.submitted
+        found = [] if slots is None else [(slots, f"MaxArraySize {slots}")]
+        if submitted is not None:  # the finisher takes one place
+            found.append((max(1, submitted - 1), f"{submitted} jobs of yours in the queue"))
+        return min(found, default=None)
+
+    @cached_property
+    def arrays(self) -> int:
+        """Arrays that the budget needs, one after another."""
+        if self.tasks is None or self.tasks_at_most is None:
+            return 1
+        return max(1, -(-self.tasks // self.tasks_at_most[0]))
+
+    def preemption(self, partitions: Sequence[Partition]) -> str:
+        """What becomes of a job that is preempted there, in SLURM's word; ``OFF`` where none is.
+
+        By partition priority, the partition says; otherwise the cluster (slurm.conf(5), PreemptMode)."""
+        if self.config.get("PreemptType", "preempt/none") == "preempt/none":
+            return "OFF"
+        if self.config.get("PreemptType") != "preempt/partition_prio":
+            return self.config.get("PreemptMode", "OFF").upper()
+        modes = {each.preempt_mode.upper() for each in partitions}
+        return next((mode for mode in ("CANCEL", "REQUEUE") if mode in modes), "".join(sorted(modes)[:1]) or "OFF")
