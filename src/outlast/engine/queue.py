@@ -78,7 +78,6 @@ class StudyQueue:
     def array(self, tasks: int) -> JobScript:
         """The tasks of an array: each fetches trials and runs them."""
         options = self.options
-        many = [] if options.trials_at_once == 1 else ["--parallel", str(options.trials_at_once)]
         trials = options.trials_per_task * options.trials_at_once
         return self._script(
             "array",
@@ -86,7 +85,7 @@ class StudyQueue:
             f"{'it' if trials == 1 else 'them'}. Anything may die; `outlast submit` goes on.",
             self.settings.name,
             "%A_%a.out",
-            ["outlast.engine.task", str(self.paths.root), "--trials", str(trials), *many],
+            ["outlast.engine.task", str(self.paths.root), str(trials), str(options.trials_at_once)],
             {"array": array_option(tasks, self.at_once), "requeue": None, **options.sbatch},
             by_hand=["By hand, on any machine that shares the folder: outlast worker " + str(self.paths.root)],
         )

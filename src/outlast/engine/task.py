@@ -1,12 +1,11 @@
-"""``python -m outlast.engine.task DIR``: a task of a SLURM array. What `outlast worker` does, without what a terminal needs.
+"""``python -m outlast.engine.task DIR TRIALS PARALLEL``: a task of a SLURM array.
 
-Five hundred tasks may start at once on the nodes of a cluster and the disks that they share: what they import is what that
-costs.
+What `outlast worker` does, without what a terminal needs. Five hundred tasks may start at once on the nodes of a cluster and the
+disks that they share: what they import is what that costs.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -20,22 +19,23 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str]) -> int:
-    """Fetch trials and run them until there is nothing more to do. Returns the exit code."""
+    """Fetch trials and run them: so many, so many side by side, or until there is nothing more to do. Returns the exit code."""
     if os.environ.get("OUTLAST_FAULTS"):
         from outlast.testing.faults import install_from_environment
 
         install_from_environment("coordinator")
-    parser = argparse.ArgumentParser(prog="outlast.engine.task", description=__doc__)
-    parser.add_argument("folder", metavar="DIR", help="study folder")
-    parser.add_argument("--trials", type=int, default=1, help="in all, one after the other")
-    parser.add_argument("--parallel", type=int, default=1, help="side by side")
-    asked = parser.parse_args(argv)
+    try:
+        folder, trials, parallel = argv[0], int(argv[1]), int(argv[2])  # argparse would cost as much as all of the rest
+    except (IndexError, ValueError):
+        print("usage: python -m outlast.engine.task DIR TRIALS PARALLEL", file=sys.stderr)
+        return 2
     job = JobFacts.of(os.environ)
     if job is None:
-        parser.error(f"this is no job of SLURM's; by hand: outlast worker {asked.folder}")
+        print(f"error: this is no job of SLURM's; by hand: outlast worker {folder}", file=sys.stderr)
+        return 2
     _say(f"task {job.id} on {job.node}" + (f", started anew {job.restarts} times" if job.restarts else ""))
     try:
-        Worker(asked.folder, parallel=asked.parallel, most=asked.trials, say=_say, job=job).run()
+        Worker(folder, parallel=parallel, most=trials, say=_say, job=job).run()
     except OutlastError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.exit_code

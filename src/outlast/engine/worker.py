@@ -1,8 +1,8 @@
 """A worker: fetches trials of a study and runs them here; a task of an array is one, and so is whoever helps by hand.
 
 It asks whoever holds the study. Where nobody does, it holds it for a turn (`outlast.engine.turn`): takes in what has ended,
-answers everyone who asks, itself included, and lets go. Until its first turn it imports little: of many workers that start
-together most never take one.
+answers everyone who asks, itself included, and lets go. Until it has a trial or takes a turn it imports next to nothing: of many
+workers that start together most never take one, and five hundred of them share the machine with the one that answers them.
 """
 
 from __future__ import annotations
@@ -16,24 +16,21 @@ from typing import TYPE_CHECKING
 
 from outlast._system import my_identity, read_bytes, read_json
 from outlast.errors import LeaseLost, OutlastError
-from outlast.executors.slurm.commands import Slurm
-from outlast.runner.gpus import cards_for_runner
 from outlast.runner.job import ENDS_IN, JobFacts
-from outlast.runner.nursery import fork_runner
 from outlast.study import requests
-from outlast.study.attempts import end_tree, give_up, request_stop
 from outlast.study.layout import StudyPaths, attempt_name, parse_attempt_name
-from outlast.study.lease import Lease
 
 if TYPE_CHECKING:
     from outlast.engine.cards import WorkerCards
     from outlast.engine.turn import Memory, Turn
+    from outlast.study.lease import Lease
 
 __all__ = ["Worker"]
 
 _PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between two looks; longer the longer there is nothing
 _JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the pruner
 _TAKEN_IN_WITHIN = 120.0  # seconds for somebody to take in what our last trial came to
+_LOOK_CLOSER_AFTER = 1.0  # seconds that the lease is somebody else's before we look whether that process lives
 _HURRIED = 5.0  # the same, where the walltime is almost over
 _TOO_SHORT = 60.0  # seconds of walltime that no trial is begun in
 _RESUME_EXITS = (75, 130, 143)
@@ -64,7 +61,8 @@ class Worker:
         self._paths = StudyPaths.at(folder)
         self._folder, self._parallel, self._most, self._say, self._job = folder, parallel, most, say, job
         self._cards = cards
-        self._lease = Lease(self._paths.lease)
+        self._lease: Lease | None = None
+        self._seen_held = 0.0  # since when the lease has been somebody else's
         self._memory: Memory | None = None
         self._running: dict[str, _Child] = {}
         self._left: dict[str, float] = {}  # attempts that ended here and that nobody has taken in yet → since when
@@ -88,16 +86,20 @@ class Worker:
                 signal.signal(number, handler)
             if self._cards is not None:
                 self._cards.close()
-        if self._begin_anew and self._job is not None and Slurm().requeue(self._job.requeue_id):
-            self._say("out of walltime: this job goes back into the queue and goes on from the checkpoint")
+        if self._begin_anew and self._job is not None:
+            from outlast.executors.slurm.commands import Slurm
+
+            if Slurm().requeue(self._job.requeue_id):
+                self._say("out of walltime: this job goes back into the queue and goes on from the checkpoint")
 
     def _work(self) -> None:
         while True:
             moved = self._reap()
             moved = self._read_answer() or moved
             self._ask()
-            if self._wants_a_turn() and self._lease.take_if_free():
-                self._take_turn()
+            lease = self._take_lease() if self._wants_a_turn() else None
+            if lease is not None:
+                self._take_turn(lease)
                 moved = True
             self._forget_what_was_taken_in()
             if self._leaving and self._asked is None and not self._running and not self._left:
@@ -168,12 +170,27 @@ class Worker:
         self._judged_at = time.monotonic()
         return any(child.has_reported() for child in self._running.values())
 
-    def _take_turn(self) -> None:
+    def _take_lease(self) -> Lease | None:
+        """The lease, if nobody has it, or whoever has it seems to do so for longer than a turn takes and may be dead."""
+        now = time.monotonic()
+        if read_bytes(self._paths.lease) is None:
+            self._seen_held = 0.0
+        elif not self._seen_held:
+            self._seen_held = now
+        if self._seen_held and now - self._seen_held < _LOOK_CLOSER_AFTER:
+            return None
+        from outlast.study.lease import Lease
+
+        self._seen_held = 0.0
+        self._lease = self._lease or Lease(self._paths.lease)
+        return self._lease if self._lease.take_if_free() else None
+
+    def _take_turn(self, lease: Lease) -> None:
         from outlast.engine.turn import Memory, take_turn
 
         self._memory = self._memory or Memory()
         try:
-            self.last_turn = take_turn(self._folder, self._lease, self._memory, say=self._say)
+            self.last_turn = take_turn(self._folder, lease, self._memory, say=self._say)
         except OutlastError as error:
             if not error.worth_retrying:
                 raise
@@ -195,6 +212,9 @@ class Worker:
     # -- running ------------------------------------------------------------------------------------------------------
 
     def _start(self, name: str, grace: float) -> None:
+        from outlast.runner.gpus import cards_for_runner
+        from outlast.runner.nursery import fork_runner
+
         parsed = parse_attempt_name(name)
         if parsed is None:
             return
@@ -235,6 +255,7 @@ class Worker:
         evidence = read_json(attempt.exit)
         if not isinstance(evidence, dict):
             from outlast.runner.spec import token_of_trial
+            from outlast.study.attempts import end_tree, give_up
 
             if read_bytes(attempt.started) is not None and not end_tree(
                 attempt, f"{token_of_trial(str(self._paths.root), trial)}{number};"
@@ -265,6 +286,8 @@ class Worker:
         ):  # what SLURM sends to us is meant for all of the job; not every cluster delivers it so
             child.signal(signal.SIGTERM)
         else:
+            from outlast.study.attempts import request_stop
+
             request_stop(self._paths.attempt(*parsed), "user", grace=child.grace, now=self._pressed > 1)
 
 

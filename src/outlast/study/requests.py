@@ -7,7 +7,7 @@ that was looked for in vain stays missing for a while.
 from __future__ import annotations
 
 import json
-import uuid
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ class Request:
 def drop(paths: StudyPaths, kind: str, **content: Any) -> Request:
     """Leave a request for the holder of the lease."""
     make_dir(paths.requests)
-    key = f"{kind}-{uuid.uuid4().hex}"
+    key = f"{kind}-{os.urandom(16).hex()}"
     _answer(paths, key).touch()
     write_atomic(paths.requests / f"{key}.json", json.dumps({"version": 1, "kind": kind, **content}))
     return Request(kind, key, content)
