@@ -34,10 +34,10 @@ from _slots_training import seconds_of
 from outlast.config.load import load_study_file
 from outlast.config.settings import Settings
 from outlast.core.states import TrialState
-from outlast.engine.control import control, job_slots
+from outlast.engine.cluster.control import control, job_slots
+from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.coordinator import Coordinator
 from outlast.engine.opening import open_study
-from outlast.engine.queue import StudyQueue
 from outlast.engine.run import Quiet, read_study, study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.study.layout import StudyPaths

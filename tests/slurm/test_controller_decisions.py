@@ -9,10 +9,10 @@ from pathlib import Path
 from outlast.config.load import load_study_file
 from outlast.core.plan import Verdict
 from outlast.core.states import StudyState
-from outlast.engine.control import job_slots
+from outlast.engine.cluster.control import job_slots
+from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.coordinator import Coordinator
 from outlast.engine.opening import open_study
-from outlast.engine.queue import StudyQueue
 from outlast.engine.run import Quiet, study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import JobLife

@@ -176,12 +176,18 @@ class Lab:
     # -- commands -----------------------------------------------------------------------------------------------------
 
     def start(
-        self, *arguments: str, faults: Mapping[str, Any] | None = None, lease: float | None = None, patch: str = ""
+        self,
+        *arguments: str,
+        faults: Mapping[str, Any] | None = None,
+        lease: float | None = None,
+        patch: str = "",
+        judge: str = "",
     ) -> Command:
         """Start ``outlast ARGUMENTS`` (default: run study.yaml)."""
         env = {
             "LAB_MARK": self.mark,
             "OUTLAST_BACKOFF_SECONDS": "0.05",
+            "OUTLAST_JUDGE_SECONDS": judge,
             "OUTLAST_FAULTS": "" if faults is None else json.dumps(faults),
         }
         if lease is not None:

@@ -60,7 +60,7 @@ def test_five_hundred_tasks_at_once_get_a_trial_each(tmp_path: Path) -> None:
         job = {"SLURM_JOB_ID": str(7000 + number), "SLURM_ARRAY_JOB_ID": "7000", "SLURM_ARRAY_TASK_ID": str(number)}
         tasks.append(
             subprocess.Popen(
-                [sys.executable, "-m", "outlast.engine.task", str(paths.root), "1", "1"],
+                [sys.executable, "-m", "outlast.engine.cluster.task", str(paths.root), "1", "1"],
                 env={**os.environ, **job, "SLURMD_NODENAME": "n1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

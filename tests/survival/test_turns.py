@@ -73,3 +73,17 @@ def test_a_study_that_is_stopped_while_workers_work_goes_on_where_it_was(
     worker = lab.start("worker", "studies/lab")
     assert worker.wait() == 0, worker.said
     assert verify(lab, reference, trials=6, interruptions=2).faults == []
+
+
+def test_workers_prune_for_each_other(make_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = make_lab(
+        trials=8, epochs=30, seconds=0.1, pruner={"name": "median", "n_startup_trials": 1, "n_warmup_steps": 2}
+    )
+    begin(lab)
+    workers = [lab.start("worker", "studies/lab", judge="0.2") for _ in range(2)]
+    assert [worker.wait(120) for worker in workers] == [0, 0], [worker.said for worker in workers]
+    states = [trial.state.value for trial in lab.study().trials.values()]
+    assert states.count("pruned") >= 2, states
+    assert len(states) == 8
+    longest = {n: max(line["epoch"] for line in lab.audit if line["trial"] == n) for n in range(8)}
+    assert all(longest[t.number] < 29 for t in lab.study().trials.values() if t.state.value == "pruned")

@@ -11,12 +11,22 @@ from outlast.cli.invocation import Invocation
 from outlast.cli.locate import by_name, is_study_folder, the_folder
 from outlast.config.settings import Settings
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
+from outlast.study.home import home_of
+from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
     from outlast.engine.check import Finding
 from outlast.study.home import live_of
 
-__all__ = ["default_study", "folder_of", "invocation_of", "metric_of", "refuse_what_cannot_work", "settings_of"]
+__all__ = [
+    "begin_anew",
+    "default_study",
+    "folder_of",
+    "invocation_of",
+    "metric_of",
+    "refuse_what_cannot_work",
+    "settings_of",
+]
 
 
 def settings_of(
@@ -137,3 +147,12 @@ def _refusal(finding: Finding, file: str | None) -> UsageError:
         if place in document.places:
             return document.error(place, text, finding.cure)
     return StudyFileError(finding.text, file=file, cure=finding.cure)
+
+
+def begin_anew(paths: StudyPaths) -> None:
+    """``--fresh``: keep the earlier study under a name with the time."""
+    from outlast.engine.opening import set_aside
+
+    home = home_of(paths)  # aside before its live folder, which it would give back
+    for aside in filter(None, [set_aside(home) if home is not None else None, set_aside(paths)]):
+        typer.echo(f"the earlier study is kept in {os.path.relpath(aside)}")

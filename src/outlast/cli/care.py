@@ -42,6 +42,7 @@ def retry(
     """
     from outlast.core.states import Cause
     from outlast.engine.care import retry_trials
+    from outlast.engine.run import recorded_settings
 
     if cause is not None and cause not in {c.value for c in Cause}:
         raise UsageError(f"unknown cause {cause!r}", cure=f"one of: {', '.join(c.value for c in Cause)}")
@@ -58,7 +59,10 @@ def retry(
         if len(numbers) == 1
         else f"{len(numbers)} trials get new attempts: {listed}"
     )
-    typer.echo(f"the running search takes them in; outlast status {folder}" if live else f"go on: outlast run {folder}")
+    again = "submit" if recorded_settings(folder)[1].jobs else "run"
+    typer.echo(
+        f"the running search takes them in; outlast status {folder}" if live else f"go on: outlast {again} {folder}"
+    )
 
 
 def import_(

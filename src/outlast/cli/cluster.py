@@ -41,6 +41,9 @@ def submit(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The study's name; wins over the study file.")
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Keep the earlier study under a name with the time, and start anew.")
+    ] = False,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although the study file has changed.")
     ] = False,
@@ -55,12 +58,12 @@ def submit(
         outlast submit study.yaml --dry-run
         outlast submit study.yaml --set slurm.partition=gpu --set slurm.mode=controller
     """
-    from outlast.cli.asked import folder_of, invocation_of, metric_of, refuse_what_cannot_work, settings_of
+    from outlast.cli.asked import begin_anew, folder_of, invocation_of, metric_of, refuse_what_cannot_work, settings_of
     from outlast.cli.ending import tell_end
+    from outlast.engine.cluster.submit import dry_run as scripts_of
+    from outlast.engine.cluster.submit import refuse_while_queued, submit_study, tell
     from outlast.engine.homing import live_folder
     from outlast.engine.run import study_paths
-    from outlast.engine.submit import dry_run as scripts_of
-    from outlast.engine.submit import submit_study, tell
 
     settings = settings_of(
         invocation_of(context), study, overrides or [], metric_of(maximize, minimize), name,
@@ -72,6 +75,9 @@ def submit(
     if dry_run:
         typer.echo("\n".join(scripts_of(paths, settings)), nl=False)
         return
+    if fresh:
+        refuse_while_queued(paths, settings)
+        begin_anew(paths)
     folder = live_folder(folder, settings)
     paths = study_paths(folder, settings)
     submitted = submit_study(paths, settings, accept_changes=accept_changes, say=typer.echo)
@@ -110,7 +116,7 @@ def finisher(study: _FolderArgument) -> None:
         outlast finisher studies/digits
     """
     from outlast.cli.ending import tell_end
-    from outlast.engine.finish import finish
+    from outlast.engine.cluster.finish import finish
     from outlast.errors import SlurmRefused
     from outlast.executors.slurm.planning import cron_line
     from outlast.runner.job import JobFacts
@@ -137,7 +143,7 @@ def controller(study: _FolderArgument) -> None:
     from outlast.cli.watching import Watching
     from outlast.core.plan import Verdict
     from outlast.core.states import StudyState
-    from outlast.engine.control import control
+    from outlast.engine.cluster.control import control
     from outlast.engine.plotting import draw_plots
     from outlast.engine.run import study_paths
     from outlast.monitor.snapshot import LiveFacts

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlast._system import make_dir
-from outlast.cli.asked import default_study, folder_of, invocation_of, metric_of, refuse_what_cannot_work, settings_of
+from outlast.cli.asked import (
+    begin_anew,
+    default_study,
+    folder_of,
+    invocation_of,
+    metric_of,
+    refuse_what_cannot_work,
+    settings_of,
+)
 from outlast.cli.invocation import Invocation
 from outlast.cli.locate import the_folder
 from outlast.cli.options import (
@@ -187,11 +195,7 @@ def run(
         cure = "--resume goes on with it; --fresh sets it aside and starts anew"
         raise UsageError(f"auto_resume is off, and there is a study in {folder}", cure=cure)
     if fresh:
-        from outlast.engine.opening import set_aside
-
-        home = home_of(paths)  # aside before its live folder, which it would give back
-        for aside in filter(None, [set_aside(home) if home is not None else None, set_aside(paths)]):
-            typer.echo(f"the earlier study is kept in {os.path.relpath(aside)}")
+        begin_anew(paths)
     folder = live_folder(folder, settings)
     if detach:
         _detach(invocation_of(context), folder)

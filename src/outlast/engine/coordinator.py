@@ -6,27 +6,22 @@ durable in one append, and only then acts on them. Nothing that happens outside 
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from outlast._system import Clock
 from outlast.config.settings import Settings
-from outlast.core.fold import seconds_between
 from outlast.core.plan import (
     Limits,
     Starts,
     Verdict,
-    backoff,
     plan_starts,
-    setbacks_in_a_row,
     target_value_reached,
     used_up,
     verdict,
 )
-from outlast.core.records import AttemptEnded, AttemptOpened, Event, StudyEnded, Trial, TrialRetried
-from outlast.core.states import Cause, StudyState, TrialState
+from outlast.core.records import AttemptOpened, Event, StudyEnded, Trial, TrialRetried
+from outlast.core.states import Cause, StudyState
 from outlast.engine.bad_checkpoints import set_bad_aside
 from outlast.engine.code import working_tree
 from outlast.engine.creation import Creation
@@ -34,12 +29,14 @@ from outlast.engine.decisions import Decisions, Listener
 from outlast.engine.derived import DerivedFiles
 from outlast.engine.gpu_memory import cards_to_avoid
 from outlast.engine.opening import Opened
-from outlast.engine.orphans import end_attempt
+from outlast.engine.rests import Rests
 from outlast.engine.room import Room
 from outlast.engine.running import Pulse, Running
 from outlast.engine.slots import Slots
 from outlast.engine.splits import ensure_splits, study_parts
 from outlast.engine.starts import Prepared, draws_as_it_goes, next_attempt, prepare_attempt
+from outlast.engine.stops import Stopping, limits_of
+from outlast.engine.takeover import take_over
 from outlast.engine.talks import Talks
 from outlast.engine.watch import Watch
 from outlast.errors import NO_ROOM, DiskFull, LeaseLost, SlurmRefused, StorageError
@@ -49,49 +46,12 @@ from outlast.optimizer.sampling import Optimizer
 from outlast.study import requests
 from outlast.study.attempts import close_attempt, put_away, request_stop, void_start, withdraw
 from outlast.study.layout import StudyPaths, attempt_name
-from outlast.study.leftovers import is_untidy
-from outlast.study.recovery import had_a_folder
 
-__all__ = ["Coordinator", "Listener", "limits_of"]
+__all__ = ["Coordinator", "Listener"]
 
 _SOON = 0.05  # seconds between two rounds, at most, where somebody waits for decisions
 _TURN = 5.0  # seconds of a turn in which further requests are answered
 _STARTS = 8  # in one round, where there is a pruner
-#: Seconds before a trial's next attempt after the first setback of such a kind; doubled with each further one.
-_FIRST_PAUSE = {
-    Cause.LOST: 1.0,
-    Cause.PREEMPTED: 1.0,
-    Cause.GPU_OUT_OF_MEMORY: 1.0,
-    Cause.HOST_OUT_OF_MEMORY: 10.0,
-    Cause.TRANSIENT: 10.0,  # a hub that answers 429 wants to be left alone for a while
-}
-
-
-@dataclass
-class Stopping:
-    """What a request to stop asked for."""
-
-    reason: str = ""  # user, halted, budget, paused, over; empty: nobody asked
-    by_hand: bool = False  # a person asked
-    paused: str = ""  # why there is no going on for now
-    drain: bool = False
-    now: bool = False
-    halt: Verdict | None = None  # stands, whatever the trials that were running make of themselves
-    told: set[tuple[str, bool]] = field(default_factory=set)  # attempts that were told, and whether to end at once
-
-
-def limits_of(settings: Settings) -> Limits:
-    """The study's totals, from its study file."""
-    metric = settings.metrics[0]
-    return Limits(
-        trials=settings.budget.trials,
-        count=settings.budget.count,
-        time=settings.budget.time,
-        gpu_hours=settings.budget.gpu_hours,
-        max_failures=settings.budget.max_failures,
-        target_value=metric.target,
-        maximize=metric.goal == "maximize",
-    )
 
 
 class Coordinator:
@@ -125,7 +85,7 @@ class Coordinator:
         self._limits = limits or limits_of(settings)
         self._in_parts = bool(study_parts(settings))  # then the pruner judges between parts, not within one
         self._to_answer: list[requests.Request] = []  # once what they asked for is durable
-        self._not_before: dict[int, float] = {}  # interrupted trials that rest, on our own clock
+        self._rests = Rests(self.study)
         self._room = Room(paths)
         self._stepping_down = ""
         self._barrier = bool((settings.slurm or {}).get("barrier")) and executor.outlives
@@ -148,7 +108,7 @@ class Coordinator:
         self._ledger.reserve()
         self._derived.start(self.study, doubtful=self._opened.taken_over, rivalled=self._opened.rivalled)
         try:
-            self._recover()
+            self._take_over(momentary=False)
             while True:
                 end = self._round()
                 if end is not None or self._stepping_down:
@@ -178,7 +138,8 @@ class Coordinator:
         if derive:
             self._derived.start(self.study, doubtful=False, rivalled=False)
         try:
-            self._recover(momentary=True)
+            self._take_over(momentary=True)
+            self._rests.recall(self._clock.monotonic(), self._clock.now())
             if self.study.ended is not None:
                 self.stop("over", drain=True)  # what runs may finish; nothing new begins until somebody runs it again
             began = self._clock.monotonic()
@@ -245,11 +206,7 @@ class Coordinator:
 
     def stop(self, reason: str = "user", *, drain: bool = False, now: bool = False) -> None:
         """Come to rest: no new starts; running trials are asked to stop (or left to finish with `drain`)."""
-        stopping = self.stopping
-        stopping.drain = drain and not now and (stopping.drain or not stopping.reason)
-        stopping.reason = stopping.reason or reason
-        stopping.by_hand = stopping.by_hand or reason == "user"
-        stopping.now = stopping.now or now
+        self.stopping.ask(reason, drain=drain, now=now)
 
     def halt(self, why: str) -> None:
         """Come to rest because going on makes no sense."""
@@ -302,45 +259,9 @@ class Coordinator:
         if self.stopping.halt is None:
             self.halt(f"SLURM refuses the jobs: {refused.fact}")
 
-    def _recover(self, *, momentary: bool = False) -> None:
-        """Adopt live attempts, end what is left of dead ones, put away what was decided, forget what nobody waits for."""
-        for trial in list(self.study.trials.values()):
-            attempt = trial.open_attempt
-            if attempt is not None:
-                self._watch.track(trial, attempt.number, attempt.slot)
-        closed = [key for key in self.paths.open_attempts() if attempt_name(*key) not in self._watch.running]
-        for number, attempt_number in closed:  # decided about; one that a new revision ruled out may still run
-            end_attempt(self.paths, number, attempt_number)
-        for trial in self.study.in_state(TrialState.INTERRUPTED):
-            set_bad_aside(self.paths.trial(trial.number), trial)
-        self._tidy({number for number, _ in closed})
-        for number, attempt_number in closed:
-            close_attempt(self.paths, number, attempt_number)
-        self._derived.retain(self.study)
-        for request in requests.pending(self.paths):
-            if request.kind == "stop" and not momentary:  # meant for a coordinator that is gone
-                requests.take(self.paths, request)
-            elif request.kind == "trial" and not momentary:  # but its worker, if it lives, waits for an answer
-                requests.answer(self.paths, request, wait=_SOON)
-        if momentary:
-            self._recall_rests()
-        self._watch.take_over()
-
-    def _recall_rests(self) -> None:
-        """Trials that were told to rest under an earlier holder do so still (by two clocks, which is no matter here)."""
-        now, here = self._clock.monotonic(), self._clock.now()
-        for trial in self.study.in_state(TrialState.INTERRUPTED):
-            last = trial.last
-            if last is not None and last.cause is not Cause.DISK_FULL:
-                self._let_rest(last, now - seconds_between(last.at, here))
-
-    def _tidy(self, touched: set[int]) -> None:
-        """Put away the finished trials whose files are not in their final form: these, or after an unclean end any."""
-        for trial in self.study.trials.values():
-            if trial.state.finished and (self._opened.taken_over or trial.number in touched):
-                files = self.paths.trial(trial.number)
-                if is_untidy(files) or trial.number in touched or (had_a_folder(trial) and not files.folder.exists()):
-                    put_away(files, trial)
+    def _take_over(self, *, momentary: bool) -> None:
+        unclean = self._opened.taken_over
+        take_over(self.paths, self.study, self._watch, self._derived, unclean=unclean, momentary=momentary)
 
     # -- decide -------------------------------------------------------------------------------------------------------
 
@@ -377,22 +298,11 @@ class Coordinator:
         ended = []
         for attempt, event in self._watch.gather(now):
             self._talks.end(attempt.name)
-            self._let_rest(event, now)
+            if event.cause is Cause.DISK_FULL:
+                self.pause(event.reason)
+            self._rests.note(event, now)
             ended.append(attempt)
         return ended
-
-    def _let_rest(self, event: AttemptEnded, now: float) -> None:
-        """A trial that was lost to the machine is not started again at once; one whose files are in doubt not in this round."""
-        if event.cause is Cause.DISK_FULL:
-            self.pause(event.reason)
-        if event.state is not TrialState.INTERRUPTED:
-            return
-        if event.cause in _FIRST_PAUSE:
-            setbacks = setbacks_in_a_row(self.study.trials[event.trial], _FIRST_PAUSE)
-            first = float(os.environ.get("OUTLAST_BACKOFF_SECONDS") or _FIRST_PAUSE[event.cause])
-            self._not_before[event.trial] = now + backoff(setbacks, first=first)
-        elif event.cause is Cause.BAD_CHECKPOINT:
-            self._not_before[event.trial] = math.nextafter(now, math.inf)
 
     @property
     def _judges(self) -> bool:
@@ -431,7 +341,7 @@ class Coordinator:
         free = self.slots.with_other_cards(free, [cards_to_avoid(trial) for trial in trials])
         opened = [self._open(trial, slot) for trial, slot in zip(trials, free, strict=False)]
         self.slots.give_back()
-        self.slots.let_wait(self.paths, soon=any(at > now for at in self._not_before.values()))
+        self.slots.let_wait(self.paths, soon=self._rests.any_after(now))
         return opened
 
     def _fill(self, now: float) -> tuple[Starts, list[str]]:
@@ -440,7 +350,7 @@ class Coordinator:
         def planned(slots: int) -> Starts:
             return plan_starts(
                 self.study, self._limits, slots,
-                not_before=self._not_before, now=now, exhausted=self._creation.exhausted,
+                not_before=self._rests.not_before, now=now, exhausted=self._creation.exhausted,
             )  # fmt: skip
 
         # Each start takes a moment, and while one waits for 64 of them nobody is pruned: a few a round.

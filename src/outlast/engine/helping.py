@@ -18,7 +18,7 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
     """Work for a study until there is nothing more to do.
 
     Returns:
-        The exit code: 0 nothing is left to do, 3 the study was halted, 4 there is work left.
+        The exit code: 0 nothing is left to do, or somebody else goes on; 3 the study was halted; 4 there is work left.
 
     Raises:
         UsageError: A trial needs more GPUs than there are here.
@@ -35,5 +35,5 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
     Worker(folder, parallel=parallel, most=most, say=say, cards=cards).run()
     _, study = recorded_settings(folder)
     if study.ended is None:
-        return 4
+        return 0 if holder_is_live(paths.ledger) else 4
     return {StudyState.DONE.value: 0, StudyState.HALTED.value: 3}.get(study.ended.state, 4)

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
-from outlast.engine.queue import StudyQueue
+from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.engine.running import Pulse, Running, objectives_of
 from outlast.engine.slots import slot_count

@@ -1,4 +1,6 @@
-"""What `check` says about a cluster, and `submit` refuses.
+"""What SLURM adds to a study's life: what `submit` does, what its jobs run, and what `check` says of a cluster.
 
-Lives here: `look` asks SLURM; the others are pure, from what it said to findings. Must not: submit, or write in a study.
+Lives here: scripts of a study's jobs (`queue`), submitting (`submit`), a task of an array (`task`), the finisher (`finish`), the
+controller (`control`), and for `check` its facts and what follows from them. Must not: call SLURM except through
+`outlast.executors.slurm.commands`, or decide what an end meant.
 """

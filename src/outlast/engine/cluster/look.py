@@ -12,9 +12,9 @@ from outlast.config.settings import Settings
 from outlast.config.site import read_site
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.policy import policy_findings
+from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.cluster.request import request_findings
 from outlast.engine.finding import Finding
-from outlast.engine.queue import StudyQueue
 from outlast.engine.run import study_paths
 from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
 from outlast.executors.slurm.commands import Slurm

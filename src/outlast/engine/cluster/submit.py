@@ -12,19 +12,19 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.records import JobSubmitted
 from outlast.core.states import StudyState
+from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator
 from outlast.engine.opening import open_study
-from outlast.engine.queue import StudyQueue
 from outlast.engine.retention import claim_checkpoints
 from outlast.engine.turn import Memory, coordinate
-from outlast.errors import SlurmRefused
+from outlast.errors import SlurmRefused, StudyBusy
 from outlast.executors.slurm.parse import Job, JobLife
 from outlast.executors.slurm.planning import waiting_reason
 from outlast.executors.slurm.script import render
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Submitted", "dry_run", "submit_missing", "submit_study", "tell"]
+__all__ = ["Submitted", "dry_run", "refuse_while_queued", "submit_missing", "submit_study", "tell"]
 
 _LEASE_WITHIN = 60.0  # seconds that a submission waits for whoever holds the study
 
@@ -58,6 +58,17 @@ def dry_run(paths: StudyPaths, settings: Settings) -> list[str]:
     if queue.options.mode == "controller":
         return [render(queue.controller())]
     return [render(queue.array(queue.tasks(settings.budget.trials))), render(queue.finisher("ARRAY"))]
+
+
+def refuse_while_queued(paths: StudyPaths, settings: Settings) -> None:
+    """A study whose jobs wait or run cannot be set aside: they would go on in the new one.
+
+    Raises:
+        StudyBusy: With the command that ends them.
+    """
+    if paths.exists and (active := StudyQueue(paths, settings).active()):
+        fact = f"{len(active)} jobs of the earlier study are in the queue"
+        raise StudyBusy(fact, cure=f"outlast stop {paths.root}   and, once they are gone, --fresh again")
 
 
 def submit_study(

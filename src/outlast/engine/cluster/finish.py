@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 
 from outlast.core.plan import Verdict
+from outlast.engine.cluster.queue import StudyQueue
+from outlast.engine.cluster.submit import submit_missing
 from outlast.engine.coordinator import Coordinator
-from outlast.engine.queue import StudyQueue
-from outlast.engine.submit import submit_missing
 from outlast.engine.turn import Memory, Turn, take_turn
 from outlast.errors import OutlastError, SlurmRefused
 from outlast.executors.slurm.commands import Slurm

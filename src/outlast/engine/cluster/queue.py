@@ -85,7 +85,7 @@ class StudyQueue:
             f"{'it' if trials == 1 else 'them'}. Anything may die; `outlast submit` goes on.",
             self.settings.name,
             "%A_%a.out",
-            ["outlast.engine.task", str(self.paths.root), str(trials), str(options.trials_at_once)],
+            ["outlast.engine.cluster.task", str(self.paths.root), str(trials), str(options.trials_at_once)],
             {"array": array_option(tasks, self.at_once), "requeue": None, **options.sbatch},
             by_hand=["By hand, on any machine that shares the folder: outlast worker " + str(self.paths.root)],
         )

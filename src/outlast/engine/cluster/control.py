@@ -12,10 +12,10 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import StudyState
+from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.code import as_taken
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.opening import join_study
-from outlast.engine.queue import StudyQueue
 from outlast.engine.run import Quiet, recorded_settings, study_paths
 from outlast.engine.running import Running
 from outlast.engine.slots import Slots

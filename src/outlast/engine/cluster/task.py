@@ -1,4 +1,4 @@
-"""``python -m outlast.engine.task DIR TRIALS PARALLEL``: a task of a SLURM array.
+"""``python -m outlast.engine.cluster.task DIR TRIALS PARALLEL``: a task of a SLURM array.
 
 What `outlast worker` does, without what a terminal needs. Five hundred tasks may start at once on the nodes of a cluster and the
 disks that they share: what they import is what that costs.
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         folder, trials, parallel = argv[0], int(argv[1]), int(argv[2])  # argparse would cost as much as all of the rest
     except (IndexError, ValueError):
-        print("usage: python -m outlast.engine.task DIR TRIALS PARALLEL", file=sys.stderr)
+        print("usage: python -m outlast.engine.cluster.task DIR TRIALS PARALLEL", file=sys.stderr)
         return 2
     job = JobFacts.of(os.environ)
     if job is None:

@@ -1,0 +1,58 @@
+"""Interrupted trials that rest before their next attempt: lost to the machine, or with files in doubt."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from outlast.core.fold import Study, seconds_between
+from outlast.core.plan import backoff, setbacks_in_a_row
+from outlast.core.records import AttemptEnded
+from outlast.core.states import Cause, TrialState
+
+__all__ = ["Rests"]
+
+#: Seconds before a trial's next attempt after the first setback of such a kind; doubled with each further one.
+_FIRST_PAUSE = {
+    Cause.LOST: 1.0,
+    Cause.PREEMPTED: 1.0,
+    Cause.GPU_OUT_OF_MEMORY: 1.0,
+    Cause.HOST_OUT_OF_MEMORY: 10.0,
+    Cause.TRANSIENT: 10.0,  # a hub that answers 429 wants to be left alone for a while
+}
+
+
+class Rests:
+    """When each of them may go on.
+
+    Args:
+        study: The folded ledger.
+
+    Attributes:
+        not_before: Trial → time on the coordinator's own clock.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self.not_before: dict[int, float] = {}
+
+    def note(self, event: AttemptEnded, now: float) -> None:
+        """A trial that was lost to the machine is not started again at once; one whose files are in doubt not in this round."""
+        if event.state is not TrialState.INTERRUPTED:
+            return
+        if event.cause in _FIRST_PAUSE:
+            setbacks = setbacks_in_a_row(self._study.trials[event.trial], _FIRST_PAUSE)
+            first = float(os.environ.get("OUTLAST_BACKOFF_SECONDS") or _FIRST_PAUSE[event.cause])
+            self.not_before[event.trial] = now + backoff(setbacks, first=first)
+        elif event.cause is Cause.BAD_CHECKPOINT:
+            self.not_before[event.trial] = math.nextafter(now, math.inf)
+
+    def recall(self, now: float, here: str) -> None:
+        """Trials that were told to rest under an earlier holder do so still (by two clocks, which is no matter here)."""
+        for trial in self._study.in_state(TrialState.INTERRUPTED):
+            if trial.last is not None:
+                self.note(trial.last, now - seconds_between(trial.last.at, here))
+
+    def any_after(self, now: float) -> bool:
+        """Whether somebody rests still."""
+        return any(at > now for at in self.not_before.values())

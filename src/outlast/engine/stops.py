@@ -1,0 +1,44 @@
+"""What bounds a study, and what a request to come to rest asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from outlast.config.settings import Settings
+from outlast.core.plan import Limits, Verdict
+
+__all__ = ["Stopping", "limits_of"]
+
+
+@dataclass
+class Stopping:
+    """What a request to stop asked for."""
+
+    reason: str = ""  # user, halted, budget, paused, over; empty: nobody asked
+    by_hand: bool = False  # a person asked
+    paused: str = ""  # why there is no going on for now
+    drain: bool = False
+    now: bool = False
+    halt: Verdict | None = None  # stands, whatever the trials that were running make of themselves
+    told: set[tuple[str, bool]] = field(default_factory=set)  # attempts that were told, and whether to end at once
+
+    def ask(self, reason: str, *, drain: bool, now: bool) -> None:
+        """Take a request in. The first reason stands; draining ends with the first request that does not want it."""
+        self.drain = drain and not now and (self.drain or not self.reason)
+        self.reason = self.reason or reason
+        self.by_hand = self.by_hand or reason == "user"
+        self.now = self.now or now
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The study's totals, from its study file."""
+    metric = settings.metrics[0]
+    return Limits(
+        trials=settings.budget.trials,
+        count=settings.budget.count,
+        time=settings.budget.time,
+        gpu_hours=settings.budget.gpu_hours,
+        max_failures=settings.budget.max_failures,
+        target_value=metric.target,
+        maximize=metric.goal == "maximize",
+    )
