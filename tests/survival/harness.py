@@ -325,6 +325,7 @@ def kind_of(operation: Mapping[str, Any]) -> str:
     name = path.partition("/studies")[2]
     name = re.sub(r"\.\d+\.\d+\.tmp$", ".@.@.tmp", name)
     name = re.sub(r"\.\d+\.[0-9a-f]{8}\.new", ".@.&.new", name)
+    name = re.sub(r"(?<=/requests/)(\.?[a-z]+-)[0-9a-f]{32}", r"\1&", name)
     name = re.sub(r"\.\d{8}[T_]\d{6}(\.\d+)?", ".@+", name)
     pattern = (
         re.escape(re.sub(r"[0-9]+", "@", name))

@@ -108,7 +108,6 @@ def _record(path: str, count: int, operation: str, about: str, detail: Mapping[s
 
 
 def install_from_environment(role: str) -> None:
-    """Install what ``OUTLAST_FAULTS`` asks of this role."""
+    """Install what ``OUTLAST_FAULTS`` asks of this role; a fork in another role has no part in what its parent installed."""
     plan = json.loads(os.environ["OUTLAST_FAULTS"])
-    if plan.get("role") in (None, role):
-        files.observer = Faults(plan)
+    files.observer = Faults(plan) if plan.get("role") in (None, role) else None
