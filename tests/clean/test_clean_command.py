@@ -9,6 +9,7 @@ import pytest
 
 from outlast.cli.cleaning import size_text
 from outlast.cli.main import run_cli
+from outlast.core.fold import Study
 from outlast.core.states import TrialState
 from outlast.study.lease import Lease
 
@@ -97,6 +98,7 @@ def test_the_banner_says_what_is_kept(made, keep, text) -> None:
     from outlast.cli.search import _notes
 
     assert any(
-        label == "checkpoints" and text in note for label, note in _notes(made([], checkpoints={"keep": keep}).settings)
+        label == "checkpoints" and text in note
+        for label, note in _notes(made([], checkpoints={"keep": keep}).settings, Study())
     )
-    assert _notes(made([], folder="studies/other").settings) == []
+    assert _notes(made([], folder="studies/other").settings, Study()) == []

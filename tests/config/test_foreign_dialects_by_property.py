@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ def some(known: Mapping[str, Any], *always: str) -> st.SearchStrategy[dict[str, 
 @st.composite
 def spoilt(draw: Any, files: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
     """A file, in half of the cases with something replaced, left out or added at some depth."""
-    document = draw(files)
+    document = copy.deepcopy(draw(files))  # parts of it are shared by all files of the strategy
     if draw(st.booleans()):
         place = document
         while True:

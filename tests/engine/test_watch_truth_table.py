@@ -17,6 +17,7 @@ import pytest
 
 from outlast._system import identity_of, my_identity
 from outlast.config.settings import MetricSettings, Settings
+from outlast.core.alive import beat
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import TrialState
 from outlast.engine.slots import Slots
@@ -69,7 +70,7 @@ OVER = {"over", "cancelled", "node failed", "missing twice", "missing", "requeue
 
 def claim(bench: Bench, **who: Any) -> None:
     alive = bench.files.alive
-    alive.write_text("1")
+    alive.write_bytes(beat(0, 0.0, ""))
     status = os.stat(alive)
     told = {**my_identity().to_json(), **who, "alive": [status.st_dev, status.st_ino]}
     bench.files.started.write_text(json.dumps(told))
@@ -134,7 +135,7 @@ class Bench:
         for _ in range(int(seconds / ROUND)):
             self.clock.advance(ROUND)
             if beats:
-                self.files.alive.write_text(str(self.clock.seconds))
+                self.files.alive.write_bytes(beat(1, self.clock.seconds, ""))
             self.executor.poll()
             self.watch.gather(self.clock.monotonic())
 

@@ -111,6 +111,9 @@ class Decided:
 class Elsewhere:
     """An executor that has nothing running."""
 
+    def adopt(self, *_: Any, **__: Any) -> bool:
+        return False
+
 
 def judge(watch: Watch) -> list[tuple[int, int | None]]:
     """Who is given up in the first round, and at which step."""

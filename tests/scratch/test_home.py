@@ -30,7 +30,8 @@ def texts(folder: Path) -> dict[str, bytes]:
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
-        and path.name not in ("home.json", "study.db", "lease") and "best_checkpoint" not in path.relative_to(folder).parts
+        and path.name not in ("home.json", "study.db", "lease") and path.suffix != ".held"
+        and "best_checkpoint" not in path.relative_to(folder).parts
         and "live" not in path.relative_to(folder).parts
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ from outlast.engine.cluster.look import check_cluster, cluster_findings, meant_f
 from outlast.engine.finding import Finding
 from outlast.errors import SlurmUnavailable, UsageError
 from outlast.executors.slurm.commands import Slurm
+from outlast.executors.slurm.parse import Job, JobLife
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +38,15 @@ def strict(strict_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator
     strict_cluster.reset()
 
 
+def cluster_jobs() -> list[Job]:
+    """What waits or runs; tests before have left jobs that are over."""
+    return [job for job in Slurm().jobs() if job.life is not JobLife.ENDED]
+
+
 def found_in(lab: SlurmLab) -> dict[str, Finding]:
     """What is found about the cluster, by what it is about. Nothing is written, nothing is submitted."""
     found = cluster_findings(load_study_file(str(lab.place / "study.yaml")), str(lab.folder))
-    assert os.listdir(lab.place) == ["study.yaml"] and not Slurm().jobs()
+    assert os.listdir(lab.place) == ["study.yaml"] and not cluster_jobs()
     return {finding.about: finding for finding in found}
 
 
@@ -53,7 +59,7 @@ def test_check_looks_at_the_cluster_that_a_study_file_speaks_of(cluster: Cluster
     assert found["tasks"]["text"] == "24 trials, one array of 24 tasks"
     assert found["mode"]["level"] == "ok" and found["mode"]["text"].startswith("array fits")
     assert "looks local to this machine" in found["shared folder"]["text"]
-    assert os.listdir(lab.place) == ["study.yaml"] and not Slurm().jobs()
+    assert os.listdir(lab.place) == ["study.yaml"] and not cluster_jobs()
 
 
 def test_a_mistake_is_refused_before_anything_is_written_or_submitted(cluster: Cluster, tmp_path: Path) -> None:
@@ -61,7 +67,7 @@ def test_a_mistake_is_refused_before_anything_is_written_or_submitted(cluster: C
     said = " ".join(lab.outlast("submit", "study.yaml", code=2).split())
     assert "study.yaml:1: slurm.partition: sbatch refuses the trials: invalid partition specified: nope" in said
     assert "partitions: gpu, high" in said
-    assert os.listdir(lab.place) == ["study.yaml"] and not Slurm().jobs()
+    assert os.listdir(lab.place) == ["study.yaml"] and not cluster_jobs()
 
 
 @pytest.mark.parametrize(

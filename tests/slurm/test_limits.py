@@ -68,16 +68,13 @@ def test_where_nodes_may_not_submit_the_finisher_says_what_to_do(strict_cluster:
     assert lab.faults(trials=14, epochs=2) == []
 
 
-def test_a_mistake_in_the_request_halts_with_slurm_s_own_words(cluster: Cluster, tmp_path: Path) -> None:
-    lab = SlurmLab.make(tmp_path / "lab", trials=4, slurm={"partition": "nosuch"})
-    said = lab.outlast("submit", "study.yaml", code=2)
-    assert "invalid partition" in said.lower()
-    assert "Traceback" not in said
-    assert not cluster.jobs()
-    lab.write(slurm={"mode": "controller", "controller": {"partition": "gpu"}})
-    lab.outlast("submit", "study.yaml")
-    until(lambda: lab.state() == "halted" and not cluster.jobs(), "the controller has met the same refusal")
-    assert "invalid partition" in lab.outlast("status", "studies/lab").lower()
+def test_a_mistake_in_the_request_is_refused_with_slurm_s_own_words(cluster: Cluster, tmp_path: Path) -> None:
+    for mode in ("array", "controller"):
+        lab = SlurmLab.make(tmp_path / mode, trials=4, slurm={"partition": "nosuch", "mode": mode})
+        said = lab.outlast("submit", "study.yaml", code=2)
+        assert "invalid partition" in said.lower()
+        assert "Traceback" not in said
+        assert not lab.folder.exists()
 
 
 def test_a_trial_that_runs_into_the_walltime_goes_on_in_the_next_job(cluster: Cluster, tmp_path: Path) -> None:
@@ -116,3 +113,15 @@ def test_a_task_can_run_several_trials_one_after_the_other_and_side_by_side(clus
     assert lab.faults(trials=12, epochs=2) == []
     assert lab.shared_cards() == []
     assert {line["gpu"] for line in lab.audit} == {"0", "1"}
+
+
+def test_tasks_that_cannot_even_begin_are_not_submitted_again_and_again(cluster: Cluster, tmp_path: Path) -> None:
+    lab = SlurmLab.make(tmp_path / "lab", trials=4, slurm={"setup": ["echo no such module: cuda >&2; exit 3"]})
+    lab.outlast("submit", "study.yaml")
+    until(lambda: lab.state() == "halted" and not cluster.jobs(), "the finisher gives up")
+    assert "no task of array" in lab.outlast("status", "studies/lab")
+    assert "no such module" in lab.logs()
+    lab.write(slurm={"setup": []})
+    lab.outlast("submit", "study.yaml")
+    lab.wait_done()
+    assert lab.faults(trials=4, epochs=2) == []

@@ -128,7 +128,7 @@ def finisher(study: _FolderArgument) -> None:
         _log(f"on a node that may submit: outlast submit {study}")
         _log(f"or, as a line of its crontab: {cron_line(os.path.abspath(study))}")
         raise typer.Exit(4) from None
-    if turn is not None and turn.verdict is not None:
+    if turn is not None and turn.study.ended is not None:
         raise typer.Exit(tell_end(study, turn.study, turn.settings))
 
 

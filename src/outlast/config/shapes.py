@@ -120,6 +120,8 @@ class Fields:
     shapes: Mapping[str, Shape]
     required: tuple[str, ...] = ()
     open: bool = False  # further keys are taken as they are
+    rest: Shape | None = None  # what further keys may hold, where they are taken
+    never: tuple[str, ...] = ()  # keys that are refused all the same (by whoever reads on, with a reason)
     description: str = ""
 
     def read(self, value: Any, at: At) -> dict[str, Any]:
@@ -132,7 +134,7 @@ class Fields:
                 if item is not None or key in self.required:
                     out[key] = self.shapes[key].read(item, at.child(key))
             elif self.open:
-                out[key] = item
+                out[key] = item if self.rest is None or key in self.never else self.rest.read(item, at.child(key))
             else:
                 allowed = ", ".join(self.shapes)
                 raise at.child(key).error(f"unknown key; allowed here: {allowed}", nearest(key, self.shapes))
@@ -146,8 +148,10 @@ class Fields:
         properties = {key: shape.schema() for key, shape in self.shapes.items()}
         properties |= {key: nullable(properties[key]) for key in self.shapes if key not in self.required}
         out: dict[str, Any] = {"type": "object", "properties": properties}
-        if not self.open:
-            out["additionalProperties"] = False
+        if not self.open or self.rest is not None:
+            out["additionalProperties"] = False if self.rest is None or not self.open else self.rest.schema()
+        if self.never:
+            out["propertyNames"] = {"not": {"enum": list(self.never)}}
         return described(out, required=list(self.required) or None, description=self.description)
 
 

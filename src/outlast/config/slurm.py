@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outlast.config.scalars import Anything, Duration, Flag, Number, Text, Word
-from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape, show
+from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, Shape
 
 __all__ = ["MANAGED", "OWN_KEYS", "SLURM"]
 
@@ -33,7 +33,12 @@ MANAGED: Mapping[str, str] = {
     "hold": "a held job is never started; leave the study file unsubmitted instead",
 }
 
-_OPTION = ByType(text=Anything(), scalar=Anything())
+_OPTION = ByType(
+    text=Text(r"^[^\n]+$(?!\n)", "what sbatch takes for it, on one line"),
+    scalar=Anything(),
+    description="an option of sbatch",
+)
+_NEVER = tuple(dict.fromkeys([*MANAGED, *(name.replace("_", "-") for name in MANAGED)]))
 
 
 def _sbatch_options(given: dict[str, Any], at: At) -> dict[str, Any]:
@@ -41,19 +46,22 @@ def _sbatch_options(given: dict[str, Any], at: At) -> dict[str, Any]:
     read: dict[str, Any] = {}
     for key, value in given.items():
         name = key.replace("-", "_")
+        if name in OWN_KEYS and name != key:
+            raise at.child(key).error("is no option of sbatch", f"did you mean `{name}`?")
         if name in MANAGED:
             raise at.child(key).error(f"is managed by Outlast: {MANAGED[name]}", "leave it out")
-        if name not in OWN_KEYS:
-            if value is None:
-                continue
-            if isinstance(value, (Mapping, list, tuple)) or "\n" in str(value):
-                raise at.child(key).error(f"must be what sbatch's --{name.replace('_', '-')} takes, not {show(value)}")
         read[name] = value
     return read
 
 
 _CONTROLLER = Checked(
-    MapOf(_OPTION, description="options of sbatch for the controller and the finisher, which need no GPU"),
+    Fields(
+        {},
+        open=True,
+        rest=_OPTION,
+        never=_NEVER,
+        description="options of sbatch for the controller and the finisher, which need no GPU",
+    ),
     _sbatch_options,
 )
 
@@ -76,4 +84,10 @@ _OWN: dict[str, Shape] = {
 #: Keys of the section that are not sbatch's.
 OWN_KEYS = frozenset(_OWN)
 
-SLURM = Checked(Fields(_OWN, open=True, description="where `outlast submit` runs the trials"), _sbatch_options)
+_HYPHENS = tuple(key.replace("_", "-") for key in sorted(_OWN) if "_" in key)
+SLURM = Checked(
+    Fields(
+        _OWN, open=True, rest=_OPTION, never=(*_NEVER, *_HYPHENS), description="where `outlast submit` runs the trials"
+    ),
+    _sbatch_options,
+)

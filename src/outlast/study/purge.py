@@ -23,8 +23,8 @@ def needed_to_go_on(paths: StudyPaths, study: Study) -> Iterator[Path]:
     for file in (paths.study_file, paths.splits, paths.root / "objective.pkl"):
         if file.exists():
             yield file
-    for folder in (paths.ledger, paths.code):
-        yield from _below(folder)
+    yield from sorted(paths.ledger.glob("*.jsonl"))
+    yield from _below(paths.code)
     for trial in study.trials.values():
         if not trial.state.finished:
             yield from _below(paths.trial(trial.number).checkpoints)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from outlast.core.fold import Study
 from outlast.core.plan import Verdict
+from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.cluster.submit import submit_missing
 from outlast.engine.coordinator import Coordinator
@@ -21,7 +23,7 @@ from outlast.runner.job import JobFacts
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 
-__all__ = ["finish"]
+__all__ = ["finish", "in_vain"]
 
 _LOOK_EVERY = 5.0  # seconds between two turns while something may still live
 _AGAIN_AFTER = 60.0  # seconds after a limit of SLURM's, or no answer
@@ -51,8 +53,14 @@ def finish(folder: str, *, job: JobFacts | None = None, say: Callable[[str], obj
     submitted: list[str] = []
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
-        if verdict is None and not coordinator.running and coordinator.study.ended is None:
+        if verdict is not None or coordinator.running or coordinator.study.ended is not None:
+            return
+        end = in_vain(coordinator.study)
+        if end is None:
             submitted.extend(_submit(folder, coordinator, job, say))
+        else:
+            say(end.reason)
+            coordinator.close_with(end)
 
     while True:
         left = None if job is None else job.seconds_left()
@@ -72,9 +80,29 @@ def finish(folder: str, *, job: JobFacts | None = None, say: Callable[[str], obj
                 raise
             say(f"{error.fact}; trying again")
         else:
-            if turn.verdict is not None or submitted:
+            if turn.verdict is not None or submitted or turn.study.ended is not None:
                 return turn
         time.sleep(pause)
+
+
+def in_vain(study: Study) -> Verdict | None:
+    """Why another array would fare no better than the last one, or is not wanted; ``None`` if neither is so.
+
+    A task that ends before it takes a trial (a ``setup`` line that fails, say) would do so again and again. Tasks that were
+    cancelled while they waited, those that ran along with them, are somebody's wish.
+    """
+    array = next((job for job in reversed(study.jobs) if job.role == "array"), None)
+    if array is None:
+        return None
+    found = [(t, a) for t in study.trials.values() for a in t.attempts if a.job.startswith(f"{array.job}_")]
+    if not found:
+        reason = f"no task of array {array.job} took a trial: jobs/{array.job}_*.out in the study folder say why"
+        return Verdict(StudyState.HALTED, reason)
+    cut = [t for t, a in found if t.state is TrialState.INTERRUPTED and t.attempts[-1] is a]
+    never_began = len({a.job for _, a in found}) < array.tasks
+    if never_began and cut and all(trial.cause is Cause.STOPPED for trial in cut):
+        return Verdict(StudyState.STOPPED, f"array {array.job} was cancelled; outlast submit goes on")
+    return None
 
 
 def _submit(folder: str, coordinator: Coordinator, job: JobFacts | None, say: Callable[[str], object]) -> list[str]:

@@ -149,7 +149,9 @@ class StudyQueue:
             command=[sys.executable, "-m", *module],
             directory=os.path.abspath(self.settings.working_directory),
             options=options,
-            setup=self.options.setup,
+            setup=()
+            if role == "finisher"
+            else self.options.setup,  # it trains nothing, and has to say what a setup broke
             environment=self._environment(self._walltime(options)),
             comment=self.mark + role,
             by_hand=by_hand or [],

@@ -104,7 +104,8 @@ def submit_study(
         try:
             jobs, refused = ([], "") if verdict is not None else submit_missing(queue, coordinator, busy)
         except SlurmRefused as error:
-            coordinator.close_with(Verdict(StudyState.HALTED, f"SLURM refuses the jobs: {error.fact}"))
+            if not error.limit:
+                coordinator.close_with(Verdict(StudyState.HALTED, f"SLURM refuses the jobs: {error.fact}"))
             raise
         came.append(Submitted(verdict, coordinator.study, jobs, busy, refused))
 
@@ -134,7 +135,12 @@ def submit_missing(
 def _controller(queue: StudyQueue, _coordinator: Coordinator, active: Sequence[Job]) -> tuple[list[JobSubmitted], str]:
     if any(job.comment.endswith(":controller") for job in active):
         return [], ""
-    return [JobSubmitted(queue.submit(queue.controller()), utc_now(), "controller")], ""
+    try:
+        return [JobSubmitted(queue.submit(queue.controller()), utc_now(), "controller")], ""
+    except SlurmRefused as error:
+        if not error.limit:
+            raise
+        return [], error.fact
 
 
 def _tasks(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -> tuple[list[JobSubmitted], str]:
@@ -190,5 +196,6 @@ def tell(submitted: Submitted, folder: str) -> list[str]:
             "what is missing then is submitted by the finisher"
         )
     if submitted.refused:
-        lines.append(f"SLURM would not take more at once ({submitted.refused}); the finisher submits the rest")
+        then = "the finisher submits the rest" if submitted.jobs else "the same command again, later, submits them"
+        lines.append(f"SLURM would not take more at once ({submitted.refused}); {then}")
     return [*lines, f"watch it: outlast status -w {folder}    end it: outlast stop {folder}"]
