@@ -61,9 +61,9 @@ class Share:
         late, ahead, estale = CONTROL.unpack_from(self._control)
         CONTROL.pack_into(self._control, 0, late, ahead + seconds, estale)
 
-    def host(self, name: str, *, clock: float = 0.0) -> Host:
+    def host(self, name: str, *, clock: float = 0.0, links: bool = True) -> Host:
         """A host that mounts the folder; its clock is `clock` seconds ahead."""
-        self._hosts.append(Host(name, self, clock))
+        self._hosts.append(Host(name, self, clock, links))
         return self._hosts[-1]
 
     def close(self) -> None:
@@ -78,12 +78,14 @@ class Host:
     name: str
     share: Share
     clock: float
+    links: bool = True  # otherwise the mount knows none, as a mounted drive
 
     def __post_init__(self) -> None:
         self.mountpoint = self.share.place / self.name
         self.mountpoint.mkdir()
         said = open(self.share.place / f"{self.name}.fuse.log", "wb")  # noqa: SIM115
         arguments = [str(self.share.folder), str(self.mountpoint), str(self.share.control)]
+        arguments += [] if self.links else ["no-links"]
         self._daemon = subprocess.Popen(
             [sys.executable, str(HERE / "late_mount.py"), *arguments], stdout=said, stderr=said
         )

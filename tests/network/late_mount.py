@@ -12,7 +12,8 @@ All mounts pass through to one backing folder, which is the server. Each has cac
 - There is no RENAME_EXCHANGE, and locks are not seen by other hosts.
 
 Run as ``python late_mount.py BACKING MOUNTPOINT CONTROL``; CONTROL is a file of three doubles that is read at every operation:
-D in seconds, how far the caches' clock is ahead of the real one, and the share of opens and reads that answer ESTALE.
+D in seconds, how far the caches' clock is ahead of the real one, and the share of opens and reads that answer ESTALE. A fourth
+argument takes hard and symbolic links away.
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ class Caches:
             listing[1].discard(os.path.basename(path))
 
 
-def mount(backing: str, mountpoint: str, control: str) -> None:
-    """Serve until the mount is gone."""
+def mount(backing: str, mountpoint: str, control: str, no_links: str = "") -> None:
+    """Serve until the mount is gone; with `no_links` like a mounted drive, which knows neither kind."""
     os.environ["FUSE_LIBRARY_NAME"] = "fuse"  # version 2: with 3, the binding takes an exchange for a plain rename
     from mfusepy import FUSE, Operations
 
@@ -198,6 +199,8 @@ def mount(backing: str, mountpoint: str, control: str) -> None:
         # names
 
         def link(self, target: str, source: str) -> int:
+            if no_links:
+                raise OSError(errno.ENOTSUP, "no links here")
             try:
                 os.link(backing + source, backing + target)
             finally:
@@ -206,6 +209,8 @@ def mount(backing: str, mountpoint: str, control: str) -> None:
             return 0
 
         def symlink(self, target: str, source: str) -> int:
+            if no_links:
+                raise OSError(errno.ENOTSUP, "no links here")
             os.symlink(source, backing + target)
             self.caches.made(backing + target)
             return 0

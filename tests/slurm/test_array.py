@@ -74,3 +74,15 @@ def test_a_script_that_cannot_work_halts_the_study_and_empties_the_queue(cluster
     assert len(lab.study().trials) < 8
     assert "no such backbone" in lab.outlast("show", "studies/lab", "failures")
     assert lab.outlast("status", "studies/lab", "--check", code=1)
+
+
+def test_an_array_on_scratch_brings_home_what_must_not_be_lost(cluster: Cluster, tmp_path: Path) -> None:
+    lab = SlurmLab.make(tmp_path / "lab", trials=4, parallel=4, slurm={"scratch": str(tmp_path / "scratch")})
+    lab.outlast("submit", "study.yaml")
+    lab.wait_done()  # by the ledger at home
+    until(lambda: not cluster.jobs(), "the finisher is over")
+    assert {"trials.csv", "best_config.yaml", "study.db", "ledger", "live"} <= {p.name for p in lab.folder.iterdir()}
+    assert json.loads(lab.outlast("status", "studies/lab", "--json"))["counts"]["complete"] == 4
+    live = (lab.folder / "live").resolve()
+    assert live.is_relative_to(tmp_path / "scratch") and (live / "jobs").is_dir()
+    assert "submitted" not in lab.outlast("submit", "study.yaml")

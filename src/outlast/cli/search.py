@@ -262,7 +262,9 @@ def _home_note(paths: StudyPaths) -> list[tuple[str, str]]:
     home = home_of(paths)
     if home is None:
         return []
-    return [("home", f"records and best weights are brought to {os.path.relpath(home.root)} after each trial")]
+    brought = f"records and best weights are brought to {os.path.relpath(home.root)} after each trial"
+    lost = f"the study runs in {paths.root}: what is lost with that is what running trials did since their last record"
+    return [("home", f"{brought}; {lost}")]
 
 
 def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 
+from outlast._system.storage import lacking
 from outlast.config.settings import Settings
 from outlast.errors import LeaseLost, StorageError, StudyBusy, StudyFileError, UsageError
 from outlast.study.home import home_of, live_of, ran_from, tie
@@ -42,6 +44,9 @@ def scratch_of(settings: Settings) -> str | None:
 def live_folder(folder: str, settings: Settings) -> str:
     """Where a study is run: its folder, or with ``slurm.scratch`` its live folder there, made ready for it.
 
+    A folder on a filesystem without hard links, locks or fsync (a mounted drive) is a home, too: the live folder lies on this
+    machine then.
+
     A live folder that was purged is given back what its home has; finished trials are all there.
 
     Args:
@@ -54,7 +59,7 @@ def live_folder(folder: str, settings: Settings) -> str:
         UsageError: Home and live folder have parted.
         StorageError: A disk refused.
     """
-    scratch = scratch_of(settings)
+    scratch = scratch_of(settings) or (_local_place() if lacking(folder) else None)
     if scratch is None:
         return folder
     home = home_of(StudyPaths.at(folder)) or StudyPaths.at(folder)
@@ -67,6 +72,14 @@ def live_folder(folder: str, settings: Settings) -> str:
     except OSError as error:
         raise StorageError.of(error, f"{live.root} cannot be made ready") from error
     return str(live.root)
+
+
+def _local_place() -> str:
+    """A folder of this user's on a filesystem of this machine (XDG base directories), or below the temporary one."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    if os.path.isabs(state) and not lacking(state):
+        return os.path.join(state, "outlast")
+    return os.path.join(tempfile.gettempdir(), f"outlast-{os.getuid()}")
 
 
 def _place(scratch: str, home: StudyPaths, name: str) -> str:

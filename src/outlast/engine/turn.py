@@ -97,7 +97,7 @@ def take_turn(
         say: Takes a line for the person.
         decided: Told of decisions once they are durable.
         last: Done with the coordinator and its verdict before the lease is given back.
-        derive: Whether to bring index and tables up to date; by default if they have not been for a while.
+        derive: Whether to bring the index up to date; by default if it has not been for a while. The tables are in any case.
 
     Raises:
         OutlastError: Any of the tree; the lease is given back, and the next turn is somebody else's.
@@ -148,9 +148,9 @@ def _jobs(memory: Memory, study: Study) -> SlurmJobs | None:
 
 
 def _is_due(paths: StudyPaths) -> bool:
-    """Whether index and tables are old enough to be written again. By two hosts' clocks perhaps, which is no matter here."""
+    """Whether the index is old enough to be written again. By two hosts' clocks perhaps, which is no matter here."""
     try:
-        return abs(time.time() - os.stat(paths.root / "trials.csv").st_mtime) > _DERIVE_EVERY
+        return abs(time.time() - os.stat(paths.index).st_mtime) > _DERIVE_EVERY
     except OSError:
         return True
 

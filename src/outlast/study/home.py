@@ -1,7 +1,7 @@
 """A study that runs in a live folder on scratch, and its home folder, where what must not be lost is kept.
 
-At home a link, ``live``, says where it runs; there, ``home.json`` says whose it is. Bringing home is `outlast.study.homesync`;
-here: finding one from the other, and giving a live folder back what a purge took.
+At home a link, ``live`` (a file with the path where there are no links), says where it runs; there, ``home.json`` says whose it
+is. Bringing home is `outlast.study.homesync`; here: finding one from the other, and giving a live folder back what a purge took.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from outlast._system import copy_file, make_dir, read_json, remove_tree, rename, symlink_atomic, write_atomic
+from outlast._system import (
+    copy_file,
+    make_dir,
+    read_bytes,
+    read_json,
+    remove_tree,
+    rename,
+    symlink_atomic,
+    write_atomic,
+)
+from outlast._system.storage import NOT_SUPPORTED
 from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger
@@ -39,9 +49,10 @@ _STAYS = frozenset({"lease", "open", "requests", "run.log", _LIVE, _OWNER})
 
 def live_of(folder: str | os.PathLike[str]) -> str:
     """The live folder of the study that has its home here, while it is there; otherwise this folder itself."""
-    if not os.path.islink(os.path.join(folder, _LIVE)):
+    tied = _tied(Path(folder))
+    if tied is None:
         return os.fspath(folder)
-    target = os.path.realpath(os.path.join(folder, _LIVE))
+    target = os.path.realpath(os.path.join(folder, tied))
     owner = home_of(StudyPaths.at(target))
     ours = owner is not None and (_same(owner.root, folder) or not owner.root.exists())  # or the home was moved
     return target if ours else os.fspath(folder)
@@ -55,10 +66,16 @@ def home_of(live: StudyPaths) -> StudyPaths | None:
 
 def ran_from(paths: StudyPaths) -> Path:
     """The folder that a recorded working directory is relative to: the live one, also when that was purged."""
-    try:
-        return Path(os.readlink(paths.root / _LIVE))
-    except OSError:
-        return paths.root
+    tied = _tied(paths.root)
+    return paths.root if tied is None else Path(tied)
+
+
+def _tied(folder: Path) -> str | None:
+    """What ``live`` in a folder says; ``None`` where there is none."""
+    with contextlib.suppress(OSError):
+        return os.readlink(folder / _LIVE)
+    text = read_bytes(folder / _LIVE) if (folder / _LIVE).is_file() else None
+    return os.fsdecode(text).strip() if text else None
 
 
 def tie(home: StudyPaths, live: StudyPaths) -> None:
@@ -80,7 +97,12 @@ def tie(home: StudyPaths, live: StudyPaths) -> None:
     restore(live, home)
     require_extension(live, home)
     if str(ran_from(home)) != str(live.root):
-        symlink_atomic(str(live.root), home.root / _LIVE)
+        try:
+            symlink_atomic(str(live.root), home.root / _LIVE)
+        except OSError as error:
+            if error.errno not in NOT_SUPPORTED:
+                raise
+            write_atomic(home.root / _LIVE, str(live.root))
 
 
 def _same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:

@@ -1,0 +1,53 @@
+"""What a filesystem can do, found out by trying: a study needs hard links, locks and fsync, and a mounted drive may lack them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Callable
+
+__all__ = ["NOT_SUPPORTED", "lacking"]
+
+#: How filesystems say that they cannot do what was asked.
+NOT_SUPPORTED = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EMLINK, errno.ENOLCK)
+
+
+def lacking(folder: str | os.PathLike[str]) -> tuple[str, ...]:
+    """What the filesystem under a folder cannot do, of ``hard links``, ``locks`` and ``fsync``.
+
+    Nothing is left behind. A folder that cannot be written at all lacks nothing here: that is said elsewhere.
+
+    Args:
+        folder: Its nearest parent that exists is tried.
+    """
+    place = os.path.abspath(folder)
+    while not os.path.isdir(place) and os.path.dirname(place) != place:
+        place = os.path.dirname(place)
+    path = os.path.join(place, f".outlast-probe.{secrets.token_hex(4)}")
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return ()
+    tried: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("hard links", lambda: os.link(path, path + ".2")),
+        ("locks", lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)),
+        ("fsync", lambda: os.fsync(fd)),
+    )
+    try:
+        return tuple(name for name, attempt in tried if not _works(attempt))
+    finally:
+        os.close(fd)
+        for name in (path, path + ".2"):
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+def _works(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError as error:
+        return error.errno not in NOT_SUPPORTED
+    return True
