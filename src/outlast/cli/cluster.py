@@ -9,12 +9,17 @@ import typer
 
 from outlast.cli.locate import the_folder
 from outlast.cli.options import (
+    AcceptOption,
     DirOption,
+    FreshOption,
     MaximizeOption,
     MinimizeOption,
+    NameOption,
+    ParallelOption,
     SetOption,
     SourceArgument,
     StudyArgument,
+    TrialsOption,
 )
 
 if TYPE_CHECKING:
@@ -29,24 +34,15 @@ _FolderArgument = Annotated[str, typer.Argument(metavar="DIR", help="Study folde
 def submit(
     context: typer.Context,
     study: SourceArgument = None,
-    trials: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="How many trials the study is to have in all; wins over the study file."),
-    ] = None,
-    parallel: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials side by side.")] = None,
+    trials: TrialsOption = None,
+    parallel: ParallelOption = None,
     maximize: MaximizeOption = None,
     minimize: MinimizeOption = None,
     overrides: SetOption = None,
     directory: DirOption = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The study's name; wins over the study file.")
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Keep the earlier study under a name with the time, and start anew.")
-    ] = False,
-    accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on although the study file has changed.")
-    ] = False,
+    name: NameOption = None,
+    fresh: FreshOption = False,
+    accept_changes: AcceptOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print every script; submit nothing, write nothing.")
     ] = False,

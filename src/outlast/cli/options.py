@@ -9,13 +9,18 @@ import typer
 from outlast.cli.locate import complete_study
 
 __all__ = [
+    "AcceptOption",
     "DirOption",
+    "FreshOption",
     "JsonOption",
     "MaximizeOption",
     "MinimizeOption",
+    "NameOption",
+    "ParallelOption",
     "SetOption",
     "SourceArgument",
     "StudyArgument",
+    "TrialsOption",
 ]
 
 #: What a search is run from.
@@ -49,3 +54,18 @@ SetOption = Annotated[
 ]
 MaximizeOption = Annotated[str | None, typer.Option(metavar="NAME", help="Metric to maximize.")]
 MinimizeOption = Annotated[str | None, typer.Option(metavar="NAME", help="Metric to minimize.")]
+
+TrialsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--trials", metavar="N", min=1, help="How many trials the study is to have in all; wins over the study file."
+    ),
+]
+ParallelOption = Annotated[int | None, typer.Option("--parallel", metavar="N", min=1, help="Trials side by side.")]
+NameOption = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="The study's name; wins over the study file.")
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="Keep the earlier study under a name with the time, and start anew.")
+]
+AcceptOption = Annotated[bool, typer.Option("--accept-changes", help="Go on although the study file has changed.")]

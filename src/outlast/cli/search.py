@@ -28,13 +28,18 @@ from outlast.cli.asked import (
 from outlast.cli.invocation import Invocation
 from outlast.cli.locate import the_folder
 from outlast.cli.options import (
+    AcceptOption,
     DirOption,
+    FreshOption,
     JsonOption,
     MaximizeOption,
     MinimizeOption,
+    NameOption,
+    ParallelOption,
     SetOption,
     SourceArgument,
     StudyArgument,
+    TrialsOption,
 )
 from outlast.config.settings import Settings
 from outlast.errors import StudyNotFound, UsageError
@@ -139,27 +144,18 @@ def check(
 def run(
     context: typer.Context,
     study: SourceArgument = None,
-    trials: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="How many trials the study is to have in all; wins over the study file."),
-    ] = None,
-    parallel: Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials side by side.")] = None,
+    trials: TrialsOption = None,
+    parallel: ParallelOption = None,
     maximize: MaximizeOption = None,
     minimize: MinimizeOption = None,
     overrides: SetOption = None,
     directory: DirOption = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The study's name; wins over the study file.")
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Keep the earlier study under a name with the time, and start anew.")
-    ] = False,
+    name: NameOption = None,
+    fresh: FreshOption = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a study that is there; never start a new one.")
     ] = False,
-    accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on although the study file has changed.")
-    ] = False,
+    accept_changes: AcceptOption = False,
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background; words go to run.log.")] = False,
 ) -> None:
     """Run a search here. The same command again goes on with exactly the rest.

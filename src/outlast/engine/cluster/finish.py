@@ -29,6 +29,7 @@ _LOOK_EVERY = 5.0  # seconds between two turns while something may still live
 _AGAIN_AFTER = 60.0  # seconds after a limit of SLURM's, or no answer
 _ENOUGH = 300.0  # seconds of walltime that are left when this job begins anew
 _LEASE_POLL = 0.2
+_HELD_FOR = 120.0  # seconds that nobody needs who has the study for a turn only
 
 
 class _Waiting(Exception):
@@ -44,13 +45,15 @@ def finish(folder: str, *, job: JobFacts | None = None, say: Callable[[str], obj
         say: Takes a line for the log.
 
     Returns:
-        The last turn: the study is at rest, or its next tasks are in the queue. ``None``: this job begins anew.
+        The last turn: the study is at rest, or its next tasks are in the queue. ``None``: this job begins anew, or somebody
+        else holds the study all along.
 
     Raises:
         SlurmRefused: The next tasks were refused, and not for a limit that passes.
     """
     lease, memory = Lease(StudyPaths.at(folder).lease), Memory()
     submitted: list[str] = []
+    free_at = time.monotonic()
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
         if verdict is not None or coordinator.running or coordinator.study.ended is not None:
@@ -68,8 +71,12 @@ def finish(folder: str, *, job: JobFacts | None = None, say: Callable[[str], obj
             Slurm().requeue(job.requeue_id)
             return None
         if not lease.take_if_free():
+            if time.monotonic() - free_at > _HELD_FOR:
+                say("somebody else runs this study now: it is theirs to finish")
+                return None
             time.sleep(_LEASE_POLL)
             continue
+        free_at = time.monotonic()
         pause = _LOOK_EVERY
         try:
             turn = take_turn(folder, lease, memory, say=say, last=last, derive=True)
