@@ -199,11 +199,13 @@ class Cluster:
         self.controller.ready(lambda: self.run("scontrol", "ping", check=False).strip().endswith("UP"))
 
     def refusing_sbatch(self) -> Path:
-        """A folder for the front of a job's PATH whose sbatch refuses, as on sites whose nodes may not submit."""
+        """A folder for the front of PATH whose sbatch refuses in jobs, as on sites whose nodes may not submit."""
         folder = self.folder / "refusing"
         folder.mkdir(exist_ok=True)
         words = "sbatch: error: Batch job submission failed: Access/permission denied"
-        (folder / "sbatch").write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
+        in_job = "tr '\\0' '\\n' </proc/$PPID/environ | grep -q ^SLURM_JOB_ID="  # of whoever calls it
+        refuses = f"if {in_job}; then echo '{words}' >&2; exit 1; fi"
+        (folder / "sbatch").write_text(f'#!/bin/sh\n{refuses}\nexec {shutil.which("sbatch")} "$@"\n')
         os.chmod(folder / "sbatch", 0o755)
         return folder
 

@@ -54,9 +54,11 @@ def test_a_full_queue_is_waited_for(strict_cluster: Cluster, tmp_path: Path) -> 
     assert lab.faults(trials=8, epochs=2) == []
 
 
-def test_where_nodes_may_not_submit_the_finisher_says_what_to_do(strict_cluster: Cluster, tmp_path: Path) -> None:
-    setup = [f"export PATH={strict_cluster.refusing_sbatch()}:$PATH"]
-    lab = SlurmLab.make(tmp_path / "lab", trials=14, parallel=4, slurm={"setup": setup})
+def test_where_nodes_may_not_submit_the_finisher_says_what_to_do(
+    strict_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(strict_cluster.refusing_sbatch()), prepend=":")  # a job takes over what submit has
+    lab = SlurmLab.make(tmp_path / "lab", trials=14, parallel=4)
     lab.outlast("submit", "study.yaml")
     until(lambda: not strict_cluster.jobs(), "the array and its finisher are over")
     log = next((lab.folder / "jobs").glob("*.finisher.out")).read_text()

@@ -26,7 +26,8 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
     settings, study = recorded_settings(folder)
     paths = study_paths(folder, settings)
     cards = WorkerCards.of(settings, say)
-    if holder_is_live(paths.ledger) is not False:
+    helping = holder_is_live(paths.ledger) is not False
+    if helping:
         say("helping the live run; Ctrl-C ends this worker only")
     elif study.ended is not None or study.last_run is None:
         opened = open_study(paths, settings)  # a person wants it to go on
@@ -35,5 +36,5 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
     Worker(folder, parallel=parallel, most=most, say=say, cards=cards).run()
     _, study = recorded_settings(folder)
     if study.ended is None:
-        return 0 if holder_is_live(paths.ledger) else 4
+        return 0 if helping and holder_is_live(paths.ledger) else 4
     return {StudyState.DONE.value: 0, StudyState.HALTED.value: 3}.get(study.ended.state, 4)

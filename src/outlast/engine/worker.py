@@ -257,9 +257,9 @@ class Worker:
             from outlast.runner.spec import token_of_trial
             from outlast.study.attempts import end_tree, give_up
 
-            if read_bytes(attempt.started) is not None and not end_tree(
-                attempt, f"{token_of_trial(str(self._paths.root), trial)}{number};"
-            ):
+            if read_bytes(attempt.started) is None:
+                self._finished += 1  # put away already: somebody's turn was quicker than we
+            elif not end_tree(attempt, f"{token_of_trial(str(self._paths.root), trial)}{number};"):
                 give_up(attempt, "its runner died", my_identity().host)
             return
         if evidence.get("stop_reason") == "walltime":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from outlast.study.layout import StudyPaths
 
 __all__ = ["Submitted", "dry_run", "refuse_while_queued", "submit_missing", "submit_study", "tell"]
 
+_MADE_ROOM, _A_MOMENT = 10, 0.5  # tries, and seconds between them, before one more task has to go
 _LEASE_WITHIN = 60.0  # seconds that a submission waits for whoever holds the study
 
 
@@ -169,6 +171,7 @@ def _tasks(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -
 
 def _finisher(queue: StudyQueue, array: str, tasks: int) -> JobSubmitted:
     """The array's finisher. Where the array took the last place in the queue, its last tasks make room for it."""
+    patience = 0
     while True:
         try:
             return JobSubmitted(queue.submit(queue.finisher(array)), utc_now(), "finisher")
@@ -176,8 +179,11 @@ def _finisher(queue: StudyQueue, array: str, tasks: int) -> JobSubmitted:
             if not error.limit or tasks <= 1:
                 queue.slurm.cancel([array])  # without it, nobody would take in what the tasks leave
                 raise
-        tasks -= 1
-        queue.slurm.cancel([f"{array}_{tasks}"], pending_only=True)
+        if patience == 0:
+            tasks, patience = tasks - 1, _MADE_ROOM
+            queue.slurm.cancel([f"{array}_{tasks}"], pending_only=True)
+        patience -= 1
+        time.sleep(_A_MOMENT)  # a cancelled task's place is not free at once
 
 
 def tell(submitted: Submitted, folder: str) -> list[str]:
