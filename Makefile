@@ -58,9 +58,10 @@ setup: $(SETUP)
 demo: $(SETUP)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/outlast run examples/digits/study.yaml $(if $(TRIALS),--trials $(TRIALS))
 
-# The slow and foreign ones in parallel as well: each works in a folder of its own.
+# The slow and foreign ones in parallel as well: each works in a folder of its own. What needs the whole machine comes last.
 test: $(SETUP_FOREIGN) $(SETUP_SYSTEM)
-	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -n $(WORKERS) --dist worksteal
+	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone"
+	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -s -m alone
 
 quick: $(SETUP)
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -q -n $(WORKERS) -m "not slow and not foreign"

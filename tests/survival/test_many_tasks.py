@@ -21,7 +21,7 @@ from outlast.engine.run import study_paths
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 TASKS, BEFORE = 500, 1000
 
 

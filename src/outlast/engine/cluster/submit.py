@@ -181,7 +181,9 @@ def _finisher(queue: StudyQueue, array: str, tasks: int) -> JobSubmitted:
                 raise
         if patience == 0:
             tasks, patience = tasks - 1, _MADE_ROOM
-            queue.slurm.cancel([f"{array}_{tasks}"], pending_only=True)
+            queue.slurm.cancel(
+                [f"{array}_{tasks}"]
+            )  # without --state, which takes a waiting array for one job: all of it
         patience -= 1
         time.sleep(_A_MOMENT)  # a cancelled task's place is not free at once
 
