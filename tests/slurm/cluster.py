@@ -198,13 +198,13 @@ class Cluster:
         self.controller = self._daemon("slurmctld", "-D", output="slurmctld.out")
         self.controller.ready(lambda: self.run("scontrol", "ping", check=False).strip().endswith("UP"))
 
-    def refusing_sbatch(self) -> Path:
-        """A folder for the front of PATH whose sbatch refuses in jobs, as on sites whose nodes may not submit."""
+    def refusing_sbatch(self, *, everywhere: bool = False) -> Path:
+        """A folder for the front of PATH whose sbatch refuses in jobs (or everywhere), as on sites whose nodes may not submit."""
         folder = self.folder / "refusing"
         folder.mkdir(exist_ok=True)
         words = "sbatch: error: Batch job submission failed: Access/permission denied"
         in_job = "tr '\\0' '\\n' </proc/$PPID/environ | grep -q ^SLURM_JOB_ID="  # of whoever calls it
-        refuses = f"if {in_job}; then echo '{words}' >&2; exit 1; fi"
+        refuses = f"if {'true' if everywhere else in_job}; then echo '{words}' >&2; exit 1; fi"
         (folder / "sbatch").write_text(f'#!/bin/sh\n{refuses}\nexec {shutil.which("sbatch")} "$@"\n')
         os.chmod(folder / "sbatch", 0o755)
         return folder

@@ -160,7 +160,7 @@ def test_five_hundred_waiting_jobs_are_one_cheap_query(cluster: Cluster, submit:
 def test_nodes_that_may_not_submit_are_no_limit(
     cluster: Cluster, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", f"{cluster.refusing_sbatch()}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{cluster.refusing_sbatch(everywhere=True)}:{os.environ['PATH']}")
     with pytest.raises(SlurmRefused, match="permission denied") as caught:
         submit()
     assert not caught.value.limit
