@@ -27,7 +27,7 @@ _WORD_WITHIN = 60.0  # seconds for the scheduler to say how a job ended
 #: A job that ends for one of these before its runner began says nothing against the attempt.
 _NO_FAULT = ("CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED", "REQUEUED", "NEVER_SUBMITTED")
 _UNCLAIMED_AFTER = 120.0  # seconds for a worker on another host to claim what it was given
-_IN_ORDER = (Cause.COMPLETED, Cause.PART, Cause.PRUNED)  # what a process left that may serve for further trials
+_IN_ORDER = (Cause.COMPLETED, Cause.PART)  # what a process left that may serve for further trials
 
 
 class Watch:
