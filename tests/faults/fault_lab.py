@@ -168,13 +168,18 @@ class FaultLab:
                 assert outcome.reason or outcome.cause is Cause.COMPLETED
 
     def check_slots(self, sick: Sequence[int]) -> None:
-        """The slots in which these trials suffered were used again, if anything was left to do."""
+        """The slots in which these trials suffered were used again, if enough was left to do.
+
+        Only the study's first trials that are well always wait for a slot: a retry may wait for its time, and the
+        trial in place of a failed one is not there before.
+        """
         events = list(read_ledger(self.paths.ledger).events)
         for at, ended in enumerate(events):
             if isinstance(ended, AttemptEnded) and ended.trial in sick:
                 slot = next(a.slot for a in self.trial(ended.trial).attempts if a.number == ended.attempt)
-                later = [event.slot for event in events[at:] if isinstance(event, AttemptOpened)]
-                assert slot in later or len(later) <= SLOTS
+                later = [event for event in events[at:] if isinstance(event, AttemptOpened)]
+                waiting = {event.trial for event in later if event.trial < TRIALS and event.trial not in sick}
+                assert len(waiting) < SLOTS or slot in {event.slot for event in later}
 
     def _check_files(self, trial: Trial) -> None:
         files = self.paths.trial(trial.number)
