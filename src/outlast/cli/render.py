@@ -174,7 +174,7 @@ def status(snapshot: Snapshot) -> RenderableType:
                 ("best", _best_text(snapshot)),
                 ("", "" if snapshot.best is None else params_text(snapshot.best.params)),
                 ("trials", counts_text(snapshot)),
-                ("queue", queue_in_words(snapshot.jobs)),
+                ("queue", queue_in_words(snapshot.jobs, snapshot.silence)),
                 ("rate", speed_text(snapshot)),
                 ("hours", hours_text(snapshot)),
                 ("ahead", ahead),

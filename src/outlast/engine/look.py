@@ -15,7 +15,7 @@ from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.engine.running import Pulse, Running, objectives_of
 from outlast.engine.slots import slot_count
-from outlast.errors import OutlastError
+from outlast.errors import OutlastError, SlurmUnavailable
 from outlast.executors.slurm.parse import JobLife
 from outlast.monitor.health import HealthFacts, purge_days
 from outlast.monitor.jobs import QueuedJob
@@ -40,6 +40,7 @@ class Looker:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = folder
         self._jobs: Sequence[QueuedJob] | None = None
+        self._silence = ""  # why SLURM did not answer
         self._asked_at = float("-inf")
 
     def look(self) -> tuple[Snapshot, Study, Settings]:
@@ -56,12 +57,13 @@ class Looker:
             study,
             settings,
             now=datetime.now(timezone.utc),
-            live=_live(paths, settings, study, jobs),
+            live=_live(paths, settings, study, jobs, self._silence),
             running_reports=latest_reports(paths, study, settings) if study.trials else {},
             running_seconds=_trained(paths, study),
             folder=os.fspath(self._folder),
             facts=_facts(paths, study, settings),
             jobs=jobs or (),
+            silence=self._silence,
         )
         return found, study, settings
 
@@ -74,7 +76,10 @@ class Looker:
             self._asked_at = now
             queue = StudyQueue(paths, settings)
             try:
-                active = queue.active()
+                active, self._silence = queue.active(), ""
+            except SlurmUnavailable as error:
+                self._silence = " ".join(error.fact.split())
+                return self._jobs
             except OutlastError:
                 return self._jobs
             self._jobs = [
@@ -92,8 +97,10 @@ def look(folder: str | os.PathLike[str]) -> tuple[Snapshot, Study, Settings]:
     return Looker(folder).look()
 
 
-def _live(paths: StudyPaths, settings: Settings, study: Study, jobs: Sequence[QueuedJob] | None) -> LiveFacts | None:
-    """Who runs the study now: the holder of its lease, or its jobs among themselves."""
+def _live(
+    paths: StudyPaths, settings: Settings, study: Study, jobs: Sequence[QueuedJob] | None, silence: str
+) -> LiveFacts | None:
+    """Who runs the study now: the holder of its lease, or its jobs among themselves, as far as SLURM tells of them."""
     if study.ended is not None:
         return None
     since = study.last_run.at if study.last_run else ""
@@ -102,7 +109,10 @@ def _live(paths: StudyPaths, settings: Settings, study: Study, jobs: Sequence[Qu
         return LiveFacts(str(holder.get("host", "")), int(holder.get("pid", 0)), since, slot_count(settings))
     trials = [job for job in jobs or () if not job.is_small]
     if not trials and not any(job.role == "controller" for job in jobs or ()):
-        return _workers(study, since)
+        working = _workers(study, since)
+        if working is None and silence:
+            return LiveFacts(since=since, slots=1, state=StudyState.WAITING, reason="SLURM gives no answer")
+        return working
     running = [job for job in trials if not job.waits]
     if running:
         return LiveFacts(since=since, slots=len(running))

@@ -50,8 +50,13 @@ class QueuedJob:
         }
 
 
-def queue_in_words(jobs: Iterable[QueuedJob]) -> str:
-    """``6 running, 18 waiting (Resources), finisher 131 waiting (Dependency)``; empty where there is nothing to say."""
+def queue_in_words(jobs: Iterable[QueuedJob], silence: str = "") -> str:
+    """``6 running, 18 waiting (Resources), finisher 131 waiting (Dependency)``; empty where there is nothing to say.
+
+    Args:
+        jobs: As listed last.
+        silence: Why the scheduler gave no answer since.
+    """
     found = list(jobs)
     trials = [job for job in found if not job.is_small]
     running = sum(not job.waits for job in trials)
@@ -65,4 +70,7 @@ def queue_in_words(jobs: Iterable[QueuedJob]) -> str:
             where = f" on {job.node}" if job.node else ""
             why = f" waiting ({job.reason})" if job.waits and job.reason else ""
             parts.append(f"{job.role} {job.id}{where}{why}")
+    if silence:
+        before = f"; before: {', '.join(parts)}" if parts else ""
+        return f"no answer from SLURM ({silence}); jobs that run go on{before}"
     return ", ".join(parts)

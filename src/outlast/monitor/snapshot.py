@@ -106,6 +106,7 @@ class Snapshot:
     time: Stopwatch
     hours: Hours  # what the attempts used, and what for
     jobs: tuple[QueuedJob, ...] = ()  # in a scheduler's queue
+    silence: str = ""  # why the scheduler did not answer when it was asked last; the jobs are of the time before
     begun_by: str = "run"  # the command that goes on with it: run, or submit
 
     @property
@@ -150,6 +151,7 @@ class Snapshot:
             "run": None,
             "running": [_running_json(trial) for trial in self.running],
             "jobs": [job.to_json() for job in self.jobs],
+            "jobs_unknown": self.silence,
             "milestones": [
                 {"percent": m.percent, "trials": m.trials, "reached": m.reached, "at": _iso(m.at)}
                 for m in self.milestones
@@ -195,6 +197,7 @@ def snapshot(
     folder: str = "",
     facts: HealthFacts | None = None,
     jobs: Sequence[QueuedJob] = (),
+    silence: str = "",
 ) -> Snapshot:
     """Look at a study.
 
@@ -208,6 +211,7 @@ def snapshot(
         folder: The study folder as a person types it.
         facts: What was found on the machine, for the health rules.
         jobs: The study's jobs that wait or run in a scheduler's queue.
+        silence: Why the scheduler did not answer; empty if it did.
 
     Returns:
         The snapshot. An ETA is given only while somebody runs the study.
@@ -245,6 +249,7 @@ def snapshot(
         time=_stopwatch(study, seconds),
         hours=hours(study, running_seconds),
         jobs=tuple(jobs),
+        silence=silence,
         begun_by="submit" if study.jobs else "run",
     )
 

@@ -1,0 +1,47 @@
+"""No slurmctld for more than a minute: trainings run on, and whoever needed it waits and goes on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from cluster import Cluster
+from slurm_lab import SlurmLab, until
+
+from outlast.core.states import TrialState
+
+OUTAGE = 65.0  # seconds
+
+
+def finished(lab: SlurmLab) -> int:
+    return len(lab.study().in_state(TrialState.COMPLETE))
+
+
+def test_a_minute_without_slurmctld_costs_neither_a_trial_nor_an_epoch(cluster: Cluster, tmp_path: Path) -> None:
+    steps, trials = {"epochs": 10, "seconds": 1.5}, 8
+    slots = SlurmLab.make(
+        tmp_path / "slots", trials=trials, parallel=3, slurm={"mode": "controller", "poll": "3s"}, **steps
+    )
+    array = SlurmLab.make(tmp_path / "array", trials=trials, parallel=3, slurm={"trials_per_task": 2}, **steps)
+    for lab in (slots, array):
+        lab.outlast("submit", "study.yaml")
+    for lab in (slots, array):
+        for trial in range(3):
+            lab.wait_for_epoch(trial, 1)
+
+    began = time.monotonic()
+    cluster.stop_controller()
+    for lab in (slots, array):
+        said = lab.outlast("status", "studies/lab")
+        assert "no answer from SLURM" in said and "3 running" in said
+    until(lambda: finished(slots) >= 3 and finished(array) >= 3, "trainings end, and their ends are noticed")
+    time.sleep(max(0.0, began + OUTAGE - time.monotonic()))
+    before = finished(slots)
+    assert before == 3, "a controller has nowhere to submit the next ones to"
+    cluster.start_controller()
+
+    for lab in (slots, array):
+        lab.wait_done()
+        assert lab.faults(trials=trials, epochs=10) == []
+        assert {o.cause.value for t in lab.study().trials.values() for o in t.ended} == {"completed"}
+    until(lambda: not cluster.jobs(), "the queue is empty")
