@@ -29,6 +29,17 @@ def until(true: Callable[[], object], what: str, timeout: float = 60.0) -> None:
         time.sleep(0.01)
 
 
+def as_user(user: int | None) -> list[str]:
+    """What to put before a command so that this user runs it; ``None``: whoever we are.
+
+    He may read whatever root may, and nothing more than read: Python may be installed where only root looks.
+    """
+    if user is None:
+        return []
+    may_read = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *may_read]
+
+
 @dataclass
 class Box:
     place: Path
@@ -37,12 +48,15 @@ class Box:
 
     def start(
         self, name: str, *, trials: int, parallel: int | str, arguments: tuple[str, ...] = (),
-        environment: Mapping[str, str] | None = None, **settings: Any,
+        environment: Mapping[str, str] | None = None, user: int | None = None, **settings: Any,
     ) -> subprocess.Popen[bytes]:  # fmt: skip
-        """``outlast run`` on a study of this name."""
+        """``outlast run`` on a study of this name, as another user where one is named."""
         folder = self.place / name
         folder.mkdir(exist_ok=True)
+        if user is not None:
+            os.chown(folder, user, user)
         command = [
+            *([] if user is None else ["/bin/sh", "-c", 'exec "$0" "$@"']),  # access(2) forgets what `as_user` allows
             sys.executable,
             "-S",
             str(HERE / "train_on_gpu.py"),
@@ -58,7 +72,7 @@ class Box:
         (folder / "study.yaml").write_text(json.dumps(study))
         with open(folder / "said", "ab") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "outlast", "run", "study.yaml"],
+                [*as_user(user), sys.executable, "-m", "outlast", "run", "study.yaml"],
                 cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env={**os.environ, **(environment or {})},
             )  # fmt: skip
         self.running.append(process)
@@ -98,6 +112,17 @@ class Box:
                 most[card] = max(most[card], now[card])
         return dict(most)
 
+    def spans(self) -> list[tuple[float, float, int]]:
+        """From when to when each training used its card, and whose it was."""
+        begun: dict[int, float] = {}
+        found = []
+        for line in self.audit:
+            if line["event"] == "begin":
+                begun[line["pid"]] = line["at"]
+            else:
+                found.append((begun[line["pid"]], line["at"], line["uid"]))
+        return found
+
     def finish(self, *processes: subprocess.Popen[bytes], code: int = 0) -> None:
         """Wait for runs and look at their exit codes."""
         for process in processes:
@@ -111,11 +136,18 @@ class Box:
                 process.wait()
         until(lambda: not self._kill_the_rest(), "nothing of the box runs")
 
-    def _kill_the_rest(self) -> list[int]:
+    def kill_all_of(self, user: int) -> None:
+        """Whatever of the box runs as this user: searches, runners, trainings."""
+        until(lambda: not self._kill_the_rest(user), f"nothing of user {user} runs")
+
+    def _kill_the_rest(self, user: int | None = None) -> list[int]:
         mark, found = f"\0{MARK}={self.place}\0".encode(), []
         for name in filter(str.isdigit, os.listdir("/proc")):
+            place = Path("/proc", name)
             with contextlib.suppress(OSError):
-                if mark in Path("/proc", name, "environ").read_bytes() and int(name) != os.getpid():
+                if mark not in (place / "environ").read_bytes() or int(name) == os.getpid():
+                    continue
+                if user is None or place.stat().st_uid == user:
                     os.kill(int(name), signal.SIGKILL)
                     found.append(int(name))
         return found

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +37,30 @@ def driver(library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     yield made
     nvml.let_go()
+
+
+@pytest.fixture
+def open_box(library: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
+    """A box on which other users work, too: nothing on the way to it is closed to them."""
+    if os.getuid() != 0:
+        pytest.skip("only root can start processes of other users")
+    place = Path(tempfile.mkdtemp(prefix="box-"))
+    try:
+        made = Driver(place / "driver", place / "locks")
+        for folder in (place, place / "driver", place / "driver" / "running"):
+            folder.chmod(0o777)
+        shutil.copy(library, place / "libnvidia-ml.so.1")
+        (place / "audit").touch()
+        (place / "audit").chmod(0o666)
+        variables = {**made.environment(str(place / "libnvidia-ml.so.1")), MARK: str(place), "HOME": str(place)}
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        box = Box(place, made)
+        yield box
+        box.end()
+    finally:
+        shutil.rmtree(place)
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ def note(event):
     line = {
         "event": event,
         "cards": cards,
+        "at": time.monotonic(),
+        "uid": os.getuid(),
         "pid": os.getpid(),
         "study": os.environ["OUTLAST_TOKEN"].split(":")[1],
         "trial": int(os.environ["OUTLAST_TRIAL"]),

@@ -1,0 +1,45 @@
+"""Searches of several users of one machine, as processes that are really theirs."""
+
+from __future__ import annotations
+
+import pytest
+from box import Box, until
+
+from outlast._system.card_locks import holders_of
+
+pytestmark = pytest.mark.slow
+ANNA, BERT = 61001, 61002  # nobody has an account of these numbers
+
+
+def test_who_starts_more_searches_gets_no_larger_share_of_the_cards(open_box: Box) -> None:
+    box = open_box
+    cards = box.driver.cards(4)
+    hers = [box.start(f"anna-{n}", trials=16, parallel=4, user=ANNA, arguments=("--seconds", "0.6")) for n in range(3)]
+    until(lambda: len({line["study"] for line in box.audit}) == 3, "all her searches have had a card")
+    his = box.start("bert", trials=16, parallel=4, user=BERT, arguments=("--seconds", "0.6"))
+    box.finish(*hers, his)
+    assert box.most_at_once() == dict.fromkeys(cards, 1)
+    spans = box.spans()
+    begins = {user: [begin for begin, _, whose in spans if whose == user] for user in (ANNA, BERT)}
+    first, last = sorted(begins[BERT])[2], min(max(begins[ANNA]), max(begins[BERT]))  # both wait for cards in between
+    used = {
+        user: sum(max(0.0, min(end, last) - max(begin, first)) for begin, end, whose in spans if whose == user)
+        for user in (ANNA, BERT)
+    }
+    share = used[BERT] / (used[ANNA] + used[BERT])
+    assert 0.4 < share < 0.6, f"a search against three: {share:.0%} of the cards' time; by searches it would be 25%"
+
+
+def test_cards_of_a_search_that_was_killed_are_free_for_another_user(open_box: Box) -> None:
+    box = open_box
+    [card] = box.driver.cards(1)
+    gone = box.start("anna", trials=1, parallel=1, user=ANNA, arguments=("--until", str(box.place / "never")))
+    until(lambda: box.audit, "her training runs")
+    waits = box.start("bert", trials=1, parallel=1, user=BERT)
+    until(lambda: "waiting for a GPU" in box.said("bert"), "he waits")
+    assert len(box.audit) == 1 and len(holders_of(str(box.driver.locks), card)) == 1
+    box.kill_all_of(ANNA)
+    gone.wait()
+    box.finish(waits)
+    assert [line["uid"] for line in box.audit] == [ANNA, BERT, BERT]
+    assert holders_of(str(box.driver.locks), card) == []
