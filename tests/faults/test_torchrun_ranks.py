@@ -28,13 +28,13 @@ SECONDS_ALLOWED = 120
 class Ranks:
     """One study of one trial with two ranks."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *arguments: str) -> None:
         self.place, self.audit_path = place, place / "audit"
         study = {
             "name": "ranks",
             "command": [
                 sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", str(SCRIPT), "${args}", "--audit",
-                str(self.audit_path),
+                str(self.audit_path), *arguments,
             ],
             "metric": {"name": "score", "goal": "maximize"},
             "parameters": {"x": {"min": 0.0, "max": 1.0}},
@@ -95,3 +95,14 @@ def test_ranks_stop_die_and_resume_together(tmp_path: Path) -> None:
     assert [outcome.cause for outcome in ranks.trial.ended] == [Cause.STOPPED, Cause.CRASH, Cause.COMPLETED]
     assert ranks.nobody_is_left(2) and ranks.nobody_is_left(3)
     assert len(ranks.trial.curve()) == 30, "one rank reports"
+
+
+def test_a_collective_that_times_out_costs_no_more_than_the_epoch(tmp_path: Path) -> None:
+    ranks = Ranks(tmp_path, "--stall")
+    run = ranks.start()
+    assert run.wait(SECONDS_ALLOWED) == 0, (tmp_path / "said.log").read_text()
+    assert [outcome.cause for outcome in ranks.trial.ended] == [Cause.TRANSIENT, Cause.COMPLETED]
+    assert "Timed out waiting" in ranks.trial.ended[0].reason
+    assert ranks.epochs(1) == [[0, 1, 2, 3]] * 2
+    assert ranks.epochs(2) == [list(range(3, 30))] * 2
+    assert ranks.nobody_is_left(1) and ranks.nobody_is_left(2)

@@ -40,7 +40,7 @@ _MESSAGES: dict[Symptom, re.Pattern[str]] = {
         r"|Too Many Requests|Connection reset by peer|Temporary failure in name resolution"
         r"|Stale (NFS )?file handle|\[Errno 116\]"
         r"|Address already in use|EADDRINUSE|\[Errno 98\]"
-        r"|NCCL.{0,80}(timeout|timed out)|Watchdog caught collective"
+        r"|NCCL.{0,80}(timeout|timed out)|Watchdog caught collective|Timed out waiting \d+ms for (recv|send) operation"  # gloo
         r"|uncorrectable ECC error|NVRM: Xid|GPU has fallen off the bus|GPU is lost",
         re.IGNORECASE,
     ),
