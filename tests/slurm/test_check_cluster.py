@@ -105,7 +105,7 @@ def test_nodes_that_may_not_submit_are_told_with_the_line_for_a_crontab(cluster:
     finally:
         cluster.run("scontrol", "update", "PartitionName=gpu", "AllocNodes=ALL")
     assert found["submitting"].text.startswith("jobs come from localhost only (AllocNodes), not from nodes")
-    assert f"*/10 * * * * outlast submit {lab.folder} " in (found["submitting"].cure or "")
+    assert f"-m outlast finisher --once {lab.folder} >>{lab.folder}/jobs/cron.log" in (found["submitting"].cure or "")
     assert found["mode"].text == "array fits: nodes may not submit, and its tasks need not"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -183,7 +184,8 @@ def test_what_does_not_matter_is_not_said(known: ClusterFacts, about: str) -> No
         ),
         (
             facts(nodes_submit=False),
-            "in a crontab there: */10 * * * * outlast submit /home/me/studies/s >/dev/null 2>&1",
+            f"in a crontab there: */10 * * * * {sys.executable} -m outlast finisher --once /home/me/studies/s "
+            ">>/home/me/studies/s/jobs/cron.log 2>&1",
         ),
         (facts({"mode": "controller"}), "slurm: {mode: array}"),
     ],

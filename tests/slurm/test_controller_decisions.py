@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from outlast._system import my_identity
 from outlast.config.load import load_study_file
+from outlast.core.alive import beat
+from outlast.core.evidence import Evidence
 from outlast.core.plan import Verdict
-from outlast.core.states import StudyState
+from outlast.core.states import Cause, StudyState
 from outlast.engine.cluster.control import job_slots
 from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.coordinator import Coordinator
-from outlast.engine.opening import open_study
+from outlast.engine.opening import open_study, read_study
 from outlast.engine.run import Quiet, study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
@@ -106,3 +111,69 @@ def test_a_batch_is_as_large_as_the_slots_also_under_a_pruner(tmp_path: Path) ->
     end = controlled.run()
     assert end is not None and end.state is StudyState.DONE
     assert len({begin for begin, _ in controlled.cluster.spans}) == 2
+
+
+class OneOddJob(SimulatedCluster):
+    """What happens to trial 3's first job is told by the test; it runs on another host, which shares the folder."""
+
+    happens: Callable[[OneOddJob, str], None]
+    odd = ""
+    attempt = Path()
+    woken_at = 0.0
+
+    def _accept(self, script: str) -> str:
+        job = super()._accept(script)
+        if not self.odd and self.queue[job].comment.endswith(":0003.1"):
+            self.odd, self.attempt = job, Path(script).parent
+            self._tasks.pop()
+        return job
+
+    def catch_up(self) -> None:
+        super().catch_up()
+        if self.odd:
+            self.happens(self, self.odd)
+
+    def claim(self) -> None:
+        """A runner on another node begins."""
+        alive = self.attempt / "alive"
+        alive.write_bytes(beat(0, 0.0, ""))
+        told = {**my_identity().to_json(), "host": "n1", "alive": [0, alive.stat().st_ino]}
+        (self.attempt / "started.json").write_text(json.dumps(told))
+        self.set(self.odd, "RUNNING")
+
+
+def odd_job(tmp_path: Path, happens: Callable[[OneOddJob, str], None]) -> list[Cause]:
+    """What the attempts of trial 3 ended for."""
+    controlled = Controlled(tmp_path)
+    cluster = OneOddJob(controlled.clock, lambda trial: 60.0, latency=1.0)
+    cluster.happens, controlled.cluster = happens, cluster
+    end = controlled.run()
+    assert end is not None and end.state is StudyState.DONE
+    return [outcome.cause for outcome in read_study(controlled.paths).trials[3].ended]
+
+
+def test_the_controller_that_submitted_a_job_hears_why_it_ended(tmp_path: Path) -> None:
+    def is_cancelled(cluster: OneOddJob, job: str) -> None:
+        if cluster.queue[job].state == "PENDING":
+            cluster.claim()
+            evidence = Evidence(signal=signal.SIGTERM, stop_reason="preempted", terminated=True)
+            (cluster.attempt / "exit.json").write_text(json.dumps(evidence.to_json()))
+            cluster.set(job, "CANCELLED by 0")
+
+    assert odd_job(tmp_path, is_cancelled) == [Cause.STOPPED, Cause.COMPLETED]
+
+
+def test_a_job_that_is_suspended_for_long_is_waited_for(tmp_path: Path) -> None:
+    def is_suspended(cluster: OneOddJob, job: str) -> None:
+        state = cluster.queue[job].state
+        if state == "PENDING":
+            cluster.claim()
+        elif state == "RUNNING":
+            cluster.set(job, "SUSPENDED")
+            cluster.woken_at = cluster._clock.seconds + 1800.0
+        elif state == "SUSPENDED" and cluster._clock.seconds > cluster.woken_at:
+            evidence = Evidence(exit_code=0, scores={"score": 1.0})
+            (cluster.attempt / "exit.json").write_text(json.dumps(evidence.to_json()))
+            cluster.set(job, "COMPLETED")
+
+    assert odd_job(tmp_path, is_suspended) == [Cause.COMPLETED]

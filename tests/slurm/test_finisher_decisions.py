@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outlast.core.fold import Study
-from outlast.core.records import AttemptEnded, AttemptOpened, JobSubmitted, TrialCreated
+from outlast.core.records import AttemptEnded, AttemptOpened, JobSubmitted, RunStarted, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.engine.cluster.finish import in_vain
 
@@ -46,6 +46,12 @@ def test_another_array_is_submitted_only_where_it_can_do_better(
 ) -> None:
     end = in_vain(study(*ends))
     assert (None if end is None else end.state.value) == says
+
+
+def test_a_cancelled_array_is_followed_by_another_once_somebody_said_that_it_goes_on() -> None:
+    found = study(DONE, CANCELLED)
+    found.apply(RunStarted("2026-01-05T10:30:00+00:00", "login1", 7))
+    assert in_vain(found) is None
 
 
 def test_a_study_that_no_array_ran_is_not_judged() -> None:

@@ -105,7 +105,10 @@ def worker(
     raise typer.Exit(by_hand(the_folder(study, directory), parallel=parallel, most=most, say=typer.echo))
 
 
-def finisher(study: _FolderArgument) -> None:
+def finisher(
+    study: _FolderArgument,
+    once: Annotated[bool, typer.Option("--once", help="Look once and wait for nothing: for a crontab.")] = False,
+) -> None:
     """Take in what an array's tasks left, and submit what is missing. A small job runs this after them.
 
     Example:
@@ -118,7 +121,7 @@ def finisher(study: _FolderArgument) -> None:
     from outlast.runner.job import JobFacts
 
     try:
-        turn = finish(study, job=JobFacts.of(os.environ), say=_log)
+        turn = finish(study, job=JobFacts.of(os.environ), once=once, say=_log)
     except SlurmRefused as refused:
         _log(refused.fact)
         _log(f"on a node that may submit: outlast submit {study}")

@@ -123,8 +123,10 @@ def _asked_to_stop(evidence: Evidence, trial: Trial, policy: Policy) -> Decision
             return Decision(TrialState.FAILED, Cause.WALLTIME, "no step fits into the walltime")
         case "walltime":
             return Decision(TrialState.INTERRUPTED, Cause.WALLTIME, "out of walltime")
-        case "preempted":
-            return _interrupted(trial, policy, Cause.PREEMPTED, "preempted", evidence)
+        case "preempted":  # by somebody's signal; whose it was, the scheduler may tell
+            return _ended_by_scheduler(evidence, trial, policy) or _interrupted(
+                trial, policy, Cause.PREEMPTED, "preempted", evidence
+            )
     return Decision(TrialState.INTERRUPTED, Cause.STOPPED, f"stopped ({reason})")
 
 

@@ -194,6 +194,7 @@ class Coordinator:
             self._start(attempt, prepared)
         for job in self._executor.take_submissions():
             self._decisions.take(job)
+            self._watch.submitted(job)
         self._decisions.commit()
         note = self._executor.take_note()
         if note:

@@ -17,6 +17,7 @@ from outlast.study.lease import Lease, holder_is_live
 __all__ = ["stop_study"]
 
 _ANSWER_WITHIN = 10.0
+_TRAINING = (Life.RUNNING, Life.ELSEWHERE)  # elsewhere: perhaps
 
 
 def stop_study(
@@ -53,11 +54,10 @@ def stop_study(
 
 
 def _is_shared(study: Study) -> bool:
-    """Whether workers or tasks of an array coordinate the study among themselves."""
-    if study.ended is not None:
-        return False
+    """Whether workers or tasks of an array coordinate the study among themselves, or finish what they have at its end."""
     attempts = [trial.open_attempt for trial in study.trials.values()]
-    return bool(study.jobs) or any(a is not None and a.slot.startswith("worker:") for a in attempts)
+    fetched = any(a is not None and a.slot.startswith("worker:") for a in attempts)
+    return fetched or (study.ended is None and bool(study.jobs))
 
 
 def _is_answered(paths: StudyPaths, request: requests.Request, *, shared: bool, say: Callable[[str], object]) -> bool:
@@ -77,14 +77,15 @@ def _is_answered(paths: StudyPaths, request: requests.Request, *, shared: bool, 
 
 
 def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, grace: float, now: bool) -> str:
-    asked = 0
+    asked, go_on = 0, "submit" if study.jobs else "run"
     for each in study.trials.values():
         attempt = each.open_attempt
-        if attempt is not None and inspect(paths.attempt(each.number, attempt.number)).life is Life.RUNNING:
+        if attempt is not None and inspect(paths.attempt(each.number, attempt.number)).life in _TRAINING:
             request_stop(paths.attempt(each.number, attempt.number), "user", grace=grace, now=now)
             asked += 1
     if asked:
         return (
-            f"no coordinator runs; asked {asked} trial(s) that still train to stop. outlast run {folder} goes on later"
+            f"no coordinator runs; asked {asked} {'trial' if asked == 1 else 'trials'} that may still train to stop. "
+            f"outlast {go_on} {folder} goes on later"
         )
-    return f"nothing runs in {folder}; outlast run {folder} goes on"
+    return f"nothing runs in {folder}; outlast {go_on} {folder} goes on"

@@ -27,6 +27,7 @@ from outlast.engine.slots import Slots
 from outlast.errors import OutlastError
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.parse import JobLife
 from outlast.executors.slurm.tasks import FetchedExecutor
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
@@ -36,6 +37,7 @@ __all__ = ["Memory", "Turn", "coordinate", "take_turn"]
 Decided: TypeAlias = Callable[[Sequence[Event], Study], object]
 Last: TypeAlias = Callable[[Coordinator, "Verdict | None"], object]
 
+_WITHDRAWN = ("array", "controller")  # jobs that a study at rest has no use for
 _DERIVE_EVERY = 10.0  # seconds; the finisher and whoever ends the study always do
 
 
@@ -107,9 +109,14 @@ def take_turn(
     except BaseException:
         lease.release()
         raise
-    settings, _ = recorded_settings(folder, opened.study)
-    paths = study_paths(folder, settings)
-    settings = as_taken(paths, settings, opened.study)
+    try:
+        settings, _ = recorded_settings(folder, opened.study)
+        paths = study_paths(folder, settings)
+        settings = as_taken(paths, settings, opened.study)
+    except BaseException:
+        opened.ledger.close()
+        lease.release()
+        raise
     return coordinate(opened, paths, settings, memory, say=say, decided=decided, last=last, derive=derive)
 
 
@@ -161,20 +168,30 @@ def _after(verdict: Verdict | None, paths: StudyPaths, study: Study, settings: S
     if ended is None:
         return
     if ended.state != StudyState.DONE.value or verdict is not None:
-        withdraw_tasks(study, memory)
+        withdraw_tasks(paths, settings, study, memory)
     if verdict is not None and verdict.state is StudyState.DONE and not paths.plots.exists():
         from outlast.engine.plotting import draw_plots
 
         draw_plots(paths, study, settings)
 
 
-def withdraw_tasks(study: Study, memory: Memory) -> None:
-    """Cancel our own jobs that still wait in the queue: there is nothing left for them to do. The finisher stays."""
-    waiting = [job.job for job in study.jobs if job.role in ("array", "controller")]
+def withdraw_tasks(paths: StudyPaths, settings: Settings, study: Study, memory: Memory) -> None:
+    """Cancel the study's jobs that still wait in the queue: there is nothing left for them to do. The finisher stays.
+
+    They are found by their mark, not by what the ledger says: that of a copy speaks of the original's jobs.
+    """
     jobs = _jobs(memory, study)
-    if not waiting or jobs is None:
+    if jobs is None or all(job.role not in _WITHDRAWN for job in study.jobs):
         return
+    from outlast.engine.cluster.queue import StudyQueue
+
     try:
-        jobs.slurm.cancel(waiting[-1:], pending_only=True)
+        waiting = [
+            job.array
+            for job in StudyQueue(paths, settings, jobs.slurm).active(*_WITHDRAWN)
+            if job.life is JobLife.WAITING
+        ]
+        if waiting:
+            jobs.slurm.cancel(sorted(set(waiting)), pending_only=True)
     except OutlastError:  # they start, find nothing to do, and leave
         return

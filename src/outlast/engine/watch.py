@@ -9,7 +9,7 @@ from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
 from outlast.core.faults import ended_by_others, is_beyond_hope
 from outlast.core.parts import next_part
-from outlast.core.records import AttemptEnded, Trial
+from outlast.core.records import AttemptEnded, JobSubmitted, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.decisions import Decisions
 from outlast.engine.evidence import outcome_of
@@ -26,7 +26,7 @@ __all__ = ["Watch"]
 _WORD_WITHIN = 60.0  # seconds for the scheduler to say how a job ended
 #: A job that ends for one of these before its runner began says nothing against the attempt.
 _NO_FAULT = ("CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED", "REQUEUED", "NEVER_SUBMITTED")
-_UNCLAIMED_AFTER = 120.0  # seconds for a worker on another host to claim what it was given
+_UNCLAIMED_AFTER = 120.0  # seconds for a worker to claim what it was given
 _IN_ORDER = (Cause.COMPLETED, Cause.PART)  # what a process left that may serve for further trials
 
 
@@ -73,6 +73,12 @@ class Watch:
         self.running[name] = running
         self._slots.take(slot)
         return running
+
+    def submitted(self, job: JobSubmitted) -> None:
+        """Our executor has a job for an attempt now: the scheduler will be asked about it."""
+        running = self.running.get(job.attempt)
+        if running is not None:
+            running.job, running.restarts = job.job, 0
 
     def take_over(self) -> None:
         """Adopt the live attempts of a dead coordinator; those that no runner has claimed will never be started."""
@@ -227,7 +233,7 @@ class Watch:
         if life is Life.GONE:
             return reason
         if life is Life.UNCLAIMED and attempt.worker:
-            return "its worker is gone" if self._worker_gone(attempt, now) else None
+            return "its worker never began it" if self._worker_gone(attempt, now) else None
         if life is Life.UNCLAIMED:
             never = not attempt.submitted or self._executor.ended(attempt.name)
             return "its runner never started" if never else None
@@ -242,8 +248,8 @@ class Watch:
 
     def _worker_gone(self, attempt: Running, now: float) -> bool:
         who = attempt.asker
-        if who is not None and who.here:
-            return not is_running(who)
+        if who is not None and who.here and not is_running(who):
+            return True
         if attempt.job and self._executor.ended(attempt.name):
             return True
         return attempt.known_for(now) > _UNCLAIMED_AFTER

@@ -12,6 +12,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import StudyState
+from outlast.engine.cluster.anew import begin_anew
 from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.code import as_taken
 from outlast.engine.coordinator import Coordinator, Listener
@@ -118,10 +119,10 @@ def control(
 
 def _begin_anew(job: JobFacts, say: Callable[[str], object]) -> None:
     """The next controller is this job again."""
-    from outlast.executors.slurm.commands import Slurm
-
-    if Slurm().requeue(job.requeue_id):
+    if begin_anew(job):
         say("this job goes back into the queue and goes on with the study from there; running trials go on")
+    else:
+        say("this job could not go back into the queue: outlast submit goes on; running trials go on")
 
 
 @contextmanager

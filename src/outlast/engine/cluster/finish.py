@@ -12,12 +12,13 @@ from collections.abc import Callable
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState, TrialState
+from outlast.engine.cluster.anew import begin_anew
 from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.cluster.submit import submit_missing
 from outlast.engine.coordinator import Coordinator
+from outlast.engine.run import recorded_settings, study_paths
 from outlast.engine.turn import Memory, Turn, take_turn
 from outlast.errors import OutlastError, SlurmRefused
-from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job
 from outlast.runner.job import JobFacts
 from outlast.study.layout import StudyPaths
@@ -36,24 +37,29 @@ class _Waiting(Exception):
     """Nothing could be submitted for now."""
 
 
-def finish(folder: str, *, job: JobFacts | None = None, say: Callable[[str], object] = print) -> Turn | None:
+def finish(
+    folder: str, *, job: JobFacts | None = None, once: bool = False, say: Callable[[str], object] = print
+) -> Turn | None:
     """Do a finisher's work.
 
     Args:
         folder: The study's.
         job: That we are.
+        once: Take one turn only, and wait for nothing.
         say: Takes a line for the log.
 
     Returns:
-        The last turn: the study is at rest, or its next tasks are in the queue. ``None``: this job begins anew, or somebody
-        else holds the study all along.
+        The last turn: the study is at rest, or its next tasks are in the queue, or it was the only one. ``None``: this job
+        begins anew, or somebody else holds the study all along.
 
     Raises:
         SlurmRefused: The next tasks were refused, and not for a limit that passes.
     """
+    if once and not _is_wanted(folder):
+        return None
     lease, memory = Lease(StudyPaths.at(folder).lease), Memory()
     submitted: list[str] = []
-    free_at = time.monotonic()
+    held_since: float | None = None  # by somebody else
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
         if verdict is not None or coordinator.running or coordinator.study.ended is not None:
@@ -68,15 +74,20 @@ def finish(folder: str, *, job: JobFacts | None = None, say: Callable[[str], obj
     while True:
         left = None if job is None else job.seconds_left()
         if left is not None and job is not None and left < min(_ENOUGH, (job.seconds or 0.0) / 5):
-            Slurm().requeue(job.requeue_id)
+            if not begin_anew(job):
+                say("this job could not go back into the queue: outlast submit goes on")
             return None
         if not lease.take_if_free():
-            if time.monotonic() - free_at > _HELD_FOR:
+            now = time.monotonic()
+            held_since = now if held_since is None else held_since
+            if once and now - held_since > _LEASE_POLL:
+                return None  # there is a next time
+            if now - held_since > _HELD_FOR:
                 say("somebody else runs this study now: it is theirs to finish")
                 return None
             time.sleep(_LEASE_POLL)
             continue
-        free_at = time.monotonic()
+        held_since = None
         pause = _LOOK_EVERY
         try:
             turn = take_turn(folder, lease, memory, say=say, last=last, derive=True)
@@ -87,9 +98,18 @@ def finish(folder: str, *, job: JobFacts | None = None, say: Callable[[str], obj
                 raise
             say(f"{error.fact}; trying again")
         else:
-            if turn.verdict is not None or submitted or turn.study.ended is not None:
+            if once or turn.verdict is not None or submitted or turn.study.ended is not None:
                 return turn
+        if once:
+            return None
         time.sleep(pause)
+
+
+def _is_wanted(folder: str) -> bool:
+    """Whether a study that goes on has nobody in the queue who sees to it."""
+    settings, study = recorded_settings(folder)
+    there = StudyQueue(study_paths(folder, settings), settings).active("array", "finisher", "controller")
+    return study.ended is None and not there
 
 
 def in_vain(study: Study) -> Verdict | None:
@@ -107,6 +127,8 @@ def in_vain(study: Study) -> Verdict | None:
         return Verdict(StudyState.HALTED, reason)
     cut = [t for t, a in found if t.state is TrialState.INTERRUPTED and t.attempts[-1] is a]
     never_began = len({a.job for _, a in found}) < array.tasks
+    if study.last_run is not None and study.last_run.at > array.at:
+        return None  # somebody has said since that it goes on
     if never_began and cut and all(trial.cause is Cause.STOPPED for trial in cut):
         return Verdict(StudyState.STOPPED, f"array {array.job} was cancelled; outlast submit goes on")
     return None

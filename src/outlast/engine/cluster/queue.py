@@ -21,7 +21,6 @@ from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.site import Partition, parse_time_s
 from outlast.runner.job import ENDS_IN, KILL_WAIT
 from outlast.study.layout import StudyPaths, parse_attempt_name
-from outlast.study.ledger import folder_identity
 
 __all__ = ["StudyQueue"]
 
@@ -45,7 +44,11 @@ class StudyQueue:
     @property
     def mark(self) -> str:
         """What the comments of its jobs begin with."""
-        return study_mark(folder_identity(self.paths.root)) if self.paths.root.exists() else "outlast:new:"
+        try:
+            inode = os.stat(self.paths.root).st_ino
+        except FileNotFoundError:
+            return "outlast:new:"
+        return study_mark(inode, os.path.basename(os.path.realpath(self.paths.root)))
 
     @cached_property
     def config(self) -> Mapping[str, str]:
@@ -90,15 +93,19 @@ class StudyQueue:
             by_hand=["By hand, on any machine that shares the folder: outlast worker " + str(self.paths.root)],
         )
 
-    def finisher(self, array: str) -> JobScript:
-        """Takes in what the tasks left, submits what is missing, or says that the search is done."""
+    def finisher(self, array: str | None = None) -> JobScript:
+        """Takes in what the tasks left, submits what is missing, or says that the search is done.
+
+        Args:
+            array: Whose tasks it waits for; without one it begins at once.
+        """
         return self._script(
             "finisher",
             f"{self.settings.name}: when no task is left, takes in the rest and submits what the budget still lacks.",
             f"{self.settings.name}_finisher",
             "%j.finisher.out",
             ["outlast", "finisher", str(self.paths.root)],
-            {"dependency": f"afterany:{array}", **self._small(_FINISHER_TIME_S)},
+            {**({} if array is None else {"dependency": f"afterany:{array}"}), **self._small(_FINISHER_TIME_S)},
         )
 
     def controller(self) -> JobScript:

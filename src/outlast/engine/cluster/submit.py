@@ -16,7 +16,7 @@ from outlast.core.states import StudyState
 from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator
-from outlast.engine.opening import open_study
+from outlast.engine.opening import difference_from_recorded, open_study, read_study
 from outlast.engine.retention import claim_checkpoints
 from outlast.engine.turn import Memory, coordinate
 from outlast.errors import SlurmRefused, StudyBusy
@@ -86,9 +86,9 @@ def submit_study(
         OutlastError: Any of the tree, `outlast.errors.SlurmRefused` among them: what SLURM said.
     """
     queue = StudyQueue(paths, settings)
-    busy = (
-        queue.active() if paths.root.exists() else queue.slurm.jobs()[:0]
-    )  # SLURM answers, before anything is written
+    there = queue.active()  # SLURM answers, before anything is written
+    if any(job.comment.endswith(":controller") for job in there) and _is_as_recorded(paths, settings):
+        return Submitted(None, read_study(paths), active=there)  # it has the study all along, or will have
     claim_checkpoints(paths)
     opened = open_study(paths, settings, accept_changes=accept_changes, wait=_LEASE_WITHIN, say=say)
     try:
@@ -104,6 +104,7 @@ def submit_study(
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
         try:
+            busy = queue.active()  # under the lease: nobody submits meanwhile
             jobs, refused = ([], "") if verdict is not None else submit_missing(queue, coordinator, busy)
         except SlurmRefused as error:
             if not error.limit:
@@ -113,6 +114,15 @@ def submit_study(
 
     coordinate(opened, paths, settings, Memory(), say=say, last=last, derive=True)
     return came[0]
+
+
+def _is_as_recorded(paths: StudyPaths, settings: Settings) -> bool:
+    """Whether the study goes on as these settings say, and wants no more than they do."""
+    study = read_study(paths)
+    difference = difference_from_recorded(study, settings)
+    asked = study.last_run.trials if study.last_run is not None else None
+    same = not difference.needs_acceptance and not difference.run_settings
+    return same and study.ended is None and asked == settings.budget.trials
 
 
 def submit_missing(
@@ -128,17 +138,21 @@ def submit_missing(
         SlurmUnavailable: No answer.
     """
     submit = _controller if queue.options.mode == "controller" else _tasks
-    jobs, refused = submit(queue, coordinator, active)
-    for job in jobs:
-        coordinator.record(job)
-    return jobs, refused
+    return submit(queue, coordinator, active)
 
 
-def _controller(queue: StudyQueue, _coordinator: Coordinator, active: Sequence[Job]) -> tuple[list[JobSubmitted], str]:
+def _record(coordinator: Coordinator, job: str, role: str, tasks: int = 1) -> JobSubmitted:
+    """Put a job on record as soon as SLURM has it."""
+    submitted = JobSubmitted(job, utc_now(), role, tasks=tasks)
+    coordinator.record(submitted)
+    return submitted
+
+
+def _controller(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -> tuple[list[JobSubmitted], str]:
     if any(job.comment.endswith(":controller") for job in active):
         return [], ""
     try:
-        return [JobSubmitted(queue.submit(queue.controller()), utc_now(), "controller")], ""
+        return [_record(coordinator, queue.submit(queue.controller()), "controller")], ""
     except SlurmRefused as error:
         if not error.limit:
             raise
@@ -151,10 +165,13 @@ def _tasks(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -
         array = next(job.array for job in active if job.comment.endswith(":array"))
         if any(job.comment.endswith(":finisher") for job in active):
             return [], ""
-        return [JobSubmitted(queue.submit(queue.finisher(array)), utc_now(), "finisher")], ""
+        return [_record(coordinator, queue.submit(queue.finisher(array)), "finisher")], ""
     budget = queue.settings.budget
     wanted = queue.tasks(startable(coordinator.study, budget.trials, budget.count))
-    refused, jobs = "", []
+    if not wanted and coordinator.running and not any(job.comment.endswith(":finisher") for job in active):
+        # Nothing may start, and nobody watches what was lost: that takes somebody who looks for a while.
+        return [_record(coordinator, queue.submit(queue.finisher()), "finisher")], ""
+    refused = ""
     while wanted > 0:
         try:
             array = queue.submit(queue.array(wanted))
@@ -163,18 +180,22 @@ def _tasks(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -
                 raise
             refused, wanted = error.fact, wanted // 2
             continue
-        jobs.append(JobSubmitted(array, utc_now(), "array", tasks=wanted))
-        jobs.append(_finisher(queue, array, wanted))
-        break
-    return jobs, refused
+        try:
+            finisher, tasks = _finisher(queue, array, wanted)
+        except BaseException:
+            _record(coordinator, array, "array", wanted)
+            raise
+        return [_record(coordinator, array, "array", tasks), _record(coordinator, finisher, "finisher")], refused
+    return [], refused
 
 
-def _finisher(queue: StudyQueue, array: str, tasks: int) -> JobSubmitted:
-    """The array's finisher. Where the array took the last place in the queue, its last tasks make room for it."""
+def _finisher(queue: StudyQueue, array: str, tasks: int) -> tuple[str, int]:
+    """The array's finisher, and the tasks that are left: where the array took the last place in the queue, its last ones make
+    room."""
     patience = 0
     while True:
         try:
-            return JobSubmitted(queue.submit(queue.finisher(array)), utc_now(), "finisher")
+            return queue.submit(queue.finisher(array)), tasks
         except SlurmRefused as error:
             if not error.limit or tasks <= 1:
                 queue.slurm.cancel([array])  # without it, nobody would take in what the tasks leave

@@ -170,8 +170,12 @@ class SlurmExecutor(Executor):
             wanted.script = ""  # not submitted any more
 
     def _cancel_doomed(self) -> None:
+        """Ids come from the ledger, and a copy's speaks of the original's jobs: none is cancelled that bears another mark."""
+        if self._jobs.listing is None:
+            self._jobs.look(within=0.0)
+        theirs = {job.id for job in self._jobs.listing or () if not job.comment.startswith(self._mark)}
         try:
-            self._jobs.slurm.cancel(sorted(self._doomed))
+            self._jobs.slurm.cancel(sorted(self._doomed - theirs))
         except SlurmUnavailable as trouble:
             self._tell(f"{trouble.fact}; asked again in a while")
             self._cancel_at = self._now() + _AGAIN_AFTER

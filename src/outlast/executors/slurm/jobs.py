@@ -87,14 +87,14 @@ class SlurmJobs:
         asked_at = self._asked_at.setdefault(job, self._now())
         last = self._sightings.last(job)
         if last is None:
-            return "" if self.over(job) else None
+            return "" if self.over(job, restarts) else None
         if last.restarts > restarts:
             return "REQUEUED"
         if _word_of(last) == "RUNNING" and self._looked_at > asked_at:
             return ""
         if last.life is JobLife.ENDED:
             return "" if _word_of(last) in _AFTER_THE_END else _word_of(last)
-        return "" if self.over(job) else None
+        return "" if self.over(job, restarts) else None
 
 
 def _word_of(job: Job) -> str:

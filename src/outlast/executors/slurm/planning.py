@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping
+from zlib import crc32
 
 from outlast.executors.slurm.parse import Job, JobLife
 
@@ -12,13 +14,16 @@ __all__ = ["array_option", "cron_line", "ours", "slot_limit", "study_mark", "tas
 _SMALL = ("finisher", "controller")
 
 
-def study_mark(folder: Sequence[int]) -> str:
-    """What the comments of a study's jobs begin with.
+def study_mark(inode: int, name: str) -> str:
+    """What the comments of a study's jobs begin with: the same on every host that shares the folder.
+
+    So the device is left out, which a network filesystem numbers anew on each host.
 
     Args:
-        folder: Device and inode of the study's folder: a copy has others.
+        inode: Of the study's folder: a copy has another.
+        name: Of the folder: inodes of two filesystems may be equal.
     """
-    return f"outlast:{folder[0]:x}.{folder[1]:x}:"
+    return f"outlast:{inode:x}.{crc32(name.encode(errors='surrogateescape')):x}:"
 
 
 def ours(listing: Iterable[Job], mark: str, *roles: str) -> list[Job]:
@@ -61,9 +66,14 @@ def waiting_reason(jobs: Iterable[Job]) -> str:
 
 
 def cron_line(folder: str) -> str:
-    """For the crontab of a machine that may submit, where the nodes may not.
+    """For the crontab of a machine that may submit, where the nodes may not: a finisher's turn every ten minutes.
+
+    Unlike `outlast submit` it leaves alone what was stopped or halted. What it says goes to ``jobs/cron.log``.
 
     Args:
         folder: The study's, absolute.
     """
-    return f"*/10 * * * * outlast submit {shlex.quote(folder)} >/dev/null 2>&1"
+    log = f"{folder}/jobs/cron.log"
+    command = [sys.executable, "-m", "outlast", "finisher", "--once", folder]  # a crontab knows no virtual environment
+    line = f"{shlex.join(command)} >>{shlex.quote(log)} 2>&1"
+    return "*/10 * * * * " + line.replace("%", "\\%")  # which stands for a newline in crontab(5)

@@ -1,0 +1,33 @@
+"""A small job's last act before its walltime is over: it goes back into the queue, and begins anew."""
+
+from __future__ import annotations
+
+import time
+
+from outlast.errors import SlurmUnavailable
+from outlast.executors.slurm.commands import Slurm
+from outlast.runner.job import JobFacts
+
+__all__ = ["begin_anew"]
+
+_AGAIN_AFTER = 5.0  # seconds
+_WITHIN = 120.0  # seconds, where no walltime ends it
+
+
+def begin_anew(job: JobFacts, slurm: Slurm | None = None) -> bool:
+    """``scontrol requeue`` of the job that we are, asked for as long as there is time: slurmctld may be away just now.
+
+    Returns:
+        Whether SLURM took it.
+    """
+    slurm, began = slurm or Slurm(), time.monotonic()
+    while True:
+        try:
+            if slurm.requeue(job.requeue_id):
+                return True
+        except SlurmUnavailable:
+            pass  # it may come back
+        left = job.seconds_left()
+        if (_WITHIN - (time.monotonic() - began) if left is None else left) < _AGAIN_AFTER:
+            return False
+        time.sleep(_AGAIN_AFTER)
