@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -262,3 +264,32 @@ def test_a_traceback_that_was_survived_is_not_what_ended_the_training() -> None:
     assert told_story(retried, (*later, told)) == retried
     evidence = Evidence(signal=11, traceback=retried, tail=later)
     assert decide(evidence, Trial(0), POLICY).cause is Cause.CRASH
+
+
+WORDS = {
+    "CANCELLED": (INTERRUPTED, Cause.STOPPED),
+    "TIMEOUT": (INTERRUPTED, Cause.WALLTIME),
+    "DEADLINE": (INTERRUPTED, Cause.WALLTIME),
+    "PREEMPTED": (INTERRUPTED, Cause.PREEMPTED),
+    "NODE_FAIL": (INTERRUPTED, Cause.LOST),
+    "OUT_OF_MEMORY": (INFEASIBLE, Cause.HOST_OUT_OF_MEMORY),
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"lost": "no heartbeat for 60 s"},
+        {"signal": signal.SIGKILL},
+        {"signal": signal.SIGTERM},
+        {"exit_code": 143, "outside_signal": signal.SIGTERM},
+        {"exit_code": 0, "stop_reason": "preempted", "terminated": True},  # it saved in good time, and left
+        {"exit_code": 0, "stop_reason": "preempted", "acknowledged": True},
+    ],
+)
+def test_the_scheduler_s_word_decides_why_others_ended_a_training(seen: dict[str, Any], word: str) -> None:
+    evidence = Evidence(**seen, scheduler=word, saved=True)
+    decision = decide(evidence, Trial(0), POLICY)
+    assert (decision.state, decision.cause) == WORDS[word]
+    assert decide(replace(evidence, scheduler=""), Trial(0), POLICY).state is not TrialState.COMPLETE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import (
     Job,
     JobEnd,
@@ -19,6 +20,8 @@ from outlast.executors.slurm.parse import (
     refusal_of,
     refusal_words,
 )
+from outlast.testing.clock import FakeClock
+from outlast.testing.slurm import FakeSlurm
 
 STATES = {
     JobLife.WAITING: "PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT EXPEDITING",
@@ -188,3 +191,16 @@ def test_the_start_that_a_test_promises_is_read() -> None:
         == 1795633177.0
     )
     assert parse_start("sbatch: nothing of that kind") is None
+
+
+def test_a_task_that_was_started_anew_and_is_just_leaving_has_not_said_why_yet() -> None:
+    slurm, time = FakeSlurm(), FakeClock()
+    jobs = SlurmJobs(slurm, every=0.0, now=time.monotonic)
+    slurm.add("5_0", "COMPLETING", restarts=1)
+    jobs.watch("5_0")
+    jobs.look()
+    assert jobs.word("5_0", 1) is None
+    assert jobs.word("5_0", 0) == "REQUEUED"
+    slurm.set("5_0", "CANCELLED by 1000")
+    jobs.look()
+    assert jobs.word("5_0", 1) == "CANCELLED"
