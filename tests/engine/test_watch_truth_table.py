@@ -224,3 +224,13 @@ def test_a_runner_that_claims_in_the_last_moment_is_believed(tmp_path: Path) -> 
     claim(bench, host="n1")
     bench.look(30, beats=True)
     assert bench.decision is None and not json.loads(bench.files.started.read_text()).get("void")
+
+
+def test_what_a_living_worker_never_begins_is_given_away(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, worker=True, job="")
+    bench.running.asker = my_identity()  # it lives, and asks for more: the answer with this attempt never reached it
+    bench.watch.take_over()
+    bench.look(105, beats=False)
+    assert bench.decision is None
+    bench.look(30, beats=False)
+    assert bench.decision == "never_started"
