@@ -108,6 +108,22 @@ def test_a_script_runs_by_hand_and_quotes_what_it_is_given(tmp_path: Path) -> No
     assert done.stdout == "$HOME|a b|it's|"
 
 
+def test_a_command_of_several_lines_costs_a_script_none_of_its_directives(tmp_path: Path) -> None:
+    script = JobScript(
+        "a test", "name", str(tmp_path / "%j.out"), ["printf", "%s|", "a\nb"], str(tmp_path), {"time": "1:00"},
+        by_hand=["By hand:", "  python -c 'import this\ntouch harm\n#SBATCH --time=9\n'"],
+    )  # fmt: skip
+    text = render(script)
+    head = text.partition("\n\n")[0].splitlines()
+    assert all(line.startswith("#") for line in head), "sbatch reads directives up to the first line of another kind"
+    directives = [line for line in head if line.startswith("#SBATCH")]
+    assert head[1 : 1 + len(directives)] == directives and "#SBATCH --time=9" not in directives
+    assert "# touch harm" in head
+    (tmp_path / "job.sh").write_text(text)
+    done = subprocess.run(["bash", "job.sh"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "a\nb|" and not (tmp_path / "harm").exists()
+
+
 @pytest.mark.parametrize(
     ("trials", "per_task", "at_once", "most", "tasks"),
     [(100, 1, 1, None, 100), (100, 1, 1, 11, 11), (100, 3, 2, None, 17), (0, 1, 1, None, 0), (-2, 1, 1, 5, 0)],

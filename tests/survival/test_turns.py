@@ -59,6 +59,20 @@ def test_runners_killed_under_workers_are_started_again(
     assert verify(lab, reference, trials=5, interruptions=2).faults == []
 
 
+def test_a_runner_that_dies_before_its_claim_is_a_loss_and_its_worker_leaves(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(trials=1)
+    begin(lab)
+    broken = {"role": "runner", "fail_on": {"op": "link", "path": "*/started.json", "errno": 13}}
+    for attempt in (1, 2, 3):
+        worker = lab.start("worker", "studies/lab", faults=broken)
+        assert worker.wait() == 4, worker.said
+        first = lab.study().trials[0]
+        assert [o.cause.value for o in first.ended] == ["lost"] * attempt
+        assert os.strerror(13) in first.ended[-1].reason, "what it said last, too"
+        assert "no place for another one" in worker.said
+    assert first.state.value == "failed", "three losses in a row, as with any other runner"
+
+
 def test_a_study_that_is_stopped_while_workers_work_goes_on_where_it_was(
     make_lab: Callable[..., Lab], reference: dict[int, float]
 ) -> None:

@@ -258,7 +258,7 @@ class Worker:
             from outlast.study.attempts import end_tree, give_up
 
             if read_bytes(attempt.started) is None:
-                self._finished += 1  # put away already: somebody's turn was quicker than we
+                self._look_at_no_beginning(trial, number)
             elif not end_tree(attempt, f"{token_of_trial(str(self._paths.root), trial)}{number};"):
                 give_up(attempt, "its runner died", my_identity().host)
             return
@@ -268,6 +268,22 @@ class Worker:
             self._left.pop(attempt_name(trial, number), None)  # SLURM's word for it comes later; others take it in
         elif evidence.get("exit_code") not in _RESUME_EXITS:
             self._finished += 1
+
+    def _look_at_no_beginning(self, trial: int, number: int) -> None:
+        """There is no claim. The attempt was given to us: nobody else could have made one, or will."""
+        from outlast.study.attempts import give_up, last_words, void_start
+
+        attempt = self._paths.attempt(trial, number)
+        marker = read_bytes(self._paths.open_marker(trial, number))  # removed after the files were put away
+        if marker is None or not attempt.folder.is_dir():
+            self._finished += 1  # put away already: somebody's turn was quicker than we
+        elif self._pressed:
+            void_start(attempt)  # it was sent away before it began: no fault
+        else:  # the next one would die here as well
+            why = "its runner died before it began" + last_words(attempt)
+            give_up(attempt, why, my_identity().host)
+            self._say(f"{_in_words(attempt_name(trial, number))}: {why}; this is no place for another one")
+            self._leaving = True
 
     # -- leaving ------------------------------------------------------------------------------------------------------
 

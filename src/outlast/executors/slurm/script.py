@@ -48,8 +48,9 @@ def render(script: JobScript) -> str:
         **({"comment": script.comment} if script.comment else {}),
         **script.options,
     }
-    lines = ["#!/bin/bash", f"# {script.purpose}", *(f"# {line}" for line in script.by_hand)]
-    lines += [_directive(key, value) for key, value in options.items()]
+    # sbatch reads directives up to the first line that is no comment: they stand before what people wrote
+    lines = ["#!/bin/bash", *(_directive(key, value) for key, value in options.items())]
+    lines += [f"# {line}" for text in (script.purpose, *script.by_hand) for line in text.splitlines()]
     lines += ["", "set -e", *script.setup]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in script.environment.items()]
     lines += [f"exec {shlex.join(script.command)}", ""]
