@@ -119,3 +119,15 @@ def test_a_function_takes_no_check_args(make) -> None:
 
     with pytest.raises(StudyFileError, match="belongs to a command"):
         make(command=None, function="a:b", check={"args": ["--x"]})
+
+
+@pytest.mark.parametrize(
+    "about_, changes",
+    [
+        ("command", {"command": ("python", "-c", "pass", "--db", "postgres://u:***@host/db")}),
+        ("enqueue", {"enqueue": ({"url": "http://u:***@host/x"},)}),
+    ],
+)
+def test_a_record_with_a_mask_where_a_secret_was_is_not_gone_on_with(make, about_: str, changes) -> None:
+    found = errors(quick_check(make().model_copy(update=changes), "studies/s"))
+    assert [text for text in found if text.startswith(f"{about_}: holds a secret")]

@@ -265,3 +265,41 @@ def test_secrets_stay_out_of_the_record_and_in_the_environment(folder):
     again = settings_from_resolved(settings.resolved, ".")
     assert again.env == {"N": "1"} and "HF_TOKEN, DB" in again.notes[0]
     assert again.resolved == settings.resolved
+
+
+PLAIN = (
+    "name: s\nmetric: maximize acc\nparameters: {lr: {min: 0.0, max: 1.0}, url: [http://host/x]}\nbudget: {trials: 3}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text, key",
+    [
+        ("command: python train.py ${args} --db postgres://u:pw@host/db", "command"),
+        ("command: [python, train.py, '${args}', 'postgres://u:pw@host/db']", "command[3]"),
+        ("trial: {resume_args: ['--from', 's3://u:pw@host/x']}", "trial.resume_args[1]"),
+        ("enqueue: [{lr: 0.1, url: 'http://u:pw@host/x'}]", "enqueue[0].url"),
+        ("slurm: {setup: ['export DB=postgres://u:pw@host/db']}", "slurm.setup[0]"),
+    ],
+)
+def test_a_password_where_only_the_record_would_hand_it_on_is_refused(folder, text, key):
+    command = "" if text.startswith("command") else "command: python train.py ${args}\n"
+    (folder / "s.yaml").write_text(f"{PLAIN}{command}{text}\n")
+    with pytest.raises(StudyFileError) as refused:
+        load_study_file("s.yaml")
+    assert refused.value.key == key and refused.value.line == (6 if command else 5)
+    assert "secret" in refused.value.fact and "env:" in (refused.value.cure or "") and "pw" not in str(refused.value)
+
+
+def test_a_constant_parameter_with_a_password_is_refused_and_one_from_the_environment_is_kept(folder, monkeypatch):
+    monkeypatch.setenv("DB_PASSWORD", "pw")
+    command = "command: python train.py ${args}"
+    (folder / "s.yaml").write_text(f"{PLAIN}{command}\n".replace("[http://host/x]", "'http://u:pw@host/x'"))
+    with pytest.raises(StudyFileError) as refused:
+        load_study_file("s.yaml")
+    assert refused.value.key == "parameters.url"
+    url = "postgres://u:${envvar:DB_PASSWORD}@host/db"
+    (folder / "s.yaml").write_text(f"{PLAIN}{command} --db {url}\n")
+    settings = load_study_file("s.yaml")
+    assert settings.command[-1] == url
+    assert settings_from_resolved(settings.resolved, ".").command == settings.command

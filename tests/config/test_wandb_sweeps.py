@@ -168,3 +168,23 @@ def test_overrides_speak_either_dialect(load):
 
 def test_a_sweep_without_an_end_is_told_its_own_word_for_one(refused):
     assert "`run_cap: 50`" in (refused(SWEEP.replace("run_cap: 30\n", "")).cure or "")
+
+
+def test_a_macro_of_wandbs_comes_before_a_parameter_of_its_name(load):
+    text = SWEEP.replace(
+        "  model:\n", "  env:\n    values: [cartpole]\n  interpreter:\n    value: x\n  args:\n    value: y\n  model:\n"
+    )
+    settings = load(text)
+    argv = render_command(settings, {"lr": 0.1, "env": "cartpole", "model": "mlp"}, CONTEXT)
+    handed = ["--lr=0.1", "--env=cartpole", "--interpreter=x", "--args=y", "--model=mlp", "--epochs=20"]
+    assert argv == ["/usr/bin/env", "python", "train.py", *handed]
+    assert not settings.notes
+    own = load(text + "command: [python, train.py, '--env=${env}', '${args_no_hyphens}', '$${env}']\n")
+    argv = render_command(own, {"lr": 0.1, "env": "cartpole", "model": "mlp"}, CONTEXT)
+    assert argv == ["python", "train.py", "--env=/usr/bin/env", *(word[2:] for word in handed), "${env}"]
+
+
+def test_a_macro_of_wandbs_is_kept_where_its_parameters_are_nested(load):
+    text = SWEEP.replace("  model:\n", "  args:\n    parameters: {a: {value: 1}}\n  model:\n")
+    argv = render_command(load(text), {"lr": 0.1, "model": "mlp"}, CONTEXT)
+    assert argv[3:] == ["--lr=0.1", "--args={'a': 1}", "--model=mlp", "--epochs=20"]

@@ -123,11 +123,13 @@ def test_a_reader_that_holds_a_transaction_delays_nothing(folder: Path) -> None:
         reader = sqlite3.connect(folder / "studies" / "seen" / "study.db", isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT COUNT(*) FROM trials").fetchone()
-        until(lambda: status(folder)["counts"]["complete"] >= 6)
+        until(lambda: status(folder)["counts"]["complete"] >= 6)  # new trials were created meanwhile
         reader.execute("COMMIT")
         reader.close()
     study = load(folder)
     assert study is not None and len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])) == 14
+    assert "built anew" not in (folder / "out.txt").read_text()
+    assert [name for name in os.listdir(folder / "studies" / "seen") if name.startswith("study.db")] == ["study.db"]
 
 
 def test_an_index_that_is_deleted_or_emptied_comes_back(folder: Path) -> None:

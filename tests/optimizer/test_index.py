@@ -291,20 +291,37 @@ def test_a_hot_journal_of_our_own_killed_writer_is_no_fault(lab: Any, study: Stu
 # -- other people at the file --------------------------------------------------------------------------------------
 
 
-def test_a_reader_that_holds_a_transaction_delays_nothing(lab: Any, study: Study, tmp_path: Path) -> None:
+@pytest.mark.parametrize("new_trial", [False, True], ids=["a known trial", "a new trial"])
+def test_a_reader_that_holds_a_transaction_delays_nothing_and_breaks_nothing(
+    lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_trial: bool
+) -> None:
+    from outlast.optimizer import index
+
+    monkeypatch.setattr(index, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(index, "PAUSES", (0.01,))
+    monkeypatch.setattr(index, "PATIENCE", 10**9)
     path = tmp_path / "study.db"
     with writing(path, lab, study) as writer:
         assert writer.flush(LIMIT)
+        with opened(path) as dashboard:
+            dashboard.set_user_attr("note", "written by a person")
+        inode = path.stat().st_ino
         reader = sqlite3.connect(path, isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM trials").fetchone()
         study.apply(lab.ended(6, values=(0.3,)))
-        writer.update([study.trials[6]])  # returns at once
-        assert not writer.flush(0.05)
+        if new_trial:
+            study.apply(TrialCreated(9, "2024-01-01T00:00:00+00:00", params=dict(study.trials[0].params)))
+        writer.update([study.trials[number] for number in (6, 9) if number in study.trials])  # returns at once
+        assert until(lambda: writer._failures >= 3) and not writer.flush(0.0)
         reader.execute("COMMIT")
         reader.close()
         assert writer.flush(LIMIT)
+        assert writer.warnings == [] and path.stat().st_ino == inode
+    assert os.listdir(tmp_path) == ["study.db"], "nothing was set aside"
     assert_equal(path, study)
+    with opened(path) as dashboard:
+        assert dashboard.user_attrs["note"] == "written by a person"
 
 
 def test_a_file_that_stays_locked_is_told_about_once(

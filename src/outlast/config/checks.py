@@ -7,13 +7,26 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from outlast.config.secrets import is_secret_name
+from outlast.config.secrets import is_secret_name, mask_text
 from outlast.config.settings import Settings
 from outlast.config.shapes import At, nearest
 from outlast.errors import StudyFileError
 from outlast.space.space import Space, SpaceError
 
-__all__ = ["check", "enqueued", "missing_file", "parameter_place"]
+__all__ = ["check", "enqueued", "missing_file", "parameter_place", "refuse_secrets"]
+
+#: Keys that reach a trial through the study's record.
+_RECORDED = ("command", "trial", "check", "parameters", "enqueue", "slurm")
+
+
+def refuse_secrets(at: At) -> None:
+    """Refuse passwords that only the record could hand on: it leaves them out.
+
+    Raises:
+        StudyFileError: At the value.
+    """
+    for key in _RECORDED:
+        _secrets(at.document.data.get(key), at.child(key))
 
 
 def enqueued(settings: Settings, at: At) -> Settings:
@@ -219,6 +232,19 @@ def _config_file(settings: Settings, at: At) -> None:
         raise missing_file(place, name, settings.working_directory)
     if not os.access(path, os.R_OK):
         raise place.error(f"`{name}` may not be read: no permission")
+
+
+def _secrets(value: Any, at: At) -> None:
+    if isinstance(value, str) and mask_text(value) != value:
+        raise at.error(
+            "holds a secret (the password or address in a URL), which is never recorded and so never reaches a trial",
+            "hand it over in `env:` and read it in the script; in the command: ${envvar:NAME}",
+        )
+    items = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    )
+    for key, item in items:
+        _secrets(item, at.child(key))
 
 
 def _credential(name: str) -> bool:

@@ -3,7 +3,8 @@
 A macro that is a whole list item may become several arguments, or none: one that has no value now
 (``${last_checkpoint}`` without a checkpoint, a parameter that is not active) is left out together with the bare flag
 before it. ``$${`` is a literal ``${``. The ``args`` macros are W&B's; ``:grouped`` after one hands nested parameters
-over as W&B does, one mapping for each top-level name, where ours are dotted (``--optimizer.lr=0.1``).
+over as W&B does, one mapping for each top-level name, where ours are dotted (``--optimizer.lr=0.1``). A parameter
+comes before a macro of its name, which is then written ``${macro:env}``.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ VALUE_MACROS = (
     "args_json_file",
 )
 GROUPED = ":grouped"
+#: Before a macro's name: the macro, and not the parameter of that name.
+MACRO_ITSELF = "macro:"
 
 MACRO = re.compile(r"\$?\$\{([^{}]*)\}")
 ENVVAR = re.compile(r"^envvar:([A-Za-z_][A-Za-z0-9_]*)$")
@@ -139,7 +142,7 @@ class _Renderer:
         """The arguments of one item of the template; ``None`` if its macro has no value now."""
         whole = MACRO.fullmatch(item)
         if whole and not item.startswith("$$") and whole[1] not in self.names:
-            name = whole[1].removesuffix(GROUPED)
+            name = whole[1].removeprefix(MACRO_ITSELF).removesuffix(GROUPED)
             if name in ARGS_MACROS:
                 values = self.rest
                 if whole[1].endswith(GROUPED) or name == "args_json":
@@ -169,6 +172,7 @@ class _Renderer:
                     cure=f"export {variable[1]}=…, or put it under `env:` in the study file",
                 )
             return value
+        macro = macro.removeprefix(MACRO_ITSELF)
         known = {"env": "/usr/bin/env", "config": self.context.config_file}
         value = known[macro] if macro in known else getattr(self.context, macro)
         return None if value is None else str(value)

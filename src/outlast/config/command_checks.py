@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from outlast.config.checks import missing_file
-from outlast.config.command import ARGS_MACROS, ENVVAR, GROUPED, MACRO, VALUE_MACROS, macros
+from outlast.config.command import ARGS_MACROS, ENVVAR, GROUPED, MACRO, MACRO_ITSELF, VALUE_MACROS, macros
 from outlast.config.settings import Settings
 from outlast.config.shapes import At, nearest
 
@@ -39,8 +39,11 @@ def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]
     clash = sorted(
         names & {macro for item, _ in _items(settings, at) for macro in macros(item)} & {*ARGS_MACROS, *VALUE_MACROS}
     )
-    notes += [f"`${{{name}}}` in the command is the parameter of that name" for name in clash]
-    mentioned = {macro for item in settings.command for macro in macros(item)}
+    notes += [
+        f"`${{{name}}}` in the command is the parameter of that name  (the macro: `${{{MACRO_ITSELF}{name}}}`)"
+        for name in clash
+    ]
+    mentioned = {macro.removeprefix(MACRO_ITSELF) for item in settings.command for macro in macros(item)}
     handed = {"config", "args_json_file"} | names | {f"{m}{s}" for m in ARGS_MACROS for s in ("", GROUPED)}
     if names and not mentioned & handed:
         notes.append(
@@ -69,6 +72,7 @@ def _check_macro(settings: Settings, item: str, macro: str, names: set[str], at:
                 f"the environment variable {variable[1]} is not set", f"export {variable[1]}=…, or put it under `env:`"
             )
         return
+    macro = macro.removeprefix(MACRO_ITSELF)
     name = macro.removesuffix(GROUPED)
     if name in ARGS_MACROS:
         if MACRO.fullmatch(item) is None:

@@ -251,6 +251,7 @@ def read(
         later={key: values[key] for key in LATER_KEYS if key in values},
         working_directory=working_directory,
     )
+    checks.refuse_secrets(at)
     settings = checks.enqueued(settings, at)
     notes = (*notes, *checks.check(settings, at, files=files), *command_checks.check_command(settings, at, files=files))
     return settings.model_copy(update={"resolved": resolve(settings, masked), "notes": tuple(dict.fromkeys(notes))})

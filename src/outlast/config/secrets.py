@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["MASK", "is_secret_name", "mask_secrets", "mask_text"]
+__all__ = ["MASK", "is_masked", "is_secret_name", "mask_secrets", "mask_text"]
 
 #: What stands in a secret's place.
 MASK = "***"
 
 _SECRET_NAME = re.compile(r"(?:^|[_-])(?:API_?)?(?:KEY|TOKEN|SECRET)$|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)[^/\s@]+(?=@)")
+#: A password that is a macro (``${envvar:DB_PASSWORD}``) is none.
+_URL_PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)(?!\$\{[^{}\s]*\}@)[^/\s@]+(?=@)")
 _WEBHOOK = re.compile(r"(https://hooks\.slack\.com/services/|https://discord(?:app)?\.com/api/webhooks/)[^\s\"']+")
 #: Below these, names are the search's own (``pad_token``), not credentials.
 _OWN_NAMES = ("parameters", "enqueue", "metric", "constraints", "matrix")
@@ -26,6 +27,12 @@ def is_secret_name(name: str) -> bool:
 def mask_text(text: str) -> str:
     """The text without passwords in URLs and without webhook addresses."""
     return _WEBHOOK.sub(rf"\g<1>{MASK}", _URL_PASSWORD.sub(rf"\g<1>{MASK}", text))
+
+
+def is_masked(text: str) -> bool:
+    """Whether a secret stood here before it was recorded."""
+    found = text.replace(MASK, "x")
+    return MASK in text and mask_text(found) != found
 
 
 def mask_secrets(mapping: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,12 @@ Source: W&B's reference "Sweep configuration options".
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from outlast.config.checks import missing_file
-from outlast.config.command import ARGS_MACROS, GROUPED
+from outlast.config.command import ARGS_MACROS, GROUPED, MACRO_ITSELF
 from outlast.config.native import NAME_PATTERN, clean_name
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Fields, ListOf, MapOf
@@ -18,6 +19,8 @@ from outlast.config.yaml import Document, Path
 
 __all__ = ["ONLY_KEYS", "SWEEP_FILE", "translate"]
 
+#: W&B's own, which come before a parameter of that name.
+_MACROS = (*ARGS_MACROS, "env", "interpreter", "args_json_file")
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 _METHODS = {"bayes": "tpe", "random": "random", "grid": "grid"}
 _REFUSED = {
@@ -118,8 +121,6 @@ def _identity(values: Mapping[str, Any], document: Document, out: Document) -> l
         if key in values:
             out.put((key,), values[key], (key,), document)
     if "name" in values:
-        import re
-
         name = values["name"]
         legal = name if re.search(NAME_PATTERN, name) else clean_name(name)
         if legal != name:
@@ -180,4 +181,7 @@ def _command(values: Mapping[str, Any], at: At, out: Document, folder: str, file
     ):
         grouped = {f"${{{macro}}}": f"${{{macro}{GROUPED}}}" for macro in ARGS_MACROS if macro != "args_json"}
         command = [grouped.get(item, item) for item in command]
+    for macro in _MACROS:
+        if macro in values.get("parameters", {}):
+            command = [re.sub(rf"(?<!\$)\$\{{(?={macro}[:}}])", f"${{{MACRO_ITSELF}", item) for item in command]
     out.put(("command",), command, source, at.document)

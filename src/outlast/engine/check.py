@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 
+from outlast.config.secrets import is_masked
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.engine.code import NO_GIT, in_checkout
@@ -39,6 +40,7 @@ def quick_check(settings: Settings, folder: str) -> list[Finding]:
         *(Finding("study file", "note", note) for note in settings.notes),
         *_files(settings),
         *_command(settings),
+        *_masked(settings),
         *_metric(settings),
         *_space(settings),
         *_search(settings),
@@ -171,6 +173,20 @@ def _command(settings: Settings) -> list[Finding]:
         if word.endswith((".py", ".sh")) and not os.path.isfile(os.path.join(here, word)):
             findings.append(Finding("command", "error", f"the script {word!r} is not found in {here}"))
     return findings
+
+
+def _masked(settings: Settings) -> Iterator[Finding]:
+    """A record of before passwords were refused has a mask where a trial would need one."""
+    told = {
+        "command": [*(settings.command or ()), *settings.trial.resume_args],
+        "parameters": [str(value) for p in settings.parameters for value in (p.value, *(p.choices or ()))],
+        "enqueue": [str(value) for entry in settings.enqueue for value in entry.values()],
+    }
+    for about, texts in told.items():
+        if any(map(is_masked, texts)):
+            fact = "holds a secret that is not kept in the study's records: trials would be run without it"
+            cure = "run the study file again, with the secret in `env:`; in the command: ${envvar:NAME}"
+            yield Finding(about, "error", f"{about}: {fact}", cure)
 
 
 def _space(settings: Settings) -> list[Finding]:

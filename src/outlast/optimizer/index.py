@@ -230,6 +230,7 @@ class IndexWriter:
         if not changes and not refused and _version(connection) == self._version:
             return
         connection.execute("BEGIN IMMEDIATE" if changes or refused else "BEGIN")
+        ids, noted_rows = dict(tables.ids), tables.noted_rows
         try:
             if (version := _version(connection)) != self._version:  # somebody else wrote
                 before = len(tables.ids)
@@ -247,7 +248,8 @@ class IndexWriter:
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._version = -1  # read again what was taken back
+            tables.ids, tables.noted_rows = ids, noted_rows  # rows that were taken back are not missing
+            self._version = -1
             raise
         self._version = version
         self._written.update(changes)
