@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 from hypothesis import given
@@ -111,3 +112,13 @@ def test_each_objective_has_its_own_source_and_points_of_one_step_come_together(
     live = LiveReports(path, [ACC, Objective("ece")])
     live.poll()
     assert live.curve.reports() == (Report(1, {"acc": 0.1, "ece": 0.3}), Report(2, {"acc": 0.2}))
+
+
+def test_a_name_that_is_no_utf_8_is_one_that_everything_downstream_can_write(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    named_after_a_file = os.fsdecode(b"acc/f\xfcr.txt")
+    write(path, {"v": 1, "step": 0, "metrics": {named_after_a_file: 0.5, "acc/für": 0.25}})
+    reader = ReportsReader(path)
+    reader.poll()
+    assert reader.own.drain() == [Report(0, {"acc/f?r.txt": 0.5, "acc/für": 0.25})]
+    assert list(reader.own.seen) == ["acc/f?r.txt", "acc/für"]

@@ -276,7 +276,7 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
     if attempts:
         _gather_log(paths, attempts)
         if failed:
-            write_atomic(paths.error_log, _error_text(trial, attempts), durable=False)
+            write_atomic(paths.error_log, _error_text(trial, attempts).encode(errors="replace"), durable=False)
         elif reports:
             write_atomic(paths.reports, reports, durable=False)
         gone = paths.folder / ".attempts"

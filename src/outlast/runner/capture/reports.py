@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from outlast._system import unstale
 from outlast.core.evidence import Report
-from outlast.runner.capture.objective import Sightings
+from outlast.runner.capture.objective import Sightings, writable
 
 __all__ = ["PRINTED", "Channel", "ReportsReader"]
 
@@ -97,7 +97,7 @@ class ReportsReader:
             if not isinstance(obj, dict):
                 raise ValueError
             step = None if obj.get("step") is None else _step(obj["step"])
-            metrics = {str(name): float(value) for name, value in obj.get("metrics", {}).items()}
+            metrics = {writable(str(name)): float(value) for name, value in obj.get("metrics", {}).items()}
         except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
             self.unreadable += 1
             return
