@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from outlast.core.evidence import Evidence
-from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated, TrialRetried
 from outlast.core.fold import Study
+from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.study.attempts import put_away
 from outlast.study.layout import StudyPaths, TrialPaths
