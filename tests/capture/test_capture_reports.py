@@ -50,6 +50,17 @@ def test_flags_are_taken_in(tmp_path: Path) -> None:
     assert (reader.listens, reader.acknowledged, reader.done) == (True, "user", True)
 
 
+def test_lines_of_the_training_are_counted_and_those_of_the_runner_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    reader = ReportsReader(path)
+    write(path, {"v": 1, "step": 0, "metrics": {"acc": 0.5}, "via": "output"}, "\n")
+    reader.poll()
+    assert reader.lines == 0
+    write(path, {"v": 1, "step": 0, "metrics": {"loss": 0.5}}, {"v": 1, "listens": True}, "torn {")
+    reader.poll()
+    assert reader.lines == 3
+
+
 def test_what_was_followed_is_kept_apart_from_what_was_reported(tmp_path: Path) -> None:
     path = tmp_path / "reports.jsonl"
     write(
