@@ -32,6 +32,7 @@ def watch(tmp_path: Path, trial_dir: Path, *patterns: str, shared: bool = False)
         ("metrics.csv", "epoch,acc,loss\n0,0.5,\n1,0.9,0.1\n2,,0.2\n", {"epoch": 2.0, "acc": 0.9, "loss": 0.2}),
         ("metrics.tsv", "epoch\tacc\n0\t0.5\n", {"epoch": 0.0, "acc": 0.5}),
         ("bom.csv", "\ufeffacc;n\n0.5;1\n", {"acc": 0.5, "n": 1.0}),
+        ("other.json", '{"f\\udcfcr": 0.5}', {"f?r": 0.5}),
         ("nan.json", '{"acc": NaN, "ok": true, "text": "hello", "number": "0.5"}', None),
     ],
 )

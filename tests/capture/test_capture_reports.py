@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 from hypothesis import given
@@ -47,6 +48,17 @@ def test_flags_are_taken_in(tmp_path: Path) -> None:
     write(path, {"v": 1, "acknowledged": "user"}, {"v": 1, "done": True})
     reader.poll()
     assert (reader.listens, reader.acknowledged, reader.done) == (True, "user", True)
+
+
+def test_lines_of_the_training_are_counted_and_those_of_the_runner_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    reader = ReportsReader(path)
+    write(path, {"v": 1, "step": 0, "metrics": {"acc": 0.5}, "via": "output"}, "\n")
+    reader.poll()
+    assert reader.lines == 0
+    write(path, {"v": 1, "step": 0, "metrics": {"loss": 0.5}}, {"v": 1, "listens": True}, "torn {")
+    reader.poll()
+    assert reader.lines == 3
 
 
 def test_what_was_followed_is_kept_apart_from_what_was_reported(tmp_path: Path) -> None:
@@ -111,3 +123,13 @@ def test_each_objective_has_its_own_source_and_points_of_one_step_come_together(
     live = LiveReports(path, [ACC, Objective("ece")])
     live.poll()
     assert live.curve.reports() == (Report(1, {"acc": 0.1, "ece": 0.3}), Report(2, {"acc": 0.2}))
+
+
+def test_a_name_that_is_no_utf_8_is_one_that_everything_downstream_can_write(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    named_after_a_file = os.fsdecode(b"acc/f\xfcr.txt")
+    write(path, {"v": 1, "step": 0, "metrics": {named_after_a_file: 0.5, "acc/für": 0.25}})
+    reader = ReportsReader(path)
+    reader.poll()
+    assert reader.own.drain() == [Report(0, {"acc/f?r.txt": 0.5, "acc/für": 0.25})]
+    assert list(reader.own.seen) == ["acc/f?r.txt", "acc/für"]

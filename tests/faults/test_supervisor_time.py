@@ -78,3 +78,17 @@ def test_a_training_that_was_asked_has_its_whole_grace_although_the_machine_slep
 def test_real_silence_is_a_hang(tmp_path: Path) -> None:
     evidence = supervise(tmp_path, "import time; time.sleep(60)", hang_after=0.3)
     assert (evidence.stop_reason, evidence.signal, evidence.hung) == ("hang", 9, True)
+
+
+@pytest.mark.slow
+def test_a_training_that_reports_anything_is_not_silent(tmp_path: Path) -> None:
+    code = (
+        "import os, time\n"
+        "path = os.path.join(os.environ['OUTLAST_TRIAL_DIR'], 'attempts', '1', 'reports.jsonl')\n"
+        "for step in range(10):\n"
+        '    with open(path, \'a\') as file: print(\'{"v":1,"step":%d,"metrics":{"loss":0.5}}\' % step, file=file)\n'
+        "    time.sleep(0.25)\n"
+        "print('score=0.5')"
+    )
+    evidence = supervise(tmp_path, code, hang_after=1.5)
+    assert (evidence.exit_code, evidence.hung, evidence.scores) == (0, False, {"score": 0.5})

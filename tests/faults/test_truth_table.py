@@ -174,6 +174,14 @@ def after(*causes: Cause, signature: str = "") -> Trial:
     return found
 
 
+@pytest.mark.parametrize("end", [{"exit_code": 0}, {"exit_code": 1, "done": True}])
+def test_a_score_that_had_no_room_on_the_disk_is_no_fault_of_the_trial(end: dict[str, Any]) -> None:
+    decision = decide(Evidence(**end, disk_full=True), Trial(0), POLICY)
+    assert (decision.state, decision.cause) == (INTERRUPTED, Cause.DISK_FULL)
+    scored = decide(Evidence(**end, disk_full=True, scores={"acc": 0.5}), Trial(0), POLICY)
+    assert (scored.state, scored.values) == (COMPLETE, (0.5,))
+
+
 def test_each_way_out_of_a_bad_checkpoint_is_tried_once() -> None:
     first = decide(crash(), after(Cause.PREEMPTED), POLICY)
     second = decide(crash(), after(Cause.PREEMPTED, Cause.BAD_CHECKPOINT), POLICY)

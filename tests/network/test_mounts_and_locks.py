@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -93,6 +94,16 @@ def test_a_lock_that_is_cleared_away_while_it_is_taken_is_made_anew(shared_file:
     assert not again.acquire()
     for each in (lock, other, again):
         each.close()
+
+
+def test_a_lock_that_is_only_looked_at_is_free(shared_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = FileLock(str(shared_file))
+    looking = os.open(lock.path, os.O_RDWR)
+    fcntl.flock(looking, fcntl.LOCK_EX)  # as `clear_locks` does for a moment
+    monkeypatch.setattr("outlast._system.locks.time.sleep", lambda seconds: fcntl.flock(looking, fcntl.LOCK_UN))
+    assert lock.acquire()
+    os.close(looking)
+    lock.close()
 
 
 def test_a_folder_for_locks_that_belongs_to_somebody_else_is_refused(

@@ -279,3 +279,13 @@ def test_what_was_acknowledged_is_read_and_nothing_else_whatever_the_holders_do(
         assert newest_segment(folder) == len(holders)
     for ledger in holders:
         ledger.close()
+
+
+@pytest.mark.parametrize("text", ["f\udcfcr.txt", "für", "\ud83d", "😀"])
+def test_a_decision_about_a_path_that_is_no_utf_8_is_taken_and_read_back(folder: Path, text: str) -> None:
+    folder.parent.mkdir()
+    ledger, _ = Ledger.claim(folder)
+    ledger.append([_said(text)])
+    assert _texts(read_ledger(folder)) == [text]
+    ledger.close()
+    assert _texts(Ledger.claim(folder)[1]) == [text]

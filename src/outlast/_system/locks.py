@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 
 from outlast._system.files import unstale
 from outlast._system.mounts import is_shared
@@ -19,6 +20,8 @@ __all__ = ["DIRECTORY_VARIABLE", "FileLock", "clear_locks", "is_locked", "lock_p
 
 #: Environment variable with another folder for the locks of files on network filesystems.
 DIRECTORY_VARIABLE = "OUTLAST_LOCK_DIR"
+
+_PATIENCE = 0.2  # seconds; whoever clears locks away, or asks who holds one, holds each of them for a moment
 
 
 class FileLock:
@@ -38,15 +41,23 @@ class FileLock:
             self.path = _beside(path, os.fstat(self.content))
             self.fd = _open(self.path)
 
-    def acquire(self) -> bool:
-        """Take the lock without waiting. Returns whether it was free."""
+    def acquire(self, *, patience: float = _PATIENCE) -> bool:
+        """Take the lock. Returns whether it was free.
+
+        Args:
+            patience: Seconds to wait for it where the file is shared, so that a passing look at it is not taken for a holder.
+        """
+        deadline = time.monotonic() + (patience if self.shared else 0.0)
         while True:
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                if error.errno in (errno.EAGAIN, errno.EACCES):
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+                if time.monotonic() >= deadline:
                     return False
-                raise
+                time.sleep(0.005)
+                continue
             if not self.shared or _is_there(self.fd, self.path):
                 return True
             os.close(self.fd)  # it was cleared away between our opening and locking it
@@ -66,7 +77,7 @@ def is_locked(path: str) -> bool | None:
     except FileNotFoundError:
         return None
     try:
-        held = not lock.acquire()
+        held = not lock.acquire(patience=0.0)
         if lock.shared and not held:
             _unlink(lock.path)
         return held

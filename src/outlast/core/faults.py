@@ -240,6 +240,8 @@ def _standing(trial: Trial) -> Sequence[AttemptEnded]:
 
 def _finished(evidence: Evidence, policy: Policy) -> Decision:
     values = _values(evidence, policy)
+    if values is None and evidence.disk_full:
+        return Decision(TrialState.INTERRUPTED, Cause.DISK_FULL, "ended well, but the disk is full and holds no score")
     if values is None:
         missing = [name for name in policy.objectives if name not in evidence.scores]
         seen = ", ".join(sorted(evidence.metrics)) or "none"

@@ -87,7 +87,7 @@ def _place(scratch: str, home: StudyPaths, name: str) -> str:
     before = ran_from(home)
     if before != home.root and not before.exists() and str(before).startswith(scratch):
         return str(before)
-    return os.path.join(scratch, f"{name}-{hashlib.sha256(os.path.realpath(home.root).encode()).hexdigest()[:8]}")
+    return os.path.join(scratch, f"{name}-{hashlib.sha256(os.fsencode(os.path.realpath(home.root))).hexdigest()[:8]}")
 
 
 def bring_home(paths: StudyPaths) -> str | None:

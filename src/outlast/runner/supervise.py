@@ -195,7 +195,8 @@ class Supervisor:
         self._time.tick()
         if not self._settled:
             self._settle()
-        if self.capture.poll():
+        self.capture.poll()
+        if self.capture.heard():
             self._time.heard()
         if self._time.seconds - self._beat_at >= self.spec.heartbeat and not self._beat():
             return False

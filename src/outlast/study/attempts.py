@@ -218,7 +218,7 @@ def _reported_anything(attempt: AttemptPaths) -> bool:
 def request_stop(
     attempt: AttemptPaths, reason: str, *, grace: float, now: bool = False, step: int | None = None
 ) -> None:
-    """Ask an attempt to stop. Asking again with `now` ends it at once.
+    """Ask an attempt to stop. Asking again with `now` ends it at once. One that was pruned stays so, whoever asks next.
 
     Args:
         attempt: Its files.
@@ -228,6 +228,9 @@ def request_stop(
         step: The report at which the pruner gave it up: whoever takes the study over knows it from here.
     """
     at = {} if step is None else {"step": step}
+    asked = read_json(attempt.asked)
+    if isinstance(asked, dict) and asked.get("reason") == "pruned" != reason:
+        reason, at = "pruned", {key: asked[key] for key in ("step",) if key in asked}
     with contextlib.suppress(FileNotFoundError):  # it was put away
         text = json.dumps({"version": 1, "reason": reason, "grace": grace, "now": now, **at})
         write_atomic(attempt.asked, text, durable=False)
@@ -276,7 +279,7 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
     if attempts:
         _gather_log(paths, attempts)
         if failed:
-            write_atomic(paths.error_log, _error_text(trial, attempts), durable=False)
+            write_atomic(paths.error_log, _error_text(trial, attempts).encode(errors="replace"), durable=False)
         elif reports:
             write_atomic(paths.reports, reports, durable=False)
         gone = paths.folder / ".attempts"

@@ -401,7 +401,8 @@ def _size(path: Path) -> int:
 
 
 def _line(obj: Mapping[str, Any]) -> bytes:
-    return json.dumps(obj, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    text = json.dumps(obj, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass") + b"\n"  # a path need not be UTF-8; `json.loads` reads it back
 
 
 def require_readable(reading: Reading, folder: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from outlast.runner.capture.lines import as_number
-from outlast.runner.capture.objective import Sightings
+from outlast.runner.capture.objective import Sightings, writable
 
 __all__ = ["FoundFile", "MetricFiles", "read_metrics"]
 
@@ -139,7 +139,7 @@ def read_metrics(path: str) -> FoundFile:
     found = FoundFile(path)
     for row in _rows(text):
         for name, value in _numbers(row):
-            found.metrics.add(name, value)
+            found.metrics.add(writable(name), value)
     return found if len(found.metrics) else FoundFile(path, notes=(f"{path} holds no numbers under a name",))
 
 

@@ -7,9 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-__all__ = ["Objective", "Sightings", "Tally"]
+__all__ = ["Objective", "Sightings", "Tally", "writable"]
 
 _MOST_NAMES = 1000
+
+
+def writable(name: str) -> str:
+    """A metric's name as UTF-8 can hold it. JSON can escape half a character: what Python makes of a file's name in another
+    encoding (PEP 383)."""
+    return name if name.isascii() else name.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from outlast._system import unstale
 from outlast.core.evidence import Report
-from outlast.runner.capture.objective import Sightings
+from outlast.runner.capture.objective import Sightings, writable
 
 __all__ = ["PRINTED", "Channel", "ReportsReader"]
 
@@ -51,6 +51,7 @@ class ReportsReader:
         done: The script said that its result counts.
         pruned: The script gave itself up.
         unreadable: How many lines were none of the protocol's.
+        lines: How many the training wrote, whatever they said; those that the runner wrote down are not among them.
 
     Args:
         path: The file; it may not exist yet.
@@ -66,6 +67,7 @@ class ReportsReader:
         self.done = False
         self.pruned = False
         self.unreadable = 0
+        self.lines = 0
 
     def poll(self) -> bool:
         """Read what is new. Returns whether there was anything."""
@@ -92,18 +94,20 @@ class ReportsReader:
     def _take(self, line: bytes) -> None:
         if not line.strip():
             return
+        self.lines += 1
         try:
             obj = json.loads(line)
             if not isinstance(obj, dict):
                 raise ValueError
             step = None if obj.get("step") is None else _step(obj["step"])
-            metrics = {str(name): float(value) for name, value in obj.get("metrics", {}).items()}
+            metrics = {writable(str(name)): float(value) for name, value in obj.get("metrics", {}).items()}
         except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
             self.unreadable += 1
             return
         self._flags(obj)
         if metrics:
             via = obj.get("via")
+            self.lines -= via == PRINTED
             channel = self.printed if via == PRINTED else self.followed if via else self.own
             channel.add(step, metrics)
 

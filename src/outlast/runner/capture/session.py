@@ -71,6 +71,7 @@ class CaptureSession:
         )
         self._write_failed = False
         self.fed = False  # output came since the last `poll`
+        self._lines = 0  # of the reader, when `heard` was last asked
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of the training's output."""
@@ -86,6 +87,11 @@ class CaptureSession:
         printed = self._curve.take(2, self._scanner.drain_reports())
         self._write_down(printed)
         return fresh + printed
+
+    def heard(self) -> bool:
+        """Whether the training has reported anything, an objective or not, since this was last asked."""
+        before, self._lines = self._lines, self._reader.lines
+        return self._lines > before
 
     @property
     def cooperates(self) -> bool:

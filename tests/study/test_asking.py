@@ -1,0 +1,40 @@
+"""What an attempt is asked, and what of it stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from outlast.study.attempts import request_stop
+from outlast.study.layout import AttemptPaths, StudyPaths
+
+
+@pytest.fixture
+def attempt(tmp_path: Path) -> AttemptPaths:
+    files = StudyPaths.at(tmp_path).attempt(0, 1)
+    files.folder.mkdir(parents=True)
+    files.asked.touch()
+    return files
+
+
+def asked(attempt: AttemptPaths) -> dict[str, object]:
+    assert attempt.asked.read_text() == attempt.stop.read_text()
+    return dict(json.loads(attempt.stop.read_text()))
+
+
+@pytest.mark.parametrize("step", [3, None])
+def test_a_person_who_stops_a_pruned_attempt_changes_only_how_long_it_has(
+    attempt: AttemptPaths, step: int | None
+) -> None:
+    request_stop(attempt, "pruned", grace=60.0, step=step)
+    before = asked(attempt)
+    request_stop(attempt, "user", grace=5.0, now=True)
+    assert asked(attempt) == {**before, "grace": 5.0, "now": True}
+
+
+def test_an_attempt_that_a_person_stopped_can_still_be_ended_at_once(attempt: AttemptPaths) -> None:
+    request_stop(attempt, "user", grace=60.0)
+    request_stop(attempt, "user", grace=60.0, now=True)
+    assert asked(attempt) == {"version": 1, "reason": "user", "grace": 60.0, "now": True}
