@@ -102,3 +102,15 @@ def test_workers_prune_for_each_other(make_lab: Callable[..., Lab], monkeypatch:
     longest = {n: max(line["epoch"] for line in lab.audit if line["trial"] == n) for n in range(8)}
     pruned = [t.number for t in lab.study().trials.values() if t.state.value == "pruned"]
     assert any(longest[number] < 29 for number in pruned), longest  # one that falls behind last may end untold
+
+
+def test_a_disk_that_refuses_for_a_while_costs_no_trial_of_a_worker(
+    make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(trials=6, seconds=0.1)
+    begin(lab)
+    full = {"role": "coordinator", "fail_on": {"path": "*/requests/*", "nth": 7, "errno": 28, "times": 4}}
+    worker = lab.start("worker", "studies/lab", "--parallel", "2", faults=full)
+    assert worker.wait() == 0, worker.said
+    assert "No space left on device" in worker.said
+    assert verify(lab, reference, trials=6, interruptions=0).faults == []

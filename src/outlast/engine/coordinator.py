@@ -270,8 +270,7 @@ class Coordinator:
         for request in requests.pending(self.paths):
             match request.kind:
                 case "trial":
-                    if not self.slots.ask(request):
-                        requests.take(self.paths, request)
+                    self._asked_for_a_trial(request)
                     continue
                 case "stop":
                     self._stop_requested(request)
@@ -280,6 +279,29 @@ class Coordinator:
                 case _:
                     continue
             self._to_answer.append(request)
+
+    def _asked_for_a_trial(self, request: requests.Request) -> None:
+        """A worker's request; perhaps granted before, by a holder that died over its answer or that the disk refused."""
+        if not self.slots.ask(request):
+            requests.take(self.paths, request)
+            return
+        slot = self.slots.name_of(request)
+        granted = [a.outcome for trial in self.study.trials.values() for a in trial.attempts if a.slot == slot]
+        if all(outcome is not None and outcome.cause is Cause.NEVER_STARTED for outcome in granted):
+            return
+        attempt = next((attempt for attempt in self.running if attempt.slot == slot), None)
+        if attempt is None or attempt.claimed:  # it has its answer
+            self.slots.forget(slot)
+            requests.take(self.paths, request)
+        elif self.paths.open_marker(attempt.trial, attempt.number).exists():
+            self._hand_over(attempt)
+        else:
+            void_start(attempt.paths)  # it was never laid out: the worker gets another one
+
+    def _hand_over(self, attempt: Running) -> None:
+        judges = self._decisions.pruning.active and not self._in_parts
+        grace = self.settings.trial.grace
+        self.slots.hand_over(self.paths, attempt.slot, attempt.name, grace=grace, judges=judges)
 
     def _stop_requested(self, request: requests.Request) -> None:
         wanted = request.content
@@ -427,6 +449,7 @@ class Coordinator:
         if end is not None:
             self._stand(end)
             self.slots.send_away(self.paths)
+            requests.clear_unread(self.paths)
         return end
 
     def _verdict(self) -> Verdict | None:
@@ -477,9 +500,7 @@ class Coordinator:
             withdraw(self.paths, attempt.trial, attempt.number)
             raise
         if attempt.worker:
-            judges = self._decisions.pruning.active and not self._in_parts
-            grace = self.settings.trial.grace
-            self.slots.hand_over(self.paths, attempt.slot, attempt.name, grace=grace, judges=judges)
+            self._hand_over(attempt)
             return
         marker = str(self.paths.open_marker(attempt.trial, attempt.number))
         cards = tuple(card.fd for card in self.slots.locks(attempt.slot))

@@ -124,8 +124,18 @@ class Slots:
         who = Identity.from_json(request.content.get("worker", {}))
         if who.here and not is_running(who):
             return False
-        self._asking[f"worker:{who.host}:{who.pid}:{request.key[-8:]}"] = request
+        self._asking[self.name_of(request)] = request
         return True
+
+    def forget(self, slot: str) -> None:
+        """The worker has its trial already."""
+        self._asking.pop(slot, None)
+
+    @staticmethod
+    def name_of(request: Request) -> str:
+        """What the slot of a worker's request is called: there is one for each request."""
+        who = Identity.from_json(request.content.get("worker", {}))
+        return f"worker:{who.host}:{who.pid}:{request.key[-8:]}"
 
     def hand_over(self, paths: StudyPaths, slot: str, attempt: str, *, grace: float, judges: bool) -> None:
         """Answer a worker with its attempt.

@@ -7,6 +7,7 @@ from outlast.core.states import TrialState
 from outlast.engine.bad_checkpoints import set_bad_aside
 from outlast.engine.derived import DerivedFiles
 from outlast.engine.orphans import end_attempt
+from outlast.engine.slots import Slots
 from outlast.engine.watch import Watch
 from outlast.study import requests
 from outlast.study.attempts import close_attempt, put_away
@@ -46,16 +47,19 @@ def take_over(
         close_attempt(paths, number, attempt_number)
     derived.retain(study)
     if not momentary:
-        _turn_away(paths)
+        _turn_away(paths, {running.slot for running in watch.running.values()})
     watch.take_over()
 
 
-def _turn_away(paths: StudyPaths) -> None:
-    """Requests to stop were meant for a coordinator that is gone; a worker that asked it for a trial, if it lives, asks again."""
+def _turn_away(paths: StudyPaths, granted: set[str]) -> None:
+    """Requests to stop were meant for a coordinator that is gone; a worker that asked it for a trial, if it lives, asks again.
+
+    Where an attempt was opened for a request already it stays: its answer has perhaps not reached the worker.
+    """
     for request in requests.pending(paths):
         if request.kind == "stop":
             requests.take(paths, request)
-        elif request.kind == "trial":
+        elif request.kind == "trial" and Slots.name_of(request) not in granted:
             requests.answer(paths, request, wait=_SOON)
 
 

@@ -7,6 +7,7 @@ workers that start together most never take one, and five hundred of them share 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from outlast._system import my_identity, read_bytes, read_json
-from outlast.errors import LeaseLost, OutlastError
+from outlast.errors import LeaseLost, OutlastError, StorageError
 from outlast.runner.job import ENDS_IN, JobFacts
 from outlast.study import requests
 from outlast.study.layout import StudyPaths, attempt_name, parse_attempt_name
@@ -31,6 +32,7 @@ _PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between two looks; longer the long
 _JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the pruner
 _TAKEN_IN_WITHIN = 120.0  # seconds for somebody to take in what our last trial came to
 _LOOK_CLOSER_AFTER = 1.0  # seconds that the lease is somebody else's before we look whether that process lives
+_REFUSED_FOR = 600.0  # seconds for the disk to come back
 _HURRIED = 5.0  # the same, where the walltime is almost over
 _TOO_SHORT = 60.0  # seconds of walltime that no trial is begun in
 _RESUME_EXITS = (75, 130, 143)
@@ -67,11 +69,14 @@ class Worker:
         self._running: dict[str, _Child] = {}
         self._left: dict[str, float] = {}  # attempts that ended here and that nobody has taken in yet → since when
         self._asked: requests.Request | None = None
+        self._is_laid_out = False  # that request; a disk may refuse it
         self._ask_at = 0.0
         self._finished = 0
         self._begin_anew = False  # as a job with its whole walltime
         self._judges, self._judged_at = False, time.monotonic()
         self._leaving = False
+        self._failure: OutlastError | None = None  # why we leave once nothing runs here any more
+        self._refused, self._refused_since = "", 0.0  # what the disk says, and since when
         self._pressed = 0  # how often a person, or the machine, asked us to leave
         self._pause = _PAUSE
         self.last_turn: Turn | None = None
@@ -87,30 +92,57 @@ class Worker:
             if self._cards is not None:
                 self._cards.close()
         if self._begin_anew and self._job is not None:
-            from outlast.executors.slurm.commands import Slurm
+            from outlast.engine.cluster.anew import begin_anew
 
-            if Slurm().requeue(self._job.requeue_id):
+            if begin_anew(self._job):
                 self._say("out of walltime: this job goes back into the queue and goes on from the checkpoint")
 
     def _work(self) -> None:
         while True:
-            moved = self._reap()
-            moved = self._read_answer() or moved
-            self._ask()
-            lease = self._take_lease() if self._wants_a_turn() else None
-            if lease is not None:
-                self._take_turn(lease)
-                moved = True
-            self._forget_what_was_taken_in()
+            moved = False
+            try:
+                moved = self._reap()
+                if self._failure is None:
+                    moved = self._step() or moved
+                self._refused_since, self._refused = 0.0, ""
+            except (OSError, OutlastError) as error:
+                self._bear(StorageError.of(error) if isinstance(error, OSError) else error)
+            if self._failure is not None and not self._running:
+                raise self._failure
             if self._leaving and self._asked is None and not self._running and not self._left:
                 return
             self._pause = _PAUSE if moved else min(_LONGEST_PAUSE, self._pause * 1.2)
             busy = bool(self._running) and not self._asked
             time.sleep(min(self._pause, 0.2 if busy else _LONGEST_PAUSE) * random.uniform(0.7, 1.3))
 
+    def _step(self) -> bool:
+        """Read answers, ask for more, and take a turn if one is due. Returns whether anything moved."""
+        moved = self._read_answer()
+        self._ask()
+        lease = self._take_lease() if self._wants_a_turn() else None
+        if lease is not None:
+            self._take_turn(lease)
+        self._forget_what_was_taken_in()
+        return moved or lease is not None
+
+    def _bear(self, error: OutlastError) -> None:
+        """What runs here is not to blame for a disk that refuses, nor for a study that cannot be read, and is left to its end."""
+        now = time.monotonic()
+        self._refused_since = self._refused_since or now
+        self._pause = _LONGEST_PAUSE
+        if not error.worth_retrying or (not self._running and now - self._refused_since > _REFUSED_FOR):
+            self._failure, self._leaving = error, True
+        if error.fact != self._refused:
+            self._refused = error.fact
+            with contextlib.suppress(OSError):  # the disk of our log may be that disk
+                self._say(f"{error.fact}; {'trying again' if self._failure is None else 'leaving'}")
+
     # -- asking -------------------------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
+        if self._asked is not None and not self._is_laid_out:
+            requests.lay_out(self._paths, self._asked)
+            self._is_laid_out = True
         room = len(self._running) < self._parallel and not self._leaving and self._asked is None
         if not room or time.monotonic() < self._ask_at:
             return
@@ -124,8 +156,9 @@ class Worker:
         if self._cards is not None and not self._cards.ready(running=len(self._running)):
             return
         said = {} if self._job is None else {**self._job.to_json(), "task": True, "gpus": self._my_cards()}
-        self._asked = requests.drop(self._paths, "trial", worker=my_identity().to_json(), **said)
-        self._pause = _PAUSE
+        self._asked = requests.prepare("trial", worker=my_identity().to_json(), **said)
+        self._is_laid_out, self._pause = False, _PAUSE
+        self._ask()
 
     def _my_cards(self) -> list[str]:
         """The cards of the job that one trial gets, as the ledger keeps them: by node."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from outlast._system import list_names, make_dir, read_json, remove, write_atomic
+from outlast._system import Identity, is_running, list_names, make_dir, read_json, remove, write_atomic
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Request", "answer", "drop", "pending", "read_answer", "take"]
+__all__ = ["Request", "answer", "clear_unread", "drop", "lay_out", "pending", "prepare", "read_answer", "take"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,22 @@ class Request:
 
 def drop(paths: StudyPaths, kind: str, **content: Any) -> Request:
     """Leave a request for the holder of the lease."""
+    request = prepare(kind, **content)
+    lay_out(paths, request)
+    return request
+
+
+def prepare(kind: str, **content: Any) -> Request:
+    """A request that nobody can see yet."""
+    return Request(kind, f"{kind}-{os.urandom(16).hex()}", content)
+
+
+def lay_out(paths: StudyPaths, request: Request) -> None:
+    """Leave it for the holder of the lease. May be done again where the disk refused: it may have been seen all the same."""
     make_dir(paths.requests)
-    key = f"{kind}-{os.urandom(16).hex()}"
-    _answer(paths, key).touch()
-    write_atomic(paths.requests / f"{key}.json", json.dumps({"version": 1, "kind": kind, **content}))
-    return Request(kind, key, content)
+    _answer(paths, request.key).touch()
+    content = {"version": 1, "kind": request.kind, **request.content}
+    write_atomic(paths.requests / f"{request.key}.json", json.dumps(content))
 
 
 def pending(paths: StudyPaths) -> list[Request]:
@@ -51,7 +62,8 @@ def pending(paths: StudyPaths) -> list[Request]:
 
 def answer(paths: StudyPaths, request: Request, **content: Any) -> None:
     """Answer a request; the asker removes the answer."""
-    write_atomic(_answer(paths, request.key), json.dumps(content))
+    to = {"to": request.content["worker"]} if "worker" in request.content else {}
+    write_atomic(_answer(paths, request.key), json.dumps({**content, **to}))
     remove(paths.requests / f"{request.key}.json", durable=False)
 
 
@@ -59,6 +71,19 @@ def take(paths: StudyPaths, request: Request) -> None:
     """Remove a request that needs no answer."""
     remove(paths.requests / f"{request.key}.json", durable=False)
     remove(_answer(paths, request.key), durable=False)
+
+
+def clear_unread(paths: StudyPaths) -> None:
+    """Remove the answers to workers of this host that died before they read them."""
+    names = set(list_names(paths.requests))
+    for name in names:
+        key = name.removesuffix(".answer.json")
+        if key == name or f"{key}.json" in names:
+            continue
+        content = read_json(paths.requests / name)
+        who = Identity.from_json(content.get("to", {})) if isinstance(content, dict) else None
+        if who is not None and who.here and not is_running(who):
+            remove(paths.requests / name, durable=False)
 
 
 def read_answer(paths: StudyPaths, request: Request) -> Mapping[str, Any] | None:
