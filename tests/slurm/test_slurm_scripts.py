@@ -33,7 +33,9 @@ def loaded(tmp_path: Path, more: str = "") -> dict[str, object]:
     return load_study_file(str(tmp_path / "study.yaml")).slurm or {}
 
 
-@pytest.mark.parametrize("option", ["array: 0-3", "job-name: x", "output: a.out", "wrap: ls", "requeue: true"])
+@pytest.mark.parametrize(
+    "option", ["array: 0-3", "job-name: x", "output: a.out", "wrap: ls", "requeue: true", "clusters: b"]
+)
 def test_an_option_that_outlast_manages_is_refused_with_line_and_reason(tmp_path: Path, option: str) -> None:
     with pytest.raises(StudyFileError, match="managed by Outlast") as refused:
         loaded(tmp_path, f"  {option}\n")
