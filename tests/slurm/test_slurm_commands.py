@@ -89,7 +89,7 @@ def test_what_a_job_finds_in_its_environment_does_not_change_the_next_one(
     variables = {
         "SLURM_JOB_ID": "1", "SLURM_MEM_PER_NODE": "9999999", "SBATCH_PARTITION": "nowhere", "SQUEUE_STATES": "FAILED",
         "SQUEUE_FORMAT": "%i", "SLURM_TIME_FORMAT": "relative", "SLURM_CPUS_PER_TASK": "77",
-        "SRUN_CPUS_PER_TASK": "77", ENDS_IN: "60", KILL_WAIT: "9",
+        ENDS_IN: "60", KILL_WAIT: "9",
     }  # fmt: skip
     with monkeypatch.context() as inside:
         for key, value in variables.items():

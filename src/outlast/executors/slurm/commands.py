@@ -39,8 +39,8 @@ __all__ = ["Slurm"]
 _TIMEOUT = 60.0
 #: These would change what the scripts say and how answers look.
 _OPTIONS = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_", "SLURM_TIME_FORMAT")
-#: What the script of a job says of this one job: the next one has a time, and CPUs, of its own.
-_OF_ONE_JOB = (ENDS_IN, KILL_WAIT, "SRUN_CPUS_PER_TASK")
+#: What the script of a job says of this one job: the next one has a time of its own.
+_OF_ONE_JOB = (ENDS_IN, KILL_WAIT)
 #: Of what a job finds in its environment, all that its commands need; the rest would be taken for options of the next job.
 _KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CLUSTERS")
 
