@@ -17,6 +17,10 @@ from typing import Any
 
 from fake_driver import Driver
 
+from outlast.config.load import load_study_file
+from outlast.engine.opening import open_study
+from outlast.engine.run import study_paths
+
 HERE = Path(__file__).parent
 MARK = "TEST_BOX"  # in the environment of everything that a box starts
 
@@ -51,10 +55,24 @@ class Box:
         environment: Mapping[str, str] | None = None, user: int | None = None, **settings: Any,
     ) -> subprocess.Popen[bytes]:  # fmt: skip
         """``outlast run`` on a study of this name, as another user where one is named."""
-        folder = self.place / name
-        folder.mkdir(exist_ok=True)
+        folder = self.write(name, trials=trials, parallel=parallel, arguments=arguments, user=user, **settings)
         if user is not None:
             os.chown(folder, user, user)
+        with open(folder / "said", "ab") as said:
+            process = subprocess.Popen(
+                [*as_user(user), sys.executable, "-m", "outlast", "run", "study.yaml"],
+                cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env={**os.environ, **(environment or {})},
+            )  # fmt: skip
+        self.running.append(process)
+        return process
+
+    def write(
+        self, name: str, *, trials: int, parallel: int | str, arguments: tuple[str, ...] = (), user: int | None = None,
+        **settings: Any,
+    ) -> Path:  # fmt: skip
+        """A study file in a folder of this name. Returns the folder."""
+        folder = self.place / name
+        folder.mkdir(exist_ok=True)
         command = [
             *([] if user is None else ["/bin/sh", "-c", 'exec "$0" "$@"']),  # access(2) forgets what `as_user` allows
             sys.executable,
@@ -70,13 +88,7 @@ class Box:
             "parameters": {"x": {"min": 0.0, "max": 1.0}}, "budget": {"trials": trials}, "parallel": parallel, **settings,
         }  # fmt: skip
         (folder / "study.yaml").write_text(json.dumps(study))
-        with open(folder / "said", "ab") as said:
-            process = subprocess.Popen(
-                [*as_user(user), sys.executable, "-m", "outlast", "run", "study.yaml"],
-                cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env={**os.environ, **(environment or {})},
-            )  # fmt: skip
-        self.running.append(process)
-        return process
+        return folder
 
     def work(self, name: str, *, parallel: int) -> subprocess.Popen[bytes]:
         """``outlast worker`` beside a run."""
@@ -85,6 +97,21 @@ class Box:
             process = subprocess.Popen(
                 command, cwd=self.place / name, stdin=subprocess.DEVNULL, stdout=said, stderr=said
             )
+        self.running.append(process)
+        return process
+
+    def task(self, name: str, *, parallel: int, cards: list[str]) -> subprocess.Popen[bytes]:
+        """A task of an array, in a job that was given these cards, for a study that was written."""
+        settings = load_study_file(str(self.place / name / "study.yaml"))
+        opened = open_study(study_paths(self.place / name / "studies" / name, settings), settings)
+        opened.ledger.close()
+        opened.lease.release()
+        job = {"SLURM_JOB_ID": "4711", "CUDA_VISIBLE_DEVICES": ",".join(cards), "OUTLAST_BACKOFF_SECONDS": "0.05"}
+        with open(self.place / name / "said", "ab") as said:
+            command = [sys.executable, "-m", "outlast.engine.cluster.task", f"studies/{name}", "100", str(parallel)]
+            process = subprocess.Popen(
+                command, cwd=self.place / name, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env={**os.environ, **job}
+            )  # fmt: skip
         self.running.append(process)
         return process
 

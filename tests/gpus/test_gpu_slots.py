@@ -19,7 +19,7 @@ from outlast.engine.check import quick_check
 from outlast.engine.slots import Slots, local_slots, slot_count
 from outlast.errors import UsageError
 from outlast.runner.environment import training_environment
-from outlast.runner.gpus import cards_for_runner, foreign_memory, sign_locks, with_cards
+from outlast.runner.gpus import cards_for_runner, foreign_memory, shared_cards_for_runner, sign_locks, with_cards
 from outlast.runner.spec import RunnerSpec
 
 SPEC = RunnerSpec(0, 1, ("train",), ".", "trials/0000", "trials/0000/attempts/1", "checkpoints", ())
@@ -198,6 +198,12 @@ def test_foreign_memory_is_unknown_where_the_driver_does_not_tell(
     assert foreign_memory(spec_of(lock)) is None
     driver.say()
     assert foreign_memory(spec_of(lock)) is None
+
+
+def test_cards_that_a_job_s_trials_share_are_found_under_the_job_s_names_for_them(driver: Driver) -> None:
+    cards = driver.used(3, {1: (STRANGER, 3 * GB), 2: (0, 2 * GB)})
+    assert foreign_memory(with_cards(SPEC, shared_cards_for_runner(("1", cards[2])))) == 5 * GB
+    assert foreign_memory(with_cards(SPEC, shared_cards_for_runner(("7",)))) is None
 
 
 def test_an_attempt_without_cards_knows_of_no_foreign_memory(driver: Driver) -> None:

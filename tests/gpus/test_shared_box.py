@@ -141,6 +141,32 @@ def test_a_worker_locks_the_cards_of_its_trials_too(box: Box) -> None:
     assert " begins\n" in box.said("helped") and " ended\n" in box.said("helped")  # the worker's own words
 
 
+def test_a_job_s_cards_are_spread_over_more_trials_than_there_are_cards(box: Box) -> None:
+    cards, end = box.driver.cards(3), box.place / "end"
+    box.write("halves", trials=4, parallel=4, arguments=("--until", str(end)))
+    task = box.task("halves", parallel=4, cards=cards)
+    until(lambda: len(box.audit) == 4, "four trainings run")
+    end.touch()
+    box.finish(task)
+    assert box.most_at_once() == {cards[0]: 2, cards[1]: 1, cards[2]: 1}
+
+
+def test_out_of_memory_beside_another_trial_of_the_job_is_not_infeasible(box: Box) -> None:
+    cards, both, end = box.driver.cards(1), box.place / "both", box.place / "end"
+    box.write(
+        "tight", trials=2, parallel=2, parameters={"x": {"value": 0.5}, "batch": {"values": [16, 64]}}, sampler="grid",
+        arguments=("--largest", "32", "--crowded", str(both), "--until", str(end)),
+    )  # fmt: skip
+    task = box.task("tight", parallel=2, cards=cards)
+    until(lambda: len(box.audit) == 2, "both hold memory")
+    both.touch()
+    until(lambda: sum(line["event"] == "end" for line in box.audit) == 3, "the large one tried three times")
+    end.touch()
+    box.finish(task)
+    failed = next(box.place.glob("tight/studies/tight/trials/*/error.log")).read_text()
+    assert "others held 4.0 GB there, 3 times" in failed, "beside another it failed: that says nothing of its values"
+
+
 def test_a_need_beyond_the_box_is_refused_before_anything_is_written(box: Box) -> None:
     box.driver.cards(2)
     box.finish(box.start("greedy", trials=1, parallel=1, resources={"gpus": 4}), code=2)

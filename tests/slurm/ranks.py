@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import socket
+import subprocess
 import time
 
 parser = argparse.ArgumentParser()
@@ -14,6 +15,8 @@ parser.add_argument("--resume", action="store_true")
 args = parser.parse_args()
 rank, node = int(os.environ["SLURM_PROCID"]), os.environ["SLURMD_NODENAME"]
 assert os.environ["MASTER_ADDR"] == os.environ["SLURM_JOB_NODELIST"].replace("[", "").split("-")[0].split(",")[0]
+show = ["scontrol", "--oneliner", "show", "step", f"{os.environ['SLURM_JOB_ID']}.{os.environ['SLURM_STEP_ID']}"]
+step = subprocess.run(show, capture_output=True, text=True, check=True).stdout
 checkpoint = os.path.join(args.checkpoint_dir, "state.json")
 first = 0
 if args.resume and os.path.exists(checkpoint):
@@ -26,6 +29,7 @@ for epoch in range(first, 6):
         "epoch": epoch,
         "attempt": int(os.environ["OUTLAST_ATTEMPT"]),
         "pid": os.getpid(),
+        "step": step,
     }
     fd = os.open(args.audit, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.write(

@@ -16,6 +16,7 @@ from outlast.errors import SlurmRefused, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job, JobEnd, JobLife, Sightings, end_of, life_of
 from outlast.executors.slurm.site import Limits
+from outlast.runner.job import ENDS_IN, KILL_WAIT
 
 Submit = Callable[..., str]
 
@@ -83,20 +84,26 @@ def test_a_job_is_found_by_the_id_that_it_calls_itself(cluster: Cluster, submit:
 
 
 def test_what_a_job_finds_in_its_environment_does_not_change_the_next_one(
-    cluster: Cluster, submit: Submit, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, submit: Submit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {
         "SLURM_JOB_ID": "1", "SLURM_MEM_PER_NODE": "9999999", "SBATCH_PARTITION": "nowhere", "SQUEUE_STATES": "FAILED",
         "SQUEUE_FORMAT": "%i", "SLURM_TIME_FORMAT": "relative", "SLURM_CPUS_PER_TASK": "77",
+        ENDS_IN: "60", KILL_WAIT: "9",
     }  # fmt: skip
     with monkeypatch.context() as inside:
         for key, value in variables.items():
             inside.setenv(key, value)
-        job = submit()
+        job = submit(command=f"sh -c 'env >{tmp_path}/env.new; mv {tmp_path}/env.new {tmp_path}/env; sleep 600'")
         until(lambda: (seen := listed(job)) is not None and seen.life is JobLife.RUNNING, lambda: f"{listed(job)}", 30)
         seen = listed(job)
         assert seen is not None and seen.starts is not None
     assert (cluster.show(job)["Partition"], cluster.show(job)["CPUs/Task"]) == ("gpu", "1")
+    until((tmp_path / "env").exists, lambda: "the job does not run", 30)
+    found = {line.partition("=")[0] for line in (tmp_path / "env").read_text().splitlines()}
+    assert "PATH" in found and not found & {ENDS_IN, KILL_WAIT, "SRUN_CPUS_PER_TASK"}, (
+        "they are of the job that submits"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from outlast.errors import StudyFileError
 from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.planning import array_option, slot_limit, tasks_for
 from outlast.executors.slurm.script import JobScript, render
+from outlast.runner.job import ENDS_IN, JobFacts, seconds_left
 
 STUDY = """\
 name: digits
@@ -31,7 +33,9 @@ def loaded(tmp_path: Path, more: str = "") -> dict[str, object]:
     return load_study_file(str(tmp_path / "study.yaml")).slurm or {}
 
 
-@pytest.mark.parametrize("option", ["array: 0-3", "job-name: x", "output: a.out", "wrap: ls", "requeue: true"])
+@pytest.mark.parametrize(
+    "option", ["array: 0-3", "job-name: x", "output: a.out", "wrap: ls", "requeue: true", "clusters: b"]
+)
 def test_an_option_that_outlast_manages_is_refused_with_line_and_reason(tmp_path: Path, option: str) -> None:
     with pytest.raises(StudyFileError, match="managed by Outlast") as refused:
         loaded(tmp_path, f"  {option}\n")
@@ -122,6 +126,24 @@ def test_a_command_of_several_lines_costs_a_script_none_of_its_directives(tmp_pa
     (tmp_path / "job.sh").write_text(text)
     done = subprocess.run(["bash", "job.sh"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "a\nb|" and not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [({}, 96), ({"SLURM_JOB_START_TIME": "5000", "SLURM_JOB_END_TIME": "5050"}, 46)],
+    ids=["asked for", "given"],
+)
+def test_the_time_that_setup_takes_is_taken_from_the_walltime(tmp_path: Path, told: dict[str, str], left: int) -> None:
+    script = JobScript(
+        "a test", "name", "log", ["printenv", ENDS_IN], str(tmp_path), setup=["SECONDS=4  # as if it took that long"],
+        walltime_s=100.0,
+    )  # fmt: skip
+    (tmp_path / "job.sh").write_text(render(script))
+    environment = {**os.environ, **told}
+    done = subprocess.run(["bash", tmp_path / "job.sh"], capture_output=True, text=True, check=True, env=environment)
+    job = JobFacts.of({"SLURM_JOB_ID": "1", ENDS_IN: done.stdout.strip(), **told})
+    assert job is not None and job.seconds is not None and left - 2 <= job.seconds <= left
+    assert job.seconds == seconds_left({ENDS_IN: done.stdout.strip(), **told})
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ __all__ = ["MANAGED", "OWN_KEYS", "SLURM"]
 #: Options of sbatch that Outlast sets, and why.
 MANAGED: Mapping[str, str] = {
     "array": "it is what the budget lacks",
+    "clusters": "jobs are seen, and cancelled, on the cluster that answers here; submit from a login node of the other one",
     "comment": "Outlast finds its own jobs by it",
     "job_name": "it is the study's name, so that jobs are found again",
     "output": "logs lie in the study folder",

@@ -166,10 +166,11 @@ class Worker:
         return [f"{self._job.node}:{card}" for card in self._share(self._free_place())]
 
     def _share(self, place: int) -> tuple[str, ...]:
-        """The job's cards, split evenly among the trials side by side."""
+        """The job's cards, split evenly among the trials side by side; where there are fewer, several trials share one."""
         cards = self._job.gpus if self._job is not None else ()
         each = len(cards) // self._parallel
-        return cards[place * each : (place + 1) * each] if each else cards
+        first = place * each if each else place * len(cards) // self._parallel
+        return cards[first : first + max(1, each)]
 
     def _free_place(self) -> int:
         taken = {child.place for child in self._running.values()}
@@ -245,7 +246,7 @@ class Worker:
     # -- running ------------------------------------------------------------------------------------------------------
 
     def _start(self, name: str, grace: float) -> None:
-        from outlast.runner.gpus import cards_for_runner
+        from outlast.runner.gpus import cards_for_runner, shared_cards_for_runner
         from outlast.runner.nursery import fork_runner
 
         parsed = parse_attempt_name(name)
@@ -257,6 +258,8 @@ class Worker:
             environment.update(cards_for_runner(self._cards.locks))
         elif cards and self._job is not None:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
+            if any(self._share(other) == cards for other in range(self._parallel) if other != place):
+                environment.update(shared_cards_for_runner(cards))
         left = None if self._job is None else self._job.seconds_left()
         if left is not None:
             environment[ENDS_IN] = f"{left:.0f}"

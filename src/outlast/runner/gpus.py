@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from outlast._system.card_locks import UNITS, CardLock, holders, sign
@@ -12,7 +12,14 @@ from outlast._system.card_use import use_of
 from outlast._system.nvml import Card, let_go, read_cards
 from outlast.runner.spec import RunnerSpec
 
-__all__ = ["CARDS_VARIABLE", "cards_for_runner", "foreign_memory", "sign_locks", "with_cards"]
+__all__ = [
+    "CARDS_VARIABLE",
+    "cards_for_runner",
+    "foreign_memory",
+    "shared_cards_for_runner",
+    "sign_locks",
+    "with_cards",
+]
 
 #: How a worker hands cards to a runner that it starts: JSON with ``gpus`` and ``gpu_locks`` as in `RunnerSpec`.
 CARDS_VARIABLE = "OUTLAST_CARDS"
@@ -25,8 +32,17 @@ def cards_for_runner(locks: tuple[CardLock, ...]) -> dict[str, str]:
     return {CARDS_VARIABLE: json.dumps(told)}
 
 
+def shared_cards_for_runner(names: Sequence[str]) -> dict[str, str]:
+    """The environment for a runner beside others on cards of a scheduler's job: nobody locks them, and what others hold counts.
+
+    Args:
+        names: Of the cards, as ``CUDA_VISIBLE_DEVICES`` has them: UUIDs, or numbers as the driver counts within the job.
+    """
+    return {CARDS_VARIABLE: json.dumps({"gpus": list(names), "gpu_locks": []})}
+
+
 def with_cards(spec: RunnerSpec, environment: Mapping[str, str]) -> RunnerSpec:
-    """The attempt with the cards that whoever started the runner has locked for it."""
+    """The attempt with the cards that whoever started the runner has for it."""
     if CARDS_VARIABLE not in environment:
         return spec
     told = json.loads(environment[CARDS_VARIABLE])
@@ -42,14 +58,14 @@ def sign_locks(spec: RunnerSpec) -> None:
 def foreign_memory(spec: RunnerSpec) -> int | None:
     """Bytes that others hold on the attempt's cards while nothing of the attempt runs.
 
-    Attempts that share a card by their locks are no others, up to their shares.
+    Attempts that share a card by their locks are no others, up to their shares. Without locks everybody is.
 
     Returns:
         ``None`` if the attempt has no cards or it cannot be told.
     """
     if not spec.gpus:
         return None
-    cards = {card.uuid: card for card in read_cards(_TIMEOUT).cards}
+    cards = {name: card for card in read_cards(_TIMEOUT).cards for name in (card.index, card.uuid)}
     let_go()
     total = 0
     for at, uuid in enumerate(spec.gpus):

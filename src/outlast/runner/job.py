@@ -46,8 +46,8 @@ class JobFacts:
         requeue_id: What ``scontrol requeue`` takes.
         restarts: How often SLURM started it anew.
         gpus: The cards it was given, as ``CUDA_VISIBLE_DEVICES`` names them.
-        seconds: Its walltime; ``None`` where SLURM does not say.
-        began: When this was looked at, on this host's monotonic clock: at the job's start, as good as.
+        seconds: From `began` until its walltime is over; ``None`` where nobody says.
+        began: When this was looked at, on this host's monotonic clock.
     """
 
     id: str
@@ -72,7 +72,7 @@ class JobFacts:
             restarts=_number(environment.get("SLURM_RESTART_COUNT")) or 0,
             node=environment.get("SLURMD_NODENAME", ""),
             gpus=tuple(card for card in cards.split(",") if card),
-            seconds=_walltime(environment),
+            seconds=seconds_left(environment),
         )
 
     def seconds_left(self) -> float | None:
@@ -84,21 +84,17 @@ class JobFacts:
         return {"job": self.id, "restarts": self.restarts}
 
 
-def _walltime(environment: Mapping[str, str]) -> float | None:
-    """Seconds from the job's start to its end; ``None`` where SLURM does not say.
-
-    Both ends are the controller's clock's: their difference is right whatever this node's clock says."""
-    begin, end = _number(environment.get("SLURM_JOB_START_TIME")), _number(environment.get("SLURM_JOB_END_TIME"))
-    if begin is not None and end is not None:
-        return float(end - begin)
-    told = environment.get(ENDS_IN)  # SLURM 22 says nothing; the script knows what it asked for
-    return float(told) if told else None
-
-
 def seconds_left(environment: Mapping[str, str]) -> float | None:
-    """Until the job that a runner was started in ends; ``None`` outside of one, or where SLURM does not say."""
-    told = environment.get(ENDS_IN)  # nearer than what SLURM says, which is of the whole job
-    return float(told) if told else _walltime(environment)
+    """Until the job that a process was started in ends; ``None`` outside of one, or where nobody says.
+
+    What its script, or whoever started a runner in the middle of the job, counted is nearer than what SLURM says, which is of
+    the whole job (from 23.02 on). Both of its ends are the controller's clock's: their difference is right whatever this
+    node's clock says."""
+    told = environment.get(ENDS_IN)
+    if told:
+        return float(told)
+    begin, end = _number(environment.get("SLURM_JOB_START_TIME")), _number(environment.get("SLURM_JOB_END_TIME"))
+    return None if begin is None or end is None else float(end - begin)
 
 
 def _number(text: str | None) -> int | None:

@@ -135,11 +135,11 @@ class Supervisor:
 
     def _argv(self) -> Sequence[str]:
         """The command; started by srun where all nodes of the job are to run it. A rank that fails takes the others along."""
-        return (
-            ("srun", "--kill-on-bad-exit=1", *self.spec.argv)
-            if self.spec.srun and in_job(os.environ)
-            else self.spec.argv
-        )
+        if not (self.spec.srun and in_job(os.environ)):
+            return self.spec.argv
+        cpus = os.environ.get("SLURM_CPUS_PER_TASK")  # which srun itself no longer reads, since 22.05
+        wanted = [f"--cpus-per-task={cpus}"] if cpus and "SRUN_CPUS_PER_TASK" not in os.environ else []
+        return ("srun", "--kill-on-bad-exit=1", *wanted, *self.spec.argv)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._outside_signal = number

@@ -54,8 +54,7 @@ def cluster_findings(settings: Settings, folder: str, slurm: Slurm | None = None
         UsageError: SLURM's commands are not installed.
     """
     facts = _facts(settings, folder, slurm or Slurm())
-    found = list(request_findings(facts))
-    return found if "clusters" in facts.options.sbatch else [*found, *policy_findings(facts)]
+    return [*request_findings(facts), *policy_findings(facts)]
 
 
 def _facts(settings: Settings, folder: str, slurm: Slurm) -> ClusterFacts:
@@ -63,13 +62,11 @@ def _facts(settings: Settings, folder: str, slurm: Slurm) -> ClusterFacts:
     options, paths = queue.options, queue.paths
     partitions = slurm.partitions()
     asked = ClusterFacts(settings, options, partitions=partitions)
-    facts = replace(
-        asked, answers=_answers(queue), folder=os.path.abspath(paths.root), now=time.time(),
-    )  # fmt: skip
-    if "clusters" in options.sbatch:  # another cluster than the one that answers here
-        return replace(facts, partitions=())
     return replace(
-        facts,
+        asked,
+        answers=_answers(queue),
+        folder=os.path.abspath(paths.root),
+        now=time.time(),
         config=queue.config,
         nodes=slurm.nodes(),
         limits=slurm.limits(account=options.sbatch.get("account"), qos=options.sbatch.get("qos")),

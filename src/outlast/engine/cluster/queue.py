@@ -19,7 +19,7 @@ from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
 from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.site import Partition, parse_time_s
-from outlast.runner.job import ENDS_IN, KILL_WAIT
+from outlast.runner.job import KILL_WAIT
 from outlast.study.layout import StudyPaths, parse_attempt_name
 
 __all__ = ["StudyQueue"]
@@ -133,7 +133,8 @@ class StudyQueue:
             directory=os.path.abspath(self.settings.working_directory),
             options={"no-requeue": None, **self.options.sbatch},
             setup=self.options.setup,
-            environment=self._environment(self._walltime(self.options.sbatch)),
+            environment=self._environment,
+            walltime_s=self._walltime(self.options.sbatch),
             comment=self.mark + name,
             by_hand=by_hand,
         )
@@ -159,16 +160,17 @@ class StudyQueue:
             setup=()
             if role == "finisher"
             else self.options.setup,  # it trains nothing, and has to say what a setup broke
-            environment=self._environment(self._walltime(options)),
+            environment=self._environment,
+            walltime_s=self._walltime(options),
             comment=self.mark + role,
             by_hand=by_hand or [],
         )
 
-    def _environment(self, walltime_s: float | None) -> dict[str, str]:
-        """What a job cannot find out by itself: SLURM 22 tells it neither its walltime nor how it will be killed."""
+    @property
+    def _environment(self) -> dict[str, str]:
+        """What a job cannot find out by itself: how long SLURM lets it live once it was told to end."""
         words = self.config.get("KillWait", "").split()
-        told = {KILL_WAIT: words[0]} if words and words[0].isdigit() else {}
-        return told if walltime_s is None else {**told, ENDS_IN: f"{walltime_s:.0f}"}
+        return {KILL_WAIT: words[0]} if words and words[0].isdigit() else {}
 
     @cached_property
     def _partitions(self) -> Sequence[Partition]:

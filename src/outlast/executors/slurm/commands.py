@@ -32,12 +32,15 @@ from outlast.executors.slurm.site import (
     parse_nodes,
     parse_partitions,
 )
+from outlast.runner.job import ENDS_IN, KILL_WAIT
 
 __all__ = ["Slurm"]
 
 _TIMEOUT = 60.0
 #: These would change what the scripts say and how answers look.
 _OPTIONS = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_", "SLURM_TIME_FORMAT")
+#: What the script of a job says of this one job: the next one has a time of its own.
+_OF_ONE_JOB = (ENDS_IN, KILL_WAIT)
 #: Of what a job finds in its environment, all that its commands need; the rest would be taken for options of the next job.
 _KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CLUSTERS")
 
@@ -202,6 +205,10 @@ def _environment() -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(_OPTIONS) and not (in_job and key.startswith("SLURM_") and key not in _KEPT)
+        if not key.startswith(_OPTIONS) and not (in_job and _is_of_the_job(key))
     }
     return {**kept, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+
+
+def _is_of_the_job(key: str) -> bool:
+    return key in _OF_ONE_JOB or (key.startswith("SLURM_") and key not in _KEPT)

@@ -13,7 +13,7 @@ __all__ = ["SlurmOptions", "read_options"]
 
 _POLL = 60.0
 #: What finisher and controller take over from the trials' options: where jobs go, and on whose account.
-_PLACE = ("account", "partition", "qos", "reservation", "clusters", "wckey")
+_PLACE = ("account", "partition", "qos", "reservation", "wckey")
 
 
 @dataclass(frozen=True)

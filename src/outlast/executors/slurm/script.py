@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from outlast.runner.job import ENDS_IN
+
 __all__ = ["JobScript", "render"]
 
 
@@ -24,6 +26,7 @@ class JobScript:
         environment: Further variables.
         comment: By which the job is found again.
         by_hand: Lines that say how the same is done without SLURM.
+        walltime_s: Seconds that the job asks for; ``None`` where that is not known.
     """
 
     purpose: str
@@ -36,6 +39,7 @@ class JobScript:
     environment: Mapping[str, str] = field(default_factory=dict)
     comment: str = ""
     by_hand: Sequence[str] = ()
+    walltime_s: float | None = None
 
 
 def render(script: JobScript) -> str:
@@ -53,6 +57,11 @@ def render(script: JobScript) -> str:
     lines += [f"# {line}" for text in (script.purpose, *script.by_hand) for line in text.splitlines()]
     lines += ["", "set -e", *script.setup]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in script.environment.items()]
+    if script.walltime_s is not None:
+        lines += [
+            "# Until the walltime is over: all of it, as SLURM says or as was asked for, less what setup took.",
+            f"export {ENDS_IN}=$((${{SLURM_JOB_END_TIME:-{script.walltime_s:.0f}}} - ${{SLURM_JOB_START_TIME:-0}} - SECONDS))",
+        ]
     lines += [f"exec {shlex.join(script.command)}", ""]
     return "\n".join(lines)
 
