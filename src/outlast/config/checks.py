@@ -57,6 +57,8 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     if settings.command is not None and at.document.data.get("parameters") is None:
         raise at.error("says no parameters", "add `parameters:`, such as `lr: log(1e-5, 1e-1)`")
     notes = [*_constraints(settings, space, at), *_sampler(settings, space, at), *_budget(settings, space, at)]
+    if files:
+        _enqueued_hold(settings, space, at)
     _pruner(settings, at)
     _oom(settings, at)
     if settings.isolation.mode == "worker" and settings.function is None:
@@ -141,6 +143,14 @@ def _constraints(settings: Settings, space: Space, at: At) -> list[str]:
     if space.size == 0:
         raise at.child("constraints").error("no configuration satisfies them")
     return []
+
+
+def _enqueued_hold(settings: Settings, space: Space, at: At) -> None:
+    """Whether what is enqueued whole satisfies the constraints; the rest of a partial one is drawn so that it does."""
+    for index, entry in enumerate(settings.enqueue):
+        params = space.decode(space.encode(entry))
+        if all(p.name in params for p in space.active(params)) and not space.satisfies(params):
+            raise at.child("enqueue").child(index).error(space.fits(params) or "breaks a constraint", "change a value")
 
 
 def _sampler(settings: Settings, space: Space, at: At) -> list[str]:
