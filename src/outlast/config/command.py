@@ -90,9 +90,9 @@ def render_command(settings: Settings, params: Mapping[str, Any], context: Comma
     values = settings.space.complete(params)
     renderer = _Renderer(settings, values, context, template)
     argv: list[str] = []
-    for item in template:
+    for before, item in zip(("", *template), template, strict=False):
         words = renderer.item(item)
-        if words is None and argv and _is_bare_flag(argv[-1]) and MACRO.fullmatch(item):
+        if words is None and _is_bare_flag(before) and MACRO.fullmatch(item):
             argv.pop()
         argv += words or []
     return argv
@@ -184,4 +184,5 @@ def macros(item: str) -> list[str]:
 
 
 def _is_bare_flag(word: str) -> bool:
-    return word.startswith("-") and "=" not in word
+    """Whether a word of the template is a flag whose value comes next. What a macro became (``--amp``) is not ours."""
+    return word.startswith("-") and "=" not in word and not macros(word)
