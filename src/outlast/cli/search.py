@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "init", "run", "stop"]
 
+_HELP_WITHIN = 120.0  # seconds for a script to print its help
 _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 
 
@@ -74,10 +75,21 @@ def init(
         raise UsageError(f"{output} is there already", cure="outlast init --output OTHER.yaml -- COMMAND")
     try:
         done = subprocess.run(
-            [*command, "--help"], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False
+            [*command, "--help"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_HELP_WITHIN,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except OSError as error:
         raise UsageError(f"{command[0]}: {error.strerror}") from error
+    except subprocess.TimeoutExpired:
+        raise UsageError(
+            f"`{' '.join(command)} --help` did not end within {_HELP_WITHIN:g} s: does it know --help?",
+            cure="write the study file by hand: five keys are enough",
+        ) from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UsageError(

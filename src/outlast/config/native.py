@@ -141,6 +141,8 @@ _CHECK = Fields(
     {"args": ListOf(_ARGUMENT, description="appended to the command by outlast check, such as --max_steps 20")}
 )
 
+_INDEX = Fields({"in_memory": Flag(), "auto_resume": Flag(), "path": Text(), "study_name": Text()})
+
 _ISOLATION = ByType(
     text=Checked(Word(("process", "worker")), lambda word, at: {"mode": word}),
     mapping=Checked(
@@ -184,7 +186,7 @@ STUDY_FILE = Fields(
         "faults": Fields({"interrupted": Word(("restart", "new"))}),
         "check": _CHECK,
         "isolation": _ISOLATION,
-        **{key: Anything() for key in LATER_KEYS},
+        **{key: _INDEX if key == "index" else Anything() for key in LATER_KEYS},
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),
     },
