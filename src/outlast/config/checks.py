@@ -13,6 +13,9 @@ from outlast.config.shapes import At, nearest
 from outlast.errors import StudyFileError
 from outlast.space.space import Space, SpaceError
 
+#: Keys that are read and that no room does anything with yet.
+_NOT_YET = ("confirm", "refit", "evaluate", "selection", "tracking", "notify", "index.path", "index.study_name")
+
 __all__ = ["check", "enqueued", "missing_file", "parameter_place", "refuse_secrets"]
 
 #: Keys that reach a trial through the study's record.
@@ -71,6 +74,9 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     notes += [
         f"parameter `{name}` looks like a secret and would be recorded: hand it over in `env:`" for name in secret
     ]
+    idle = [name for name in _NOT_YET if _there(settings.later, *name.split("."))]
+    if idle:
+        notes.append(f"{', '.join(f'`{name}`' for name in idle)}: accepted, but without effect yet")
     return tuple(notes)
 
 
@@ -255,6 +261,11 @@ def _secrets(value: Any, at: At) -> None:
     )
     for key, item in items:
         _secrets(item, at.child(key))
+
+
+def _there(values: Mapping[str, Any], key: str, inner: str | None = None) -> bool:
+    found = values.get(key)
+    return found is not None and (inner is None or (isinstance(found, Mapping) and inner in found))
 
 
 def _credential(name: str) -> bool:
