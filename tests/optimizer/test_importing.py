@@ -180,8 +180,9 @@ def test_of_several_studies_one_has_to_be_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/two.db"
     made(url, "alpha")
     made(url, "beta", trials=1)
-    with pytest.raises(StudyNotFound, match="alpha, beta"):
+    with pytest.raises(StudyNotFound, match="alpha, beta") as several:
         import_storage(url)
+    assert "--study-name NAME" in (several.value.cure or "")
     assert len(import_storage(url, "beta").events) == 2
     with pytest.raises(StudyNotFound, match="did you mean beta"):
         import_storage(url, "bets")

@@ -148,7 +148,9 @@ def check(
     if not as_json and not invocation_of(context).command:
         from outlast.cli.text import make_console, next_line
 
-        changes = [word for change in overrides or [] for word in ("--set", change)]
+        flags = [("--maximize", maximize), ("--minimize", minimize), ("--dir", directory)]
+        given = [*(("--set", change) for change in overrides or []), *(each for each in flags if each[1] is not None)]
+        changes = [word for flag, value in given for word in (flag, value or "")]
         go = "submit" if settings.slurm is not None and shutil.which("sbatch") else "run"
         make_console().print(next_line(shlex.join(["outlast", go, *(study or []), *changes])))
 

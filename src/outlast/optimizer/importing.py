@@ -88,7 +88,7 @@ def _chosen(source: Source, place: str, study_name: str | None) -> Any:
         if len(studies) > 1:
             raise StudyNotFound(
                 f"{place} holds {len(studies)} studies: {', '.join(sorted(studies))}",
-                cure="say which with --study NAME",
+                cure="say which with --study-name NAME",
             )
         return next(iter(studies.values()))
     if study_name not in studies:
