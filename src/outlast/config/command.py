@@ -100,7 +100,7 @@ def render_command(settings: Settings, params: Mapping[str, Any], context: Comma
 
 def sweep_parameters(settings: Settings, params: Mapping[str, Any]) -> dict[str, Any]:
     """What the file at ``WANDB_SWEEP_PARAM_PATH`` holds: W&B's configuration form of all parameters, nested."""
-    nested = settings.space.nest(settings.space.complete(params))
+    nested = settings.nest(settings.space.complete(params))
     return {"wandb_version": 1, **{name: {"desc": None, "value": value} for name, value in nested.items()}}
 
 
@@ -146,7 +146,7 @@ class _Renderer:
             if name in ARGS_MACROS:
                 values = self.rest
                 if whole[1].endswith(GROUPED) or name == "args_json":
-                    values = self.settings.space.nest(values)
+                    values = self.settings.nest(values)
                 return arguments(name, values)
         parts: list[str] = []
         end = 0
