@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib.util
+import os
 
 import pytest
 
@@ -131,3 +132,25 @@ def test_a_function_takes_no_check_args(make) -> None:
 def test_a_record_with_a_mask_where_a_secret_was_is_not_gone_on_with(make, about_: str, changes) -> None:
     found = errors(quick_check(make().model_copy(update=changes), "studies/s"))
     assert [text for text in found if text.startswith(f"{about_}: holds a secret")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("base.txt", "a: 1", "is not .yaml"),
+        ("base.yaml", "a:\n\tb: 1\n", "base.yaml:2: a tab"),
+        ("base.yaml", "model: resnet\n", "`lr` has no place"),
+        ("base.json", "{", "base.json:1: is not JSON"),
+        ("conf/other.yaml", "a: 1", "exactly one config*.yaml"),
+    ],
+)
+def test_a_base_configuration_that_no_trial_could_be_run_with_is_an_error(
+    make, name: str, content: str, says: str
+) -> None:
+    make()
+    os.makedirs("conf")
+    with open(name, "w") as file:
+        file.write(content)
+    config = os.path.dirname(name) or name
+    found = errors(quick_check(make(config=config, parameters={"model.lr": {"min": 0.1, "max": 0.9}}), "studies/s"))
+    assert len(found) == 1 and says in found[0]

@@ -56,6 +56,13 @@ def test_a_stopped_study_says_how_to_go_on(stopped):
     assert "next        outlast run studies/small" in stopped("status").out
 
 
+@pytest.mark.parametrize("what", ["²", "٣", "9" * 5000])
+def test_what_is_no_trials_number_is_said(stopped, what):
+    for words in (["show", "studies/small", what], ["show", what]):
+        said = stopped(*words)
+        assert said.code == 2 and "Traceback" not in said.everything and "fault of Outlast" not in said.everything
+
+
 def test_a_trial_that_printed_nothing_says_so(stopped):
     said = stopped("logs")
     assert said.code == 2

@@ -133,6 +133,21 @@ def test_a_wrong_command_line_names_what_would_be_right(words, cure, here):
     assert cure in refused(here, *words)
 
 
+def test_init_takes_a_help_in_any_encoding(here):
+    here.write("latin.py", "import sys\nsys.stdout.buffer.write(b'  --lr FLOAT  Schritt f\\xfcr (default: 0.1)\\n')\n")
+    assert here("init", "-o", "new.yaml", "--", sys.executable, "latin.py").code == 0
+    assert "lr:" in (here.folder / "new.yaml").read_text()
+
+
+def test_init_does_not_wait_for_a_script_that_ignores_help(here, monkeypatch):
+    from outlast.cli import search
+
+    monkeypatch.setattr(search, "_HELP_WITHIN", 0.5)
+    here.write("trains.py", "import time\ntime.sleep(60)\n")
+    said = refused(here, "init", "-o", "new.yaml", "--", sys.executable, "trains.py")
+    assert "did not end within 0.5 s" in said and not (here.folder / "new.yaml").exists()
+
+
 def test_init_never_writes_over_a_file(here):
     before = (here.folder / "study.yaml").read_text()
     assert "study.yaml is there already" in refused(here, "init", "--", sys.executable, "train.py")

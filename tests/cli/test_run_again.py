@@ -255,3 +255,30 @@ def test_a_copied_study_folder_opens_elsewhere(here):
     shutil.copytree("studies/small", "copy")
     assert status(here, "copy")["counts"]["complete"] == 2
     assert here("repair", "copy", "--check").code == 0
+
+
+@pytest.mark.parametrize("words", [("--maximize", "foo"), ("--minimize", "score"), ("--name", "bar")])
+def test_flags_that_say_what_a_new_study_is_are_refused_for_one_that_is_there(here, words):
+    here("run", "--trials", "1")
+    before = status(here)
+    said = here("run", "studies/small", "--trials", "2", *words)
+    assert said.code == 2 and said.err.startswith(f"error:  {words[0]}"), said.everything
+    assert status(here) == before
+    goal = f"--{before['metric']['goal']}"
+    assert here("run", "studies/small", goal, before["metric"]["name"], "--name", "small").code == 0
+
+
+def test_how_many_at_once_is_recorded_for_a_command_too(here):
+    command = ("--", sys.executable, "train.py", "--x=~float(0,1)")
+    assert here("run", "--minimize", "score", "--trials", "1", "--parallel", "1", "--name", "inl", *command).code == 0
+    assert "parallel: 1" in (here.folder / "studies" / "inl" / "study.yaml").read_text()
+
+
+def test_extends_is_no_flag(here):
+    said = here("run", "study.yaml", "--set", "extends=other.yaml")
+    assert said.code == 2 and "extends" in said.err and not (here.folder / "studies").exists()
+
+
+def test_checks_next_line_has_the_flags_that_it_was_given(here):
+    said = here("check", "study.yaml", "--maximize", "score", "--dir", "else where", "--set", "parallel=1")
+    assert "outlast run study.yaml --set parallel=1 --maximize score --dir 'else where'" in " ".join(said.out.split())

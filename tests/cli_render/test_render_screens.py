@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
 from typing import Any
@@ -125,6 +126,15 @@ def test_the_status_shows_how_far_how_good_how_fast_and_what_next() -> None:
     for fact in ("13/50  26%", "val_accuracy 0.9100 in trial 11", "per hour, done in", "100% ", "step 7"):
         assert fact in said
     assert said.rstrip().endswith(f"next        outlast status {FOLDER} -w")
+
+
+@pytest.mark.parametrize(
+    ("counted", "target", "shown"),
+    [(2999, 3000, "99.9%"), (3000, 3000, "100%"), (13, 50, "26%"), (29, 100, "29%"), (1, 3, "33.3%"), (0, 9, "0%")],
+)
+def test_the_target_is_at_100_percent_only_when_it_is_reached(counted: int, target: int, shown: str) -> None:
+    at = dataclasses.replace(look(build()), counted=counted, target=target)
+    assert f"{counted}/{target}  {shown}" in text(render.status(at))
 
 
 def test_the_status_of_a_study_that_nobody_runs_says_how_to_go_on() -> None:

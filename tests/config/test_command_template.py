@@ -107,6 +107,16 @@ def test_an_environment_variable_that_is_gone_is_an_error(monkeypatch):
         render("run", "${envvar:GONE}")
 
 
+def test_what_a_macro_became_is_no_flag_of_a_macro_without_a_value():
+    more = {"parameters": {"lr": 0.5, "amp": True, "shift": -1}}
+    argv = [study(c, "${last_checkpoint}", **more) for c in ("${args_no_boolean_flags}", "${args_no_equals}")]
+    context = CommandContext(trial=7, attempt=2, seed=11, trial_dir="/t/7", checkpoint_dir="/t/7/checkpoints")
+    assert render_command(argv[0], {}, context) == ["--lr=0.5", "--amp", "--shift=-1"]
+    assert render_command(argv[1], {}, context) == ["--lr", "0.5", "--amp", "True", "--shift", "-1"]
+    last = study("run", "--shift", "${shift}", "${last_checkpoint}", **more)
+    assert render_command(last, {}, context) == ["run", "--shift", "-1"]
+
+
 def test_args_leave_out_what_is_mentioned_by_itself():
     assert render("run", "--rate", "${lr}", "${args}") == ["run", "--rate", "0.001", *ARGS[1:]]
 

@@ -93,3 +93,18 @@ def test_options_are_listed_once_with_their_defaults():
     options = parse_options(argparse_help())
     assert [(o.name, o.default) for o in options][:3] == [("lr", 0.001), ("batch-size", 32), ("model", "mlp")]
     assert options[2].choices == ("mlp", "cnn")
+
+
+def test_choices_are_drafted_as_the_words_that_the_script_compares(tmp_path):
+    words = {
+        "aug": ["true", "false"],
+        "decay": ["1e-3", "1e-2", "0.10"],
+        "warmup": ["null", "~", "yes"],
+        "mode": ["0x10", "010"],
+    }
+    parser = argparse.ArgumentParser(prog="train.py")
+    for name, choices in words.items():
+        parser.add_argument(f"--{name}", choices=choices)
+    parser.add_argument("--heads", type=int, choices=[2, 4])
+    settings = load_study_file(filled(draft_from_help(parser.format_help(), ["ls"]), tmp_path))
+    assert {p.name: list(p.choices or ()) for p in settings.parameters} == {**words, "heads": [2, 4]}

@@ -303,3 +303,13 @@ def test_a_constant_parameter_with_a_password_is_refused_and_one_from_the_enviro
     settings = load_study_file("s.yaml")
     assert settings.command[-1] == url
     assert settings_from_resolved(settings.resolved, ".").command == settings.command
+
+
+def test_what_has_no_effect_yet_is_said_in_one_note(folder):
+    (folder / "s.yaml").write_text(
+        f"{PLAIN}command: python train.py ${{args}}\nconfirm: {{seeds: 3}}\nnotify: null\nindex: {{path: x.db}}\n"
+    )
+    notes = load_study_file("s.yaml").notes
+    assert [note for note in notes if "without effect" in note] == [
+        "`confirm`, `index.path`: accepted, but without effect yet"
+    ]

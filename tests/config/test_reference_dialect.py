@@ -53,9 +53,16 @@ def test_every_part_is_translated(load):
     assert settings.pruner.options == {"evaluation_interval": 1, "slack_factor": 0.2, "delay_evaluation": 2}
     assert settings.trial.folds == {"n": 5, "seed": 42, "shuffle": True, "stratify": True}
     assert settings.checkpoints.keep == 1
-    assert settings.later["index"] == {"path": "{backbone}/study.db"}
+    assert "index" not in settings.later
+    assert any("`checkpoint.storage_path`: not used" in note for note in settings.notes)
+    assert "`refit`, `tracking`: accepted, but without effect yet" in settings.notes
     assert settings.later["tracking"] == {"mlflow": {"log_best_checkpoint": True}}
     assert settings.later["refit"] == {"enabled": True}
+
+
+def test_a_seed_without_an_algorithm_is_kept(load):
+    settings = load(HPO.replace("algorithm: random", "random_seed: 7"))
+    assert (settings.sampler.name, settings.sampler.seed) == ("auto", 7)
 
 
 def test_median_takes_optunas_words(load):
@@ -67,7 +74,7 @@ def test_checkpointing_off_is_in_memory_and_auto_resume_off_is_kept(load):
     text = HPO.replace("{enabled: true, storage_path", "{enabled: false, storage_path").replace(
         "auto_resume: true", "auto_resume: false"
     )
-    assert load(text).later["index"] == {"in_memory": True, "path": "{backbone}/study.db", "auto_resume": False}
+    assert load(text).later["index"] == {"in_memory": True, "auto_resume": False}
 
 
 def test_folds_that_are_not_enabled_are_none(load):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from outlast.config.command import CommandContext, render_command
-from outlast.config.load import load_study_file
+from outlast.config.command import CommandContext, render_command, sweep_parameters
+from outlast.config.load import load_study_file, settings_from_resolved
 from outlast.errors import StudyFileError
 
 SWEEP = """\
@@ -188,3 +190,26 @@ def test_a_macro_of_wandbs_is_kept_where_its_parameters_are_nested(load):
     text = SWEEP.replace("  model:\n", "  args:\n    parameters: {a: {value: 1}}\n  model:\n")
     argv = render_command(load(text), {"lr": 0.1, "model": "mlp"}, CONTEXT)
     assert argv[3:] == ["--lr=0.1", "--args={'a': 1}", "--model=mlp", "--epochs=20"]
+
+
+def test_only_what_came_nested_is_handed_over_nested(load):
+    text = SWEEP.replace(
+        "  model:\n",
+        "  model.lr: {values: [1, 2]}\n  optimizer:\n    parameters:\n      adam.beta: {value: 0.9}\n"
+        "      decay: {parameters: {rate: {value: 3}}}\n  model:\n",
+    ).replace("  model:\n    values: [mlp, cnn]\n", "")
+    settings = load(text + "command: [python, train.py, '${args_json}']\n")
+    params = {"lr": 0.1, "model.lr": 2}
+    nested = {
+        "lr": 0.1,
+        "model.lr": 2,
+        "optimizer": {"adam.beta": 0.9, "decay": {"rate": 3}},
+        "epochs": 20,
+    }
+    for each in (settings, settings_from_resolved(settings.resolved, settings.working_directory)):
+        assert json.loads(render_command(each, params, CONTEXT)[-1]) == nested
+        file = sweep_parameters(each, params)
+        assert {name: item["value"] for name, item in file.items() if name != "wandb_version"} == nested
+    flat = load(SWEEP.replace("  model:", "  model.name:"))
+    assert flat.resolved["nested"] == [] and flat.nest({"model.name": "cnn"}) == {"model.name": "cnn"}
+    assert "nested" not in load(SWEEP).resolved

@@ -180,8 +180,9 @@ def test_of_several_studies_one_has_to_be_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/two.db"
     made(url, "alpha")
     made(url, "beta", trials=1)
-    with pytest.raises(StudyNotFound, match="alpha, beta"):
+    with pytest.raises(StudyNotFound, match="alpha, beta") as several:
         import_storage(url)
+    assert "--study-name NAME" in (several.value.cure or "")
     assert len(import_storage(url, "beta").events) == 2
     with pytest.raises(StudyNotFound, match="did you mean beta"):
         import_storage(url, "bets")
@@ -251,6 +252,22 @@ def test_a_range_whose_steps_begin_elsewhere_is_listed(tmp_path: Path) -> None:
     study = optuna.create_study(storage=f"sqlite:///{tmp_path}/s.db")
     study.optimize(lambda trial: trial.suggest_int("x", 1, 9, step=4), n_trials=2)
     assert import_storage(str(tmp_path / "s.db")).parameters == {"x": {"values": [1, 5, 9]}}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.05, 0.95), (0.0, 1.0), (-0.95, 0.95)])
+def test_steps_are_taken_in_without_the_noise_of_binary_fractions(
+    lab: Any, tmp_path: Path, low: float, high: float
+) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/f.db", sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(lambda trial: trial.suggest_float("w", low, high, step=0.1), n_trials=60)
+    study.enqueue_trial({"w": study.trials[0].params["w"]})
+    found = import_storage(str(tmp_path / "f.db"))
+    space = lab.settings(found.parameters).space
+    taken = [event.params["w"] for event in found.events if isinstance(event, TrialCreated)]
+    assert not [why for w in taken if (why := space.fits({"w": w}))]
+    assert set(taken) <= {float(f"{w:.6g}") for w in taken} and found.enqueued == ({"w": taken[0]},)
+    assert taken == pytest.approx([trial.params["w"] for trial in study.trials[:60]])
 
 
 def test_every_definition_found_is_one_that_our_reader_takes(tmp_path: Path) -> None:

@@ -553,3 +553,29 @@ def test_rows_of_trials_that_the_ledger_does_not_have_are_gone_after_a_start(
     with writing(path, lab, study) as writer:
         assert writer.flush(LIMIT)
     assert_equal(path, study)
+
+
+@pytest.mark.parametrize("goals", [("minimize",), ("minimize", "maximize")])
+@pytest.mark.parametrize("restarted", [True, False])
+def test_what_is_optimised_is_restated_when_the_study_file_changes_it(
+    lab: Any, study: Study, tmp_path: Path, goals: tuple[str, ...], restarted: bool
+) -> None:
+    path, changed = tmp_path / "study.db", lab.settings(goals=goals)
+    named = changed.model_copy(
+        update={"metrics": tuple(m.model_copy(update={"name": f"new{i}"}) for i, m in enumerate(changed.metrics))}
+    )
+    with writing(path, lab, study) as writer:
+        assert writer.flush(LIMIT)
+        inode = path.stat().st_ino
+        if not restarted:
+            writer.revise(named, study.trials.values())
+            assert until(lambda: not check_index(path, study, named))
+    if restarted:
+        writer = IndexWriter(path, named, interval=0.01, poll=0.02)
+        writer.update(study.trials.values())
+        writer.start()
+        assert writer.close(LIMIT) and not writer.warnings
+    assert check_index(path, study, named) == [] and path.stat().st_ino == inode
+    with opened(path) as dashboard:
+        assert [direction.name.lower() for direction in dashboard.directions] == list(goals)
+        assert dashboard.metric_names == [metric.name for metric in named.metrics]

@@ -208,17 +208,21 @@ def test_wandb_bands_are_those_of_the_rule() -> None:
 
 @pytest.mark.parametrize(("strict", "stopped"), [(False, False), (True, True)])
 def test_wandbs_rule_compares_the_best_so_far_unless_strict(strict: bool, stopped: bool) -> None:
-    others = {n: {1: 5.0, 2: 5.0, 3: loss} for n, loss in enumerate((1.0, 2.0, 3.0, 4.0))}
+    others = {n: {0: 5.0, 1: 5.0, 2: 5.0, 3: loss} for n, loss in enumerate((1.0, 2.0, 3.0, 4.0))}
     rule = wandb_hyperband(min_iter=3, eta=2, strict=strict)
-    assert judge(rule, {1: 0.5, 2: 9.0, 3: 9.0}, others) is stopped
+    assert judge(rule, {0: 0.5, 1: 9.0, 2: 9.0}, others) is False  # band 3 is the fourth line
+    assert judge(rule, {0: 0.5, 1: 9.0, 2: 9.0, 3: 9.0}, others) is stopped
 
 
 def test_wandbs_example_is_decided_as_wandb_does() -> None:
-    """Bands 1 and 2 of ``max_iter: 5, eta: 2, s: 2``; thresholds 10 and 8: the middle of what reached each band."""
+    """The example in the docstring of W&B's own rule: ``max_iter: 5, eta: 2, s: 2`` makes bands 1 and 2, counted from 0.
+
+    The thresholds are 8 and 7. b does not pass band 1; c does, and does not pass band 2; d passes both.
+    """
     lines = {0: [10, 9], 1: [10, 10], 2: [10, 8, 8], 3: [10, 7, 7], 4: [10, 6, 6]}
     curves = {n: dict(enumerate(map(float, line), 1)) for n, line in lines.items()}
     rule = wandb_hyperband(max_iter=5, eta=2, s=2)
-    assert [judge(rule, curves[n], curves, number=n) for n in (1, 2, 3)] == [True, False, False]
+    assert [judge(rule, curves[n], curves, number=n) for n in (1, 2, 3)] == [True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -59,11 +59,11 @@ def azure_bandit(mine: list[float], before: list[list[float]]) -> bool:
 
 
 def wandb_bands(mine: list[float], before: list[list[float]]) -> bool:
-    """Bands 3, 6 and 12 of ``min_iter: 3, eta: 2``: among the best half at the highest band that was reached."""
-    reached = [band for band in (3, 6, 12) if band <= len(mine)]
+    """Bands 3, 6 and 12 of ``min_iter: 3, eta: 2``, from 0: among the best half at the highest band that was reached."""
+    reached = [band for band in (3, 6, 12) if band < len(mine)]
     if not reached:
         return False
-    at_band = sorted(-line[reached[-1] - 1] for line in (mine, *before) if len(line) >= reached[-1])
+    at_band = sorted(-line[reached[-1]] for line in (mine, *before) if len(line) > reached[-1])
     return -max(mine) > at_band[int(len(at_band) / 2)]
 
 
@@ -132,7 +132,7 @@ def test_a_sweep_file_of_wandb_prunes_by_its_bands(make_lab: Callable[..., Lab])
         "method": "grid",
         "metric": {"name": "score", "goal": "maximize"},
         "parameters": {"x": {"values": list(FIRST)}},
-        "early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 2},
+        "early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 3},
         "run_cap": len(FIRST),
     }
     sweep["command"] = lab.command
@@ -141,4 +141,4 @@ def test_a_sweep_file_of_wandb_prunes_by_its_bands(make_lab: Callable[..., Lab])
     study = lab.finish(lab.start("--parallel", "1"))
     assert sorted(x for x, state, _ in decisions(study).values() if state == "complete")
     assert {state for _, state, _ in decisions(study).values()} == {"complete", "pruned"}
-    assert all(step in (None, 3, 6) for _, _, step in decisions(study).values())
+    assert all(step in (None, 4, 10) for _, _, step in decisions(study).values())

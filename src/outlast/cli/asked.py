@@ -55,8 +55,7 @@ def settings_of(
             raise UsageError("--set changes a study file; there is none", cure="leave it out, or write a study file")
         if metric is None:
             raise UsageError("a command needs its metric", cure="--maximize NAME or --minimize NAME")
-        settings = settings_from_command(invocation.command, name=name, metric=metric, trials=trials)
-        return settings if parallel is None else settings.model_copy(update={"parallel": parallel})
+        return settings_from_command(invocation.command, name=name, metric=metric, trials=trials, parallel=parallel)
     if len(given) > 1:
         raise UsageError(f"one study at a time; {len(given)} were given: {', '.join(given)}")
     file = by_name(given[0]) if given else default_study()
@@ -65,6 +64,7 @@ def settings_of(
         from outlast.engine.run import recorded_settings
 
         settings, _ = recorded_settings(live_of(file))
+        _refuse_for_a_record(settings, metric, name)
         changes = [*overrides, *flags]
         if not changes:
             return settings
@@ -74,6 +74,20 @@ def settings_of(
     from outlast.config.load import load_study_file
 
     return load_study_file(file, overrides=[*overrides, *flags], metric=metric, name=name)
+
+
+def _refuse_for_a_record(
+    settings: Settings, metric: tuple[str, Literal["maximize", "minimize"]] | None, name: str | None
+) -> None:
+    """Flags that say what a new study is; a study that is there has its own."""
+    if name is not None and name != settings.name:
+        raise UsageError(f"--name: the study that is there is called {settings.name}", cure="leave it out")
+    if metric is not None and [metric] != [(each.name, each.goal) for each in settings.metrics]:
+        own = ", ".join(f"{each.goal} {each.name}" for each in settings.metrics)
+        raise UsageError(
+            f"--{metric[1]} {metric[0]}: the study that is there has its metric on record ({own})",
+            cure=f"leave it out; or change it: --accept-changes --set metric.name={metric[0]} --set metric.goal={metric[1]}",
+        )
 
 
 def default_study() -> str:

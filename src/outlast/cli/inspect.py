@@ -128,7 +128,12 @@ def show(
     """
     from outlast.cli import showing
 
-    if what is None and study is not None and directory is None and (study in ("best", "failures") or study.isdigit()):
+    if (
+        what is None
+        and study is not None
+        and directory is None
+        and (study in ("best", "failures") or (study.isascii() and study.isdigit()))
+    ):
         study, what = None, study
     folder = the_folder(study, directory)
     showing.show(folder, what, everything=everything, as_json=as_json)

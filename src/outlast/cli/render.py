@@ -344,7 +344,8 @@ class _Progress:
         if snapshot.share is None:
             yield Text(f"  {snapshot.finished} finished, no target")
             return
-        percent = f"{100 * snapshot.share:.1f}".removesuffix(".0")
+        tenths = int(1000 * snapshot.share + 1e-6)  # 100% is what is reached, not what is nearly
+        percent = f"{tenths / 10:.1f}".removesuffix(".0")
         figures = f"  {snapshot.counted}/{snapshot.target}  {percent}%"
         width = max(8, min(48, options.max_width - 2 - len(figures)))
         yield Text.assemble("  ", bar(snapshot.share, width, unicode=is_unicode(console)), (figures, "bold"))

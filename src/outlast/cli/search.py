@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "init", "run", "stop"]
 
+_HELP_WITHIN = 120.0  # seconds for a script to print its help
 _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 
 
@@ -74,10 +75,21 @@ def init(
         raise UsageError(f"{output} is there already", cure="outlast init --output OTHER.yaml -- COMMAND")
     try:
         done = subprocess.run(
-            [*command, "--help"], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False
+            [*command, "--help"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_HELP_WITHIN,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except OSError as error:
         raise UsageError(f"{command[0]}: {error.strerror}") from error
+    except subprocess.TimeoutExpired:
+        raise UsageError(
+            f"`{' '.join(command)} --help` did not end within {_HELP_WITHIN:g} s: does it know --help?",
+            cure="write the study file by hand: five keys are enough",
+        ) from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UsageError(
@@ -136,7 +148,9 @@ def check(
     if not as_json and not invocation_of(context).command:
         from outlast.cli.text import make_console, next_line
 
-        changes = [word for change in overrides or [] for word in ("--set", change)]
+        flags = [("--maximize", maximize), ("--minimize", minimize), ("--dir", directory)]
+        given = [*(("--set", change) for change in overrides or []), *(each for each in flags if each[1] is not None)]
+        changes = [word for flag, value in given for word in (flag, value or "")]
         go = "submit" if settings.slurm is not None and shutil.which("sbatch") else "run"
         make_console().print(next_line(shlex.join(["outlast", go, *(study or []), *changes])))
 

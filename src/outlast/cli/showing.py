@@ -74,7 +74,7 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
 
 
 def _trial(study: Study, what: str, folder: str) -> Trial:
-    if not what.isdigit():
+    if not (what.isascii() and what.isdigit() and len(what) <= 9):
         raise UsageError(f"show does not know {what!r}", cure="a trial's number, best, or failures")
     trial = study.trials.get(int(what))
     if trial is None:

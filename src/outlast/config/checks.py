@@ -13,6 +13,9 @@ from outlast.config.shapes import At, nearest
 from outlast.errors import StudyFileError
 from outlast.space.space import Space, SpaceError
 
+#: Keys that are read and that no room does anything with yet.
+_NOT_YET = ("confirm", "refit", "evaluate", "selection", "tracking", "notify", "index.path", "index.study_name")
+
 __all__ = ["check", "enqueued", "missing_file", "parameter_place", "refuse_secrets"]
 
 #: Keys that reach a trial through the study's record.
@@ -57,6 +60,8 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     if settings.command is not None and at.document.data.get("parameters") is None:
         raise at.error("says no parameters", "add `parameters:`, such as `lr: log(1e-5, 1e-1)`")
     notes = [*_constraints(settings, space, at), *_sampler(settings, space, at), *_budget(settings, space, at)]
+    if files:
+        _enqueued_hold(settings, space, at)
     _pruner(settings, at)
     _oom(settings, at)
     if settings.isolation.mode == "worker" and settings.function is None:
@@ -69,6 +74,9 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     notes += [
         f"parameter `{name}` looks like a secret and would be recorded: hand it over in `env:`" for name in secret
     ]
+    idle = [name for name in _NOT_YET if _there(settings.later, *name.split("."))]
+    if idle:
+        notes.append(f"{', '.join(f'`{name}`' for name in idle)}: accepted, but without effect yet")
     return tuple(notes)
 
 
@@ -141,6 +149,14 @@ def _constraints(settings: Settings, space: Space, at: At) -> list[str]:
     if space.size == 0:
         raise at.child("constraints").error("no configuration satisfies them")
     return []
+
+
+def _enqueued_hold(settings: Settings, space: Space, at: At) -> None:
+    """Whether what is enqueued whole satisfies the constraints; the rest of a partial one is drawn so that it does."""
+    for index, entry in enumerate(settings.enqueue):
+        params = space.decode(space.encode(entry))
+        if all(p.name in params for p in space.active(params)) and not space.satisfies(params):
+            raise at.child("enqueue").child(index).error(space.fits(params) or "breaks a constraint", "change a value")
 
 
 def _sampler(settings: Settings, space: Space, at: At) -> list[str]:
@@ -245,6 +261,11 @@ def _secrets(value: Any, at: At) -> None:
     )
     for key, item in items:
         _secrets(item, at.child(key))
+
+
+def _there(values: Mapping[str, Any], key: str, inner: str | None = None) -> bool:
+    found = values.get(key)
+    return found is not None and (inner is None or (isinstance(found, Mapping) and inner in found))
 
 
 def _credential(name: str) -> bool:

@@ -90,9 +90,9 @@ def render_command(settings: Settings, params: Mapping[str, Any], context: Comma
     values = settings.space.complete(params)
     renderer = _Renderer(settings, values, context, template)
     argv: list[str] = []
-    for item in template:
+    for before, item in zip(("", *template), template, strict=False):
         words = renderer.item(item)
-        if words is None and argv and _is_bare_flag(argv[-1]) and MACRO.fullmatch(item):
+        if words is None and _is_bare_flag(before) and MACRO.fullmatch(item):
             argv.pop()
         argv += words or []
     return argv
@@ -100,7 +100,7 @@ def render_command(settings: Settings, params: Mapping[str, Any], context: Comma
 
 def sweep_parameters(settings: Settings, params: Mapping[str, Any]) -> dict[str, Any]:
     """What the file at ``WANDB_SWEEP_PARAM_PATH`` holds: W&B's configuration form of all parameters, nested."""
-    nested = settings.space.nest(settings.space.complete(params))
+    nested = settings.nest(settings.space.complete(params))
     return {"wandb_version": 1, **{name: {"desc": None, "value": value} for name, value in nested.items()}}
 
 
@@ -146,7 +146,7 @@ class _Renderer:
             if name in ARGS_MACROS:
                 values = self.rest
                 if whole[1].endswith(GROUPED) or name == "args_json":
-                    values = self.settings.space.nest(values)
+                    values = self.settings.nest(values)
                 return arguments(name, values)
         parts: list[str] = []
         end = 0
@@ -184,4 +184,5 @@ def macros(item: str) -> list[str]:
 
 
 def _is_bare_flag(word: str) -> bool:
-    return word.startswith("-") and "=" not in word
+    """Whether a word of the template is a flag whose value comes next. What a macro became (``--amp``) is not ours."""
+    return word.startswith("-") and "=" not in word and not macros(word)

@@ -115,10 +115,16 @@ def _option(block: str) -> Option | None:
     choices = _CHOICES.search(head) or (_CHOICES.search(description) if "default" not in description[:9] else None)
     if choices:
         words = re.split(r"[,|]", choices[1] or choices[2])
-        return Option(name, tuple(_value(word.strip()) for word in words if word.strip()), value)
+        return Option(name, tuple(_choice(word.strip()) for word in words if word.strip()), value)
     bare = re.sub(r"--?[A-Za-z][\w.-]*", "", head).strip(" ,/")
     takes_value = bool(bare) or bool(_TYPE.search(description[:12]))
     return Option(name, (), value, takes_value)
+
+
+def _choice(word: str) -> Any:
+    """A choice as the script compares it: typed only where it comes back as the same word (``1e-3`` would not)."""
+    value = _value(word)
+    return value if str(value) == word else word
 
 
 def _value(text: str) -> Any:

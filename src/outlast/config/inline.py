@@ -28,6 +28,7 @@ def settings_from_command(
     name: str | None,
     metric: tuple[str, Literal["maximize", "minimize"]] | None,
     trials: int | None,
+    parallel: int | None = None,
 ) -> Settings:
     """The study that a command with searched arguments says.
 
@@ -36,6 +37,7 @@ def settings_from_command(
         name: The study's name; the script's stem by default.
         metric: Name and goal.
         trials: The budget.
+        parallel: How many trials at once.
 
     Raises:
         StudyFileError: No command, nothing searched, a short form that is none, a parameter without a name or twice.
@@ -68,6 +70,8 @@ def settings_from_command(
         document.data["metric"] = {"name": metric[0], "goal": metric[1]}
     if trials is not None:
         document.put(("budget", "trials"), trials, Place("--trials"))
+    if parallel is not None:
+        document.put(("parallel",), parallel, Place("--parallel"))
     return native.read(document, working_directory=os.getcwd())
 
 

@@ -122,6 +122,10 @@ def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document,
     own = {"wandb": tuple(wandb.SWEEP_FILE.shapes), "reference": tuple(reference.HPO_FILE.shapes)}.get(dialect, ())
     later = []
     for parts, value, place in parsed:
+        if parts[0] == "extends":
+            raise StudyFileError(
+                "is read from a study file only", file=place.file, cure="write `extends:` into the file"
+            )
         if parts[0] in own:
             overrides.override(document, parts, value, place, own)
         else:

@@ -141,6 +141,8 @@ _CHECK = Fields(
     {"args": ListOf(_ARGUMENT, description="appended to the command by outlast check, such as --max_steps 20")}
 )
 
+_INDEX = Fields({"in_memory": Flag(), "auto_resume": Flag(), "path": Text(), "study_name": Text()})
+
 _ISOLATION = ByType(
     text=Checked(Word(("process", "worker")), lambda word, at: {"mode": word}),
     mapping=Checked(
@@ -164,6 +166,7 @@ STUDY_FILE = Fields(
         "metric": ByType(text=Text(), mapping=_METRIC, items=ListOf(_METRIC, least=1), description="what to optimise"),
         "goal": Word(_GOALS, description="with `metric` as a word"),
         "parameters": ParametersShape(),
+        "nested": ListOf(Text(), description="parameters that hold others; by default, every dot in a name is a level"),
         "budget": _BUDGET,
         "sampler": _named(SAMPLERS, {"seed": Number(whole=True, least=0)}),
         "pruner": _named(PRUNERS, {}),
@@ -184,7 +187,7 @@ STUDY_FILE = Fields(
         "faults": Fields({"interrupted": Word(("restart", "new"))}),
         "check": _CHECK,
         "isolation": _ISOLATION,
-        **{key: Anything() for key in LATER_KEYS},
+        **{key: _INDEX if key == "index" else Anything() for key in LATER_KEYS},
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),
     },
@@ -231,6 +234,7 @@ def read(
         function=values.get("function"),
         metrics=_metrics(values, at),
         parameters=values.get("parameters", ()),
+        nested=values.get("nested"),
         budget=BudgetSettings(**values.get("budget", {})),
         sampler=SamplerSettings(**_options(values.get("sampler", {}), ("name", "seed"))),
         pruner=PrunerSettings(**_options(values.get("pruner", {}), ("name",))),

@@ -207,7 +207,7 @@ def _step(here: Any, part: str, place: Place) -> Any:
 
 def _index(here: Any, part: str, place: Place) -> Any:
     if isinstance(here, list):
-        if not part.isdigit() or int(part) >= len(here):
+        if not (part.isascii() and part.isdigit()) or int(part) >= len(here):
             raise StudyFileError(f"`{part}` is not one of the {len(here)} items, counted from 0", file=place.file)
         return int(part)
     if not isinstance(here, dict):

@@ -134,11 +134,11 @@ def _space(space: Mapping[str, Any], at: At, out: Document) -> None:
 
 def _sampling(sampling: Mapping[str, Any], document: Document, out: Document) -> None:
     source = "sampling"
-    if "algorithm" in sampling:
-        sampler: dict[str, Any] = {"name": _ALGORITHMS[sampling["algorithm"]]}
+    if "algorithm" in sampling or "random_seed" in sampling:
+        sampler: dict[str, Any] = {"name": _ALGORITHMS[sampling["algorithm"]] if "algorithm" in sampling else "auto"}
         if "random_seed" in sampling:
             sampler["seed"] = sampling["random_seed"]
-        out.put(("sampler",), sampler, (source, "algorithm"), document)
+        out.put(("sampler",), sampler, (source, "algorithm" if "algorithm" in sampling else "random_seed"), document)
     if "max_trials" in sampling:
         out.put(("budget", "trials"), sampling["max_trials"], (source, "max_trials"), document)
     if "timeout_minutes" in sampling:
@@ -165,16 +165,15 @@ def _folds(k_fold: Mapping[str, Any], document: Document, out: Document) -> None
 
 
 def _checkpoint(checkpoint: Mapping[str, Any], document: Document, out: Document) -> list[str]:
+    unused = [f"`checkpoint.{key}`" for key in ("storage_path", "study_name") if key in checkpoint]
     notes: list[str] = []
+    if unused:
+        notes.append(f"{' and '.join(unused)}: not used; the study's folder has its name and holds its own study.db")
     index: dict[str, Any] = {}
     if checkpoint and not checkpoint.get("enabled", False):
         index["in_memory"] = True
-    if "storage_path" in checkpoint:
-        index["path"] = checkpoint["storage_path"]
     if checkpoint.get("auto_resume") is False:
         index["auto_resume"] = False
-    if "study_name" in checkpoint:
-        index["study_name"] = checkpoint["study_name"]
     if index:
         out.put(("index",), index, ("checkpoint",), document)
     if checkpoint.get("save_only_best") and "checkpoints" not in out.data:

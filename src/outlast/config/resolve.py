@@ -32,6 +32,7 @@ def resolve(settings: Settings, secrets: Mapping[str, str] | None = None) -> dic
     metrics = [_metric(metric) for metric in settings.metrics]
     out["metric"] = metrics[0] if len(metrics) == 1 else metrics
     out["parameters"] = {parameter.name: to_definition(parameter) for parameter in settings.parameters}
+    out["nested"] = None if settings.nested is None else list(settings.nested)
     out["budget"] = _changed(settings.budget)
     out["sampler"] = _named(settings.sampler.name, {"seed": settings.sampler.seed, **settings.sampler.options}, "auto")
     out["pruner"] = _named(settings.pruner.name, settings.pruner.options, "none")
@@ -48,7 +49,8 @@ def resolve(settings: Settings, secrets: Mapping[str, str] | None = None) -> dic
     out["checkpoints"], out["faults"] = _changed(settings.checkpoints), _changed(settings.faults)
     out["check"], out["isolation"] = _changed(settings.check), _isolation(settings.isolation)
     out |= settings.later
-    keep = ("name", "parameters") if settings.function is None else ("name",)
+    keep = ["name"] if settings.function is not None else ["name", "parameters"]
+    keep += [] if settings.nested is None else ["nested"]
     return mask_secrets({k: v for k, v in out.items() if k in keep or (v not in (None, [], {}) or k in settings.later)})
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from outlast.config import units
 from outlast.config.shapes import At, described, is_scalar, nearest, show
+from outlast.space.distributions import is_finite
 
 __all__ = ["DOTTED", "Anything", "Duration", "Flag", "Number", "Size", "Text", "Word"]
 
@@ -104,7 +104,7 @@ class Number:
 
     def read(self, value: Any, at: At) -> Any:
         """The number, an int where it is to be whole."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_finite(value):
             raise at.error(f"must be {self._says()}, not {show(value)}")
         if self.whole and value != int(value):
             raise at.error(f"must be {self._says()}, not {show(value)}")

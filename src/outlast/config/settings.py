@@ -128,6 +128,7 @@ class Settings(_Model):
     budget: BudgetSettings = BudgetSettings()
     sampler: SamplerSettings = SamplerSettings()
     pruner: PrunerSettings = PrunerSettings()
+    nested: tuple[str, ...] | None = None  # parameters that hold others, where not every dot is a level
     constraints: tuple[str, ...] = ()
     enqueue: tuple[dict[str, Any], ...] = ()
     config: str | None = None
@@ -158,3 +159,7 @@ class Settings(_Model):
     def space(self) -> Space:
         """The search space of `parameters` and `constraints`."""
         return Space.from_parameters(self.parameters, self.constraints)
+
+    def nest(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters by dotted name as the training gets them in a file: nested mappings."""
+        return self.space.nest(params, self.nested)

@@ -6,9 +6,10 @@ Sizes are ``16G``, ``512M``, ``1.5GiB``, in powers of 1024, or plain bytes.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
+
+from outlast.space.distributions import is_finite
 
 __all__ = [
     "DURATION_PATTERN",
@@ -28,6 +29,7 @@ _DAYS = r"[0-9]+-[0-9]{1,2}(?::[0-9]{2})?"
 DURATION_PATTERN = rf"^(?=.*[0-9])(?:{_WORDS}|{_CLOCK}|{_DAYS})$(?!\n)"
 SIZE_PATTERN = rf"^{_FIGURE} ?(?:[KMGTkmgt](?:i?[Bb])?|[Bb])?$(?!\n)"
 
+_LARGEST = 2**63
 _POWERS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _EXAMPLES = "write 90s, 30m, 12h, 1h30m, 24:00:00, 5-00:00:00 or seconds"
 
@@ -39,17 +41,21 @@ def parse_duration(value: Any) -> float:
         ValueError: Not a duration; the message shows the forms that are.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not math.isfinite(value) or value < 0:
+        if not is_finite(value) or value < 0:
             raise ValueError(f"{value!r} is not a duration: {_EXAMPLES}")
         return float(value)
     if not isinstance(value, str) or not re.search(DURATION_PATTERN, value):
         raise ValueError(f"{value!r} is not a duration: {_EXAMPLES}")
     if ":" in value or "-" in value:
         days, _, clock = value.rpartition("-")
-        parts = [int(part) for part in clock.split(":")] + [0, 0]
-        return float(int(days or 0) * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2])
-    pieces = re.findall(rf"({_FIGURE})([dhms]?)", value)
-    return float(sum(float(figure) * _SECONDS[unit or "s"] for figure, unit in pieces))
+        parts = [float(part) for part in clock.split(":")] + [0.0, 0.0]
+        seconds = float(days or 0) * 86400 + parts[0] * 3600 + parts[1] * 60 + parts[2]
+    else:
+        pieces = re.findall(rf"({_FIGURE})([dhms]?)", value)
+        seconds = float(sum(float(figure) * _SECONDS[unit or "s"] for figure, unit in pieces))
+    if not is_finite(seconds):
+        raise ValueError(f"{value[:20]}… is longer than any duration")
+    return seconds
 
 
 def format_duration(seconds: float) -> str | float:
@@ -71,11 +77,15 @@ def parse_size(value: Any) -> int:
         ValueError: Not a size; the message shows the forms that are.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1 and value >= 0:
-        return int(value)
-    if not isinstance(value, str) or not re.search(SIZE_PATTERN, value):
+        size: float = value
+    elif isinstance(value, str) and re.search(SIZE_PATTERN, value):
+        figure, unit = re.findall(rf"({_FIGURE}) ?([A-Za-z]?)", value)[0]
+        size = float(figure) * float(1024 ** _POWERS[unit.lower()])
+    else:
         raise ValueError(f"{value!r} is not a size: write 16G, 512M or bytes")
-    figure, unit = re.findall(rf"({_FIGURE}) ?([A-Za-z]?)", value)[0]
-    return int(float(figure) * float(1024 ** _POWERS[unit.lower()]))
+    if size > _LARGEST:
+        raise ValueError(f"{str(value)[:20]}… is more than any machine has")
+    return int(size)
 
 
 def format_size(size: int) -> str | int:

@@ -228,7 +228,10 @@ def _explain(problem: str) -> tuple[str, str | None]:
     if "undefined alias" in problem:
         return problem, "put text that begins with * in quotes"
     if "another document" in problem:
-        return "several documents in one file (`---`)", "one study a file; `outlast run a.yaml b.yaml` runs several"
+        return (
+            "several documents in one file (`---`)",
+            "one study a file: write each into its own, and run them one after the other",
+        )
     return f"not YAML: {problem}", None
 
 

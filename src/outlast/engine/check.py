@@ -122,29 +122,44 @@ def _search(settings: Settings) -> Iterator[Finding]:
         yield Finding("sampler", "error", error.fact, error.cure)
     else:
         yield Finding("sampler", "ok", factory.name)
+        yield from _first_draw(settings)
     try:
         Pruning(settings, Study())
     except OutlastError as error:
         yield Finding("pruner", "error", error.fact, error.cure)
     else:
         yield Finding("pruner", "ok", settings.pruner.name)
-    if (settings.constraints or settings.derive) and settings.parameters:
-        yield from _first_draw(settings)
 
 
 def _first_draw(settings: Settings) -> Iterator[Finding]:
-    """Whether anything satisfies the constraints, and whether the derive hook takes it."""
-    from outlast.config.trial_config import derive
+    """Whether anything satisfies the constraints, the derive hook takes it, and the base configuration has its keys."""
+    if not (settings.config or ((settings.constraints or settings.derive) and settings.parameters)):
+        return
+    from outlast.config.trial_config import Infeasible, derive, resolve_trial_config
     from outlast.optimizer.sampling import Optimizer
 
-    about = "constraints"
+    about, params, derived = "constraints", {}, {}
     try:
-        drawn = Optimizer(settings.model_copy(update={"enqueue": ()}), Study()).ask(0)
-        about = "derive"
-        if drawn is not None:
-            derive(settings, drawn.params)
+        if settings.parameters:
+            drawn = Optimizer(settings.model_copy(update={"enqueue": ()}), Study()).ask(0)
+            about, params = "derive", {} if drawn is None else drawn.params
+            made = derive(settings, params)
+            derived = {} if isinstance(made, Infeasible) else made
+        about = "config"
+        if os.path.exists(os.path.join(settings.working_directory, settings.config or "")):  # else it is said already
+            resolve_trial_config(settings, {**params, **derived})
+    except StudyFileError as error:
+        yield Finding(about, "error", _with_place(error), error.cure)
     except OutlastError as error:
         yield Finding(about, "error", error.fact, error.cure)
+
+
+def _with_place(error: StudyFileError) -> str:
+    """What is wrong, with the file and line where that is another file than the study's."""
+    if error.file is None:
+        return error.fact
+    line = "" if error.line is None else f":{error.line}"
+    return f"{os.path.relpath(error.file)}{line}: {error.fact}"
 
 
 def _command(settings: Settings) -> list[Finding]:

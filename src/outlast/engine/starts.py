@@ -142,7 +142,7 @@ def prepare_attempt(
         pipe_fd=pipe_fd,
     )
     contents = {
-        "params.json": json.dumps(space.nest(params), default=str),
+        "params.json": json.dumps(settings.nest(params), default=str),
         "params.yaml": json.dumps(sweep_parameters(settings, {**trial.params, **beyond}), default=str),
     }
     if config is not None:

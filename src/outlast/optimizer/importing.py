@@ -20,6 +20,7 @@ from outlast.optimizer.distributions import latent_of
 from outlast.optimizer.import_sources import Source, Times, opened
 from outlast.optimizer.index_sql import OURS
 from outlast.optimizer.plugins import nearest
+from outlast.space.distributions import multiple
 from outlast.space.parameters import Latent
 
 __all__ = ["ImportedStudy", "import_storage"]
@@ -87,7 +88,7 @@ def _chosen(source: Source, place: str, study_name: str | None) -> Any:
         if len(studies) > 1:
             raise StudyNotFound(
                 f"{place} holds {len(studies)} studies: {', '.join(sorted(studies))}",
-                cure="say which with --study NAME",
+                cure="say which with --study-name NAME",
             )
         return next(iter(studies.values()))
     if study_name not in studies:
@@ -107,15 +108,16 @@ def _imported(
     warnings: list[str],
 ) -> ImportedStudy:
     rows = _whole(sorted((t for t in trials if t.state is not Row.WAITING), key=lambda t: t.number), warnings)
+    parameters = _parameters(rows, warnings)
     events: list[Event] = []
     for number, trial in enumerate(rows):
-        events += _events(number, trial, times)
-    enqueued = [dict(t.system_attrs.get("fixed_params", {})) for t in trials if t.state is Row.WAITING]
+        events += _events(number, trial, times, parameters)
+    enqueued = [_snapped(t.system_attrs.get("fixed_params", {}), parameters) for t in trials if t.state is Row.WAITING]
     return ImportedStudy(
         name=name,
         directions=tuple(direction.name.lower() for direction in directions),
         metric_names=metric_names,
-        parameters=_parameters(rows, warnings),
+        parameters=parameters,
         events=tuple(events),
         enqueued=tuple(params for params in enqueued if params),
         warnings=tuple(warnings),
@@ -135,7 +137,7 @@ def _whole(trials: Sequence[FrozenTrial], warnings: list[str]) -> list[FrozenTri
 # -- trials --------------------------------------------------------------------------------------------------------
 
 
-def _events(number: int, trial: FrozenTrial, times: Times) -> list[Event]:
+def _events(number: int, trial: FrozenTrial, times: Times, parameters: Mapping[str, Mapping[str, Any]]) -> list[Event]:
     started, finished = times.get(trial._trial_id, (None, None))
     at = _record_time(started or finished)
     state, cause, reason = _outcome(trial)
@@ -144,7 +146,7 @@ def _events(number: int, trial: FrozenTrial, times: Times) -> list[Event]:
     curve = tuple((int(step), float(value)) for step, value in sorted(trial.intermediate_values.items()))
     values = tuple(map(float, trial.values)) if trial.values and state is TrialState.COMPLETE else None
     return [
-        TrialCreated(trial=number, at=at, params=params, source="imported"),
+        TrialCreated(trial=number, at=at, params=_snapped(params, parameters), source="imported"),
         AttemptEnded(
             trial=number,
             attempt=1,
@@ -249,6 +251,25 @@ def _stepped(name: str, low: float, high: float, step: float, warnings: list[str
         }
     warnings.append(f"{name} had a step of {step}: it is a plain range now")
     return {"min": low, "max": high, **({} if isinstance(step, int) else {"distribution": "uniform"})}
+
+
+def _snapped(params: Mapping[str, Any], parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The values of stepped ranges as we say them: Optuna's carry the noise of binary fractions."""
+    return {name: _snap(value, parameters.get(name, {})) for name, value in params.items()}
+
+
+def _snap(value: Any, definition: Mapping[str, Any]) -> Any:
+    """The step that is meant: 0.65 for 0.6500000000000001."""
+    steps = definition.get("values", ())
+    if not isinstance(value, float) or value in steps:
+        return value
+    if "q" in definition:
+        near, step = multiple(round(value / definition["q"]), definition["q"]), definition["q"]
+    elif len(steps) > 1 and all(isinstance(each, float) for each in steps):
+        near, step = min(steps, key=lambda each: abs(each - value)), abs(steps[1] - steps[0])
+    else:
+        return value
+    return near if abs(near - value) <= 1e-9 * max(abs(value), step) else value
 
 
 def _condition(name: str, trials: Sequence[FrozenTrial]) -> dict[str, list[Any]]:

@@ -14,7 +14,7 @@ from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.errors import LeaseLost
 from outlast.optimizer.index_build import BUILDING, BUILT_HERE, build_index, check_index, foreign_rows, rebuild_index
-from outlast.optimizer.index_rows import CLAIM, IndexRow, RowMaker
+from outlast.optimizer.index_rows import CLAIM, IndexRow, RowMaker, directions_of
 from outlast.optimizer.index_sql import KNOWN_HEADS, ForeignRow, IndexBroken, Tables, head_of
 from outlast.optimizer.sampling import Draw
 
@@ -85,6 +85,7 @@ class IndexWriter:
         self._tables: Tables | None = None
         self._written: dict[int, IndexRow] = {}
         self._version = -1
+        self._objectives: tuple[list[str], list[str]] = ([], [])  # directions and names, as the file has them
         self._index_id: str | None = None
         self._retired = False
         self._at_once = False
@@ -227,9 +228,11 @@ class IndexWriter:
         with self._wake:
             changes = {number: self._rows[number] for number in self._dirty}
             refused = dict(self._refused)
-        if not changes and not refused and _version(connection) == self._version:
+            objectives = directions_of(self._settings), [metric.name for metric in self._settings.metrics]
+        writes = bool(changes or refused or objectives != self._objectives)
+        if not writes and _version(connection) == self._version:
             return
-        connection.execute("BEGIN IMMEDIATE" if changes or refused else "BEGIN")
+        connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         ids, noted_rows = dict(tables.ids), tables.noted_rows
         try:
             if (version := _version(connection)) != self._version:  # somebody else wrote
@@ -241,6 +244,8 @@ class IndexWriter:
             for row in self._foreign:
                 if row.key in refused:
                     tables.refuse(row, refused[row.key])
+            if objectives != self._objectives:
+                tables.restate(*objectives)
             if changes:
                 tables.write(changes.values(), self._written)
             self._fence()
@@ -251,7 +256,7 @@ class IndexWriter:
             tables.ids, tables.noted_rows = ids, noted_rows  # rows that were taken back are not missing
             self._version = -1
             raise
-        self._version = version
+        self._version, self._objectives = version, objectives
         self._written.update(changes)
         self._done(changes, refused, self._foreign)
 
@@ -301,7 +306,7 @@ class IndexWriter:
         if head not in KNOWN_HEADS:
             self._disconnect()
             return None
-        self._tables = tables = Tables(self._connection, self._settings.name)
+        tables = Tables(self._connection, self._settings.name)
         if self._index_id not in (None, tables.index_id) and tables.index_id not in BUILT_HERE:
             raise _IndexTaken
         if len(tables.ids) < tables.noted_rows:
@@ -309,11 +314,13 @@ class IndexWriter:
         self._written = tables.read()
         if foreign_to_ledger := sorted(set(tables.ids) - set(self._rows)):
             raise IndexBroken(f"it has a trial {foreign_to_ledger[0]} that the ledger does not have")
+        self._objectives = tables.directions(), tables.metric_names()
         self._index_id = tables.index_id
         self._inode = (stat.st_dev, stat.st_ino)
         self._version = -1
         with self._wake:
             self._dirty |= {n for n, row in self._rows.items() if self._written.get(n) != row}
+        self._tables = tables
         return tables
 
     def _replace(self) -> None:

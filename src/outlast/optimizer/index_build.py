@@ -26,7 +26,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.optimizer.index_rows import IndexRow, RowMaker, directions_of
-from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, OURS, ForeignRow, IndexBroken, Tables, head_of
+from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, METRIC_NAMES, OURS, ForeignRow, IndexBroken, Tables, head_of
 
 __all__ = ["SIDE_FILES", "build_index", "check_index", "foreign_rows", "rebuild_index", "set_aside"]
 
@@ -236,7 +236,7 @@ def _empty_schema() -> tuple[str, bytes]:
 
 def _fill(file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) -> None:
     notes = {
-        "study:metric_names": [metric.name for metric in settings.metrics],
+        METRIC_NAMES: [metric.name for metric in settings.metrics],
         INDEX: {"id": (index_id := uuid.uuid4().hex[:12]), "rows": 0},
     }
     BUILT_HERE.add(index_id)

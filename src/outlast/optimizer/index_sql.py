@@ -22,13 +22,15 @@ from typing import Any
 
 from outlast.optimizer.index_rows import OUR_ATTRS, IndexRow
 
-__all__ = ["INDEX", "KNOWN_HEADS", "OURS", "ForeignRow", "IndexBroken", "Tables", "head_of"]
+__all__ = ["INDEX", "KNOWN_HEADS", "METRIC_NAMES", "OURS", "ForeignRow", "IndexBroken", "Tables", "head_of"]
 
 KNOWN_HEADS = frozenset({"v3.2.0.a"})
 #: The system attribute of a row of ours: the trial's number.
 OURS = "outlast:trial"
 #: The system attribute of the study: the index's own name and how many rows of ours it holds.
 INDEX = "outlast:index"
+#: Optuna's own system attribute of the study.
+METRIC_NAMES = "study:metric_names"
 
 
 class IndexBroken(Exception):
@@ -104,14 +106,7 @@ class Tables:
     ) -> Tables:
         """An empty study in empty tables; `notes` are its system attributes, `INDEX` among them."""
         study = connection.execute("INSERT INTO studies (study_name) VALUES (?)", (study_name,)).lastrowid
-        connection.executemany(
-            "INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)",
-            [(direction, study, objective) for objective, direction in enumerate(directions)],
-        )
-        connection.executemany(
-            "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (?, ?, ?)",
-            [(study, key, json.dumps(value)) for key, value in notes.items()],
-        )
+        _state(connection, int(study or 0), directions, notes)
         return cls(connection, study_name)
 
     def reload_ids(self) -> None:
@@ -134,6 +129,13 @@ class Tables:
             )
         ]
 
+    def metric_names(self) -> list[str]:
+        """What the objectives are called; empty where nobody said."""
+        found = self._c.execute(
+            "SELECT value_json FROM study_system_attributes WHERE study_id = ? AND key = ?", (self._study, METRIC_NAMES)
+        ).fetchone()
+        return [] if found is None else list(json.loads(found[0]))
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def write(self, rows: Iterable[IndexRow], before: Mapping[int, IndexRow]) -> None:
@@ -144,6 +146,14 @@ class Tables:
             if old != row:
                 self._write(row, old)
         self._note(len(self.ids))
+
+    def restate(self, directions: Iterable[str], names: Iterable[str]) -> None:
+        """Say anew what the objectives are: the study file has changed."""
+        self._c.execute("DELETE FROM study_directions WHERE study_id = ?", (self._study,))
+        self._c.execute(
+            "DELETE FROM study_system_attributes WHERE study_id = ? AND key = ?", (self._study, METRIC_NAMES)
+        )
+        _state(self._c, self._study, directions, {METRIC_NAMES: list(names)})
 
     def _write(self, row: IndexRow, old: IndexRow | None) -> None:
         trial_id = self._place(row)
@@ -319,6 +329,17 @@ class Tables:
         for trial_id, *rest in self._c.execute(query):
             grouped.setdefault(trial_id, []).append(tuple(rest))
         return grouped
+
+
+def _state(connection: sqlite3.Connection, study: int, directions: Iterable[str], notes: Mapping[str, Any]) -> None:
+    connection.executemany(
+        "INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)",
+        [(direction, study, objective) for objective, direction in enumerate(directions)],
+    )
+    connection.executemany(
+        "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (?, ?, ?)",
+        [(study, key, json.dumps(value)) for key, value in notes.items()],
+    )
 
 
 def _typed(value: float) -> tuple[float | None, str]:

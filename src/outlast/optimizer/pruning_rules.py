@@ -242,20 +242,22 @@ def wandb_hyperband(
 ) -> Rule:
     """W&B's ``early_terminate: {type: hyperband}``: at the highest band reached, be among the best 1/eta there.
 
-    Bands are counted in reports, as W&B counts history lines. Unless ``strict``, a trial's best value so far is what is
-    compared with the threshold.
+    Bands are counted in reports, as W&B counts history lines: from 0, so that band 3 is reached with the fourth.
+    Unless ``strict``, a trial's best value so far is what is compared with the threshold.
+
+    Source: ``hyperband_stop_runs`` in W&B's sweeps package, whose docstring's example is a test here.
     """
     bands = wandb_bands(min_iter, max_iter, s, eta)
 
     def rule(known: Known) -> bool:
         history = [v for v in known.curve.values[: known.count] if math.isfinite(v)]
-        reached = [band for band in bands if band <= len(history)]
+        reached = [band for band in bands if band < len(history)]
         if not reached:
             return False
         band = reached[-1]
-        at_band = sorted(v for v in (history[band - 1], *(_at_line(c, band) for _, c in known.others)) if v is not None)
-        threshold = at_band[int(len(at_band) / eta)]
-        return (history[band - 1] if strict else min(history)) > threshold
+        at_band = sorted(v for v in (history[band], *(_at_line(c, band) for _, c in known.others)) if v is not None)
+        threshold = at_band[int(1.0 / eta * len(at_band))]
+        return (history[band] if strict else min(history)) > threshold
 
     return rule
 
@@ -298,11 +300,11 @@ def rule_of(name: str, options: Mapping[str, Any]) -> Rule:
 
 
 def _at_line(curve: Curve, band: int) -> float | None:
-    """The value of the report that is history line number `band`; what is not finite makes no line."""
-    if len(curve) < band:
+    """The value of history line `band`, from 0; what is not finite makes no line."""
+    if len(curve) <= band:
         return None
     finite = (value for value in curve.values if math.isfinite(value))
-    return next(islice(finite, band - 1, None), None)
+    return next(islice(finite, band, None), None)
 
 
 def _positive(**numbers: Any) -> None:

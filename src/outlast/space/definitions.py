@@ -256,6 +256,8 @@ def _bell(word: str, figures: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     base = word.removeprefix("q_")
     if base == "log_normal":
         _exp(options["mu"] + 6 * options["sigma"], "mu")
+    if "q" in options:
+        _check_grid(0.0, _reach(base, options), options["q"])
     if options.get("sigma") == 0:
         value = math.exp(options["mu"]) if base == "log_normal" else options["mu"]
         return "constant", {
@@ -264,11 +266,19 @@ def _bell(word: str, figures: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return word, options
 
 
+def _reach(base: str, options: Mapping[str, float]) -> float:
+    """How far from zero its values come, the far tail left out."""
+    if base == "beta":
+        return 1.0
+    end = abs(options["mu"]) + 6 * options["sigma"]
+    return end if base == "normal" else math.exp(options["mu"] + 6 * options["sigma"])
+
+
 def _number(key: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise DefinitionError(f"{value!r} is not a number", key=key)
-    if not math.isfinite(value):
-        raise DefinitionError(f"{value!r} is not finite", key=key)
+    if not distributions.is_finite(value):
+        raise DefinitionError("is too large" if isinstance(value, int) else f"{value!r} is not finite", key=key)
     return value
 
 

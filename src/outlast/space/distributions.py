@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
 
-__all__ = ["Latent", "Multiples", "choices", "decode", "encode", "latent", "shown", "shown_value"]
+__all__ = ["Latent", "Multiples", "choices", "decode", "encode", "is_finite", "latent", "shown", "shown_value"]
 
 #: Quantiles are drawn from here to one minus here: the tails beyond are cut, so that every shape has finite ends.
 TAIL = 1e-9
@@ -57,6 +57,14 @@ def multiple(k: int, q: float) -> Any:
     if isinstance(q, int):
         return k * q
     return float(f"{k * q:.12g}")
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number can be calculated with: neither infinite nor a whole number beyond every float."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 # -- the real line: what lies under the rounding ------------------------------------------------------------------
@@ -103,7 +111,7 @@ def encode(distribution: str, options: Mapping[str, Any], value: Any) -> Any:
         if "probabilities" in options:
             return _middle(options["probabilities"], position)
         return options["values"][position] if _plain(options["values"]) else position
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_finite(value):
         raise ValueError(f"{value!r} is not a number")
     if base in ("int_uniform", "int_log_uniform"):
         if value != int(value):

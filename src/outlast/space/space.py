@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -153,11 +153,17 @@ class Space:
                 raise SpaceError("is continuous: it has no grid", name=parameter.name)
         return (params for params in self._configurations(dict(self.constants), 0) if self._satisfied(params))
 
-    def nest(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Dotted names as nested mappings: ``{"optimizer.lr": 1}`` → ``{"optimizer": {"lr": 1}}``."""
+    def nest(self, params: Mapping[str, Any], groups: Collection[str] | None = None) -> dict[str, Any]:
+        """Dotted names as nested mappings: ``{"optimizer.lr": 1}`` → ``{"optimizer": {"lr": 1}}``.
+
+        Args:
+            params: By dotted name.
+            groups: The dotted names of those that hold others; other dots are part of a name. By default, every dot is a
+                level.
+        """
         nested: dict[str, Any] = {}
         for name, value in params.items():
-            *path, last = name.split(".")
+            *path, last = _levels(name, groups)
             place = nested
             for part in path:
                 place = place.setdefault(part, {})
@@ -236,6 +242,16 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, (list, tuple, dict)):
         return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
     return bool(left == right)
+
+
+def _levels(name: str, groups: Collection[str] | None) -> list[str]:
+    if groups is None:
+        return name.split(".")
+    levels, begin = [], 0
+    for group in sorted((g for g in groups if name.startswith(f"{g}.")), key=len):
+        levels.append(group[begin:])
+        begin = len(group) + 1
+    return [*levels, name[begin:]]
 
 
 def _met(parameter: Parameter, known: Mapping[str, Any]) -> bool:
