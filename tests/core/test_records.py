@@ -16,6 +16,7 @@ from outlast.core.records import (
     Event,
     ParamDrawn,
     RunStarted,
+    RunWentOn,
     StudyEnded,
     TrialCreated,
     TrialRetried,
@@ -107,6 +108,20 @@ def test_the_time_of_a_run_that_was_killed_counts_up_to_its_last_record() -> Non
         ]
     )
     assert study.elapsed_before == 90.0
+
+
+def test_hours_in_which_nobody_ran_the_study_do_not_count() -> None:
+    killed = [
+        RunStarted("2026-01-01T00:00:00+00:00"),
+        TrialCreated(0, "2026-01-01T01:00:00+00:00"),
+        TrialRetried(0, "2026-01-01T20:00:00+00:00"),
+    ]
+    assert fold([*killed, RunStarted("2026-01-01T21:00:00+00:00")]).elapsed_before == 3600.0
+    study = fold([*killed, RunWentOn("2026-01-01T21:00:00+00:00", 5400.0)])
+    assert (study.elapsed_before, study.running_since, study.runs) == (5400.0, "2026-01-01T21:00:00+00:00", 1)
+    study.apply(TrialCreated(1, "2026-01-01T22:00:00+00:00"))
+    study.apply(RunStarted("2026-01-02T00:00:00+00:00"))  # it was killed again
+    assert (study.elapsed_before, study.runs) == (9000.0, 2)
 
 
 def test_evidence_survives_its_file() -> None:

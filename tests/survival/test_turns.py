@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 import pytest
 from harness import Lab, until, verify
 
 from outlast.config.load import load_study_file
+from outlast.core.states import Cause
 from outlast.engine.opening import open_study
 from outlast.engine.run import study_paths
 
@@ -114,3 +116,28 @@ def test_a_disk_that_refuses_for_a_while_costs_no_trial_of_a_worker(
     assert worker.wait() == 0, worker.said
     assert "No space left on device" in worker.said
     assert verify(lab, reference, trials=6, interruptions=0).faults == []
+
+
+def test_with_one_slot_and_a_worker_no_trial_is_given_the_score_of_the_other(make_lab: Callable[..., Lab]) -> None:
+    training = (
+        "import json, os, time\n"
+        "mine = int(os.environ['OUTLAST_TRIAL'])\n"
+        "json.dump({'score': mine}, open('results.json', 'w'))\n"
+        "open(f'began.{mine}', 'w')\n"
+        "while not os.path.exists('began.1'): time.sleep(0.02)\n"  # the second overwrites what the first wrote
+    )
+    lab = make_lab(
+        trials=2,
+        command=[sys.executable, "-S", "-c", training],
+        metric={"file": "results.json"},
+        parameters={"x": {"values": [1, 2, 3]}},
+    )
+    run = lab.start()
+    until(lambda: (lab.place / "began.0").exists(), "the first trial writes its score")
+    worker = lab.start("worker", "studies/lab")
+    worker.wait()
+    run.wait()
+    trials = lab.study().trials
+    for trial in (trials[0], trials[1]):
+        assert trial.cause is Cause.NO_SCORE and "${trial_dir}" in trial.reason, trial.reason
+    assert all(trial.value in (None, trial.number) for trial in trials.values())  # a third had the folder to itself

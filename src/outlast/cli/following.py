@@ -51,14 +51,15 @@ def print_log(paths: StudyPaths, trial: Trial, *, folder: str, lines: int | None
 
 
 def _parts(files: TrialPaths) -> list[Path]:
-    """The log of a finished trial, or those of its attempts so far."""
+    """The log of a finished trial, or those of its attempts so far and of what there was before a retry."""
     if files.log.exists():
         return [files.log]
     try:
         numbers = sorted(int(entry.name) for entry in files.attempts.iterdir() if entry.name.isdigit())
     except OSError:
-        return []
-    return [log for number in numbers if (log := files.attempt(number).log).exists()]
+        numbers = []
+    attempts = [files.earlier, *map(files.attempt, numbers)]
+    return [attempt.log for attempt in attempts if attempt.log.exists()]
 
 
 def _number(log: Path) -> int:
@@ -84,7 +85,7 @@ def _follow(paths: StudyPaths, files: TrialPaths, log: Path | None, reader: LogR
 def _print_until_over(log: Path, reader: LogReader, files: TrialPaths) -> None:
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     while True:
-        over = not files.attempts.is_dir() or (log.parent / "exit.json").exists()  # looked at before the read
+        over = _number(log) < 0 or not files.attempts.is_dir() or (log.parent / "exit.json").exists()  # before the read
         chunk = reader.read()
         if chunk:
             typer.echo(decode(chunk), nl=False)

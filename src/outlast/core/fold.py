@@ -18,6 +18,7 @@ from outlast.core.records import (
     ParamDrawn,
     RevisionMade,
     RunStarted,
+    RunWentOn,
     StudyCreated,
     StudyEnded,
     Trial,
@@ -50,7 +51,8 @@ class Study:
     gpu_seconds: float = 0.0  # of all attempts that have ended
     warnings: dict[str, str] = field(default_factory=dict)
     jobs: list[JobSubmitted] = field(default_factory=list)  # that a scheduler took, in order
-    _last_at: str = ""
+    running_since: str = ""  # when the last run started, or last went on
+    last_at: str = ""  # when a run last put anything on record
 
     def __post_init__(self) -> None:
         self._tally = Tally(self.trials)
@@ -92,8 +94,9 @@ class Study:
     def apply(self, event: Event) -> None:
         """Take one event in. Applying an event that says what is so already changes nothing."""
         if isinstance(event, RunStarted) and self.last_run is not None and self.ended is None:
-            self.elapsed_before += seconds_between(self.last_run.at, self._last_at)  # a run that did not end in order
-        self._last_at = getattr(event, "at", self._last_at)
+            self.elapsed_before += seconds_between(self.running_since, self.last_at)  # a run that did not end in order
+        if not isinstance(event, TrialRetried):  # a person's, at any time
+            self.last_at = getattr(event, "at", self.last_at)
         match event:
             case TrialCreated():
                 self._trial_created(event)
@@ -116,9 +119,12 @@ class Study:
                 self.revisions.append(event)
                 self.failures_since_run.clear()
             case RunStarted():
-                self.last_run, self.ended = event, None
+                self.last_run, self.ended, self.running_since = event, None, event.at
                 self.runs += 1
                 self.failures_since_run.clear()
+            case RunWentOn():
+                self.running_since = event.at
+                self.elapsed_before += event.elapsed
             case StudyEnded():
                 self.ended = event
                 self.elapsed_before += event.elapsed

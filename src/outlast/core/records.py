@@ -23,6 +23,7 @@ __all__ = [
     "ParamDrawn",
     "RevisionMade",
     "RunStarted",
+    "RunWentOn",
     "StudyCreated",
     "StudyEnded",
     "Trial",
@@ -70,6 +71,15 @@ class RunStarted:
     pid: int = 0
     trials: int | None = None  # the target in force
     working_directory: str = "."  # where the command runs, relative to the study's folder
+
+
+@dataclass(frozen=True)
+class RunWentOn:
+    """Somebody found a run that nobody had been at for a while, and took it on. That while is no part of the run."""
+
+    kind: ClassVar[str] = "run_went_on"
+    at: str
+    elapsed: float = 0.0  # seconds that it had lasted since it started, or last went on, until nobody was there
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,7 @@ Event: TypeAlias = (
     StudyCreated
     | RevisionMade
     | RunStarted
+    | RunWentOn
     | TrialCreated
     | ParamDrawn
     | AttemptOpened

@@ -407,7 +407,8 @@ class Coordinator:
         cards = self.slots.locks(slot)
         prepared = prepare_attempt(
             self.paths, self.settings, trial, cards=cards, pipe_fd=pipe_fd,
-            cpus_per_trial=self.slots.cpus_per_trial, shared=len(self.slots.local) != 1,
+            cpus_per_trial=self.slots.cpus_per_trial,
+            shared=len(self.slots.local) != 1 or slot not in self.slots.local or any(other.worker for other in self.running),
             segment=0 if self._executor.outlives else self._ledger.number,
         )  # fmt: skip
         asked = self.slots.asked(slot)

@@ -13,12 +13,14 @@ from outlast.config.load import to_yaml
 from outlast.config.revisions import Difference, compare
 from outlast.config.settings import Settings
 from outlast.core.fold import Study, fold, seconds_between
-from outlast.core.records import AttemptEnded, Event, RevisionMade, RunStarted, StudyCreated, Trial
+from outlast.core.records import AttemptEnded, Event, RevisionMade, RunStarted, RunWentOn, StudyCreated, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.orphans import end_attempt
 from outlast.engine.retention import owner_of
 from outlast.errors import LedgerDamaged, StorageError, StudyNotFound, UsageError
+from outlast.runner.spec import silent_after
 from outlast.space.space import Space
+from outlast.study.attempts import trained_seconds
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
 from outlast.study.ledger import Ledger, read_ledger, require_readable
@@ -118,6 +120,8 @@ def open_study(
 def join_study(paths: StudyPaths, lease: Lease) -> Opened:
     """Take the ledger of a study that somebody has begun, to coordinate it for a moment: nothing about it is changed.
 
+    Hours in which nobody was there to run it are not charged to its budget.
+
     Args:
         paths: Its files.
         lease: Held by the caller, who gives it back.
@@ -136,10 +140,26 @@ def join_study(paths: StudyPaths, lease: Lease) -> Opened:
     ledger, reading = Ledger.claim(paths.ledger, known=before)
     study = study if reading is before else fold(reading.events)
     clear_leftovers(paths)
-    lasted = 0.0
+    lasted, now = 0.0, utc_now()
     if study.ended is None and study.last_run is not None:
-        lasted = seconds_between(study.last_run.at, utc_now())
+        lasted, attended = seconds_between(study.running_since, now), _attended(paths, study)
+        if lasted - attended > silent_after():  # nobody was there
+            went_on = RunWentOn(now, attended)
+            ledger.append([went_on])
+            study.apply(went_on)
+            lasted = 0.0
     return Opened(lease, ledger, study, new=False, elapsed=lasted)
+
+
+def _attended(paths: StudyPaths, study: Study) -> float:
+    """Seconds that the run has lasted up to its last record, or to the last heartbeat of an attempt that is open."""
+    last = [seconds_between(study.running_since, study.last_at)]
+    for trial in study.in_state(TrialState.RUNNING):
+        attempt = trial.open_attempt
+        if attempt is not None:
+            trained = trained_seconds(paths.attempt(trial.number, attempt.number))
+            last.append(seconds_between(study.running_since, attempt.opened_at) + trained)
+    return max(last)
 
 
 def refuse_lost_decisions(paths: StudyPaths, study: Study) -> None:

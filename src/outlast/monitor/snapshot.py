@@ -268,8 +268,8 @@ def _state(study: Study, live: LiveFacts | None, left: int | None, target: int |
 
 
 def _running_seconds(study: Study, now: datetime, live: LiveFacts | None) -> float:
-    """Over all runs that ended in order, and the one that goes on."""
-    since = parse_time(live.since) if live is not None else None
+    """Over all runs that ended, and the one that goes on."""
+    since = parse_time(study.running_since or live.since) if live is not None else None
     return study.elapsed_before + (max(0.0, (now - since).total_seconds()) if since is not None else 0.0)
 
 

@@ -44,7 +44,9 @@ class RunnerSpec:
     heartbeat: float = field(default_factory=lambda: silent_after() / 24)
     gpus: tuple[str, ...] = ()  # UUIDs of its cards
     gpu_locks: tuple[tuple[int, int, int], ...] = ()  # for each card: inherited descriptor, the share's start, units
-    shared: bool = False  # other trials run in the same working directory at the same time
+    shared: bool = (
+        False  # other trials run in the same working directory at the same time, as far as the coordinator knows
+    )
     segment: int = 0  # of the ledger that opened the attempt: nobody starts it once there is a newer one
     srun: bool = False  # within a job of SLURM's, srun starts the command: on all of its nodes
     pipe_fd: int | None = None  # inherited socket to the coordinator, for objectives that draw as they go

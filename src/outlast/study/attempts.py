@@ -97,6 +97,7 @@ def open_attempt(paths: StudyPaths, trial: int, attempt: int, marker: str, files
     """
     files_of = paths.attempt(trial, attempt)
     folder = files_of.folder
+    _take_out(paths.trial(trial))
     make_dir(folder, durable=False)  # the runner makes them last, once there is something in them that should
     for name, content in files.items():
         write_atomic(folder / name, content, durable=False)
@@ -105,6 +106,20 @@ def open_attempt(paths: StudyPaths, trial: int, attempt: int, marker: str, files
     make_dir(paths.trial(trial).checkpoints, durable=False)
     make_dir(paths.open)
     write_atomic(paths.open_marker(trial, attempt), marker, durable=False)  # lost with the power: never started
+
+
+def _take_out(paths: TrialPaths) -> None:
+    """Of a trial that was put away and goes on: what it printed and reported joins the attempts, and is put away with them."""
+    record = read_json(paths.record)
+    if not isinstance(record, dict):
+        return
+    earlier = paths.earlier
+    make_dir(earlier.folder, durable=False)
+    for left, taken in ((paths.log, earlier.log), (paths.reports, earlier.reports)):
+        if left.exists():
+            rename(left, taken, durable=False)
+    if record.get("reports") and not earlier.reports.exists():  # it had failed
+        write_atomic(earlier.reports, "".join(f"{line}\n" for line in record["reports"]), durable=False)
 
 
 def inspect(attempt: AttemptPaths) -> Status:
@@ -258,6 +273,7 @@ def close_attempt(paths: StudyPaths, trial: int, attempt: int) -> None:
 def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
     """Bring a finished trial's files into their final form: ``trial.json``, ``output.log``, ``reports.jsonl``.
 
+    They tell of all attempts, also of those before a retry.
     A failed trial has an ``error.log`` instead of ``reports.jsonl``; its reports are in ``trial.json``. Repeating it is harmless.
     Nothing waits for the disk: the ledger has the outcome, and what a power loss undoes is done again (`is_untidy`).
     """
@@ -282,6 +298,8 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
             write_atomic(paths.error_log, _error_text(trial, attempts).encode(errors="replace"), durable=False)
         elif reports:
             write_atomic(paths.reports, reports, durable=False)
+        if attempts[0] == paths.earlier and not failed:
+            remove(paths.error_log, durable=False)
         gone = paths.folder / ".attempts"
         remove_tree(gone)
         rename(paths.attempts, gone, durable=False)
@@ -326,7 +344,8 @@ def _attempt_folders(paths: TrialPaths) -> list[AttemptPaths]:
         numbers = sorted(int(name) for name in os.listdir(paths.attempts) if name.isdigit())
     except FileNotFoundError:
         return []
-    return [paths.attempt(number) for number in numbers]
+    earlier = [paths.earlier] if paths.earlier.folder.is_dir() else []
+    return earlier + [paths.attempt(number) for number in numbers]
 
 
 def _joined(attempts: list[AttemptPaths], name: str) -> bytes:
@@ -351,8 +370,12 @@ def _gather_log(paths: TrialPaths, attempts: list[AttemptPaths]) -> None:
     with open(paths.log, "wb") as whole:
         for log in logs:
             if len(logs) > 1:
-                whole.write(f"=== attempt {log.parent.name} ===\n".encode())
+                whole.write(f"=== {_called(log.parent.name)} ===\n".encode())
             copy_log(log, whole, most=_LOG_BYTES // len(logs))
+
+
+def _called(attempt: str) -> str:
+    return f"attempt {attempt}" if attempt.isdigit() else "before the retry"
 
 
 def _error_text(trial: Trial, attempts: list[AttemptPaths]) -> str:

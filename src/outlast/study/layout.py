@@ -108,6 +108,11 @@ class TrialPaths:
         return self.folder / "attempts"
 
     @property
+    def earlier(self) -> AttemptPaths:
+        """Log and reports of a trial that was finished before, while its next attempt runs."""
+        return AttemptPaths(self.attempts / "earlier")
+
+    @property
     def record(self) -> Path:
         """The finished trial's copy of its ledger records."""
         return self.folder / "trial.json"

@@ -189,7 +189,7 @@ def _head(about_the_study: Sequence[Event], name: str, settings: Mapping[str, An
 def _best_of(
     known: Trial | None, copy: Sequence[Event], row: Sequence[Event], unfinished: Sequence[Event]
 ) -> list[Event]:
-    if copy and (known is None or not known.state.finished):
+    if copy and (known is None or (not known.state.finished and _tells_more(copy, known))):
         return list(copy)
     if known is not None and known.open_attempt is None and not known.state.finished and unfinished:
         return [*known.events(), *(e for e in unfinished if isinstance(e, AttemptOpened) and _is_news(e, known))]
@@ -199,6 +199,12 @@ def _best_of(
     if unfinished and row and not finished:  # the row knows the parameters for certain, the folder the attempt
         return [row[0], *(event for event in unfinished if isinstance(event, AttemptOpened))]
     return list(row if finished else unfinished or row)
+
+
+def _tells_more(copy: Sequence[Event], known: Trial) -> bool:
+    """Whether a finished trial's copy is of the end that the ledger lacks, and not of one that a person had it retried after."""
+    attempts = len({event.attempt for event in copy if isinstance(event, (AttemptOpened, AttemptEnded))})
+    return attempts >= len(known.attempts) and (attempts > known.retried_at_attempt or not known.attempts)
 
 
 def _is_news(opened: AttemptOpened, trial: Trial) -> bool:

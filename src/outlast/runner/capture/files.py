@@ -59,7 +59,7 @@ class MetricFiles:
         trial_dir: The trial's folder.
         working_directory: Where the command runs.
         shared: Other trials run in the working directory at the same time. Then a file there counts only if its
-            pattern names the trial: it may be another trial's.
+            pattern names the trial: it may be another trial's. May be set until the files are read.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class MetricFiles:
         self._trial = trial
         self._trial_dir = os.path.abspath(trial_dir)
         self._elsewhere = os.path.abspath(working_directory)
-        self._shared = shared
+        self.shared = shared
         self._before: dict[str, _Stamp] = {}
         for pattern in {*patterns, _SCORE_FILE}:
             self._before.update(self._stamps(pattern, self._trial_dir))
@@ -85,7 +85,7 @@ class MetricFiles:
         path = self._newest(pattern, self._trial_dir)
         if path is None:
             path = self._newest(pattern, self._elsewhere)
-            if path is not None and self._shared and "${trial" not in pattern:
+            if path is not None and self.shared and "${trial" not in pattern:
                 note = (
                     f"{path} was not read: trials running beside this one write there too; name it with ${{trial_dir}}"
                 )

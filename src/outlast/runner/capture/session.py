@@ -43,7 +43,7 @@ class CaptureSession:
         trial_dir: The trial's folder.
         attempt_dir: The attempt's folder, where ``reports.jsonl`` is.
         working_directory: Where the command runs.
-        shared: Other trials run in the working directory at the same time (see `MetricFiles`).
+        shared: Other trials run in the working directory at the same time (see `MetricFiles`); it may be found out later.
 
     Raises:
         StudyFileError: A pattern that is no regular expression.
@@ -92,6 +92,15 @@ class CaptureSession:
         """Whether the training has reported anything, an objective or not, since this was last asked."""
         before, self._lines = self._lines, self._reader.lines
         return self._lines > before
+
+    @property
+    def shared(self) -> bool:
+        """Whether other trials run, or ran, in the working directory at the same time."""
+        return self._files.shared
+
+    @shared.setter
+    def shared(self, shared: bool) -> None:
+        self._files.shared = shared
 
     @property
     def cooperates(self) -> bool:
