@@ -11,7 +11,8 @@ import pytest
 from outlast.config.load import load_study_file
 from outlast.config.settings import ResourceSettings
 from outlast.config.site import read_site
-from outlast.errors import StudyFileError
+from outlast.engine.cluster.look import check_cluster
+from outlast.errors import StudyFileError, UsageError
 from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.planning import array_option, slot_limit, tasks_for
 from outlast.executors.slurm.script import JobScript, render
@@ -74,6 +75,37 @@ def test_resources_become_options_unless_slurm_says_otherwise() -> None:
 def test_a_task_of_several_trials_side_by_side_asks_for_room_for_all() -> None:
     asked = read_options({"trials_at_once": 4}, ResourceSettings(gpus=0.5, cpus=2, memory=2**30))
     assert asked.sbatch == {"gpus": "2", "cpus-per-task": "8", "mem": "4096M"}
+
+
+@pytest.mark.parametrize(
+    ("site", "section", "said", "cure"),
+    [
+        ({}, {"srun": True, "trials_at_once": 2}, "`srun` with `trials_at_once: 2`", "leave one of them out"),
+        ({"trials_at_once": 2}, {"srun": True}, "`srun` with `trials_at_once: 2`", "leave one of them out"),
+        ({}, {"barrier": True}, "`barrier` in mode array", "mode: controller"),
+        ({"mode": "array"}, {"barrier": True}, "`barrier` in mode array", "mode: controller"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    site: dict[str, object], section: dict[str, object], said: str, cure: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_options(section, ResourceSettings(), site=site)
+    assert said in refused.value.fact and cure in (refused.value.cure or "")
+
+
+def test_check_says_so_without_a_cluster(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY + "  barrier: true\n")
+    [finding] = check_cluster(load_study_file(str(tmp_path / "study.yaml")), str(tmp_path / "folder"))
+    assert (
+        finding.level == "error" and "`barrier` in mode array" in finding.text and "controller" in (finding.cure or "")
+    )
+
+
+def test_options_that_go_together_are_not_refused() -> None:
+    read_options({"srun": True, "trials_at_once": 1}, ResourceSettings())
+    read_options({"srun": False, "trials_at_once": 2, "barrier": False}, ResourceSettings())
+    read_options({"barrier": True}, ResourceSettings(), site={"mode": "controller"})
 
 
 def test_small_jobs_go_where_the_others_go_and_ask_for_one_cpu() -> None:

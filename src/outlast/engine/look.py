@@ -74,8 +74,8 @@ class Looker:
         now = time.monotonic()
         if now - self._asked_at >= _ASK_EVERY:
             self._asked_at = now
-            queue = StudyQueue(paths, settings)
             try:
+                queue = StudyQueue(paths, settings)
                 active, self._silence = queue.active(), ""
             except SlurmUnavailable as error:
                 self._silence = " ".join(error.fact.split())

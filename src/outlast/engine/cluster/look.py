@@ -18,6 +18,7 @@ from outlast.engine.finding import Finding
 from outlast.engine.run import study_paths
 from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
 from outlast.executors.slurm.commands import Slurm
+from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.site import Partition
 
@@ -33,6 +34,10 @@ def meant_for_slurm(settings: Settings) -> bool:
 
 def check_cluster(settings: Settings, folder: str) -> list[Finding]:
     """What `check` says of the cluster that a study is meant for. Where SLURM cannot be asked, that is the only finding."""
+    try:
+        read_options(settings.slurm, settings.resources, site=read_site().get("slurm"))
+    except UsageError as error:
+        return [Finding("slurm", "error", error.fact, error.cure)]
     try:
         return cluster_findings(settings, folder, Slurm(timeout=_PATIENCE))
     except UsageError:

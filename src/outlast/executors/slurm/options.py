@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from outlast.config.settings import ResourceSettings
 from outlast.config.slurm import OWN_KEYS
+from outlast.errors import UsageError
 
 __all__ = ["SlurmOptions", "read_options"]
 
@@ -50,8 +51,12 @@ def read_options(
         section: As `outlast.config.slurm.SLURM` read it.
         resources: What one attempt needs.
         site: Defaults for every study, in the same form.
+
+    Raises:
+        UsageError: Two options do not go together.
     """
     given = {**(site or {}), **(section or {})}
+    _refuse(given)
     at_once = int(given.get("trials_at_once", 1))
     sbatch = _options(given)
     for key, value in _needs(resources, at_once, sbatch).items():
@@ -68,6 +73,21 @@ def read_options(
         poll=float(given.get("poll", _POLL)),
         srun=bool(given.get("srun", False)),
     )
+
+
+def _refuse(given: Mapping[str, Any]) -> None:
+    """What would be taken and come to nothing."""
+    at_once = int(given.get("trials_at_once", 1))
+    if given.get("srun") and at_once > 1:
+        raise UsageError(
+            f"slurm: `srun` with `trials_at_once: {at_once}`: the second trial's step would wait until the first has ended",
+            cure="leave one of them out; torchrun on one node needs no srun",
+        )
+    if given.get("barrier") and given.get("mode", "array") == "array":
+        raise UsageError(
+            "slurm: `barrier` in mode array: each task fetches its trials by itself, and nobody holds a batch together",
+            cure="slurm: {mode: controller}, or leave it out",
+        )
 
 
 def _options(given: Mapping[str, Any]) -> dict[str, str | None]:
