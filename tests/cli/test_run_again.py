@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -282,3 +283,19 @@ def test_extends_is_no_flag(here):
 def test_checks_next_line_has_the_flags_that_it_was_given(here):
     said = here("check", "study.yaml", "--maximize", "score", "--dir", "else where", "--set", "parallel=1")
     assert "outlast run study.yaml --set parallel=1 --maximize score --dir 'else where'" in " ".join(said.out.split())
+
+
+def test_submit_hands_the_secrets_of_env_to_sbatch_for_no_record_does(here, monkeypatch):
+    from outlast.cli import asked
+    from outlast.engine.cluster import submit
+    from outlast.errors import UsageError
+
+    def submit_study(paths, settings, **_):
+        raise UsageError(" ".join(os.environ[key] for key in ("HF_TOKEN", "DB")) + f" {os.environ.get('PLAIN')}")
+
+    monkeypatch.setattr(submit, "submit_study", submit_study)
+    monkeypatch.setattr(asked, "refuse_what_cannot_work", lambda *_, **__: None)
+    monkeypatch.setenv("HF_TOKEN", "another")
+    monkeypatch.setenv("DB", "")
+    here.study(env="{HF_TOKEN: abc, DB: 'postgres://u:pw@host/db', PLAIN: x}")
+    assert "abc postgres://u:pw@host/db None" in here("submit", "study.yaml").err

@@ -76,6 +76,9 @@ def submit(
         begin_anew(paths)
     folder = live_folder(folder, settings)
     paths = study_paths(folder, settings)
+    os.environ.update(
+        settings.secret_env
+    )  # sbatch hands it on to the jobs; the record, which they are run from, cannot
     submitted = submit_study(paths, settings, accept_changes=accept_changes, say=typer.echo)
     if submitted.verdict is not None:
         raise typer.Exit(tell_end(folder, submitted.study, settings))

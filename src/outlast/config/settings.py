@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from outlast.config.secrets import MASK
 from outlast.space.parameters import Parameter
 from outlast.space.space import Space
 
@@ -159,6 +160,12 @@ class Settings(_Model):
     def space(self) -> Space:
         """The search space of `parameters` and `constraints`."""
         return Space.from_parameters(self.parameters, self.constraints)
+
+    @property
+    def secret_env(self) -> dict[str, str]:
+        """What of `env` is not kept in records: whoever runs trials from the record needs it in its environment."""
+        recorded = self.resolved.get("env", {})
+        return {key: value for key, value in self.env.items() if MASK in str(recorded.get(key, ""))}
 
     def nest(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters by dotted name as the training gets them in a file: nested mappings."""
