@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
+from outlast.config.load import settings_from_resolved
 from outlast.core.states import TrialState
 from outlast.engine.clean import find_waste, free
-from outlast.engine.opening import set_aside
+from outlast.engine.opening import open_study, set_aside
 from outlast.engine.retention import Retention, claim_checkpoints
+from outlast.engine.run import study_paths
 from outlast.errors import StorageError, UsageError
 from outlast.study.layout import StudyPaths
 
@@ -91,3 +94,40 @@ def test_checkpoints_of_a_check_that_was_killed_are_found(made) -> None:
     claim_checkpoints(StudyPaths.at(study.folder + "-gone", str(place)))
     found = find_waste(study.folder)
     assert [(waste.kind, waste.path) for waste in found] == [("leftover", str(place))]
+
+
+def reopened(study, **checkpoints):
+    """The study is run with this `checkpoints` section; where its trials' checkpoints are looked for then."""
+    settings = settings_from_resolved(
+        {**study.settings.resolved, "checkpoints": checkpoints}, study.settings.working_directory
+    )
+    paths = study_paths(study.folder, settings)
+    opened = open_study(paths, settings)
+    opened.ledger.close()
+    opened.lease.release()
+    return paths
+
+
+@pytest.mark.parametrize(("old", "new"), [("scratch", "other"), ("scratch", None), (None, "other")])
+def test_another_place_for_checkpoints_is_refused_while_trials_that_go_on_have_theirs_in_the_old_one(
+    made, old: str | None, new: str | None
+) -> None:
+    study = made(OUTCOMES, checkpoints={"dir": old})
+    before = [segment.name for segment in study.paths.ledger.glob("*.jsonl")]
+    with pytest.raises(UsageError, match="1 trial without an outcome") as refused:
+        reopened(study, dir=new)
+    assert [segment.name for segment in study.paths.ledger.glob("*.jsonl")] == before
+    (move,) = [line for line in str(refused.value.cure).splitlines() if "mv" in line]
+    assert str(study.checkpoints(2)) in move
+    os.makedirs(move.split()[-1])  # as the run that was refused, or an earlier one, may have left it
+    subprocess.run(move, shell=True, check=True)
+    assert (reopened(study, dir=new).trial(2).checkpoints / "last.pt").exists()
+
+
+def test_the_same_place_in_other_words_is_no_other_place(made, tmp_path) -> None:
+    study = made(OUTCOMES, checkpoints={"dir": "scratch"})
+    reopened(study, dir=str(tmp_path / "scratch"), keep=2)
+
+
+def test_where_checkpoints_of_finished_trials_lie_keeps_nobody_from_naming_another_place(made) -> None:
+    reopened(made([(TrialState.COMPLETE, 0.5)], checkpoints={"dir": "scratch"}), dir="other")

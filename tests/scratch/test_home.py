@@ -14,13 +14,16 @@ from outlast._system import files
 from outlast.core.fold import fold
 from outlast.core.records import Warned
 from outlast.core.states import TrialState
+from outlast.engine.care import retry_trials
 from outlast.engine.opening import open_study, read_study
+from outlast.engine.repair import repair_study
 from outlast.engine.starts import has_checkpoint
 from outlast.errors import LeaseLost, StudyBusy, StudyFileError, UsageError
 from outlast.study.home import live_of, restore, tie
 from outlast.study.homesync import HomeSync
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import Ledger, read_ledger
+from outlast.study.lease import Lease, holder_is_live
+from outlast.study.ledger import Ledger, read_ledger, segment_path
 from outlast.testing.faults import Faults
 
 
@@ -334,3 +337,55 @@ def test_a_study_that_is_being_run_at_home_is_not_taken_to_scratch(scratch, tmp_
     finally:
         opened.ledger.close()
         opened.lease.release()
+
+
+def test_nobody_holds_a_home_nor_what_was_restored_from_it(scratch):
+    scratch.trial(0)
+    HomeSync(scratch.live, scratch.home).sync()
+    assert holder_is_live(scratch.home.ledger) is False
+    scratch.purge()
+    tie(scratch.home, scratch.live)
+    assert holder_is_live(scratch.live.ledger) is False
+
+
+def test_a_segment_that_another_host_has_superseded_unseen_is_no_sign_that_nobody_is_there(scratch):
+    (held,) = scratch.live.ledger.glob("*.held")
+    held.unlink()
+    assert holder_is_live(scratch.live.ledger) is None
+
+
+def test_a_restored_folder_on_a_shared_filesystem_is_taken_at_once(scratch, monkeypatch):
+    scratch.trial(0)
+    HomeSync(scratch.live, scratch.home).sync()
+    scratch.purge()
+    tie(scratch.home, scratch.live)
+    monkeypatch.setattr("outlast.study.ledger.is_shared", lambda _: True)
+    monkeypatch.setattr("outlast.study.ledger.time.sleep", lambda _: pytest.fail("it waits"))
+    lease = Lease(scratch.live.lease)
+    lease.acquire()
+    lease.release()
+    assert lease.take_if_free()
+    lease.release()
+
+
+def test_a_trial_that_is_retried_at_home_after_a_purge_is_retried_on_scratch(scratch):
+    scratch.trial(0)
+    HomeSync(scratch.live, scratch.home).sync()
+    scratch.purge()
+    assert retry_trials(str(scratch.home.root), [0]) == ([0], False)
+    tie(scratch.home, scratch.live)
+    assert scratch.study.trials[0].state is TrialState.INTERRUPTED
+
+
+def test_a_live_folder_that_was_repaired_still_comes_home(scratch):
+    scratch.trial(0)
+    HomeSync(scratch.live, scratch.home).sync()
+    scratch.ledger.close()
+    segment = segment_path(scratch.live.ledger, 1)
+    lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join([*lines[:-1], b"garbage\n"]))
+    repair_study(str(scratch.live.root), check_only=False)
+    tie(scratch.home, scratch.live)
+    HomeSync(scratch.live, scratch.home).sync()
+    assert read_study(scratch.home).trials == scratch.study.trials
+    assert scratch.study.trials[0].value == 0.5

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from outlast._system import make_dir, rename, utc_now, write_atomic
 from outlast._version import __version__
@@ -16,11 +17,12 @@ from outlast.core.fold import Study, fold, seconds_between
 from outlast.core.records import AttemptEnded, Event, RevisionMade, RunStarted, RunWentOn, StudyCreated, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.orphans import end_attempt
-from outlast.engine.retention import owner_of
+from outlast.engine.retention import left_behind, owner_of
 from outlast.errors import LedgerDamaged, StorageError, StudyNotFound, UsageError
 from outlast.runner.spec import silent_after
 from outlast.space.space import Space
 from outlast.study.attempts import trained_seconds
+from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
 from outlast.study.ledger import Ledger, read_ledger, require_readable
@@ -84,7 +86,8 @@ def open_study(
 
     Raises:
         StudyBusy: Somebody else runs it.
-        UsageError: The study file changes what may not change by itself; nothing was written.
+        UsageError: The study file changes what may not change by itself, or where trials that go on look for their
+            checkpoints; nothing was written.
         LedgerDamaged: Decisions are missing; `outlast repair` mends it.
         StorageError: The folder cannot be written.
     """
@@ -99,6 +102,7 @@ def open_study(
         study = fold(before.events)
         refuse_lost_decisions(paths, study)
         _refuse_unaccepted(study, settings, accept_changes)
+        _refuse_lost_checkpoints(paths, study)
         rival = holder_is_live(paths.ledger) is not False and current_holder(paths.ledger).get("pid") != os.getpid()
         doubtful = rebooted_since(current_holder(paths.ledger))
         ledger, reading = Ledger.claim(paths.ledger, known=before)
@@ -198,6 +202,28 @@ def _refuse_unaccepted(study: Study, settings: Settings, accept_changes: bool) -
             f"the study file has changed in a way that affects the trials so far:\n{shown}",
             cure="--accept-changes goes on under a new revision; --fresh sets the study aside and starts anew; "
             "another --dir keeps both",
+        )
+
+
+def _refuse_lost_checkpoints(paths: StudyPaths, study: Study) -> None:
+    """Refuse another `checkpoints.dir`, or another name below it, while trials that go on have checkpoints in the old one."""
+    if study.revision is None or study.last_run is None:
+        return
+    recorded = study.revision.settings
+    root = (recorded.get("checkpoints") or {}).get("dir")
+    if root is not None:
+        where = os.path.join(ran_from(paths), study.last_run.working_directory)
+        root = os.path.normpath(os.path.join(where, root, str(recorded.get("name"))))
+    left = left_behind(paths, root, study)
+    if left:
+        moves = "\n".join(f"    mv -T {quote(str(there))} {quote(str(here))}" for there, here in left[:3])
+        more = f"\n    and {len(left) - 3} more" if len(left) > 3 else ""
+        trials = f"{len(left)} trial{'' if len(left) == 1 else 's'} without an outcome"
+        (there, here), *_ = left
+        raise UsageError(
+            f"checkpoints are looked for in {here.parent} now, but those of {trials} lie in {there.parent}",
+            cure="leave checkpoints.dir as it was, or move them, so that these trials do not start over; "
+            f"then the same command goes on:\n{moves}{more}",
         )
 
 

@@ -19,10 +19,20 @@ from outlast._system import make_dir, read_json, remove, remove_tree, rename, se
 from outlast.config.settings import Settings
 from outlast.core.best import ranked
 from outlast.core.fold import Study
+from outlast.engine.starts import has_checkpoint
 from outlast.errors import StorageError, UsageError
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Retention", "claim_checkpoints", "delete", "free_name", "leftovers_of", "owner_of", "superfluous"]
+__all__ = [
+    "Retention",
+    "claim_checkpoints",
+    "delete",
+    "free_name",
+    "left_behind",
+    "leftovers_of",
+    "owner_of",
+    "superfluous",
+]
 
 _CLOSE_WITHIN = 60.0
 _OWNER = ".outlast.json"
@@ -52,6 +62,27 @@ def claim_checkpoints(paths: StudyPaths) -> None:
             write_atomic(root / _OWNER, json.dumps({"version": 1, "study": str(paths.root)}))
     except OSError as error:
         raise StorageError(f"checkpoints.dir: cannot write {error.filename or root}: {error.strerror}") from error
+
+
+def left_behind(paths: StudyPaths, recorded: str | None, study: Study) -> list[tuple[Path, Path]]:
+    """Checkpoints that trials without an outcome would not find any more.
+
+    Args:
+        paths: With the checkpoints where the study file has them now.
+        recorded: `StudyPaths.checkpoints_root` as it was.
+        study: As it is.
+
+    Returns:
+        For each of those trials, where its checkpoints are and where they would be looked for.
+    """
+    before = StudyPaths.at(paths.root, recorded)
+    unfinished = [trial.number for trial in study.trials.values() if not trial.state.finished]
+    places = [(before.trial(number).checkpoints, paths.trial(number).checkpoints) for number in unfinished]
+    return [
+        (there, here)
+        for there, here in places
+        if os.path.realpath(there) != os.path.realpath(here) and has_checkpoint(there) and not has_checkpoint(here)
+    ]
 
 
 def owner_of(root: Path) -> str:

@@ -48,10 +48,16 @@ class Lease:
         Raises:
             StudyBusy: Somebody else holds it.
         """
+        brought = self._was_brought_here()
         self._remove_idle_marker()
         if not self._acquired(max(wait, _MOMENT)) and not self._superseded(say):
             raise StudyBusy(describe_holder(self._holder, self._path.parent))
-        await_newest(self._path.parent / "ledger")
+        if not brought:
+            await_newest(self._path.parent / "ledger")
+
+    def _was_brought_here(self) -> bool:
+        """Whether the ledger came from another folder, so that there is no newer segment to wait for."""
+        return self._look() is None and _is_of_another_folder(self._path.parent / "ledger", self._holder)
 
     def _superseded(self, say: Callable[[str], object] | None) -> bool:
         """Take the lease from a holder that is gone, or from one that shows no sign of life for as long as the lease lasts.
@@ -85,10 +91,12 @@ class Lease:
 
         Waits for nothing, except that a host that sees the newest segment late waits until it does.
         """
+        brought = self._was_brought_here()
         self._remove_idle_marker()
         if not self._acquired(0.0) and not (self._break_if_abandoned() and self._acquired(0.0)):
             return False
-        await_newest(self._path.parent / "ledger")
+        if not brought:
+            await_newest(self._path.parent / "ledger")
         return True
 
     def _acquired(self, timeout: float) -> bool:
@@ -181,9 +189,10 @@ def current_holder(ledger: Path) -> Mapping[str, Any]:
 def holder_is_live(ledger: Path) -> bool | None:
     """Whether the newest segment's holder runs: known for this host, ``None`` for another."""
     holder = current_holder(ledger)
-    if is_held(ledger, newest_segment(ledger)) is False:
+    marked = read_bytes(ledger.parent / "lease") is not None
+    if is_held(ledger, newest_segment(ledger)) is False and (marked or not _is_of_another_folder(ledger, holder)):
         return None  # somebody has taken over that this host does not see yet
-    if not holder or read_bytes(ledger.parent / "lease") is None or _is_copy(ledger):
+    if not holder or not marked or _is_copy(ledger):
         return False
     who = Identity.from_json(holder)
     return is_running(who) if who.here else None
@@ -206,6 +215,16 @@ def _is_copy(ledger: Path) -> bool:
     if not holder.get("folder") or not Identity.from_json(holder).here:
         return False
     return bool(holder["folder"] != folder_identity(ledger.parent))
+
+
+def _is_of_another_folder(ledger: Path, holder: Mapping[str, Any]) -> bool:
+    """Whether the newest segment was claimed in another folder, by the inode alone: hosts number devices differently.
+
+    That is so at home and in what was restored from it, where no file ever said that the segment is held. Some filesystems
+    number inodes differently on each host as well: believed only where there is no marker either.
+    """
+    recorded = holder.get("folder") or folder_identity(ledger.parent)
+    return bool(recorded[-1] != folder_identity(ledger.parent)[-1])
 
 
 def _who(holder: Mapping[str, Any]) -> str:
