@@ -299,3 +299,24 @@ def test_submit_hands_the_secrets_of_env_to_sbatch_for_no_record_does(here, monk
     monkeypatch.setenv("DB", "")
     here.study(env="{HF_TOKEN: abc, DB: 'postgres://u:pw@host/db', PLAIN: x}")
     assert "abc postgres://u:pw@host/db None" in here("submit", "study.yaml").err
+
+
+@pytest.mark.slow
+def test_a_base_configuration_that_breaks_during_a_run_halts_it_and_costs_no_trial(here):
+    here.write("base.yaml", "lr: 0.1\n")
+    here.write(
+        "train.py",
+        "import os, sys\n"
+        "if os.environ['OUTLAST_TRIAL'] == '1' and not os.path.exists('broken'):\n"
+        "    open('broken', 'w').close()\n"
+        "    open('base.yaml', 'w').write('lr:\\t- [')\n"
+        "print('score=0.5')\n",
+    )
+    here.study(config="base.yaml", budget="{trials: 4}", parallel="1")
+    said = here("run")
+    assert said.code == 3 and "base.yaml" in said.everything and "Traceback" not in said.everything, said.everything
+    assert status(here)["counts"]["complete"] == 2
+    here.write("base.yaml", "lr: 0.2\n")
+    said = here("run")
+    assert said.code == 0, said.everything
+    assert status(here)["counts"]["complete"] == 4 and status(here)["counts"]["failed"] == 0

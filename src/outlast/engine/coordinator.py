@@ -39,7 +39,7 @@ from outlast.engine.stops import Stopping, limits_of
 from outlast.engine.takeover import take_over
 from outlast.engine.talks import Talks
 from outlast.engine.watch import Watch
-from outlast.errors import NO_ROOM, DiskFull, LeaseLost, SlurmRefused, StorageError
+from outlast.errors import NO_ROOM, DiskFull, LeaseLost, SlurmRefused, StorageError, StudyFileError
 from outlast.executors.base import Executor
 from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
@@ -354,18 +354,27 @@ class Coordinator:
         if self._barrier and self._watch.running:
             return []  # a whole batch at a time
         starts, free = self._fill(now)
+        opened: list[tuple[Running, Prepared]] = []
+        try:
+            trials = [self.study.trials[number] for number in self._numbers(starts)]
+            free = self.slots.with_other_cards(free, [cards_to_avoid(trial) for trial in trials])
+            for trial, slot in zip(trials, free, strict=False):
+                opened.append(self._open(trial, slot))
+        except StudyFileError as error:  # the base configuration was changed under us
+            self.halt(str(error))
+        self.slots.give_back()
+        self.slots.let_wait(self.paths, soon=self._rests.any_after(now))
+        return opened
+
+    def _numbers(self, starts: Starts) -> list[int]:
+        """The trials to start; new ones are created, as many as the space still has."""
         numbers = list(starts.existing)
         while len(numbers) < len(starts.existing) + starts.new:
             number = self._creation.create()
             if number is None:
                 break
             numbers.append(number)
-        trials = [self.study.trials[number] for number in numbers]
-        free = self.slots.with_other_cards(free, [cards_to_avoid(trial) for trial in trials])
-        opened = [self._open(trial, slot) for trial, slot in zip(trials, free, strict=False)]
-        self.slots.give_back()
-        self.slots.let_wait(self.paths, soon=self._rests.any_after(now))
-        return opened
+        return numbers
 
     def _fill(self, now: float) -> tuple[Starts, list[str]]:
         """What to start in which slots. Cards are locked only for as many as could be started, and may be fewer."""
@@ -405,12 +414,18 @@ class Coordinator:
         name = attempt_name(trial.number, next_attempt(trial))
         pipe_fd = self._talks.open(name, trial.number) if draws_as_it_goes(self.settings) else None
         cards = self.slots.locks(slot)
-        prepared = prepare_attempt(
-            self.paths, self.settings, trial, cards=cards, pipe_fd=pipe_fd,
-            cpus_per_trial=self.slots.cpus_per_trial,
-            shared=len(self.slots.local) != 1 or slot not in self.slots.local or any(other.worker for other in self.running),
-            segment=0 if self._executor.outlives else self._ledger.number,
-        )  # fmt: skip
+        others = len(self.slots.local) != 1 or slot not in self.slots.local or any(a.worker for a in self.running)
+        try:
+            prepared = prepare_attempt(
+                self.paths, self.settings, trial, cards=cards, pipe_fd=pipe_fd,
+                cpus_per_trial=self.slots.cpus_per_trial, shared=others,
+                segment=0 if self._executor.outlives else self._ledger.number,
+            )  # fmt: skip
+        except StudyFileError:
+            self._talks.end(name)
+            if pipe_fd is not None:
+                os.close(pipe_fd)
+            raise
         asked = self.slots.asked(slot)
         self._decisions.take(
             AttemptOpened(
