@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -30,6 +31,22 @@ class TestLocalExecutor(ExecutorContract):
         monkeypatch.setattr(sys, "executable", "/nowhere/python")
         with pytest.raises(StorageError, match="cannot start a runner"):
             executor.submit(attempt.name, attempt.marker, attempt.log)
+
+    def test_a_machine_without_room_for_another_process_is_said_so_twice(self) -> None:
+        script = (
+            "import errno, os, socket\n"
+            "from outlast.runner.nursery import request, serve\n"
+            "def full(): raise OSError(errno.EAGAIN, 'no more processes')\n"
+            "ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+            "if os.fork() == 0:\n"
+            "    os.fork = full\n"
+            "    os._exit(serve(theirs, lambda argv: 0))\n"
+            "for _ in range(2):\n"
+            "    try: request(ours, 'marker', 'log', ())\n"
+            "    except OSError as error: print(error.strerror)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+        assert done.stdout == "Resource temporarily unavailable\n" * 2 and not done.stderr
 
     def test_submit_survives_the_end_of_its_nursery(self, lab: Lab) -> None:
         executor = lab.executor()

@@ -9,6 +9,7 @@ A request is one datagram: JSON with ``marker`` and ``log``, and descriptors tha
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -43,9 +44,11 @@ def request(nursery: socket.socket, marker: str, log: str, keep_fds: Sequence[in
     message = json.dumps({"marker": marker, "log": log, "fds": list(keep_fds)}).encode()
     socket.send_fds(nursery, [message], list(keep_fds))
     answer = nursery.recv(64)
-    if not answer.isdigit():
+    if not answer:
         raise OSError("the nursery of runners is gone")
-    return int(answer)
+    if (pid := int(answer)) < 0:
+        raise OSError(-pid, os.strerror(-pid))
+    return pid
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,7 +75,10 @@ def serve(asking: socket.socket, run: Run) -> int:
             return 0
         if not message:
             return 0
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, too little memory
+            pid = -(error.errno or errno.EAGAIN)
         if pid == 0:
             os._exit(_be_nursed(asking, json.loads(message), fds, run))
         for fd in fds:
