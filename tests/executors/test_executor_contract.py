@@ -40,6 +40,7 @@ class TestLocalExecutor(ExecutorContract):
             "ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
             "if os.fork() == 0:\n"
             "    os.fork = full\n"
+            "    ours.close()\n"
             "    os._exit(serve(theirs, lambda argv: 0))\n"
             "for _ in range(2):\n"
             "    try: request(ours, 'marker', 'log', ())\n"
