@@ -20,7 +20,7 @@ from outlast.core.plan import (
     used_up,
     verdict,
 )
-from outlast.core.records import AttemptOpened, Event, StudyEnded, Trial, TrialRetried
+from outlast.core.records import AttemptOpened, Event, StudyEnded, Trial
 from outlast.core.states import Cause, StudyState
 from outlast.engine.bad_checkpoints import set_bad_aside
 from outlast.engine.code import working_tree
@@ -28,6 +28,7 @@ from outlast.engine.creation import Creation
 from outlast.engine.decisions import Decisions, Listener
 from outlast.engine.derived import DerivedFiles
 from outlast.engine.gpu_memory import cards_to_avoid
+from outlast.engine.inbox import Inbox
 from outlast.engine.opening import Opened
 from outlast.engine.rests import Rests
 from outlast.engine.room import Room
@@ -80,11 +81,11 @@ class Coordinator:
             self.study, self._ledger, optimizer, pruning, self._derived, listener, self._clock
         )  # fmt: skip
         self._watch = Watch(paths, settings, self._decisions, executor, slots, pulses)
+        self._inbox = Inbox(paths, settings, slots, self._watch, self._decisions, self.stop)
         self._talks = Talks(self._decisions, self._watch, executor)
         self._creation = Creation(settings, self._decisions, self._derived.index)
         self._limits = limits or limits_of(settings)
         self._in_parts = bool(study_parts(settings))  # then the pruner judges between parts, not within one
-        self._to_answer: list[requests.Request] = []  # once what they asked for is durable
         self._rests = Rests(self.study)
         self._room = Room(paths)
         self._stepping_down = ""
@@ -180,13 +181,12 @@ class Coordinator:
         now = self._clock.monotonic()
         self._poll()
         self._talks.serve()
-        self._answer_requests()
+        self._inbox.read()
         ended = self._gather(now)
         self._prune()
         starts = self._plan(now)
         self._decisions.commit()
-        while self._to_answer:
-            requests.answer(self.paths, self._to_answer.pop(), done=True)
+        self._inbox.answer()
         self._put_away(ended)
         for attempt, prepared in starts:
             if self.stopping.paused or self.stopping.halt:
@@ -265,57 +265,6 @@ class Coordinator:
         take_over(self.paths, self.study, self._watch, self._derived, unclean=unclean, momentary=momentary)
 
     # -- decide -------------------------------------------------------------------------------------------------------
-
-    def _answer_requests(self) -> None:
-        for request in requests.pending(self.paths):
-            match request.kind:
-                case "trial":
-                    self._asked_for_a_trial(request)
-                    continue
-                case "stop":
-                    self._stop_requested(request)
-                case "retry":
-                    self._retry(request.content.get("trials", ()), bool(request.content.get("from_scratch")))
-                case _:
-                    continue
-            self._to_answer.append(request)
-
-    def _asked_for_a_trial(self, request: requests.Request) -> None:
-        """A worker's request; perhaps granted before, by a holder that died over its answer or that the disk refused."""
-        if not self.slots.ask(request):
-            requests.take(self.paths, request)
-            return
-        slot = self.slots.name_of(request)
-        granted = [a.outcome for trial in self.study.trials.values() for a in trial.attempts if a.slot == slot]
-        if all(outcome is not None and outcome.cause is Cause.NEVER_STARTED for outcome in granted):
-            return
-        attempt = next((attempt for attempt in self.running if attempt.slot == slot), None)
-        if attempt is None or attempt.claimed:  # it has its answer
-            self.slots.forget(slot)
-            requests.take(self.paths, request)
-        elif self.paths.open_marker(attempt.trial, attempt.number).exists():
-            self._hand_over(attempt)
-        else:
-            void_start(attempt.paths)  # it was never laid out: the worker gets another one
-
-    def _hand_over(self, attempt: Running) -> None:
-        judges = self._decisions.pruning.active and not self._in_parts
-        grace = self.settings.trial.grace
-        self.slots.hand_over(self.paths, attempt.slot, attempt.name, grace=grace, judges=judges)
-
-    def _stop_requested(self, request: requests.Request) -> None:
-        wanted = request.content
-        if wanted.get("trial") is None:
-            self.stop(drain=bool(wanted.get("drain")), now=bool(wanted.get("now")))
-        for attempt in self.running:
-            if attempt.trial == wanted.get("trial") and not attempt.stop_reason:
-                self._watch.prune(attempt)
-
-    def _retry(self, trials: Sequence[int], from_scratch: bool) -> None:
-        for number in trials:
-            trial = self.study.trials.get(number)
-            if trial is not None and trial.state.finished:
-                self._decisions.take(TrialRetried(number, self._clock.now(), from_scratch))
 
     def _gather(self, now: float) -> list[Running]:
         ended = []
@@ -516,7 +465,7 @@ class Coordinator:
             withdraw(self.paths, attempt.trial, attempt.number)
             raise
         if attempt.worker:
-            self._hand_over(attempt)
+            self._inbox.hand_over(attempt)
             return
         marker = str(self.paths.open_marker(attempt.trial, attempt.number))
         cards = tuple(card.fd for card in self.slots.locks(attempt.slot))

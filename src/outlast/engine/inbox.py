@@ -1,0 +1,105 @@
+"""What workers and people ask of the holder of the study: read in one round, answered once what follows from it is durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from outlast.config.settings import Settings
+from outlast.core.records import TrialRetried
+from outlast.core.states import Cause
+from outlast.engine.decisions import Decisions
+from outlast.engine.running import Running
+from outlast.engine.slots import Slots
+from outlast.engine.splits import study_parts
+from outlast.engine.watch import Watch
+from outlast.study import requests
+from outlast.study.attempts import void_start
+from outlast.study.layout import StudyPaths
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """The requests of one study.
+
+    Args:
+        paths: The study's.
+        settings: In force.
+        slots: Those of workers are made from their requests.
+        watch: Over the attempts that run.
+        decisions: What is asked for becomes one.
+        stop: Brings the study to rest; called with ``drain`` and ``now``.
+    """
+
+    def __init__(
+        self,
+        paths: StudyPaths,
+        settings: Settings,
+        slots: Slots,
+        watch: Watch,
+        decisions: Decisions,
+        stop: Callable[..., object],
+    ) -> None:
+        self._paths, self._settings, self._slots, self._watch = paths, settings, slots, watch
+        self._decisions, self._stop = decisions, stop
+        self._in_parts = bool(study_parts(settings))
+        self._to_answer: list[requests.Request] = []
+
+    def read(self) -> None:
+        """Take in every request that is there."""
+        for request in requests.pending(self._paths):
+            match request.kind:
+                case "trial":
+                    self._trial_wanted(request)
+                    continue
+                case "stop":
+                    self._stop_wanted(request)
+                case "retry":
+                    self._retry(request.content.get("trials", ()), bool(request.content.get("from_scratch")))
+                case _:
+                    continue
+            self._to_answer.append(request)
+
+    def answer(self) -> None:
+        """Say that what was read is done: it is durable now."""
+        while self._to_answer:
+            requests.answer(self._paths, self._to_answer.pop(), done=True)
+
+    def hand_over(self, attempt: Running) -> None:
+        """Tell the worker that asked for it which attempt is its own."""
+        judges = self._decisions.pruning.active and not self._in_parts
+        grace = self._settings.trial.grace
+        self._slots.hand_over(self._paths, attempt.slot, attempt.name, grace=grace, judges=judges)
+
+    def _trial_wanted(self, request: requests.Request) -> None:
+        """A worker's request; perhaps granted before, by a holder that died over its answer or that the disk refused."""
+        if not self._slots.ask(request):
+            requests.take(self._paths, request)
+            return
+        slot = self._slots.name_of(request)
+        trials = self._decisions.study.trials.values()
+        granted = [attempt.outcome for trial in trials for attempt in trial.attempts if attempt.slot == slot]
+        if all(outcome is not None and outcome.cause is Cause.NEVER_STARTED for outcome in granted):
+            return
+        attempt = next((attempt for attempt in self._watch.running.values() if attempt.slot == slot), None)
+        if attempt is None or attempt.claimed:  # it has its answer
+            self._slots.forget(slot)
+            requests.take(self._paths, request)
+        elif self._paths.open_marker(attempt.trial, attempt.number).exists():
+            self.hand_over(attempt)
+        else:
+            void_start(attempt.paths)  # it was never laid out: the worker gets another one
+
+    def _stop_wanted(self, request: requests.Request) -> None:
+        wanted = request.content
+        if wanted.get("trial") is None:
+            self._stop(drain=bool(wanted.get("drain")), now=bool(wanted.get("now")))
+        for attempt in list(self._watch.running.values()):
+            if attempt.trial == wanted.get("trial") and not attempt.stop_reason:
+                self._watch.prune(attempt)
+
+    def _retry(self, trials: Sequence[int], from_scratch: bool) -> None:
+        for number in trials:
+            trial = self._decisions.study.trials.get(number)
+            if trial is not None and trial.state.finished:
+                self._decisions.take(TrialRetried(number, self._decisions.clock.now(), from_scratch))
