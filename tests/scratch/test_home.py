@@ -298,6 +298,15 @@ def test_a_retried_trial_comes_home_again(scratch):
     assert "attempt 2" in (scratch.home.root / "best_checkpoint/last.pt").read_text()
 
 
+def test_the_error_of_a_trial_that_was_retried_and_completed_does_not_stay_at_home(scratch):
+    scratch.trial(0)
+    error = "trials/0000/error.log"
+    (scratch.home.root / error).parent.mkdir(parents=True)
+    (scratch.home.root / error).write_text("as it failed before")
+    assert error in HomeSync(scratch.live, scratch.home).sync()
+    assert not (scratch.home.root / error).exists()
+
+
 def test_home_and_live_folder_find_each_other_also_when_home_was_moved(scratch, tmp_path):
     scratch.trial(0)
     HomeSync(scratch.live, scratch.home).sync()

@@ -6,7 +6,8 @@ Contract:
   whole lines up to the seals of the segments that are there. So home is a study folder that can be read, reported on, and
   gone on with at any moment, without what has happened since the last sync.
 - *One way.* A sync never writes into the live folder and never takes anything away at home but the checkpoints of a trial that
-  is the best no longer, once those of the new best are there. What was purged from scratch stays at home.
+  is the best no longer, once those of the new best are there, and the ``error.log`` of a trial that was retried and did not fail
+  again (or its ``reports.jsonl``, if now it did). What was purged from scratch stays at home.
 - *No going back.* A home that knows decisions which the live folder lacks is not written: the two have parted.
 
 Whoever syncs holds the lease of the live folder.
@@ -81,6 +82,7 @@ class HomeSync:
         copied = [*self._ledger(), *self._files(_FIRST)]
         copied += self._tree("revisions") + self._tree("code", whole=True)
         for name in finished:
+            copied += self._outdated(name)
             copied += self._files(tuple(os.path.join("trials", name, file) for file in _OF_A_TRIAL))
         copied += self._best_checkpoint()
         copied += self._files(_DERIVED) + self._tree("plots") + self._index()
@@ -179,6 +181,18 @@ class HomeSync:
         remove_tree(aside)
         self._known[f"{name}/"] = _digest(new)
         return [f"{name}/"]
+
+    def _outdated(self, name: str) -> list[str]:
+        """Remove what tells of an end that a retried trial no longer has: its record says which end it has now."""
+        record = read_json(self._live.trials / name / "trial.json")
+        failed = isinstance(record, dict) and record.get("state") == "failed"
+        path = f"trials/{name}/{'reports.jsonl' if failed else 'error.log'}"
+        if not (self._home.root / path).exists():
+            return []
+        self._check()
+        remove(self._home.root / path)
+        self._known.pop(path, None)
+        return [path]
 
     def _best_checkpoint(self) -> list[str]:
         """The weights of the best trial, where they lie in the study folder; then the link; then those of the last best go."""
