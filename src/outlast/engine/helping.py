@@ -9,7 +9,8 @@ from outlast.engine.cards import WorkerCards
 from outlast.engine.opening import open_study
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.engine.worker import Worker
-from outlast.study.lease import holder_is_live
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import current_holder, holder_is_live
 
 __all__ = ["by_hand"]
 
@@ -26,7 +27,7 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
     settings, study = recorded_settings(folder)
     paths = study_paths(folder, settings)
     cards = WorkerCards.of(settings, say)
-    helping = holder_is_live(paths.ledger) is not False
+    helping = _somebody_runs_it(paths)
     if helping:
         say("helping the live run; Ctrl-C ends this worker only")
     elif study.ended is not None or study.last_run is None:
@@ -36,5 +37,10 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
     Worker(folder, parallel=parallel, most=most, say=say, cards=cards).run()
     _, study = recorded_settings(folder)
     if study.ended is None:
-        return 0 if helping and holder_is_live(paths.ledger) else 4
+        return 0 if helping and _somebody_runs_it(paths) else 4
     return {StudyState.DONE.value: 0, StudyState.HALTED.value: 3}.get(study.ended.state, 4)
+
+
+def _somebody_runs_it(paths: StudyPaths) -> bool:
+    """Whether somebody holds the study for longer than a turn."""
+    return holder_is_live(paths.ledger) is not False and not current_holder(paths.ledger).get("turn")

@@ -121,7 +121,7 @@ def open_study(
     return opened
 
 
-def join_study(paths: StudyPaths, lease: Lease) -> Opened:
+def join_study(paths: StudyPaths, lease: Lease, *, momentary: bool = False) -> Opened:
     """Take the ledger of a study that somebody has begun, to coordinate it for a moment: nothing about it is changed.
 
     Hours in which nobody was there to run it are not charged to its budget.
@@ -129,6 +129,7 @@ def join_study(paths: StudyPaths, lease: Lease) -> Opened:
     Args:
         paths: Its files.
         lease: Held by the caller, who gives it back.
+        momentary: For a turn only, as the ledger says then.
 
     Raises:
         StudyNotFound: There is no study in this folder.
@@ -141,7 +142,7 @@ def join_study(paths: StudyPaths, lease: Lease) -> Opened:
     refuse_lost_decisions(paths, study)
     if not study.revisions:
         raise StudyNotFound(f"no study in {paths.root}", cure="outlast run STUDY.yaml starts one")
-    ledger, reading = Ledger.claim(paths.ledger, known=before)
+    ledger, reading = Ledger.claim(paths.ledger, about={"turn": True} if momentary else None, known=before)
     study = study if reading is before else fold(reading.events)
     clear_leftovers(paths)
     lasted, now = 0.0, utc_now()

@@ -105,7 +105,7 @@ def take_turn(
         OutlastError: Any of the tree; the lease is given back, and the next turn is somebody else's.
     """
     try:
-        opened = join_study(StudyPaths.at(folder), lease)
+        opened = join_study(StudyPaths.at(folder), lease, momentary=True)
     except BaseException:
         lease.release()
         raise
