@@ -97,7 +97,8 @@ def open_attempt(paths: StudyPaths, trial: int, attempt: int, marker: str, files
     """
     files_of = paths.attempt(trial, attempt)
     folder = files_of.folder
-    _take_out(paths.trial(trial))
+    if attempt > 1:
+        _take_out(paths.trial(trial))
     make_dir(folder, durable=False)  # the runner makes them last, once there is something in them that should
     for name, content in files.items():
         write_atomic(folder / name, content, durable=False)
