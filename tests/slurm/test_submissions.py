@@ -11,12 +11,12 @@ import pytest
 
 from outlast.config.load import load_study_file
 from outlast.core.records import AttemptOpened, TrialCreated
-from outlast.engine.cluster import submit
+from outlast.engine.cluster import finish, submit
 from outlast.engine.cluster.submit import Submitted, submit_study
 from outlast.engine.opening import read_study
 from outlast.engine.run import study_paths
 from outlast.engine.stopping import stop_study
-from outlast.errors import SlurmUnavailable
+from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
 from outlast.testing.slurm import FakeSlurm
 
 
@@ -147,3 +147,46 @@ def lost_with_its_node(site: Site) -> Path:
     (attempt / "started.json").write_text(json.dumps({**asker, "alive": [0, 0]}))
     (attempt / "alive").write_text("")
     return attempt
+
+
+def test_a_queue_too_full_for_the_finisher_is_tried_again_and_halts_nothing(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submit, "_A_MOMENT", 0.0)
+    site, submitted = Site(tmp_path, slurm, budget={"trials": 1}), slurm.submit
+
+    def answers(script: str, arguments: tuple[str, ...] = ()) -> str:
+        if script.endswith("finisher.sh"):
+            raise SlurmRefused("sbatch: QOSMaxSubmitJobPerUserLimit", limit=True)
+        return submitted(script, arguments)
+
+    slurm.submit = answers  # type: ignore[method-assign]
+    with pytest.raises(SlurmRefused):
+        site.submit()
+    assert site.roles() == [] and read_study(site.paths).jobs == [], "the array that had to go is not on record"
+    slurm.submit = submitted  # type: ignore[method-assign]
+    assert [job.role for job in site.submit().jobs] == ["array", "finisher"]
+
+
+def test_cron_looks_after_what_was_lost_and_leaves_what_was_stopped(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm, budget={"trials": 1})
+    site.submit()
+    lost_with_its_node(site)
+    slurm.queue.clear()
+    assert finish.finish(str(site.paths.root), once=True, say=lambda text: None) is not None
+    assert site.roles() == ["finisher"]
+    stop_study(str(site.paths.root), say=lambda text: None)
+    slurm.queue.clear()
+    assert finish.finish(str(site.paths.root), once=True, say=lambda text: None) is None
+    assert site.roles() == []
+
+
+def test_cron_without_the_study_s_secrets_says_which(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, slurm, env={"WANDB_API_KEY": "0123456789abcdef"})
+    site.submit()
+    slurm.queue.clear()
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    with pytest.raises(UsageError, match="WANDB_API_KEY"):
+        finish.finish(str(site.paths.root), once=True, say=lambda text: None)

@@ -141,3 +141,19 @@ def test_with_one_slot_and_a_worker_no_trial_is_given_the_score_of_the_other(mak
     for trial in (trials[0], trials[1]):
         assert trial.cause is Cause.NO_SCORE and "${trial_dir}" in trial.reason, trial.reason
     assert all(trial.value in (None, trial.number) for trial in trials.values())  # a third had the folder to itself
+
+
+def test_a_machine_that_lacks_the_base_configuration_ends_its_own_worker_only(
+    make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(trials=3, config="base.yaml")
+    (lab.place / "base.yaml").write_text("lr: 0.1\n")
+    begin(lab)
+    (lab.place / "base.yaml").rename(lab.place / "elsewhere.yaml")  # on this machine the disk is not mounted
+    lacking = lab.start("worker", "studies/lab")
+    assert lacking.wait() == 2 and "does not exist" in lacking.said, lacking.said
+    assert lab.study().ended is None
+    (lab.place / "elsewhere.yaml").rename(lab.place / "base.yaml")
+    worker = lab.start("worker", "studies/lab")
+    assert worker.wait() == 0, worker.said
+    assert verify(lab, reference, trials=3, interruptions=0).faults == []

@@ -164,8 +164,12 @@ class Settings(_Model):
     @property
     def secret_env(self) -> dict[str, str]:
         """What of `env` is not kept in records: whoever runs trials from the record needs it in its environment."""
-        recorded = self.resolved.get("env", {})
-        return {key: value for key, value in self.env.items() if MASK in str(recorded.get(key, ""))}
+        return {key: self.env[key] for key in self.masked_env if key in self.env}
+
+    @property
+    def masked_env(self) -> list[str]:
+        """The names of those secrets; a record has no more of them."""
+        return [key for key, value in self.resolved.get("env", {}).items() if MASK in str(value)]
 
     def nest(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters by dotted name as the training gets them in a file: nested mappings."""

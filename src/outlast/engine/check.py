@@ -142,9 +142,13 @@ def _first_draw(settings: Settings) -> Iterator[Finding]:
     try:
         if settings.parameters:
             drawn = Optimizer(settings.model_copy(update={"enqueue": ()}), Study()).ask(0)
-            about, params = "derive", {} if drawn is None else drawn.params
+            if drawn is None:
+                return
+            about, params = "derive", drawn.params
             made = derive(settings, params)
-            derived = {} if isinstance(made, Infeasible) else made
+            if isinstance(made, Infeasible):
+                return
+            derived = made
         about = "config"
         if os.path.exists(os.path.join(settings.working_directory, settings.config or "")):  # else it is said already
             resolve_trial_config(settings, {**params, **derived})

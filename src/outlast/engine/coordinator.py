@@ -89,6 +89,7 @@ class Coordinator:
         self._rests = Rests(self.study)
         self._room = Room(paths)
         self._stepping_down = ""
+        self._momentary = False  # we hold the study for a turn
         self._barrier = bool((settings.slurm or {}).get("barrier")) and executor.outlives
         self._began = self._clock.monotonic() - opened.elapsed
         self._code = working_tree(settings.working_directory) if settings.command else ""
@@ -136,6 +137,7 @@ class Coordinator:
             LeaseLost, StorageError: As `run`.
         """
         ensure_splits(self.paths.root, self.settings, self.study.study_seed)
+        self._momentary = True
         if derive:
             self._derived.start(self.study, doubtful=False, rivalled=False)
         try:
@@ -309,7 +311,9 @@ class Coordinator:
             free = self.slots.with_other_cards(free, [cards_to_avoid(trial) for trial in trials])
             for trial, slot in zip(trials, free, strict=False):
                 opened.append(self._open(trial, slot))
-        except StudyFileError as error:  # the base configuration was changed under us
+        except StudyFileError as error:  # of the base configuration, say, which is read anew for each trial
+            if self._momentary:
+                raise  # it may be this host that lacks it: others go on
             self.halt(str(error))
         self.slots.give_back()
         self.slots.let_wait(self.paths, soon=self._rests.any_after(now))
@@ -409,6 +413,8 @@ class Coordinator:
         if self.running:
             return None
         end, before = self._verdict(), self.study.ended
+        if end is not None and end.state is StudyState.STOPPED and self.stopping.reason == "over":
+            end = None  # nobody asked for that: what brought it to rest before stands
         if before is not None and (end is None or end.state.value == before.state):
             return Verdict(StudyState(before.state), before.reason)  # it had come to rest before this turn
         if end is not None:

@@ -87,7 +87,7 @@ def open_study(
     Raises:
         StudyBusy: Somebody else runs it.
         UsageError: The study file changes what may not change by itself, or where trials that go on look for their
-            checkpoints; nothing was written.
+            checkpoints; nothing of the study was changed.
         LedgerDamaged: Decisions are missing; `outlast repair` mends it.
         StorageError: The folder cannot be written.
     """
@@ -144,16 +144,27 @@ def join_study(paths: StudyPaths, lease: Lease, *, momentary: bool = False) -> O
         raise StudyNotFound(f"no study in {paths.root}", cure="outlast run STUDY.yaml starts one")
     ledger, reading = Ledger.claim(paths.ledger, about={"turn": True} if momentary else None, known=before)
     study = study if reading is before else fold(reading.events)
-    clear_leftovers(paths)
-    lasted, now = 0.0, utc_now()
-    if study.ended is None and study.last_run is not None:
-        lasted, attended = seconds_between(study.running_since, now), _attended(paths, study)
-        if lasted - attended > silent_after():  # nobody was there
-            went_on = RunWentOn(now, attended)
-            ledger.append([went_on])
-            study.apply(went_on)
-            lasted = 0.0
+    try:
+        clear_leftovers(paths)
+        lasted = _lasted(paths, study, ledger)
+    except BaseException:
+        ledger.close()
+        raise
     return Opened(lease, ledger, study, new=False, elapsed=lasted)
+
+
+def _lasted(paths: StudyPaths, study: Study, ledger: Ledger) -> float:
+    """Seconds that the run goes on already; hours in which nobody was there are taken out, on record."""
+    if study.ended is not None or study.last_run is None:
+        return 0.0
+    now = utc_now()
+    lasted, attended = seconds_between(study.running_since, now), _attended(paths, study)
+    if lasted - attended <= silent_after():
+        return lasted
+    went_on = RunWentOn(now, attended)
+    ledger.append([went_on])
+    study.apply(went_on)
+    return 0.0
 
 
 def _attended(paths: StudyPaths, study: Study) -> float:
@@ -163,7 +174,8 @@ def _attended(paths: StudyPaths, study: Study) -> float:
         attempt = trial.open_attempt
         if attempt is not None:
             trained = trained_seconds(paths.attempt(trial.number, attempt.number))
-            last.append(seconds_between(study.running_since, attempt.opened_at) + trained)
+            before = seconds_between(attempt.opened_at, study.running_since)  # 0 if it was opened later
+            last.append(seconds_between(study.running_since, attempt.opened_at) + trained - before)
     return max(last)
 
 

@@ -96,6 +96,10 @@ class Worker:
 
             if begin_anew(self._job):
                 self._say("out of walltime: this job goes back into the queue and goes on from the checkpoint")
+            else:
+                self._say(
+                    "out of walltime, and this job could not go back into the queue: the finisher submits the rest"
+                )
 
     def _work(self) -> None:
         while True:
@@ -132,10 +136,12 @@ class Worker:
         self._pause = _LONGEST_PAUSE
         if not error.worth_retrying or (not self._running and now - self._refused_since > _REFUSED_FOR):
             self._failure, self._leaving = error, True
-        if error.fact != self._refused:
-            self._refused = error.fact
+        said = str(error).splitlines()[0]
+        if said != self._refused and (self._failure is None or self._running):
+            self._refused = said
+            then = "trying again" if self._failure is None else "leaving once what runs here has ended"
             with contextlib.suppress(OSError):  # the disk of our log may be that disk
-                self._say(f"{error.fact}; {'trying again' if self._failure is None else 'leaving'}")
+                self._say(f"{said}; {then}")
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -277,11 +283,11 @@ class Worker:
     def _reap(self) -> bool:
         ended = [name for name, child in self._running.items() if child.has_ended()]
         for name in ended:
-            del self._running[name]
             self._left[name] = time.monotonic()
             parsed = parse_attempt_name(name)
             assert parsed is not None
             self._look_at_end(*parsed)
+            del self._running[name]  # last: a disk that refuses us a look is looked at again
             self._say(f"{_in_words(name)} ended")
         return bool(ended)
 

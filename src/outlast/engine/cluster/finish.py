@@ -6,6 +6,7 @@ what the budget lacks, or brings the study to its end.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -18,7 +19,7 @@ from outlast.engine.cluster.submit import submit_missing
 from outlast.engine.coordinator import Coordinator
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.engine.turn import Memory, Turn, take_turn
-from outlast.errors import OutlastError, SlurmRefused
+from outlast.errors import OutlastError, SlurmRefused, UsageError
 from outlast.executors.slurm.parse import Job
 from outlast.runner.job import JobFacts
 from outlast.study.layout import StudyPaths
@@ -62,9 +63,9 @@ def finish(
     held_since: float | None = None  # by somebody else
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
-        if verdict is not None or coordinator.running or coordinator.study.ended is not None:
+        if verdict is not None or coordinator.study.ended is not None or (coordinator.running and not once):
             return
-        end = in_vain(coordinator.study)
+        end = None if coordinator.running else in_vain(coordinator.study)
         if end is None:
             submitted.extend(_submit(folder, coordinator, job, say))
         else:
@@ -108,6 +109,12 @@ def finish(
 def _is_wanted(folder: str) -> bool:
     """Whether a study that goes on has nobody in the queue who sees to it."""
     settings, study = recorded_settings(folder)
+    secrets = [name for name in settings.masked_env if name not in os.environ]
+    if study.ended is None and secrets:
+        raise UsageError(
+            f"{', '.join(secrets)}: a secret of env: that stands in no record, and not in this environment either",
+            cure="give it to the crontab as NAME=value, or type outlast submit STUDY.yaml now and then",
+        )
     there = StudyQueue(study_paths(folder, settings), settings).active("array", "finisher", "controller")
     return study.ended is None and not there
 

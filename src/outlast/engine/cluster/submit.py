@@ -182,6 +182,8 @@ def _tasks(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -
             continue
         try:
             finisher, tasks = _finisher(queue, array, wanted)
+        except SlurmRefused:
+            raise  # and the array was cancelled
         except BaseException:
             _record(coordinator, array, "array", wanted)
             raise

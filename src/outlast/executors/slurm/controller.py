@@ -171,8 +171,9 @@ class SlurmExecutor(Executor):
 
     def _cancel_doomed(self) -> None:
         """Ids come from the ledger, and a copy's speaks of the original's jobs: none is cancelled that bears another mark."""
-        if self._jobs.listing is None:
-            self._jobs.look(within=0.0)
+        if self._jobs.listing is None and not self._jobs.look(within=0.0):
+            self._cancel_at = self._now() + _AGAIN_AFTER
+            return
         theirs = {job.id for job in self._jobs.listing or () if not job.comment.startswith(self._mark)}
         try:
             self._jobs.slurm.cancel(sorted(self._doomed - theirs))
