@@ -75,6 +75,24 @@ def test_a_runner_that_dies_before_its_claim_is_a_loss_and_its_worker_leaves(mak
     assert first.state.value == "failed", "three losses in a row, as with any other runner"
 
 
+def test_a_machine_with_no_room_for_a_runner_loses_an_attempt_and_its_worker_leaves(
+    make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(trials=2)
+    begin(lab)
+    full = (
+        "import errno, outlast.runner.nursery as nursery\n"
+        "def fork_runner(*args, **more): raise OSError(errno.EAGAIN, 'Resource temporarily unavailable')\n"
+        "nursery.fork_runner = fork_runner\n"
+    )
+    worker = lab.start("worker", "studies/lab", patch=full)
+    assert worker.wait() == 4 and "no place for another one" in worker.said, worker.said
+    assert "could not be started: Resource temporarily unavailable" in lab.study().trials[0].ended[0].reason
+    worker = lab.start("worker", "studies/lab")
+    assert worker.wait() == 0, worker.said
+    assert verify(lab, reference, trials=2, interruptions=0).faults == []
+
+
 def test_a_study_that_is_stopped_while_workers_work_goes_on_where_it_was(
     make_lab: Callable[..., Lab], reference: dict[int, float]
 ) -> None:

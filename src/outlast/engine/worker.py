@@ -272,10 +272,14 @@ class Worker:
         on = f" on GPU {','.join(cards)}" if cards else ""
         self._say(f"{_in_words(name)} begins{on}")
         attempt = self._paths.attempt(*parsed)
-        pid = fork_runner(
-            str(self._paths.open_marker(*parsed)), str(attempt.folder / "runner.log"), environment,
-            outlives=self._job is None,
-        )  # fmt: skip
+        try:
+            pid = fork_runner(
+                str(self._paths.open_marker(*parsed)), str(attempt.folder / "runner.log"), environment,
+                outlives=self._job is None,
+            )  # fmt: skip
+        except OSError as error:  # too many processes, or too little memory
+            self._lose(*parsed, f"its runner could not be started: {error.strerror}")
+            return
         self._running[name] = _Child(pid, place, grace, str(attempt.reports))
         if self._pressed:  # it was on its way to us when we were asked to leave
             self._send_away(name)
@@ -313,7 +317,7 @@ class Worker:
 
     def _look_at_no_beginning(self, trial: int, number: int) -> None:
         """There is no claim. The attempt was given to us: nobody else could have made one, or will."""
-        from outlast.study.attempts import give_up, last_words, void_start
+        from outlast.study.attempts import last_words, void_start
 
         attempt = self._paths.attempt(trial, number)
         marker = read_bytes(self._paths.open_marker(trial, number))  # removed after the files were put away
@@ -322,10 +326,16 @@ class Worker:
         elif self._pressed:
             void_start(attempt)  # it was sent away before it began: no fault
         else:  # the next one would die here as well
-            why = "its runner died before it began" + last_words(attempt)
-            give_up(attempt, why, my_identity().host)
-            self._say(f"{_in_words(attempt_name(trial, number))}: {why}; this is no place for another one")
-            self._leaving = True
+            self._lose(trial, number, "its runner died before it began" + last_words(attempt))
+
+    def _lose(self, trial: int, number: int, why: str) -> None:
+        """Nothing begins here. That counts as a loss, and we leave the machine to others."""
+        from outlast.study.attempts import give_up
+
+        give_up(self._paths.attempt(trial, number), why, my_identity().host)
+        self._left.setdefault(attempt_name(trial, number), time.monotonic())
+        self._say(f"{_in_words(attempt_name(trial, number))}: {why}; this is no place for another one")
+        self._leaving = True
 
     # -- leaving ------------------------------------------------------------------------------------------------------
 
