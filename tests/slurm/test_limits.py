@@ -72,6 +72,7 @@ def test_where_nodes_may_not_submit_the_finisher_says_what_to_do(
     assert len([job for job in lab.study().jobs if job.role == "array"]) == 2
     lab.wait_done()
     assert lab.faults(trials=14, epochs=2) == []
+    until(lambda: not strict_cluster.jobs(), "the second finisher is over, too")
     segments = len(list(lab.paths.ledger.iterdir()))
     subprocess.run(["sh", "-c", line], cwd="/", check=True)
     assert len(list(lab.paths.ledger.iterdir())) == segments, "where nothing is to be done nothing is written"
