@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from outlast.study import attempts
 from outlast.study.attempts import request_stop
 from outlast.study.layout import AttemptPaths, StudyPaths
 
@@ -38,3 +40,21 @@ def test_an_attempt_that_a_person_stopped_can_still_be_ended_at_once(attempt: At
     request_stop(attempt, "user", grace=60.0)
     request_stop(attempt, "user", grace=60.0, now=True)
     assert asked(attempt) == {"version": 1, "reason": "user", "grace": 60.0, "now": True}
+
+
+def test_an_attempt_is_voided_although_a_superseded_holder_withdraws_it_just_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = StudyPaths.at(tmp_path)
+    attempts.open_attempt(paths, 3, 1, "{}", {})
+    write_once, withdrawn = attempts.write_once, []
+
+    def meanwhile(*args: Any, **more: Any) -> bool:
+        if not withdrawn:
+            withdrawn.append(True)
+            attempts.withdraw(paths, 3, 1)
+        return write_once(*args, **more)
+
+    monkeypatch.setattr(attempts, "write_once", meanwhile)
+    assert attempts.void_start(paths.attempt(3, 1))
+    assert not paths.open_marker(3, 1).exists()

@@ -184,8 +184,15 @@ def _same_file(path: Any, recorded: Any) -> bool:
 
 def void_start(attempt: AttemptPaths) -> bool:
     """Claim an attempt that no runner has claimed, so that a late one finds it taken. Returns whether that held."""
-    make_dir(attempt.folder)
-    return write_once(attempt.started, json.dumps({"version": 1, "void": True}))
+    tries = 3
+    while True:
+        try:
+            make_dir(attempt.folder)
+            return write_once(attempt.started, json.dumps({"version": 1, "void": True}))
+        except FileNotFoundError:  # a holder that was superseded withdraws it just now, folder and all
+            tries -= 1
+            if not tries:
+                raise
 
 
 def end_tree(attempt: AttemptPaths, token: str) -> list[int]:
