@@ -179,6 +179,9 @@ def _check_derived(verdict: Verdict, lab: Lab, study: Study) -> None:
         rows = list(csv.DictReader(file))
     if len(rows) != len(expected):
         verdict.fault(f"trials.csv has {len(rows)} rows instead of {len(expected)}")
+    if not (lab.folder / "study.db").exists():  # Optuna would make one
+        verdict.fault(f"study.db is gone: {sorted(os.listdir(lab.folder))}")
+        return
     storage = optuna.storages.RDBStorage(f"sqlite:///{lab.folder / 'study.db'}")
     try:
         index = optuna.load_study(study_name="lab", storage=storage).trials

@@ -76,6 +76,8 @@ def build_index(
 def _build(
     target: Path, settings: Settings, rows: list[IndexRow], keep_old: bool, fence: Callable[[], object] | None
 ) -> Path | None:
+    if fence is not None:
+        fence()  # the temporary files may be those of whoever took over
     claimed = {row.claim for row in rows if row.claim}
     waiting = [row for row in _foreign_or_none(target) if row.waiting and row.key not in claimed]
     for stale in target.parent.glob(f".{target.name}.*.new*"):
