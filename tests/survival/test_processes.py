@@ -198,7 +198,7 @@ def test_a_fresh_start_ends_what_a_dead_coordinator_left_training(
 
 
 def test_three_contenders_for_one_dead_holder(make_lab: Callable[..., Lab], reference: dict[int, float]) -> None:
-    lab = make_lab(seconds=0.05)
+    lab = make_lab(seconds=0.5)
     first = lab.start()
     lab.wait_for_epoch(1, 0)
     first.kill()
