@@ -145,6 +145,7 @@ class Coordinator:
             self._rests.recall(self._clock.monotonic(), self._clock.now())
             if self.study.ended is not None:
                 self.stop("over", drain=True)  # what runs may finish; nothing new begins until somebody runs it again
+            self._inbox.let_gather()
             began = self._clock.monotonic()
             while True:
                 end = self._round()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from outlast.config.settings import Settings
@@ -17,6 +18,9 @@ from outlast.study.attempts import void_start
 from outlast.study.layout import StudyPaths
 
 __all__ = ["Inbox"]
+
+_MANY = 32  # workers that start together
+_A_MOMENT, _GATHER_WITHIN = 0.5, 10.0  # seconds
 
 
 class Inbox:
@@ -45,12 +49,26 @@ class Inbox:
         self._in_parts = bool(study_parts(settings))
         self._to_answer: list[requests.Request] = []
 
+    def let_gather(self) -> None:
+        """Of many workers that start together, wait for those who are about to ask: all are answered in one round.
+
+        The runners of the first would only keep the machine from the others.
+        """
+        asked, deadline = 0, time.monotonic() + _GATHER_WITHIN
+        while time.monotonic() < deadline:
+            before, asked = asked, len(requests.pending(self._paths))
+            if asked < _MANY or asked == before:
+                return
+            time.sleep(_A_MOMENT)
+
     def read(self) -> None:
         """Take in every request that is there."""
-        for request in requests.pending(self._paths):
+        pending = requests.pending(self._paths)
+        granted = self._granted() if any(request.kind == "trial" for request in pending) else frozenset()
+        for request in pending:
             match request.kind:
                 case "trial":
-                    self._trial_wanted(request)
+                    self._trial_wanted(request, granted)
                     continue
                 case "stop":
                     self._stop_wanted(request)
@@ -71,15 +89,21 @@ class Inbox:
         grace = self._settings.trial.grace
         self._slots.hand_over(self._paths, attempt.slot, attempt.name, grace=grace, judges=judges)
 
-    def _trial_wanted(self, request: requests.Request) -> None:
+    def _granted(self) -> frozenset[str]:
+        """Slots of workers that have had their attempt."""
+        attempts = (attempt for trial in self._decisions.study.trials.values() for attempt in trial.attempts)
+        return frozenset(
+            attempt.slot for attempt in attempts
+            if attempt.outcome is None or attempt.outcome.cause is not Cause.NEVER_STARTED
+        )  # fmt: skip
+
+    def _trial_wanted(self, request: requests.Request, granted: frozenset[str]) -> None:
         """A worker's request; perhaps granted before, by a holder that died over its answer or that the disk refused."""
         if not self._slots.ask(request):
             requests.take(self._paths, request)
             return
         slot = self._slots.name_of(request)
-        trials = self._decisions.study.trials.values()
-        granted = [attempt.outcome for trial in trials for attempt in trial.attempts if attempt.slot == slot]
-        if all(outcome is not None and outcome.cause is Cause.NEVER_STARTED for outcome in granted):
+        if slot not in granted:
             return
         attempt = next((attempt for attempt in self._watch.running.values() if attempt.slot == slot), None)
         if attempt is None or attempt.claimed:  # it has its answer

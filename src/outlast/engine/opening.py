@@ -158,7 +158,10 @@ def _lasted(paths: StudyPaths, study: Study, ledger: Ledger) -> float:
     if study.ended is not None or study.last_run is None:
         return 0.0
     now = utc_now()
-    lasted, attended = seconds_between(study.running_since, now), _attended(paths, study)
+    lasted = seconds_between(study.running_since, now)
+    if seconds_between(study.last_at, now) <= silent_after():  # no heartbeat needs to be read for that
+        return lasted
+    attended = _attended(paths, study)
     if lasted - attended <= silent_after():
         return lasted
     went_on = RunWentOn(now, attended)

@@ -10,7 +10,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ class Supervisor:
         self._beats = 0
         self._settled = False
         self._memory = MemoryCounters()
-        self._beside = Beside(root, f"{spec.trial:04d}.{spec.attempt}")
+        self._beside = None if spec.shared else Beside(root, f"{spec.trial:04d}.{spec.attempt}")
         self._checkpoint = self._newest_checkpoint()
         self._outside_signal: int | None = None
         self._ends_in = seconds_left(os.environ)  # of the scheduler's job, counted as SLURM does: not while suspended
@@ -206,7 +206,7 @@ class Supervisor:
             self._asked_at = self._time.seconds
             if not self._ours():
                 return False
-            self._look_beside(self._beside.look)
+            self._look_beside()
             self._look_for_stop()
         if self._stop.get("given_up"):
             return False
@@ -214,11 +214,11 @@ class Supervisor:
             self._stop_it()
         return True
 
-    def _look_beside(self, look: Callable[[], bool]) -> None:
+    def _look_beside(self, *, back: bool = False) -> None:
         """A file outside the trial's folder may be another trial's once a worker has joined."""
-        if not self.capture.shared:
+        if self._beside is not None and not self.capture.shared:
             with contextlib.suppress(OSError):  # a network filesystem's bad moment
-                self.capture.shared = look()
+                self.capture.shared = self._beside.look_back() if back else self._beside.look()
 
     def _ours(self) -> bool:
         """Whether nobody else has ended this attempt."""
@@ -325,7 +325,7 @@ class Supervisor:
     def _evidence(self, code: int | None, *, error: str = "") -> Evidence:
         self._time.tick()
         self.log.close()
-        self._look_beside(self._beside.look_back)
+        self._look_beside(back=True)
         seen = self.capture.finish()
         memory = self._memory.kills()
         newest = self._newest_checkpoint()
