@@ -51,7 +51,7 @@ class Ranks:
             return subprocess.Popen(argv, cwd=self.place, stdout=out, stderr=out, env=env)
 
     def audit(self, attempt: int) -> list[dict[str, Any]]:
-        lines = self.audit_path.read_text().splitlines() if self.audit_path.exists() else []
+        lines = self.audit_path.read_text().rpartition("\n")[0].splitlines() if self.audit_path.exists() else []
         return [line for line in map(json.loads, lines) if line["attempt"] == attempt]
 
     def wait_for(self, attempt: int, epochs: int) -> None:

@@ -127,7 +127,7 @@ class Box:
     @property
     def audit(self) -> list[dict[str, Any]]:
         path = self.place / "audit"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
 
     def most_at_once(self) -> dict[str, int]:
         """Card → how many trainings at most used it at the same time."""

@@ -75,7 +75,7 @@ class Lab:
         return StudyPaths.at(self.place / "study")
 
     def audit(self, trial: int | None = None) -> list[dict[str, Any]]:
-        lines = self.audit_path.read_text().splitlines() if self.audit_path.exists() else []
+        lines = self.audit_path.read_text().rpartition("\n")[0].splitlines() if self.audit_path.exists() else []
         return [line for line in map(json.loads, lines) if trial in (None, line["trial"])]
 
     def hold(self, trial: int, part: int, epoch: int) -> None:

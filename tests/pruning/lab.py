@@ -119,7 +119,7 @@ class Lab:
     def audit(self, trial: int | None = None) -> list[dict[str, Any]]:
         """What the scripts put on record, in order."""
         text = self.audit_path.read_text() if self.audit_path.exists() else ""
-        lines = [json.loads(line) for line in text.splitlines()]
+        lines = [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]
         return [line for line in lines if trial in (None, line["trial"])]
 
     def epochs_of(self, trial: int) -> list[int]:

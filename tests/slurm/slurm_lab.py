@@ -108,7 +108,9 @@ class SlurmLab:
     def audit(self) -> list[dict[str, Any]]:
         """Every epoch that any process began, in order."""
         path = self.place / "audit.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = (
+            path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
+        )  # the last one may be half there
         return [json.loads(line) for line in lines]
 
     def logs(self) -> str:

@@ -212,7 +212,9 @@ class Lab:
     def audit(self) -> list[dict[str, Any]]:
         """Every epoch that any process began, in order."""
         path = self.place / "audit.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = (
+            path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
+        )  # the last one may be half there
         return [json.loads(line) for line in lines]
 
     def study(self) -> Study:
