@@ -70,3 +70,16 @@ def test_an_attempt_that_goes_on_shows_how_long_somebody_was_there(
         opened = join(paths)
         assert opened.study.elapsed_before == pytest.approx(before * HOUR, abs=60)
         assert opened.elapsed == pytest.approx(elapsed * HOUR, abs=60)
+
+
+def test_what_an_attempt_trained_before_somebody_ran_the_study_again_is_not_charged_twice(tmp_path: Path) -> None:
+    paths = begun(tmp_path, RunStarted(ago(5)))
+    attempt = paths.attempt(0, 1)
+    attempt.folder.mkdir(parents=True)
+    attempt.alive.write_bytes(beat(7, 9 * HOUR, ago(4)))  # opened 13 hours ago, alone for the last four
+    for _ in range(2):
+        opened = join(paths)
+        assert opened.study.elapsed_before == pytest.approx(
+            2 * HOUR, abs=60
+        )  # an hour each of the first and second run
+        assert opened.elapsed == pytest.approx(0, abs=60)

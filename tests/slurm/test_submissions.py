@@ -11,12 +11,13 @@ import pytest
 
 from outlast.config.load import load_study_file
 from outlast.core.records import AttemptOpened, TrialCreated
-from outlast.engine.cluster import finish, submit
+from outlast.engine.cluster import anew, finish, submit
 from outlast.engine.cluster.submit import Submitted, submit_study
 from outlast.engine.opening import read_study
 from outlast.engine.run import study_paths
 from outlast.engine.stopping import stop_study
 from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
+from outlast.runner.job import JobFacts
 from outlast.testing.slurm import FakeSlurm
 
 
@@ -190,3 +191,15 @@ def test_cron_without_the_study_s_secrets_says_which(
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     with pytest.raises(UsageError, match="WANDB_API_KEY"):
         finish.finish(str(site.paths.root), once=True, say=lambda text: None)
+
+
+def test_a_job_s_last_act_is_tried_again_while_slurmctld_is_away(
+    slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anew, "_AGAIN_AFTER", 0.01)
+    slurm.add("7", "RUNNING")
+    slurm.fall_silent(2)
+    assert anew.begin_anew(JobFacts("7", "7", seconds=60.0), slurm)
+    assert slurm.queue["7"].restarts == 1
+    slurm.fall_silent(10_000)
+    assert not anew.begin_anew(JobFacts("7", "7", seconds=0.05), slurm), "its walltime is over"

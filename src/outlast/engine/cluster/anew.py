@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from outlast.errors import SlurmUnavailable
@@ -22,11 +23,9 @@ def begin_anew(job: JobFacts, slurm: Slurm | None = None) -> bool:
     """
     slurm, began = slurm or Slurm(), time.monotonic()
     while True:
-        try:
+        with contextlib.suppress(SlurmUnavailable):  # it may come back
             if slurm.requeue(job.requeue_id):
                 return True
-        except SlurmUnavailable:
-            pass  # it may come back
         left = job.seconds_left()
         if (_WITHIN - (time.monotonic() - began) if left is None else left) < _AGAIN_AFTER:
             return False
