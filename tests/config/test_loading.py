@@ -277,7 +277,10 @@ PLAIN = (
     [
         ("command: python train.py ${args} --db postgres://u:pw@host/db", "command"),
         ("command: [python, train.py, '${args}', 'postgres://u:pw@host/db']", "command[3]"),
+        ("command: [python, train.py, '${args}', '--hf_token=pw1']", "command[3]"),
+        ("command: [python, train.py, '${args}', --api-key, pw1]", "command"),
         ("trial: {resume_args: ['--from', 's3://u:pw@host/x']}", "trial.resume_args[1]"),
+        ("slurm: {setup: ['export WANDB_API_KEY=pw1']}", "slurm.setup[0]"),
         ("enqueue: [{lr: 0.1, url: 'http://u:pw@host/x'}]", "enqueue[0].url"),
         ("slurm: {setup: ['export DB=postgres://u:pw@host/db']}", "slurm.setup[0]"),
     ],

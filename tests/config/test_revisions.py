@@ -73,13 +73,26 @@ def test_true_and_one_differ():
 
 @pytest.mark.parametrize(
     "name",
-    ["WANDB_API_KEY", "HF_TOKEN", "hf_token", "DB_PASSWORD", "PASSWORD_FILE", "AWS_SECRET_ACCESS_KEY", "api_key"],
+    [
+        *["WANDB_API_KEY", "HF_TOKEN", "hf_token", "DB_PASSWORD", "PASSWORD_FILE", "AWS_SECRET_ACCESS_KEY", "api_key"],
+        *[
+            "GITHUB_PAT",
+            "SMTP_PASS",
+            "DB_PWD",
+            "AZURE_STORAGE_CONNECTION_STRING",
+            "SENTRY_DSN",
+            "apiKey",
+            "GPG_PASSPHRASE",
+        ],
+    ],
 )
 def test_secret_names_are_masked(name):
     assert mask_secrets({"env": {name: "x"}}) == {"env": {name: "***"}}
 
 
-@pytest.mark.parametrize("name", ["TOKENIZERS_PARALLELISM", "MONKEY", "KEYS", "OMP_NUM_THREADS"])
+@pytest.mark.parametrize(
+    "name", ["TOKENIZERS_PARALLELISM", "MONKEY", "KEYS", "OMP_NUM_THREADS", "PWD", "DATA_PATH", "COMPASS"]
+)
 def test_other_names_are_not(name):
     assert mask_secrets({"env": {name: "x"}}) == {"env": {name: "x"}}
 

@@ -182,8 +182,12 @@ def test_cmaes_over_choices_only_is_noted(load):
     assert any("cmaes searches numbers only" in note for note in notes)
 
 
-def test_a_secret_in_the_parameters_is_noted(load):
-    assert any("looks like a secret" in note for note in load(BASE.replace("budget", "  api_key: sk-1\nbudget")).notes)
+@pytest.mark.parametrize(
+    "key", ["api_key: sk-1", "hf_token: {values: [hf_a, hf_b]}", "auth: {parameters: {secret: x}}"]
+)
+def test_a_secret_in_the_parameters_is_refused(load, key):
+    with pytest.raises(StudyFileError, match="holds a secret"):
+        load(BASE.replace("budget", f"  {key}\nbudget"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from outlast.config.secrets import is_secret_name, mask_text
+from outlast.config.secrets import secret_in
 from outlast.config.settings import Settings
 from outlast.config.shapes import At, nearest
 from outlast.errors import StudyFileError
@@ -23,7 +23,7 @@ _RECORDED = ("command", "trial", "check", "parameters", "enqueue", "slurm")
 
 
 def refuse_secrets(at: At) -> None:
-    """Refuse passwords that only the record could hand on: it leaves them out.
+    """Refuse secrets that only the record could hand on: it leaves them out.
 
     Raises:
         StudyFileError: At the value.
@@ -70,10 +70,6 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
         )
     if files and settings.config is not None:
         _config_file(settings, at)
-    secret = [p.name for p in settings.parameters if p.constant and isinstance(p.value, str) and _credential(p.name)]
-    notes += [
-        f"parameter `{name}` looks like a secret and would be recorded: hand it over in `env:`" for name in secret
-    ]
     idle = [name for name in _NOT_YET if _there(settings.later, *name.split("."))]
     if idle:
         notes.append(f"{', '.join(f'`{name}`' for name in idle)}: accepted, but without effect yet")
@@ -250,26 +246,21 @@ def _config_file(settings: Settings, at: At) -> None:
         raise place.error(f"`{name}` may not be read: no permission")
 
 
-def _secrets(value: Any, at: At) -> None:
-    if isinstance(value, str) and mask_text(value) != value:
-        raise at.error(
-            "holds a secret (the password or address in a URL), which is never recorded and so never reaches a trial",
-            "hand it over in `env:` and read it in the script; in the command: ${envvar:NAME}",
-        )
+def _secrets(value: Any, at: At, name: str = "") -> None:
     items = (
         value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
     )
     for key, item in items:
-        _secrets(item, at.child(key))
+        told = name if isinstance(key, int) or key in ("value", "values") else key
+        _secrets(item, at.child(key), told)
+    if secret_in(value, name):
+        raise at.error(
+            "holds a secret (a password, a token or the address in a URL), which is never recorded and so never reaches"
+            " a trial",
+            "hand it over in `env:` and read it in the script; in the command: ${envvar:NAME}",
+        )
 
 
 def _there(values: Mapping[str, Any], key: str, inner: str | None = None) -> bool:
     found = values.get(key)
     return found is not None and (inner is None or (isinstance(found, Mapping) and inner in found))
-
-
-def _credential(name: str) -> bool:
-    last = name.rsplit(".", 1)[-1].lower()
-    return is_secret_name(last) and any(
-        word in last for word in ("api", "secret", "password", "access", "auth", "passwd")
-    )

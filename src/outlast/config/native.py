@@ -255,7 +255,8 @@ def read(
         later={key: values[key] for key in LATER_KEYS if key in values},
         working_directory=working_directory,
     )
-    checks.refuse_secrets(at)
+    if files:  # a record of before some secret was known still opens; `check` says what it lacks
+        checks.refuse_secrets(at)
     settings = checks.enqueued(settings, at)
     notes = (*notes, *checks.check(settings, at, files=files), *command_checks.check_command(settings, at, files=files))
     return settings.model_copy(update={"resolved": resolve(settings, masked), "notes": tuple(dict.fromkeys(notes))})

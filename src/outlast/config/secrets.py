@@ -1,50 +1,129 @@
-"""Secrets never reach records, differences or reports."""
+"""Secrets never reach records, differences or reports.
+
+A secret is known by its name (``HF_TOKEN``, ``--api-key``), by its form (``hf_…``, ``ghp_…``), or by where it stands (the
+password of a URL). The forms are those that the providers document, so that leaked tokens can be found:
+https://docs.github.com/en/code-security/secret-scanning/introduction/supported-secret-scanning-patterns
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
-__all__ = ["MASK", "is_masked", "is_secret_name", "mask_secrets", "mask_text"]
+__all__ = ["MASK", "is_masked", "is_secret_name", "mask_secrets", "mask_text", "secret_in"]
 
 #: What stands in a secret's place.
 MASK = "***"
+_MASKED = re.compile(r"(?<!\*)\*{3}(?!\*)")
 
-_SECRET_NAME = re.compile(r"(?:^|[_-])(?:API_?)?(?:KEY|TOKEN|SECRET)$|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+#: The names of environment variables and of keys for services: whatever ends like this is kept to ourselves.
+_SECRET_NAME = re.compile(
+    r"(?i:(?:^|[_-])(?:API_?)?(?:KEY|TOKEN|SECRET)$|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL"
+    r"|(?:^|[_-])(?:PASS|PAT|DSN|SAS|COOKIE|CONN(?:ECTION)?[_-]?STR(?:ING)?)$|[_-]PWD$)"
+    r"|[a-z](?:Key|Token|Secret)$"
+)
+#: In a command or a parameter, ``key`` and ``token`` are mostly the search's own words (``pad_token``, ``sort-key``): a
+#: credential says whose or what for.
+_WHOSE = (
+    "access|account|admin|anthropic|api|auth|aws|azure|bearer|bot|client|comet|consumer|gcp|gh|gitee|github|gitlab|google"
+    "|hf|hub|huggingface|kaggle|mlflow|neptune|openai|private|pypi|refresh|registry|sas|secret|service|shared|slack|telegram"
+    "|wandb|webhook"
+)
+_CREDENTIAL = re.compile(
+    rf"(?:^|[_.-])(?:(?:{_WHOSE})(?:[_-]?(?:api|access|auth|secret|account))?[_-]?(?:key|token|secret|pat)"
+    r"|secret|password|passwd|passphrase|pass|pwd|github[_-]?pat|conn(?:ection)?[_-]?str(?:ing)?|dsn)$",
+    re.IGNORECASE,
+)
 #: A password that is a macro (``${envvar:DB_PASSWORD}``) is none.
 _URL_PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)(?!\$\{[^{}\s]*\}@)[^/\s@]+(?=@)")
 _WEBHOOK = re.compile(r"(https://hooks\.slack\.com/services/|https://discord(?:app)?\.com/api/webhooks/)[^\s\"']+")
+_FORMS = re.compile(
+    r"(?<![\w-])(?:hf_[A-Za-z0-9]{20,}|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|npm_[A-Za-z0-9]{30,}"
+    r"|sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)|AIza[\w-]{30,}"
+    r"|pypi-AgEI[\w-]{20,}|dckr_pat_[\w-]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)"
+)
+_IN_CONNECTION = re.compile(
+    r"(?i)((?:AccountKey|SharedAccessKey|SharedAccessSignature)=|\bBearer )(?!\$)[\w+/=.%&-]{12,}"
+)
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL)
+#: ``NAME=value``, ``--name=value``, ``--name value``: name and value of what a line of shell or a word of a command sets.
+_SET = re.compile(
+    r"(?<![\w${./-])(?:(-{0,2})([A-Za-z][\w.-]*)(=)|(-{1,2})([A-Za-z][\w.-]*)(\s+)(?!-|[\w.-]+=[^=]))"
+    r"(\"[^\"]*\"|'[^']*'|[^\s\"']+)"
+)
+#: A value that only says where the secret is (a macro, a variable, a file) or that a person would not mask.
+_ELSEWHERE = re.compile(
+    r"^[\"']?(?:[$`]|~?/|\.{1,2}/|-|$)|\.(?:json|ya?ml|toml|txt|pem|key|crt|env|ini)[\"']?$|^(?:true|false|none|null|\d{1,4})$",
+    re.IGNORECASE,
+)
 #: Below these, names are the search's own (``pad_token``), not credentials.
 _OWN_NAMES = ("parameters", "enqueue", "metric", "constraints", "matrix")
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a value by this name is kept to ourselves: ``*_KEY``, ``*_TOKEN``, ``*PASSWORD*`` and the like."""
+    """Whether a value by this name is kept to ourselves: ``*_KEY``, ``*_TOKEN``, ``*_PAT``, ``*PASSWORD*`` and the like."""
     return bool(_SECRET_NAME.search(name))
 
 
+def secret_in(value: Any, name: str = "") -> bool:
+    """Whether a value would put a secret on record: one that stands in it, or the whole by its name.
+
+    Args:
+        value: Text, a list of words, or anything else.
+        name: What the value is called, such as a parameter; only names that can be nothing but a credential count.
+    """
+    if isinstance(value, str):
+        return mask_text(value) != value or bool(name and _is_credential(name, value))
+    return isinstance(value, (list, tuple)) and _mask_words(value) != list(value)
+
+
 def mask_text(text: str) -> str:
-    """The text without passwords in URLs and without webhook addresses."""
-    return _WEBHOOK.sub(rf"\g<1>{MASK}", _URL_PASSWORD.sub(rf"\g<1>{MASK}", text))
+    """The text without its secrets: passwords in URLs, webhook addresses, tokens, what a credential's name is given."""
+    text = _URL_PASSWORD.sub(rf"\g<1>{MASK}", text)
+    text = _WEBHOOK.sub(rf"\g<1>{MASK}", text)
+    text = _PRIVATE_KEY.sub(MASK, _FORMS.sub(MASK, text))
+    text = _IN_CONNECTION.sub(rf"\g<1>{MASK}", text)
+    return _SET.sub(_masked_setting, text)
 
 
 def is_masked(text: str) -> bool:
     """Whether a secret stood here before it was recorded."""
-    found = text.replace(MASK, "x")
-    return MASK in text and mask_text(found) != found
+    return bool(_MASKED.search(text))
 
 
 def mask_secrets(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy with every secret replaced by ``***``: by name, and passwords in URLs wherever they stand."""
+    """A copy with every secret replaced by ``***``: by name, and by form wherever it stands."""
     return {
         key: _mask(value, by_name=key not in _OWN_NAMES) if not _hidden(key, value) else MASK
         for key, value in mapping.items()
     }
 
 
+def _is_credential(name: str, value: str) -> bool:
+    return value != MASK and bool(_CREDENTIAL.search(name)) and not _ELSEWHERE.search(value)
+
+
+def _masked_setting(match: re.Match[str]) -> str:
+    dashes, name, between, value = match.group(1, 2, 3, 7) if match[3] else match.group(4, 5, 6, 7)
+    return f"{dashes}{name}{between}{MASK}" if _is_credential(name, value) else match[0]
+
+
+def _mask_words(words: Sequence[Any]) -> list[Any]:
+    """The words of a command: a flag that is a credential's name hides the next word."""
+    masked = [mask_text(word) if isinstance(word, str) else word for word in words]
+    for index, (flag, value) in enumerate(pairwise(words), start=1):
+        named = isinstance(flag, str) and flag.startswith("-") and "=" not in flag
+        if named and isinstance(value, str) and _is_credential(flag.lstrip("-"), value):
+            masked[index] = MASK
+    return masked
+
+
 def _hidden(key: str, value: Any) -> bool:
-    return isinstance(value, (str, int, float)) and not isinstance(value, bool) and is_secret_name(key)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return False
+    return is_secret_name(key) and not (re.search(r"(?i)(pass|pat|pwd)$", key) and re.fullmatch(r"\d{1,4}", str(value)))
 
 
 def _mask(value: Any, *, by_name: bool) -> Any:
@@ -53,5 +132,5 @@ def _mask(value: Any, *, by_name: bool) -> Any:
     if isinstance(value, Mapping):
         return {k: MASK if by_name and _hidden(k, v) else _mask(v, by_name=by_name) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_mask(item, by_name=by_name) for item in value]
+        return _mask_words([_mask(item, by_name=by_name) if not isinstance(item, str) else item for item in value])
     return value
