@@ -40,8 +40,8 @@ class StopRequest:
     """Whether somebody asks this script to stop. True in a condition exactly when they do.
 
     Attributes:
-        reason: ``pruned``, ``user``, ``walltime``, ``timeout``, ``diverged`` or ``preempted``; the empty
-            string while nobody asks.
+        reason: ``pruned``, ``user``, ``halted``, ``budget``, ``walltime``, ``timeout``, ``diverged`` or
+            ``preempted``; the empty string while nobody asks.
     """
 
     __slots__ = ("reason",)

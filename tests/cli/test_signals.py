@@ -202,7 +202,9 @@ def test_stop_of_one_trial_prunes_it_and_the_search_goes_on(slow_study):
         deadline = time.monotonic() + 30
         while facts(here, "show", str(number))["state"] == "running" and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert facts(here, "show", str(number))["state"] == "pruned"
+        ended = facts(here, "show", str(number))
+        assert ended["state"] == "pruned"
+        assert ended["reason"] == "stopped by hand (outlast stop --trial)"
 
 
 @pytest.mark.slow

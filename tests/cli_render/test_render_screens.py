@@ -16,6 +16,7 @@ from outlast.config.settings import (
     SamplerSettings,
     Settings,
 )
+from outlast.core.faults import BY_HAND
 from outlast.core.states import Cause, TrialState
 from outlast.errors import OutlastError, StudyFileError, UsageError
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
@@ -209,6 +210,8 @@ def test_a_finished_trial_is_one_line() -> None:
     assert render.trial_line(trials[12], metrics) == "trial 12 pruned at step 4 1m 00s"
     failed = "trial 13 failed (crash): ValueError: shapes [red](3,) and (4,)[/red] do not fit 4.0s"
     assert render.trial_line(trials[13], metrics) == failed
+    trials[12].reason = BY_HAND
+    assert render.trial_line(trials[12], metrics) == "trial 12 pruned by hand at step 4 1m 00s"
 
 
 def test_the_table_of_trials_has_the_best_first_and_the_failed_last() -> None:

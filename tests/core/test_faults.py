@@ -11,6 +11,7 @@ from outlast.core.evidence import Evidence, Report
 from outlast.core.faults import Policy, decide, signature_of
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
+from outlast.engine.stops import Stopping
 
 POLICY = Policy(objectives=("acc",))
 TRACEBACK = (
@@ -70,6 +71,34 @@ def trial(*causes: Cause, steps: tuple[int | None, ...] = (), saved: tuple[int, 
 def test_what_each_evidence_means(evidence: Evidence, state: TrialState, cause: Cause) -> None:
     decision = decide(evidence, trial(), POLICY)
     assert (decision.state, decision.cause) == (state, cause)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("user", "stopped on request"), ("halted", "stopped because the search halted"), ("preempted", "preempted"),
+     ("budget", "stopped because the search came to its end"), ("walltime", "out of walltime")],
+)  # fmt: skip
+def test_an_interruption_says_who_asked_for_it(reason: str, words: str) -> None:
+    evidence = Evidence(stop_reason=reason, signal=15, reports=(Report(1, {"acc": 0.1}),))
+    decision = decide(evidence, trial(), POLICY)
+    assert (decision.state, decision.reason) == (TrialState.INTERRUPTED, words)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["halted"], "halted"),
+        (["budget"], "budget"),
+        (["user"], "user"),
+        (["halted", "user"], "user"),
+        (["paused"], "user"),
+    ],
+)
+def test_only_a_person_stops_a_trial_as_a_person_does(asked: list[str], told: str) -> None:
+    stopping = Stopping()
+    for reason in asked:
+        stopping.ask(reason, drain=False, now=False)
+    assert stopping.told_as == told
 
 
 def test_a_failure_without_score_lists_the_names_that_were_seen() -> None:

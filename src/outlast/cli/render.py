@@ -28,6 +28,7 @@ from outlast.cli.text import (
 )
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.best import table_value
+from outlast.core.faults import BY_HAND
 from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
 from outlast.errors import OutlastError
@@ -205,7 +206,7 @@ def trial_line(trial: Trial, metrics: Sequence[MetricSettings], *, best: bool = 
 
     ``trial 7 complete val_accuracy=0.9712 (best) 3.2s``
     """
-    words = [f"trial {trial.number} {trial.state.value}"]
+    words = [f"trial {trial.number} {trial.state.value}{' by hand' if trial.reason == BY_HAND else ''}"]
     last = trial.last
     if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         for at, metric in enumerate(metrics):

@@ -17,6 +17,8 @@ from outlast.core.states import Cause, TrialState
 from outlast.core.symptoms import Symptom, last_words, line_about, signature_of, symptom_of, told_story, was_killed
 
 __all__ = [
+    "BY_HAND",
+    "HOPELESS",
     "NEGLIGIBLE_GPU_MEMORY",
     "Decision",
     "Policy",
@@ -34,6 +36,15 @@ _LOSSES = (Cause.LOST, Cause.PREEMPTED, Cause.HOST_OUT_OF_MEMORY)
 
 #: Bytes that others may hold on a card without being in the way: a desktop, an idle notebook.
 NEGLIGIBLE_GPU_MEMORY = 512 * 2**20
+
+#: Why a trial was given up for good: by the pruner, or by a person.
+HOPELESS, BY_HAND = "pruned: hopeless against the others", "stopped by hand (outlast stop --trial)"
+#: What an interruption is called that was asked for, by the request's reason.
+_STOPPED = {
+    "user": "stopped on request",
+    "halted": "stopped because the search halted",
+    "budget": "stopped because the search came to its end",
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ def _asked_to_stop(evidence: Evidence, trial: Trial, policy: Policy) -> Decision
     """
     reason = evidence.stop_reason
     if reason == "pruned":
-        return Decision(TrialState.PRUNED, Cause.PRUNED, "pruned: hopeless against the others")
+        return Decision(TrialState.PRUNED, Cause.PRUNED, HOPELESS)
     if not _reached(evidence) and not evidence.lost:
         return None
     match reason:
@@ -127,7 +138,7 @@ def _asked_to_stop(evidence: Evidence, trial: Trial, policy: Policy) -> Decision
             return _ended_by_scheduler(evidence, trial, policy) or _interrupted(
                 trial, policy, Cause.PREEMPTED, "preempted", evidence
             )
-    return Decision(TrialState.INTERRUPTED, Cause.STOPPED, f"stopped ({reason})")
+    return Decision(TrialState.INTERRUPTED, Cause.STOPPED, _STOPPED.get(reason, f"stopped ({reason})"))
 
 
 def _ended_by_scheduler(evidence: Evidence, trial: Trial, policy: Policy) -> Decision | None:

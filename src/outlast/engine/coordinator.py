@@ -403,7 +403,7 @@ class Coordinator:
         for attempt in self.running:
             if (attempt.name, self.stopping.now) not in self.stopping.told:
                 self.stopping.told.add((attempt.name, self.stopping.now))
-                reason = attempt.stop_reason or "user"
+                reason = attempt.stop_reason or self.stopping.told_as
                 grace, now, step = self.settings.trial.grace, self.stopping.now, attempt.pruned_at
                 request_stop(attempt.paths, reason, grace=grace, now=now, step=step)
                 if not attempt.claimed and not attempt.worker and void_start(attempt.paths):

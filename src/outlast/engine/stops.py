@@ -22,6 +22,11 @@ class Stopping:
     halt: Verdict | None = None  # stands, whatever the trials that were running make of themselves
     told: set[tuple[str, bool]] = field(default_factory=set)  # attempts that were told, and whether to end at once
 
+    @property
+    def told_as(self) -> str:
+        """The reason that running attempts are given: what the policy or the budget ended, no person did."""
+        return self.reason if self.reason in ("halted", "budget") and not self.by_hand else "user"
+
     def ask(self, reason: str, *, drain: bool, now: bool) -> None:
         """Take a request in. The first reason stands; draining ends with the first request that does not want it."""
         self.drain = drain and not now and (self.drain or not self.reason)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from outlast._system import Identity, is_running
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
-from outlast.core.faults import ended_by_others, is_beyond_hope
+from outlast.core.faults import BY_HAND, HOPELESS, ended_by_others, is_beyond_hope
 from outlast.core.parts import next_part
 from outlast.core.records import AttemptEnded, JobSubmitted, Trial
 from outlast.core.states import Cause, TrialState
@@ -119,7 +119,8 @@ class Watch:
             trial = self._decisions.study.trials[attempt.trial]
             event = outcome_of(evidence, trial, attempt.number, self._settings, self._decisions.clock.now())
             if event.state is TrialState.PRUNED:
-                event = replace(event, pruned_at=attempt.pruned_at)
+                by_hand = event.reason == HOPELESS and attempt.stop_reason == "pruned" and attempt.pruned_at is None
+                event = replace(event, pruned_at=attempt.pruned_at, reason=BY_HAND if by_hand else event.reason)
             if event.cause is Cause.PART and self._hopeless(event):
                 event = replace(
                     event, state=TrialState.PRUNED, cause=Cause.PRUNED, reason=f"pruned after {event.reason}"
