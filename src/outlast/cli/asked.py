@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from outlast.cli.dashes import without_dashes
 from outlast.cli.invocation import Invocation
 from outlast.cli.locate import by_name, is_study_folder, the_folder
 from outlast.config.settings import Settings
@@ -15,6 +16,7 @@ from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
+    from outlast.core.fold import Study
     from outlast.engine.check import Finding
 from outlast.study.home import live_of
 
@@ -56,6 +58,8 @@ def settings_of(
         if metric is None:
             raise UsageError("a command needs its metric", cure="--maximize NAME or --minimize NAME")
         return settings_from_command(invocation.command, name=name, metric=metric, trials=trials, parallel=parallel)
+    if (meant := without_dashes(invocation.before)) is not None:
+        raise meant
     if len(given) > 1:
         raise UsageError(f"one study at a time; {len(given)} were given: {', '.join(given)}")
     file = by_name(given[0]) if given else default_study()
@@ -63,7 +67,9 @@ def settings_of(
         from outlast.config.load import settings_from_resolved
         from outlast.engine.run import recorded_settings
 
-        settings, _ = recorded_settings(live_of(file))
+        settings, recorded = recorded_settings(live_of(file))
+        if given and os.path.isfile(given[0]):
+            _refuse_an_edited_copy(given[0], file, recorded)
         _refuse_for_a_record(settings, metric, name)
         changes = [*overrides, *flags]
         if not changes:
@@ -74,6 +80,17 @@ def settings_of(
     from outlast.config.load import load_study_file
 
     return load_study_file(file, overrides=[*overrides, *flags], metric=metric, name=name)
+
+
+def _refuse_an_edited_copy(file: str, folder: str, recorded: Study) -> None:
+    """A study's own copy means the study as it is on record: what somebody wrote into it would be passed over in silence."""
+    from outlast.config import yaml
+
+    if recorded.revision is not None and yaml.read(file).data != recorded.revision.settings:
+        raise UsageError(
+            f"{file} is the study's own copy, and it was changed: it is written by Outlast and never read",
+            cure=f"change your own study file, or: outlast run {folder} --set KEY=VALUE  (outlast repair {folder} restores it)",
+        )
 
 
 def _refuse_for_a_record(

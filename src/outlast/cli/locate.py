@@ -10,9 +10,10 @@ from outlast.errors import StudyNotFound, UsageError
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 
-__all__ = ["by_name", "complete_study", "damaged_or_not", "is_study_folder", "study_or_trial", "the_folder"]
+__all__ = ["SUFFIXES", "by_name", "complete_study", "damaged_or_not", "is_study_folder", "study_or_trial", "the_folder"]
 
-_SUFFIXES = (".yaml", ".yml", ".json")
+#: How the names of study files end.
+SUFFIXES = (".yaml", ".yml", ".json")
 _REMAINS = ("ledger", "ledger.new", "trials", "study.db")
 
 
@@ -41,7 +42,8 @@ def _named(given: str | None, directory: str | None) -> str:
         return _existing(directory)
     if given is None:
         return _only_one(_known_studies())
-    if os.path.isfile(given) and given.endswith(_SUFFIXES):
+    given = by_name(given)
+    if os.path.isfile(given) and given.endswith(SUFFIXES):
         from outlast.config.load import load_study_file
 
         return _existing(os.path.join("studies", load_study_file(given).name))
@@ -52,7 +54,13 @@ def _named(given: str | None, directory: str | None) -> str:
 
 
 def by_name(given: str) -> str:
-    """The folder of the study that is called so, unless there is a file or folder of that very name."""
+    """The folder of the study that is called so, unless there is a file or folder of that very name.
+
+    A study's own copy of its study file (``studies/NAME/study.yaml``) means the study.
+    """
+    folder, name = os.path.split(given)
+    if name == "study.yaml" and folder and is_study_folder(folder):
+        return folder
     below = os.path.join("studies", given)
     return below if not os.path.exists(given) and is_study_folder(below) else given
 

@@ -45,7 +45,7 @@ def run_cli(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except typer.TyperException as error:
-        return _usage(error)
+        return _usage(error, invocation.before)
     except SystemExit as leaving:
         if isinstance(leaving.__context__, BrokenPipeError):  # Typer leaves in this way
             return _nobody_listens()
@@ -87,10 +87,14 @@ def _say(error: Exception) -> None:
     console.print(render_error(error if isinstance(error, OutlastError) else OutlastError(str(error))))
 
 
-def _usage(error: Any) -> int:
+def _usage(error: Any, words: Sequence[str]) -> int:
     """A command line that cannot be parsed: Typer's words, the nearest spelling, and where help is."""
+    from outlast.cli.dashes import without_dashes
     from outlast.errors import UsageError
 
+    if (meant := without_dashes(words)) is not None:
+        _say(meant)
+        return 2
     context = getattr(error, "ctx", None)
     text = error.format_message().strip()
     possibilities = getattr(error, "possibilities", None)

@@ -26,7 +26,7 @@ from outlast.cli.asked import (
     settings_of,
 )
 from outlast.cli.invocation import Invocation
-from outlast.cli.locate import the_folder
+from outlast.cli.locate import by_name, the_folder
 from outlast.cli.options import (
     AcceptOption,
     DirOption,
@@ -108,9 +108,12 @@ def check(
     context: typer.Context,
     study: SourceArgument = None,
     overrides: SetOption = None,
+    trials: TrialsOption = None,
+    parallel: ParallelOption = None,
     maximize: MaximizeOption = None,
     minimize: MinimizeOption = None,
     directory: DirOption = None,
+    name: NameOption = None,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Run one trial for real, and one for each value of the small categoricals.")
     ] = False,
@@ -130,6 +133,7 @@ def check(
         outlast check study.yaml
         outlast check study.yaml --smoke --rehearse
         outlast check study.yaml --set budget.trials=200 --json
+        outlast check --maximize val_acc -- python train.py --lr '~log(1e-5,1e-1)'
     """
     from outlast.cli.trying import seconds_of, try_out
     from outlast.engine.check import quick_check
@@ -137,7 +141,10 @@ def check(
     from outlast.engine.cluster.storage import storage_findings
 
     seconds = seconds_of(limit)
-    settings = settings_of(invocation_of(context), study, overrides or [], metric_of(maximize, minimize), None)
+    settings = settings_of(
+        invocation_of(context), study, overrides or [], metric_of(maximize, minimize), name,
+        trials=trials, parallel=parallel,
+    )  # fmt: skip
     folder = folder_of(settings, study, directory)
     findings = quick_check(settings, folder)
     if meant_for_slurm(settings):
@@ -145,14 +152,22 @@ def check(
     code = try_out(settings, folder, findings, smoke=smoke, rehearse=rehearse, limit=seconds, as_json=as_json)
     if code:
         raise typer.Exit(code)
-    if not as_json and not invocation_of(context).command:
+    if not as_json:
         from outlast.cli.text import make_console, next_line
 
-        flags = [("--maximize", maximize), ("--minimize", minimize), ("--dir", directory)]
-        given = [*(("--set", change) for change in overrides or []), *(each for each in flags if each[1] is not None)]
-        changes = [word for flag, value in given for word in (flag, value or "")]
         go = "submit" if settings.slurm is not None and shutil.which("sbatch") else "run"
-        make_console().print(next_line(shlex.join(["outlast", go, *(study or []), *changes])))
+        make_console().print(next_line(shlex.join(["outlast", go, *_to_run(invocation_of(context))])))
+
+
+def _to_run(checked: Invocation) -> list[str]:
+    """The words behind ``outlast check`` that `run` takes too."""
+    ours, words = [], iter(checked.before[1:])
+    for word in words:
+        if word == "--limit":
+            next(words, None)
+        elif word not in ("--smoke", "--rehearse") and not word.startswith("--limit="):
+            ours.append(word)
+    return [*ours, "--", *checked.command] if checked.command else ours
 
 
 def run(
@@ -194,7 +209,7 @@ def run(
     if (settings.later.get("index") or {}).get("in_memory"):
         raise typer.Exit(_run_without_a_trace(settings, accept_changes))
     folder = folder_of(settings, study, directory)
-    file = None if invocation_of(context).command else study[0] if study else default_study()
+    file = None if invocation_of(context).command else by_name(study[0]) if study else default_study()
     refuse_what_cannot_work(settings, folder, file)
     paths = study_paths(live_of(folder), settings)
     if resume and not paths.exists:

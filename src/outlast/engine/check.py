@@ -226,12 +226,21 @@ def _resume(settings: Settings) -> list[Finding]:
         settings.trial.resume_args or "${checkpoint_dir}" in text or "${last_checkpoint}" in text or settings.function
     )
     if knows:
-        return [Finding("resume", "ok", "an interrupted trial goes on from its checkpoint")]
+        what = f"a second attempt is given {_means(settings)}: whether it goes on from there, only `check --rehearse` shows"
+        return [Finding("resume", "ok", what)]
     text = (
         "the command names no checkpoint: unless the script itself reads OUTLAST_CHECKPOINT_DIR, "
         "an interrupted trial starts over"
     )
     return [Finding("resume", "note", text, "${checkpoint_dir} in the command and trial.resume_args let it go on")]
+
+
+def _means(settings: Settings) -> str:
+    """What an attempt that resumes is told, as the study file has it."""
+    text = " ".join(settings.command or ())
+    told = [word for word in ("${checkpoint_dir}", "${last_checkpoint}") if word in text]
+    given = [*([" ".join(settings.trial.resume_args)] if settings.trial.resume_args else []), *told]
+    return " and ".join(given) or "its checkpoint folder"
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
