@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.config import yaml
+from outlast.config import yaml, yaml_writer
 from outlast.errors import StudyFileError
 
 
@@ -177,7 +177,7 @@ plain = st.recursive(
 
 @given(st.dictionaries(st.text(characters, min_size=1, max_size=6), plain, min_size=1, max_size=4))
 def test_what_is_dumped_is_read_back_equal(data):
-    again = yaml.parse(yaml.dump(data), "f").data
+    again = yaml.parse(yaml_writer.dump(data, compact=True), "f").data
     assert repr(again) == repr(data)
 
 
@@ -186,7 +186,7 @@ def test_what_is_dumped_is_read_back_equal(data):
 )
 def test_odd_text_inside_one_line_collections_is_read_back(text):
     data = {"k": {"in": text, "list": [text]}, text: text}
-    assert yaml.parse(yaml.dump(data), "f").data == data
+    assert yaml.parse(yaml_writer.dump(data, compact=True), "f").data == data
 
 
 @pytest.mark.parametrize("text", ['"a\\0b"', '"\\ud800"'])

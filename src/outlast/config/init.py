@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from outlast.config import native, yaml
+from outlast.config import native, yaml, yaml_writer
 from outlast.config.inline import script_stem
 from outlast.errors import StudyFileError
 
@@ -62,8 +62,8 @@ def draft_from_help(help_text: str, command: Sequence[str]) -> str:
     head = {"name": native.clean_name(script_stem(command) if command else "study")}
     template = " ".join([*(shlex.quote(word.replace("${", "$${")) for word in command), "${args}"])
     out = ["# A first study file. Look at the ranges, fill in the metric's name, then: outlast check FILE"]
-    out.append(yaml.dump(head).rstrip())
-    out.append(yaml.dump({"command": template}).rstrip())
+    out.append(yaml_writer.dump(head, compact=True).rstrip())
+    out.append(yaml_writer.dump({"command": template}, compact=True).rstrip())
     out += [
         "metric:",
         "  name:            # what the script prints, logs or writes, such as val_accuracy",
@@ -144,7 +144,7 @@ def _parameters(options: Sequence[Option]) -> tuple[list[str], list[str]]:
             left_out.append(f"--{option.name}")
         else:
             value, comment = definition
-            entry = yaml.dump({option.name: value}).rstrip()
+            entry = yaml_writer.dump({option.name: value}, compact=True).rstrip()
             lines += [f"  {line}" for line in entry.splitlines()]
             lines[-1] += f"    # default {option.default}" if comment and option.default is not None else ""
     return lines, left_out

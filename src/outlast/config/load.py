@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from outlast.config import native, overrides, reference, wandb, yaml
+from outlast.config import native, overrides, reference, wandb, yaml, yaml_writer
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
 from outlast.config.yaml import Document, Place
@@ -100,7 +100,7 @@ def to_yaml(settings: Settings) -> str:
     """The text of ``study.yaml``: the resolved study in our dialect."""
     return (
         f"# Study {settings.name}, resolved by Outlast; secrets are left out. Change your own study file, not this.\n"
-        + (yaml.dump(settings.resolved))
+        + yaml_writer.dump(settings.resolved, compact=True)
     )
 
 

@@ -7,14 +7,13 @@ are refused before they cost memory, and every refusal says file and line.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
+from outlast.config.yaml11 import AsWritten, as_written
 from outlast.errors import StudyFileError
 
-__all__ = ["Document", "Path", "Place", "dump", "parse", "parse_value", "read", "read_any"]
+__all__ = ["Document", "Path", "Place", "parse", "parse_value", "read", "read_any"]
 
 Path = tuple["str | int", ...]
 
@@ -34,11 +33,12 @@ class Place:
 
 @dataclass
 class Document:
-    """Plain data with the place of every key and list item."""
+    """Plain data with the place of every key and list item, and the unquoted words that YAML 1.1 reads otherwise."""
 
     data: dict[str, Any]
     file: str
     places: dict[Path, Place] = field(default_factory=dict)
+    written: dict[Path, AsWritten] = field(default_factory=dict)
 
     def place(self, path: Path) -> Place:
         """Where a path stands; the nearest one above it if it is not there itself."""
@@ -108,49 +108,12 @@ def parse_value(text: str, file: str) -> Any:
 
 
 def read_any(path: str) -> Any:
-    """Any YAML or JSON file as plain data, such as a base configuration; an empty one is ``None``."""
-    return parse_value(_text(path), path)
+    """Any YAML or JSON file as plain data, such as a base configuration; an empty one is ``None``.
 
-
-def dump(data: Mapping[str, Any]) -> str:
-    """Plain data as YAML 1.2 that `parse` reads back equal."""
-    return "".join(_dump_pair(key, value) for key, value in data.items()) or "{}\n"
-
-
-def _dump_pair(key: str, value: Any) -> str:
-    """One top-level key: always on a line of its own, the innermost collections in one line."""
-    import io
-
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Representer = _representer()
-    yaml.default_flow_style = None if isinstance(value, (Mapping, list, tuple)) and value else False
-    yaml.allow_unicode = True
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 10_000
-    yaml.representer.ignore_aliases = lambda data: True
-    out = io.StringIO()
-    yaml.dump({key: value}, out)
-    return out.getvalue()
-
-
-@cache
-def _representer() -> Any:
-    from ruamel.yaml.representer import SafeRepresenter
-
-    class Representer(SafeRepresenter):
-        """Quotes where plain text would be read back as something else."""
-
-        def represent_str(self, data: str) -> Any:
-            # In one-line collections, plain text such as `:0` or `?0` is not read back.
-            style = "'" if any(mark in data for mark in ":?#&*!|>%@`=~\\<") else None
-            # Unicode's further line breaks only survive inside double quotes, where they are escaped.
-            style = '"' if any(mark in data for mark in "\x85\u2028\u2029\ufeff") else style
-            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
-
-    Representer.add_representer(str, Representer.represent_str)
-    return Representer
+    Words that the versions of YAML disagree about stay `AsWritten`: whoever reads them next knows which it is.
+    """
+    root = _compose(_text(path), path)
+    return None if root is None else _Builder(Document({}, path), keep=True).build(root, ())
 
 
 def _text(name: str) -> str:
@@ -238,8 +201,9 @@ def _explain(problem: str) -> tuple[str, str | None]:
 class _Builder:
     """Nodes to plain data. Aliases are copied, so their number is bounded; each key's line is kept."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, keep: bool = False) -> None:
         self.document = document
+        self.keep = keep  # words that the versions of YAML disagree about
         self.count = 0
         self.open: set[int] = set()
 
@@ -315,6 +279,11 @@ class _Builder:
 
     def scalar(self, node: Any, path: Path) -> Any:
         tag, text = str(node.tag), node.value
+        word = as_written(text, tag) if node.style is None else None
+        if word is not None:
+            self.document.written[path] = word
+            if self.keep and not word.number:
+                return word
         kind = tag.removeprefix("tag:yaml.org,2002:")
         if kind == "null":
             return None

@@ -12,6 +12,7 @@ from typing import Any
 
 from outlast._system.card_locks import CardLock
 from outlast.client import newest_checkpoint
+from outlast.config import yaml_writer
 from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
 from outlast.config.settings import Settings
 from outlast.config.trial_config import resolve_trial_config
@@ -143,10 +144,10 @@ def prepare_attempt(
     )
     contents = {
         "params.json": json.dumps(settings.nest(params), default=str),
-        "params.yaml": json.dumps(sweep_parameters(settings, {**trial.params, **beyond}), default=str),
+        "params.yaml": yaml_writer.dump(sweep_parameters(settings, {**trial.params, **beyond})),
     }
     if config is not None:
-        contents["config.yaml"] = _yaml(config)
+        contents["config.yaml"] = yaml_writer.dump(config)
     return Prepared(trial.number, number, resume, spec.to_json(), contents, pipe_fd)
 
 
@@ -188,18 +189,6 @@ def _argv(
         pipe = [] if pipe_fd is None else [str(pipe_fd)]
         return [sys.executable, "-m", *_loader(paths, settings), *pipe]
     return render_command(settings, params, context)
-
-
-def _yaml(config: Mapping[str, Any]) -> str:
-    import io
-
-    from ruamel.yaml import YAML
-
-    out = io.StringIO()
-    writer = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
-    writer.dump(dict(config), out)
-    return out.getvalue()
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import re
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from outlast.config import yaml_writer
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials, ranked
 from outlast.core.budget import remaining
@@ -17,9 +15,6 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.results.configuration import configuration, nested
-
-if TYPE_CHECKING:
-    from ruamel.yaml import YAML
 
 __all__ = ["best_config_yaml", "best_results", "best_results_json"]
 
@@ -44,11 +39,8 @@ def best_config_yaml(study: Study, settings: Settings) -> str | None:
     if len(settings.metrics) > 1:
         front = best_trials(study, settings.metrics)
         header += f"; one of {len(front)} on the Pareto front, see best_results.json"
-    out = io.StringIO()
-    out.write(f"# {' '.join(_printable(header).split())}\n")
     parameters = nested(configuration(best, study, settings))
-    _yaml().dump(_plain_yaml(parameters), out)
-    return out.getvalue()
+    return f"# {' '.join(_printable(header).split())}\n{yaml_writer.dump(parameters)}"
 
 
 def best_results(study: Study, settings: Settings, *, checkpoint: str | None = None) -> dict[str, Any]:
@@ -127,60 +119,5 @@ def _plain_json(value: Any) -> Any:
     return value
 
 
-def _plain_yaml(value: Any) -> Any:
-    """The same values without the tuples that YAML does not know and the surrogates that it cannot hold."""
-    if isinstance(value, (list, tuple)):
-        return [_plain_yaml(item) for item in value]
-    if isinstance(value, Mapping):
-        return {_plain_yaml(str(key)): _plain_yaml(item) for key, item in value.items()}
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
-
-
 def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text.encode("utf-8", "replace").decode("utf-8"))
-
-
-_PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*\Z")
-#: Words that YAML 1.1 or 1.2 reads as something else than a text.
-_NOT_TEXT = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "none"])
-
-
-@lru_cache(maxsize=1)
-def _yaml() -> YAML:
-    """A writer whose texts are quoted unless no YAML version can mistake them, and whose floats always have a point.
-
-    YAML 1.1, which PyYAML reads, takes ``yes`` for a boolean and ``1e-05`` for a text.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.representer import SafeRepresenter
-
-    class Representer(SafeRepresenter):
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    def text(representer: SafeRepresenter, data: str) -> Any:
-        plain = _PLAIN_WORD.match(data) and data.lower() not in _NOT_TEXT
-        return representer.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
-
-    def number(representer: SafeRepresenter, data: float) -> Any:
-        digits = repr(data)
-        if math.isnan(data):
-            digits = ".nan"
-        elif math.isinf(data):
-            digits = ".inf" if data > 0 else "-.inf"
-        elif "e" in digits:
-            mantissa, exponent = digits.split("e")
-            digits = f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+03d}"
-        return representer.represent_scalar("tag:yaml.org,2002:float", digits)
-
-    Representer.add_representer(str, text)
-    Representer.add_representer(float, number)
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Representer = Representer
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 4096
-    yaml.allow_unicode = True
-    return yaml

@@ -1,0 +1,67 @@
+"""Unquoted words that YAML 1.1, which PyYAML and so W&B and most trainings read, takes otherwise than YAML 1.2.
+
+Sources: "Language-Independent Types for YAML 1.1" (bool, int, float, timestamp); PyYAML's `SafeLoader`, which knows no
+``y`` and ``n``, and no number such as ``1e5``, ``1.5e3`` or ``-.5``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["AsWritten", "as_written"]
+
+_TRUE, _FALSE = ("yes", "Yes", "YES", "on", "On", "ON"), ("no", "No", "NO", "off", "Off", "OFF")
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_SIXTIES = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(\.[0-9_]*)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9].*)?")
+#: Numbers to YAML 1.2 and text to PyYAML: no sign in the exponent, no point before it, no digit after the sign.
+_BARE_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9_]+(?:[eE][-+]?[0-9]+)?)")
+_FLOAT_11 = re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?")
+_BARE_INT = re.compile(r"[-+]?0(?:o[0-7_]+|[0-9_]*[89][0-9_]*)")
+
+
+class AsWritten(str):
+    """An unquoted word that the versions of YAML disagree about: its text.
+
+    Attributes:
+        tag: What YAML 1.2 takes it for.
+        pyyaml: What PyYAML takes it for; a date as its text.
+        number: Whether it is text to PyYAML although it can only be meant as a number (``1e-5``).
+    """
+
+    tag: str
+    pyyaml: Any
+    number: bool
+
+
+def as_written(text: str, tag: str) -> AsWritten | None:
+    """The word, if the versions of YAML disagree about it; ``None`` where both read the same.
+
+    Args:
+        text: An unquoted word of a YAML file.
+        tag: What YAML 1.2 takes it for.
+    """
+    number = bool(_BARE_FLOAT.fullmatch(text)) and not _FLOAT_11.fullmatch(text)
+    if text in _TRUE or text in _FALSE:
+        meaning: Any = text in _TRUE
+    elif _OCTAL.fullmatch(text) and text.strip("+-0_"):
+        meaning = int(text.replace("_", ""), 8)
+    elif _SIXTIES.fullmatch(text) and (text.lstrip("+-")[0] != "0" or "." in text):
+        meaning = _sixties(text.replace("_", ""))
+    elif number or _BARE_INT.fullmatch(text) or _DATE.fullmatch(text):
+        meaning = text
+    else:
+        return None
+    word = AsWritten(text)
+    word.tag, word.pyyaml, word.number = tag, meaning, number
+    return word
+
+
+def _sixties(text: str) -> int | float:
+    """``1:30`` is ninety: every colon a factor of sixty."""
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.lstrip("+"))
+    value: int | float = 0
+    for part in digits.split(":"):
+        value = value * 60 + (float(part) if "." in part else int(part))
+    return sign * (float(value) if "." in text else value)
