@@ -124,6 +124,8 @@ date: 2024-01-31
 tiny: 1e-5
 quoted: "no"
 nested: {a: yes, b: ~, c: "1:30", d: .5, e: 1_000}
+keys: {0: a, "1": b, yes: c, 1.5: d, 010: e, 2024-01-31: f, null: g, on: h}
+list: [{0: no}, [off, 1e5]]
 """
 
 
@@ -133,5 +135,6 @@ def test_what_the_base_file_says_is_read_by_each_version_as_if_from_the_base_fil
     text = dump(config)
     for load in readers():
         expected = {**load(BASE), "lr": 5e-05, "tiny": 1e-05}  # text to PyYAML, but certainly meant as a number
+        expected["list"][1][1] = 1e5
         assert exact(load(text)) == exact(expected)
     assert pyyaml.safe_load(text)["date"] == datetime.date(2024, 1, 31)

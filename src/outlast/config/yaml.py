@@ -216,7 +216,10 @@ class _Builder:
         if self.count > _MAX_VALUES:
             raise self.fault(node, path, f"holds more than {_MAX_VALUES} values once its aliases are written out")
         if isinstance(node, ScalarNode):
-            return self.scalar(node, path)
+            word = as_written(node.value, str(node.tag)) if node.style is None else None
+            if word is not None:
+                self.document.written[path] = word
+            return word if word is not None and self.keep and not word.number else self.scalar(node, path)
         if id(node) in self.open:
             raise self.fault(node, path, "an alias that contains itself")
         if len(self.open) >= _MAX_DEPTH:
@@ -272,6 +275,8 @@ class _Builder:
 
         if not isinstance(node, ScalarNode):
             raise self.fault(node, path, "a key must be text, not a list or mapping")
+        if self.keep and node.style is None:  # whatever it is: only its spelling matters, and that stays
+            return AsWritten(node.value, str(node.tag))
         value = self.scalar(node, path)
         if value is None or isinstance(value, bool) or (isinstance(value, str) and not value):
             raise self.fault(node, path, f"`{node.value}` is no key", "put it in quotes")
@@ -279,11 +284,6 @@ class _Builder:
 
     def scalar(self, node: Any, path: Path) -> Any:
         tag, text = str(node.tag), node.value
-        word = as_written(text, tag) if node.style is None else None
-        if word is not None:
-            self.document.written[path] = word
-            if self.keep and not word.number:
-                return word
         kind = tag.removeprefix("tag:yaml.org,2002:")
         if kind == "null":
             return None

@@ -22,17 +22,26 @@ _BARE_INT = re.compile(r"[-+]?0(?:o[0-7_]+|[0-9_]*[89][0-9_]*)")
 
 
 class AsWritten(str):
-    """An unquoted word that the versions of YAML disagree about: its text.
+    """An unquoted word, by its text, that is to stand again as it stood: the versions of YAML may disagree about it.
 
     Attributes:
         tag: What YAML 1.2 takes it for.
-        pyyaml: What PyYAML takes it for; a date as its text.
+        pyyaml: What PyYAML takes it for; a date as its text. ``None`` where nobody asked.
         number: Whether it is text to PyYAML although it can only be meant as a number (``1e-5``).
     """
 
     tag: str
     pyyaml: Any
     number: bool
+
+    def __new__(cls, text: str, tag: str, pyyaml: Any = None, *, number: bool = False) -> AsWritten:
+        """The word with what is known about it."""
+        word = super().__new__(cls, text)
+        word.tag, word.pyyaml, word.number = tag, pyyaml, number
+        return word
+
+    def __getnewargs__(self) -> tuple[str, str, Any]:  # type: ignore[override]
+        return str(self), self.tag, self.pyyaml
 
 
 def as_written(text: str, tag: str) -> AsWritten | None:
@@ -53,9 +62,7 @@ def as_written(text: str, tag: str) -> AsWritten | None:
         meaning = text
     else:
         return None
-    word = AsWritten(text)
-    word.tag, word.pyyaml, word.number = tag, meaning, number
-    return word
+    return AsWritten(text, tag, meaning, number=number)
 
 
 def _sixties(text: str) -> int | float:
