@@ -213,3 +213,65 @@ def test_only_what_came_nested_is_handed_over_nested(load):
     flat = load(SWEEP.replace("  model:", "  model.name:"))
     assert flat.resolved["nested"] == [] and flat.nest({"model.name": "cnn"}) == {"model.name": "cnn"}
     assert "nested" not in load(SWEEP).resolved
+
+
+def with_parameters(parameters: str) -> str:
+    return f"program: train.py\nmethod: random\nrun_cap: 2\nmetric: {{name: loss}}\nparameters: {parameters}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "wandbs"),
+    [
+        ("[yes, no]", [True, False]),
+        ("[On, OFF, x]", [True, False, "x"]),
+        ("[y, n]", ["y", "n"]),
+        ("[010, 11]", [8, 11]),
+        ("[0o10, 1]", ["0o10", 1]),
+        ("[09, 07]", ["09", 7]),
+        ("[1:30, 0]", [90, 0]),
+        ("[-1:30.5, 0]", [-90.5, 0]),
+        ("[2024-01-31, a]", ["2024-01-31", "a"]),
+        ("[1e-5, 1e5, 1.5e3, -.5, .5]", [1e-5, 1e5, 1.5e3, -0.5, 0.5]),
+        ("['yes', \"010\", '1:30']", ["yes", "010", "1:30"]),
+        ("[0x1F, 0b11, 1_000, ~]", [31, 3, 1000, None]),
+        ("[[yes, {a: off}], 1]", [[True, {"a": False}], 1]),
+    ],
+)
+def test_unquoted_words_mean_what_they_mean_to_wandb(load, written, wandbs):
+    import yaml as pyyaml
+
+    text = with_parameters(f"{{x: {{values: {written}}}}}")
+    settings = load(text)
+    values = list(settings.parameters[0].choices)
+    assert [(type(v), v) for v in values] == [(type(v), v) for v in wandbs]
+    theirs = pyyaml.safe_load(text)["parameters"]["x"]["values"]
+    assert [
+        float(v) if isinstance(w, float) else str(v) if isinstance(w, str) else v for v, w in zip(theirs, wandbs)
+    ] == wandbs
+
+
+def test_what_is_taken_as_wandb_takes_it_is_said_in_a_line(load):
+    notes = load(with_parameters("{bn: {values: [yes, no]}, seed: {value: 010}, lr: {values: [1e-5, 1e-4]}}")).notes
+    assert notes == (
+        "taken as W&B takes it (YAML 1.1): parameters.bn.values[0] yes is true, parameters.bn.values[1] no is false, "
+        "parameters.seed.value 010 is 8  (in quotes it is text)",
+        "1e-5, 1e-4: text to W&B (YAML 1.1), a number here",
+    )
+
+
+def test_words_in_the_command_and_shared_anchors_are_taken_likewise_and_names_stay(load):
+    settings = load(
+        "name: on\nprogram: train.py\nmethod: grid\nmetric: {name: off}\n"
+        "command: [python, '${program}', --flag, yes, '${args}']\n"
+        "parameters: {a: {values: &v [on, 012]}, b: {values: *v}}\n"
+    )
+    assert settings.command == ("python", "train.py", "--flag", "True", "${args}")
+    assert [list(p.choices) for p in settings.parameters] == [[True, 10], [True, 10]]
+    assert (settings.name, settings.metrics[0].name) == ("on", "off")
+
+
+def test_a_study_file_of_our_own_reads_yaml_12(load, tmp_path):
+    settings = load(
+        "command: python train.py ${args}\nmetric: minimize x\nsampler: grid\nparameters: {a: [yes, 010]}\n"
+    )
+    assert list(settings.parameters[0].choices) == ["yes", 10] and settings.notes == ()

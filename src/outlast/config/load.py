@@ -107,9 +107,11 @@ def to_yaml(settings: Settings) -> str:
 def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document, tuple[str, ...]]:
     """The document in our dialect, with everything that it extends and every override."""
     chain = _chain(file)
+    notes = tuple(
+        note for document in chain if _dialect(document) == "wandb" for note in wandb.as_wandb_reads(document)
+    )
     dialects = [dialect for dialect in (_dialect(document) for document in chain) if dialect]
     parsed = [overrides.parse_override(change) for change in changes]
-    notes: tuple[str, ...] = ()
     if len(set(dialects)) > 1:  # each is translated by itself
         translated = []
         for document in chain:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from outlast.config.checks import missing_file
 from outlast.config.command import ARGS_MACROS, GROUPED, MACRO_ITSELF
 from outlast.config.native import NAME_PATTERN, clean_name
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
-from outlast.config.shapes import At, ByType, Fields, ListOf, MapOf
-from outlast.config.yaml import Document, Path
+from outlast.config.shapes import At, ByType, Fields, ListOf, MapOf, show
+from outlast.config.yaml import Document, Path, dotted
 
-__all__ = ["ONLY_KEYS", "SWEEP_FILE", "translate"]
+__all__ = ["ONLY_KEYS", "SWEEP_FILE", "as_wandb_reads", "translate"]
 
 #: W&B's own, which come before a parameter of that name.
 _MACROS = (*ARGS_MACROS, "env", "interpreter", "args_json_file")
@@ -30,6 +30,8 @@ _REFUSED = {
     "metrics": "several metrics need W&B's own scheduler",
 }
 _IGNORED = ("controller", "apiVersion", "kind")
+#: Keys that hold text, whatever it looks like.
+_TEXT = ("program", "method", "name", "description", "project", "entity", "extends")
 
 SWEEP_FILE = Fields(
     {
@@ -116,6 +118,40 @@ def translate(document: Document, *, folder: str, files: bool = True) -> tuple[D
         out.put(("budget", "trials"), values["run_cap"], ("run_cap",), document)
     notes += [f"`{key}` means nothing outside W&B's servers" for key in _IGNORED if key in values]
     return out, tuple(notes)
+
+
+def as_wandb_reads(document: Document) -> list[str]:
+    """Give a sweep file's unquoted words the meaning that they have to W&B, which reads YAML 1.1; what was changed.
+
+    A number such as ``1e-5``, which is text there, can only be meant as a number and stays one. A date, which W&B
+    cannot take, stays text; so do names.
+    """
+    taken, numbers = [], []
+    for path, word in document.written.items():
+        if path[0] in _TEXT or path == ("metric", "name"):
+            continue
+        if word.number:
+            numbers.append(str(word))
+        elif word.pyyaml != str(word) or word.tag.endswith("int"):
+            _put(document.data, path, word.pyyaml)
+            taken.append(f"{dotted(path)} {word} is {show(word.pyyaml)}")
+    notes = []
+    if taken:
+        notes.append(f"taken as W&B takes it (YAML 1.1): {_some(taken)}  (in quotes it is text)")
+    if numbers:
+        notes.append(f"{_some(list(dict.fromkeys(numbers)))}: text to W&B (YAML 1.1), a number here")
+    return notes
+
+
+def _put(data: Any, path: Path, value: Any) -> None:
+    for part in path[:-1]:
+        data = data[part]
+    data[path[-1]] = value
+
+
+def _some(texts: Sequence[str], most: int = 4) -> str:
+    more = f", and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def _identity(values: Mapping[str, Any], document: Document, out: Document) -> list[str]:
