@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -246,7 +247,8 @@ def test_unquoted_words_mean_what_they_mean_to_wandb(load, written, wandbs):
     assert [(type(v), v) for v in values] == [(type(v), v) for v in wandbs]
     theirs = pyyaml.safe_load(text)["parameters"]["x"]["values"]
     assert [
-        float(v) if isinstance(w, float) else str(v) if isinstance(w, str) else v for v, w in zip(theirs, wandbs)
+        float(v) if isinstance(w, float) else str(v) if isinstance(w, str) else v
+        for v, w in zip(theirs, wandbs, strict=True)
     ] == wandbs
 
 
@@ -275,3 +277,39 @@ def test_a_study_file_of_our_own_reads_yaml_12(load, tmp_path):
         "command: python train.py ${args}\nmetric: minimize x\nsampler: grid\nparameters: {a: [yes, 010]}\n"
     )
     assert list(settings.parameters[0].choices) == ["yes", 10] and settings.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("definition", "says"),
+    [
+        (
+            "{distribution: log_uniform, min: 0.00001, max: 0.1}",
+            "drawn from 1.00001 to 1.10517: the ends of log_uniform ",
+        ),
+        ("{distribution: log_uniform, min: 16, max: 64}", "drawn from 8.88611e.06 to 6.23515e.27"),
+        ("{distribution: q_log_uniform, min: 1, max: 3}", "drawn from 2.71828 to 20.0855"),
+        (
+            "{distribution: inv_log_uniform, min: 0.0001, max: 0.1}",
+            "drawn from 0.904837 to 0.9999: the ends of inv_log",
+        ),
+        ("{distribution: log_uniform, min: -9.2, max: -2.3}", None),
+        ("{distribution: log_uniform, min: -5, max: 0}", None),
+        ("{distribution: log_uniform_values, min: 0.001, max: 0.1}", None),
+        (
+            "{distribution: q_log_uniform_values, min: 1.0e-5, max: 0.1}",
+            "is always 0: .* since q is 1 unless it is given",
+        ),
+        ("{distribution: q_log_uniform_values, min: 1.0e-5, max: 0.1, q: 0.5}", "is always 0.0: .* since q is 0.5"),
+        ("{min: 0.1, max: 0.2, q: 1}", "is always 0: .* since q is 1"),
+        ("{distribution: q_uniform, min: 3, max: 3}", None),
+        ("{distribution: q_log_uniform_values, min: 8, max: 64, q: 8}", None),
+    ],
+)
+def test_a_range_that_is_hardly_meant_is_drawn_as_wandb_draws_it_and_said(load, definition, says):
+    nested = "{b: {values: [1, 2]}, opt: {parameters: {lr: %s}}}"
+    for name, parameters in (("lr", f"{{b: {{values: [1, 2]}}, lr: {definition}}}"), ("opt.lr", nested % definition)):
+        notes = load(with_parameters(parameters)).notes
+        assert [note for note in notes if f"`{name}` is " in note] == list(notes)
+        assert len(notes) == bool(says)
+        if says:
+            assert re.search(says, notes[0])

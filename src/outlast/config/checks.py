@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from outlast.config.range_notes import range_notes
 from outlast.config.secrets import secret_in
 from outlast.config.settings import Settings
 from outlast.config.shapes import At, nearest
@@ -59,7 +60,8 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     space = _space(settings, at)
     if settings.command is not None and at.document.data.get("parameters") is None:
         raise at.error("says no parameters", "add `parameters:`, such as `lr: log(1e-5, 1e-1)`")
-    notes = [*_constraints(settings, space, at), *_sampler(settings, space, at), *_budget(settings, space, at)]
+    notes = range_notes(at.document.data.get("parameters"), settings.parameters)
+    notes += [*_constraints(settings, space, at), *_sampler(settings, space, at), *_budget(settings, space, at)]
     if files:
         _enqueued_hold(settings, space, at)
     _pruner(settings, at)
