@@ -5,6 +5,7 @@
     │   ├── StudyFileError            exit 2  wrong study file: file, line, key, cure
     │   ├── StudyNotFound             exit 2  no study where one was named
     │   ├── SlurmRefused              exit 2  sbatch said no: a mistake, or a limit that passes
+    │   ├── SlurmMissing              exit 2  a command of SLURM's is not installed here
     │   └── MissingExtra              exit 2  an optional package is needed: its install command
     ├── StudyHalted                   exit 3  a policy stopped the study (fail fast)
     ├── StudyBusy                     exit 4  somebody else holds the study's lease
@@ -28,6 +29,7 @@ __all__ = [
     "LedgerDamaged",
     "MissingExtra",
     "OutlastError",
+    "SlurmMissing",
     "SlurmRefused",
     "SlurmUnavailable",
     "StorageError",
@@ -116,6 +118,10 @@ class SlurmRefused(UsageError):
         super().__init__(fact, cure="wait for the limit to clear" if limit else "mend the study file's slurm: section")
         self.limit = limit
         self.worth_retrying = limit
+
+
+class SlurmMissing(UsageError):
+    """A command of SLURM's is not installed on this machine: some sites keep them from their nodes."""
 
 
 class SlurmUnavailable(OutlastError):

@@ -9,15 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from outlast._system import utc_now
+from outlast.cli.main import run_cli
 from outlast.config.load import load_study_file
-from outlast.core.records import AttemptOpened, TrialCreated
+from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
+from outlast.core.states import Cause, TrialState
 from outlast.engine.cluster import anew, finish, submit
 from outlast.engine.cluster.submit import Submitted, submit_study
-from outlast.engine.opening import read_study
+from outlast.engine.opening import open_study, read_study
 from outlast.engine.run import study_paths
 from outlast.engine.stopping import stop_study
-from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
+from outlast.engine.turn import Memory, take_turn
+from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable, UsageError
 from outlast.runner.job import JobFacts
+from outlast.runner.spec import silent_after
+from outlast.study.attempts import open_attempt
+from outlast.study.lease import Lease
 from outlast.testing.slurm import FakeSlurm
 
 
@@ -128,9 +135,6 @@ def test_a_second_stop_reaches_what_trains_on_after_the_first(slurm: FakeSlurm, 
 
 def lost_with_its_node(site: Site) -> Path:
     """The array's first task took trial 0 on node n1; the attempt's folder."""
-    from outlast.engine.opening import open_study
-    from outlast.study.attempts import open_attempt
-
     array = next(job.job for job in read_study(site.paths).jobs if job.role == "array")
     opened = open_study(site.paths, site.settings)
     at = opened.study.last_run.at if opened.study.last_run else ""
@@ -203,3 +207,158 @@ def test_a_job_s_last_act_is_tried_again_while_slurmctld_is_away(
     assert slurm.queue["7"].restarts == 1
     slurm.fall_silent(10_000)
     assert not anew.begin_anew(JobFacts("7", "7", seconds=0.05), slurm), "its walltime is over"
+
+
+def superseded(site: Site, state: str) -> tuple[str, str]:
+    """An array that is over but for its finisher, which is held; the study was submitted again. Both finishers' arrays."""
+    site.submit()
+    first, finisher = site.slurm.queue
+    lost_with_its_node(site)
+    site.slurm.queue.pop(first)
+    (site.paths.attempt(0, 1).folder / "exit.json").write_text(json.dumps({"exit_code": 0, "values": [0.5]}))
+    site.submit()
+    second = next(job for job, each in site.slurm.queue.items() if each.comment.endswith(":array"))
+    site.slurm.set(second, state)
+    site.slurm.set(finisher, "RUNNING")
+    return first, second
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "REQUEUE_HOLD"])
+def test_a_finisher_that_comes_late_leaves_the_next_array_alone(slurm: FakeSlurm, tmp_path: Path, state: str) -> None:
+    site = Site(tmp_path, slurm)
+    first, _ = superseded(site, state)
+    finisher = next(iter(slurm.queue))
+    finish.finish(str(site.paths.root), job=JobFacts(finisher, finisher), after=first, say=lambda text: None)
+    assert read_study(site.paths).ended is None and slurm.cancelled == []
+    assert site.roles() == ["array", "finisher", "finisher"], "the late one's own place, and what was submitted since"
+    # nor does one that does not know its array (a script of an earlier version) judge what is in the queue
+    finish.finish(str(site.paths.root), job=JobFacts(finisher, finisher), say=lambda text: None)
+    assert read_study(site.paths).ended is None and slurm.cancelled == []
+
+
+def test_a_finisher_sees_to_it_that_a_later_array_has_one_of_its_own(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm)
+    first, second = superseded(site, "PENDING")
+    late, own = (job for job, each in slurm.queue.items() if each.comment.endswith(":finisher"))
+    slurm.queue.pop(own)
+    finish.finish(str(site.paths.root), job=JobFacts(late, late), after=first, say=lambda text: None)
+    assert site.roles() == ["array", "finisher", "finisher"] and read_study(site.paths).ended is None
+    [text] = [Path(slurm.scripts[job]).read_text() for job in list(slurm.queue)[-1:]]
+    assert f"--dependency=afterany:{second}" in text and f"--after {second}" in text
+
+
+def test_a_finisher_whose_array_ended_in_vain_says_so_still(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm)
+    site.submit()
+    array, finisher = slurm.queue
+    slurm.set(array, "FAILED")
+    slurm.set(finisher, "RUNNING")
+    (site.paths.jobs / f"{array}_0.out").write_text("module: command not found\n")
+    finish.finish(str(site.paths.root), job=JobFacts(finisher, finisher), after=array, say=lambda text: None)
+    ended = read_study(site.paths).ended
+    assert ended is not None and ended.state == "halted" and f"no task of array {array}" in ended.reason
+
+
+def test_an_array_that_was_cancelled_while_it_waited_is_no_failure(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm)
+    site.submit()
+    array, finisher = slurm.queue
+    slurm.set(array, "CANCELLED")
+    finish.finish(str(site.paths.root), job=JobFacts(finisher, finisher), after=array, say=lambda text: None)
+    ended = read_study(site.paths).ended
+    assert ended is not None and ended.state == "stopped" and "cancelled before it began" in ended.reason
+
+
+def end_of_task(site: Site, array: str) -> None:
+    """A task of the array took a trial and lost it."""
+    opened = open_study(site.paths, site.settings)
+    at = utc_now()
+    opened.ledger.append(
+        [
+            TrialCreated(1, at, {"x": 0.25}),
+            AttemptOpened(1, 1, at, "worker:n1:8:x", job=f"{array}_0"),
+            AttemptEnded(1, 1, at, TrialState.INTERRUPTED, Cause.PREEMPTED),
+        ]
+    )
+    opened.ledger.close()
+    opened.lease.release()
+
+
+class Without:
+    """SLURM's commands on a node that lacks some of them."""
+
+    def __init__(self, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch, *commands: str) -> None:
+        methods = {"squeue": ("jobs", "job"), "scontrol": ("requeue", "partitions"), "sbatch": ("submit",)}
+
+        def missing(command: str) -> object:
+            def call(*_given: object, **_more: object) -> object:
+                raise SlurmMissing(f"{command} is not found: is this a SLURM cluster's node?")
+
+            return call
+
+        for command in commands:
+            for method in methods[command]:
+                monkeypatch.setattr(slurm, method, missing(command))
+        if "scontrol" in commands:
+            monkeypatch.setattr(slurm, "config", dict)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "goes_on"),
+    [(("scontrol",), True), (("squeue",), True), (("squeue", "scontrol"), True), (("squeue", "scontrol", "sbatch"), False)],
+)  # fmt: skip
+def test_a_finisher_does_what_it_can_where_a_node_lacks_slurm_s_commands(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    lacking: tuple[str, ...], goes_on: bool,
+) -> None:  # fmt: skip
+    site = Site(tmp_path, slurm)
+    superseded(site, "PENDING")
+    for job in list(slurm.queue):
+        slurm.queue.pop(job)
+    newest = [job.job for job in read_study(site.paths).jobs if job.role == "array"][-1]
+    end_of_task(site, newest)
+    Without(slurm, monkeypatch, *lacking)
+    arguments = ["finisher", str(site.paths.root), "--after", newest]
+    monkeypatch.setenv("SLURM_JOB_ID", "99")
+    code = run_cli(arguments)
+    said = "".join(capsys.readouterr())
+    assert "Traceback" not in said and read_study(site.paths).ended is None
+    if goes_on:
+        assert site.roles() == ["array", "finisher"], said
+    else:
+        assert code == 4 and "sbatch is not found" in said
+        assert "*/10 * * * *" in said and f"outlast submit {site.paths.root}" in said
+
+
+def test_a_job_that_cannot_begin_anew_without_scontrol_does_not_wait_for_it(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, slurm)
+    site.submit()
+    Without(slurm, monkeypatch, "scontrol")
+    assert not anew.begin_anew(JobFacts("7", "7", seconds=60.0), slurm)
+    said: list[str] = []
+    monkeypatch.setattr(anew, "Slurm", lambda: slurm)
+    finish.finish(str(site.paths.root), job=JobFacts("7", "7", seconds=0.0), after="1001", say=said.append)
+    assert any("*/10 * * * *" in line for line in said), said
+
+
+def test_a_silent_job_that_nobody_can_ask_about_is_given_up_late_but_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node is gone, and the node of whoever looks has no squeue."""
+    site = Site(tmp_path, FakeSlurm(), budget={"trials": 1})
+    with monkeypatch.context() as there:
+        there.setattr("outlast.engine.cluster.queue.Slurm", lambda: site.slurm)
+        site.submit()
+    lost_with_its_node(site)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    memory, ended = Memory(), []
+    for passed in (1.0, 1.5, 2.0, 4.9, 5.1):  # times what a host may be silent for
+        lease = Lease(site.paths.lease)
+        assert lease.take_if_free()
+        for pulse in memory.pulses.values():
+            pulse.silent = passed * silent_after()
+        turn = take_turn(site.paths.root, lease, memory, say=lambda text: None)
+        ended.append(turn.study.trials[0].state.value)
+    assert ended == ["running"] * 4 + ["interrupted"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,6 +112,9 @@ def worker(
 def finisher(
     study: _FolderArgument,
     once: Annotated[bool, typer.Option("--once", help="Look once and wait for nothing: for a crontab.")] = False,
+    after: Annotated[
+        str | None, typer.Option(metavar="ARRAY", help="The array whose finisher this is.", show_default=False)
+    ] = None,
 ) -> None:
     """Take in what an array's tasks left, and submit what is missing. A small job runs this after them.
 
@@ -119,16 +123,15 @@ def finisher(
     """
     from outlast.cli.ending import tell_end
     from outlast.engine.cluster.finish import finish
-    from outlast.errors import SlurmRefused
-    from outlast.executors.slurm.planning import cron_line
+    from outlast.errors import SlurmMissing, SlurmRefused
+    from outlast.executors.slurm.planning import how_to_go_on
     from outlast.runner.job import JobFacts
 
     try:
-        turn = finish(study, job=JobFacts.of(os.environ), once=once, say=_log)
-    except SlurmRefused as refused:
-        _log(refused.fact)
-        _log(f"on a node that may submit: outlast submit {study}")
-        _log(f"or, as a line of its crontab: {cron_line(os.path.abspath(study))}")
+        turn = finish(study, job=JobFacts.of(os.environ), once=once, after=after, say=_log)
+    except (SlurmRefused, SlurmMissing) as refused:
+        for line in (refused.fact, *how_to_go_on(study)):
+            _log(line)
         raise typer.Exit(4) from None
     if turn is not None and turn.study.ended is not None:
         raise typer.Exit(tell_end(study, turn.study, turn.settings))
@@ -169,4 +172,5 @@ def _log(text: str) -> None:
     """A line with its time: a job's log is read long after."""
     from outlast._system import utc_now
 
-    print(f"{utc_now()[:19]}Z {text}", flush=True)
+    with contextlib.suppress(OSError):  # the disk of our log may be the one that is full
+        print(f"{utc_now()[:19]}Z {text}", flush=True)

@@ -26,6 +26,7 @@ __all__ = ["Watch"]
 _WORD_WITHIN = 60.0  # seconds for the scheduler to say how a job ended
 #: A job that ends for one of these before its runner began says nothing against the attempt.
 _NO_FAULT = ("CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED", "REQUEUED", "NEVER_SUBMITTED")
+_NOBODY_KNOWS = 5  # times as long is waited for a job's heartbeat where its scheduler cannot be asked
 _UNCLAIMED_AFTER = 120.0  # seconds for a worker to claim what it was given
 _IN_ORDER = (Cause.COMPLETED, Cause.PART)  # what a process left that may serve for further trials
 
@@ -242,6 +243,9 @@ class Watch:
 
     def _silent(self, attempt: Running, now: float) -> str | None:
         """Why an attempt on another host is certainly dead; ``None`` while it may live."""
+        if attempt.job and not self._executor.asks:  # it may be suspended, and nobody here can say so
+            longest = _NOBODY_KNOWS * silent_after()
+            return f"no heartbeat for {longest:g} s" if attempt.pulse.silent > longest else None
         longest = silent_after() / 2 if attempt.job else silent_after()  # the scheduler says as well that a job is over
         if attempt.pulse.silent <= longest or (attempt.job and not self._executor.ended(attempt.name)):
             return None

@@ -41,10 +41,12 @@ class Executor(abc.ABC):
     Attributes:
         pause: Seconds between two looks at what runs, where nothing wakes us.
         outlives: What was submitted may start long after, under a later coordinator.
+        asks: Whether somebody can be asked about an attempt's job.
     """
 
     pause = 0.2
     outlives = False
+    asks = True
 
     def __init__(self) -> None:
         self._extra: set[int] = set()

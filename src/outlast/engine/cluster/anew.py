@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 
-from outlast.errors import SlurmUnavailable
+from outlast.errors import SlurmMissing, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
 from outlast.runner.job import JobFacts
 
@@ -23,9 +22,13 @@ def begin_anew(job: JobFacts, slurm: Slurm | None = None) -> bool:
     """
     slurm, began = slurm or Slurm(), time.monotonic()
     while True:
-        with contextlib.suppress(SlurmUnavailable):  # it may come back
+        try:
             if slurm.requeue(job.requeue_id):
                 return True
+        except SlurmUnavailable:
+            pass  # it may come back
+        except SlurmMissing:
+            return False  # this node has no scontrol, and will not get one
         left = job.seconds_left()
         if (_WITHIN - (time.monotonic() - began) if left is None else left) < _AGAIN_AFTER:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import sys
@@ -13,13 +14,14 @@ from pathlib import Path
 from outlast._system import make_dir, read_bytes, write_atomic
 from outlast.config.settings import Settings
 from outlast.config.site import read_site
+from outlast.errors import SlurmMissing, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.options import SlurmOptions, read_options
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
 from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.site import Partition, parse_time_s
-from outlast.runner.job import KILL_WAIT
+from outlast.runner.job import KILL_WAIT, JobFacts
 from outlast.study.layout import StudyPaths, parse_attempt_name
 
 __all__ = ["StudyQueue"]
@@ -104,7 +106,7 @@ class StudyQueue:
             f"{self.settings.name}: when no task is left, takes in the rest and submits what the budget still lacks.",
             f"{self.settings.name}_finisher",
             "%j.finisher.out",
-            ["outlast", "finisher", str(self.paths.root)],
+            ["outlast", "finisher", str(self.paths.root), *([] if array is None else ["--after", array])],
             {**({} if array is None else {"dependency": f"afterany:{array}"}), **self._small(_FINISHER_TIME_S)},
         )
 
@@ -174,7 +176,11 @@ class StudyQueue:
 
     @cached_property
     def _partitions(self) -> Sequence[Partition]:
-        return self.slurm.partitions()
+        """None where nobody can be asked: a script is complete without."""
+        try:
+            return self.slurm.partitions()
+        except (SlurmUnavailable, SlurmMissing):
+            return ()
 
     def _chosen(self, options: Mapping[str, str | None]) -> list[Partition]:
         """The partitions that a job with these options may land in."""
@@ -191,9 +197,13 @@ class StudyQueue:
 
     def _small(self, seconds: float) -> dict[str, str | None]:
         """Options of a job that runs no trial: so long, or what its partition allows. Asking for more, it would never start."""
-        small = self.options.small
+        small, us = self.options.small, None if self._partitions else JobFacts.of(os.environ)
+        if (
+            us is not None and us.seconds is not None
+        ):  # a node without scontrol: what we were given, another one gets too
+            seconds = min(seconds, us.seconds)
         seconds = min([seconds, *(p.max_time_s for p in self._chosen(small) if p.max_time_s is not None)])
-        return {"time": str(max(1, int(seconds // 60))), "requeue": None, **small}  # minutes
+        return {"time": str(max(1, math.ceil(seconds / 60))), "requeue": None, **small}  # minutes
 
     def submit(self, script: JobScript) -> str:
         """Write a script into ``jobs/`` and hand it to SLURM. Returns the job's id.

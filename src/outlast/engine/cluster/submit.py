@@ -222,9 +222,12 @@ def tell(submitted: Submitted, folder: str) -> list[str]:
     if not submitted.jobs and submitted.active:
         waiting = sum(job.life is JobLife.WAITING for job in submitted.active)
         why = f" ({submitted.waits_for})" if submitted.waits_for else ""
+        who = (
+            "the controller" if any(job.comment.endswith(":controller") for job in submitted.active) else "the finisher"
+        )
         lines.append(
             f"in the queue already: {len(submitted.active) - waiting} running, {waiting} waiting{why}; "
-            "what is missing then is submitted by the finisher"
+            f"what is missing then is submitted by {who}"
         )
     if submitted.refused:
         then = "the finisher submits the rest" if submitted.jobs else "the same command again, later, submits them"

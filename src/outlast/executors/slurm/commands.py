@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 
-from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
+from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable
 from outlast.executors.slurm.parse import (
     SACCT_FIELDS,
     SEPARATOR,
@@ -48,7 +48,7 @@ _KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CLUSTERS")
 class Slurm:
     """The commands of one cluster, as this environment reaches it.
 
-    Every call raises `SlurmUnavailable` where SLURM gave no answer, and `UsageError` where the command is not installed.
+    Every call raises `SlurmUnavailable` where SLURM gave no answer, and `SlurmMissing` where the command is not installed.
 
     Args:
         timeout: Seconds that one command may take.
@@ -149,7 +149,7 @@ class Slurm:
         """``scontrol show config`` by key; empty where it cannot be read."""
         try:
             return parse_config(self._call(["scontrol", "show", "config"]).stdout)
-        except SlurmUnavailable:
+        except (SlurmUnavailable, SlurmMissing):
             return {}
 
     def partitions(self) -> list[Partition]:
@@ -189,7 +189,7 @@ class Slurm:
                 stdin=subprocess.DEVNULL, check=False,
             )  # fmt: skip
         except FileNotFoundError:
-            raise UsageError(f"{argv[0]} is not found: is this a SLURM cluster's node?") from None
+            raise SlurmMissing(f"{argv[0]} is not found: is this a SLURM cluster's node?") from None
         except subprocess.TimeoutExpired as error:
             said = (error.stderr or b"").decode("utf-8", "replace").strip()
             raise SlurmUnavailable(f"{argv[0]}: no answer within {self._timeout:g} s {said}".rstrip()) from error

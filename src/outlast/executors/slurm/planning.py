@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,16 @@ from zlib import crc32
 
 from outlast.executors.slurm.parse import Job, JobLife
 
-__all__ = ["array_option", "cron_line", "ours", "slot_limit", "study_mark", "tasks_for", "waiting_reason"]
+__all__ = [
+    "array_option",
+    "cron_line",
+    "how_to_go_on",
+    "ours",
+    "slot_limit",
+    "study_mark",
+    "tasks_for",
+    "waiting_reason",
+]
 
 _SMALL = ("finisher", "controller")
 
@@ -77,3 +87,13 @@ def cron_line(folder: str) -> str:
     command = [sys.executable, "-m", "outlast", "finisher", "--once", folder]  # a crontab knows no virtual environment
     line = f"{shlex.join(command)} >>{shlex.quote(log)} 2>&1"
     return "*/10 * * * * " + line.replace("%", "\\%")  # which stands for a newline in crontab(5)
+
+
+def how_to_go_on(folder: str) -> list[str]:
+    """What a person reads where a node may not submit, or has nothing to submit with.
+
+    Args:
+        folder: The study's.
+    """
+    line = cron_line(os.path.abspath(folder))
+    return [f"on a node that may submit: outlast submit {folder}", f"or, as a line of its crontab: {line}"]

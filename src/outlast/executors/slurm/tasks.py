@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from outlast._system import Identity
-from outlast.errors import OutlastError, SlurmUnavailable
+from outlast.errors import OutlastError, SlurmMissing, SlurmUnavailable
 from outlast.executors.base import Executor
 from outlast.executors.slurm.jobs import SlurmJobs
 
@@ -25,7 +25,7 @@ class FetchedExecutor(Executor):
 
     def __init__(self, jobs: SlurmJobs | None = None) -> None:
         super().__init__()
-        self._jobs = jobs
+        self._jobs, self.asks = jobs, jobs is not None
         self._of: dict[str, tuple[str, int]] = {}  # attempt → job, and its restarts when it took the attempt
         self._looked = False  # since the last poll
 
@@ -65,7 +65,7 @@ class FetchedExecutor(Executor):
     def cancel(self, name: str) -> None:
         """See `Executor.cancel`."""
         if name in self._of and self._jobs is not None:
-            with contextlib.suppress(SlurmUnavailable):
+            with contextlib.suppress(SlurmUnavailable, SlurmMissing):
                 self._jobs.slurm.cancel([self._of[name][0]])
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
