@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "init", "run", "stop"]
 
-_HELP_WITHIN = 120.0  # seconds for a script to print its help
 _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 
 
@@ -66,36 +65,14 @@ def init(
         outlast init -- python train.py
         outlast init --output cnn.yaml -- python train_cnn.py --epochs 30
     """
-    from outlast.config.init import draft_from_help
+    from outlast.engine.draft import draft_study
 
     command = invocation_of(context).command
     if not command:
         raise UsageError("init needs the training command", cure="outlast init -- python train.py")
     if os.path.exists(output):
         raise UsageError(f"{output} is there already", cure="outlast init --output OTHER.yaml -- COMMAND")
-    try:
-        done = subprocess.run(
-            [*command, "--help"],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_HELP_WITHIN,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except OSError as error:
-        raise UsageError(f"{command[0]}: {error.strerror}") from error
-    except subprocess.TimeoutExpired:
-        raise UsageError(
-            f"`{' '.join(command)} --help` did not end within {_HELP_WITHIN:g} s: does it know --help?",
-            cure="write the study file by hand: five keys are enough",
-        ) from None
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UsageError(
-            f"`{' '.join(command)} --help` failed: {last}", cure="write the study file by hand: five keys are enough"
-        )
-    draft = draft_from_help(done.stdout, command)
+    draft = draft_study(command)
     try:
         with open(output, "x") as file:
             file.write(draft)

@@ -67,8 +67,8 @@ class _Callbacks:
         return spec_from_file_location(name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
 
 
-def follow(name: str, path: Any, target: Any, asker: object) -> Any:
-    """The spec of wandb or mlflow, whose loader puts a follower in once the package is loaded. ``None``: not followed.
+def follow(name: str, path: Any, target: Any, asker: object, follower: str = "outlast_follow") -> Any:
+    """The spec of a package such as wandb, whose loader puts a follower in once it is loaded. ``None``: not followed.
 
     Never raises: an import hook that raises would break the script's import.
     """
@@ -77,20 +77,18 @@ def follow(name: str, path: Any, target: Any, asker: object) -> Any:
         found = (finder.find_spec(name, path, target) for finder in finders)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None:
-            _wrap_loader(spec.loader, name)
+            _wrap_loader(spec.loader, name, follower)
         return spec
     except Exception as error:
         print("outlast: {} is not followed ({!r})".format(name, error), file=sys.stderr)
         return None
 
 
-def _wrap_loader(loader: Any, name: str) -> None:
+def _wrap_loader(loader: Any, name: str, follower: str) -> None:
     execute: Callable[[ModuleType], None] = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
         execute(module)
-        import outlast_follow
-
-        outlast_follow.install(name)
+        __import__(follower).install(name)
 
     loader.exec_module = exec_module

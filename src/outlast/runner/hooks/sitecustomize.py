@@ -32,6 +32,23 @@ def _hand_over() -> None:
         outlast_hooks.load(spec)
 
 
+class _Describe:
+    """Likewise, for the parsers of command lines that import click."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Called for every import; all but two names leave at once."""
+        if name != "click.core" and name != "typer._click.core":
+            return None
+        import outlast_hooks
+
+        return outlast_hooks.follow(name, path, target, self, "outlast_options")
+
+
 if os.environ.get("OUTLAST_TRIAL_DIR"):
     sys.meta_path.insert(0, _Follow())
+if os.environ.get("OUTLAST_OPTIONS_FILE"):
+    import outlast_options
+
+    outlast_options.install("argparse")
+    sys.meta_path.insert(0, _Describe())
 _hand_over()
