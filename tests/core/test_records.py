@@ -13,6 +13,7 @@ from outlast.core.fold import fold
 from outlast.core.records import (
     AttemptEnded,
     AttemptOpened,
+    AttributeSet,
     Event,
     ParamDrawn,
     RunStarted,
@@ -33,6 +34,7 @@ curves = st.lists(st.tuples(st.integers(0, 99), finite), max_size=4).map(tuple)
 events = st.one_of(
     st.builds(TrialCreated, trial=st.integers(0, 20), at=st.just(AT), params=params, seed=st.integers(0, 99), latent=params),
     st.builds(AttemptOpened, trial=st.integers(0, 20), attempt=st.integers(1, 4), at=st.just(AT), resumed=st.booleans()),
+    st.builds(AttributeSet, trial=st.integers(0, 20), name=st.text(max_size=6), value=scalars.map(json.dumps)),
     st.builds(
         AttemptEnded, trial=st.integers(0, 20), attempt=st.integers(1, 4), at=st.just(AT), state=st.sampled_from(TrialState),
         cause=st.sampled_from(Cause), values=st.none() | st.tuples(finite), curves=st.tuples(curves),
@@ -57,6 +59,14 @@ def test_a_kind_from_a_newer_version_is_passed_over() -> None:
 
 def test_a_key_from_a_newer_version_is_ignored() -> None:
     assert from_json({"kind": "param_drawn", "trial": 1, "name": "x", "new": 1}) == ParamDrawn(1, "x")
+
+
+def test_what_an_objective_noted_comes_back_as_it_was() -> None:
+    noted = [AttributeSet(0, "best", "NaN"), AttributeSet(0, "constraints:c", "0.5", system=True)]
+    lines = [from_json(json.loads(json.dumps(to_json(event), allow_nan=False))) for event in noted]
+    trial = fold([TrialCreated(0, AT, system_attrs={"cma": "1"}), *filter(None, lines)]).trials[0]
+    assert trial.user_attrs["best"] != trial.user_attrs["best"]
+    assert trial.system_attrs == {"cma": "1", "constraints:c": 0.5} and not trial.feasible
 
 
 def a_life() -> list[Event]:
@@ -93,7 +103,8 @@ def test_a_retry_gives_the_old_number_new_attempts() -> None:
 
 
 def test_a_trial_is_the_fold_of_its_own_events() -> None:
-    for more in ([], [TrialRetried(0, AT, from_scratch=True)]):
+    noted = [AttributeSet(0, "epochs", "7"), AttributeSet(0, "constraints:c", "-1.0", system=True)]
+    for more in ([], noted, [TrialRetried(0, AT, from_scratch=True)]):
         whole = fold([*a_life(), *more]).trials[0]
         assert fold(whole.events()).trials[0] == whole
 

@@ -20,11 +20,11 @@ import optuna
 import pytest
 
 from outlast.core.fold import fold
-from outlast.core.records import AttemptEnded, StudyCreated, TrialCreated
+from outlast.core.records import AttemptEnded, AttributeSet, StudyCreated, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StorageError, StudyNotFound, UsageError
 from outlast.optimizer.importing import ImportedStudy, import_storage
-from outlast.optimizer.index import rebuild_index
+from outlast.optimizer.index import check_index, rebuild_index
 from outlast.optimizer.sampling import Optimizer
 from outlast.space.definitions import define
 
@@ -297,6 +297,20 @@ def test_our_own_index_gives_back_states_and_causes(lab: Any, tmp_path: Path) ->
         assert (again.params, again.values, again.curve()) == (trial.params, trial.values, trial.curve())
         if number < 4:
             assert (again.state, again.cause) == (trial.state, trial.cause)
+
+
+def test_what_objectives_noted_is_taken_in_also_under_names_that_the_index_uses(lab: Any, tmp_path: Path) -> None:
+    noted = {"params": {"depth": 3}, "reason": None, "epochs": 7}
+    study = lab.study()
+    optimizer = Optimizer(lab.settings(sampler="random"), study)
+    study.apply(lab.created(optimizer.ask(0), 0))
+    for name, value in noted.items():
+        study.apply(lab.through_json(AttributeSet(0, name, json.dumps(value))))
+    study.apply(lab.ended(0, TrialState.FAILED, Cause.DIVERGED))
+    rebuild_index(tmp_path / "study.db", study, lab.settings())
+    assert not check_index(tmp_path / "study.db", study, lab.settings())
+    again = fold([StudyCreated("x", "t"), *import_storage(str(tmp_path / "study.db")).events]).trials[0]
+    assert (again.user_attrs, again.params, again.cause) == (noted, study.trials[0].params, Cause.DIVERGED)
 
 
 def test_events_can_be_numbered_from_anywhere_and_survive_json(lab: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,6 +31,8 @@ from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.monitor.times import duration, figure, metric_value
 from outlast.results.failures import FailureGroup
+
+_MOST_NOTED = 300  # characters of an attribute; the record has all of it
 
 __all__ = ["show_best", "show_failures", "show_trial", "show_trials"]
 
@@ -103,6 +106,8 @@ def show_trial(
     parts += _section(
         "parameters", [(one_line(name), param(value, exact=True)) for name, value in configuration.items()]
     )
+    noted = [(one_line(name), one_line(json.dumps(value), _MOST_NOTED)) for name, value in trial.user_attrs.items()]
+    parts += _section("user attributes", noted)
     objectives = {metric.name for metric in settings.metrics}
     others = [(one_line(k), figure(v)) for k, v in sorted(trial.metrics.items()) if k not in objectives]
     parts += _section("other metrics", others)

@@ -1,7 +1,7 @@
 """Which trial is best. Pure: a folded study in, trials out.
 
-Only complete trials with a finite value for every objective can be best. Failed and infeasible trials take the worst
-value there is, but in tables only.
+Only complete trials with a finite value for every objective can be best, and only those that keep the constraints which their
+objective set. Failed and infeasible trials take the worst value there is, but in tables only.
 """
 
 from __future__ import annotations
@@ -136,12 +136,14 @@ def _candidates(study: Study, signs: Sequence[float]) -> Iterator[tuple[Trial, t
     if len(signs) == 1:  # plainly, because a study of ten thousand trials is looked at all the time
         sign = signs[0]
         for trial in study.trials.values():
-            if trial.state is complete and trial.values and finite(trial.values[0]):
+            if trial.state is complete and trial.values and finite(trial.values[0]) and trial.feasible:
                 yield trial, (sign * trial.values[0],)
         return
     for trial in study.trials.values():
         values = trial.values
-        if trial.state is complete and values is not None and len(values) >= len(signs) and all(map(finite, values)):
+        if trial.state is not complete or values is None or not trial.feasible:
+            continue
+        if len(values) >= len(signs) and all(map(finite, values)):
             yield trial, tuple(sign * value for sign, value in zip(signs, values, strict=False))
 
 

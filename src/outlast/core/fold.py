@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from outlast.core.records import (
     Attempt,
     AttemptEnded,
     AttemptOpened,
+    AttributeSet,
     Event,
     JobSubmitted,
     ParamDrawn,
@@ -104,6 +106,8 @@ class Study:
                 trial = self.trials[event.trial]
                 trial.params[event.name] = event.value
                 trial.distributions[event.name] = event.distribution
+            case AttributeSet():
+                self._attribute_set(event)
             case AttemptOpened():
                 self._attempt_opened(event)
             case AttemptEnded():
@@ -149,6 +153,14 @@ class Study:
             ),
         )
         self.study_attrs.update(event.study_attrs)
+
+    def _attribute_set(self, event: AttributeSet) -> None:
+        trial, value = self.trials[event.trial], json.loads(event.value)
+        if event.system:
+            trial.system_attrs = {**trial.system_attrs, event.name: value}
+            trial.optuna_attrs = {**trial.optuna_attrs, event.name: value}
+        else:
+            trial.user_attrs = {**trial.user_attrs, event.name: value}
 
     def _begin_parts_anew(self, event: RevisionMade) -> None:
         """Other seeds or folds came into force: a trial that has some of its parts has nothing to go on with."""

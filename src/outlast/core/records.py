@@ -7,6 +7,7 @@ Times are UTC in ISO 8601. A metric's curve is a list of ``(step, value)`` in th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias, get_args
@@ -18,6 +19,7 @@ __all__ = [
     "Attempt",
     "AttemptEnded",
     "AttemptOpened",
+    "AttributeSet",
     "Event",
     "JobSubmitted",
     "ParamDrawn",
@@ -108,6 +110,17 @@ class ParamDrawn:
     name: str
     value: Any = None
     distribution: str = ""  # Optuna's JSON
+
+
+@dataclass(frozen=True)
+class AttributeSet:
+    """An objective noted something about its trial, as Optuna's objectives do."""
+
+    kind: ClassVar[str] = "attribute_set"
+    trial: int
+    name: str
+    value: str = "null"  # as JSON text: what was noted comes back as it was, NaN included
+    system: bool = False  # for Optuna itself (a constraint, an artifact, scores of a cross-validation), not for people
 
 
 @dataclass(frozen=True)
@@ -213,6 +226,7 @@ Event: TypeAlias = (
     | RunWentOn
     | TrialCreated
     | ParamDrawn
+    | AttributeSet
     | AttemptOpened
     | AttemptEnded
     | JobSubmitted
@@ -294,6 +308,8 @@ class Trial:
     revision: int = 1
     source: str = "sampler"
     system_attrs: dict[str, Any] = field(default_factory=dict)
+    user_attrs: dict[str, Any] = field(default_factory=dict)  # what the objective noted for people
+    optuna_attrs: dict[str, Any] = field(default_factory=dict)  # and for Optuna; these are in `system_attrs` as well
     created_at: str = ""
     started_at: str | None = None
     finished_at: str | None = None
@@ -359,10 +375,12 @@ class Trial:
         found: list[Event] = [
             TrialCreated(
                 self.number, self.created_at, {k: v for k, v in self.params.items() if k not in self.distributions},
-                self.seed, self.revision, self.source, self.system_attrs, {}, self.latent, self.derived,
+                self.seed, self.revision, self.source, self._sampler_attrs(), {}, self.latent, self.derived,
             )
         ]  # fmt: skip
         found += [ParamDrawn(self.number, k, self.params[k], text) for k, text in self.distributions.items()]
+        for attrs, system in ((self.user_attrs, False), (self.optuna_attrs, True)):
+            found += [AttributeSet(self.number, k, json.dumps(value), system) for k, value in attrs.items()]
         for attempt in self.attempts:
             found.append(
                 AttemptOpened(
@@ -383,6 +401,15 @@ class Trial:
             if attempt.number in (self.retried_at_attempt, self.anew_after):
                 found.append(TrialRetried(self.number, attempt.opened_at, attempt.number == self.anew_after))
         return found
+
+    def _sampler_attrs(self) -> dict[str, Any]:
+        return {name: value for name, value in self.system_attrs.items() if name not in self.optuna_attrs}
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it keeps the constraints that its objective set: none is above 0, as Optuna has it."""
+        noted = self.optuna_attrs
+        return not noted or not any(k.startswith("constraints:") and v > 0 for k, v in noted.items())
 
     def curve(self, objective: int = 0) -> dict[int, float]:
         """Step → value over all attempts; a later attempt's report of the same step wins."""

@@ -74,7 +74,7 @@ class Tally:
         self._numbers[trial.state].add(number)
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
             self._latest.came(trial)
-        if trial.state is TrialState.COMPLETE:
+        if trial.state is TrialState.COMPLETE and trial.feasible:
             self._largest.came(trial)
             self._smallest.came(trial)
 
@@ -102,10 +102,12 @@ class Tally:
         return self._latest.get(self._in(TrialState.COMPLETE, TrialState.PRUNED))
 
     def extremes(self) -> tuple[float, float] | None:
-        """The smallest and the largest first value of the complete trials."""
-        large = self._largest.get(self._in(TrialState.COMPLETE))
-        small = self._smallest.get(self._in(TrialState.COMPLETE))
+        """The smallest and the largest first value of the complete trials that keep their constraints."""
+        large, small = self._largest.get(self._feasible()), self._smallest.get(self._feasible())
         return None if large is None or small is None else (-small, large)
+
+    def _feasible(self) -> Iterator[Trial]:
+        return (trial for trial in self._in(TrialState.COMPLETE) if trial.feasible)
 
     def _in(self, *states: TrialState) -> Iterator[Trial]:
         for state in states:

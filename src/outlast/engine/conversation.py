@@ -10,6 +10,8 @@ from typing import Any
 
 __all__ = ["Conversation", "open_pair"]
 
+_PIECE_BYTES = 1 << 16
+
 
 @dataclass
 class Conversation:
@@ -18,6 +20,7 @@ class Conversation:
     trial: int
     connection: socket.socket
     _buffer: bytes = b""
+    _rest: bytes = b""  # of a long answer, that was not asked for yet
 
     @property
     def fd(self) -> int:
@@ -42,11 +45,17 @@ class Conversation:
             self._buffer += chunk
             while b"\n" in self._buffer:
                 line, _, self._buffer = self._buffer.partition(b"\n")
-                reply = json.dumps(answer(json.loads(line))).encode() + b"\n"
+                if line != b"more":
+                    self._rest = json.dumps(answer(json.loads(line))).encode()
                 try:
-                    self.connection.sendall(reply)
+                    self.connection.sendall(self._piece())
                 except OSError:
                     return False
+
+    def _piece(self) -> bytes:
+        """What fits into the socket of a reader that is slow; a piece with more behind it begins with a plus sign."""
+        piece, self._rest = self._rest[:_PIECE_BYTES], self._rest[_PIECE_BYTES:]
+        return (b"+" if self._rest else b"") + piece + b"\n"
 
     def close(self) -> None:
         """Close our end."""

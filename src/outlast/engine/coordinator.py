@@ -82,7 +82,7 @@ class Coordinator:
         )  # fmt: skip
         self._watch = Watch(paths, settings, self._decisions, executor, slots, pulses)
         self._inbox = Inbox(paths, settings, slots, self._watch, self._decisions, self.stop)
-        self._talks = Talks(self._decisions, self._watch, executor)
+        self._talks = Talks(settings, self._decisions, self._watch, executor, self.stop)
         self._creation = Creation(settings, self._decisions, self._derived.index)
         self._limits = limits or limits_of(settings)
         self._in_parts = bool(study_parts(settings))  # then the pruner judges between parts, not within one

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from outlast.core.records import ParamDrawn
+from outlast.config.settings import Settings
+from outlast.core.records import AttributeSet, ParamDrawn
 from outlast.engine.conversation import Conversation, open_pair
 from outlast.engine.decisions import Decisions
+from outlast.engine.evidence import points
 from outlast.engine.watch import Watch
 from outlast.executors.base import Executor
+from outlast.optimizer.telling import Teller
 
 __all__ = ["Talks"]
 
@@ -18,8 +22,12 @@ __all__ = ["Talks"]
 class Talks:
     """One conversation for each running attempt whose objective asks."""
 
-    def __init__(self, decisions: Decisions, watch: Watch, executor: Executor) -> None:
+    def __init__(
+        self, settings: Settings, decisions: Decisions, watch: Watch, executor: Executor, stop: Callable[..., None]
+    ) -> None:
         self._talks: dict[str, Conversation] = {}
+        self._objective, self._stop = settings.metrics[0].name, stop
+        self._teller = Teller(settings, decisions.study)
         self._decisions, self._watch, self._executor = decisions, watch, executor
 
     def __contains__(self, name: str) -> bool:
@@ -53,8 +61,33 @@ class Talks:
             case "should_prune":
                 self._watch.judge(attempt)
                 return {"value": attempt.stop_reason == "pruned"}
+            case "note":
+                return self._note(
+                    attempt.trial, str(question["name"]), str(question["value"]), bool(question["system"])
+                )
+            case "about":
+                return self._teller.about()
+            case "rows":
+                return self._teller.rows(int(question["seen"]), self._curves())
+            case "stop":
+                self._decisions.say(f"trial {attempt.trial} asks the search to stop: running trials finish")
+                self._stop("user", drain=True)
+                return {}
             case _:
-                return {"number": attempt.trial}
+                trial = self._decisions.study.trials[attempt.trial]
+                noted = {"user_attrs": trial.user_attrs, "system_attrs": trial.optuna_attrs}
+                texts = {of: {key: json.dumps(value) for key, value in attrs.items()} for of, attrs in noted.items()}
+                return {"number": trial.number, "started": trial.started_at, **texts}
+
+    def _note(self, trial: int, name: str, value: str, system: bool) -> Mapping[str, Any]:
+        self._decisions.take(AttributeSet(trial, name, value, system))
+        self._decisions.commit()
+        return {}
+
+    def _curves(self) -> dict[int, dict[int, float]]:
+        for attempt in self._watch.running.values():
+            attempt.read_reports()
+        return {a.trial: dict(points(a.reports, self._objective)) for a in self._watch.running.values()}
 
     def _suggest(self, trial: int, name: str, distribution: str) -> Mapping[str, Any]:
         drawn = name in self._decisions.study.trials[trial].params

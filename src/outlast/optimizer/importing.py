@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Row
 
-from outlast.core.records import AttemptEnded, Event, TrialCreated
+from outlast.core.records import AttemptEnded, AttributeSet, Event, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyNotFound
 from outlast.optimizer.distributions import latent_of
 from outlast.optimizer.import_sources import Source, Times, opened
+from outlast.optimizer.index_rows import split_attrs
 from outlast.optimizer.index_sql import OURS
 from outlast.optimizer.plugins import nearest
 from outlast.space.distributions import multiple
@@ -56,7 +58,7 @@ class ImportedStudy:
         return tuple(
             dataclasses.replace(event, trial=event.trial + start)
             for event in self.events
-            if isinstance(event, (TrialCreated, AttemptEnded))
+            if isinstance(event, (TrialCreated, AttributeSet, AttemptEnded))
         )
 
 
@@ -141,12 +143,14 @@ def _events(number: int, trial: FrozenTrial, times: Times, parameters: Mapping[s
     started, finished = times.get(trial._trial_id, (None, None))
     at = _record_time(started or finished)
     state, cause, reason = _outcome(trial)
-    hidden = trial.user_attrs.get("params") if OURS in trial.system_attrs else None
+    ours, noted = _split(trial)
+    hidden = ours.get("params")
     params = {**trial.params, **(hidden if isinstance(hidden, dict) else {})}
     curve = tuple((int(step), float(value)) for step, value in sorted(trial.intermediate_values.items()))
     values = tuple(map(float, trial.values)) if trial.values and state is TrialState.COMPLETE else None
     return [
         TrialCreated(trial=number, at=at, params=_snapped(params, parameters), source="imported"),
+        *(AttributeSet(number, name, json.dumps(value)) for name, value in noted.items()),
         AttemptEnded(
             trial=number,
             attempt=1,
@@ -163,14 +167,20 @@ def _events(number: int, trial: FrozenTrial, times: Times, parameters: Mapping[s
     ]
 
 
+def _split(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What our own index says beside Optuna's columns, nothing where the row is another program's; what was noted."""
+    return split_attrs(trial.user_attrs) if OURS in trial.system_attrs else ({}, dict(trial.user_attrs))
+
+
 def _outcome(trial: FrozenTrial) -> tuple[TrialState, Cause, str]:
     """Our state for Optuna's; a row of our own index says more."""
     reason = ""
-    if OURS in trial.system_attrs and "cause" in trial.user_attrs:
-        reason = str(trial.user_attrs.get("reason", ""))
+    ours, _ = _split(trial)
+    if ours.get("cause"):
+        reason = str(ours.get("reason", ""))
         try:
-            cause = Cause(trial.user_attrs["cause"])
-            if trial.state is Row.PRUNED and trial.user_attrs.get("state") == TrialState.INFEASIBLE.value:
+            cause = Cause(ours["cause"])
+            if trial.state is Row.PRUNED and ours.get("state") == TrialState.INFEASIBLE.value:
                 return TrialState.INFEASIBLE, cause, reason
             if trial.state is Row.FAIL:
                 return TrialState.FAILED, cause, reason

@@ -311,7 +311,9 @@ class IndexWriter:
             raise _IndexTaken
         if len(tables.ids) < tables.noted_rows:
             raise IndexBroken("rows that were written are missing")
-        self._written = tables.read()
+        with self._wake:
+            expected = dict(self._rows)
+        self._written = tables.read(expected)
         if foreign_to_ledger := sorted(set(tables.ids) - set(self._rows)):
             raise IndexBroken(f"it has a trial {foreign_to_ledger[0]} that the ledger does not have")
         self._objectives = tables.directions(), tables.metric_names()

@@ -176,15 +176,16 @@ def _faults(connection: sqlite3.Connection, study: Study, settings: Settings) ->
     tables = Tables(connection, settings.name)
     if tables.directions() != directions_of(settings):
         yield "its directions are not the study's"
-    rows = tables.read()
+    maker = RowMaker(settings)
+    expected = {number: maker.row(trial) for number, trial in study.trials.items()}
+    rows = tables.read(expected)
     if len(rows) < tables.noted_rows:
         yield f"{tables.noted_rows - len(rows)} of {tables.noted_rows} rows that were written are missing"
-    maker = RowMaker(settings)
     for number, row in rows.items():
         trial = study.trials.get(number)
         if trial is None:
             yield f"it has a trial {number} that the ledger does not have"
-        elif fault := _disagreement(row, maker.row(trial), trial):
+        elif fault := _disagreement(row, expected[number], trial):
             yield f"trial {number}: {fault}"
 
 
@@ -277,6 +278,7 @@ def _fill_through_optuna(file: str, settings: Settings, rows: list[IndexRow], wa
 
 
 def trial_of(row: IndexRow) -> optuna.trial.FrozenTrial:
+    """A row as Optuna's own."""
     distributions = {name: json_to_distribution(text) for name, _, text in row.params}
     return optuna.trial.FrozenTrial(
         number=row.number,
@@ -289,7 +291,7 @@ def trial_of(row: IndexRow) -> optuna.trial.FrozenTrial:
         params={name: distributions[name].to_external_repr(value) for name, value, _ in row.params},
         distributions=distributions,
         user_attrs={key: json.loads(text) for key, text in row.attrs},
-        system_attrs={OURS: row.number},
+        system_attrs={OURS: row.number, **{key: json.loads(text) for key, text in row.system}},
         intermediate_values=dict(row.curve),
     )
 

@@ -18,11 +18,12 @@ from outlast.core.states import TrialState
 from outlast.optimizer.distributions import contains, distribution_of
 from outlast.space.space import Space
 
-__all__ = ["CLAIM", "OUR_ATTRS", "IndexRow", "RowMaker", "directions_of", "stored_time"]
+__all__ = ["CLAIM", "OUR_ATTRS", "IndexRow", "RowMaker", "directions_of", "split_attrs", "stored_time"]
 
 #: The system attribute of a trial that somebody enqueued in the index: ``INDEX_ID:TRIAL_ID`` of the row it came from.
 CLAIM = "outlast:row"
-#: The user attributes that are ours; others that people add to a row stay.
+#: The user attributes that are ours, under another name where the objective has set one of that name; others that people
+#: add to a row stay.
 OUR_ATTRS = ("state", "cause", "reason", "params")
 
 #: ``WAITING`` is never written: anyone's ``ask`` takes such rows.
@@ -50,6 +51,11 @@ class IndexRow:
     curve: tuple[tuple[int, float], ...]
     attrs: tuple[tuple[str, str], ...]
     claim: str | None = field(default=None, compare=False)
+    system: tuple[tuple[str, str], ...] = ()  # what the objective noted for Optuna, as JSON texts
+
+    def keys(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Names of the user and of the system attributes that are the ledger's."""
+        return frozenset(OUR_ATTRS) | {k for k, _ in self.attrs}, frozenset(k for k, _ in self.system)
 
 
 class RowMaker:
@@ -85,6 +91,7 @@ class RowMaker:
             curve=tuple((int(step), _one_nan(value)) for step, value in sorted(curve.items())),
             attrs=tuple((key, json.dumps(value, default=str)) for key, value in self._attrs(trial, hidden).items()),
             claim=trial.system_attrs.get(CLAIM),
+            system=tuple((key, json.dumps(value)) for key, value in trial.optuna_attrs.items()),
         )
 
     def _state(self, trial: Trial) -> str:
@@ -125,7 +132,18 @@ class RowMaker:
             attrs["cause"], attrs["reason"] = trial.cause.value, trial.reason
         if hidden:
             attrs["params"] = hidden
-        return attrs
+        noted = trial.user_attrs
+        if not noted:
+            return attrs
+        taken = {key: f"outlast:{key}" for key in OUR_ATTRS if key in noted}
+        return {**{taken.get(key, key): attrs.get(key) for key in [*attrs, *taken]}, **noted}
+
+
+def split_attrs(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A row's user attributes: what `RowMaker` says about the trial, and what its objective noted."""
+    names = {key: f"outlast:{key}" if f"outlast:{key}" in found else key for key in OUR_ATTRS}
+    ours = {key: found[name] for key, name in names.items() if name in found}
+    return ours, {key: value for key, value in found.items() if key not in names.values()}
 
 
 def directions_of(settings: Settings) -> list[str]:

@@ -171,13 +171,19 @@ class Tables:
             for step, value in row.curve
             if not (grown and (step, value) in steps)
         ])  # fmt: skip
+        users, systems = row.keys()
         if old is None or old.attrs != row.attrs:
-            marks = ", ".join("?" * len(OUR_ATTRS))
-            self._c.execute(
-                f"DELETE FROM trial_user_attributes WHERE trial_id = ? AND key IN ({marks})",  # noqa: S608
-                (trial_id, *OUR_ATTRS),
-            )
-            self._insert("trial_user_attributes", trial_id, [("key, value_json", attr) for attr in row.attrs])
+            gone = users | (old.keys()[0] if old is not None else frozenset())
+            self._attributes("trial_user_attributes", trial_id, gone, row.attrs)
+        if row.system and (old is None or old.system != row.system):
+            self._attributes("trial_system_attributes", trial_id, systems, row.system)
+
+    def _attributes(self, table: str, trial_id: int, gone: Iterable[str], attrs: Iterable[tuple[str, str]]) -> None:
+        self._c.executemany(
+            f"DELETE FROM {table} WHERE trial_id = ? AND key = ?",  # noqa: S608
+            [(trial_id, key) for key in gone],
+        )
+        self._insert(table, trial_id, [("key, value_json", attr) for attr in attrs])
 
     def _place(self, row: IndexRow) -> int:
         """The row's id: its own, the enqueued row that it came from, or a new one at the end."""
@@ -295,12 +301,13 @@ class Tables:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def read(self) -> dict[int, IndexRow]:
-        """All rows of ours, by number."""
+    def read(self, expected: Mapping[int, IndexRow]) -> dict[int, IndexRow]:
+        """All rows of ours, by number; `expected` says which attributes of each are the ledger's."""
         params = self._grouped("trial_params", "param_name, param_value, distribution_json", "param_id")
         values = self._grouped("trial_values", "value, value_type", "objective")
         curves = self._grouped("trial_intermediate_values", "step, intermediate_value, intermediate_value_type", "step")
         attrs = self._grouped("trial_user_attributes", "key, value_json", "trial_user_attribute_id")
+        systems = self._grouped("trial_system_attributes", "key, value_json", "trial_system_attribute_id")
         rows = {}
         mine = {trial_id: number for number, trial_id in self.ids.items()}
         for trial_id, number, state, started, finished in self._c.execute(
@@ -311,6 +318,7 @@ class Tables:
                 continue
             if mine[trial_id] != number:
                 raise IndexBroken(f"the row of trial {mine[trial_id]} says it is {number}")
+            keys = expected[number].keys() if number in expected else (frozenset(OUR_ATTRS), frozenset[str]())
             rows[number] = IndexRow(
                 number=number,
                 state=state,
@@ -319,7 +327,8 @@ class Tables:
                 values=tuple(_untyped(v, kind) for v, kind in values.get(trial_id, ())),
                 params=tuple((n, v, d) for n, v, d in params.get(trial_id, ())),
                 curve=tuple((s, _untyped(v, kind)) for s, v, kind in curves.get(trial_id, ())),
-                attrs=tuple((k, v) for k, v in attrs.get(trial_id, ()) if k in OUR_ATTRS),
+                attrs=tuple((k, v) for k, v in attrs.get(trial_id, ()) if k in keys[0]),
+                system=tuple((k, v) for k, v in systems.get(trial_id, ()) if k in keys[1]),
             )
         return rows
 

@@ -13,7 +13,16 @@ from optuna.study import StudyDirection
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
-from outlast.core.records import AttemptEnded, Event, ParamDrawn, StudyCreated, Trial, TrialCreated, TrialRetried
+from outlast.core.records import (
+    AttemptEnded,
+    AttributeSet,
+    Event,
+    ParamDrawn,
+    StudyCreated,
+    Trial,
+    TrialCreated,
+    TrialRetried,
+)
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
 from outlast.optimizer.proposals import Proposer, stable_seed
@@ -173,7 +182,7 @@ class Optimizer:
             self._fold.apply(event)
         elif isinstance(event, TrialCreated):
             self._created(event)
-        elif isinstance(event, (ParamDrawn, TrialRetried)):
+        elif isinstance(event, (ParamDrawn, TrialRetried)) or (isinstance(event, AttributeSet) and event.system):
             self._fold.apply(event)
             self._relearn(event.trial)
         elif isinstance(event, AttemptEnded) and event.trial in self._fold.trials:

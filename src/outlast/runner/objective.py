@@ -15,82 +15,10 @@ from functools import partial
 from typing import Any
 
 from outlast.client import current_trial
+from outlast.runner.asking import PipeTrial
 from outlast.runner.function import call, report_result
 
-__all__ = ["PipeTrial", "load", "main"]
-
-_RESUME_ME = 75  # EX_TEMPFAIL
-
-
-class PipeTrial:
-    """What the objective gets as its ``trial``: Optuna's trial interface, answered by the coordinator."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._stream = connection.makefile("rw", encoding="utf-8", newline="\n")
-        start = self._ask({"op": "begin"})
-        self.number: int = start["number"]
-        self.params: dict[str, Any] = {}
-        self.distributions: dict[str, Any] = {}
-        self.user_attrs: dict[str, Any] = {}
-        self.system_attrs: dict[str, Any] = {}
-        self._objective = os.environ.get("OUTLAST_METRICS", "value").split(",")[0]
-
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        try:
-            self._stream.write(json.dumps(question) + "\n")
-            self._stream.flush()
-            answer = self._stream.readline()
-        except OSError:
-            answer = ""
-        if not answer:
-            sys.stdout.flush()
-            os._exit(_RESUME_ME)
-        found: dict[str, Any] = json.loads(answer)
-        if "error" in found:
-            raise ValueError(found["error"])
-        return found
-
-    def _suggest(self, name: str, kind: str, **attributes: Any) -> Any:
-        answer = self._ask(
-            {"op": "suggest", "name": name, "distribution": json.dumps({"name": kind, "attributes": attributes})}
-        )
-        self.params[name] = answer["value"]
-        return answer["value"]
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        """As Optuna's."""
-        return float(self._suggest(name, "FloatDistribution", low=low, high=high, step=step, log=log))
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """As Optuna's."""
-        return int(self._suggest(name, "IntDistribution", low=low, high=high, step=step, log=log))
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """As Optuna's."""
-        return self._suggest(name, "CategoricalDistribution", choices=list(choices))
-
-    def report(self, value: float, step: int) -> None:
-        """As Optuna's."""
-        current_trial().report(step=step, **{self._objective: value})
-
-    def should_prune(self) -> bool:
-        """As Optuna's."""
-        return bool(self._ask({"op": "should_prune"})["value"])
-
-    def set_user_attr(self, key: str, value: Any) -> None:
-        """As Optuna's; kept with the attempt's output."""
-        self.user_attrs[key] = value
-
-    def set_system_attr(self, key: str, value: Any) -> None:
-        """As Optuna's; kept in this process only."""
-        self.system_attrs[key] = value
-
-    @property
-    def relative_params(self) -> dict[str, Any]:
-        """As Optuna's; nothing is drawn ahead."""
-        return {}
+__all__ = ["load", "main"]
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,0 +1,166 @@
+"""The study as a running objective sees it: Optuna's own `Study`, over rows that the coordinator tells; read-only.
+
+It is imported by the process of an objective that asks for it, and by no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
+
+import optuna
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from outlast.optimizer.index_build import trial_of
+from outlast.optimizer.index_rows import IndexRow
+from outlast.optimizer.index_sql import METRIC_NAMES
+from outlast.optimizer.view import View
+
+__all__ = ["Ask", "distributions_of", "told_study"]
+
+#: Asks the coordinator, and returns its answer.
+Ask: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
+
+
+def told_study(ask: Ask, note: Callable[[str, Any], object], number: int) -> optuna.Study:
+    """The study of a running trial.
+
+    Args:
+        ask: Asks the coordinator.
+        note: Keeps a system attribute of the trial.
+        number: The trial's.
+    """
+    storage = _Told(ask, note, number)
+    return _Study(storage.name, storage)
+
+
+def distributions_of(texts: Mapping[str, str]) -> dict[str, BaseDistribution]:
+    """Optuna's distributions from their JSON."""
+    return {name: json_to_distribution(text) for name, text in texts.items()}
+
+
+class _Told(View):
+    """Rows as the coordinator has them now: asked anew at every look, of finished trials only the new ones."""
+
+    def __init__(self, ask: Ask, note: Callable[[str, Any], object], number: int) -> None:
+        self._ask, self._note, self._number = ask, note, number
+        self._seen = 0
+        about = ask({"op": "about"})
+        super().__init__([StudyDirection[word] for word in about["directions"]])
+        self.name = str(about["name"])
+        self.attrs = {METRIC_NAMES: list(about["metrics"])}
+
+    def look(self) -> None:
+        """Bring the rows up to date."""
+        told = self._ask({"op": "rows", "seen": self._seen})
+        self._seen = int(told["seen"])
+        for fields in told["rows"]:
+            trial = trial_of(IndexRow(**fields))
+            trial._trial_id = trial.number
+            self.put(trial)
+
+    def ask(self, question: dict[str, Any]) -> Mapping[str, Any]:
+        """Ask the coordinator something else."""
+        return self._ask(question)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """All rows, as they are now."""
+        self.look()
+        return super().get_all_trials(study_id, deepcopy, states)
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """A row, as it is now."""
+        self.look()
+        return super().get_trial(trial_id)
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        """The best complete row, as it is now."""
+        self.look()
+        return super().get_best_trial(study_id)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Kept, for the trial that runs here: an artifact, a constraint."""
+        if trial_id != self._number:
+            _refuse("an objective can change its own trial only")
+        self._note(key, value)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """`Trial.set_user_attr` is the way."""
+        _refuse("the study is read-only here: use trial.set_user_attr")
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        """Parameters come from `Trial.suggest_float` and the like."""
+        _refuse("the study is read-only here: use trial.suggest_float and the like")
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """Outlast decides how a trial ended."""
+        _refuse("the study is read-only here: return the value, or raise optuna.TrialPruned")
+
+    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+        """`Trial.report` is the way."""
+        _refuse("the study is read-only here: use trial.report")
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Not from within a trial."""
+        _refuse("the study is read-only in an objective: note it at the trial")
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Not from within a trial."""
+        _refuse("the study is read-only in an objective: use trial.set_user_attr")
+
+
+class _Study(optuna.Study):
+    """`optuna.Study` for reading, with `stop`."""
+
+    _storage: _Told
+
+    def __init__(self, name: str, storage: _Told) -> None:
+        super().__init__(name, storage, optuna.samplers.RandomSampler(), optuna.pruners.NopPruner())
+        del self.sampler, self.pruner  # the coordinator's: there are none here
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("sampler", "pruner"):
+            raise AttributeError(
+                f"trial.study.{name}: the {name} works in another process; an objective cannot reach it"
+            )
+        raise AttributeError(f"'Study' object has no attribute {name!r}")
+
+    def stop(self) -> None:
+        """Ask the search to come to rest: running trials finish, no new ones begin. The same call goes on with the rest."""
+        self._storage.ask({"op": "stop"})
+
+    def optimize(self, *args: Any, **kwargs: Any) -> None:
+        """Not from within a trial."""
+        _refuse("trial.study.optimize: a search runs this trial already; create another study for an inner search")
+
+    def ask(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not from within a trial."""
+        _refuse("trial.study.ask: trials come from the search that runs this one")
+
+    def tell(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not from within a trial."""
+        _refuse("trial.study.tell: an objective returns its value, or raises optuna.TrialPruned")
+
+    def enqueue_trial(self, *args: Any, **kwargs: Any) -> None:
+        """Not from within a trial."""
+        _refuse(
+            "trial.study.enqueue_trial: enqueue in study.db, as any Optuna program; a running search takes it from there"
+        )
+
+    def add_trial(self, trial: FrozenTrial) -> None:
+        """Not from within a trial."""
+        _refuse("trial.study.add_trial: earlier trials come in with `outlast import` before a search")
+
+    def set_metric_names(self, metric_names: list[str]) -> None:
+        """Not from within a trial."""
+        _refuse("trial.study.set_metric_names: the names are the search's")
+
+
+def _refuse(why: str) -> NoReturn:
+    raise NotImplementedError(why)

@@ -1,0 +1,249 @@
+"""The trial that an objective gets: Optuna's interface, answered by the coordinator over an inherited socket."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from outlast.client import current_trial
+
+__all__ = ["MOST_BYTES", "PipeTrial"]
+
+#: A note is kept in the ledger and in every copy of it: what is larger belongs into a file.
+MOST_BYTES = 1 << 20
+_RESUME_ME = 75  # EX_TEMPFAIL
+
+
+class PipeTrial:
+    """What the objective gets as its ``trial``.
+
+    Attributes:
+        number: The trial's number for life.
+        datetime_start: When it was first started, in local time, as Optuna has it.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._stream = connection.makefile("rw", encoding="utf-8", newline="\n")
+        start = self._ask({"op": "begin"})
+        self.number: int = start["number"]
+        self.datetime_start: datetime | None = _local(start.get("started"))
+        self._params: dict[str, Any] = {}
+        self._distributions: dict[str, str] = {}
+        self._user_attrs: dict[str, Any] = {k: json.loads(v) for k, v in start.get("user_attrs", {}).items()}
+        self._system_attrs: dict[str, Any] = {k: json.loads(v) for k, v in start.get("system_attrs", {}).items()}
+        self._objective = os.environ.get("OUTLAST_METRICS", "value").split(",")[0]
+        self._study: Any = None
+
+    def _shown_class(self) -> type:
+        optuna = sys.modules.get("optuna")
+        return getattr(getattr(optuna, "trial", None), "Trial", PipeTrial)
+
+    #: Optuna's helpers ask with `isinstance`; where Optuna is not imported at all, nobody does.
+    __class__ = property(_shown_class)
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        text, answer = "", self._line(json.dumps(question))
+        while answer.startswith("+"):  # a long one comes in pieces
+            text += answer[1:].rstrip("\n")
+            answer = self._line("more")
+        found: dict[str, Any] = json.loads(text + answer)
+        if "error" in found:
+            raise ValueError(found["error"])
+        return found
+
+    def _line(self, text: str) -> str:
+        try:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+            answer = self._stream.readline()
+        except OSError:
+            answer = ""
+        if not answer.endswith("\n"):
+            sys.stdout.flush()
+            os._exit(_RESUME_ME)
+        return answer
+
+    # What it draws
+
+    def _suggest(self, name: str, kind: str, **attributes: Any) -> Any:
+        text = json.dumps({"name": kind, "attributes": attributes}, default=_plain)
+        answer = self._ask({"op": "suggest", "name": name, "distribution": text})
+        self._params[name], self._distributions[name] = answer["value"], text
+        return answer["value"]
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """As Optuna's."""
+        return float(self._suggest(name, "FloatDistribution", low=low, high=high, step=step, log=log))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """As Optuna's."""
+        return int(self._suggest(name, "IntDistribution", low=low, high=high, step=step, log=log))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """As Optuna's. Classes, tuples and other objects are known by their names outside of the objective."""
+        offered = list(choices)
+        names = [_name_of(name, choice) for choice in offered]
+        value = self._suggest(name, "CategoricalDistribution", choices=names)
+        self._params[name] = _of_name(value, offered, names)
+        return self._params[name]
+
+    def suggest_uniform(self, name: str, low: float, high: float) -> float:
+        """As Optuna's, which will drop it."""
+        return self.suggest_float(name, low, high)
+
+    def suggest_loguniform(self, name: str, low: float, high: float) -> float:
+        """As Optuna's, which will drop it."""
+        return self.suggest_float(name, low, high, log=True)
+
+    def suggest_discrete_uniform(self, name: str, low: float, high: float, q: float) -> float:
+        """As Optuna's, which will drop it."""
+        return self.suggest_float(name, low, high, step=q)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What was drawn so far."""
+        return dict(self._params)
+
+    @property
+    def distributions(self) -> dict[str, Any]:
+        """What it was drawn from, as Optuna's objects."""
+        from outlast.optimizer.told import distributions_of
+
+        return distributions_of(self._distributions)
+
+    # What it tells
+
+    def report(self, value: float, step: int) -> None:
+        """As Optuna's."""
+        current_trial().report(step=step, **{self._objective: value})
+
+    def should_prune(self) -> bool:
+        """As Optuna's."""
+        return bool(self._ask({"op": "should_prune"})["value"])
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """As Optuna's with a database: kept for good, once this returns. Arrays and NumPy numbers become lists and numbers.
+
+        Raises:
+            TypeError: A value that JSON does not know.
+            ValueError: One of more than a megabyte.
+        """
+        self._user_attrs[key] = self._keep("user", key, value)
+
+    def set_system_attr(self, key: str, value: Any) -> None:
+        """As that of earlier versions of Optuna; see `set_user_attr`."""
+        self._system_attrs[key] = self._keep("system", key, value)
+
+    def _keep(self, whose: str, key: str, value: Any) -> Any:
+        try:
+            text = json.dumps(value, default=_plain)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"set_{whose}_attr({key!r}): {error}; save it in a file, and note the file's path"
+            ) from None
+        if len(text) > MOST_BYTES:
+            raise ValueError(
+                f"set_{whose}_attr({key!r}): {len(text)} bytes, and at most {MOST_BYTES} are kept; save it in a file, "
+                "and note the file's path"
+            )
+        self._ask({"op": "note", "name": str(key), "value": text, "system": whose == "system"})
+        return json.loads(text)
+
+    def set_constraint(self, key: str, value: float) -> None:
+        """As Optuna's: at most 0 where it is kept. The sampler learns it; a trial that breaks one is not the best."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"set_constraint({key!r}): a number is needed, not {type(value).__name__}") from None
+        if math.isnan(number):
+            raise ValueError(f"set_constraint({key!r}): NaN says nothing")
+        if key not in self.constraints:  # the first one stands, as with Optuna
+            self.set_system_attr(f"constraints:{key}", number)
+
+    @property
+    def constraints(self) -> dict[str, float]:
+        """Those that were set."""
+        known = self._system_attrs.items()
+        return {name.partition(":")[2]: value for name, value in known if name.startswith("constraints:")}
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """What was noted, by earlier attempts as well."""
+        return dict(self._user_attrs)
+
+    @property
+    def system_attrs(self) -> dict[str, Any]:
+        """What was noted for Optuna, by earlier attempts as well."""
+        return dict(self._system_attrs)
+
+    # What is around it
+
+    @property
+    def study(self) -> Any:
+        """The study, for reading: an `optuna.Study` of what the ledger holds now. Its `stop` asks the search to end."""
+        if self._study is None:
+            from outlast.optimizer.told import told_study  # imports Optuna, which not every objective does
+
+            self._study = told_study(self._ask, self.set_system_attr, self.number)
+        return self._study
+
+    @property
+    def storage(self) -> Any:
+        """What Optuna's own helpers note an artifact or the like in."""
+        return self.study._storage
+
+    @property
+    def _trial_id(self) -> int:
+        return self.number
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _AHEAD:
+            raise AttributeError(f"trial.{name}: nothing is drawn ahead of suggest_float and the like under Outlast")
+        raise AttributeError(f"'Trial' object has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<Trial {self.number} {self._params}>"
+
+
+_AHEAD = ("relative_params", "relative_search_space")
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's and torch's arrays and numbers as plain data."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} cannot be kept")
+
+
+def _name_of(parameter: str, choice: Any) -> Any:
+    """A choice as ledger, tables and `study.db` know it."""
+    if choice is None or isinstance(choice, (bool, int, float, str)):
+        return choice
+    if hasattr(choice, "tolist"):
+        return choice.tolist()
+    name = getattr(choice, "__qualname__", "") or repr(choice)
+    if " at 0x" in name or "<l" in name:  # another one in every process
+        raise TypeError(
+            f"{parameter}: the choice {choice!r} has no name that lasts; offer names, and look it up by them"
+        )
+    return name
+
+
+def _of_name(value: Any, offered: Sequence[Any], names: Sequence[Any]) -> Any:
+    for choice, name in zip(offered, names, strict=True):
+        if name == value and isinstance(name, bool) is isinstance(value, bool):
+            return choice
+    kept = [json.dumps(choice, default=str) for choice in offered]  # drawn by an earlier version: a list for a tuple
+    return offered[kept.index(text)] if (text := json.dumps(value, default=str)) in kept else value
+
+
+def _local(at: str | None) -> datetime | None:
+    return None if not at else datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone().replace(tzinfo=None)
