@@ -19,6 +19,10 @@ def test_a_controller_keeps_eight_slots_filled(cluster: Cluster, tmp_path: Path)
     assert lab.faults(trials=12, epochs=2) == []
     assert lab.most_at_once() <= 8
     assert lab.shared_cards() == []
+    until(lambda: not list(lab.paths.trials.glob("*/attempts")), "everything is put away")
+    attempts = {number: trial.attempts[-1] for number, trial in lab.study().trials.items()}
+    assert all({"job.sh", "output.log"} <= set(os.listdir(lab.paths.trial(number).folder)) for number in attempts)
+    assert f"job {attempts[3].job}" in lab.outlast("show", "studies/lab", "3")
 
 
 def _running(lab: SlurmLab, cluster: Cluster) -> dict[int, tuple[str, str]]:

@@ -12,18 +12,20 @@ import pytest
 from outlast._system import utc_now
 from outlast.cli.main import run_cli
 from outlast.config.load import load_study_file
-from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
+from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.engine.cluster import anew, finish, submit
-from outlast.engine.cluster.submit import Submitted, submit_study
+from outlast.engine.cluster.submit import Submitted, submit_study, tell
 from outlast.engine.opening import open_study, read_study
 from outlast.engine.run import study_paths
 from outlast.engine.stopping import stop_study
 from outlast.engine.turn import Memory, take_turn
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable, UsageError
+from outlast.executors.slurm.site import Nodes
 from outlast.runner.job import JobFacts
 from outlast.runner.spec import silent_after
-from outlast.study.attempts import open_attempt
+from outlast.study.attempts import open_attempt, put_away
+from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.testing.slurm import FakeSlurm
 
@@ -362,3 +364,79 @@ def test_a_silent_job_that_nobody_can_ask_about_is_given_up_late_but_is(
         turn = take_turn(site.paths.root, lease, memory, say=lambda text: None)
         ended.append(turn.study.trials[0].state.value)
     assert ended == ["running"] * 4 + ["interrupted"]
+
+
+class Refusing(FakeSlurm):
+    """A cluster that takes nothing."""
+
+    def test(self, script: str) -> float | None:
+        raise SlurmRefused("sbatch: Invalid account or account/partition combination specified", limit=False)
+
+    def nodes(self) -> list[Nodes]:
+        return []
+
+
+@pytest.mark.parametrize("mode", ["array", "controller"])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_dry_run_prints_its_scripts_whatever_slurm_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], there: bool, mode: str
+) -> None:
+    Site(tmp_path, FakeSlurm(), slurm={"mode": mode})
+    monkeypatch.chdir(tmp_path)
+    if there:
+        for module in ("queue", "look"):
+            monkeypatch.setattr(f"outlast.engine.cluster.{module}.Slurm", Refusing)
+    else:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "true").symlink_to("/bin/true")
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    code = run_cli(["submit", "study.yaml", "--dry-run"])
+    scripts, said = capsys.readouterr()
+    assert scripts.count("#!/bin/bash\n") == 2 and "--job-name=lab" in scripts
+    assert (code, "Invalid account" in said, "is not found" in said) == (
+        (2, True, False) if there else (0, False, True)
+    )
+    assert not (tmp_path / "studies").exists()
+    assert run_cli(["submit", "study.yaml"]) == 2 and capsys.readouterr().out == ""
+
+
+def test_a_trial_names_its_job_and_where_that_one_s_script_and_log_lie(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = Site(tmp_path, slurm)
+    site.submit()
+    lost_with_its_node(site)
+    array = next(iter(slurm.queue))
+    (site.paths.jobs / f"{array}_0.out").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert run_cli(["show", "studies/lab", "0"]) == 0
+    said = capsys.readouterr().out
+    assert f"job {array}_0" in said
+    assert f"studies/lab/jobs/{array}.array.sh" in said and f"studies/lab/jobs/{array}_0.out" in said
+    assert run_cli(["show", "studies/lab", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["job"] == f"{array}_0"
+
+
+def test_a_trial_s_own_script_stays_beside_its_output(tmp_path: Path) -> None:
+    paths = StudyPaths.at(tmp_path).trial(7)
+    trial = Trial(7, state=TrialState.COMPLETE)
+    for attempt in (1, 2):
+        folder = paths.attempt(attempt).folder
+        folder.mkdir(parents=True)
+        (folder / "job.sh").write_text(f"# attempt {attempt}\n")
+        (folder / "output.log").write_text(f"epoch {attempt}\n")
+    for _ in range(2):  # repeating it is harmless
+        put_away(paths, trial)
+        assert sorted(path.name for path in paths.folder.iterdir()) == ["job.sh", "output.log", "trial.json"]
+        assert paths.script.read_text() == "# attempt 2\n"
+
+
+def test_nobody_speaks_of_a_finisher_where_there_is_a_controller(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm, slurm={"mode": "controller"})
+    site.submit()
+    said = " ".join(tell(site.submit(), "studies/lab"))
+    assert "in the queue already" in said and "controller" in said and "finisher" not in said
+    slurm.queue.clear()
+    slurm.refuse("AssocMaxSubmitJobLimit")
+    said = " ".join(tell(site.submit(), "studies/lab"))
+    assert "would not take" in said and "finisher" not in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -154,11 +155,24 @@ def refuse_what_cannot_work(settings: Settings, folder: str, file: str | None, *
     """
     from outlast.engine.check import quick_check
 
-    findings = quick_check(settings, folder)
-    if on_cluster and not any(finding.level == "error" for finding in findings):
-        from outlast.engine.cluster.look import cluster_findings
+    _refuse(quick_check(settings, folder), file)
+    if on_cluster:
+        refuse_what_slurm_refuses(settings, folder, file)
 
-        findings += cluster_findings(settings, folder)
+
+def refuse_what_slurm_refuses(settings: Settings, folder: str, file: str | None) -> None:
+    """Ask SLURM whether it would take the study's jobs.
+
+    Raises:
+        UsageError: It would not, or it is not installed here (`outlast.errors.SlurmMissing`).
+        SlurmUnavailable: No answer.
+    """
+    from outlast.engine.cluster.look import cluster_findings
+
+    _refuse(cluster_findings(settings, folder), file)
+
+
+def _refuse(findings: Sequence[Finding], file: str | None) -> None:
     for finding in findings:
         if finding.level == "error":
             raise _refusal(finding, file)

@@ -67,10 +67,12 @@ def submit(
         trials=trials, parallel=parallel,
     )  # fmt: skip
     folder = folder_of(settings, study, directory)
-    refuse_what_cannot_work(settings, folder, study[0] if study else None, on_cluster=True)
+    file = study[0] if study else None
+    refuse_what_cannot_work(settings, folder, file, on_cluster=not dry_run)
     paths = study_paths(folder, settings)
     if dry_run:
         typer.echo("\n".join(scripts_of(paths, settings)), nl=False)
+        _say_what_slurm_says(settings, folder, file)
         return
     if fresh:
         refuse_while_queued(paths, settings)
@@ -87,6 +89,21 @@ def submit(
         typer.echo(line)
     if submitted.refused and not submitted.jobs:
         raise typer.Exit(4)
+
+
+def _say_what_slurm_says(settings: Settings, folder: str, file: str | None) -> None:
+    """Behind the scripts of a dry run, which are worth reading whatever it is.
+
+    Raises:
+        UsageError: SLURM would refuse them.
+    """
+    from outlast.cli.asked import refuse_what_slurm_refuses
+    from outlast.errors import SlurmMissing, SlurmUnavailable
+
+    try:
+        refuse_what_slurm_refuses(settings, folder, file)
+    except (SlurmMissing, SlurmUnavailable) as error:
+        typer.echo(f"note: whether SLURM would take them is not known: {error.fact}", err=True)
 
 
 def worker(

@@ -214,13 +214,14 @@ def _value_rows(trial: Trial, metrics: Sequence[MetricSettings]) -> list[tuple[s
 def _attempt_text(attempt: Attempt) -> Text:
     resumed = ", resumed" if attempt.resumed else ""
     outcome = attempt.outcome
+    job = f"job {attempt.job}" if attempt.job else ""
     if outcome is None:
-        return Text(f"running since {attempt.opened_at}{resumed}")
+        return Text(f"running since {attempt.opened_at}{resumed}{', ' * bool(job)}{job}")
     how = (
         f"exit code {outcome.exit_code}" if outcome.exit_code else f"signal {outcome.signal}" if outcome.signal else ""
     )
     step = f"step {outcome.last_step}" if outcome.last_step is not None else ""
-    facts = ", ".join(filter(None, (duration(outcome.seconds), step, how, one_line(outcome.host))))
+    facts = ", ".join(filter(None, (duration(outcome.seconds), step, how, job, one_line(outcome.host))))
     if outcome.cause is Cause.PART:  # it ended well, and is no interruption
         return Text.assemble((one_line(outcome.reason), STATE_STYLES["complete"]), (f"  {facts}{resumed}", "dim"))
     reason = f": {one_line(outcome.reason)}" if outcome.reason else ""

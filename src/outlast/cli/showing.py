@@ -98,6 +98,7 @@ def _facts(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:
         "values": trial.values,
         "params": configuration(trial, study, settings),
         "attempts": len(trial.attempts),
+        "job": (trial.attempts[-1].job or None) if trial.attempts else None,
         "seconds": round(trial.seconds, 3),
         "metrics": trial.metrics,
     }
@@ -134,13 +135,21 @@ def _files(folder: str) -> list[tuple[str, str]]:
 def _trial_files(paths: StudyPaths, trial: Trial) -> list[tuple[str, str]]:
     files = paths.trial(trial.number)
     candidates = [
+        ("script", files.script),
         ("output", files.log),
         ("error", files.error_log),
         ("record", files.record),
         ("checkpoints", files.checkpoints),
     ]
     if trial.attempts and not files.log.exists():
-        candidates.insert(0, ("output", files.attempt(trial.attempts[-1].number).log))
+        last = files.attempt(trial.attempts[-1].number)
+        candidates[:0] = [("script", last.script), ("output", last.log)]
+    array, _, task = trial.attempts[-1].job.partition("_") if trial.attempts else ("", "", "")
+    if task:
+        candidates += [
+            ("array's script", paths.jobs / f"{array}.array.sh"),
+            ("job's log", paths.jobs / f"{array}_{task}.out"),
+        ]
     return [(label, os.path.relpath(path)) for label, path in candidates if path.exists()]
 
 

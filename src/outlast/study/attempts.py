@@ -279,7 +279,8 @@ def close_attempt(paths: StudyPaths, trial: int, attempt: int) -> None:
 
 
 def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
-    """Bring a finished trial's files into their final form: ``trial.json``, ``output.log``, ``reports.jsonl``.
+    """Bring a finished trial's files into their final form: ``trial.json``, ``output.log``, ``reports.jsonl``;
+    beside them the job script, where the trial had one.
 
     They tell of all attempts, also of those before a retry.
     A failed trial has an ``error.log`` instead of ``reports.jsonl``; its reports are in ``trial.json``. Repeating it is harmless.
@@ -302,6 +303,9 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
         write_atomic(paths.record, _readable(record), durable=False)
     if attempts:
         _gather_log(paths, attempts)
+        scripts = [attempt.script for attempt in attempts if attempt.script.exists()]
+        if scripts:
+            rename(scripts[-1], paths.script, durable=False)
         if failed:
             write_atomic(paths.error_log, _error_text(trial, attempts).encode(errors="replace"), durable=False)
         elif reports:

@@ -47,7 +47,13 @@ __all__ = ["HomeSync"]
 
 _DERIVED = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json", "report.html")
 _FIRST = ("study.yaml", "splits.json", "objective.pkl")  # what a study needs before it can be gone on with
-_OF_A_TRIAL = ("output.log", "reports.jsonl", "error.log", "trial.json")  # its record last: with it, the trial is there
+_OF_A_TRIAL = (
+    "job.sh",
+    "output.log",
+    "reports.jsonl",
+    "error.log",
+    "trial.json",
+)  # its record last: with it, the trial is there
 _MANIFEST = ".synced.json"
 
 

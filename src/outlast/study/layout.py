@@ -71,6 +71,11 @@ class AttemptPaths:
         return self.folder / "exit.json"
 
     @property
+    def script(self) -> Path:
+        """The attempt's own job script, where it has one."""
+        return self.folder / "job.sh"
+
+    @property
     def judged(self) -> Path:
         """The step up to which the pruner has judged the attempt's reports."""
         return self.folder / "judged"
@@ -126,6 +131,11 @@ class TrialPaths:
     def reports(self) -> Path:
         """The finished trial's reports."""
         return self.folder / "reports.jsonl"
+
+    @property
+    def script(self) -> Path:
+        """The job script of its last attempt, where trials have jobs of their own."""
+        return self.folder / "job.sh"
 
     @property
     def error_log(self) -> Path:

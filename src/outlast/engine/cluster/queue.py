@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -125,8 +126,10 @@ class StudyQueue:
         """One attempt."""
         parsed = parse_attempt_name(name) or (0, 0)
         spec = json.loads(read_bytes(Path(marker)) or b"{}")
-        by_hand = ["By hand, without Outlast and without SLURM:"]
-        by_hand += [f"  cd {shlex.quote(spec.get('cwd', '.'))}", "  " + shlex.join(spec.get("argv", ()))]
+        by_hand = ["By hand, without Outlast and without SLURM:"] if spec else []
+        by_hand += (
+            [f"  cd {shlex.quote(spec.get('cwd', '.'))}", "  " + shlex.join(spec.get("argv", ()))] if spec else []
+        )
         return JobScript(
             purpose=f"{self.settings.name}: trial {parsed[0]}, attempt {parsed[1]}",
             name=f"{self.settings.name}_trial_{parsed[0]}",
@@ -206,7 +209,10 @@ class StudyQueue:
         return {"time": str(max(1, math.ceil(seconds / 60))), "requeue": None, **small}  # minutes
 
     def submit(self, script: JobScript) -> str:
-        """Write a script into ``jobs/`` and hand it to SLURM. Returns the job's id.
+        """Write a script into ``jobs/`` (``array.sh``, and ``4711.array.sh`` too once it has its id) and hand it to SLURM.
+
+        Returns:
+            The job's id.
 
         Raises:
             SlurmRefused: SLURM said no.
@@ -215,4 +221,7 @@ class StudyQueue:
         make_dir(self.paths.jobs)
         file = self.paths.jobs / f"{script.comment.removeprefix(self.mark)}.sh"
         write_atomic(file, render(script), durable=False)
-        return self.slurm.submit(str(file))
+        job = self.slurm.submit(str(file))
+        with contextlib.suppress(OSError):  # beside the job's logs, and there still when the next one is submitted
+            os.link(file, file.with_name(f"{job}.{file.name}"))
+        return job

@@ -37,7 +37,8 @@ def storage_findings(settings: Settings, folder: str) -> Iterator[Finding]:
 
 def files_needed(settings: Settings) -> int:
     """Files and folders that a study comes to, without what the trainings write."""
-    return _FILES_A_TRIAL * (settings.budget.trials or 0) + _FILES_BESIDE
+    script = 1 if (settings.slurm or {}).get("mode") == "controller" else 0
+    return (_FILES_A_TRIAL + script) * (settings.budget.trials or 0) + _FILES_BESIDE
 
 
 def quota_findings(quota: Quota | None, needed: int) -> Iterator[Finding]:

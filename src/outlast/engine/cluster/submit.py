@@ -58,7 +58,7 @@ def dry_run(paths: StudyPaths, settings: Settings) -> list[str]:
     """The scripts that `submit_study` would submit for a new study; writes and submits nothing."""
     queue = StudyQueue(paths, settings)
     if queue.options.mode == "controller":
-        return [render(queue.controller())]
+        return [render(queue.controller()), render(queue.trial("0000.1", "MARKER", "LOG"))]
     return [render(queue.array(queue.tasks(settings.budget.trials))), render(queue.finisher("ARRAY"))]
 
 

@@ -68,7 +68,7 @@ class SlurmExecutor(Executor):
 
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
         """See `Executor.submit`. The script lies beside the log."""
-        script = Path(log).with_name("job.sh")
+        script = Path(log).with_name("job.sh")  # `AttemptPaths.script`
         job = replace(self._script_of(name, marker, log), comment=self._mark + name)
         write_atomic(script, render(job), durable=False)
         self._of[name] = _Submission(str(script), sure=True)
