@@ -38,6 +38,7 @@ def render(*command: str, more: dict | None = None, **context) -> list[str]:
 
 
 ARGS = ["--lr=0.001", "--flag=True", "--off=False", "--opt.name=sgd", "--text=a b;$HOME", "--epochs=20"]
+HYDRA = [*ARGS[:4], "--text='a b;$HOME'", ARGS[5]]
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,8 @@ ARGS = ["--lr=0.001", "--flag=True", "--off=False", "--opt.name=sgd", "--text=a 
         ("${args_no_hyphens}", [arg[2:] for arg in ARGS]),
         ("${args_no_equals}", [word for arg in ARGS for word in arg.split("=", 1)]),
         ("${args_no_boolean_flags}", ["--lr=0.001", "--flag", "--opt.name=sgd", "--text=a b;$HOME", "--epochs=20"]),
-        ("${args_append_hydra}", [f"+{arg[2:]}" for arg in ARGS]),
-        ("${args_override_hydra}", [f"++{arg[2:]}" for arg in ARGS]),
+        ("${args_append_hydra}", [f"+{arg[2:]}" for arg in HYDRA]),
+        ("${args_override_hydra}", [f"++{arg[2:]}" for arg in HYDRA]),
         ("${env}", ["/usr/bin/env"]),
         ("${trial}", ["7"]),
         ("${attempt}", ["2"]),

@@ -2,9 +2,10 @@
 
 A macro that is a whole list item may become several arguments, or none: one that has no value now
 (``${last_checkpoint}`` without a checkpoint, a parameter that is not active) is left out together with the bare flag
-before it. ``$${`` is a literal ``${``. The ``args`` macros are W&B's; ``:grouped`` after one hands nested parameters
-over as W&B does, one mapping for each top-level name, where ours are dotted (``--optimizer.lr=0.1``). A parameter
-comes before a macro of its name, which is then written ``${macro:env}``.
+before it. A value that would be taken for an option is joined to that flag (``--x=-a``). ``$${`` is a literal ``${``.
+The ``args`` macros are W&B's; ``:grouped`` after one hands nested parameters over as W&B does, one mapping for each
+top-level name, where ours are dotted (``--optimizer.lr=0.1``). A parameter comes before a macro of its name, which is
+then written ``${macro:env}``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outlast.config.settings import Settings
+from outlast.config.words import alone, behind, hydra
 from outlast.errors import UsageError
 
 __all__ = ["CommandContext", "find_interpreter", "macros", "render_command", "sweep_parameters"]
@@ -92,8 +94,11 @@ def render_command(settings: Settings, params: Mapping[str, Any], context: Comma
     argv: list[str] = []
     for before, item in zip(("", *template), template, strict=False):
         words = renderer.item(item)
-        if words is None and _is_bare_flag(before) and MACRO.fullmatch(item):
-            argv.pop()
+        if _is_bare_flag(before):
+            if words is None and MACRO.fullmatch(item):
+                argv.pop()
+            elif words and renderer.names & set(macros(item)):
+                words = behind(argv.pop(), words[0])
         argv += words or []
     return argv
 
@@ -118,14 +123,16 @@ def arguments(macro: str, values: Mapping[str, Any]) -> list[str]:
     if macro == "args_no_hyphens":
         return [f"{name}={value}" for name, value in values.items()]
     if macro == "args_no_equals":
-        return [word for name, value in values.items() for word in (f"--{name}", str(value))]
+        return [word for name, value in values.items() for word in behind(f"--{name}", alone(value))]
     if macro == "args_no_boolean_flags":
         shown = {name: value for name, value in values.items() if value is not False}
         return [f"--{name}" if value is True else f"--{name}={value}" for name, value in shown.items()]
     if macro == "args_json":
         return [json.dumps(values)]
-    prefix = {"args": "--", "args_append_hydra": "+", "args_override_hydra": "++"}[macro]
-    return [f"{prefix}{name}={value}" for name, value in values.items()]
+    if macro == "args":
+        return [f"--{name}={value}" for name, value in values.items()]
+    prefix = {"args_append_hydra": "+", "args_override_hydra": "++"}[macro]
+    return [f"{prefix}{name}={hydra(value)}" for name, value in values.items()]
 
 
 class _Renderer:
@@ -148,6 +155,8 @@ class _Renderer:
                 if whole[1].endswith(GROUPED) or name == "args_json":
                     values = self.settings.nest(values)
                 return arguments(name, values)
+        if whole and whole[1] in self.names and not item.startswith("$$"):
+            return [alone(self.values[whole[1]])] if whole[1] in self.values else None
         parts: list[str] = []
         end = 0
         for match in MACRO.finditer(item):
@@ -185,4 +194,4 @@ def macros(item: str) -> list[str]:
 
 def _is_bare_flag(word: str) -> bool:
     """Whether a word of the template is a flag whose value comes next. What a macro became (``--amp``) is not ours."""
-    return word.startswith("-") and "=" not in word and not macros(word)
+    return word.startswith("-") and word not in ("-", "--") and "=" not in word and not macros(word)
