@@ -11,12 +11,15 @@ from difflib import get_close_matches
 
 from outlast.config.checks import missing_file
 from outlast.config.command import ARGS_MACROS, ENVVAR, GROUPED, MACRO, MACRO_ITSELF, VALUE_MACROS, macros
+from outlast.config.flags import flag_notes
 from outlast.config.settings import Settings
 from outlast.config.shapes import At, nearest
 
 __all__ = ["check_command"]
 
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish")
+#: A value all in quotes, with its flag or without. In Hydra's overrides (``+x='a b'``) quotes are Hydra's own.
+_QUOTED = re.compile(r"""(-{1,2}[\w.-]+=)?(["']).*\2""", re.DOTALL)
 _OPERATORS = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "|&"}
 
 
@@ -35,7 +38,8 @@ def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]
             raise at.child("check").child("args").error("belongs to a command: a function has no arguments")
         return ()
     _check_shell(settings.command, names, at)
-    notes = _check_program(settings, at) if files else []
+    notes = [*_check_program(settings, at), *flag_notes(settings)] if files else []
+    notes += _quoted(settings.command, at)
     clash = sorted(
         names & {macro for item, _ in _items(settings, at) for macro in macros(item)} & {*ARGS_MACROS, *VALUE_MACROS}
     )
@@ -51,6 +55,14 @@ def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]
             "(outlast.current_trial().params, or the file at WANDB_SWEEP_PARAM_PATH)"
         )
     return tuple(notes)
+
+
+def _quoted(command: tuple[str, ...], at: At) -> list[str]:
+    """Notes on quotes inside a list item: without a shell nobody takes them away."""
+    if not isinstance(at.document.data.get("command"), list):
+        return []
+    found = [item for item in command if _QUOTED.fullmatch(item)]
+    return [f"the quotes in `{item}` are part of the argument: no shell takes them away" for item in found]
 
 
 def _items(settings: Settings, at: At) -> Iterator[tuple[str, At]]:
