@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from outlast.core.advice import advice
 from outlast.core.evidence import Evidence, Report
 from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
@@ -288,7 +289,7 @@ def _crashed(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
         return Decision(TrialState.INTERRUPTED, Cause.DISK_FULL, last or "the disk is full", signature=signature)
     if symptom is Symptom.TRANSIENT and sum(o.cause is Cause.TRANSIENT for o in earlier) < policy.transient_in_all:
         return Decision(TrialState.INTERRUPTED, Cause.TRANSIENT, last, signature=signature)
-    reason = _describe_end(evidence) + (f": {last}" if last else "")
+    reason = _describe_end(evidence) + (f": {last}{advice(last)}" if last else "")
     if _last_is_no_number(evidence, policy):
         at = diverged_at(evidence.reports, policy.objectives) or "a metric that is no number"
         return _diverged(f"{at}; then {reason}")
