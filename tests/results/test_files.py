@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,17 @@ def test_only_files_that_are_there_are_named(tmp_path: Path) -> None:
     (tmp_path / "trials" / "0000" / "checkpoints" / "model.pt").unlink()
     (tmp_path / "trials" / "0000" / "checkpoints").rmdir()
     assert "checkpoint" not in dict(result_paths(tmp_path)), "a link to nothing helps nobody"
+
+
+def test_the_best_configuration_of_a_study_with_a_base_is_the_file_that_the_trial_was_given(tmp_path: Path) -> None:
+    build = finished(StudyBuilder(), 0.5)
+    with_base = SETTINGS.model_copy(update={"config": "base.yaml"})
+    write_results(tmp_path, build.study, with_base)
+    assert "depth: 3" not in (tmp_path / "best_config.yaml").read_text()  # its record is lost: what is known is written
+    record = tmp_path / "trials" / "0000" / "trial.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"config": "lr: 0.1\nmodel:\n  depth: 3\n"}))
+    write_results(tmp_path, build.study, with_base)
+    text = (tmp_path / "best_config.yaml").read_text()
+    assert text.startswith("# ") and text.endswith("\nlr: 0.1\nmodel:\n  depth: 3\n")
+    assert check_results(tmp_path, build.study, with_base) == []

@@ -13,7 +13,7 @@ from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.records import TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.results.csv_text import cell, row
-from outlast.results.tables import TrialTable, study_summary, summary_csv
+from outlast.results.tables import TrialTable, study_summary
 from outlast.space.parameters import Latent, Parameter
 from outlast.testing.studies import StudyBuilder
 
@@ -143,6 +143,21 @@ def test_a_script_that_prints_a_new_name_each_step_does_not_flood_the_table() ->
     assert "metric.loss" in header and len(header) < 90
 
 
+def test_the_summary_has_every_finished_trial_best_first_with_all_that_trials_csv_says() -> None:
+    build = StudyBuilder()
+    build.trial({"lr": 0.1}, values=0.5)
+    build.trial({"lr": 0.2}, state=TrialState.FAILED)
+    build.trial({"lr": 0.3}, values=0.9)
+    build.trial({"lr": 0.4}, state=TrialState.INTERRUPTED)
+    table = TrialTable(settings(LR))
+    summary, trials = read(table.render_ranked(build.study)), read(table.render(build.study))
+    assert [(line["rank"], line["number"]) for line in summary] == [("1", "2"), ("2", "0"), ("3", "1")]
+    assert [{**line, "rank": None} for line in sorted(summary, key=lambda line: line["number"])] == [
+        {"rank": None, **line} for line in trials
+    ]
+    assert read(TrialTable(settings(LR)).render_ranked(StudyBuilder().study)) == []
+
+
 def facts(build: StudyBuilder, chosen: Settings) -> dict[str, Any]:
     return dict(study_summary(build.study, chosen))
 
@@ -175,7 +190,6 @@ def test_the_summary_of_several_objectives_names_each_best_and_the_front() -> No
     build.trial(values=(0.8, 0.1))
     found = facts(build, settings(metrics=metrics))
     assert (found["best_f1"], found["best_ece"], found["pareto_front"]) == (0.9, 0.2, "0 1")
-    assert read(summary_csv(build.study, settings(metrics=metrics)))[0] == {"key": "study", "value": "digits"}
 
 
 def test_infinite_values_are_readable() -> None:

@@ -116,6 +116,9 @@ def show(
     ] = None,
     directory: DirOption = None,
     everything: Annotated[bool, typer.Option("--all", help="All trials, not the best thirty.")] = False,
+    config: Annotated[
+        bool, typer.Option("--config", help="Of a trial or best: the whole configuration that it was given, as YAML.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """The trials of a study; or one trial, the best one, or what failed and why.
@@ -124,6 +127,7 @@ def show(
         outlast show studies/digits
         outlast show studies/digits 7
         outlast show studies/digits best --json
+        outlast show studies/digits 7 --config > config.yaml
         outlast show studies/digits failures
     """
     from outlast.cli import showing
@@ -136,4 +140,7 @@ def show(
     ):
         study, what = None, study
     folder = the_folder(study, directory)
-    showing.show(folder, what, everything=everything, as_json=as_json)
+    if config:
+        showing.show_config(folder, what)
+    else:
+        showing.show(folder, what, everything=everything, as_json=as_json)

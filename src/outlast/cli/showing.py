@@ -13,6 +13,7 @@ import typer
 from outlast._system import read_bytes
 from outlast.cli import render_show
 from outlast.cli.text import make_console
+from outlast.config import yaml_writer
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
 from outlast.core.fold import Study
@@ -20,11 +21,12 @@ from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.errors import UsageError
-from outlast.results.configuration import configuration
+from outlast.results.configuration import configuration, nested
 from outlast.results.failures import FailureGroup, group_failures
+from outlast.results.files import resolved_config
 from outlast.study.layout import StudyPaths
 
-__all__ = ["failure_stories", "show"]
+__all__ = ["failure_stories", "show", "show_config"]
 
 _TAIL_LINES, _STORY_LINES = 15, 40
 
@@ -71,6 +73,25 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
                     tail=tail,
                 )
             )
+
+
+def show_config(folder: str, what: str | None) -> None:
+    """Print the configuration file that a trial was given; its parameters where the study has no base configuration.
+
+    Raises:
+        UsageError: Not one trial.
+    """
+    settings, study = recorded_settings(folder)
+    found = _best(study, settings) if what == "best" else [_trial(study, what, folder)] if what is not None else []
+    if len(found) != 1:
+        raise UsageError("--config is of one trial", cure=f"outlast show {folder} 7 --config")
+    (trial,) = found
+    files = study_paths(folder, settings).trial(trial.number)
+    given = resolved_config(files.record)
+    for attempt in reversed(trial.attempts if given is None else ()):
+        text = read_bytes(files.attempt(attempt.number).config)
+        given = given or (None if text is None else text.decode(errors="replace"))
+    typer.echo(given or yaml_writer.dump(nested(configuration(trial, study, settings))), nl=False)
 
 
 def _trial(study: Study, what: str, folder: str) -> Trial:

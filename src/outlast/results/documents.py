@@ -15,16 +15,22 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.results.configuration import configuration, nested
+from outlast.results.tables import study_summary
 
 __all__ = ["best_config_yaml", "best_results", "best_results_json"]
 
 _TOP = 10  # as many as a person compares, or confirms with more seeds
 
 
-def best_config_yaml(study: Study, settings: Settings) -> str | None:
+def best_config_yaml(study: Study, settings: Settings, *, resolved: str | None = None) -> str | None:
     """The best trial's whole configuration as YAML, nested at the dots, with a header comment.
 
     Every YAML reader, 1.1 or 1.2, reads the same values from it.
+
+    Args:
+        study: The folded ledger.
+        settings: The settings in force.
+        resolved: The configuration file that the best trial was given, where the study has a base configuration.
 
     Returns:
         The text, or ``None`` while no trial has completed.
@@ -39,8 +45,8 @@ def best_config_yaml(study: Study, settings: Settings) -> str | None:
     if len(settings.metrics) > 1:
         front = best_trials(study, settings.metrics)
         header += f"; one of {len(front)} on the Pareto front, see best_results.json"
-    parameters = nested(configuration(best, study, settings))
-    return f"# {' '.join(_printable(header).split())}\n{yaml_writer.dump(parameters)}"
+    whole = resolved or yaml_writer.dump(nested(configuration(best, study, settings)))
+    return f"# {' '.join(_printable(header).split())}\n{whole}"
 
 
 def best_results(study: Study, settings: Settings, *, checkpoint: str | None = None) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def best_results(study: Study, settings: Settings, *, checkpoint: str | None = N
     Returns:
         Plain data: the study, its objectives, the best trial (``None`` while there is none) with its whole
         configuration, the ten best for comparing and confirming, the Pareto front where there are several objectives,
-        and the counts.
+        the counts, and what the study took (times, attempts, interruptions, GPU hours).
     """
     metrics = settings.metrics
     best = best_trial(study, metrics)
@@ -73,6 +79,7 @@ def best_results(study: Study, settings: Settings, *, checkpoint: str | None = N
             "remaining": remaining(study, settings.budget.trials, settings.budget.count),
         },
         "target": settings.budget.trials,
+        "summary": dict(study_summary(study, settings)),
     }
     if best is not None:
         out["best"] = {

@@ -6,6 +6,7 @@ While no trial has completed there is no best_config.yaml; best_results.json say
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,9 @@ from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.fold import Study
 from outlast.results.documents import best_config_yaml, best_results_json
-from outlast.results.tables import TrialTable, summary_csv
+from outlast.results.tables import TrialTable
 
-__all__ = ["RESULT_FILES", "ResultsWriter", "check_results", "result_paths", "write_results"]
+__all__ = ["RESULT_FILES", "ResultsWriter", "check_results", "resolved_config", "result_paths", "write_results"]
 
 #: Every file this room promises, the link left out.
 RESULT_FILES = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json")
@@ -56,6 +57,7 @@ class ResultsWriter:
         self._checkpoints = checkpoints or self._default_checkpoints
         self._table = TrialTable(settings)
         self._written: dict[str, bytes] = {}
+        self._given: tuple[tuple[int, int], str] | None = None
 
     def write(self, study: Study) -> None:
         """Bring every file up to date with the study.
@@ -89,11 +91,22 @@ class ResultsWriter:
     def _contents(self, study: Study, link: str | None) -> dict[str, bytes | None]:
         texts = {
             "trials.csv": self._table.render(study),
-            "study_summary.csv": summary_csv(study, self._settings),
-            "best_config.yaml": best_config_yaml(study, self._settings),
+            "study_summary.csv": self._table.render_ranked(study),
+            "best_config.yaml": best_config_yaml(study, self._settings, resolved=self._resolved(study)),
             "best_results.json": best_results_json(study, self._settings, checkpoint=link),
         }
         return {name: None if text is None else text.encode() for name, text in texts.items()}
+
+    def _resolved(self, study: Study) -> str | None:
+        """What the best trial was given for ``${config}``; read again only when another trial is best."""
+        best = best_trial(study, self._settings.metrics) if self._settings.config is not None else None
+        if best is None:
+            return None
+        known = (best.number, len(best.attempts))
+        if self._given is None or self._given[0] != known:
+            text = resolved_config(Path(self._folder) / "trials" / f"{best.number:04d}" / "trial.json")
+            self._given = (known, text) if text is not None else None
+        return None if self._given is None else self._given[1]
 
     def _write(self, name: str, content: bytes | None) -> None:
         path = self._folder / name
@@ -170,6 +183,16 @@ def result_paths(folder: PathLike) -> list[tuple[str, str]]:
     }
     paths = [(label, os.path.join(os.fspath(folder), name)) for label, name in labels.items()]
     return [(label, path) for label, path in paths if os.path.exists(path)]
+
+
+def resolved_config(record: PathLike) -> str | None:
+    """The configuration file that a finished trial was given, as its ``trial.json`` keeps it; ``None``: it has none."""
+    try:
+        kept = json.loads(_system.read_bytes(record) or b"null")
+    except ValueError:
+        return None
+    text = kept.get("config") if isinstance(kept, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def _has_content(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""trials.csv and study_summary.csv as text. Pure; `TrialTable` remembers the rows of finished trials."""
+"""trials.csv, study_summary.csv and the facts of a study. Pure; `TrialTable` remembers the rows of finished trials."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from outlast.config.settings import Settings
-from outlast.core.best import Objective, best_trial, best_trials, table_value
+from outlast.core.best import Objective, best_trial, best_trials, ranked, table_value
 from outlast.core.budget import remaining
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.results.csv_text import cell, row
 
-__all__ = ["TrialTable", "study_summary", "summary_csv"]
+__all__ = ["TrialTable", "study_summary"]
 
 _BEFORE = ("number", "state", "cause")
 _AFTER = ("attempts", "seconds", "started_at", "finished_at", "seed", "revision", "code", "source", "reason")
@@ -61,6 +61,13 @@ class TrialTable:
             self._rows[number] = _Row(old.fingerprint, old.params, old.metrics, text)
         return self._header(params, metrics) + "".join(self._rows[number].text for number in sorted(self._rows))
 
+    def render_ranked(self, study: Study) -> str:
+        """The content of study_summary.csv: the same rows with a ``rank``, best first (`ranked`)."""
+        self.render(study)
+        finished = [trial.number for trial in ranked(study, self._metrics) if trial.number in self._rows]
+        rows = (f"{rank},{self._rows[number].text}" for rank, number in enumerate(finished, start=1))
+        return f"rank,{self._header(*self._choose_columns())}" + "".join(rows)
+
     def _take_in(self, study: Study) -> list[int]:
         changed = []
         for number in [n for n in self._rows if n not in study.trials or not study.trials[n].state.finished]:
@@ -97,7 +104,7 @@ class TrialTable:
 
     def _header(self, params: Sequence[str], metrics: Sequence[str]) -> str:
         values = ("value",) if len(self._metrics) == 1 else tuple(metric.name for metric in self._metrics)
-        taken = {*_BEFORE, *values, *_AFTER}
+        taken = {"rank", *_BEFORE, *values, *_AFTER}
         names = [f"param.{name}" if name in taken or name.startswith("metric.") else name for name in params]
         return row(cell(name) for name in (*_BEFORE, *values, *names, *_AFTER, *(f"metric.{name}" for name in metrics)))
 
@@ -153,12 +160,6 @@ def study_summary(study: Study, settings: Settings) -> list[tuple[str, Any]]:
         ("state", study.ended.state if study.ended is not None else ""),
     ]
     return facts
-
-
-def summary_csv(study: Study, settings: Settings) -> str:
-    """The content of study_summary.csv."""
-    lines = [("key", "value"), *study_summary(study, settings)]
-    return "".join(row((key, cell(value))) for key, value in lines)
 
 
 def _best_facts(study: Study, metrics: Sequence[Objective]) -> list[tuple[str, Any]]:
