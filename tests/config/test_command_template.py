@@ -198,3 +198,41 @@ def test_the_interpreter_is_python_on_the_path_or_python3(tmp_path):
     (tmp_path / "python").write_text("")
     (tmp_path / "python").chmod(0o755)
     assert find_interpreter(str(tmp_path)) == str(tmp_path / "python")
+
+
+HYDRA_STYLE = {"optimizer": ["adam", "sgd"], "optimizer.config.lr": [0.1, 1], "db": "mysql", "db.timeout": 5, "x.y": 1}
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("run ${args_no_hyphens}", "optimizer=adam optimizer.config.lr=0.1 db=mysql db.timeout=5 x.y=1"),
+        (
+            "run db=${db} db.timeout=${db.timeout} ${args}",
+            "db=mysql db.timeout=5 --optimizer=adam --optimizer.config.lr=0.1 --x.y=1",
+        ),
+    ],
+)
+def test_a_name_is_a_value_and_a_prefix_in_a_flat_command(command, expected):
+    settings = study(*command.split(), parameters=HYDRA_STYLE)
+    params = {"optimizer": "adam", "optimizer.config.lr": 0.1}
+    assert render_command(settings, params, CommandContext(0, 1, 1, "/t", "/c"))[1:] == expected.split()
+    held = sweep_parameters(settings, params)
+    assert held["db"]["value"] == "mysql" and held["db.timeout"]["value"] == 5 and held["x"]["value"] == {"y": 1}
+    again = settings_from_resolved(settings.resolved, ".")
+    assert again.parameters == settings.parameters
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"config": "base.yaml"}, "`config:` nests"),
+        ({"command": ["run", "${args_json}"]}, r"\$\{args_json\} nests"),
+        ({"command": ["run", "--file=${args_json_file}"]}, r"\$\{args_json_file\} nests"),
+        ({"command": ["run", "${args:grouped}"]}, r"\$\{args:grouped\} nests"),
+    ],
+)
+def test_a_nested_configuration_that_cannot_hold_both_is_refused(keys, words):
+    with pytest.raises(StudyFileError, match=words) as caught:
+        settings_from_resolved({**STUDY, "command": ["run"], "parameters": HYDRA_STYLE, **keys}, ".")
+    assert caught.value.key == "parameters.optimizer.config.lr"

@@ -169,12 +169,19 @@ def test_dotted_names_nest():
         ),
         ({"a": {"values": [1, 2], "when": {"c": [1]}}, "b": {"values": [1, 2]}}, "no parameter"),
         ({"a": {"values": [1, 2], "when": {"b": [3]}}, "b": {"values": [1, 2]}}, "never be active"),
-        ({"a": {"value": 1}, "a__b": {"value": 1}}, "cannot hold others"),
     ],
 )
 def test_parameters_that_make_no_space_are_refused(definitions, words):
     with pytest.raises(SpaceError, match=words):
         space(**definitions)
+
+
+def test_a_name_may_begin_with_anothers_and_keeps_its_dots_where_the_others_are_nested():
+    made = space(db={"values": ["mysql", "sqlite"]}, db__timeout={"values": [5, 10]}, model__dim={"value": 8})
+    params = {"db": "mysql", "db.timeout": 5}
+    assert made.complete(params) == {"db": "mysql", "db.timeout": 5, "model.dim": 8}
+    assert made.nest(made.complete(params)) == {"db": "mysql", "db.timeout": 5, "model": {"dim": 8}}
+    assert made.inside_others == {"db.timeout": "db"} and made.size == 4
 
 
 def test_a_name_twice_is_refused():

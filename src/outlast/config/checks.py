@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from outlast.config.command import GROUPED, MACRO
 from outlast.config.range_notes import range_notes
 from outlast.config.secrets import secret_in
 from outlast.config.settings import Settings
@@ -16,6 +17,9 @@ from outlast.space.space import Space, SpaceError
 
 #: Keys that are read and that no room does anything with yet.
 _NOT_YET = ("confirm", "refit", "evaluate", "selection", "tracking", "notify", "index.path", "index.study_name")
+
+#: Macros that hand the parameters over nested.
+_NESTING = ("args_json", "args_json_file")
 
 __all__ = ["check", "enqueued", "missing_file", "parameter_place", "refuse_secrets"]
 
@@ -64,6 +68,7 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     notes += [*_constraints(settings, space, at), *_sampler(settings, space, at), *_budget(settings, space, at)]
     if files:
         _enqueued_hold(settings, space, at)
+    _nesting(settings, space, at)
     _pruner(settings, at)
     _oom(settings, at)
     if settings.isolation.mode == "worker" and settings.function is None:
@@ -174,6 +179,19 @@ def _sampler(settings: Settings, space: Space, at: At) -> list[str]:
         if any(p.when for p in space.sampled):
             return ["cmaes leaves conditional parameters to random sampling"]
     return []
+
+
+def _nesting(settings: Settings, space: Space, at: At) -> None:
+    """A nested configuration holds a value at a name, or names below it, but not both."""
+    words = [macro for item in settings.command or () for macro in MACRO.findall(item)]
+    macro = next((word for word in words if word in _NESTING or word.endswith(GROUPED)), None)
+    takes = "a function" if settings.function else "`config:`" if settings.config else f"${{{macro}}}" if macro else ""
+    if takes and settings.nested is None:
+        for name, other in space.inside_others.items():
+            raise parameter_place(at, name).error(
+                f"`{other}` has a value of its own, and {takes} nests: it cannot hold `{name}` as well",
+                f"`{other}.name` beside it, or hand both over flat: ${{args}}, or ${{{other}}} and ${{{name}}}",
+            )
 
 
 def _pruner(settings: Settings, at: At) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 from outlast.space.expressions import Constraint, ExpressionError
@@ -57,7 +58,7 @@ class Space:
         """The space of these parameters.
 
         Raises:
-            SpaceError: A name twice or inside another, an unknown parent, a condition that can never be met, a circle
+            SpaceError: A name twice, an unknown parent, a condition that can never be met, a circle
                 of conditions, or a constraint that does not parse or mentions an unknown name.
         """
         declared = tuple(parameters)
@@ -153,17 +154,28 @@ class Space:
                 raise SpaceError("is continuous: it has no grid", name=parameter.name)
         return (params for params in self._configurations(dict(self.constants), 0) if self._satisfied(params))
 
+    @cached_property
+    def inside_others(self) -> dict[str, str]:
+        """The parameters whose names begin with another's, such as ``db.timeout`` where ``db`` has a value, and that other."""
+        found = {}
+        for name in self._by_name:
+            ends = [end for end, letter in enumerate(name) if letter == "." and name[:end] in self._by_name]
+            if ends:
+                found[name] = name[: ends[0]]
+        return found
+
     def nest(self, params: Mapping[str, Any], groups: Collection[str] | None = None) -> dict[str, Any]:
         """Dotted names as nested mappings: ``{"optimizer.lr": 1}`` → ``{"optimizer": {"lr": 1}}``.
 
         Args:
             params: By dotted name.
             groups: The dotted names of those that hold others; other dots are part of a name. By default, every dot is a
-                level.
+                level, but what stands below another parameter's own value keeps its dots (see `inside_others`).
         """
         nested: dict[str, Any] = {}
+        whole = self.inside_others if groups is None else {}
         for name, value in params.items():
-            *path, last = _levels(name, groups)
+            *path, last = [name] if name in whole else _levels(name, groups)
             place = nested
             for part in path:
                 place = place.setdefault(part, {})
@@ -267,13 +279,6 @@ def _check_names(parameters: Sequence[Parameter]) -> None:
         if parameter.name in names:
             raise SpaceError("is there twice", name=parameter.name)
         names.add(parameter.name)
-    for name in names:
-        parts = name.split(".")
-        for depth in range(1, len(parts)):
-            if ".".join(parts[:depth]) in names:
-                raise SpaceError(
-                    f"`{'.'.join(parts[:depth])}` is a parameter already: it cannot hold others", name=name
-                )
 
 
 def _check_conditions(parameter: Parameter, by_name: Mapping[str, Parameter]) -> None:
