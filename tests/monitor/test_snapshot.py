@@ -4,9 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from outlast.cli import render
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import StudyState, TrialState
+from outlast.monitor.jobs import QueuedJob, queue_in_words
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.testing.studies import StudyBuilder
 
@@ -158,3 +161,60 @@ def test_training_time_and_gpu_hours_add_up() -> None:
     found = look(build, live=False)
     assert found.time.running_seconds == 1000 and found.time.training_seconds == 901
     assert found.hours.gpu and found.hours.used == pytest.approx(901 * 0.5 / 3600)
+
+
+def jobs(*states: str) -> list[QueuedJob]:
+    """Of the running trials from 10 on."""
+    return [QueuedJob(f"7_{at}", "array", word, node="n1") for at, word in enumerate(states)]
+
+
+def in_jobs(trials: int, trained: float) -> tuple[StudyBuilder, dict[int, float]]:
+    """Eight trials of 100 s one after another, and some that run in SLURM's jobs and have trained so long."""
+    build = some(StudyBuilder())
+    for at in range(1, trials):
+        build.trial({"lr": 10 + at}, TrialState.RUNNING, at=901)
+    for at in range(trials):
+        build.study.trials[10 + at].attempts[-1].job = f"7_{at}"
+    return build, {10 + at: trained for at in range(trials)}
+
+
+@pytest.mark.parametrize("word", ["SUSPENDED", "STOPPED"])
+def test_a_suspended_job_is_shown_and_nobody_expects_an_end_of_it(word: str) -> None:
+    build, trained = in_jobs(1, 99.0)
+    for hours in (1, 30):
+        found = look(build, 1000 + hours * 3600, running_seconds=trained, jobs=jobs(word))
+        assert found.eta is None and not any(each.at for each in found.milestones)
+        assert found.rate_per_hour == 36.0, "what stands still says nothing about the speed"
+        assert found.running[0].suspended and found.to_json()["running"][0]["suspended"]
+        assert [warning.key for warning in found.warnings] == []
+        console = Console(width=100)
+        with console.capture() as said:
+            console.print(render.status(found))
+        assert "job 7_0 on n1, suspended" in said.get() and "done in" not in said.get()
+    assert "1 suspended" in queue_in_words(jobs(word)) and "running" not in queue_in_words(jobs(word))
+
+
+def test_the_hours_of_a_suspension_move_no_eta_afterwards() -> None:
+    def lasts(at: float, trained: float, *states: str) -> float:
+        build, seconds = in_jobs(len(states), trained)
+        found = look(build, at, running_seconds=seconds, jobs=jobs(*states))
+        assert found.eta is not None
+        return (found.eta - found.now).total_seconds()
+
+    assert lasts(8000, 99.0, "RUNNING") == lasts(1000, 99.0, "RUNNING")
+    assert lasts(8000, 99.0, "RUNNING", "SUSPENDED") == lasts(1000, 99.0, "RUNNING", "RUNNING")
+    assert lasts(8000, 7000.0, "RUNNING") > lasts(1000, 99.0, "RUNNING"), "a trial that does train, and long, moves it"
+
+
+@pytest.mark.parametrize(
+    ("states", "says"),
+    [
+        (("RUNNING", "SUSPENDED", "PENDING"), "1 running, 1 suspended, 1 waiting"),
+        (("SUSPENDED", "SUSPENDED"), "2 suspended"),
+        (("RUNNING", "COMPLETING"), "2 running"),
+    ],
+)
+def test_the_queue_counts_what_is_suspended_apart(states: tuple[str, ...], says: str) -> None:
+    found = [QueuedJob(str(at), "array", word, word == "PENDING") for at, word in enumerate(states)]
+    assert queue_in_words(found) == says
+    assert queue_in_words([QueuedJob("9", "finisher", "SUSPENDED", node="n1")]) == "finisher 9 on n1 suspended"

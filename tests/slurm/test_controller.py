@@ -79,6 +79,7 @@ def test_whatever_dies_the_same_trials_go_on_and_the_budget_is_exact(cluster: Cl
     cluster.run("scancel", high)
     _, job, node = _pick(lab, cluster, hurt)
     cluster.suspend(job)
+    assert "1 suspended" in lab.outlast("status", "studies/lab")
     cluster.stop_controller()
     cluster.start_controller()
     for node in hurt:

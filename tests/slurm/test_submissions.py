@@ -16,12 +16,14 @@ from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreate
 from outlast.core.states import Cause, TrialState
 from outlast.engine.cluster import anew, finish, submit
 from outlast.engine.cluster.submit import Submitted, submit_study, tell
+from outlast.engine.look import look
 from outlast.engine.opening import open_study, read_study
 from outlast.engine.run import study_paths
 from outlast.engine.stopping import stop_study
 from outlast.engine.turn import Memory, take_turn
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable, UsageError
 from outlast.executors.slurm.site import Nodes
+from outlast.monitor.jobs import queue_in_words
 from outlast.runner.job import JobFacts
 from outlast.runner.spec import silent_after
 from outlast.study.attempts import open_attempt, put_away
@@ -440,3 +442,23 @@ def test_nobody_speaks_of_a_finisher_where_there_is_a_controller(slurm: FakeSlur
     slurm.refuse("AssocMaxSubmitJobLimit")
     said = " ".join(tell(site.submit(), "studies/lab"))
     assert "would not take" in said and "finisher" not in said
+
+
+@pytest.mark.parametrize(
+    ("state", "stands", "says"),
+    [
+        ("RUNNING", "running", "1 running"),
+        ("SUSPENDED", "waiting", "SLURM has suspended whatever runs (1)"),
+        ("PENDING", "waiting", "1 job waits in the queue (Resources)"),
+    ],
+)
+def test_status_tells_a_suspended_search_from_one_that_runs(
+    slurm: FakeSlurm, tmp_path: Path, state: str, stands: str, says: str
+) -> None:
+    site = Site(tmp_path, slurm)
+    site.submit()
+    array, _ = slurm.queue
+    slurm.set(array, state, reason="Resources" if state == "PENDING" else "None")
+    found, _, _ = look(site.paths.root)
+    assert found.state.value == stands
+    assert says in f"{found.reason} {queue_in_words(found.jobs)}"

@@ -295,7 +295,8 @@ def _job_of(trial: RunningTrial) -> Text:
         return Text()
     where = f" on {trial.node}" if trial.node else ""
     anew = f", started anew {trial.restarts}×" if trial.restarts else ""
-    return Text(f"  job {trial.job}{where}{anew}", style="dim")
+    still = ", suspended" if trial.suspended else ""
+    return Text.assemble((f"  job {trial.job}{where}{anew}", "dim"), (still, STATE_STYLES["waiting"]))
 
 
 def warnings(found: Sequence[HealthWarning]) -> list[RenderableType]:

@@ -113,11 +113,18 @@ def _live(
         if working is None and silence:
             return LiveFacts(since=since, slots=1, state=StudyState.WAITING, reason="SLURM gives no answer")
         return working
-    running = [job for job in trials if not job.waits]
+    suspended = [job for job in trials if job.suspended]
+    running = [job for job in trials if not job.waits and not job.suspended]
     if running:
         return LiveFacts(since=since, slots=len(running))
-    reasons = sorted({job.reason for job in trials if job.reason})
-    why = f"{len(trials)} jobs wait in the queue" + (f" ({', '.join(reasons)})" if reasons else "")
+    waiting = [job for job in trials if job.waits]
+    reasons = sorted({job.reason for job in waiting if job.reason})
+    why = f"{len(waiting)} {'job waits' if len(waiting) == 1 else 'jobs wait'} in the queue" + (
+        f" ({', '.join(reasons)})" if reasons else ""
+    )
+    if suspended:
+        others = f", {why}" if waiting else ""
+        why = f"SLURM has suspended whatever runs ({len(suspended)}){others}"
     return LiveFacts(since=since, slots=1, state=StudyState.WAITING, reason=why)
 
 

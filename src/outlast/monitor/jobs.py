@@ -9,6 +9,7 @@ from typing import Any
 __all__ = ["QueuedJob", "queue_in_words"]
 
 _SMALL = ("finisher", "controller")
+_STANDING_STILL = ("SUSPENDED", "STOPPED")  # squeue(1)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class QueuedJob:
     restarts: int = 0
 
     @property
+    def suspended(self) -> bool:
+        """Whether it stands still: it keeps its node, trains nothing, and wakes up where it was."""
+        return self.state.split(" ")[0] in _STANDING_STILL
+
+    @property
     def is_small(self) -> bool:
         """Whether it runs no trial."""
         return self.role in _SMALL
@@ -51,7 +57,7 @@ class QueuedJob:
 
 
 def queue_in_words(jobs: Iterable[QueuedJob], silence: str = "") -> str:
-    """``6 running, 18 waiting (Resources), finisher 131 waiting (Dependency)``; empty where there is nothing to say.
+    """``6 running, 1 suspended, 18 waiting (Resources), finisher 131 waiting (Dependency)``; empty where there is nothing to say.
 
     Args:
         jobs: As listed last.
@@ -59,16 +65,18 @@ def queue_in_words(jobs: Iterable[QueuedJob], silence: str = "") -> str:
     """
     found = list(jobs)
     trials = [job for job in found if not job.is_small]
-    running = sum(not job.waits for job in trials)
+    suspended = sum(job.suspended for job in trials)
+    running = sum(not job.waits for job in trials) - suspended
     waiting = [job for job in trials if job.waits]
     reasons = sorted({job.reason for job in waiting if job.reason})
     parts = [f"{running} running"] if running else []
+    parts += [f"{suspended} suspended"] if suspended else []
     if waiting:
         parts.append(f"{len(waiting)} waiting" + (f" ({', '.join(reasons)})" if reasons else ""))
     for job in found:
         if job.is_small:
             where = f" on {job.node}" if job.node else ""
-            why = f" waiting ({job.reason})" if job.waits and job.reason else ""
+            why = f" waiting ({job.reason})" if job.waits and job.reason else " suspended" if job.suspended else ""
             parts.append(f"{job.role} {job.id}{where}{why}")
     if silence:
         before = f"; before: {', '.join(parts)}" if parts else ""

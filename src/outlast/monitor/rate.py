@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 
@@ -19,7 +19,13 @@ _GAP = 60.0  # seconds between attempts that still count as work: sampling, star
 
 
 def rate_per_hour(
-    study: Study, count: Sequence[str], *, now: datetime, live: bool = False, slots: int = 1
+    study: Study,
+    count: Sequence[str],
+    *,
+    now: datetime,
+    live: bool = False,
+    slots: int = 1,
+    trained: Mapping[int, float] | None = None,
 ) -> float | None:
     """Trials per hour that count towards the budget, measured over the recent ones.
 
@@ -34,6 +40,8 @@ def rate_per_hour(
         now: The current time, aware.
         live: Whether somebody runs the study now.
         slots: How many attempts run side by side.
+        trained: Running trial → seconds that its attempt has trained by its own clock: while it was suspended it worked as
+            little as a study that nobody ran.
 
     Returns:
         The rate, or ``None`` before the first trial has ended.
@@ -62,6 +70,7 @@ def rate_per_hour(
     worked = busy_seconds(spans, until=finishes[-1], open_until=finishes[-1] if live else None)
     if live:
         usual = worked / done * max(1, slots)
+        spans = _spans(study, since, trained or {})
         worked = max(worked, busy_seconds(spans, until=now, open_until=now) - usual)
     return done / worked * 3600.0 if worked > 0 else None
 
@@ -90,9 +99,11 @@ def busy_seconds(
     return total
 
 
-def _spans(study: Study, since: datetime | None) -> list[tuple[datetime, datetime | None]]:
+def _spans(
+    study: Study, since: datetime | None, trained: Mapping[int, float] | None = None
+) -> list[tuple[datetime, datetime | None]]:
     """When attempts ran, cut at `since`. An attempt ends with its training, not when its outcome was taken in: that may
-    have been the next morning."""
+    have been the next morning. What runs has no end, or has `trained` so far."""
     floor = "" if since is None else since.isoformat(timespec="milliseconds")
     spans: list[tuple[datetime, datetime | None]] = []
     for trial in study.trials.values():
@@ -103,7 +114,8 @@ def _spans(study: Study, since: datetime | None) -> list[tuple[datetime, datetim
             start = parse_time(attempt.opened_at)
             if start is None:
                 continue
-            end = None if attempt.outcome is None else start + timedelta(seconds=max(0.0, attempt.outcome.seconds))
+            so_far = (trained or {}).get(trial.number) if attempt.outcome is None else attempt.outcome.seconds
+            end = None if not so_far and attempt.outcome is None else start + timedelta(seconds=max(0.0, so_far or 0.0))
             if since is not None:
                 if end is not None and end <= since:
                     continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -50,6 +50,7 @@ class RunningTrial:
     job: str = ""  # the scheduler's id of its job
     node: str = ""  # where that job runs
     restarts: int = 0  # of that job
+    suspended: bool = False  # likewise: it stands still
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,13 @@ def snapshot(
     left = remaining(study, budget.trials, budget.count)
     done = counted(study, budget.count)
     state, reason = _state(study, live, left, budget.trials)
-    rate = rate_per_hour(study, budget.count, now=now, live=live is not None, slots=live.slots if live else 1)
+    rate = rate_per_hour(
+        study, budget.count, now=now, live=live is not None, slots=live.slots if live else 1, trained=running_seconds
+    )
+    running = _running(study, running_reports or {}, now, {job.id: job for job in jobs})
+    suspended = frozenset(trial.trial for trial in running if trial.suspended)
+    goes_on = live is not None and not (running and len(suspended) == len(running))  # nobody knows when those wake up
+    facts = replace(facts or HealthFacts(), suspended=suspended)
     best = best_trial(study, settings.metrics)
     seconds = _running_seconds(study, now, live)
     return Snapshot(
@@ -240,9 +247,9 @@ def snapshot(
         else Best(best.number, best.values[0], best.values, best.params),
         pareto=tuple(t.number for t in best_trials(study, settings.metrics)) if len(settings.metrics) > 1 else (),
         rate_per_hour=rate,
-        eta=_eta(now, left, rate, None if budget.time is None else budget.time - seconds) if live is not None else None,
-        milestones=_milestones(budget.trials, done, rate if live is not None else None, now),
-        running=_running(study, running_reports or {}, now, {job.id: job for job in jobs}),
+        eta=_eta(now, left, rate, None if budget.time is None else budget.time - seconds) if goes_on else None,
+        milestones=_milestones(budget.trials, done, rate if goes_on else None, now),
+        running=running,
         warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),
         live=live,
         now=now,
@@ -305,10 +312,11 @@ def _running(
         seconds = max(0.0, (now - opened).total_seconds()) if opened is not None else 0.0
         step, value = reports.get(trial.number, (None, None))
         job = jobs.get(attempt.job)
-        node, restarts = ("", 0) if job is None else (job.node, job.restarts)
+        node, restarts, suspended = ("", 0, False) if job is None else (job.node, job.restarts, job.suspended)
         found.append(
             RunningTrial(
-                trial.number, attempt.number, attempt.opened_at, seconds, step, value, trial.params, attempt.job, node, restarts
+                trial.number, attempt.number, attempt.opened_at, seconds, step, value, trial.params, attempt.job, node, restarts,
+                suspended,
             )
         )  # fmt: skip
     return tuple(found)
@@ -323,6 +331,7 @@ def _running_json(trial: RunningTrial) -> dict[str, Any]:
         "step": trial.step,
         "value": trial.value if trial.value is None or math.isfinite(trial.value) else str(trial.value),
         **({"job": trial.job, "node": trial.node, "restarts": trial.restarts} if trial.job else {}),
+        **({"suspended": True} if trial.suspended else {}),
     }
 
 
