@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from outlast.core.records import TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.sampling import Optimizer
@@ -31,6 +32,84 @@ def test_a_discrete_space_is_used_up_without_a_repetition_and_then_ends(lab: Any
     found = drawn(lab, lab.settings(SMALL, sampler=sampler), 20)
     assert len(found) == 6
     assert {(p["a"], p["b"]) for p in found} == {(a, b) for a in (1, 2, 3) for b in "xy"}
+
+
+def all_drawn(lab: Any, settings: Any, limit: int = 12) -> list[dict[str, Any]]:
+    """Configurations up to the end of the space, or `limit` of them."""
+    optimizer, found = Optimizer(settings, lab.study()), []
+    for number in range(limit):
+        draw = optimizer.ask(number)
+        if draw is None:
+            break
+        found.append(draw.params)
+        optimizer.apply(lab.created(draw, number))
+        optimizer.apply(lab.ended(number, values=(1.0,)))
+    return found
+
+
+ONE_POINT = {
+    "one choice": {"a": {"values": [0.1]}},
+    "a constant": {"a": {"value": 3}},
+    "min and max alike": {"a": {"min": 3, "max": 3}, "b": {"min": 0.5, "max": 0.5}},
+    "a step that holds one point": {"a": {"min": 1, "max": 1.2, "q": 0.5, "distribution": "q_uniform"}},
+    "one choice with a chance": {"a": {"values": [1, 2], "probabilities": [1.0, 0.0]}},
+    "a child of a constant": {"kind": {"value": "x"}, "a": {"min": 0.0, "max": 1.0, "when": {"kind": ["y"]}}},
+}
+
+
+@pytest.mark.parametrize("sampler", ["auto", "grid", "random", "tpe", "qmc", "cmaes", "gp", "nsga2"])
+@pytest.mark.parametrize("parameters", ONE_POINT.values(), ids=ONE_POINT)
+def test_a_space_of_one_configuration_is_used_up_by_one_trial(lab: Any, sampler: str, parameters: Any) -> None:
+    assert len(all_drawn(lab, lab.settings(parameters, sampler=sampler))) == 1
+
+
+@pytest.mark.parametrize("sampler", ["grid", "random", "tpe", "qmc", "cmaes", "gp", "nsga2"])
+@pytest.mark.parametrize(
+    ("more", "number"),
+    [
+        ({"constraints": ("a > 2",)}, 2),  # of six
+        ({"constraints": ("a > 3",)}, 0),
+        ({"enqueue": ({"a": 1, "b": "x"}, {"a": 2})}, 6),
+        ({"enqueue": ({"a": 1, "b": "x"}, {"a": 1, "b": "x"})}, 7),  # a person may ask twice
+    ],
+)
+def test_a_small_space_ends_with_its_last_configuration(lab: Any, sampler: str, more: Any, number: int) -> None:
+    assert len(all_drawn(lab, lab.settings(SMALL, sampler=sampler, **more))) == number
+
+
+@pytest.mark.parametrize("sampler", ["grid", "random", "tpe"])
+def test_a_conditional_space_ends_with_its_last_configuration(lab: Any, sampler: str) -> None:
+    parameters = {"kind": {"values": ["x", "y"]}, "depth": {"values": [1, 2], "when": {"kind": ["y"]}}}
+    assert len(all_drawn(lab, lab.settings(parameters, sampler=sampler))) == 3
+
+
+def test_configurations_count_as_used_however_they_were_written(lab: Any) -> None:
+    """An imported trial carries constants, and 1 where the study file says 1.0."""
+    optimizer = Optimizer(
+        lab.settings({"a": {"values": [1.0, 2.0]}, "epochs": {"value": 10}}, sampler="grid"), lab.study()
+    )
+    optimizer.apply(TrialCreated(0, "", {"a": 1, "epochs": 10}, source="imported"))
+    optimizer.apply(lab.ended(0, values=(1.0,)))
+    draw = optimizer.ask(1)
+    assert draw is not None and draw.params == {"a": 2.0}
+    optimizer.apply(lab.created(draw, 1))
+    assert optimizer.ask(2) is None
+
+
+@pytest.mark.parametrize("sampler", ["grid", "random", "tpe"])
+def test_a_configuration_that_a_machine_spoils_every_time_is_not_drawn_for_ever(lab: Any, sampler: str) -> None:
+    optimizer = Optimizer(lab.settings({"a": {"values": [1, 2]}}, sampler=sampler), lab.study())
+    drawn: list[int] = []
+    for number in range(20):
+        draw = optimizer.ask(number)
+        if draw is None:
+            break
+        drawn.append(draw.params["a"])
+        optimizer.apply(lab.created(draw, number))
+        failed = draw.params["a"] == 2
+        ended = lab.ended(number, TrialState.FAILED, Cause.WALLTIME) if failed else lab.ended(number, values=(1.0,))
+        optimizer.apply(ended)
+    assert sorted(drawn) == [1, 2, 2, 2]
 
 
 def test_a_larger_discrete_space_repeats_nothing(lab: Any) -> None:

@@ -16,6 +16,8 @@ __all__ = ["ENUMERABLE", "Configurations", "key_of"]
 
 #: Spaces up to this size are listed when proposals keep repeating; larger ones are never close to used up.
 ENUMERABLE = 200_000
+#: So many trials of one configuration that a machine spoilt are enough.
+TRIES = 3
 
 
 def key_of(params: Mapping[str, Any]) -> str:
@@ -27,16 +29,17 @@ class Configurations:
     """The used and unused configurations of a space. A continuous space has no used ones: nothing repeats there.
 
     A configuration is used once a trial of it is on its way, counts, or failed for a reason of its own; one that
-    failed because a machine did may be drawn again.
+    failed because a machine did may be drawn again, but not for ever: what runs on no machine would never end.
     """
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self.discrete = bool(space.sampled) and all(p.choices is not None for p in space.sampled)
+        # Where every parameter is a constant there is one configuration; where none is declared, nobody can tell.
+        self.discrete = bool(space.parameters) and all(p.choices is not None for p in space.sampled)
         self.enumerable = self.discrete and space.size is not None and space.size <= ENUMERABLE
         self._key_of_trial: dict[int, str] = {}
         self._uses: dict[str, int] = {}
-        self._seen: set[str] = set()
+        self._spoilt: dict[str, set[int]] = {}  # trials of it that a machine spoilt
         self._listed: dict[str, dict[str, Any]] | None = None
 
     def note(self, trial: Trial) -> None:
@@ -44,10 +47,14 @@ class Configurations:
         if not self.discrete:
             return
         self.forget(trial.number)
-        key = key_of(trial.params)
-        self._seen.add(key)
+        key = self._key(trial)
+        spoilt = self._spoilt.setdefault(key, set())
         if trial.state is TrialState.FAILED and not teaches(trial):
-            return
+            spoilt.add(trial.number)
+            if len(spoilt) < TRIES:
+                return
+        else:
+            spoilt.discard(trial.number)
         self._key_of_trial[trial.number] = key
         self._uses[key] = self._uses.get(key, 0) + 1
 
@@ -79,8 +86,17 @@ class Configurations:
         order = list(self._all())
         random.Random(order_seed).shuffle(order)
         left = [key for key in order if key not in self._uses]
-        key = next((key for key in left if key not in self._seen), left[0] if left else None)
+        key = next((key for key in left if key not in self._spoilt), left[0] if left else None)
         return None if key is None else dict(self._all()[key])
+
+    def _key(self, trial: Trial) -> str:
+        """Of what would be drawn for the trial: without constants, and 1.0 where it says 1."""
+        if self._listed is not None and (key := key_of(trial.params)) in self._listed:
+            return key
+        try:
+            return key_of(self._space.decode(self._space.encode(trial.params)))
+        except ValueError:  # of another revision: it is none of ours
+            return key_of(trial.params)
 
     def _unused(self) -> list[dict[str, Any]]:
         return [params for key, params in self._all().items() if key not in self._uses]

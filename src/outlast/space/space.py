@@ -48,7 +48,8 @@ class Space:
         self._by_name = {parameter.name: parameter for parameter in declared}
         self.constraints = constraints
         self.constants: dict[str, Any] = {p.name: p.value for p in declared if p.constant and not p.when}
-        self.sampled: tuple[Parameter, ...] = tuple(p for p in ordered if not p.constant)
+        off = _switched_off(ordered)
+        self.sampled: tuple[Parameter, ...] = tuple(p for p in ordered if not p.constant and p.name not in off)
         self._answers: dict[tuple[str, str], bool] = {}
         self._size: int | None = None
         self._counted = False
@@ -271,6 +272,19 @@ def _met(parameter: Parameter, known: Mapping[str, Any]) -> bool:
         parent in known and any(same(known[parent], value) for value in values)
         for parent, values in (parameter.when or {}).items()
     )
+
+
+def _switched_off(ordered: Sequence[Parameter]) -> set[str]:
+    """Parameters that can never be active, because one of their parents is fixed at another value or never active itself."""
+    off: set[str] = set()
+    fixed: dict[str, Any] = {}
+    for parameter in ordered:  # parents before children
+        for parent, values in (parameter.when or {}).items():
+            if parent in off or (parent in fixed and not any(same(fixed[parent], value) for value in values)):
+                off.add(parameter.name)
+        if parameter.constant:
+            fixed[parameter.name] = parameter.value
+    return off
 
 
 def _check_names(parameters: Sequence[Parameter]) -> None:
