@@ -53,6 +53,33 @@ def test_three_when_a_policy_halts_the_study(here):
     assert here("run").code == 3
 
 
+def test_three_when_the_search_space_is_used_up_without_a_result(here):
+    here.study(x="{value: 0.5}", kind="{values: [crash, crash2]}", sampler="grid", budget="")
+    script = here.folder / "train.py"
+    script.write_text(script.read_text().replace('"no such layer"', 'given["kind"]'))
+    said = here("run")
+    assert said.code == 3 and "outlast retry studies/small" in said.out
+    assert "halted: the search space is used up: every configuration was tried, and no trial gave a" in said.out
+    assert here("status", "--check").code == 1
+    assert json.loads(here("status", "--json").out)["state"] == "halted"
+    again = here("run")
+    assert again.code == 3 and "no trial gave a" in again.out
+    assert here("retry").code == 0
+    script.write_text("print('score: 1')")
+    assert here("run").code == 0
+    assert json.loads(here("status", "--json").out)["counts"]["complete"] == 2
+
+
+def test_three_when_every_trial_runs_out_of_memory(here):
+    here.study(budget="{trials: 3}")
+    (here.folder / "train.py").write_text(
+        "raise MemoryError('torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 9 GiB')"
+    )
+    said = here("run")
+    assert said.code == 3 and "3 infeasible" in said.out and "outlast show studies/small failures" in said.out
+    assert here("status", "--check").code == 1
+
+
 def test_four_when_it_was_stopped_with_work_left(here, monkeypatch):
     monkeypatch.setenv("SEARCH", str(os.getpid()))
     script = here.folder / "train.py"

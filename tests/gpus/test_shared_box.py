@@ -191,9 +191,10 @@ def test_the_search_ends_when_its_gpu_hours_are_used_up_and_says_what_for(box: B
 
 def test_a_running_trial_is_stopped_when_it_has_used_the_gpu_hours_up(box: Box) -> None:
     box.driver.cards(1)
-    box.finish(box.start("long", trials=0, parallel=1, budget={"gpu_hours": 1 / 3600}, arguments=("--until", "never")))
+    long = box.start("long", trials=0, parallel=1, budget={"gpu_hours": 1 / 3600}, arguments=("--until", "never"))
+    box.finish(long, code=3)  # they are used up without a result
     found = box.status("long")
-    assert (found["state"], found["counts"]["interrupted"]) == ("done", 1)
+    assert (found["state"], found["counts"]["interrupted"]) == ("halted", 1)
     assert 1 <= 3600 * found["hours"]["open"] < 60
 
 

@@ -89,10 +89,31 @@ def test_more_than_thirty_percent_failed(build: StudyBuilder) -> None:
 
 
 def test_infeasible_and_imported_trials_are_no_failures(build: StudyBuilder) -> None:
+    build.trial(values=0.5)
     for _ in range(20):
         build.trial(state=TrialState.INFEASIBLE)
         build.trial(state=TrialState.FAILED, source="imported", cause=Cause.IMPORTED)
+        build.trial(state=TrialState.FAILED, cause=Cause.SPACE_CHANGED)
     assert keys(build) == []
+
+
+def test_nothing_could_run(build: StudyBuilder) -> None:
+    for _ in range(2):
+        build.trial(state=TrialState.INFEASIBLE, cause=Cause.GPU_OUT_OF_MEMORY, reason="CUDA out of memory")
+        build.trial(state=TrialState.INFEASIBLE, cause=Cause.CONSTRAINT, reason="ruled out by the derive hook")
+    assert keys(build) == []
+    build.trial(state=TrialState.INFEASIBLE, cause=Cause.GPU_OUT_OF_MEMORY, reason="CUDA out of memory")
+    assert keys(build) == ["no_result"]
+    build.end(50, "halted", "all 5 trials are finished, and no trial gave a result")
+    assert keys(build, live=False) == ["no_result"]
+
+
+def test_a_search_of_an_earlier_version_that_is_done_without_a_result(build: StudyBuilder) -> None:
+    build.trial(state=TrialState.PRUNED)
+    build.end(50, "done", "all 1 trials are finished")
+    assert keys(build, live=False) == ["no_result"]
+    build.trial(values=0.5)
+    assert keys(build, live=False) == []
 
 
 def test_the_same_failure_again_and_again(build: StudyBuilder) -> None:

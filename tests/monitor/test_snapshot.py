@@ -124,6 +124,27 @@ def test_a_raised_target_sets_a_done_study_back_to_stopped() -> None:
     assert found.state is StudyState.STOPPED and found.reason == "the target was raised from 20 to 30 trials"
 
 
+@pytest.mark.parametrize(
+    ("ended", "next_command", "once_mended"),
+    [
+        (TrialState.FAILED, "outlast show studies/digits failures", "outlast retry studies/digits"),
+        (TrialState.INFEASIBLE, "outlast show studies/digits failures", "outlast show studies/digits failures"),
+        (TrialState.PRUNED, "outlast show studies/digits", "outlast show studies/digits failures"),
+    ],
+)
+def test_what_to_type_when_a_search_is_over_without_a_result(
+    ended: TrialState, next_command: str, once_mended: str
+) -> None:
+    build = StudyBuilder()
+    build.run(0)
+    build.trial(state=ended)
+    build.end(10, "halted", "the one trial is finished, and no trial gave a result: 1 of them")
+    found = look(build, live=False)
+    assert found.without_result and (found.next_command, found.once_mended[0]) == (next_command, once_mended)
+    build.end(20, "halted", "the first 3 failures are alike: no such layer")
+    assert look(build, live=False).once_mended[0] == "outlast run studies/digits"
+
+
 def test_a_live_holder_says_what_it_does() -> None:
     build = some(StudyBuilder())
     facts = LiveFacts(state=StudyState.WAITING, reason="all GPUs are in use")

@@ -61,8 +61,9 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)
 
 
-def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType:
-    """The failure that halted the search, with its traceback."""
-    since = {outcome.trial for outcome in study.failures_since_run}
-    groups = [group for group in group_failures(study) if since & set(group.trials)][:1]
-    return show_failures(groups, folder=folder, tails=failure_stories(paths, groups))
+def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType | None:
+    """The failure that halted the search, with its traceback; ``None`` where it was none."""
+    since = {outcome.trial for outcome in (*study.failures_since_run, *study.infeasible_since_run)}
+    found = group_failures(study)
+    groups = ([group for group in found if since & set(group.trials)] or found)[:1]
+    return None if not groups else show_failures(groups, folder=folder, tails=failure_stories(paths, groups))

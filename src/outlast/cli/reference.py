@@ -32,11 +32,24 @@ _TAIL = """\
 
 | code | means |
 |---|---|
-| 0 | the target is reached, or there was nothing left to do |
+| 0 | the target is reached, or there was nothing left to do, and at least one trial has completed |
 | 1 | a fault of Outlast's own or of the machine; with `--check`: something is wrong |
 | 2 | a wrong command line or study file; nothing was written |
-| 3 | the study halted itself: the first failures were all alike, or there were too many |
+| 3 | the study halted itself, for a reason that it names; see below |
 | 4 | stopped with work left, or somebody else runs the study: the same command goes on |
+
+A study halts itself when
+
+- the first 3 failures have the same signature, or 10 trials failed or could not run (out of memory, say), before any
+  trial has ended well;
+- 50 trials in a row failed although trials ended well before: a data set is gone, perhaps; `budget.max_failures` says
+  another number, and then that one holds;
+- it is over without a single complete trial: the budget or the search space is used up, and every trial failed, could not
+  run or was pruned. The last line says what became of them. Running it again changes nothing; `outlast retry` gives
+  failed trials new attempts;
+- the `derive` hook rules out 1,000 configurations in a row.
+
+What counts against it counts since a person last ran it, and per version of the study file.
 
 ## Ctrl-C, signals, a closed terminal
 

@@ -160,8 +160,8 @@ def end_summary(
         return Group(*parts, *_problems(snapshot.warnings), *([] if story is None else [Text(), story]))
     if story is None:
         return Group(*parts, *_problems(snapshot.warnings), next_line(snapshot.next_command))
-    mended = Facts([("", "once it is mended; the failures so far no longer count then")], label_width=LABELS)
-    return Group(*parts, Text(), story, next_line(f"outlast {snapshot.begun_by} {snapshot.folder}"), mended)
+    command, what = snapshot.once_mended
+    return Group(*parts, Text(), story, next_line(command), Facts([("", what)], label_width=LABELS))
 
 
 def status(snapshot: Snapshot) -> RenderableType:

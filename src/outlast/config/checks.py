@@ -135,10 +135,10 @@ def _constraints(settings: Settings, space: Space, at: At) -> list[str]:
     if not space.constraints:
         return []
     sample = {p.name: p.value for p in space.parameters if p.constant}
-    for parameter in space.sampled:
-        values = parameter.choices
-        latent = parameter.latent
-        assert latent is not None
+    for parameter in space.parameters:  # one that can never be active may be mentioned all the same
+        values, latent = parameter.choices, parameter.latent
+        if latent is None:
+            continue
         sample[parameter.name] = (
             values[len(values) // 2] if values else parameter.decode((latent.low + latent.high) / 2)
         )
@@ -240,7 +240,8 @@ def _budget(settings: Settings, space: Space, at: At) -> list[str]:
         )
     notes = ["budget.gpu_hours limits nothing: no trial uses a GPU (resources.gpus)"] if no_cards else []
     if size is not None and budget.trials is not None and budget.trials > size:
-        return [*notes, f"the space has {size} configurations: the study ends there, before {budget.trials} trials"]
+        many = f"{size} configuration{'' if size == 1 else 's'}"
+        return [*notes, f"the space has {many}: the study ends there, before {budget.trials} trials"]
     return notes
 
 

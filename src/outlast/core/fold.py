@@ -49,6 +49,8 @@ class Study:
     ended: StudyEnded | None = None  # None while a run goes on, or after one died
     elapsed_before: float = 0.0  # seconds of earlier runs; one that was killed counts up to its last record
     failures_since_run: list[AttemptEnded] = field(default_factory=list)
+    infeasible_since_run: list[AttemptEnded] = field(default_factory=list)  # that were tried, and could not run
+    ruled_out_in_a_row: int = 0  # draws that the derive hook ruled out, and that nobody tried
     first_completed_step: int | None = None  # the last step of the trial that completed first: stays what it is
     gpu_seconds: float = 0.0  # of all attempts that have ended
     warnings: dict[str, str] = field(default_factory=dict)
@@ -121,11 +123,11 @@ class Study:
             case RevisionMade():
                 self._begin_parts_anew(event)
                 self.revisions.append(event)
-                self.failures_since_run.clear()
+                self._forgive()
             case RunStarted():
                 self.last_run, self.ended, self.running_since = event, None, event.at
                 self.runs += 1
-                self.failures_since_run.clear()
+                self._forgive()
             case RunWentOn():
                 self.running_since = event.at
                 self.elapsed_before += event.elapsed
@@ -136,6 +138,12 @@ class Study:
                 self.warnings[event.key or event.text] = event.text
         if isinstance(event, (TrialCreated, AttemptOpened, AttemptEnded, TrialRetried)):
             self._tally.note(self.trials[event.trial])
+
+    def _forgive(self) -> None:
+        """A person runs it, or changed it: what counts against the search counts from now on."""
+        self.failures_since_run.clear()
+        self.infeasible_since_run.clear()
+        self.ruled_out_in_a_row = 0
 
     def _trial_created(self, event: TrialCreated) -> None:
         self.trials.setdefault(
@@ -182,6 +190,8 @@ class Study:
         trial = self.trials[event.trial]
         if any(attempt.number == event.attempt for attempt in trial.attempts):
             return
+        if event.slot != "none":
+            self.ruled_out_in_a_row = 0
         cards = _cards(event.gpus, _wanted(self.revision))
         trial.attempts.append(
             Attempt(
@@ -232,6 +242,10 @@ class Study:
             self.first_completed_step = max(trial.judged_curve(), default=None)
         if event.state is TrialState.FAILED and event.cause not in (Cause.IMPORTED, Cause.SPACE_CHANGED):
             self.failures_since_run.append(event)
+        elif event.cause is Cause.CONSTRAINT:
+            self.ruled_out_in_a_row += 1
+        elif event.state is TrialState.INFEASIBLE and trial.source != "imported":
+            self.infeasible_since_run.append(event)
 
 
 def _parts_in(revision: RevisionMade) -> tuple[list[Any], dict[str, Any]]:

@@ -16,6 +16,7 @@ __all__ = [
     "Verdict",
     "backoff",
     "no_room",
+    "over_without_result",
     "plan_starts",
     "setbacks_in_a_row",
     "target_value_reached",
@@ -25,6 +26,8 @@ __all__ = [
 
 _DISK_FLOOR, _DISK_SHARE = 64 * 2**20, 0.01  # of space that must be free: the smaller of the two
 _INODE_FLOOR = 256
+_NO_RESULT = "no trial gave a result"
+_RULED_OUT = 1000  # draws in a row by the derive hook: they cost nothing, and need not count towards the budget
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,11 @@ class Limits:
     gpu_hours: float | None = None
     max_failures: int | None = None
     failures_alike: int = 3
-    failures_in_all: int = 10  # without a single trial that ended well
+    failures_in_all: int = 10  # without a single trial that ended well; those that could not run count as well
+    failures_in_a_row: int = 50  # since a trial ended well; unless `max_failures` says how many are bearable
     target_value: float | None = None  # W&B's metric.target
     maximize: bool = True
+    needs_result: bool = True  # a search that is over without one is halted, not done
 
 
 @dataclass(frozen=True)
@@ -97,20 +102,45 @@ def verdict(study: Study, limits: Limits, *, elapsed: float, exhausted: bool = F
         return halt
     if study.in_state(TrialState.RUNNING):
         return None
+    over = _over(study, limits, elapsed, exhausted)
+    if over is None:
+        return None
+    without = _without_result(study, limits) if limits.needs_result else None
+    return Verdict(StudyState.DONE, over) if without is None else Verdict(StudyState.HALTED, f"{over}, and {without}")
+
+
+def _over(study: Study, limits: Limits, elapsed: float, exhausted: bool) -> str | None:
+    """Why there is nothing left to do, once nothing runs; ``None`` while there is something."""
     spent = used_up(study, limits, elapsed)
     if spent is not None:
-        return Verdict(StudyState.DONE, f"the {spent} budget is used up")
+        return f"the {spent} budget is used up"
     if target_value_reached(study, limits):
-        return Verdict(StudyState.DONE, f"a trial reached the target value {limits.target_value:g}")
+        return f"a trial reached the target value {limits.target_value:g}"
     if in_flight(study):
         return None
     if limits.trials is not None and counted(study, limits.count) >= limits.trials:
-        return Verdict(StudyState.DONE, f"all {limits.trials} trials are finished")
-    if exhausted:
-        return Verdict(
-            StudyState.DONE, f"the search space is used up: all {len(study.trials)} configurations were tried"
-        )
-    return None
+        return f"all {limits.trials} trials are finished" if limits.trials != 1 else "the one trial is finished"
+    return "the search space is used up: every configuration was tried" if exhausted else None
+
+
+def _without_result(study: Study, limits: Limits) -> str | None:
+    """That no trial has completed, and what became of them instead, as a phrase; ``None`` where there is a result, or where
+    none was asked for."""
+    counts = study.counts()
+    if counts[TrialState.COMPLETE]:
+        return None
+    if not counts:
+        return None if limits.trials == 0 else f"{_NO_RESULT}: none was begun"
+    said = ", ".join(f"{number} {state.value}" for state, number in counts.most_common())
+    first = next((t.reason for t in study.in_state(TrialState.FAILED, TrialState.INFEASIBLE) if t.reason), "")
+    return f"{_NO_RESULT}: {said}" + (f"; the first: {first}" if first else "")
+
+
+def over_without_result(study: Study) -> bool:
+    """Whether the study is halted because there is nothing left to do and nothing came of it: running it again would change
+    nothing."""
+    ended = study.ended
+    return ended is not None and ended.state == StudyState.HALTED.value and f", and {_NO_RESULT}" in ended.reason
 
 
 def used_up(study: Study, limits: Limits, elapsed: float, gpu_seconds: float = 0.0) -> str | None:
@@ -141,17 +171,31 @@ def target_value_reached(study: Study, limits: Limits) -> bool:
 
 
 def _halt(study: Study, limits: Limits) -> Verdict | None:
-    recent = study.failures_since_run
+    recent, success = study.failures_since_run, study.latest_success
     if limits.max_failures is not None and failures(study) and len(recent) >= limits.max_failures:
-        return Verdict(StudyState.HALTED, f"{len(recent)} trials failed (max_failures: {limits.max_failures})")
-    if _ended_since(study, study.latest_success):
+        return _halted(f"{len(recent)} trials failed (max_failures: {limits.max_failures})")
+    if study.ruled_out_in_a_row >= _RULED_OUT:
+        return _halted(f"the derive hook ruled out the last {study.ruled_out_in_a_row} configurations")
+    if success is not None and _ended_since(study, success):
+        row = [outcome for outcome in recent if outcome.at > success]
+        if limits.max_failures is None and len(row) >= limits.failures_in_a_row:
+            return _halted(
+                f"the last {len(row)} trials failed, and none ended well in between: {row[-1].reason} "
+                "(budget.max_failures allows more)"
+            )
         return None
     first = [outcome for outcome in recent if outcome.cause is not Cause.DIVERGED][: limits.failures_alike]
     if len(first) == limits.failures_alike and len({o.signature for o in first}) == 1 and first[0].signature:
-        return Verdict(StudyState.HALTED, f"the first {len(first)} failures are alike: {first[0].reason}")
-    if len(recent) >= max(limits.failures_in_all, limits.failures_alike):
-        return Verdict(StudyState.HALTED, f"{len(recent)} trials failed and none has ended well: {recent[0].reason}")
+        return _halted(f"the first {len(first)} failures are alike: {first[0].reason}")
+    in_vain = sorted([*recent, *study.infeasible_since_run], key=lambda outcome: outcome.at)
+    if len(in_vain) >= max(limits.failures_in_all, limits.failures_alike):
+        what = "failed" if len(recent) == len(in_vain) else "failed or could not run" if recent else "could not run"
+        return _halted(f"{len(in_vain)} trials {what} and none has ended well: {in_vain[0].reason}")
     return None
+
+
+def _halted(reason: str) -> Verdict:
+    return Verdict(StudyState.HALTED, reason)
 
 
 def _ended_since(study: Study, at: str | None) -> bool:

@@ -211,13 +211,8 @@ def _masked(settings: Settings) -> Iterator[Finding]:
 def _space(settings: Settings) -> list[Finding]:
     space = Space.from_parameters(settings.parameters, settings.constraints)
     size, counted = space.size, len(space.sampled)
-    many = "" if size is None else f", {size:,} configurations"
-    found = [Finding("space", "ok", f"{counted} parameter{'' if counted == 1 else 's'}{many}")]
-    target = settings.budget.trials
-    if size is not None and target is not None and target > size:
-        text = f"{target} trials are asked for, but there are only {size} configurations: the search ends with them"
-        found.append(Finding("space", "note", text))
-    return found
+    many = "" if size is None else f", {size:,} configuration{'' if size == 1 else 's'}"
+    return [Finding("space", "ok", f"{counted} parameter{'' if counted == 1 else 's'}{many}")]
 
 
 def _resume(settings: Settings) -> list[Finding]:

@@ -121,9 +121,8 @@ def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: 
 
 def every_outcome_counts(trials: int) -> Limits:
     """So many trials, whatever becomes of them."""
-    return Limits(
-        trials=trials, count=("complete", "pruned", "failed", "infeasible"), failures_alike=trials + 1
-    )  # fmt: skip
+    every = ("complete", "pruned", "failed", "infeasible")
+    return Limits(trials=trials, count=every, failures_alike=trials + 1, needs_result=False)
 
 
 def _missing_parents(folder: str) -> list[str]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
-from outlast.core.states import TrialState
+from outlast.core.states import Cause, StudyState, TrialState
 from outlast.monitor.times import duration, parse_time
 
 __all__ = ["HealthFacts", "HealthWarning", "health", "purge_days", "purge_warning"]
@@ -91,7 +91,11 @@ def health(
         folder: The study folder as a person types it, for the cures.
         facts: What was found on the machine.
     """
-    finished = [trial for trial in study.trials.values() if trial.state.finished and trial.source != "imported"]
+    finished = [
+        trial
+        for trial in study.trials.values()
+        if trial.state.finished and trial.source != "imported" and trial.cause is not Cause.SPACE_CHANGED
+    ]
     view = _View(
         study=study,
         settings=settings,
@@ -154,6 +158,22 @@ def _failure_rate(view: _View) -> HealthWarning | None:
         return None
     text = f"{failed} of the last {len(recent)} trials failed ({100 * failed / len(recent):.0f}%)"
     return HealthWarning("failure_rate", text, f"outlast show {view.where} failures")
+
+
+def _no_result(view: _View) -> HealthWarning | None:
+    """Nothing that was tried could run, so far or in the end. (Failures and pruned trials alone have rules of their own.)"""
+    study, counts = view.study, view.counts
+    if study.counts()[TrialState.COMPLETE]:
+        return None
+    cure = f"outlast show {view.where} failures"
+    if not view.live and study.ended is not None and study.ended.state == StudyState.DONE.value and counts:
+        return HealthWarning("no_result", "the search is over, and no trial gave a result", cure)
+    infeasible = study.infeasible_since_run
+    if len(infeasible) < _ALIKE or counts[TrialState.PRUNED]:
+        return None
+    failed = counts[TrialState.FAILED]
+    what = f"{counts[TrialState.INFEASIBLE]} trials could not run" + (f" and {failed} failed" if failed else "")
+    return HealthWarning("no_result", f"{what}, none has completed: {infeasible[0].reason}", cure)
 
 
 def _all_pruned(view: _View) -> HealthWarning | None:
@@ -261,6 +281,7 @@ _RULES: tuple[Callable[[_View], HealthWarning | None], ...] = (
     _purge,
     _same_failure,
     _failure_rate,
+    _no_result,
     _all_pruned,
     _pruner_without_values,
     _nothing_completed,

@@ -12,6 +12,7 @@ from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
 from outlast.core.budget import counted, remaining
 from outlast.core.fold import Study
+from outlast.core.plan import over_without_result
 from outlast.core.hours import Hours, hours
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.health import HealthFacts, HealthWarning, health
@@ -109,6 +110,7 @@ class Snapshot:
     jobs: tuple[QueuedJob, ...] = ()  # in a scheduler's queue
     silence: str = ""  # why the scheduler did not answer when it was asked last; the jobs are of the time before
     begun_by: str = "run"  # the command that goes on with it: run, or submit
+    without_result: bool = False  # it is over, and no trial has completed
 
     @property
     def finished(self) -> int:
@@ -128,12 +130,22 @@ class Snapshot:
         match self.state:
             case StudyState.RUNNING | StudyState.WAITING:
                 return f"outlast status {self.folder} -w"
-            case StudyState.HALTED:
-                return f"outlast show {self.folder} failures"
-            case StudyState.DONE:
-                return f"outlast show {self.folder} best" if self.best else f"outlast show {self.folder} failures"
+            case StudyState.HALTED | StudyState.DONE:
+                if self.state is StudyState.DONE and self.best:
+                    return f"outlast show {self.folder} best"
+                bad = self.counts[TrialState.FAILED] or self.counts[TrialState.INFEASIBLE]
+                return f"outlast show {self.folder}{' failures' if bad else ''}"
             case _:
                 return f"outlast {self.begun_by} {self.folder}"
+
+    @property
+    def once_mended(self) -> tuple[str, str]:
+        """What to type once the cause of a halt is mended, and what it does."""
+        if not self.without_result:
+            return f"outlast {self.begun_by} {self.folder}", "once it is mended; the failures so far no longer count then"
+        if self.counts[TrialState.FAILED]:
+            return f"outlast retry {self.folder}", f"once it is mended; then outlast {self.begun_by} goes on with them"
+        return f"outlast show {self.folder} failures", "then change the search space, or the training"
 
     def to_json(self) -> dict[str, Any]:
         """The status JSON: the keys that scripts rely on first, then the run, the running trials and the milestones."""
@@ -258,6 +270,7 @@ def snapshot(
         jobs=tuple(jobs),
         silence=silence,
         begun_by="submit" if study.jobs else "run",
+        without_result=over_without_result(study),
     )
 
 
@@ -266,7 +279,8 @@ def _state(study: Study, live: LiveFacts | None, left: int | None, target: int |
     if live is not None:
         return live.state, live.reason
     if study.ended is None:
-        return (StudyState.DONE, "the target is reached") if left == 0 else (StudyState.STOPPED, "")
+        reached = left == 0 and study.counts()[TrialState.COMPLETE]
+        return (StudyState.DONE, "the target is reached") if reached else (StudyState.STOPPED, "")
     state = StudyState(study.ended.state)
     asked = study.last_run.trials if study.last_run is not None else None
     if state is StudyState.DONE and left and asked is not None and target is not None and target > asked:
