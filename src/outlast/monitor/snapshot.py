@@ -12,8 +12,8 @@ from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
 from outlast.core.budget import counted, remaining
 from outlast.core.fold import Study
-from outlast.core.plan import over_without_result
 from outlast.core.hours import Hours, hours
+from outlast.core.plan import over_without_result
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.health import HealthFacts, HealthWarning, health
 from outlast.monitor.jobs import QueuedJob
@@ -142,7 +142,10 @@ class Snapshot:
     def once_mended(self) -> tuple[str, str]:
         """What to type once the cause of a halt is mended, and what it does."""
         if not self.without_result:
-            return f"outlast {self.begun_by} {self.folder}", "once it is mended; the failures so far no longer count then"
+            return (
+                f"outlast {self.begun_by} {self.folder}",
+                "once it is mended; the failures so far no longer count then",
+            )
         if self.counts[TrialState.FAILED]:
             return f"outlast retry {self.folder}", f"once it is mended; then outlast {self.begun_by} goes on with them"
         return f"outlast show {self.folder} failures", "then change the search space, or the training"
