@@ -335,5 +335,6 @@ def _copied(study: Study) -> Study:
         for number, trial in sorted(study.trials.items())
     }
     attrs = dict(study.study_attrs)
-    own = {"failures_since_run": [], "infeasible_since_run": [], "warnings": {}}
-    return dataclasses.replace(study, trials=trials, study_attrs=attrs, **own)
+    return dataclasses.replace(
+        study, trials=trials, study_attrs=attrs, failures_since_run=[], infeasible_since_run=[], warnings={}
+    )
