@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
+import textwrap
 
 import jsonschema
 import pytest
@@ -10,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlast.config import native
-from outlast.config.load import settings_from_resolved
-from outlast.config.schema import json_schema, main, schema_text
+from outlast.config.load import load_study_file, settings_from_resolved
+from outlast.config.schema import SCHEMA_FILE, json_schema, main, page, schema_text
 from outlast.config.shapes import At
-from outlast.config.yaml import Document
+from outlast.config.yaml import Document, parse
 from outlast.errors import StudyFileError
 from outlast.space.definitions import FIGURES
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
-PUBLISHED = pathlib.Path(__file__).parents[2] / "docs" / "study-file.schema.json"
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "study-file.md"
 
 STUDY = {
     "name": "s",
@@ -51,8 +53,54 @@ def shape_accepts(data) -> bool:
     return True
 
 
-def test_the_published_file_is_current():
-    assert PUBLISHED.read_text(encoding="utf-8") == schema_text(), "run: python -m outlast.config.schema"
+def test_the_published_file_and_the_page_are_current():
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run: python -m outlast.config.schema"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m outlast.config.schema"
+
+
+SWEEP = """
+    program: train.py
+    method: bayes
+    metric: {name: acc, goal: maximize}
+    parameters: {lr: {min: 1.0e-5, max: 0.1, distribution: log_uniform_values}, model: {values: [a, b]}}
+    early_terminate: {type: hyperband, min_iter: 3}
+    run_cap: 5
+"""
+HPO = """
+    search_space: {lr: {type: loguniform, min: 1.0e-5, max: 0.1}, batch: {type: choice, values: [8, 16]}}
+    sampling: {algorithm: random, max_trials: 5, timeout_minutes: 60}
+    objective: {metric: f1, goal: maximize}
+    early_termination: {policy: bandit, evaluation_interval: 1, slack_factor: 0.2, delay_evaluation: 5}
+    command: python train.py ${args}
+"""
+
+
+@pytest.mark.parametrize("text", [SWEEP, HPO])
+def test_the_other_dialects_are_in_the_schema_and_read(tmp_path, text):
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / "s.yaml").write_text(textwrap.dedent(text))
+    assert load_study_file(tmp_path / "s.yaml").budget.trials == 5
+    assert schema_accepts(parse(textwrap.dedent(text), "f").data)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        (SWEEP, "method", "bayse"),
+        (SWEEP, "budget", {"trials": 5}),
+        (SWEEP, "run_cap", 0),
+        (HPO, "parameters", {"lr": 1}),
+        (HPO, "sampling", {"algorithm": 3}),
+        (HPO, "search_space", []),
+    ],
+)
+def test_what_is_wrong_in_them_is_refused_by_both(tmp_path, text, key, value):
+    (tmp_path / "train.py").write_text("")
+    data = {**parse(textwrap.dedent(text), "f").data, key: value}
+    (tmp_path / "s.yaml").write_text(json.dumps(data))
+    assert not schema_accepts(data)
+    with pytest.raises(StudyFileError):
+        load_study_file(tmp_path / "s.yaml")
 
 
 def test_the_schema_is_a_schema():

@@ -309,10 +309,16 @@ def test_a_constant_parameter_with_a_password_is_refused_and_one_from_the_enviro
 
 
 def test_what_has_no_effect_yet_is_said_in_one_note(folder):
-    (folder / "s.yaml").write_text(
-        f"{PLAIN}command: python train.py ${{args}}\nconfirm: {{seeds: 3}}\nnotify: null\nindex: {{path: x.db}}\n"
-    )
+    (folder / "s.yaml").write_text(f"{PLAIN}command: python train.py ${{args}}\nconfirm: {{seeds: 3}}\nnotify: null\n")
     notes = load_study_file("s.yaml").notes
-    assert [note for note in notes if "without effect" in note] == [
-        "`confirm`, `index.path`: accepted, but without effect yet"
-    ]
+    assert [note for note in notes if "without effect" in note] == ["`confirm`: accepted, but without effect yet"]
+
+
+def test_a_key_of_the_index_without_effect_is_refused_in_a_file_and_passed_over_in_an_old_record(folder):
+    (folder / "s.yaml").write_text(f"{PLAIN}command: python train.py ${{args}}\nindex: {{path: x.db}}\n")
+    with pytest.raises(StudyFileError, match="path"):
+        load_study_file("s.yaml")
+    (folder / "s.yaml").write_text(f"{PLAIN}command: python train.py ${{args}}\nindex: {{auto_resume: false}}\n")
+    recorded = load_study_file("s.yaml").resolved
+    recorded["index"]["path"] = "x.db"
+    assert settings_from_resolved(recorded, ".").later["index"] == {"auto_resume": False}

@@ -16,7 +16,7 @@ from outlast.errors import StudyFileError
 from outlast.space.space import Space, SpaceError
 
 #: Keys that are read and that no room does anything with yet.
-_NOT_YET = ("confirm", "refit", "evaluate", "selection", "tracking", "notify", "index.path", "index.study_name")
+_NOT_YET = ("confirm", "refit", "evaluate", "selection", "tracking", "notify")
 
 #: Macros that hand the parameters over nested.
 _NESTING = ("args_json", "args_json_file")
@@ -77,7 +77,7 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
         )
     if files and settings.config is not None:
         _config_file(settings, at)
-    idle = [name for name in _NOT_YET if _there(settings.later, *name.split("."))]
+    idle = [name for name in _NOT_YET if settings.later.get(name) is not None]
     if idle:
         notes.append(f"{', '.join(f'`{name}`' for name in idle)}: accepted, but without effect yet")
     return tuple(notes)
@@ -280,8 +280,3 @@ def _secrets(value: Any, at: At, name: str = "") -> None:
             " a trial",
             "hand it over in `env:` and read it in the script; in the command: ${envvar:NAME}",
         )
-
-
-def _there(values: Mapping[str, Any], key: str, inner: str | None = None) -> bool:
-    found = values.get(key)
-    return found is not None and (inner is None or (isinstance(found, Mapping) and inner in found))

@@ -80,6 +80,9 @@ def settings_from_resolved(resolved: Mapping[str, Any], working_directory: str) 
         StudyFileError: The record is not a study file of ours.
     """
     document = Document(copy.deepcopy(dict(resolved)), "study.yaml")
+    if isinstance(index := document.data.get("index"), dict):
+        for name in ("path", "study_name"):  # were taken once, without effect
+            index.pop(name, None)
     return native.read(document, working_directory=working_directory, files=False)
 
 

@@ -141,7 +141,7 @@ _CHECK = Fields(
     {"args": ListOf(_ARGUMENT, description="appended to the command by outlast check, such as --max_steps 20")}
 )
 
-_INDEX = Fields({"in_memory": Flag(), "auto_resume": Flag(), "path": Text(), "study_name": Text()})
+_INDEX = Fields({"in_memory": Flag(), "auto_resume": Flag()})
 
 _ISOLATION = ByType(
     text=Checked(Word(("process", "worker")), lambda word, at: {"mode": word}),
