@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["StopRequest", "Trial", "current_trial", "newest_checkpoint", "random_states", "restore_random_states"]
+__all__ = [
+    "StopRequest",
+    "Trial",
+    "checkpoints_in",
+    "current_trial",
+    "newest_checkpoint",
+    "random_states",
+    "restore_random_states",
+]
 
 PROTOCOL = 1
 _STOP_POLL_S = 0.05
@@ -29,7 +37,32 @@ _RANK_VARIABLES = ("RANK", "OMPI_COMM_WORLD_RANK")
 _LOCAL_RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK")  # Lightning's launcher sets these two and no RANK
 _CHECKPOINT_PREFIX = "checkpoint-"
 _SUFFIXES = {"pickle": ".pkl", "torch": ".pt", "safetensors": ".safetensors"}  # format → of its files
-_UNFINISHED = (".tmp", ".part", ".partial", ".incomplete", ".lock")
+# What nobody resumes from, in a checkpoint folder that has everything else in it as well.
+_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".incomplete", ".lock", ".lck", ".swp", ".crdownload", "~")
+_OTHER_SUFFIXES = (
+    ".log .out .err .csv .tsv .jsonl .ndjson .md .rst .html .htm .xml .pdf .png .jpg .jpeg .gif .svg .bmp .webp .eps .mp4"
+    " .webm .avi .wav .mp3 .yaml .yml .toml .ini .cfg .conf .py .pyc .ipynb .sh .bash .sbatch .diff .patch .pid .sock .prof"
+    " .wandb"
+)
+_TEXT_SUFFIXES = (".json", ".txt")  # a state may be kept in these, unless the name says that it is something else
+_OTHER_WORDS = (
+    "config configs cfg conf arg args arguments opt opts option options hparams hyperparams hyperparameters params"
+    " parameters setting settings metric metrics result results history log logs score scores summary eval evaluation report"
+    " reports stats trace profile vocab tokenizer tokens labels classes names dataset metadata meta info requirements"
+    " environment env readme license notes stdout stderr output console description"
+)
+_OTHER_NAMES = (
+    "trainer_state.json training_args.bin core readme license done success _success finished stdout stderr log nohup"
+)
+_OTHER_FOLDERS = frozenset(["wandb", "mlruns", "__pycache__"])
+_STEP_FOLDER = (  # a folder that is one checkpoint by its name: checkpoint-500, epoch=3, global_step100, 500, last
+    r"(?:.*[^a-z])?(?:checkpoint|ckpt|global_?step|step|epoch|ep|iter|iteration|update|round|batch|snapshot|state|model|weights|save)"
+    r"s?[-_=.]?\d+(?:[^a-z].*)?|\d+|(?:.*[-_.])?(?:last|latest|best|final)"
+)
+_MODEL_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".keras", ".orbax", ".distcp", ".tf", ".zarr", ".safetensors")
+_MARKS = (".metadata", "_checkpoint_metadata", "saved_model.pb", "manifest.ocdbt", "model.safetensors", "pytorch_model.bin",
+          "model.safetensors.index.json", "adapter_model.safetensors", "optimizer.bin")  # fmt: skip
+_DEEPEST = 8
 _FOOTER_BYTES = 256
 _FOOTER_MAGIC = b"\nOUTLAST-CHECKPOINT "
 _BLOCK_BYTES = 1 << 20
@@ -387,14 +420,15 @@ def current_trial() -> Trial:
     return _current[1]
 
 
-def newest_checkpoint(folder: str) -> Optional[str]:
+def newest_checkpoint(folder: str, patterns: Optional[Sequence[str]] = None) -> Optional[str]:
     """The newest checkpoint in a folder, by one rule for scripts and for ``${last_checkpoint}``.
 
-    What `Trial.save_checkpoint` wrote comes first (the highest number that is whole by its size). Otherwise the file or
-    folder that was modified last, leaving out hidden and unfinished names.
+    What `Trial.save_checkpoint` wrote comes first (the highest number that is whole by its size). Otherwise it is what
+    was modified last of `checkpoints_in`; of equally old ones the one with the higher number in its name.
 
     Args:
         folder: The checkpoint folder; it may be missing.
+        patterns: What a checkpoint is called; by default what the study file says.
 
     Returns:
         A path, or ``None`` where there is nothing.
@@ -403,20 +437,43 @@ def newest_checkpoint(folder: str) -> Optional[str]:
         path = os.path.join(folder, name)
         if _read_about(path)[0] is not None:
             return path
-    newest: Optional[Tuple[int, str]] = None
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or entry.name.endswith(_UNFINISHED) or _own_number(entry.name):
-                    continue
-                try:
-                    candidate = (entry.stat().st_mtime_ns, entry.path)
-                except OSError:
-                    continue  # a link whose target is gone, as after a kill between two steps of a framework's rotation
-                newest = candidate if newest is None else max(newest, candidate)
-    except OSError:
-        return None
-    return None if newest is None else newest[1]
+    found = checkpoints_in(folder, patterns)
+    return max(found, key=lambda path: (found[path][0], _by_number(path)), default=None)
+
+
+def checkpoints_in(folder: str, patterns: Optional[Sequence[str]] = None) -> Dict[str, Tuple[int, int]]:
+    """Every checkpoint in a folder and the folders below it.
+
+    With patterns, whatever they match. Without, everything that is not certainly something else: not hidden or
+    unfinished names, event files, logs, tables, pictures, configurations, code, nor JSON and text whose name says that
+    it holds settings, metrics or notes. A folder is one checkpoint if it is called like one (``checkpoint-500``,
+    ``epoch=3``, ``500``, ``last.ckpt``) or holds what frameworks leave in one; any other folder is looked into.
+
+    Args:
+        folder: The checkpoint folder; it may be missing.
+        patterns: Globs below the folder; one without a slash is a name at any depth. Without them, those of the study
+            file; without these, the rule above.
+
+    Returns:
+        Path → when it was modified, in nanoseconds, and its size: what changes when it is written again. Of a folder, the
+        newest time of what it holds, and the sum.
+    """
+    if patterns is None:
+        patterns = [line for line in os.environ.get("OUTLAST_CHECKPOINT_PATTERN", "").split("\n") if line]
+    found: Dict[str, Tuple[int, int]] = {}
+    if not patterns:
+        _look_into(folder, found, set(), 0)
+        return found
+    import glob
+
+    for pattern in patterns:
+        inner = pattern if "/" in pattern else "**/" + pattern
+        for path in glob.iglob(os.path.join(glob.escape(folder), inner), recursive=True):
+            path = os.path.normpath(path)
+            stamp = None if _is_unfinished(os.path.basename(path)) else _stamp(path, True, set(), 0)
+            if stamp is not None and path != os.path.normpath(folder):
+                found[path] = stamp
+    return found
 
 
 def __getattr__(name: str) -> Any:
@@ -509,6 +566,93 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
+
+
+def _look_into(folder: str, found: Dict[str, Tuple[int, int]], seen: Set[Tuple[int, int]], depth: int) -> None:
+    """Take in the checkpoints of a folder that is none itself."""
+    for name in _entries(folder, seen, depth):
+        path = os.path.join(folder, name)
+        whole = os.path.isfile(path) or _is_one_checkpoint(path, name)
+        stamp = _stamp(path, False, set(seen), depth + 1) if whole else None
+        if stamp is not None:
+            found[path] = stamp
+        elif not whole and name.lower() not in _OTHER_FOLDERS:
+            _look_into(path, found, seen, depth + 1)
+
+
+def _entries(folder: str, seen: Set[Tuple[int, int]], depth: int) -> List[str]:
+    """The finished names in a folder, each folder once: links may lead in circles."""
+    try:
+        status = os.stat(folder)
+        if depth > _DEEPEST or (status.st_dev, status.st_ino) in seen:
+            return []
+        seen.add((status.st_dev, status.st_ino))
+        return sorted(name for name in os.listdir(folder) if not _is_unfinished(name))
+    except OSError:
+        return []
+
+
+def _stamp(path: str, named: bool, seen: Set[Tuple[int, int]], depth: int) -> Optional[Tuple[int, int]]:
+    """When something was modified and its size; ``None`` where it is not there, or cannot hold a state.
+
+    A link whose target is gone, as after a kill between two steps of a framework's rotation, is not there.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    if not os.path.isdir(path):
+        return (status.st_mtime_ns, status.st_size) if named or _may_hold_state(os.path.basename(path)) else None
+    inside = [_stamp(os.path.join(path, name), named, seen, depth + 1) for name in _entries(path, seen, depth)]
+    there = [stamp for stamp in inside if stamp is not None]
+    return (max(at for at, _ in there), sum(size for _, size in there)) if there else None
+
+
+def _is_unfinished(name: str) -> bool:
+    import re
+
+    lower = name.lower()
+    return (
+        name.startswith(".")
+        or lower.endswith(_UNFINISHED)
+        or bool(re.search(r"(?:^|[^a-z0-9])(?:tmp|incomplete)(?:[^a-z0-9]|$)|^tmp[a-z0-9_]{8}(?:\.|$)", lower))
+    )
+
+
+def _may_hold_state(name: str) -> bool:
+    """Whether a file of this name may be what a training resumes from; see `checkpoints_in`."""
+    import re
+
+    lower = name.lower()
+    if "tfevents" in lower or lower in _OTHER_NAMES.split() or re.search(r"\.log\.|^core\.\d+$|\.xplane\.pb$", lower):
+        return False
+    stem, suffix = os.path.splitext(lower)
+    if suffix in (".gz", ".bz2", ".xz", ".zst"):
+        stem, suffix = os.path.splitext(stem)
+    if suffix and suffix in _OTHER_SUFFIXES.split():
+        return False
+    return suffix not in _TEXT_SUFFIXES or set(_OTHER_WORDS.split()).isdisjoint(re.split(r"[^a-z]+", stem))
+
+
+def _is_one_checkpoint(path: str, name: str) -> bool:
+    """Whether a folder is one checkpoint and not a place where some lie; see `checkpoints_in`."""
+    import re
+
+    if re.fullmatch(_STEP_FOLDER, name.lower()) or name.lower().endswith(_MODEL_SUFFIXES):
+        return True
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return False
+    marked = any(inner.lower() in _MARKS or inner.lower().endswith(".distcp") for inner in names)
+    return marked and not any(re.fullmatch(_STEP_FOLDER, inner.lower()) for inner in names)
+
+
+def _by_number(path: str) -> List[Tuple[int, str]]:
+    """Sorts ``epoch=10`` behind ``epoch=9``."""
+    import re
+
+    return [(int(part or 0), "") if at % 2 else (-1, part) for at, part in enumerate(re.split(r"(\d+)", path))]
 
 
 def _own_number(name: str) -> int:

@@ -85,7 +85,7 @@ studies = st.fixed_dictionaries(
         "resources": st.fixed_dictionaries(
             {}, optional={"gpus": st.sampled_from([0, 0.5, 2]), "memory": st.integers(0, 2**40)}
         ),
-        "checkpoints": st.just({"keep": 2}),
+        "checkpoints": st.sampled_from([{"keep": 2}, {"pattern": "*.pt"}, {"pattern": ["a/*", "b"]}]),
         "check": st.just({"args": ["--max_steps", "20"]}),
         "notify": st.dictionaries(names, st.one_of(texts, st.none(), st.integers()), max_size=2),
     },

@@ -76,7 +76,7 @@ def test_every_key_is_read(load, folder):
             "parallel: 4",
             "resources: {gpus: 0.5, cpus: 4, memory: 16G}",
             "slurm: {partition: gpu, time: 24:00:00}",
-            "checkpoints: {dir: null, keep: 3}",
+            "checkpoints: {dir: null, keep: 3, pattern: '*.pt'}",
             "faults: {interrupted: new}",
             "notify: {slack: https://example.org}",
             "budget: {trials: 5, time: 5-00:00:00, gpu_hours: 1.5, max_failures: 3, count: [complete]}",
@@ -90,6 +90,7 @@ def test_every_key_is_read(load, folder):
     assert settings.trial.oom == {"shrink": "lr"} and settings.trial.folds == {"n": 5, "stratify": "label"}
     assert settings.budget.time == 5 * 86400 and settings.budget.count == ("complete",)
     assert settings.resources.memory == 16 * 2**30 and settings.resources.gpus == 0.5
+    assert settings.checkpoints.pattern == ("*.pt",)
     assert settings.checkpoints.dir is None and settings.faults.interrupted == "new"
     assert settings.slurm == {"partition": "gpu", "time": "24:00:00"}
     assert settings.later == {"notify": {"slack": "https://example.org"}}

@@ -11,13 +11,13 @@ import optuna
 import pytest
 
 from outlast._system import files
+from outlast.client import newest_checkpoint
 from outlast.core.fold import fold
 from outlast.core.records import Warned
 from outlast.core.states import TrialState
 from outlast.engine.care import retry_trials
 from outlast.engine.opening import open_study, read_study
 from outlast.engine.repair import repair_study
-from outlast.engine.starts import has_checkpoint
 from outlast.errors import LeaseLost, StudyBusy, StudyFileError, UsageError
 from outlast.study.home import live_of, restore, tie
 from outlast.study.homesync import HomeSync
@@ -102,7 +102,7 @@ def test_after_a_purge_the_live_folder_comes_back_with_everything_that_was_finis
     assert states == {0: TrialState.COMPLETE, 1: TrialState.COMPLETE, 2: TrialState.INTERRUPTED}
     assert opened.study.trials[1].values == before.trials[1].values
     assert (scratch.live.root / "best_checkpoint/last.pt").read_text() == "weights of trial 1, attempt 1"
-    assert not has_checkpoint(scratch.live.trial(2).checkpoints)  # it starts over
+    assert newest_checkpoint(str(scratch.live.trial(2).checkpoints)) is None  # it starts over
 
 
 def test_files_that_are_there_are_never_overwritten_from_home(scratch):

@@ -133,8 +133,20 @@ _TRIAL = Fields(
     }
 )
 _RESOURCES = Fields({"gpus": Number(least=0), "cpus": Number(whole=True, least=1), "memory": Size()})
+_CHECKPOINT_GLOB = Text(
+    r"^(?![/~])(?!(?:.*/)?\.\.(?:/|$))(?!.*\$\{)[^\n]+$",
+    "a glob below the trial's checkpoint folder, such as *.ckpt or run/step_*",
+)
 _CHECKPOINTS = Fields(
-    {"dir": Text(), "keep": Number(whole=True, least=0, description="the best k trials' checkpoints")}
+    {
+        "dir": Text(),
+        "keep": Number(whole=True, least=0, description="the best k trials' checkpoints"),
+        "pattern": ByType(
+            text=Checked(_CHECKPOINT_GLOB, lambda one, at: (one,)),
+            items=ListOf(_CHECKPOINT_GLOB, least=1),
+            description="globs of files or folders that are checkpoints; one without / is a name at any depth",
+        ),
+    }
 )
 
 _CHECK = Fields(

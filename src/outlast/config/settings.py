@@ -97,6 +97,7 @@ class CheckpointSettings(_Model):
 
     dir: str | None = None
     keep: int | None = None  # None: everything is kept
+    pattern: tuple[str, ...] = ()  # what a checkpoint is called; none: all that is not certainly something else
 
 
 class FaultSettings(_Model):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from outlast._system import rename
@@ -14,11 +16,16 @@ from outlast.study.layout import TrialPaths
 __all__ = ["set_bad_aside"]
 
 
-def set_bad_aside(paths: TrialPaths, trial: Trial) -> None:
+def set_bad_aside(paths: TrialPaths, trial: Trial, pattern: Sequence[str] = ()) -> None:
     """Do what the trial's last outcome says of its checkpoints. Repeating it is harmless.
 
-    After the first attempt that died of one, the newest entry of the checkpoint folder is renamed to
-    ``.bad-ATTEMPT-NAME``; after a second one every entry is, and the trial starts from scratch.
+    After the first attempt that died of one, the newest checkpoint is renamed to ``.bad-ATTEMPT-NAME`` where it lies, with
+    the links to it; after a second one everything in the checkpoint folder is, and the trial starts from scratch.
+
+    Args:
+        paths: Of the trial.
+        trial: With its last outcome.
+        pattern: The study file's `checkpoints.pattern`.
     """
     last = trial.last
     if trial.state is not TrialState.INTERRUPTED or last is None or last.cause is not Cause.BAD_CHECKPOINT:
@@ -29,21 +36,26 @@ def set_bad_aside(paths: TrialPaths, trial: Trial) -> None:
         for name in _visible(folder):
             _hide(folder / name, last.attempt)
         return
-    newest = newest_checkpoint(str(folder))
-    done = any(name.startswith(f".bad-{last.attempt}-") for name in _names(folder))
-    if newest is not None and not done:
-        _hide(Path(newest), last.attempt)
+    newest = newest_checkpoint(str(folder), pattern)
+    if newest is not None and not _below(folder, f".bad-{last.attempt}-*"):
+        target = os.path.realpath(newest)
+        inside = os.path.islink(newest) and Path(target).is_relative_to(os.path.realpath(folder))
+        _hide(Path(target if inside else newest), last.attempt)
+    for path in _below(folder, "*"):
+        if os.path.islink(path) and not os.path.exists(path):  # to what was set aside: a script would stumble over it
+            _hide(Path(path), last.attempt)
 
 
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+def _below(folder: Path, name: str) -> list[str]:
+    """Whatever has such a name in a folder and the folders below it."""
+    return glob.glob(os.path.join(glob.escape(str(folder)), "**", name), recursive=True)
 
 
 def _visible(folder: Path) -> list[str]:
-    return [name for name in _names(folder) if not name.startswith(".")]
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _hide(path: Path, attempt: int) -> None:

@@ -265,7 +265,9 @@ class Coordinator:
 
     def _take_over(self, *, momentary: bool) -> None:
         unclean = self._opened.taken_over
-        take_over(self.paths, self.study, self._watch, self._derived, unclean=unclean, momentary=momentary)
+        take_over(
+            self.paths, self.study, self._watch, self._derived, self.settings, unclean=unclean, momentary=momentary
+        )
 
     # -- decide -------------------------------------------------------------------------------------------------------
 
@@ -449,7 +451,7 @@ class Coordinator:
         finished = False
         for attempt in ended:
             trial = self.study.trials[attempt.trial]
-            set_bad_aside(attempt.trial_paths, trial)
+            set_bad_aside(attempt.trial_paths, trial, self.settings.checkpoints.pattern)
             if trial.state.finished:
                 try:
                     put_away(attempt.trial_paths, trial)

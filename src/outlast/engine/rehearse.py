@@ -6,11 +6,10 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from outlast._system import end_processes
-from outlast.client import newest_checkpoint
+from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, plain_json
 from outlast.core.fold import Study
@@ -25,7 +24,7 @@ from outlast.engine.tried import reason_of
 from outlast.runner.spec import token_of_trial
 from outlast.space.covering import covering
 from outlast.study.attempts import inspect, request_stop
-from outlast.study.layout import StudyPaths
+from outlast.study.layout import StudyPaths, TrialPaths
 
 __all__ = ["FirstRun", "Rehearsal", "SecondRun", "judge", "rehearse"]
 
@@ -140,7 +139,7 @@ def judge(first: FirstRun, second: SecondRun | None, *, params: Mapping[str, Any
         return conclude("failed", f"the script fails by itself: {first.ended}", "outlast check --smoke says more")
     if first.checkpoint_after is None:
         when = f"before the script {first.ended.rstrip(',')}" if first.ended else f"within {limit:g} s"
-        text = f"no file appeared in OUTLAST_CHECKPOINT_DIR {when}: an interrupted trial starts over"
+        text = f"no checkpoint appeared in OUTLAST_CHECKPOINT_DIR {when}: an interrupted trial starts over"
         longer = "" if first.ended else "; --limit waits longer"
         return conclude("no checkpoint", text, f"save checkpoints there, or below ${{checkpoint_dir}}{longer}")
     if not first.killed or second is None:
@@ -182,7 +181,7 @@ class _Session(Listener):
         self.first, self.second = FirstRun(), SecondRun()
         self._settings, self._limit, self._say = settings, limit, say
         self._paths: StudyPaths | None = None
-        self._seen: frozenset[tuple[str, int, int]] = frozenset()  # checkpoints at the first report
+        self._seen: frozenset[tuple[str, tuple[int, int]]] = frozenset()  # checkpoints at the first report
         self._reports_before: int | None = None  # reports when a newer checkpoint was seen
 
     def run(self, folder: str, params: Mapping[str, Any], arguments: tuple[str, ...]) -> bool:
@@ -227,7 +226,7 @@ class _Session(Listener):
             reason = reason_of(event, evidence)
             if event.attempt == 1:
                 self.first.first_step, self.first.last_step = next(iter(steps), None), max(steps, default=None)
-                if self.first.checkpoint_after is None and _files(self._paths.trial(event.trial).checkpoints):
+                if self.first.checkpoint_after is None and self._checkpoints(self._paths.trial(event.trial)):
                     self.first.checkpoint_after = event.seconds  # it saved and ended between two looks
                 self._first_ended(event, reason)
             elif self.first.killed:
@@ -246,7 +245,7 @@ class _Session(Listener):
 
     def _watch_first(self, attempt: Running, passed: float) -> None:
         first = self.first
-        checkpoints = _files(attempt.trial_paths.checkpoints)
+        checkpoints = self._checkpoints(attempt.trial_paths)
         if attempt.reports and first.report_after is None:
             first.report_after, self._seen = passed, checkpoints
         if checkpoints and first.checkpoint_after is None:
@@ -263,10 +262,13 @@ class _Session(Listener):
             first.saved_between = saved_between
             self._kill(attempt)
 
+    def _checkpoints(self, trial: TrialPaths) -> frozenset[tuple[str, tuple[int, int]]]:
+        return frozenset(checkpoints_in(str(trial.checkpoints), self._settings.checkpoints.pattern).items())
+
     def _kill(self, attempt: Running) -> None:
         assert self._paths is not None
         self.first.killed = True
-        newest = newest_checkpoint(str(attempt.trial_paths.checkpoints))
+        newest = newest_checkpoint(str(attempt.trial_paths.checkpoints), self._settings.checkpoints.pattern)
         self.first.checkpoint_name = os.path.basename(newest) if newest else "its checkpoint"
         end_processes(f"{token_of_trial(str(self._paths.root), attempt.trial)}{attempt.number};")
 
@@ -280,18 +282,3 @@ class _Session(Listener):
         if not attempt.stop_reason:
             attempt.stop_reason = "pruned"  # an ending that is for good
             request_stop(attempt.paths, "pruned", grace=_GRACE)
-
-
-def _files(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """Every finished file below a checkpoint folder, with its time and size."""
-    found = set()
-    for place, _, names in os.walk(folder):
-        for name in names:
-            if name.startswith(".") or name.endswith((".tmp", ".part", ".partial", ".incomplete", ".lock")):
-                continue
-            try:
-                status = os.stat(os.path.join(place, name))
-            except OSError:
-                continue  # replaced meanwhile
-            found.add((os.path.join(place, name), status.st_mtime_ns, status.st_size))
-    return frozenset(found)

@@ -19,7 +19,6 @@ from outlast._system import make_dir, read_json, remove, remove_tree, rename, se
 from outlast.config.settings import Settings
 from outlast.core.best import ranked
 from outlast.core.fold import Study
-from outlast.engine.starts import has_checkpoint
 from outlast.errors import StorageError, UsageError
 from outlast.study.layout import StudyPaths
 
@@ -81,8 +80,16 @@ def left_behind(paths: StudyPaths, recorded: str | None, study: Study) -> list[t
     return [
         (there, here)
         for there, here in places
-        if os.path.realpath(there) != os.path.realpath(here) and has_checkpoint(there) and not has_checkpoint(here)
+        if os.path.realpath(there) != os.path.realpath(here) and _holds_anything(there) and not _holds_anything(here)
     ]
+
+
+def _holds_anything(checkpoints: Path) -> bool:
+    """Whether a trial has left anything; what is hidden was set aside."""
+    try:
+        return any(not name.startswith(".") for name in os.listdir(checkpoints))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def owner_of(root: Path) -> str:

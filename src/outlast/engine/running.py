@@ -12,9 +12,9 @@ from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.runner.capture.curve import LiveReports
 from outlast.runner.capture.objective import Objective
-from outlast.runner.spec import silent_after
+from outlast.runner.spec import RunnerSpec, silent_after
 from outlast.study.attempts import Life, Status, inspect
-from outlast.study.layout import AttemptPaths, TrialPaths, attempt_name
+from outlast.study.layout import AttemptPaths, StudyPaths, TrialPaths, attempt_name
 
 __all__ = ["Pulse", "Running", "objectives_of"]
 
@@ -112,27 +112,14 @@ class Running:
             finally:
                 os.close(fd)
 
-    def complete(self, evidence: Evidence, last_step: int | None) -> Evidence:
+    def complete(self, evidence: Evidence, last_step: int | None, study: StudyPaths) -> Evidence:
         """Evidence of an attempt that was given up, with what its files still tell."""
         self.read_reports()
         moved = any(r.step > (-1 if last_step is None else last_step) for r in self.reports)
-        saved = self._saved_a_checkpoint()
+        told = read_json(study.open_marker(self.trial, self.number))
+        told = told if isinstance(told, dict) and "argv" in told else None
+        saved = told is not None and RunnerSpec.from_json(told).has_saved(study.root)
         return replace(evidence, reports=tuple(self.reports), new_steps=moved or saved, saved=saved)
-
-    def _saved_a_checkpoint(self) -> bool:
-        """Whether something below ``checkpoints/`` is newer than the attempt's claim (two times of one filesystem)."""
-        try:
-            began = os.stat(self.paths.started).st_mtime
-        except OSError:
-            return False
-        for folder, _, files in os.walk(self.trial_paths.checkpoints):
-            for name in files:
-                try:
-                    if os.stat(os.path.join(folder, name)).st_mtime > began:
-                        return True
-                except OSError:
-                    continue
-        return False
 
 
 def objectives_of(settings: Settings) -> tuple[Objective, ...]:

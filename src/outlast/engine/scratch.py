@@ -113,7 +113,7 @@ def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: 
             "sampler": SamplerSettings(name="random", seed=settings.sampler.seed or 0),
             "pruner": PrunerSettings(),
             "trial": trial,
-            "checkpoints": CheckpointSettings(),
+            "checkpoints": CheckpointSettings(pattern=settings.checkpoints.pattern),
             "later": {},
         }
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from outlast._system.card_locks import CardLock
-from outlast.client import newest_checkpoint
+from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config import yaml_writer
 from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
 from outlast.config.settings import Settings
@@ -31,19 +31,10 @@ __all__ = [
     "OBJECTIVE",
     "Prepared",
     "draws_as_it_goes",
-    "has_checkpoint",
     "next_attempt",
     "prepare_attempt",
     "worker_start",
 ]
-
-
-def has_checkpoint(checkpoints: Path) -> bool:
-    """Whether there is anything to resume from; what is hidden was set aside."""
-    try:
-        return any(not entry.name.startswith(".") for entry in checkpoints.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return False
 
 
 #: The `function` of a study whose objective was handed over in Python and lies pickled in the study folder.
@@ -90,13 +81,13 @@ def prepare_attempt(
         if outcome.cause is not Cause.NEVER_STARTED and (part is None or outcome.part == part.number)
     ]
     start_over = not begun or trial.from_scratch
-    resume = not start_over and has_checkpoint(checkpoints)
+    pattern = settings.checkpoints.pattern
+    last = None if start_over else newest_checkpoint(str(checkpoints), pattern)
     seed = trial.seed if part is None or part.seed is None else part.seed
     beyond = {**trial.derived, **trial.instead}
     params = {**space.complete(trial.params), **beyond}
     config = resolve_trial_config(settings, {**trial.params, **beyond})
     attempt = paths.attempt(trial.number, number)
-    last = newest_checkpoint(str(checkpoints)) if resume else None
     context = CommandContext(
         trial=trial.number,
         attempt=number,
@@ -106,7 +97,7 @@ def prepare_attempt(
         last_checkpoint=last,
         config_file=None if config is None else str(attempt.config),
         interpreter=find_interpreter(),
-        resume=resume,
+        resume=last is not None,
         fold=None if part is None else part.fold,
         splits=None if settings.trial.folds is None else str(paths.splits),
         args_json_file=str(attempt.params),
@@ -128,7 +119,9 @@ def prepare_attempt(
         env=env,
         params=params,
         seed=seed,
-        resume=resume,
+        checkpoint_pattern=pattern,
+        saved_before=() if start_over else tuple(set(checkpoints_in(str(checkpoints), pattern).values())),
+        resume=last is not None,
         start_over=start_over,
         grace=settings.trial.grace,
         timeout=settings.trial.timeout,
@@ -148,7 +141,7 @@ def prepare_attempt(
     }
     if config is not None:
         contents["config.yaml"] = yaml_writer.dump(config)
-    return Prepared(trial.number, number, resume, spec.to_json(), contents, pipe_fd)
+    return Prepared(trial.number, number, last is not None, spec.to_json(), contents, pipe_fd)
 
 
 def draws_as_it_goes(settings: Settings) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
 from outlast.engine.bad_checkpoints import set_bad_aside
@@ -21,7 +22,14 @@ _SOON = 0.05  # seconds after which a worker that waited for the holder before a
 
 
 def take_over(
-    paths: StudyPaths, study: Study, watch: Watch, derived: DerivedFiles, *, unclean: bool, momentary: bool
+    paths: StudyPaths,
+    study: Study,
+    watch: Watch,
+    derived: DerivedFiles,
+    settings: Settings,
+    *,
+    unclean: bool,
+    momentary: bool,
 ) -> None:
     """Begin where the holder before ended, whatever it was doing. Repeating it is harmless.
 
@@ -30,6 +38,7 @@ def take_over(
         study: The folded ledger.
         watch: Over its attempts; empty so far.
         derived: Its derived files.
+        settings: Its settings in force.
         unclean: The holder before did not end its run: any finished trial's files may be untidy.
         momentary: We hold the study for a turn: requests are meant for whoever has one, and stay.
     """
@@ -41,7 +50,7 @@ def take_over(
     for number, attempt_number in closed:  # decided about; one that a new revision ruled out may still run
         end_attempt(paths, number, attempt_number)
     for trial in study.in_state(TrialState.INTERRUPTED):
-        set_bad_aside(paths.trial(trial.number), trial)
+        set_bad_aside(paths.trial(trial.number), trial, settings.checkpoints.pattern)
     _tidy(paths, study, {number for number, _ in closed}, unclean=unclean)
     for number, attempt_number in closed:
         close_attempt(paths, number, attempt_number)

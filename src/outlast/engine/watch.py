@@ -229,7 +229,7 @@ class Watch:
             evidence = replace(evidence, stop_reason="pruned")  # that was decided; no further attempt changes it
         trial = self._decisions.study.trials[attempt.trial]
         part = next_part(trial, study_parts(self._settings))
-        return attempt.complete(evidence, trial.last_step(None if part is None else part.number))
+        return attempt.complete(evidence, trial.last_step(None if part is None else part.number), self._paths)
 
     def _certainly_dead(self, attempt: Running, life: Life, reason: str, now: float) -> str | None:
         if life is Life.GONE:

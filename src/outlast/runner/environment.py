@@ -52,6 +52,8 @@ def training_environment(
         PYTHONUNBUFFERED="1",
         PYTHONPATH=_with_hooks(env, python_path),
     )
+    if spec.checkpoint_pattern:
+        env["OUTLAST_CHECKPOINT_PATTERN"] = "\n".join(spec.checkpoint_pattern)
     if spec.resume:
         env["OUTLAST_RESUME"] = "1"
     if in_job(env) and not spec.srun:

@@ -6,7 +6,10 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
+
+from outlast.client import checkpoints_in
 
 __all__ = ["RunnerSpec", "silent_after", "token_of_trial"]
 
@@ -31,6 +34,10 @@ class RunnerSpec:
     attempt_dir: str
     checkpoint_dir: str  # relative to the study, or absolute where `checkpoints.dir` says so
     objectives: tuple[Mapping[str, Any], ...]
+    checkpoint_pattern: tuple[str, ...] = ()
+    saved_before: tuple[tuple[int, int], ...] | None = (
+        None  # stamps of the checkpoints that were there; None: not known
+    )
     env: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -60,10 +67,24 @@ class RunnerSpec:
         """Read it back; unknown keys are ignored."""
         known = {f.name for f in fields(cls)}
         kwargs = {key: value for key, value in obj.items() if key in known}
-        for key in ("argv", "objectives", "gpus"):
+        for key in ("argv", "objectives", "gpus", "checkpoint_pattern"):
             kwargs[key] = tuple(kwargs.get(key, ()))
         kwargs["gpu_locks"] = tuple(tuple(lock) for lock in kwargs.get("gpu_locks", ()))
+        if kwargs.get("saved_before") is not None:
+            kwargs["saved_before"] = tuple((int(at), int(size)) for at, size in kwargs["saved_before"])
         return cls(**kwargs)
+
+    def stamps(self, root: Path) -> tuple[tuple[int, int], ...]:
+        """When each checkpoint that is there now was written, and its size."""
+        return tuple(sorted(set(checkpoints_in(str(root / self.checkpoint_dir), self.checkpoint_pattern).values())))
+
+    def has_saved(self, root: Path) -> bool:
+        """Whether there is a checkpoint that was not there before.
+
+        What is compared are two looks at one folder, not its clock with another's. One that was only renamed is not new, nor
+        is an old one that has become the newest. Where nobody looked before, any counts: not knowing is no loss.
+        """
+        return not set(self.stamps(root)) <= set(self.saved_before or ())
 
     def token(self, root: str) -> str:
         """What every process of this attempt carries in its environment. Made from the folder's inode: a copy has another."""

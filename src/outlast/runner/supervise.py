@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from outlast._system import (
     utc_now,
     write_atomic,
 )
-from outlast.client import newest_checkpoint
 from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
 from outlast.errors import NO_ROOM
@@ -70,7 +70,8 @@ class Supervisor:
     def __init__(
         self, root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None = None, clock: Clock | None = None
     ) -> None:
-        self.root, self.spec, self.lock, self._loaded = root, spec, lock, loaded
+        self.root, self.lock, self._loaded = root, lock, loaded
+        self.spec = replace(spec, saved_before=spec.stamps(root))  # as this host sees them
         self.folder = root / spec.attempt_dir
         self.token = spec.token(str(root))
         self.started_at = utc_now()
@@ -81,7 +82,6 @@ class Supervisor:
         self._settled = False
         self._memory = MemoryCounters()
         self._beside = None if spec.shared else Beside(root, f"{spec.trial:04d}.{spec.attempt}")
-        self._checkpoint = self._newest_checkpoint()
         self._outside_signal: int | None = None
         self._ends_in = seconds_left(os.environ)  # of the scheduler's job, counted as SLURM does: not while suspended
         self._stop: dict[str, Any] = {}
@@ -310,14 +310,6 @@ class Supervisor:
             self._deliver(signal.SIGTERM)
         return request
 
-    def _newest_checkpoint(self) -> tuple[str, int] | None:
-        """The newest checkpoint and when it was written."""
-        newest = newest_checkpoint(str(self.root / self.spec.checkpoint_dir))
-        try:
-            return None if newest is None else (newest, os.stat(newest).st_mtime_ns)
-        except OSError:
-            return None
-
     def _disk_full(self) -> bool:
         failed = self.log.failed is not None and self.log.failed.errno in NO_ROOM
         return failed or any(no_room_in(place) for place in (self.folder, self.root / self.spec.checkpoint_dir))
@@ -328,7 +320,6 @@ class Supervisor:
         self._look_beside(back=True)
         seen = self.capture.finish()
         memory = self._memory.kills()
-        newest = self._newest_checkpoint()
         last = self.spec.last_step
         steps = [report.step for report in seen.reports]
         return Evidence(
@@ -356,7 +347,7 @@ class Supervisor:
             outside_signal=self._outside_signal if self._terminated else None,
             resumed=self.spec.resume,
             new_steps=last is None or bool(steps and max(steps) > last),
-            saved=newest is not None and newest != self._checkpoint,
+            saved=self.spec.has_saved(self.root),
             error=error,
             oom_killed=memory.own,
             host_oom=memory.host,
