@@ -228,7 +228,7 @@ class Suffering:
         os.mkdir(folder)
         for name in ("state.json", "optimizer.bin"):
             open(os.path.join(folder, name), "w").close()
-        os.utime(folder, (time.time() + 1, time.time() + 1))  # the newest, whatever the clock's ticks
+            os.utime(os.path.join(folder, name), (time.time() + 1,) * 2)  # the newest, whatever the clock's ticks
         sys.exit(75)
 
 
