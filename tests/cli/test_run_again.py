@@ -282,7 +282,7 @@ def test_extends_is_no_flag(here):
 
 def test_checks_next_line_has_the_flags_that_it_was_given(here):
     said = here("check", "study.yaml", "--maximize", "score", "--dir", "else where", "--set", "parallel=1")
-    assert "outlast run study.yaml --set parallel=1 --maximize score --dir 'else where'" in " ".join(said.out.split())
+    assert "outlast run study.yaml --maximize score --dir 'else where' --set parallel=1" in " ".join(said.out.split())
 
 
 def test_submit_hands_the_secrets_of_env_to_sbatch_for_no_record_does(here, monkeypatch):

@@ -123,8 +123,15 @@ def test_the_banner_takes_further_notes() -> None:
 
 def test_the_status_shows_how_far_how_good_how_fast_and_what_next() -> None:
     said = text(render.status(look(build())))
-    assert said.startswith("digits  running, 15m 00s so far (pid 4242 on box)\n")
-    for fact in ("13/50  26%", "val_accuracy 0.9100 in trial 11", "per hour, done in", "100% ", "step 7"):
+    assert said.startswith("digits  running, 15m 00s so far\n")
+    for fact in (
+        "run by      pid 4242 on box\n",
+        "13/50  26%",
+        "val_accuracy 0.9100 in trial 11",
+        "per hour, done in",
+        "100% ",
+        "step 7",
+    ):
         assert fact in said
     assert said.rstrip().endswith(f"next        outlast status {FOLDER} -w")
 
@@ -152,10 +159,7 @@ def test_the_status_says_what_the_hours_went_into() -> None:
     made = build()
     number = made.trial(state=TrialState.INTERRUPTED, seconds=600, curves=(((0, 0.1), (1, 0.2)),))
     made.attempt(number, seconds=600, values=0.3, curves=(((1, 0.2), (2, 0.3)),))
-    expected = (
-        "hours 33m 04s of training used: 27m 00s complete, 1m 00s pruned, 5m 04s wasted; "
-        "5m 00s not repeated thanks to resume"
-    )
+    expected = "training 33m 04s: 27m 00s complete, 1m 00s pruned, 5m 04s wasted; 5m 00s not repeated thanks to resume"
     assert expected in " ".join(text(render.status(look(made))).split())
 
 
@@ -169,9 +173,9 @@ def test_the_end_has_statistics_the_best_configuration_and_the_next_command() ->
     for fact in (
         "Study statistics digits",
         "done: all 50 trials",
-        "13 of 50",
-        "15m 00s running",
-        "0.22 GPU hours used: 0.2 complete, 0.017 pruned, 0.0011 wasted",
+        "13 of 50: 12 complete, 1 pruned; besides 1 failed, 1 running; 37 remaining",
+        ", 15m 00s of running",
+        "GPU hours 0.22: 0.2 complete, 0.017 pruned, 0.0011 wasted",
         "1e-11",
     ):
         assert fact in " ".join(said.split())

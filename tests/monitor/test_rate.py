@@ -115,3 +115,16 @@ def test_overlapping_spans_count_once_and_short_gaps_count() -> None:
     assert busy_seconds(spans, until=at(2000)) == 300
     assert busy_seconds(spans, until=at(1050)) == 250
     assert busy_seconds(spans, until=at(5200), open_until=at(5200)) == 500
+
+
+def test_the_rate_of_a_study_at_rest_is_that_of_all_its_trials_whoever_opens_it_again() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    lanes(build, 1, 40, 1000)
+    lanes(build, 2, 40, 10, start=40_000)
+    build.end(40_400, "done")
+    told = rate_per_hour(build.study, COUNT, now=build.moment(40_500))
+    assert told == pytest.approx(120 / 40_400 * 3600)
+    build.run(90_000)
+    build.end(90_001, "done")
+    assert rate_per_hour(build.study, COUNT, now=build.moment(99_000), slots=8) == told

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from outlast.monitor.times import duration, figure, is_percentage, metric_value, parse_time
+from outlast.monitor.times import duration, figure, is_percentage, local_time, metric_value, parse_time, time_span
 
 
 @pytest.mark.parametrize(
@@ -84,3 +85,27 @@ def test_times_are_read_as_utc() -> None:
         moment = parse_time(text)
         assert moment == noon and moment.utcoffset() == timedelta(0)
     assert parse_time("") is None and parse_time(None) is None and parse_time("yesterday") is None
+
+
+@pytest.mark.parametrize(
+    ("zone", "seconds", "span"),
+    [
+        ("UTC", 7200, "2026-01-31 22:32 to 2026-02-01 00:32"),
+        ("UTC", 20, "2026-01-31 22:32:05 to 22:32:25"),
+        ("UTC", 300, "2026-01-31 22:32 to 22:37"),
+        ("Asia/Tokyo", 7200, "2026-02-01 07:32 to 09:32"),
+        ("America/New_York", None, "since 2026-01-31 17:32"),
+    ],
+)
+def test_times_are_told_by_the_readers_own_clock(
+    zone: str, seconds: float | None, span: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = datetime(2026, 1, 31, 22, 32, 5, tzinfo=timezone.utc)
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert time_span(began, None if seconds is None else began + timedelta(seconds=seconds)) == span
+        assert local_time(began)[:16] in span.replace("since ", "").replace(":05", "")[:16]
+    finally:
+        monkeypatch.undo()
+        time.tzset()

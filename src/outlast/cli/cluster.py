@@ -164,10 +164,7 @@ def controller(study: _FolderArgument) -> None:
     from outlast.cli.text import make_console
     from outlast.cli.watching import Watching
     from outlast.core.plan import Verdict
-    from outlast.core.states import StudyState
     from outlast.engine.cluster.control import control
-    from outlast.engine.plotting import draw_plots
-    from outlast.engine.run import study_paths
     from outlast.monitor.snapshot import LiveFacts
     from outlast.runner.job import JobFacts
 
@@ -180,8 +177,6 @@ def controller(study: _FolderArgument) -> None:
     verdict, found, settings = control(study, listener, job=JobFacts.of(os.environ), say=_log)
     if verdict is None:
         raise typer.Exit(4)
-    if verdict.state is StudyState.DONE:
-        draw_plots(study_paths(study, settings), found, settings)
     raise typer.Exit(tell_end(study, found, settings))
 
 

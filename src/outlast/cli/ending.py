@@ -16,6 +16,7 @@ from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.fold import Study
 from outlast.core.states import StudyState
+from outlast.engine.plotting import are_wanted, draw_at_the_end
 from outlast.engine.run import study_paths
 from outlast.monitor.snapshot import snapshot
 from outlast.results.configuration import configuration
@@ -25,16 +26,15 @@ from outlast.study.layout import StudyPaths
 __all__ = ["tell_end"]
 
 _FILES = (
-    ("trials", "trials.csv"),
+    ("table", "trials.csv"),
     ("best configuration", "best_config.yaml"),
     ("best results", "best_results.json"),
     ("best checkpoint", "best_checkpoint"),
-    ("plots", "plots"),
 )
 
 
 def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True) -> int:
-    """Print how it ended: what came of it, where it lies, what to type next.
+    """Print how it ended: what came of it, where it lies, what to type next. Then have its plots drawn.
 
     Args:
         folder: The study's.
@@ -54,9 +54,15 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
     ]
     values = {} if best is None else configuration(best, study, settings)
     halted = study.ended is not None and study.ended.state == StudyState.HALTED.value
+    paths = study_paths(folder, settings)
+    plots = kept and are_wanted(paths, study)
+    if plots or (kept and paths.plots.is_dir()):
+        files.append(("plots", os.path.join(folder, paths.plots.name) + (" (being drawn)" if plots else "")))
     with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
-        story = _what_halted(study_paths(folder, settings), study, folder) if halted else None
+        story = _what_halted(paths, study, folder) if halted else None
         make_console().print(end_summary(end, configuration=values, files=files, story=story, kept=kept))
+    if plots:
+        draw_at_the_end(paths, study, settings)
     state = StudyState.STOPPED if study.ended is None else StudyState(study.ended.state)
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)
 

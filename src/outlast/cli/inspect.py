@@ -112,7 +112,8 @@ def logs(
 def show(
     study: StudyArgument = None,
     what: Annotated[
-        str | None, typer.Argument(metavar="WHAT", help="A trial's number, best, or failures.", show_default=False)
+        str | None,
+        typer.Argument(metavar="WHAT", help="A trial's number, best, failures, or plots.", show_default=False),
     ] = None,
     directory: DirOption = None,
     everything: Annotated[bool, typer.Option("--all", help="All trials, not the best thirty.")] = False,
@@ -121,7 +122,7 @@ def show(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The trials of a study; or one trial, the best one, or what failed and why.
+    """The trials of a study; or one trial, the best one, what failed and why, or the plots, which it draws.
 
     Example:
         outlast show studies/digits
@@ -129,6 +130,7 @@ def show(
         outlast show studies/digits best --json
         outlast show studies/digits 7 --config > config.yaml
         outlast show studies/digits failures
+        outlast show studies/digits plots
     """
     from outlast.cli import showing
 
@@ -136,7 +138,7 @@ def show(
         what is None
         and study is not None
         and directory is None
-        and (study in ("best", "failures") or (study.isascii() and study.isdigit()))
+        and (study in ("best", "failures", "plots") or (study.isascii() and study.isdigit()))
     ):
         study, what = None, study
     folder = the_folder(study, directory)

@@ -35,7 +35,7 @@ from outlast.errors import OutlastError
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.jobs import queue_in_words
 from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
-from outlast.monitor.times import duration, figure, metric_value
+from outlast.monitor.times import duration, figure, metric_value, time_span
 
 __all__ = [
     "STATE_STYLES",
@@ -138,14 +138,10 @@ def end_summary(
         story: Of a halted study, the failure that halted it; it stands in for the warnings.
         kept: Whether anything of the study is left for a next command to look at.
     """
-    time = snapshot.time
-    total = "" if snapshot.target is None else f" of {snapshot.target}"
-    finished = f"{snapshot.counted}{total}" if total else f"{snapshot.finished} finished"
     rows: list[tuple[str, str | Text]] = [
         ("state", _state_text(snapshot)),
-        ("trials", Text.assemble(f"{finished}: ", counts_text(snapshot))),
-        ("time", f"{duration(time.running_seconds)} running, {duration(time.training_seconds)} of training"),
-        ("hours", hours_text(snapshot)),
+        ("trials", _tally_text(snapshot)),
+        *_time_rows(snapshot),
         ("rate", "" if snapshot.rate_per_hour is None else f"{_rate(snapshot.rate_per_hour)}"),
         ("best", _best_text(snapshot) or Text("no trial has completed", style="yellow")),
     ]
@@ -171,13 +167,13 @@ def status(snapshot: Snapshot) -> RenderableType:
         Paragraph(Text.assemble((one_line(snapshot.study), "bold cyan"), "  ", _state_text(snapshot))),
         Facts(
             [
-                ("progress", ""),
+                ("run by", _runner_text(snapshot)),
                 ("best", _best_text(snapshot)),
                 ("", "" if snapshot.best is None else params_text(snapshot.best.params)),
                 ("trials", counts_text(snapshot)),
                 ("queue", queue_in_words(snapshot.jobs, snapshot.silence)),
                 ("rate", speed_text(snapshot)),
-                ("hours", hours_text(snapshot)),
+                *_time_rows(snapshot),
                 ("ahead", ahead),
             ],
             label_width=LABELS,
@@ -227,14 +223,32 @@ def trial_line(trial: Trial, metrics: Sequence[MetricSettings], *, best: bool = 
 
 def counts_text(snapshot: Snapshot, *, always: Iterable[TrialState] = ()) -> Text:
     """``18 complete, 4 pruned, 1 failed, 25 remaining``: states without trials are left out unless in `always`."""
+    text = _states_text(snapshot.counts, always)
+    if snapshot.remaining is not None:
+        text.append(f"{', ' if text else ''}{snapshot.remaining} remaining")
+    return text
+
+
+def _tally_text(snapshot: Snapshot) -> Text:
+    """``25 of 25: 24 complete, 1 pruned; besides 7 failed``: what counts towards the target, and what does not."""
+    if snapshot.target is None:
+        return Text.assemble(f"{snapshot.finished} finished: ", counts_text(snapshot))
+    counts = {state: number for state, number in snapshot.counts.items() if state.value in snapshot.count}
+    others = {state: number for state, number in snapshot.counts.items() if state not in counts}
+    text = Text(f"{snapshot.counted} of {snapshot.target}")
+    for head, of in ((": ", counts), ("; besides ", others)):
+        if any(of.values()):
+            text.append(head).append_text(_states_text(of))
+    return text.append(f"; {snapshot.remaining} remaining" if snapshot.remaining else "")
+
+
+def _states_text(counts: Mapping[TrialState, int], always: Iterable[TrialState] = ()) -> Text:
     text, shown = Text(), set(always)
     for state in STATE_ORDER:
-        number = snapshot.counts[state]
+        number = counts.get(state, 0)
         if number or state in shown:
             text.append(", " if text else "")
             text.append(f"{number} {state.value}", style=STATE_STYLES[state.value] if number else "dim")
-    if snapshot.remaining is not None:
-        text.append(f"{', ' if text else ''}{snapshot.remaining} remaining")
     return text
 
 
@@ -254,17 +268,27 @@ def speed_text(snapshot: Snapshot) -> str:
 
 
 def hours_text(snapshot: Snapshot) -> str:
-    """``12.4 GPU hours used: 8 complete, 2.4 pruned, 2 wasted; 3.1 not repeated thanks to resume``; what is nought is left
-    out. Without GPUs the same as times of training."""
+    """``12.4: 8 complete, 2.4 pruned, 2 wasted; 3.1 not repeated thanks to resume``; what is nought is left out. In GPU hours,
+    or without GPUs as times of training."""
     hours = snapshot.hours
     if not hours.used:
         return ""
     say = _hours if hours.gpu else lambda value: duration(3600.0 * value)
-    total = f"{say(hours.used)} {'GPU hours' if hours.gpu else 'of training'} used"
     kinds = (hours.complete, "complete"), (hours.pruned, "pruned"), (hours.wasted, "wasted"), (hours.open, "going on")
     parts = ", ".join(f"{say(value)} {word}" for value, word in kinds if value)
     saved = f"; {say(hours.saved)} not repeated thanks to resume" if hours.saved else ""
-    return f"{total}: {parts}{saved}"
+    return f"{say(hours.used)}: {parts}{saved}"
+
+
+def _time_rows(snapshot: Snapshot) -> list[tuple[str, str | Text]]:
+    """When it was run and for how long, and what that went into."""
+    time = snapshot.time
+    when = "" if time.began is None else time_span(time.began, time.ended)
+    ran = f"{duration(time.running_seconds)} of running" if time.running_seconds and snapshot.live is None else ""
+    return [
+        ("time", ", ".join(filter(None, (when, ran)))),
+        ("GPU hours" if snapshot.hours.gpu else "training", hours_text(snapshot)),
+    ]
 
 
 def _hours(value: float) -> str:
@@ -365,11 +389,14 @@ def _state_text(snapshot: Snapshot) -> Text:
     text = Text(snapshot.state.value, style=STATE_STYLES[snapshot.state.value])
     if snapshot.live is not None and snapshot.state is StudyState.RUNNING:
         text.append(f", {duration(snapshot.time.running_seconds)} so far")
-    if snapshot.live is not None and snapshot.live.pid:
-        text.append(f" (pid {snapshot.live.pid} on {one_line(snapshot.live.host)})", style="dim")
     if snapshot.reason:
         text.append(f": {one_line(snapshot.reason)}")
     return text
+
+
+def _runner_text(snapshot: Snapshot) -> str:
+    live = snapshot.live
+    return f"pid {live.pid} on {one_line(live.host)}" if live is not None and live.pid else ""
 
 
 def _problems(found: Sequence[HealthWarning]) -> list[RenderableType]:

@@ -210,10 +210,8 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
     from outlast.cli.render import start_banner
     from outlast.cli.text import make_console
     from outlast.cli.watching import Watching
-    from outlast.core.states import StudyState
     from outlast.engine.homing import bring_home
     from outlast.engine.opening import Opened
-    from outlast.engine.plotting import draw_plots
     from outlast.engine.run import run_study, study_paths
     from outlast.monitor.snapshot import LiveFacts, snapshot
 
@@ -240,16 +238,15 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
         return view
 
     try:
-        verdict, study = run_study(paths, settings, listener, accept_changes=accept_changes, say=console.print)
+        _, study = run_study(paths, settings, listener, accept_changes=accept_changes, say=console.print)
     finally:
         for view in views:
             view.close()
-    if verdict.state is StudyState.DONE and kept:
-        draw_plots(paths, study, settings)
+    code = tell_end(folder, study, settings, kept=kept)
     behind = bring_home(paths)
     if behind is not None:
         console.print(behind)
-    return tell_end(folder, study, settings, kept=kept)
+    return code
 
 
 def _run_without_a_trace(settings: Settings, accept_changes: bool) -> int:

@@ -19,6 +19,7 @@ from outlast.core.best import best_trial, best_trials
 from outlast.core.fold import Study
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
+from outlast.engine.plotting import draw_plots
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.results.configuration import configuration, nested
@@ -58,6 +59,12 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
             _json([_group_facts(group) for group in groups])
         else:
             console.print(render_show.show_failures(groups, folder=folder, tails=failure_stories(paths, groups)))
+    elif what == "plots":
+        pages = [os.path.relpath(page) for page in draw_plots(paths, study, settings)]
+        if as_json:
+            _json(pages)
+        else:
+            typer.echo("\n".join(pages))
     else:
         trial = _trial(study, what, folder)
         if as_json:
@@ -96,7 +103,7 @@ def show_config(folder: str, what: str | None) -> None:
 
 def _trial(study: Study, what: str, folder: str) -> Trial:
     if not (what.isascii() and what.isdigit() and len(what) <= 9):
-        raise UsageError(f"show does not know {what!r}", cure="a trial's number, best, or failures")
+        raise UsageError(f"show does not know {what!r}", cure="a trial's number, best, failures, or plots")
     trial = study.trials.get(int(what))
     if trial is None:
         raise UsageError(f"there is no trial {what}", cure=f"outlast show {folder} lists them")

@@ -119,6 +119,8 @@ def _over(study: Study, limits: Limits, elapsed: float, exhausted: bool) -> str 
     if in_flight(study):
         return None
     if limits.trials is not None and counted(study, limits.count) >= limits.trials:
+        if len(study.trials) != limits.trials:  # some do not count, or the target was lowered
+            return f"the target of {limits.trials} trial{'' if limits.trials == 1 else 's'} is reached"
         return f"all {limits.trials} trials are finished" if limits.trials != 1 else "the one trial is finished"
     return "the search space is used up: every configuration was tried" if exhausted else None
 

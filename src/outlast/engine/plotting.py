@@ -1,30 +1,103 @@
-"""The plots of a search that has come to its end."""
+"""The plots of a search that has come to its end: drawn once everything was said, and nobody waits for them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.core.states import StudyState, TrialState
+from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
-__all__ = ["draw_plots"]
+__all__ = ["are_wanted", "draw_at_the_end", "draw_plots"]
+
+_FINAL = (StudyState.DONE.value, StudyState.HALTED.value)
+_behind: list[subprocess.Popen[bytes]] = []  # never waited for: whoever drops such an object is warned
 
 
-def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> None:
-    """Draw ``plots/`` anew if a trial has ended since they were drawn. A full disk costs the plots, never the search.
+def are_wanted(paths: StudyPaths, study: Study) -> bool:
+    """Whether a study at its end, done or halted, lacks plots of the trials that it has.
 
-    ``OUTLAST_PLOTS=0`` leaves them out: plotly takes about a second, which matters where many small searches are run.
+    ``OUTLAST_PLOTS=0`` leaves them out: plotly takes some seconds, which matters where many small searches are run.
     """
-    if os.environ.get("OUTLAST_PLOTS") == "0":
-        return
+    ended = study.ended is not None and study.ended.state in _FINAL
+    return ended and bool(study.trials) and os.environ.get("OUTLAST_PLOTS") != "0" and not _are_current(paths, study)
+
+
+def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> bool:
+    """Draw the plots that are wanted, after the last word was said.
+
+    Where a person waits at a prompt, a process of its own draws them: it holds nothing of the study, and whatever becomes of
+    the folder, it writes into the very folder that was meant or nowhere. Elsewhere (a script, a container, a job) they are
+    there when this returns: what outlives a script there is ended with it.
+
+    Returns:
+        Whether they are being drawn still.
+    """
+    if not are_wanted(paths, study):
+        return False
+    if waits_at_a_prompt() and home_of(paths) is None and _drawn_behind(paths):
+        return True
+    with contextlib.suppress(
+        OSError
+    ):  # a full disk costs the plots, never the search: `outlast show DIR plots` draws them
+        draw_plots(paths, study, settings)
+    return False
+
+
+def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> list[str]:
+    """Draw ``plots/``, unless it shows the study as it is.
+
+    Returns:
+        The pages.
+
+    Raises:
+        OSError: The disk refused.
+    """
     from outlast.optimizer.plots import PLOTS, write_plots
 
-    began = study.last_run.at if study.last_run is not None else ""
-    fresh = any((trial.finished_at or "") >= began for trial in study.trials.values())
-    if not fresh and all((paths.plots / name).exists() for name in PLOTS):
-        return
+    if _are_current(paths, study):
+        return [os.path.join(paths.plots, name) for name in PLOTS]
+    return write_plots(paths.plots, study, settings, mark=_mark(study))
+
+
+def waits_at_a_prompt() -> bool:
+    """Whether a person waits for this process's end, and what it leaves behind may go on. The first process of a container
+    takes everything with it, and so does the end of a job."""
     try:
-        write_plots(paths.plots, study, settings)
+        return os.isatty(1) and os.getppid() > 1 and "SLURM_JOB_ID" not in os.environ
     except OSError:
-        return  # they are drawn at the end of the next run, or by hand from study.db
+        return False
+
+
+def _drawn_behind(paths: StudyPaths) -> bool:
+    """Start ``outlast show . plots`` in the study folder, which it goes on to mean if the folder is moved aside."""
+    environment = {name: value for name, value in os.environ.items() if name != "OUTLAST_FAULTS"}
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "outlast", "show", os.curdir, "plots"], cwd=paths.root, env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    except OSError:
+        return False
+    _behind.append(process)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, 10)  # behind what the person does next
+    return True
+
+
+def _mark(study: Study) -> str:
+    """What the plots were drawn from: the revision, how many trials, and when the last of them ended."""
+    complete = study.in_state(TrialState.COMPLETE)
+    revision = 0 if study.revision is None else study.revision.number
+    return f"revision {revision}, {len(complete)} trials, {max((t.finished_at or '' for t in complete), default='')}"
+
+
+def _are_current(paths: StudyPaths, study: Study) -> bool:
+    from outlast.optimizer.plots import PLOTS, mark_of
+
+    return all(mark_of(paths.plots / name) == _mark(study) for name in PLOTS)

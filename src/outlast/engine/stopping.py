@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from outlast.core.fold import Study
+from outlast.core.states import StudyState
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.engine.turn import Memory, take_turn
 from outlast.errors import LeaseLost, UsageError
@@ -88,4 +89,9 @@ def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, grace: float,
             f"no coordinator runs; asked {asked} {'trial' if asked == 1 else 'trials'} that may still train to stop. "
             f"outlast {go_on} {folder} goes on later"
         )
+    ended = study.ended
+    if ended is not None and ended.state == StudyState.DONE.value:
+        return f"nothing runs in {folder}: it is done ({ended.reason}); outlast show {folder}"
+    if ended is not None and ended.state == StudyState.HALTED.value:
+        return f"nothing runs in {folder}: it halted ({ended.reason}); outlast show {folder} failures"
     return f"nothing runs in {folder}; outlast {go_on} {folder} goes on"

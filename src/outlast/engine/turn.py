@@ -169,10 +169,11 @@ def _after(verdict: Verdict | None, paths: StudyPaths, study: Study, settings: S
         return
     if ended.state != StudyState.DONE.value or verdict is not None:
         withdraw_tasks(paths, settings, study, memory)
-    if verdict is not None and verdict.state is StudyState.DONE and not paths.plots.exists():
-        from outlast.engine.plotting import draw_plots
+    if verdict is not None:
+        from outlast.engine.plotting import are_wanted, draw_at_the_end
 
-        draw_plots(paths, study, settings)
+        if are_wanted(paths, study):
+            draw_at_the_end(paths, study, settings)
 
 
 def withdraw_tasks(paths: StudyPaths, settings: Settings, study: Study, memory: Memory) -> None:

@@ -27,7 +27,8 @@ def rate_per_hour(
     slots: int = 1,
     trained: Mapping[int, float] | None = None,
 ) -> float | None:
-    """Trials per hour that count towards the budget, measured over the recent ones.
+    """Trials per hour that count towards the budget: of a study that is run now over the recent ones, of one at rest over
+    all, so that what is said of it stays the same.
 
     The clock is the wall time in which at least one attempt was running: several slots are taken as they come, and a
     night in which the study stood still is left out, whether it was stopped in order or its machine died. The current
@@ -54,13 +55,13 @@ def rate_per_hour(
     ]
     if not ended:
         return None
-    window = max(_RECENT, 5 * slots)
+    window = max(_RECENT, 5 * slots) if live else len(ended)
     recent = heapq.nlargest(window + 1, ended, key=attrgetter("finished_at"))
     finishes = sorted(moment for trial in recent if (moment := _end(trial)) is not None)
     if not finishes:
         return None
     since = finishes[0] if len(ended) > window else None
-    run = parse_time(study.last_run.at) if study.last_run is not None else None
+    run = parse_time(study.last_run.at) if live and study.last_run is not None else None
     if run is not None and sum(moment > run for moment in finishes) >= max(5, 2 * slots):
         since = run if since is None else max(since, run)
     done = sum(since is None or moment > since for moment in finishes)

@@ -80,6 +80,8 @@ class Stopwatch:
 
     running_seconds: float  # of all runs
     training_seconds: float  # of all attempts together
+    began: datetime | None = None  # the first attempt that was run here
+    ended: datetime | None = None  # the last outcome; None while it is run
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,8 @@ class Snapshot:
                 for m in self.milestones
             ],
             "hours": self.hours.to_json(),
+            "began": _iso(self.time.began),
+            "ended": _iso(self.time.ended),
             "at": _iso(self.now),
             "next": self.next_command,
         }
@@ -268,7 +272,7 @@ def snapshot(
         warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),
         live=live,
         now=now,
-        time=_stopwatch(study, seconds),
+        time=_stopwatch(study, seconds, live),
         hours=hours(study, running_seconds),
         jobs=tuple(jobs),
         silence=silence,
@@ -352,10 +356,16 @@ def _running_json(trial: RunningTrial) -> dict[str, Any]:
     }
 
 
-def _stopwatch(study: Study, running_seconds: float) -> Stopwatch:
-    attempts = (attempt.outcome for trial in study.trials.values() for attempt in trial.attempts)
-    training = sum(outcome.seconds for outcome in attempts if outcome is not None)
-    return Stopwatch(running_seconds, training)
+def _stopwatch(study: Study, running_seconds: float, live: LiveFacts | None) -> Stopwatch:
+    trials = [trial for trial in study.trials.values() if trial.source != "imported"]
+    attempts = [attempt for trial in trials for attempt in trial.attempts]
+    outcomes = [attempt.outcome for attempt in attempts if attempt.outcome is not None]
+    return Stopwatch(
+        running_seconds,
+        training_seconds=sum(outcome.seconds for outcome in outcomes),
+        began=parse_time(min((attempt.opened_at for attempt in attempts), default=None)),
+        ended=None if live is not None else parse_time(max((outcome.at for outcome in outcomes), default=None)),
+    )
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -6,7 +6,7 @@ import math
 import re
 from datetime import datetime, timezone
 
-__all__ = ["duration", "figure", "is_percentage", "metric_value", "parse_time"]
+__all__ = ["duration", "figure", "is_percentage", "local_time", "metric_value", "parse_time", "time_span"]
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -18,6 +18,23 @@ def parse_time(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment.astimezone(timezone.utc) if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+
+
+def local_time(moment: datetime) -> str:
+    """A moment on the reader's own clock, with its date: ``2026-01-31 14:32:05``."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def time_span(began: datetime, ended: datetime | None) -> str:
+    """``2026-01-31 14:32 to 15:10`` on the reader's own clock; the day is named again only where it is another one."""
+    start = began.astimezone()
+    if ended is None:
+        return f"since {start:%Y-%m-%d %H:%M}"
+    end = ended.astimezone()
+    day, clock = "" if end.date() == start.date() else f"{end:%Y-%m-%d} ", "%H:%M"
+    if not day and end.replace(second=0, microsecond=0) == start.replace(second=0, microsecond=0):
+        clock = "%H:%M:%S"
+    return f"{start:%Y-%m-%d} {start.strftime(clock)} to {day}{end.strftime(clock)}"
 
 
 def duration(seconds: float) -> str:

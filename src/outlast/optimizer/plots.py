@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -17,20 +18,21 @@ from outlast.core.states import TrialState
 from outlast.optimizer.index_build import trial_of
 from outlast.optimizer.index_rows import RowMaker
 
-__all__ = ["PLOTS", "write_plots"]
+__all__ = ["PLOTS", "mark_of", "write_plots"]
 
 #: The files, in the folder ``plots``.
 PLOTS = ("optimization_history.html", "param_importances.html", "parallel_coordinate.html")
 _MOST_TRIALS = 2000  # lines in a parallel-coordinate plot; beyond, the latest
 
 
-def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings) -> list[str]:
+def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings, *, mark: str = "") -> list[str]:
     """Write the plots of a study; those that its trials do not allow yet say so.
 
     Args:
         folder: Where to; created if missing. ``plotly.min.js`` lies there once, so that the pages work offline.
         study: The folded ledger.
         settings: The revision in force.
+        mark: What they are drawn from; stays in each page, for `mark_of`.
 
     Returns:
         The paths that were written.
@@ -44,9 +46,23 @@ def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings
     written = []
     for file, draw in zip(PLOTS, (_history, _importances, _parallel), strict=True):
         path = os.path.join(folder, file)
-        _system.write_atomic(path, _page(draw, shown, target, name, complete, folder), durable=False)
+        page = _page(draw, shown, target, name, complete, folder)
+        _system.write_atomic(path, f"{page}\n<!-- outlast: {mark} -->\n", durable=False)
         written.append(path)
     return written
+
+
+def mark_of(page: str | os.PathLike[str]) -> str | None:
+    """The mark that a page was written with; ``None`` where there is no such page."""
+    try:
+        with open(page, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 500))
+            end = file.read().decode(errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"<!-- outlast: (.*) -->\s*$", end)
+    return None if found is None else found[1]
 
 
 def _as_optuna(study: Study, settings: Settings) -> optuna.Study:

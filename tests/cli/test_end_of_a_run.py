@@ -1,0 +1,104 @@
+"""What a run says last, and what follows it: statistics, the prompt, and the plots behind it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from outlast.core.fold import Study
+from outlast.core.records import StudyEnded, TrialCreated
+from outlast.engine import plotting
+from outlast.optimizer.plots import PLOTS, mark_of
+from outlast.study.layout import StudyPaths
+
+
+@pytest.fixture(autouse=True)
+def with_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTLAST_PLOTS", "1")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+
+def drawn(folder: str) -> list[str]:
+    return [name for name in PLOTS if mark_of(Path(folder, "plots", name)) is not None]
+
+
+def test_a_halted_study_gets_its_plots_too(here) -> None:
+    here.study(kind="{value: crash}", budget="{trials: 9}")
+    said = here("run")
+    assert said.code == 3, said.everything
+    assert "plots" in said.out
+    assert drawn("studies/small") == list(PLOTS)
+
+
+@pytest.mark.slow
+def test_the_prompt_is_there_before_the_plots_which_find_a_folder_that_was_moved(here, monkeypatch) -> None:
+    monkeypatch.setattr(plotting, "waits_at_a_prompt", lambda: True)
+    said = here("run")
+    os.rename("studies/small", "studies/aside")
+    assert said.code == 0
+    assert "studies/small/plots (being drawn)" in said.out
+    deadline = time.monotonic() + 60
+    while drawn("studies/aside") != list(PLOTS):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not os.path.exists("studies/small")
+    again = here("run", "studies/aside")
+    assert again.code == 0
+    assert "being drawn" not in again.out, "they show the study as it is"
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"), [("done", True), ("halted", True), ("stopped", False), ("paused", False), (None, False)]
+)
+def test_plots_are_drawn_at_a_studys_end(state: str | None, wanted: bool, tmp_path: Path) -> None:
+    study, at = Study(), "2026-01-01T00:00:00.000+00:00"
+    assert not plotting.are_wanted(StudyPaths.at(tmp_path), study)
+    study.apply(TrialCreated(0, at, {"x": 0.5}))
+    if state is not None:
+        study.apply(StudyEnded(at, state))
+    assert plotting.are_wanted(StudyPaths.at(tmp_path), study) is wanted
+
+
+@pytest.mark.parametrize(("terminal", "parent", "job", "waits"), [
+    (True, 500, None, True), (False, 500, None, False), (True, 1, None, False), (True, 0, None, False), (True, 500, "7", False),
+])  # fmt: skip
+def test_where_nothing_may_outlive_the_run_the_plots_are_drawn_at_once(
+    terminal: bool, parent: int, job: str | None, waits: bool, monkeypatch
+) -> None:
+    monkeypatch.setattr(os, "isatty", lambda fd: terminal)
+    monkeypatch.setattr(os, "getppid", lambda: parent)
+    if job is not None:
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+    assert plotting.waits_at_a_prompt() is waits
+
+
+def test_plots_on_request(here) -> None:
+    here.study(kind="{value: crash}")
+    here("run", "--trials", "1")
+    for page in (Path("studies/small/plots") / name for name in PLOTS):
+        page.unlink(missing_ok=True)
+    said = here("show", "plots")
+    assert said.code == 0
+    assert said.out.split() == [f"studies/small/plots/{name}" for name in PLOTS]
+    assert drawn("studies/small") == list(PLOTS)
+
+
+def test_trials_that_do_not_count_are_told_apart_from_those_that_do(here, monkeypatch) -> None:
+    monkeypatch.setenv("OUTLAST_PLOTS", "0")
+    here.study(kind="{values: [a, crash]}", budget="{trials: 3}", enqueue="[{x: 0.1, kind: a}, {x: 0.2, kind: crash}]")
+    said = here("run", "--parallel", "1")
+    assert said.code == 0, said.everything
+    assert "done: the target of 3 trials is reached" in said.out
+    assert "3 of 3: 3 complete; besides " in said.out
+
+
+def test_stop_on_a_study_at_rest_says_how_it_rests(here, monkeypatch) -> None:
+    monkeypatch.setenv("OUTLAST_PLOTS", "0")
+    here("run")
+    assert "it is done (all 2 trials are finished); outlast show studies/small" in here("stop").out
+    here.study(kind="{value: crash}")
+    here("run", "--name", "other")
+    assert "it halted (" in here("stop", "other").out
