@@ -294,3 +294,25 @@ def test_a_worker_helps_a_live_run_and_ctrl_c_ends_only_the_worker(slow_study):
     assert said.code == 0, said.everything
     assert "begins" in said.out
     assert process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "moment"), [("SIGTERM", "typer"), ("SIGTERM", "outlast.engine.run"), ("SIGINT", "typer")]
+)
+def test_a_signal_before_the_banner_ends_with_4_and_leaves_nothing(tmp_path, name, moment):
+    """The signal comes while a module of the command is being loaded."""
+    program = f"""\
+import os, signal, sys
+class Signalled:
+    def find_spec(self, module, path=None, target=None):
+        if module == {moment!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.{name})
+from outlast.cli.main import main
+sys.meta_path.insert(0, Signalled())
+sys.argv[1:] = ["run", "--maximize", "acc", "--trials", "1", "--", "echo", "acc=1", "--lr", "~log(1e-5,1e-1)"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, os.listdir(tmp_path)) == (4, []), done.stderr
+    assert "Traceback" not in done.stderr

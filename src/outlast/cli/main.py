@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -14,7 +15,12 @@ __all__ = ["main", "run_cli"]
 
 def main() -> NoReturn:
     """The ``outlast`` command."""
-    sys.exit(run_cli(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, _asked_to_leave)
+    try:
+        code = run_cli(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    sys.exit(code)
 
 
 def run_cli(arguments: Sequence[str]) -> int:
@@ -64,6 +70,11 @@ def run_cli(arguments: Sequence[str]) -> int:
 
 _INTERRUPTED = 4
 _TYPER_INTERRUPTED = 130  # what Typer makes of a KeyboardInterrupt
+
+
+def _asked_to_leave(number: int, frame: object) -> NoReturn:
+    """A termination signal while nothing is held yet, and nothing begun: as Ctrl-C. A run has its own way to end."""
+    raise KeyboardInterrupt
 
 
 def _nobody_listens() -> int:
