@@ -64,6 +64,37 @@ def test_threads_of_a_library_that_survives_forks_do_no_harm(reason: Callable[..
     assert reason("import numpy\nnumpy.ones((300, 300)) @ numpy.ones((300, 300))\n", OMP_NUM_THREADS="2") == ""
 
 
+@pytest.mark.foreign
+def test_what_computed_with_openmp_on_import_computes_in_a_fork_as_well() -> None:
+    """With the libraries' threads left as they are, the fork's first parallel region never ends."""
+    program = """
+import os, signal, sys
+from outlast.runner.fitness import Watch
+watch = Watch()
+watch.begin()
+import lightgbm, numpy
+from sklearn.cluster import KMeans
+data = numpy.random.default_rng(0).random((3000, 8))
+goal = data[:, 0] > 0.5
+def work():
+    KMeans(3, n_init=1).fit(data)
+    lightgbm.train({"verbose": -1, "objective": "binary", "num_threads": 2}, lightgbm.Dataset(data, goal), 2)
+work()
+print(watch.end() or "fit", flush=True)
+if os.fork() == 0:
+    signal.alarm(30)
+    work()
+    os._exit(0)
+print(os.wait()[1])
+"""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("OUTLAST_")}
+    environment = {**ours, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["fit", "0"], done
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [

@@ -8,6 +8,8 @@ every trial for itself.
 from __future__ import annotations
 
 import builtins
+import contextlib
+import ctypes
 import fcntl
 import os
 import select
@@ -25,6 +27,10 @@ __all__ = ["Watch"]
 
 _OF_A_TRIAL = ("WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_ID", "MASTER_PORT")  # beside all that begins with OUTLAST_
 _HARMLESS = ("/dev/null", "/dev/urandom", "/dev/random")
+#: Threads whose library starts them anew in a fork: jemalloc's, which pyarrow brings, and with it pandas and scikit-learn.
+_FORKABLE = ("jemalloc_bg_thd",)
+_HARD = 2  # omp_pause_hard, in omp.h
+_ENDS_WITHIN = 0.5  # seconds for threads that are ending
 #: What a runner, a fork of this process too, does its work with.
 _TOOLS = (
     (builtins, ("open",)),
@@ -144,7 +150,8 @@ def _threads() -> str:
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         return f"starts the thread {others[0]}"
-    if _tasks() == 1:
+    _pause_openmp()
+    if not _left_behind():
         return ""
     # A library's own threads. One that can be forked ends them before a fork and starts them again when they are needed
     # (pthread_atfork(3), as OpenBLAS does); whether it does, a fork tells.
@@ -154,8 +161,49 @@ def _threads() -> str:
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    return "" if _tasks() == 1 else "makes a library start threads that do not survive a fork"
+    left = _left_behind(_ENDS_WITHIN)
+    if not left:
+        return ""
+    named = [name for name in left if name != _own_name()]
+    return f"makes a library start threads that do not survive a fork{f' ({named[0]})' if named else ''}"
 
 
-def _tasks() -> int:
-    return len(os.listdir("/proc/self/task"))
+def _pause_openmp() -> None:
+    """End the threads that OpenMP keeps for the next parallel region: the first one in a fork starts its own.
+
+    With threads kept, a fork's first region waits for ever for threads that it does not have (GCC bug 58378; measured with
+    scikit-learn, LightGBM, XGBoost and torch, which bring a libgomp each). A hard pause is OpenMP 5.0's way to end them.
+    """
+    for library in _openmp_libraries():
+        with contextlib.suppress(OSError, AttributeError):  # gone meanwhile, or older than OpenMP 5.0
+            ctypes.CDLL(library, mode=os.RTLD_NOLOAD | os.RTLD_NOW).omp_pause_resource_all(_HARD)
+
+
+def _openmp_libraries() -> list[str]:
+    with open("/proc/self/maps") as maps:
+        paths = {line.split(maxsplit=5)[-1].strip() for line in maps if "/" in line}
+    return sorted(path for path in paths if os.path.basename(path).startswith(("libgomp", "libomp", "libiomp")))
+
+
+def _left_behind(within: float = 0.0) -> list[str]:
+    """Names of the threads beside this one that matter to forks; those that are ending get so many seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        names = [name for name in _others() if name not in _FORKABLE]
+        if not names or time.monotonic() >= deadline:
+            return names
+        time.sleep(0.01)
+
+
+def _others() -> list[str]:
+    names = []
+    for task in os.listdir("/proc/self/task"):
+        if int(task) != os.getpid():
+            with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/comm") as file:  # it has ended
+                names.append(file.read().strip())
+    return names
+
+
+def _own_name() -> str:
+    with open("/proc/self/comm") as file:
+        return file.read().strip()
