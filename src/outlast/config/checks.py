@@ -106,7 +106,20 @@ def missing_file(at: At, name: str, folder: str) -> StudyFileError:
     cure = (
         f"did you mean `{os.path.join(os.path.dirname(name), close[0])}`?" if close else "paths start at the study file"
     )
-    return at.error(f"`{name}` does not exist", cure)
+    return at.error(f"`{name}` does not exist", _elsewhere(name, at.document.file) or cure)
+
+
+def _elsewhere(name: str, file: str) -> str | None:
+    """The `cwd` from which a file that is named is there: a folder above the study file's, or where the person is."""
+    home = os.path.dirname(os.path.abspath(file))
+    if os.path.isabs(name) or not os.path.isfile(file):
+        return None
+    above = [os.path.normpath(os.path.join(home, *[os.pardir] * depth)) for depth in range(1, 7)]
+    found = next((place for place in (os.getcwd(), *above) if os.path.exists(os.path.join(place, name))), None)
+    if found is None or found == home:
+        return None
+    there = os.path.relpath(found, home)
+    return f"it is in `{there}`, seen from the study file: write `cwd: {there}`, where the command is to run"
 
 
 def _space(settings: Settings, at: At) -> Space:

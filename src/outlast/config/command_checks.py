@@ -39,7 +39,7 @@ def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]
         return ()
     _check_shell(settings.command, names, at)
     notes = [*_check_program(settings, at), *flag_notes(settings)] if files else []
-    notes += _quoted(settings.command, at)
+    notes += [*_quoted(settings.command, at), *_unexpanded(settings.command)]
     clash = sorted(
         names & {macro for item, _ in _items(settings, at) for macro in macros(item)} & {*ARGS_MACROS, *VALUE_MACROS}
     )
@@ -63,6 +63,16 @@ def _quoted(command: tuple[str, ...], at: At) -> list[str]:
         return []
     found = [item for item in command if _QUOTED.fullmatch(item)]
     return [f"the quotes in `{item}` are part of the argument: no shell takes them away" for item in found]
+
+
+def _unexpanded(command: tuple[str, ...]) -> list[str]:
+    """Notes on what a shell would have filled in, and nobody does."""
+    if any(os.path.basename(word) in _SHELLS for word in command):
+        return []
+    found = {match[1]: match[0] for word in command if (match := re.search(r"(?<![\\$\w])\$([A-Za-z_]\w*)", word))}
+    notes = [f"`{text}` is text here: no shell fills it in  (${{envvar:{name}}})" for name, text in found.items()]
+    homes = [word for word in command if re.search(r"(?:^|=)~/", word)]
+    return notes + [f"`{word}` is text here: no shell knows ~  (${{envvar:HOME}}/…)" for word in homes]
 
 
 def _items(settings: Settings, at: At) -> Iterator[tuple[str, At]]:
@@ -95,13 +105,26 @@ def _check_macro(settings: Settings, item: str, macro: str, names: set[str], at:
     if macro == "program":
         raise at.error("`${program}` is for W&B files, which have a `program`", "write the script's name")
     if macro not in VALUE_MACROS:
-        known = (*ARGS_MACROS, *VALUE_MACROS, *sorted(names))
-        cure = nearest(macro, known) or f"known: {', '.join(known)}"
-        raise at.error(f"unknown macro `${{{macro}}}`", f"{cure}  (`$${{{macro}}}` is the text itself)")
+        raise at.error(f"unknown macro `${{{macro}}}`", _macro_cure(macro, names))
     if macro == "config" and settings.config is None:
         raise at.error("`${config}` needs a base configuration", "add `config: base.yaml`")
     if macro in ("fold", "splits") and settings.trial.folds is None:
         raise at.error(f"`${{{macro}}}` needs folds", "add `trial: {folds: {n: 5}}`")
+
+
+def _macro_cure(macro: str, names: set[str]) -> str:
+    """What to write for a macro that is none of ours: a resolver of OmegaConf's, a variable of the shell's, a misspelling."""
+    resolver, colon, variable = macro.partition(":")
+    itself = f"`$${{{macro}}}`"
+    if colon and resolver in ("oc.env", "env") and ENVVAR.match(f"envvar:{variable}"):
+        return f"`${{envvar:{variable}}}` is the environment variable; {itself} is handed on as it is"
+    if colon or macro.startswith((".", "hydra.")):
+        return f"{itself} is handed on as it is, for Hydra to resolve (${{trial_dir}} is a folder of each trial's own)"
+    if macro.isupper() and ENVVAR.match(f"envvar:{macro}"):
+        return f"`${{envvar:{macro}}}` is the environment variable; {itself} is the text itself"
+    known = (*ARGS_MACROS, *VALUE_MACROS, *sorted(names))
+    cure = nearest(macro, known) or f"known: {', '.join(known)}"
+    return f"{cure}  ({itself} is the text itself)"
 
 
 def _check_shell(command: tuple[str, ...], names: set[str], at: At) -> None:

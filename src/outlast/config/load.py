@@ -19,7 +19,7 @@ __all__ = ["load_studies", "load_study_file", "override_resolved", "settings_fro
 
 Metric = tuple[str, Literal["maximize", "minimize"]]
 
-_SHARED = ("name", "description", "metric", "parameters", "command", "extends", "matrix")
+_SHARED = ("name", "description", "metric", "parameters", "command", "extends", "matrix", "cwd")
 _MAX_STUDIES = 1000
 
 
@@ -29,7 +29,7 @@ def load_study_file(
     """Read one study file, in whichever dialect.
 
     Args:
-        path: The file. Relative paths inside it start at its folder.
+        path: The file. Relative paths inside it start at its folder, or at its `cwd`.
         overrides: ``key=value`` texts that change the file; values are typed as YAML.
         metric: Name and goal given on the command line; they win over the file's.
         name: A name for the study that wins over the file's.
@@ -65,7 +65,7 @@ def load_studies(
     document.data.setdefault("name", native.clean_name(os.path.splitext(os.path.basename(file))[0]))
     studies = []
     for one in _matrix(document):
-        studies.append(native.read(one, working_directory=folder, notes=notes))
+        studies.append(native.read(one, working_directory=_start(one, folder), notes=notes))
     names = [study.name for study in studies]
     twice = next((each for each in names if names.count(each) > 1), None)
     if twice is not None:
@@ -95,6 +95,8 @@ def override_resolved(resolved: Mapping[str, Any], changes: Sequence[str]) -> di
     document = Document(copy.deepcopy(dict(resolved)), "study.yaml")
     for change in changes:
         parts, value, place = overrides.parse_override(change)
+        if parts == ["cwd"]:
+            raise StudyFileError("is read from a study file only", file=place.file, cure="run the study file with it")
         overrides.override(document, parts, value, place, tuple(native.STUDY_FILE.shapes))
     return document.data
 
@@ -105,6 +107,17 @@ def to_yaml(settings: Settings) -> str:
         f"# Study {settings.name}, resolved by Outlast; secrets are left out. Change your own study file, not this.\n"
         + yaml_writer.dump(settings.resolved, compact=True)
     )
+
+
+def _start(document: Document, folder: str) -> str:
+    """Where the command runs and relative paths start: the study file's folder, or what `cwd` says from there."""
+    cwd = document.data.get("cwd")
+    if not isinstance(cwd, str):  # none, or one that its shape refuses
+        return folder
+    start = os.path.normpath(os.path.join(folder, cwd))
+    if not os.path.isdir(start):
+        raise document.error(("cwd",), f"`{cwd}` is no folder", "it is relative to the study file's folder")
+    return start
 
 
 def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document, tuple[str, ...]]:
@@ -135,7 +148,7 @@ def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document,
             overrides.override(document, parts, value, place, own)
         else:
             later.append((parts, value, place))
-    document, more = _translate(document, dialect, folder, files=True)
+    document, more = _translate(document, dialect, _start(document, folder), files=True)
     for parts, value, place in later:
         overrides.override(document, parts, value, place, tuple(native.STUDY_FILE.shapes))
     document.data.pop("extends", None)
@@ -163,10 +176,10 @@ def _chain(file: str) -> list[Document]:
         document = yaml.read(here)
         if documents:
             document.data.pop("name", None)
-            _rebase(document, os.path.dirname(os.path.abspath(file)))
         documents.append(document)
         base = document.data.get("extends")
         if base is None:
+            _rebase(documents[::-1])
             return documents[::-1]
         if not isinstance(base, str) or not base:
             raise document.error(("extends",), "must be a study file's path")
@@ -175,13 +188,25 @@ def _chain(file: str) -> list[Document]:
             raise document.error(("extends",), f"`{base}` does not exist", "paths start at the study file's folder")
 
 
-def _rebase(document: Document, folder: str) -> None:
-    """Paths of a base in another folder, as they are seen from the study file's."""
-    home = os.path.dirname(os.path.abspath(document.file))
-    for key in ("config", "program"):
-        value = document.data.get(key)
-        if isinstance(value, str) and not os.path.isabs(value) and home != folder:
-            document.data[key] = os.path.relpath(os.path.join(home, value), folder)
+def _rebase(chain: Sequence[Document]) -> None:
+    """Paths of bases in other folders, as they are seen from where the study file's own start."""
+    homes = [os.path.dirname(os.path.abspath(document.file)) for document in chain]
+    starts: list[str] = []
+    for document, home in zip(chain, homes, strict=True):
+        cwd = document.data.get("cwd")
+        handed_down = starts[-1] if starts and "cwd" in _keys(chain[: len(starts)]) else home
+        starts.append(os.path.normpath(os.path.join(home, cwd)) if isinstance(cwd, str) else handed_down)
+        if isinstance(cwd, str) and home != homes[-1] and not os.path.isabs(cwd):
+            document.data["cwd"] = os.path.relpath(starts[-1], homes[-1])
+    for document, start in zip(chain, starts, strict=True):
+        for key in ("config", "program"):
+            value = document.data.get(key)
+            if isinstance(value, str) and not os.path.isabs(value) and start != starts[-1]:
+                document.data[key] = os.path.relpath(os.path.join(start, value), starts[-1])
+
+
+def _keys(chain: Sequence[Document]) -> set[str]:
+    return {key for document in chain for key, value in document.data.items() if value is not None}
 
 
 def _merged(chain: Sequence[Document]) -> Document:

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from outlast.config import checks, command_checks
+from outlast.config import checks, command_checks, hints
 from outlast.config.notation import ParametersShape
 from outlast.config.resolve import resolve
 from outlast.config.scalars import Anything, Duration, Flag, Number, Size, Text, Word
@@ -130,9 +130,12 @@ _TRIAL = Fields(
             ),
             description="of GPU memory: once more with these parameters made smaller",
         ),
-    }
+    },
+    hints=hints.TRIAL,
 )
-_RESOURCES = Fields({"gpus": Number(least=0), "cpus": Number(whole=True, least=1), "memory": Size()})
+_RESOURCES = Fields(
+    {"gpus": Number(least=0), "cpus": Number(whole=True, least=1), "memory": Size()}, hints=hints.RESOURCES
+)
 _CHECKPOINT_GLOB = Text(
     r"^(?![/~])(?!(?:.*/)?\.\.(?:/|$))(?!.*\$\{)[^\n]+$",
     "a glob below the trial's checkpoint folder, such as *.ckpt or run/step_*",
@@ -184,6 +187,9 @@ STUDY_FILE = Fields(
         "pruner": _named(PRUNERS, {}),
         "constraints": ByType(text=Text(), items=ListOf(Text()), description="such as hidden % heads == 0"),
         "enqueue": ListOf(MapOf(Anything()), description="configurations to try first"),
+        "cwd": Text(
+            description="where the command runs and the paths in this file start; by default, this file's folder"
+        ),
         "config": Text(description="base configuration file; parameters override its dotted keys"),
         "derive": Text(_FUNCTION, "package.module:name", "computes dependent values, or says infeasible"),
         "env": MapOf(_SCALAR, keys=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)", says="an environment variable's name"),
@@ -203,6 +209,7 @@ STUDY_FILE = Fields(
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),
     },
+    hints=hints.STUDY,
     description="A study file of Outlast",
 )
 
@@ -224,7 +231,7 @@ def read(
 
     Args:
         document: In our dialect, with `extends`, overrides and `matrix` behind it.
-        working_directory: The study file's folder: relative files are looked for there.
+        working_directory: The study file's folder, or its `cwd`: relative files are looked for there.
         files: Whether files that are named must be there (not when a study's own record is read).
         notes: What was noted on the way.
         default_name: Used where the document gives no name.
@@ -252,6 +259,7 @@ def read(
         pruner=PrunerSettings(**_options(values.get("pruner", {}), ("name",))),
         constraints=_tuple(values.get("constraints", ())),
         enqueue=tuple(dict(entry) for entry in values.get("enqueue", ())),
+        cwd=values.get("cwd"),
         config=values.get("config"),
         derive=values.get("derive"),
         env={key: value for key, value in values.get("env", {}).items() if MASK not in value},

@@ -12,7 +12,8 @@ from typing import Any
 from outlast.config import yaml
 from outlast.config.shapes import At, nearest, show
 from outlast.errors import StudyFileError
-from outlast.space.definitions import FIGURES, DefinitionError, define
+from outlast.space.definitions import ALL_FIGURES, FIGURES, DefinitionError, define
+from outlast.space.lookalikes import figure_for
 from outlast.space.parameters import Parameter
 
 __all__ = ["NAME", "ParametersShape", "expand", "is_short_form"]
@@ -32,6 +33,16 @@ _FORMS = {
 _RANGE = rf"^\s*({'|'.join(_FORMS)})\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)\s*$(?!\n)"
 _CHOICE = r"^\s*choice\((.*\S.*)\)\s*$(?!\n)"
 _CUT = rf"^\s*(?:choice|{'|'.join(_FORMS)})\([^)]*$(?!\n)"
+#: Other programs' calls: ``uniform(0, 1)``, ``tune.loguniform(1e-5, 1)``, ``trial.suggest_int('n', 1, 4)``.
+_FOREIGN = {
+    "float": "uniform|interval|suggest_float|suggest_uniform|uniform_float|real",
+    "log": "loguniform|log_uniform|log_uniform_values|loginterval|suggest_loguniform|reciprocal",
+    "int": "randint|int_uniform|integer|integers|range|suggest_int|uniform_int|randrange",
+    "logint": "lograndint|int_log_uniform|log_int",
+    "normal": "gauss|gaussian|randn|normalvariate",
+    "choice": "choices|categorical|suggest_categorical|grid_search|one_of|sample_from|pchoice",
+}
+_DOTTED_CALL = rf"^\s*(?:[A-Za-z_][A-Za-z0-9_]*\.)+({'|'.join((*_FORMS, 'choice', *_FOREIGN.values()))})\(.*$(?!\n)"
 _ANY_CALL = r"^\s*[A-Za-z_]+\(.*\)\s*$(?!\n)"
 
 
@@ -54,6 +65,8 @@ def expand(value: Any, at: At) -> dict[str, Any]:
         raise at.error("says no value", "write `log(1e-5, 1e-1)`, `int(1, 4)`, `[a, b]`, or a number")
     if isinstance(value, str) and re.search(_CUT, value):
         raise at.error(f"{show(value)} is cut off at its comma", "inside { } or [ ], put a short form in quotes")
+    if isinstance(value, str) and re.search(_DOTTED_CALL, value):
+        raise at.error(f"{show(value)} is no value, and nothing of another program's is called here", _foreign(value))
     if not isinstance(value, str) or not is_short_form(value):
         return {"value": value}
     if match := re.search(_RANGE, value):
@@ -67,7 +80,43 @@ def expand(value: Any, at: At) -> dict[str, Any]:
         first, second = _FORMS[word][1:]
         raise at.error(f"{show(value)} is not of the form {word}({first}, {second}) with two numbers")
     forms = ("choice", *_FORMS)
-    raise at.error(f"unknown short form `{word}(…)`; known: {', '.join(forms)}", nearest(word, forms))
+    cure = _foreign(value) or nearest(word, forms)
+    raise at.error(f"unknown short form `{word}(…)`; known: {', '.join(forms)}", cure)
+
+
+def _foreign(call: str) -> str | None:
+    """Our short form for another program's call."""
+    word, _, inside = call.strip().partition("(")
+    word, inside = word.rpartition(".")[2], inside.rpartition(")")[0]
+    ours = word if word in (*_FORMS, "choice") else None
+    ours = ours or next((form for form, theirs in _FOREIGN.items() if word in theirs.split("|")), None)
+    if re.search(r"log\s*=\s*True", inside):
+        ours = {"float": "log", "int": "logint"}.get(str(ours), ours)
+    if ours is None:
+        return "write `{min: …, max: …, q: …}`" if word.startswith("q") else None
+    inside = re.sub(r"""^\s*(["']).*?\1\s*,\s*""", "", inside) if word.startswith("suggest_") else inside
+    if ours == "choice":
+        return f"write `choice({inside.strip().strip('[]()')})`"
+    figures = re.findall(_NUMBER, inside)
+    return f"write `{ours}({', '.join(figures)})`" if len(figures) == 2 else f"write `{ours}(…, …)` with two numbers"
+
+
+def _refuse_forgotten(key: str, definition: Mapping[str, Any], at: At) -> None:
+    """Parameters below a name without the word `parameters`."""
+    if not definition or any(figure in ALL_FIGURES or figure == "parameters" for figure in definition):
+        return
+    inner = next(iter(definition))
+    for name, value in definition.items():
+        if isinstance(value, str) and re.search(_CUT, value):
+            expand(value, at.child(name))
+    if any(figure_for(name, definition) or nearest(name, ALL_FIGURES) for name in definition) and not any(
+        isinstance(value, Mapping) for value in definition.values()
+    ):
+        return
+    raise at.error(
+        f"says no value: {', '.join(f'`{name}`' for name in list(definition)[:4])} are no figures of a parameter",
+        f"nested parameters go below `parameters:`, as in `{key}: {{parameters: {{{inner}: …}}}}`; or write `{key}.{inner}: …`",
+    )
 
 
 def _list(text: str, at: At) -> list[Any]:
@@ -100,6 +149,8 @@ class ParametersShape:
                 raise here.error(f"`{key}` is not a parameter name", "letters, digits, _ - / and dots between")
             name = f"{prefix}{key}"
             definition = expand(value, here)
+            if isinstance(value, Mapping):
+                _refuse_forgotten(key, value, here)
             conditions = {**when, **self._when(definition, here)}
             if "parameters" in definition:
                 self._nested(definition, here, name, conditions, out)
@@ -150,7 +201,11 @@ class ParametersShape:
         }
         text = {
             "type": "string",
-            "anyOf": [{"pattern": _RANGE}, {"pattern": _CHOICE}, {"not": {"pattern": f"{_ANY_CALL}|{_CUT}"}}],
+            "anyOf": [
+                {"pattern": _RANGE},
+                {"pattern": _CHOICE},
+                {"not": {"pattern": f"{_ANY_CALL}|{_CUT}|{_DOTTED_CALL}"}},
+            ],
         }
         short = [text, {"type": ["number", "boolean"]}, {"type": "array", "minItems": 1}]
         forms = [_definition(word) for word in FIGURES]

@@ -38,7 +38,7 @@ def resolve(settings: Settings, secrets: Mapping[str, str] | None = None) -> dic
     out["pruner"] = _named(settings.pruner.name, settings.pruner.options, "none")
     out["constraints"] = list(settings.constraints)
     out["enqueue"] = [dict(entry) for entry in settings.enqueue]
-    out["config"], out["derive"] = settings.config, settings.derive
+    out["cwd"], out["config"], out["derive"] = settings.cwd, settings.config, settings.derive
     out["env"] = {**settings.env, **(secrets or {})}
     out["trial"] = _changed(settings.trial)
     out["parallel"] = None if settings.parallel == "auto" else settings.parallel

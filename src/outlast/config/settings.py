@@ -133,6 +133,7 @@ class Settings(_Model):
     nested: tuple[str, ...] | None = None  # parameters that hold others, where not every dot is a level
     constraints: tuple[str, ...] = ()
     enqueue: tuple[dict[str, Any], ...] = ()
+    cwd: str | None = None  # as the study file says it; `working_directory` is what came of it
     config: str | None = None
     derive: str | None = None
     env: dict[str, str] = Field(default_factory=dict)
@@ -146,7 +147,9 @@ class Settings(_Model):
     check: CheckSettings = CheckSettings()
     isolation: IsolationSettings = IsolationSettings()
     later: dict[str, Any] = Field(default_factory=dict)  # confirm, refit, evaluate, tracking, notify, index: as given
-    working_directory: str = "."  # the study file's folder, where the command runs; never recorded absolute
+    working_directory: str = (
+        "."  # where the command runs: the study file's folder, or its `cwd`; never recorded absolute
+    )
     resolved: dict[str, Any] = Field(default_factory=dict)  # the same in our dialect, plain data: what study.yaml says
     notes: tuple[str, ...] = ()  # what a person should know about this study file; not kept in `resolved`
 

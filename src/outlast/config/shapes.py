@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
@@ -122,6 +122,7 @@ class Fields:
     open: bool = False  # further keys are taken as they are
     rest: Shape | None = None  # what further keys may hold, where they are taken
     never: tuple[str, ...] = ()  # keys that are refused all the same (by whoever reads on, with a reason)
+    hints: Mapping[str, str] = field(default_factory=dict)  # the cure for a key that is somebody else's word
     description: str = ""
 
     def read(self, value: Any, at: At) -> dict[str, Any]:
@@ -137,7 +138,8 @@ class Fields:
                 out[key] = item if self.rest is None or key in self.never else self.rest.read(item, at.child(key))
             else:
                 allowed = ", ".join(self.shapes)
-                raise at.child(key).error(f"unknown key; allowed here: {allowed}", nearest(key, self.shapes))
+                cure = self.hints.get(key.lower().replace("-", "_")) or nearest(key, self.shapes)
+                raise at.child(key).error(f"unknown key; allowed here: {allowed}", cure)
         for key in self.required:
             if key not in out:
                 raise at.error(f"needs `{key}`", f"add `{key}: …`")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from outlast.config import yaml_writer
 from outlast.config.checks import missing_file
 from outlast.config.command import ARGS_MACROS, GROUPED, MACRO_ITSELF
 from outlast.config.native import NAME_PATTERN, clean_name
@@ -68,6 +69,7 @@ SWEEP_FILE = Fields(
         **{key: Anything() for key in _IGNORED},
         "extends": Text(),
         "matrix": Anything(),
+        "cwd": Text(),  # ours: W&B runs the program where `wandb agent` was typed
     }
 )
 #: Keys that only a sweep file has.
@@ -75,7 +77,7 @@ ONLY_KEYS = (
     *(
         key
         for key in SWEEP_FILE.shapes
-        if key not in ("command", "metric", "parameters", "name", "description", "extends", "matrix")
+        if key not in ("command", "metric", "parameters", "name", "description", "extends", "matrix", "cwd")
     ),
     *_REFUSED,
 )
@@ -96,6 +98,7 @@ def translate(document: Document, *, folder: str, files: bool = True) -> tuple[D
     for key, what in _REFUSED.items():
         if key in document.data:
             raise at.child(key).error(f"cannot be run here: {what}")
+    _refuse_a_line(document.data.get("command"), at)
     values = SWEEP_FILE.read(document.data, at)
     out = Document({}, document.file, {(): document.place(())})
     notes = _identity(values, document, out)
@@ -118,6 +121,13 @@ def translate(document: Document, *, folder: str, files: bool = True) -> tuple[D
         out.put(("budget", "trials"), values["run_cap"], ("run_cap",), document)
     notes += [f"`{key}` means nothing outside W&B's servers" for key in _IGNORED if key in values]
     return out, tuple(notes)
+
+
+def _refuse_a_line(command: Any, at: At) -> None:
+    """W&B takes a command as a list only."""
+    if isinstance(command, str) and command.strip():
+        words = yaml_writer.dump({"command": command.split()}, compact=True).strip()
+        raise at.child("command").error("must be a list of words, not one line of text", f"write `{words}`")
 
 
 def as_wandb_reads(document: Document) -> list[str]:
@@ -156,7 +166,7 @@ def _some(texts: Sequence[str], most: int = 4) -> str:
 
 def _identity(values: Mapping[str, Any], document: Document, out: Document) -> list[str]:
     notes: list[str] = []
-    for key in ("extends", "matrix", "description"):
+    for key in ("extends", "matrix", "description", "cwd"):
         if key in values:
             out.put((key,), values[key], (key,), document)
     if "name" in values:

@@ -40,8 +40,8 @@ def _pair(key: str, value: Any, compact: bool) -> str:
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
-    yaml.Representer = _representer()
-    yaml.default_flow_style = None if compact and isinstance(value, (Mapping, list, tuple)) and value else False
+    yaml.Representer = _representer(compact and isinstance(value, (Mapping, list, tuple)) and bool(value))
+    yaml.default_flow_style = False
     yaml.allow_unicode = True
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = _ENDLESS
@@ -64,7 +64,8 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _representer() -> Any:
+def _representer(compact: bool) -> Any:
+    from ruamel.yaml.nodes import ScalarNode
     from ruamel.yaml.representer import SafeRepresenter
 
     class Representer(SafeRepresenter):
@@ -72,6 +73,16 @@ def _representer() -> Any:
 
         def ignore_aliases(self, data: Any) -> bool:
             return True
+
+        def represent_sequence(self, tag: Any, sequence: Any, flow_style: Any = None) -> Any:
+            node = super().represent_sequence(tag, sequence, flow_style)
+            node.flow_style = (compact and all(isinstance(item, ScalarNode) for item in node.value)) or not node.value
+            return node
+
+        def represent_mapping(self, tag: Any, mapping: Any, flow_style: Any = None) -> Any:
+            node = super().represent_mapping(tag, mapping, flow_style)
+            node.flow_style = (compact and all(isinstance(n, ScalarNode) for _, n in node.value)) or not node.value
+            return node
 
         def text(self, data: str) -> Any:
             plain = _PLAIN_WORD.match(data) and data.lower() not in _NOT_TEXT

@@ -14,9 +14,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from outlast.space import distributions
+from outlast.space.lookalikes import distribution_for, figure_for
 from outlast.space.parameters import Parameter
 
-__all__ = ["FIGURES", "DefinitionError", "define", "infer", "to_definition"]
+__all__ = ["ALL_FIGURES", "FIGURES", "DefinitionError", "define", "infer", "to_definition"]
 
 #: Every distribution: the figures that it must have, and those that it may have with their defaults.
 FIGURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -91,7 +92,7 @@ def infer(definition: Mapping[str, Any]) -> str:
             raise DefinitionError(
                 f"unknown distribution {word!r}; known: {', '.join(FIGURES)}",
                 key="distribution",
-                cure=_nearest(word, FIGURES),
+                cure=f"did you mean `{ours}`?" if (ours := distribution_for(word)) else _nearest(word, FIGURES),
             )
         return str(word)
     if "value" in definition:
@@ -103,15 +104,17 @@ def infer(definition: Mapping[str, Any]) -> str:
             return "q_uniform"
         ends = [definition.get("min"), definition.get("max")]
         return "int_uniform" if all(_is_int(end) for end in ends) else "uniform"
-    unknown = next((key for key in definition if key not in _ALL_FIGURES), None)
+    unknown = next((key for key in definition if key not in ALL_FIGURES), None)
     if unknown is not None:
         raise DefinitionError(
-            f"unknown key; allowed: {', '.join(_ALL_FIGURES)}", key=unknown, cure=_nearest(unknown, _ALL_FIGURES)
+            f"unknown key; allowed: {', '.join(ALL_FIGURES)}",
+            key=unknown,
+            cure=figure_for(unknown, definition) or _nearest(unknown, ALL_FIGURES),
         )
     raise DefinitionError("says no value", cure="give `values`, `value`, `min` and `max`, or a `distribution`")
 
 
-_ALL_FIGURES = ("value", "values", "min", "max", "distribution", "q", "mu", "sigma", "a", "b", "probabilities", "when")
+ALL_FIGURES = ("value", "values", "min", "max", "distribution", "q", "mu", "sigma", "a", "b", "probabilities", "when")
 
 
 def to_definition(parameter: Parameter) -> dict[str, Any]:
@@ -142,7 +145,7 @@ def _figures(word: str, definition: Mapping[str, Any]) -> dict[str, Any]:
             raise DefinitionError(
                 f"unknown key for {word}; allowed: {', '.join((*allowed, 'distribution', 'when'))}",
                 key=key,
-                cure=_nearest(key, allowed),
+                cure=figure_for(key, definition) or _nearest(key, allowed),
             )
         if definition[key] is None and key not in ("value", "when"):
             raise DefinitionError("says nothing", key=key)
