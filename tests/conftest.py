@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup a search takes itself for unattended, and behaves otherwise
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault(
     "OUTLAST_PLOTS", "0"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from fault_lab import FaultLab
 
 from outlast._system import files
 from outlast.core.states import Cause, TrialState
+from outlast.engine import coordinator, room
 
 pytestmark = pytest.mark.slow
 Mount = Callable[[str], Path]
@@ -105,6 +108,39 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(
     assert not lab.folder.exists()
 
 
+def unattended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `run --detach` starts it; and whatever waits for room is quick."""
+    monkeypatch.setenv("OUTLAST_DETACHED", "1")
+    monkeypatch.setattr(coordinator, "_ROOM_AGAIN", 0.2)
+    monkeypatch.setattr(room, "_TRY_EVERY", 0.2)
+
+
+def test_an_unattended_search_waits_for_room_and_goes_on_by_itself(
+    mount: Mount, lab_on: Callable[[Path], FaultLab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unattended(monkeypatch)
+    place = mount("size=48m")
+    lab = lab_on(place)
+    lab.write_study_file("crash", [])
+    rubbish = place / "rubbish"
+    rubbish.write_bytes(b"\0" * (48 * 2**20 - 400 * 1024))
+
+    def make_room() -> None:
+        while not lab.paths.ledger.exists() or lab.study().last_run is None:
+            time.sleep(0.02)
+        time.sleep(0.5)  # by then it has looked at the disk
+        rubbish.unlink()
+
+    helper = threading.Thread(target=make_room)
+    helper.start()
+    said = lab.run()
+    helper.join()
+    assert "MB are free" in said and "goes on by itself" in said and "there is room again" in said
+    study = lab.study()
+    assert study.runs == 1 and study.ended is not None and study.ended.state == "done"
+    lab.check({})
+
+
 # Without a filesystem of our own: the same refusals, injected.
 
 
@@ -160,3 +196,26 @@ def test_a_script_that_meets_a_full_disk_elsewhere_pauses_the_study_as_well(lab:
     lab.run()
     lab.check({})
     assert lab.causes(2) == ["disk_full", "completed"]
+
+
+@pytest.mark.parametrize("errno", [28, 122], ids=["no space", "quota"])
+def test_an_unattended_search_outlives_a_ledger_without_any_room(
+    lab: FaultLab, monkeypatch: pytest.MonkeyPatch, errno: int
+) -> None:
+    unattended(monkeypatch)
+    lab.write_study_file("crash", [])
+    plan = {"op": "append", "path": "*/ledger/*", "nth": 4, "times": 4, "errno": errno}
+    inject(lab, {"role": "coordinator", "fail_on": plan})
+    said = lab.run()
+    assert "waiting for room" in said
+    lab.check({})
+
+
+def test_an_unattended_search_goes_on_after_a_script_met_a_full_disk(
+    lab: FaultLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unattended(monkeypatch)
+    lab.write_study_file("no_space", [2], times=1)
+    assert "there is room again" in lab.run()
+    lab.check({})
+    assert lab.causes(2) == ["disk_full", "completed"] and lab.study().runs == 1

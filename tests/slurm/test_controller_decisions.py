@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from outlast._system import my_identity
 from outlast.config.load import load_study_file
 from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
+from outlast.engine import room
 from outlast.engine.cluster.control import job_slots
 from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.coordinator import Coordinator
@@ -21,6 +24,7 @@ from outlast.engine.opening import open_study, read_study
 from outlast.engine.run import Quiet, study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
+from outlast.study import requests
 from outlast.testing.clock import FakeClock
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -46,7 +50,7 @@ class Controlled:
         self.clock = FakeClock()
         self.cluster = SimulatedCluster(self.clock, lambda trial: 60.0, latency=1.0)
 
-    def run(self) -> Verdict | None:
+    def run(self, *, unattended: bool = True) -> Verdict | None:
         """To its rest."""
         opened = open_study(self.paths, self.settings)
         queue = StudyQueue(self.paths, self.settings, self.cluster)
@@ -55,7 +59,7 @@ class Controlled:
         executor.cluster, executor.clock = self.cluster, self.clock
         slots = job_slots(self.settings)
         coordinator = Coordinator(
-            self.paths, self.settings, opened, executor, Quiet(), slots=slots, clock=self.clock
+            self.paths, self.settings, opened, executor, Quiet(), slots=slots, clock=self.clock, unattended=unattended
         )  # fmt: skip
         try:
             return coordinator.run()
@@ -111,6 +115,46 @@ def test_a_batch_is_as_large_as_the_slots_also_under_a_pruner(tmp_path: Path) ->
     end = controlled.run()
     assert end is not None and end.state is StudyState.DONE
     assert len({begin for begin, _ in controlled.cluster.spans}) == 2
+
+
+@pytest.mark.parametrize("begins", [0.0, 40.0, 90.0])
+def test_a_disk_that_is_full_for_a_while_holds_a_controller_up_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins: float
+) -> None:
+    controlled = Controlled(tmp_path)
+    clock = controlled.clock
+
+    def lacking(*_disk: int) -> str | None:
+        return "only 0.4 MB are free" if begins <= clock.seconds < begins + 35 else None
+
+    monkeypatch.setattr(room, "no_room", lacking)
+    end = controlled.run()
+    assert end is not None and end.state is StudyState.DONE
+    assert len(controlled.cluster.spans) == 12
+    starts = [begin for begin, _ in controlled.cluster.spans]
+    assert not any(begins + 2 <= begin < begins + 35 for begin in starts), "and nothing begins meanwhile"
+    assert max(end for _, end in controlled.cluster.spans) <= 200 + 35 + 10, "a slot is not idle for longer than that"
+
+
+def test_a_run_that_somebody_watches_comes_to_rest_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "no_room", lambda *disk: "only 0.4 MB are free")
+    end = Controlled(tmp_path).run(unattended=False)
+    assert end is not None and end.state is StudyState.PAUSED and "free space" in end.reason
+
+
+def test_a_person_s_stop_ends_a_search_that_waits_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    controlled = Controlled(tmp_path)
+
+    def lacking(*_disk: int) -> str | None:
+        if controlled.clock.seconds > 20 and not requests.pending(controlled.paths):
+            requests.drop(controlled.paths, "stop", drain=False, now=False)
+        return "only 0.4 MB are free"
+
+    monkeypatch.setattr(room, "no_room", lacking)
+    end = controlled.run()
+    assert end is not None and end.state in (StudyState.PAUSED, StudyState.STOPPED)
 
 
 class OneOddJob(SimulatedCluster):

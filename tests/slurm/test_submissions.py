@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from outlast._system import utc_now
+from outlast._system import my_identity, utc_now
 from outlast.cli.main import run_cli
 from outlast.config.load import load_study_file
 from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated
 from outlast.core.states import Cause, TrialState
+from outlast.engine import room
 from outlast.engine.cluster import anew, finish, submit
 from outlast.engine.cluster.submit import Submitted, submit_study, tell
 from outlast.engine.look import look
@@ -26,6 +27,7 @@ from outlast.executors.slurm.site import Nodes
 from outlast.monitor.jobs import queue_in_words
 from outlast.runner.job import JobFacts
 from outlast.runner.spec import silent_after
+from outlast.study import requests
 from outlast.study.attempts import open_attempt, put_away
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
@@ -462,3 +464,32 @@ def test_status_tells_a_suspended_search_from_one_that_runs(
     found, _, _ = look(site.paths.root)
     assert found.state.value == stands
     assert says in f"{found.reason} {queue_in_words(found.jobs)}"
+
+
+def test_a_disk_that_is_full_for_a_while_costs_an_array_neither_its_tasks_nor_its_end(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, full = Site(tmp_path, slurm), [True]
+    site.submit()
+    array = next(iter(slurm.queue))
+    monkeypatch.setattr(room, "no_room", lambda *disk: "only 0.4 MB are free" if full[0] else None)
+
+    def ask() -> dict[str, object]:
+        """What a task of the array is answered."""
+        said = {"job": f"{array}_0", "restarts": 0, "task": True, "worker": {**my_identity().to_json(), "host": "n1"}}
+        request, lease = requests.drop(site.paths, "trial", **said), Lease(site.paths.lease)
+        assert lease.take_if_free()
+        take_turn(site.paths.root, lease, Memory(), say=lambda text: None)
+        return dict(requests.read_answer(site.paths, request) or {})
+
+    told = ask()
+    assert (
+        told["lacking"] == f"only 0.4 MB are free in {site.paths.root}" and "attempt" not in told and "done" not in told
+    )
+    assert read_study(site.paths).ended is None and slurm.cancelled == []
+    assert look(site.paths.root)[0].reason.startswith("only 0.4 MB are free")
+    slurm.queue.clear()
+    said = finish.finish(str(site.paths.root), once=True, say=lambda text: None)
+    assert said is None and site.roles() == [], "nothing is submitted that would only wait on a card"
+    full[0] = False
+    assert "attempt" in ask()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "init", "run", "stop"]
 
+_DETACHED = "OUTLAST_DETACHED"  # for the process in the background only: trainings do not see it
 _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 
 
@@ -216,6 +218,8 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
     from outlast.monitor.snapshot import LiveFacts, snapshot
 
     console = make_console()
+    detached = os.environ.pop(_DETACHED, None) is not None
+    unattended = detached or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
     views: list[Watching] = []
     paths = study_paths(folder, settings)
 
@@ -238,7 +242,9 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
         return view
 
     try:
-        _, study = run_study(paths, settings, listener, accept_changes=accept_changes, say=console.print)
+        _, study = run_study(
+            paths, settings, listener, accept_changes=accept_changes, say=console.print, unattended=unattended
+        )
     finally:
         for view in views:
             view.close()
@@ -294,6 +300,7 @@ def _detach(invocation: Invocation, folder: str) -> None:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            env={**os.environ, _DETACHED: "1"},
         )
     deadline = time.monotonic() + _DETACHED_WITHIN
     while process.poll() is None and current_holder(paths.ledger).get("pid") != process.pid:

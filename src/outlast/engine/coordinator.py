@@ -53,6 +53,7 @@ __all__ = ["Coordinator", "Listener"]
 _SOON = 0.05  # seconds between two rounds, at most, where somebody waits for decisions
 _TURN = 5.0  # seconds of a turn in which further requests are answered
 _STARTS = 8  # in one round, where there is a pruner
+_ROOM_AGAIN = 5.0  # seconds of a pause at least
 
 
 class Coordinator:
@@ -70,8 +71,10 @@ class Coordinator:
         clock: Clock | None = None,
         limits: Limits | None = None,
         pulses: dict[str, Pulse] | None = None,
+        unattended: bool = False,
     ) -> None:
         self.paths, self.settings, self.slots = paths, settings, slots
+        self.unattended = unattended  # nobody is there to type the same command again once the disk has room
         self.study, self.stopping = opened.study, Stopping()
         self._opened, self._listener, self._executor = opened, listener, executor
         self._ledger, self._clock = opened.ledger, clock or Clock()
@@ -88,6 +91,8 @@ class Coordinator:
         self._in_parts = bool(study_parts(settings))  # then the pruner judges between parts, not within one
         self._rests = Rests(self.study)
         self._room = Room(paths)
+        self._untidy: list[Running] = []  # whose files wait for room to be put away
+        self._room_at = 0.0  # when it is worth looking whether there is room again
         self._stepping_down = ""
         self._momentary = False  # we hold the study for a turn
         self._barrier = bool((settings.slurm or {}).get("barrier")) and executor.outlives
@@ -149,7 +154,7 @@ class Coordinator:
             began = self._clock.monotonic()
             while True:
                 end = self._round()
-                if end is None and self.stopping.reason in ("user", "halted", "paused"):
+                if end is None and (self.stopping.by_hand or self.stopping.reason == "halted"):
                     self._stand(self._verdict() or Verdict(StudyState.STOPPED, "the same command goes on"))
                 asked = self.slots.most or requests.pending(self.paths)
                 if end is not None or not asked or self._clock.monotonic() - began > _TURN:
@@ -237,9 +242,33 @@ class Coordinator:
         """The machine has no room: start nothing more, let what runs go on, and come to rest without blaming any trial."""
         if not self.stopping.paused:
             self.stopping.paused = why
-            self._decisions.say(f"paused: {why}. No trial is to blame; running ones go on, no new ones are started")
+            self._room_at = self._clock.monotonic() + _ROOM_AGAIN
             if not self.stopping.reason:
                 self.stop("paused", drain=True)
+            then = "; it goes on by itself once there is room" if self._waits_for_room else ""
+            self._decisions.say(
+                f"paused: {why}. No trial is to blame; running ones go on, no new ones are started{then}"
+            )
+
+    @property
+    def _waits_for_room(self) -> bool:
+        """Whether a disk without room only holds us up, and does not bring the study to rest."""
+        waits = self.unattended or self._momentary
+        return waits and not self.stopping.by_hand and self.stopping.reason in ("", "paused")
+
+    def _mind_the_room(self, now: float) -> None:
+        lacking = self._room.lacking(now)
+        if lacking or self._ledger.lacking_room:
+            self.pause(lacking or self._ledger.lacking_room)
+        if lacking or not self.stopping.paused or not self._waits_for_room or now < self._room_at:
+            return
+        if not self._momentary and not self._ledger.reserve():
+            return  # a quota, which is not seen from outside
+        self._ledger.lacking_room = ""
+        self.stopping.go_on()
+        self._decisions.say("there is room again: the search goes on")
+        untidy, self._untidy = self._untidy, []
+        self._put_away(untidy)
 
     @property
     def running(self) -> Sequence[Running]:
@@ -297,13 +326,14 @@ class Coordinator:
     def _plan(self, now: float) -> list[tuple[Running, Prepared]]:
         """Ask running attempts to stop where that is due; otherwise fill the free slots."""
         self._halt_or_expire()
-        lacking = self._room.lacking(now) or self._ledger.lacking_room
-        if lacking:
-            self.pause(lacking)
+        self._mind_the_room(now)
         if self.stopping.reason:
             self._tell_to_stop()
             self.slots.available(0)
-            self.slots.send_away(self.paths)
+            if self._waits_for_room:
+                self.slots.let_wait(self.paths, soon=True, lacking=self.stopping.paused)
+            else:
+                self.slots.send_away(self.paths)
             return []
         if self._barrier and self._watch.running:
             return []  # a whole batch at a time
@@ -431,6 +461,8 @@ class Coordinator:
         end = verdict(self.study, self._limits, elapsed=self.elapsed, exhausted=self._creation.exhausted)
         if end is None:
             end = self.stopping.halt
+        if end is None and self._waits_for_room:
+            return None
         if end is None and self.stopping.paused:
             end = Verdict(StudyState.PAUSED, f"{self.stopping.paused}; free space, then the same command goes on")
         elif end is None and self.stopping.reason:
@@ -459,7 +491,8 @@ class Coordinator:
                     if error.errno not in NO_ROOM:
                         raise
                     self.pause(StorageError.of(error).fact)
-                    continue  # its marker stays: the next run puts it away
+                    self._untidy.append(attempt)
+                    continue  # its marker stays: whoever goes on once there is room puts it away
                 finished = True
             close_attempt(self.paths, attempt.trial, attempt.number)
         if finished:

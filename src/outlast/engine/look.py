@@ -6,12 +6,14 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.cluster.queue import StudyQueue
+from outlast.engine.room import Room
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.engine.running import Pulse, Running, objectives_of
 from outlast.engine.slots import slot_count
@@ -57,7 +59,7 @@ class Looker:
             study,
             settings,
             now=datetime.now(timezone.utc),
-            live=_live(paths, settings, study, jobs, self._silence),
+            live=_waits_for_room(paths, _live(paths, settings, study, jobs, self._silence)),
             running_reports=latest_reports(paths, study, settings) if study.trials else {},
             running_seconds=_trained(paths, study),
             folder=os.fspath(self._folder),
@@ -126,6 +128,12 @@ def _live(
         others = f", {why}" if waiting else ""
         why = f"SLURM has suspended whatever runs ({len(suspended)}){others}"
     return LiveFacts(since=since, slots=1, state=StudyState.WAITING, reason=why)
+
+
+def _waits_for_room(paths: StudyPaths, live: LiveFacts | None) -> LiveFacts | None:
+    """A search that goes on begins nothing while the disk is full."""
+    lacking = None if live is None else Room(paths).lacking(time.monotonic())
+    return live if live is None or not lacking else replace(live, state=StudyState.WAITING, reason=lacking)
 
 
 def _workers(study: Study, since: str) -> LiveFacts | None:

@@ -18,6 +18,7 @@ _FIRST_PAUSE = {
     Cause.PREEMPTED: 1.0,
     Cause.GPU_OUT_OF_MEMORY: 1.0,
     Cause.HOST_OUT_OF_MEMORY: 10.0,
+    Cause.DISK_FULL: 30.0,  # it may be a disk that nobody here watches
     Cause.TRANSIENT: 10.0,  # a hub that answers 429 wants to be left alone for a while
 }
 

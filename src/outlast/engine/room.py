@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from outlast.core.plan import no_room
+from outlast.errors import NO_ROOM, DiskFull, StorageError
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Room"]
+__all__ = ["Room", "whenever_there_is_room"]
 
 _LOOK_EVERY = 1.0  # seconds
+_TRY_EVERY = 5.0  # seconds between two tries on a disk that refused, at least: a quota is not seen from outside
+_Result = TypeVar("_Result")
 
 
 class Room:
@@ -42,3 +48,20 @@ class Room:
             disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize, disk.f_favail, disk.f_files
         )  # fmt: skip
         return None if lacking is None else f"{lacking} in {os.fspath(place)}"
+
+
+def whenever_there_is_room(paths: StudyPaths, work: Callable[[], _Result], say: Callable[[str], object]) -> _Result:
+    """Do something that a full disk may end, again each time that there may be room: what was decided is on record."""
+    while True:
+        try:
+            return work()
+        except (DiskFull, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in NO_ROOM:
+                raise
+            refused = StorageError.of(error) if isinstance(error, OSError) else error
+            with contextlib.suppress(OSError):  # our words may go to the same disk
+                say(f"{refused.fact}: waiting for room; it goes on by itself")
+        room = Room(paths)
+        time.sleep(_TRY_EVERY)
+        while room.lacking(time.monotonic()):
+            time.sleep(_LOOK_EVERY)

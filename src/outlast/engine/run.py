@@ -17,6 +17,7 @@ from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.opening import Opened, open_study, read_study
 from outlast.engine.retention import claim_checkpoints
+from outlast.engine.room import whenever_there_is_room
 from outlast.engine.running import Running
 from outlast.engine.slots import local_slots
 from outlast.engine.starts import worker_start
@@ -111,6 +112,7 @@ def run_study(
     say: Callable[[str], object] | None = None,
     handle_signals: bool = True,
     limits: Limits | None = None,
+    unattended: bool = False,
 ) -> tuple[Verdict, Study]:
     """Run a study here until it comes to rest.
 
@@ -123,10 +125,33 @@ def run_study(
         say: Told when there is a silent holder to wait for.
         handle_signals: Install handlers for SIGINT, SIGTERM and SIGHUP (main thread only).
         limits: Totals and policies instead of the study file's.
+        unattended: Nobody is there to go on once a full disk has room: wait for it.
 
     Raises:
         OutlastError: Any of the tree; what runs goes on and is taken up by the next run.
     """
+
+    def once() -> tuple[Verdict, Study]:
+        return _run_once(
+            paths, settings, listener, accept_changes=accept_changes, wait=wait, say=say,
+            handle_signals=handle_signals, limits=limits, unattended=unattended,
+        )  # fmt: skip
+
+    return whenever_there_is_room(paths, once, say or print) if unattended else once()
+
+
+def _run_once(
+    paths: StudyPaths,
+    settings: Settings,
+    listener: Callable[[Opened, int], Listener],
+    *,
+    accept_changes: bool,
+    wait: float,
+    say: Callable[[str], object] | None,
+    handle_signals: bool,
+    limits: Limits | None,
+    unattended: bool,
+) -> tuple[Verdict, Study]:
     slots = local_slots(settings)  # first: what can never run here leaves no study behind
     claim_checkpoints(paths)
     opened = open_study(paths, settings, accept_changes=accept_changes, wait=wait, say=say)
@@ -136,7 +161,9 @@ def run_study(
         executor = LocalExecutor(worker_start(paths, settings, slots.cpus_per_trial))
         hears = _Announcing(listener(opened, len(slots.local)), paths)
         hears.words += told
-        coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, limits=limits)
+        coordinator = Coordinator(
+            paths, settings, opened, executor, hears, slots=slots, limits=limits, unattended=unattended
+        )
         with _signals(coordinator, executor, hears) if handle_signals else nullcontext():
             verdict = coordinator.run()
         assert verdict is not None  # nobody steps down here
@@ -168,7 +195,7 @@ def _signals(coordinator: Coordinator, executor: LocalExecutor, listener: _Annou
             listener.words.append("stopping")
 
     def hung_up(_number: int, _frame: object) -> None:
-        listener.hung_up = True
+        listener.hung_up = coordinator.unattended = True
         os.write(executor.wake_fd, b"!")
 
     handlers = {signal.SIGINT: asked, signal.SIGTERM: asked, signal.SIGHUP: hung_up}

@@ -19,6 +19,7 @@ __all__ = ["Slots", "gpu_pool", "local_slots", "slot_count"]
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _WAIT = 1.0  # seconds after which a worker that got nothing asks again
+_WAIT_FOR_ROOM = 5.0  # the same while the disk is full: each answer is a file
 
 
 @dataclass
@@ -151,12 +152,20 @@ class Slots:
         if request is not None:
             answer(paths, request, attempt=attempt, grace=grace, judges=judges)
 
-    def let_wait(self, paths: StudyPaths, *, soon: bool) -> None:
-        """Nothing for the others now: they ask again; a task of an array only if something that rests will wait for it soon."""
+    def let_wait(self, paths: StudyPaths, *, soon: bool, lacking: str = "") -> None:
+        """Nothing for the others now: they ask again; a task of an array only if something that rests will wait for it soon.
+
+        Args:
+            paths: The study's.
+            soon: Whether something does.
+            lacking: What the disk lacks, where nothing begins before there is room.
+        """
         for slot in [slot for slot in self._asking if slot not in self._taken]:
             request = self._asking.pop(slot)
             if request.content.get("task") and not soon:
                 answer(paths, request, done=True)
+            elif lacking:
+                answer(paths, request, wait=_WAIT_FOR_ROOM, lacking=lacking)
             else:
                 answer(paths, request, wait=_WAIT)
 

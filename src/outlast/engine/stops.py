@@ -34,6 +34,10 @@ class Stopping:
         self.by_hand = self.by_hand or reason == "user"
         self.now = self.now or now
 
+    def go_on(self) -> None:
+        """There is room again: what only paused goes on."""
+        self.reason, self.paused, self.drain = "", "", False
+
 
 def limits_of(settings: Settings) -> Limits:
     """The study's totals, from its study file."""

@@ -76,6 +76,7 @@ class Worker:
         self._judges, self._judged_at = False, time.monotonic()
         self._leaving = False
         self._failure: OutlastError | None = None  # why we leave once nothing runs here any more
+        self._no_room_since = 0.0  # that whoever holds the study tells us of
         self._refused, self._refused_since = "", 0.0  # what the disk says, and since when
         self._pressed = 0  # how often a person, or the machine, asked us to leave
         self._pause = _PAUSE
@@ -196,9 +197,22 @@ class Worker:
             self._leaving = True
         else:
             self._ask_at = time.monotonic() + float(answer.get("wait", 1.0))
+        self._mind_the_room(str(answer.get("lacking", "")))
         if self._cards is not None:
             self._cards.let_go(running=len(self._running))
         return True
+
+    def _mind_the_room(self, lacking: str) -> None:
+        """Nothing begins while a disk is full. That may be over soon; a machine that stands idle for long is left to others."""
+        now = time.monotonic()
+        if not lacking:
+            self._no_room_since = 0.0
+        elif not self._no_room_since:
+            self._no_room_since = now
+            self._say(f"{lacking}: no trial begins before there is room")
+        elif not self._running and now - self._no_room_since > _REFUSED_FOR:
+            self._say(f"{lacking} for {_REFUSED_FOR / 60:.0f} minutes: leaving")
+            self._leaving = True
 
     # -- turns --------------------------------------------------------------------------------------------------------
 

@@ -333,14 +333,20 @@ class Ledger:
             raise StorageError.of(error, "the ledger cannot be written") from error
         self.check()
 
-    def reserve(self) -> None:
-        """Keep some room on the disk, so that a study that meets a full one can say so in its ledger."""
+    def reserve(self) -> bool:
+        """Keep some room on the disk, so that a study that meets a full one can say so in its ledger.
+
+        Returns:
+            Whether there was room to keep.
+        """
         path = os.path.join(self.folder, _RESERVE)
         try:
             with open(path, "wb") as file:
                 file.write(b"\0" * _RESERVE_BYTES)
         except OSError:
             self.free_reserve()
+            return False
+        return True
 
     def free_reserve(self) -> bool:
         """Give the room back, and an inode. Returns whether there was any."""

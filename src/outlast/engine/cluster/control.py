@@ -17,6 +17,7 @@ from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.code import as_taken
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.opening import join_study
+from outlast.engine.room import whenever_there_is_room
 from outlast.engine.run import Quiet, recorded_settings, study_paths
 from outlast.engine.running import Running
 from outlast.engine.slots import Slots
@@ -85,6 +86,15 @@ def control(
     Raises:
         StudyBusy: Another controller holds it.
     """
+    return whenever_there_is_room(StudyPaths.at(folder), lambda: _control(folder, listener, job, say), say)
+
+
+def _control(
+    folder: str,
+    listener: Callable[[Study, Settings, int], Listener],
+    job: JobFacts | None,
+    say: Callable[[str], object],
+) -> tuple[Verdict | None, Study, Settings]:
     lease = Lease(StudyPaths.at(folder).lease)
     lease.acquire(wait=_LEASE_WITHIN, say=say)
     try:
@@ -103,7 +113,7 @@ def control(
         jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
         executor = SlurmExecutor(jobs, queue.mark, queue.trial, say=say)
         hears = _Controlling(listener(study, settings, len(slots.local)), job)
-        coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots)
+        coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, unattended=True)
         hears.coordinator = coordinator
         with _stepping_down(coordinator, executor):
             verdict = coordinator.run()

@@ -87,6 +87,8 @@ def finish(
         )  # somebody submitted since: they have a finisher of their own
         if verdict is not None or study.ended is not None or (coordinator.running and not once and not superseded):
             return
+        if coordinator.stopping.paused:  # tasks that nothing can be given to would only hold their cards
+            raise _Waiting(_ASK_AGAIN)
         queue = StudyQueue(coordinator.paths, coordinator.settings)
         active = _others(queue, job, say, known=after is not None and not superseded)
         in_queue = {each.comment.removeprefix(queue.mark) for each in active}
