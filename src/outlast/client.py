@@ -38,7 +38,7 @@ _LOCAL_RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK")  # Lightning's launcher sets
 _CHECKPOINT_PREFIX = "checkpoint-"
 _SUFFIXES = {"pickle": ".pkl", "torch": ".pt", "safetensors": ".safetensors"}  # format → of its files
 # What nobody resumes from, in a checkpoint folder that has everything else in it as well.
-_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".incomplete", ".lock", ".lck", ".swp", ".crdownload", "~")
+_UNFINISHED = (".tmp", ".temp", ".new", ".part", ".partial", ".incomplete", ".lock", ".lck", ".swp", ".crdownload", "~")
 _OTHER_SUFFIXES = (
     ".log .out .err .csv .tsv .jsonl .ndjson .md .rst .html .htm .xml .pdf .png .jpg .jpeg .gif .svg .bmp .webp .eps .mp4"
     " .webm .avi .wav .mp3 .yaml .yml .toml .ini .cfg .conf .py .pyc .ipynb .sh .bash .sbatch .diff .patch .pid .sock .prof"

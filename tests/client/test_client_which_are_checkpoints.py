@@ -36,7 +36,7 @@ def newest_in(folder: Path, *patterns: str) -> str | None:
         "run_config.json", "args.json", "all_results.json", "trainer_state.json", "history.json", "args.txt", "log.txt",
         "training_args.bin", "tokenizer.json", "confusion.png", "plots/loss.svg", "report.html", "README.md", "train.py",
         "worker.pt.trace.json", "model.pt.tmp", "model.pt.tmp.1234", "tmpab12cd_x", "tmp-checkpoint-5/model.bin",
-        "500.orbax-checkpoint-tmp-17/d/0", "model.pt.part", ".model.pt", ".hydra/config.pkl", "train.lock", "model.pt~",
+        "500.orbax-checkpoint-tmp-17/d/0", "model.pt.part", "state.json.new", ".model.pt", ".hydra/config.pkl", "train.lock", "model.pt~",
         "wandb/run-1/files/model.pt", "mlruns/0/artifacts/model.pkl", "__pycache__/train.cpython-311.pyc", "DONE",
         "epoch_3/plot.png", "core.4711", "plugins/profile/host.xplane.pb", "checkpoint-500/trainer_state.json",
     ],

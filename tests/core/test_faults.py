@@ -112,6 +112,113 @@ def test_the_third_loss_in_a_row_without_a_step_fails_the_trial() -> None:
     assert decision.state is TrialState.FAILED and "lost 3 times before its first step" in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("history", "evidence", "said"),
+    [
+        (trial(Cause.LOST, Cause.LOST), Evidence(lost="gone"), "3 times before its first step or checkpoint"),
+        (trial(Cause.LOST, Cause.LOST, steps=(4, 4)), Evidence(lost="gone", new_steps=False), "3 times at step 4 "),
+        (trial(Cause.LOST, Cause.LOST, saved=(1,)), Evidence(lost="gone"), "3 times after its last checkpoint"),
+        (
+            trial(Cause.STOPPED, *[Cause.PREEMPTED] * 2),
+            Evidence(lost="gone", resumed=True),
+            "3 times after its last checkpoint",
+        ),
+        (
+            trial(Cause.STOPPED, *[Cause.LOST] * 2, steps=(4, None)),
+            Evidence(signal=15, new_steps=False, reports=(Report(4, {"acc": 0.1}),)),
+            "3 times at step 4 ",
+        ),
+    ],
+)
+def test_what_is_said_of_a_trial_that_is_lost_again_and_again_is_true(
+    history: Trial, evidence: Evidence, said: str
+) -> None:
+    decision = decide(evidence, history, POLICY)
+    assert decision.state is TrialState.FAILED and f"lost {said}" in decision.reason
+
+
+def test_losses_with_everything_on_the_host_are_nobody_s_fault_until_they_are_ten() -> None:
+    lost = Evidence(lost="gone", new_steps=False, together=True)
+
+    def lost_before(times: int, *, alone: tuple[int, ...] = ()) -> Trial:
+        found = trial(*[Cause.LOST] * times)
+        for attempt in found.attempts:
+            assert attempt.outcome is not None
+            attempt.outcome = replace(attempt.outcome, together=attempt.number not in alone)
+        return found
+
+    assert decide(lost, lost_before(8), POLICY).state is TrialState.INTERRUPTED
+    decision = decide(lost, lost_before(9), POLICY)
+    assert decision.state is TrialState.FAILED and "lost 10 times" in decision.reason
+    assert "10 of them with all that ran on its host" in decision.reason
+    assert decide(replace(lost, together=False), lost_before(5), POLICY).state is TrialState.INTERRUPTED
+    assert decide(replace(lost, together=False), lost_before(5, alone=(2, 4)), POLICY).state is TrialState.FAILED
+    assert decide(replace(lost, saved=True), lost_before(9), POLICY).state is TrialState.INTERRUPTED
+    node = Evidence(lost="no heartbeat", scheduler="NODE_FAIL", new_steps=False)
+    assert decide(node, trial(*[Cause.LOST] * 1), POLICY).state is TrialState.INTERRUPTED
+    assert decide(node, lost_before(5), POLICY).state is TrialState.INTERRUPTED
+
+
+WHOLE = Evidence(
+    stop_reason="user", terminated=True, exit_code=0, scores={"acc": 0.5}, reports=(Report(8, {}), Report(9, {}))
+)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "length", "state"),
+    [
+        (WHOLE, 9, TrialState.COMPLETE),
+        (replace(WHOLE, acknowledged=True), 9, TrialState.COMPLETE),
+        (replace(WHOLE, stop_reason="walltime"), 9, TrialState.COMPLETE),
+        (replace(WHOLE, stop_reason="preempted", outside_signal=15), 9, TrialState.COMPLETE),
+        (replace(WHOLE, stop_reason="", outside_signal=15), 9, TrialState.COMPLETE),
+        (WHOLE, None, TrialState.INTERRUPTED),  # nobody knows how long such a training is
+        (WHOLE, 19, TrialState.INTERRUPTED),  # the score of an early stop
+        (WHOLE, 8, TrialState.INTERRUPTED),  # it is longer than the others: what they tell is not about it
+        (replace(WHOLE, reports=()), 9, TrialState.INTERRUPTED),
+        (replace(WHOLE, exit_code=75), 9, TrialState.INTERRUPTED),
+        (replace(WHOLE, exit_code=None, signal=15), 9, TrialState.INTERRUPTED),
+        (replace(WHOLE, scores={}), 9, TrialState.INTERRUPTED),
+        (replace(WHOLE, scores={"acc": float("nan")}), 9, TrialState.FAILED),
+        (replace(WHOLE, stop_reason="pruned"), 9, TrialState.PRUNED),
+        (replace(WHOLE, stop_reason="timeout"), 9, TrialState.FAILED),
+        (replace(WHOLE, stop_reason="hang"), 9, TrialState.INTERRUPTED),
+    ],
+)
+def test_only_a_training_that_reached_the_last_step_of_all_has_ended_although_it_was_asked_to_stop(
+    evidence: Evidence, length: int | None, state: TrialState
+) -> None:
+    assert decide(evidence, trial(), replace(POLICY, length=length)).state is state
+
+
+@pytest.mark.parametrize(
+    ("evidence", "values"),
+    [
+        (Evidence(exit_code=0, resumed=True), (0.7,)),
+        (Evidence(exit_code=0, resumed=True, metrics={"loss": 1.0}), (0.7,)),
+        (Evidence(exit_code=0, resumed=True, scores={"acc": 0.9}), (0.9,)),
+        (Evidence(exit_code=0, resumed=False), None),  # it began from scratch, and scored nothing
+        (Evidence(exit_code=0, resumed=True, traceback="Traceback …"), None),  # a wrapper that hides a crash
+        (Evidence(exit_code=1, resumed=True), None),
+        (Evidence(exit_code=0, resumed=True, stop_reason="user", terminated=True), None),
+    ],
+)
+def test_a_resumed_attempt_with_nothing_left_to_do_ends_with_what_the_earlier_ones_reported(
+    evidence: Evidence, values: tuple[float, ...] | None
+) -> None:
+    history = trial(Cause.STOPPED, Cause.LOST)
+    first, second = (attempt.outcome for attempt in history.attempts)
+    assert first is not None and second is not None
+    history.attempts[0].outcome = replace(first, curves=(((8, 0.6), (9, 0.7)),))
+    assert decide(evidence, history, POLICY).values == values
+    history.attempts[1].outcome = replace(second, scores={"acc": 0.8}, part=1)
+    assert decide(evidence, history, POLICY).values == values, "another part's"
+    history.attempts[1].outcome = replace(second, scores={"acc": 0.8})
+    assert decide(evidence, history, POLICY).values == (values if values != (0.7,) else (0.8,))
+    history.anew_after = 2
+    assert decide(evidence, history, POLICY).values == (values if evidence.scores else None)
+
+
 def test_losses_of_an_attempt_that_moved_on_are_not_counted_together() -> None:
     moved = Evidence(lost="its runner died", reports=(Report(7, {"acc": 0.1}),))
     assert decide(moved, trial(Cause.LOST, Cause.LOST, Cause.LOST), POLICY).state is TrialState.INTERRUPTED

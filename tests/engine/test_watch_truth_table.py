@@ -234,3 +234,44 @@ def test_what_a_living_worker_never_begins_is_given_away(tmp_path: Path) -> None
     assert bench.decision is None
     bench.look(30, beats=False)
     assert bench.decision == "never_started"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "unclean", "together"),
+    [
+        ("dead here", True, True),  # whoever ran the study had died too, without a word
+        ("dead here", False, False),
+        ("silent elsewhere", True, True),
+        ("silent elsewhere", False, False),
+        ("beats elsewhere", True, False),  # it outlived the coordinator
+    ],
+)
+def test_what_is_gone_when_the_next_coordinator_comes_went_with_its_host(
+    tmp_path: Path, attempt: str, unclean: bool, together: bool
+) -> None:
+    bench = Bench(tmp_path, worker=True, job="")
+    ATTEMPT[attempt](bench)
+    bench.watch.take_over(unclean=unclean)
+    bench.look(ROUND, beats=attempt == "beats elsewhere")
+    bench.look(LONG, beats=False)
+    assert bench.decision == "lost" and bench.decided[0].together is together
+
+
+@pytest.mark.parametrize(("beats", "together"), [((False, False), True), ((False, True), False)])
+def test_attempts_that_fall_silent_in_one_moment_went_with_their_host(
+    tmp_path: Path, beats: tuple[bool, bool], together: bool
+) -> None:
+    bench = Bench(tmp_path, worker=True, job="")
+    claim(bench, host="n1")
+    bench.builder.trial(state=TrialState.RUNNING)
+    other = bench.builder.study.trials[1]
+    open_attempt(bench.paths, 1, 1, "{}", {})
+    files = bench.paths.attempt(1, 1)
+    files.started.write_text(bench.files.started.read_text())
+    bench.watch.track(other, 1, "worker:n1:8:1")
+    bench.watch.take_over()
+    for at in range(int(LONG / ROUND)):
+        if beats[1] or not at:
+            files.alive.write_bytes(beat(at + 1, float(at), ""))
+        bench.look(ROUND, beats=not at)
+    assert [event.together for event in bench.decided] == [together] * (1 if beats[1] else 2)

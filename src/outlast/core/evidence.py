@@ -66,6 +66,7 @@ class Evidence:
     new_steps: bool = True  # reported beyond where the attempt began
     saved: bool = False  # a checkpoint was written during the attempt
     lost: str = ""  # set by the coordinator that gave the attempt up: why
+    together: bool = False  # set by the coordinator: everything on its host, as far as known, was lost with it
     scheduler: str = ""  # the scheduler's own word for how the job ended: CANCELLED, TIMEOUT, NODE_FAIL …
     never_started: bool = False
     error: str = ""  # the runner could not start the training: why

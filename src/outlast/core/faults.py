@@ -34,10 +34,17 @@ _RESUME_EXITS = (75, 130, 143)  # EX_TEMPFAIL (sysexits.h): "resume me"; 128 + S
 _OUTSIDE = (signals.SIGTERM, signals.SIGINT, signals.SIGHUP)
 _GIVEN_AGAIN = (Cause.DISK_FULL, Cause.CRASH)  # no trial's fault; asked for by `retries`
 _LOSSES = (Cause.LOST, Cause.PREEMPTED, Cause.HOST_OUT_OF_MEMORY)
+_FOR_GOOD = (
+    "pruned",
+    "diverged",
+    "hang",
+    "timeout",
+)  # requests that decide the trial's outcome, not only the attempt's
 
 #: Bytes that others may hold on a card without being in the way: a desktop, an idle notebook.
 NEGLIGIBLE_GPU_MEMORY = 512 * 2**20
 
+_NO_STEP_FITS = "it reported no new step and saved no checkpoint within the walltime"
 #: Why a trial was given up for good: by the pruner, or by a person.
 HOPELESS, BY_HAND = "pruned: hopeless against the others", "stopped by hand (outlast stop --trial)"
 #: What an interruption is called that was asked for, by the request's reason.
@@ -57,8 +64,13 @@ class Policy:
     timeout_counts: bool = False
     restart_interrupted: bool = True  # otherwise a lost trial is given up and a new one drawn in its place
     losses_in_a_row: int = 3
+    losses_with_host: int = (
+        10  # the same where everything on the host went with it, which no trial is to blame for at first
+    )
     transient_in_all: int = 3
     smaller: Mapping[str, Any] = field(default_factory=dict)  # what a trial too large for its card may run with instead
+    length: int | None = None  # the last step of the completed trials like this one, where that is certain
+    part: int | None = None  # that the attempt ran, of a trial in parts
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,11 @@ def _judge(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
     if evidence.pruned:
         return Decision(TrialState.PRUNED, Cause.PRUNED, "the objective pruned itself")
     if evidence.done:
-        return _finished(evidence, policy)
+        return _finished(evidence, trial, policy)
+    if _came_to_its_end(evidence, policy):
+        whole = _finished(evidence, trial, policy)
+        said = f"asked to stop, but at step {policy.length} it had come to its end, like the trials before"
+        return replace(whole, reason="; ".join(filter(None, [said, whole.reason])))
     if evidence.stop_reason:
         stopped = _asked_to_stop(evidence, trial, policy)
         if stopped is not None:
@@ -108,7 +124,7 @@ def _judge(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
     if _stopped_from_outside(evidence):
         return _interrupted(trial, policy, Cause.PREEMPTED, _describe_end(evidence), evidence)
     if evidence.exit_code == 0:
-        return _finished(evidence, policy)
+        return _finished(evidence, trial, policy)
     return _crashed(evidence, trial, policy)
 
 
@@ -116,7 +132,9 @@ def _asked_to_stop(evidence: Evidence, trial: Trial, policy: Policy) -> Decision
     """What a request to stop makes of the end; ``None`` if the training had ended by itself before the request reached it.
 
     A request that did reach it decides, whatever the exit code or score: a script that saves on SIGTERM and leaves in order
-    has not finished.
+    has not finished. Nor does it help to know that it went on for many more steps: a script may look at its flag once an
+    epoch and report every batch. What does count is `_came_to_its_end`; and where nothing is certain, little is lost: the next
+    attempt finds nothing to do, and the trial ends with what this one reported (`_with_earlier`).
     """
     reason = evidence.stop_reason
     if reason == "pruned":
@@ -132,7 +150,7 @@ def _asked_to_stop(evidence: Evidence, trial: Trial, policy: Policy) -> Decision
             at = diverged_at(evidence.reports, policy.objectives)
             return _diverged(f"{at or 'a metric that is no number'}; ended at once")
         case "walltime" if not _moved_on(evidence):
-            return Decision(TrialState.FAILED, Cause.WALLTIME, "no step fits into the walltime")
+            return Decision(TrialState.FAILED, Cause.WALLTIME, _NO_STEP_FITS)
         case "walltime":
             return Decision(TrialState.INTERRUPTED, Cause.WALLTIME, "out of walltime")
         case "preempted":  # by somebody's signal; whose it was, the scheduler may tell
@@ -148,13 +166,13 @@ def _ended_by_scheduler(evidence: Evidence, trial: Trial, policy: Policy) -> Dec
         case "CANCELLED":  # by a person: no fault, and no loss
             return Decision(TrialState.INTERRUPTED, Cause.STOPPED, "its job was cancelled")
         case "TIMEOUT" | "DEADLINE" if not _moved_on(evidence):
-            return Decision(TrialState.FAILED, Cause.WALLTIME, "no step fits into the walltime")
+            return Decision(TrialState.FAILED, Cause.WALLTIME, _NO_STEP_FITS)
         case "TIMEOUT" | "DEADLINE":
             return Decision(TrialState.INTERRUPTED, Cause.WALLTIME, "out of walltime")
         case "PREEMPTED":
             return _interrupted(trial, policy, Cause.PREEMPTED, "its job was preempted", evidence)
         case "NODE_FAIL" | "BOOT_FAIL":
-            return _interrupted(trial, policy, Cause.LOST, "its node failed", evidence)
+            return _interrupted(trial, policy, Cause.LOST, "its node failed", replace(evidence, together=True))
         case "OUT_OF_MEMORY":
             return Decision(
                 TrialState.INFEASIBLE, Cause.HOST_OUT_OF_MEMORY, "out of memory: ended at its job's memory limit"
@@ -217,19 +235,35 @@ def _stopped_from_outside(evidence: Evidence) -> bool:
 
 
 def _interrupted(trial: Trial, policy: Policy, cause: Cause, reason: str, evidence: Evidence) -> Decision:
-    losses = 0 if _moved_on(evidence) else 1
-    if losses:
-        for outcome in reversed(_standing(trial)):
-            if outcome.cause not in _LOSSES:
-                break
-            losses += 1
-            if outcome.saved or (outcome.last_step is not None and outcome.last_step > _begun_at(trial, outcome)):
-                break
-    if losses >= policy.losses_in_a_row:
-        step = next((o.last_step for o in reversed(_standing(trial)) if o.last_step is not None), None)
-        at = "before its first step" if step is None else f"at step {step}"
-        return Decision(TrialState.FAILED, cause, f"lost {losses} times {at} without moving on; last: {reason}")
+    """A loss. The third in a row without anything new is the trial's own doing; where its whole host went each time, that is
+    no sign of it, but a trial that takes its host down must end as well: it gets `Policy.losses_with_host`."""
+    losses = [] if _moved_on(evidence) else [evidence.together]
+    for outcome in reversed(_standing(trial)) if losses else ():
+        if outcome.cause not in _LOSSES:
+            break
+        losses.append(outcome.together)
+        if outcome.saved or (outcome.last_step is not None and outcome.last_step > _begun_at(trial, outcome)):
+            break
+    alone = losses.count(False)
+    if alone >= policy.losses_in_a_row:
+        said = f"lost {alone} times {_so_far(trial, evidence)} without moving on; last: {reason}"
+        return Decision(TrialState.FAILED, cause, said)
+    if len(losses) >= policy.losses_with_host:
+        said = f"lost {len(losses)} times {_so_far(trial, evidence)} without moving on, {len(losses) - alone} of them with all"
+        return Decision(
+            TrialState.FAILED, cause, f"{said} that ran on its host: it may be what takes it down; last: {reason}"
+        )
     return Decision(TrialState.INTERRUPTED, cause, reason)
+
+
+def _so_far(trial: Trial, evidence: Evidence) -> str:
+    """How far a trial has come, as far as anybody has seen."""
+    steps = [outcome.last_step for outcome in trial.kept if outcome.last_step is not None]
+    steps = steps[-1:] or [report.step for report in evidence.reports]
+    if steps:
+        return f"at step {max(steps)}"
+    saved = evidence.resumed or any(outcome.saved for outcome in trial.kept)
+    return "after its last checkpoint" if saved else "before its first step or checkpoint"
 
 
 def _moved_on(evidence: Evidence) -> bool:
@@ -250,10 +284,22 @@ def _standing(trial: Trial) -> Sequence[AttemptEnded]:
     ]  # fmt: skip
 
 
-def _finished(evidence: Evidence, policy: Policy) -> Decision:
-    values = _values(evidence, policy)
+def _came_to_its_end(evidence: Evidence, policy: Policy) -> bool:
+    """Whether a training that was asked to stop had nothing left to do: it left with 0 and a score, and its last step is the
+    one at which every completed trial like it ended (`Policy.length`). A partial score would come from an earlier one."""
+    asked = evidence.stop_reason not in ("", *_FOR_GOOD) or evidence.outside_signal is not None
+    if not asked or evidence.exit_code != 0 or policy.length is None or _values(evidence, policy) is None:
+        return False
+    return max((report.step for report in evidence.reports), default=None) == policy.length
+
+
+def _finished(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
+    values, reason = _values(evidence, policy), ""
     if values is None and evidence.disk_full:
         return Decision(TrialState.INTERRUPTED, Cause.DISK_FULL, "ended well, but the disk is full and holds no score")
+    if values is None and evidence.exit_code == 0 and evidence.resumed and not evidence.traceback:
+        values = _with_earlier(evidence, trial, policy)
+        reason = "ended well without a score of its own: what its earlier attempts reported counts"
     if values is None:
         missing = [name for name in policy.objectives if name not in evidence.scores]
         seen = ", ".join(sorted(evidence.metrics)) or "none"
@@ -264,7 +310,23 @@ def _finished(evidence: Evidence, policy: Policy) -> Decision:
     ]
     if bad:
         return _diverged(", ".join(bad))
-    return Decision(TrialState.COMPLETE, Cause.COMPLETED, "", values)
+    return Decision(TrialState.COMPLETE, Cause.COMPLETED, reason, values)
+
+
+def _with_earlier(evidence: Evidence, trial: Trial, policy: Policy) -> tuple[float, ...] | None:
+    """What this attempt, or else the latest one before it, said of every objective; ``None`` if one of them was never said.
+
+    A training that resumes behind its last step has nothing to train and prints nothing.
+    """
+    scores = dict(evidence.scores)
+    for outcome in reversed([outcome for outcome in trial.kept if outcome.part == policy.part]):
+        for at, name in enumerate(policy.objectives):
+            curve = outcome.curves[at] if at < len(outcome.curves) else ()
+            told = curve[-1][1] if curve else None
+            told = outcome.values[at] if outcome.values is not None else outcome.scores.get(name, told)
+            if told is not None:
+                scores.setdefault(name, told)
+    return _values(replace(evidence, scores=scores), policy)
 
 
 def _values(evidence: Evidence, policy: Policy) -> tuple[float, ...] | None:

@@ -177,6 +177,10 @@ class AttemptEnded:
     part: int | None = None  # of a trial in parts: which one this attempt ran
     part_values: tuple[float, ...] | None = None  # its own values, if it ended well
     instead: Params = field(default_factory=dict)  # values that the trial's further attempts run with, not its own
+    scores: Mapping[str, float] = field(
+        default_factory=dict
+    )  # of an attempt whose trial goes on: what it scored so far
+    together: bool = False  # lost, and everything else on its host with it
     pruned_at: int | None = None  # the step whose report made the pruner give the trial up; the curve may run further
 
     def judged_curve(self) -> dict[int, float]:
@@ -263,7 +267,8 @@ def from_json(obj: Mapping[str, Any]) -> Event | None:
         if kwargs.get("part_values") is not None:
             kwargs["part_values"] = tuple(float(v) for v in kwargs["part_values"])
         kwargs["curves"] = tuple(tuple((int(s), float(v)) for s, v in curve) for curve in kwargs.get("curves", ()))
-        kwargs["metrics"] = {str(k): float(v) for k, v in kwargs.get("metrics", {}).items()}
+        for key in ("metrics", "scores"):
+            kwargs[key] = {str(k): float(v) for k, v in kwargs.get(key, {}).items()}
     elif cls is AttemptOpened:
         kwargs["gpus"] = tuple(kwargs.get("gpus", ()))
     elif cls is RevisionMade:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.core.faults import Policy, decide
+from outlast.core.fold import Study
+from outlast.core.length import usual_length
 from outlast.core.parts import next_part, with_part
 from outlast.core.records import AttemptEnded, Curve, Trial
 from outlast.engine.gpu_memory import smaller_values
@@ -29,12 +31,24 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def outcome_of(evidence: Evidence, trial: Trial, attempt: int, settings: Settings, now: str) -> AttemptEnded:
-    """The decision about one attempt, as a ledger event."""
-    decision = decide(evidence, trial, replace(policy_of(settings), smaller=smaller_values(trial, settings)))
+def outcome_of(
+    evidence: Evidence, trial: Trial, attempt: int, settings: Settings, now: str, study: Study | None = None
+) -> AttemptEnded:
+    """The decision about one attempt, as a ledger event; with the study, other trials tell how long such a training is."""
+    whole = study_parts(settings)
+    part = next_part(trial, whole)
+    asked = bool(evidence.stop_reason) or evidence.outside_signal is not None
+    number = None if part is None else part.number
+    length = usual_length(study, trial, number) if study is not None and asked else None
+    decision = decide(
+        evidence,
+        trial,
+        replace(policy_of(settings), smaller=smaller_values(trial, settings), length=length, part=number),
+    )
     steps = [report.step for report in evidence.reports]
     ran_with = ", ".join(f"{name}={value}" for name, value in trial.instead.items())
-    notes = evidence.notes if decision.values is not None else ()  # how a score was looked for that does not count
+    counts = decision.values is not None and all(metric.name in evidence.scores for metric in settings.metrics)
+    notes = evidence.notes if counts else ()  # how a score was looked for that does not count
     reason = "; ".join(filter(None, [decision.reason, ran_with and f"ran with {ran_with}", *notes]))
     event = AttemptEnded(
         trial=trial.number,
@@ -55,9 +69,9 @@ def outcome_of(evidence: Evidence, trial: Trial, attempt: int, settings: Setting
         last_step=max(steps, default=None),
         saved=evidence.saved,
         instead=dict(decision.instead),
+        scores={} if decision.state.finished else dict(evidence.scores),
+        together=evidence.together or evidence.scheduler in ("NODE_FAIL", "BOOT_FAIL"),
     )
-    whole = study_parts(settings)
-    part = next_part(trial, whole)
     return event if part is None else with_part(event, trial, part, whole, [metric.name for metric in settings.metrics])
 
 
@@ -71,7 +85,8 @@ def _over_attempts(
     for at, metric in enumerate(settings.metrics):
         if metric.take == "best":
             choose = max if metric.goal == "maximize" else min
-            found[at] = choose([found[at], *(v for v in trial.curve(at).values() if math.isfinite(v))])
+            told = [*trial.curve(at).values(), *(o.scores[metric.name] for o in trial.kept if metric.name in o.scores)]
+            found[at] = choose([found[at], *filter(math.isfinite, told)])
     return tuple(found)
 
 

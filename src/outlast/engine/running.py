@@ -61,6 +61,8 @@ class Running:
     reports: list[Report] = field(default_factory=list)
     stop_reason: str = ""  # that was asked for
     claimed: bool = False
+    host: str = ""  # another one, that its runner is on
+    orphaned: bool = False  # there was no sign of life of it since its coordinator died
     judged: int = 0  # reports the pruner has seen
     seen_finite: int = 0  # reports that were looked at for metrics that are no numbers
     pruned_at: int | None = None  # the step of the report at which it gave the trial up
@@ -76,6 +78,8 @@ class Running:
         status = inspect(self.paths)
         self.claimed = self.claimed or status.runner is not None
         if status.life is Life.ELSEWHERE:
+            self.host = status.runner.host if status.runner is not None else ""
+            self.orphaned = self.orphaned and status.heartbeat == self.pulse.content
             self.pulse.show(status.heartbeat, now)
         return status
 

@@ -57,7 +57,7 @@ def take_over(
     derived.retain(study)
     if not momentary:
         _turn_away(paths, {running.slot for running in watch.running.values()})
-    watch.take_over()
+    watch.take_over(unclean=unclean)
 
 
 def _turn_away(paths: StudyPaths, granted: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from outlast._system import Identity, is_running
@@ -54,6 +55,7 @@ class Watch:
         self._objectives = objectives_of(settings)
         self._must_be_numbers = [metric.name for metric in settings.metrics if metric.take == "last"]
         self._metric = settings.metrics[0].name  # the one that pruning looks at
+        self._gone: dict[str, float] = {}  # host → when several attempts on it had fallen silent together
 
     def track(self, trial: Trial, number: int, slot: str) -> Running:
         """Begin to watch an attempt that was opened, by us or by an earlier coordinator."""
@@ -81,12 +83,17 @@ class Watch:
         if running is not None:
             running.job, running.restarts = job.job, 0
 
-    def take_over(self) -> None:
-        """Adopt the live attempts of a dead coordinator; those that no runner has claimed will never be started."""
+    def take_over(self, *, unclean: bool = False) -> None:
+        """Adopt the live attempts of a dead coordinator; those that no runner has claimed will never be started.
+
+        Args:
+            unclean: It had no time to end its run. What is not alive now went with it: a host that was taken away.
+        """
         now = self._decisions.clock.monotonic()
         for running in self.running.values():
             self._replay(running)
             status = running.look(now)
+            running.orphaned = unclean and status.life in (Life.GONE, Life.ELSEWHERE)
             if running.job or (not running.worker and status.life is not Life.OVER):
                 running.submitted = self._executor.adopt(
                     running.name, status.runner, job=running.job, restarts=running.restarts
@@ -118,7 +125,8 @@ class Watch:
             if evidence is None:
                 continue
             trial = self._decisions.study.trials[attempt.trial]
-            event = outcome_of(evidence, trial, attempt.number, self._settings, self._decisions.clock.now())
+            study, at = self._decisions.study, self._decisions.clock.now()
+            event = outcome_of(evidence, trial, attempt.number, self._settings, at, study)
             if event.state is TrialState.PRUNED:
                 by_hand = event.reason == HOPELESS and attempt.stop_reason == "pruned" and attempt.pruned_at is None
                 event = replace(event, pruned_at=attempt.pruned_at, reason=BY_HAND if by_hand else event.reason)
@@ -225,6 +233,7 @@ class Watch:
             evidence = replace(evidence, scheduler=word or "")
         if not evidence.lost:
             return evidence
+        evidence = replace(evidence, together=attempt.orphaned or self._went_with_others(attempt, now))
         if attempt.stop_reason == "pruned":
             evidence = replace(evidence, stop_reason="pruned")  # that was decided; no further attempt changes it
         trial = self._decisions.study.trials[attempt.trial]
@@ -250,6 +259,15 @@ class Watch:
         if attempt.pulse.silent <= longest or (attempt.job and not self._executor.ended(attempt.name)):
             return None
         return f"no heartbeat for {longest:g} s" + (", and its job is over" if attempt.job else "")
+
+    def _went_with_others(self, attempt: Running, now: float) -> bool:
+        """Whether whatever else ran on the attempt's host fell silent in the same moment."""
+        if not attempt.host or attempt.pulse.silent == 0.0:
+            return False
+        others = [other for other in self.running.values() if other is not attempt and other.host == attempt.host]
+        if others and all(other.pulse.silent > attempt.pulse.silent / 2 for other in others):
+            self._gone[attempt.host] = now
+        return now - self._gone.get(attempt.host, -math.inf) < silent_after()
 
     def _worker_gone(self, attempt: Running, now: float) -> bool:
         who = attempt.asker
