@@ -175,6 +175,24 @@ def test_an_old_storage_goes_on_with_a_study_file(old_storage):
     assert facts(old_storage, "status")["counts"]["complete"] == 5
 
 
+def test_an_old_storage_whose_last_process_was_killed_goes_on_at_once(old_storage):
+    import optuna
+
+    study = optuna.load_study(storage="sqlite:///old.db", study_name="res net")
+    ranges = {name: study.trials[0].distributions[name] for name in ("x", "kind")}
+    running = study.ask(ranges)
+    study.enqueue_trial({"x": 0.25})
+    old_storage.study(budget="{trials: 5}")
+    said = old_storage("import", "old.db", "study.yaml")
+    assert "3 complete, 1 failed, 1 interrupted, 1 created" in said.out and "trial 5: waited in the queue" in said.out
+    assert "nothing is wrong" in old_storage("repair", "--check").out
+    assert old_storage("run", "study.yaml").code == 0
+    again, waited = (facts(old_storage, "show", str(number)) for number in (4, 5))
+    assert (again["state"], again["params"]["x"]) == ("complete", running.params["x"])
+    assert (waited["state"], waited["params"]["x"]) == ("complete", 0.25)
+    assert facts(old_storage, "status")["counts"]["complete"] == 5
+
+
 def test_an_old_storage_without_a_study_file_waits_for_its_command(old_storage):
     said = old_storage("import", "old.db")
     assert said.code == 0, said.everything

@@ -238,6 +238,54 @@ def test_a_trial_that_was_running_with_all_its_parameters_is_interrupted(tmp_pat
     assert found.events[-1].cause is Cause.LOST and not found.warnings
 
 
+UNIT = {name: optuna.distributions.FloatDistribution(0.0, 1.0) for name in "xy"}
+
+
+def killed(url: Any) -> optuna.Study:
+    """A study whose processes were killed at every moment that there is."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(study_name="mine", storage=url, sampler=optuna.samplers.RandomSampler(seed=1))
+    study.tell(study.ask(UNIT), 0.5)
+    for _ in range(2):
+        study.ask(UNIT)  # 1, 2: running, everything is drawn
+    study.ask({"x": UNIT["x"]})  # 3: a part of it is drawn
+    study.ask()  # 4: nothing is
+    study.enqueue_trial({"x": 0.25})
+    study.ask()  # 5: nothing of what it was to have is drawn
+    study.enqueue_trial({"x": 0.5, "y": 0.5})
+    study.ask({"x": UNIT["x"]})  # 6: a part of that
+    study.enqueue_trial({"y": 0.75})  # 7: waits
+    study.add_trial(  # 8: waits, as a trial that a heartbeat gave up does
+        optuna.trial.create_trial(
+            state=optuna.trial.TrialState.WAITING,
+            params={"x": 0.1, "y": 0.2},
+            distributions=UNIT,
+            system_attrs={"failed_trial": 1, "retry_history": [1]},
+        )
+    )
+    return study
+
+
+@pytest.mark.parametrize("kind", ["database", "journal"])
+def test_of_a_study_that_was_killed_every_row_has_its_place(tmp_path: Path, kind: str) -> None:
+    url: Any = f"sqlite:///{tmp_path}/killed"
+    if kind == "journal":
+        url = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(f"{tmp_path}/killed"))
+    killed(url)
+    found = import_storage(f"{tmp_path}/killed")
+    assert states(found) == ["complete", "interrupted", "interrupted", "failed"]
+    assert found.events[-1].cause is Cause.LOST and "had not drawn all" in found.events[-1].reason
+    assert found.enqueued == ({"x": 0.25}, {"x": 0.5, "y": 0.5}, {"y": 0.75}, {"x": 0.1, "y": 0.2})
+    assert found.warnings == ("trial 4 was running and had drawn nothing yet: left out",)
+
+
+def test_a_study_that_was_killed_in_its_first_trial_goes_on_with_it(tmp_path: Path) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/f.db", directions=["minimize", "maximize"])
+    study.ask(UNIT)
+    assert states(import_storage(str(tmp_path / "f.db"))) == ["interrupted"]
+
+
 def test_ranges_that_changed_are_widened_and_said(tmp_path: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(storage=f"sqlite:///{tmp_path}/w.db")

@@ -89,9 +89,11 @@ def import_(
     """
     from outlast.engine.care import import_study
 
-    folder, counts = import_study(storage, study, study_name=study_name, directory=directory)
-    listed = ", ".join(f"{number} {state}" for state, number in counts.items())
-    typer.echo(f"imported into {folder}: {listed}")
+    imported = import_study(storage, study, study_name=study_name, directory=directory)
+    folder, listed = imported.folder, ", ".join(f"{number} {state}" for state, number in imported.counts.items())
+    typer.echo(f"imported into {folder}: {listed or 'no trials'}")
+    for line in imported.told:
+        typer.echo(f"        {line}")
     typer.echo(f"look:   outlast show {folder}")
     if study is not None:
         typer.echo(f"go on:  outlast run {study}")

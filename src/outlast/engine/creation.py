@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from outlast.config.settings import Settings
 from outlast.config.trial_config import Infeasible, derive
-from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
+from outlast.core.records import AttemptEnded, AttemptOpened, Event
 from outlast.core.states import Cause, TrialState
 from outlast.engine.decisions import Decisions
 from outlast.errors import StudyFileError
 from outlast.optimizer.index import ForeignRow, IndexWriter, claimed
 from outlast.optimizer.sampling import Draw
 
-__all__ = ["Creation"]
+__all__ = ["Creation", "created"]
+
+
+def created(settings: Settings, draw: Draw, number: int, *, revision: int, at: str) -> list[Event]:
+    """The trial that a draw becomes; with its end, if the derive hook rules it out.
+
+    Raises:
+        StudyFileError: The derive hook fails.
+    """
+    derived = derive(settings, settings.space.complete(draw.params)) if settings.derive else {}
+    ruled_out = isinstance(derived, Infeasible)
+    event = replace(draw.created(number, at, revision), derived={} if isinstance(derived, Infeasible) else derived)
+    if not ruled_out:
+        return [event]
+    why = "ruled out by the derive hook"
+    return [
+        event,
+        AttemptOpened(number, 1, at, "none"),
+        AttemptEnded(number, 1, at, TrialState.INFEASIBLE, Cause.CONSTRAINT, why),
+    ]
 
 
 class Creation:
@@ -40,27 +61,11 @@ class Creation:
         if draw is None:
             self.exhausted = True
             return None
-        derived = derive(self._settings, self._settings.space.complete(draw.params)) if self._settings.derive else {}
-        now = self._decisions.clock.now()
-        event = TrialCreated(
-            trial=number,
-            at=now,
-            params=draw.params,
-            seed=draw.seed,
-            revision=self._decisions.study.revisions[-1].number,
-            source=draw.source,
-            system_attrs=draw.system_attrs,
-            study_attrs=draw.study_attrs,
-            latent=draw.latent,
-            derived={} if isinstance(derived, Infeasible) else derived,
-        )
-        self._decisions.take(event)
-        if not isinstance(derived, Infeasible):
-            return number
-        why = "ruled out by the derive hook"
-        self._decisions.take(AttemptOpened(number, 1, now, "none"))
-        self._decisions.take(AttemptEnded(number, 1, now, TrialState.INFEASIBLE, Cause.CONSTRAINT, why))
-        return None
+        revision = self._decisions.study.revisions[-1].number
+        events = created(self._settings, draw, number, revision=revision, at=self._decisions.clock.now())
+        for event in events:
+            self._decisions.take(event)
+        return number if len(events) == 1 else None
 
     def _enqueued_by_hand(self, number: int) -> Draw | None:
         """The next configuration that somebody enqueued in the index with Optuna's own means."""

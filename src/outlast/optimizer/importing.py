@@ -29,6 +29,7 @@ __all__ = ["ImportedStudy", "import_storage"]
 
 #: A stepped range that our words cannot say is written as its values, up to this many.
 LISTED = 1_000
+_WAS_RUNNING = "was running in the study that it was imported from"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class ImportedStudy:
         metric_names: As the study names its objectives; empty where it does not.
         parameters: The search space in our dialect, by name; what was seen, with conditions where they show.
         events: A `TrialCreated` and an `AttemptEnded` per trial, numbered from 0 without gaps.
-        enqueued: Configurations that were waiting to run.
+        enqueued: Configurations that were waiting to run, or were begun and had drawn nothing else; not all parameters
+            need be there.
         warnings: What could not be taken in as it was.
     """
 
@@ -109,12 +111,20 @@ def _imported(
     times: Times,
     warnings: list[str],
 ) -> ImportedStudy:
-    rows = _whole(sorted((t for t in trials if t.state is not Row.WAITING), key=lambda t: t.number), warnings)
+    rows = sorted((t for t in trials if t.state is not Row.WAITING), key=lambda t: t.number)
+    partial = _partial(rows)
+    again = [t for t in rows if t.number in partial and t.system_attrs.get("fixed_params")]
+    nothing = [t for t in rows if t.number in partial and not t.params and t not in again]
+    if nothing:
+        numbers = ", ".join(str(t.number) for t in nothing)
+        warnings.append(f"trial {numbers} was running and had drawn nothing yet: left out")
+    rows = [t for t in rows if t not in again and t not in nothing]
     parameters = _parameters(rows, warnings)
     events: list[Event] = []
     for number, trial in enumerate(rows):
-        events += _events(number, trial, times, parameters)
-    enqueued = [_snapped(t.system_attrs.get("fixed_params", {}), parameters) for t in trials if t.state is Row.WAITING]
+        events += _events(number, trial, times, parameters, partial=trial.number in partial)
+    waiting = sorted([*again, *(t for t in trials if t.state is Row.WAITING)], key=lambda t: t.number)
+    enqueued = [_snapped({**t.system_attrs.get("fixed_params", {}), **t.params}, parameters) for t in waiting]
     return ImportedStudy(
         name=name,
         directions=tuple(direction.name.lower() for direction in directions),
@@ -126,23 +136,29 @@ def _imported(
     )
 
 
-def _whole(trials: Sequence[FrozenTrial], warnings: list[str]) -> list[FrozenTrial]:
-    """All but running trials that had not drawn all their parameters: there is nothing of them to go on with."""
-    known = {frozenset(t.params) for t in trials if t.state.is_finished() and t.state is not Row.FAIL}
-    partial = {t.number for t in trials if t.state is Row.RUNNING and frozenset(t.params) not in known}
-    if partial:
-        numbers = ", ".join(map(str, sorted(partial)))
-        warnings.append(f"trial {numbers} was running and had not drawn all its parameters: left out")
-    return [t for t in trials if t.number not in partial]
+def _partial(rows: Sequence[FrozenTrial]) -> set[int]:
+    """Running trials whose process died before all their parameters were drawn. (Ours draw the rest as they go on.)"""
+    finished = {frozenset(t.params) for t in rows if t.state.is_finished() and t.state is not Row.FAIL}
+    drawn = {frozenset(t.params) for t in rows}
+    whole = finished or {names for names in drawn if not any(names < others for others in drawn)}
+    return {
+        t.number
+        for t in rows
+        if t.state is Row.RUNNING and OURS not in t.system_attrs and (not t.params or frozenset(t.params) not in whole)
+    }
 
 
 # -- trials --------------------------------------------------------------------------------------------------------
 
 
-def _events(number: int, trial: FrozenTrial, times: Times, parameters: Mapping[str, Mapping[str, Any]]) -> list[Event]:
+def _events(
+    number: int, trial: FrozenTrial, times: Times, parameters: Mapping[str, Mapping[str, Any]], *, partial: bool
+) -> list[Event]:
     started, finished = times.get(trial._trial_id, (None, None))
     at = _record_time(started or finished)
     state, cause, reason = _outcome(trial)
+    if partial:  # there is nothing of it to go on with, and it says nothing against what it had drawn
+        state, cause, reason = TrialState.FAILED, Cause.LOST, f"{_WAS_RUNNING}, and had not drawn all its parameters"
     ours, noted = _split(trial)
     hidden = ours.get("params")
     params = {**trial.params, **(hidden if isinstance(hidden, dict) else {})}
@@ -194,7 +210,7 @@ def _outcome(trial: FrozenTrial) -> tuple[TrialState, Cause, str]:
         return TrialState.PRUNED, Cause.PRUNED, ""
     if trial.state is Row.FAIL:
         return TrialState.FAILED, Cause.IMPORTED, reason or "failed in the study that it was imported from"
-    return TrialState.INTERRUPTED, Cause.LOST, "was running in the study that it was imported from"
+    return TrialState.INTERRUPTED, Cause.LOST, _WAS_RUNNING
 
 
 def _record_time(time: datetime | None) -> str:

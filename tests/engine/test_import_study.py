@@ -1,0 +1,118 @@
+"""A study that Optuna left in the middle becomes one that `run` takes up at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from outlast.core.states import Cause, TrialState
+from outlast.engine.care import Imported, import_study
+from outlast.engine.opening import open_study
+from outlast.engine.repair import repair_study
+from outlast.engine.run import recorded_settings, study_paths
+from outlast.errors import UsageError
+
+UNIT = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
+STUDY = """\
+name: small
+command: python train.py ${args}
+metric: {name: score, goal: maximize}
+parameters: {x: {min: 0.0, max: 1.0}}
+budget: {trials: 9}
+"""
+
+
+@pytest.fixture
+def take_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Imported]:
+    """Imports a study that `make` prepares."""
+    monkeypatch.chdir(tmp_path)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+    def taken(make: Callable[[optuna.Study], Any], study_file: str | None = STUDY, **options: Any) -> Imported:
+        journal = optuna.storages.journal.JournalFileBackend("old.log")  # quicker than a database
+        storage = optuna.storages.JournalStorage(journal)
+        study = optuna.create_study(study_name="small", storage=storage, **{"direction": "maximize", **options})
+        make(study)
+        if study_file is not None:
+            Path("study.yaml").write_text(study_file)
+            Path("train.py").touch()
+        return import_study("old.log", study_file and "study.yaml", study_name=None, directory=None)
+
+    return taken
+
+
+def zombies(study: optuna.Study) -> None:
+    study.tell(study.ask(UNIT), 0.5)
+    for _ in range(3):
+        study.ask(UNIT)  # their processes were killed
+    study.enqueue_trial({"x": 0.25})
+    study.enqueue_trial({"x": 30.0})
+    study.enqueue_trial({"depth": 3})
+
+
+@pytest.mark.parametrize("study_file", [STUDY, None])
+def test_what_was_running_goes_on_and_what_waited_is_next(
+    take_in: Callable[..., Imported], study_file: str | None
+) -> None:
+    imported = take_in(zombies, study_file)
+    assert imported.counts == {"complete": 1, "interrupted": 3, "created": 1}
+    settings, study = recorded_settings(imported.folder)
+    assert study.trials[4].params == {"x": 0.25} and study.trials[4].state is TrialState.CREATED
+    said = "\n".join(imported.told)
+    assert "trials 1, 2 and 3: was running" in said and "x: 30.0 is not from 0 to 1" in said and "depth" in said
+    assert repair_study(imported.folder, check_only=True) == []
+    repair_study(imported.folder, check_only=False)
+    opened = open_study(study_paths(imported.folder, settings), settings)
+    opened.ledger.close()
+    opened.lease.release()
+    assert len(opened.study.in_state(TrialState.INTERRUPTED, TrialState.CREATED)) == 4
+
+
+def test_what_was_enqueued_in_part_is_completed_by_the_sampler(take_in: Callable[..., Imported]) -> None:
+    study_file = STUDY.replace("{x:", "{y: {values: [1, 2]}, x:")
+    imported = take_in(lambda study: study.enqueue_trial({"x": 0.25}), study_file)
+    params = recorded_settings(imported.folder)[1].trials[0].params
+    assert params["x"] == 0.25 and params["y"] in (1, 2)
+
+
+def test_what_the_study_file_does_not_hold_is_kept_and_said(take_in: Callable[..., Imported]) -> None:
+    def wide(study: optuna.Study) -> None:
+        for _ in range(2):
+            study.tell(study.ask({"x": optuna.distributions.FloatDistribution(5.0, 9.0)}), 1.0)
+        study.ask({"x": optuna.distributions.FloatDistribution(5.0, 9.0)})
+
+    imported = take_in(wide)
+    trials = recorded_settings(imported.folder)[1].trials.values()
+    assert [trial.cause for trial in trials] == [Cause.SPACE_CHANGED] * 3
+    assert "trials 0, 1 and 2: kept as failed rows" in imported.told[0] and "is not from 0 to 1" in imported.told[0]
+
+
+def test_a_study_that_optimised_something_else_is_refused_before_anything_is_written(
+    take_in: Callable[..., Imported], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="minimize, the study file to maximize"):
+        take_in(zombies, direction="minimize")
+    assert not (tmp_path / "studies").exists()
+
+
+def test_a_study_with_several_objectives_goes_on(take_in: Callable[..., Imported]) -> None:
+    study_file = STUDY.replace(
+        "metric: {name: score, goal: maximize}",
+        "metric: [{name: score, goal: maximize}, {name: ece, goal: minimize}]",
+    )
+
+    def make(study: optuna.Study) -> None:
+        study.tell(study.ask(UNIT), (0.5, 0.1))
+        study.ask(UNIT)
+
+    imported = take_in(make, study_file, direction=None, directions=["maximize", "minimize"])
+    assert imported.counts == {"complete": 1, "interrupted": 1}
+
+
+def test_a_storage_in_which_nothing_was_drawn_needs_a_study_file(take_in: Callable[..., Imported]) -> None:
+    with pytest.raises(UsageError, match="no parameter"):
+        take_in(lambda study: study.enqueue_trial({"x": 0.25}), None)
