@@ -83,6 +83,9 @@ def import_(
 ) -> None:
     """Begin a study from an old Optuna storage: its trials with their states, parameters and curves.
 
+    Trials that were running there when their process died are tried again first, then what was enqueued there, its values
+    completed by the sampler. What the study file's search space does not hold is said, and stays as failed rows.
+
     Example:
         outlast import sqlite:///old/optuna_study.db study.yaml
         outlast import journal.log --study-name resnet --dir studies/resnet
