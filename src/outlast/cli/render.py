@@ -15,6 +15,7 @@ from rich.text import Text
 
 from outlast.cli.text import (
     LABELS,
+    Command,
     Facts,
     Paragraph,
     bar,
@@ -192,9 +193,7 @@ def render_error(error: OutlastError) -> RenderableType:
         text = text[: -len(error.cure)].rstrip()
     rows: list[tuple[str, str | Text]] = [("error:", Text(clean(text), style="bold"))]
     parts: list[RenderableType] = [Facts(rows, indent=0, label_style="bold red")]
-    if error.cure:
-        parts.append(Facts([("      ", clean(error.cure))], indent=0))
-    return Group(*parts)
+    return Group(*parts, *_cure(error.cure or "", 8))
 
 
 def trial_line(trial: Trial, metrics: Sequence[MetricSettings], *, best: bool = False) -> str:
@@ -328,9 +327,16 @@ def warnings(found: Sequence[HealthWarning]) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for warning in found:
         parts.append(Facts([("warning", clean(warning.text))], label_width=LABELS, label_style="bold yellow"))
-        if warning.cure:
-            parts.append(Facts([("", clean(warning.cure))], label_width=LABELS))
+        parts += _cure(warning.cure, LABELS + 4)
     return parts
+
+
+def _cure(text: str, indent: int) -> list[RenderableType]:
+    """What helps, below what is wrong; a command stays on its line."""
+    return [
+        Command(line, indent) if line.startswith("outlast ") else Paragraph(Text(line), indent)
+        for line in clean(text).splitlines()
+    ]
 
 
 def progress_block(

@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
-from outlast.cli.render import STATE_STYLES, values_text
+from outlast.cli.render import STATE_STYLES
 from outlast.cli.text import (
     LABELS,
+    Command,
     Facts,
     Paragraph,
     Rows,
@@ -29,7 +30,8 @@ from outlast.core.best import best_trials, ranked, table_value
 from outlast.core.fold import Study
 from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
-from outlast.monitor.times import duration, figure, metric_value
+from outlast.engine.by_hand import CONFIG_FILE
+from outlast.monitor.times import duration, figure, local_time, metric_value, parse_time
 from outlast.results.failures import FailureGroup
 
 _MOST_NOTED = 300  # characters of an attribute; the record has all of it
@@ -71,6 +73,7 @@ def show_trial(
     configuration: Mapping[str, Any],
     paths: Sequence[tuple[str, str]] = (),
     tail: Sequence[str] = (),
+    command: str = "",
 ) -> RenderableType:
     """Everything about one trial.
 
@@ -80,6 +83,7 @@ def show_trial(
         configuration: Its whole configuration, constants included.
         paths: (label, path) of its log, checkpoints and so on.
         tail: The last lines of its output, where they help (a failure).
+        command: How it is run by hand.
     """
     state = Text(trial.state.value, style=STATE_STYLES[trial.state.value])
     cause = (
@@ -90,8 +94,8 @@ def show_trial(
         ("reason", clean(trial.reason)),
         *_value_rows(trial, settings.metrics),
         ("time", f"{duration(trial.seconds)} of training" if trial.ended else ""),
-        ("started", trial.started_at or ""),
-        ("finished", trial.finished_at or ""),
+        ("started", _moment(trial.started_at)),
+        ("finished", _moment(trial.finished_at)),
         ("seed", str(trial.seed)),
         ("source", "" if trial.source == "sampler" else one_line(trial.source)),
         ("revision", "" if trial.revision == 1 else str(trial.revision)),
@@ -115,34 +119,32 @@ def show_trial(
     if tail:
         parts += [Text(), Text("last lines of output", style="dim"), *_log(tail)]
     parts += _section("files", list(paths))
+    if command:
+        note = f"{CONFIG_FILE}: the `config` in the trial's record" if CONFIG_FILE in command else ""
+        parts += [Text(), Text("by hand", style="dim"), Command(command), *([Text(f"  {note}")] if note else [])]
     return Group(*parts)
 
 
+def _moment(at: str | None) -> str:
+    moment = parse_time(at)
+    return "" if moment is None else local_time(moment)
+
+
 def show_best(
-    trials: Sequence[tuple[Trial, Mapping[str, Any]]],
-    settings: Settings,
-    *,
-    folder: str,
-    files: Sequence[tuple[str, str]] = (),
+    trials: Sequence[RenderableType], *, folder: str, files: Sequence[tuple[str, str]] = ()
 ) -> RenderableType:
-    """The best trial, or the Pareto front, each with its whole configuration.
+    """The best trial, or the Pareto front, each with all that `show_trial` says of it.
 
     Args:
-        trials: (trial, configuration) of the best one, or of the whole front.
-        settings: The settings in force.
+        trials: The best one, or the whole front, as `show_trial` shows them.
         folder: The study folder as a person types it.
         files: (label, path) of the result files that are there.
     """
     if not trials:
         return Group(Text("  no trial has completed", style="yellow"), next_line(f"outlast show {folder}"))
-    parts: list[RenderableType] = []
-    for trial, configuration in trials:
-        values = values_text([metric.name for metric in settings.metrics], trial.values or (), both=True)
-        parts.append(Paragraph(Text.assemble((f"trial {trial.number}", "bold cyan"), "  ", (values, "bold green"))))
-        parts.append(Facts([(one_line(k), param(v, exact=True)) for k, v in configuration.items()], label_width=LABELS))
-        parts.append(Text())
-    parts.append(Facts(list(files), label_width=LABELS))
-    return Group(*parts, next_line(f"outlast show {folder} {trials[0][0].number}"))
+    parts = [part for trial in trials for part in (trial, Text())]
+    results = _section("the study's best files", list(files))[1:]
+    return Group(*parts, *results, next_line(f"outlast show {folder}"))
 
 
 def show_failures(
@@ -163,7 +165,7 @@ def show_failures(
         listed = ", ".join(map(str, group.trials[:12])) + (f" and {number - 12} more" if number > 12 else "")
         rows: list[tuple[str, str | Text]] = [
             ("trials", listed if number > 1 else ""),
-            ("share", params_text(dict(group.shared))),
+            ("all with", ", ".join(filter(None, (params_text(dict(group.shared)), _ranges_text(group))))),
             ("signature", one_line(group.signature, 60)),
         ]
         title = f"{number} {'trial' if number == 1 else 'trials'}  {group.cause.value}"
@@ -181,6 +183,11 @@ def show_failures(
         )
     )
     return Group(*parts)
+
+
+def _ranges_text(group: FailureGroup) -> str:
+    """``lr > 0.5``."""
+    return ", ".join(f"{one_line(name)} {sign} {param(bound)}" for name, sign, bound in group.ranges)
 
 
 _OBVIOUS = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "pruned"}
@@ -245,7 +252,8 @@ def _table_row(trial: Trial, metrics: Sequence[MetricSettings], names: Sequence[
 
 
 def _log(lines: Sequence[str]) -> list[RenderableType]:
-    return [Paragraph(Text(clean(line)), indent=4) for line in lines]
+    """As it was printed: a traceback is read, and searched for, line by line."""
+    return [Text(f"    {line}", no_wrap=True, overflow="ignore") for line in clean("\n".join(lines)).splitlines()]
 
 
 def _section(title: str, rows: Sequence[tuple[str, str | Text]]) -> list[RenderableType]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
+from rich.console import RenderableType
 
 from outlast._system import read_bytes
 from outlast.cli import render_show
@@ -19,6 +20,7 @@ from outlast.core.best import best_trial, best_trials
 from outlast.core.fold import Study
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
+from outlast.engine.by_hand import command_by_hand
 from outlast.engine.plotting import draw_plots
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.errors import UsageError
@@ -51,8 +53,8 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         if as_json:
             _json([_facts(trial, study, settings) for trial in found])
         else:
-            pairs = [(trial, configuration(trial, study, settings)) for trial in found]
-            console.print(render_show.show_best(pairs, settings, folder=folder, files=_files(folder)))
+            wholes = [_whole(trial, study, settings, paths) for trial in found]
+            console.print(render_show.show_best(wholes, folder=folder, files=_files(folder)))
     elif what == "failures":
         groups = group_failures(study)
         if as_json:
@@ -71,15 +73,7 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
             _json({**_facts(trial, study, settings), "events": [to_json(event) for event in trial.events()]})
         else:
             tail = _tail(paths, trial.number) if trial.state in (TrialState.FAILED, TrialState.INFEASIBLE) else []
-            console.print(
-                render_show.show_trial(
-                    trial,
-                    settings,
-                    configuration=configuration(trial, study, settings),
-                    paths=_trial_files(paths, trial),
-                    tail=tail,
-                )
-            )
+            console.print(_whole(trial, study, settings, paths, tail=tail))
 
 
 def show_config(folder: str, what: str | None) -> None:
@@ -99,6 +93,16 @@ def show_config(folder: str, what: str | None) -> None:
         text = read_bytes(files.attempt(attempt.number).config)
         given = given or (None if text is None else text.decode(errors="replace"))
     typer.echo(given or yaml_writer.dump(nested(configuration(trial, study, settings))), nl=False)
+
+
+def _whole(
+    trial: Trial, study: Study, settings: Settings, paths: StudyPaths, *, tail: Sequence[str] = ()
+) -> RenderableType:
+    values = configuration(trial, study, settings)
+    command = command_by_hand(settings, trial, values) or ""
+    return render_show.show_trial(
+        trial, settings, configuration=values, paths=_trial_files(paths, trial), tail=tail, command=command
+    )
 
 
 def _trial(study: Study, what: str, folder: str) -> Trial:
@@ -129,6 +133,9 @@ def _facts(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:
         "job": (trial.attempts[-1].job or None) if trial.attempts else None,
         "seconds": round(trial.seconds, 3),
         "metrics": trial.metrics,
+        "started_at": trial.started_at,
+        "finished_at": trial.finished_at,
+        "command": command_by_hand(settings, trial, configuration(trial, study, settings)),
     }
 
 
@@ -141,6 +148,7 @@ def _group_facts(group: FailureGroup) -> dict[str, Any]:
         "first": group.first,
         "trials": list(group.trials),
         "shared": dict(group.shared),
+        "ranges": [{"parameter": name, "is": sign, "than": bound} for name, sign, bound in group.ranges],
     }
 
 

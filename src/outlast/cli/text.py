@@ -22,6 +22,7 @@ from outlast.monitor.times import figure
 
 __all__ = [
     "LABELS",
+    "Command",
     "Facts",
     "Paragraph",
     "Rows",
@@ -35,6 +36,7 @@ __all__ = [
     "param",
     "params_text",
     "sparkline",
+    "wrapped",
 ]
 
 LABELS = 10  # the width of the label column, so that sections line up with each other
@@ -62,6 +64,10 @@ def make_console(*, stderr: bool = False, file: IO[str] | None = None) -> Consol
 
 class _Console(Console):
     """Lets the caller decide what a reader that has left means; Rich itself would end the process."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See `rich.console.Console`; what is wider than the window is left whole, for the terminal to wrap."""
+        super().print(*objects, **{"crop": False, **options})
 
     def on_broken_pipe(self) -> None:
         """See `rich.console.Console`; called while the error is handled."""
@@ -127,6 +133,25 @@ def is_unicode(console: Console) -> bool:
     return console.encoding.lower().replace("-", "").startswith("utf")
 
 
+def wrapped(text: Text, width: int) -> list[Text]:
+    """A text as lines of at most `width` cells, cut between words. A word that is longer (a path) stays whole: a terminal breaks
+    it where it ends, and what is copied from there is the word."""
+    found: list[Text] = []
+    for line in text.split(allow_blank=True):
+        cuts, used = [], 0
+        for word in re.finditer(r"\s*\S+\s*", line.plain):
+            cells = cell_len(word[0].rstrip())
+            if used and used + cells > width:
+                cuts.append(word.start())
+                used = 0
+            used += cell_len(word[0])
+        found += line.divide(cuts)
+    for line in found:
+        line.rstrip()
+        line.no_wrap, line.overflow = True, "ignore"
+    return found
+
+
 @dataclass
 class Facts:
     """Labelled facts, values aligned, long ones wrapped under themselves. Rows with an empty value are left out."""
@@ -145,11 +170,12 @@ class Facts:
         left = self.indent + column + 2
         for label, value in rows:
             label = label if cell_len(label) <= column else f"{label[: column - 1]}~"
-            lines = value.wrap(console, max(16, options.max_width - left), overflow="fold")
+            lines = wrapped(value, max(16, options.max_width - left))
             for at, line in enumerate(lines):
-                line.rstrip()
                 head = (label + " " * (column - cell_len(label))) if at == 0 else " " * column
-                yield Text.assemble(" " * self.indent, (head, self.label_style), "  ", line)
+                yield Text.assemble(
+                    " " * self.indent, (head, self.label_style), "  ", line, no_wrap=True, overflow="ignore"
+                )
 
 
 @dataclass
@@ -162,10 +188,10 @@ class Paragraph:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Draw as wide as the console is."""
-        lines = self.text.wrap(console, max(16, options.max_width - self.indent), overflow="fold")
+        lines = wrapped(self.text, max(16, options.max_width - self.indent))
         for at, line in enumerate(lines):
-            line.rstrip()
-            yield Text.assemble(self.head if self.head is not None and at == 0 else " " * self.indent, line)
+            head = self.head if self.head is not None and at == 0 else " " * self.indent
+            yield Text.assemble(head, line, no_wrap=True, overflow="ignore")
 
 
 @dataclass
@@ -218,6 +244,22 @@ class Rows:
         return line
 
 
+@dataclass
+class Command:
+    """What may be copied into a shell: on one line, however long; the terminal wraps it without breaking it in two."""
+
+    text: str
+    indent: int = 2
+    label: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Draw it, wider than the console where it must be."""
+        head = f"{self.label:<{LABELS}}  " if self.label else ""
+        yield Text.assemble(
+            " " * self.indent, (head, "dim"), (one_line(self.text), "bold"), no_wrap=True, overflow="ignore"
+        )
+
+
 def next_line(command: str) -> Group:
     """What to type next, set off by a blank line."""
-    return Group(Text(), Facts([("next", Text(command, style="bold"))], label_width=LABELS))
+    return Group(Text(), Command(command, label="next"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Any
 
 from outlast.core.fold import Study
@@ -12,6 +13,8 @@ from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 
 __all__ = ["FailureGroup", "group_failures"]
+
+_CHANCE = 20
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class FailureGroup:
     reason: str  # the first trial's, one line
     trials: tuple[int, ...]  # by number; the first one is the one to look at
     shared: tuple[tuple[str, Any], ...]  # parameter values that all of them have and some other trial has not
+    ranges: tuple[tuple[str, str, float], ...] = ()  # (lr, >, 0.5): all of them lie there, and no trial that ended well
 
     @property
     def first(self) -> int:
@@ -50,6 +54,7 @@ def group_failures(study: Study) -> list[FailureGroup]:
             reason=members[0][0].reason,
             trials=tuple(trial.number for trial, _ in members),
             shared=_shared([trial for trial, _ in members], everyone),
+            ranges=_ranges([trial for trial, _ in members], everyone),
         )
         for (cause, _), members in groups.items()
     ]
@@ -70,3 +75,29 @@ def _shared(members: Sequence[Trial], everyone: Sequence[Trial]) -> tuple[tuple[
         for name, value in common
         if any(name not in trial.params or trial.params[name] != value for trial in everyone)
     )
+
+
+def _ranges(members: Sequence[Trial], everyone: Sequence[Trial]) -> tuple[tuple[str, str, float], ...]:
+    """On which side of all trials that ended well the members lie: parameters that are numbers, one by one.
+
+    Told only where chance is no explanation: were the values of a parameter dealt out at random, the members would have to be
+    the largest ones in one of at least `_CHANCE` ways for each parameter that is looked at.
+    """
+    well = [trial for trial in everyone if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    found = []
+    for name in members[0].params:
+        ours = [trial.params[name] for trial in members if _is_number(trial.params.get(name))]
+        theirs = [trial.params[name] for trial in well if name in trial.params]
+        if len(ours) < len(members) or not theirs or not all(map(_is_number, theirs)):
+            continue
+        if comb(len(ours) + len(theirs), len(ours)) < _CHANCE * len(members[0].params):
+            continue
+        if min(ours) > max(theirs):
+            found.append((name, ">", float(max(theirs))))
+        elif max(ours) < min(theirs):
+            found.append((name, "<", float(min(theirs))))
+    return tuple(found)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
