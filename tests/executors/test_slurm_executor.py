@@ -416,3 +416,45 @@ def test_without_slurm_a_fetched_attempt_is_told_by_its_files_alone() -> None:
     assert (executor.ended(A), executor.words(A)) == (None, "")
     executor.cancel(A)
     executor.forget(A)
+
+
+@pytest.mark.parametrize("poll", [60.0, 3.0])
+@pytest.mark.parametrize("away", [50, 700])
+@pytest.mark.parametrize(
+    "happened", ["ended", "ended, and is known no longer", "never submitted", "submitted", "to be cancelled"]
+)
+def test_a_controller_is_up_to_date_within_a_poll_after_slurmctld_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happened: str, away: int, poll: float
+) -> None:
+    monkeypatch.setitem(globals(), "EVERY", poll)
+    bench = Bench(tmp_path)
+    job = bench.submit(A)
+    bench.slurm.set(job, "RUNNING", reason="None")
+    bench.later(poll)
+    if "submitted" in happened:
+        bench.slurm.lose_answer(accepted=happened == "submitted")
+        bench.submit(B)
+    bench.slurm.fall_silent(100_000)
+    if "cancelled" in happened:
+        bench.executor.cancel(A)
+    for _ in range(away):
+        bench.later(1.0)
+    assert bench.executor.ended(A) is False and bench.slurm.submissions == 1 + ("submitted" in happened)
+    if "ended" in happened:
+        bench.slurm.set(job, "NODE_FAIL")
+    if "no longer" in happened:
+        bench.slurm.purge(job)
+    bench.slurm.fall_silent(0)
+
+    def is_known() -> bool:
+        if "submitted" in happened:
+            return bench.executor.words(B) is None and B in [
+                taken.attempt for taken in bench.executor.take_submissions()
+            ]
+        return bench.executor.ended(A) is True if "ended" in happened else bench.slurm.cancelled == [job]
+
+    waited = 0.0
+    while not is_known():
+        bench.later(0.5)
+        waited += 0.5
+        assert waited <= max(poll, 20.0), happened

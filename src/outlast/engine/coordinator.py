@@ -246,9 +246,10 @@ class Coordinator:
             if not self.stopping.reason:
                 self.stop("paused", drain=True)
             then = "; it goes on by itself once there is room" if self._waits_for_room else ""
-            self._decisions.say(
-                f"paused: {why}. No trial is to blame; running ones go on, no new ones are started{then}"
-            )
+            if not self._momentary:  # turn after turn: whoever takes them says it once
+                self._decisions.say(
+                    f"paused: {why}. No trial is to blame; running ones go on, no new ones are started{then}"
+                )
 
     @property
     def _waits_for_room(self) -> bool:

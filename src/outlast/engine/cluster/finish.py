@@ -77,6 +77,7 @@ def finish(
         return None
     lease, memory = Lease(StudyPaths.at(folder).lease), Memory()
     submitted: list[str] = []
+    lacking: list[str] = []  # what the disk has lacked since it was said
     held_since: float | None = None  # by somebody else
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
@@ -88,7 +89,11 @@ def finish(
         if verdict is not None or study.ended is not None or (coordinator.running and not once and not superseded):
             return
         if coordinator.stopping.paused:  # tasks that nothing can be given to would only hold their cards
+            if not lacking:
+                say(f"{coordinator.stopping.paused}: nothing is submitted before there is room")
+            lacking.append(coordinator.stopping.paused)
             raise _Waiting(_ASK_AGAIN)
+        lacking.clear()
         queue = StudyQueue(coordinator.paths, coordinator.settings)
         active = _others(queue, job, say, known=after is not None and not superseded)
         in_queue = {each.comment.removeprefix(queue.mark) for each in active}

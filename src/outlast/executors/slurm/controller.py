@@ -112,9 +112,10 @@ class SlurmExecutor(Executor):
         """See `Executor.poll`."""
         lost = [name for name, wanted in self._of.items() if not wanted.job and not wanted.sure]
         soon, self._word_wanted = bool(lost) or self._word_wanted, False
-        if self._jobs.look(within=_SOON if soon else None):
+        answered = self._jobs.look(within=_SOON if soon else None)
+        if answered:
             self._find(lost)
-        if self._doomed and self._now() >= self._cancel_at:
+        if self._doomed and (answered or self._now() >= self._cancel_at):
             self._cancel_doomed()
         for name, wanted in list(self._of.items()):
             if wanted.sure and not wanted.job and wanted.script and self._now() >= wanted.again_at:
@@ -132,6 +133,8 @@ class SlurmExecutor(Executor):
             else:
                 wanted.looked += 1
                 wanted.sure = wanted.looked >= 2
+                if wanted.sure:
+                    wanted.again_at = self._now()  # SLURM answers again
 
     def take_submissions(self) -> list[JobSubmitted]:
         """See `Executor.take_submissions`."""

@@ -11,6 +11,8 @@ from outlast.executors.slurm.parse import Job, JobLife, Sightings
 
 __all__ = ["SlurmJobs"]
 
+_AFTER_TROUBLE = 15.0  # seconds
+_SOON = 5.0  # seconds until a job that one listing lacks is looked for again
 _AFTER_THE_END = ("COMPLETED", "FAILED")  # words that say nothing beyond what the evidence does
 
 
@@ -54,7 +56,7 @@ class SlurmJobs:
             Whether one was made and succeeded.
         """
         now = self._now()
-        if now - self._looked_at < (self._every if within is None else within):
+        if now - self._looked_at < min(self._pause, self._every if within is None else within):
             return False
         self._looked_at = now
         try:
@@ -66,6 +68,16 @@ class SlurmJobs:
             return False
         self.trouble = ""
         return True
+
+    @property
+    def _pause(self) -> float:
+        """Seconds between two listings at the most: fewer while the last one left something open."""
+        if self.trouble:
+            return min(self._every, _AFTER_TROUBLE)
+        half_sure = any(
+            job in self._watched and not self._sightings.certainly_over(job) for job in self._sightings.missing
+        )
+        return min(self._every, _SOON) if half_sure else self._every
 
     def over(self, job: str, restarts: int = 0) -> bool | None:
         """Whether the job, as it was after so many restarts, is over: certainly, certainly not, or not known (``None``)."""
