@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 
 import pytest
 import yaml as pyyaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -15,7 +16,7 @@ from outlast.config import yaml
 from outlast.config.command import sweep_parameters
 from outlast.config.native import read
 from outlast.config.trial_config import resolve_trial_config
-from outlast.config.yaml_writer import dump
+from outlast.config.yaml_writer import dump, dump_json
 
 WORDS = (
     "yes no on off y n Yes NO On null ~ Null true True none None nan .nan inf .inf -.inf 010 09 0o17 0x1F 0b11 1_000 "
@@ -92,6 +93,21 @@ def test_tuples_classes_and_half_pairs_are_written_too():
         "c": "\\ud800",
         "d": "b'x'",
     }
+
+
+finite = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=50)
+@given(finite)
+@example([math.pi, 1e-05, -1e22, {"": [], "x": {}, "\x7f\x85": "\ufeff😀/"}])
+def test_json_is_read_back_by_json_and_by_both_versions_of_yaml(data):
+    for load in (json.loads, *readers()):
+        assert exact(load(dump_json(data))) == exact(data)
 
 
 def study(tmp_path, **keys):

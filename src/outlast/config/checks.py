@@ -76,7 +76,7 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
             "worker is for a function: a command is a process of its own", "isolation: process"
         )
     if files and settings.config is not None:
-        _config_file(settings, at)
+        notes += _config_file(settings, at)
     idle = [name for name in _NOT_YET if settings.later.get(name) is not None]
     if idle:
         notes.append(f"{', '.join(f'`{name}`' for name in idle)}: accepted, but without effect yet")
@@ -271,13 +271,14 @@ def _oom(settings: Settings, at: At) -> None:
         raise place.child("factor").error(f"must be below 1, not {oom['factor']:g}", "0.5 halves the value")
 
 
-def _config_file(settings: Settings, at: At) -> None:
+def _config_file(settings: Settings, at: At) -> list[str]:
     place, name = at.child("config"), settings.config or ""
     path = os.path.join(settings.working_directory, name)
     if not os.path.exists(path):
         raise missing_file(place, name, settings.working_directory)
     if not os.access(path, os.R_OK):
         raise place.error(f"`{name}` may not be read: no permission")
+    return [f"`config: {name}`: a trial's own configuration is written as YAML"] if name.endswith(".toml") else []
 
 
 def _secrets(value: Any, at: At, name: str = "") -> None:

@@ -8,6 +8,7 @@ exponent, text that either version could take for something else is in quotes, k
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,11 +17,13 @@ from typing import Any
 
 from outlast.config.yaml11 import AsWritten
 
-__all__ = ["dump"]
+__all__ = ["dump", "dump_json"]
 
 _PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*\Z")
 #: Words that YAML 1.1 or 1.2, or a hasty reader, takes for something else than a text.
 _NOT_TEXT = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "none"])
+#: Line breaks to YAML, and what it does not read unescaped.
+_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _ENDLESS = 2**31  # a line is as long as its value
 
 
@@ -33,6 +36,26 @@ def dump(data: Mapping[str, Any], *, compact: bool = False) -> str:
         compact: The innermost lists and mappings in one line, as people write a study file.
     """
     return "".join(_pair(key, value, compact) for key, value in data.items()) or "{}\n"
+
+
+def dump_json(data: Any, indent: str = "") -> str:
+    """Plain data as JSON that YAML 1.1 and 1.2 read alike, for trainings that read either.
+
+    What is not finite is written as Python's own `json` does, which YAML takes for text.
+    """
+    inner = f"{indent}  "
+    if isinstance(data, Mapping) and data:
+        pairs = (f"{inner}{_json_text(str(key))}: {dump_json(value, inner)}" for key, value in data.items())
+        return "{\n" + ",\n".join(pairs) + f"\n{indent}}}"
+    if isinstance(data, (list, tuple)) and data:
+        return "[\n" + ",\n".join(f"{inner}{dump_json(value, inner)}" for value in data) + f"\n{indent}]"
+    if isinstance(data, float) and math.isfinite(data):
+        return _digits(float(data))
+    return _json_text(data) if isinstance(data, str) else json.dumps(data, default=str)
+
+
+def _json_text(text: str) -> str:
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def _pair(key: str, value: Any, compact: bool) -> str:

@@ -140,7 +140,8 @@ def prepare_attempt(
         "params.yaml": yaml_writer.dump(sweep_parameters(settings, {**trial.params, **beyond})),
     }
     if config is not None:
-        contents["config.yaml"] = yaml_writer.dump(config)
+        as_json = str(settings.config).endswith(".json")  # and YAML as well: the training may read either
+        contents["config.yaml"] = yaml_writer.dump_json(config) + "\n" if as_json else yaml_writer.dump(config)
     return Prepared(trial.number, number, last is not None, spec.to_json(), contents, pipe_fd)
 
 
