@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.runner.capture.lines import as_number, clean, find_marker, find_metrics, find_steps
+from outlast.runner.capture.lines import clean, find_marker, find_steps, read_line
+from outlast.runner.capture.numerals import as_number
 
 
 def metrics(line: str) -> dict[str, float]:
-    return dict(find_metrics(clean(line)))
+    return dict(read_line(clean(line)).metrics)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,11 @@ def metrics(line: str) -> dict[str, float]:
         ("loss=inf acc=-inf", {"loss": math.inf, "acc": -math.inf}),
         ("\x1b[1mval_acc\x1b[0m: \x1b[32m0.93\x1b[0m", {"val_acc": 0.93}),
         ("working...\x08\x08\x08val_acc: 0.93", {"val_acc": 0.93}),
+        ("F1 (macro): 0.91, Accuracy (%): 93", {"F1 (macro)": 0.91, "Accuracy (%)": 93.0}),
+        ("mAP@[0.5:0.95] = 0.412", {"mAP@[0.5:0.95]": 0.412}),
+        ("denoise_60%_expr=1.290, lr=0.1", {"denoise_60%_expr": 1.29, "lr": 0.1}),
+        ("see http://x/?loss=0.5&b=1 acc=0.9", {"acc": 0.9}),
+        ('level=info msg="validated" val_loss="0.5"', {"val_loss": 0.5}),
     ],
 )
 def test_names_with_values_are_metrics(line: str, expected: dict[str, float]) -> None:
@@ -67,6 +73,11 @@ def test_names_with_values_are_metrics(line: str, expected: dict[str, float]) ->
             {"eval_loss": 0.5, "eval_accuracy": 0.93, "epoch": 2},
         ),
         ("{'eval_loss': '0.5', 'eval_accuracy': '0.93'}", {"eval_loss": 0.5, "eval_accuracy": 0.93}),
+        # nanoGPT
+        ("step 250: train loss 1.8612, val loss 1.9634", {"train loss": 1.8612, "val loss": 1.9634}),
+        # LightGBM, XGBoost
+        ("[10]\ttraining's auc: 0.99\tvalid_0's auc: 0.91", {"training's auc": 0.99, "valid_0's auc": 0.91}),
+        ("[10]\tvalidation_0-auc:0.91234", {"validation_0-auc": 0.91234}),
         # Lightning's table
         ("│          val_acc          │    0.9312000274658203     │", {"val_acc": 0.9312000274658203}),
         # NumPy 2
@@ -95,6 +106,9 @@ def test_lines_of_the_frameworks_are_read(line: str, expected: dict[str, float])
         "progress: 3/20",
         "id: 3f9a2b",
         "nothing here",
+        "val_acc 0.93",
+        "loss 4.5 | ppl 22.6",
+        "python train.py --val_loss=0.5 /x/epoch=3-val_loss=0.21.ckpt",
         "{'a': 'text', 'b': [1, 2, 3], 'c': None, 'd': True}",
     ],
 )
@@ -119,10 +133,24 @@ def test_what_is_no_metric_is_none(line: str) -> None:
         ("epochs: 20, max_epoch=20, steps per epoch: 12.3s", None, None),
         ("step 45% done", None, None),
         ("best epoch: 7, val_acc 0.95", None, None),
+        ("[10]\tvalid_0's auc: 0.91", None, 10),
+        ("[default0]:[10]\tvalid_0's auc: 0.91", None, 10),
+        ("[0] val_acc: 0.5", None, None),  # a rank
+        ("Epoch(val) [12][625/625]    coco/bbox_mAP: 0.3740", 12, None),
+        ("step 250: train loss 1.8612, val loss 1.9634", None, 250),
     ],
 )
 def test_a_line_says_how_far_the_training_is(line: str, epoch: float | None, step: float | None) -> None:
-    assert find_steps(line, find_metrics(line)) == (epoch, step)
+    assert find_steps(line, read_line(line).metrics) == (epoch, step)
+
+
+@pytest.mark.parametrize(
+    "name", ["F1 (macro)", "mAP@[0.5:0.95]", "top-1 acc (%)", "5shot_acc", "R^2", "a b c d e", "x=y", "loss [m]"]
+)
+def test_an_objective_is_found_whatever_its_name_is_made_of(name: str) -> None:
+    for line in (f"{name}: 0.91", f"epoch 3, {name} = 0.91, lr=0.1", f"| {name} | 0.91 |", f"{{'{name}': 0.91}}"):
+        assert dict(read_line(line, [name]).metrics)[name] == 0.91
+    assert name not in dict(read_line(f"Train {name}: 0.99", [name]).metrics)
 
 
 @pytest.mark.parametrize(
@@ -168,10 +196,10 @@ def test_every_number_is_read_back(name: str, value: float) -> None:
 @given(st.text(max_size=300))
 def test_no_text_breaks_it(text: str) -> None:
     line = clean(text)
-    find_steps(line, find_metrics(line))
+    find_steps(line, read_line(line).metrics)
     find_marker(line)
 
 
 @given(st.text("{}[]()'\":,=a1.-\\ e|│%", max_size=120))
 def test_no_broken_dict_breaks_it(text: str) -> None:
-    find_metrics("{'" + text)
+    read_line("{'" + text)

@@ -249,3 +249,41 @@ def test_an_endless_traceback_is_bounded() -> None:
     caught = scan(output).traceback
     assert caught.startswith("Traceback") and caught.endswith("RecursionError: deep")
     assert len(caught.splitlines()) < 500
+
+
+DUMPS = {
+    "argparse": "Namespace(val_acc=0.5, lr=0.1)\n",
+    "a dict": "config: {'val_acc': 0.5, 'sub': {'x': 1}}\n",
+    "Transformers": "TrainingArguments(\n_n_gpu=1,\nval_acc=0.5,\nbetas=(0.9, 0.999),\n)\n",
+    "JSON": 'Model config BertConfig {\n  "val_acc": 0.5,\n  "ids": [\n    1,\n    2\n  ]\n}\n\n',
+    "YAML": "Configuration:\n  val_acc: 0.5\n  model:\n    width: 3\n",
+    "an optimizer": "Adam (\nParameter Group 0\n    val_acc: 0.5\n)\n",
+}
+
+
+@pytest.mark.parametrize("dump", DUMPS)
+def test_a_printed_configuration_is_no_metric_and_what_follows_is_read(dump: str) -> None:
+    assert "val_acc" not in scan(DUMPS[dump]).metrics
+    assert scan(DUMPS[dump] + "val_acc: 0.75\n" + DUMPS[dump]).metrics["val_acc"].last == 0.75
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "config (see below)",
+        "args parsed",
+        "settings {",
+        "best params: {'lr': 0.1}",
+        "TrainOutput(global_step=5, metrics={'loss': 0.5})",
+    ],
+)
+def test_a_line_that_only_speaks_of_a_configuration_hides_nothing(line: str) -> None:
+    assert scan(f"{line}\nval_acc 0.5 {{\nepoch 1 done, val_acc: 0.75 now\n").metrics["val_acc"].last == 0.75
+
+
+def test_what_a_traceback_mentions_was_not_measured() -> None:
+    output = (
+        'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    f(val_acc=0.5)\n'
+        "ValueError: val_acc: 0.5 is too low\nval_acc: 0.75\n"
+    )
+    assert scan(output).metrics.last_values() == {"val_acc": 0.75}

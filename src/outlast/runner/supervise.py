@@ -318,7 +318,7 @@ class Supervisor:
         self._time.tick()
         self.log.close()
         self._look_beside(back=True)
-        seen = self.capture.finish()
+        seen = self.capture.finish(torn=code != 0)
         memory = self._memory.kills()
         last = self.spec.last_step
         steps = [report.step for report in seen.reports]

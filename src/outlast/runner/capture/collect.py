@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from outlast.core.evidence import Report
 from outlast.runner.capture.files import FoundFile, MetricFiles
-from outlast.runner.capture.names import find_name, nearest_names
+from outlast.runner.capture.names import find_name, nearest_names, rivals
 from outlast.runner.capture.objective import Objective, Sightings
 from outlast.runner.capture.reports import ReportsReader
 from outlast.runner.capture.scanner import OutputScanner
@@ -17,6 +17,7 @@ __all__ = ["Collected", "collect"]
 
 _UNNAMED_MARKERS = ("OUTLAST_SCORE", "OPTUNA_SCORE")
 _LAST_MARKER = "Best validation score"
+_PLAINLY = "write plain numbers (1234.5)"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def collect(
     scanner: OutputScanner,
     files: MetricFiles,
     curve: tuple[Report, ...] = (),
+    torn: bool = False,
 ) -> Collected:
     """Search every source for every objective.
 
@@ -59,21 +61,22 @@ def collect(
         scanner: Closed.
         files: Made when the attempt began.
         curve: Handed on as `Collected.reports`.
+        torn: The training did not end well: the end of a file may be half a number.
     """
-    read = {pattern: files.read(pattern) for pattern in {o.file for o in objectives} if pattern is not None}
+    read = {pattern: files.read(pattern, torn=torn) for pattern in {o.file for o in objectives} if pattern is not None}
     notes = [note for found in read.values() if found is not None for note in found.notes]
     scores: dict[str, float] = {}
     sources: list[str] = []
     seen = _all_metrics(reports, scanner, [found for found in read.values() if found is not None])
     for objective in objectives:
-        alone = len(objectives) == 1
+        alone, before = len(objectives) == 1, len(notes)
         found = list(_candidates(objective, alone, reports, scanner, files, read.get(objective.file or ""), notes))
         if found:
             source, scores[objective.name] = found[0]
             sources.append(source)
             notes.extend(_disagreements(objective.name, found))
-        else:
-            notes.append(_not_found(objective.name, seen))
+        elif not any(note.startswith(_uncertain(objective.name)) for note in notes) and (seen or len(notes) == before):
+            notes.append(_not_found(objective.name, seen, scanner))
     if reports.unreadable:
         notes.append(f"{reports.unreadable} lines of reports.jsonl are not of the protocol and were passed over")
     return Collected(
@@ -108,15 +111,21 @@ def _candidates(
         if sightings is None:
             yield from _marked(objective, alone, scanner, notes)
             continue
-        match = find_name(objective.name, sightings)
+        match = find_name(objective.name, sightings.names())
         if match is not None:
+            doubt = sightings.doubt_of(match.name, objective)
+            if doubt:
+                notes.append(f"{_uncertain(objective.name)} ({source}): {doubt!r}; {_PLAINLY}")
+                continue
             if not match.exact:
                 notes.append(
                     f"{objective.name} was not seen under that name; {match.name!r} is taken for it ({source})"
                 )
             yield source, sightings[match.name].take(objective)
     score = files.score_file() if alone else None
-    if score is not None:
+    if isinstance(score, str):
+        notes.append(f"{_uncertain(objective.name)} (score_file): {score!r}; {_PLAINLY}")
+    elif score is not None:
         yield "score_file", score
 
 
@@ -157,11 +166,24 @@ def _same(a: float, b: float) -> bool:
     return any(math.isclose(x, y, rel_tol=5e-3, abs_tol=5e-5) for x, y in ((a, b), (a * 100, b), (a, b * 100)))
 
 
-def _not_found(name: str, seen: dict[str, float]) -> str:
+def _uncertain(name: str) -> str:
+    return f"{name} cannot be read for certain"
+
+
+def _not_found(name: str, seen: dict[str, float], scanner: OutputScanner) -> str:
+    several = rivals(name, seen)
+    if several:
+        return f"{name} may be {' or '.join(several)}: give the whole name"
+    hint = scanner.hints.of(name)
+    told = ""
+    if hint is not None:
+        told = f"; the line {hint.line!r} names it" + (
+            f": metric.pattern '{hint.pattern}' would read it" if hint.pattern else ""
+        )
     if not seen:
-        return f"{name} was not found, and no other metric was seen either"
+        return f"{name} was not found, and no other metric was seen either{told}"
     close = nearest_names(name, seen)
-    hint = f"; nearest: {', '.join(close)}" if close else ""
+    nearest = f"; nearest: {', '.join(close)}" if close else ""
     names = sorted(seen)
     more = f" and {len(names) - 30} more" if len(names) > 30 else ""
-    return f"{name} was not found; seen were: {', '.join(names[:30])}{more}{hint}"
+    return f"{name} was not found{told}; seen were: {', '.join(names[:30])}{more}{nearest}"

@@ -1,26 +1,27 @@
-"""Files that a training leaves its metrics in: JSON, JSON lines, CSV, and ``trial_N_score.txt``."""
+"""Files that a training leaves its metrics in: JSON, JSON lines, tables, and ``trial_N_score.txt``."""
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
 import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from outlast.runner.capture.lines import as_number
+from outlast.runner.capture.numerals import as_number, is_uncertain
 from outlast.runner.capture.objective import Sightings, writable
+from outlast.runner.capture.tables import read_table
 
 __all__ = ["FoundFile", "MetricFiles", "read_metrics"]
 
 _LARGEST_BYTES = 256 * 2**20
 _DEEPEST = 8
 _SCORE_FILE = "trial_${trial}_score.txt"
+_OF_EPOCHS = re.compile(r"loss|^val_|^(?:epoch|step|iteration)s?$", re.IGNORECASE)
+_OF_A_SET = re.compile(r"(?:^|[._])d?(?:train|valid|val|eval|test)(?:ing|idation|uation)?(?:_\d+)?$", re.IGNORECASE)
 _IN_A_TRIAL = re.compile(r"(?:^|/)trials/\d{4,}/")
 
 
@@ -80,8 +81,13 @@ class MetricFiles:
             self._before.update(self._stamps(pattern, self._trial_dir))
             self._before.update(self._stamps(pattern, self._elsewhere))
 
-    def read(self, pattern: str) -> FoundFile | None:
-        """The newest file that matches and was written since, read; ``None`` where there is none."""
+    def read(self, pattern: str, *, torn: bool = False) -> FoundFile | None:
+        """The newest file that matches and was written since, read; ``None`` where there is none.
+
+        Args:
+            pattern: One of those that this was made with.
+            torn: The training was ended while it may have been writing.
+        """
         path = self._newest(pattern, self._trial_dir)
         if path is None:
             path = self._newest(pattern, self._elsewhere)
@@ -90,18 +96,19 @@ class MetricFiles:
                     f"{path} was not read: trials running beside this one write there too; name it with ${{trial_dir}}"
                 )
                 return FoundFile(path, notes=(note,))
-        return None if path is None else read_metrics(path)
+        return None if path is None else read_metrics(path, torn=torn)
 
-    def score_file(self) -> float | None:
-        """What ``trial_N_score.txt`` says, if this attempt wrote one."""
+    def score_file(self) -> float | str | None:
+        """What ``trial_N_score.txt`` says, if this attempt wrote one: a number, or a text that may be one."""
         path = self._newest(_SCORE_FILE, self._trial_dir) or self._newest(_SCORE_FILE, self._elsewhere)
         if path is None:
             return None
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
-                return as_number(file.read(4096))
+                text = file.read(4096).strip()
         except OSError:
             return None
+        return text[:80] if is_uncertain(text) else as_number(text)
 
     def _newest(self, pattern: str, root: str) -> str | None:
         stamps = self._stamps(pattern, root)
@@ -124,10 +131,11 @@ class MetricFiles:
         return found
 
 
-def read_metrics(path: str) -> FoundFile:
+def read_metrics(path: str, *, torn: bool = False) -> FoundFile:
     """Every number in a file, by name. What a file is, its content says: a suffix is not needed.
 
-    Rows (JSON lines, CSV, a list of objects, Transformers' ``log_history``) count one after the other.
+    Rows (JSON lines, a table, a list of objects, Transformers' ``log_history``, Keras' ``history``) count one after the
+    other. ``torn``: see `MetricFiles.read`.
     """
     try:
         if os.path.getsize(path) > _LARGEST_BYTES:
@@ -137,41 +145,47 @@ def read_metrics(path: str) -> FoundFile:
     except OSError as error:
         return FoundFile(path, notes=(f"{path} could not be read: {error.strerror}",))
     found = FoundFile(path)
-    for row in _rows(text):
-        for name, value in _numbers(row):
+    for name, value in _values(text, torn):
+        if isinstance(value, str):
+            found.metrics.doubt(writable(name), value)
+        else:
             found.metrics.add(writable(name), value)
-    return found if len(found.metrics) else FoundFile(path, notes=(f"{path} holds no numbers under a name",))
+    return found if found.metrics.names() else FoundFile(path, notes=(f"{path} holds no numbers under a name",))
 
 
-def _rows(text: str) -> Iterator[Any]:
+def _values(text: str, torn: bool) -> Iterator[tuple[str, float | str]]:
+    """(name, number) in their order, and (name, text) of what may be a number."""
     stripped = text.lstrip()
-    if not stripped.startswith(("{", "[")):
-        yield from _csv_rows(text)
+    if stripped.startswith(("{", "[")):
+        for row in _json_rows(stripped):
+            yield from _numbers(row)
         return
+    for name, cell, value in read_table(text, torn=torn):
+        if value is not None:
+            yield name, value
+        elif cell[:1] in "+-.0123456789" and (is_uncertain(cell) or any(sign in cell for sign in ",;")):
+            yield name, cell
+
+
+def _json_rows(text: str) -> Iterator[Any]:
     try:
-        yield json.loads(stripped)
+        yield json.loads(text)
     except (ValueError, RecursionError):
-        for line in stripped.splitlines():
+        for line in text.splitlines():
             try:
                 yield json.loads(line)
             except (ValueError, RecursionError):
                 continue  # a line torn by a crash; the others count
 
 
-def _csv_rows(text: str) -> Iterator[Mapping[str, Any]]:
-    header = text.split("\n", 1)[0]
-    delimiter = max(",\t;", key=header.count)
-    try:
-        yield from csv.DictReader(io.StringIO(text), delimiter=delimiter)
-    except csv.Error:
-        return  # rows up to the one that is none
-
-
-def _numbers(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
-    """(name, number) in nested objects. A list of objects is rows under the same names, one of numbers is nothing."""
+def _numbers(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, float | str]]:
+    """(name, number) in nested objects. A list of objects is rows under the same names, one of numbers alone is nothing."""
     if depth > _DEEPEST:
         return
-    if isinstance(value, dict):
+    if isinstance(value, dict) and _is_history(value, name):
+        for row in zip(*value.values(), strict=True):
+            yield from _numbers(dict(zip(value, row, strict=True)), name, depth + 1)
+    elif isinstance(value, dict):
         rows = [item for item in value.values() if _is_rows(item)]
         for key, item in value.items():
             if not _is_rows(item):
@@ -183,11 +197,26 @@ def _numbers(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, 
             yield from _numbers(item, name, depth + 1)
     elif isinstance(value, str):
         number = as_number(value)
-        if number is not None and name:
-            yield name, number
+        if name and (number is not None or is_uncertain(value)):
+            yield name, value if number is None else number
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and name:
         yield name, float(value)
 
 
 def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _is_history(value: dict[str, Any], name: str) -> bool:
+    """Whether these are series, a value an epoch: Keras' ``history``, XGBoost's and LightGBM's results of a set.
+
+    Values by class or by fold (scikit-learn's ``cross_validate``) look alike, but none of them is the last one.
+    """
+    series = list(value.values())
+    alike = all(isinstance(each, list) and len(each) == len(series[0]) for each in series)
+    told = _OF_A_SET.search(name) is not None or any(map(_OF_EPOCHS.search, map(str, value)))
+    return bool(series) and alike and told and all(map(_is_number, (x for each in series for x in each)))
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Marker", "Steps", "as_number", "clean", "find_marker", "find_metrics", "find_steps"]
+from outlast.runner.capture.numerals import NO_MORE, NUMBER, ODD, UNIT, WRAPPED, as_number, is_uncertain, to_float
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?)\b)"
-_UNIT = r"(?:\s?%|[a-zA-Zµ]{1,3}(?:/s)?)?"  # 91.2 %, 12.5ms, 3.2GB, 41it/s: the number counts as printed
-_NO_MORE = r"(?![\w:]|[./-]\d|,\d{3}(?!\d))"  # no clock, place in a file, version, fraction, date, or thousands
-_WORD = r"[^\W\d]\w*(?:[./@+-]+\w+)*"
-_WRAPPER = r"(?:np\.|numpy\.|torch\.)?(?:tensor|array|float\d+|int\d+)\(\s*"
+__all__ = ["Line", "Marker", "Steps", "clean", "find_marker", "find_steps", "read_line"]
+
+_WORD = r"[^\W\d]\w*(?:[./@+%-]+\w+)*(?:@\[[\d.:]+\])?"
+_NAME = rf"{_WORD}(?:['’]s)?(?: {_WORD}){{0,3}}(?:\s?\([\w .%@/,-]{{1,30}}\))?"  # valid_0's auc, F1 (macro)
+_PLAIN_NAME = re.compile(_NAME)
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
-_PAIR = re.compile(
-    rf"(?<![\w./@-])(?P<name>{_WORD}(?: {_WORD}){{0,3}})['\"]?\s*[:=]\s*"
-    rf"(?:{_WRAPPER}(?P<wrapped>{_NUMBER})[^()]{{0,80}}\)|(?P<number>{_NUMBER}){_UNIT}{_NO_MORE}"
-    r"|(?P<part>\d+)/(?P<whole>\d+)\s*\(\s*\d+(?:\.\d+)?\s?%\))"
-)
-_TABLE_ROW = re.compile(rf"^[\s│┃|]*(?P<name>{_WORD}(?: {_WORD})*)\s*[│┃|]\s*(?P<number>{_NUMBER})\s*[│┃|]?\s*$")
+_URL = re.compile(r"\b\w+://\S+")
+_SEGMENT = re.compile(rf"(?P<name>{_NAME}) +(?P<number>{NUMBER}){UNIT}{NO_MORE}")
 _MARKER = re.compile(
     r"\b(?:(?P<kind>OUTLAST_SCORE|OPTUNA_SCORE)(?:\[(?P<name>[^\]]{1,200})\])?|(?i:Best validation score))"
     r"\s*[:=]\s*(?P<value>.*)"
 )
 _STEP = re.compile(
-    r"(?<![\w/])(?:train/|trainer/)?(?P<unit>epoch|global[_ ]step|step|iteration|iter)\b[\s:=#\[(]{0,3}"
+    r"(?<![\w/])(?:train/|trainer/)?(?P<unit>epoch|global[_ ]step|step|iteration|iter)\b(?:\([a-z]+\))?[\s:=#\[(]{0,3}"
     r"(?P<number>\d{1,12}(?:\.\d+)?)(?!\w|\.\w|\s?%)",
     re.IGNORECASE,
 )
+_BOOSTED = re.compile(r"^(?:\[\w+\]:)?\[(\d{1,12})\]\t")  # XGBoost and LightGBM begin their lines with the iteration
 _TOKEN = re.compile(
-    rf"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|(?P<number>{_NUMBER})(?!\w)|(?P<word>[^\W\d][\w.]*)|(?P<sign>[{{}}\[\]():,])"
+    rf"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|(?P<number>{NUMBER}){NO_MORE}"
+    rf"|(?P<odd>[-+]?\.?\d(?:[^\s,:}}\])]|[,:](?=\d))*)|(?P<word>[^\W\d][\w.]*)|(?P<sign>[{{}}\[\]():,])"
 )
 _DICT = re.compile(r"\{\s*['\"]")
 _EPOCH_NAMES = frozenset(["epoch", "train/epoch"])
@@ -39,6 +39,7 @@ _STEP_NAMES = frozenset(
 )
 _CONSTANTS = frozenset(["True", "False", "None", "true", "false", "null"])
 _DEEPEST = 32
+_LONGEST_NAME = 200
 
 
 class Marker(NamedTuple):
@@ -57,17 +58,18 @@ class Steps(NamedTuple):
     step: float | None
 
 
+class Line(NamedTuple):
+    """What a line says, in its order: (name, value), and (name, text) of what is a number, but which is uncertain."""
+
+    metrics: list[tuple[str, float]]
+    uncertain: list[tuple[str, str]]
+
+
 def clean(text: str) -> str:
     """Without colours, and of a line that was overwritten by backspaces only what stands there in the end."""
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     return text.rsplit("\x08", 1)[-1]
-
-
-def as_number(text: str) -> float | None:
-    """The number that a text is, allowing for a percent sign, a wrapper such as ``tensor(…)`` and punctuation."""
-    match = re.match(rf"\s*(?:{_WRAPPER})?({_NUMBER})\s*%?(?=[\s,;)\]}}]|\.?$)", text)
-    return None if match is None else float(match[1])
 
 
 def find_marker(text: str) -> Marker | None:
@@ -82,24 +84,65 @@ def find_marker(text: str) -> Marker | None:
     return Marker(kind + "[]" if name else kind, name.strip(), as_number(value), value[:80])
 
 
-def find_metrics(text: str) -> list[tuple[str, float]]:
-    """(name, value) of everything in a line that looks like a metric, in the order of the line."""
-    found: list[tuple[str, float]] = []
+def read_line(text: str, own: Sequence[str] = ()) -> Line:
+    """Everything in a line that looks like a metric.
+
+    Args:
+        text: One line, cleaned.
+        own: Names of the study's objectives: they are found whatever characters they are made of.
+    """
+    line = Line([], [])
     start = _DICT.search(text)
     if start is not None:
-        found, end = _read_dict(text, start.start())
+        end = _read_dict(text, start.start(), line)
         text = text[: start.start()] + " " + text[end:]
-    for match in _PAIR.finditer(text):
-        number = match["number"] or match["wrapped"]
-        if number is not None:
-            found.append((match["name"], float(number)))
-        elif float(match["whole"]):
-            found.append((match["name"], float(match["part"]) / float(match["whole"])))
-    if not found and ("|" in text or "│" in text or "┃" in text):
-        row = _TABLE_ROW.match(text)
-        if row is not None:
-            found.append((row["name"], float(row["number"])))
-    return found
+    if "://" in text:
+        text = _URL.sub(" ", text)
+    pair, row = _patterns(tuple(own))
+    for match in pair.finditer(text):
+        _take(match, line)
+    if not line.metrics and not line.uncertain:
+        found = row.match(text) if "|" in text or "│" in text or "┃" in text else None
+        for match in [found] if found is not None else _segments(text):
+            _take(match, line)
+    return line
+
+
+@lru_cache(maxsize=16)
+def _patterns(own: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """A name with its value, and a row of a table that is nothing else."""
+    odd = [re.escape(name).replace(r"\ ", " +") for name in own if _PLAIN_NAME.fullmatch(name) is None]
+    names = "|".join([*(rf"(?:{_WORD} ){{0,3}}{name}" for name in sorted(odd, key=len, reverse=True)), _NAME])
+    value = rf"(?P<odd>{ODD})|{WRAPPED}|(?P<number>{NUMBER}){UNIT}{NO_MORE}"
+    counted = r"(?P<part>\d+)/(?P<whole>\d+)\s*\(\s*\d+(?:\.\d+)?\s?%\)"
+    rest = r"(?P<rest>[-+\u2212]?\.?\d[^\s|]{0,40})"
+    bar = r"\s*[│┃|]"
+    return (
+        re.compile(rf"(?<![\w./@?&%-])(?P<name>{names})['\"]?\s*[:=]\s*['\"]?(?:{value}|{counted}|{rest})"),
+        re.compile(rf"^[\s│┃|]*(?P<name>{names}){bar}\s*['\"]?(?:{value}|{rest})['\"]?(?:{bar})?\s*$"),
+    )
+
+
+def _take(match: re.Match[str], line: Line) -> None:
+    name, kind = match["name"], match.lastgroup
+    if len(name) > _LONGEST_NAME or kind is None:
+        return
+    if kind == "number" or kind == "wrapped":
+        line.metrics.append((name, to_float(match[kind])))
+    elif kind != "whole":
+        text = match[kind].rstrip(",;)]}'\"")
+        if kind == "odd" or is_uncertain(text):
+            line.uncertain.append((name, text))
+    elif float(match["whole"]):
+        line.metrics.append((name, float(match["part"]) / float(match["whole"])))
+
+
+def _segments(text: str) -> Iterator[re.Match[str]]:
+    """``step 250: train loss 1.86, val loss 1.96``: names and values without a sign, where a line is nothing else."""
+    parts = text.rsplit(": ", 1)[-1].strip().split(", ")
+    found = [match for match in map(_SEGMENT.fullmatch, parts) if match is not None]
+    if len(found) == len(parts) > 1:
+        yield from found
 
 
 def find_steps(text: str, metrics: list[tuple[str, float]]) -> Steps:
@@ -113,18 +156,20 @@ def find_steps(text: str, metrics: list[tuple[str, float]]) -> Steps:
     for match in _STEP.finditer(text):
         unit = "epoch" if match["unit"].lower() == "epoch" else "step"
         found.setdefault(unit, float(match["number"]))
+    boosted = _BOOSTED.match(text) if metrics and not found else None
+    if boosted is not None:
+        found["step"] = float(boosted[1])
     if found and "best" in text.lower():
         return Steps(None, None)
     return Steps(found.get("epoch"), found.get("step"))
 
 
-def _read_dict(text: str, start: int) -> tuple[list[tuple[str, float]], int]:
-    """Numbers in a JSON object or a dict as Python prints it, nested names joined by dots, and where it ends.
+def _read_dict(text: str, start: int, line: Line) -> int:
+    """Numbers in a JSON object or a dict as Python prints it, nested names joined by dots. Returns where it ends.
 
     Tolerant where a parser would give up: ``nan``, ``tensor(0.5, device='cuda:0')``, ``np.float64(0.5)``, an object cut
     off at the end of the line.
     """
-    found: list[tuple[str, float]] = []
     path: list[str] = []  # the key before each open brace, bracket and parenthesis
     opened: list[str] = []
     key, in_value, taken = "", False, False
@@ -132,7 +177,7 @@ def _read_dict(text: str, start: int) -> tuple[list[tuple[str, float]], int]:
         piece = match[0]
         if piece in ("{", "[", "("):
             if len(opened) >= _DEEPEST:
-                return found, match.end()
+                return match.end()
             path.append(key)
             opened.append(piece)
             if piece != "(":
@@ -140,7 +185,7 @@ def _read_dict(text: str, start: int) -> tuple[list[tuple[str, float]], int]:
         elif piece in ("}", "]", ")"):
             key, _ = path.pop(), opened.pop()
             if not opened:
-                return found, match.end()
+                return match.end()
         elif opened[-1] == "{" and piece == ":":
             in_value, taken = True, False
         elif opened[-1] != "(" and piece == ",":
@@ -149,7 +194,11 @@ def _read_dict(text: str, start: int) -> tuple[list[tuple[str, float]], int]:
             key = piece.strip("'\"")
         elif in_value and not taken and opened[-1] != "[" and (match["word"] is None or piece in _CONSTANTS):
             taken = True
-            value = None if match["word"] else as_number(piece.strip("'\""))
+            name = ".".join(filter(None, [*path[1 : len(path) - (opened[-1] == "(")], key]))
+            said = piece.strip("'\"")
+            value = None if match["word"] else as_number(said)
             if value is not None:
-                found.append((".".join(filter(None, [*path[1 : len(path) - (opened[-1] == "(")], key])), value))
-    return found, len(text)
+                line.metrics.append((name, value))
+            elif is_uncertain(said):
+                line.uncertain.append((name, said))
+    return len(text)

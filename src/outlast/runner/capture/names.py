@@ -16,9 +16,12 @@ from typing import NamedTuple
 
 from outlast.runner.capture.objective import Objective
 
-__all__ = ["Match", "find_name", "nearest_names", "owners"]
+__all__ = ["Match", "find_name", "nearest_names", "owners", "rivals"]
 
 _SEPARATORS = re.compile(r"[\W_]+")
+_OWNER = re.compile(r"['’]s\b")  # LightGBM: valid_0's auc
+_TRAIN = re.compile(r"\w*train(?:ing|set)?")  # LightGBM's and XGBoost's examples: dtrain
+_VALIDATION = frozenset({"val", "valid", "validation"})
 #: Words that frameworks and loggers put before a metric's name. ``train`` is none: training accuracy is another metric.
 _PREFIXES = frozenset({"eval", "evaluation", "val", "valid", "validation", "dev", "test", "metric", "metrics"}).union(
     {"result", "results", "final", "score", "info", "warning", "debug", "root"}
@@ -38,11 +41,22 @@ def find_name(wanted: str, names: Iterable[str]) -> Match | None:
     if wanted in seen:
         return Match(wanted, exact=True)
     spelled = _canonical(wanted)
-    for fits in (_spelled_otherwise, _behind_prefix, _ends_phrase):
+    candidates = _candidates(spelled, seen)
+    return Match(candidates[0], exact=False) if len(candidates) == 1 else None
+
+
+def rivals(wanted: str, names: Iterable[str]) -> list[str]:
+    """The names of which each might be meant, where that is more than one."""
+    found = _candidates(_canonical(wanted), list(names))
+    return found if len(found) > 1 else []
+
+
+def _candidates(spelled: str, seen: Sequence[str]) -> list[str]:
+    for fits in (_spelled_otherwise, _validation_otherwise, _behind_prefix, _ends_phrase):
         candidates = [name for name in seen if fits(name, spelled)]
         if candidates:
-            return Match(candidates[0], exact=False) if len(candidates) == 1 else None
-    return None
+            return candidates
+    return []
 
 
 def owners(objectives: Sequence[Objective], names: Iterable[str]) -> dict[str, str]:
@@ -61,21 +75,36 @@ def nearest_names(wanted: str, names: Iterable[str], most: int = 3) -> list[str]
 
 @lru_cache(maxsize=4096)
 def _canonical(name: str) -> str:
-    return _SEPARATORS.sub("_", name.lower()).strip("_")
+    return _SEPARATORS.sub("_", _OWNER.sub("", name.lower())).strip("_")
 
 
 def _spelled_otherwise(name: str, wanted: str) -> bool:
     return _canonical(name) == wanted
 
 
+def _validation_otherwise(name: str, wanted: str) -> bool:
+    return _VALIDATION & set(wanted.split("_")) != set() and _one_validation(_canonical(name)) == _one_validation(
+        wanted
+    )
+
+
+def _one_validation(name: str) -> str:
+    return "_".join("val" if word in _VALIDATION else word for word in name.split("_"))
+
+
 def _behind_prefix(name: str, wanted: str) -> bool:
     before = _before(name, wanted)
-    return before is not None and set(before.split("_")) <= _PREFIXES
+    if before is None:
+        return False
+    words = before.split("_")
+    if len(words) > 1 and words[-1].isdigit():  # XGBoost's validation_0, LightGBM's valid_0
+        words.pop()
+    return set(words) <= _PREFIXES
 
 
 def _ends_phrase(name: str, wanted: str) -> bool:
     before = _before(name, wanted) if " " in name else None
-    return before is not None and not {"train", "training"} & set(before.split("_"))
+    return before is not None and not any(map(_TRAIN.fullmatch, before.split("_")))
 
 
 def _before(name: str, wanted: str) -> str | None:

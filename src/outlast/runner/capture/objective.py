@@ -77,9 +77,26 @@ class Sightings:
 
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}
+        self._doubts: dict[str, tuple[str, bool]] = {}  # name → a text that may be a number, whether it came last
+
+    def doubt(self, name: str, text: str) -> None:
+        """Take in that something stood under this name which cannot be read for certain."""
+        if name in self._doubts or len(self._doubts) < _MOST_NAMES:
+            self._doubts[name] = (text[:80], True)
+
+    def doubt_of(self, name: str, objective: Objective) -> str:
+        """The text that keeps a name's value from being known: the last one, for the best value any. Else empty."""
+        text, last = self._doubts.get(name, ("", False))
+        return text if last or objective.take == "best" else ""
+
+    def names(self) -> list[str]:
+        """Of everything that was seen, the doubtful included."""
+        return [*self._tallies, *(name for name in self._doubts if name not in self._tallies)]
 
     def add(self, name: str, value: float) -> bool:
         """Take a value in. Returns whether the name is new."""
+        if name in self._doubts:
+            self._doubts[name] = (self._doubts[name][0], False)
         tally = self._tallies.get(name)
         if tally is not None:
             tally.add(value)

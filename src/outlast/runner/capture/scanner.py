@@ -8,20 +8,24 @@ from collections.abc import Mapping, Sequence
 
 from outlast.core.evidence import Report
 from outlast.errors import StudyFileError
-from outlast.runner.capture.lines import Marker, Steps, as_number, clean, find_marker, find_metrics, find_steps
+from outlast.runner.capture.dumps import ConfigDumps
+from outlast.runner.capture.hints import Hints
+from outlast.runner.capture.lines import Marker, Steps, clean, find_marker, find_steps, read_line
 from outlast.runner.capture.names import owners
+from outlast.runner.capture.numerals import as_number, is_uncertain
 from outlast.runner.capture.objective import Objective, Sightings
 from outlast.runner.capture.traceback import TracebackCatcher
 
 __all__ = ["OutputScanner"]
 
-_LINE_CAP = 64 * 1024  # bytes; what is longer is cut
+_LINE_CAP = 64 * 1024 - 1  # bytes; what is longer is cut
 _TAIL_LINE_CAP = 2000  # bytes
 _READ_ALL_LINES = 20_000  # after these, in a flood, lines that cannot hold an objective are read now and then only
 _FLOOD_LINES = 400  # in one chunk
 _FLOOD_BYTES = 1 << 16  # likewise
 _SKIMMED_TAIL = 1 << 13
 _SIGNS = (b":", b"=", b"|", b"poch", b"tep", b"ter", b"POCH", b"STEP", b"ITER", b"\xe2\x94")  # the last: of │ and ┃
+_OPENING = (b"(", b"{")  # of a configuration that goes on in the next lines
 
 
 class OutputScanner:
@@ -36,6 +40,7 @@ class OutputScanner:
             with a name in brackets in ``named_markers``.
         unreadable: Marker → its last occurrence, where that cannot be read as a number.
         patterns: Objective → what its own pattern matched.
+        hints: Lines that name an objective whose value was not understood.
 
     Args:
         objectives: Names of the study's objectives.
@@ -54,6 +59,7 @@ class OutputScanner:
             Sightings(),
         )
         self.unreadable: dict[str, str] = {}
+        self._names = tuple(objectives)
         self._objectives = [Objective(name) for name in objectives]
         self._patterns = {name: _compiled(name, pattern) for name, pattern in patterns.items()}
         words = [re.split(r"[\W_]+", name.strip("_"))[-1] or name for name in objectives]
@@ -63,6 +69,8 @@ class OutputScanner:
         self._fresh: list[Report] = []
         self._sticky = Steps(None, None)
         self._traceback = TracebackCatcher()
+        self._dumps = ConfigDumps()
+        self.hints = Hints(objectives)
         self._tail: deque[bytes] = deque(maxlen=tail_lines)
         self._overwrite = False  # the last tail line was ended by \r
         self._rest = b""
@@ -80,7 +88,7 @@ class OutputScanner:
         if pieces and not pieces[-1].endswith(b"\n"):  # a \r at the end may be half of \r\n
             self._rest = pieces.pop()
             if len(self._rest) > _LINE_CAP and not self._rest.endswith(b"\r"):
-                self._rest = self._rest[:_LINE_CAP]
+                self._rest = self._rest[: _LINE_CAP + 1]  # still too long: what comes is cut off with the rest
         self._lines += len(pieces)
         flood = len(pieces) > _FLOOD_LINES and self._lines > _READ_ALL_LINES
         for number, piece in enumerate(pieces):
@@ -112,37 +120,50 @@ class OutputScanner:
         lower = piece.lower()
         return any(word in lower for word in self._hot)
 
-    def close(self) -> None:
-        """The output is over: take what has no line end, and what a progress bar showed last."""
+    def close(self, *, torn: bool = False) -> None:
+        """The output is over: take what has no line end, and what a progress bar showed last.
+
+        Args:
+            torn: The training was ended while it wrote: a number at the end may be half a number.
+        """
         rest, self._rest = self._rest, b""
         if rest:
-            self._take(rest, True)
+            self._take(rest, True, torn=torn and not rest.endswith(b"\r"))
         for follower in self._followers.values():
             self._emit(follower.settle())
 
-    def _take(self, piece: bytes, hot: bool) -> None:
+    def _take(self, piece: bytes, hot: bool, *, torn: bool = False) -> None:
         provisional = piece.endswith(b"\r")
-        raw = piece[:_LINE_CAP].rstrip(b"\r\n")
+        raw = _cut(piece).rstrip(b"\r\n")
         if raw or not provisional:
             if self._overwrite and self._tail:
                 self._tail.pop()
-            self._tail.append(raw[:_TAIL_LINE_CAP])
+            self._tail.append(piece.rstrip(b"\r\n")[:_TAIL_LINE_CAP])
             self._overwrite = provisional
+        line = None
         if b"Traceback" in raw or self._traceback.wants_lines or raw.startswith(b'  File "'):
             line = clean(raw.decode("utf-8", "replace"))
-            if self._traceback.wants_lines or self._traceback.starts(line):
-                self._traceback.feed(line)
+            if (self._traceback.wants_lines or self._traceback.starts(line)) and self._traceback.feed(line):
+                return  # what a line of code or an error's message mentions was not measured
+        if torn:
+            return
         if self._patterns:
-            self._match_patterns(clean(raw.decode("utf-8", "replace")))
-        if hot and any(sign in raw for sign in _SIGNS):
-            self._read(clean(raw.decode("utf-8", "replace")), provisional)
+            line = clean(raw.decode("utf-8", "replace")) if line is None else line
+            self._match_patterns(line)
+        telling = any(sign in raw for sign in _SIGNS) or raw.endswith(_OPENING)
+        if hot and (telling or self._dumps.wants_lines or self.hints.wants(raw)):
+            self._read(clean(raw.decode("utf-8", "replace")) if line is None else line, provisional)
 
     def _read(self, line: str, provisional: bool) -> None:
         marker = find_marker(line)
         if marker is not None:
             self._mark(marker)
             return
-        metrics = find_metrics(line)
+        line = self._dumps.strip(line)
+        metrics, uncertain = read_line(line, self._names)
+        self.hints.look(line, [name for name, _ in metrics])
+        for name, text in uncertain:
+            self.metrics.doubt(name, text)
         steps = find_steps(line, metrics)
         self._sticky = Steps(*(new if new is not None else old for new, old in zip(steps, self._sticky, strict=True)))
         new_names = [self.metrics.add(name, value) for name, value in metrics]
@@ -170,9 +191,12 @@ class OutputScanner:
     def _match_patterns(self, line: str) -> None:
         for name, pattern in self._patterns.items():
             for match in pattern.finditer(line):
-                value = as_number((match[1] if pattern.groups else match[0]) or "")
+                text = (match[1] if pattern.groups else match[0]) or ""
+                value = as_number(text)
                 if value is not None:
                     self.patterns.add(name, value)
+                elif is_uncertain(text):
+                    self.patterns.doubt(name, text)
 
     def _emit(self, report: Report | None) -> None:
         if report is not None:
@@ -197,6 +221,14 @@ class OutputScanner:
     def traceback(self) -> str:
         """The last Python traceback in the output, or the empty string."""
         return self._traceback.text()
+
+
+def _cut(line: bytes) -> bytes:
+    """A line that is not too long; cut between words, because half a number is another one."""
+    if len(line) <= _LINE_CAP:
+        return line
+    end = max(line.rfind(sign, 0, _LINE_CAP) for sign in (b" ", b"\t", b",", b";"))
+    return line[: max(end, 0)]
 
 
 def _line_start(data: bytes, at: int) -> int:

@@ -107,9 +107,13 @@ class CaptureSession:
         """Whether the script looks at `should_stop`; one that does not is ended by a signal."""
         return self._reader.listens
 
-    def finish(self) -> Captured:
-        """The training is over and its output read to the end: what was it?"""
-        self._scanner.close()
+    def finish(self, *, torn: bool = False) -> Captured:
+        """The training is over and its output read to the end: what was it?
+
+        Args:
+            torn: It did not end by itself, and well: what has no line end, printed or in a table, may be half a number.
+        """
+        self._scanner.close(torn=torn)
         self.poll()
         found = collect(
             self._objectives,
@@ -117,6 +121,7 @@ class CaptureSession:
             scanner=self._scanner,
             files=self._files,
             curve=self._curve.reports(),
+            torn=torn,
         )
         return Captured(
             **vars(found),

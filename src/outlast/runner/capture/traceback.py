@@ -45,26 +45,27 @@ class TracebackCatcher:
         """Whether the next line may belong to what was caught."""
         return self.active or (bool(self._head) and len(self._after) <= _MOST_AFTER)
 
-    def feed(self, line: str) -> None:
-        """Take the next line, without its end."""
+    def feed(self, line: str) -> bool:
+        """Take the next line, without its end. Returns whether it is a part of a traceback."""
         header = _HEADER.match(line)
         if header is not None or (not self.active and self.starts(line)):
             prefix = "" if header is None or not _RANK_PREFIX.fullmatch(header["prefix"]) else header["prefix"]
             if not self.active:
                 self._begin(line, prefix)
-                return
+                return True
             if prefix != self._prefix:
-                return  # another process fails at the same time; one story is enough
+                return True  # another process fails at the same time; one story is enough
         if not self.active:
             self._after.append(line)
             self._may_chain = self._may_chain or line.removeprefix(self._prefix).startswith(_CHAINED)
-            return
+            return False
         if not line.startswith(self._prefix):
-            return  # another process talks in between
+            return False  # another process talks in between
         self._keep(line)
         body = line[len(self._prefix) :]
         if body and not body[0].isspace():
             self.active, self._after = False, []
+        return True
 
     def _begin(self, line: str, prefix: str) -> None:
         if self._may_chain and prefix == self._prefix:
