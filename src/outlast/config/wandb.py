@@ -69,7 +69,8 @@ SWEEP_FILE = Fields(
         **{key: Anything() for key in _IGNORED},
         "extends": Text(),
         "matrix": Anything(),
-        "cwd": Text(),  # ours: W&B runs the program where `wandb agent` was typed
+        # Ours: W&B runs the program where `wandb agent` was typed.
+        "cwd": Text(description="where the program is and runs; by default, this file's folder"),
     }
 )
 #: Keys that only a sweep file has.
