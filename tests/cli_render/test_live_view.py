@@ -9,7 +9,7 @@ from rich.console import Console
 from outlast.cli.live import LiveView, progress_line
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
-from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
+from outlast.monitor.snapshot import LiveFacts, RunningTrial, Snapshot, snapshot
 from outlast.testing.studies import StudyBuilder
 
 SETTINGS = Settings(
@@ -222,3 +222,22 @@ def test_an_event_cannot_write_control_codes() -> None:
     terminal = Terminal(tty=False)
     terminal.view.event("trial 1 failed (crash): \x1b[2Jboom\nnext")
     assert terminal.out.getvalue() == "trial 1 failed (crash): boom next\n"
+
+
+@pytest.mark.parametrize(
+    ("width", "says"),
+    [
+        (200, "step 3 0.5000 lr=0.0123 model=a_long_name_of_a_model batch=64"),
+        (80, "step 3 0.5000 lr=0.0123 …"),
+        (44, "step 3 0.5000"),
+    ],
+)
+def test_running_trials_show_as_many_of_their_parameters_as_there_is_room_for(width: int, says: str) -> None:
+    terminal = Terminal(width=width)
+    params = {"lr": 0.0123, "model": "a_long_name_of_a_model", "batch": 64}
+    running = [RunningTrial(0, 1, "", 5.0, step=3, value=0.5, params=params)]
+    terminal.view.update(look(1), running)
+    line = next(line for line in terminal.screen().split("\n") if "step 3" in line)
+    assert says == " ".join(line.partition("5.0s")[2].split())
+    assert len(line) <= width
+    assert terminal.view.is_wide is (width >= 120)

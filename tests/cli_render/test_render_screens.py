@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from outlast.cli import render
+from outlast.cli.inspect import _ended
 from outlast.cli.render_show import show_best, show_failures, show_trial, show_trials
 from outlast.config.settings import (
     BudgetSettings,
@@ -334,3 +335,18 @@ def test_infinite_values_do_not_break_a_screen() -> None:
     made.trial({"lr": 0.1}, TrialState.PRUNED, curves=(((0, math.inf), (1, math.nan)),))
     assert "no finite value" in shown(made, 0)
     text(show_trials(made.study, settings(), folder=FOLDER))
+
+
+def test_in_a_wide_window_a_result_has_its_parameters_behind_it() -> None:
+    made = build()
+    trial = made.study.trials[11]
+    line = render.ended_line(trial, made.study, settings(), params=True)
+    assert line == "trial 11 complete val_accuracy=0.9100 (best) 1m 00s  lr=1e-11 model=mlp"
+    assert render.ended_line(trial, made.study, settings(), params=False).endswith("1m 00s")
+
+
+def test_who_watches_is_told_of_the_last_results_and_of_each_new_one_once() -> None:
+    made = build()
+    told = {trial.number for trial in _ended(made.study, ())[:-3]}
+    assert [trial.number for trial in _ended(made.study, told)] == [11, 12, 13]
+    assert _ended(made.study, {*told, 11, 12, 13}) == []

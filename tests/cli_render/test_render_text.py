@@ -57,12 +57,26 @@ def test_a_word_longer_than_the_line_stays_whole() -> None:
     assert drawn(Facts([("file", f"in {path} lies")]), 50) == ["  file  in", f"        {path}", "        lies"]
 
 
-def test_rows_leave_out_columns_that_do_not_fit_and_say_so() -> None:
-    table = Rows(["trial", "state", "value", "alpha", "beta"], [["1", "ok", "0.5", "x" * 20, "y" * 20]], frozenset({0}))
-    wide, narrow = drawn(table, 90), drawn(table, 50)
-    assert wide[1].split() == ["1", "ok", "0.5", "x" * 20, "y" * 20] and len(wide) == 2
-    assert narrow[1].split() == ["1", "ok", "0.5", "x" * 20] and "beta" in narrow[2]
+def test_rows_that_do_not_fit_tell_the_rest_by_name_and_leave_nothing_out() -> None:
+    header = ["trial", "state", "value", "alpha", "beta", "gamma"]
+    table = Rows(header, [["1", "ok", "0.5", "x" * 20, "", "y" * 20], ["22", "ok", "", "z", "1", ""]], frozenset({0}))
+    wide, narrow, slim = drawn(table, 90), drawn(table, 60), drawn(table, 40)
+    assert wide[1].split() == ["1", "ok", "0.5", "x" * 20, "y" * 20] and len(wide) == 3
     assert wide[1].startswith("      1  ok")
+    assert narrow == [
+        "  trial  state  value  parameters",
+        "      1  ok     0.5    alpha=" + "x" * 20,
+        "                       gamma=" + "y" * 20,
+        "     22  ok            alpha=z beta=1",
+    ]
+    assert slim == [
+        "  trial  state  value  parameters",
+        "      1  ok     0.5",
+        "         alpha=" + "x" * 20,
+        "         gamma=" + "y" * 20,
+        "     22  ok",
+        "         alpha=z beta=1",
+    ]
 
 
 @pytest.mark.parametrize("width", [20, 30])

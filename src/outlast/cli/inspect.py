@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +13,14 @@ from outlast.cli.locate import study_or_trial, the_folder
 from outlast.cli.options import DirOption, JsonOption, StudyArgument
 from outlast.errors import UsageError
 
+if TYPE_CHECKING:
+    from outlast.core.fold import Study
+    from outlast.core.records import Trial
+
 __all__ = ["logs", "show", "status"]
 
 _WATCH_EVERY = 0.5
+_RESULTS_BEFORE = 5  # shown at the beginning, of those that had ended before
 
 
 def status(
@@ -58,18 +64,28 @@ def _watch(folder: str) -> None:
     from outlast.engine.look import Looker
 
     console, looker = make_console(), Looker(folder)
-    snapshot, _, settings = looker.look()
+    snapshot, study, settings = looker.look()
     view = LiveView(console, settings)
+    told = {trial.number for trial in _ended(study, ())[:-_RESULTS_BEFORE]}
     try:
         while snapshot.state in (StudyState.RUNNING, StudyState.WAITING):
+            for trial in _ended(study, told):
+                view.event(render.ended_line(trial, study, settings, params=view.is_wide))
+                told.add(trial.number)
             view.update(snapshot)
             time.sleep(_WATCH_EVERY)
-            snapshot, _, settings = looker.look()
+            snapshot, study, settings = looker.look()
     except KeyboardInterrupt:
         return
     finally:
         view.close()
     console.print(render.status(snapshot))
+
+
+def _ended(study: Study, told: Collection[int]) -> list[Trial]:
+    """The trials that have ended and were not told of yet, in the order in which they did."""
+    new = [trial for trial in study.trials.values() if trial.state.finished and trial.number not in told]
+    return sorted(new, key=lambda trial: (trial.finished_at or "", trial.number))
 
 
 def logs(

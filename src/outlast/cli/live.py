@@ -23,7 +23,8 @@ __all__ = ["LiveView"]
 _REDRAW_SECONDS = 0.25
 _PLAIN_SECONDS = 30.0
 _SHARE_OF_TIME = 0.05  # what looking may cost: a study of ten thousand trials is looked at less often
-_MOST_RUNNING = 6
+_MOST_RUNNING = 6  # in a window of up to 30 lines
+_WIDE = 120  # columns
 #: Lines kept for one redraw; of a study that finishes hundreds of trials a second the rest is in trials.csv.
 _MOST_PENDING = 200
 
@@ -47,6 +48,11 @@ class LiveView:
         self._skipped = 0
         self._due = -math.inf if self._block else clock() + _PLAIN_SECONDS
         self._last_plain = ""
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a line has room for a trial's parameters behind its result."""
+        return self._block and self._console.width >= _WIDE
 
     def update(
         self,
@@ -110,7 +116,7 @@ class LiveView:
 
         from outlast.cli.render import progress_block
 
-        room = max(0, min(_MOST_RUNNING, self._console.height - 8))
+        room = max(0, min(max(_MOST_RUNNING, self._console.height - 24), self._console.height - 8))
         block = progress_block(snapshot, running, self._metric, most_running=room)
         said = self._said()
         with self._console.capture() as capture:

@@ -28,8 +28,9 @@ from outlast.cli.text import (
     params_text,
 )
 from outlast.config.settings import MetricSettings, Settings
-from outlast.core.best import table_value
+from outlast.core.best import is_best, table_value
 from outlast.core.faults import BY_HAND
+from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
 from outlast.errors import OutlastError
@@ -42,6 +43,7 @@ __all__ = [
     "STATE_STYLES",
     "counts_text",
     "end_summary",
+    "ended_line",
     "event_text",
     "hours_text",
     "progress_block",
@@ -71,6 +73,7 @@ STATE_STYLES: Mapping[str, str] = {
 }
 
 
+_PARAMETERS_AT = 42  # the column of a running trial's parameters
 _RESUMED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INTERRUPTED)
 
 
@@ -220,6 +223,12 @@ def trial_line(trial: Trial, metrics: Sequence[MetricSettings], *, best: bool = 
     return " ".join(words)
 
 
+def ended_line(trial: Trial, study: Study, settings: Settings, *, params: bool) -> str:
+    """`trial_line` of a trial that has just ended, with its parameters behind it where there is room for them."""
+    line = trial_line(trial, settings.metrics, best=is_best(study, trial, settings.metrics))
+    return f"{line}  {params_text(trial.params)}" if params and trial.params else line
+
+
 def counts_text(snapshot: Snapshot, *, always: Iterable[TrialState] = ()) -> Text:
     """``18 complete, 4 pruned, 1 failed, 25 remaining``: states without trials are left out unless in `always`."""
     text = _states_text(snapshot.counts, always)
@@ -304,13 +313,33 @@ def running_lines(trials: Sequence[RunningTrial], metric: str, *, limit: int = 8
         step = "" if trial.step is None else f"step {trial.step}"
         value = "" if trial.value is None else metric_value(metric, trial.value)
         cells = (f"{duration(trial.seconds):<8}", f"{step:<11}", value)
-        line = Text.assemble(
-            f"trial {trial.trial:<4}", "  ", "  ".join(cells).rstrip(), (attempt, "dim"), _job_of(trial)
-        )
-        lines.append(Paragraph(line, indent=2))
+        line = Text.assemble(f"trial {trial.trial:<4}", "  ", "  ".join(cells), (attempt, "dim"), _job_of(trial))
+        lines.append(_WithParams(line, trial.params))
     if len(trials) > len(shown):
         lines.append(Text(f"  and {len(trials) - len(shown)} more", style="dim"))
     return lines
+
+
+class _WithParams:
+    """A line with as many of a trial's parameters behind it as there is room for."""
+
+    def __init__(self, line: Text, params: Mapping[str, Any]) -> None:
+        self._line, self._params = line, params
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
+        line, words = self._line.copy(), [params_text({name: value}) for name, value in self._params.items()]
+        line.append(" " * (_PARAMETERS_AT - line.cell_len))
+        shown: list[str] = []
+        room = options.max_width - 2 - line.cell_len - 2
+        for word in words:
+            more = 4 if len(shown) + 1 < len(words) else 0  # for the dots that say so
+            if len(" ".join([*shown, word])) + more > room:
+                break
+            shown.append(word)
+        dots = [] if len(shown) == len(words) or not shown else ["…" if is_unicode(console) else "..."]
+        if shown:
+            line.append(f"  {' '.join([*shown, *dots])}", style="dim")
+        yield Paragraph(line, indent=2)
 
 
 def _job_of(trial: RunningTrial) -> Text:

@@ -60,7 +60,7 @@ def show_trials(study: Study, settings: Settings, *, folder: str, limit: int | N
     rows = [_table_row(trial, metrics, names) for trial in shown]
     right = frozenset({0, *range(2, 3 + len(metrics))})
     styles = {at: "bold" for at, trial in enumerate(shown) if trial.number in best}
-    parts: list[RenderableType] = [Rows(header, rows, right=right, keep=2 + len(metrics), styles=styles)]
+    parts: list[RenderableType] = [Rows(header, rows, right=right, keep=3 + len(metrics), styles=styles)]
     if len(shown) < len(trials):
         parts.append(Text(f"  and {len(trials) - len(shown)} more: {folder}/trials.csv", style="dim"))
     return Group(*parts, next_line(f"outlast show {folder} {shown[0].number}"))

@@ -41,6 +41,7 @@ __all__ = [
 
 LABELS = 10  # the width of the label column, so that sections line up with each other
 _UNLIMITED = 10_000  # columns, where nobody's window ends a line
+_PACKED = 24  # columns at least for parameters beside the others of a table
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])?")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -194,15 +195,22 @@ class Paragraph:
             yield Text.assemble(head, line, no_wrap=True, overflow="ignore")
 
 
+def _cut(line: Text, width: int) -> Text:
+    line.truncate(width)
+    line.rstrip()
+    return line
+
+
 @dataclass
 class Rows:
-    """An aligned table without lines. Columns that do not fit are left out from the right, and that is said.
+    """An aligned table without lines. Where it does not fit, the columns behind the first ones are told as ``name=value``.
 
     Args:
         header: One word per column.
         rows: The cells.
         right: Columns that are aligned to the right.
-        keep: The columns at the left that always stay.
+        keep: The columns at the left that always stay columns.
+        packed: What the others are called together.
         styles: Row → style.
     """
 
@@ -210,29 +218,40 @@ class Rows:
     rows: Sequence[Sequence[str | Text]]
     right: frozenset[int] = frozenset()
     keep: int = 3
+    packed: str = "parameters"
     styles: Mapping[int, str] = field(default_factory=dict)
     indent: int = 2
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Draw as many columns as fit."""
+        """Draw every cell."""
         cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in self.rows]
         widths = [
             max([cell_len(name), *(row[column].cell_len for row in cells)]) for column, name in enumerate(self.header)
         ]
-        shown = len(widths)
-        while shown > self.keep and self.indent + sum(widths[:shown]) + 2 * (shown - 1) > options.max_width:
-            shown -= 1
-        yield self._line([Text(name, style="dim") for name in self.header[:shown]], widths)
+        fits = self.indent + sum(widths) + 2 * (len(widths) - 1) <= options.max_width
+        shown = len(widths) if fits else min(self.keep, len(widths))
+        head = [*self.header[:shown], *([self.packed] if shown < len(widths) else [])]
+        yield _cut(self._line([Text(name, style="dim") for name in head], [*widths[:shown], 0]), options.max_width)
         for at, row in enumerate(cells):
-            line = self._line(row[:shown], widths)
-            line.stylize(self.styles.get(at, ""))
-            line.truncate(options.max_width)
-            yield line
-        if shown < len(widths):
-            hidden = ", ".join(self.header[shown:])
-            yield Text(
-                f"{' ' * self.indent}(too narrow for: {one_line(hidden, max(20, options.max_width - 24))})", style="dim"
-            )
+            lines = self._row(row, widths, shown, options.max_width)
+            for line in lines:
+                line.stylize(self.styles.get(at, ""))
+                yield line
+
+    def _row(self, row: Sequence[Text], widths: Sequence[int], shown: int, width: int) -> list[Text]:
+        """The first columns, and behind them or, where that is too narrow, below them the others."""
+        line = self._line(row[:shown], widths)
+        if shown == len(widths):
+            return [_cut(line, width)]
+        pairs = " ".join(f"{self.header[at]}={row[at].plain}" for at in range(shown, len(widths)) if row[at].plain)
+        left = self.indent + sum(widths[:shown]) + 2 * shown
+        if width - left < _PACKED:
+            left = self.indent + widths[0] + 2
+            below = wrapped(Text(pairs), width - left) if pairs else []
+            return [_cut(line, width), *(Text(" " * left).append_text(each) for each in below)]
+        first, *others = wrapped(Text(pairs), width - left) or [Text()]
+        line.append(" " * (left - line.cell_len) if first.plain else "").append_text(first)
+        return [line, *(Text(" " * left).append_text(each) for each in others)]
 
     def _line(self, cells: Sequence[Text], widths: Sequence[int]) -> Text:
         line = Text(" " * self.indent)

@@ -8,9 +8,8 @@ from datetime import datetime, timezone
 from rich.console import Console
 
 from outlast.cli.live import LiveView
-from outlast.cli.render import trial_line
+from outlast.cli.render import ended_line
 from outlast.config.settings import Settings
-from outlast.core.best import is_best
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, TrialState
@@ -51,8 +50,7 @@ class Watching(Listener):
                 elif event.cause is not Cause.NEVER_STARTED:
                     self._view.event(f"trial {event.trial} interrupted: {event.reason}")
                 continue
-            best = is_best(study, trial, self._settings.metrics)
-            self._view.event(trial_line(trial, self._settings.metrics, best=best))
+            self._view.event(ended_line(trial, study, self._settings, params=self._view.is_wide))
 
     def looked(self, study: Study, running: Sequence[Running]) -> None:
         """Redraw, if it is time."""
