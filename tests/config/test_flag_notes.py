@@ -87,3 +87,8 @@ def test_quotes_inside_a_list_item_are_said(notes, item):
 )
 def test_quotes_that_somebody_takes_away_are_not(notes, command):
     assert notes("", OURS + command) == ()
+
+
+def test_a_flag_and_its_value_in_one_item_are_said(notes):
+    (note,) = notes("", OURS + "[python, train.py, --wd 0.1, '--name=a b', '${args}']")
+    assert note == "`--wd 0.1` is one argument with a blank in it: write two items, or `--wd=0.1`"

@@ -131,7 +131,7 @@ def test_an_error_in_the_base_names_the_base(folder, extended):
         ("sampler=random", lambda s: s.sampler.name == "random"),
         ("trial.timeout=1h", lambda s: s.trial.timeout == 3600),
         ("parallel=4", lambda s: s.parallel == 4),
-        ("env.A=1e-3", lambda s: s.env == {"A": "0.001"}),
+        ("env.A=1e-3", lambda s: s.env == {"A": "1e-3"}),
         ("parameters.lr=0.5", lambda s: s.space.constants == {"lr": 0.5}),
         ("parameters.lr.max=0.01", lambda s: parameter(s, "lr").options == {"min": 1e-5, "max": 0.01}),
         ("parameters.opt.beta.max=0.5", lambda s: parameter(s, "opt.beta").options == {"min": 0.0, "max": 0.5}),
@@ -322,3 +322,15 @@ def test_a_key_of_the_index_without_effect_is_refused_in_a_file_and_passed_over_
     recorded = load_study_file("s.yaml").resolved
     recorded["index"]["path"] = "x.db"
     assert settings_from_resolved(recorded, ".").later["index"] == {"auto_resume": False}
+
+
+def test_numbers_in_arguments_and_environment_keep_their_spelling(tmp_path):
+    (tmp_path / "base.yaml").write_text("env: {CUDA: 12.10, MODE: 0755, N: 3, ON: true}\n")
+    (tmp_path / "s.yaml").write_text(
+        "extends: base.yaml\nmetric: minimize x\nsampler: grid\nparameters: {lr: [1, 2]}\n"
+        "command: [env, --version, 1.10, --id, 007, --lr, 1e-5, -1_000, '${args}']\ncheck: {args: [--max, 1.0e3]}\n"
+    )
+    settings = load_study_file(tmp_path / "s.yaml", overrides=["env.PYTHON=3.10", "env.FLAG=true"])
+    assert settings.command == ("env", "--version", "1.10", "--id", "007", "--lr", "1e-5", "-1_000", "${args}")
+    assert settings.env == {"CUDA": "12.10", "MODE": "0755", "N": "3", "ON": "true", "PYTHON": "3.10", "FLAG": "true"}
+    assert settings.check.args == ("--max", "1.0e3")

@@ -62,6 +62,11 @@ FORGOTTEN = "nested parameters go below `parameters:`, as in `opt: {parameters: 
         (command("${args} d=${hydra:job.num}"), "command", "`$${hydra:job.num}` is handed on"),
         (command("${args} d=${hydra.job.num}"), "command", "`$${hydra.job.num}` is handed on"),
         (command("${args} d=${DATA_DIR}"), "command", "`${envvar:DATA_DIR}` is the environment variable"),
+        (
+            f"{OURS.replace('python train.py ${args}', '[python train.py, x]')}{LR}",
+            "command",
+            "write `[python, train.py, …]`",
+        ),
         (command("${arg}"), "command", "did you mean `args`?"),
         (parameter("'uniform(0, 1)'"), "parameters.lr", "write `float(0, 1)`"),
         (parameter("'loguniform(1e-5, 1e-1)'"), "parameters.lr", "write `log(1e-5, 1e-1)`"),

@@ -206,3 +206,14 @@ def test_any_text_is_read_or_refused_and_nothing_else(text):
 
 def test_paths_are_written_as_people_write_them():
     assert yaml.dotted(("parameters", "lr", "values", 2)) == "parameters.lr.values[2]"
+
+
+def test_a_file_that_says_it_is_yaml_11_is_read_as_pyyaml_reads_it(tmp_path):
+    import yaml as pyyaml
+
+    text = "# mine\n%YAML 1.1\n---\na: [yes, no, on, y, 010, 1:30, 0o7, 1.5, true, 'yes']\nb: ~\n"
+    assert yaml.parse(text, "f").data == pyyaml.safe_load(text)
+    with pytest.raises(StudyFileError) as caught:
+        yaml.parse(text + "b: 1\n", "f")
+    assert caught.value.line == 6
+    assert yaml.parse("%YAML 1.2\n---\na: yes\n", "f").data == {"a": "yes"}

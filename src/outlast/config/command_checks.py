@@ -58,11 +58,16 @@ def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]
 
 
 def _quoted(command: tuple[str, ...], at: At) -> list[str]:
-    """Notes on quotes inside a list item: without a shell nobody takes them away."""
+    """Notes on quotes and blanks inside a list item: without a shell nobody takes them away."""
     if not isinstance(at.document.data.get("command"), list):
         return []
     found = [item for item in command if _QUOTED.fullmatch(item)]
-    return [f"the quotes in `{item}` are part of the argument: no shell takes them away" for item in found]
+    notes = [
+        f"`{item}` is one argument with a blank in it: write two items, or `{'='.join(item.split(None, 1))}`"
+        for item in command
+        if re.fullmatch(r"--?[A-Za-z][\w.-]* +[^\s=]\S*", item)
+    ]
+    return notes + [f"the quotes in `{item}` are part of the argument: no shell takes them away" for item in found]
 
 
 def _unexpanded(command: tuple[str, ...]) -> list[str]:
@@ -181,6 +186,9 @@ def _check_executable(program: str, settings: Settings, at: At) -> list[str]:
     if program.endswith((".py", ".sh")) and os.path.exists(os.path.join(settings.working_directory, program)):
         runner = "python" if program.endswith(".py") else "bash"
         raise at.error(f"`{program}` is not a program", f"write `{runner} {program} …`")
+    if " " in program:
+        words = ", ".join(program.split())
+        raise at.error(f"there is no program `{program}`: each word is an item of its own", f"write `[{words}, …]`")
     if settings.slurm is None and "PATH" not in settings.env:
         raise at.error(
             f"there is no program `{program}` on PATH", _nearest_program(program, settings.working_directory)

@@ -176,6 +176,7 @@ def _chain(file: str) -> list[Document]:
         document = yaml.read(here)
         if documents:
             document.data.pop("name", None)
+        overrides.spell(document)
         documents.append(document)
         base = document.data.get("extends")
         if base is None:

@@ -11,7 +11,7 @@ from outlast.config.shapes import At, nearest
 from outlast.config.yaml import Document, Path, Place
 from outlast.errors import StudyFileError
 
-__all__ = ["merge", "override", "parse_override"]
+__all__ = ["merge", "override", "parse_override", "spell"]
 
 #: A definition with one of these says all by itself; it replaces the one before instead of changing it.
 _WHOLE = ("value", "values", "distribution", "parameters")
@@ -28,7 +28,28 @@ def parse_override(text: str) -> tuple[list[str], Any, Place]:
     parts = [part.strip() for part in key.split(".")]
     if not equals or not all(parts):
         raise StudyFileError("is not of the form key=value", file=place.file, cure="such as --set budget.trials=20")
-    return parts, yaml.parse_value(value, place.file), place
+    typed = yaml.parse_value(value, place.file)
+    return parts, value.strip() if _is_text(tuple(parts)) and _is_number(typed) else typed, place
+
+
+def spell(document: Document) -> None:
+    """Give numbers that become arguments or environment variables their spelling: ``1.10`` is no ``1.1`` there."""
+    for path, text in document.numbers.items():
+        if _is_text(path):
+            here: Any = document.data
+            for key in path[:-1]:
+                here = here[key]
+            here[path[-1]] = text
+
+
+def _is_text(path: Path) -> bool:
+    return len(path) > 1 and (
+        path[0] in ("env", "command") or path[:2] in (("trial", "resume_args"), ("check", "args"))
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def override(document: Document, parts: Sequence[str], value: Any, place: Place, keys: Sequence[str]) -> None:

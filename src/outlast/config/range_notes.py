@@ -22,7 +22,7 @@ def range_notes(group: Any, parameters: Sequence[Parameter]) -> list[str]:
     """
     read = {parameter.name: parameter for parameter in parameters}
     found = ((name, definition, read[name]) for name, definition in _definitions(group) if name in read)
-    return [note for each in found for note in (_exponents(*each), _coarse(*each)) if note]
+    return [note for each in found for note in (_exponents(*each), _coarse(*each), _halfway(*each)) if note]
 
 
 def _definitions(group: Any, prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -50,3 +50,20 @@ def _coarse(name: str, definition: Mapping[str, Any], parameter: Parameter) -> s
         return None
     given = f"q is {q}" if "q" in definition else "q is 1 unless it is given"
     return f"`{name}` is always {parameter.value}: everything between its ends is rounded to it, since {given}"
+
+
+def _halfway(name: str, definition: Mapping[str, Any], parameter: Parameter) -> str | None:
+    """``{min: 1, max: 4.0}``: W&B draws fractions unless both ends are whole numbers."""
+    low: Any = definition.get("min")
+    high: Any = definition.get("max")
+    if (
+        parameter.distribution != "uniform"
+        or "distribution" in definition
+        or type(low) is type(high)
+        or high - low <= 1
+    ):
+        return None
+    key, end = ("min", low) if isinstance(low, float) else ("max", high)
+    if not float(end).is_integer():
+        return None
+    return f"`{name}` is drawn in fractions, because its {key} is {end}: {end:.0f} makes it whole numbers"

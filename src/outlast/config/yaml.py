@@ -7,6 +7,7 @@ are refused before they cost memory, and every refusal says file and line.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,8 @@ __all__ = ["Document", "Path", "Place", "parse", "parse_value", "read", "read_an
 
 Path = tuple["str | int", ...]
 
+#: Before the document: ``%YAML 1.1``. ruamel.yaml would then read words that PyYAML, which sets the usage, reads otherwise.
+_VERSION = re.compile(r"((?:[ \t]*(?:#[^\n]*)?\n)*)%YAML[ \t]+1\.1(?=\s)")
 _MAX_BYTES = 256 * 1024
 _MAX_LINES = 10_000
 _MAX_VALUES = 50_000
@@ -33,12 +36,13 @@ class Place:
 
 @dataclass
 class Document:
-    """Plain data with the place of every key and list item, and the unquoted words that YAML 1.1 reads otherwise."""
+    """Plain data with the place of every key and list item, the words that YAML 1.1 reads otherwise, and numbers as spelled."""
 
     data: dict[str, Any]
     file: str
     places: dict[Path, Place] = field(default_factory=dict)
     written: dict[Path, AsWritten] = field(default_factory=dict)
+    numbers: dict[Path, str] = field(default_factory=dict)  # as they are spelled: 1.10, 010, 1e-5
 
     def place(self, path: Path) -> Place:
         """Where a path stands; the nearest one above it if it is not there itself."""
@@ -92,7 +96,7 @@ def parse(text: str, file: str) -> Document:
     if root is None:
         raise StudyFileError("is empty", file=file, cure="`outlast init` drafts a study file from a script's --help")
     document = Document({}, file)
-    data = _Builder(document).build(root, ())
+    data = _Builder(document, eleven=_says_eleven(text)).build(root, ())
     if not isinstance(data, dict):
         raise StudyFileError(
             f"holds {_kind(data)}, not keys and values", file=file, line=1, cure="a study file begins with `name: …`"
@@ -112,8 +116,9 @@ def read_any(path: str) -> Any:
 
     Words that the versions of YAML disagree about stay `AsWritten`: whoever reads them next knows which it is.
     """
-    root = _compose(_text(path), path)
-    return None if root is None else _Builder(Document({}, path), keep=True).build(root, ())
+    root = _compose(text := _text(path), path)
+    eleven = _says_eleven(text)
+    return None if root is None else _Builder(Document({}, path), keep=True, eleven=eleven).build(root, ())
 
 
 def _text(name: str) -> str:
@@ -167,12 +172,16 @@ def _lookalike(name: str) -> str | None:
     return f"did you mean `{os.path.join(folder, close[0])}`?" if close else None
 
 
+def _says_eleven(text: str) -> bool:
+    return _VERSION.match(text) is not None
+
+
 def _compose(text: str, file: str) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).compose(text)
+        return YAML(typ="safe", pure=True).compose(_VERSION.sub(r"\1#", text, count=1))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         fact, cure = _explain(str(error.problem or error.context or "not YAML"))
@@ -201,9 +210,10 @@ def _explain(problem: str) -> tuple[str, str | None]:
 class _Builder:
     """Nodes to plain data. Aliases are copied, so their number is bounded; each key's line is kept."""
 
-    def __init__(self, document: Document, *, keep: bool = False) -> None:
+    def __init__(self, document: Document, *, keep: bool = False, eleven: bool = False) -> None:
         self.document = document
         self.keep = keep  # words that the versions of YAML disagree about
+        self.eleven = eleven  # the file says that it is YAML 1.1
         self.count = 0
         self.open: set[int] = set()
 
@@ -219,6 +229,10 @@ class _Builder:
             word = as_written(node.value, str(node.tag)) if node.style is None else None
             if word is not None:
                 self.document.written[path] = word
+            if node.style is None and str(node.tag).endswith((":int", ":float")):
+                self.document.numbers[path] = node.value
+            if word is not None and self.eleven and not word.number:
+                return word if self.keep else word.pyyaml
             return word if word is not None and self.keep and not word.number else self.scalar(node, path)
         if id(node) in self.open:
             raise self.fault(node, path, "an alias that contains itself")
