@@ -66,6 +66,7 @@ _DEEPEST = 8
 _FOOTER_BYTES = 256
 _FOOTER_MAGIC = b"\nOUTLAST-CHECKPOINT "
 _BLOCK_BYTES = 1 << 20
+_REMEMBERED_BYTES = 1 << 20
 _BLANK = "0" * 64  # in a checksum's place until it is known
 
 
@@ -107,6 +108,9 @@ class Trial:
         self._attempt_folder = os.path.join(self._folder, "attempts", str(self._attempt))
         self._reports_fd = -1
         self._reports_id: Optional[Tuple[int, int]] = None
+        self._reports_end = 0  # where the file ended after our last line
+        self._said: List[bytes] = []  # the lines of this process: what is written again if the file goes
+        self._said_bytes = self._said_by = 0
         self._line_torn = False
         self._complained = False
         self._params: Optional[Dict[str, Any]] = None
@@ -246,32 +250,55 @@ class Trial:
 
         data = json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
-            fd = self._open_reports()
-            if self._line_torn:
-                data = b"\n" + data
+            self._remember(data)
+            fd, again = self._open_reports()
+            self._line_torn = self._line_torn and not again
+            data = again or (b"\n" + data if self._line_torn else data)
             while data:
                 written = os.write(fd, data)
                 data = data[written:]
                 self._line_torn = bool(data)
+            self._reports_end = os.lseek(fd, 0, os.SEEK_CUR)
         except OSError as error:
             if not self._complained:
                 self._complained = True
                 _say("cannot report ({}); the training goes on".format(error))
 
-    def _open_reports(self) -> int:
-        # A daemonising script closes descriptors behind our back, and their numbers are given to other files.
-        if self._reports_fd >= 0:
-            try:
-                found = os.fstat(self._reports_fd)
-                if (found.st_dev, found.st_ino) == self._reports_id:
-                    return self._reports_fd
-            except OSError:
-                self._reports_fd = -1
+    def _remember(self, line: bytes) -> None:
+        if self._said_by != os.getpid():  # a fork's parent speaks for itself
+            self._said, self._said_bytes, self._said_by = [], 0, os.getpid()
+        self._said.append(line)
+        self._said_bytes += len(line)
+        while self._said_bytes > _REMEMBERED_BYTES:
+            self._said_bytes -= len(self._said.pop(0))
+
+    def _open_reports(self) -> Tuple[int, bytes]:
+        """The file's descriptor; and where the file went, was replaced or cut off since our last line, all that we know."""
         path = os.path.join(self._attempt_folder, "reports.jsonl")
-        self._reports_fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
-        found = os.fstat(self._reports_fd)
+        gone = False
+        before, end = self._reports_fd, self._reports_end  # other threads may be reporting just now
+        if before >= 0:
+            # A daemonising script closes descriptors behind our back, and their numbers are given to other files.
+            try:
+                found = os.fstat(before)
+                ours = (found.st_dev, found.st_ino) == self._reports_id
+            except OSError:
+                ours = False
+            try:
+                named = os.stat(path)
+                gone = (named.st_dev, named.st_ino) != self._reports_id or (ours and found.st_size < end)
+            except FileNotFoundError:
+                gone = True
+            if ours and not gone:
+                return before, b""
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        found = os.fstat(fd)
         self._reports_id = (found.st_dev, found.st_ino)
-        return self._reports_fd
+        self._reports_fd = fd
+        if not gone:
+            return fd, b""
+        _say("{} was deleted, replaced or cut off meanwhile: what was reported is written again".format(path))
+        return fd, b"\n" * bool(found.st_size) + b"".join(self._said)
 
     def _read_stop(self) -> str:
         """The reason in ``stop.json``; empty while there is none."""

@@ -133,3 +133,20 @@ def test_a_name_that_is_no_utf_8_is_one_that_everything_downstream_can_write(tmp
     reader.poll()
     assert reader.own.drain() == [Report(0, {"acc/f?r.txt": 0.5, "acc/für": 0.25})]
     assert list(reader.own.seen) == ["acc/f?r.txt", "acc/für"]
+
+
+def test_a_file_that_is_begun_anew_is_read_from_its_beginning_and_nothing_that_was_read_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    live = LiveReports(path, [ACC])
+    for step in range(3):
+        write(path, {"v": 1, "step": step, "metrics": {"acc": 0.5}})
+    live.poll()
+    path.unlink()
+    assert live.poll() == []
+    write(path, {"v": 1, "step": 3, "metrics": {"acc": 0.25}})  # a client of a few lines, which knows nothing more
+    assert live.poll() == [Report(3, {"acc": 0.25})]
+    path.unlink()
+    for step in range(3, 9):  # longer than before
+        write(path, {"v": 1, "step": step, "metrics": {"acc": 0.25}})
+    assert [report.step for report in live.poll()] == [4, 5, 6, 7, 8], "what was said before is no news"
+    assert [report.step for report in live.curve.reports()] == list(range(9))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from outlast import client
+from outlast.runner.capture import LiveReports, Objective
 
 
 @pytest.fixture
@@ -264,3 +266,63 @@ def test_an_id_that_the_splits_do_not_know_is_named(
 
 def test_without_splits_every_fifth_id_is_held_out(by_hand: Path) -> None:
     assert client.current_trial().split(list(range(7))) == ([1, 2, 3, 4, 6], [0, 5])
+
+
+def _deleted(path: Path) -> None:
+    path.unlink()
+
+
+def _replaced(path: Path) -> None:
+    (path.parent / "other").write_text("nothing of ours\n" * 20)
+    (path.parent / "other").rename(path)
+
+
+def _cut_off(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _cut_within_a_line(path: Path) -> None:
+    os.truncate(path, 30)
+
+
+def _moved(path: Path) -> None:
+    path.rename(path.parent / "moved")
+
+
+@pytest.mark.parametrize("harm", [_deleted, _replaced, _cut_off, _cut_within_a_line, _moved])
+def test_reports_that_are_taken_away_meanwhile_are_written_again(
+    attempt: Path, harm: Callable[[Path], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    trial, path = client.current_trial(), attempt / "reports.jsonl"
+    live = LiveReports(path, [Objective("acc")])
+    trial.report(step=0, acc=0.5)
+    trial.report(step=1, acc=0.75)
+    told = live.poll()
+    harm(path)
+    told += live.poll()
+    assert not capfd.readouterr().err
+    trial.report(step=2, acc=0.625)
+    told += live.poll()
+    trial.report(step=3, acc=0.25)
+    told += live.poll()
+    assert [(report.step, report.metrics["acc"]) for report in told] == [(0, 0.5), (1, 0.75), (2, 0.625), (3, 0.25)]
+    assert live.reader.own.seen["acc"].last == 0.25
+    afterwards = LiveReports(path, [Objective("acc")])
+    assert [report.step for report in afterwards.poll()] == [0, 1, 2, 3], "whoever comes later reads all of it, once"
+    assert capfd.readouterr().err.count("written again") == 1
+
+
+def test_what_is_remembered_is_bounded_and_a_fork_does_not_speak_for_its_parent(
+    attempt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_REMEMBERED_BYTES", 100)
+    trial, path = client.current_trial(), attempt / "reports.jsonl"
+    for step in range(5):
+        trial.report(step=step, acc=0.5)
+    path.unlink()
+    trial.report(step=5, acc=0.5)
+    assert [line["step"] for line in lines(attempt)] == [4, 5]
+    trial._said_by = os.getppid()
+    path.unlink()
+    trial.report(step=6, acc=0.5)
+    assert [line["step"] for line in lines(attempt)] == [6]

@@ -33,7 +33,11 @@ class Curve:
         for report in reports:
             owner = self._owners_of(source, report.metrics)
             values = {owner[name]: value for name, value in report.metrics.items() if name in owner}
-            values = {name: value for name, value in values.items() if self._source.get(name, source) >= source}
+            values = {
+                name: value
+                for name, value in values.items()
+                if self._source.get(name, source) >= source and not self._has(source, name, report.step, value)
+            }
             for name, value in values.items():
                 if self._source.get(name) != source:
                     self._source[name] = source
@@ -42,6 +46,11 @@ class Curve:
             if values:
                 kept.append(Report(report.step, values))
         return kept
+
+    def _has(self, source: int, name: str, step: int, value: float) -> bool:
+        """Whether this is said once more, as by a file that was written anew."""
+        known = self._points[name].get(step)
+        return self._source.get(name) == source and known is not None and repr(known) == repr(value)
 
     def reports(self) -> tuple[Report, ...]:
         """The whole curve in step order; of several values for one step, the last."""

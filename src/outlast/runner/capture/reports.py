@@ -17,6 +17,7 @@ PRINTED = "output"  # the ``via`` of what the runner read from the output
 
 _BLOCK_BYTES = 1 << 20
 _LINE_CAP = 1 << 20
+_MARK_BYTES = 256
 
 
 class Channel:
@@ -42,6 +43,8 @@ class Channel:
 class ReportsReader:
     """Reads on from where it stopped. A line without its end is not there yet.
 
+    A file that was deleted, replaced or cut off meanwhile is read from its beginning; what was read before stays.
+
     Attributes:
         own: What the script itself reported, points and final scores.
         followed: What it logged to wandb or MLflow.
@@ -61,6 +64,7 @@ class ReportsReader:
         self._path = os.fspath(path)
         self._offset = 0
         self._rest = b""
+        self._read = b""  # the end of what was read: what stands there unless it is another file now
         self.own, self.followed, self.printed = Channel(), Channel(), Channel()
         self.listens = False
         self.acknowledged = ""
@@ -77,8 +81,11 @@ class ReportsReader:
             return False
         any_line = False
         with file:
+            if self._offset and unstale(self._before, file) != self._read:
+                self._offset, self._rest, self._read = 0, b"", b""
             while block := unstale(self._block, file):
                 self._offset += len(block)
+                self._read = (self._read + block)[-_MARK_BYTES:]
                 *lines, self._rest = (self._rest + block).split(b"\n")
                 for line in lines:
                     self._take(line)
@@ -86,6 +93,10 @@ class ReportsReader:
                 if len(self._rest) > _LINE_CAP:
                     self._rest = self._rest[:_LINE_CAP]  # no line of ours; it ends somewhere
         return any_line
+
+    def _before(self, file: BinaryIO) -> bytes:
+        file.seek(self._offset - len(self._read))
+        return file.read(len(self._read))
 
     def _block(self, file: BinaryIO) -> bytes:
         file.seek(self._offset)
