@@ -12,11 +12,13 @@ import pytest
 from outlast._system import my_identity, utc_now
 from outlast.cli.main import run_cli
 from outlast.config.load import load_study_file
+from outlast.core.evidence import Evidence
 from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.engine import room
 from outlast.engine.cluster import anew, finish, submit
 from outlast.engine.cluster.submit import Submitted, submit_study, tell
+from outlast.engine.cluster.topup import something_was_lost, top_up
 from outlast.engine.look import look
 from outlast.engine.opening import open_study, read_study
 from outlast.engine.run import study_paths
@@ -493,3 +495,47 @@ def test_a_disk_that_is_full_for_a_while_costs_an_array_neither_its_tasks_nor_it
     assert said is None and site.roles() == [], "nothing is submitted that would only wait on a card"
     full[0] = False
     assert "attempt" in ask()
+
+
+def test_a_task_that_looks_makes_up_for_one_that_was_lost(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm, budget={"trials": 1})
+    site.submit()
+    attempt, folder = lost_with_its_node(site), str(site.paths.root)
+    array, finisher = slurm.queue
+    comment = slurm.queue.pop(array).comment
+    slurm.add(f"{array}_0", "RUNNING", comment=comment)
+    assert not something_was_lost(folder)
+    slurm.set(f"{array}_0", "NODE_FAIL")
+    assert something_was_lost(folder) and not something_was_lost(folder, [f"{array}_0"])
+    (attempt / "exit.json").write_text(json.dumps(Evidence(lost="its node is gone", new_steps=True).to_json()))
+
+    def turn() -> list[str]:
+        said: list[str] = []
+        lease = Lease(site.paths.lease)
+        assert lease.take_if_free()
+        take_turn(folder, lease, Memory(), say=said.append, last=lambda *end: top_up(*end, said.append))
+        return said
+
+    assert any("submitted array" in line for line in turn())
+    assert site.roles()[1:] == ["array", "finisher", "finisher"], "and the one that was lost"
+    assert [job.tasks for job in read_study(site.paths).jobs if job.role == "array"] == [1, 1]
+    assert not something_was_lost(folder) and turn() == [], "once"
+    # the finisher of the first array leaves the second one to its own
+    slurm.set(finisher, "RUNNING")
+    finish.finish(folder, job=JobFacts(finisher, finisher), after=array, say=lambda text: None)
+    assert read_study(site.paths).ended is None and len(read_study(site.paths).jobs) == 4
+
+
+def test_a_node_that_may_not_submit_leaves_what_was_lost_to_the_finisher(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm, budget={"trials": 1})
+    site.submit()
+    attempt = lost_with_its_node(site)
+    array = next(iter(slurm.queue))
+    slurm.add(f"{array}_0", "NODE_FAIL", comment=slurm.queue.pop(array).comment)
+    (attempt / "exit.json").write_text(json.dumps(Evidence(lost="its node is gone", new_steps=True).to_json()))
+    slurm.refuse("Access/permission denied")
+    said: list[str] = []
+    lease = Lease(site.paths.lease)
+    assert lease.take_if_free()
+    turn = take_turn(site.paths.root, lease, Memory(), say=said.append, last=lambda *end: top_up(*end, said.append))
+    assert turn.study.ended is None and "the finisher submits what was lost" in said[-1]

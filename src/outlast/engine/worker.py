@@ -16,13 +16,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from outlast._system import my_identity, read_bytes, read_json
+from outlast.core.states import TrialState
 from outlast.errors import LeaseLost, OutlastError, StorageError
 from outlast.runner.job import ENDS_IN, JobFacts
 from outlast.study import requests
 from outlast.study.layout import StudyPaths, attempt_name, parse_attempt_name
 
 if TYPE_CHECKING:
+    from outlast.core.plan import Verdict
     from outlast.engine.cards import WorkerCards
+    from outlast.engine.coordinator import Coordinator
     from outlast.engine.turn import Memory, Turn
     from outlast.study.lease import Lease
 
@@ -30,6 +33,8 @@ __all__ = ["Worker"]
 
 _PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between two looks; longer the longer there is nothing
 _JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the pruner
+_LOOK_EVERY = 300.0  # seconds between two looks for tasks of our array that were lost, whoever looks
+_LOOK_AGAIN = 20.0  # the same, once some were
 _TAKEN_IN_WITHIN = 120.0  # seconds for somebody to take in what our last trial came to
 _LOOK_CLOSER_AFTER = 1.0  # seconds that the lease is somebody else's before we look whether that process lives
 _REFUSED_FOR = 600.0  # seconds for the disk to come back
@@ -76,6 +81,7 @@ class Worker:
         self._judges, self._judged_at = False, time.monotonic()
         self._leaving = False
         self._failure: OutlastError | None = None  # why we leave once nothing runs here any more
+        self._look_at, self._found_lost = time.monotonic() + _look_every(), False  # for tasks that were lost
         self._no_room_since = 0.0  # that whoever holds the study tells us of
         self._refused, self._refused_since = "", 0.0  # what the disk says, and since when
         self._pressed = 0  # how often a person, or the machine, asked us to leave
@@ -217,12 +223,40 @@ class Worker:
     # -- turns --------------------------------------------------------------------------------------------------------
 
     def _wants_a_turn(self) -> bool:
-        if self._asked is not None or self._left:
+        if self._asked is not None or self._left or self._has_to_look():
             return True
         if not self._judges or time.monotonic() - self._judged_at < _judge_every():
             return False
         self._judged_at = time.monotonic()
         return any(child.has_reported() for child in self._running.values())
+
+    def _has_to_look(self) -> bool:
+        """Whether tasks of our array were lost that nobody knows of. One task looks for all, now and then."""
+        now = time.monotonic()
+        if self._job is None or not self._running or self._leaving or now < self._look_at:
+            return False
+        self._look_at = now + _look_every() * random.uniform(1.0, 1.5)
+        if not self._looks_for_all():
+            return False
+        from outlast.engine.cluster.topup import something_was_lost
+
+        lost = something_was_lost(self._folder, [self._job.id])
+        if lost:  # a heartbeat that stands still tells only whoever sees it twice
+            self._look_at = now + min(_LOOK_AGAIN, _look_every())
+        self._found_lost = lost
+        return lost
+
+    def _looks_for_all(self) -> bool:
+        """Whether it is our turn to look: nobody has for as long, or we have found something. By two hosts' clocks perhaps."""
+        mark = self._paths.jobs / "looked"
+        try:
+            recently = abs(time.time() - os.stat(mark).st_mtime) < _look_every()
+        except OSError:
+            recently = False
+        if recently and not self._found_lost:
+            return False
+        mark.touch()
+        return True
 
     def _take_lease(self) -> Lease | None:
         """The lease, if nobody has it, or whoever has it seems to do so for longer than a turn takes and may be dead."""
@@ -244,7 +278,7 @@ class Worker:
 
         self._memory = self._memory or Memory()
         try:
-            self.last_turn = take_turn(self._folder, lease, self._memory, say=self._say)
+            self.last_turn = take_turn(self._folder, lease, self._memory, say=self._say, last=self._top_up)
         except OutlastError as error:
             if not error.worth_retrying:
                 raise
@@ -252,6 +286,13 @@ class Worker:
                 self._say(f"{error.fact}; trying again")
                 self._pause = _LONGEST_PAUSE
         self._judged_at = time.monotonic()
+
+    def _top_up(self, coordinator: Coordinator, verdict: Verdict | None) -> None:
+        """Before the lease is given back: make up for tasks that were lost. Not while we are sent away, perhaps all of us."""
+        if self._job is not None and not self._pressed and coordinator.study.in_state(TrialState.INTERRUPTED):
+            from outlast.engine.cluster.topup import top_up
+
+            top_up(coordinator, verdict, self._say)
 
     def _forget_what_was_taken_in(self) -> None:
         """An attempt's marker goes once its outcome is durable."""
@@ -399,6 +440,10 @@ class _Child:
             return False
         new, self._seen = size != self._seen, size
         return new
+
+
+def _look_every() -> float:
+    return float(os.environ.get("OUTLAST_LOOK_SECONDS") or _LOOK_EVERY)
 
 
 def _judge_every() -> float:

@@ -183,6 +183,8 @@ def in_vain(study: Study, *, began: bool = True) -> Verdict | None:
             StudyState.STOPPED, f"array {array.job} was cancelled before it began; outlast submit goes on"
         )
         return None if said_since else stopped
+    if any(a.opened_at > array.at for t in study.trials.values() for a in t.attempts) and not found:
+        return None  # others did: there was nothing left for it
     if not found:
         reason = f"no task of array {array.job} took a trial: jobs/{array.job}_*.out in the study folder say why"
         return Verdict(StudyState.HALTED, reason)

@@ -25,7 +25,7 @@ from outlast.executors.slurm.planning import waiting_reason
 from outlast.executors.slurm.script import render
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Submitted", "dry_run", "refuse_while_queued", "submit_missing", "submit_study", "tell"]
+__all__ = ["Submitted", "dry_run", "refuse_while_queued", "submit_array", "submit_missing", "submit_study", "tell"]
 
 _MADE_ROOM, _A_MOMENT = 10, 0.5  # tries, and seconds between them, before one more task has to go
 _LEASE_WITHIN = 60.0  # seconds that a submission waits for whoever holds the study
@@ -171,6 +171,15 @@ def _tasks(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -
     if not wanted and coordinator.running and not any(job.comment.endswith(":finisher") for job in active):
         # Nothing may start, and nobody watches what was lost: that takes somebody who looks for a while.
         return [_record(coordinator, queue.submit(queue.finisher()), "finisher")], ""
+    return submit_array(queue, coordinator, wanted)
+
+
+def submit_array(queue: StudyQueue, coordinator: Coordinator, wanted: int) -> tuple[list[JobSubmitted], str]:
+    """An array of so many tasks, or as many as a limit leaves, with its finisher. Called under the lease.
+
+    Returns:
+        As `submit_missing`, which says what it raises too.
+    """
     refused = ""
     while wanted > 0:
         try:
