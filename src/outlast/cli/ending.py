@@ -15,7 +15,7 @@ from outlast.cli.text import make_console
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.fold import Study
-from outlast.core.states import StudyState
+from outlast.core.states import Cause, StudyState
 from outlast.engine.plotting import are_wanted, draw_at_the_end
 from outlast.engine.run import study_paths
 from outlast.monitor.snapshot import snapshot
@@ -70,6 +70,6 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
 def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType | None:
     """The failure that halted the search, with its traceback; ``None`` where it was none."""
     since = {outcome.trial for outcome in (*study.failures_since_run, *study.infeasible_since_run)}
-    found = group_failures(study)
+    found = [group for group in group_failures(study) if group.cause is not Cause.SPACE_CHANGED]
     groups = ([group for group in found if since & set(group.trials)] or found)[:1]
     return None if not groups else show_failures(groups, folder=folder, tails=failure_stories(paths, groups))

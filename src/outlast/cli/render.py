@@ -231,7 +231,7 @@ def ended_line(trial: Trial, study: Study, settings: Settings, *, params: bool) 
 
 def counts_text(snapshot: Snapshot, *, always: Iterable[TrialState] = ()) -> Text:
     """``18 complete, 4 pruned, 1 failed, 25 remaining``: states without trials are left out unless in `always`."""
-    text = _states_text(snapshot.counts, always)
+    text = _left_out_text(_states_text(_really(snapshot), always), snapshot)
     if snapshot.remaining is not None:
         text.append(f"{', ' if text else ''}{snapshot.remaining} remaining")
     return text
@@ -241,13 +241,28 @@ def _tally_text(snapshot: Snapshot) -> Text:
     """``25 of 25: 24 complete, 1 pruned; besides 7 failed``: what counts towards the target, and what does not."""
     if snapshot.target is None:
         return Text.assemble(f"{snapshot.finished} finished: ", counts_text(snapshot))
-    counts = {state: number for state, number in snapshot.counts.items() if state.value in snapshot.count}
-    others = {state: number for state, number in snapshot.counts.items() if state not in counts}
+    really = _really(snapshot)
+    counts = {state: number for state, number in really.items() if state.value in snapshot.count}
+    others = {state: number for state, number in really.items() if state not in counts}
     text = Text(f"{snapshot.counted} of {snapshot.target}")
     for head, of in ((": ", counts), ("; besides ", others)):
         if any(of.values()):
             text.append(head).append_text(_states_text(of))
+    _left_out_text(text, snapshot)
     return text.append(f"; {snapshot.remaining} remaining" if snapshot.remaining else "")
+
+
+def _really(snapshot: Snapshot) -> dict[TrialState, int]:
+    """The trials by state, without those that stand as failed only because the study file does not hold them any more."""
+    counts = dict(snapshot.counts)
+    counts[TrialState.FAILED] = counts.get(TrialState.FAILED, 0) - snapshot.left_out
+    return counts
+
+
+def _left_out_text(text: Text, snapshot: Snapshot) -> Text:
+    if snapshot.left_out:
+        text.append(f"{', ' if text else ''}{snapshot.left_out} left out (not in the search space any more)")
+    return text
 
 
 def _states_text(counts: Mapping[TrialState, int], always: Iterable[TrialState] = ()) -> Text:

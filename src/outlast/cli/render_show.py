@@ -176,12 +176,9 @@ def show_failures(
         parts.append(Text())
     first = groups[0]
     parts.append(Facts([("details", Text(f"outlast show {folder} {first.first}", style="bold"))], label_width=LABELS))
-    parts.append(
-        Facts(
-            [("try again", Text(f"outlast retry {folder} --cause {first.cause.value}", style="bold"))],
-            label_width=LABELS,
-        )
-    )
+    if first.cause is not Cause.SPACE_CHANGED:  # those come back by themselves, with a study file that holds them
+        again = Text(f"outlast retry {folder} --cause {first.cause.value}", style="bold")
+        parts.append(Facts([("try again", again)], label_width=LABELS))
     return Group(*parts)
 
 

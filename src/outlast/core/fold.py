@@ -19,12 +19,14 @@ from outlast.core.records import (
     JobSubmitted,
     ParamDrawn,
     RevisionMade,
+    RuledOut,
     RunStarted,
     RunWentOn,
     StudyCreated,
     StudyEnded,
     Trial,
     TrialCreated,
+    TrialFits,
     TrialRetried,
     Warned,
 )
@@ -118,6 +120,8 @@ class Study:
                 self._job_submitted(event)
             case TrialRetried():
                 self._trial_retried(event)
+            case TrialFits():
+                self._trial_fits(event)
             case StudyCreated():
                 self.name, self.created_at, self.study_seed = event.name, event.at, event.study_seed
             case RevisionMade():
@@ -136,7 +140,7 @@ class Study:
                 self.elapsed_before += event.elapsed
             case Warned():
                 self.warnings[event.key or event.text] = event.text
-        if isinstance(event, (TrialCreated, AttemptOpened, AttemptEnded, TrialRetried)):
+        if isinstance(event, (TrialCreated, AttemptOpened, AttemptEnded, TrialRetried, TrialFits)):
             self._tally.note(self.trials[event.trial])
 
     def _forgive(self) -> None:
@@ -221,6 +225,11 @@ class Study:
     def _attempt_ended(self, event: AttemptEnded) -> None:
         trial = self.trials[event.trial]
         attempt = next((a for a in trial.attempts if a.number == event.attempt), None)
+        if event.cause is Cause.SPACE_CHANGED and trial.ruled_out is None:
+            was = None if attempt is None else attempt.outcome
+            trial.ruled_out = RuledOut(
+                trial.state, trial.cause, trial.reason, trial.values, trial.finished_at, event.attempt, was
+            )
         if attempt is None:
             attempt = Attempt(event.attempt, event.at)
             trial.attempts.append(attempt)
@@ -246,6 +255,24 @@ class Study:
             self.ruled_out_in_a_row += 1
         elif event.state is TrialState.INFEASIBLE and trial.source != "imported":
             self.infeasible_since_run.append(event)
+
+    def _trial_fits(self, event: TrialFits) -> None:
+        """As before it was ruled out; what was running then was ended with it, and waits for its next attempt."""
+        trial = self.trials[event.trial]
+        trial.params.update(event.params)
+        before, trial.ruled_out = trial.ruled_out, None
+        if before is None:
+            return
+        trial.state, trial.cause, trial.reason = before.state, before.cause, before.reason
+        trial.values, trial.finished_at = before.values, before.finished_at
+        attempt = next(a for a in trial.attempts if a.number == before.attempt)
+        if before.outcome is not None:
+            attempt.outcome = before.outcome
+        elif before.state is TrialState.RUNNING and attempt.outcome is not None:
+            trial.state, trial.cause, trial.reason = TrialState.INTERRUPTED, Cause.STOPPED, attempt.outcome.reason
+            attempt.outcome = replace(attempt.outcome, state=trial.state, cause=trial.cause)
+        else:  # there was no attempt yet
+            trial.attempts.remove(attempt)
 
 
 def _parts_in(revision: RevisionMade) -> tuple[list[Any], dict[str, Any]]:

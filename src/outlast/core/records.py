@@ -24,12 +24,14 @@ __all__ = [
     "JobSubmitted",
     "ParamDrawn",
     "RevisionMade",
+    "RuledOut",
     "RunStarted",
     "RunWentOn",
     "StudyCreated",
     "StudyEnded",
     "Trial",
     "TrialCreated",
+    "TrialFits",
     "TrialRetried",
     "Warned",
     "from_json",
@@ -203,6 +205,17 @@ class TrialRetried:
 
 
 @dataclass(frozen=True)
+class TrialFits:
+    """A new version of the study file holds the trial."""
+
+    kind: ClassVar[str] = "trial_fits"
+    trial: int
+    at: str
+    back: bool = True  # an earlier version left it out
+    params: Params = field(default_factory=dict)  # values of its own that its version had as constants
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something that a person should know, said once."""
 
@@ -235,6 +248,7 @@ Event: TypeAlias = (
     | AttemptEnded
     | JobSubmitted
     | TrialRetried
+    | TrialFits
     | Warned
     | StudyEnded
 )
@@ -299,6 +313,19 @@ class Attempt:
         return 0.0 if self.outcome is None else max(0.0, self.outcome.seconds) * self.cards
 
 
+@dataclass(frozen=True)
+class RuledOut:
+    """What a trial was when a new version of the study file did not hold it any more."""
+
+    state: TrialState
+    cause: Cause | None
+    reason: str
+    values: tuple[float, ...] | None
+    finished_at: str | None
+    attempt: int  # that the record is of
+    outcome: AttemptEnded | None  # of that attempt
+
+
 @dataclass
 class Trial:
     """One configuration with its number for life, folded from the events about it."""
@@ -324,6 +351,7 @@ class Trial:
     reason: str = ""
     from_scratch: bool = False  # a retry asked for an empty checkpoints/
     retried_at_attempt: int = 0  # attempts up to this one no longer count against the trial
+    ruled_out: RuledOut | None = None  # by a version of the study file that does not hold it
     anew_after: int = 0  # what attempts up to this one did is thrown away: a person had the trial begin from scratch
 
     @property
@@ -401,6 +429,9 @@ class Trial:
                     attempt.worker,
                 )
             )
+            before = self.ruled_out
+            if before is not None and before.attempt == attempt.number and before.outcome is not None:
+                found.append(before.outcome)
             if attempt.outcome is not None:
                 found.append(attempt.outcome)
             if attempt.number in (self.retried_at_attempt, self.anew_after):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from shlex import quote
 
 from outlast._system import make_dir, rename, utc_now, write_atomic
@@ -14,13 +14,13 @@ from outlast.config.load import to_yaml
 from outlast.config.revisions import Difference, compare
 from outlast.config.settings import Settings
 from outlast.core.fold import Study, fold, seconds_between
-from outlast.core.records import AttemptEnded, Event, RevisionMade, RunStarted, RunWentOn, StudyCreated, Trial
-from outlast.core.states import Cause, TrialState
+from outlast.core.records import Event, RevisionMade, RunStarted, RunWentOn, StudyCreated
+from outlast.core.states import TrialState
 from outlast.engine.orphans import end_attempt
+from outlast.engine.refit import refit, told_of
 from outlast.engine.retention import left_behind, owner_of
 from outlast.errors import LedgerDamaged, StorageError, StudyNotFound, UsageError
 from outlast.runner.spec import silent_after
-from outlast.space.space import Space
 from outlast.study.attempts import trained_seconds
 from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
@@ -53,6 +53,7 @@ class Opened:
     )
     rivalled: bool = False  # and it may be alive, in the middle of something
     elapsed: float = 0.0  # seconds that this run of the study goes on already, under earlier holders
+    told: list[str] = field(default_factory=list)  # what a person should know of it
 
 
 def read_study(paths: StudyPaths) -> Study:
@@ -114,6 +115,7 @@ def open_study(
         ledger.append(events)
         for event in events:
             study.apply(event)
+        opened.told += told_of(events)
         _write_study_file(paths, study, settings, ledger)
     except BaseException:
         lease.release()
@@ -213,7 +215,8 @@ def _refuse_unaccepted(study: Study, settings: Settings, accept_changes: bool) -
         return
     changed = difference_from_recorded(study, settings).needs_acceptance
     if changed:
-        shown = "\n".join(f"    {line}" for line in changed)
+        would = [f"with it, {line}" for line in told_of(refit(study, settings, ""))]
+        shown = "\n".join(f"    {line}" for line in (*changed, *would))
         raise UsageError(
             f"the study file has changed in a way that affects the trials so far:\n{shown}",
             cure="--accept-changes goes on under a new revision; --fresh sets the study aside and starts anew; "
@@ -257,41 +260,10 @@ def _opening_events(study: Study, settings: Settings, paths: StudyPaths) -> list
             number = study.revisions[-1].number + 1
             events.append(RevisionMade(number, now, settings.resolved, tuple(changes)))
             if difference.needs_acceptance:
-                events += _misfits(study, settings, now)
+                events += refit(study, settings, now)
     where = os.path.relpath(settings.working_directory, paths.root)
     events.append(RunStarted(now, os.uname().nodename, os.getpid(), settings.budget.trials, where))
     return events
-
-
-def _misfits(study: Study, settings: Settings, now: str) -> list[Event]:
-    """Old trials that the new revision's space does not hold stay visible, as failed rows."""
-    space = Space.from_parameters(settings.parameters, settings.constraints)
-    recorded = study.revisions[-1].settings.get("metric")
-    same_metric = recorded == settings.resolved.get("metric") or _names(recorded) == [m.name for m in settings.metrics]
-    found: list[Event] = []
-    for trial in study.trials.values():
-        why = space.fits(trial.params) if same_metric else "it was measured by another metric"
-        if why is not None and trial.state is not TrialState.FAILED and not trial.distributions:
-            found.append(_misfit(trial, now, why))
-    return found
-
-
-def _names(metric: object) -> list[object]:
-    many: Sequence[object] = metric if isinstance(metric, list) else [metric]
-    return [m.get("name") if isinstance(m, dict) else m for m in many]
-
-
-def _misfit(trial: Trial, now: str, why: str) -> AttemptEnded:
-    attempt = trial.attempts[-1].number if trial.attempts else 0
-    return AttemptEnded(
-        trial.number,
-        attempt,
-        now,
-        TrialState.FAILED,
-        Cause.SPACE_CHANGED,
-        f"does not fit the new study file: {why}",
-        seconds=0.0,
-    )
 
 
 def _write_study_file(paths: StudyPaths, study: Study, settings: Settings, ledger: Ledger) -> None:

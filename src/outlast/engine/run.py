@@ -160,7 +160,7 @@ def _run_once(
         settings, told = run_from(paths, settings, opened.study.revisions)
         executor = LocalExecutor(worker_start(paths, settings, slots.cpus_per_trial))
         hears = _Announcing(listener(opened, len(slots.local)), paths)
-        hears.words += told
+        hears.words += [*opened.told, *told]
         coordinator = Coordinator(
             paths, settings, opened, executor, hears, slots=slots, limits=limits, unattended=unattended
         )

@@ -113,6 +113,7 @@ class Snapshot:
     silence: str = ""  # why the scheduler did not answer when it was asked last; the jobs are of the time before
     begun_by: str = "run"  # the command that goes on with it: run, or submit
     without_result: bool = False  # it is over, and no trial has completed
+    left_out: int = 0  # of the failed trials: those that the study file in force does not hold
 
     @property
     def finished(self) -> int:
@@ -135,7 +136,7 @@ class Snapshot:
             case StudyState.HALTED | StudyState.DONE:
                 if self.state is StudyState.DONE and self.best:
                     return f"outlast show {self.folder} best"
-                bad = self.counts[TrialState.FAILED] or self.counts[TrialState.INFEASIBLE]
+                bad = self.counts[TrialState.FAILED] > self.left_out or self.counts[TrialState.INFEASIBLE]
                 return f"outlast show {self.folder}{' failures' if bad else ''}"
             case _:
                 return f"outlast {self.begun_by} {self.folder}"
@@ -148,7 +149,7 @@ class Snapshot:
                 f"outlast {self.begun_by} {self.folder}",
                 "once it is mended; the failures so far no longer count then",
             )
-        if self.counts[TrialState.FAILED]:
+        if self.counts[TrialState.FAILED] > self.left_out:
             return f"outlast retry {self.folder}", f"once it is mended; then outlast {self.begun_by} goes on with them"
         return f"outlast show {self.folder} failures", "then change the search space, or the training"
 
@@ -278,6 +279,7 @@ def snapshot(
         silence=silence,
         begun_by="submit" if study.jobs else "run",
         without_result=over_without_result(study),
+        left_out=len(study.misfits),
     )
 
 

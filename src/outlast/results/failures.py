@@ -35,7 +35,8 @@ class FailureGroup:
 
 
 def group_failures(study: Study) -> list[FailureGroup]:
-    """Failed and infeasible trials by the signature of their last outcome, largest group first.
+    """Failed and infeasible trials by the signature of their last outcome, largest group first; last what a new version of
+    the study file left out, which is no failure.
 
     Trials without a signature are grouped by cause and reason, numbers in the reason left aside. What a group shares is
     only told of groups of two and more: one trial shares everything with itself.
@@ -58,7 +59,7 @@ def group_failures(study: Study) -> list[FailureGroup]:
         )
         for (cause, _), members in groups.items()
     ]
-    return sorted(found, key=lambda group: (-len(group.trials), group.first))
+    return sorted(found, key=lambda g: (g.cause is Cause.SPACE_CHANGED, -len(g.trials), g.first))
 
 
 def _shared(members: Sequence[Trial], everyone: Sequence[Trial]) -> tuple[tuple[str, Any], ...]:

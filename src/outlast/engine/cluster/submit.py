@@ -97,7 +97,7 @@ def submit_study(
         opened.ledger.close()
         opened.lease.release()
         raise
-    for text in told:
+    for text in (*opened.told, *told):
         say(text)
     queue = StudyQueue(paths, settings, queue.slurm)
     came: list[Submitted] = []
