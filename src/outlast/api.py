@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from types import CodeType
 from typing import TYPE_CHECKING, Any, Literal
 
 from outlast._system import make_dir, read_bytes, write_atomic
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
-from outlast.core.best import best_trials
-from outlast.core.budget import remaining
+from outlast.core.best import best_trial, best_trials
+from outlast.core.budget import counted, remaining
 from outlast.core.fold import Study
+from outlast.core.plan import Verdict
 from outlast.core.records import AttemptEnded, Event, Trial
-from outlast.core.states import Cause, StudyState
+from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.check import quick_check
 from outlast.engine.coordinator import Listener
-from outlast.engine.opening import Opened, set_aside
+from outlast.engine.homing import bring_home, live_folder, set_both_aside
+from outlast.engine.objectives import Fingerprint, compared, fingerprint_of, pickled_objective, remember
+from outlast.engine.opening import Opened, read_study
+from outlast.engine.plotting import draw_at_the_end
 from outlast.engine.run import recorded_settings, run_study, study_paths
 from outlast.engine.running import Running
 from outlast.engine.starts import OBJECTIVE
 from outlast.errors import StudyFileError, UsageError
+from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["Result", "optimize"]
 
 Direction = Literal["minimize", "maximize"]
+
+_GOES_ON = "accept_changes=True goes on all the same"
+_FRESH = "fresh=True sets the earlier study aside and starts anew"
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ def optimize(
     parallel: int | Literal["auto"] = "auto",
     isolation: Literal["process", "worker"] | Mapping[str, int] = "process",
     timeout: float | None = None,
+    retries: int = 0,
     fresh: bool = False,
     accept_changes: bool = False,
     quiet: bool = False,
@@ -118,8 +124,9 @@ def optimize(
         direction: Of the single value. Optuna's default.
         directions: One per value, for several objectives.
         parameters: A search space as in a study file's ``parameters``; without it, the objective draws by ``trial.suggest_*``.
-        name: Of the study; the objective's name by default.
-        dir: Study folder; ``studies/NAME`` by default.
+        name: Of the study; the objective's name by default. Another objective of that name is refused.
+        dir: Study folder; ``studies/NAME`` by default. On a drive without locks it is a home, and the search runs on this
+            machine, as with ``outlast run``.
         sampler: As in a study file.
         pruner: As in a study file.
         seed: Of the study.
@@ -128,8 +135,9 @@ def optimize(
             imports, so that one costs milliseconds; it is replaced every 100 trials (``{"worker": k}``: every k), and when
             one ends badly. What is computed on import is then the same in all of them, and GPUs must not be used there.
         timeout: Seconds for the whole study.
+        retries: How often a trial whose process crashed is tried again.
         fresh: Set an earlier study in this folder aside.
-        accept_changes: Go on although space, sampler, pruner or directions are others than before.
+        accept_changes: Go on although space, sampler, pruner, directions or the objective are others than before.
         quiet: Print nothing.
 
     Returns:
@@ -140,8 +148,6 @@ def optimize(
         UsageError: An argument that a study file could not have either, or that changes an earlier study.
         StudyBusy: Somebody runs this study just now.
     """
-    import cloudpickle
-
     name = name or _name_of(objective)
     names = ["value"] if directions is None else [f"value_{i}" for i in range(len(directions))]
     goals = [direction] if directions is None else list(directions)
@@ -158,27 +164,31 @@ def optimize(
         "parallel": parallel,
         "isolation": isolation if isinstance(isolation, str) else dict(isolation),
     }
+    if retries:
+        resolved["trial"] = {"retries": retries}
     settings = _settings(resolved)
     folder = os.fspath(dir) if dir is not None else os.path.join("studies", name)
-    paths = study_paths(folder, settings)
     say = _silent if quiet else _say
     for finding in quick_check(settings, folder):
         if finding.level == "error":
             raise UsageError(f"{finding.about}: {finding.text}", cure=finding.cure)
-    if fresh and (aside := set_aside(paths)) is not None:
-        say(f"the earlier study is kept in {os.path.relpath(aside)}")
-    places = [os.path.abspath(place) for place in sys.path]
-    pickled = cloudpickle.dumps(places) + cloudpickle.dumps((objective, parameters is None))
+    if fresh:
+        for aside in set_both_aside(study_paths(live_of(folder), settings)):
+            say(f"the earlier study is kept in {os.path.relpath(aside)}")
+    paths = study_paths(live_folder(folder, settings), settings)
+    own = fingerprint_of(objective)
+    changed = _compared_with_earlier(paths, folder, own, accept_changes)
+    pickled = pickled_objective(objective, takes_trial=parameters is None)
 
-    def listener(opened: Opened, _slots: int) -> Listener:
-        if not opened.new:
-            say(_so_far(opened.study, settings, folder))
-            if _code_of(objective) != _code_of(_unpickled(paths.root / "objective.pkl"), _code_of(objective)):
-                say(f"the objective's code is not what it was for the trials in {folder}; fresh=True starts anew")
+    def listener(opened: Opened, slots: int) -> Listener:
+        say(_beginning(opened, settings, folder, slots))
+        if changed:
+            say(f"{changed}: {_FRESH}")
         write_atomic(paths.root / "objective.pkl", pickled)
-        return _Lines(names, say)
+        return _Lines(settings, say)
 
     make_dir(paths.root)
+    remember(paths.root, own)
     try:
         verdict, study = run_study(
             paths, settings, listener, accept_changes=accept_changes, handle_signals=_in_main_thread()
@@ -186,11 +196,32 @@ def optimize(
     except UsageError as error:
         raise _in_words_of_python(error) from None
     if verdict.state is StudyState.HALTED:
-        say(f"{_story(paths, study)}\nhalted: {verdict.reason}\nmend it, then the same call goes on")
-    elif verdict.state is not StudyState.DONE:
-        say(f"{verdict.state}: the same call goes on")
-    settings, _ = recorded_settings(folder, study)
+        say(_story(paths, study))
+    say(_ending(verdict, study, settings, folder))
+    draw_at_the_end(paths, study, settings)
+    if behind := bring_home(paths):
+        say(behind)
+    settings, _ = recorded_settings(paths.root, study)
     return Result(folder, verdict.state, tuple(study.trials.values()), tuple(best_trials(study, settings.metrics)))
+
+
+def _compared_with_earlier(paths: StudyPaths, folder: str, own: Fingerprint, accept_changes: bool) -> str:
+    """In what the objective differs from that of the trials that are there.
+
+    Raises:
+        UsageError: They are two objectives under one name.
+    """
+    if not paths.exists:
+        return ""
+    trials = read_study(paths)
+    results = bool(trials.in_state(TrialState.COMPLETE, TrialState.PRUNED))
+    two, difference = compared(paths.root, own, results=results)
+    if two and not accept_changes:
+        raise UsageError(
+            f"{folder} holds trials of another objective: {difference}",
+            cure=f"name= keeps both, each in a folder of its own; {_GOES_ON}; {_FRESH}",
+        )
+    return f"not the objective of the trials in {folder}: {difference}" if difference else ""
 
 
 def _settings(resolved: Mapping[str, Any]) -> Settings:
@@ -203,14 +234,32 @@ def _settings(resolved: Mapping[str, Any]) -> Settings:
 def _in_words_of_python(error: UsageError) -> UsageError:
     if error.cure is None or "--accept-changes" not in error.cure:
         return error
-    cure = "accept_changes=True goes on all the same; fresh=True sets the study aside and starts anew; another name= keeps both"
+    cure = f"{_GOES_ON}; {_FRESH}; another name= keeps both"
     return UsageError(error.fact.replace("the study file has", "the arguments have"), cure=cure)
 
 
-def _so_far(study: Study, settings: Settings, folder: str) -> str:
-    counted = ", ".join(f"{number} {state}" for state, number in study.counts().items() if number) or "no trials"
-    left = remaining(study, settings.budget.trials, settings.budget.count)
-    return f"resuming {folder}: {counted}" + ("" if left is None else f", {left} to go")
+def _beginning(opened: Opened, settings: Settings, folder: str, slots: int) -> str:
+    """Where it lies, what is there, what is to do, and that it can be interrupted."""
+    left = remaining(opened.study, settings.budget.trials, settings.budget.count)
+    there = ", ".join(f"{number} {state}" for state, number in opened.study.counts().items() if number) or "no trials"
+    so_far = f"new study {folder}" if opened.new else f"resuming {folder}: {there}"
+    to_go = "" if left is None else f", {left} to go" if not opened.new else f": {left} trials"
+    return f"{so_far}{to_go}, {slots} at a time; resumable: interrupted or killed, the same call goes on"
+
+
+def _ending(verdict: Verdict, study: Study, settings: Settings, folder: str) -> str:
+    """How it came to rest, what was best, and where everything is."""
+    best = best_trial(study, settings.metrics)
+    values = "" if best is None else f", best trial {best.number}:{_values(settings, best.values)}"
+    said = f"{verdict.state}: {len(study.trials)} trials in {folder}{values}"
+    if verdict.state is StudyState.DONE:
+        return said
+    reason = f"{verdict.reason}\nmend it, then the same call goes on" if verdict.state is StudyState.HALTED else ""
+    return f"{said}; {reason or 'the same call goes on'}"
+
+
+def _values(settings: Settings, values: Sequence[float] | None) -> str:
+    return "".join(f" {m.name}={value:.6g}" for m, value in zip(settings.metrics, values or (), strict=False))
 
 
 def _story(paths: StudyPaths, study: Study) -> str:
@@ -218,29 +267,6 @@ def _story(paths: StudyPaths, study: Study) -> str:
     failed = max((o for o in study.failures_since_run), key=lambda o: o.at, default=None)
     text = None if failed is None else read_bytes(paths.trial(failed.trial).error_log)
     return "" if text is None else text.decode(errors="replace").partition("\n\n")[2].rstrip()
-
-
-def _unpickled(path: Path) -> Any:
-    """The objective of the earlier trials; ``None`` where it cannot be had any more."""
-    import cloudpickle
-
-    try:
-        with open(path, "rb") as file:
-            cloudpickle.load(file)
-            return cloudpickle.load(file)[0]
-    except Exception:  # whatever its modules do on import; it is only needed for a note
-        return None
-
-
-def _code_of(objective: Any, otherwise: object = None) -> object:
-    """What a function does, line numbers left out; `otherwise` for what is no Python function."""
-    code = getattr(objective, "__code__", None)
-    return otherwise if code is None else _plain_code(code)
-
-
-def _plain_code(code: CodeType) -> tuple[object, ...]:
-    constants = tuple(_plain_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts)
-    return code.co_code, code.co_names, constants
 
 
 def _say(text: str) -> None:
@@ -265,16 +291,22 @@ def _in_main_thread() -> bool:
 class _Lines(Listener):
     """A plain line per finished trial."""
 
-    def __init__(self, names: Sequence[str], say: Callable[[str], None]) -> None:
-        self._names, self._say = names, say
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings, self._say = settings, say
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
         for event in events:
             if isinstance(event, AttemptEnded) and event.cause is not Cause.NEVER_STARTED:
-                pairs = zip(self._names, event.values or (), strict=False)
-                values = "".join(f" {name}={value:.6g}" for name, value in pairs)
                 reason = f": {event.reason}" if event.reason else ""
-                self._say(f"trial {event.trial} {event.state}{values}{reason}")
+                values = _values(self._settings, event.values)
+                self._say(f"trial {event.trial} {event.state}{values}{reason}{self._progress(study)}")
+
+    def _progress(self, study: Study) -> str:
+        budget, metrics = self._settings.budget, self._settings.metrics
+        of = f"{counted(study, budget.count)}" + ("" if budget.trials is None else f" of {budget.trials}")
+        extremes = study.extreme_values if len(metrics) == 1 else None
+        best = "" if extremes is None else f", best{_values(self._settings, [extremes[metrics[0].goal == 'maximize']])}"
+        return f"  ({of}{best})"
 
     def looked(self, study: Study, running: Sequence[Running]) -> None:
         pass

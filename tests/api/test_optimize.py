@@ -115,12 +115,15 @@ def test_an_interrupt_returns_a_resumable_study(capsys):
     assert [trial.number for trial in result.trials] == [0, 1, 2]
 
 
-def test_another_objective_in_the_same_study_is_noted(capsys):
+def test_another_objective_of_the_same_name_is_refused(capsys):
     outlast.optimize(lambda trial: trial.suggest_float("x", 0, 1), trials=1)
     outlast.optimize(lambda trial: trial.suggest_float("x", 0, 1), trials=1)
-    assert "the objective's code is not what it was" not in capsys.readouterr().out
-    outlast.optimize(lambda trial: -trial.suggest_float("x", 0, 1), trials=1)
-    assert "the objective's code is not what it was for the trials in studies/objective" in capsys.readouterr().out
+    assert "not the objective" not in capsys.readouterr().out
+    with pytest.raises(UsageError, match="another objective: the objective's code is not what it was") as caught:
+        outlast.optimize(lambda trial: -trial.suggest_float("x", 0, 1), trials=1)
+    assert "name= keeps both" in (caught.value.cure or "")
+    outlast.optimize(lambda trial: -trial.suggest_float("x", 0, 1), trials=2, accept_changes=True)
+    assert "not the objective of the trials in studies/objective" in capsys.readouterr().out
 
 
 def test_fresh_sets_the_earlier_study_aside(capsys, here, parabola):

@@ -13,7 +13,6 @@ from outlast.cli.invocation import Invocation
 from outlast.cli.locate import by_name, is_study_folder, the_folder
 from outlast.config.settings import Settings
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
-from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
@@ -196,8 +195,7 @@ def _refusal(finding: Finding, file: str | None) -> UsageError:
 
 def begin_anew(paths: StudyPaths) -> None:
     """``--fresh``: keep the earlier study under a name with the time."""
-    from outlast.engine.opening import set_aside
+    from outlast.engine.homing import set_both_aside
 
-    home = home_of(paths)  # aside before its live folder, which it would give back
-    for aside in filter(None, [set_aside(home) if home is not None else None, set_aside(paths)]):
+    for aside in set_both_aside(paths):
         typer.echo(f"the earlier study is kept in {os.path.relpath(aside)}")
