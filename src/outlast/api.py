@@ -27,7 +27,7 @@ from outlast.engine.run import recorded_settings, run_study, study_paths
 from outlast.engine.running import Running
 from outlast.engine.starts import OBJECTIVE
 from outlast.errors import StudyFileError, UsageError
-from outlast.study.home import live_of
+from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
@@ -182,6 +182,8 @@ def optimize(
 
     def listener(opened: Opened, slots: int) -> Listener:
         say(_beginning(opened, settings, folder, slots))
+        if home_of(paths) is not None:
+            say(f"the search runs in {paths.root}; its records are brought to {folder} after each trial")
         if changed:
             say(f"{changed}: {_FRESH}")
         write_atomic(paths.root / "objective.pkl", pickled)

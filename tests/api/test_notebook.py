@@ -74,10 +74,17 @@ def test_a_closure_from_a_cell_and_the_cell_again_with_more_trials(notebook):
     )
     said = notebook.run("result = outlast.optimize(make(1.0), trials=3, name='closure', seed=1)\nresult")
     assert "<outlast.Result studies/closure: done, 3 trials" in said
+    assert (
+        "new study studies/closure: 3 trials" in said
+        and "resumable: interrupted or killed, the same call goes on" in said
+    )
+    assert "(3 of 3, best value=" in said and "\ndone: 3 trials in studies/closure, best trial " in said
     said = notebook.run("result = outlast.optimize(make(1.0), trials=5, name='closure', seed=1)\nresult")
     assert "resuming studies/closure: 3 complete, 2 to go" in said
-    assert "code is not what it was" not in said
+    assert "not the objective" not in said
     assert [number for number in range(6) if f"trial {number} complete" in said] == [3, 4]
+    said = notebook.run("outlast.optimize(make(2.0), trials=5, name='closure', seed=1)")
+    assert "another objective: it was made with offset=1.0, this one with 2.0" in said
     said = notebook.run(
         "x = result.best_params['x']\nprint(result.study.best_value == result.best_value == 3.0 * (x - 1.0) ** 2)"
     )
@@ -91,7 +98,7 @@ def test_the_stop_button_leaves_a_study_that_goes_on(notebook):
         "outlast.optimize(slow, trials={trials}, parallel=1)"
     )
     said = notebook.run(cell.format(trials=200), stop_at="trial 0 complete")
-    assert "stopped: the same call goes on" in said
+    assert "stopped: " in said and "; the same call goes on" in said
     assert "<outlast.Result studies/slow: stopped" in said
     said = notebook.run(cell.format(trials=3))
     assert "<outlast.Result studies/slow: done, 3 trials" in said

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import outlast
+from outlast.engine.run import recorded_settings
 from outlast.errors import StudyFileError, UsageError
 
 
@@ -124,6 +125,32 @@ def test_another_objective_of_the_same_name_is_refused(capsys):
     assert "name= keeps both" in (caught.value.cure or "")
     outlast.optimize(lambda trial: -trial.suggest_float("x", 0, 1), trials=2, accept_changes=True)
     assert "not the objective of the trials in studies/objective" in capsys.readouterr().out
+
+
+def test_a_trial_whose_process_crashed_is_tried_again_as_often_as_asked(here):
+    def crashing(trial):
+        if trial.user_attrs.get("crashed") is None:
+            trial.set_user_attr("crashed", True)
+            os.abort()
+        return trial.suggest_float("x", 0, 1)
+
+    result = outlast.optimize(crashing, trials=1, retries=1, quiet=True)
+    assert [(trial.state.value, len(trial.attempts)) for trial in result.trials] == [("complete", 2)]
+
+
+def test_what_is_drawn_is_what_run_draws(here):
+    (here / "study.yaml").write_text(
+        "{name: by-run, function: 'shapes:cost', metric: {name: value, goal: minimize}, budget: {trials: 3}, parallel: 1,\n"
+        " parameters: {x: {min: 0.0, max: 1.0}, kind: {values: [a, b]}}, sampler: {name: tpe, seed: 5}}\n"
+    )
+    (here / "shapes.py").write_text("def cost(x, kind):\n    return x + (kind == 'a')\n")
+    subprocess.run([sys.executable, "-m", "outlast", "run", "study.yaml"], capture_output=True, check=True, timeout=120)
+    by_optimize = outlast.optimize(
+        lambda x, kind: x + (kind == "a"), trials=3, parameters={"x": {"min": 0.0, "max": 1.0}, "kind": {"values": ["a", "b"]}},
+        sampler="tpe", seed=5, parallel=1, quiet=True,
+    )  # fmt: skip
+    _, by_run = recorded_settings("studies/by-run")
+    assert [trial.params for trial in by_optimize.trials] == [trial.params for trial in by_run.trials.values()]
 
 
 def test_fresh_sets_the_earlier_study_aside(capsys, here, parabola):

@@ -68,3 +68,21 @@ def test_a_study_on_a_drive_outlasts_the_machine_that_ran_it(share: Share, tmp_p
     assert status["counts"]["complete"] == 6
     numbers = [line.split(",")[0] for line in (home / "trials.csv").read_text().splitlines()[1:]]
     assert sorted(numbers) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_an_objective_on_a_drive_is_searched_beside_it_and_goes_on(share: Share, tmp_path: Path) -> None:
+    drive = share.host("drive", links=False).mountpoint
+    (drive / "tune.py").write_text(
+        "import sys, outlast\n"
+        "def objective(trial):\n    trial.set_user_attr('n', trial.number)\n    return trial.suggest_float('x', 0, 1)\n"
+        "if __name__ == '__main__':\n"
+        "    result = outlast.optimize(objective, trials=int(sys.argv[1]), retries=1)\n"
+        "    print(result, [trial.user_attrs['n'] for trial in result.study.trials])\n"
+    )
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    for trials, told in (("2", "[0, 1]"), ("3", "[0, 1, 2]")):
+        command = [sys.executable, "tune.py", trials]
+        done = subprocess.run(command, cwd=drive, env=env, capture_output=True, text=True, timeout=120, check=False)
+        assert f"<outlast.Result studies/objective: done, {trials} trials" in done.stdout and told in done.stdout, done
+    assert "resuming studies/objective: 2 complete, 1 to go" in done.stdout
+    assert {"trials.csv", "ledger", "study.db", "objective.pkl"} <= set(os.listdir(drive / "studies" / "objective"))
