@@ -25,12 +25,7 @@ from outlast.study.layout import StudyPaths
 
 __all__ = ["tell_end"]
 
-_FILES = (
-    ("table", "trials.csv"),
-    ("best configuration", "best_config.yaml"),
-    ("best results", "best_results.json"),
-    ("best checkpoint", "best_checkpoint"),
-)
+_FILES = ("trials.csv", "best_config.yaml", "best_results.json", "best_checkpoint", "plots")
 
 
 def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True) -> int:
@@ -47,17 +42,13 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
     """
     end = snapshot(study, settings, now=datetime.now(timezone.utc), folder=folder)
     best = best_trial(study, settings.metrics)
-    files = [
-        (label, os.path.join(folder, name))
-        for label, name in _FILES
-        if kept and os.path.exists(os.path.join(folder, name))
-    ]
     values = {} if best is None else configuration(best, study, settings)
     halted = study.ended is not None and study.ended.state == StudyState.HALTED.value
     paths = study_paths(folder, settings)
     plots = kept and are_wanted(paths, study)
-    if plots or (kept and paths.plots.is_dir()):
-        files.append(("plots", os.path.join(folder, paths.plots.name) + (" (being drawn)" if plots else "")))
+    there = [name for name in _FILES if os.path.lexists(os.path.join(folder, name)) and not (plots and name == "plots")]
+    there += ["plots (being drawn)"] if plots else []
+    files = [("results", os.path.join(folder, "")), ("", ", ".join(there))] if kept else []
     with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
         story = _what_halted(paths, study, folder) if halted else None
         make_console().print(end_summary(end, configuration=values, files=files, story=story, kept=kept))

@@ -31,7 +31,8 @@ from outlast.core.fold import Study
 from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.by_hand import CONFIG_FILE
-from outlast.monitor.times import duration, figure, local_time, metric_value, parse_time
+from outlast.monitor.snapshot import when_it_ran
+from outlast.monitor.times import duration, figure, local_time, metric_value, parse_time, time_span
 from outlast.results.failures import FailureGroup
 
 _MOST_NOTED = 300  # characters of an attribute; the record has all of it
@@ -63,7 +64,10 @@ def show_trials(study: Study, settings: Settings, *, folder: str, limit: int | N
     parts: list[RenderableType] = [Rows(header, rows, right=right, keep=3 + len(metrics), styles=styles)]
     if len(shown) < len(trials):
         parts.append(Text(f"  and {len(trials) - len(shown)} more: {folder}/trials.csv", style="dim"))
-    return Group(*parts, next_line(f"outlast show {folder} {shown[0].number}"))
+    began, ended = when_it_ran(study, live=study.ended is None)
+    when = "" if began is None else time_span(began, ended)
+    parts += [Text(), Facts([("time", when)], label_width=LABELS)]
+    return Group(*parts, Command(f"outlast show {folder} {shown[0].number}", label="next"))
 
 
 def show_trial(
@@ -175,10 +179,9 @@ def show_failures(
         parts += _log((tails or {}).get(group.first, ()))
         parts.append(Text())
     first = groups[0]
-    parts.append(Facts([("details", Text(f"outlast show {folder} {first.first}", style="bold"))], label_width=LABELS))
+    parts.append(Command(f"outlast show {folder} {first.first}", label="details"))
     if first.cause is not Cause.SPACE_CHANGED:  # those come back by themselves, with a study file that holds them
-        again = Text(f"outlast retry {folder} --cause {first.cause.value}", style="bold")
-        parts.append(Facts([("try again", again)], label_width=LABELS))
+        parts.append(Command(f"outlast retry {folder} --cause {first.cause.value}", label="try again"))
     return Group(*parts)
 
 

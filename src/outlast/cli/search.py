@@ -232,6 +232,7 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
             settings,
             index=os.path.join(folder, "study.db"),
             slots=slots,
+            sampler=_sampler_text(settings),
             notes=[*_notes(settings, opened.study), *_home_note(paths)],
             kept=kept,
         )
@@ -261,6 +262,16 @@ def _run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
         note = "checkpointing is off: nothing is kept but what is printed here, and nothing can be resumed"
         told = settings.model_copy(update={"notes": (*settings.notes, note)})
         return _run_here(told, os.path.join(place, settings.name), accept_changes, kept=False)
+
+
+def _sampler_text(settings: Settings) -> str:
+    """The sampler's name; of ``auto`` what it turned out to be."""
+    from outlast.optimizer.samplers import SamplerFactory
+
+    if settings.sampler.name != "auto":
+        return settings.sampler.name
+    conditional = any(parameter.when for parameter in settings.parameters) or not settings.parameters
+    return f"{SamplerFactory(settings.sampler, objectives=len(settings.metrics), conditional=conditional).name} (auto)"
 
 
 def _home_note(paths: StudyPaths) -> list[tuple[str, str]]:

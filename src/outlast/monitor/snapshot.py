@@ -20,7 +20,9 @@ from outlast.monitor.jobs import QueuedJob
 from outlast.monitor.rate import rate_per_hour
 from outlast.monitor.times import parse_time
 
-__all__ = ["STATE_ORDER", "Best", "LiveFacts", "Milestone", "RunningTrial", "Snapshot", "Stopwatch", "snapshot"]
+__all__ = [
+    "STATE_ORDER", "Best", "LiveFacts", "Milestone", "RunningTrial", "Snapshot", "Stopwatch", "snapshot", "when_it_ran",
+]  # fmt: skip
 
 _MILESTONES = (10, 25, 50, 75, 100)
 
@@ -359,15 +361,18 @@ def _running_json(trial: RunningTrial) -> dict[str, Any]:
 
 
 def _stopwatch(study: Study, running_seconds: float, live: LiveFacts | None) -> Stopwatch:
+    attempts = (attempt.outcome for trial in study.trials.values() for attempt in trial.attempts)
+    training = sum(outcome.seconds for outcome in attempts if outcome is not None)
+    return Stopwatch(running_seconds, training, *when_it_ran(study, live=live is not None))
+
+
+def when_it_ran(study: Study, *, live: bool) -> tuple[datetime | None, datetime | None]:
+    """When the first attempt was begun here, and when the last outcome came; ``None`` where there is none, or while it is run."""
     trials = [trial for trial in study.trials.values() if trial.source != "imported"]
     attempts = [attempt for trial in trials for attempt in trial.attempts]
-    outcomes = [attempt.outcome for attempt in attempts if attempt.outcome is not None]
-    return Stopwatch(
-        running_seconds,
-        training_seconds=sum(outcome.seconds for outcome in outcomes),
-        began=parse_time(min((attempt.opened_at for attempt in attempts), default=None)),
-        ended=None if live is not None else parse_time(max((outcome.at for outcome in outcomes), default=None)),
-    )
+    began = min((attempt.opened_at for attempt in attempts), default=None)
+    ended = max((attempt.outcome.at for attempt in attempts if attempt.outcome is not None), default=None)
+    return parse_time(began), None if live else parse_time(ended)
 
 
 def _iso(moment: datetime | None) -> str | None:
