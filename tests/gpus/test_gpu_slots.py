@@ -211,13 +211,16 @@ def test_an_attempt_without_cards_knows_of_no_foreign_memory(driver: Driver) -> 
     assert foreign_memory(SPEC) is None
 
 
-@pytest.mark.parametrize(("neighbour", "foreign"), [(30, 0), (40, 0), (50, 10)])
-def test_a_neighbour_on_the_same_card_is_foreign_beyond_its_share(
-    driver: Driver, lock_of: Callable[..., CardLock], neighbour: int, foreign: int
+@pytest.mark.parametrize(
+    ("quarters", "neighbour", "foreign"),
+    [(2, 30, 0), (2, 40, 0), (2, 50, 10), (1, 50, 0), (1, 60, 0), (1, 70, 10), (3, 20, 0), (3, 30, 10)],
+)
+def test_a_neighbour_on_the_same_card_is_foreign_beyond_what_our_share_leaves_it(
+    driver: Driver, lock_of: Callable[..., CardLock], quarters: int, neighbour: int, foreign: int
 ) -> None:
     [card] = driver.used(1, {0: (os.getppid(), neighbour * GB)})
-    theirs, ours = lock_of(card, UNITS // 2), lock_of(card, UNITS // 2)
-    os.pwrite(theirs.fd, f"{os.getppid():<31}\n".encode(), 0)
+    ours, theirs = lock_of(card, quarters * UNITS // 4), lock_of(card, UNITS // 4)
+    os.pwrite(theirs.fd, f"{os.getppid():<31}\n".encode(), 32 * theirs.start)
     assert foreign_memory(spec_of(ours)) == foreign * GB
 
 
