@@ -3,7 +3,7 @@
 #   make demo            the search in examples/digits; again: everything is done; TRIALS=60: the difference
 #   make test            every test            make quick   the fast ones
 #   make lint            what CI checks        make format  mend what can be mended
-#   make chaos           kill searches at random and count what was lost; KILLS=200 for a shorter campaign
+#   make chaos           kill searches at random and count what was lost, of the product and of broken ones; KILLS=200: shorter
 #   make bench           paired measurements against plain Optuna
 
 SHELL := bash
@@ -78,6 +78,7 @@ format: $(SETUP)
 
 chaos: $(SETUP)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/survival/chaos.py --kills $(KILLS)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/survival/mutants.py
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/chaos.py
 
 bench: $(SETUP)

@@ -53,6 +53,7 @@ def verify(
     trials: int,
     interruptions: int,
     failed: int = 0,
+    hits: Mapping[int, int] | None = None,
     set_aside: bool = False,
     checkpoints: int | None = None,
 ) -> Verdict:
@@ -64,13 +65,14 @@ def verify(
         trials: The budget.
         interruptions: How often a training may have been cut off: each may cost one epoch.
         failed: Trials that may have failed and do not count.
+        hits: Trial → how often its own training was cut off. Nothing else may have cost it an attempt or an epoch.
         set_aside: Whether repair or a take-over may have kept an old index or ledger.
         checkpoints: How many trials' checkpoints are kept; all of them by default.
     """
     verdict = Verdict()
     study = lab.study()
     _check_trials(verdict, lab, study, reference, trials, failed)
-    _check_audit(verdict, lab, study, interruptions)
+    _check_audit(verdict, lab, study, interruptions, hits)
     _check_processes(verdict, lab)
     _check_folder(verdict, lab, study, set_aside, checkpoints)
     _check_derived(verdict, lab, study)
@@ -107,7 +109,7 @@ def _check_trials(
         verdict.fault(f"the study is not done: {study.ended}")
 
 
-def _check_audit(verdict: Verdict, lab: Lab, study: Study, interruptions: int) -> None:
+def _check_audit(verdict: Verdict, lab: Lab, study: Study, interruptions: int, hits: Mapping[int, int] | None) -> None:
     begun: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for line in lab.audit:
         begun[line["trial"]].append(line)
@@ -124,7 +126,12 @@ def _check_audit(verdict: Verdict, lab: Lab, study: Study, interruptions: int) -
             if not line.get("shadow"):
                 newest, pid = line["attempt"], line["pid"]
         epochs = Counter(line["epoch"] for line in lines if not line.get("shadow"))
-        verdict.repeated += sum(times - 1 for times in epochs.values())
+        repeated = sum(times - 1 for times in epochs.values())
+        verdict.repeated += repeated
+        attempts = len({line["attempt"] for line in lines})
+        if hits is not None and max(repeated, attempts - 1) > hits.get(number, 0):
+            cost = f"{attempts} attempts and {repeated} repeated epochs after {hits.get(number, 0)} kills"
+            verdict.fault(f"trial {number}: {cost} of its training")
         trial = study.trials.get(number)
         if trial is None:
             verdict.lost += 1

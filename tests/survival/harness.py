@@ -48,12 +48,16 @@ HERE = Path(__file__).parent
 
 
 class Zygote:
-    """A process that forks commands of Outlast (`zygote.py`)."""
+    """A process that forks commands of Outlast (`zygote.py`).
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "zygote.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    Args:
+        source: The folder that ``outlast`` is imported from, instead of the installed one.
+    """
+
+    def __init__(self, source: Path | None = None) -> None:
+        env = {**os.environ, **({} if source is None else {"PYTHONPATH": str(source)})}
+        program = [sys.executable, str(HERE / "zygote.py")]
+        self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
     def ask(self, request: Mapping[str, Any]) -> Any:
         assert self._process.stdin is not None
