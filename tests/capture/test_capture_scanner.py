@@ -287,3 +287,29 @@ def test_what_a_traceback_mentions_was_not_measured() -> None:
         "ValueError: val_acc: 0.5 is too low\nval_acc: 0.75\n"
     )
     assert scan(output).metrics.last_values() == {"val_acc": 0.75}
+
+
+BOOM = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\nValueError: boom\n'
+
+
+@pytest.mark.parametrize("prefix", ["[rank0]: ", "[default0]:[rank0]: ", "0: ", "[1,0]<stderr>:", "(train pid=71) "])
+def test_the_prefix_of_a_launcher_is_left_out(prefix: str) -> None:
+    output = "".join(f"{prefix}{line}\n" for line in BOOM.splitlines())
+    assert scan(output).traceback == BOOM.rstrip()
+
+
+def test_what_python_prints_while_it_leaves_is_not_what_ended_it() -> None:
+    at_exit = "Exception ignored in: <function D.__del__ at 0x7f>\n" + BOOM.replace(
+        "ValueError: boom", "TypeError: none"
+    )
+    assert scan(BOOM + at_exit).traceback == BOOM.rstrip()
+
+
+def test_of_a_wrapper_that_ran_the_training_the_training_tells_the_story() -> None:
+    wrapper = BOOM.replace(
+        "ValueError: boom",
+        "subprocess.CalledProcessError: Command '['python', 'a.py']' returned non-zero exit status 1.",
+    )
+    assert scan(BOOM + wrapper).traceback == BOOM.rstrip()
+    assert scan(wrapper).traceback == wrapper.rstrip()
+    assert scan(BOOM + "epoch 1\n" * 30 + wrapper).traceback == wrapper.rstrip()

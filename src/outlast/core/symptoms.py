@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 
+from outlast.core.error_lines import Raised, alike, error_line, is_launchers, raised, without_launcher
+
 __all__ = ["Symptom", "last_words", "line_about", "signature_of", "symptom_of", "told_story", "was_killed"]
 
 
@@ -46,9 +48,7 @@ _MESSAGES: dict[Symptom, re.Pattern[str]] = {
     ),
 }
 _KILLED = re.compile(r"killed by signal: Killed|[Ss]ignal 9\b|SIGKILL|^Killed$|exitcode\W+-9\b", re.MULTILINE)
-_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (\S+))?', re.MULTILINE)
 _FRAME_AND_CODE = re.compile(r'^\s*File "[^"]+", line \d+.*\n?(?:[ \t]{4,}.*\n?)*', re.MULTILINE)
-_VALUES = re.compile(r"(?<![\w.])/[^\s'\":,]+|0x[0-9a-fA-F]+|\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def symptom_of(text: str) -> Symptom | None:
@@ -75,10 +75,13 @@ def was_killed(text: str) -> bool:
 def told_story(traceback: str, tail: Sequence[str]) -> str:
     """What the training said about its end: its traceback if that is what the output ends with, else its last lines.
 
-    A traceback that was printed and survived (of a download that was tried again, hours ago) is not what ended it.
+    A traceback that was printed and survived (of a download that was tried again, hours ago) is not what ended it, and a
+    launcher's only says that its child has failed.
     """
     last = last_words(traceback)
-    current = bool(last) and (not tail or any(last[:200] in line for line in tail))
+    current = (
+        bool(last) and not (tail and is_launchers(traceback)) and (not tail or any(last[:200] in line for line in tail))
+    )
     return traceback if current else "\n".join(tail)
 
 
@@ -88,20 +91,21 @@ def _said(text: str) -> str:
 
 
 def last_words(text: str) -> str:
-    """The line that says it: of a traceback the one with the exception, of other text the last one."""
-    frames = list(_FRAME.finditer(text))
-    after = text[frames[-1].end() :] if frames else text
-    lines = [line for line in after.splitlines() if line.strip()]
-    said = [line for line in lines if not line[0].isspace()] if frames else lines[-1:]
-    return (said or lines or [""])[0].strip()[:300]
+    """The line that says it: of a traceback the one with the exception, of other text the one that speaks of an error."""
+    text = without_launcher(text)
+    said = raised(text)
+    if said:
+        return said[-1].line[:300]
+    return error_line(text)[:300]
 
 
 def signature_of(text: str) -> str:
-    """A short name that is equal for equal failures: exception and place in the code, without addresses, numbers and paths."""
-    frames = _FRAME.findall(text)
-    last = _VALUES.sub("#", last_words(text))
-    place = f"{frames[-1][0].rsplit('/', 1)[-1]}:{frames[-1][1]}" if frames else ""
-    if not last and not place:
+    """A short name that is equal for equal failures: exceptions and places in the code, without the values they speak of."""
+    text = without_launcher(text)
+    said = raised(text) or [Raised("", error_line(text))]
+    last = said[-1]
+    if not last.line:
         return ""
-    digest = hashlib.sha256(f"{place}|{last}".encode()).hexdigest()[:8]
-    return f"{last.split(':', 1)[0][:60]} {place} {digest}".replace("  ", " ").strip()
+    digest = hashlib.sha256("|".join(f"{each.place}|{alike(each.line)}" for each in said).encode()).hexdigest()[:8]
+    name = alike(last.line)[:60]
+    return f"{name.split(':', 1)[0]} {last.place} {digest}" if last.place else f"{name} {digest}"

@@ -8,10 +8,16 @@ __all__ = ["TracebackCatcher"]
 
 _HEADER = re.compile(r"^(?P<prefix>.*?)(?:Exception Group )?Traceback \(most recent call last\):\s*$")
 _SYNTAX_HEADER = re.compile(r'^  File ".*", line \d+$')  # of a script that does not compile: no header before it
-_RANK_PREFIX = re.compile(r"\[\w+\]:?\s?|\d+: ")  # of torchrun and srun -l: on every line of that process
+#: Of torchrun, srun -l, mpirun --tag-output and Ray: on every line of that process.
+_RANK_PREFIX = re.compile(r"(?:\[\w+\]:?\s?|\d+: |\[\d+,\d+\]<\w+>:\s?|\([\w.]+ pid=\d+(?:, ip=[\d.]+)?\) )+")
+_AT_EXIT = ("Exception ignored in", "Error in atexit._run_exitfuncs", "Error in sys.excepthook")
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 #: A launcher's own last word. It is the same for every failure; the story is the one that its child told before.
 _LAUNCHER = re.compile(r"^torch\.distributed\.elastic\S*ChildFailedError|accelerate/commands/launch\.py", re.MULTILINE)
+#: Of a script that starts the training: its own last word says what the child has told better.
+_WRAPPER = re.compile(
+    r"^subprocess\.CalledProcessError: Command .*(?:returned non-zero exit status|died with)", re.MULTILINE
+)
 _HEAD_LINES, _TAIL_LINES = 100, 300
 _MOST_AFTER = 20  # lines of a message that goes on below its exception; more than that is ordinary output
 
@@ -32,6 +38,7 @@ class TracebackCatcher:
         self._after: list[str] = []
         self._may_chain = False
         self._child = ""  # what was caught before a launcher's traceback
+        self._just_before = False  # and no more than a few lines lie between
 
     @staticmethod
     def starts(line: str) -> bool:
@@ -50,6 +57,9 @@ class TracebackCatcher:
         header = _HEADER.match(line)
         if header is not None or (not self.active and self.starts(line)):
             prefix = "" if header is None or not _RANK_PREFIX.fullmatch(header["prefix"]) else header["prefix"]
+            if not self.active and self._after and self._after[-1].startswith(_AT_EXIT):
+                self._after.append(line)
+                return True  # Python is leaving already: this ended nothing
             if not self.active:
                 self._begin(line, prefix)
                 return True
@@ -72,7 +82,7 @@ class TracebackCatcher:
             for each in self._after:
                 self._keep(each)
         else:
-            self._child = self.text()
+            self._child, self._just_before = self.text(), len(self._after) <= _MOST_AFTER
             self._head, self._tail, self._dropped = [], [], 0
         self.active, self._prefix, self._after, self._may_chain = True, prefix, [], False
         self._keep(line)
@@ -94,9 +104,9 @@ class TracebackCatcher:
         if len(self._tail) > _TAIL_LINES:
             self._drop()
         gap = [f"  … {self._dropped} lines left out …"] if self._dropped else []
-        after = (
-            [line for line in self._after if line.startswith(self._prefix)] if len(self._after) <= _MOST_AFTER else []
-        )
+        end = next((at for at, line in enumerate(self._after) if line.startswith(_AT_EXIT)), len(self._after))
+        after = [line for line in self._after[:end] if line.startswith(self._prefix)] if end <= _MOST_AFTER else []
         lines = [line.removeprefix(self._prefix) for line in [*self._head, *gap, *self._tail, *after]]
         text = "\n".join(lines).rstrip()
-        return self._child if self._child and _LAUNCHER.search(text) else text
+        retold = _LAUNCHER.search(text) or (self._just_before and _WRAPPER.search(text))
+        return self._child if self._child and retold else text
