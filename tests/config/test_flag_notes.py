@@ -47,6 +47,7 @@ def test_a_boolean_for_a_flag_that_takes_no_value_is_said_with_the_macro(notes, 
     "script",
     [
         "p.add_argument('--amp', action=argparse.BooleanOptionalAction)",
+        "import typer\ndef main(lr: float = 1, amp: bool = False): pass\ntyper.run(main)",
         "from argparse import BooleanOptionalAction as B\np.add_argument('--amp', action='x')\n"
         "@click.option('--amp/--no-amp', default=True)\ndef f(amp): pass",
     ],
@@ -92,3 +93,12 @@ def test_quotes_that_somebody_takes_away_are_not(notes, command):
 def test_a_flag_and_its_value_in_one_item_are_said(notes):
     (note,) = notes("", OURS + "[python, train.py, --wd 0.1, '--name=a b', '${args}']")
     assert note == "`--wd 0.1` is one argument with a blank in it: write two items, or `--wd=0.1`"
+
+
+@pytest.mark.parametrize("macro", ["args", "args_no_equals", "args_no_boolean_flags"])
+def test_a_hydra_application_gets_no_dashes(notes, macro):
+    script = "import hydra\n@hydra.main(version_base=None)\ndef main(cfg): pass\n"
+    (note,) = notes(script, OURS + f"python train.py ${{{macro}}}")
+    assert f"as ${{{macro}}} writes it: ${{args_override_hydra}} in the command" in note
+    for good in ("${args_override_hydra}", "${args_no_hyphens}", "lr=${lr} amp=${amp}"):
+        assert notes(script, OURS + f"python train.py {good}") == ()

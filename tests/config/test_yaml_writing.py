@@ -110,6 +110,16 @@ def test_json_is_read_back_by_json_and_by_both_versions_of_yaml(data):
         assert exact(load(dump_json(data))) == exact(data)
 
 
+def test_dates_of_a_toml_file_stay_dates():
+    day, moment = datetime.date(2024, 1, 31), datetime.datetime(2024, 1, 31, 10, 30, 15, 250000)
+    for load in readers():
+        assert load(dump({"day": day, "moment": moment, "time": datetime.time(10, 30)})) == {
+            "day": day,
+            "moment": moment,
+            "time": "10:30:00",
+        }
+
+
 def study(tmp_path, **keys):
     base = {"command": "python train.py ${args}", "metric": "minimize loss", "parameters": {"lr": {"values": [1, 2]}}}
     document = yaml.Document({"name": "s", "budget": {"trials": 1}, **base, **keys}, "study.yaml")

@@ -1,4 +1,4 @@
-"""Flags of the training script that take no value, where the command would give them one. Read from its source; not run."""
+"""What the training script's own parser will refuse, as far as its source says it. The script is read, not run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from outlast.config.settings import Settings
 __all__ = ["flag_notes"]
 
 _LARGEST = 1024 * 1024
+_HYDRA = (
+    "{script} is a Hydra application, which takes lr=0.1 and not --lr=0.1 as ${{{macro}}} writes it: "
+    "${{args_override_hydra}} in the command, or ${{args_no_hyphens}} where a config group is searched"
+)
 _NO_VALUE = ("store_true", "store_false", "store_const", "count")
 
 
@@ -24,20 +28,41 @@ class _Flag:
 
 
 def flag_notes(settings: Settings) -> list[str]:
-    """What the script's parser will refuse: a boolean handed over as ``--amp=True`` to a flag that takes no value."""
+    """What the script's parser will refuse: ``--amp=True`` for a flag that takes no value, ``--lr=0.1`` in Hydra."""
     command = settings.command or ()
-    given = [p.name for p in settings.parameters if any(isinstance(v, bool) for v in _values(p.choices))]
     script = next((word for word in command if word.endswith(".py") and not macros(word)), None)
-    if not given or script is None:
+    tree = (
+        None if script is None or not settings.parameters else _parsed(os.path.join(settings.working_directory, script))
+    )
+    if tree is None or script is None:
         return []
-    flags = dict(_flags(os.path.join(settings.working_directory, script)))
-    whole = any(_bare(macro) in ("args", "args_no_equals") for item in command for macro in macros(item))
+    name = os.path.basename(script)
+    used = {_bare(macro) for item in command for macro in macros(item)}
+    dashed = sorted(used & {"args", "args_no_equals", "args_no_boolean_flags"})
+    if _is_hydra(tree):
+        return [_HYDRA.format(script=name, macro=dashed[0])] if dashed else []
+    given = [p.name for p in settings.parameters if any(isinstance(v, bool) for v in _values(p.choices))]
+    flags = dict(_flags(tree)) if given else {}
     notes = []
-    for name in given:
-        flag = next((f"--{n}" for n in (name, name.replace("_", "-")) if f"--{n}" in flags), None)
-        if flag is not None and _gets_a_value(command, name, whole=whole):
-            notes.append(_note(flag, flags[flag], os.path.basename(script), name))
+    for parameter in given:
+        flag = next((f"--{n}" for n in (parameter, parameter.replace("_", "-")) if f"--{n}" in flags), None)
+        if flag is not None and _gets_a_value(command, parameter, whole=bool(used & {"args", "args_no_equals"})):
+            notes.append(_note(flag, flags[flag], name, parameter))
     return notes
+
+
+def _parsed(path: str) -> ast.Module | None:
+    try:
+        with open(path, "rb") as stream:
+            return ast.parse(stream.read(_LARGEST))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _is_hydra(tree: ast.Module) -> bool:
+    """Whether a function in it is decorated by ``hydra.main``."""
+    decorators = (d for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for d in node.decorator_list)
+    return any(ast.unparse(d).startswith("hydra.main") for d in decorators)
 
 
 def _note(flag: str, found: _Flag, script: str, name: str) -> str:
@@ -69,13 +94,9 @@ def _behind_flag(command: tuple[str, ...], name: str) -> bool:
     return at > 0 and command[at - 1].lstrip("-").replace("-", "_") == name.replace("-", "_")
 
 
-def _flags(path: str) -> Iterator[tuple[str, _Flag]]:
-    """The flags without a value that argparse or click is told of in a file."""
-    try:
-        with open(path, "rb") as stream:
-            tree = ast.parse(stream.read(_LARGEST))
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+def _flags(tree: ast.Module) -> Iterator[tuple[str, _Flag]]:
+    """The flags without a value that argparse, click or Typer is told of in a file."""
+    typer = any(isinstance(node, ast.Import) and any(n.name == "typer" for n in node.names) for node in ast.walk(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node.func) in ("add_argument", "option"):
             texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
@@ -84,6 +105,13 @@ def _flags(path: str) -> Iterator[tuple[str, _Flag]]:
                 both = what == "BooleanOptionalAction" or "/" in text
                 if text.startswith("--") and (what or both):
                     yield text.partition("/")[0].strip(), _Flag(node.lineno, what or "a flag with its opposite", both)
+        elif typer and isinstance(node, ast.FunctionDef):
+            for argument in (*node.args.args, *node.args.kwonlyargs):
+                if argument.annotation and ast.unparse(argument.annotation).startswith(("bool", "Annotated[bool")):
+                    yield (
+                        f"--{argument.arg.replace('_', '-')}",
+                        _Flag(argument.lineno, "a flag with its opposite", True),
+                    )
 
 
 def _called(function: ast.expr) -> str:

@@ -114,7 +114,7 @@ def _refuse_forgotten(key: str, definition: Mapping[str, Any], at: At) -> None:
     ):
         return
     raise at.error(
-        f"says no value: {', '.join(f'`{name}`' for name in list(definition)[:4])} are no figures of a parameter",
+        f"says no value: no figure of a parameter among {', '.join(f'`{name}`' for name in list(definition)[:4])}",
         f"nested parameters go below `parameters:`, as in `{key}: {{parameters: {{{inner}: …}}}}`; or write `{key}.{inner}: …`",
     )
 

@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -81,6 +82,8 @@ def _plain(value: Any) -> Any:
         return {_plain(key if isinstance(key, str) else str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, str):
         return value if isinstance(value, AsWritten) else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, date):  # from TOML; moments are dates too
+        return AsWritten(value.isoformat(), "tag:yaml.org,2002:timestamp")
     if value is None or isinstance(value, bool):
         return value
     return int(value) if isinstance(value, int) else float(value) if isinstance(value, float) else str(value)
