@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from outlast.config import native
 from outlast.config.load import load_study_file, settings_from_resolved
-from outlast.config.schema import SCHEMA_FILE, json_schema, main, page, schema_text
+from outlast.config.schema import SCHEMA_FILE, json_schema, keys_of, main, page, schema_text
 from outlast.config.shapes import At
 from outlast.config.yaml import Document, parse
 from outlast.errors import StudyFileError
@@ -56,6 +56,11 @@ def shape_accepts(data) -> bool:
 def test_the_published_file_and_the_page_are_current():
     assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run: python -m outlast.config.schema"
     assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m outlast.config.schema"
+
+
+def test_every_key_of_our_dialect_says_what_it_is_for():
+    silent = [key for key, _, says in keys_of(native.STUDY_FILE.schema()) if not says]
+    assert silent == []
 
 
 SWEEP = """

@@ -36,17 +36,17 @@ __all__ = ["LATER_KEYS", "NAME_PATTERN", "PRUNERS", "SAMPLERS", "STUDY_FILE", "c
 
 SAMPLERS = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
 PRUNERS = ("none", "asha", "hyperband", "median", "percentile", "patient", "wilcoxon", "bandit", "wandb_hyperband")
+_KEPT = {
+    "confirm": "how the best are confirmed (no effect yet)",
+    "refit": "how the best is trained again (no effect yet)",
+    "evaluate": "how it is tested (no effect yet)",
+    "tracking": "where runs are logged to (no effect yet)",
+    "notify": "who is told (no effect yet)",
+    "selection": "how the best is chosen (no effect yet)",
+    "description": "for people",
+}
 #: Keys that other rooms read; here they are kept as given.
-LATER_KEYS = (
-    "confirm",
-    "refit",
-    "evaluate",
-    "tracking",
-    "notify",
-    "index",
-    "selection",
-    "description",
-)
+LATER_KEYS = ("index", *_KEPT)
 
 #: A study's name is a folder's: it cannot be hidden and cannot lead out of `studies/`.
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)"
@@ -70,7 +70,7 @@ _ARGUMENT = Checked(ByType(text=Anything(), scalar=Anything()), _plain_text)
 _METRIC = Fields(
     {
         "name": Text(description="what the training calls it"),
-        "goal": Word(_GOALS),
+        "goal": Word(_GOALS, description="which way is better"),
         "take": Word(("last", "best"), description="which of a trial's values counts"),
         "target": Number(description="the study ends when a trial reaches it"),
         "file": Text(description="a JSON, JSONL or CSV file that the training writes; a glob"),
@@ -80,12 +80,13 @@ _METRIC = Fields(
 )
 
 
-def _named(words: tuple[str, ...], numbers: dict[str, Any]) -> ByType:
+def _named(words: tuple[str, ...], numbers: dict[str, Any], description: str) -> ByType:
     """A word, or a mapping with ``name`` and options."""
-    name = Word(words, dotted=True)
+    name = Word(words, dotted=True, description="one of these, or the dotted path of any class of Optuna's kind")
     return ByType(
         text=Checked(name, lambda word, at: {"name": word}),
         mapping=Fields({"name": name, **numbers}, required=("name",), open=True),
+        description=description,
     )
 
 
@@ -93,25 +94,33 @@ _BUDGET = Fields(
     {
         "trials": Number(whole=True, least=1, description="a total, over restarts and workers"),
         "time": Duration(description="of running the study"),
-        "gpu_hours": Number(above=0),
-        "max_failures": Number(whole=True, least=1, description="halts the study"),
-        "count": ListOf(Word(("complete", "pruned", "failed", "infeasible")), least=1),
-    }
+        "gpu_hours": Number(above=0, description="of all attempts together; without GPUs, hours of training"),
+        "max_failures": Number(whole=True, least=1, description="so many failed trials halt the study"),
+        "count": ListOf(
+            Word(("complete", "pruned", "failed", "infeasible")),
+            least=1,
+            description="the states that count against `trials`; complete, pruned and infeasible by default",
+        ),
+    },
+    description="when the search ends: whatever is reached first",
 )
 _FOLDS = Fields(
     {
-        "n": Number(whole=True, least=2),
-        "ids": Text(),
-        "stratify": ByType(text=Text(), scalar=Flag()),
-        "group": Text(),
-        "shuffle": Flag(),
-        "seed": Number(whole=True),
+        "n": Number(whole=True, least=2, description="how many"),
+        "ids": Text(description="a text file with an id a line, or a CSV with a column id"),
+        "stratify": ByType(
+            text=Text(), scalar=Flag(), description="a column whose values are spread evenly; true: label"
+        ),
+        "group": Text(description="the column whose equal values stay together in one fold"),
+        "shuffle": Flag(description="before they are split"),
+        "seed": Number(whole=True, description="of the split"),
     },
     required=("n",),
+    description="each trial trains once for each fold; the mean counts",
 )
 _TRIAL = Fields(
     {
-        "timeout": Duration(),
+        "timeout": Duration(description="longest time that a trial may train, over all its attempts"),
         "timeout_counts": Flag(description="the last report of a trial that ran out of time is its value"),
         "grace": Duration(zero=True, description="between asking a trial to stop and ending it"),
         "hang_after": Duration(description="of silence"),
@@ -123,7 +132,9 @@ _TRIAL = Fields(
             text=Word(("infeasible",)),
             mapping=Fields(
                 {
-                    "shrink": ByType(text=Text(), items=ListOf(Text(), least=1)),
+                    "shrink": ByType(
+                        text=Text(), items=ListOf(Text(), least=1), description="the parameters that are made smaller"
+                    ),
                     "factor": Number(above=0, description="0.5 by default"),
                 },
                 required=("shrink",),
@@ -132,9 +143,16 @@ _TRIAL = Fields(
         ),
     },
     hints=hints.TRIAL,
+    description="how one trial is run, resumed and given up",
 )
 _RESOURCES = Fields(
-    {"gpus": Number(least=0), "cpus": Number(whole=True, least=1), "memory": Size()}, hints=hints.RESOURCES
+    {
+        "gpus": Number(least=0, description="cards for a trial; a fraction shares one"),
+        "cpus": Number(whole=True, least=1, description="cores for a trial"),
+        "memory": Size(description="host memory for a trial, such as 16G"),
+    },
+    hints=hints.RESOURCES,
+    description="what one trial needs",
 )
 _CHECKPOINT_GLOB = Text(
     r"^(?![/~])(?!(?:.*/)?\.\.(?:/|$))(?!.*\$\{)[^\n]+$",
@@ -142,21 +160,29 @@ _CHECKPOINT_GLOB = Text(
 )
 _CHECKPOINTS = Fields(
     {
-        "dir": Text(),
+        "dir": Text(description="where checkpoints lie instead of in the study folder, a folder for each trial"),
         "keep": Number(whole=True, least=0, description="the best k trials' checkpoints"),
         "pattern": ByType(
             text=Checked(_CHECKPOINT_GLOB, lambda one, at: (one,)),
             items=ListOf(_CHECKPOINT_GLOB, least=1),
             description="globs of files or folders that are checkpoints; one without / is a name at any depth",
         ),
-    }
+    },
+    description="which checkpoints there are, where, and how many are kept",
 )
 
 _CHECK = Fields(
-    {"args": ListOf(_ARGUMENT, description="appended to the command by outlast check, such as --max_steps 20")}
+    {"args": ListOf(_ARGUMENT, description="appended to the command by outlast check, such as --max_steps 20")},
+    description="how `outlast check --smoke` and `--rehearse` try a trial",
 )
 
-_INDEX = Fields({"in_memory": Flag(), "auto_resume": Flag()})
+_INDEX = Fields(
+    {
+        "in_memory": Flag(description="nothing is kept: the study is gone when its run ends"),
+        "auto_resume": Flag(description="false: a study that is there already is only gone on with by `run --resume`"),
+    },
+    description="how the study is kept and resumed",
+)
 
 _ISOLATION = ByType(
     text=Checked(Word(("process", "worker")), lambda word, at: {"mode": word}),
@@ -183,8 +209,12 @@ STUDY_FILE = Fields(
         "parameters": ParametersShape(),
         "nested": ListOf(Text(), description="parameters that hold others; by default, every dot in a name is a level"),
         "budget": _BUDGET,
-        "sampler": _named(SAMPLERS, {"seed": Number(whole=True, least=0)}),
-        "pruner": _named(PRUNERS, {}),
+        "sampler": _named(
+            SAMPLERS,
+            {"seed": Number(whole=True, least=0, description="of all that is drawn; by default the study has its own")},
+            "what draws the configurations; a mapping also takes its options",
+        ),
+        "pruner": _named(PRUNERS, {}, "what ends hopeless trials early; a mapping also takes its options"),
         "constraints": ByType(text=Text(), items=ListOf(Text()), description="such as hidden % heads == 0"),
         "enqueue": ListOf(MapOf(Anything()), description="configurations to try first"),
         "cwd": Text(
@@ -192,9 +222,16 @@ STUDY_FILE = Fields(
         ),
         "config": Text(description="base configuration file; parameters override its dotted keys"),
         "derive": Text(_FUNCTION, "package.module:name", "computes dependent values, or says infeasible"),
-        "env": MapOf(_SCALAR, keys=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)", says="an environment variable's name"),
+        "env": MapOf(
+            _SCALAR,
+            keys=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)",
+            says="an environment variable's name",
+            description="what the command finds in its environment; secrets are not recorded",
+        ),
         "trial": _TRIAL,
-        "parallel": ByType(text=Word(("auto",)), scalar=Number(whole=True, least=1)),
+        "parallel": ByType(
+            text=Word(("auto",)), scalar=Number(whole=True, least=1), description="how many trials run at once"
+        ),
         "resources": _RESOURCES,
         "slurm": SLURM,
         "code": Word(
@@ -202,10 +239,18 @@ STUDY_FILE = Fields(
             description="run from one copy of the git-tracked files, or from the files as they are",
         ),
         "checkpoints": _CHECKPOINTS,
-        "faults": Fields({"interrupted": Word(("restart", "new"))}),
+        "faults": Fields(
+            {
+                "interrupted": Word(
+                    ("restart", "new"), description="the trial goes on, or counts as failed and a new one is drawn"
+                )
+            },
+            description="what becomes of trials that were cut off",
+        ),
         "check": _CHECK,
         "isolation": _ISOLATION,
-        **{key: _INDEX if key == "index" else Anything() for key in LATER_KEYS},
+        "index": _INDEX,
+        **{key: Anything(description) for key, description in _KEPT.items()},
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),
     },

@@ -188,7 +188,7 @@ class ParametersShape:
 
     def schema(self) -> dict[str, Any]:
         """Names to definitions."""
-        return {"$ref": "#/$defs/parameters"}
+        return {"description": "names and what each may be", "$ref": "#/$defs/parameters"}
 
     @staticmethod
     def definitions() -> dict[str, Any]:

@@ -19,7 +19,7 @@ from outlast.config.reference import ONLY_KEYS as HPO_KEYS
 from outlast.config.wandb import ONLY_KEYS as SWEEP_KEYS
 from outlast.config.wandb import SWEEP_FILE
 
-__all__ = ["SCHEMA_FILE", "json_schema", "main", "page", "schema_text"]
+__all__ = ["SCHEMA_FILE", "json_schema", "keys_of", "main", "page", "schema_text"]
 
 #: The published file.
 SCHEMA_FILE = Path(__file__).with_name("study-file.schema.json")
@@ -80,7 +80,7 @@ def page() -> str:
     """The reference page: every key of every dialect, what it takes, and what it is for."""
     parts = [_INTRODUCTION]
     for title, shape in _DIALECTS.values():
-        lines = [f"| `{key}` | {takes} | {says} |" for key, takes, says in _keys(shape.schema())]
+        lines = [f"| `{key}` | {takes} | {says} |" for key, takes, says in keys_of(shape.schema())]
         parts += [f"\n## {title}\n\n| key | takes | |\n|---|---|---|", *lines]
     return "\n".join(parts) + "\n"
 
@@ -101,14 +101,14 @@ def _page_file() -> Path:
     return Path(__file__).parents[3] / "docs" / "study-file.md"
 
 
-def _keys(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Each key by its dotted name, with those of the mapping that it takes."""
+def keys_of(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Each key by its dotted name, what it takes and what it is for; below it the keys of the mapping that it takes."""
     for key, held in schema.get("properties", {}).items():
         forms = [form for form in held.get("anyOf", [held]) if form.get("type") != "null"]
         takes = " or ".join(dict.fromkeys(_takes(form) for form in forms))
         yield f"{prefix}{key}", takes.replace("|", "\\|"), held.get("description", "").replace("|", "\\|")
         for form in forms:
-            yield from _keys(form, f"{prefix}{key}.")
+            yield from keys_of(form, f"{prefix}{key}.")
 
 
 def _takes(form: Mapping[str, Any]) -> str:
