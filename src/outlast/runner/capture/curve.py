@@ -83,7 +83,7 @@ class LiveReports:
     def poll(self) -> list[Report]:
         """The objectives' points that came since the last call, under the objectives' names."""
         self.reader.poll()
-        channels = (self.reader.own, self.reader.followed, self.reader.printed)
+        channels = self.reader.channels
         return [
             report for source, channel in enumerate(channels) for report in self.curve.take(source, channel.drain())
         ]

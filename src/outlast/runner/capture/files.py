@@ -15,7 +15,7 @@ from outlast.runner.capture.numerals import as_number, is_uncertain
 from outlast.runner.capture.objective import Sightings, writable
 from outlast.runner.capture.tables import read_table
 
-__all__ = ["FoundFile", "MetricFiles", "read_metrics"]
+__all__ = ["FoundFile", "MetricFiles", "read_metrics", "read_values"]
 
 _LARGEST_BYTES = 256 * 2**20
 _DEEPEST = 8
@@ -88,15 +88,21 @@ class MetricFiles:
             pattern: One of those that this was made with.
             torn: The training was ended while it may have been writing.
         """
-        path = self._newest(pattern, self._trial_dir)
+        path = self.find(pattern)
         if path is None:
             path = self._newest(pattern, self._elsewhere)
-            if path is not None and self.shared and "${trial" not in pattern:
-                note = (
-                    f"{path} was not read: trials running beside this one write there too; name it with ${{trial_dir}}"
-                )
-                return FoundFile(path, notes=(note,))
-        return None if path is None else read_metrics(path, torn=torn)
+            if path is None:
+                return None
+            note = f"{path} was not read: trials running beside this one write there too; name it with ${{trial_dir}}"
+            return FoundFile(path, notes=(note,))
+        return read_metrics(path, torn=torn)
+
+    def find(self, pattern: str, *, fresh: bool = True) -> str | None:
+        """The newest file that matches and counts; of those only that were written since, unless not `fresh`."""
+        path = self._newest(pattern, self._trial_dir, fresh)
+        if path is not None or (self.shared and "${trial" not in pattern):
+            return path
+        return self._newest(pattern, self._elsewhere, fresh)
 
     def score_file(self) -> float | str | None:
         """What ``trial_N_score.txt`` says, if this attempt wrote one: a number, or a text that may be one."""
@@ -110,10 +116,10 @@ class MetricFiles:
             return None
         return text[:80] if is_uncertain(text) else as_number(text)
 
-    def _newest(self, pattern: str, root: str) -> str | None:
+    def _newest(self, pattern: str, root: str, fresh: bool = True) -> str | None:
         stamps = self._stamps(pattern, root)
-        fresh = {path: stamp for path, stamp in stamps.items() if self._before.get(path) != stamp}
-        return max(fresh, key=lambda path: (fresh[path].mtime_ns, path), default=None)
+        found = {path: stamp for path, stamp in stamps.items() if not fresh or self._before.get(path) != stamp}
+        return max(found, key=lambda path: (found[path].mtime_ns, path), default=None)
 
     def _stamps(self, pattern: str, root: str) -> dict[str, _Stamp]:
         pattern = pattern.replace("${trial_dir}", glob.escape(self._trial_dir)).replace("${trial}", str(self._trial))
@@ -129,6 +135,15 @@ class MetricFiles:
             if stat.S_ISREG(status.st_mode):
                 found[path] = _Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
         return found
+
+
+def read_values(path: str, *, torn: bool = False) -> Iterator[tuple[str, float | str]]:
+    """(name, number) in the order of a file's rows, and (name, text) of what may be one; nothing where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+            yield from _values(file.read(), torn)
+    except OSError:
+        return
 
 
 def read_metrics(path: str, *, torn: bool = False) -> FoundFile:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from outlast.runner.capture.numerals import NO_MORE, NUMBER, ODD, UNIT, WRAPPED, as_number, is_uncertain, to_float
 
-__all__ = ["Line", "Marker", "Steps", "clean", "find_marker", "find_steps", "read_line"]
+__all__ = ["EPOCH_NAMES", "STEP_NAMES", "Line", "Marker", "Steps", "clean", "find_marker", "find_steps", "read_line"]
 
 _WORD = r"[^\W\d]\w*(?:[./@+%-]+\w+)*(?:@\[[\d.:]+\])?"
 _NAME = rf"{_WORD}(?:['’]s)?(?: {_WORD}){{0,3}}(?:\s?\([\w .%@/,-]{{1,30}}\))?"  # valid_0's auc, F1 (macro)
@@ -33,8 +33,8 @@ _TOKEN = re.compile(
     rf"|(?P<odd>[-+]?\.?\d(?:[^\s,:}}\])]|[,:](?=\d))*)|(?P<word>[^\W\d][\w.]*)|(?P<sign>[{{}}\[\]():,])"
 )
 _DICT = re.compile(r"\{\s*['\"]")
-_EPOCH_NAMES = frozenset(["epoch", "train/epoch"])
-_STEP_NAMES = frozenset(
+EPOCH_NAMES = frozenset(["epoch", "train/epoch"])
+STEP_NAMES = frozenset(
     ["step", "_step", "iter", "iteration", "global_step", "train/global_step", "trainer/global_step"]
 )
 _CONSTANTS = frozenset(["True", "False", "None", "true", "false", "null"])
@@ -149,9 +149,9 @@ def find_steps(text: str, metrics: list[tuple[str, float]]) -> Steps:
     """The epoch and the step that a line names, in words or among its metrics. A line about the best one names none."""
     found: dict[str, float] = {}
     for name, value in metrics:
-        if name.lower() in _EPOCH_NAMES and 0 <= value < 1e15:
+        if name.lower() in EPOCH_NAMES and 0 <= value < 1e15:
             found["epoch"] = value
-        elif name.lower() in _STEP_NAMES and 0 <= value < 1e15:
+        elif name.lower() in STEP_NAMES and 0 <= value < 1e15:
             found["step"] = value
     for match in _STEP.finditer(text):
         unit = "epoch" if match["unit"].lower() == "epoch" else "step"

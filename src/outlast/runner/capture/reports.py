@@ -11,9 +11,10 @@ from outlast._system import unstale
 from outlast.core.evidence import Report
 from outlast.runner.capture.objective import Sightings, writable
 
-__all__ = ["PRINTED", "Channel", "ReportsReader"]
+__all__ = ["FILED", "PRINTED", "Channel", "ReportsReader"]
 
 PRINTED = "output"  # the ``via`` of what the runner read from the output
+FILED = "file"  # and of what it read from the study's metric files
 
 _BLOCK_BYTES = 1 << 20
 _LINE_CAP = 1 << 20
@@ -49,6 +50,7 @@ class ReportsReader:
         own: What the script itself reported, points and final scores.
         followed: What it logged to wandb or MLflow.
         printed: Points that the runner read from the output and wrote down for the coordinator.
+        filed: The same, read from the metric files.
         listens: The script looks at `should_stop`.
         acknowledged: The reason of the stop request that the script has seen, or the empty string.
         done: The script said that its result counts.
@@ -65,13 +67,18 @@ class ReportsReader:
         self._offset = 0
         self._rest = b""
         self._read = b""  # the end of what was read: what stands there unless it is another file now
-        self.own, self.followed, self.printed = Channel(), Channel(), Channel()
+        self.own, self.filed, self.followed, self.printed = Channel(), Channel(), Channel(), Channel()
         self.listens = False
         self.acknowledged = ""
         self.done = False
         self.pruned = False
         self.unreadable = 0
         self.lines = 0
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Where points come from, the source that counts most first."""
+        return self.own, self.filed, self.followed, self.printed
 
     def poll(self) -> bool:
         """Read what is new. Returns whether there was anything."""
@@ -118,8 +125,9 @@ class ReportsReader:
         self._flags(obj)
         if metrics:
             via = obj.get("via")
-            self.lines -= via == PRINTED
-            channel = self.printed if via == PRINTED else self.followed if via else self.own
+            self.lines -= via in (PRINTED, FILED)
+            by_runner = {PRINTED: self.printed, FILED: self.filed}
+            channel = by_runner.get(via, self.followed) if via else self.own
             channel.add(step, metrics)
 
     def _flags(self, obj: Mapping[str, Any]) -> None:

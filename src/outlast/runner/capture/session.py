@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from outlast.core.evidence import Report
 from outlast.runner.capture.collect import Collected, collect
 from outlast.runner.capture.curve import Curve
+from outlast.runner.capture.filed import FiledPoints
 from outlast.runner.capture.files import MetricFiles
 from outlast.runner.capture.objective import Objective
-from outlast.runner.capture.reports import PRINTED, ReportsReader
+from outlast.runner.capture.reports import FILED, PRINTED, ReportsReader
 from outlast.runner.capture.scanner import OutputScanner
 
 __all__ = ["CaptureSession", "Captured"]
@@ -34,8 +35,8 @@ class Captured(Collected):
 class CaptureSession:
     """Made before the training starts, fed while it runs, asked once when it is over.
 
-    Points that are read from the output are written to ``reports.jsonl`` too, so that the coordinator finds every
-    point of the attempt in one file.
+    Points that are read from the output and from metric files are written to ``reports.jsonl`` too, so that the
+    coordinator finds every point of the attempt in one file.
 
     Args:
         objectives: Of the study.
@@ -69,9 +70,11 @@ class CaptureSession:
         self._files = MetricFiles(
             [o.file for o in objectives if o.file is not None], trial, trial_dir, working_directory, shared=shared
         )
+        self._filed = FiledPoints(self._files, self._objectives)
+        self._rows = 0  # points of the metric files
         self._write_failed = False
         self.fed = False  # output came since the last `poll`
-        self._lines = 0  # of the reader, when `heard` was last asked
+        self._lines = 0  # of the reader and of the metric files, when `heard` was last asked
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of the training's output."""
@@ -79,18 +82,21 @@ class CaptureSession:
         self.fed = True
 
     def poll(self) -> list[Report]:
-        """Look what was reported or printed since. Returns the objectives' new points, under the objectives' names."""
+        """Look what was reported, filed or printed since. Returns the objectives' new points, under the objectives' names."""
         self.fed = False
         self._reader.poll()
-        self._reader.printed.drain()  # what this object wrote itself
-        fresh = self._curve.take(0, self._reader.own.drain()) + self._curve.take(1, self._reader.followed.drain())
-        printed = self._curve.take(2, self._scanner.drain_reports())
-        self._write_down(printed)
-        return fresh + printed
+        for channel in (self._reader.filed, self._reader.printed):
+            channel.drain()  # what this object wrote itself
+        own = self._curve.take(0, self._reader.own.drain())
+        filed = self._take_rows(self._filed.poll())
+        followed = self._curve.take(2, self._reader.followed.drain())
+        printed = self._curve.take(3, self._scanner.drain_reports())
+        self._write_down(printed, PRINTED)
+        return own + filed + followed + printed
 
     def heard(self) -> bool:
         """Whether the training has reported anything, an objective or not, since this was last asked."""
-        before, self._lines = self._lines, self._reader.lines
+        before, self._lines = self._lines, self._reader.lines + self._rows
         return self._lines > before
 
     @property
@@ -115,6 +121,7 @@ class CaptureSession:
         """
         self._scanner.close(torn=torn)
         self.poll()
+        self._take_rows(self._filed.finish(torn=torn))
         found = collect(
             self._objectives,
             reports=self._reader,
@@ -132,13 +139,17 @@ class CaptureSession:
             pruned=self._reader.pruned,
         )
 
-    def _write_down(self, reports: Sequence[Report]) -> None:
+    def _take_rows(self, rows: Sequence[Report]) -> list[Report]:
+        self._rows += len(rows)
+        filed = self._curve.take(1, rows)
+        self._write_down(filed, FILED)
+        return filed
+
+    def _write_down(self, reports: Sequence[Report], via: str) -> None:
         if not reports or self._write_failed:
             return
         lines = (
-            json.dumps(
-                {"v": 1, "step": r.step, "metrics": {k: _plain(v) for k, v in r.metrics.items()}, "via": PRINTED}
-            )
+            json.dumps({"v": 1, "step": r.step, "metrics": {k: _plain(v) for k, v in r.metrics.items()}, "via": via})
             for r in reports
         )
         try:
@@ -149,7 +160,7 @@ class CaptureSession:
                 os.close(fd)
         except OSError as error:
             self._write_failed = True
-            print(f"outlast: points read from the output cannot be written down: {error}", file=sys.stderr)
+            print(f"outlast: points read from output and files cannot be written down: {error}", file=sys.stderr)
 
 
 def _plain(value: float) -> float | str:
