@@ -219,6 +219,14 @@ def test_a_resumed_attempt_with_nothing_left_to_do_ends_with_what_the_earlier_on
     assert decide(evidence, history, POLICY).values == (values if evidence.scores else None)
 
 
+def test_a_script_that_keeps_its_state_elsewhere_had_nothing_left_to_do_where_the_steps_say_so() -> None:
+    history = trial(Cause.STOPPED, steps=(9,))
+    assert history.attempts[0].outcome is not None
+    history.attempts[0].outcome = replace(history.attempts[0].outcome, scores={"acc": 0.8})
+    for length, state in ((9, TrialState.COMPLETE), (19, TrialState.FAILED), (None, TrialState.FAILED)):
+        assert decide(Evidence(exit_code=0), history, replace(POLICY, length=length)).state is state
+
+
 def test_losses_of_an_attempt_that_moved_on_are_not_counted_together() -> None:
     moved = Evidence(lost="its runner died", reports=(Report(7, {"acc": 0.1}),))
     assert decide(moved, trial(Cause.LOST, Cause.LOST, Cause.LOST), POLICY).state is TrialState.INTERRUPTED

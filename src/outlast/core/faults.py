@@ -297,7 +297,7 @@ def _finished(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
     values, reason = _values(evidence, policy), ""
     if values is None and evidence.disk_full:
         return Decision(TrialState.INTERRUPTED, Cause.DISK_FULL, "ended well, but the disk is full and holds no score")
-    if values is None and evidence.exit_code == 0 and evidence.resumed and not evidence.traceback:
+    if values is None and evidence.exit_code == 0 and _went_on(evidence, trial, policy) and not evidence.traceback:
         values = _with_earlier(evidence, trial, policy)
         reason = "ended well without a score of its own: what its earlier attempts reported counts"
     if values is None:
@@ -311,6 +311,12 @@ def _finished(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
     if bad:
         return _diverged(", ".join(bad))
     return Decision(TrialState.COMPLETE, Cause.COMPLETED, reason, values)
+
+
+def _went_on(evidence: Evidence, trial: Trial, policy: Policy) -> bool:
+    """Whether an attempt began where the one before ended: from a checkpoint, or, as far as steps tell, from what the script
+    keeps where we do not look."""
+    return evidence.resumed or (policy.length is not None and trial.last_step(policy.part) == policy.length)
 
 
 def _with_earlier(evidence: Evidence, trial: Trial, policy: Policy) -> tuple[float, ...] | None:

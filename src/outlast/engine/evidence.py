@@ -37,9 +37,9 @@ def outcome_of(
     """The decision about one attempt, as a ledger event; with the study, other trials tell how long such a training is."""
     whole = study_parts(settings)
     part = next_part(trial, whole)
-    asked = bool(evidence.stop_reason) or evidence.outside_signal is not None
+    unsure = bool(evidence.stop_reason) or evidence.outside_signal is not None or not evidence.scores
     number = None if part is None else part.number
-    length = usual_length(study, trial, number) if study is not None and asked else None
+    length = usual_length(study, trial, number) if study is not None and unsure and evidence.exit_code == 0 else None
     decision = decide(
         evidence,
         trial,
