@@ -10,6 +10,7 @@
     ├── StudyHalted                   exit 3  a policy stopped the study (fail fast)
     ├── StudyBusy                     exit 4  somebody else holds the study's lease
     ├── LeaseLost                     exit 4  a newer holder took over; what we wrote since is void
+    │   └── SegmentLost               exit 1  what we write to was deleted or cut: `outlast repair`
     ├── SlurmUnavailable              exit 1  a SLURM command gave no answer: nothing is known
     ├── StorageError                  exit 1  the disk refused: read-only, gone
     │   └── DiskFull                  exit 4  no room or no inodes left: the study pauses
@@ -29,6 +30,7 @@ __all__ = [
     "LedgerDamaged",
     "MissingExtra",
     "OutlastError",
+    "SegmentLost",
     "SlurmMissing",
     "SlurmRefused",
     "SlurmUnavailable",
@@ -148,6 +150,13 @@ class LeaseLost(OutlastError):
 
     exit_code = 4
     worth_retrying = True
+
+
+class SegmentLost(LeaseLost):
+    """Somebody deleted or cut the file that this coordinator writes its decisions to; it steps down."""
+
+    exit_code = 1
+    worth_retrying = False
 
 
 class StorageError(OutlastError):

@@ -16,7 +16,8 @@ from outlast.core.fold import fold
 from outlast.core.records import Warned
 from outlast.core.states import TrialState
 from outlast.engine.care import retry_trials
-from outlast.engine.opening import open_study, read_study
+from outlast.engine.examine import read_study
+from outlast.engine.opening import open_study
 from outlast.engine.repair import repair_study
 from outlast.errors import LeaseLost, StudyBusy, StudyFileError, UsageError
 from outlast.study.home import live_of, restore, tie

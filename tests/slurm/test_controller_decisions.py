@@ -20,7 +20,8 @@ from outlast.engine import room
 from outlast.engine.cluster.control import job_slots
 from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.coordinator import Coordinator
-from outlast.engine.opening import open_study, read_study
+from outlast.engine.examine import read_study
+from outlast.engine.opening import open_study
 from outlast.engine.run import Quiet, study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import JobLife

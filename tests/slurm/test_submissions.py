@@ -19,8 +19,9 @@ from outlast.engine import room
 from outlast.engine.cluster import anew, finish, submit
 from outlast.engine.cluster.submit import Submitted, submit_study, tell
 from outlast.engine.cluster.topup import something_was_lost, top_up
+from outlast.engine.examine import read_study
 from outlast.engine.look import look
-from outlast.engine.opening import open_study, read_study
+from outlast.engine.opening import open_study
 from outlast.engine.run import study_paths
 from outlast.engine.stopping import stop_study
 from outlast.engine.turn import Memory, take_turn

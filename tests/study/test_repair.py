@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from outlast.core.fold import Study
-from outlast.engine.opening import read_study
+from outlast.engine.examine import read_study
 from outlast.engine.repair import repair_study
 from outlast.errors import LedgerDamaged, StudyNotFound
 from outlast.study.layout import StudyPaths

@@ -15,10 +15,9 @@ from harness import Lab, Zygote, read_operations, verify
 from power import Disk
 
 from outlast._system import my_identity
-from outlast.core.fold import Study, fold
-from outlast.engine.opening import refuse_lost_decisions
+from outlast.core.fold import Study
+from outlast.engine.examine import read_study
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger, require_readable
 
 pytestmark = pytest.mark.slow
 _SUBSETS = 3
@@ -48,11 +47,7 @@ def _acknowledged(operations: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _study_left(folder: Path) -> Study:
-    reading = read_ledger(folder / "ledger")
-    require_readable(reading, folder / "ledger")
-    study = fold(reading.events)
-    refuse_lost_decisions(StudyPaths.at(folder), study)
-    return study
+    return read_study(StudyPaths.at(folder))
 
 
 @pytest.mark.parametrize("subset", [None, *range(_SUBSETS)])

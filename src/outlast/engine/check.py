@@ -12,9 +12,9 @@ from outlast.config.secrets import is_masked
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.engine.code import NO_GIT, in_checkout
+from outlast.engine.examine import read_study
 from outlast.engine.finding import Finding
 from outlast.engine.homing import scratch_of
-from outlast.engine.opening import read_study
 from outlast.engine.slots import gpu_pool
 from outlast.engine.splits import drawn_splits
 from outlast.engine.starts import OBJECTIVE

@@ -16,7 +16,7 @@ from outlast._system import rename
 from outlast.config.settings import Settings
 from outlast.core.best import table_value
 from outlast.core.fold import Study, fold
-from outlast.engine.opening import read_study
+from outlast.engine.examine import read_study
 from outlast.engine.retention import delete, free_name, leftovers_of, owner_of, superfluous
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.engine.scratch import scratch_prefix

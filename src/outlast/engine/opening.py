@@ -8,34 +8,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from shlex import quote
 
-from outlast._system import make_dir, rename, utc_now, write_atomic
+from outlast._system import make_dir, read_bytes, rename, utc_now, write_atomic
 from outlast._version import __version__
 from outlast.config.load import to_yaml
 from outlast.config.revisions import Difference, compare
 from outlast.config.settings import Settings
-from outlast.core.fold import Study, fold, seconds_between
+from outlast.core.fold import Study, seconds_between
 from outlast.core.records import Event, RevisionMade, RunStarted, RunWentOn, StudyCreated
 from outlast.core.states import TrialState
+from outlast.engine.examine import read_sound, require_sound
 from outlast.engine.orphans import end_attempt
 from outlast.engine.refit import refit, told_of
 from outlast.engine.retention import left_behind, owner_of
-from outlast.errors import LedgerDamaged, StorageError, StudyNotFound, UsageError
+from outlast.errors import StorageError, StudyNotFound, UsageError
 from outlast.runner.spec import silent_after
 from outlast.study.attempts import trained_seconds
 from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
-from outlast.study.ledger import Ledger, read_ledger, require_readable
+from outlast.study.ledger import Ledger
 from outlast.study.leftovers import clear_leftovers
-from outlast.study.recovery import lost_decisions
 
 __all__ = [
     "Opened",
     "difference_from_recorded",
     "join_study",
     "open_study",
-    "read_study",
-    "refuse_lost_decisions",
     "set_aside",
 ]
 
@@ -54,19 +52,6 @@ class Opened:
     rivalled: bool = False  # and it may be alive, in the middle of something
     elapsed: float = 0.0  # seconds that this run of the study goes on already, under earlier holders
     told: list[str] = field(default_factory=list)  # what a person should know of it
-
-
-def read_study(paths: StudyPaths) -> Study:
-    """The study as its ledger has it now. Takes no lease; may be called during a run.
-
-    Raises:
-        LedgerDamaged: Decisions are missing; `outlast repair` mends it.
-    """
-    reading = read_ledger(paths.ledger)
-    require_readable(reading, paths.ledger)
-    if not reading.segments:
-        refuse_lost_decisions(paths, Study())
-    return fold(reading.events)
 
 
 def difference_from_recorded(study: Study, settings: Settings) -> Difference:
@@ -98,16 +83,13 @@ def open_study(
         raise StorageError(f"cannot write {error.filename or paths.root}: {error.strerror}") from error
     lease.acquire(wait=wait, say=say)
     try:
-        before = read_ledger(paths.ledger)
-        require_readable(before, paths.ledger)
-        study = fold(before.events)
-        refuse_lost_decisions(paths, study)
+        before, study = read_sound(paths)
         _refuse_unaccepted(study, settings, accept_changes)
         _refuse_lost_checkpoints(paths, study)
         rival = holder_is_live(paths.ledger) is not False and current_holder(paths.ledger).get("pid") != os.getpid()
         doubtful = rebooted_since(current_holder(paths.ledger))
         ledger, reading = Ledger.claim(paths.ledger, known=before)
-        study = study if reading is before else fold(reading.events)
+        study = study if reading is before else require_sound(paths, reading)
         clear_leftovers(paths)
         unended = bool(study.runs) and study.ended is None
         opened = Opened(lease, ledger, study, not study.revisions, unended or doubtful, rivalled=unended and rival)
@@ -138,14 +120,11 @@ def join_study(paths: StudyPaths, lease: Lease, *, momentary: bool = False) -> O
         LedgerDamaged: Decisions are missing; `outlast repair` mends it.
         LeaseLost: Somebody else took the ledger at the same moment.
     """
-    before = read_ledger(paths.ledger)
-    require_readable(before, paths.ledger)
-    study = fold(before.events)
-    refuse_lost_decisions(paths, study)
+    before, study = read_sound(paths)
     if not study.revisions:
         raise StudyNotFound(f"no study in {paths.root}", cure="outlast run STUDY.yaml starts one")
     ledger, reading = Ledger.claim(paths.ledger, about={"turn": True} if momentary else None, known=before)
-    study = study if reading is before else fold(reading.events)
+    study = study if reading is before else require_sound(paths, reading)
     try:
         clear_leftovers(paths)
         lasted = _lasted(paths, study, ledger)
@@ -182,32 +161,6 @@ def _attended(paths: StudyPaths, study: Study) -> float:
             before = seconds_between(attempt.opened_at, study.running_since)  # 0 if it was opened later
             last.append(seconds_between(study.running_since, attempt.opened_at) + trained - before)
     return max(last)
-
-
-def refuse_lost_decisions(paths: StudyPaths, study: Study) -> None:
-    """Refuse a ledger that knows less than the trials' folders; a new study must not begin over the remains of an old one.
-
-    Raises:
-        LedgerDamaged: With the command that mends it.
-    """
-    lost = [problem.text for problem in lost_decisions(study, *_folders_and_copies(paths, study))]
-    if not paths.ledger.is_dir() and (paths.root / "ledger.new").is_dir():
-        lost.append("its repair was interrupted")
-    if lost:
-        more = f", and {len(lost) - 3} more" if len(lost) > 3 else ""
-        raise LedgerDamaged(
-            f"the ledger in {paths.ledger} has lost decisions: {'; '.join(lost[:3])}{more}",
-            cure=f"outlast repair {paths.root}   (--check says what it would do; nothing is changed)",
-        )
-
-
-def _folders_and_copies(paths: StudyPaths, study: Study) -> tuple[set[int], set[int]]:
-    try:
-        folders = {int(name) for name in os.listdir(paths.trials) if name.isdigit()}
-    except FileNotFoundError:
-        return set(), set()
-    asked = [trial.number for trial in study.trials.values() if not trial.state.finished]
-    return folders, {number for number in asked if paths.trial(number).record.exists()}
 
 
 def _refuse_unaccepted(study: Study, settings: Settings, accept_changes: bool) -> None:
@@ -268,12 +221,13 @@ def _opening_events(study: Study, settings: Settings, paths: StudyPaths) -> list
 
 def _write_study_file(paths: StudyPaths, study: Study, settings: Settings, ledger: Ledger) -> None:
     text = to_yaml(settings)
-    if paths.study_file.exists() and paths.study_file.read_text() != text and len(study.revisions) > 1:
+    differs = read_bytes(paths.study_file) != text.encode()
+    if paths.study_file.exists() and differs and len(study.revisions) > 1:
         make_dir(paths.revisions)
         earlier = paths.revisions / f"{study.revisions[-2].number:04d}.yaml"
         if not earlier.exists():
             rename(paths.study_file, earlier)
-    if not paths.study_file.exists() or paths.study_file.read_text() != text:
+    if differs:
         write_atomic(paths.study_file, text, fence=ledger.check)
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from outlast._system import rename, utc_now, write_atomic
+from outlast._system import read_json, rename, utc_now, write_atomic
 from outlast.config.load import to_yaml
 from outlast.config.settings import Settings
-from outlast.core.fold import Study, fold
+from outlast.core.fold import Study
 from outlast.core.records import RevisionMade
+from outlast.engine.examine import examine, half_swapped, read_study
+from outlast.engine.misplaced import misplaced, problem_of, set_aside, set_misplaced_aside
 from outlast.engine.run import recorded_settings, study_paths
-from outlast.engine.salvage import copies, index_rows, recorded_study_file, trial_numbers, unfinished
+from outlast.engine.salvage import copies, index_rows, record_agrees, recorded_study_file, unfinished
 from outlast.errors import StudyNotFound
 from outlast.optimizer.index import check_index, rebuild_index
 from outlast.results.files import ResultsWriter
-from outlast.study.attempts import is_whole, put_away
+from outlast.study.attempts import put_away
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger, newest_segment, read_ledger
-from outlast.study.recovery import Problem, had_a_folder, ledger_problems, lost_decisions, merged, trial_problems
+from outlast.study.recovery import Problem, had_a_folder, merged, trial_problems
 
 __all__ = ["repair_study"]
 
@@ -32,35 +34,26 @@ def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
         StudyBusy: Somebody runs it just now (only where something would be changed).
     """
     paths = StudyPaths.at(folder)
-    if not paths.root.is_dir() or not (paths.exists or paths.trials.is_dir() or _half_swapped(paths)):
+    if not paths.root.is_dir() or not (paths.exists or paths.trials.is_dir() or half_swapped(paths)):
         raise StudyNotFound(f"no study in {folder}")
     if check_only:
-        return _problems(paths)
+        return [*(problem_of(paths, path) for path in misplaced(paths)), *_problems(paths)]
+    found = set_misplaced_aside(paths)  # first: nobody holds a lease that is a folder
     lease = Lease(paths.lease)
     lease.acquire()
     try:
-        return _mend(paths)
+        return [*found, *_mend(paths)]
     finally:
         lease.release()
 
 
-def _half_swapped(paths: StudyPaths) -> bool:
-    return not paths.ledger.exists() and (paths.root / "ledger.new").is_dir()
-
-
 def _problems(paths: StudyPaths) -> list[Problem]:
-    if _half_swapped(paths):
-        return [Problem("ledger", "a repair was interrupted", "it is brought to its end")]
-    reading = read_ledger(paths.ledger)
-    found = ledger_problems(reading, trial_folders=len(trial_numbers(paths)))
-    if any(problem.serious for problem in found):
-        return found
-    study = fold(reading.events)
-    found += lost_decisions(study, set(trial_numbers(paths)), set(copies(paths)))
-    if any(problem.serious for problem in found):
+    examined = examine(paths)
+    found, study = list(examined.problems), examined.study
+    if examined.lost:
         return found
     settings = _settings(paths, study)
-    found += trial_problems(study, {n: is_whole(paths.trial(n).record) for n in study.trials})
+    found += trial_problems(study, {n: record_agrees(paths.trial(n), trial) for n, trial in study.trials.items()})
     if settings is not None:
         found += [
             Problem("index", text, "it is rebuilt from the ledger; the old one is set aside", serious=False)
@@ -75,7 +68,7 @@ def _problems(paths: StudyPaths) -> list[Problem]:
 
 
 def _mend(paths: StudyPaths) -> list[Problem]:
-    if _half_swapped(paths):
+    if half_swapped(paths):
         rename(paths.root / "ledger.new", paths.ledger)
         return [Problem("ledger", "a repair was interrupted", "it was brought to its end"), *_mend(paths)]
     found = _problems(paths)
@@ -85,13 +78,17 @@ def _mend(paths: StudyPaths) -> list[Problem]:
         found += [problem for problem in _problems(paths) if not problem.serious]
     elif any(problem.about == "ledger" for problem in found):
         Ledger.claim(paths.ledger)[0].close()  # the new segment's seal leaves the torn line out
-    study = fold(read_ledger(paths.ledger).events)
+    study = read_study(paths)
     settings = _settings(paths, study)
     if settings is None:
         return found
     for trial in study.trials.values():
-        if trial.state.finished and had_a_folder(trial) and not is_whole(paths.trial(trial.number).record):
-            put_away(study_paths(paths.root, settings).trial(trial.number), trial)
+        files = study_paths(paths.root, settings).trial(trial.number)
+        if trial.state.finished and had_a_folder(trial) and not record_agrees(files, trial):
+            record = read_json(files.record)
+            if files.record.exists():
+                set_aside(files.record)
+            put_away(files, trial, config=record.get("config") if isinstance(record, dict) else None)
     if any(problem.about == "index" for problem in found) or ledger_damaged:
         rebuild_index(paths.index, study, settings)
     _results(paths, settings).write(study)

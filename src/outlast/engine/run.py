@@ -15,7 +15,8 @@ from outlast.core.plan import Limits, Verdict
 from outlast.core.records import Event
 from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator, Listener
-from outlast.engine.opening import Opened, open_study, read_study
+from outlast.engine.examine import read_study
+from outlast.engine.opening import Opened, open_study
 from outlast.engine.retention import claim_checkpoints
 from outlast.engine.room import whenever_there_is_room
 from outlast.engine.running import Running

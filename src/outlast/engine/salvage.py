@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from outlast._system import read_json
+from outlast._system import list_names, read_bytes, read_json
 from outlast.config.load import settings_from_resolved
 from outlast.config.yaml import read
-from outlast.core.records import AttemptEnded, AttemptOpened, Event, TrialCreated
+from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated, to_json
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.importing import import_storage
 from outlast.space.space import Space
-from outlast.study.layout import StudyPaths
+from outlast.study.attempts import told_of
+from outlast.study.layout import StudyPaths, TrialPaths
 from outlast.study.recovery import events_of_copy
 
-__all__ = ["copies", "index_rows", "recorded_study_file", "trial_numbers", "unfinished"]
+__all__ = ["copies", "index_rows", "record_agrees", "recorded_study_file", "trial_numbers", "unfinished"]
 
 
 def trial_numbers(paths: StudyPaths) -> list[int]:
     """The trials that have a folder."""
-    try:
-        return sorted(int(name) for name in os.listdir(paths.trials) if name.isdigit())
-    except FileNotFoundError:
-        return []
+    return sorted(int(name) for name in list_names(paths.trials) if name.isdigit())
 
 
 def copies(paths: StudyPaths) -> dict[int, list[Event]]:
@@ -43,10 +42,7 @@ def unfinished(paths: StudyPaths, settings: Mapping[str, Any], now: str) -> dict
     sampled = _sampled(settings)
     found: dict[int, list[Event]] = {}
     for number in trial_numbers(paths):
-        try:
-            attempts = [int(name) for name in os.listdir(paths.trial(number).attempts) if name.isdigit()]
-        except FileNotFoundError:
-            continue
+        attempts = [int(name) for name in list_names(paths.trial(number).attempts) if name.isdigit()]
         if attempts:
             found[number] = _events_of_attempt(paths, number, max(attempts), sampled, now)
     return found
@@ -85,7 +81,7 @@ def _flat(nested: Any, prefix: str = "") -> dict[str, Any]:
 
 def index_rows(paths: StudyPaths) -> dict[int, list[Event]]:
     """Trials as the index has them; none if it is damaged as well."""
-    if not paths.index.exists():
+    if not paths.index.is_file():
         return {}
     try:
         imported = import_storage(str(paths.index), None)
@@ -106,3 +102,22 @@ def recorded_study_file(paths: StudyPaths) -> dict[str, Any]:
     except (OSError, StudyFileError):
         return {}
     return dict(settings.resolved)
+
+
+def record_agrees(paths: TrialPaths, trial: Trial) -> bool | None:
+    """Whether a finished trial's ``trial.json`` says what the ledger says; ``None`` if there is none.
+
+    One that a later revision of the study file ruled out keeps the record of its results.
+    """
+    if read_bytes(paths.record) is None:
+        return None
+    record = read_json(paths.record)
+    if not isinstance(record, dict):
+        return False
+    copied = [to_json(event) for event in events_of_copy(record)]  # with the defaults of what it is too old to say
+    told = {**told_of(trial), "events": [to_json(event) for event in trial.events()]}
+    return trial.cause is Cause.SPACE_CHANGED or _text(told) == _text({**record, "events": copied}, told)
+
+
+def _text(record: Mapping[str, Any], keys: Iterable[str] | None = None) -> str:
+    return json.dumps({key: record.get(key) for key in keys or record}, sort_keys=True, default=str)

@@ -54,6 +54,7 @@ __all__ = [
     "open_attempt",
     "put_away",
     "request_stop",
+    "told_of",
     "trained_seconds",
     "void_start",
     "withdraw",
@@ -293,8 +294,7 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
     reports = _joined(attempts, "reports.jsonl")
     resolved = config if config is not None else _last_config(attempts)
     if attempts or not is_whole(paths.record):
-        record: dict[str, Any] = {"version": 1, "number": trial.number, "state": trial.state.value, "cause": trial.cause,
-                                  "values": trial.values, "params": trial.params}  # fmt: skip
+        record: dict[str, Any] = {"version": 1, **told_of(trial)}
         if resolved is not None:
             record["config"] = resolved
         if failed and reports:
@@ -321,6 +321,17 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
         remove_tree(paths.attempts)  # its entries were lost with the power
     remove_tree(paths.checkpoints.with_name(f".{paths.checkpoints.name}.old"))
     _remove_where_empty(paths.checkpoints)
+
+
+def told_of(trial: Trial) -> dict[str, Any]:
+    """What a ``trial.json`` says of its trial before anything else."""
+    return {
+        "number": trial.number,
+        "state": trial.state.value,
+        "cause": trial.cause,
+        "values": trial.values,
+        "params": trial.params,
+    }
 
 
 def _remove_where_empty(checkpoints: Path) -> None:

@@ -159,7 +159,9 @@ class StudyPaths:
     @property
     def exists(self) -> bool:
         """Whether a study was begun here: it has a ledger, or remains from which one can be rebuilt."""
-        return any(self.ledger.glob("*.jsonl")) or (self.study_file.exists() and self.trials.is_dir())
+        if any(self.ledger.glob("*.jsonl")):
+            return True
+        return self.trials.is_dir() and (self.study_file.exists() or any(self.trials.glob("[0-9]*/trial.json")))
 
     @staticmethod
     def owns(name: str) -> bool:

@@ -114,18 +114,25 @@ class Lease:
         """Remove a marker that nobody stands behind and that would block the study for good.
 
         An empty one is what a process leaves that dies, with the machine or alone, between creating and writing it; one that
-        came with a copied or unpacked folder belongs to the original's holder. Fencing does not depend on it.
+        came with a copied or unpacked folder belongs to the original's holder; one that says nothing of a holder, while the
+        last one on record is dead, was damaged. Fencing does not depend on it.
         """
         look = self._look()
         if look is None:
             return
-        size, changed = look
-        if size == 0:
+        nobodys = look[0] == 0 or (self._lock.pid is None and not self._may_be_held)
+        if nobodys:  # or its holder is about to write it
             time.sleep(_MOMENT)
-            if self._look() == (0, changed):
-                self._unlink()
+            if self._look() == look:
+                self._break(look)
         elif _is_copy(self._path.parent / "ledger") and self._lock.pid == self._holder.get("pid"):
             self._unlink()
+
+    @property
+    def _may_be_held(self) -> bool:
+        """Whether the last holder on record may be alive, and its marker be this one."""
+        ledger = self._path.parent / "ledger"
+        return bool(self._holder) and not _is_copy(ledger) and not _certainly_dead(self._holder)
 
     def _look(self, path: str | os.PathLike[str] | None = None) -> tuple[int, tuple[int, int]] | None:
         """Size, inode and time of the marker; opened, as a stat would be answered from NFS's cache."""

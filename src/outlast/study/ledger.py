@@ -10,18 +10,20 @@ Contract:
   raises `LeaseLost` where it is gone. (Not a look for the newer segment: over NFS that may be invisible for a minute, while
   opening a file that is known always asks the server.) The caller must not act on a decision before `append` has returned.
 - *Atomicity.* One call of `append` is one line; a line counts if it is whole. A torn last line is nobody's decision.
+- *Damage.* Each line has a checksum and, behind header and seals, a number of its own: a line that was changed, lost, moved or
+  doubled is noticed by whoever reads (`Reading.flaws`), and a segment that was deleted or cut under its holder by the holder.
 - *Reading* takes no lock and changes nothing; it can be done during a run, by anyone.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
 import os
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,8 +41,9 @@ from outlast._system import (
     utc_now,
     write_once,
 )
-from outlast.core.records import Event, from_json, to_json
-from outlast.errors import NO_ROOM, LeaseLost, LedgerDamaged, StorageError
+from outlast.core.records import Event, to_json
+from outlast.errors import NO_ROOM, LeaseLost, SegmentLost, StorageError
+from outlast.study.lines import disorder, events_of, from_line, in_order, seals_of, to_line
 
 __all__ = [
     "Ledger",
@@ -52,7 +55,6 @@ __all__ = [
     "newest_header",
     "newest_segment",
     "read_ledger",
-    "require_readable",
     "segment_numbers",
     "segment_path",
 ]
@@ -60,6 +62,8 @@ __all__ = [
 _RESERVE, _RESERVE_BYTES = ".reserve", 64 * 1024
 _SEGMENT = re.compile(r"^(\d{8,})\.jsonl$")
 _HELD = re.compile(r"^(\d{8,})\.\d+\.held$")
+_TAKEN_OVER = "another coordinator took this study over while this one was away"
+_MOVED_AWAY = "the study's folder was moved away or deleted under this run: it stops here, and what trains goes on"
 _SEEN_WITHIN = 70.0  # seconds after which an NFS client sees whatever another has made (acdirmax, 60 s)
 
 
@@ -73,12 +77,14 @@ class Segment:
     torn: int = 0  # bytes behind the last whole line
     void: int = 0  # bytes behind the seal
     short: int = 0  # bytes that are missing before the seal
-    unreadable: tuple[int, ...] = ()  # 1-based numbers of lines that are no JSON
+    unreadable: tuple[int, ...] = ()  # 1-based numbers of lines that are not what was written
+    disorder: tuple[str, ...] = ()  # lines that are missing, doubled or in another's place
 
     @property
-    def holder(self) -> Mapping[str, Any]:
-        """Who claimed it."""
-        return self.lines[0].get("holder", {}) if self.lines else {}
+    def flaws(self) -> list[str]:
+        """Why it does not say all that was decided; empty where it does."""
+        found = [f"line {n} is unreadable" for n in self.unreadable] + list(self.disorder)
+        return [*found, f"lacks its last {self.short} bytes"] if self.short else found
 
 
 @dataclass
@@ -91,14 +97,17 @@ class Reading:
     @property
     def events(self) -> list[Event]:
         """All decisions in order. Kinds that this version does not know are left out."""
-        found = []
+        found: list[Event] = []
         for segment in self.segments:
-            for line in segment.lines:
-                for obj in line.get("events", ()):
-                    event = from_json(obj)
-                    if event is not None:
-                        found.append(event)
+            for line in in_order(segment.lines) if segment.disorder else segment.lines:
+                found += events_of(line)
         return found
+
+    @property
+    def flaws(self) -> list[str]:
+        """Where decisions are lost, as phrases; empty for a whole ledger."""
+        found = [f"{number:08d}.jsonl is missing" for number in self.missing]
+        return found + [f"{s.number:08d}.jsonl {flaw}" for s in self.segments for flaw in s.flaws]
 
     @property
     def last(self) -> Segment | None:
@@ -132,6 +141,8 @@ def _can_be_opened(path: Path) -> bool:
         os.close(unstale(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        return error.errno != errno.ELOOP
     return True
 
 
@@ -160,10 +171,9 @@ def _first_lines(folder: Path, number: int) -> tuple[Mapping[str, Any], bool]:
 
     try:
         first, second = unstale(read)
-        header = json.loads(first)
-    except (OSError, ValueError):
+    except OSError:
         return {}, False
-    return header if isinstance(header, dict) else {}, second.endswith(b"\n")
+    return from_line(first.removesuffix(b"\n")) or {}, second.endswith(b"\n")
 
 
 def is_held(folder: Path, number: int) -> bool | None:
@@ -182,19 +192,18 @@ def await_newest(folder: Path) -> None:
 def _parse(number: int, data: bytes, sealed_at: int | None) -> Segment:
     valid = data if sealed_at is None else data[:sealed_at]
     whole = valid.rfind(b"\n") + 1
-    lines: list[Mapping[str, Any]] = []
-    unreadable = []
-    for i, raw in enumerate(valid[:whole].split(b"\n")[:-1], 1):
-        try:
-            obj = json.loads(raw)
-        except ValueError:
-            obj = None
-        if isinstance(obj, dict):
-            lines.append(obj)
-        elif raw:
-            unreadable.append(i)
-    short = 0 if sealed_at is None else sealed_at - whole
-    return Segment(number, lines, whole, len(valid) - whole, len(data) - len(valid), max(0, short), tuple(unreadable))
+    read = [from_line(raw) for raw in valid[:whole].split(b"\n")[:-1]]
+    short = 0 if sealed_at is None else max(0, sealed_at - whole)
+    return Segment(
+        number,
+        [line for line in read if line is not None],
+        whole,
+        torn=len(valid) - whole,
+        void=len(data) - len(valid),
+        short=short,
+        unreadable=tuple(at for at, line in enumerate(read, 1) if line is None),
+        disorder=tuple(disorder(number, read)),
+    )
 
 
 def read_ledger(folder: Path, *, below: int | None = None) -> Reading:
@@ -214,22 +223,29 @@ def read_ledger(folder: Path, *, below: int | None = None) -> Reading:
     seals: dict[int, int] = {}
     segments: list[Segment] = []
     for number in reversed(numbers):
-        try:
-            data = read_bytes(segment_path(folder, number))
-        except OSError as error:
-            raise StorageError.of(error, f"cannot read {segment_path(folder, number)}") from error
+        data = _content(segment_path(folder, number))
         if data is None:
             continue
         segment = _parse(number, data, seals.get(number))
         for line in segment.lines:
-            for sealed, length in line.get("seals", {}).items():
-                seals.setdefault(int(sealed), int(length))
+            for sealed, length in seals_of(line).items():
+                seals.setdefault(sealed, length)
         segments.append(segment)
     segments.reverse()
     base = max((int(line["base"]) for s in segments for line in s.lines[:1] if "base" in line), default=1)
     segments = [s for s in segments if s.number >= base]
     expected = {n for n in {*range(base, max(numbers, default=0) + 1), *seals} if n >= base}
-    return Reading(segments, tuple(sorted(expected - set(numbers))))
+    return Reading(segments, tuple(sorted(expected - {s.number for s in segments})))
+
+
+def _content(path: Path) -> bytes | None:
+    """What a segment holds; ``None`` where there is none, or something else by its name: a folder, a link to nowhere."""
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        if error.errno in (errno.EISDIR, errno.ELOOP):
+            return None
+        raise StorageError.of(error, f"cannot read {path}") from error
 
 
 class Ledger:
@@ -238,7 +254,7 @@ class Ledger:
     def __init__(self, folder: Path, number: int, fd: int, held: str) -> None:
         self.folder, self.number, self._fd, self._held = folder, number, fd, folder / held
         self._path = str(segment_path(folder, number))
-        self._serial = 0
+        self._serial, self._length = 0, os.fstat(fd).st_size
         self.lacking_room = ""  # what the disk said when only the reserve was left
 
     @classmethod
@@ -274,7 +290,7 @@ class Ledger:
         ledger = cls(folder, number, fd, held)
         before = known if known is not None and _unchanged(folder, known, number) else read_ledger(folder, below=number)
         before.segments = [s for s in before.segments if s.number < number]
-        sealed = {int(k) for s in before.segments for line in s.lines for k in line.get("seals", {})}
+        sealed = {k for s in before.segments for line in s.lines for k in seals_of(line)}
         seals = {str(s.number): s.length for s in before.segments if s.number not in sealed}
         for sealing in seals:  # its holder may have died between write and fsync
             fsync_file(segment_path(folder, int(sealing)))
@@ -293,9 +309,10 @@ class Ledger:
             "holder": my_identity().to_json(),
             "note": note,
         }
-        lines = [_line(header)]
-        for start in range(0, len(events), 1000):
-            lines.append(_line({"v": 1, "at": utc_now(), "events": [to_json(e) for e in events[start : start + 1000]]}))
+        lines = [to_line(header)]
+        for serial, start in enumerate(range(0, len(events), 1000), 1):
+            some = [to_json(e) for e in events[start : start + 1000]]
+            lines.append(to_line({"v": 1, "n": serial, "at": utc_now(), "events": some}))
         write_once(segment_path(folder, number), b"".join(lines))
 
     def append(self, events: Sequence[Event]) -> None:
@@ -303,6 +320,7 @@ class Ledger:
 
         Raises:
             LeaseLost: A newer holder is there; nothing that was written here may be acted on.
+            SegmentLost: Nor where this segment is no longer what was written to it.
             StorageError: The disk refused; whether the line counts is open until the ledger is read again.
         """
         if events:
@@ -310,15 +328,41 @@ class Ledger:
             self._write({"v": 1, "n": self._serial, "at": utc_now(), "events": [to_json(e) for e in events]})
 
     def check(self) -> None:
-        """Raise `LeaseLost` if a newer segment is there, or the ledger itself is another one by now.
+        """Raise `LeaseLost` if a newer segment is there, or the ledger itself is another one by now; `SegmentLost` if ours was
+        deleted or cut.
 
         A study that was set aside leaves its name to a new one, which has no file to say that we hold it.
         """
-        if max(_listed(self.folder), default=0) > self.number or not _can_be_opened(self._held):
-            raise LeaseLost("another coordinator took this study over while this one was away")
+        if max(_listed(self.folder), default=0) > self.number:
+            raise LeaseLost(_TAKEN_OVER)
+        harm = self._harm()
+        if harm and self.folder.parent.is_dir():
+            name = segment_path(self.folder, self.number).name
+            raise SegmentLost(
+                f"{name}, where this run writes its decisions, was {harm} under it: it stops here, and what trains goes on",
+                cure=f"outlast repair {self.folder.parent}   then the same command again: it takes over what trains",
+            )
+        if not _can_be_opened(self._held):
+            raise LeaseLost(_TAKEN_OVER if self.folder.is_dir() else _MOVED_AWAY)
+
+    def _harm(self) -> str:
+        """What was done to our segment by somebody who is no coordinator; empty while it is as we wrote it."""
+        try:
+            ours = os.fstat(self._fd)
+        except OSError as error:
+            return "deleted" if error.errno == errno.ESTALE else ""  # by another NFS client
+        if ours.st_size < self._length:
+            return "emptied" if not ours.st_size else "cut"
+        if ours.st_nlink:  # costs nothing; some filesystems always say 0
+            return ""
+        try:
+            there = os.stat(self._path)
+        except FileNotFoundError:
+            return "deleted"
+        return "" if os.path.samestat(ours, there) else "replaced"
 
     def _write(self, obj: Mapping[str, Any]) -> None:
-        line, before = _line(obj), os.fstat(self._fd).st_size
+        line, before = to_line(obj), os.fstat(self._fd).st_size
         try:
             try:
                 append_durable(self._fd, line, self._path)
@@ -331,6 +375,7 @@ class Ledger:
                 append_durable(self._fd, line, self._path)
         except OSError as error:
             raise StorageError.of(error, "the ledger cannot be written") from error
+        self._length += len(line)
         self.check()
 
     def reserve(self) -> bool:
@@ -367,7 +412,7 @@ def _create(folder: Path, number: int, holder: Mapping[str, Any]) -> str | None:
     held = f"{number:08d}.{uuid.uuid4().int}.held"
     os.close(os.open(folder / held, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
     header = {"v": 1, "segment": number, "at": utc_now(), "held": held, "holder": holder}
-    if write_once(segment_path(folder, number), _line(header)):
+    if write_once(segment_path(folder, number), to_line(header)):
         return held
     remove(folder / held, durable=False)
     return None
@@ -393,7 +438,7 @@ def _unchanged(folder: Path, known: Reading, claimed: int) -> bool:
     """Whether the segments below the claimed one are byte for byte as long as when they were read."""
     if known.missing or (known.segments[-1].number if known.segments else 0) != claimed - 1:
         return False
-    sealed = {int(k) for s in known.segments for line in s.lines for k in line.get("seals", {})}
+    sealed = {k for s in known.segments for line in s.lines for k in seals_of(line)}
     return all(
         _size(segment_path(folder, s.number)) == s.length + s.torn + s.void
         for s in known.segments
@@ -404,33 +449,3 @@ def _unchanged(folder: Path, known: Reading, claimed: int) -> bool:
 def _size(path: Path) -> int:
     with contextlib.closing(unstale(open, path, "rb")) as file:  # opened: a stat would be answered from the cache
         return os.fstat(file.fileno()).st_size
-
-
-def _line(obj: Mapping[str, Any]) -> bytes:
-    text = json.dumps(obj, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "surrogatepass") + b"\n"  # a path need not be UTF-8; `json.loads` reads it back
-
-
-def require_readable(reading: Reading, folder: Path) -> None:
-    """Raise if decisions are lost: a segment is missing, or a line in the middle is no JSON.
-
-    Raises:
-        LedgerDamaged: With the place and the command that mends it.
-    """
-    problems = [f"segment {number} is missing" for number in reading.missing]
-    problems += [
-        f"{segment_path(folder, s.number).name} line {n} is unreadable" for s in reading.segments for n in s.unreadable
-    ]
-    problems += [
-        f"{segment_path(folder, s.number).name} lacks its last {s.short} bytes" for s in reading.segments if s.short
-    ]
-    if problems:
-        raise LedgerDamaged(
-            f"the ledger in {folder} is damaged: {'; '.join(problems)}",
-            cure=f"outlast repair {folder.parent}   (--check says what it would do; nothing is changed)",
-        )
-
-
-def read_events(folder: Path) -> Iterable[Event]:
-    """All decisions of a study's ledger, in order."""
-    return read_ledger(folder).events

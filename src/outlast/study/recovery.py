@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from outlast.core.fold import Study, fold
+from outlast.core.fold import Study
 from outlast.core.records import (
     AttemptEnded,
     AttemptOpened,
     Event,
+    ParamDrawn,
     RevisionMade,
     StudyCreated,
     Trial,
     TrialCreated,
     from_json,
 )
+from outlast.core.states import Cause
 from outlast.study.ledger import Reading
 
 __all__ = [
     "Problem",
     "events_of_copy",
+    "fold_known",
     "had_a_folder",
     "ledger_problems",
     "lost_decisions",
@@ -48,37 +51,44 @@ def ledger_problems(reading: Reading, *, trial_folders: int) -> list[Problem]:
         trial_folders: How many trial folders there are.
     """
     found = []
-    if not reading.segments and trial_folders:
+    if not any(segment.lines for segment in reading.segments) and trial_folders:
         found.append(
             Problem(
                 "ledger", "the ledger is lost", "it is rebuilt from the trials' copies, the open attempts and the index"
             )
         )
     found += [
-        Problem(
-            "ledger",
-            f"segment {number:08d} is missing",
-            "what it decided is taken from the trials' copies and the index",
-        )
-        for number in reading.missing
+        Problem("ledger", flaw, "what it decided is taken from the trials' copies and the index")
+        for flaw in reading.flaws
     ]
-    for segment in reading.segments:
-        found += [
-            Problem(
-                "ledger",
-                f"segment {segment.number:08d} line {n} is unreadable",
-                "what it decided is taken from the trials' copies",
-            )
-            for n in segment.unreadable
-        ]
-        if segment.short:
-            short = f"segment {segment.number:08d} lacks its last {segment.short} bytes"
-            found.append(Problem("ledger", short, "what they decided is taken from the trials' copies"))
     last = reading.last
     if last is not None and last.torn:
         torn = f"segment {last.number:08d} ends in a torn line of {last.torn} bytes"
         found.append(Problem("ledger", torn, "it is nobody's decision; it is sealed off", serious=False))
     return found
+
+
+def fold_known(events: Iterable[Event]) -> tuple[Study, list[Problem]]:
+    """What these events add up to, and those that do not belong to anything: what they rest on is lost.
+
+    A whole ledger has none.
+    """
+    study, found = Study(), []
+    for event in events:
+        try:
+            study.apply(event)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            about = getattr(event, "trial", "?")
+            found.append(
+                Problem(
+                    "ledger",
+                    f"the ledger tells of trial {about} ({event.kind}) but not how it began",
+                    "it is taken from the trial's copy, its folder or the index",
+                )
+            )
+    if study.trials and not study.revisions:
+        found.append(Problem("ledger", "the ledger does not know the study file", "it is taken from study.yaml"))
+    return study, found
 
 
 def lost_decisions(study: Study, folders: Set[int], copies: Set[int]) -> list[Problem]:
@@ -102,23 +112,20 @@ def lost_decisions(study: Study, folders: Set[int], copies: Set[int]) -> list[Pr
     return found
 
 
-def trial_problems(study: Study, present: Mapping[int, bool]) -> list[Problem]:
-    """Finished trials whose folder or copy is gone.
+def trial_problems(study: Study, agrees: Mapping[int, bool | None]) -> list[Problem]:
+    """Finished trials whose copy is gone, or does not say what the ledger says.
 
     Args:
         study: The folded ledger.
-        present: Trial → whether its ``trial.json`` is there.
+        agrees: Trial → whether its ``trial.json`` says the same; ``None`` if there is none.
     """
-    return [
-        Problem(
-            "trial",
-            f"the folder of trial {trial.number} is gone",
-            "its record is written anew; its output is lost",
-            serious=False,
-        )
-        for trial in study.trials.values()
-        if trial.state.finished and had_a_folder(trial) and not present.get(trial.number, False)
-    ]
+    found = []
+    for trial in study.trials.values():
+        if trial.state.finished and had_a_folder(trial) and not agrees.get(trial.number):
+            gone = agrees.get(trial.number) is None
+            text = f"trial.json of trial {trial.number} {'is gone' if gone else 'is damaged'}"
+            found.append(Problem("trial", text, "it is written anew from the ledger", serious=False))
+    return found
 
 
 def had_a_folder(trial: Trial) -> bool:
@@ -162,8 +169,9 @@ def merged(
         settings: The resolved study file, should its revision be lost.
         now: Time for records that have to be made up.
     """
+    readable = [*_beginnings(readable, copies, rows, unfinished), *readable]
     created = {event.trial: event for event in readable if isinstance(event, TrialCreated)}
-    study = fold(event for event in readable if getattr(event, "trial", None) in (None, *created))
+    study = fold_known(readable)[0]
     events = _head([event for event in readable if not hasattr(event, "trial")], name, settings, now)
     for number in sorted({*study.trials, *copies, *rows, *unfinished}):
         known = study.trials.get(number)
@@ -172,6 +180,18 @@ def merged(
                 event = replace(event, study_attrs=created[number].study_attrs)
             events.append(event)
     return events
+
+
+def _beginnings(readable: Sequence[Event], *sources: Mapping[int, Sequence[Event]]) -> list[Event]:
+    """How trials began whose further life the ledger tells, as the first source has it that knows."""
+    created = {event.trial for event in readable if isinstance(event, TrialCreated)}
+    lacking = {event.trial for event in readable if isinstance(event, (AttemptOpened, AttemptEnded))} - created
+    found: list[Event] = []
+    for number in sorted(lacking):
+        told = next((source[number] for source in sources if source.get(number)), ())
+        if not any(isinstance(event, AttemptEnded) and event.cause is Cause.LOST for event in told[2:3]):
+            found += [event for event in told if isinstance(event, (TrialCreated, ParamDrawn))]
+    return found
 
 
 def _head(about_the_study: Sequence[Event], name: str, settings: Mapping[str, Any], now: str) -> list[Event]:

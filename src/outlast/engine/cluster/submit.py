@@ -16,7 +16,8 @@ from outlast.core.states import StudyState
 from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator
-from outlast.engine.opening import difference_from_recorded, open_study, read_study
+from outlast.engine.examine import read_study
+from outlast.engine.opening import difference_from_recorded, open_study
 from outlast.engine.retention import claim_checkpoints
 from outlast.engine.turn import Memory, coordinate
 from outlast.errors import SlurmRefused, StudyBusy
