@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,9 @@ from hypothesis import strategies as st
 
 from outlast._system import files
 from outlast.core.records import Warned
-from outlast.errors import LeaseLost
+from outlast.errors import LeaseLost, SegmentLost
 from outlast.study.ledger import Ledger, Reading, newest_segment, read_ledger, segment_path
+from outlast.study.lines import from_line, to_line
 
 
 def _said(text: str) -> Warned:
@@ -286,3 +290,66 @@ def test_a_decision_about_a_path_that_is_no_utf_8_is_taken_and_read_back(folder:
     assert _texts(read_ledger(folder)) == [text]
     ledger.close()
     assert _texts(Ledger.claim(folder)[1]) == [text]
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda path: path.unlink(), "was deleted under it"),
+        (lambda path: path.write_bytes(b""), "was emptied under it"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-5]), "was cut under it"),
+        (lambda path: os.replace(shutil.copy(path, f"{path}.copy"), path), "was replaced under it"),
+        (lambda path: shutil.rmtree(path.parent), "was deleted under it"),
+    ],
+    ids=["deleted", "emptied", "cut", "replaced", "with its folder"],
+)
+@pytest.mark.parametrize("act", ["append", "check"])
+def test_a_holder_whose_segment_is_not_what_it_wrote_steps_down_with_the_way_out(
+    act: str, harm: Callable[[Path], object], said: str, folder: Path
+) -> None:
+    folder.parent.mkdir()
+    ledger, _ = Ledger.claim(folder)
+    ledger.append([_said("decided")])
+    ledger.check()
+    harm(segment_path(folder, 1))
+    with pytest.raises(SegmentLost, match="outlast repair") as lost:
+        ledger.append([_said("too late")]) if act == "append" else ledger.check()
+    assert said in str(lost.value) or (act, said) == ("append", "was emptied under it")  # it holds that line by then
+    assert lost.value.exit_code == 1
+    assert not lost.value.worth_retrying
+
+
+@pytest.mark.parametrize("away", [lambda root: root.rename(root.with_name("elsewhere")), shutil.rmtree])
+def test_a_holder_whose_study_was_moved_away_says_so(away: Callable[[Path], object], folder: Path) -> None:
+    folder.parent.mkdir()
+    ledger, _ = Ledger.claim(folder)
+    away(folder.parent)
+    with pytest.raises(LeaseLost, match="moved away or deleted") as lost:
+        ledger.check()
+    assert not isinstance(lost.value, SegmentLost)
+
+
+def test_lines_without_a_checksum_are_read_as_earlier_versions_wrote_them(folder: Path) -> None:
+    folder.parent.mkdir()
+    Ledger.claim(folder)[0].append([_said("old")])
+    path = segment_path(folder, 1)
+    path.write_bytes(re.sub(rb',"crc":\d+\}\n', b"}\n", path.read_bytes()))
+    assert b"crc" not in path.read_bytes()
+    reading = read_ledger(folder)
+    assert (_texts(reading), reading.flaws) == (["old"], [])
+
+
+@given(st.binary(max_size=60))
+def test_whatever_stands_in_a_line_is_read_or_reported(garbage: bytes) -> None:
+    from_line(garbage)  # raises nothing
+
+
+@given(st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=5), st.none())), st.data())
+def test_a_line_that_was_changed_anywhere_is_not_read_as_another(obj: dict[str, Any], data: st.DataObject) -> None:
+    written = {"v": 1, "events": [{"kind": "of_tomorrow", **obj}]}
+    line = to_line(written).removesuffix(b"\n")
+    assert {**(from_line(line) or {}), "crc": None} == {**written, "crc": None}
+    at = data.draw(st.integers(0, len(line) - 1))
+    changed = line[:at] + bytes([line[at] ^ data.draw(st.integers(1, 255))]) + line[at + 1 :]
+    found = from_line(changed)
+    assert found is None or {"v": found.get("v"), "events": found.get("events")} == written

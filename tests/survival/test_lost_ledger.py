@@ -39,7 +39,7 @@ def test_it_is_rebuilt_from_the_copies_the_open_attempts_and_the_index(
             path.unlink(missing_ok=True)
     refused = lab.run(code=1)
     assert "outlast repair" in refused.said
-    assert "trial 0" in refused.said
+    assert "the ledger is lost" in " ".join(refused.said.split())
     lab.run("repair", "studies/lab")
     lab.run()
     assert verify(lab, reference, trials=3, interruptions=1, set_aside=True).faults == []

@@ -7,12 +7,15 @@ import errno
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Callable
 
 __all__ = ["NOT_SUPPORTED", "lacking"]
 
 #: How filesystems say that they cannot do what was asked.
 NOT_SUPPORTED = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EMLINK, errno.ENOLCK)
+_PROBE = ".outlast-probe."
+_TRIED_WITHIN = 60.0  # seconds
 
 
 def lacking(folder: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -26,7 +29,8 @@ def lacking(folder: str | os.PathLike[str]) -> tuple[str, ...]:
     place = os.path.abspath(folder)
     while not os.path.isdir(place) and os.path.dirname(place) != place:
         place = os.path.dirname(place)
-    path = os.path.join(place, f".outlast-probe.{secrets.token_hex(4)}")
+    _remove_forgotten(place)
+    path = os.path.join(place, f"{_PROBE}{secrets.token_hex(4)}")
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError:
@@ -43,6 +47,15 @@ def lacking(folder: str | os.PathLike[str]) -> tuple[str, ...]:
         for name in (path, path + ".2"):
             with contextlib.suppress(OSError):
                 os.unlink(name)
+
+
+def _remove_forgotten(place: str) -> None:
+    """Remove what a process left that was killed while it tried."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(place):
+            path = os.path.join(place, name)
+            if name.startswith(_PROBE) and time.time() - os.stat(path).st_mtime > _TRIED_WITHIN:
+                os.unlink(path)
 
 
 def _works(attempt: Callable[[], object]) -> bool:

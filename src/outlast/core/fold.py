@@ -53,6 +53,7 @@ class Study:
     failures_since_run: list[AttemptEnded] = field(default_factory=list)
     infeasible_since_run: list[AttemptEnded] = field(default_factory=list)  # that were tried, and could not run
     ruled_out_in_a_row: int = 0  # draws that the derive hook ruled out, and that nobody tried
+    false_starts: int = 0  # attempts in a row that this run opened here and that never began
     first_completed_step: int | None = None  # the last step of the trial that completed first: stays what it is
     gpu_seconds: float = 0.0  # of all attempts that have ended
     warnings: dict[str, str] = field(default_factory=dict)
@@ -148,6 +149,7 @@ class Study:
         self.failures_since_run.clear()
         self.infeasible_since_run.clear()
         self.ruled_out_in_a_row = 0
+        self.false_starts = 0
 
     def _trial_created(self, event: TrialCreated) -> None:
         self.trials.setdefault(
@@ -242,6 +244,9 @@ class Study:
             self.gpu_seconds += attempt.gpu_seconds - before
         if event.cause is not Cause.NEVER_STARTED:
             trial.from_scratch = False  # that attempt began from scratch
+            self.false_starts = 0
+        elif attempt.slot.startswith("local:") and attempt.opened_at >= self.running_since:
+            self.false_starts += 1
         if trial.state.finished and event.cause is not Cause.SPACE_CHANGED:
             return
         trial.state, trial.cause, trial.reason = event.state, event.cause, event.reason

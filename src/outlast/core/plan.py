@@ -15,6 +15,7 @@ __all__ = [
     "Starts",
     "Verdict",
     "backoff",
+    "false_starts",
     "no_room",
     "over_without_result",
     "plan_starts",
@@ -28,6 +29,7 @@ _DISK_FLOOR, _DISK_SHARE = 64 * 2**20, 0.01  # of space that must be free: the s
 _INODE_FLOOR = 256
 _NO_RESULT = "no trial gave a result"
 _RULED_OUT = 1000  # draws in a row by the derive hook: they cost nothing, and need not count towards the budget
+_FALSE_STARTS = 10  # in a row: whatever keeps attempts from beginning does not pass by itself
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,11 @@ def target_value_reached(study: Study, limits: Limits) -> bool:
 
 def _halt(study: Study, limits: Limits) -> Verdict | None:
     recent, success = study.failures_since_run, study.latest_success
+    if study.false_starts >= _FALSE_STARTS:
+        return _halted(
+            f"{study.false_starts} attempts in a row were opened here and never began: something is wrong with this machine or "
+            "the study's folder (outlast repair --check looks)"
+        )
     if limits.max_failures is not None and failures(study) and len(recent) >= limits.max_failures:
         return _halted(f"{len(recent)} trials failed (max_failures: {limits.max_failures})")
     if study.ruled_out_in_a_row >= _RULED_OUT:
@@ -209,6 +216,16 @@ def setbacks_in_a_row(trial: Trial, causes: Collection[Cause]) -> int:
     number = 0
     for outcome in reversed([o for o in trial.ended if o.cause is not Cause.NEVER_STARTED]):
         if outcome.cause not in causes:
+            break
+        number += 1
+    return number
+
+
+def false_starts(trial: Trial) -> int:
+    """How often in a row, up to now, the trial's attempts were opened and never began."""
+    number = 0
+    for outcome in reversed(trial.ended):
+        if outcome.cause is not Cause.NEVER_STARTED:
             break
         number += 1
     return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from outlast._system import list_names, rename, utc_now
@@ -21,7 +22,8 @@ _FOLDERS = ("ledger", "trials", "open", "requests", "revisions")
 
 def misplaced(paths: StudyPaths) -> list[Path]:
     """Folders and dead links by the name of a file, files by the name of a folder."""
-    found = [path for path in _meant_as_files(paths) if path.is_dir() or _leads_nowhere(path)]
+    files = (path for path in _meant_as_files(paths) if ".damaged." not in path.name)
+    found = [path for path in files if path.is_dir() or _leads_nowhere(path)]
     folders = [*(paths.root / name for name in _FOLDERS), *(paths.trial(n).folder for n in trial_numbers(paths))]
     return found + [path for path in folders if os.path.lexists(path) and not path.is_dir()]
 
@@ -52,8 +54,10 @@ def set_misplaced_aside(paths: StudyPaths) -> list[Problem]:
 
 
 def set_aside(path: Path) -> None:
-    """Keep something that is damaged under another name."""
-    rename(path, path.with_name(f"{path.name}.damaged.{utc_now()[:19].replace(':', '')}"))
+    """Keep something that is damaged under another name, which nothing has."""
+    name = f"{path.name}.damaged.{utc_now()[:19].replace(':', '')}"
+    aside = next(at for n in count(1) if not os.path.lexists(at := path.with_name(name if n == 1 else f"{name}-{n}")))
+    rename(path, aside)
 
 
 def problem_of(paths: StudyPaths, path: Path) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlast._system import read_json, rename, utc_now, write_atomic
+from outlast._system import read_json, remove_tree, rename, utc_now, write_atomic
 from outlast.config.load import to_yaml
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -117,9 +117,10 @@ def _rebuild_ledger(paths: StudyPaths) -> None:
     )
     number = max(newest_segment(paths.ledger), 1) + 1
     fresh = paths.root / "ledger.new"
+    remove_tree(fresh)  # of a repair that ended before it took the old one away
     Ledger.write_anew(fresh, number, events, "rebuilt by repair")
     if paths.ledger.exists():
-        rename(paths.ledger, paths.root / f"ledger.damaged.{utc_now()[:19].replace(':', '')}")
+        set_aside(paths.ledger)
     rename(fresh, paths.ledger)
 
 

@@ -6,7 +6,7 @@ import math
 import os
 
 from outlast.core.fold import Study, seconds_between
-from outlast.core.plan import backoff, setbacks_in_a_row
+from outlast.core.plan import backoff, false_starts, setbacks_in_a_row
 from outlast.core.records import AttemptEnded
 from outlast.core.states import Cause, TrialState
 
@@ -21,6 +21,7 @@ _FIRST_PAUSE = {
     Cause.DISK_FULL: 30.0,  # it may be a disk that nobody here watches
     Cause.TRANSIENT: 10.0,  # a hub that answers 429 wants to be left alone for a while
 }
+_SOON_AGAIN = 5.0  # seconds, at most, before a start that never was is tried again
 
 
 class Rests:
@@ -45,6 +46,9 @@ class Rests:
             setbacks = setbacks_in_a_row(self._study.trials[event.trial], _FIRST_PAUSE)
             first = float(os.environ.get("OUTLAST_BACKOFF_SECONDS") or _FIRST_PAUSE[event.cause])
             self.not_before[event.trial] = now + backoff(setbacks, first=first)
+        elif event.cause is Cause.NEVER_STARTED:  # once is no matter; again and again it must not go as fast as it can
+            again = false_starts(self._study.trials[event.trial]) - 1
+            self.not_before[event.trial] = now + backoff(again, most=_SOON_AGAIN)
         elif event.cause is Cause.BAD_CHECKPOINT:
             self.not_before[event.trial] = math.nextafter(now, math.inf)
 

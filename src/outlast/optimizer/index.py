@@ -77,6 +77,7 @@ class IndexWriter:
         self._urgent = False
         self._closing = False
         self._failures = 0
+        self._building = False  # anew, because the file was broken: that takes as long as it takes
         self._told: set[str] = set()
         self._thread: threading.Thread | None = None
         # The thread's own:
@@ -150,9 +151,13 @@ class IndexWriter:
     def close(self, timeout: float = 5.0) -> bool:
         """Write what is left, within `timeout` seconds, and end the thread. Returns whether all of it was written.
 
-        Where nothing stands in the way but a slow machine, it is given ten times as long.
+        Where nothing stands in the way but a slow machine, as when a broken file is built anew, it is given ten times as long.
         """
-        done = self.flush(timeout) or (not self._failures and self.flush(10 * timeout))
+        done = self.flush(timeout) or ((self._building or not self._failures) and self.flush(10 * timeout))
+        if not done and timeout and not self.warnings:
+            self._tell(
+                "behind", f"{self._path.name} is behind the ledger: the next command that runs the study mends it"
+            )
         with self._wake:
             self._closing = True
             self._wake.notify_all()
@@ -204,6 +209,7 @@ class IndexWriter:
             self._tell("taken", f"{self._path.name} was replaced by another program; this one writes it no more")
         except (IndexBroken, sqlite3.Error, OSError, ValueError) as error:
             self._failures += 1
+            self._building = _is_broken(error)
             if not _is_busy(error):
                 self._disconnect()
             if _is_broken(error):
@@ -216,7 +222,7 @@ class IndexWriter:
                     f"{self._path.name} {reason}: it is behind for now; every result is safe in the ledger",
                 )
         else:
-            self._failures = 0
+            self._failures, self._building = 0, False
 
     def _round(self) -> None:
         """One look and one transaction."""
@@ -345,6 +351,7 @@ class IndexWriter:
         try:
             build_index(self._path, settings, rows, fence=self._fence)
         except (OSError, sqlite3.Error) as error:
+            self._building = False
             self._tell(
                 f"rebuild {error}", f"{self._path.name} cannot be built ({error}); every result is safe in the ledger"
             )

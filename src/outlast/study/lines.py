@@ -83,6 +83,8 @@ def disorder(number: int, lines: Sequence[Mapping[str, Any] | None]) -> list[str
             if line["n"] != due:
                 found.append(_out_of_order(at, int(line["n"]), due))
             due = int(line["n"]) + 1
+        elif at > 1 and ("segment" in line or (at > 2 and "seals" in line)):
+            found.append(_out_of_order(at, 0, due))
     return found
 
 

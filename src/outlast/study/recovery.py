@@ -209,7 +209,7 @@ def _head(about_the_study: Sequence[Event], name: str, settings: Mapping[str, An
 def _best_of(
     known: Trial | None, copy: Sequence[Event], row: Sequence[Event], unfinished: Sequence[Event]
 ) -> list[Event]:
-    if copy and (known is None or (not known.state.finished and _tells_more(copy, known))):
+    if copy and (known is None or _tells_more(copy, known)):
         return list(copy)
     if known is not None and known.open_attempt is None and not known.state.finished and unfinished:
         return [*known.events(), *(e for e in unfinished if isinstance(e, AttemptOpened) and _is_news(e, known))]
@@ -222,8 +222,11 @@ def _best_of(
 
 
 def _tells_more(copy: Sequence[Event], known: Trial) -> bool:
-    """Whether a finished trial's copy is of the end that the ledger lacks, and not of one that a person had it retried after."""
+    """Whether a finished trial's copy is of the end that the ledger lacks, and not of one that a person had it retried after;
+    or of attempts before that end, which the ledger has lost."""
     attempts = len({event.attempt for event in copy if isinstance(event, (AttemptOpened, AttemptEnded))})
+    if known.state.finished:
+        return attempts > len(known.attempts)
     return attempts >= len(known.attempts) and (attempts > known.retried_at_attempt or not known.attempts)
 
 
