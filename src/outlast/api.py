@@ -19,9 +19,9 @@ from outlast.core.records import AttemptEnded, Event, Trial
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.check import quick_check
 from outlast.engine.coordinator import Listener
+from outlast.engine.examine import read_study
 from outlast.engine.homing import bring_home, live_folder, set_both_aside
 from outlast.engine.objectives import Fingerprint, compared, fingerprint_of, pickled_objective, remember
-from outlast.engine.examine import read_study
 from outlast.engine.opening import Opened
 from outlast.engine.plotting import draw_at_the_end
 from outlast.engine.run import recorded_settings, run_study, study_paths

@@ -78,7 +78,7 @@ def test_a_record_that_says_something_else_than_the_ledger_is_noticed_and_writte
     record.write_text(damage(whole))
     said = here.clear("repair", str(FOLDER), "--check")
     assert said.code == 1
-    assert "trial.json of trial 2 is damaged" in " ".join(said.text.split())
+    assert "trial.json of trial 2 does not say what the ledger says" in " ".join(said.text.split())
     repair_study(str(FOLDER), check_only=False)
     assert json.loads(record.read_text()) == json.loads(whole)
     assert [path.name for path in record.parent.glob("trial.json.damaged.*")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from outlast._system import list_names, read_bytes, read_json
@@ -107,7 +108,8 @@ def recorded_study_file(paths: StudyPaths) -> dict[str, Any]:
 def record_agrees(paths: TrialPaths, trial: Trial) -> bool | None:
     """Whether a finished trial's ``trial.json`` says what the ledger says; ``None`` if there is none.
 
-    One that a later revision of the study file ruled out keeps the record of its results.
+    One that a later version of the study file ruled out keeps the record of its results, and what such a version gave it as
+    its own is not in there.
     """
     if read_bytes(paths.record) is None:
         return None
@@ -115,6 +117,8 @@ def record_agrees(paths: TrialPaths, trial: Trial) -> bool | None:
     if not isinstance(record, dict):
         return False
     copied = [to_json(event) for event in events_of_copy(record)]  # with the defaults of what it is too old to say
+    own = record["params"] if isinstance(record.get("params"), dict) else {}
+    trial = replace(trial, params={name: value for name, value in trial.params.items() if name in own})
     told = {**told_of(trial), "events": [to_json(event) for event in trial.events()]}
     return trial.cause is Cause.SPACE_CHANGED or _text(told) == _text({**record, "events": copied}, told)
 

@@ -123,7 +123,7 @@ def trial_problems(study: Study, agrees: Mapping[int, bool | None]) -> list[Prob
     for trial in study.trials.values():
         if trial.state.finished and had_a_folder(trial) and not agrees.get(trial.number):
             gone = agrees.get(trial.number) is None
-            text = f"trial.json of trial {trial.number} {'is gone' if gone else 'is damaged'}"
+            text = f"trial.json of trial {trial.number} {'is gone' if gone else 'does not say what the ledger says'}"
             found.append(Problem("trial", text, "it is written anew from the ledger", serious=False))
     return found
 
