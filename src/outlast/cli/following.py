@@ -37,8 +37,11 @@ def print_log(paths: StudyPaths, trial: Trial, *, folder: str, lines: int | None
     readers = [LogReader(path) for path in parts]
     text = b"".join(data for reader in readers for data in iter(reader.read, b"")).decode(errors="replace")
     if not text and not (follow and files.attempts.is_dir()):
+        if trial.state.finished:
+            cure = f"how it ended: outlast show {folder} {trial.number}"
+            raise UsageError(f"trial {trial.number} has printed nothing", cure=cure)
         raise UsageError(
-            f"trial {trial.number} has printed nothing", cure=f"how it ended: outlast show {folder} {trial.number}"
+            f"trial {trial.number} has printed nothing yet", cure=f"outlast logs {folder} {trial.number} -f"
         )
     if lines is not None:
         text = "".join(text.splitlines(keepends=True)[-lines:] if lines else [])

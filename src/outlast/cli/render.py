@@ -297,7 +297,8 @@ def hours_text(snapshot: Snapshot) -> str:
     if not hours.used:
         return ""
     say = _hours if hours.gpu else lambda value: duration(3600.0 * value)
-    kinds = (hours.complete, "complete"), (hours.pruned, "pruned"), (hours.wasted, "wasted"), (hours.open, "going on")
+    still = "going on" if snapshot.live is not None else "in trials that wait"
+    kinds = (hours.complete, "complete"), (hours.pruned, "pruned"), (hours.wasted, "wasted"), (hours.open, still)
     parts = ", ".join(f"{say(value)} {word}" for value, word in kinds if value)
     saved = f"; {say(hours.saved)} not repeated thanks to resume" if hours.saved else ""
     return f"{say(hours.used)}: {parts}{saved}"

@@ -328,7 +328,7 @@ def _detach(invocation: Invocation, folder: str) -> None:
             os.rmdir(paths.root)
         raise typer.Exit(process.returncode)
     typer.echo(f"running in the background (pid {process.pid}); its words go to {log}")
-    typer.echo(f"watch it: outlast status -w {folder}    end it: outlast stop {folder}")
+    typer.echo(f"watch it:  outlast status -w {folder}\nend it:    outlast stop {folder}")
 
 
 def stop(
