@@ -1,4 +1,4 @@
-"""What unchanged scripts log to the real Weights & Biases and MLflow, offline."""
+"""What unchanged scripts log to the real Weights & Biases and MLflow, offline, and return to the real Hydra."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pytest
 from outlast.runner.capture import LiveReports, Objective, ReportsReader
 from outlast.runner.hooks import hooks_path
 
-pytestmark = pytest.mark.slow  # both packages take seconds to import
+pytestmark = pytest.mark.slow  # the packages take seconds to import
 
 
-def train(tmp_path: Path, code: str, **env: str) -> Path:
-    """Run an unchanged script as a training. Returns its ``reports.jsonl``."""
+def train(tmp_path: Path, code: str, *arguments: str, said: str = "", fails: bool = False, **env: str) -> Path:
+    """Run an unchanged script as a training, in which we say so much. Returns its ``reports.jsonl``."""
     folder = tmp_path / "trial" / "attempts" / "1"
     folder.mkdir(parents=True)
     (tmp_path / "train.py").write_text(code)
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("OUTLAST_", "WANDB_", "MLFLOW_"))}
     result = subprocess.run(
-        [sys.executable, "train.py"],
+        [sys.executable, "train.py", *arguments],
         cwd=tmp_path,
         env={
             **clean,
@@ -37,8 +37,8 @@ def train(tmp_path: Path, code: str, **env: str) -> Path:
         text=True,
         check=False,
     )
-    assert result.returncode == 0, result.stderr
-    assert "outlast:" not in result.stderr
+    assert result.returncode == int(fails), result.stderr
+    assert [line for line in result.stderr.splitlines() if line.startswith("outlast:")] == ([said] if said else [])
     return folder / "reports.jsonl"
 
 
@@ -94,3 +94,48 @@ def test_what_is_logged_to_mlflow_is_reported(tmp_path: Path) -> None:
     reader.poll()
     assert reader.followed.seen["val/acc"].last == 0.96875
     assert {json.loads(line)["via"] for line in path.read_text().splitlines()} == {"mlflow"}
+
+
+HYDRA = """
+import hydra
+import numpy as np
+@hydra.main(version_base=None, config_path=None, config_name=None)
+def main(config):
+    return {returned}
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("returned", "objectives", "expected", "said"),
+    [
+        ("0.5", "val/acc", {"val/acc": 0.5}, ""),
+        ("np.float32(0.5)", "val/acc", {"val/acc": 0.5}, ""),
+        ("0.5, 2", "val/acc,size", {"val/acc": 0.5, "size": 2.0}, ""),
+        ("dict(size=2, sub=dict(acc=0.5))", "size,sub.acc", {"size": 2.0, "sub.acc": 0.5}, ""),
+        ("None", "val/acc", {}, ""),
+        ("'text'", "val/acc", {}, ""),
+        (
+            "0.5, 2",
+            "val/acc",
+            {},
+            "outlast: the main function returned 2 values, 2 of them numbers, for the objectives val/acc",
+        ),
+    ],
+)
+def test_what_a_hydra_main_function_returns_is_a_final_score(
+    tmp_path: Path, returned: str, objectives: str, expected: dict[str, float], said: str
+) -> None:
+    path = train(tmp_path, HYDRA.replace("{returned}", returned), said=said, OUTLAST_METRICS=objectives)
+    reader = ReportsReader(path)
+    reader.poll()
+    assert reader.followed.seen.last_values() == expected
+
+
+def test_of_a_hydra_sweep_in_one_trial_the_last_job_counts_and_an_error_passes_through(tmp_path: Path) -> None:
+    sweep = train(tmp_path / "sweep", HYDRA.replace("{returned}", "float(config.x)"), "-m", "+x=1,2")
+    reader = ReportsReader(sweep)
+    reader.poll()
+    assert reader.followed.seen["val/acc"].last == 2.0
+    failing = HYDRA.replace("return {returned}", "raise ValueError('theirs')")
+    assert not train(tmp_path / "failed", failing, fails=True).exists()

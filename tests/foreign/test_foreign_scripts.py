@@ -102,6 +102,14 @@ def test_a_hydra_application_takes_key_value_arguments(tmp_path: Path) -> None:
 
 
 @pytest.mark.foreign
+def test_what_a_hydra_application_returns_is_its_score(tmp_path: Path) -> None:
+    searched = search("hydra_returns", tmp_path)
+    searched.assert_complete(parameters={"optimizer.lr", "model.width"}, source="hook")
+    params = searched.best["params"]
+    assert searched.best["value"] == pytest.approx((params["optimizer.lr"] - 0.01) ** 2 + 1 / params["model.width"])
+
+
+@pytest.mark.foreign
 def test_wandb_log_is_heard_without_a_line_of_output(tmp_path: Path) -> None:
     searched = search("wandb_log", tmp_path)
     searched.assert_complete(parameters={"lr", "depth"}, source="hook")

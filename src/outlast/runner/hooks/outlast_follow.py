@@ -1,4 +1,5 @@
-"""Follows what an unchanged script logs to Weights & Biases or MLflow, by appending it to ``reports.jsonl`` as well.
+"""Follows what an unchanged script logs to Weights & Biases or MLflow, and what a Hydra application's main function returns, by
+appending it to ``reports.jsonl`` as well.
 
 The guard: an error in here is said once on stderr and costs nothing else. The script's own call always runs first, with
 its own arguments, and its own errors pass through untouched.
@@ -239,6 +240,53 @@ def _take_mlflow_batch(metrics: Any) -> None:
         _forward("mlflow", dict(_numbers(values)), step)
 
 
+# Hydra
+
+
+@_guarded
+def _follow_hydra() -> None:
+    """Hydra's own sweepers optimise what the function below ``@hydra.main`` returns, and so do we.
+
+    Every launcher calls it through `run_job`; its `JobReturn` holds the value, or the exception.
+    """
+    utils: Any = sys.modules["hydra.core.utils"]
+    utils.run_job = _with_hydra_job(utils.run_job)
+
+
+def _with_hydra_job(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def run_job(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        _take_hydra_result(result)
+        return result
+
+    return run_job
+
+
+@_guarded
+def _take_hydra_result(result: Any) -> None:
+    if getattr(getattr(result, "status", None), "name", "COMPLETED") != "COMPLETED" or result.return_value is None:
+        return
+    value = result.return_value
+    if hasattr(value, "items"):
+        _forward("hydra", dict(_numbers(value)))
+        return
+    objectives = [name for name in os.environ.get("OUTLAST_METRICS", "").split(",") if name]
+    values = list(value) if isinstance(value, (tuple, list)) else [value]
+    numbers = dict(_numbers({number: each for number, each in enumerate(values) if not isinstance(each, bool)}))
+    if not numbers:
+        return
+    if len(values) != len(objectives) or len(numbers) != len(values):
+        print(
+            "outlast: the main function returned {} values, {} of them numbers, for the objectives {}".format(
+                len(values), len(numbers), ", ".join(objectives)
+            ),
+            file=sys.stderr,
+        )
+        return
+    _forward("hydra", {name: numbers[str(at)] for at, name in enumerate(objectives)})
+
+
 def install(name: str) -> None:
     """Follow this package, which has just been imported."""
-    {"wandb": _follow_wandb, "mlflow": _follow_mlflow}[name]()
+    {"wandb": _follow_wandb, "mlflow": _follow_mlflow, "hydra.core.utils": _follow_hydra}[name]()

@@ -1,4 +1,4 @@
-"""Runs at the start of every Python in the training: waits for wandb or mlflow, and makes way for the sitecustomize
+"""Runs at the start of every Python in the training: waits for wandb, mlflow or Hydra, and makes way for the sitecustomize
 that the environment has itself."""
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class _Follow:
     """A finder that finds nothing by itself: it only wraps the loading of the packages that are followed."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Called for every import; all but two names leave at once."""
-        if name != "wandb" and name != "mlflow":
+        """Called for every import; all but three names leave at once."""
+        if name != "wandb" and name != "mlflow" and name != "hydra.core.utils":
             return None
         import outlast_hooks
 
