@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from outlast.config.command import GROUPED, MACRO
+from outlast.config.hints import SBATCH
 from outlast.config.range_notes import range_notes
 from outlast.config.secrets import secret_in
 from outlast.config.settings import Settings
@@ -67,6 +68,7 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     notes = range_notes(at.document.data.get("parameters"), settings.parameters)
     notes += [*_constraints(settings, space, at), *_sampler(settings, space, at), *_budget(settings, space, at)]
     if files:
+        _sbatch_words(settings.slurm or {}, at.child("slurm"))
         _enqueued_hold(settings, space, at)
     _nesting(settings, space, at)
     _pruner(settings, at)
@@ -205,6 +207,18 @@ def _nesting(settings: Settings, space: Space, at: At) -> None:
                 f"`{other}` has a value of its own, and {takes} nests: it cannot hold `{name}` as well",
                 f"`{other}.name` beside it, or hand both over flat: ${{args}}, or ${{{other}}} and ${{{name}}}",
             )
+
+
+def _sbatch_words(section: Mapping[str, Any], at: At) -> None:
+    """Refuse other batch systems' words, which sbatch would refuse when the study is submitted."""
+    for key, value in section.items():
+        if key in SBATCH:
+            written = next(
+                (word for word in (key, key.replace("_", "-")) if (*at.path, word) in at.document.places), key
+            )
+            raise at.child(written).error("is no option of sbatch", SBATCH[key])
+        if key == "controller" and isinstance(value, Mapping):
+            _sbatch_words(value, at.child(key))
 
 
 def _pruner(settings: Settings, at: At) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from outlast.config.hints import SBATCH
 from outlast.config.scalars import Anything, Duration, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, Shape
 
@@ -40,8 +39,7 @@ _OPTION = ByType(
     scalar=Anything(),
     description="an option of sbatch",
 )
-_REFUSED = (*MANAGED, *SBATCH)
-_NEVER = tuple(dict.fromkeys([*_REFUSED, *(name.replace("_", "-") for name in _REFUSED)]))
+_NEVER = tuple(dict.fromkeys([*MANAGED, *(name.replace("_", "-") for name in MANAGED)]))
 
 
 def _sbatch_options(given: dict[str, Any], at: At) -> dict[str, Any]:
@@ -51,8 +49,6 @@ def _sbatch_options(given: dict[str, Any], at: At) -> dict[str, Any]:
         name = key.replace("-", "_")
         if name in OWN_KEYS and name != key:
             raise at.child(key).error("is no option of sbatch", f"did you mean `{name}`?")
-        if name in SBATCH:
-            raise at.child(key).error("is no option of sbatch", SBATCH[name])
         if name in MANAGED:
             raise at.child(key).error(f"is managed by Outlast: {MANAGED[name]}", "leave it out")
         read[name] = value
