@@ -39,6 +39,20 @@ def test_lines_are_read_once_as_they_come(tmp_path: Path) -> None:
     assert reader.own.seen["acc"].last == 0.75
 
 
+def test_what_is_no_number_before_anything_is_numbered_is_a_point(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    live = LiveReports(path, [ACC])
+    write(path, {"v": 1, "metrics": {"acc": 0.25, "lr": "nan"}})
+    assert live.poll() == [], "a final score"
+    write(path, {"v": 1, "metrics": {"acc": "nan", "lr": 0.1}})
+    (report,) = live.poll()
+    assert report.step == 0 and math.isnan(report.metrics["acc"])
+    numbered = LiveReports(path, [ACC])
+    path.unlink()
+    write(path, {"v": 1, "step": 3, "metrics": {"acc": 0.5}}, {"v": 1, "metrics": {"acc": "nan"}})
+    assert numbered.poll() == [Report(3, {"acc": 0.5})], "a final score, which is judged when the training has ended"
+
+
 def test_flags_are_taken_in(tmp_path: Path) -> None:
     path = tmp_path / "reports.jsonl"
     reader = ReportsReader(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -313,3 +314,10 @@ def test_of_a_wrapper_that_ran_the_training_the_training_tells_the_story() -> No
     assert scan(BOOM + wrapper).traceback == BOOM.rstrip()
     assert scan(wrapper).traceback == wrapper.rstrip()
     assert scan(BOOM + "epoch 1\n" * 30 + wrapper).traceback == wrapper.rstrip()
+
+
+def test_what_is_no_number_before_anything_is_numbered_is_a_point() -> None:
+    assert [step for step, values in points(scan("val_acc: nan\nval_acc: nan\n"))] == [0]
+    assert points(scan("val_acc: 0.1\n")) == []
+    later = points(scan("epoch 3\nval_acc: 0.5\nval_acc: nan\n"))
+    assert [step for step, values in later] == [3, 3] and math.isnan(later[1][1]["val_acc"])

@@ -86,6 +86,32 @@ def test_the_recent_trials_tell_the_speed() -> None:
     assert rate_per_hour(build.study, COUNT, now=build.moment(53_100), live=True) == pytest.approx(36, rel=0.05)
 
 
+def test_many_slots_are_measured_over_several_rounds_of_them() -> None:
+    """Thirty trials are not even two rounds of twenty slots, and the last round was quick."""
+    build = StudyBuilder()
+    build.run(0)
+    lanes(build, 20, 4, 1000)
+    lanes(build, 20, 1, 100, start=4000)
+    now = build.moment(4100)
+    many = rate_per_hour(build.study, COUNT, now=now, live=True, slots=20)
+    assert many == pytest.approx(100 / 4100 * 3600)
+    few = rate_per_hour(build.study, COUNT, now=now, live=True, slots=1)
+    assert few is not None and few > 1.5 * many, "with one slot they count as thirty in a row"
+
+
+def test_a_run_is_measured_by_itself_once_each_of_its_slots_has_ended_two() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    lanes(build, 1, 10, 1000)
+    build.run(20_000)
+    lanes(build, 8, 1, 100, start=20_000)
+    both = rate_per_hour(build.study, COUNT, now=build.moment(20_100), live=True, slots=8)
+    assert both == pytest.approx(18 / 10_100 * 3600)
+    lanes(build, 8, 1, 100, start=20_100)
+    alone = rate_per_hour(build.study, COUNT, now=build.moment(20_200), live=True, slots=8)
+    assert alone == pytest.approx(16 / 200 * 3600)
+
+
 def test_the_time_between_trials_belongs_to_the_speed() -> None:
     build = StudyBuilder()
     for i in range(10):

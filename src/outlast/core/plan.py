@@ -16,6 +16,7 @@ __all__ = [
     "Verdict",
     "backoff",
     "false_starts",
+    "halting",
     "no_room",
     "over_without_result",
     "plan_starts",
@@ -99,7 +100,7 @@ def verdict(study: Study, limits: Limits, *, elapsed: float, exhausted: bool = F
 
     A halt does not wait for running trials; being done does.
     """
-    halt = _halt(study, limits)
+    halt = halting(study, limits)
     if halt is not None:
         return halt
     if study.in_state(TrialState.RUNNING):
@@ -174,7 +175,8 @@ def target_value_reached(study: Study, limits: Limits) -> bool:
     return largest >= limits.target_value if limits.maximize else smallest <= limits.target_value
 
 
-def _halt(study: Study, limits: Limits) -> Verdict | None:
+def halting(study: Study, limits: Limits) -> Verdict | None:
+    """Why going on makes no sense although there is something to do; ``None`` if it does."""
     recent, success = study.failures_since_run, study.latest_success
     if study.false_starts >= _FALSE_STARTS:
         return _halted(

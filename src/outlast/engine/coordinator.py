@@ -15,6 +15,7 @@ from outlast.core.plan import (
     Limits,
     Starts,
     Verdict,
+    halting,
     plan_starts,
     target_value_reached,
     used_up,
@@ -387,8 +388,8 @@ class Coordinator:
     def _halt_or_expire(self) -> None:
         if self.stopping.reason:
             return
-        end = verdict(self.study, self._limits, elapsed=self.elapsed, exhausted=self._creation.exhausted)
-        if end is not None and end.state is StudyState.HALTED:
+        end = halting(self.study, self._limits)
+        if end is not None:
             self.halt(end.reason)
         elif self._used_up or target_value_reached(self.study, self._limits):
             self.stop("budget")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, BinaryIO
@@ -27,12 +28,16 @@ class Channel:
     def __init__(self) -> None:
         self.seen = Sightings()
         self._fresh: list[Report] = []
+        self._numbered = False
 
     def add(self, step: int | None, metrics: Mapping[str, float]) -> None:
         """Take one line in."""
         for name, value in metrics.items():
             self.seen.add(name, value)
-        if step is not None:
+        self._numbered = self._numbered or step is not None
+        if not self._numbered:  # what is no number before anything is numbered ends the trial as later
+            step, metrics = 0, {name: value for name, value in metrics.items() if math.isnan(value)}
+        if step is not None and metrics:
             self._fresh.append(Report(step, metrics))
 
     def drain(self) -> list[Report]:

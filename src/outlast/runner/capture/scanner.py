@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -252,6 +253,8 @@ class _Follower:
     def see(self, value: float, line: Steps, sticky: Steps, provisional: bool) -> int | None:
         """A value. Returns the step that it is a new point at, or ``None``."""
         step = self._step_of(line, sticky)
+        if step is None and self._last is None and math.isnan(value) and not provisional:
+            step = 0  # before anything is numbered: as good a reason to end the trial as later
         if step is None or (self._last is not None and step < self._last[0]):
             return None
         if provisional:
