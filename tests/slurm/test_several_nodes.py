@@ -12,7 +12,9 @@ from slurm_lab import SlurmLab, until
 def test_all_ranks_of_a_preempted_trial_stop_and_resume_together(cluster: Cluster, tmp_path: Path) -> None:
     lab = SlurmLab.make(
         tmp_path / "lab", trials=2, parallel=1,
-        slurm={"nodes": 2, "ntasks": 2, "ntasks_per_node": 1, "srun": True, "gpus_per_node": 1, "cpus_per_task": 2},
+        slurm={
+            "nodes": 2, "ntasks": 2, "ntasks_per_node": 1, "srun": ["--job-name=ranks"], "gpus_per_node": 1, "cpus_per_task": 2,
+        },
     )  # fmt: skip
     lab.write(
         command=[
@@ -25,6 +27,7 @@ def test_all_ranks_of_a_preempted_trial_stop_and_resume_together(cluster: Cluste
     first = {line["node"] for line in lab.audit}
     assert len(first) == 2
     assert all("TresPerTask=cpu:2" in line["step"] for line in lab.audit), lab.audit[0]["step"]
+    assert all("Name=ranks" in line["step"] for line in lab.audit), "srun's own arguments reach it"
     high = cluster.preempt(sorted(first)[1])  # the node of the second rank
     cluster.wait_for_job(high, "RUNNING", "COMPLETED")
     cluster.run("scancel", high)

@@ -11,12 +11,13 @@ import pytest
 from outlast.config.load import load_study_file
 from outlast.config.settings import ResourceSettings
 from outlast.config.site import read_site
+from outlast.config.slurm import srun_arguments
 from outlast.engine.cluster.look import check_cluster
 from outlast.errors import StudyFileError, UsageError
 from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.planning import array_option, slot_limit, tasks_for
 from outlast.executors.slurm.script import JobScript, render
-from outlast.runner.job import ENDS_IN, JobFacts, seconds_left
+from outlast.runner.job import ENDS_IN, NOTICE, JobFacts, seconds_left
 
 STUDY = """\
 name: digits
@@ -100,6 +101,68 @@ def test_check_says_so_without_a_cluster(tmp_path: Path) -> None:
     assert (
         finding.level == "error" and "`barrier` in mode array" in finding.text and "controller" in (finding.cure or "")
     )
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"signal": "USR1@90"}, "reaches job steps, and without `srun` the training is none"),
+        ({"signal": "R:TERM@90"}, "reaches job steps"),
+        ({"signal": "B:USR1@90"}, "reaches Outlast and not the training, which expects no USR1"),
+        ({"signal": "b:SIGUSR2", "srun": True}, "which expects no USR2"),
+        ({"signal": "soon"}, "reaches job steps"),
+        ({"signal": "B:TERM@90s"}, "is not of sbatch's form"),
+    ],
+)
+def test_a_signal_that_nobody_would_hear_is_refused(section: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_options(section, ResourceSettings())
+    assert said in refused.value.fact and refused.value.cure
+
+
+@pytest.mark.parametrize(
+    ("section", "notice"),
+    [
+        ({"signal": "B:TERM@120"}, 120.0),
+        ({"signal": "B:15"}, 60.0),
+        ({"signal": "USR1@90", "srun": True}, None),
+        ({"signal": 10, "srun": ["--mpi=pmix"]}, None),
+        ({}, None),
+    ],
+)
+def test_a_signal_that_is_heard_is_handed_on(section: dict[str, object], notice: float | None) -> None:
+    asked = read_options(section, ResourceSettings())
+    assert asked.notice_s == notice and asked.sbatch.get("signal") == (str(section["signal"]) if section else None)
+    assert "signal" not in asked.small
+
+
+@pytest.mark.parametrize(
+    ("left", "notice", "over"), [(170, "120", True), (200, "120", False), (20, "120", True), (20, None, False)]
+)
+def test_a_notice_is_the_walltime_s_only_near_its_end(left: int, notice: str | None, over: bool) -> None:
+    told = {"SLURM_JOB_ID": "7", ENDS_IN: str(left), **({NOTICE: notice} if notice else {})}
+    job = JobFacts.of(told)
+    assert job is not None and job.is_out_of_time() is over
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [
+        (True, ()),
+        (False, ()),
+        ("--mpi=pmix --cpu-bind='map_cpu:0,1'", ("--mpi=pmix", "--cpu-bind=map_cpu:0,1")),
+        (["--container-image=a b", "-l"], ("--container-image=a b", "-l")),
+    ],
+)
+def test_srun_s_own_arguments_are_taken_as_text_or_as_a_list(given: object, arguments: tuple[str, ...]) -> None:
+    assert srun_arguments(given) == arguments
+    assert read_options({"srun": given}, ResourceSettings()).srun is bool(given)
+
+
+def test_a_small_job_waits_for_nobody_else(tmp_path: Path) -> None:
+    for option in ("dependency: afterok:7", "signal: B:TERM@60"):
+        with pytest.raises(StudyFileError, match="managed by Outlast"):
+            loaded(tmp_path, f"  controller: {{{option}}}\n")
 
 
 def test_options_that_go_together_are_not_refused() -> None:

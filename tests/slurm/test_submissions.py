@@ -17,6 +17,7 @@ from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreate
 from outlast.core.states import Cause, TrialState
 from outlast.engine import room
 from outlast.engine.cluster import anew, finish, submit
+from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.cluster.submit import Submitted, submit_study, tell
 from outlast.engine.cluster.topup import something_was_lost, top_up
 from outlast.engine.examine import read_study
@@ -540,3 +541,34 @@ def test_a_node_that_may_not_submit_leaves_what_was_lost_to_the_finisher(slurm: 
     assert lease.take_if_free()
     turn = take_turn(site.paths.root, lease, Memory(), say=said.append, last=lambda *end: top_up(*end, said.append))
     assert turn.study.ended is None and "the finisher submits what was lost" in said[-1]
+
+
+def waits_for(slurm: FakeSlurm) -> list[tuple[str, str]]:
+    """Role and dependency of each job, in the order of their submission."""
+    found = []
+    for job in slurm.scripts:
+        text = Path(slurm.scripts[job]).with_name(f"{job}.{Path(slurm.scripts[job]).name}").read_text()
+        dependency = [line.partition("=")[2] for line in text.splitlines() if line.startswith("#SBATCH --dependency=")]
+        found.append((slurm.queue[job].comment.rpartition(":")[2], *dependency))
+    return found
+
+
+def test_a_search_waits_for_somebody_else_s_job_once(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm, slurm={"dependency": "afterok:77,afterany:78"})
+    site.submit()
+    array, finisher = slurm.queue
+    assert waits_for(slurm) == [("array", "afterok:77,afterany:78"), ("finisher", f"afterany:{array}")]
+    end_of_task(site, array)
+    slurm.set(array, "COMPLETED")
+    slurm.set(finisher, "RUNNING")
+    finish.finish(str(site.paths.root), job=JobFacts(finisher, finisher), after=array, say=lambda text: None)
+    third = list(slurm.queue)[2]
+    assert waits_for(slurm)[2:] == [("array",), ("finisher", f"afterany:{third}")], "what it waited for is long over"
+
+
+def test_a_controller_waits_for_somebody_else_s_job_and_its_trials_do_not(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm, slurm={"mode": "controller", "dependency": "singleton"})
+    site.submit()
+    assert waits_for(slurm) == [("controller", "singleton")]
+    queue = StudyQueue(site.paths, site.settings, slurm)
+    assert "dependency" not in queue.trial("0000.1", "MARKER", "LOG").options

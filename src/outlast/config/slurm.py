@@ -5,13 +5,14 @@ Lives here: which keys are whose, and why some of sbatch's are not to be given. 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from outlast.config.scalars import Anything, Duration, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, Shape
 
-__all__ = ["MANAGED", "OWN_KEYS", "SLURM"]
+__all__ = ["MANAGED", "OWN_KEYS", "SLURM", "srun_arguments"]
 
 #: Options of sbatch that Outlast sets, and why.
 MANAGED: Mapping[str, str] = {
@@ -23,8 +24,6 @@ MANAGED: Mapping[str, str] = {
     "error": "logs lie in the study folder",
     "requeue": "Outlast requeues what may be requeued",
     "no_requeue": "Outlast requeues what may be requeued",
-    "signal": "Outlast sees the walltime coming by itself",
-    "dependency": "the finisher depends on the array",
     "wrap": "the script is Outlast's",
     "chdir": "it is the study file's folder, or its `cwd:`",
     "export": "trials get what `env:` says",
@@ -32,6 +31,12 @@ MANAGED: Mapping[str, str] = {
     "parsable": "Outlast reads the answer",
     "wait": "submitting is over at once; `outlast status -w` waits",
     "hold": "a held job is never started; leave the study file unsubmitted instead",
+}
+
+#: Options of the trials' jobs that the small ones have no use for, and why.
+_TRIALS_ONLY: Mapping[str, str] = {
+    "dependency": "the finisher waits for the array, and what the search itself waits for stands in slurm.dependency",
+    "signal": "it looks at its own walltime",
 }
 
 _OPTION = ByType(
@@ -55,15 +60,29 @@ def _sbatch_options(given: dict[str, Any], at: At) -> dict[str, Any]:
     return read
 
 
+def _small_options(given: dict[str, Any], at: At) -> dict[str, Any]:
+    for key in given:
+        if key in _TRIALS_ONLY:
+            raise at.child(key).error(f"is managed by Outlast: {_TRIALS_ONLY[key]}", "leave it out")
+    return _sbatch_options(given, at)
+
+
+def srun_arguments(value: Any) -> tuple[str, ...]:
+    """What ``slurm.srun`` gives srun beyond what Outlast does: nothing where it is only switched on."""
+    if isinstance(value, str):
+        return tuple(shlex.split(value))
+    return tuple(str(word) for word in value) if isinstance(value, (list, tuple)) else ()
+
+
 _CONTROLLER = Checked(
     Fields(
         {},
         open=True,
         rest=_OPTION,
-        never=_NEVER,
+        never=(*_NEVER, *_TRIALS_ONLY),
         description="options of sbatch for the controller and the finisher, which need no GPU",
     ),
-    _sbatch_options,
+    _small_options,
 )
 
 _OWN: dict[str, Shape] = {
@@ -77,7 +96,12 @@ _OWN: dict[str, Shape] = {
     "trials_at_once": Number(whole=True, least=1, description="trials that one task runs side by side"),
     "poll": Duration(description="between two looks at the queue"),
     "barrier": Flag(description="controller: a whole batch ends before the next one begins"),
-    "srun": Flag(description="the training command is started by srun"),
+    "srun": ByType(
+        text=Text(),
+        items=ListOf(Text()),
+        scalar=Flag(),
+        description="the training command is started by srun; text or a list are arguments of srun's own",
+    ),
     "scratch": Text(description="folder that the study lives in while it runs; records go home after each trial"),
     "purge_days": Number(above=0, description="after how many days the scratch filesystem deletes files"),
     "controller": _CONTROLLER,

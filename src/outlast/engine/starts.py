@@ -15,6 +15,7 @@ from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config import yaml_writer
 from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
 from outlast.config.settings import Settings
+from outlast.config.slurm import srun_arguments
 from outlast.config.trial_config import resolve_trial_config
 from outlast.core.parts import next_part
 from outlast.core.records import Trial
@@ -105,6 +106,7 @@ def prepare_attempt(
     env = _study_environment(settings, cpus_per_trial)
     if part is not None and part.fold is not None:
         env.update(OUTLAST_FOLD=str(part.fold), OUTLAST_SPLITS=str(paths.splits))
+    srun = (settings.slurm or {}).get("srun")
     spec = RunnerSpec(
         trial=trial.number,
         attempt=number,
@@ -132,7 +134,8 @@ def prepare_attempt(
         gpu_locks=tuple((card.fd, card.start, card.units) for card in cards),
         shared=shared,
         segment=segment,
-        srun=bool((settings.slurm or {}).get("srun")),
+        srun=bool(srun),
+        srun_arguments=srun_arguments(srun),
         pipe_fd=pipe_fd,
     )
     contents = {

@@ -397,6 +397,8 @@ class Worker:
     def _leave(self, number: int, _frame: object) -> None:
         self._leaving = True
         self._pressed += 1
+        if number == signal.SIGTERM and self._job is not None and self._job.is_out_of_time():
+            self._begin_anew = True
         for name in self._running:
             self._send_away(name)
 

@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ENDS_IN", "KILL_WAIT", "JobFacts", "first_node", "grace_within", "in_job", "seconds_left"]
+__all__ = ["ENDS_IN", "KILL_WAIT", "NOTICE", "JobFacts", "first_node", "grace_within", "in_job", "seconds_left"]
 
 #: Seconds that SLURM leaves between SIGTERM and SIGKILL (``KillWait`` of slurm.conf); job scripts set it.
 KILL_WAIT = "OUTLAST_KILL_WAIT"
 #: Seconds until the job's walltime is over: from its script, or for a runner that is started in the middle of the job.
 ENDS_IN = "OUTLAST_ENDS_IN"
+#: Seconds before the end of its walltime at which SLURM tells the job (sbatch's ``--signal``); its script says so.
+NOTICE = "OUTLAST_NOTICE"
 #: The first name of a host list: ``n[3-5,9]`` begins with n3, ``a-12,b-3`` with a-12 (scontrol(1), show hostnames).
 _FIRST_NODE = re.compile(r"^([^,\[]+)(?:\[(\d+))?")
+_EARLY = 60.0  # seconds that SLURM's notice may be early (sbatch(1), --signal)
 _SPARE = 5.0  # seconds of KillWait for writing the evidence
 
 
@@ -48,6 +51,7 @@ class JobFacts:
         gpus: The cards it was given, as ``CUDA_VISIBLE_DEVICES`` names them.
         seconds: From `began` until its walltime is over; ``None`` where nobody says.
         began: When this was looked at, on this host's monotonic clock.
+        notice: Seconds before that end at which SLURM sends SIGTERM; ``None`` where it was not asked to.
     """
 
     id: str
@@ -57,6 +61,7 @@ class JobFacts:
     gpus: tuple[str, ...] = ()
     seconds: float | None = None
     began: float = field(default_factory=time.monotonic)
+    notice: float | None = None
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> JobFacts | None:
@@ -73,11 +78,17 @@ class JobFacts:
             node=environment.get("SLURMD_NODENAME", ""),
             gpus=tuple(card for card in cards.split(",") if card),
             seconds=seconds_left(environment),
+            notice=_number(environment.get(NOTICE)),
         )
 
     def seconds_left(self) -> float | None:
         """Until SLURM ends the job."""
         return None if self.seconds is None else self.seconds - (time.monotonic() - self.began)
+
+    def is_out_of_time(self) -> bool:
+        """Whether a SIGTERM that comes now is SLURM's notice that the walltime is almost over."""
+        left = self.seconds_left()
+        return self.notice is not None and left is not None and left <= self.notice + _EARLY
 
     def to_json(self) -> dict[str, Any]:
         """What a request says of the job."""

@@ -56,6 +56,7 @@ class RunnerSpec:
     )
     segment: int = 0  # of the ledger that opened the attempt: nobody starts it once there is a newer one
     srun: bool = False  # within a job of SLURM's, srun starts the command: on all of its nodes
+    srun_arguments: tuple[str, ...] = ()  # of its own
     pipe_fd: int | None = None  # inherited socket to the coordinator, for objectives that draw as they go
 
     def to_json(self) -> str:
@@ -67,7 +68,7 @@ class RunnerSpec:
         """Read it back; unknown keys are ignored."""
         known = {f.name for f in fields(cls)}
         kwargs = {key: value for key, value in obj.items() if key in known}
-        for key in ("argv", "objectives", "gpus", "checkpoint_pattern"):
+        for key in ("argv", "objectives", "gpus", "checkpoint_pattern", "srun_arguments"):
             kwargs[key] = tuple(kwargs.get(key, ()))
         kwargs["gpu_locks"] = tuple(tuple(lock) for lock in kwargs.get("gpu_locks", ()))
         if kwargs.get("saved_before") is not None:

@@ -141,7 +141,7 @@ class Supervisor:
             return self.spec.argv
         cpus = os.environ.get("SLURM_CPUS_PER_TASK")  # which srun itself no longer reads, since 22.05
         wanted = [f"--cpus-per-task={cpus}"] if cpus and "SRUN_CPUS_PER_TASK" not in os.environ else []
-        return ("srun", "--kill-on-bad-exit=1", *wanted, *self.spec.argv)
+        return ("srun", "--kill-on-bad-exit=1", *wanted, *self.spec.srun_arguments, *self.spec.argv)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._outside_signal = number

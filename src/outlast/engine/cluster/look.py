@@ -81,7 +81,7 @@ def _facts(settings: Settings, folder: str, slurm: Slurm) -> ClusterFacts:
 
 def _answers(queue: StudyQueue) -> list[Answer]:
     """What SLURM says of the scripts that `submit` would submit."""
-    array = queue.array(queue.tasks(queue.settings.budget.trials))
+    array = queue.array(queue.tasks(queue.settings.budget.trials))  # without what it may wait for
     if queue.options.mode == "controller":  # each trial has a job of its own, with the same options
         return [
             _answer(queue.slurm, "trials", _without(array, "array")),

@@ -22,7 +22,7 @@ from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
 from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.site import Partition, parse_time_s
-from outlast.runner.job import KILL_WAIT, JobFacts
+from outlast.runner.job import KILL_WAIT, NOTICE, JobFacts
 from outlast.study.layout import StudyPaths, parse_attempt_name
 
 __all__ = ["StudyQueue"]
@@ -38,9 +38,13 @@ class StudyQueue:
         paths: The study's.
         settings: In force.
         slurm: The commands.
+        first: A person submits: what the search is to wait for is waited for. Whoever submits what is missing later need not.
     """
 
-    def __init__(self, paths: StudyPaths, settings: Settings, slurm: Slurm | None = None) -> None:
+    def __init__(
+        self, paths: StudyPaths, settings: Settings, slurm: Slurm | None = None, *, first: bool = False
+    ) -> None:
+        self._first = first
         self.paths, self.settings, self.slurm = paths, settings, slurm or Slurm()
         self.options: SlurmOptions = read_options(settings.slurm, settings.resources, site=read_site().get("slurm"))
 
@@ -92,7 +96,7 @@ class StudyQueue:
             self.settings.name,
             "%A_%a.out",
             ["outlast.engine.cluster.task", str(self.paths.root), str(trials), str(options.trials_at_once)],
-            {"array": array_option(tasks, self.at_once), "requeue": None, **options.sbatch},
+            {"array": array_option(tasks, self.at_once), "requeue": None, **options.sbatch, **self._waits()},
             by_hand=["By hand, on any machine that shares the folder: outlast worker " + str(self.paths.root)],
         )
 
@@ -119,7 +123,7 @@ class StudyQueue:
             f"{self.settings.name}_controller",
             "%j.controller.out",
             ["outlast", "controller", str(self.paths.root)],
-            self._small(_CONTROLLER_TIME_S),
+            {**self._small(_CONTROLLER_TIME_S), **self._waits()},
         )
 
     def trial(self, name: str, marker: str, log: str) -> JobScript:
@@ -174,8 +178,9 @@ class StudyQueue:
     @property
     def _environment(self) -> dict[str, str]:
         """What a job cannot find out by itself: how long SLURM lets it live once it was told to end."""
-        words = self.config.get("KillWait", "").split()
-        return {KILL_WAIT: words[0]} if words and words[0].isdigit() else {}
+        words, notice = self.config.get("KillWait", "").split(), self.options.notice_s
+        told = {} if notice is None else {NOTICE: f"{notice:.0f}"}
+        return {**told, KILL_WAIT: words[0]} if words and words[0].isdigit() else told
 
     @cached_property
     def _partitions(self) -> Sequence[Partition]:
@@ -184,6 +189,10 @@ class StudyQueue:
             return self.slurm.partitions()
         except (SlurmUnavailable, SlurmMissing):
             return ()
+
+    def _waits(self) -> dict[str, str | None]:
+        """For the job that everything else comes after: the array, or the controller."""
+        return {"dependency": self.options.dependency} if self._first and self.options.dependency else {}
 
     def _chosen(self, options: Mapping[str, str | None]) -> list[Partition]:
         """The partitions that a job with these options may land in."""

@@ -57,7 +57,7 @@ class Submitted:
 
 def dry_run(paths: StudyPaths, settings: Settings) -> list[str]:
     """The scripts that `submit_study` would submit for a new study; writes and submits nothing."""
-    queue = StudyQueue(paths, settings)
+    queue = StudyQueue(paths, settings, first=True)
     if queue.options.mode == "controller":
         return [render(queue.controller()), render(queue.trial("0000.1", "MARKER", "LOG"))]
     return [render(queue.array(queue.tasks(settings.budget.trials))), render(queue.finisher("ARRAY"))]
@@ -100,7 +100,7 @@ def submit_study(
         raise
     for text in (*opened.told, *told):
         say(text)
-    queue = StudyQueue(paths, settings, queue.slurm)
+    queue = StudyQueue(paths, settings, queue.slurm, first=True)
     came: list[Submitted] = []
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:

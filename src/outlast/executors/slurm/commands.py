@@ -32,7 +32,7 @@ from outlast.executors.slurm.site import (
     parse_nodes,
     parse_partitions,
 )
-from outlast.runner.job import ENDS_IN, KILL_WAIT
+from outlast.runner.job import ENDS_IN, KILL_WAIT, NOTICE
 
 __all__ = ["Slurm"]
 
@@ -40,7 +40,7 @@ _TIMEOUT = 60.0
 #: These would change what the scripts say and how answers look.
 _OPTIONS = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_", "SLURM_TIME_FORMAT")
 #: What the script of a job says of this one job: the next one has a time of its own.
-_OF_ONE_JOB = (ENDS_IN, KILL_WAIT)
+_OF_ONE_JOB = (ENDS_IN, KILL_WAIT, NOTICE)
 #: Of what a job finds in its environment, all that its commands need; the rest would be taken for options of the next job.
 _KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CLUSTERS")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,6 +18,11 @@ _POLL = 60.0
 _PLACE = ("account", "partition", "qos", "reservation", "wckey")
 
 
+#: sbatch(1), ``--signal``.
+_SIGNAL = re.compile(r"(?:(?P<to>[RB]):)?(?P<name>[A-Z]+\d?|\d+)(?:@(?P<at>\d+))?", re.IGNORECASE)
+_NOTICE_S = 60.0  # by default; likewise
+
+
 @dataclass(frozen=True)
 class SlurmOptions:
     """Typed. Options of sbatch are by name without dashes before them; ``None`` is a flag.
@@ -30,6 +36,8 @@ class SlurmOptions:
         trials_at_once: Side by side in one task.
         poll: Seconds between two listings of the controller.
         srun: Whether the training is started by srun.
+        dependency: What the search waits for before it begins.
+        notice_s: Seconds before the walltime's end at which SLURM is to tell our jobs; ``None`` where it is not.
     """
 
     mode: Literal["array", "controller"] = "array"
@@ -40,6 +48,8 @@ class SlurmOptions:
     trials_at_once: int = 1
     poll: float = _POLL
     srun: bool = False
+    dependency: str | None = None
+    notice_s: float | None = None
 
 
 def read_options(
@@ -63,6 +73,7 @@ def read_options(
         sbatch.setdefault(key, value)
     place = {key: value for key, value in sbatch.items() if key in _PLACE}
     setup = given.get("setup", ())
+    dependency = sbatch.pop("dependency", None)
     return SlurmOptions(
         mode=given.get("mode", "array"),
         sbatch=sbatch,
@@ -72,6 +83,8 @@ def read_options(
         trials_at_once=at_once,
         poll=float(given.get("poll", _POLL)),
         srun=bool(given.get("srun", False)),
+        dependency=dependency,
+        notice_s=_notice_s(sbatch.get("signal")),
     )
 
 
@@ -88,6 +101,34 @@ def _refuse(given: Mapping[str, Any]) -> None:
             "slurm: `barrier` in mode array: each task fetches its trials by itself, and nobody holds a batch together",
             cure="slurm: {mode: controller}, or leave it out",
         )
+
+    if given.get("signal") is not None:
+        _refuse_signal(str(given["signal"]), srun=bool(given.get("srun")))
+
+
+def _refuse_signal(told: str, *, srun: bool) -> None:
+    """A signal that would reach nobody, or that would end Outlast instead of being heard by the training."""
+    instead = (
+        "leave it out: trainings are asked to stop trial.grace before the walltime is over, and go on in the next job"
+    )
+    form = _SIGNAL.fullmatch(told)
+    if form is None:
+        raise UsageError(
+            f"slurm: `signal: {told}` is not of sbatch's form", cure="[B:]NAME[@seconds], such as B:TERM@120"
+        )
+    name = form["name"].upper().removeprefix("SIG")
+    if (form["to"] or "").upper() == "B" and name not in ("TERM", "15"):
+        raise UsageError(
+            f"slurm: `signal: {told}` reaches Outlast and not the training, which expects no {name}", cure=instead
+        )
+    if (form["to"] or "").upper() != "B" and not srun:
+        fact = f"slurm: `signal: {told}` reaches job steps, and without `srun` the training is none"
+        raise UsageError(fact, cure=f"{instead}; or srun: true; or B:TERM@seconds")
+
+
+def _notice_s(told: str | None) -> float | None:
+    form = _SIGNAL.fullmatch(told or "")
+    return float(form["at"] or _NOTICE_S) if form is not None and (form["to"] or "").upper() == "B" else None
 
 
 def _options(given: Mapping[str, Any]) -> dict[str, str | None]:
