@@ -126,6 +126,10 @@ def test_what_has_no_value_now_is_left_out_with_its_flag():
     assert render("run", "--dropout", "${dropout}", "--d=${dropout}", "--x", "${lr}") == ["run", "--x", "0.001"]
     assert render("run", "--resume", "${last_checkpoint}", "end") == ["run", "end"]
     assert render("run", "--resume", "${last_checkpoint}", last_checkpoint="/c/1") == ["run", "--resume", "/c/1"]
+    for item in ("--resume=${last_checkpoint}", "ckpt_path=${last_checkpoint}"):
+        assert render("run", item, "end") == ["run", "end"]
+        assert render("run", item, last_checkpoint="/c/1") == ["run", item.partition("=")[0] + "=/c/1"]
+    assert render("sh", "-c", "train from=${last_checkpoint}") == ["sh", "-c", "train from="]
 
 
 def test_resume_arguments_come_only_when_there_is_something_to_resume():

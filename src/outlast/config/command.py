@@ -2,7 +2,8 @@
 
 A macro that is a whole list item may become several arguments, or none: one that has no value now
 (``${last_checkpoint}`` without a checkpoint, a parameter that is not active) is left out together with the bare flag
-before it. A value that would be taken for an option is joined to that flag (``--x=-a``). ``$${`` is a literal ``${``.
+before it, or the ``--flag=`` around it. A value that would be taken for an option is joined to that flag (``--x=-a``).
+``$${`` is a literal ``${``.
 The ``args`` macros are W&B's; ``:grouped`` after one hands nested parameters over as W&B does, one mapping for each
 top-level name, where ours are dotted (``--optimizer.lr=0.1``). A parameter comes before a macro of its name, which is
 then written ``${macro:env}``.
@@ -54,6 +55,7 @@ GROUPED = ":grouped"
 MACRO_ITSELF = "macro:"
 
 MACRO = re.compile(r"\$?\$\{([^{}]*)\}")
+_ASSIGNED = re.compile(r"[^\s=]+=\$\{[^{}]*\}")  # --resume=${last_checkpoint}, ckpt_path=${last_checkpoint}
 ENVVAR = re.compile(r"^envvar:([A-Za-z_][A-Za-z0-9_]*)$")
 
 
@@ -163,7 +165,7 @@ class _Renderer:
             parts.append(item[end : match.start()])
             value = match[0][1:] if match[0].startswith("$$") else self.value(match[1])
             if value is None:
-                if match[1] in self.names or whole:
+                if match[1] in self.names or whole or _ASSIGNED.fullmatch(item):
                     return None
                 value = ""
             parts.append(value)
