@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -72,9 +73,15 @@ def test_of_a_training_that_was_ended_a_row_without_a_line_end_is_left_out(captu
         ('{"fit_time": [1.0, 2.0], "auc": [0.8, 0.9]}', None),  # of each fold
         ('{"loss": [0.3, 0.2], "auc": [0.8]}', None),
         ('{"auc": "0,93"}', None),
+        ('{"auc": 1' + "0" * 400 + "}", math.inf),
     ],
 )
 def test_series_of_epochs_have_a_last_value_and_other_lists_none(
     capture: Capture, content: str, expected: float | None
 ) -> None:
     assert capture("auc", files={"h.json": content}, file="h.json").scores.get("auc") == expected
+
+
+def test_an_epoch_that_is_no_number_is_no_step(capture: Capture) -> None:
+    found = capture("auc", files={"m.csv": "epoch,step,auc\nnan,1,0.5\ninf,2,0.6\n"}, file="m.csv")
+    assert [report.step for report in found.reports] == [1, 2]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from outlast.core.evidence import Evidence, Report
-from outlast.core.faults import Policy, decide, signature_of
+from outlast.core.faults import Policy, decide, diverged_at, signature_of
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.stops import Stopping
@@ -303,3 +303,31 @@ def test_interrupted_trials_are_replaced_where_the_study_file_asks_for_new_ones(
     assert decide(Evidence(never_started=True), trial(), policy).state is TrialState.INTERRUPTED
     crash = Evidence(exit_code=1)
     assert decide(crash, trial(), replace(policy, retries=1)).state is TrialState.INTERRUPTED, "retries are asked for"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((0.5, float("inf"), 0.5), "acc = inf at step 1"),
+        ((0.5, float("-inf"), float("inf")), "acc = -inf at step 1"),
+        (
+            (float("inf"), 0.5, float("nan")),
+            "acc = nan at step 2",
+        ),  # what is not infinite but no number at all says more
+        ((0.5, 1e308, -1e308), None),
+        ((), None),
+    ],
+)
+def test_where_a_training_diverged_is_its_first_nan_or_else_its_first_infinity(
+    values: tuple[float, ...], expected: str | None
+) -> None:
+    reports = [Report(step, {"acc": value, "other": float("nan")}) for step, value in enumerate(values)]
+    assert diverged_at(reports, ["acc"]) == expected
+    assert diverged_at(reports, ["absent"]) is None
+
+
+def test_a_crash_after_infinite_scores_says_where_they_began() -> None:
+    reports = (Report(3, {"acc": 0.5}), Report(4, {"acc": float("inf")}))
+    decision = decide(Evidence(exit_code=1, scores={"acc": float("inf")}, reports=reports), trial(), POLICY)
+    assert (decision.cause, decision.signature) == (Cause.DIVERGED, "diverged")
+    assert "acc = inf at step 4" in decision.reason

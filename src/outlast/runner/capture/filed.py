@@ -90,7 +90,7 @@ def points_of(values: Iterable[tuple[str, float | str]]) -> Iterator[Report]:
         epoch = next((row[name] for name in row if name.lower() in EPOCH_NAMES), None)
         step = next((row[name] for name in row if name.lower() in STEP_NAMES), None)
         if by_epoch is None and (epoch is not None or step is not None):
-            by_epoch = step is None or (epoch is not None and epoch == int(epoch))
+            by_epoch = step is None or (epoch is not None and epoch.is_integer())
         at = epoch if by_epoch else step
         metrics = {name: row[name] for name in row if name.lower() not in EPOCH_NAMES | STEP_NAMES}
         if at is not None and 0 <= at < 1e15 and metrics:

@@ -215,7 +215,7 @@ def _numbers(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, 
         if name and (number is not None or is_uncertain(value)):
             yield name, value if number is None else number
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and name:
-        yield name, float(value)
+        yield name, float(str(value))  # a whole number may be too large for one: infinite
 
 
 def _is_rows(value: Any) -> bool:
