@@ -572,3 +572,15 @@ def test_a_controller_waits_for_somebody_else_s_job_and_its_trials_do_not(slurm:
     assert waits_for(slurm) == [("controller", "singleton")]
     queue = StudyQueue(site.paths, site.settings, slurm)
     assert "dependency" not in queue.trial("0000.1", "MARKER", "LOG").options
+
+
+def test_a_controller_on_a_node_without_slurm_s_commands_says_what_works_there(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = Site(tmp_path, slurm, slurm={"mode": "controller"})
+    site.submit()
+    Without(slurm, monkeypatch, "squeue", "sbatch", "scontrol")
+    assert run_cli(["controller", str(site.paths.root)]) == 4
+    said = "".join(capsys.readouterr())
+    assert "sbatch is not found" in said or "squeue is not found" in said
+    assert "mode: array" in said and "Traceback" not in said and read_study(site.paths).ended is None

@@ -165,6 +165,7 @@ def controller(study: _FolderArgument) -> None:
     from outlast.cli.watching import Watching
     from outlast.core.plan import Verdict
     from outlast.engine.cluster.control import control
+    from outlast.errors import SlurmMissing
     from outlast.monitor.snapshot import LiveFacts
     from outlast.runner.job import JobFacts
 
@@ -174,7 +175,15 @@ def controller(study: _FolderArgument) -> None:
         return Watching(make_console(), settings, live, study)
 
     verdict: Verdict | None
-    verdict, found, settings = control(study, listener, job=JobFacts.of(os.environ), say=_log)
+    try:
+        verdict, found, settings = control(study, listener, job=JobFacts.of(os.environ), say=_log)
+    except SlurmMissing as missing:
+        _log(missing.fact)
+        _log("a controller needs SLURM's commands where it runs; the trials that run go on")
+        _log(
+            "slurm: {mode: array} works without them; slurm: {controller: {partition: …}} takes it to nodes that have them"
+        )
+        raise typer.Exit(4) from None
     if verdict is None:
         raise typer.Exit(4)
     raise typer.Exit(tell_end(study, found, settings))
