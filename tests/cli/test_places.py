@@ -140,9 +140,9 @@ def test_init_takes_a_help_in_any_encoding(here):
 
 
 def test_init_does_not_wait_for_a_script_that_ignores_help(here, monkeypatch):
-    from outlast.cli import search
+    from outlast.engine import draft
 
-    monkeypatch.setattr(search, "_HELP_WITHIN", 0.5)
+    monkeypatch.setattr(draft, "_HELP_WITHIN", 0.5)
     here.write("trains.py", "import time\ntime.sleep(60)\n")
     said = refused(here, "init", "-o", "new.yaml", "--", sys.executable, "trains.py")
     assert "did not end within 0.5 s" in said and not (here.folder / "new.yaml").exists()
