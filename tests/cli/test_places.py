@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -182,3 +183,53 @@ def test_check_names_the_next_command(here):
     assert said.code == 0, said.everything
     assert said.out.endswith("next        outlast run study.yaml --set budget.trials=9\n")
     assert here.entries == {"study.yaml", "train.py"}
+
+
+@pytest.fixture
+def project(here, monkeypatch):
+    """A study file in a folder of its own, one trial of whose study is done; typed in the folder above it."""
+    (here.folder / "project").mkdir()
+    (here.folder / "elsewhere/deep").mkdir(parents=True)
+    for name in ("study.yaml", "train.py"):
+        (here.folder / name).rename(here.folder / "project" / name)
+    return here
+
+
+def finished(here, *words):
+    return json.loads(here("status", *words, "--json").out)["counts"]["complete"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [("project", "."), (".", "project"), ("project", "elsewhere/deep"), (".", "elsewhere/deep")]
+)
+def test_a_study_file_means_the_same_study_wherever_it_is_typed(project, monkeypatch, first, then):
+    file = project.folder / "project/study.yaml"
+    monkeypatch.chdir(project.folder / first)
+    project("run", os.path.relpath(file), "--trials", "1")
+    monkeypatch.chdir(project.folder / then)
+    typed = os.path.relpath(file)
+    assert "RESUMING" in project("run", typed, "--trials", "2").out
+    assert finished(project, typed) == 2
+    assert not os.path.exists("studies") or then == first
+
+
+def test_another_file_of_the_same_name_has_a_study_of_its_own(project, monkeypatch):
+    project("run", "project/study.yaml", "--trials", "1")
+    other = project.folder / "elsewhere/deep"
+    for name in ("study.yaml", "train.py"):
+        (other / name).write_bytes((project.folder / "project" / name).read_bytes())
+    monkeypatch.chdir(other)
+    assert "STARTING NEW SEARCH" in project("run", "study.yaml", "--trials", "1").out
+
+
+def test_a_study_folder_that_was_moved_says_what_it_misses_and_goes_on_with_its_file(project):
+    project("run", "project/study.yaml", "--trials", "1")
+    os.rename("studies/small", "elsewhere/deep/small")
+    assert finished(project, "elsewhere/deep/small") == 1
+    refused = project("run", "elsewhere/deep/small", "--trials", "2")
+    assert refused.code == 2 and "project is not there" in refused.err
+    assert "outlast run STUDY.yaml --dir elsewhere/deep/small" in " ".join(refused.err.split())
+    goes_on = project("run", "project/study.yaml", "--dir", "elsewhere/deep/small", "--trials", "2")
+    assert goes_on.code == 0 and "RESUMING" in goes_on.out
+    assert project("run", "elsewhere/deep/small", "--trials", "3").code == 0, "it knows the way now"
+    assert finished(project, "elsewhere/deep/small") == 3

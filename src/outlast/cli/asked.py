@@ -10,7 +10,7 @@ import typer
 
 from outlast.cli.dashes import without_dashes
 from outlast.cli.invocation import Invocation
-from outlast.cli.locate import by_name, is_study_folder, the_folder
+from outlast.cli.locate import by_name, is_study_folder, study_of_file, the_folder
 from outlast.config.settings import Settings
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
 from outlast.study.layout import StudyPaths
@@ -119,14 +119,14 @@ def default_study() -> str:
 
 
 def folder_of(settings: Settings, study: list[str] | None, directory: str | None) -> str:
-    """The study folder: ``--dir``, the one that was named, or ``studies/NAME``."""
+    """The study folder: ``--dir``, the one that was named, or ``studies/NAME``, wherever that was begun."""
     if directory is not None:
         if not directory:
             raise UsageError("--dir: there is no folder without a name", cure="--dir FOLDER")
         return directory
     if study and is_study_folder(by_name(study[0])):
         return by_name(study[0]).rstrip("/")
-    return os.path.join("studies", settings.name)
+    return study_of_file(study[0], settings) if study else os.path.join("studies", settings.name)
 
 
 def invocation_of(context: typer.Context) -> Invocation:
@@ -183,7 +183,7 @@ def _refusal(finding: Finding, file: str | None) -> UsageError:
 
     document = yaml.read(file) if file is not None and os.path.isfile(file) else None
     if document is None or finding.about in ("folder", "checkpoints.dir"):
-        return UsageError(finding.text, cure=finding.cure)
+        return UsageError(finding.text, cure=finding.cure or _where_it_ran(finding.about, file))
     about, text = finding.about, finding.text
     if about == "files" and ": " in text:
         about, _, text = text.partition(": ")
@@ -191,6 +191,16 @@ def _refusal(finding: Finding, file: str | None) -> UsageError:
         if place in document.places:
             return document.error(place, text, finding.cure)
     return StudyFileError(finding.text, file=file, cure=finding.cure)
+
+
+def _where_it_ran(about: str, file: str | None) -> str | None:
+    """What helps where a study goes on by its record and its program is missing."""
+    if file is None or not os.path.isdir(file) or about not in ("command", "files"):
+        return None
+    return (
+        f"the trainings of {file} ran there, as seen from its folder: was it moved? Its study file says where they run: "
+        f"outlast run STUDY.yaml --dir {file}"
+    )
 
 
 def begin_anew(paths: StudyPaths) -> None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from outlast.errors import StudyNotFound, UsageError
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 
-__all__ = ["SUFFIXES", "by_name", "complete_study", "damaged_or_not", "is_study_folder", "study_or_trial", "the_folder"]
+if TYPE_CHECKING:
+    from outlast.config.settings import Settings
+
+__all__ = [
+    "SUFFIXES",
+    "by_name",
+    "complete_study",
+    "damaged_or_not",
+    "is_study_folder",
+    "study_of_file",
+    "study_or_trial",
+    "the_folder",
+]
 
 #: How the names of study files end.
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -46,11 +59,36 @@ def _named(given: str | None, directory: str | None) -> str:
     if os.path.isfile(given) and given.endswith(SUFFIXES):
         from outlast.config.load import load_study_file
 
-        return _existing(os.path.join("studies", load_study_file(given).name))
+        return _existing(study_of_file(given, load_study_file(given)))
     if is_study_folder(given):
         return given.rstrip("/")
     below = os.path.join("studies", given)
     return below if is_study_folder(below) else _existing(given)
+
+
+def study_of_file(file: str, settings: Settings) -> str:
+    """The folder of a study file's study: ``studies/NAME`` here, unless the study was begun from another working directory,
+    beside its file or in a folder above that or this one.
+
+    Args:
+        file: The study file.
+        settings: What it says.
+    """
+    here = os.path.join("studies", settings.name)
+    if not is_study_folder(here):
+        for above in (*Path(file).resolve().parents, *Path.cwd().parents):
+            folder = above / "studies" / settings.name
+            if is_study_folder(folder) and _runs_in(folder, settings.working_directory):
+                return os.path.relpath(folder)
+    return here
+
+
+def _runs_in(folder: Path, working_directory: str) -> bool:
+    """Whether a study's trainings run in this working directory: another file's study may be called the same."""
+    from outlast.engine.run import recorded_working_directory
+
+    recorded = recorded_working_directory(live_of(folder))
+    return recorded is not None and os.path.realpath(recorded) == os.path.realpath(working_directory)
 
 
 def by_name(given: str) -> str:

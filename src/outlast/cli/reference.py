@@ -25,6 +25,10 @@ _HEAD = """\
 Every command takes a study folder, a study file or a study's name, and needs none where there is only one study. What it
 prints for people has no control codes when it is piped; with `--json` it prints one JSON document instead. Each ending
 names the next command.
+
+A study file means `studies/NAME` in the folder that the command is typed in; where there is none, the study that was begun
+from this file in another folder: beside the file, or above it or the present one. `--dir` says it outright, and takes a
+study folder that was moved.
 """
 
 _TAIL = """\

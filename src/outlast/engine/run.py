@@ -12,7 +12,7 @@ from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
-from outlast.core.records import Event
+from outlast.core.records import Event, RunStarted
 from outlast.engine.code import run_from
 from outlast.engine.coordinator import Coordinator, Listener
 from outlast.engine.examine import read_study
@@ -28,7 +28,7 @@ from outlast.monitor.times import duration
 from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Quiet", "recorded_settings", "run_study", "study_paths", "words_to_run_log"]
+__all__ = ["Quiet", "recorded_settings", "recorded_working_directory", "run_study", "study_paths", "words_to_run_log"]
 
 
 class Quiet(Listener):
@@ -99,8 +99,22 @@ def recorded_settings(folder: str | os.PathLike[str], study: Study | None = None
         raise StudyNotFound(f"no study in {os.fspath(folder)}", cure="outlast run STUDY.yaml starts one")
     if study.last_run is None:  # imported, never run: where a person types the first command is where it runs
         return settings_from_resolved(study.revision.settings, os.getcwd()), study
-    where = os.path.normpath(os.path.join(ran_from(paths), study.last_run.working_directory))
-    return settings_from_resolved(study.revision.settings, where), study
+    return settings_from_resolved(study.revision.settings, _ran_in(paths, study.last_run)), study
+
+
+def recorded_working_directory(folder: str | os.PathLike[str]) -> str | None:
+    """Where the study's trainings were run last, as seen from its folder now; ``None`` if it was never run.
+
+    Raises:
+        LedgerDamaged: The ledger cannot be read.
+    """
+    paths = StudyPaths.at(folder)
+    study = read_study(paths)
+    return None if study.last_run is None else _ran_in(paths, study.last_run)
+
+
+def _ran_in(paths: StudyPaths, run: RunStarted) -> str:
+    return os.path.normpath(os.path.join(ran_from(paths), run.working_directory))
 
 
 def run_study(
