@@ -52,3 +52,9 @@ def test_cannot_tell_names_both_times() -> None:
 def test_a_script_without_checkpoints_is_told_plainly() -> None:
     found = judge(first(checkpoint_after=None, killed=False), None, params={}, limit=180)
     assert "within 180 s" in found.text and "starts over" in found.text and "--limit" in (found.cure or "")
+
+
+def test_where_only_other_files_appeared_they_are_named_and_so_is_the_key_that_says_what_a_checkpoint_is() -> None:
+    found = judge(first(checkpoint_after=None, killed=False, no_checkpoints="state.yaml"), None, params={}, limit=180)
+    assert found.verdict == "no checkpoint" and "but state.yaml:" in found.text
+    assert "checkpoints.pattern" in (found.cure or "")

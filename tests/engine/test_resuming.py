@@ -11,7 +11,7 @@ import pytest
 
 from outlast.config.settings import CheckpointSettings, MetricSettings, Settings, TrialSettings
 from outlast.core.states import Cause, TrialState
-from outlast.engine.starts import prepare_attempt
+from outlast.engine.starts import no_checkpoints, prepare_attempt
 from outlast.runner.environment import training_environment
 from outlast.runner.spec import RunnerSpec
 from outlast.study.layout import StudyPaths
@@ -67,6 +67,15 @@ def test_only_a_checkpoint_is_resumed_from(
         "\n".join(pattern) or None,
     )
     assert not spec.has_saved(tmp_path), "nothing has happened since"
+
+
+def test_what_is_no_checkpoint_is_named_where_a_trial_starts_over(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    assert no_checkpoints(folder) == ""
+    for name in ("events.out.tfevents.1", "run/log.txt", "run/config.yaml", ".bad-1-a.pt", "args.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert no_checkpoints(folder) == "args.json, events.out.tfevents.1, run/config.yaml and 1 more"
 
 
 def test_a_first_attempt_begins_with_nothing_and_whatever_it_leaves_is_new(tmp_path: Path) -> None:

@@ -414,6 +414,10 @@ class Coordinator:
             if pipe_fd is not None:
                 os.close(pipe_fd)
             raise
+        if prepared.nothing_but:
+            text = f"trial {trial.number} starts over: what lies in its checkpoint folder is no checkpoint"
+            cure = "checkpoints.pattern says what is one"
+            self._decisions.warn("no-checkpoint", f"{text} ({prepared.nothing_but}); {cure}")
         asked = self.slots.asked(slot)
         self._decisions.take(
             AttemptOpened(

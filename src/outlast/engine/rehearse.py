@@ -20,6 +20,7 @@ from outlast.engine.coordinator import Listener
 from outlast.engine.run import run_study
 from outlast.engine.running import Running
 from outlast.engine.scratch import LIMIT, every_outcome_counts, scratch_study, trial_settings
+from outlast.engine.starts import no_checkpoints
 from outlast.engine.tried import reason_of
 from outlast.runner.spec import token_of_trial
 from outlast.space.covering import covering
@@ -40,6 +41,7 @@ class FirstRun:
 
     checkpoint_after: float | None = None  # until the first checkpoint was seen
     checkpoint_name: str = ""
+    no_checkpoints: str = ""  # what else lay there, where there was no checkpoint
     report_after: float | None = None  # until the first report
     first_step: int | None = None
     last_step: int | None = None
@@ -139,7 +141,10 @@ def judge(first: FirstRun, second: SecondRun | None, *, params: Mapping[str, Any
         return conclude("failed", f"the script fails by itself: {first.ended}", "outlast check --smoke says more")
     if first.checkpoint_after is None:
         when = f"before the script {first.ended.rstrip(',')}" if first.ended else f"within {limit:g} s"
-        text = f"no checkpoint appeared in OUTLAST_CHECKPOINT_DIR {when}: an interrupted trial starts over"
+        what = f", but {first.no_checkpoints}" if first.no_checkpoints else ""
+        text = f"no checkpoint appeared in OUTLAST_CHECKPOINT_DIR {when}{what}: an interrupted trial starts over"
+        if what:
+            return conclude("no checkpoint", text, "checkpoints.pattern says what a checkpoint is called")
         longer = "" if first.ended else "; --limit waits longer"
         return conclude("no checkpoint", text, f"save checkpoints there, or below ${{checkpoint_dir}}{longer}")
     if not first.killed or second is None:
@@ -228,6 +233,8 @@ class _Session(Listener):
                 self.first.first_step, self.first.last_step = next(iter(steps), None), max(steps, default=None)
                 if self.first.checkpoint_after is None and self._checkpoints(self._paths.trial(event.trial)):
                     self.first.checkpoint_after = event.seconds  # it saved and ended between two looks
+                if self.first.checkpoint_after is None:
+                    self.first.no_checkpoints = no_checkpoints(self._paths.trial(event.trial).checkpoints)
                 self._first_ended(event, reason)
             elif self.first.killed:
                 if self.second.first_step is None and steps:

@@ -33,6 +33,7 @@ __all__ = [
     "Prepared",
     "draws_as_it_goes",
     "next_attempt",
+    "no_checkpoints",
     "prepare_attempt",
     "worker_start",
 ]
@@ -52,6 +53,7 @@ class Prepared:
     marker: str
     files: Mapping[str, str]
     pipe_fd: int | None = None  # to be inherited by the runner
+    nothing_but: str = ""  # where it starts over although something lies in the checkpoint folder: what
 
     def lay_out(self, paths: StudyPaths) -> None:
         """Write what its runner and its script read. From here on it can be claimed."""
@@ -145,7 +147,20 @@ def prepare_attempt(
     if config is not None:
         as_json = str(settings.config).endswith(".json")  # and YAML as well: the training may read either
         contents["config.yaml"] = yaml_writer.dump_json(config) + "\n" if as_json else yaml_writer.dump(config)
-    return Prepared(trial.number, number, last is not None, spec.to_json(), contents, pipe_fd)
+    left = "" if start_over or last is not None else no_checkpoints(checkpoints)
+    return Prepared(trial.number, number, last is not None, spec.to_json(), contents, pipe_fd, left)
+
+
+def no_checkpoints(folder: Path) -> str:
+    """What lies in a checkpoint folder that has no checkpoint, in a few words; empty where that is nothing."""
+    found = [
+        os.path.relpath(os.path.join(place, name), folder)
+        for place, _, names in os.walk(folder)
+        for name in sorted(names)
+        if not name.startswith(".")
+    ]
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(found[:3]) + more
 
 
 def draws_as_it_goes(settings: Settings) -> bool:
