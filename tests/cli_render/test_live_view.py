@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from outlast.cli.live import LiveView, progress_line
+from outlast.cli.text import _Console
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
+from outlast.monitor.health import HealthWarning
 from outlast.monitor.snapshot import LiveFacts, RunningTrial, Snapshot, snapshot
 from outlast.testing.studies import StudyBuilder
 
@@ -49,7 +51,7 @@ class Terminal:
     def __init__(self, *, tty: bool = True, width: int = 80, height: int = 30) -> None:
         self.out = io.StringIO()
         self.now = 0.0
-        self.console = Console(
+        self.console = _Console(
             file=self.out, width=width, height=height, force_terminal=tty, markup=False, highlight=False, emoji=False,
             color_system="standard" if tty else None,
         )  # fmt: skip
@@ -241,3 +243,10 @@ def test_running_trials_show_as_many_of_their_parameters_as_there_is_room_for(wi
     assert says == " ".join(line.partition("5.0s")[2].split())
     assert len(line) <= width
     assert terminal.view.is_wide is (width >= 120)
+
+
+def test_the_block_has_one_row_a_line_however_long_a_command_in_it_is() -> None:
+    terminal = Terminal(width=60)
+    warning = HealthWarning("disk", "the disk is nearly full", f"outlast clean {'studies/' * 20}")
+    terminal.view.update(dataclasses.replace(look(1), warnings=(warning,)))
+    assert max(map(len, terminal.screen().split("\n"))) <= 60

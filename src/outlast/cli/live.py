@@ -120,7 +120,7 @@ class LiveView:
         block = progress_block(snapshot, running, self._metric, most_running=room)
         said = self._said()
         with self._console.capture() as capture:
-            self._console.print(Group(*block))
+            self._console.print(Group(*block), crop=True)  # one row a line: it has to be taken back
         # A block higher than the window could not be taken back: the cursor stops at the top.
         lines = capture.get().split("\n")[:-1][: max(1, self._console.height - 1)]
         erase = self._erase()
