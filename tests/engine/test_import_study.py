@@ -9,12 +9,17 @@ from typing import Any
 import optuna
 import pytest
 
+from outlast._system import utc_now
+from outlast.core.fold import Study
+from outlast.core.records import AttemptEnded, TrialFits
 from outlast.core.states import Cause, TrialState
 from outlast.engine.care import Imported, import_study
 from outlast.engine.opening import open_study
 from outlast.engine.repair import repair_study
 from outlast.engine.run import recorded_settings, study_paths
 from outlast.errors import UsageError
+from outlast.study.attempts import put_away
+from outlast.study.ledger import Ledger
 
 UNIT = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
 STUDY = """\
@@ -60,16 +65,51 @@ def test_what_was_running_goes_on_and_what_waited_is_next(
 ) -> None:
     imported = take_in(zombies, study_file)
     assert imported.counts == {"complete": 1, "interrupted": 3, "created": 1}
-    settings, study = recorded_settings(imported.folder)
+    study = recorded_settings(imported.folder)[1]
     assert study.trials[4].params == {"x": 0.25} and study.trials[4].state is TrialState.CREATED
     said = "\n".join(imported.told)
     assert "trials 1, 2 and 3: was running" in said and "x: 30.0 is not from 0 to 1" in said and "depth" in said
     assert repair_study(imported.folder, check_only=True) == []
     repair_study(imported.folder, check_only=False)
-    opened = open_study(study_paths(imported.folder, settings), settings)
+    assert len(opens(imported.folder).in_state(TrialState.INTERRUPTED, TrialState.CREATED)) == 4
+
+
+def opens(folder: str) -> Study:
+    settings, _ = recorded_settings(folder)
+    opened = open_study(study_paths(folder, settings), settings)
     opened.ledger.close()
     opened.lease.release()
-    assert len(opened.study.in_state(TrialState.INTERRUPTED, TrialState.CREATED)) == 4
+    return opened.study
+
+
+def test_a_study_that_an_earlier_version_imported_goes_on(take_in: Callable[..., Imported]) -> None:
+    """It wrote records of trials that had not ended, and neither run nor repair took the study up."""
+    folder = take_in(zombies).folder
+    settings, study = recorded_settings(folder)
+    for number in (1, 2, 3):
+        put_away(study_paths(folder, settings).trial(number), study.trials[number])
+    assert repair_study(folder, check_only=True) == []
+    assert len(opens(folder).in_state(TrialState.INTERRUPTED)) == 3
+
+
+def test_trials_that_were_left_out_and_are_back_go_on_although_they_were_put_away(
+    take_in: Callable[..., Imported],
+) -> None:
+    folder = take_in(zombies).folder
+    settings, study = recorded_settings(folder)
+    now = utc_now()
+    left_out = [
+        AttemptEnded(n, 1, now, TrialState.FAILED, Cause.SPACE_CHANGED, "does not fit", seconds=0.0) for n in (1, 2)
+    ]
+    ledger, _ = Ledger.claim(study_paths(folder, settings).ledger)
+    ledger.append(left_out)
+    for event in left_out:
+        study.apply(event)
+        put_away(study_paths(folder, settings).trial(event.trial), study.trials[event.trial])
+    ledger.append([TrialFits(n, now) for n in (1, 2)])
+    ledger.close()
+    assert repair_study(folder, check_only=True) == []
+    assert len(opens(folder).in_state(TrialState.INTERRUPTED)) == 3
 
 
 def test_what_was_enqueued_in_part_is_completed_by_the_sampler(take_in: Callable[..., Imported]) -> None:

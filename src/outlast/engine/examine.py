@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from outlast._system import read_json
 from outlast.core.fold import Study
+from outlast.core.records import AttemptEnded
+from outlast.core.states import Cause
 from outlast.engine.salvage import trial_numbers
 from outlast.errors import LedgerDamaged
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Reading, read_ledger
-from outlast.study.recovery import Problem, fold_known, ledger_problems, lost_decisions
+from outlast.study.recovery import Problem, events_of_copy, fold_known, ledger_problems, lost_decisions
 
 __all__ = ["Examined", "examine", "half_swapped", "read_sound", "read_study", "require_sound"]
 
@@ -103,4 +106,16 @@ def _damaged(paths: StudyPaths, lost: list[str]) -> LedgerDamaged:
 
 def _folders_and_copies(paths: StudyPaths, study: Study) -> tuple[set[int], set[int]]:
     asked = [trial.number for trial in study.trials.values() if not trial.state.finished]
-    return set(trial_numbers(paths)), {number for number in asked if paths.trial(number).record.exists()}
+    return set(trial_numbers(paths)), {number for number in asked if _tells_an_end(paths, number)}
+
+
+def _tells_an_end(paths: StudyPaths, number: int) -> bool:
+    """Whether there is a record of a trial that says how it ended, or that says nothing any more.
+
+    One that a version of the study file left out, and that is back, has a record of that only; and there were imports that
+    wrote records of trials that go on.
+    """
+    if not paths.trial(number).record.exists():
+        return False
+    ends = [event for event in events_of_copy(read_json(paths.trial(number).record)) if isinstance(event, AttemptEnded)]
+    return not ends or (ends[-1].state.finished and ends[-1].cause is not Cause.SPACE_CHANGED)
