@@ -12,6 +12,7 @@ import pytest
 from outlast.config.settings import MetricSettings, Settings, TrialSettings
 from outlast.core.records import Trial
 from outlast.engine.by_hand import command_by_hand
+from outlast.engine.starts import OBJECTIVE
 from outlast.space.parameters import Latent, Parameter
 
 PARAMETERS = (
@@ -63,6 +64,20 @@ def test_it_begins_anew_in_the_directory_and_with_the_variables_of_the_training(
     assert "--resume" not in command and "TOKEN" not in command
 
 
-def test_a_function_has_no_command() -> None:
-    settings = Settings(name="s", function="a:b", parameters=PARAMETERS, metrics=(MetricSettings(name="a"),))
-    assert command_by_hand(settings, Trial(0), {}) is None
+def test_a_function_is_called_as_a_trial_calls_it(tmp_path: Any) -> None:
+    (tmp_path / "mine.py").write_text("def f(lr, name, epochs):\n    return f'{lr} {name} {epochs}'\n")
+    settings = Settings(
+        name="s",
+        function="mine:f",
+        parameters=PARAMETERS,
+        metrics=(MetricSettings(name="a"),),
+        working_directory=str(tmp_path),
+    )
+    command = command_by_hand(settings, Trial(0), {"lr": 0.5, "name": "it's"})
+    assert command is not None
+    assert said(command.replace("python -c", f"{sys.executable} -c")) == "0.5 it's 3"
+
+
+def test_an_objective_that_was_handed_over_is_called_in_python() -> None:
+    settings = Settings(name="s", function=OBJECTIVE, metrics=(MetricSettings(name="a"),))
+    assert command_by_hand(settings, Trial(0), {"x": 0.5}) == "objective(optuna.trial.FixedTrial({'x': 0.5}))"

@@ -13,6 +13,7 @@ from outlast.config.secrets import is_masked
 from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.engine.splits import study_parts
+from outlast.engine.starts import OBJECTIVE
 from outlast.errors import UsageError
 
 __all__ = ["CONFIG_FILE", "command_by_hand"]
@@ -34,10 +35,11 @@ def command_by_hand(settings: Settings, trial: Trial, configuration: Mapping[str
         configuration: Its whole configuration.
 
     Returns:
-        ``cd examples/digits && python train.py --lr=0.01``; ``None`` for a function, which has no command.
+        ``cd examples/digits && python train.py --lr=0.01``; for an objective that was handed over in Python the call there;
+        ``None`` where the command names what is not there any more.
     """
     if settings.command is None:
-        return None
+        return _call(settings, configuration)
     part = next(iter(study_parts(settings)), None)
     told = settings.model_copy(
         update={"command": tuple(_ENVVAR.sub(lambda m: _MARK.format(m[1]), word) for word in settings.command)}
@@ -59,9 +61,26 @@ def command_by_hand(settings: Settings, trial: Trial, configuration: Mapping[str
         words = render_command(told, configuration, context)
     except UsageError:  # it names what this revision no longer has
         return None
+    return _there(settings, " ".join(map(_quoted, words)))
+
+
+def _call(settings: Settings, configuration: Mapping[str, Any]) -> str | None:
+    """A Python function with its values."""
+    params = settings.nest(settings.space.complete(configuration))
+    if settings.function == OBJECTIVE and not settings.parameters:
+        return f"objective(optuna.trial.FixedTrial({dict(configuration)!r}))"
+    if settings.function == OBJECTIVE:
+        return f"objective(**{params!r})"
+    module, _, name = (settings.function or "").partition(":")
+    code = f"import {module}; from outlast.runner.function import call; print(call({module}.{name}, {params!r}))"
+    return _there(settings, f"python -c {shlex.quote(code)}")
+
+
+def _there(settings: Settings, line: str) -> str:
+    """The line where the training runs, and with the variables that it is given."""
     place = os.path.relpath(settings.working_directory)
     env = [f"{name}={shlex.quote(value)}" for name, value in settings.env.items() if not is_masked(value)]
-    line = " ".join([*env, *map(_quoted, words)])
+    line = " ".join([*env, line])
     return line if place == os.curdir else f"cd {shlex.quote(place)} && {line}"
 
 
