@@ -95,6 +95,18 @@ def test_what_an_earlier_attempt_wrote_is_no_news_unless_the_file_is_begun_anew(
     assert steps(third.poll()) == [1, 2]
 
 
+def test_of_steps_that_were_trained_again_the_last_rows_stand_and_are_told_once(tmp_path: Path) -> None:
+    files = Attempts(tmp_path)
+    files.add("epoch,acc\n", "0,0.5\n", "1,0.75\n", "2,0.8\n")
+    second = files.begin()
+    files.add("1,0.7\n")
+    assert second.poll() == [Report(1, {"acc": 0.7})]
+    files.add("2,0.9\n", "3,nan\n")
+    assert steps(second.poll()) == [2, 3]
+    files.add("4,0.9\n")
+    assert steps(second.poll()) == [4]
+
+
 def test_the_coordinator_reads_them_and_the_runner_counts_them_as_a_sign_of_life(tmp_path: Path) -> None:
     files = Attempts(tmp_path)
     attempt = tmp_path / "attempts" / "1"

@@ -58,11 +58,15 @@ class FiledPoints:
             if path is None or not self._has_changed(path, pattern):
                 continue
             told = self._told.setdefault(pattern, {})
+            standing: dict[
+                int, dict[str, float]
+            ] = {}  # a step that was trained again has several rows: the last one stands
             for point in points_of(read_values(path, torn=torn)):
-                known = told.setdefault(point.step, {})
-                if any(repr(known.get(name)) != repr(value) for name, value in point.metrics.items()):
-                    known.update(point.metrics)
-                    found.append(point)
+                standing.setdefault(point.step, {}).update(point.metrics)
+            for step, values in sorted(standing.items()):
+                if repr(sorted(told.get(step, {}).items())) != repr(sorted(values.items())):
+                    told[step] = values
+                    found.append(Report(step, values))
         return found
 
     def _has_changed(self, path: str, pattern: str) -> bool:
