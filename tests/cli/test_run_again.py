@@ -320,3 +320,15 @@ def test_a_base_configuration_that_breaks_during_a_run_halts_it_and_costs_no_tri
     said = here("run")
     assert said.code == 0, said.everything
     assert status(here)["counts"]["complete"] == 4 and status(here)["counts"]["failed"] == 0
+
+
+def test_a_configuration_that_a_machine_spoilt_is_drawn_again_before_the_space_counts_as_used_up(here, monkeypatch):
+    monkeypatch.setenv("OUTLAST_BACKOFF_SECONDS", "0.02")
+    here.study(x="{value: 0.5}", sampler="{name: grid}", budget="")
+    script = here.folder / "train.py"
+    begins = "import os, sys\nif '--kind=b' in sys.argv and len(os.listdir('tries')) < 3:\n"
+    script.write_text(f"{begins}    open(f'tries/{{os.getpid()}}', 'w'), sys.exit(75)\n{script.read_text()}")
+    (here.folder / "tries").mkdir()
+    said = here("run")
+    assert said.code == 0 and "the search space is used up" in said.out
+    assert status(here)["counts"]["complete"] == 2 and status(here)["counts"]["failed"] == 1

@@ -309,6 +309,7 @@ class Coordinator:
             if event.cause is Cause.DISK_FULL:
                 self.pause(event.reason)
             self._rests.note(event, now)
+            self._creation.ended(event)
             ended.append(attempt)
         return ended
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from outlast.config.settings import Settings
 from outlast.config.trial_config import Infeasible, derive
 from outlast.core.records import AttemptEnded, AttemptOpened, Event
-from outlast.core.states import Cause, TrialState
+from outlast.core.states import TEACHING_CAUSES, Cause, TrialState
 from outlast.engine.decisions import Decisions
 from outlast.errors import StudyFileError
 from outlast.optimizer.index import ForeignRow, IndexWriter, claimed
@@ -66,6 +66,11 @@ class Creation:
         for event in events:
             self._decisions.take(event)
         return number if len(events) == 1 else None
+
+    def ended(self, event: AttemptEnded) -> None:
+        """A trial that a machine spoilt leaves its configuration to be drawn again."""
+        if event.state is TrialState.FAILED and event.cause not in TEACHING_CAUSES:
+            self.exhausted = False
 
     def _enqueued_by_hand(self, number: int) -> Draw | None:
         """The next configuration that somebody enqueued in the index with Optuna's own means."""
