@@ -354,10 +354,12 @@ def test_what_objectives_noted_is_taken_in_also_under_names_that_the_index_uses(
     study.apply(lab.created(optimizer.ask(0), 0))
     for name, value in noted.items():
         study.apply(lab.through_json(AttributeSet(0, name, json.dumps(value))))
+    study.apply(AttributeSet(0, "constraints:c", "0.5", system=True))
     study.apply(lab.ended(0, TrialState.FAILED, Cause.DIVERGED))
     rebuild_index(tmp_path / "study.db", study, lab.settings())
     assert not check_index(tmp_path / "study.db", study, lab.settings())
     again = fold([StudyCreated("x", "t"), *import_storage(str(tmp_path / "study.db")).events]).trials[0]
+    assert again.optuna_attrs == {"constraints:c": 0.5}
     assert (again.user_attrs, again.params, again.cause) == (noted, study.trials[0].params, Cause.DIVERGED)
 
 

@@ -167,6 +167,7 @@ def _events(
     return [
         TrialCreated(trial=number, at=at, params=_snapped(params, parameters), source="imported"),
         *(AttributeSet(number, name, json.dumps(value)) for name, value in noted.items()),
+        *(AttributeSet(number, name, json.dumps(value), system=True) for name, value in _for_optuna(trial).items()),
         AttemptEnded(
             trial=number,
             attempt=1,
@@ -186,6 +187,12 @@ def _events(
 def _split(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any]]:
     """What our own index says beside Optuna's columns, nothing where the row is another program's; what was noted."""
     return split_attrs(trial.user_attrs) if OURS in trial.system_attrs else ({}, dict(trial.user_attrs))
+
+
+def _for_optuna(trial: FrozenTrial) -> dict[str, Any]:
+    """What an objective noted for Optuna: constraints; from our own index everything, the samplers' notes are not in it."""
+    noted = {} if OURS not in trial.system_attrs else {k: v for k, v in trial.system_attrs.items() if k != OURS}
+    return {**noted, **{f"constraints:{name}": float(value) for name, value in trial.constraints.items()}}
 
 
 def _outcome(trial: FrozenTrial) -> tuple[TrialState, Cause, str]:
