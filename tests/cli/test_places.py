@@ -109,6 +109,13 @@ def test_several_studies_are_listed(here):
     assert here("status", "other").code == 0
 
 
+def test_a_study_that_was_set_aside_leaves_the_new_one_the_only_one(here):
+    here("run")
+    assert here("run", "--fresh").code == 0
+    assert len(os.listdir("studies")) == 2
+    assert here("status").out.startswith("small  done")
+
+
 @pytest.mark.parametrize(
     ("words", "cure"),
     [

@@ -215,7 +215,7 @@ def test_a_state_that_has_not_changed_is_not_said_again_on_a_pipe() -> None:
 def test_the_progress_line_has_everything_in_one_line() -> None:
     line = progress_line(look(3))
     assert line.startswith(
-        "3/20 trials; 3 complete, 2 running, 17 remaining; best acc=0.02000 (trial 2); 60.0 per hour"
+        "3/20 trials; 3 complete, 2 running, 17 remaining; best acc=0.02000 (trial 2); 1.0 per minute"
     )
     assert "done in 17m 00s" in line
 

@@ -129,7 +129,7 @@ def test_the_status_shows_how_far_how_good_how_fast_and_what_next() -> None:
         "run by      pid 4242 on box\n",
         "13/50  26%",
         "val_accuracy 0.9100 in trial 11",
-        "per hour, done in",
+        "per minute, done in",
         "100% ",
         "step 7",
     ):

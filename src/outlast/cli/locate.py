@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ __all__ = [
 
 #: How the names of study files end.
 SUFFIXES = (".yaml", ".yml", ".json")
+_ASIDE = re.compile(r"\.\d{8}_\d{6}(-\d+)?$")
 _REMAINS = ("ledger", "ledger.new", "trials", "study.db")
 
 
@@ -139,7 +141,9 @@ def _known_studies() -> list[str]:
     return found or ([os.curdir] if is_study_folder(os.curdir) else [])
 
 
-def _only_one(found: Sequence[str]) -> str:
+def _only_one(known: Sequence[str]) -> str:
+    """The one study; earlier ones of the same name that ``--fresh`` set aside are not meant."""
+    found = [each for each in known if _ASIDE.sub("", each) not in known or not _ASIDE.search(each)]
     if not found:
         raise StudyNotFound("no study here", cure="name a study folder, or start one: outlast run STUDY.yaml")
     if len(found) > 1:

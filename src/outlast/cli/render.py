@@ -455,9 +455,10 @@ def _problems(found: Sequence[HealthWarning]) -> list[RenderableType]:
 
 
 def _rate(per_hour: float) -> str:
+    """In the shortest unit in which there is at least one trial."""
     if per_hour >= 3600:
         return f"{figure(per_hour / 3600)} per second"
-    return f"{figure(per_hour)} per hour" if per_hour < 600 else f"{figure(per_hour / 60)} per minute"
+    return f"{figure(per_hour)} per hour" if per_hour < 60 else f"{figure(per_hour / 60)} per minute"
 
 
 def _and(words: Sequence[str]) -> str:
