@@ -18,6 +18,7 @@ from outlast.config.settings import (
     Settings,
 )
 from outlast.core.faults import BY_HAND
+from outlast.core.records import AttributeSet
 from outlast.core.states import Cause, TrialState
 from outlast.errors import OutlastError, StudyFileError, UsageError
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
@@ -242,6 +243,14 @@ def test_an_empty_study_has_a_table_too() -> None:
 def shown(made: StudyBuilder, number: int, **given: Any) -> str:
     trial = made.study.trials[number]
     return text(show_trial(trial, settings(), configuration=configuration(trial, made.study, settings()), **given))
+
+
+def test_what_an_objective_noted_is_shown_with_the_trial() -> None:
+    made = StudyBuilder()
+    trial = made.study.trials[made.trial(values=0.9)]
+    made.study.apply(AttributeSet(trial.number, "best epoch", '{"at": 7, "of": NaN}'))
+    shown = text(show_trial(trial, settings(), configuration={}))
+    assert "user attributes" in shown and '{"at": 7, "of": NaN}' in shown
 
 
 def test_a_trial_shows_its_curve_parameters_and_paths() -> None:
