@@ -310,7 +310,7 @@ def _time_rows(snapshot: Snapshot) -> list[tuple[str, str | Text]]:
     when = "" if time.began is None else time_span(time.began, time.ended)
     ran = f"{duration(time.running_seconds)} of running" if time.running_seconds and snapshot.live is None else ""
     return [
-        ("time", ", ".join(filter(None, (when, ran)))),
+        ("when", ", ".join(filter(None, (when, ran)))),
         ("GPU hours" if snapshot.hours.gpu else "training", hours_text(snapshot)),
     ]
 

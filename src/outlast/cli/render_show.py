@@ -66,7 +66,7 @@ def show_trials(study: Study, settings: Settings, *, folder: str, limit: int | N
         parts.append(Text(f"  and {len(trials) - len(shown)} more: {folder}/trials.csv", style="dim"))
     began, ended = when_it_ran(study, live=study.ended is None)
     when = "" if began is None else time_span(began, ended)
-    parts += [Text(), Facts([("time", when)], label_width=LABELS)]
+    parts += [Text(), Facts([("when", when)], label_width=LABELS)]
     return Group(*parts, Command(f"outlast show {folder} {shown[0].number}", label="next"))
 
 
