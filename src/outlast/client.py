@@ -491,15 +491,12 @@ def checkpoints_in(folder: str, patterns: Optional[Sequence[str]] = None) -> Dic
     if not patterns:
         _look_into(folder, found, set(), 0)
         return found
-    import glob
-
-    for pattern in patterns:
-        inner = pattern if "/" in pattern else "**/" + pattern
-        for path in glob.iglob(os.path.join(glob.escape(folder), inner), recursive=True):
-            path = os.path.normpath(path)
-            stamp = None if _is_unfinished(os.path.basename(path)) else _stamp(path, True, set(), 0)
-            if stamp is not None and path != os.path.normpath(folder):
-                found[path] = stamp
+    wanted = [(pattern if "/" in pattern else "**/" + pattern).strip("/").split("/") for pattern in patterns]
+    for path in _everything(folder, set(), 0):
+        parts = os.path.relpath(path, folder).split(os.sep)
+        stamp = _stamp(path, True, set(), 0) if any(_matches(parts, pattern) for pattern in wanted) else None
+        if stamp is not None:
+            found[path] = stamp
     return found
 
 
@@ -617,6 +614,25 @@ def _entries(folder: str, seen: Set[Tuple[int, int]], depth: int) -> List[str]:
         return sorted(name for name in os.listdir(folder) if not _is_unfinished(name))
     except OSError:
         return []
+
+
+def _everything(folder: str, seen: Set[Tuple[int, int]], depth: int) -> Iterable[str]:
+    for name in _entries(folder, seen, depth):
+        path = os.path.join(folder, name)
+        yield path
+        if os.path.isdir(path):
+            yield from _everything(path, seen, depth + 1)
+
+
+def _matches(parts: List[str], pattern: List[str]) -> bool:
+    """Whether a path below a folder is meant by a glob, both in parts."""
+    import fnmatch
+
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[at:], pattern[1:]) for at in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def _stamp(path: str, named: bool, seen: Set[Tuple[int, int]], depth: int) -> Optional[Tuple[int, int]]:

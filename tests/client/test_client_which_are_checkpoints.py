@@ -99,7 +99,9 @@ def test_of_those_of_one_second_the_higher_number_is_the_newest(tmp_path: Path) 
 def test_a_link_to_the_last_one_is_a_checkpoint_and_one_in_a_circle_ends_the_search(tmp_path: Path) -> None:
     lay_out(tmp_path, "run/epoch=3.ckpt")
     (tmp_path / "run" / "last.ckpt").symlink_to("epoch=3.ckpt")
-    (tmp_path / "run" / "again").symlink_to(tmp_path)
+    for name in ("again", "and_again"):
+        (tmp_path / "run" / name).symlink_to(tmp_path)
+    assert names_in(tmp_path, "*.ckpt") == {"run/epoch=3.ckpt", "run/last.ckpt"}
     assert names_in(tmp_path) == {"run/epoch=3.ckpt", "run/last.ckpt"}
 
 

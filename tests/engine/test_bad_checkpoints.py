@@ -56,9 +56,22 @@ def test_a_link_to_the_bad_one_goes_with_it(tmp_path: Path) -> None:
     write(files.checkpoints / "run/epoch=1.ckpt", 1)
     write(files.checkpoints / "run/epoch=2.ckpt", 2)
     (files.checkpoints / "run/last.ckpt").symlink_to("epoch=2.ckpt")
+    for name in ("again", "and_again"):
+        (files.checkpoints / "run" / name).symlink_to(files.checkpoints)
     set_bad_aside(files, died(1))
     set_bad_aside(files, died(1))
     assert left(files.checkpoints) == {"run/epoch=1.ckpt"}
+
+
+def test_in_a_linked_folder_one_is_set_aside_and_not_another_when_that_is_repeated(tmp_path: Path) -> None:
+    files = TrialPaths(tmp_path, tmp_path / "checkpoints")
+    write(tmp_path / "far/1.pt", 1)
+    write(tmp_path / "far/2.pt", 2)
+    files.checkpoints.mkdir()
+    (files.checkpoints / "run").symlink_to(tmp_path / "far")
+    for _ in range(2):
+        set_bad_aside(files, died(1))
+        assert left(tmp_path / "far") == {"1.pt"}
 
 
 def test_of_a_link_to_somewhere_else_only_the_link_goes(tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from outlast._system import rename
@@ -37,18 +36,28 @@ def set_bad_aside(paths: TrialPaths, trial: Trial, pattern: Sequence[str] = ()) 
             _hide(folder / name, last.attempt)
         return
     newest = newest_checkpoint(str(folder), pattern)
-    if newest is not None and not _below(folder, f".bad-{last.attempt}-*"):
+    there = list(_below(folder))
+    done = any(os.path.basename(path).startswith(f".bad-{last.attempt}-") for path in there)
+    if newest is not None and not done:
         target = os.path.realpath(newest)
         inside = os.path.islink(newest) and Path(target).is_relative_to(os.path.realpath(folder))
         _hide(Path(target if inside else newest), last.attempt)
-    for path in _below(folder, "*"):
-        if os.path.islink(path) and not os.path.exists(path):  # to what was set aside: a script would stumble over it
+    for path in there:
+        if (
+            not os.path.basename(path).startswith(".") and os.path.islink(path) and not os.path.exists(path)
+        ):  # to what was set aside: a script would stumble over it
             _hide(Path(path), last.attempt)
 
 
-def _below(folder: Path, name: str) -> list[str]:
-    """Whatever has such a name in a folder and the folders below it."""
-    return glob.glob(os.path.join(glob.escape(str(folder)), "**", name), recursive=True)
+def _below(folder: Path) -> Iterator[str]:
+    """Whatever lies in a folder and the folders below it, each of these once: links may lead in circles."""
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (os.path.join(place, name) for name in (*folders, *files))
 
 
 def _visible(folder: Path) -> list[str]:
