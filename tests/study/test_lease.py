@@ -100,3 +100,92 @@ def test_a_segment_without_a_readable_header_has_no_holder(root: Path) -> None:
     (root / "ledger").mkdir(parents=True)
     (root / "ledger" / "00000001.jsonl").write_text(json.dumps([1]) + "\n")
     assert current_holder(root / "ledger") == {}
+
+
+def _marker_of_a_live_holder(place: Path) -> bytes:
+    lease = Lease(place / "lease")
+    lease.acquire()
+    return (place / "lease").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00\xff\xfe no marker", b"{}", b"garbage\n" * 40])
+def test_a_marker_that_nobody_can_read_does_not_block_where_the_last_holder_is_dead(damage: bytes, root: Path) -> None:
+    _held_by_a_dead_process(root)
+    (root / "lease").write_bytes(damage)
+    began = time.monotonic()
+    Lease(root / "lease").acquire()
+    assert time.monotonic() - began < 5
+
+
+def test_a_marker_that_nobody_can_read_is_left_to_a_holder_that_lives(root: Path) -> None:
+    lease = Lease(root / "lease")
+    lease.acquire()
+    Ledger.claim(root / "ledger")[0].close()
+    (root / "lease").write_bytes(b"garbage")
+    with pytest.raises(StudyBusy):
+        Lease(root / "lease").acquire()
+    assert (root / "lease").read_bytes() == b"garbage"
+
+
+@pytest.mark.parametrize("begun", [b"", b"garb"])
+def test_a_marker_that_is_being_written_at_the_first_look_is_its_writers(
+    begun: bytes, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _marker_of_a_live_holder(tmp_path / "other")
+    root.mkdir()
+    (root / "lease").write_bytes(begun)
+
+    def meanwhile(_seconds: float) -> None:
+        monkeypatch.undo()
+        (root / "lease").write_bytes(whole)
+
+    monkeypatch.setattr("outlast.study.lease.time.sleep", meanwhile)
+    with pytest.raises(StudyBusy):
+        Lease(root / "lease").acquire()
+    assert (root / "lease").read_bytes() == whole
+
+
+def test_a_marker_that_somebody_replaced_after_it_was_judged_is_given_back(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second look, at what was taken away: another contender may have been quicker."""
+    whole = _marker_of_a_live_holder(tmp_path / "other")
+    root.mkdir()
+    (root / "lease").write_bytes(b"garbage")
+    rename = os.rename
+
+    def replaced_before(source: object, target: object) -> None:
+        if ".break." in str(target):
+            monkeypatch.undo()
+            (root / "lease").unlink()
+            (root / "lease").write_bytes(whole)
+        rename(str(source), str(target))
+
+    monkeypatch.setattr(os, "rename", replaced_before)
+    with pytest.raises(StudyBusy):
+        Lease(root / "lease").acquire()
+    assert (root / "lease").read_bytes() == whole
+    assert list(root.glob("lease.break.*")) == []
+
+
+def test_a_silent_holder_on_another_host_is_superseded_only_if_it_stays_as_it_was_looked_at(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(root / "lease")
+    lease.acquire()
+    header = {"holder": {**my_identity().to_json(), "host": "elsewhere"}}
+    (root / "ledger").mkdir()
+    (root / "ledger" / "00000001.jsonl").write_text(json.dumps(header) + "\n")
+    marker = (root / "lease").read_text().replace(f"host={my_identity().host}", "host=elsewhere")
+    (root / "lease").write_text(marker)
+    now = [1000.0]
+    monkeypatch.setattr("outlast.study.lease.time.monotonic", lambda: now[0])
+    other = Lease(root / "lease")
+    assert not other.take_if_free()
+    now[0] += 100.0
+    os.utime(root / "lease")  # a heartbeat
+    assert not other.take_if_free()
+    now[0] += 29.0
+    assert not other.take_if_free()
+    now[0] += 2.0
+    assert other.take_if_free()

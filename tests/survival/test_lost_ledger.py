@@ -91,3 +91,28 @@ def test_a_retry_that_was_answered_is_durable(make_lab: Callable[..., Lab]) -> N
     assert lab.study().trials[1].retried_at_attempt == 1
     lab.run()
     assert len(lab.study().trials[1].attempts) == 2
+
+
+@pytest.mark.parametrize(("harm", "said"), [("unlink", "deleted"), ("empty", "emptied")])
+def test_a_run_whose_ledger_is_harmed_under_it_stops_with_the_way_out_and_what_trains_goes_on(
+    harm: str, said: str, make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(seconds=0.3, epochs=8, trials=2, parallel=2)
+    run = lab.start()
+    training = int(lab.wait_for_epoch(1, 1)["pid"])
+    segment = lab.paths.ledger / "00000001.jsonl"
+    if harm == "unlink":
+        segment.unlink()
+    else:
+        segment.write_bytes(b"")
+    assert run.wait() == 1
+    words = " ".join(run.said.split())
+    assert f"was {said} under it" in words
+    assert "outlast repair" in words
+    refused = lab.run(code=1)
+    assert "the ledger is lost" in " ".join(refused.said.split())
+    lab.run("repair", "studies/lab")
+    lab.run()
+    assert verify(lab, reference, trials=2, interruptions=0, set_aside=True).faults == []
+    assert {line["pid"] for line in lab.audit if line["trial"] == 1} == {training}
+    assert [len(trial.attempts) for trial in lab.study().trials.values()] == [1, 1]
