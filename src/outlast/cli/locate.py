@@ -33,8 +33,9 @@ _REMAINS = ("ledger", "ledger.new", "trials", "study.db")
 
 
 def is_study_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether a study was begun in this folder."""
-    return os.path.isdir(path) and StudyPaths.at(live_of(path)).exists
+    """Whether a study was begun in this folder, even if nothing but its trials is left."""
+    paths = StudyPaths.at(live_of(path))
+    return os.path.isdir(path) and (paths.exists or paths.has_orphans)
 
 
 def the_folder(given: str | None, directory: str | None = None) -> str:

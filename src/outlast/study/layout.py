@@ -159,9 +159,12 @@ class StudyPaths:
     @property
     def exists(self) -> bool:
         """Whether a study was begun here: it has a ledger, or remains from which one can be rebuilt."""
-        if any(self.ledger.glob("*.jsonl")):
-            return True
-        return self.trials.is_dir() and (self.study_file.exists() or any(self.trials.glob("[0-9]*/trial.json")))
+        return any(self.ledger.glob("*.jsonl")) or (self.study_file.exists() and self.trials.is_dir())
+
+    @property
+    def has_orphans(self) -> bool:
+        """Whether there are finished trials, and no home that a study which was purged comes back from."""
+        return any(self.trials.glob("[0-9]*/trial.json")) and not (self.root / "home.json").exists()
 
     @staticmethod
     def owns(name: str) -> bool:
