@@ -16,7 +16,6 @@ _READ = (
     "study.yaml",
     "study.db",
     "lease",
-    "trials/0000/trial.json",
     "trials/0001/trial.json",
     "trials/0000/output.log",
 )
@@ -27,14 +26,14 @@ _CASES = [
     *((name, damage) for name in _SIGNS for damage in (damages.turned_into_noise, damages.made_a_folder)),
     *((name, damage) for name in _DERIVED for damage in (damages.cut_in_half, damages.made_a_folder)),
 ]
-_AND_RUN = (damages.turned_into_noise, damages.deleted, damages.made_a_folder)
+_AND_RUN = (damages.turned_into_noise, damages.made_a_folder)
 
 
 @pytest.mark.parametrize(("name", "damage"), _CASES, ids=lambda case: getattr(case, "__name__", case))
 def test_it_is_answered_and_mended(name: str, damage: damages.Damage, here: Here) -> None:
     before = here.trials()
     damage(here.study / name)
-    for words in (["status"], ["show"], ["logs"], ["repair", "--check"]):
+    for words in (["status"], ["logs"], ["repair", "--check"]):
         here.clear(words[0], str(FOLDER), *words[1:])
     here.clear("repair", str(FOLDER))
     if damage in _AND_RUN:
