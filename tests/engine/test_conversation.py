@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import socket
 import threading
+
+import pytest
 
 from outlast.engine.conversation import open_pair
 from outlast.runner.asking import PipeTrial
@@ -20,6 +23,8 @@ def test_an_answer_larger_than_the_socket_comes_whole_to_a_reader_however_slow()
         with socket.socket(fileno=theirs) as connection:
             trial = PipeTrial(connection)
             found.extend([trial._ask({"op": "rows"}), trial.number])
+            with pytest.raises(TypeError, match="stays in the process of its objective"):
+                pickle.dumps(trial)
             trial._stream.close()
 
     answers = {"begin": {"number": 7}, "rows": large}

@@ -7,6 +7,7 @@ import math
 import os
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,7 @@ class PipeTrial:
     """
 
     def __init__(self, connection: socket.socket) -> None:
+        self._talking = threading.Lock()
         self._stream = connection.makefile("rw", encoding="utf-8", newline="\n")
         start = self._ask({"op": "begin"})
         self.number: int = start["number"]
@@ -48,10 +50,12 @@ class PipeTrial:
     __class__ = property(_shown_class)
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        text, answer = "", self._line(json.dumps(question))
-        while answer.startswith("+"):  # a long one comes in pieces
-            text += answer[1:].rstrip("\n")
-            answer = self._line("more")
+        text = ""
+        with self._talking:  # a framework may report from a thread of its own
+            answer = self._line(json.dumps(question))
+            while answer.startswith("+"):  # a long one comes in pieces
+                text += answer[1:].rstrip("\n")
+                answer = self._line("more")
         found: dict[str, Any] = json.loads(text + answer)
         if "error" in found:
             raise ValueError(found["error"])
@@ -208,6 +212,9 @@ class PipeTrial:
         if name in _AHEAD:
             raise AttributeError(f"trial.{name}: nothing is drawn ahead of suggest_float and the like under Outlast")
         raise AttributeError(f"'Trial' object has no attribute {name!r}")
+
+    def __reduce__(self) -> Any:
+        raise TypeError("the trial stays in the process of its objective: hand its values to others, trial.params say")
 
     def __repr__(self) -> str:
         return f"<Trial {self.number} {self._params}>"
