@@ -321,3 +321,11 @@ def test_what_is_no_number_before_anything_is_numbered_is_a_point() -> None:
     assert points(scan("val_acc: 0.1\n")) == []
     later = points(scan("epoch 3\nval_acc: 0.5\nval_acc: nan\n"))
     assert [step for step, values in later] == [3, 3] and math.isnan(later[1][1]["val_acc"])
+
+
+@pytest.mark.parametrize(
+    "piece", ["x", " ", "1", "(", "a ", "a=", "train", "param", "val_acc ", "val_acc: 1 ", "{'a':"]
+)
+def test_a_very_long_line_is_read_at_once(piece: str) -> None:
+    line = piece * (60_000 // len(piece))  # in minutes, where a pattern begins again at every letter
+    assert scan(f"config(\n{line}\nval acc {line}\nval_acc: 0.5\n").metrics["val_acc"].last == 0.5

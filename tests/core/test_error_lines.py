@@ -200,3 +200,11 @@ def test_where_only_a_launcher_left_a_traceback_the_lines_before_it_tell_the_sto
     tail = ("train.py: error: no data", *LAUNCHER.splitlines())
     assert last_words(told_story(launchers, tail)) == "train.py: error: no data"
     assert told_story(launchers, ()) == launchers
+
+
+@pytest.mark.parametrize("piece", ["x", " ", "1", "'", "/", "=", "error", "a "])
+def test_a_very_long_line_is_judged_at_once(piece: str) -> None:
+    line = piece * (60_000 // len(piece))  # in minutes, where a pattern begins again at every letter
+    for text in (line, FRAMES + "ValueError: " + line):
+        signature_of(text)
+        last_words(told_story(text, [line]))

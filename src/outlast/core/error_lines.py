@@ -32,11 +32,12 @@ _CLOSING = re.compile(
     r"|.*\d%\||.*\d(?:it/s|s/it)\b"  # a progress bar
 )
 _ERROR = re.compile(
-    r"\w*(?:error|exception|fatal|assert\w*|panic\w*)\b(?!\s*[:=]\s*[-+.\d])"
+    r"(?:error|exception|fatal|assert\w*|panic\w*)\b(?!\s*[:=]\s*[-+.\d])"
     r"|\b(?:could not|cannot|can't|failed|failure|invalid|unrecogni[sz]ed|no such|not found|denied|must|missing|required"
     r"|illegal|unknown|unexpected|out of memory|terminate called)\b|\bwhat\(\):",
     re.IGNORECASE,
 )
+_MOST_LETTERS = 500  # of a line
 _BOX = "│┃|╭╮╰╯─━═ \t"
 _VALUES = re.compile(
     r"(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|\"(?:[^\"\\]|\\.)*\"|`[^`]*`"  # quoted
@@ -86,7 +87,7 @@ def raised(text: str) -> list[Raised]:
             place, waiting = f"{frame[1].rsplit('/', 1)[-1]}:{frame[2]}", True
         elif line and not line[0].isspace() and _NOT_SAID.match(line) is None:
             if (waiting or (group and _NAMED.match(line))) and not (group and _GROUP_ITSELF.match(line)):
-                found.append(Raised(place, line.strip()))
+                found.append(Raised(place, line.strip()[:_MOST_LETTERS]))
             waiting = False
     return found
 
@@ -100,11 +101,11 @@ def error_line(text: str) -> str:
 
 
 def _candidates(text: str) -> list[str]:
-    lines = (line.strip(_BOX) for line in text.splitlines())
+    lines = (line.strip(_BOX)[:_MOST_LETTERS] for line in text.splitlines())
     return [line for line in lines if any(map(str.isalpha, line)) and _CLOSING.match(line) is None]
 
 
 def alike(line: str) -> str:
     """The line without what differs between equal failures: numbers, paths, addresses, quoted values."""
-    masked = _VALUES.sub("#", _OPTION.sub("=#", line))
+    masked = _VALUES.sub("#", _OPTION.sub("=#", line[:_MOST_LETTERS]))
     return _SEQUENCE.sub("#", masked)

@@ -11,8 +11,9 @@ _HINTS = ("namespace", "conf", "cfg", "arg", "option", "setting", "flag", "param
 #: ``Namespace(lr=0.1)``, ``config: {…}``, ``TrainingArguments(``, ``Model config BertConfig {``
 _OPENER = re.compile(rf"(?<![\w.])\w*(?:{_WORDS})\s*[:=]?\s*(?:\w+\s*)?(?P<open>[({{])", re.IGNORECASE)
 _HEADING = re.compile(rf"^\W*(?:(?:\w+ )?\w*(?:{_WORDS})\s*:|parameter group \d+)\W*$", re.IGNORECASE)
-_ENTRY = re.compile(r"^\s*(?:['\"]?[\w./ -]+['\"]?\s*[:=].*|[^\w]*|['\"]?[\w./+-]+['\"]?,?)$")
+_ENTRY = re.compile(r"(?:['\"]?[\w./ -]+['\"]?\s*[:=].*|[^\w]*|['\"]?[\w./+-]+['\"]?,?)$")
 _MOST_LINES = 500
+_MOST_LETTERS = 200  # that tell whether a line is an entry
 _DEPTH = {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}
 
 
@@ -50,7 +51,7 @@ class ConfigDumps:
             return False
         if self._indented:
             return line[:1].isspace()
-        if not _ENTRY.match(line):
+        if not _ENTRY.match(line.strip()[:_MOST_LETTERS]):
             return False
         self._depth = max(0, self._depth + _balance(line))
         return True

@@ -140,9 +140,10 @@ def _take(match: re.Match[str], line: Line) -> None:
 def _segments(text: str) -> Iterator[re.Match[str]]:
     """``step 250: train loss 1.86, val loss 1.96``: names and values without a sign, where a line is nothing else."""
     parts = text.rsplit(": ", 1)[-1].strip().split(", ")
-    found = [match for match in map(_SEGMENT.fullmatch, parts) if match is not None]
-    if len(found) == len(parts) > 1:
-        yield from found
+    found = [_SEGMENT.fullmatch(part) for part in parts if len(parts) > 1 and len(part) <= _LONGEST_NAME]
+    matched = [match for match in found if match is not None]
+    if len(matched) == len(parts):
+        yield from matched
 
 
 def find_steps(text: str, metrics: list[tuple[str, float]]) -> Steps:
@@ -197,6 +198,8 @@ def _read_dict(text: str, start: int, line: Line) -> int:
             name = ".".join(filter(None, [*path[1 : len(path) - (opened[-1] == "(")], key]))
             said = piece.strip("'\"")
             value = None if match["word"] else as_number(said)
+            if len(name) > _LONGEST_NAME:
+                continue
             if value is not None:
                 line.metrics.append((name, value))
             elif is_uncertain(said):
