@@ -274,6 +274,7 @@ def test_a_printed_configuration_is_no_metric_and_what_follows_is_read(dump: str
         "config (see below)",
         "args parsed",
         "settings {",
+        "reading the config (",
         "best params: {'lr': 0.1}",
         "TrainOutput(global_step=5, metrics={'loss': 0.5})",
     ],
@@ -328,4 +329,4 @@ def test_what_is_no_number_before_anything_is_numbered_is_a_point() -> None:
 )
 def test_a_very_long_line_is_read_at_once(piece: str) -> None:
     line = piece * (60_000 // len(piece))  # in minutes, where a pattern begins again at every letter
-    assert scan(f"config(\n{line}\nval acc {line}\nval_acc: 0.5\n").metrics["val_acc"].last == 0.5
+    assert scan(f"config(\n{line}\nval acc {line}\n\nval_acc: 0.5\n").metrics["val_acc"].last == 0.5

@@ -12,6 +12,8 @@ _HINTS = ("namespace", "conf", "cfg", "arg", "option", "setting", "flag", "param
 _OPENER = re.compile(rf"(?<![\w.])\w*(?:{_WORDS})\s*[:=]?\s*(?:\w+\s*)?(?P<open>[({{])", re.IGNORECASE)
 _HEADING = re.compile(rf"^\W*(?:(?:\w+ )?\w*(?:{_WORDS})\s*:|parameter group \d+)\W*$", re.IGNORECASE)
 _ENTRY = re.compile(r"(?:['\"]?[\w./ -]+['\"]?\s*[:=].*|[^\w]*|['\"]?[\w./+-]+['\"]?,?)$")
+_UNENDED = (",", "(", "{", "[")
+_CLOSING = (")", "}", "]")
 _MOST_LINES = 500
 _MOST_LETTERS = 200  # that tell whether a line is an entry
 _DEPTH = {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}
@@ -51,7 +53,10 @@ class ConfigDumps:
             return False
         if self._indented:
             return line[:1].isspace()
-        if not _ENTRY.match(line.strip()[:_MOST_LETTERS]):
+        entry = line.strip()
+        if not (line[:1].isspace() or entry.endswith(_UNENDED) or entry.startswith(_CLOSING)):
+            return False
+        if not _ENTRY.match(entry[:_MOST_LETTERS]):
             return False
         self._depth = max(0, self._depth + _balance(line))
         return True
