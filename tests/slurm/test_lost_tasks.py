@@ -41,6 +41,7 @@ def tasks(*states: str) -> list[Job]:
         ((LOST, RUNNING, RUNNING), ("PENDING", "RUNNING", "RUNNING"), 0),  # requeued: it goes on by itself
         ((LOST, RUNNING, RUNNING), ("", "RUNNING", "RUNNING", "PENDING"), 0),  # the next task takes it
         ((LOST, RUNNING, RUNNING), ("", "RUNNING", "RUNNING", "RUNNING"), 0),  # that one is about to ask
+        ((WALLTIME, RUNNING, RUNNING), ("COMPLETING", "RUNNING", "RUNNING"), 0),  # it may be requeued just now
         ((LOST, RUNNING, RUNNING), ("RUNNING", "RUNNING", "RUNNING"), 0),  # its own task lives: it will ask again
         ((CANCELLED, RUNNING, RUNNING), ("", "RUNNING", "RUNNING"), 0),  # somebody's wish
         ((LOST, CANCELLED, RUNNING), ("", "", "RUNNING"), 1),

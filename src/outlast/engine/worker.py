@@ -82,6 +82,7 @@ class Worker:
         self._leaving = False
         self._failure: OutlastError | None = None  # why we leave once nothing runs here any more
         self._look_at, self._found_lost = time.monotonic() + _look_every(), False  # for tasks that were lost
+        self._told: set[str] = set()  # what need not be said turn after turn
         self._no_room_since = 0.0  # that whoever holds the study tells us of
         self._refused, self._refused_since = "", 0.0  # what the disk says, and since when
         self._pressed = 0  # how often a person, or the machine, asked us to leave
@@ -289,10 +290,16 @@ class Worker:
 
     def _top_up(self, coordinator: Coordinator, verdict: Verdict | None) -> None:
         """Before the lease is given back: make up for tasks that were lost. Not while we are sent away, perhaps all of us."""
-        if self._job is not None and not self._pressed and coordinator.study.in_state(TrialState.INTERRUPTED):
+        leaving = self._pressed or self._begin_anew
+        if self._job is not None and not leaving and coordinator.study.in_state(TrialState.INTERRUPTED):
             from outlast.engine.cluster.topup import top_up
 
-            top_up(coordinator, verdict, self._say)
+            top_up(coordinator, verdict, self._say_once)
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._say(text)
 
     def _forget_what_was_taken_in(self) -> None:
         """An attempt's marker goes once its outcome is durable."""

@@ -13,7 +13,7 @@ from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.cluster.submit import submit_array
 from outlast.engine.coordinator import Coordinator
 from outlast.engine.run import recorded_settings, study_paths
-from outlast.errors import OutlastError
+from outlast.errors import OutlastError, SlurmMissing
 from outlast.executors.slurm.parse import Job, JobLife
 
 __all__ = ["lacking", "something_was_lost", "top_up"]
@@ -32,8 +32,8 @@ def lacking(study: Study, wanted: int | None, tasks: Sequence[Job], *, each: int
         at_once: Tasks side by side, where that is limited.
     """
     lost = sum(trial.cause is not Cause.STOPPED for trial in study.in_state(TrialState.INTERRUPTED))
-    if not lost or any(task.life is JobLife.WAITING for task in tasks):
-        return 0
+    if not lost or any(task.life is JobLife.WAITING or task.state.startswith("COMPLETING") for task in tasks):
+        return 0  # the last may be on its way back into the queue
     busy = Counter(
         trial.attempts[-1].job
         for trial in study.trials.values()
@@ -56,6 +56,8 @@ def top_up(coordinator: Coordinator, verdict: Verdict | None, say: Callable[[str
         missing = _lacking(queue, study, queue.active("array"))
         for job in submit_array(queue, coordinator, missing)[0] if missing else ():
             say(f"submitted {job.role} {job.job} for what was lost" + (f" ({job.tasks} tasks)" * (job.tasks > 1)))
+    except SlurmMissing:
+        return  # this node has no commands of SLURM's: the finisher submits what was lost
     except OutlastError as error:  # this node may not submit, say
         say(f"{error.fact}; the finisher submits what was lost")
 
@@ -84,7 +86,7 @@ def _lacking(queue: StudyQueue, study: Study, tasks: Sequence[Job]) -> int:
     return lacking(
         study,
         startable(study, budget.trials, budget.count),
-        [task for task in tasks if not task.state.startswith("COMPLETING")],
+        tasks,
         each=options.trials_per_task * options.trials_at_once,
         at_once=queue.at_once,
     )
