@@ -37,6 +37,7 @@ from outlast.runner.job import ENDS_IN, KILL_WAIT, NOTICE
 __all__ = ["Slurm"]
 
 _TIMEOUT = 60.0
+_WITHOUT_SLURM = "outlast run searches without SLURM; outlast submit --dry-run prints what would be submitted"
 #: These would change what the scripts say and how answers look.
 _OPTIONS = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_", "SLURM_TIME_FORMAT")
 #: What the script of a job says of this one job: the next one has a time of its own.
@@ -189,7 +190,8 @@ class Slurm:
                 stdin=subprocess.DEVNULL, check=False,
             )  # fmt: skip
         except FileNotFoundError:
-            raise SlurmMissing(f"{argv[0]} is not found: is this a SLURM cluster's node?") from None
+            fact = f"{argv[0]} is not found: is this a SLURM cluster's node?"
+            raise SlurmMissing(fact, cure=_WITHOUT_SLURM) from None
         except subprocess.TimeoutExpired as error:
             said = (error.stderr or b"").decode("utf-8", "replace").strip()
             raise SlurmUnavailable(f"{argv[0]}: no answer within {self._timeout:g} s {said}".rstrip()) from error
