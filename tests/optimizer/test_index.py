@@ -20,6 +20,7 @@ from outlast.core.fold import Study
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.optimizer.index import IndexWriter, check_index, claimed, foreign_rows, rebuild_index
+from outlast.optimizer.index_build import build_index
 from outlast.optimizer.sampling import Optimizer
 
 LIMIT = 20.0  # seconds that a test would wait for the writer; it takes milliseconds
@@ -540,6 +541,33 @@ def test_a_writer_that_starts_on_a_broken_index_mends_it_by_itself(
     BREAKAGES[breakage](path)
     with writing(path, lab, study) as writer:
         assert writer.flush(LIMIT)
+    assert check_index(path, study, lab.settings()) == []
+
+
+def test_a_broken_index_is_built_anew_before_the_end_also_where_that_takes_long(
+    lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finished study that is run again has nothing to do but that."""
+    path, building, in_vain = tmp_path / "study.db", threading.Event(), threading.Event()
+    path.write_bytes(b"no database" * 999)
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        building.set()
+        in_vain.wait(LIMIT)
+        return build_index(*args, **kwargs)
+
+    class Waiting(IndexWriter):
+        def flush(self, timeout: float) -> bool:
+            done = super().flush(timeout)
+            in_vain.set()
+            return done
+
+    monkeypatch.setattr("outlast.optimizer.index.build_index", slowly)
+    writer = Waiting(path, lab.settings())
+    writer.update(study.trials.values())
+    writer.start()
+    assert building.wait(LIMIT)
+    assert writer.close(timeout=0.5)
     assert check_index(path, study, lab.settings()) == []
 
 
