@@ -21,6 +21,7 @@ from outlast.runner.capture.names import find_name, nearest_names
         ("auc", ["training's auc", "valid_0's auc"], "valid_0's auc"),
         ("auc", ["dtrain's auc", "valid's auc"], "valid's auc"),
         ("auc", ["train-auc", "validation_0-auc"], "validation_0-auc"),
+        ("auc", ["dtrain-auc", "deval-auc"], "deval-auc"),
         ("f1_macro", ["F1 (macro)"], "F1 (macro)"),
         ("accuracy", ["Finished with accuracy", "Train accuracy"], "Finished with accuracy"),
     ],

@@ -24,7 +24,7 @@ _TRAIN = re.compile(r"\w*train(?:ing|set)?")  # LightGBM's and XGBoost's example
 _VALIDATION = frozenset({"val", "valid", "validation"})
 #: Words that frameworks and loggers put before a metric's name. ``train`` is none: training accuracy is another metric.
 _PREFIXES = frozenset({"eval", "evaluation", "val", "valid", "validation", "dev", "test", "metric", "metrics"}).union(
-    {"result", "results", "final", "score", "info", "warning", "debug", "root"}
+    {"result", "results", "final", "score", "info", "warning", "debug", "root", "deval", "dval", "dvalid", "dtest"}
 )
 
 
