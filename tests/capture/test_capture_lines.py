@@ -142,6 +142,10 @@ def test_what_is_no_metric_is_none(line: str) -> None:
         ("[default0]:[10]\tvalid_0's auc: 0.91", None, 10),
         ("[0] val_acc: 0.5", None, None),  # a rank
         ("Epoch(val) [12][625/625]    coco/bbox_mAP: 0.3740", 12, None),
+        ("step 1,234: loss=0.5", None, 1234),
+        ("epoch 12,345,678 loss=0.5", 12345678, None),
+        ("epoch 1,0.5,0.6 loss=0.5", 1, None),
+        ("epoch 1,234.5 loss=0.5", None, None),
         ("step 250: train loss 1.8612, val loss 1.9634", None, 250),
     ],
 )

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from outlast.cli import render
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
+from outlast.core.records import TrialRetried
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.jobs import QueuedJob, queue_in_words
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
@@ -143,6 +144,24 @@ def test_what_to_type_when_a_search_is_over_without_a_result(
     assert found.without_result and (found.next_command, found.once_mended[0]) == (next_command, once_mended)
     build.end(20, "halted", "the first 3 failures are alike: no such layer")
     assert look(build, live=False).once_mended[0] == "outlast run studies/digits"
+
+
+@pytest.mark.parametrize("ended", ["done", "halted"])
+def test_trials_that_got_new_attempts_wait_for_the_run_that_makes_them(ended: str) -> None:
+    build = some(StudyBuilder())
+    build.end(1000, ended, "all 20 trials are finished")
+    build.study.apply(TrialRetried(9, build.at(1001)))
+    found = look(build, live=False)
+    assert found.state is StudyState.STOPPED and found.reason == "1 trial waits for another attempt"
+    assert found.next_command == "outlast run studies/digits"
+
+
+def test_an_interrupted_trial_leaves_a_halt_a_halt() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    build.trial(state=TrialState.INTERRUPTED)
+    build.end(10, "halted", "the first 3 failures are alike: no such layer")
+    assert state(build) is StudyState.HALTED
 
 
 def test_a_live_holder_says_what_it_does() -> None:

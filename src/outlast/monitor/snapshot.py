@@ -293,6 +293,9 @@ def _state(study: Study, live: LiveFacts | None, left: int | None, target: int |
         reached = left == 0 and study.counts()[TrialState.COMPLETE]
         return (StudyState.DONE, "the target is reached") if reached else (StudyState.STOPPED, "")
     state = StudyState(study.ended.state)
+    again = sum(t.retried_at_attempt == len(t.attempts) > 0 for t in study.in_state(TrialState.INTERRUPTED))
+    if again and state in (StudyState.DONE, StudyState.HALTED):
+        return StudyState.STOPPED, f"{again} trial{' waits' if again == 1 else 's wait'} for another attempt"
     asked = study.last_run.trials if study.last_run is not None else None
     if state is StudyState.DONE and left and asked is not None and target is not None and target > asked:
         return StudyState.STOPPED, f"the target was raised from {asked} to {target} trials"

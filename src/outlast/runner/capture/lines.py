@@ -24,7 +24,7 @@ _MARKER = re.compile(
 )
 _STEP = re.compile(
     r"(?<![\w/])(?:train/|trainer/)?(?P<unit>epoch|global[_ ]step|step|iteration|iter)\b(?:\([a-z]+\))?[\s:=#\[(]{0,3}"
-    r"(?P<number>\d{1,12}(?:\.\d+)?)(?!\w|\.\w|\s?%)",
+    r"(?P<number>\d{1,3}(?:,\d{3})+(?![\d.,]*\d)|\d{1,12}(?:\.\d+)?(?!,\d{3}(?!\d)))(?!\w|\.\w|\s?%)",
     re.IGNORECASE,
 )
 _BOOSTED = re.compile(r"^(?:\[\w+\]:)?\[(\d{1,12})\]\t")  # XGBoost and LightGBM begin their lines with the iteration
@@ -156,7 +156,7 @@ def find_steps(text: str, metrics: list[tuple[str, float]]) -> Steps:
             found["step"] = value
     for match in _STEP.finditer(text):
         unit = "epoch" if match["unit"].lower() == "epoch" else "step"
-        found.setdefault(unit, float(match["number"]))
+        found.setdefault(unit, float(match["number"].replace(",", "")))
     boosted = _BOOSTED.match(text) if metrics and not found else None
     if boosted is not None:
         found["step"] = float(boosted[1])
