@@ -330,3 +330,9 @@ def test_what_is_no_number_before_anything_is_numbered_is_a_point() -> None:
 def test_a_very_long_line_is_read_at_once(piece: str) -> None:
     line = piece * (60_000 // len(piece))  # in minutes, where a pattern begins again at every letter
     assert scan(f"config(\n{line}\nval acc {line}\n\nval_acc: 0.5\n").metrics["val_acc"].last == 0.5
+
+
+def test_a_box_drawn_around_a_traceback_is_none_of_pythons() -> None:
+    assert (
+        scan("╭── Traceback (most recent call last) ──╮\n│ train.py:6 in f │\n╰──╯\nValueError: boom\n").traceback == ""
+    )

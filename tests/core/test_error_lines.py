@@ -120,6 +120,12 @@ SAID = {
         '  File "/x/data.py", line 3, in get\nValueError: row 7\n',
         "ValueError: row 7",
     ),
+    "rich": (
+        "╭──── Traceback (most recent call last) ────╮\n│ /x/train.py:6 in <module>                  │\n"
+        "│ ❱ 6 raise ValueError('error')              │\n╰────────────────────────────────────────────╯\n"
+        "ValueError: no data for fold 3\n",
+        "ValueError: no data for fold 3",
+    ),
     "a metric called error": ("disk on fire\nerror: 0.5\n", "error: 0.5"),
     "a script that does not compile": (
         "  File \"train.py\", line 1\n    x = (\n        ^\nSyntaxError: '(' was never closed\n",

@@ -43,7 +43,7 @@ class TracebackCatcher:
     @staticmethod
     def starts(line: str) -> bool:
         """Whether a traceback begins with this line. Cheap: asked for every line."""
-        return "Traceback (most recent call last)" in line or (
+        return "Traceback (most recent call last):" in line or (
             line.startswith('  File "') and _SYNTAX_HEADER.match(line) is not None
         )
 
