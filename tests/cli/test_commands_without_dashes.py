@@ -62,6 +62,17 @@ def test_a_studys_own_copy_means_the_study(here) -> None:
         assert here(words[0], "studies/small/study.yaml", *words[1:]).code == 0, words
 
 
+def test_within_its_folder_a_studys_own_copy_means_the_study(here, monkeypatch: pytest.MonkeyPatch) -> None:
+    here("run")
+    monkeypatch.chdir("studies/small")
+    for words in (["run", "study.yaml"], ["status", "study.yaml"], ["check", "study.yaml"]):
+        assert here(*words).code == 0, words
+    unnamed = here("run")
+    assert unnamed.code == 2
+    assert "outlast run ." in unnamed.err
+    assert not os.path.exists("studies")
+
+
 def test_a_studys_own_copy_that_was_edited_is_not_passed_over_in_silence(here) -> None:
     here("run")
     copy = here.folder / "studies/small/study.yaml"

@@ -10,7 +10,7 @@ import typer
 
 from outlast.cli.dashes import without_dashes
 from outlast.cli.invocation import Invocation
-from outlast.cli.locate import by_name, is_study_folder, study_of_file, the_folder
+from outlast.cli.locate import by_name, is_study_folder, study_of_file, the_folder, within_a_study
 from outlast.config.settings import Settings
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
 from outlast.study.layout import StudyPaths
@@ -109,6 +109,8 @@ def _refuse_for_a_record(
 
 def default_study() -> str:
     """What is meant where nothing is named: ``study.yaml`` here, or the only study."""
+    if within_a_study():
+        raise UsageError("this is a study's own folder, and its study.yaml is Outlast's copy", cure="outlast run .")
     for name in ("study.yaml", "sweep.yaml"):
         if os.path.isfile(name):
             return name

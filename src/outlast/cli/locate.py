@@ -24,6 +24,7 @@ __all__ = [
     "study_of_file",
     "study_or_trial",
     "the_folder",
+    "within_a_study",
 ]
 
 #: How the names of study files end.
@@ -100,10 +101,15 @@ def by_name(given: str) -> str:
     A study's own copy of its study file (``studies/NAME/study.yaml``) means the study.
     """
     folder, name = os.path.split(given)
-    if name == "study.yaml" and folder and is_study_folder(folder):
-        return folder
+    if name == "study.yaml" and (is_study_folder(folder) if folder else within_a_study()):
+        return folder or "."
     below = os.path.join("studies", given)
     return below if not os.path.exists(given) and is_study_folder(below) else given
+
+
+def within_a_study() -> bool:
+    """Whether this working directory is a study folder; somebody's own ``trials/`` beside a study file makes none of it."""
+    return os.path.isfile("study.yaml") and any(Path("ledger").glob("*.jsonl"))
 
 
 def study_or_trial(first: str | None, directory: str | None) -> tuple[str | None, int | None]:
