@@ -11,6 +11,7 @@ from outlast import _system
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.records import TrialRetried
 from outlast.core.states import TrialState
+from outlast.errors import LeaseLost
 from outlast.results.files import RESULT_FILES, ResultsWriter, check_results, result_paths, write_results
 from outlast.testing.studies import StudyBuilder
 
@@ -217,3 +218,22 @@ def test_the_best_configuration_of_a_study_with_a_base_is_the_file_that_the_tria
     text = (tmp_path / "best_config.yaml").read_text()
     assert text.startswith("# ") and text.endswith("\nlr: 0.1\nmodel:\n  depth: 3\n")
     assert check_results(tmp_path, build.study, with_base) == []
+
+
+def test_whoever_was_superseded_takes_nothing_away(tmp_path: Path) -> None:
+    superseded: list[str] = []
+
+    def fence() -> None:
+        if superseded:
+            raise LeaseLost("another coordinator took over")
+
+    build = StudyBuilder()
+    build.trial(state=TrialState.RUNNING)
+    writer = ResultsWriter(tmp_path, SETTINGS, fence=fence)
+    writer.write(build.study)
+    checkpoint(tmp_path, 1)
+    write_results(tmp_path, finished(StudyBuilder(), 0.5, 0.7).study, SETTINGS)
+    superseded.append("by now")
+    with pytest.raises(LeaseLost):
+        writer.write(build.study)
+    assert (tmp_path / "best_config.yaml").exists() and os.path.lexists(tmp_path / "best_checkpoint")

@@ -112,7 +112,7 @@ class ResultsWriter:
         path = self._folder / name
         if content is None:
             if os.path.lexists(path):
-                _system.remove(path)
+                self._remove(path)
             self._written.pop(name, None)
             return
         known = self._written.get(name)
@@ -121,6 +121,11 @@ class ResultsWriter:
         if known != content:
             _system.write_atomic(path, content, fence=self._fence)
         self._written[name] = content
+
+    def _remove(self, path: Path) -> None:
+        if self._fence is not None:
+            self._fence()
+        _system.remove(path)
 
     def _default_checkpoints(self, number: int) -> PathLike:
         return self._folder / "trials" / f"{number:04d}" / "checkpoints"
@@ -143,7 +148,7 @@ class ResultsWriter:
         if os.path.lexists(link) and not link.is_symlink() and not self._was_a_link(link, study):
             return  # something of the user's that is not ours to replace
         if target is None:
-            _system.remove(link)
+            self._remove(link)
         else:
             _system.symlink_atomic(target, link, fence=self._fence)
 
