@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from outlast.cli import render
-from outlast.config.settings import BudgetSettings, MetricSettings, Settings
+from outlast.config.settings import BudgetSettings, MetricSettings, SamplerSettings, Settings
 from outlast.core.records import TrialRetried
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.jobs import QueuedJob, queue_in_words
@@ -142,8 +142,6 @@ def test_what_to_type_when_a_search_is_over_without_a_result(
     build.end(10, "halted", "the one trial is finished, and no trial gave a result: 1 of them")
     found = look(build, live=False)
     assert found.without_result and (found.next_command, found.once_mended[0]) == (next_command, once_mended)
-    build.end(20, "halted", "the first 3 failures are alike: no such layer")
-    assert look(build, live=False).once_mended[0] == "outlast run studies/digits"
 
 
 @pytest.mark.parametrize("ended", ["done", "halted"])
@@ -162,6 +160,28 @@ def test_an_interrupted_trial_leaves_a_halt_a_halt() -> None:
     build.trial(state=TrialState.INTERRUPTED)
     build.end(10, "halted", "the first 3 failures are alike: no such layer")
     assert state(build) is StudyState.HALTED
+
+
+@pytest.mark.parametrize(
+    ("ended", "sampler", "command"),
+    [
+        (TrialState.FAILED, "tpe", "outlast run studies/digits"),
+        (TrialState.PRUNED, "tpe", "outlast run studies/digits"),
+        (TrialState.FAILED, "grid", "outlast retry studies/digits"),
+        (TrialState.INFEASIBLE, "tpe", "outlast retry studies/digits --cause gpu_out_of_memory"),
+    ],
+)
+def test_a_halt_proposes_the_retry_without_which_its_trials_are_never_made_up_for(
+    ended: TrialState, sampler: str, command: str
+) -> None:
+    build = StudyBuilder()
+    build.run(0)
+    build.trial(state=ended)
+    build.end(10, "halted", "the first 3 are alike")
+    chosen = settings(sampler=SamplerSettings(name=sampler))
+    assert look(build, live=False, settings=chosen).once_mended[0] == command
+    build.trial(values=0.5)
+    assert look(build, live=False, settings=chosen).once_mended[0] == "outlast run studies/digits"
 
 
 def test_a_live_holder_says_what_it_does() -> None:

@@ -115,6 +115,7 @@ class Snapshot:
     silence: str = ""  # why the scheduler did not answer when it was asked last; the jobs are of the time before
     begun_by: str = "run"  # the command that goes on with it: run, or submit
     without_result: bool = False  # it is over, and no trial has completed
+    to_retry: str | None = None  # flags of the retry without which a halt costs what has ended badly so far
     left_out: int = 0  # of the failed trials: those that the study file in force does not hold
 
     @property
@@ -146,6 +147,9 @@ class Snapshot:
     @property
     def once_mended(self) -> tuple[str, str]:
         """What to type once the cause of a halt is mended, and what it does."""
+        if self.to_retry is not None and not self.without_result:
+            what = f"once it is mended, or they are not tried again; then outlast {self.begun_by} goes on"
+            return f"outlast retry {self.folder}{self.to_retry}", what
         if not self.without_result:
             return (
                 f"outlast {self.begun_by} {self.folder}",
@@ -281,8 +285,21 @@ def snapshot(
         silence=silence,
         begun_by="submit" if study.jobs else "run",
         without_result=over_without_result(study),
+        to_retry=_to_retry(study, settings),
         left_out=len(study.misfits),
     )
+
+
+def _to_retry(study: Study, settings: Settings) -> str | None:
+    """A grid draws no configuration twice, and trials that could not run have used the budget up. What has a result may
+    have failed and run out of memory for its configurations' sake."""
+    counts = study.counts()
+    if counts[TrialState.COMPLETE]:
+        return None
+    causes = {trial.cause for trial in study.in_state(TrialState.INFEASIBLE)}
+    if len(causes) == 1 and not counts[TrialState.FAILED] and TrialState.INFEASIBLE.value in settings.budget.count:
+        return "".join(f" --cause {cause.value}" for cause in causes if cause is not None)
+    return "" if settings.sampler.name == "grid" and counts[TrialState.FAILED] else None
 
 
 def _state(study: Study, live: LiveFacts | None, left: int | None, target: int | None) -> tuple[StudyState, str]:
