@@ -151,13 +151,13 @@ class Campaign:
             if run.poll() == 0:
                 return kills
             if run.poll() is None and kills.total < most:
-                self._strike(lab, run, kills)
+                self._strike(lab, run, kills, deadline)
             if run.poll() not in (None, 0, -signal.SIGKILL):
                 raise AssertionError(f"exit code {run.code}: {run.said}")
             if run.poll() == -signal.SIGKILL:
                 run = lab.start()
 
-    def _strike(self, lab: Lab, run: Command, kills: Kills) -> None:
+    def _strike(self, lab: Lab, run: Command, kills: Kills, deadline: float) -> None:
         """Kill somebody, if there is somebody to kill."""
         victim = self._chance.choice(_VICTIMS)
         if victim == "coordinator":
@@ -167,7 +167,7 @@ class Campaign:
                 kills.victims[victim] += 1
                 kills.left_alone += [(each, time.monotonic(), len(lab.commands)) for each in training]
             return
-        while run.poll() is None:
+        while run.poll() is None and time.monotonic() < deadline:
             found = self._training(lab)
             if victim == "runner":  # three losses in a row without a step are a failed trial, and rightly so
                 found = [each for each in found if each.saved]
