@@ -292,8 +292,9 @@ def test_a_wrong_parameter_is_refused(refused, written, key, fact):
     assert fact in error.fact
 
 
-def test_a_short_form_cut_off_at_its_comma_says_so(refused):
-    error = refused(BASE.replace("budget", "  c: {parameters: {x: float(0, 1)}}\nbudget"))
+@pytest.mark.parametrize("form", ["float(0, 1)", "uniform(0, 1)", "choice(a, b, c)", "randint(0, 9)"])
+def test_a_short_form_cut_off_at_its_comma_says_so(form, refused):
+    error = refused(BASE.replace("budget", f"  c: {{parameters: {{x: {form}}}}}\nbudget"))
     assert "cut off at its comma" in error.fact and "quotes" in (error.cure or "")
 
 

@@ -32,7 +32,6 @@ _FORMS = {
 }
 _RANGE = rf"^\s*({'|'.join(_FORMS)})\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)\s*$(?!\n)"
 _CHOICE = r"^\s*choice\((.*\S.*)\)\s*$(?!\n)"
-_CUT = rf"^\s*(?:choice|{'|'.join(_FORMS)})\([^)]*$(?!\n)"
 #: Other programs' calls: ``uniform(0, 1)``, ``tune.loguniform(1e-5, 1)``, ``trial.suggest_int('n', 1, 4)``.
 _FOREIGN = {
     "float": "uniform|interval|suggest_float|suggest_uniform|uniform_float|real",
@@ -42,6 +41,7 @@ _FOREIGN = {
     "normal": "gauss|gaussian|randn|normalvariate",
     "choice": "choices|categorical|suggest_categorical|grid_search|one_of|sample_from|pchoice",
 }
+_CUT = rf"^\s*(?:{'|'.join((*_FORMS, 'choice', *_FOREIGN.values()))})\([^)]*$(?!\n)"
 _DOTTED_CALL = rf"^\s*(?:[A-Za-z_][A-Za-z0-9_]*\.)+({'|'.join((*_FORMS, 'choice', *_FOREIGN.values()))})\(.*$(?!\n)"
 _ANY_CALL = r"^\s*[A-Za-z_]+\(.*\)\s*$(?!\n)"
 
