@@ -119,3 +119,14 @@ def test_probes_that_a_killed_process_left_are_removed(here: Here) -> None:
     assert lacking(here.study) == ()
     assert not old.exists()
     assert fresh.exists()  # somebody may be trying it just now
+
+
+@pytest.mark.parametrize("written", [b"name: \xff\xfe\n", b"", b"name: small\ncommand: other\n"])
+def test_a_studys_own_copy_that_is_not_what_the_ledger_says_is_told_and_restored(written: bytes, here: Here) -> None:
+    copy = here.study / "study.yaml"
+    whole = copy.read_bytes()
+    copy.write_bytes(written)
+    assert "study.yaml is not what the ledger says" in here.clear("repair", str(FOLDER), "--check").text
+    here.clear("repair", str(FOLDER))
+    assert copy.read_bytes() == whole
+    assert "nothing is wrong" in here.clear("repair", str(FOLDER), "--check").text

@@ -64,6 +64,9 @@ def _problems(paths: StudyPaths) -> list[Problem]:
                 Problem("files", text, "it is written anew", serious=False)
                 for text in _results(paths, settings).check(study)
             ]
+            if recorded_study_file(paths) != settings.resolved:
+                text = f"{paths.study_file.name} is not what the ledger says"
+                found.append(Problem("files", text, "it is written anew", serious=False))
     return found
 
 
@@ -92,7 +95,7 @@ def _mend(paths: StudyPaths) -> list[Problem]:
     if any(problem.about == "index" for problem in found) or ledger_damaged:
         rebuild_index(paths.index, study, settings)
     _results(paths, settings).write(study)
-    if not recorded_study_file(paths):
+    if recorded_study_file(paths) != settings.resolved:
         write_atomic(paths.study_file, to_yaml(settings))
     return found
 
