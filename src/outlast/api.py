@@ -63,7 +63,7 @@ class Result:
             f"trial {trial.number}: {' '.join(f'{value:.6g}' for value in trial.values or ())}"
             for trial in self.best_trials[:5]
         )
-        return f"<outlast.Result {self.dir}: {self.state}, {len(self.trials)} trials, best {best or 'none yet'}>"
+        return f"<outlast.Result {self.dir}: {self.state}, {_trials(len(self.trials))}, best {best or 'none yet'}>"
 
     @property
     def best_params(self) -> dict[str, Any]:
@@ -241,12 +241,16 @@ def _in_words_of_python(error: UsageError) -> UsageError:
     return UsageError(error.fact.replace("the study file has", "the arguments have"), cure=cure)
 
 
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
+
+
 def _beginning(opened: Opened, settings: Settings, folder: str, slots: int) -> str:
     """Where it lies, what is there, what is to do, and that it can be interrupted."""
     left = remaining(opened.study, settings.budget.trials, settings.budget.count)
     there = ", ".join(f"{number} {state}" for state, number in opened.study.counts().items() if number) or "no trials"
     so_far = f"new study {folder}" if opened.new else f"resuming {folder}: {there}"
-    to_go = "" if left is None else f", {left} to go" if not opened.new else f": {left} trials"
+    to_go = "" if left is None else f", {left} to go" if not opened.new else f": {_trials(left)}"
     return f"{so_far}{to_go}, {slots} at a time; resumable: interrupted or killed, the same call goes on"
 
 
@@ -254,7 +258,7 @@ def _ending(verdict: Verdict, study: Study, settings: Settings, folder: str) -> 
     """How it came to rest, what was best, and where everything is."""
     best = best_trial(study, settings.metrics)
     values = "" if best is None else f", best trial {best.number}:{_values(settings, best.values)}"
-    said = f"{verdict.state}: {len(study.trials)} trials in {folder}{values}"
+    said = f"{verdict.state}: {_trials(len(study.trials))} in {folder}{values}"
     if verdict.state is StudyState.DONE:
         return said
     reason = f"{verdict.reason}\nmend it, then the same call goes on" if verdict.state is StudyState.HALTED else ""

@@ -54,7 +54,7 @@ def test_the_result_is_an_optuna_study_too(parabola):
 
 def test_the_result_is_shown_on_one_line(parabola):
     result = outlast.optimize(parabola, trials=1)
-    assert repr(result) == f"<outlast.Result studies/parabola: done, 1 trials, best trial 0: {result.best_value:.6g}>"
+    assert repr(result) == f"<outlast.Result studies/parabola: done, 1 trial, best trial 0: {result.best_value:.6g}>"
 
 
 def test_quiet_prints_nothing(capsys, parabola):

@@ -217,3 +217,12 @@ def test_a_file_that_says_it_is_yaml_11_is_read_as_pyyaml_reads_it(tmp_path):
         yaml.parse(text + "b: 1\n", "f")
     assert caught.value.line == 6
     assert yaml.parse("%YAML 1.2\n---\na: yes\n", "f").data == {"a": "yes"}
+
+
+def test_a_study_s_own_copy_that_is_no_text_names_what_restores_it(tmp_path):
+    (tmp_path / "study.yaml").write_bytes(b"name: caf\xe9\n")
+    for cure in ("save it as UTF-8", f"outlast repair {tmp_path}"):
+        with pytest.raises(StudyFileError, match="not UTF-8") as caught:
+            yaml.read(tmp_path / "study.yaml")
+        assert caught.value.cure == cure
+        (tmp_path / "ledger").mkdir(exist_ok=True)

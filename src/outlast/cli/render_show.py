@@ -181,7 +181,7 @@ def show_failures(
     first = groups[0]
     parts.append(Command(f"outlast show {folder} {first.first}", label="details"))
     if first.cause is not Cause.SPACE_CHANGED:  # those come back by themselves, with a study file that holds them
-        parts.append(Command(f"outlast retry {folder} --cause {first.cause.value}", label="try again"))
+        parts.append(Command(f"outlast retry {folder} --cause {first.cause.value}", label="once mended"))
     return Group(*parts)
 
 

@@ -145,7 +145,10 @@ def _text(name: str) -> str:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise StudyFileError("is not UTF-8 text", file=name, line=line) from None
+        folder = os.path.dirname(name)
+        own = os.path.isdir(os.path.join(folder, "ledger"))  # a study's own copy: what it says is on record
+        cure = f"outlast repair {folder or '.'}" if own else "save it as UTF-8"
+        raise StudyFileError("is not UTF-8 text", file=name, line=line, cure=cure) from None
     if "\0" in text:
         raise StudyFileError("is a binary file", file=name)
     return text

@@ -18,8 +18,12 @@ NUMBER = (
 )
 #: 91.2 %, 12.5ms, 3.2GB, 41it/s: the number counts as printed. A lone k or M is no unit, and a lone e an exponent cut off.
 UNIT = r"(?:\s?[%‰]|(?![kKMGBTeEdD](?![a-zA-Zµ/]))[a-zA-Zµ]{1,3}(?:/s)?)?"
-#: No clock, place in a file, version, fraction, date, range, product, complex number, thousands or decimal comma.
-NO_MORE = rf"(?![\w:^#]|[./,\-\u2212\u2013]\d|[{_TICK}]\d|\.[^\W\d]|\*\*|\s?[×x*·]\s?10\b|[-+][\d.]+j)"
+#: No clock, place in a file, version, fraction, date, range, product, complex number, what becomes of it (``0.5 -> 0.4``),
+#: thousands or decimal comma.
+NO_MORE = (
+    rf"(?![\w:^#]|[./,\-\u2212\u2013]\d|[{_TICK}]\d|\.[^\W\d]|\*\*|\s?[×x*·]\s?10\b|[-+][\d.]+j"
+    r"|\s?(?:[-=]>|→)\s?[-+\u2212]?\.?\d)"
+)
 _GROUPED = rf"[-+\u2212]?\d{{1,3}}(?:[{_TICK}_ ]\d{{3}})+(?:[.,]\d+)?(?=\s*%?\s*$|\s*[^\w\s])"
 _SPAN = r"\d+\s?(?:d|h|hrs?|m|mins?)\s?\d+\s?(?:h|m|mins?|s|secs?)\b"  # 1h 20m: of two units
 #: Comes before `NUMBER`: what would be read in part.
