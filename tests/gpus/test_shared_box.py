@@ -120,7 +120,7 @@ def test_out_of_memory_beside_others_is_tried_again_on_another_card(box: Box) ->
 def test_out_of_memory_alone_on_the_card_is_infeasible_or_tried_smaller(box: Box) -> None:
     box.driver.cards(1)
     settings = {"parameters": {"x": {"min": 0.0, "max": 1.0}, "batch": {"value": 64}}, "arguments": ("--largest", "32")}
-    box.finish(box.start("infeasible", trials=1, parallel=1, **settings))
+    box.finish(box.start("infeasible", trials=1, parallel=1, **settings), code=3)  # nothing came of it
     box.finish(box.start("smaller", trials=1, parallel=1, trial={"oom": {"shrink": "batch"}}, **settings))
     assert box.status("infeasible")["counts"]["infeasible"] == 1 and box.status("smaller")["counts"]["complete"] == 1
     assert [line["batch"] for line in box.audit if line["event"] == "begin"] == [64, 64, 32]
