@@ -186,5 +186,5 @@ def test_what_was_noted_before_a_kill_is_there_in_the_next_attempt(here):
     command = [sys.executable, "search.py"]
     assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert "done, 1 trials, best trial 0: 3" in done.stdout, done
+    assert "done, 1 trial, best trial 0: 3" in done.stdout, done
     assert os.path.isdir("studies/noting")
