@@ -142,7 +142,7 @@ def prepare_attempt(
     )
     contents = {
         "params.json": json.dumps(settings.nest(params), default=str),
-        "params.yaml": yaml_writer.dump(sweep_parameters(settings, {**trial.params, **beyond})),
+        "params.yaml": yaml_writer.dump_quickly(sweep_parameters(settings, {**trial.params, **beyond})),
     }
     if config is not None:
         as_json = str(settings.config).endswith(".json")  # and YAML as well: the training may read either

@@ -110,8 +110,12 @@ def read_line(text: str, own: Sequence[str] = ()) -> Line:
 
 @lru_cache(maxsize=16)
 def _patterns(own: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """A name with its value, and a row of a table that is nothing else."""
     odd = [re.escape(name).replace(r"\ ", " +") for name in own if _PLAIN_NAME.fullmatch(name) is None]
+    return _compiled(odd) if odd else _PLAIN
+
+
+def _compiled(odd: Sequence[str]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """A name with its value, and a row of a table that is nothing else; some names are made of other characters."""
     names = "|".join([*(rf"(?:{_WORD} ){{0,3}}{name}" for name in sorted(odd, key=len, reverse=True)), _NAME])
     value = rf"(?P<odd>{ODD})|{WRAPPED}|(?P<number>{NUMBER}){UNIT}{NO_MORE}"
     counted = r"(?P<part>\d+)/(?P<whole>\d+)\s*\(\s*\d+(?:\.\d+)?\s?%\)"
@@ -121,6 +125,10 @@ def _patterns(own: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
         re.compile(rf"(?<![\w./@?&%-])(?P<name>{names})['\"]?\s*[:=]\s*['\"]?(?:{value}|{counted}|{rest})"),
         re.compile(rf"^[\s│┃|]*(?P<name>{names}){bar}\s*['\"]?(?:{value}|{rest})['\"]?(?:{bar})?\s*$"),
     )
+
+
+#: Made when this is imported, before runners are forked: it takes as long as a small trial's training.
+_PLAIN = _compiled(())
 
 
 def _take(match: re.Match[str], line: Line) -> None:
