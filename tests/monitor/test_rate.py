@@ -119,6 +119,17 @@ def test_the_time_between_trials_belongs_to_the_speed() -> None:
     assert rate_per_hour(build.study, COUNT, now=build.moment(20)) == pytest.approx(1800, rel=0.15)
 
 
+def test_slots_that_train_side_by_side_are_not_late_before_a_round_of_them_is() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    lanes(build, 4, 4, 100)
+    for _ in range(4):
+        build.trial(state=TrialState.RUNNING, at=400)
+    assert rate_per_hour(build.study, COUNT, now=build.moment(480), live=True, slots=4) == pytest.approx(144)
+    late = rate_per_hour(build.study, COUNT, now=build.moment(800), live=True, slots=4)
+    assert late is not None and late < 90
+
+
 def test_the_rate_falls_when_nothing_ends_for_long() -> None:
     build = StudyBuilder()
     build.run(0)
