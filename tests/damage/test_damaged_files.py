@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 from pathlib import Path
 
 import damages
 import pytest
 from damage_lab import FOLDER, TARGET, Here
 
+from outlast._system.storage import lacking
 from outlast.engine.repair import repair_study
 
 _TRUTH = ("ledger/00000001.jsonl", "ledger/00000003.jsonl")
@@ -107,16 +111,30 @@ def test_a_study_file_of_ones_own_that_is_no_text_is_refused_with_its_name(here:
         assert "study.yaml" in said.text
 
 
-def test_probes_that_a_killed_process_left_are_removed(here: Here) -> None:
-    import os
+def test_probes_that_a_killed_process_left_are_removed_at_once_and_no_others(here: Here) -> None:
+    left, in_use = here.study / ".outlast-probe.0a0b0c0d", here.study / ".outlast-probe.01020304"
+    left.touch()
+    os.link(left, f"{left}.2")
+    with in_use.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert lacking(here.study) == ()
+        assert [path.name for path in here.study.glob(".outlast-probe.*")] == [in_use.name]
+    assert lacking(here.study) == ()
+    assert not list(here.study.glob(".outlast-probe.*"))
 
-    from outlast._system.storage import lacking
+
+def test_probes_that_are_old_are_removed_where_nothing_can_be_locked(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
 
     old, fresh = here.study / ".outlast-probe.0a0b0c0d", here.study / ".outlast-probe.01020304"
     for path in (old, fresh):
         path.touch()
     os.utime(old, (1, 1))
-    assert lacking(here.study) == ()
+    monkeypatch.setattr(fcntl, "flock", refused)
+    assert lacking(here.study) == ("locks",)
     assert not old.exists()
     assert fresh.exists()  # somebody may be trying it just now
 

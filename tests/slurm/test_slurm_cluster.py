@@ -34,9 +34,11 @@ def test_a_job_outlives_its_slurmd_and_the_controller(cluster: Cluster, tmp_path
     ticks = tmp_path / "ticks"
     job = cluster.sbatch(command=f"while :; do echo x >> {ticks}; sleep 0.1; done")
     node = cluster.wait_for_job(job, "RUNNING")["NodeList"]
+    until(
+        ticks.exists, lambda: "the job does not run", 30
+    )  # the controller calls it running before its slurmd has begun it
     cluster.kill_slurmd(node)
     cluster.stop_controller()
-    until(ticks.exists, lambda: "the job does not run", 30)
     before = ticks.stat().st_size
     until(lambda: ticks.stat().st_size > before, lambda: "the job died with its slurmd", 30)
     cluster.start_controller()

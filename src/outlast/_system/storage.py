@@ -36,8 +36,11 @@ def lacking(folder: str | os.PathLike[str]) -> tuple[str, ...]:
     except OSError:
         return ()
     tried: tuple[tuple[str, Callable[[], object]], ...] = (
+        (
+            "locks",
+            lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB),
+        ),  # first: it says to others that this is in use
         ("hard links", lambda: os.link(path, path + ".2")),
-        ("locks", lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)),
         ("fsync", lambda: os.fsync(fd)),
     )
     try:
@@ -50,12 +53,30 @@ def lacking(folder: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def _remove_forgotten(place: str) -> None:
-    """Remove what a process left that was killed while it tried."""
+    """Remove what a process left that was killed while it tried.
+
+    Whoever tries holds the lock of what it tries with; where nobody can hold one, what is old is forgotten.
+    """
     with contextlib.suppress(OSError):
         for name in os.listdir(place):
             path = os.path.join(place, name)
-            if name.startswith(_PROBE) and time.time() - os.stat(path).st_mtime > _TRIED_WITHIN:
+            if name.startswith(_PROBE) and (_is_nobodys(path) or time.time() - os.stat(path).st_mtime > _TRIED_WITHIN):
                 os.unlink(path)
+
+
+def _is_nobodys(path: str) -> bool:
+    """Whether a lock could be taken that whoever tries would hold."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _works(attempt: Callable[[], object]) -> bool:
