@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -126,7 +127,7 @@ def test_a_python_function_is_tried_as_well(make, left_behind) -> None:
 def test_an_objective_handed_over_from_python_is_refused(make) -> None:
     from outlast.engine.starts import OBJECTIVE
 
-    settings = make().model_copy(update={"command": None, "function": OBJECTIVE})
+    settings = replace(make(), command=None, function=OBJECTIVE)
     with pytest.raises(UsageError, match="handed over from Python"):
         smoke(settings, "studies/s")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -229,7 +230,7 @@ def test_a_matrix_that_makes_no_sense_is_refused(folder, matrix, fact):
 def test_the_record_reads_back_equal(folder):
     settings = load_study_file("study.yaml")
     again = settings_from_resolved(settings.resolved, settings.working_directory)
-    assert again.model_copy(update={"notes": settings.notes}) == settings
+    assert replace(again, notes=settings.notes) == settings
 
 
 def test_settings_can_be_copied_and_pickled_with_their_space(folder):
@@ -237,7 +238,7 @@ def test_settings_can_be_copied_and_pickled_with_their_space(folder):
     assert settings.space.satisfies({"lr": 0.1})
     assert pickle.loads(pickle.dumps(settings)) == settings
     assert copy.deepcopy(settings).space.satisfies({"lr": 0.1})
-    fewer = settings.model_copy(update={"parameters": settings.parameters[:1]})
+    fewer = replace(settings, parameters=settings.parameters[:1])
     assert [p.name for p in fewer.space.sampled] == ["lr"]
 
 

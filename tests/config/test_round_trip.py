@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,7 +104,7 @@ def test_resolved_settings_read_back_equal_through_every_format(study):
     ):
         again = settings_from_resolved(data, ".")
         assert again.resolved == one.resolved
-        assert again.model_copy(update={"notes": one.notes}) == one
+        assert replace(again, notes=one.notes) == one
         assert not compare(one.resolved, data)
 
 

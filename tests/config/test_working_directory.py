@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -55,9 +56,7 @@ def test_every_path_in_the_file_starts_there(repository):
         repository / "experiments/lr/s.yaml", OURS + "cwd: ../..\nconfig: conf/base.yaml\nderive: hooks:more\n"
     )
     assert resolve_trial_config(settings, {"lr": 2}) == {"a": 1, "lr": 2}
-    assert derive(settings.model_copy(update={"env": {"PATH": os.path.dirname(sys.executable)}}), {"lr": 2}) == {
-        "double": 4
-    }
+    assert derive(replace(settings, env={"PATH": os.path.dirname(sys.executable)}), {"lr": 2}) == {"double": 4}
 
 
 def test_set_changes_it_for_a_study_file_and_not_for_a_record(repository):

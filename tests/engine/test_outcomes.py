@@ -14,7 +14,7 @@ AT = "2026-01-01T00:00:00+00:00"
 
 
 def settings(take: str, goal: str = "maximize") -> Settings:
-    metric = MetricSettings.model_validate({"name": "acc", "goal": goal, "take": take})
+    metric = MetricSettings(name="acc", goal=goal, take=take)
     return Settings(name="s", command=("true",), metrics=(metric,))
 
 

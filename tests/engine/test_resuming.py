@@ -17,7 +17,7 @@ from outlast.runner.spec import RunnerSpec
 from outlast.study.layout import StudyPaths
 from outlast.testing.studies import StudyBuilder
 
-METRIC = MetricSettings.model_validate({"name": "acc", "goal": "maximize"})
+METRIC = MetricSettings(name="acc", goal="maximize")
 
 
 def prepared(place: Path, *there: str, pattern: tuple[str, ...] = (), **first: Any) -> RunnerSpec:

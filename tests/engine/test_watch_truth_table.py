@@ -32,7 +32,7 @@ from outlast.testing.slurm import FakeSlurm
 from outlast.testing.studies import StudyBuilder
 
 MARK, JOB, ROUND, LONG = "outlast:1.2:", "1001", 15.0, 300.0
-METRIC = MetricSettings.model_validate({"name": "score", "goal": "maximize"})
+METRIC = MetricSettings(name="score", goal="maximize")
 SETTINGS = Settings(name="lab", command=("true",), metrics=(METRIC,))
 
 # -- what SLURM says, from some moment on ------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -589,9 +590,7 @@ def test_what_is_optimised_is_restated_when_the_study_file_changes_it(
     lab: Any, study: Study, tmp_path: Path, goals: tuple[str, ...], restarted: bool
 ) -> None:
     path, changed = tmp_path / "study.db", lab.settings(goals=goals)
-    named = changed.model_copy(
-        update={"metrics": tuple(m.model_copy(update={"name": f"new{i}"}) for i, m in enumerate(changed.metrics))}
-    )
+    named = replace(changed, metrics=tuple(replace(m, name=f"new{i}") for i, m in enumerate(changed.metrics)))
     with writing(path, lab, study) as writer:
         assert writer.flush(LIMIT)
         inode = path.stat().st_ino

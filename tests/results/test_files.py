@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,7 @@ def test_only_files_that_are_there_are_named(tmp_path: Path) -> None:
 
 def test_the_best_configuration_of_a_study_with_a_base_is_the_file_that_the_trial_was_given(tmp_path: Path) -> None:
     build = finished(StudyBuilder(), 0.5)
-    with_base = SETTINGS.model_copy(update={"config": "base.yaml"})
+    with_base = replace(SETTINGS, config="base.yaml")
     write_results(tmp_path, build.study, with_base)
     assert "depth: 3" not in (tmp_path / "best_config.yaml").read_text()  # its record is lost: what is known is written
     record = tmp_path / "trials" / "0000" / "trial.json"

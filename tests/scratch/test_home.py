@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -331,7 +332,7 @@ def test_scratch_is_an_absolute_path(scratch, given, monkeypatch):
 
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
     with pytest.raises(StudyFileError, match="absolute path"):
-        scratch_of(scratch.settings.model_copy(update={"slurm": {"scratch": given}}))
+        scratch_of(replace(scratch.settings, slurm={"scratch": given}))
 
 
 def test_a_study_that_is_being_run_at_home_is_not_taken_to_scratch(scratch, tmp_path):
@@ -342,7 +343,7 @@ def test_a_study_that_is_being_run_at_home_is_not_taken_to_scratch(scratch, tmp_
         with pytest.raises(StudyBusy, match="not on scratch"):
             live_folder(
                 str(tmp_path / "at-home"),
-                scratch.settings.model_copy(update={"slurm": {"scratch": str(tmp_path / "x")}}),
+                replace(scratch.settings, slurm={"scratch": str(tmp_path / "x")}),
             )
     finally:
         opened.ledger.close()

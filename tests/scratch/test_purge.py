@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_the_warning_says_which_when_and_what_to_do():
 
 @pytest.mark.parametrize(("given", "expected"), [(60, 60.0), (0.5, 0.5), ("60", None), (True, None), (None, None)])
 def test_the_site_s_rule_is_a_number_of_days(scratch, given, expected):
-    assert purge_days(scratch.settings.model_copy(update={"slurm": {"purge_days": given}})) == expected
+    assert purge_days(replace(scratch.settings, slurm={"purge_days": given})) == expected
 
 
 def age(path, days: float) -> None:
@@ -71,7 +72,7 @@ def test_status_and_check_warn_and_the_cure_cures(scratch):
     age(scratch.live.trial(0).checkpoints / "last.pt", 25)
     (warning,) = [w for w in look(scratch.live.root)[0].warnings if w.key == "purge"]
     assert "last.pt" in warning.text
-    wanted = settings.model_copy(update={"slurm": {"purge_days": 30}})
+    wanted = replace(settings, slurm={"purge_days": 30})
     (finding,) = [f for f in quick_check(wanted, str(scratch.home.root)) if f.about == "purge"]
     assert finding.text == warning.text
     subprocess.run(shlex.split(warning.cure), check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,6 @@ def test_a_study_is_meant_for_slurm_where_its_file_or_the_sites_says_so(
     lab = SlurmLab.make(tmp_path / "lab", trials=4)
     settings = load_study_file(str(lab.place / "study.yaml"))
     assert not meant_for_slurm(settings)
-    assert meant_for_slurm(settings.model_copy(update={"slurm": {}}))
+    assert meant_for_slurm(replace(settings, slurm={}))
     (tmp_path / "outlast.yaml").write_text("slurm: {partition: gpu}\n")
     assert meant_for_slurm(settings)

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from outlast.config.settings import Settings
+from outlast.config.settings import (
+    BudgetSettings,
+    MetricSettings,
+    PrunerSettings,
+    ResourceSettings,
+    Settings,
+    TrialSettings,
+)
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.policy import fitting_mode, policy_findings
 from outlast.engine.cluster.request import request_findings
@@ -27,6 +34,11 @@ LONG = Partition("long", False, True, None, None, False, "OFF", 2, "ALL", "m[1-2
 NODES = (Nodes("gpu", 4, 64, 512_000, 4, True), Nodes("long", 2, 8, 64_000, 0, True))
 
 
+_SECTIONS: dict[str, Any] = {
+    "budget": BudgetSettings, "pruner": PrunerSettings, "resources": ResourceSettings, "trial": TrialSettings,
+}  # fmt: skip
+
+
 def facts(
     slurm: dict[str, Any] | None = None,
     *,
@@ -36,10 +48,9 @@ def facts(
     **more: Any,
 ) -> ClusterFacts:
     """A study of 24 trials with a GPU each, on a cluster that suits it; with what is given instead."""
-    content = {
-        "name": "s", "metrics": [{"name": "acc"}], "budget": {"trials": 24}, "resources": {"gpus": 1}, **(study or {}),
-    }  # fmt: skip
-    settings = Settings.model_validate(content)
+    given = {"budget": {"trials": 24}, "resources": {"gpus": 1.0}, **(study or {})}
+    sections = {key: _SECTIONS[key](**values) for key, values in given.items()}
+    settings = Settings(name="s", metrics=(MetricSettings(name="acc"),), **sections)
     return replace(
         ClusterFacts(
             settings,

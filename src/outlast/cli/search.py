@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated
 
@@ -260,7 +261,7 @@ def _run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
     """Checkpointing is off (reference dialect): the study lives in a temporary folder and is gone at the end."""
     with tempfile.TemporaryDirectory(prefix="outlast-in-memory-") as place:
         note = "checkpointing is off: nothing is kept but what is printed here, and nothing can be resumed"
-        told = settings.model_copy(update={"notes": (*settings.notes, note)})
+        told = replace(settings, notes=(*settings.notes, note))
         return _run_here(told, os.path.join(place, settings.name), accept_changes, kept=False)
 
 

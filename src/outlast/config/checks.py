@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -53,7 +54,7 @@ def enqueued(settings: Settings, at: At) -> Settings:
             except ValueError as error:
                 raise place.child(name).error(str(error).removeprefix(f"{name}: ")) from None
         entries.append(flat)
-    return settings.model_copy(update={"enqueue": tuple(entries)})
+    return replace(settings, enqueue=tuple(entries))
 
 
 def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from outlast.config import checks, command_checks, hints
@@ -64,6 +65,11 @@ def _plain_text(value: Any, at: At) -> str:
     return str(value)
 
 
+def _real(number: Number) -> Checked:
+    """A number that is kept as a float even where it is typed as a whole one."""
+    return Checked(number, lambda value, at: float(value))
+
+
 _SCALAR = Checked(ByType(text=Anything(), scalar=Anything()), _option_text)
 _ARGUMENT = Checked(ByType(text=Anything(), scalar=Anything()), _plain_text)
 
@@ -72,7 +78,7 @@ _METRIC = Fields(
         "name": Text(description="what the training calls it"),
         "goal": Word(_GOALS, description="which way is better"),
         "take": Word(("last", "best"), description="which of a trial's values counts"),
-        "target": Number(description="the study ends when a trial reaches it"),
+        "target": _real(Number(description="the study ends when a trial reaches it")),
         "file": Text(description="a JSON, JSONL or CSV file that the training writes; a glob"),
         "pattern": Text(description="a regular expression with one group, searched in the output"),
     },
@@ -94,7 +100,7 @@ _BUDGET = Fields(
     {
         "trials": Number(whole=True, least=1, description="a total, over restarts and workers"),
         "time": Duration(description="of running the study"),
-        "gpu_hours": Number(above=0, description="of all attempts together; without GPUs, hours of training"),
+        "gpu_hours": _real(Number(above=0, description="of all attempts together; without GPUs, hours of training")),
         "max_failures": Number(whole=True, least=1, description="so many failed trials halt the study"),
         "count": ListOf(
             Word(("complete", "pruned", "failed", "infeasible")),
@@ -147,7 +153,7 @@ _TRIAL = Fields(
 )
 _RESOURCES = Fields(
     {
-        "gpus": Number(least=0, description="cards for a trial; a fraction shares one"),
+        "gpus": _real(Number(least=0, description="cards for a trial; a fraction shares one")),
         "cpus": Number(whole=True, least=1, description="cores for a trial"),
         "memory": Size(description="host memory for a trial, such as 16G"),
     },
@@ -324,7 +330,7 @@ def read(
         checks.refuse_secrets(at)
     settings = checks.enqueued(settings, at)
     notes = (*notes, *checks.check(settings, at, files=files), *command_checks.check_command(settings, at, files=files))
-    return settings.model_copy(update={"resolved": resolve(settings, masked), "notes": tuple(dict.fromkeys(notes))})
+    return replace(settings, resolved=resolve(settings, masked), notes=tuple(dict.fromkeys(notes)))
 
 
 def clean_name(text: str) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
-
-from pydantic import BaseModel
 
 from outlast.config import units
 from outlast.config.secrets import mask_secrets
@@ -64,11 +63,11 @@ def _metric(metric: MetricSettings) -> dict[str, Any]:
     return {"name": metric.name, "goal": metric.goal, **_changed(metric, leave=("name", "goal"))}
 
 
-def _changed(model: BaseModel, leave: tuple[str, ...] = ()) -> dict[str, Any]:
+def _changed(section: Any, leave: tuple[str, ...] = ()) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for key, field in type(model).model_fields.items():
-        value = getattr(model, key)
-        if key in leave or value == field.get_default(call_default_factory=True):
+    for each in fields(section):
+        key, value = each.name, getattr(section, each.name)
+        if key in leave or value == each.default:
             continue
         out[key] = units.format_duration(value) if key in _DURATIONS else _plain(value)
     return out

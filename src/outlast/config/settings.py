@@ -1,15 +1,15 @@
 """The typed settings of a study: what every reader produces and everything else consumes.
 
-Durations are seconds (float), sizes bytes (int). Attribute names are the study file's keys.
+Durations are seconds (float), sizes bytes (int). Attribute names are the study file's keys. Nothing is checked here: the
+readers' shapes do that, with the place in the file. A copy with other values is made by `dataclasses.replace`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from outlast.config.secrets import MASK
 from outlast.space.parameters import Parameter
@@ -30,11 +30,8 @@ __all__ = [
 ]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class MetricSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class MetricSettings:
     """One objective."""
 
     name: str
@@ -45,7 +42,8 @@ class MetricSettings(_Model):
     pattern: str | None = None  # regular expression with one group
 
 
-class BudgetSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class BudgetSettings:
     """Totals for the study, over restarts and workers."""
 
     trials: int | None = None  # None: only where the space is finite or another limit is set
@@ -55,22 +53,25 @@ class BudgetSettings(_Model):
     count: tuple[Literal["complete", "pruned", "failed", "infeasible"], ...] = ("complete", "pruned", "infeasible")
 
 
-class SamplerSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class SamplerSettings:
     """Which sampler, and its options as Optuna names them."""
 
     name: str = "auto"  # or a dotted path
     seed: int | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
-class PrunerSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class PrunerSettings:
     """Which pruner, and its options as Optuna names them."""
 
     name: str = "none"  # or a dotted path
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
-class TrialSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class TrialSettings:
     """How one trial is run and judged."""
 
     timeout: float | None = None
@@ -84,7 +85,8 @@ class TrialSettings(_Model):
     oom: dict[str, Any] | Literal["infeasible"] = "infeasible"
 
 
-class ResourceSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class ResourceSettings:
     """What one attempt needs."""
 
     gpus: float = 0.0
@@ -92,7 +94,8 @@ class ResourceSettings(_Model):
     memory: int | None = None  # bytes
 
 
-class CheckpointSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSettings:
     """Where the training's checkpoints lie and how many trials' are kept."""
 
     dir: str | None = None
@@ -100,26 +103,30 @@ class CheckpointSettings(_Model):
     pattern: tuple[str, ...] = ()  # what a checkpoint is called; none: all that is not certainly something else
 
 
-class FaultSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class FaultSettings:
     """What becomes of interrupted trials."""
 
     interrupted: Literal["restart", "new"] = "restart"
 
 
-class CheckSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class CheckSettings:
     """How `check` tries trials out."""
 
     args: tuple[str, ...] = ()  # appended to the command, such as --max_steps 20
 
 
-class IsolationSettings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class IsolationSettings:
     """What a Python function's trials share: nothing, or the imports of a worker that each is forked from."""
 
     mode: Literal["process", "worker"] = "process"
     trials: int = 100  # a worker is replaced after so many
 
 
-class Settings(_Model):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """One study file, resolved: dialect, `extends`, `--set` and defaults are behind us."""
 
     name: str
@@ -136,7 +143,7 @@ class Settings(_Model):
     cwd: str | None = None  # as the study file says it; `working_directory` is what came of it
     config: str | None = None
     derive: str | None = None
-    env: dict[str, str] = Field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
     trial: TrialSettings = TrialSettings()
     parallel: int | Literal["auto"] = "auto"
     resources: ResourceSettings = ResourceSettings()
@@ -146,19 +153,12 @@ class Settings(_Model):
     faults: FaultSettings = FaultSettings()
     check: CheckSettings = CheckSettings()
     isolation: IsolationSettings = IsolationSettings()
-    later: dict[str, Any] = Field(default_factory=dict)  # confirm, refit, evaluate, tracking, notify, index: as given
+    later: dict[str, Any] = field(default_factory=dict)  # confirm, refit, evaluate, tracking, notify, index: as given
     working_directory: str = (
         "."  # where the command runs: the study file's folder, or its `cwd`; never recorded absolute
     )
-    resolved: dict[str, Any] = Field(default_factory=dict)  # the same in our dialect, plain data: what study.yaml says
+    resolved: dict[str, Any] = field(default_factory=dict)  # the same in our dialect, plain data: what study.yaml says
     notes: tuple[str, ...] = ()  # what a person should know about this study file; not kept in `resolved`
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Settings:
-        """A copy with some fields changed, unchecked; its `space` is that of the fields it has."""
-        copied = super().model_copy(update=update, deep=deep)
-        if update and ("parameters" in update or "constraints" in update):
-            copied.__dict__.pop("space", None)
-        return copied
 
     @cached_property
     def space(self) -> Space:

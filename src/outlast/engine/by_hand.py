@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from outlast.config.command import CommandContext, render_command
@@ -41,8 +42,8 @@ def command_by_hand(settings: Settings, trial: Trial, configuration: Mapping[str
     if settings.command is None:
         return _call(settings, configuration)
     part = next(iter(study_parts(settings)), None)
-    told = settings.model_copy(
-        update={"command": tuple(_ENVVAR.sub(lambda m: _MARK.format(m[1]), word) for word in settings.command)}
+    told = replace(
+        settings, command=tuple(_ENVVAR.sub(lambda m: _MARK.format(m[1]), word) for word in settings.command)
     )
     folder = f"by-hand/{trial.number:04d}"
     context = CommandContext(

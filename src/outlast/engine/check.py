@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 from outlast.config.secrets import is_masked
 from outlast.config.settings import Settings
@@ -141,7 +142,7 @@ def _first_draw(settings: Settings) -> Iterator[Finding]:
     about, params, derived = "constraints", {}, {}
     try:
         if settings.parameters:
-            drawn = Optimizer(settings.model_copy(update={"enqueue": ()}), Study()).ask(0)
+            drawn = Optimizer(replace(settings, enqueue=()), Study()).ask(0)
             if drawn is None:
                 return
             about, params = "derive", drawn.params

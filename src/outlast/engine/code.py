@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -110,7 +110,7 @@ def as_taken(paths: StudyPaths, settings: Settings, study: Study) -> Settings:
     if settings.code == "live":
         return settings
     taken = snapshot_of(paths, study.revisions)
-    return settings if taken is None else settings.model_copy(update={"working_directory": str(taken.folder)})
+    return settings if taken is None else replace(settings, working_directory=str(taken.folder))
 
 
 def run_from(
@@ -156,7 +156,7 @@ def run_from(
             "--fresh, or a changed command, takes a new copy"
         )
     _refuse_missing(settings, taken)
-    return settings.model_copy(update={"working_directory": str(taken.folder)}), told
+    return replace(settings, working_directory=str(taken.folder)), told
 
 
 def snapshot_code(folder: str, into: Path) -> Snapshot:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from outlast._system import end_processes
@@ -193,9 +193,9 @@ class _Session(Listener):
         """Run it. Returns whether it came to its end: a Ctrl-C or a full disk stops it."""
         settings = trial_settings(self._settings, trials=1, limit=3 * self._limit, arguments=arguments)
         # A killed script is a crash: one retry is what lets it resume.
-        trial = settings.trial.model_copy(update={"retries": 1})
+        trial = replace(settings.trial, retries=1)
         enqueue = (dict(params),) if params else ()
-        settings = settings.model_copy(update={"trial": trial, "parallel": 1, "enqueue": enqueue})
+        settings = replace(settings, trial=trial, parallel=1, enqueue=enqueue)
         with scratch_study(self._settings, folder) as paths:
             self._paths = paths
             verdict, _ = run_study(paths, settings, lambda _opened, _slots: self, limits=every_outcome_counts(1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from outlast._system import Identity, read_bytes, read_json
 from outlast.config.settings import Settings
@@ -128,4 +128,4 @@ class Running:
 
 def objectives_of(settings: Settings) -> tuple[Objective, ...]:
     """What is looked for in reports."""
-    return tuple(Objective.from_json(metric.model_dump()) for metric in settings.metrics)
+    return tuple(Objective.from_json(asdict(metric)) for metric in settings.metrics)

@@ -9,6 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from types import FrameType
 
 from outlast._system import end_processes
@@ -99,23 +100,21 @@ def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: 
             cure="call it where it is defined, with trials=1 and another dir",
         )
     backstop = limit + _BACKSTOP
-    trial = settings.trial.model_copy(
-        update={
-            "grace": min(settings.trial.grace, _GRACE),
-            "timeout": min(settings.trial.timeout or backstop, backstop),
-            "seeds": settings.trial.seeds[:1],
-        }
+    trial = replace(
+        settings.trial,
+        grace=min(settings.trial.grace, _GRACE),
+        timeout=min(settings.trial.timeout or backstop, backstop),
+        seeds=settings.trial.seeds[:1],
     )
-    return settings.model_copy(
-        update={
-            "command": None if settings.command is None else (*settings.command, *arguments),
-            "budget": BudgetSettings(trials=trials, count=("complete", "pruned", "failed", "infeasible")),
-            "sampler": SamplerSettings(name="random", seed=settings.sampler.seed or 0),
-            "pruner": PrunerSettings(),
-            "trial": trial,
-            "checkpoints": CheckpointSettings(pattern=settings.checkpoints.pattern),
-            "later": {},
-        }
+    return replace(
+        settings,
+        command=None if settings.command is None else (*settings.command, *arguments),
+        budget=BudgetSettings(trials=trials, count=("complete", "pruned", "failed", "infeasible")),
+        sampler=SamplerSettings(name="random", seed=settings.sampler.seed or 0),
+        pruner=PrunerSettings(),
+        trial=trial,
+        checkpoints=CheckpointSettings(pattern=settings.checkpoints.pattern),
+        later={},
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from outlast.config.settings import Settings
@@ -142,7 +142,7 @@ class _Session(Listener):
         count = max(1, len(configurations))
         settings = trial_settings(self._settings, trials=count, limit=self._limit, arguments=self._settings.check.args)
         enqueue = tuple(dict(configuration) for configuration in configurations if configuration)
-        settings = settings.model_copy(update={"enqueue": enqueue})
+        settings = replace(settings, enqueue=enqueue)
         verdict, _ = run_study(paths, settings, lambda _opened, _slots: self, limits=every_outcome_counts(count))
         return verdict.state is StudyState.DONE
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from outlast.config.trial_config import resolve_trial_config
 from outlast.core.parts import next_part
 from outlast.core.records import Trial
 from outlast.core.states import Cause
+from outlast.engine.running import objectives_of
 from outlast.engine.splits import study_parts
 from outlast.executors.warm import WarmStart
 from outlast.runner.environment import worker_environment
@@ -117,9 +118,7 @@ def prepare_attempt(
         trial_dir=os.path.relpath(files.folder, paths.root),
         attempt_dir=os.path.relpath(attempt.folder, paths.root),
         checkpoint_dir=_relative(checkpoints, paths.root),
-        objectives=tuple(
-            metric.model_dump(include={"name", "goal", "take", "file", "pattern"}) for metric in settings.metrics
-        ),
+        objectives=tuple(asdict(objective) for objective in objectives_of(settings)),
         env=env,
         params=params,
         seed=seed,
