@@ -20,8 +20,8 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
+from outlast.config.plugins import quiet
 from outlast.errors import StorageError, StudyNotFound, UsageError
-from outlast.optimizer.plugins import quiet
 
 __all__ = ["Source", "Times", "opened"]
 

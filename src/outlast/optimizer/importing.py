@@ -14,6 +14,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Row
 
+from outlast.config.plugins import nearest
 from outlast.core.records import AttemptEnded, AttributeSet, Event, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyNotFound
@@ -21,7 +22,6 @@ from outlast.optimizer.distributions import latent_of
 from outlast.optimizer.import_sources import Source, Times, opened
 from outlast.optimizer.index_rows import split_attrs
 from outlast.optimizer.index_sql import OURS
-from outlast.optimizer.plugins import nearest
 from outlast.space.distributions import multiple
 from outlast.space.parameters import Latent
 

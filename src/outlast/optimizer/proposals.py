@@ -14,12 +14,12 @@ from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Row
 
+from outlast.config.plugins import quiet
 from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
 from outlast.optimizer.distributions import Axis, contains
-from outlast.optimizer.plugins import quiet
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.optimizer.view import View
 from outlast.space.space import Space

@@ -16,12 +16,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Row
 
+from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class, nearest, quiet
 from outlast.config.settings import PrunerSettings, Settings
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, Event, TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
-from outlast.optimizer.plugins import build, check_options, is_dotted, legal_options, load_class, nearest, quiet
 from outlast.optimizer.pruning_rules import OWN_RULES, Curve, Known, Rule, rule_of
 from outlast.optimizer.view import View
 
@@ -237,7 +237,7 @@ def _optuna_pruner(chosen: PrunerSettings, key: str) -> BasePruner | None:
             key=key,
             cure=nearest(name, NAMES),
         )
-    cls = _OPTUNA.get(name) or load_class(name, BasePruner, "pruner")  # type: ignore[type-abstract]
+    cls = _OPTUNA.get(name) or load_class(name, BasePruner, "pruner", "an Optuna pruner")  # type: ignore[type-abstract]
     check_options(name, options, legal_options(cls), key, of=cls)
     options = {**_DEFAULTS.get(name, {}), **options}
     wrapped = options.get("wrapped_pruner")

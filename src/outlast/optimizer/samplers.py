@@ -9,9 +9,9 @@ from typing import Any
 from optuna import samplers as optuna_samplers
 from optuna.samplers import BaseSampler
 
+from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class, nearest, quiet
 from outlast.config.settings import SamplerSettings
 from outlast.errors import MissingExtra, StudyFileError
-from outlast.optimizer.plugins import build, check_options, is_dotted, legal_options, load_class, nearest, quiet
 from outlast.optimizer.teaching import Lesson, lesson_of
 
 __all__ = ["NAMES", "SamplerFactory"]
@@ -77,7 +77,7 @@ class SamplerFactory:
             check_options("grid", options, {}, "sampler")
             return options
         if self.is_custom:
-            self._class = load_class(self.name, BaseSampler, "sampler")  # type: ignore[type-abstract]
+            self._class = load_class(self.name, BaseSampler, "sampler", "an Optuna sampler")  # type: ignore[type-abstract]
             legal = legal_options(self._class, ("seed",))
         else:
             self._class = _CLASSES[self.name]

@@ -1,4 +1,4 @@
-"""Samplers and pruners by name: what may be written in a study file, and which options each takes."""
+"""Classes of others by dotted path, and the options that each takes: samplers, pruners, executors."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ def is_dotted(name: str) -> bool:
     return "." in name or ":" in name
 
 
-def load_class(name: str, base: type[T], key: str) -> type[T]:
+def load_class(name: str, base: type[T], key: str, what: str) -> type[T]:
     """The class behind ``package.module.Class`` or ``package.module:Class``.
+
+    Args:
+        name: The path.
+        base: What it has to be a subclass of.
+        key: Of the study file.
+        what: What it is not if it is no `base`, with its article.
 
     Raises:
         StudyFileError: It cannot be imported or is not a `base`.
@@ -44,7 +50,7 @@ def load_class(name: str, base: type[T], key: str) -> type[T]:
             cure="write package.module.ClassName, and install its package where outlast runs",
         ) from error
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise StudyFileError(f"{name} is not an Optuna {base.__name__.removeprefix('Base').lower()}", key=key)
+        raise StudyFileError(f"{name} is not {what}", key=key)
     return found
 
 
