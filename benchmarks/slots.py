@@ -35,10 +35,10 @@ from outlast.config.load import load_study_file
 from outlast.config.settings import Settings
 from outlast.core.states import TrialState
 from outlast.engine.cluster.control import control, job_slots
-from outlast.engine.cluster.queue import StudyQueue
-from outlast.engine.coordinator import Coordinator
-from outlast.engine.opening import open_study
-from outlast.engine.run import Quiet, read_study, study_paths
+from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.hold.opening import open_study
+from outlast.engine.hold.run import Quiet, read_study, study_paths
+from outlast.engine.record.queue import StudyQueue
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.study.layout import StudyPaths
 from outlast.testing.clock import FakeClock

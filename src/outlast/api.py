@@ -17,16 +17,16 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.records import AttemptEnded, Event, Trial
 from outlast.core.states import Cause, StudyState, TrialState
-from outlast.engine.check import quick_check
-from outlast.engine.coordinator import Listener
-from outlast.engine.examine import read_study
-from outlast.engine.homing import bring_home, live_folder, set_both_aside
-from outlast.engine.objectives import Fingerprint, compared, fingerprint_of, pickled_objective, remember
-from outlast.engine.opening import Opened
-from outlast.engine.plotting import draw_at_the_end
-from outlast.engine.run import recorded_settings, run_study, study_paths
-from outlast.engine.running import Running
-from outlast.engine.starts import OBJECTIVE
+from outlast.engine.attempts.prepare import OBJECTIVE
+from outlast.engine.attempts.running import Running
+from outlast.engine.check.quick import quick_check
+from outlast.engine.coordinator.rounds import Listener
+from outlast.engine.derived.home_sync import bring_home, live_folder, set_both_aside
+from outlast.engine.derived.plots import draw_at_the_end
+from outlast.engine.hold.opening import Opened
+from outlast.engine.hold.run import recorded_settings, run_study, study_paths
+from outlast.engine.objective_identity import Fingerprint, compared, fingerprint_of, pickled_objective, remember
+from outlast.engine.record.examine import read_study
 from outlast.errors import StudyFileError, UsageError
 from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths

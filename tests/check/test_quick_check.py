@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from outlast.engine.check import Finding, quick_check
+from outlast.engine.check.quick import Finding, quick_check
 
 
 def about(findings: list[Finding], word: str) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.engine.rehearse import FirstRun, SecondRun, judge
+from outlast.engine.check.rehearse import FirstRun, SecondRun, judge
 
 
 def first(**changes) -> FirstRun:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.engine.rehearse import rehearse
+from outlast.engine.check.rehearse import rehearse
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from outlast.engine.smoke import smoke
+from outlast.engine.check.smoke import smoke
 from outlast.errors import UsageError
 
 pytestmark = pytest.mark.slow
@@ -125,7 +125,7 @@ def test_a_python_function_is_tried_as_well(make, left_behind) -> None:
 
 
 def test_an_objective_handed_over_from_python_is_refused(make) -> None:
-    from outlast.engine.starts import OBJECTIVE
+    from outlast.engine.attempts.prepare import OBJECTIVE
 
     settings = replace(make(), command=None, function=OBJECTIVE)
     with pytest.raises(UsageError, match="handed over from Python"):

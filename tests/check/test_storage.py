@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from outlast._system.quota import Quota, parse_quota, quota_of
-from outlast.engine.cluster.storage import quota_findings, storage_findings
+from outlast.engine.cluster.shared_storage import quota_findings, storage_findings
 
 LUSTRE = """\
 /scratch/project_4711/some/long/name
@@ -65,11 +65,11 @@ def test_the_command_that_is_there_is_asked(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_folder_that_looks_local_is_a_note_and_too_few_inodes_too(make, monkeypatch) -> None:
     settings = make(budget={"trials": 1000})
-    monkeypatch.setattr("outlast.engine.cluster.storage.quota_of", lambda place: None)
+    monkeypatch.setattr("outlast.engine.cluster.shared_storage.quota_of", lambda place: None)
     assert [finding.about for finding in storage_findings(settings, "studies/s")] == ["shared folder"]
     few = os.statvfs_result((4096, 4096, 10**9, 10**9, 10**9, 10**6, 4000, 4000, 0, 255))
     monkeypatch.setattr(os, "statvfs", lambda place: few)
-    monkeypatch.setattr("outlast.engine.cluster.storage.is_shared", lambda place: True)
+    monkeypatch.setattr("outlast.engine.cluster.shared_storage.is_shared", lambda place: True)
     shared, inodes = storage_findings(settings, "studies/s")
     assert shared.level == "ok" and inodes.level == "note"
     assert inodes.text == f"4,000 are free in {os.getcwd()}, and the study needs about 4,100"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlast.engine.tried import Tried, culprits, findings_of
+from outlast.engine.check.verdicts import Tried, culprits, findings_of
 
 
 def tried(number, outcome, cause="", scores=None, metrics=None, **params) -> Tried:

@@ -11,10 +11,10 @@ import pytest
 
 from outlast.config.load import settings_from_resolved
 from outlast.core.states import TrialState
-from outlast.engine.clean import find_waste, free
-from outlast.engine.opening import open_study, set_aside
-from outlast.engine.retention import Retention, claim_checkpoints
-from outlast.engine.run import study_paths
+from outlast.engine.care.clean import find_waste, free
+from outlast.engine.derived.checkpoints import Retention, claim_checkpoints
+from outlast.engine.hold.opening import open_study, set_aside
+from outlast.engine.hold.run import study_paths
 from outlast.errors import StorageError, UsageError
 from outlast.study.layout import StudyPaths
 

@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from outlast.core.states import TrialState
-from outlast.engine.clean import find_waste, free
-from outlast.engine.opening import set_aside
+from outlast.engine.care.clean import find_waste, free
+from outlast.engine.hold.opening import set_aside
 from outlast.errors import LedgerDamaged, StudyBusy
 from outlast.study import requests
 from outlast.study.lease import Lease
@@ -167,7 +167,7 @@ def test_a_ledger_that_cannot_be_read_stops_everything(made) -> None:
 
 
 def test_an_earlier_study_that_was_half_deleted_goes_the_next_time(made, monkeypatch) -> None:
-    from outlast.engine import clean as module
+    from outlast.engine.care import clean as module
 
     study = made(OUTCOMES)
     set_aside(study.paths)

@@ -9,8 +9,8 @@ import pytest
 from outlast._system import files
 from outlast.core.records import TrialRetried
 from outlast.core.states import TrialState
-from outlast.engine.derived import DerivedFiles
-from outlast.engine.retention import Retention, superfluous
+from outlast.engine.derived.checkpoints import Retention, superfluous
+from outlast.engine.derived.writer import DerivedFiles
 from outlast.errors import LeaseLost
 
 DONE, PRUNED, FAILED = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED
@@ -137,7 +137,7 @@ def test_a_holder_that_was_superseded_renames_nothing(made) -> None:
 
 
 def test_trouble_is_a_warning(made, monkeypatch) -> None:
-    from outlast.engine import retention as module
+    from outlast.engine.derived import checkpoints as module
 
     def refuses(source, target) -> None:
         raise PermissionError(13, "Permission denied", str(source))

@@ -10,7 +10,7 @@ import pytest
 
 from outlast.core.fold import Study
 from outlast.core.records import StudyEnded, TrialCreated
-from outlast.engine import plotting
+from outlast.engine.derived import plots as plotting
 from outlast.optimizer.plots import PLOTS, mark_of
 from outlast.study.layout import StudyPaths
 

@@ -21,7 +21,7 @@ def test_zero_when_the_target_is_reached(here):
 
 
 def test_one_for_a_fault_of_our_own_with_the_details_in_a_file(here, monkeypatch):
-    monkeypatch.setattr("outlast.engine.look.look", lambda folder: 1 / 0)
+    monkeypatch.setattr("outlast.engine.record.look.look", lambda folder: 1 / 0)
     here("run")
     said = here("status")
     assert said.code == 1

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.records import RevisionMade
-from outlast.engine.check import quick_check
-from outlast.engine.code import code_number, run_from, snapshot_code, snapshot_of, working_tree
+from outlast.engine.attempts.code_snapshot import code_number, run_from, snapshot_code, snapshot_of, working_tree
+from outlast.engine.check.quick import quick_check
 from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 
@@ -172,7 +172,7 @@ _TAKE = """
 import sys
 from pathlib import Path
 from outlast.testing.faults import install_from_environment
-from outlast.engine.code import snapshot_code
+from outlast.engine.attempts.code_snapshot import snapshot_code
 install_from_environment("coordinator")
 snapshot_code(sys.argv[1], Path(sys.argv[2]))
 """

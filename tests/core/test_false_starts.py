@@ -7,7 +7,7 @@ import pytest
 from outlast.core.plan import Limits, Verdict, verdict
 from outlast.core.records import RunStarted
 from outlast.core.states import Cause, StudyState, TrialState
-from outlast.engine.rests import Rests
+from outlast.engine.coordinator.backoff import Rests
 from outlast.testing.studies import StudyBuilder
 
 _NEVER = {"state": TrialState.INTERRUPTED, "cause": Cause.NEVER_STARTED, "seconds": 0.0}

@@ -11,7 +11,7 @@ from outlast.core.evidence import Evidence, Report
 from outlast.core.faults import Policy, decide, diverged_at, signature_of
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
-from outlast.engine.stops import Stopping
+from outlast.engine.coordinator.limits import Stopping
 
 POLICY = Policy(objectives=("acc",))
 TRACEBACK = (

@@ -13,7 +13,7 @@ import pytest
 from damage_lab import FOLDER, TARGET, Here
 
 from outlast._system.storage import lacking
-from outlast.engine.repair import repair_study
+from outlast.engine.care.repair import repair_study
 
 _TRUTH = ("ledger/00000001.jsonl", "ledger/00000003.jsonl")
 _READ = (

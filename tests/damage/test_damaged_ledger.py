@@ -9,8 +9,8 @@ import damages
 import pytest
 from damage_lab import FOLDER, TARGET, Here
 
-from outlast.engine.examine import examine, read_study
-from outlast.engine.repair import repair_study
+from outlast.engine.care.repair import repair_study
+from outlast.engine.record.examine import examine, read_study
 from outlast.errors import LedgerDamaged
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger

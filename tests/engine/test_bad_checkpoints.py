@@ -11,7 +11,7 @@ import pytest
 from outlast.client import newest_checkpoint
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
-from outlast.engine.bad_checkpoints import set_bad_aside
+from outlast.engine.attempts.bad_checkpoints import set_bad_aside
 from outlast.runner.spec import RunnerSpec
 from outlast.study.layout import TrialPaths
 

@@ -11,8 +11,8 @@ import pytest
 
 from outlast.config.settings import MetricSettings, Settings, TrialSettings
 from outlast.core.records import Trial
-from outlast.engine.by_hand import command_by_hand
-from outlast.engine.starts import OBJECTIVE
+from outlast.engine.attempts.by_hand import command_by_hand
+from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.space.parameters import Latent, Parameter
 
 PARAMETERS = (

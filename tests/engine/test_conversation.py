@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from outlast.engine.conversation import open_pair
+from outlast.engine.coordinator.conversation import open_pair
 from outlast.runner.asking import PipeTrial
 
 

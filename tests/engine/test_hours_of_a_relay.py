@@ -18,7 +18,7 @@ from outlast.core.records import (
     TrialCreated,
 )
 from outlast.core.states import Cause, TrialState
-from outlast.engine.opening import Opened, join_study
+from outlast.engine.hold.opening import Opened, join_study
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger

@@ -13,10 +13,10 @@ from outlast._system import utc_now
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, TrialFits
 from outlast.core.states import Cause, TrialState
-from outlast.engine.care import Imported, import_study
-from outlast.engine.opening import open_study
-from outlast.engine.repair import repair_study
-from outlast.engine.run import recorded_settings, study_paths
+from outlast.engine.care.repair import repair_study
+from outlast.engine.care.retry import Imported, import_study
+from outlast.engine.hold.opening import open_study
+from outlast.engine.hold.run import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.study.attempts import put_away
 from outlast.study.ledger import Ledger

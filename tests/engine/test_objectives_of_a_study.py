@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from outlast.engine.objectives import compared, fingerprint_of, pickled_objective, remember
+from outlast.engine.objective_identity import compared, fingerprint_of, pickled_objective, remember
 
 PLAIN = "def objective(trial):\n    return trial.suggest_float('x', 0, 1)\n"
 EDITED = "def objective(trial):\n    return trial.suggest_float('x', 0, 2)\n"

@@ -8,7 +8,7 @@ from outlast.config.settings import MetricSettings, Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
-from outlast.engine.evidence import outcome_of
+from outlast.engine.attempts.outcome import outcome_of
 
 AT = "2026-01-01T00:00:00+00:00"
 

@@ -11,7 +11,7 @@ import pytest
 
 from outlast.config.settings import CheckpointSettings, MetricSettings, Settings, TrialSettings
 from outlast.core.states import Cause, TrialState
-from outlast.engine.starts import no_checkpoints, prepare_attempt
+from outlast.engine.attempts.prepare import no_checkpoints, prepare_attempt
 from outlast.runner.environment import training_environment
 from outlast.runner.spec import RunnerSpec
 from outlast.study.layout import StudyPaths

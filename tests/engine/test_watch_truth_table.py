@@ -20,8 +20,8 @@ from outlast.config.settings import MetricSettings, Settings
 from outlast.core.alive import beat
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import TrialState
-from outlast.engine.slots import Slots
-from outlast.engine.watch import Watch
+from outlast.engine.attempts.slots import Slots
+from outlast.engine.coordinator.watch import Watch
 from outlast.executors.slurm.controller import SlurmExecutor
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.tasks import FetchedExecutor

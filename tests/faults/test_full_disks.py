@@ -14,7 +14,8 @@ from fault_lab import FaultLab
 
 from outlast._system import files
 from outlast.core.states import Cause, TrialState
-from outlast.engine import coordinator, room
+from outlast.engine.coordinator import disk_guard as room
+from outlast.engine.coordinator import rounds as coordinator
 
 pytestmark = pytest.mark.slow
 Mount = Callable[[str], Path]

@@ -18,8 +18,8 @@ from typing import Any
 from fake_driver import Driver
 
 from outlast.config.load import load_study_file
-from outlast.engine.opening import open_study
-from outlast.engine.run import study_paths
+from outlast.engine.hold.opening import open_study
+from outlast.engine.hold.run import study_paths
 
 HERE = Path(__file__).parent
 MARK = "TEST_BOX"  # in the environment of everything that a box starts

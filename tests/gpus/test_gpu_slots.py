@@ -14,9 +14,9 @@ from outlast._system.card_locks import UNITS, CardLock, holders_of, make_lock_di
 from outlast._system.memory import machine_memory
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
-from outlast.engine import slots as slots_module
-from outlast.engine.check import quick_check
-from outlast.engine.slots import Slots, local_slots, slot_count
+from outlast.engine.attempts import slots as slots_module
+from outlast.engine.attempts.slots import Slots, local_slots, slot_count
+from outlast.engine.check.quick import quick_check
 from outlast.errors import UsageError
 from outlast.runner.environment import training_environment
 from outlast.runner.gpus import cards_for_runner, foreign_memory, shared_cards_for_runner, sign_locks, with_cards

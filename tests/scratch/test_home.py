@@ -16,10 +16,10 @@ from outlast.client import newest_checkpoint
 from outlast.core.fold import fold
 from outlast.core.records import Warned
 from outlast.core.states import TrialState
-from outlast.engine.care import retry_trials
-from outlast.engine.examine import read_study
-from outlast.engine.opening import open_study
-from outlast.engine.repair import repair_study
+from outlast.engine.care.repair import repair_study
+from outlast.engine.care.retry import retry_trials
+from outlast.engine.hold.opening import open_study
+from outlast.engine.record.examine import read_study
 from outlast.errors import LeaseLost, StudyBusy, StudyFileError, UsageError
 from outlast.study.home import live_of, restore, tie
 from outlast.study.homesync import HomeSync
@@ -328,7 +328,7 @@ def test_a_live_folder_serves_one_home(scratch, tmp_path):
 
 @pytest.mark.parametrize("given", ["relative", 7, "$NO_SUCH_VARIABLE/x"])
 def test_scratch_is_an_absolute_path(scratch, given, monkeypatch):
-    from outlast.engine.homing import scratch_of
+    from outlast.engine.derived.home_sync import scratch_of
 
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
     with pytest.raises(StudyFileError, match="absolute path"):
@@ -336,7 +336,7 @@ def test_scratch_is_an_absolute_path(scratch, given, monkeypatch):
 
 
 def test_a_study_that_is_being_run_at_home_is_not_taken_to_scratch(scratch, tmp_path):
-    from outlast.engine.homing import live_folder
+    from outlast.engine.derived.home_sync import live_folder
 
     opened = open_study(StudyPaths.at(tmp_path / "at-home"), scratch.settings)
     try:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.engine.check import quick_check
-from outlast.engine.look import look
+from outlast.engine.check.quick import quick_check
+from outlast.engine.record.look import look
 from outlast.monitor.health import purge_days, purge_warning
 from outlast.study.purge import untouched_days
 

@@ -15,7 +15,7 @@ import pytest
 
 from outlast.cli.main import run_cli
 from outlast.core.states import TrialState
-from outlast.engine.examine import read_study
+from outlast.engine.record.examine import read_study
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 

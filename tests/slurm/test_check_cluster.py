@@ -15,8 +15,8 @@ from slurm_lab import SlurmLab, until
 
 from outlast.cli.asked import refuse_what_cannot_work
 from outlast.config.load import load_study_file
-from outlast.engine.cluster.look import check_cluster, cluster_findings, meant_for_slurm
-from outlast.engine.finding import Finding
+from outlast.engine.check.finding import Finding
+from outlast.engine.cluster.inspection import check_cluster, cluster_findings, meant_for_slurm
 from outlast.errors import SlurmUnavailable, UsageError
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job, JobLife

@@ -16,10 +16,10 @@ from outlast.config.settings import (
     Settings,
     TrialSettings,
 )
+from outlast.engine.check.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
+from outlast.engine.cluster.feasibility import request_findings
 from outlast.engine.cluster.policy import fitting_mode, policy_findings
-from outlast.engine.cluster.request import request_findings
-from outlast.engine.finding import Finding
 from outlast.executors.slurm.asked import asked_gpus, asked_nodes, asked_time_s, fits_on
 from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.site import Limits, Nodes, Partition

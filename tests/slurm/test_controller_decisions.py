@@ -16,13 +16,13 @@ from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
-from outlast.engine import room
 from outlast.engine.cluster.control import job_slots
-from outlast.engine.cluster.queue import StudyQueue
-from outlast.engine.coordinator import Coordinator
-from outlast.engine.examine import read_study
-from outlast.engine.opening import open_study
-from outlast.engine.run import Quiet, study_paths
+from outlast.engine.coordinator import disk_guard as room
+from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.hold.opening import open_study
+from outlast.engine.hold.run import Quiet, study_paths
+from outlast.engine.record.examine import read_study
+from outlast.engine.record.queue import StudyQueue
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
 from outlast.study import requests

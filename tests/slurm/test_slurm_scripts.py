@@ -12,7 +12,7 @@ from outlast.config.load import load_study_file
 from outlast.config.settings import ResourceSettings
 from outlast.config.site import read_site
 from outlast.config.slurm import srun_arguments
-from outlast.engine.cluster.look import check_cluster
+from outlast.engine.cluster.inspection import check_cluster
 from outlast.errors import StudyFileError, UsageError
 from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.planning import array_option, slot_limit, tasks_for

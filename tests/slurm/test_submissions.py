@@ -15,17 +15,17 @@ from outlast.config.load import load_study_file
 from outlast.core.evidence import Evidence
 from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated
 from outlast.core.states import Cause, TrialState
-from outlast.engine import room
-from outlast.engine.cluster import anew, finish, submit
-from outlast.engine.cluster.queue import StudyQueue
+from outlast.engine.care.stop import stop_study
+from outlast.engine.cluster import finish, requeue, submit
 from outlast.engine.cluster.submit import Submitted, submit_study, tell
 from outlast.engine.cluster.topup import something_was_lost, top_up
-from outlast.engine.examine import read_study
-from outlast.engine.look import look
-from outlast.engine.opening import open_study
-from outlast.engine.run import study_paths
-from outlast.engine.stopping import stop_study
-from outlast.engine.turn import Memory, take_turn
+from outlast.engine.coordinator import disk_guard as room
+from outlast.engine.hold.opening import open_study
+from outlast.engine.hold.run import study_paths
+from outlast.engine.hold.turn import Memory, take_turn
+from outlast.engine.record.examine import read_study
+from outlast.engine.record.look import look
+from outlast.engine.record.queue import StudyQueue
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable, UsageError
 from outlast.executors.slurm.site import Nodes
 from outlast.monitor.jobs import queue_in_words
@@ -63,7 +63,7 @@ class Site:
 def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
     """Whoever asks SLURM here asks this one."""
     fake, which = FakeSlurm(), shutil.which
-    for module in ("outlast.engine.cluster.queue", "outlast.engine.turn"):
+    for module in ("outlast.engine.record.queue", "outlast.engine.hold.turn"):
         monkeypatch.setattr(f"{module}.Slurm", lambda: fake)
     monkeypatch.setattr(
         shutil, "which", lambda name, **more: "/usr/bin/squeue" if name == "squeue" else which(name, **more)
@@ -210,13 +210,13 @@ def test_cron_without_the_study_s_secrets_says_which(
 def test_a_job_s_last_act_is_tried_again_while_slurmctld_is_away(
     slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(anew, "_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(requeue, "_AGAIN_AFTER", 0.01)
     slurm.add("7", "RUNNING")
     slurm.fall_silent(2)
-    assert anew.begin_anew(JobFacts("7", "7", seconds=60.0), slurm)
+    assert requeue.begin_anew(JobFacts("7", "7", seconds=60.0), slurm)
     assert slurm.queue["7"].restarts == 1
     slurm.fall_silent(10_000)
-    assert not anew.begin_anew(JobFacts("7", "7", seconds=0.05), slurm), "its walltime is over"
+    assert not requeue.begin_anew(JobFacts("7", "7", seconds=0.05), slurm), "its walltime is over"
 
 
 def superseded(site: Site, state: str) -> tuple[str, str]:
@@ -346,9 +346,9 @@ def test_a_job_that_cannot_begin_anew_without_scontrol_does_not_wait_for_it(
     site = Site(tmp_path, slurm)
     site.submit()
     Without(slurm, monkeypatch, "scontrol")
-    assert not anew.begin_anew(JobFacts("7", "7", seconds=60.0), slurm)
+    assert not requeue.begin_anew(JobFacts("7", "7", seconds=60.0), slurm)
     said: list[str] = []
-    monkeypatch.setattr(anew, "Slurm", lambda: slurm)
+    monkeypatch.setattr(requeue, "Slurm", lambda: slurm)
     finish.finish(str(site.paths.root), job=JobFacts("7", "7", seconds=0.0), after="1001", say=said.append)
     assert any("*/10 * * * *" in line for line in said), said
 
@@ -359,7 +359,7 @@ def test_a_silent_job_that_nobody_can_ask_about_is_given_up_late_but_is(
     """Its node is gone, and the node of whoever looks has no squeue."""
     site = Site(tmp_path, FakeSlurm(), budget={"trials": 1})
     with monkeypatch.context() as there:
-        there.setattr("outlast.engine.cluster.queue.Slurm", lambda: site.slurm)
+        there.setattr("outlast.engine.record.queue.Slurm", lambda: site.slurm)
         site.submit()
     lost_with_its_node(site)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -392,8 +392,8 @@ def test_a_dry_run_prints_its_scripts_whatever_slurm_says(
     Site(tmp_path, FakeSlurm(), slurm={"mode": mode})
     monkeypatch.chdir(tmp_path)
     if there:
-        for module in ("queue", "look"):
-            monkeypatch.setattr(f"outlast.engine.cluster.{module}.Slurm", Refusing)
+        for module in ("record.queue", "cluster.inspection"):
+            monkeypatch.setattr(f"outlast.engine.{module}.Slurm", Refusing)
     else:
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin" / "true").symlink_to("/bin/true")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from outlast.core.fold import Study
-from outlast.engine.examine import read_study
-from outlast.engine.repair import repair_study
+from outlast.engine.care.repair import repair_study
+from outlast.engine.record.examine import read_study
 from outlast.errors import LedgerDamaged, StudyNotFound
 from outlast.study.layout import StudyPaths
 

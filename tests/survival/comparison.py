@@ -18,7 +18,7 @@ import optuna
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated
 from outlast.core.states import TrialState
-from outlast.engine.repair import repair_study
+from outlast.engine.care.repair import repair_study
 from outlast.study.ledger import read_ledger
 
 if TYPE_CHECKING:

@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant(
         "every fourth trial starts over despite its checkpoint",
         {
-            "engine/starts.py": (
+            "engine/attempts/prepare.py": (
                 (
                     "start_over = not begun or trial.from_scratch",
                     "start_over = not begun or trial.from_scratch or trial.number % 4 == 3",
@@ -111,7 +111,7 @@ MUTANTS = (
     Mutant(
         "no attempt is told to resume",
         {
-            "engine/starts.py": (
+            "engine/attempts/prepare.py": (
                 ("        resume=last is not None,\n        fold", "        resume=False,\n        fold"),
             )
         },
@@ -145,7 +145,7 @@ MUTANTS = (
     Mutant(
         "the checkpoints of unfinished trials go too",
         {
-            "engine/retention.py": (
+            "engine/derived/checkpoints.py": (
                 (
                     "if t.state.finished and t.number not in kept]",
                     "if t.attempts and t.number not in kept]",
@@ -160,7 +160,7 @@ MUTANTS = (
     Mutant(
         "the tables are not brought up to date at the end",
         {
-            "engine/derived.py": (
+            "engine/derived/writer.py": (
                 ("        self._results_written(study)\n        self._index.close()", "        self._index.close()"),
             )
         },
@@ -168,7 +168,7 @@ MUTANTS = (
     Mutant(
         "an attempt gets other values than its trial drew",
         {
-            "engine/starts.py": (
+            "engine/attempts/prepare.py": (
                 (
                     "    params = {**space.complete(trial.params), **beyond}",
                     "    params = {**space.complete(trial.params), **beyond}\n"

@@ -16,7 +16,7 @@ from power import Disk
 
 from outlast._system import my_identity
 from outlast.core.fold import Study
-from outlast.engine.examine import read_study
+from outlast.engine.record.examine import read_study
 from outlast.study.layout import StudyPaths
 from outlast.study.lines import from_line, to_line
 

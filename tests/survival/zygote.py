@@ -18,8 +18,8 @@ import outlast.cli.app
 import outlast.cli.render
 import outlast.cli.search
 import outlast.cli.watching
-import outlast.engine.repair
-import outlast.engine.run  # noqa: F401
+import outlast.engine.care.repair
+import outlast.engine.hold.run  # noqa: F401
 from outlast.cli.main import run_cli
 
 

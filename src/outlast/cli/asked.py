@@ -17,7 +17,7 @@ from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
     from outlast.core.fold import Study
-    from outlast.engine.check import Finding
+    from outlast.engine.check.quick import Finding
 from outlast.study.home import live_of
 
 __all__ = [
@@ -65,7 +65,7 @@ def settings_of(
     file = by_name(given[0]) if given else default_study()
     if is_study_folder(file):
         from outlast.config.load import settings_from_resolved
-        from outlast.engine.run import recorded_settings
+        from outlast.engine.hold.run import recorded_settings
 
         settings, recorded = recorded_settings(live_of(file))
         if given and os.path.isfile(given[0]):
@@ -154,7 +154,7 @@ def refuse_what_cannot_work(settings: Settings, folder: str, file: str | None, *
         file: The study file, whose lines are shown.
         on_cluster: Whether it is submitted: SLURM is asked too.
     """
-    from outlast.engine.check import quick_check
+    from outlast.engine.check.quick import quick_check
 
     _refuse(quick_check(settings, folder), file)
     if on_cluster:
@@ -168,7 +168,7 @@ def refuse_what_slurm_refuses(settings: Settings, folder: str, file: str | None)
         UsageError: It would not, or it is not installed here (`outlast.errors.SlurmMissing`).
         SlurmUnavailable: No answer.
     """
-    from outlast.engine.cluster.look import cluster_findings
+    from outlast.engine.cluster.inspection import cluster_findings
 
     _refuse(cluster_findings(settings, folder), file)
 
@@ -207,7 +207,7 @@ def _where_it_ran(about: str, file: str | None) -> str | None:
 
 def begin_anew(paths: StudyPaths) -> None:
     """``--fresh``: keep the earlier study under a name with the time."""
-    from outlast.engine.homing import set_both_aside
+    from outlast.engine.derived.home_sync import set_both_aside
 
     for aside in set_both_aside(paths):
         typer.echo(f"the earlier study is kept in {os.path.relpath(aside)}")

@@ -41,8 +41,8 @@ def retry(
         outlast retry 7 --from-scratch
     """
     from outlast.core.states import Cause
-    from outlast.engine.care import retry_trials
-    from outlast.engine.run import recorded_settings
+    from outlast.engine.care.retry import retry_trials
+    from outlast.engine.hold.run import recorded_settings
 
     if cause is not None and cause not in {c.value for c in Cause}:
         raise UsageError(f"unknown cause {cause!r}", cure=f"one of: {', '.join(c.value for c in Cause)}")
@@ -90,7 +90,7 @@ def import_(
         outlast import sqlite:///old/optuna_study.db study.yaml
         outlast import journal.log --study-name resnet --dir studies/resnet
     """
-    from outlast.engine.care import import_study
+    from outlast.engine.care.retry import import_study
 
     imported = import_study(storage, study, study_name=study_name, directory=directory)
     folder, listed = imported.folder, ", ".join(f"{number} {state}" for state, number in imported.counts.items())
@@ -123,7 +123,7 @@ def repair(
     """
     from dataclasses import asdict
 
-    from outlast.engine.repair import repair_study
+    from outlast.engine.care.repair import repair_study
 
     began = time.monotonic()
     problems = repair_study(damaged_or_not(study, directory), check_only=check)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from outlast.engine.clean import Waste, find_waste, free, require_idle
+from outlast.engine.care.clean import Waste, find_waste, free, require_idle
 from outlast.errors import UsageError
 
 __all__ = ["clean_study"]

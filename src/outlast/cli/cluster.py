@@ -59,8 +59,8 @@ def submit(
     from outlast.cli.ending import tell_end
     from outlast.engine.cluster.submit import dry_run as scripts_of
     from outlast.engine.cluster.submit import refuse_while_queued, submit_study, tell
-    from outlast.engine.homing import live_folder
-    from outlast.engine.run import study_paths
+    from outlast.engine.derived.home_sync import live_folder
+    from outlast.engine.hold.run import study_paths
 
     settings = settings_of(
         invocation_of(context), study, overrides or [], metric_of(maximize, minimize), name,
@@ -121,7 +121,7 @@ def worker(
     Example:
         outlast worker /shared/studies/digits --parallel 2
     """
-    from outlast.engine.helping import by_hand
+    from outlast.engine.hold.worker_by_hand import by_hand
 
     raise typer.Exit(by_hand(the_folder(study, directory), parallel=parallel, most=most, say=typer.echo))
 

@@ -16,8 +16,8 @@ from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.fold import Study
 from outlast.core.states import Cause, StudyState
-from outlast.engine.plotting import are_wanted, draw_at_the_end
-from outlast.engine.run import study_paths
+from outlast.engine.derived.plots import are_wanted, draw_at_the_end
+from outlast.engine.hold.run import study_paths
 from outlast.monitor.snapshot import snapshot
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures

@@ -41,7 +41,7 @@ def status(
     from outlast.cli import render
     from outlast.cli.text import make_console
     from outlast.core.states import StudyState
-    from outlast.engine.look import look
+    from outlast.engine.record.look import look
 
     folder = the_folder(study, directory)
     if watch:
@@ -61,7 +61,7 @@ def _watch(folder: str) -> None:
     from outlast.cli.live import LiveView
     from outlast.cli.text import make_console
     from outlast.core.states import StudyState
-    from outlast.engine.look import Looker
+    from outlast.engine.record.look import Looker
 
     console, looker = make_console(), Looker(folder)
     snapshot, study, settings = looker.look()
@@ -107,7 +107,7 @@ def logs(
         outlast logs studies/digits -n 20
     """
     from outlast.cli.following import print_log
-    from outlast.engine.run import recorded_settings, study_paths
+    from outlast.engine.hold.run import recorded_settings, study_paths
 
     study, first = study_or_trial(study, directory)
     trial = first if trial is None else trial

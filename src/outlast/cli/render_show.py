@@ -30,7 +30,7 @@ from outlast.core.best import best_trials, ranked, table_value
 from outlast.core.fold import Study
 from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
-from outlast.engine.by_hand import CONFIG_FILE
+from outlast.engine.attempts.by_hand import CONFIG_FILE
 from outlast.monitor.snapshot import when_it_ran
 from outlast.monitor.times import duration, figure, local_time, metric_value, parse_time, time_span
 from outlast.results.failures import FailureGroup

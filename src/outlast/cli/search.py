@@ -116,9 +116,9 @@ def check(
         outlast check --maximize val_acc -- python train.py --lr '~log(1e-5,1e-1)'
     """
     from outlast.cli.trying import seconds_of, try_out
-    from outlast.engine.check import quick_check
-    from outlast.engine.cluster.look import check_cluster, meant_for_slurm
-    from outlast.engine.cluster.storage import storage_findings
+    from outlast.engine.check.quick import quick_check
+    from outlast.engine.cluster.inspection import check_cluster, meant_for_slurm
+    from outlast.engine.cluster.shared_storage import storage_findings
 
     seconds = seconds_of(limit)
     settings = settings_of(
@@ -174,8 +174,8 @@ def run(
         outlast run study.yaml --trials 100
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
-    from outlast.engine.homing import live_folder
-    from outlast.engine.run import study_paths
+    from outlast.engine.derived.home_sync import live_folder
+    from outlast.engine.hold.run import study_paths
 
     settings = settings_of(
         invocation_of(context),
@@ -213,9 +213,9 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
     from outlast.cli.render import start_banner
     from outlast.cli.text import make_console
     from outlast.cli.watching import Watching
-    from outlast.engine.homing import bring_home
-    from outlast.engine.opening import Opened
-    from outlast.engine.run import run_study, study_paths
+    from outlast.engine.derived.home_sync import bring_home
+    from outlast.engine.hold.opening import Opened
+    from outlast.engine.hold.run import run_study, study_paths
     from outlast.monitor.snapshot import LiveFacts, snapshot
 
     console = make_console()
@@ -285,7 +285,7 @@ def _home_note(paths: StudyPaths) -> list[tuple[str, str]]:
 
 
 def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:
-    from outlast.engine.code import changed_code
+    from outlast.engine.attempts.code_snapshot import changed_code
 
     notes = [("note", note) for note in settings.notes]
     if change := changed_code(study, settings):
@@ -345,6 +345,6 @@ def stop(
         outlast stop studies/digits
         outlast stop studies/digits --trial 7
     """
-    from outlast.engine.stopping import stop_study
+    from outlast.engine.care.stop import stop_study
 
     typer.echo(stop_study(the_folder(study, directory), drain=drain, now=now, trial=trial, say=typer.echo))

@@ -20,9 +20,9 @@ from outlast.core.best import best_trial, best_trials
 from outlast.core.fold import Study
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
-from outlast.engine.by_hand import command_by_hand
-from outlast.engine.plotting import draw_plots
-from outlast.engine.run import recorded_settings, study_paths
+from outlast.engine.attempts.by_hand import command_by_hand
+from outlast.engine.derived.plots import draw_plots
+from outlast.engine.hold.run import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.results.configuration import configuration, nested
 from outlast.results.failures import FailureGroup, group_failures

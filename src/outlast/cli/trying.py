@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from outlast.config.settings import Settings
-from outlast.engine.check import Finding
+from outlast.engine.check.quick import Finding
 from outlast.errors import UsageError
 
 __all__ = ["seconds_of", "try_out"]
@@ -69,8 +69,8 @@ def try_out(
 
 def _smoke(settings: Settings, folder: str, limit: float, facts: dict[str, Any], console: Any, as_json: bool) -> int:
     from outlast.cli.render_check import check_table, smoke_head, traceback_tail, tried_line
-    from outlast.engine.smoke import smoke
-    from outlast.engine.tried import Tried
+    from outlast.engine.check.smoke import smoke
+    from outlast.engine.check.verdicts import Tried
 
     shown: set[str] = set()
 
@@ -94,7 +94,7 @@ def _smoke(settings: Settings, folder: str, limit: float, facts: dict[str, Any],
 
 def _rehearse(settings: Settings, folder: str, limit: float, facts: dict[str, Any], console: Any, as_json: bool) -> int:
     from outlast.cli.render_check import check_table
-    from outlast.engine.rehearse import rehearse
+    from outlast.engine.check.rehearse import rehearse
 
     if not as_json:
         console.print("rehearsal: one trial, killed after a checkpoint and resumed")

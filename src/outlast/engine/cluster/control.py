@@ -12,15 +12,15 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import StudyState
-from outlast.engine.cluster.anew import begin_anew
-from outlast.engine.cluster.queue import StudyQueue
-from outlast.engine.code import as_taken
-from outlast.engine.coordinator import Coordinator, Listener
-from outlast.engine.opening import join_study
-from outlast.engine.room import whenever_there_is_room
-from outlast.engine.run import Quiet, recorded_settings, study_paths
-from outlast.engine.running import Running
-from outlast.engine.slots import Slots
+from outlast.engine.attempts.code_snapshot import as_taken
+from outlast.engine.attempts.running import Running
+from outlast.engine.attempts.slots import Slots
+from outlast.engine.cluster.requeue import begin_anew
+from outlast.engine.coordinator.disk_guard import whenever_there_is_room
+from outlast.engine.coordinator.rounds import Coordinator, Listener
+from outlast.engine.hold.opening import join_study
+from outlast.engine.hold.run import Quiet, recorded_settings, study_paths
+from outlast.engine.record.queue import StudyQueue
 from outlast.executors.slurm.controller import SlurmExecutor
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.runner.job import JobFacts

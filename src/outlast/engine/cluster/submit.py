@@ -13,13 +13,13 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.records import JobSubmitted
 from outlast.core.states import StudyState
-from outlast.engine.cluster.queue import StudyQueue
-from outlast.engine.code import run_from
-from outlast.engine.coordinator import Coordinator
-from outlast.engine.examine import read_study
-from outlast.engine.opening import difference_from_recorded, open_study
-from outlast.engine.retention import claim_checkpoints
-from outlast.engine.turn import Memory, coordinate
+from outlast.engine.attempts.code_snapshot import run_from
+from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.derived.checkpoints import claim_checkpoints
+from outlast.engine.hold.opening import difference_from_recorded, open_study
+from outlast.engine.hold.turn import Memory, coordinate
+from outlast.engine.record.examine import read_study
+from outlast.engine.record.queue import StudyQueue
 from outlast.errors import SlurmRefused, StudyBusy
 from outlast.executors.slurm.parse import Job, JobLife
 from outlast.executors.slurm.planning import waiting_reason

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from outlast._system import utc_now
-from outlast.engine.worker import Worker
+from outlast.engine.hold.worker import Worker
 from outlast.errors import OutlastError
 from outlast.runner.job import JobFacts
 

@@ -9,10 +9,10 @@ from outlast.core.budget import startable
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, TrialState
-from outlast.engine.cluster.queue import StudyQueue
 from outlast.engine.cluster.submit import submit_array
-from outlast.engine.coordinator import Coordinator
-from outlast.engine.run import recorded_settings, study_paths
+from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.hold.run import recorded_settings, study_paths
+from outlast.engine.record.queue import StudyQueue
 from outlast.errors import OutlastError, SlurmMissing
 from outlast.executors.slurm.parse import Job, JobLife
 

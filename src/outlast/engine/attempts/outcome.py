@@ -1,0 +1,100 @@
+"""From an attempt that is over to the event that says what it meant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from outlast.config.settings import MetricSettings, Settings
+from outlast.core.evidence import Evidence, Report
+from outlast.core.faults import Policy, decide
+from outlast.core.fold import Study
+from outlast.core.length import usual_length
+from outlast.core.parts import next_part, with_part
+from outlast.core.records import AttemptEnded, Curve, Trial
+from outlast.engine.attempts.folds import study_parts
+from outlast.engine.attempts.gpu_memory import smaller_values
+
+__all__ = ["outcome_of", "policy_of"]
+
+_MOST_METRICS = 200  # of the metric names that a script may log, in the ledger
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What decisions depend on."""
+    return Policy(
+        objectives=tuple(metric.name for metric in settings.metrics),
+        retries=settings.trial.retries,
+        timeout_counts=settings.trial.timeout_counts,
+        restart_interrupted=settings.faults.interrupted == "restart",
+    )
+
+
+def outcome_of(
+    evidence: Evidence, trial: Trial, attempt: int, settings: Settings, now: str, study: Study | None = None
+) -> AttemptEnded:
+    """The decision about one attempt, as a ledger event; with the study, other trials tell how long such a training is."""
+    whole = study_parts(settings)
+    part = next_part(trial, whole)
+    unsure = bool(evidence.stop_reason) or evidence.outside_signal is not None or not evidence.scores
+    number = None if part is None else part.number
+    length = usual_length(study, trial, number) if study is not None and unsure and evidence.exit_code == 0 else None
+    decision = decide(
+        evidence,
+        trial,
+        replace(policy_of(settings), smaller=smaller_values(trial, settings), length=length, part=number),
+    )
+    steps = [report.step for report in evidence.reports]
+    ran_with = ", ".join(f"{name}={value}" for name, value in trial.instead.items())
+    counts = decision.values is not None and all(metric.name in evidence.scores for metric in settings.metrics)
+    notes = evidence.notes if counts else ()  # how a score was looked for that does not count
+    reason = "; ".join(filter(None, [decision.reason, ran_with and f"ran with {ran_with}", *notes]))
+    event = AttemptEnded(
+        trial=trial.number,
+        attempt=attempt,
+        at=now,
+        state=decision.state,
+        cause=decision.cause,
+        reason=reason,
+        values=_over_attempts(decision.values, evidence, trial, settings),
+        curves=tuple(curve_of(evidence, metric) for metric in settings.metrics),
+        metrics=dict(list(evidence.metrics.items())[:_MOST_METRICS]),
+        seconds=evidence.seconds,
+        exit_code=evidence.exit_code,
+        signal=evidence.signal,
+        signature=decision.signature,
+        source=evidence.source,
+        host=evidence.host,
+        last_step=max(steps, default=None),
+        saved=evidence.saved,
+        instead=dict(decision.instead),
+        scores={} if decision.state.finished else dict(evidence.scores),
+        together=evidence.together or evidence.scheduler in ("NODE_FAIL", "BOOT_FAIL"),
+    )
+    return event if part is None else with_part(event, trial, part, whole, [metric.name for metric in settings.metrics])
+
+
+def _over_attempts(
+    values: tuple[float, ...] | None, evidence: Evidence, trial: Trial, settings: Settings
+) -> tuple[float, ...] | None:
+    """The values with what earlier attempts reported: the best of a resumed trial (`take: best`) may lie before its resume."""
+    if values is None or not evidence.resumed or study_parts(settings):
+        return values
+    found = list(values)
+    for at, metric in enumerate(settings.metrics):
+        if metric.take == "best":
+            choose = max if metric.goal == "maximize" else min
+            told = [*trial.curve(at).values(), *(o.scores[metric.name] for o in trial.kept if metric.name in o.scores)]
+            found[at] = choose([found[at], *filter(math.isfinite, told)])
+    return tuple(found)
+
+
+def curve_of(evidence: Evidence, metric: MetricSettings) -> Curve:
+    """The objective's reports in order."""
+    return points(evidence.reports, metric.name)
+
+
+def points(reports: Iterable[Report], name: str) -> Curve:
+    """(step, value) of one metric."""
+    return tuple((r.step, float(r.metrics[name])) for r in reports if name in r.metrics)

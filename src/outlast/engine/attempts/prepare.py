@@ -1,0 +1,206 @@
+"""From a trial to a startable attempt: its command, files, environment, and the marker that its runner reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from outlast._system.card_locks import CardLock
+from outlast.client import checkpoints_in, newest_checkpoint
+from outlast.config import yaml_writer
+from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
+from outlast.config.settings import Settings
+from outlast.config.slurm import srun_arguments
+from outlast.config.trial_config import resolve_trial_config
+from outlast.core.parts import next_part
+from outlast.core.records import Trial
+from outlast.core.states import Cause
+from outlast.engine.attempts.folds import study_parts
+from outlast.engine.attempts.running import objectives_of
+from outlast.executors.warm import WarmStart
+from outlast.runner.environment import worker_environment
+from outlast.runner.hooks import hooks_path
+from outlast.runner.spec import RunnerSpec
+from outlast.study.attempts import open_attempt
+from outlast.study.layout import StudyPaths
+
+__all__ = [
+    "OBJECTIVE",
+    "Prepared",
+    "draws_as_it_goes",
+    "next_attempt",
+    "no_checkpoints",
+    "prepare_attempt",
+    "worker_start",
+]
+
+
+#: The `function` of a study whose objective was handed over in Python and lies pickled in the study folder.
+OBJECTIVE = "outlast.api:objective"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An attempt worked out in full, with nothing on the disk yet: its ledger line comes first."""
+
+    trial: int
+    number: int
+    resume: bool
+    marker: str
+    files: Mapping[str, str]
+    pipe_fd: int | None = None  # to be inherited by the runner
+    nothing_but: str = ""  # where it starts over although something lies in the checkpoint folder: what
+
+    def lay_out(self, paths: StudyPaths) -> None:
+        """Write what its runner and its script read. From here on it can be claimed."""
+        open_attempt(paths, self.trial, self.number, self.marker, self.files)
+
+
+def next_attempt(trial: Trial) -> int:
+    """The number of the trial's next attempt, from 1."""
+    return trial.attempts[-1].number + 1 if trial.attempts else 1
+
+
+def prepare_attempt(
+    paths: StudyPaths, settings: Settings, trial: Trial, *, cards: tuple[CardLock, ...] = (), pipe_fd: int | None = None,
+    cpus_per_trial: int | None = None, shared: bool = False, segment: int = 0,
+) -> Prepared:  # fmt: skip
+    """Work out the trial's next attempt: command, environment, files.
+
+    Raises:
+        StudyFileError: The base configuration cannot be read.
+    """
+    number, space = next_attempt(trial), settings.space
+    files = paths.trial(trial.number)
+    part = next_part(trial, study_parts(settings))
+    checkpoints = files.checkpoints if part is None else files.checkpoints / part.folder
+    begun = [
+        outcome
+        for outcome in trial.kept
+        if outcome.cause is not Cause.NEVER_STARTED and (part is None or outcome.part == part.number)
+    ]
+    start_over = not begun or trial.from_scratch
+    pattern = settings.checkpoints.pattern
+    last = None if start_over else newest_checkpoint(str(checkpoints), pattern)
+    seed = trial.seed if part is None or part.seed is None else part.seed
+    beyond = {**trial.derived, **trial.instead}
+    params = {**space.complete(trial.params), **beyond}
+    config = resolve_trial_config(settings, {**trial.params, **beyond})
+    attempt = paths.attempt(trial.number, number)
+    context = CommandContext(
+        trial=trial.number,
+        attempt=number,
+        seed=seed,
+        trial_dir=str(files.folder),
+        checkpoint_dir=str(checkpoints),
+        last_checkpoint=last,
+        config_file=None if config is None else str(attempt.config),
+        interpreter=find_interpreter(),
+        resume=last is not None,
+        fold=None if part is None else part.fold,
+        splits=None if settings.trial.folds is None else str(paths.splits),
+        args_json_file=str(attempt.params),
+    )
+    env = _study_environment(settings, cpus_per_trial)
+    if part is not None and part.fold is not None:
+        env.update(OUTLAST_FOLD=str(part.fold), OUTLAST_SPLITS=str(paths.splits))
+    srun = (settings.slurm or {}).get("srun")
+    spec = RunnerSpec(
+        trial=trial.number,
+        attempt=number,
+        argv=tuple(_argv(paths, settings, params, context, pipe_fd)),
+        cwd=os.path.abspath(settings.working_directory),
+        trial_dir=os.path.relpath(files.folder, paths.root),
+        attempt_dir=os.path.relpath(attempt.folder, paths.root),
+        checkpoint_dir=_relative(checkpoints, paths.root),
+        objectives=tuple(asdict(objective) for objective in objectives_of(settings)),
+        env=env,
+        params=params,
+        seed=seed,
+        checkpoint_pattern=pattern,
+        saved_before=() if start_over else tuple(set(checkpoints_in(str(checkpoints), pattern).values())),
+        resume=last is not None,
+        start_over=start_over,
+        grace=settings.trial.grace,
+        timeout=settings.trial.timeout,
+        hang_after=settings.trial.hang_after,
+        seconds_before=sum(o.seconds for o in trial.ended if o.attempt > trial.retried_at_attempt),
+        last_step=trial.last_step(None if part is None else part.number),
+        gpus=tuple(card.uuid for card in cards),
+        gpu_locks=tuple((card.fd, card.start, card.units) for card in cards),
+        shared=shared,
+        segment=segment,
+        srun=bool(srun),
+        srun_arguments=srun_arguments(srun),
+        pipe_fd=pipe_fd,
+    )
+    contents = {
+        "params.json": json.dumps(settings.nest(params), default=str),
+        "params.yaml": yaml_writer.dump_quickly(sweep_parameters(settings, {**trial.params, **beyond})),
+    }
+    if config is not None:
+        as_json = str(settings.config).endswith(".json")  # and YAML as well: the training may read either
+        contents["config.yaml"] = yaml_writer.dump_json(config) + "\n" if as_json else yaml_writer.dump(config)
+    left = "" if start_over or last is not None else no_checkpoints(checkpoints)
+    return Prepared(trial.number, number, last is not None, spec.to_json(), contents, pipe_fd, left)
+
+
+def no_checkpoints(folder: Path) -> str:
+    """What lies in a checkpoint folder that has no checkpoint, in a few words; empty where that is nothing."""
+    found = [
+        os.path.relpath(os.path.join(place, name), folder)
+        for place, _, names in os.walk(folder)
+        for name in sorted(names)
+        if not name.startswith(".")
+    ]
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(found[:3]) + more
+
+
+def draws_as_it_goes(settings: Settings) -> bool:
+    """Whether the objective asks for its parameters while it runs."""
+    return settings.function == OBJECTIVE and not settings.parameters
+
+
+def worker_start(paths: StudyPaths, settings: Settings, cpus_per_trial: int | None) -> WarmStart | None:
+    """How to make processes that have the study's function imported; ``None`` where each trial imports for itself."""
+    if settings.isolation.mode != "worker":
+        return None
+    return WarmStart(
+        tuple(_loader(paths, settings)),
+        os.path.abspath(settings.working_directory),
+        worker_environment(_study_environment(settings, cpus_per_trial), os.environ, str(hooks_path())),
+        settings.isolation.trials,
+    )
+
+
+def _study_environment(settings: Settings, cpus_per_trial: int | None) -> dict[str, str]:
+    env = dict(settings.env)
+    if cpus_per_trial is not None and "OMP_NUM_THREADS" not in os.environ:
+        env.setdefault("OMP_NUM_THREADS", str(cpus_per_trial))
+    return env
+
+
+def _loader(paths: StudyPaths, settings: Settings) -> list[str]:
+    """The module that runs a Python function, and what it is told."""
+    if settings.function == OBJECTIVE:
+        return ["outlast.runner.objective", str(paths.root / "objective.pkl")]
+    return ["outlast.runner.function", str(settings.function)]
+
+
+def _argv(
+    paths: StudyPaths, settings: Settings, params: Mapping[str, Any], context: CommandContext, pipe_fd: int | None
+) -> list[str]:
+    if settings.function is not None:
+        pipe = [] if pipe_fd is None else [str(pipe_fd)]
+        return [sys.executable, "-m", *_loader(paths, settings), *pipe]
+    return render_command(settings, params, context)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return os.path.relpath(path, root) if path.is_relative_to(root) else str(path)

@@ -1,0 +1,131 @@
+"""`repair`: say what is wrong with a study folder, and mend it. What is replaced is set aside, never deleted."""
+
+from __future__ import annotations
+
+from outlast._system import read_json, remove_tree, rename, utc_now, write_atomic
+from outlast.config.load import to_yaml
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.records import RevisionMade
+from outlast.engine.hold.run import recorded_settings, study_paths
+from outlast.engine.record.examine import examine, half_swapped, read_study
+from outlast.engine.record.misplaced import misplaced, problem_of, set_aside, set_misplaced_aside
+from outlast.engine.record.remains import copies, index_rows, record_agrees, recorded_study_file, unfinished
+from outlast.errors import StudyNotFound
+from outlast.optimizer.index import check_index, rebuild_index
+from outlast.results.files import ResultsWriter
+from outlast.study.attempts import put_away
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+from outlast.study.ledger import Ledger, newest_segment, read_ledger
+from outlast.study.recovery import Problem, had_a_folder, merged, trial_problems
+
+__all__ = ["repair_study"]
+
+
+def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
+    """Look through a study folder and, unless `check_only`, mend what is wrong.
+
+    Returns:
+        What was wrong.
+
+    Raises:
+        StudyNotFound: There is no study in this folder.
+        StudyBusy: Somebody runs it just now (only where something would be changed).
+    """
+    paths = StudyPaths.at(folder)
+    if not paths.root.is_dir() or not (paths.exists or paths.trials.is_dir() or half_swapped(paths)):
+        raise StudyNotFound(f"no study in {folder}")
+    if check_only:
+        return [*(problem_of(paths, path) for path in misplaced(paths)), *_problems(paths)]
+    found = set_misplaced_aside(paths)  # first: nobody holds a lease that is a folder
+    lease = Lease(paths.lease)
+    lease.acquire()
+    try:
+        return [*found, *_mend(paths)]
+    finally:
+        lease.release()
+
+
+def _problems(paths: StudyPaths) -> list[Problem]:
+    examined = examine(paths)
+    found, study = list(examined.problems), examined.study
+    if examined.lost:
+        return found
+    settings = _settings(paths, study)
+    found += trial_problems(study, {n: record_agrees(paths.trial(n), trial) for n, trial in study.trials.items()})
+    if settings is not None:
+        found += [
+            Problem("index", text, "it is rebuilt from the ledger; the old one is set aside", serious=False)
+            for text in check_index(paths.index, study, settings)
+        ]
+        if study.ended is not None:
+            found += [
+                Problem("files", text, "it is written anew", serious=False)
+                for text in _results(paths, settings).check(study)
+            ]
+            if recorded_study_file(paths) != settings.resolved:
+                text = f"{paths.study_file.name} is not what the ledger says"
+                found.append(Problem("files", text, "it is written anew", serious=False))
+    return found
+
+
+def _mend(paths: StudyPaths) -> list[Problem]:
+    if half_swapped(paths):
+        rename(paths.root / "ledger.new", paths.ledger)
+        return [Problem("ledger", "a repair was interrupted", "it was brought to its end"), *_mend(paths)]
+    found = _problems(paths)
+    ledger_damaged = any(problem.serious for problem in found)
+    if ledger_damaged:
+        _rebuild_ledger(paths)
+        found += [problem for problem in _problems(paths) if not problem.serious]
+    elif any(problem.about == "ledger" for problem in found):
+        Ledger.claim(paths.ledger)[0].close()  # the new segment's seal leaves the torn line out
+    study = read_study(paths)
+    settings = _settings(paths, study)
+    if settings is None:
+        return found
+    for trial in study.trials.values():
+        files = study_paths(paths.root, settings).trial(trial.number)
+        if trial.state.finished and had_a_folder(trial) and not record_agrees(files, trial):
+            record = read_json(files.record)
+            if files.record.exists():
+                set_aside(files.record)
+            put_away(files, trial, config=record.get("config") if isinstance(record, dict) else None)
+    if any(problem.about == "index" for problem in found) or ledger_damaged:
+        rebuild_index(paths.index, study, settings)
+    _results(paths, settings).write(study)
+    if recorded_study_file(paths) != settings.resolved:
+        write_atomic(paths.study_file, to_yaml(settings))
+    return found
+
+
+def _results(paths: StudyPaths, settings: Settings) -> ResultsWriter:
+    checkpoints = study_paths(paths.root, settings)
+    return ResultsWriter(paths.root, settings, checkpoints=lambda number: checkpoints.trial(number).checkpoints)
+
+
+def _rebuild_ledger(paths: StudyPaths) -> None:
+    readable, now = read_ledger(paths.ledger).events, utc_now()
+    study_file = recorded_study_file(paths)
+    revisions = [event.settings for event in readable if isinstance(event, RevisionMade)]
+    events = merged(
+        readable,
+        copies(paths),
+        index_rows(paths),
+        unfinished(paths, revisions[-1] if revisions else study_file, now),
+        name=str(study_file.get("name", paths.root.name)),
+        settings=study_file,
+        now=now,
+    )
+    number = max(newest_segment(paths.ledger), 1) + 1
+    fresh = paths.root / "ledger.new"
+    remove_tree(fresh)  # of a repair that ended before it took the old one away
+    Ledger.write_anew(fresh, number, events, "rebuilt by repair")
+    if paths.ledger.exists():
+        set_aside(paths.ledger)
+    rename(fresh, paths.ledger)
+
+
+def _settings(paths: StudyPaths, study: Study) -> Settings | None:
+    return recorded_settings(paths.root, study)[0] if study.revision is not None and study.revision.settings else None

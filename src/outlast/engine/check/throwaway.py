@@ -1,0 +1,185 @@
+"""A study for trying things out, in a folder beside the real one; gone, with everything it started, when the try is over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from types import FrameType
+
+from outlast._system import end_processes
+from outlast.config.settings import BudgetSettings, CheckpointSettings, PrunerSettings, SamplerSettings, Settings
+from outlast.core.plan import Limits
+from outlast.engine.attempts.prepare import OBJECTIVE
+from outlast.errors import StorageError, UsageError
+from outlast.runner.spec import token_of_trial
+from outlast.study.layout import StudyPaths
+
+__all__ = ["LIMIT", "every_outcome_counts", "scratch_prefix", "scratch_study", "trial_settings"]
+
+#: Seconds that a tried trial may take before it is ended.
+LIMIT = 180.0
+_GRACE = 5.0
+_BACKSTOP = 60.0
+
+
+def scratch_prefix(name: str) -> str:
+    """What the folder's name begins with; hidden, so that no command takes it for a study."""
+    return f".{name}.check-"
+
+
+@contextlib.contextmanager
+def scratch_study(settings: Settings, folder: str) -> Iterator[StudyPaths]:
+    """A study folder on the filesystem of the real one, where permissions and room are the same.
+
+    Whatever happens inside, a Ctrl-C included, nothing is left: no process that it started, no folder.
+
+    Args:
+        settings: Of the real study.
+        folder: The real study's folder; it need not exist and is not touched.
+
+    Raises:
+        StorageError: No folder can be made there.
+    """
+    places: list[str] = []
+    made: list[str] = []
+    paths = None
+    with _termination_as_interrupt():
+        try:
+            try:
+                paths = _lay_out(settings, folder, places, made)
+            except OSError as error:
+                raise StorageError(f"cannot write {error.filename or folder}: {error.strerror}") from error
+            yield paths
+        finally:
+            with _uninterrupted():
+                if paths is not None:
+                    _end_everything(paths)
+                _remove(places, made)
+
+
+def _lay_out(settings: Settings, folder: str, places: list[str], made: list[str]) -> StudyPaths:
+    parent = os.path.dirname(os.path.abspath(folder))
+    root = os.path.join(
+        _place(settings, parent, places, made), f"{settings.name}.check"
+    )  # loggers name groups after it
+    os.mkdir(root)
+    if settings.checkpoints.dir is None:
+        return StudyPaths.at(root)
+    elsewhere = os.path.abspath(os.path.join(settings.working_directory, settings.checkpoints.dir))
+    return StudyPaths.at(root, _place(settings, elsewhere, places, made))
+
+
+def _place(settings: Settings, parent: str, places: list[str], made: list[str]) -> str:
+    made += _missing_parents(parent)
+    os.makedirs(parent, exist_ok=True)
+    places.append(tempfile.mkdtemp(prefix=scratch_prefix(settings.name), dir=parent))
+    return places[-1]
+
+
+def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: tuple[str, ...] = ()) -> Settings:
+    """The settings for trying trials out: nothing is searched, pruned, announced or kept.
+
+    Args:
+        settings: Of the real study.
+        trials: How many.
+        limit: Seconds that a trial may take. Its runner ends it a little later even if nobody is left to ask for it.
+        arguments: Appended to the command.
+
+    Raises:
+        UsageError: The study's objective was handed over from Python.
+    """
+    if settings.function == OBJECTIVE:
+        raise UsageError(
+            "this study's objective was handed over from Python: it cannot be tried from here",
+            cure="call it where it is defined, with trials=1 and another dir",
+        )
+    backstop = limit + _BACKSTOP
+    trial = replace(
+        settings.trial,
+        grace=min(settings.trial.grace, _GRACE),
+        timeout=min(settings.trial.timeout or backstop, backstop),
+        seeds=settings.trial.seeds[:1],
+    )
+    return replace(
+        settings,
+        command=None if settings.command is None else (*settings.command, *arguments),
+        budget=BudgetSettings(trials=trials, count=("complete", "pruned", "failed", "infeasible")),
+        sampler=SamplerSettings(name="random", seed=settings.sampler.seed or 0),
+        pruner=PrunerSettings(),
+        trial=trial,
+        checkpoints=CheckpointSettings(pattern=settings.checkpoints.pattern),
+        later={},
+    )
+
+
+def every_outcome_counts(trials: int) -> Limits:
+    """So many trials, whatever becomes of them."""
+    every = ("complete", "pruned", "failed", "infeasible")
+    return Limits(trials=trials, count=every, failures_alike=trials + 1, needs_result=False)
+
+
+def _missing_parents(folder: str) -> list[str]:
+    """The folders that are not there yet, the outermost first."""
+    missing: list[str] = []
+    while not os.path.isdir(folder):
+        missing.insert(0, folder)
+        folder = os.path.dirname(folder)
+    return missing
+
+
+def _end_everything(paths: StudyPaths) -> None:
+    """A run that ended in order has nothing left; one that failed leaves its trainings to whoever runs the study next."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(paths.trials):
+            if name.isdigit():
+                end_processes(token_of_trial(str(paths.root), int(name)))
+
+
+def _remove(places: list[str], made: list[str]) -> None:
+    for place in places:
+        deadline = time.monotonic() + 5.0
+        while os.path.exists(place) and time.monotonic() < deadline:
+            shutil.rmtree(place, ignore_errors=True)  # again: a runner may have been writing its last words
+            if os.path.exists(place):
+                time.sleep(0.05)
+    for folder in reversed(made):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the try like Ctrl-C does, so that it is cleaned up after."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handlers({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
+        yield
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    with _handlers(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)):
+        yield
+
+
+@contextlib.contextmanager
+def _handlers(wanted: dict[signal.Signals, object]) -> Iterator[None]:
+    before: dict[signal.Signals, object] = {}
+    try:
+        for number, handler in wanted.items():
+            before[number] = signal.signal(number, handler)  # type: ignore[arg-type]
+    except ValueError:  # not the main thread: signals go elsewhere
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]

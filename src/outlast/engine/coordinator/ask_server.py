@@ -1,0 +1,101 @@
+"""Conversations with objectives that draw their parameters as they go: each answer is durable before it is given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from outlast.config.settings import Settings
+from outlast.core.records import AttributeSet, ParamDrawn
+from outlast.engine.attempts.outcome import points
+from outlast.engine.coordinator.conversation import Conversation, open_pair
+from outlast.engine.coordinator.decisions import Decisions
+from outlast.engine.coordinator.watch import Watch
+from outlast.executors.base import Executor
+from outlast.optimizer.telling import Teller
+
+__all__ = ["Talks"]
+
+
+class Talks:
+    """One conversation for each running attempt whose objective asks."""
+
+    def __init__(
+        self, settings: Settings, decisions: Decisions, watch: Watch, executor: Executor, stop: Callable[..., None]
+    ) -> None:
+        self._talks: dict[str, Conversation] = {}
+        self._objective, self._stop = settings.metrics[0].name, stop
+        self._teller = Teller(settings, decisions.study)
+        self._decisions, self._watch, self._executor = decisions, watch, executor
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._talks
+
+    def open(self, name: str, trial: int) -> int:
+        """Begin one. Returns the descriptor that the runner inherits; the caller closes its copy."""
+        talk, theirs = open_pair(trial)
+        self._talks[name] = talk
+        self._executor.watch_fd(talk.fd)
+        return theirs
+
+    def serve(self) -> None:
+        """Answer everything that was asked."""
+        for name, talk in list(self._talks.items()):
+            if not talk.serve(partial(self._answer, name)):
+                self.end(name)
+
+    def end(self, name: str) -> None:
+        """The attempt is over, or hung up."""
+        talk = self._talks.pop(name, None)
+        if talk is not None:
+            self._executor.unwatch_fd(talk.fd)
+            talk.close()
+
+    def _answer(self, name: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        attempt = self._watch.running[name]
+        match question.get("op"):
+            case "suggest":
+                return self._suggest(attempt.trial, str(question["name"]), str(question["distribution"]))
+            case "should_prune":
+                self._watch.judge(attempt)
+                return {"value": attempt.stop_reason == "pruned"}
+            case "note":
+                return self._note(
+                    attempt.trial, str(question["name"]), str(question["value"]), bool(question["system"])
+                )
+            case "about":
+                return self._teller.about()
+            case "rows":
+                return self._teller.rows(int(question["seen"]), self._curves())
+            case "stop":
+                self._decisions.say(f"trial {attempt.trial} asks the search to stop: running trials finish")
+                self._stop("user", drain=True)
+                return {}
+            case _:
+                trial = self._decisions.study.trials[attempt.trial]
+                noted = {"user_attrs": trial.user_attrs, "system_attrs": trial.optuna_attrs}
+                texts = {of: {key: json.dumps(value) for key, value in attrs.items()} for of, attrs in noted.items()}
+                return {"number": trial.number, "started": trial.started_at, **texts}
+
+    def _note(self, trial: int, name: str, value: str, system: bool) -> Mapping[str, Any]:
+        self._decisions.take(AttributeSet(trial, name, value, system))
+        self._decisions.commit()
+        return {}
+
+    def _curves(self) -> dict[int, dict[int, float]]:
+        for attempt in self._watch.running.values():
+            attempt.read_reports()
+        return {a.trial: dict(points(a.reports, self._objective)) for a in self._watch.running.values()}
+
+    def _suggest(self, trial: int, name: str, distribution: str) -> Mapping[str, Any]:
+        drawn = name in self._decisions.study.trials[trial].params
+        try:
+            value = self._decisions.optimizer.suggest(trial, name, distribution)
+        except ValueError as error:
+            return {"error": str(error)}
+        if not drawn:
+            self._decisions.take(ParamDrawn(trial, name, value, distribution))
+            self._decisions.commit()
+        return {"value": value}

@@ -1,0 +1,80 @@
+"""Decisions of a round: taken in at once, durable with one ledger line, told to everyone who follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from outlast._system import Clock
+from outlast.core.fold import Study
+from outlast.core.records import Event, Warned
+from outlast.engine.attempts.running import Running
+from outlast.engine.derived.writer import DerivedFiles
+from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.sampling import Optimizer
+from outlast.study.ledger import Ledger
+
+__all__ = ["Decisions", "Listener"]
+
+
+class Listener(Protocol):
+    """Who wants to see how it goes. Called from the coordinator's thread; must return quickly."""
+
+    def decided(self, events: Sequence[Event], study: Study) -> None:
+        """These events are durable."""
+
+    def looked(self, study: Study, running: Sequence[Running]) -> None:
+        """A round is over."""
+
+    def said(self, text: str) -> None:
+        """Something for the person to read."""
+
+
+class Decisions:
+    """The study's state, the sampler's and the pruner's, and the ledger that makes them durable, kept in step."""
+
+    def __init__(
+        self,
+        study: Study,
+        ledger: Ledger,
+        optimizer: Optimizer,
+        pruning: Pruning,
+        derived: DerivedFiles,
+        listener: Listener,
+        clock: Clock,
+    ) -> None:
+        self.study, self.optimizer, self.pruning = study, optimizer, pruning
+        self.clock, self._listener = clock, listener
+        self._ledger, self._derived = ledger, derived
+        self._events: list[Event] = []
+
+    def take(self, event: Event) -> None:
+        """Take a decision in. Nothing may be done about it before `commit` has returned."""
+        self.study.apply(event)
+        self.optimizer.apply(event)
+        self.pruning.apply(event)
+        self._events.append(event)
+
+    def commit(self) -> None:
+        """Make everything that was taken in durable, in one line.
+
+        Raises:
+            LeaseLost: A newer coordinator is there.
+            StorageError: The disk refused.
+        """
+        events, self._events = self._events, []
+        self._ledger.append(events)
+        if events:
+            touched = {event.trial: self.study.trials[event.trial] for event in events if hasattr(event, "trial")}
+            self._derived.decided(list(touched.values()))
+            self._listener.decided(events, self.study)
+
+    def say(self, text: str) -> None:
+        """Tell the person."""
+        self._listener.said(text)
+
+    def warn(self, key: str, text: str) -> None:
+        """Tell the person once in the study's life, and keep it on record."""
+        if key not in self.study.warnings:
+            self.take(Warned(self.clock.now(), text, key))
+            self.say(text)

@@ -1,0 +1,88 @@
+"""New trials: enqueued by hand, by the study file, or drawn; with what the derive hook makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from outlast.config.settings import Settings
+from outlast.config.trial_config import Infeasible, derive
+from outlast.core.records import AttemptEnded, AttemptOpened, Event
+from outlast.core.states import TEACHING_CAUSES, Cause, TrialState
+from outlast.engine.coordinator.decisions import Decisions
+from outlast.errors import StudyFileError
+from outlast.optimizer.index import ForeignRow, IndexWriter, claimed
+from outlast.optimizer.sampling import Draw
+
+__all__ = ["Creation", "created"]
+
+
+def created(settings: Settings, draw: Draw, number: int, *, revision: int, at: str) -> list[Event]:
+    """The trial that a draw becomes; with its end, if the derive hook rules it out.
+
+    Raises:
+        StudyFileError: The derive hook fails.
+    """
+    derived = derive(settings, settings.space.complete(draw.params)) if settings.derive else {}
+    ruled_out = isinstance(derived, Infeasible)
+    event = replace(draw.created(number, at, revision), derived={} if isinstance(derived, Infeasible) else derived)
+    if not ruled_out:
+        return [event]
+    why = "ruled out by the derive hook"
+    return [
+        event,
+        AttemptOpened(number, 1, at, "none"),
+        AttemptEnded(number, 1, at, TrialState.INFEASIBLE, Cause.CONSTRAINT, why),
+    ]
+
+
+class Creation:
+    """Creates trials.
+
+    Attributes:
+        exhausted: The search space holds no further configuration.
+    """
+
+    def __init__(self, settings: Settings, decisions: Decisions, index: IndexWriter) -> None:
+        self.exhausted = False
+        self._settings, self._decisions, self._index = settings, decisions, index
+        self._wanted: list[ForeignRow] = []
+
+    def create(self) -> int | None:
+        """Create the next trial.
+
+        Returns:
+            Its number; ``None`` if the space is used up, or if the derive hook ruled the draw out (try again next round).
+
+        Raises:
+            StudyFileError: The derive hook fails, or no draw satisfies the constraints.
+        """
+        number = self._decisions.study.next_number
+        draw = self._enqueued_by_hand(number) or self._decisions.optimizer.ask(number)
+        if draw is None:
+            self.exhausted = True
+            return None
+        revision = self._decisions.study.revisions[-1].number
+        events = created(self._settings, draw, number, revision=revision, at=self._decisions.clock.now())
+        for event in events:
+            self._decisions.take(event)
+        return number if len(events) == 1 else None
+
+    def ended(self, event: AttemptEnded) -> None:
+        """A trial that a machine spoilt leaves its configuration to be drawn again."""
+        if event.state is TrialState.FAILED and event.cause not in TEACHING_CAUSES:
+            self.exhausted = False
+
+    def _enqueued_by_hand(self, number: int) -> Draw | None:
+        """The next configuration that somebody enqueued in the index with Optuna's own means."""
+        self._wanted += self._index.take_foreign()
+        while self._wanted:
+            row = self._wanted.pop(0)
+            try:
+                draw = self._decisions.optimizer.ask(number, fixed=row.params, source="foreign")
+            except StudyFileError as error:
+                self._index.refuse(row, error.fact)
+                self._decisions.say(f"an enqueued trial does not fit the search space: {error.fact}")
+                continue
+            if draw is not None:
+                return claimed(draw, row)
+        return None

@@ -1,0 +1,162 @@
+"""What is derived from the ledger during a run: the index, the tables, the kept checkpoints. None of it decides anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.engine.attempts.outcome import points
+from outlast.engine.attempts.running import Running
+from outlast.engine.derived.checkpoints import Retention
+from outlast.engine.derived.home_sync import Homing
+from outlast.optimizer.index import IndexWriter, check_index, rebuild_index
+from outlast.results.files import ResultsWriter
+from outlast.study.home import home_of
+from outlast.study.layout import StudyPaths
+
+__all__ = ["DerivedFiles"]
+
+_CURVES_EVERY = 1.0  # seconds between looks at running curves for the index
+
+
+class DerivedFiles:
+    """Keeps everything derived current; trouble with it is said and never stops the study."""
+
+    def __init__(self, paths: StudyPaths, settings: Settings, *, fence: Callable[[], object] | None = None) -> None:
+        self._paths, self._settings, self._fence = paths, settings, fence
+        self._index = IndexWriter(paths.index, settings, fence=fence)
+        self._results = ResultsWriter(
+            paths.root, settings, checkpoints=lambda number: paths.trial(number).checkpoints, fence=fence
+        )
+        self._curves_due = 0.0
+        self._stale, self._results_due = True, 0.0
+        self._lengths: dict[int, int] = {}
+        self._retention = Retention(paths, settings, fence=fence)
+        home = home_of(paths)
+        self._homing = None if home is None else Homing(paths, home, fence=fence)
+        self._news = False
+
+    def start(self, study: Study, *, doubtful: bool, rivalled: bool) -> None:
+        """Check or rebuild what is there, and begin to write behind.
+
+        Args:
+            study: The folded ledger.
+            doubtful: The holder before did not end its run.
+            rivalled: It may even be alive and in the middle of a write: its index is replaced by a new file.
+        """
+        index = self._paths.index
+        if index.exists() and (rivalled or (doubtful and check_index(index, study, self._settings))):
+            try:
+                rebuild_index(index, study, self._settings)
+            except OSError as error:
+                self._index.warnings.append(
+                    f"{index.name} cannot be built ({error}); every result is safe in the ledger"
+                )
+        self._index.update(study.trials.values())
+        self._index.start()
+        self._write_results(study)
+        if self._homing is not None:
+            self._homing.start()
+
+    def decided(self, trials: Sequence[Trial]) -> None:
+        """These trials changed."""
+        if trials:
+            self._index.update(trials)
+            self._stale = self._news = True
+
+    def looked(self, study: Study, running: Sequence[Running]) -> list[str]:
+        """Write what is due; hand new reports of running trials to the index, about once a second.
+
+        Returns:
+            What people should be told about the index.
+        """
+        told, self._index.warnings[:] = [*self._index.warnings, *self._retention.warnings], []
+        self._retention.warnings[:] = []
+        if self._homing is not None:
+            told, self._homing.warnings[:] = [*told, *self._homing.warnings], []
+            if self._news:  # now that what has ended is put away
+                self._homing.wanted()
+                self._news = False
+        self._write_results(study)
+        now = time.monotonic()
+        if now < self._curves_due:
+            return told
+        curves: dict[int, dict[int, float]] = {}
+        for attempt in running:
+            if len(attempt.reports) != self._lengths.get(attempt.trial, 0):
+                self._lengths[attempt.trial] = len(attempt.reports)
+                curves[attempt.trial] = dict(points(attempt.reports, self._settings.metrics[0].name))
+        if curves:
+            self._index.update([study.trials[number] for number in curves], curves)
+        after = time.monotonic()
+        self._curves_due = after + max(_CURVES_EVERY, 20 * (after - now))  # long curves: less often, never in the way
+        return told
+
+    def _write_results(self, study: Study) -> None:
+        """Bring the tables up to date, but spend at most a twentieth of the time on it."""
+        now = time.monotonic()
+        if not self._stale or now < self._results_due:
+            return
+        self._stale = not self._results_written(study)
+        after = time.monotonic()
+        self._results_due = after + (5.0 if self._stale else min(30.0, 20 * (after - now)))
+
+    def _results_written(self, study: Study) -> bool:
+        try:
+            self._results.write(study)
+        except OSError as error:
+            if self._fence is not None:
+                self._fence()  # whoever took over has removed our temporary files
+            text = f"{error.filename or 'the result files'} cannot be written ({error.strerror}): tried again later"
+            if text not in self._index.warnings:
+                self._index.warnings.append(text)
+            return False
+        return True
+
+    def retain(self, study: Study) -> list[int]:
+        """Let the checkpoints of finished trials go that are not among the best `checkpoints.keep`.
+
+        Called after the trials' outcomes are durable.
+
+        Returns:
+            The trials whose checkpoints are gone.
+        """
+        due = self._retention.due(study)
+        if due and self._best_is_among(due):
+            self._results_written(study)  # the link moves on before its target goes
+        gone = self._retention.clear(due, study) if due else []
+        self._stale = self._stale or bool(gone)
+        return gone
+
+    def _best_is_among(self, numbers: Sequence[int]) -> bool:
+        target = os.path.realpath(self._paths.root / "best_checkpoint")
+        return any(os.path.realpath(self._paths.trial(number).checkpoints) == target for number in numbers)
+
+    @property
+    def index(self) -> IndexWriter:
+        """The index's writer."""
+        return self._index
+
+    def close(self, study: Study) -> list[str]:
+        """Write what is left.
+
+        Returns:
+            What people should be told.
+        """
+        self._results_written(study)
+        self._index.close()
+        self._retention.close()
+        if self._homing is not None:
+            self._homing.close()
+        brought = self._homing.warnings if self._homing is not None else []
+        return [*self._index.warnings, *self._retention.warnings, *brought]
+
+    def abandon(self) -> None:
+        """Write no more: what we know may not be what the study is."""
+        self._index.close(timeout=0.0)
+        if self._homing is not None:
+            self._homing.abandon()

@@ -1,0 +1,241 @@
+"""One command's work on one study: open it, coordinate it to its rest, hand it back in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+from outlast.config.load import settings_from_resolved
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.plan import Limits, Verdict
+from outlast.core.records import Event, RunStarted
+from outlast.engine.attempts.code_snapshot import run_from
+from outlast.engine.attempts.prepare import worker_start
+from outlast.engine.attempts.running import Running
+from outlast.engine.attempts.slots import local_slots
+from outlast.engine.coordinator.disk_guard import whenever_there_is_room
+from outlast.engine.coordinator.rounds import Coordinator, Listener
+from outlast.engine.derived.checkpoints import claim_checkpoints
+from outlast.engine.hold.opening import Opened, open_study
+from outlast.engine.record.examine import read_study
+from outlast.errors import StudyNotFound
+from outlast.executors.local import LocalExecutor
+from outlast.monitor.times import duration
+from outlast.study.home import ran_from
+from outlast.study.layout import StudyPaths
+
+__all__ = ["Quiet", "recorded_settings", "recorded_working_directory", "run_study", "study_paths", "words_to_run_log"]
+
+
+class Quiet(Listener):
+    """Says nothing."""
+
+    def decided(self, events: Sequence[Event], study: Study) -> None:
+        """See `Listener`."""
+
+    def looked(self, study: Study, running: Sequence[Running]) -> None:
+        """See `Listener`."""
+
+    def said(self, text: str) -> None:
+        """See `Listener`."""
+
+
+class _Announcing(Quiet):
+    """Hands on what it hears, and says in the next round what a signal handler may not say itself: it could have
+    interrupted the very print that it would need.
+
+    Attributes:
+        words: What is to be said.
+        hung_up: The terminal is gone; not set back.
+    """
+
+    def __init__(self, listener: Listener, paths: StudyPaths) -> None:
+        self._listener, self._paths = listener, paths
+        self.words: list[str] = []
+        self.hung_up = False
+        self._moved = not os.isatty(1)  # words that go to a file or a pipe already stay there
+
+    def decided(self, events: Sequence[Event], study: Study) -> None:
+        """See `Listener`."""
+        self._listener.decided(events, study)
+
+    def looked(self, study: Study, running: Sequence[Running]) -> None:
+        """See `Listener`."""
+        if self.hung_up and not self._moved:
+            self._moved = True
+            words_to_run_log(self._paths)
+            self.words.append("the terminal was closed: the search goes on, and this is where its words go")
+        while self.words:
+            self._listener.said(self.words.pop(0))
+        self._listener.looked(study, running)
+
+    def said(self, text: str) -> None:
+        """See `Listener`."""
+        self._listener.said(text)
+
+
+def study_paths(folder: str | os.PathLike[str], settings: Settings) -> StudyPaths:
+    """The study's files; `checkpoints.dir` is relative to the working directory of the training, with a folder per study."""
+    root = settings.checkpoints.dir
+    if root is not None:
+        root = os.path.abspath(os.path.join(settings.working_directory, root, settings.name))
+    return StudyPaths.at(folder, root)
+
+
+def recorded_settings(folder: str | os.PathLike[str], study: Study | None = None) -> tuple[Settings, Study]:
+    """The settings in force and the study, as a study folder has them on record.
+
+    Raises:
+        StudyNotFound: There is no study in this folder.
+        LedgerDamaged: Its ledger cannot be read.
+    """
+    paths = StudyPaths.at(folder)
+    study = study if study is not None else read_study(paths)
+    if study.revision is None:
+        raise StudyNotFound(f"no study in {os.fspath(folder)}", cure="outlast run STUDY.yaml starts one")
+    if study.last_run is None:  # imported, never run: where a person types the first command is where it runs
+        return settings_from_resolved(study.revision.settings, os.getcwd()), study
+    return settings_from_resolved(study.revision.settings, _ran_in(paths, study.last_run)), study
+
+
+def recorded_working_directory(folder: str | os.PathLike[str]) -> str | None:
+    """Where the study's trainings were run last, as seen from its folder now; ``None`` if it was never run.
+
+    Raises:
+        LedgerDamaged: The ledger cannot be read.
+    """
+    paths = StudyPaths.at(folder)
+    study = read_study(paths)
+    return None if study.last_run is None else _ran_in(paths, study.last_run)
+
+
+def _ran_in(paths: StudyPaths, run: RunStarted) -> str:
+    return os.path.normpath(os.path.join(ran_from(paths), run.working_directory))
+
+
+def run_study(
+    paths: StudyPaths,
+    settings: Settings,
+    listener: Callable[[Opened, int], Listener],
+    *,
+    accept_changes: bool = False,
+    wait: float = 0.0,
+    say: Callable[[str], object] | None = None,
+    handle_signals: bool = True,
+    limits: Limits | None = None,
+    unattended: bool = False,
+) -> tuple[Verdict, Study]:
+    """Run a study here until it comes to rest.
+
+    Args:
+        paths: Its files.
+        settings: The study file.
+        listener: Made once the study is open, from what was opened and the number of slots.
+        accept_changes: Go on under a new revision although the space, the metric or the command changed.
+        wait: Seconds to wait for a lease that somebody else holds.
+        say: Told when there is a silent holder to wait for.
+        handle_signals: Install handlers for SIGINT, SIGTERM and SIGHUP (main thread only).
+        limits: Totals and policies instead of the study file's.
+        unattended: Nobody is there to go on once a full disk has room: wait for it.
+
+    Raises:
+        OutlastError: Any of the tree; what runs goes on and is taken up by the next run.
+    """
+
+    def once() -> tuple[Verdict, Study]:
+        return _run_once(
+            paths, settings, listener, accept_changes=accept_changes, wait=wait, say=say,
+            handle_signals=handle_signals, limits=limits, unattended=unattended,
+        )  # fmt: skip
+
+    return whenever_there_is_room(paths, once, say or print) if unattended else once()
+
+
+def _run_once(
+    paths: StudyPaths,
+    settings: Settings,
+    listener: Callable[[Opened, int], Listener],
+    *,
+    accept_changes: bool,
+    wait: float,
+    say: Callable[[str], object] | None,
+    handle_signals: bool,
+    limits: Limits | None,
+    unattended: bool,
+) -> tuple[Verdict, Study]:
+    slots = local_slots(settings)  # first: what can never run here leaves no study behind
+    claim_checkpoints(paths)
+    opened = open_study(paths, settings, accept_changes=accept_changes, wait=wait, say=say)
+    executor: LocalExecutor | None = None
+    try:
+        settings, told = run_from(paths, settings, opened.study.revisions)
+        executor = LocalExecutor(worker_start(paths, settings, slots.cpus_per_trial))
+        hears = _Announcing(listener(opened, len(slots.local)), paths)
+        hears.words += [*opened.told, *told]
+        coordinator = Coordinator(
+            paths, settings, opened, executor, hears, slots=slots, limits=limits, unattended=unattended
+        )
+        with _signals(coordinator, executor, hears) if handle_signals else nullcontext():
+            verdict = coordinator.run()
+        assert verdict is not None  # nobody steps down here
+        return verdict, coordinator.study
+    finally:
+        if executor is not None:
+            executor.close()
+        slots.close()
+        opened.ledger.close()
+        opened.lease.release()
+
+
+@contextmanager
+def _signals(coordinator: Coordinator, executor: LocalExecutor, listener: _Announcing) -> Iterator[None]:
+    """Once: running trials checkpoint and stop. Twice: now. A closed terminal: the search goes on without it."""
+
+    def asked(number: int, _frame: object) -> None:
+        again = coordinator.stopping.by_hand and not coordinator.stopping.drain
+        coordinator.stop("user", now=again)
+        os.write(executor.wake_fd, b"!")
+        grace = duration(coordinator.settings.trial.grace)
+        if again:
+            listener.words.append("ending the running trials now")
+        elif coordinator.running:
+            listener.words.append(
+                f"stopping: running trials have {grace} to save a checkpoint and leave; once more to end them now"
+            )
+        else:
+            listener.words.append("stopping")
+
+    def hung_up(_number: int, _frame: object) -> None:
+        listener.hung_up = coordinator.unattended = True
+        os.write(executor.wake_fd, b"!")
+
+    handlers = {signal.SIGINT: asked, signal.SIGTERM: asked, signal.SIGHUP: hung_up}
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
+        del handlers[signal.SIGHUP]
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def words_to_run_log(paths: StudyPaths) -> None:
+    """What this process prints goes to the study's ``run.log`` from now on: its terminal or pipe is gone.
+
+    What was meant for the terminal and is still on its way there is dropped.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nothing, fd)
+    os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    log = os.open(paths.run_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)

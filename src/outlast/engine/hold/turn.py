@@ -1,0 +1,198 @@
+"""A turn: the study's lease for a moment. Whoever has something to ask or to tell takes one; nobody needs to hold it all along.
+
+A task of an array, a worker started by hand, the finisher and `outlast stop` come this way. The lease is taken before this
+room and what it needs are imported: of five hundred tasks that start at once only one does so at a time, and answers all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.plan import Verdict
+from outlast.core.records import Event
+from outlast.core.states import StudyState
+from outlast.engine.attempts.code_snapshot import as_taken
+from outlast.engine.attempts.running import Pulse
+from outlast.engine.attempts.slots import Slots
+from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.hold.opening import Opened, join_study
+from outlast.engine.hold.run import Quiet, recorded_settings, study_paths
+from outlast.errors import OutlastError
+from outlast.executors.slurm.commands import Slurm
+from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.parse import JobLife
+from outlast.executors.slurm.tasks import FetchedExecutor
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+
+__all__ = ["Memory", "Turn", "coordinate", "take_turn"]
+
+Decided: TypeAlias = Callable[[Sequence[Event], Study], object]
+Last: TypeAlias = Callable[[Coordinator, "Verdict | None"], object]
+
+_WITHDRAWN = ("array", "controller")  # jobs that a study at rest has no use for
+_DERIVE_EVERY = 10.0  # seconds; the finisher and whoever ends the study always do
+
+
+@dataclass
+class Memory:
+    """What a process keeps between its turns: heartbeats only tell whoever sees them twice."""
+
+    pulses: dict[str, Pulse] = field(default_factory=dict)
+    jobs: SlurmJobs | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How the study stood at the end of a turn."""
+
+    verdict: Verdict | None  # None: it goes on
+    study: Study
+    settings: Settings
+    paths: StudyPaths
+
+
+def _nobody(_events: Sequence[Event], _study: Study) -> None:
+    """Wants to know."""
+
+
+def _nothing(_coordinator: Coordinator, _verdict: Verdict | None) -> None:
+    """More is to be done."""
+
+
+class _Teller(Quiet):
+    def __init__(self, say: Callable[[str], object], decided: Decided) -> None:
+        self._say, self._decided = say, decided
+
+    def said(self, text: str) -> None:
+        """See `Listener`."""
+        self._say(text)
+
+    def decided(self, events: Sequence[Event], study: Study) -> None:
+        """See `Listener`."""
+        self._decided(events, study)
+
+
+def take_turn(
+    folder: str | os.PathLike[str],
+    lease: Lease,
+    memory: Memory,
+    *,
+    say: Callable[[str], object] = print,
+    decided: Decided = _nobody,
+    last: Last = _nothing,
+    derive: bool | None = None,
+) -> Turn:
+    """Coordinate a study for one turn under a lease that was just taken, and give it back.
+
+    Args:
+        folder: The study's.
+        lease: Held.
+        memory: Of this process.
+        say: Takes a line for the person.
+        decided: Told of decisions once they are durable.
+        last: Done with the coordinator and its verdict before the lease is given back.
+        derive: Whether to bring the index up to date; by default if it has not been for a while. The tables are in any case.
+
+    Raises:
+        OutlastError: Any of the tree; the lease is given back, and the next turn is somebody else's.
+    """
+    try:
+        opened = join_study(StudyPaths.at(folder), lease, momentary=True)
+    except BaseException:
+        lease.release()
+        raise
+    try:
+        settings, _ = recorded_settings(folder, opened.study)
+        paths = study_paths(folder, settings)
+        settings = as_taken(paths, settings, opened.study)
+    except BaseException:
+        opened.ledger.close()
+        lease.release()
+        raise
+    return coordinate(opened, paths, settings, memory, say=say, decided=decided, last=last, derive=derive)
+
+
+def coordinate(
+    opened: Opened,
+    paths: StudyPaths,
+    settings: Settings,
+    memory: Memory,
+    *,
+    say: Callable[[str], object] = print,
+    decided: Decided = _nobody,
+    last: Last = _nothing,
+    derive: bool | None = None,
+) -> Turn:
+    """`take_turn` with a study that was opened already; it is closed, and its lease given back."""
+    study, executor = opened.study, None
+    try:
+        executor = FetchedExecutor(_jobs(memory, study))
+        teller = _Teller(say, decided)
+        coordinator = Coordinator(paths, settings, opened, executor, teller, slots=Slots(()), pulses=memory.pulses)
+        verdict = coordinator.turn(derive=_is_due(paths) if derive is None else derive)
+        last(coordinator, verdict)
+        _after(verdict, paths, study, settings, memory)
+    finally:
+        if executor is not None:
+            executor.close()
+        opened.ledger.close()
+        opened.lease.release()
+    return Turn(verdict, study, settings, paths)
+
+
+def _jobs(memory: Memory, study: Study) -> SlurmJobs | None:
+    if memory.jobs is None and study.jobs and shutil.which("squeue"):
+        memory.jobs = SlurmJobs(Slurm())
+    return memory.jobs
+
+
+def _is_due(paths: StudyPaths) -> bool:
+    """Whether the index is old enough to be written again. By two hosts' clocks perhaps, which is no matter here."""
+    try:
+        return abs(time.time() - os.stat(paths.index).st_mtime) > _DERIVE_EVERY
+    except OSError:
+        return True
+
+
+def _after(verdict: Verdict | None, paths: StudyPaths, study: Study, settings: Settings, memory: Memory) -> None:
+    """What follows from a study's rest: its plots, and no more tasks of ours in the queue."""
+    ended = study.ended
+    if ended is None:
+        return
+    if ended.state != StudyState.DONE.value or verdict is not None:
+        withdraw_tasks(paths, settings, study, memory)
+    if verdict is not None:
+        from outlast.engine.derived.plots import are_wanted, draw_at_the_end
+
+        if are_wanted(paths, study):
+            draw_at_the_end(paths, study, settings)
+
+
+def withdraw_tasks(paths: StudyPaths, settings: Settings, study: Study, memory: Memory) -> None:
+    """Cancel the study's jobs that still wait in the queue: there is nothing left for them to do. The finisher stays.
+
+    They are found by their mark, not by what the ledger says: that of a copy speaks of the original's jobs.
+    """
+    jobs = _jobs(memory, study)
+    if jobs is None or all(job.role not in _WITHDRAWN for job in study.jobs):
+        return
+    from outlast.engine.record.queue import StudyQueue
+
+    try:
+        waiting = [
+            job.array
+            for job in StudyQueue(paths, settings, jobs.slurm).active(*_WITHDRAWN)
+            if job.life is JobLife.WAITING
+        ]
+        if waiting:
+            jobs.slurm.cancel(sorted(set(waiting)), pending_only=True)
+    except OutlastError:  # they start, find nothing to do, and leave
+        return

@@ -1,0 +1,121 @@
+"""What a study's ledger says and whether that is all: one pair of eyes for whoever looks, opens, helps or mends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from outlast._system import read_json
+from outlast.core.fold import Study
+from outlast.core.records import AttemptEnded
+from outlast.core.states import Cause
+from outlast.engine.record.remains import trial_numbers
+from outlast.errors import LedgerDamaged
+from outlast.study.layout import StudyPaths
+from outlast.study.ledger import Reading, read_ledger
+from outlast.study.recovery import Problem, events_of_copy, fold_known, ledger_problems, lost_decisions
+
+__all__ = ["Examined", "examine", "half_swapped", "read_sound", "read_study", "require_sound"]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A ledger as it was read, what it adds up to, and what is wrong with it."""
+
+    reading: Reading
+    study: Study
+    problems: list[Problem]
+
+    @property
+    def lost(self) -> list[str]:
+        """What keeps everybody from going on with it, as phrases."""
+        return [problem.text for problem in self.problems if problem.serious]
+
+
+def examine(paths: StudyPaths) -> Examined:
+    """Read the ledger and compare it with the trials' folders. Takes no lease; may be called during a run.
+
+    Raises:
+        StorageError: The disk does not let us read.
+    """
+    reading = read_ledger(paths.ledger)
+    found = _judged(paths, reading, *_folders_and_copies(paths, fold_known(reading.events)[0]))
+    if not found.lost:
+        return found
+    # During a run a trial may begin between our reading and our listing: its line is there before its folder.
+    evidence = _folders_and_copies(paths, found.study)
+    return _judged(paths, read_ledger(paths.ledger), *evidence)
+
+
+def _judged(paths: StudyPaths, reading: Reading, folders: set[int], copies: set[int]) -> Examined:
+    study, unfounded = fold_known(reading.events)
+    problems = (
+        [Problem("ledger", "a repair was interrupted", "it is brought to its end")] if half_swapped(paths) else []
+    )
+    problems += ledger_problems(reading, trial_folders=len(folders))
+    if not any(problem.serious for problem in problems):
+        problems += [*unfounded, *lost_decisions(study, folders, copies)]
+    return Examined(reading, study, problems)
+
+
+def half_swapped(paths: StudyPaths) -> bool:
+    """Whether a repair ended between taking the old ledger away and putting the new one there."""
+    return not paths.ledger.exists() and (paths.root / "ledger.new").is_dir()
+
+
+def read_sound(paths: StudyPaths) -> tuple[Reading, Study]:
+    """The ledger and the study as it has it now.
+
+    Raises:
+        LedgerDamaged: Decisions are missing; `outlast repair` mends it.
+    """
+    found = examine(paths)
+    if found.lost:
+        raise _damaged(paths, found.lost)
+    return found.reading, found.study
+
+
+def read_study(paths: StudyPaths) -> Study:
+    """The study as its ledger has it now. Takes no lease; may be called during a run.
+
+    Raises:
+        LedgerDamaged: Decisions are missing; `outlast repair` mends it.
+    """
+    return read_sound(paths)[1]
+
+
+def require_sound(paths: StudyPaths, reading: Reading) -> Study:
+    """What a ledger adds up to that was read again while it was claimed.
+
+    Raises:
+        LedgerDamaged: As `read_sound`.
+    """
+    study, unfounded = fold_known(reading.events)
+    lost = [*reading.flaws, *(problem.text for problem in unfounded)]
+    if lost:
+        raise _damaged(paths, lost)
+    return study
+
+
+def _damaged(paths: StudyPaths, lost: list[str]) -> LedgerDamaged:
+    more = f", and {len(lost) - 3} more" if len(lost) > 3 else ""
+    return LedgerDamaged(
+        f"the ledger in {paths.ledger} is damaged: {'; '.join(lost[:3])}{more}",
+        cure=f"outlast repair {paths.root}   (--check says what it would do; nothing is changed)",
+    )
+
+
+def _folders_and_copies(paths: StudyPaths, study: Study) -> tuple[set[int], set[int]]:
+    asked = [trial.number for trial in study.trials.values() if not trial.state.finished]
+    return set(trial_numbers(paths)), {number for number in asked if _tells_an_end(paths, number)}
+
+
+def _tells_an_end(paths: StudyPaths, number: int) -> bool:
+    """Whether there is a record of a trial that says how it ended, or that says nothing any more.
+
+    One that a version of the study file left out, and that is back, has a record of that only; and there were imports that
+    wrote records of trials that go on.
+    """
+    if not paths.trial(number).record.exists():
+        return False
+    ends = [event for event in events_of_copy(read_json(paths.trial(number).record)) if isinstance(event, AttemptEnded)]
+    return not ends or (ends[-1].state.finished and ends[-1].cause is not Cause.SPACE_CHANGED)

@@ -1,0 +1,196 @@
+"""How a study stands now, from outside: reads its folder and SLURM's queue, changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.states import StudyState, TrialState
+from outlast.engine.attempts.running import Pulse, Running, objectives_of
+from outlast.engine.attempts.slots import slot_count
+from outlast.engine.coordinator.disk_guard import Room
+from outlast.engine.hold.run import recorded_settings, study_paths
+from outlast.engine.record.queue import StudyQueue
+from outlast.errors import OutlastError, SlurmUnavailable
+from outlast.executors.slurm.parse import JobLife
+from outlast.monitor.health import HealthFacts, purge_days
+from outlast.monitor.jobs import QueuedJob
+from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
+from outlast.study.attempts import trained_seconds
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import current_holder, holder_is_live
+from outlast.study.purge import untouched_days
+
+__all__ = ["Looker", "latest_reports", "look"]
+
+_ASK_EVERY = 15.0  # seconds between two listings of the queue, for somebody who keeps looking
+
+
+class Looker:
+    """Looks at one study, once or again and again; the queue is asked now and then only.
+
+    Args:
+        folder: The study's.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = folder
+        self._jobs: Sequence[QueuedJob] | None = None
+        self._silence = ""  # why SLURM did not answer
+        self._asked_at = float("-inf")
+
+    def look(self) -> tuple[Snapshot, Study, Settings]:
+        """How it stands.
+
+        Raises:
+            StudyNotFound: There is no study in this folder.
+            LedgerDamaged: Its ledger cannot be read.
+        """
+        settings, study = recorded_settings(self._folder)
+        paths = study_paths(self._folder, settings)
+        jobs = self._queued(paths, settings, study)
+        found = snapshot(
+            study,
+            settings,
+            now=datetime.now(timezone.utc),
+            live=_waits_for_room(paths, _live(paths, settings, study, jobs, self._silence)),
+            running_reports=latest_reports(paths, study, settings) if study.trials else {},
+            running_seconds=_trained(paths, study),
+            folder=os.fspath(self._folder),
+            facts=_facts(paths, study, settings),
+            jobs=jobs or (),
+            silence=self._silence,
+        )
+        return found, study, settings
+
+    def _queued(self, paths: StudyPaths, settings: Settings, study: Study) -> Sequence[QueuedJob] | None:
+        """The study's jobs that wait or run; ``None`` where it has none, or the queue cannot be asked from here."""
+        if not study.jobs or shutil.which("squeue") is None:
+            return None
+        now = time.monotonic()
+        if now - self._asked_at >= _ASK_EVERY:
+            self._asked_at = now
+            try:
+                queue = StudyQueue(paths, settings)
+                active, self._silence = queue.active(), ""
+            except SlurmUnavailable as error:
+                self._silence = " ".join(error.fact.split())
+                return self._jobs
+            except OutlastError:
+                return self._jobs
+            self._jobs = [
+                QueuedJob(
+                    job.id, job.comment.removeprefix(queue.mark), job.state, job.life is JobLife.WAITING,
+                    "" if job.reason == "None" else job.reason, job.node, job.restarts,
+                )
+                for job in active
+            ]  # fmt: skip
+        return self._jobs
+
+
+def look(folder: str | os.PathLike[str]) -> tuple[Snapshot, Study, Settings]:
+    """`Looker.look`, once."""
+    return Looker(folder).look()
+
+
+def _live(
+    paths: StudyPaths, settings: Settings, study: Study, jobs: Sequence[QueuedJob] | None, silence: str
+) -> LiveFacts | None:
+    """Who runs the study now: the holder of its lease, or its jobs among themselves, as far as SLURM tells of them."""
+    if study.ended is not None:
+        return None
+    since = study.last_run.at if study.last_run else ""
+    if holder_is_live(paths.ledger) is not False and not _is_shared(study):
+        holder = current_holder(paths.ledger)
+        return LiveFacts(str(holder.get("host", "")), int(holder.get("pid", 0)), since, slot_count(settings))
+    trials = [job for job in jobs or () if not job.is_small]
+    if not trials and not any(job.role == "controller" for job in jobs or ()):
+        working = _workers(study, since)
+        if working is None and silence:
+            return LiveFacts(since=since, slots=1, state=StudyState.WAITING, reason="SLURM gives no answer")
+        return working
+    suspended = [job for job in trials if job.suspended]
+    running = [job for job in trials if not job.waits and not job.suspended]
+    if running:
+        return LiveFacts(since=since, slots=len(running))
+    waiting = [job for job in trials if job.waits]
+    reasons = sorted({job.reason for job in waiting if job.reason})
+    why = f"{len(waiting)} {'job waits' if len(waiting) == 1 else 'jobs wait'} in the queue" + (
+        f" ({', '.join(reasons)})" if reasons else ""
+    )
+    if suspended:
+        others = f", {why}" if waiting else ""
+        why = f"SLURM has suspended whatever runs ({len(suspended)}){others}"
+    return LiveFacts(since=since, slots=1, state=StudyState.WAITING, reason=why)
+
+
+def _waits_for_room(paths: StudyPaths, live: LiveFacts | None) -> LiveFacts | None:
+    """A search that goes on begins nothing while the disk is full."""
+    lacking = None if live is None else Room(paths).lacking(time.monotonic())
+    return live if live is None or not lacking else replace(live, state=StudyState.WAITING, reason=lacking)
+
+
+def _workers(study: Study, since: str) -> LiveFacts | None:
+    """Workers that somebody started by hand, as far as they have trials."""
+    at_work = [
+        trial
+        for trial in study.in_state(TrialState.RUNNING)
+        if trial.open_attempt is not None and trial.open_attempt.slot.startswith("worker:")
+    ]
+    return LiveFacts(since=since, slots=len(at_work)) if at_work else None
+
+
+def _is_shared(study: Study) -> bool:
+    """Whether nobody holds the study for longer than a moment."""
+    return any(job.role == "array" for job in study.jobs[-2:])
+
+
+def latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict[int, tuple[int, float]]:
+    """Running trial → its latest report of the first objective, read from the attempts' files."""
+    name, objectives = settings.metrics[0].name, objectives_of(settings)
+    found: dict[int, tuple[int, float]] = {}
+    for trial in study.trials.values():
+        attempt = trial.open_attempt
+        if attempt is not None:
+            running = Running(
+                trial.number,
+                attempt.number,
+                paths.attempt(trial.number, attempt.number),
+                paths.trial(trial.number),
+                "",
+                objectives,
+                Pulse(0.0),
+            )
+            for report in running.read_reports():
+                if name in report.metrics:
+                    found[trial.number] = (report.step, float(report.metrics[name]))
+    return found
+
+
+def _trained(paths: StudyPaths, study: Study) -> dict[int, float]:
+    """Running trial → seconds that its attempt has trained so far."""
+    return {
+        trial.number: trained_seconds(paths.attempt(trial.number, attempt.number))
+        for trial in study.in_state(TrialState.RUNNING)
+        if (attempt := trial.open_attempt) is not None
+    }
+
+
+def _facts(paths: StudyPaths, study: Study, settings: Settings) -> HealthFacts:
+    untouched = {} if purge_days(settings) is None else untouched_days(paths, study)
+    try:
+        disk = os.statvfs(paths.root)
+    except OSError:
+        return HealthFacts(untouched_days=untouched)
+    return HealthFacts(
+        untouched_days=untouched,
+        disk_free=disk.f_bavail * disk.f_frsize,
+        disk_total=disk.f_blocks * disk.f_frsize,
+        inodes_free=disk.f_favail or None,
+    )
