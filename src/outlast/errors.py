@@ -14,7 +14,8 @@
     ├── SlurmUnavailable              exit 1  a SLURM command gave no answer: nothing is known
     ├── StorageError                  exit 1  the disk refused: read-only, gone
     │   └── DiskFull                  exit 4  no room or no inodes left: the study pauses
-    └── LedgerDamaged                 exit 1  the ledger cannot be read as it stands: `outlast repair`
+    ├── LedgerDamaged                 exit 1  the ledger cannot be read as it stands: `outlast repair`
+    └── LedgerTooNew                  exit 1  a later version has decided in it what this one does not understand
 
 Each class says its exit code and whether trying again can help; each instance says fact, place and cure.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "DiskFull",
     "LeaseLost",
     "LedgerDamaged",
+    "LedgerTooNew",
     "MissingExtra",
     "OutlastError",
     "SegmentLost",
@@ -194,3 +196,16 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 class LedgerDamaged(OutlastError):
     """The ledger cannot be read as it stands."""
+
+
+class LedgerTooNew(OutlastError):
+    """A record is of a kind that only a later version knows: to go on without it would be to go on with another study.
+
+    Args:
+        place: Where it stands.
+        kind: What it calls itself.
+    """
+
+    def __init__(self, place: str, kind: str) -> None:
+        fact = f"{place}: a record of kind {kind!r} is of a newer Outlast than this one; nothing was changed"
+        super().__init__(fact, cure="pip install --upgrade outlast   then the same command again")

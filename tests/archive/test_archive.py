@@ -1,74 +1,186 @@
-"""Study folders of earlier versions stay readable and go on.
+"""Study folders of earlier versions stay readable, and mean what they meant.
 
-Each entry holds a study as some version left it (``study/``), the study file and the training it was run with, and what
-``outlast status`` said then (``expected.json``). A change of format adds an entry; none is ever changed.
+Each entry holds a study as some version left it (``study/``) and what it adds up to (``expected.json``). A change of format
+adds an entry (`record.py` records further lives); none is ever changed.
 """
 
 from __future__ import annotations
 
+import csv
+import functools
 import json
-import os
+import re
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from outlast.cli import render
+from outlast.cli.main import run_cli
+from outlast.cli.text import make_console
+from outlast.core.records import Event, from_json, to_json
+from outlast.engine.look import look
+from outlast.engine.run import recorded_settings
+from outlast.results.documents import best_results
+from outlast.results.tables import TrialTable
+from outlast.study.ledger import read_ledger
+from outlast.study.lines import to_line
+
+sys.path.insert(0, str(Path(__file__).parent))
+from facts import facts_of, shown, study_of
+
 HERE = Path(__file__).parent
 ENTRIES = sorted(path.parent.name for path in HERE.glob("*/study"))
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("entry", ENTRIES)]
+#: The first version had a summary in other words.
+DRAWN_OTHERWISE = {("0.1.0-first", "study_summary.csv")}
+every_entry = pytest.mark.parametrize("entry", ENTRIES)
 
 
-def _unpacked(entry: str, place: Path) -> Path:
-    """The study where it was run: ``studies/NAME`` beside its training."""
-    for name in ("study.yaml", "train.py"):
-        shutil.copy(HERE / entry / name, place / name)
-    folder = place / "studies" / entry
-    shutil.copytree(HERE / entry / "study", folder, symlinks=True)
-    return folder
+@pytest.fixture(autouse=True)
+def nothing_else_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whether SLURM is installed here is no matter for a study of long ago."""
+    monkeypatch.setenv("PATH", str(tmp_path))
 
 
-def _outlast(folder: Path, *arguments: str) -> str:
-    place = folder.parent.parent
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "outlast", *arguments]
-    done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def read_only(entry: str) -> Path:
+    return HERE / entry / "study"
 
 
-def _status(folder: Path) -> dict[str, Any]:
-    status: dict[str, Any] = json.loads(_outlast(folder, "status", str(folder), "--json"))
-    return status
+@functools.cache
+def expected(entry: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((HERE / entry / "expected.json").read_text())
+    return told if "status" in told else {"status": told}  # the first one tells of its status only
 
 
-def test_its_status_is_what_it_was(entry: str, tmp_path: Path) -> None:
-    expected = json.loads((HERE / entry / "expected.json").read_text())
-    status = _status(_unpacked(entry, tmp_path))
-    assert {key: status[key] for key in expected} == expected
+def holds(found: Any, told: Any, at: str = "") -> Iterator[str]:
+    """Where what is found lacks or contradicts what was told; what is new in it is no matter."""
+    if isinstance(told, dict) and isinstance(found, dict):
+        for key, value in told.items():
+            yield from holds(found[key], value, f"{at}/{key}") if key in found else [f"{at} lacks {key}"]
+    elif isinstance(told, list) and isinstance(found, list) and len(told) == len(found):
+        for number, (one, other) in enumerate(zip(found, told, strict=True)):
+            yield from holds(one, other, f"{at}/{number}")
+    elif found != told:
+        yield f"{at} is {found!r} instead of {told!r}"
 
 
-def test_its_trials_can_be_shown(entry: str, tmp_path: Path) -> None:
-    folder = _unpacked(entry, tmp_path)
-    best = json.loads((HERE / entry / "expected.json").read_text())["best"]
-    assert str(best["trial"]) in _outlast(folder, "show", str(folder), "best")
-    assert _outlast(folder, "show", str(folder), "failures")
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
-def test_it_goes_on_with_one_more_trial_and_repeats_none(entry: str, tmp_path: Path) -> None:
-    folder = _unpacked(entry, tmp_path)
-    before, records = _status(folder), _records(folder)
-    more = before["target"] + 1
-    _outlast(folder, "run", str(folder), "--trials", str(more))
-    after = _status(folder)
-    assert after["state"] == "done"
-    assert sum(after["counts"][state] for state in ("complete", "pruned", "infeasible")) == more
-    now = _records(folder)
-    assert {name: now[name] for name in records} == records
-    assert "nothing is wrong" in _outlast(folder, "repair", str(folder), "--check")
+# what it adds up to
 
 
-def _records(folder: Path) -> dict[str, str]:
-    return {path.parent.name: path.read_text() for path in sorted(folder.glob("trials/*/trial.json"))}
+@every_entry
+def test_it_adds_up_to_what_it_was_and_looking_changes_nothing(entry: str) -> None:
+    before = contents(read_only(entry))
+    assert list(holds(facts_of(read_only(entry)), expected(entry))) == []
+    assert contents(read_only(entry)) == before
+
+
+@every_entry
+def test_it_and_every_trial_can_be_shown(entry: str, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = read_only(entry)
+    for number, trial in study_of(folder).trials.items():
+        told = json.loads(shown(folder, str(number)))
+        assert told["events"] == json.loads(json.dumps([to_json(event) for event in trial.events()]))
+    for what in (None, "best", "failures", str(number)):
+        assert shown(folder, what, as_json=False)
+    make_console().print(render.status(look(folder)[0]))
+    assert study_of(folder).name in capsys.readouterr().out
+
+
+@every_entry
+def test_every_key_of_every_record_is_still_understood(entry: str) -> None:
+    for segment in read_ledger(read_only(entry) / "ledger").segments:
+        for obj in (obj for line in segment.lines for obj in line.get("events", ())):
+            assert list(holds(json.loads(json.dumps(to_json(from_json(obj)))), obj)) == []
+
+
+@every_entry
+def test_each_trials_own_record_says_what_the_ledger_says(entry: str) -> None:
+    study = study_of(read_only(entry))
+    for record in read_only(entry).glob("trials/*/trial.json"):
+        told = json.loads(record.read_text())
+        trial = study.trials[told["number"]]
+        assert (told["state"], told["values"]) == (
+            trial.state.value,
+            None if trial.values is None else list(trial.values),
+        )
+
+
+@every_entry
+def test_its_tables_written_again_say_what_they_said(entry: str) -> None:
+    settings, study = recorded_settings(read_only(entry))
+    table = TrialTable(settings)
+    written = {"trials.csv": table.render(study), "study_summary.csv": table.render_ranked(study)}
+    for name, text in written.items():
+        told = read_only(entry) / name
+        if told.exists():
+            assert (entry, name) in DRAWN_OTHERWISE or list(holds(rows(text), rows(told.read_text()), name)) == []
+    told = read_only(entry) / "best_results.json"
+    if told.exists():
+        again = json.loads(json.dumps(best_results(study, settings), default=str))
+        was = json.loads(told.read_text())
+        if was["best"]:
+            del was["best"]["checkpoint"]  # no checkpoints are kept here
+        assert list(holds(again, was, "best_results.json")) == []
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
+# that it is an archive
+
+
+def test_every_kind_of_record_is_in_it() -> None:
+    there = {event.kind for entry in ENTRIES for event in read_ledger(read_only(entry) / "ledger").events}
+    assert there == {kind.kind for kind in get_args(Event)}
+
+
+def test_it_holds_a_dozen_lives_that_ended_differently() -> None:
+    ends = {expected(entry)["status"]["state"] for entry in ENTRIES}
+    assert ends >= {"done", "halted", "stopped"}
+    assert len(ENTRIES) > 12
+
+
+def test_nothing_recorded_names_a_machine_or_a_place_on_it() -> None:
+    hosts = re.compile(r'"host":\s*"([^"]*)"')
+    place = re.compile(r"(?<![\w.{}])/(?:home|root|tmp|work|usr|opt|var|mnt|scratch|private|Users)\b")
+    for path in HERE.glob("*/**/*"):
+        if path.is_file() and path.name != "study.db":
+            text = path.read_text()
+            assert place.search(text) is None, path
+            assert set(hosts.findall(text)) <= {"", "lab", "vm"}, path
+
+
+# what a later version wrote
+
+
+def test_a_record_of_a_later_version_is_one_clear_error_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "studies" / "lab"
+    shutil.copytree(read_only("0.1.0-complete"), folder)
+    segment = folder / "ledger" / "00000001.jsonl"
+    last = len(segment.read_text().splitlines()) - 1
+    record = {"kind": "trial_paused", "trial": 0, "at": "2027-01-01T00:00:00.000+00:00"}
+    with segment.open("ab") as file:
+        file.write(to_line({"v": 1, "n": last, "at": record["at"], "events": [record]}))
+    before = contents(folder)
+    for command in ("status", "show", "run", "retry", "repair", "repair --check", "clean --yes"):
+        assert run_cli([command.split()[0], str(folder), *command.split()[1:]]) == 1, command
+        complaint = capsys.readouterr().err
+        assert "a newer Outlast" in complaint and "trial_paused" in complaint and "Traceback" not in complaint, (
+            complaint
+        )
+        assert "pip install --upgrade outlast" in complaint
+        assert contents(folder) == before, command

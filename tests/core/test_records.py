@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ from outlast.core.records import (
     to_json,
 )
 from outlast.core.states import Cause, TrialState
+from outlast.errors import LedgerTooNew
 
 AT = "2026-01-01T00:00:00.000+00:00"
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -53,8 +55,9 @@ def test_numbers_that_json_cannot_hold_are_written_as_words() -> None:
     assert from_json(json.loads(json.dumps(to_json(event), allow_nan=False))) == event
 
 
-def test_a_kind_from_a_newer_version_is_passed_over() -> None:
-    assert from_json({"kind": "from_the_future", "x": 1}) is None
+def test_a_kind_from_a_newer_version_is_refused_with_its_cure() -> None:
+    with pytest.raises(LedgerTooNew, match=r"from_the_future.*newer Outlast[^$]*pip install --upgrade outlast"):
+        from_json({"kind": "from_the_future", "x": 1})
 
 
 def test_a_key_from_a_newer_version_is_ignored() -> None:

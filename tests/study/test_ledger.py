@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from outlast._system import files
 from outlast.core.records import Warned
-from outlast.errors import LeaseLost, SegmentLost
+from outlast.errors import LeaseLost, LedgerTooNew, SegmentLost
 from outlast.study.ledger import Ledger, Reading, newest_segment, read_ledger, segment_path
 from outlast.study.lines import from_line, to_line
 
@@ -218,14 +218,20 @@ def test_an_unreadable_line_is_noticed_and_the_others_are_kept(garbage: bytes, f
     assert _texts(read_ledger(folder)) == ["1a", "1b", "2a", "2b", "3b"]
 
 
-def test_a_kind_of_a_later_version_is_left_out_and_the_rest_is_read(folder: Path) -> None:
+@pytest.mark.parametrize("with_checksum", [True, False])
+def test_a_kind_of_a_later_version_is_refused_with_its_place(folder: Path, with_checksum: bool) -> None:
     folder.parent.mkdir()
     ledger, _ = Ledger.claim(folder)
     ledger.append([_said("known")])
-    with open(segment_path(folder, 1), "a") as file:
-        file.write(json.dumps({"v": 9, "events": [{"kind": "of_tomorrow", "at": "x"}]}) + "\n")
-    assert _texts(read_ledger(folder)) == ["known"]
-    assert read_ledger(folder).flaws == []
+    line = {"v": 9, "n": 2, "events": [{"kind": "of_tomorrow", "at": "x"}]}
+    with open(segment_path(folder, 1), "ab") as file:
+        file.write(to_line(line) if with_checksum else json.dumps(line).encode() + b"\n")
+    if with_checksum:
+        with pytest.raises(LedgerTooNew, match=r"00000001.jsonl, decision 2: a record of kind 'of_tomorrow'"):
+            read_ledger(folder)
+    else:  # no later version writes a line without one
+        assert _texts(read_ledger(folder)) == ["known"]
+        assert "line 4 is unreadable" in "; ".join(read_ledger(folder).flaws)
 
 
 def test_a_ledger_that_was_written_anew_needs_nothing_before_it(folder: Path) -> None:

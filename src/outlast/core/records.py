@@ -1,7 +1,8 @@
 """The records of a study: what a ledger line can say, and the trial that the lines add up to.
 
 Every event is a frozen dataclass with a ``kind``. `to_json` and `from_json` turn it into the plain object of a ledger line
-and back; unknown keys are ignored and missing ones take their default, so that old and newer ledgers stay readable.
+and back; unknown keys are ignored and missing ones take their default, so that old and newer ledgers stay readable. A kind
+that is not known is a decision of a later version, and nobody may go on without it.
 Times are UTC in ISO 8601. A metric's curve is a list of ``(step, value)`` in the order of the reports.
 """
 
@@ -14,6 +15,7 @@ from typing import Any, ClassVar, TypeAlias, get_args
 
 from outlast.core.evidence import plain_json
 from outlast.core.states import Cause, TrialState
+from outlast.errors import LedgerTooNew
 
 __all__ = [
     "Attempt",
@@ -35,6 +37,7 @@ __all__ = [
     "TrialRetried",
     "Warned",
     "from_json",
+    "is_known",
     "to_json",
 ]
 
@@ -266,11 +269,20 @@ def to_json(event: Event) -> dict[str, Any]:
     return out
 
 
-def from_json(obj: Mapping[str, Any]) -> Event | None:
-    """The event of a ledger line, or ``None`` for a kind that this version does not know."""
-    cls = _KINDS.get(str(obj.get("kind")))
-    if cls is None:
-        return None
+def is_known(obj: Mapping[str, Any]) -> bool:
+    """Whether an object of a ledger line is of a kind that this version knows."""
+    return obj.get("kind") in _KINDS
+
+
+def from_json(obj: Mapping[str, Any]) -> Event:
+    """The event of a ledger line.
+
+    Raises:
+        LedgerTooNew: This version does not know its kind.
+    """
+    if not is_known(obj):
+        raise LedgerTooNew("a record", str(obj.get("kind")))
+    cls = _KINDS[obj["kind"]]
     known = _FIELDS[cls]
     kwargs: dict[str, Any] = {key: value for key, value in obj.items() if key in known}
     if cls is AttemptEnded:

@@ -42,8 +42,8 @@ from outlast._system import (
     write_once,
 )
 from outlast.core.records import Event, to_json
-from outlast.errors import NO_ROOM, LeaseLost, SegmentLost, StorageError
-from outlast.study.lines import disorder, events_of, from_line, in_order, seals_of, to_line
+from outlast.errors import NO_ROOM, LeaseLost, LedgerTooNew, SegmentLost, StorageError
+from outlast.study.lines import disorder, events_of, from_line, in_order, kinds_of_later, seals_of, to_line
 
 __all__ = [
     "Ledger",
@@ -96,7 +96,7 @@ class Reading:
 
     @property
     def events(self) -> list[Event]:
-        """All decisions in order. Kinds that this version does not know are left out."""
+        """All decisions in order."""
         found: list[Event] = []
         for segment in self.segments:
             for line in in_order(segment.lines) if segment.disorder else segment.lines:
@@ -215,6 +215,7 @@ def read_ledger(folder: Path, *, below: int | None = None) -> Reading:
 
     Raises:
         StorageError: The disk does not let us read.
+        LedgerTooNew: A later version has written decisions that this one does not know.
     """
     numbers = segment_numbers(folder)
     if below is not None:
@@ -228,6 +229,8 @@ def read_ledger(folder: Path, *, below: int | None = None) -> Reading:
             continue
         segment = _parse(number, data, seals.get(number))
         for line in segment.lines:
+            for kind in kinds_of_later(line):
+                raise LedgerTooNew(f"{segment_path(folder, number)}, decision {line.get('n', '?')}", kind)
             for sealed, length in seals_of(line).items():
                 seals.setdefault(sealed, length)
         segments.append(segment)

@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from outlast.core.records import Event, from_json
+from outlast.core.records import Event, from_json, is_known
 
-__all__ = ["disorder", "events_of", "from_line", "in_order", "seals_of", "to_line"]
+__all__ = ["disorder", "events_of", "from_line", "in_order", "kinds_of_later", "seals_of", "to_line"]
 
 _CHECKSUM = re.compile(rb',"crc":(\d{1,10})\}$')
 
@@ -42,6 +42,8 @@ def from_line(raw: bytes) -> dict[str, Any] | None:
 def _is_sound(obj: Mapping[str, Any]) -> bool:
     try:
         seals_of(obj)
+        if kinds_of_later(obj):  # later versions write checksums
+            return False
         events_of(obj)
         int(obj.get("base", 1))
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -55,8 +57,13 @@ def seals_of(line: Mapping[str, Any]) -> dict[int, int]:
 
 
 def events_of(line: Mapping[str, Any]) -> list[Event]:
-    """The decisions of a line. Kinds that this version does not know are left out."""
-    return [event for obj in line.get("events", ()) if (event := from_json(obj)) is not None]
+    """The decisions of a line."""
+    return [from_json(obj) for obj in line.get("events", ())]
+
+
+def kinds_of_later(line: Mapping[str, Any]) -> list[str]:
+    """The kinds of a line's decisions that this version does not know."""
+    return [str(obj.get("kind")) for obj in line.get("events", ()) if not is_known(obj)]
 
 
 def disorder(number: int, lines: Sequence[Mapping[str, Any] | None]) -> list[str]:

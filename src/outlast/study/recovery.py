@@ -134,17 +134,19 @@ def had_a_folder(trial: Trial) -> bool:
 
 
 def events_of_copy(copy: Any) -> list[Event]:
-    """The events that a ``trial.json`` holds; none if it is damaged."""
+    """The events that a ``trial.json`` holds; none if it is damaged.
+
+    Raises:
+        LedgerTooNew: It is of a later version.
+    """
     if not isinstance(copy, dict) or not isinstance(copy.get("events"), list):
         return []
     events = []
     for obj in copy["events"]:
         try:
-            event = from_json(obj)
-        except (KeyError, TypeError, ValueError):
+            events.append(from_json(obj))
+        except (KeyError, TypeError, ValueError, AttributeError):
             return []
-        if event is not None:
-            events.append(event)
     return events if events and isinstance(events[0], TrialCreated) else []
 
 
