@@ -13,7 +13,7 @@ from outlast.cli import showing
 from outlast.core.budget import counted, remaining
 from outlast.core.fold import Study, fold
 from outlast.core.records import Attempt
-from outlast.engine.look import look
+from outlast.engine.record.look import look
 from outlast.study.ledger import read_ledger
 
 __all__ = ["facts_of", "shown", "study_of"]

@@ -22,8 +22,8 @@ from outlast.cli import render
 from outlast.cli.main import run_cli
 from outlast.cli.text import make_console
 from outlast.core.records import Event, from_json, to_json
-from outlast.engine.look import look
-from outlast.engine.run import recorded_settings
+from outlast.engine.hold.run import recorded_settings
+from outlast.engine.record.look import look
 from outlast.results.documents import best_results
 from outlast.results.tables import TrialTable
 from outlast.study.ledger import read_ledger
