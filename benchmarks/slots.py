@@ -37,8 +37,9 @@ from outlast.core.states import TrialState
 from outlast.engine.cluster.control import control, job_slots
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import Quiet, read_study, study_paths
+from outlast.engine.hold.run import Quiet, read_study
 from outlast.engine.record.queue import StudyQueue
+from outlast.engine.record.recorded import study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.study.layout import StudyPaths
 from outlast.testing.clock import FakeClock

@@ -24,9 +24,10 @@ from outlast.engine.coordinator.rounds import Listener
 from outlast.engine.derived.home_sync import bring_home, live_folder, set_both_aside
 from outlast.engine.derived.plots import draw_at_the_end
 from outlast.engine.hold.opening import Opened
-from outlast.engine.hold.run import recorded_settings, run_study, study_paths
+from outlast.engine.hold.run import run_study
 from outlast.engine.objective_identity import Fingerprint, compared, fingerprint_of, pickled_objective, remember
 from outlast.engine.record.examine import read_study
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyFileError, UsageError
 from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import outlast
-from outlast.engine.hold.run import recorded_settings
+from outlast.engine.record.recorded import recorded_settings
 from outlast.errors import StudyFileError, UsageError
 
 

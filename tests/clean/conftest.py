@@ -24,7 +24,7 @@ from outlast.core.records import (
     TrialCreated,
 )
 from outlast.core.states import Cause, TrialState
-from outlast.engine.hold.run import study_paths
+from outlast.engine.record.recorded import study_paths
 from outlast.study.attempts import put_away
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from outlast.cli.main import run_cli
-from outlast.engine.hold.run import recorded_settings
+from outlast.engine.record.recorded import recorded_settings
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.care.repair import repair_study
 from outlast.engine.care.retry import Imported, import_study
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import recorded_settings, study_paths
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.study.attempts import put_away
 from outlast.study.ledger import Ledger

@@ -19,7 +19,7 @@ from fake_driver import Driver
 
 from outlast.config.load import load_study_file
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import study_paths
+from outlast.engine.record.recorded import study_paths
 
 HERE = Path(__file__).parent
 MARK = "TEST_BOX"  # in the environment of everything that a box starts

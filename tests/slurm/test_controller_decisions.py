@@ -20,9 +20,10 @@ from outlast.engine.cluster.control import job_slots
 from outlast.engine.coordinator import disk_guard as room
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import Quiet, study_paths
+from outlast.engine.hold.run import Quiet
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue
+from outlast.engine.record.recorded import study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
 from outlast.study import requests

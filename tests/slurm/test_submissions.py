@@ -21,11 +21,11 @@ from outlast.engine.cluster.submit import Submitted, submit_study, tell
 from outlast.engine.cluster.topup import something_was_lost, top_up
 from outlast.engine.coordinator import disk_guard as room
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import study_paths
 from outlast.engine.hold.turn import Memory, take_turn
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.look import look
 from outlast.engine.record.queue import StudyQueue
+from outlast.engine.record.recorded import study_paths
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable, UsageError
 from outlast.executors.slurm.site import Nodes
 from outlast.monitor.jobs import queue_in_words

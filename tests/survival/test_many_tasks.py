@@ -17,7 +17,7 @@ from outlast.config.load import load_study_file
 from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import study_paths
+from outlast.engine.record.recorded import study_paths
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger
 

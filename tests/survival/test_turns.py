@@ -12,7 +12,7 @@ from harness import Lab, until, verify
 from outlast.config.load import load_study_file
 from outlast.core.states import Cause
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import study_paths
+from outlast.engine.record.recorded import study_paths
 
 pytestmark = pytest.mark.slow
 

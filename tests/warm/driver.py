@@ -5,7 +5,8 @@ from pathlib import Path
 
 from warm_run import look_patiently, settings_of
 
-from outlast.engine.hold.run import Quiet, run_study, study_paths
+from outlast.engine.hold.run import Quiet, run_study
+from outlast.engine.record.recorded import study_paths
 from outlast.executors import warm
 
 warm._Worker.look = look_patiently(warm._Worker.look)

@@ -18,8 +18,8 @@ from warm_run import settings_of, write_study
 from outlast._system import identity_of, processes_with
 from outlast.core.fold import Study
 from outlast.core.states import Cause, TrialState
-from outlast.engine.hold.run import study_paths
 from outlast.engine.record.examine import read_study
+from outlast.engine.record.recorded import study_paths
 from outlast.runner.spec import token_of_trial
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,8 @@ from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
-from outlast.engine.hold.run import Quiet, run_study, study_paths
+from outlast.engine.hold.run import Quiet, run_study
+from outlast.engine.record.recorded import study_paths
 from outlast.executors import warm
 
 

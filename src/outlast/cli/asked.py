@@ -65,7 +65,7 @@ def settings_of(
     file = by_name(given[0]) if given else default_study()
     if is_study_folder(file):
         from outlast.config.load import settings_from_resolved
-        from outlast.engine.hold.run import recorded_settings
+        from outlast.engine.record.recorded import recorded_settings
 
         settings, recorded = recorded_settings(live_of(file))
         if given and os.path.isfile(given[0]):

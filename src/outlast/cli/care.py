@@ -42,7 +42,7 @@ def retry(
     """
     from outlast.core.states import Cause
     from outlast.engine.care.retry import retry_trials
-    from outlast.engine.hold.run import recorded_settings
+    from outlast.engine.record.recorded import recorded_settings
 
     if cause is not None and cause not in {c.value for c in Cause}:
         raise UsageError(f"unknown cause {cause!r}", cure=f"one of: {', '.join(c.value for c in Cause)}")

@@ -60,7 +60,7 @@ def submit(
     from outlast.engine.cluster.submit import dry_run as scripts_of
     from outlast.engine.cluster.submit import refuse_while_queued, submit_study, tell
     from outlast.engine.derived.home_sync import live_folder
-    from outlast.engine.hold.run import study_paths
+    from outlast.engine.record.recorded import study_paths
 
     settings = settings_of(
         invocation_of(context), study, overrides or [], metric_of(maximize, minimize), name,

@@ -17,7 +17,7 @@ from outlast.core.best import best_trial
 from outlast.core.fold import Study
 from outlast.core.states import Cause, StudyState
 from outlast.engine.derived.plots import are_wanted, draw_at_the_end
-from outlast.engine.hold.run import study_paths
+from outlast.engine.record.recorded import study_paths
 from outlast.monitor.snapshot import snapshot
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures

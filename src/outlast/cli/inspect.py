@@ -107,7 +107,7 @@ def logs(
         outlast logs studies/digits -n 20
     """
     from outlast.cli.following import print_log
-    from outlast.engine.hold.run import recorded_settings, study_paths
+    from outlast.engine.record.recorded import recorded_settings, study_paths
 
     study, first = study_or_trial(study, directory)
     trial = first if trial is None else trial

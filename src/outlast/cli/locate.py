@@ -89,7 +89,7 @@ def study_of_file(file: str, settings: Settings) -> str:
 
 def _runs_in(folder: Path, working_directory: str) -> bool:
     """Whether a study's trainings run in this working directory: another file's study may be called the same."""
-    from outlast.engine.hold.run import recorded_working_directory
+    from outlast.engine.record.recorded import recorded_working_directory
 
     recorded = recorded_working_directory(live_of(folder))
     return recorded is not None and os.path.realpath(recorded) == os.path.realpath(working_directory)

@@ -175,7 +175,7 @@ def run(
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
     from outlast.engine.derived.home_sync import live_folder
-    from outlast.engine.hold.run import study_paths
+    from outlast.engine.record.recorded import study_paths
 
     settings = settings_of(
         invocation_of(context),
@@ -215,7 +215,8 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
     from outlast.cli.watching import Watching
     from outlast.engine.derived.home_sync import bring_home
     from outlast.engine.hold.opening import Opened
-    from outlast.engine.hold.run import run_study, study_paths
+    from outlast.engine.hold.run import run_study
+    from outlast.engine.record.recorded import study_paths
     from outlast.monitor.snapshot import LiveFacts, snapshot
 
     console = make_console()

@@ -22,7 +22,7 @@ from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
 from outlast.engine.attempts.by_hand import command_by_hand
 from outlast.engine.derived.plots import draw_plots
-from outlast.engine.hold.run import recorded_settings, study_paths
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.results.configuration import configuration, nested
 from outlast.results.failures import FailureGroup, group_failures

@@ -18,8 +18,8 @@ from outlast.core.best import table_value
 from outlast.core.fold import Study, fold
 from outlast.engine.check.throwaway import scratch_prefix
 from outlast.engine.derived.checkpoints import delete, free_name, leftovers_of, owner_of, superfluous
-from outlast.engine.hold.run import recorded_settings, study_paths
 from outlast.engine.record.examine import read_study
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, StorageError, StudyBusy
 from outlast.results.files import ResultsWriter
 from outlast.study import requests

@@ -29,7 +29,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.check.quick import NO_COMMAND
 from outlast.engine.coordinator.new_trials import created
 from outlast.engine.derived.writer import DerivedFiles
-from outlast.engine.hold.run import recorded_settings, study_paths
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyFileError, UsageError
 from outlast.optimizer.importing import ImportedStudy, import_storage
 from outlast.optimizer.index import rebuild_index

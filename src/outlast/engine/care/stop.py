@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from outlast.core.fold import Study
 from outlast.core.states import StudyState
-from outlast.engine.hold.run import recorded_settings, study_paths
 from outlast.engine.hold.turn import Memory, take_turn
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import LeaseLost, UsageError
 from outlast.study import requests
 from outlast.study.attempts import Life, inspect, request_stop

@@ -90,7 +90,7 @@ def _code(settings: Settings, folder: str) -> Iterator[Finding]:
 
 def _purge(settings: Settings, folder: str) -> Iterator[Finding]:
     """Whether what a study that is there needs to go on is about to be purged from scratch."""
-    from outlast.engine.hold.run import study_paths
+    from outlast.engine.record.recorded import study_paths
 
     days, paths = purge_days(settings), study_paths(live_of(folder), settings)
     if days is None or not paths.exists:

@@ -19,8 +19,9 @@ from outlast.engine.cluster.requeue import begin_anew
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.rounds import Coordinator, Listener
 from outlast.engine.hold.opening import join_study
-from outlast.engine.hold.run import Quiet, recorded_settings, study_paths
+from outlast.engine.hold.run import Quiet
 from outlast.engine.record.queue import StudyQueue
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.executors.slurm.controller import SlurmExecutor
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.runner.job import JobFacts

@@ -16,9 +16,9 @@ from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.cluster.requeue import begin_anew
 from outlast.engine.cluster.submit import submit_missing
 from outlast.engine.coordinator.rounds import Coordinator
-from outlast.engine.hold.run import recorded_settings, study_paths
 from outlast.engine.hold.turn import Memory, Turn, take_turn
 from outlast.engine.record.queue import StudyQueue
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, SlurmUnavailable, StorageError, UsageError
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import how_to_go_on

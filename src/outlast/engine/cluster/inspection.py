@@ -14,8 +14,8 @@ from outlast.engine.check.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.feasibility import request_findings
 from outlast.engine.cluster.policy import policy_findings
-from outlast.engine.hold.run import study_paths
 from outlast.engine.record.queue import StudyQueue
+from outlast.engine.record.recorded import study_paths
 from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.options import read_options

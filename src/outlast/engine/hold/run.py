@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
-from outlast.core.records import Event, RunStarted
+from outlast.core.records import Event
 from outlast.engine.attempts.code_snapshot import run_from
 from outlast.engine.attempts.prepare import worker_start
 from outlast.engine.attempts.running import Running
@@ -21,14 +20,11 @@ from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.rounds import Coordinator, Listener
 from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.opening import Opened, open_study
-from outlast.engine.record.examine import read_study
-from outlast.errors import StudyNotFound
 from outlast.executors.local import LocalExecutor
 from outlast.monitor.times import duration
-from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Quiet", "recorded_settings", "recorded_working_directory", "run_study", "study_paths", "words_to_run_log"]
+__all__ = ["Quiet", "run_study", "words_to_run_log"]
 
 
 class Quiet(Listener):
@@ -76,45 +72,6 @@ class _Announcing(Quiet):
     def said(self, text: str) -> None:
         """See `Listener`."""
         self._listener.said(text)
-
-
-def study_paths(folder: str | os.PathLike[str], settings: Settings) -> StudyPaths:
-    """The study's files; `checkpoints.dir` is relative to the working directory of the training, with a folder per study."""
-    root = settings.checkpoints.dir
-    if root is not None:
-        root = os.path.abspath(os.path.join(settings.working_directory, root, settings.name))
-    return StudyPaths.at(folder, root)
-
-
-def recorded_settings(folder: str | os.PathLike[str], study: Study | None = None) -> tuple[Settings, Study]:
-    """The settings in force and the study, as a study folder has them on record.
-
-    Raises:
-        StudyNotFound: There is no study in this folder.
-        LedgerDamaged: Its ledger cannot be read.
-    """
-    paths = StudyPaths.at(folder)
-    study = study if study is not None else read_study(paths)
-    if study.revision is None:
-        raise StudyNotFound(f"no study in {os.fspath(folder)}", cure="outlast run STUDY.yaml starts one")
-    if study.last_run is None:  # imported, never run: where a person types the first command is where it runs
-        return settings_from_resolved(study.revision.settings, os.getcwd()), study
-    return settings_from_resolved(study.revision.settings, _ran_in(paths, study.last_run)), study
-
-
-def recorded_working_directory(folder: str | os.PathLike[str]) -> str | None:
-    """Where the study's trainings were run last, as seen from its folder now; ``None`` if it was never run.
-
-    Raises:
-        LedgerDamaged: The ledger cannot be read.
-    """
-    paths = StudyPaths.at(folder)
-    study = read_study(paths)
-    return None if study.last_run is None else _ran_in(paths, study.last_run)
-
-
-def _ran_in(paths: StudyPaths, run: RunStarted) -> str:
-    return os.path.normpath(os.path.join(ran_from(paths), run.working_directory))
 
 
 def run_study(

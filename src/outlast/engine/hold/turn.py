@@ -23,7 +23,8 @@ from outlast.engine.attempts.running import Pulse
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import Opened, join_study
-from outlast.engine.hold.run import Quiet, recorded_settings, study_paths
+from outlast.engine.hold.run import Quiet
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.jobs import SlurmJobs

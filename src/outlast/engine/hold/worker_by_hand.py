@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from outlast.core.states import StudyState
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import recorded_settings, study_paths
 from outlast.engine.hold.worker import Worker
 from outlast.engine.hold.worker_cards import WorkerCards
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 

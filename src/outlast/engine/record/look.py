@@ -15,8 +15,8 @@ from outlast.core.states import StudyState, TrialState
 from outlast.engine.attempts.running import Pulse, Running, objectives_of
 from outlast.engine.attempts.slots import slot_count
 from outlast.engine.coordinator.disk_guard import Room
-from outlast.engine.hold.run import recorded_settings, study_paths
 from outlast.engine.record.queue import StudyQueue
+from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmUnavailable
 from outlast.executors.slurm.parse import JobLife
 from outlast.monitor.health import HealthFacts, purge_days
