@@ -19,11 +19,11 @@ from outlast.core.records import AttemptEnded, Event, Trial
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.engine.attempts.running import Running
+from outlast.engine.care.fresh import set_both_aside
 from outlast.engine.check.quick import quick_check
 from outlast.engine.coordinator.rounds import Listener
-from outlast.engine.derived.home_sync import bring_home, live_folder, set_both_aside
+from outlast.engine.derived.home_sync import bring_home, live_folder
 from outlast.engine.derived.plots import draw_at_the_end
-from outlast.engine.hold.opening import Opened
 from outlast.engine.hold.run import run_study
 from outlast.engine.objective_identity import Fingerprint, compared, fingerprint_of, pickled_objective, remember
 from outlast.engine.record.examine import read_study
@@ -31,6 +31,7 @@ from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyFileError, UsageError
 from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
+from outlast.study.opened import Opened
 
 if TYPE_CHECKING:
     import optuna

@@ -9,7 +9,7 @@ import pytest
 
 from outlast.core.states import TrialState
 from outlast.engine.care.clean import find_waste, free
-from outlast.engine.hold.opening import set_aside
+from outlast.engine.care.fresh import set_aside
 from outlast.errors import LedgerDamaged, StudyBusy
 from outlast.study import requests
 from outlast.study.lease import Lease

@@ -18,10 +18,11 @@ from outlast.core.records import (
     TrialCreated,
 )
 from outlast.core.states import Cause, TrialState
-from outlast.engine.hold.opening import Opened, join_study
+from outlast.engine.hold.opening import join_study
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger
+from outlast.study.opened import Opened
 
 HOUR = 3600.0
 

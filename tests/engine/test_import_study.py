@@ -13,8 +13,8 @@ from outlast._system import utc_now
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, TrialFits
 from outlast.core.states import Cause, TrialState
+from outlast.engine.care.import_study import Imported, import_study
 from outlast.engine.care.repair import repair_study
-from outlast.engine.care.retry import Imported, import_study
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError

@@ -15,7 +15,7 @@ from slurm_lab import SlurmLab, until
 
 from outlast.cli.asked import refuse_what_cannot_work
 from outlast.config.load import load_study_file
-from outlast.engine.check.finding import Finding
+from outlast.core.finding import Finding
 from outlast.engine.cluster.inspection import check_cluster, cluster_findings, meant_for_slurm
 from outlast.errors import SlurmUnavailable, UsageError
 from outlast.executors.slurm.commands import Slurm

@@ -16,7 +16,7 @@ from outlast.config.settings import (
     Settings,
     TrialSettings,
 )
-from outlast.engine.check.finding import Finding
+from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.feasibility import request_findings
 from outlast.engine.cluster.policy import fitting_mode, policy_findings

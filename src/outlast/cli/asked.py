@@ -207,7 +207,7 @@ def _where_it_ran(about: str, file: str | None) -> str | None:
 
 def begin_anew(paths: StudyPaths) -> None:
     """``--fresh``: keep the earlier study under a name with the time."""
-    from outlast.engine.derived.home_sync import set_both_aside
+    from outlast.engine.care.fresh import set_both_aside
 
     for aside in set_both_aside(paths):
         typer.echo(f"the earlier study is kept in {os.path.relpath(aside)}")

@@ -90,7 +90,7 @@ def import_(
         outlast import sqlite:///old/optuna_study.db study.yaml
         outlast import journal.log --study-name resnet --dir studies/resnet
     """
-    from outlast.engine.care.retry import import_study
+    from outlast.engine.care.import_study import import_study
 
     imported = import_study(storage, study, study_name=study_name, directory=directory)
     folder, listed = imported.folder, ", ".join(f"{number} {state}" for state, number in imported.counts.items())

@@ -214,10 +214,10 @@ def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bo
     from outlast.cli.text import make_console
     from outlast.cli.watching import Watching
     from outlast.engine.derived.home_sync import bring_home
-    from outlast.engine.hold.opening import Opened
     from outlast.engine.hold.run import run_study
     from outlast.engine.record.recorded import study_paths
     from outlast.monitor.snapshot import LiveFacts, snapshot
+    from outlast.study.opened import Opened
 
     console = make_console()
     detached = os.environ.pop(_DETACHED, None) is not None

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["AttemptPaths", "StudyPaths", "TrialPaths", "attempt_name", "parse_attempt_name"]
+__all__ = ["AttemptPaths", "StudyPaths", "TrialPaths", "attempt_name", "parse_attempt_name", "throwaway_prefix"]
 
 _OURS = frozenset(
     {
@@ -27,6 +27,11 @@ def parse_attempt_name(name: str) -> tuple[int, int] | None:
     """The trial and attempt that ``0007.2`` names, or ``None`` for another file."""
     match = _ATTEMPT.match(name)
     return None if match is None else (int(match[1]), int(match[2]))
+
+
+def throwaway_prefix(study: str) -> str:
+    """What the folder of a study for trying things out begins with; hidden, so that no command takes it for a study."""
+    return f".{study}.check-"
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,14 @@ class Lease:
         """Give it back."""
         self._lock.release()
 
+    def __enter__(self) -> Lease:
+        """`acquire` it, without waiting."""
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
 
 def current_holder(ledger: Path) -> Mapping[str, Any]:
     """Who claimed the newest segment: host, boot, pid, start, and what else it said."""

@@ -15,8 +15,7 @@ from typing import Any, Literal
 from outlast._system import rename
 from outlast.config.settings import Settings
 from outlast.core.best import table_value
-from outlast.core.fold import Study, fold
-from outlast.engine.check.throwaway import scratch_prefix
+from outlast.core.fold import Study
 from outlast.engine.derived.checkpoints import delete, free_name, leftovers_of, owner_of, superfluous
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
@@ -24,9 +23,9 @@ from outlast.errors import OutlastError, StorageError, StudyBusy
 from outlast.results.files import ResultsWriter
 from outlast.study import requests
 from outlast.study.attempts import Life, inspect
-from outlast.study.layout import StudyPaths
-from outlast.study.lease import Lease, current_holder, describe_holder, holder_is_live
-from outlast.study.ledger import Ledger
+from outlast.study.layout import StudyPaths, throwaway_prefix
+from outlast.study.lease import current_holder, describe_holder, holder_is_live
+from outlast.study.opened import opened_briefly
 
 __all__ = ["Waste", "find_waste", "free", "require_idle"]
 
@@ -100,26 +99,18 @@ def free(folder: str, wanted: Sequence[Waste], *, keep: int | None = None) -> li
     require_idle(folder)
     settings, _ = recorded_settings(folder)
     paths = study_paths(folder, settings)
-    lease = Lease(paths.lease)
-    lease.acquire()
-    try:
-        ledger, reading = Ledger.claim(paths.ledger)
-        try:
-            study = fold(reading.events)
-            now = {waste.path: waste for waste in _waste(paths, settings, study, keep)}
-            gone = []
-            for waste in wanted:
-                if waste.path in now:
-                    ledger.check()
-                    _remove(Path(waste.path))
-                    gone.append(waste)
-            if any(waste.kind == "checkpoints" for waste in gone):
-                checkpoints = {number: paths.trial(number).checkpoints for number in study.trials}
-                ResultsWriter(paths.root, settings, checkpoints=checkpoints.__getitem__).write(study)
-        finally:
-            ledger.close()
-    finally:
-        lease.release()
+    with opened_briefly(paths) as opened:
+        study = opened.study
+        now = {waste.path: waste for waste in _waste(paths, settings, study, keep)}
+        gone = []
+        for waste in wanted:
+            if waste.path in now:
+                opened.ledger.check()
+                _remove(Path(waste.path))
+                gone.append(waste)
+        if any(waste.kind == "checkpoints" for waste in gone):
+            checkpoints = {number: paths.trial(number).checkpoints for number in study.trials}
+            ResultsWriter(paths.root, settings, checkpoints=checkpoints.__getitem__).write(study)
     return gone
 
 
@@ -222,7 +213,7 @@ def _leftovers(paths: StudyPaths, settings: Settings, study: Study) -> Iterator[
             if os.path.lexists(place):
                 yield Waste("leftover", str(place), f"trial {trial.number}, half deleted", _size(place))
     half_deleted = re.compile(rf"^\.{re.escape(paths.root.name)}\.\d{{8}}_\d{{6}}(-\d+)?\.deleted")
-    prefix = scratch_prefix(settings.name)
+    prefix = throwaway_prefix(settings.name)
     roots = [root for root in (paths.root, paths.checkpoints_root) if root is not None]
     for place in (place for root in roots for place in _siblings(root)):
         if half_deleted.match(place.name):

@@ -39,12 +39,8 @@ def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
     if check_only:
         return [*(problem_of(paths, path) for path in misplaced(paths)), *_problems(paths)]
     found = set_misplaced_aside(paths)  # first: nobody holds a lease that is a folder
-    lease = Lease(paths.lease)
-    lease.acquire()
-    try:
+    with Lease(paths.lease):
         return [*found, *_mend(paths)]
-    finally:
-        lease.release()
 
 
 def _problems(paths: StudyPaths) -> list[Problem]:

@@ -9,14 +9,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
+from outlast.config.command import NO_COMMAND
 from outlast.config.secrets import is_masked
 from outlast.config.settings import Settings
+from outlast.core.finding import Finding
 from outlast.core.fold import Study
 from outlast.engine.attempts.code_snapshot import NO_GIT, in_checkout
 from outlast.engine.attempts.folds import drawn_splits
 from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.engine.attempts.slots import gpu_pool
-from outlast.engine.check.finding import Finding
 from outlast.engine.derived.home_sync import scratch_of
 from outlast.engine.record.examine import read_study
 from outlast.errors import OutlastError, StudyFileError
@@ -26,10 +27,7 @@ from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.purge import untouched_days
 
-__all__ = ["NO_COMMAND", "Finding", "quick_check"]
-
-#: The command of a study that was imported without a study file; refused until a person says how to train.
-NO_COMMAND = "(the training command)"
+__all__ = ["Finding", "quick_check"]
 
 _LITTLE_DISK = 500 * 2**20
 _FEW_INODES = 1000

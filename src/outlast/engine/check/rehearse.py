@@ -18,7 +18,7 @@ from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.prepare import no_checkpoints
 from outlast.engine.attempts.running import Running
 from outlast.engine.check.quick import Finding
-from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, scratch_study, trial_settings
+from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwaway_study, trial_settings
 from outlast.engine.check.verdicts import reason_of
 from outlast.engine.coordinator.rounds import Listener
 from outlast.engine.hold.run import run_study
@@ -196,7 +196,7 @@ class _Session(Listener):
         trial = replace(settings.trial, retries=1)
         enqueue = (dict(params),) if params else ()
         settings = replace(settings, trial=trial, parallel=1, enqueue=enqueue)
-        with scratch_study(self._settings, folder) as paths:
+        with throwaway_study(self._settings, folder) as paths:
             self._paths = paths
             verdict, _ = run_study(paths, settings, lambda _opened, _slots: self, limits=every_outcome_counts(1))
         return verdict.state is StudyState.DONE

@@ -17,7 +17,7 @@ from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.running import Running
 from outlast.engine.check.quick import Finding
-from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, scratch_study, trial_settings
+from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwaway_study, trial_settings
 from outlast.engine.check.verdicts import Tried, findings_of, has_value, reason_of, runs
 from outlast.engine.coordinator.rounds import Listener
 from outlast.engine.hold.run import run_study
@@ -83,7 +83,7 @@ def smoke(
     found = covering(settings.space, usual)
     configurations = list(found.configurations)
     session = _Session(settings, limit, tell or _nothing, say or _nothing)
-    with scratch_study(settings, folder) as paths:
+    with throwaway_study(settings, folder) as paths:
         finished = session.run(paths, configurations)
         if finished:
             more = _isolating(settings, session.tried)

@@ -18,9 +18,9 @@ from outlast.core.plan import Limits
 from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.errors import StorageError, UsageError
 from outlast.runner.spec import token_of_trial
-from outlast.study.layout import StudyPaths
+from outlast.study.layout import StudyPaths, throwaway_prefix
 
-__all__ = ["LIMIT", "every_outcome_counts", "scratch_prefix", "scratch_study", "trial_settings"]
+__all__ = ["LIMIT", "every_outcome_counts", "throwaway_study", "trial_settings"]
 
 #: Seconds that a tried trial may take before it is ended.
 LIMIT = 180.0
@@ -28,13 +28,8 @@ _GRACE = 5.0
 _BACKSTOP = 60.0
 
 
-def scratch_prefix(name: str) -> str:
-    """What the folder's name begins with; hidden, so that no command takes it for a study."""
-    return f".{name}.check-"
-
-
 @contextlib.contextmanager
-def scratch_study(settings: Settings, folder: str) -> Iterator[StudyPaths]:
+def throwaway_study(settings: Settings, folder: str) -> Iterator[StudyPaths]:
     """A study folder on the filesystem of the real one, where permissions and room are the same.
 
     Whatever happens inside, a Ctrl-C included, nothing is left: no process that it started, no folder.
@@ -78,7 +73,7 @@ def _lay_out(settings: Settings, folder: str, places: list[str], made: list[str]
 def _place(settings: Settings, parent: str, places: list[str], made: list[str]) -> str:
     made += _missing_parents(parent)
     os.makedirs(parent, exist_ok=True)
-    places.append(tempfile.mkdtemp(prefix=scratch_prefix(settings.name), dir=parent))
+    places.append(tempfile.mkdtemp(prefix=throwaway_prefix(settings.name), dir=parent))
     return places[-1]
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from outlast.config.units import format_duration
-from outlast.engine.check.finding import Finding
+from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.executors.slurm.asked import asked_gpus, asked_nodes, asked_time_s, fits_on
 from outlast.executors.slurm.site import Partition

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from outlast.config.settings import Settings
 from outlast.config.site import read_site
-from outlast.engine.check.finding import Finding
+from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.feasibility import request_findings
 from outlast.engine.cluster.policy import policy_findings

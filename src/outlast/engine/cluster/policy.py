@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from outlast.config.units import format_duration
-from outlast.engine.check.finding import Finding
+from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import ClusterFacts
 from outlast.executors.slurm.planning import cron_line
 from outlast.runner.job import KILL_WAIT, grace_within

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from outlast._system.mounts import is_shared
 from outlast._system.quota import Quota, quota_of
 from outlast.config.settings import Settings
-from outlast.engine.check.finding import Finding
+from outlast.core.finding import Finding
 
 __all__ = ["quota_findings", "storage_findings"]
 

@@ -95,8 +95,7 @@ def submit_study(
     try:
         settings, told = run_from(paths, settings, opened.study.revisions, default="snapshot")
     except BaseException:
-        opened.ledger.close()
-        opened.lease.release()
+        opened.close()
         raise
     for text in (*opened.told, *told):
         say(text)

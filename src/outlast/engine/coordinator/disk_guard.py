@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
-from outlast.core.plan import no_room
 from outlast.errors import NO_ROOM, DiskFull, StorageError
+from outlast.study.disk_space import lacking_space
 from outlast.study.layout import StudyPaths
 
 __all__ = ["Room", "whenever_there_is_room"]
@@ -23,7 +22,7 @@ class Room:
     """Watches the disks of the study folder and of the checkpoints."""
 
     def __init__(self, paths: StudyPaths) -> None:
-        self._places: Sequence[os.PathLike[str]] = [paths.root, *filter(None, [paths.checkpoints_root])]
+        self._paths = paths
         self._look_at = float("-inf")
         self._lacking: str | None = None
 
@@ -35,19 +34,8 @@ class Room:
         """
         if now - self._look_at >= _LOOK_EVERY:
             self._look_at = now
-            self._lacking = next(filter(None, map(self._lacking_in, self._places)), None)
+            self._lacking = lacking_space(self._paths)
         return self._lacking
-
-    @staticmethod
-    def _lacking_in(place: os.PathLike[str]) -> str | None:
-        try:
-            disk = os.statvfs(place)
-        except OSError:
-            return None
-        lacking = no_room(
-            disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize, disk.f_favail, disk.f_files
-        )  # fmt: skip
-        return None if lacking is None else f"{lacking} in {os.fspath(place)}"
 
 
 def whenever_there_is_room(paths: StudyPaths, work: Callable[[], _Result], say: Callable[[str], object]) -> _Result:

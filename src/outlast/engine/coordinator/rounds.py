@@ -40,7 +40,6 @@ from outlast.engine.coordinator.new_trials import Creation
 from outlast.engine.coordinator.take_over import take_over
 from outlast.engine.coordinator.watch import Watch
 from outlast.engine.derived.writer import DerivedFiles
-from outlast.engine.hold.opening import Opened
 from outlast.errors import NO_ROOM, DiskFull, LeaseLost, SlurmRefused, StorageError, StudyFileError
 from outlast.executors.base import Executor
 from outlast.optimizer.pruning import Pruning
@@ -48,6 +47,7 @@ from outlast.optimizer.sampling import Optimizer
 from outlast.study import requests
 from outlast.study.attempts import close_attempt, put_away, request_stop, void_start, withdraw
 from outlast.study.layout import StudyPaths, attempt_name
+from outlast.study.opened import Opened
 
 __all__ = ["Coordinator", "Listener"]
 

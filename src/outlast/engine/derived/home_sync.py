@@ -11,14 +11,13 @@ from collections.abc import Callable
 
 from outlast._system.storage import lacking
 from outlast.config.settings import Settings
-from outlast.engine.hold.opening import set_aside
 from outlast.errors import LeaseLost, StorageError, StudyBusy, StudyFileError, UsageError
 from outlast.study.home import home_of, live_of, ran_from, tie
 from outlast.study.homesync import HomeSync
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 
-__all__ = ["Homing", "bring_home", "live_folder", "scratch_of", "set_both_aside"]
+__all__ = ["Homing", "bring_home", "live_folder", "scratch_of"]
 
 _CLOSE_WITHIN = 600.0  # seconds for the last sync, which may carry the best weights
 
@@ -89,12 +88,6 @@ def _place(scratch: str, home: StudyPaths, name: str) -> str:
     if before != home.root and not before.exists() and str(before).startswith(scratch):
         return str(before)
     return os.path.join(scratch, f"{name}-{hashlib.sha256(os.fsencode(os.path.realpath(home.root))).hexdigest()[:8]}")
-
-
-def set_both_aside(paths: StudyPaths) -> list[str]:
-    """`set_aside` for a study and its home. Returns where they are kept."""
-    home = home_of(paths)  # aside before its live folder, which it would give back
-    return list(filter(None, [set_aside(home) if home is not None else None, set_aside(paths)]))
 
 
 def bring_home(paths: StudyPaths) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from shlex import quote
 
 from outlast._system import make_dir, read_bytes, rename, utc_now, write_atomic
@@ -16,8 +15,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study, seconds_between
 from outlast.core.records import Event, RevisionMade, RunStarted, RunWentOn, StudyCreated
 from outlast.core.states import TrialState
-from outlast.engine.attempts.orphans import end_attempt
-from outlast.engine.derived.checkpoints import left_behind, owner_of
+from outlast.engine.derived.checkpoints import left_behind
 from outlast.engine.hold.membership import refit, told_of
 from outlast.engine.record.examine import read_sound, require_sound
 from outlast.errors import StorageError, StudyNotFound, UsageError
@@ -28,30 +26,13 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
 from outlast.study.ledger import Ledger
 from outlast.study.leftovers import clear_leftovers
+from outlast.study.opened import Opened
 
 __all__ = [
-    "Opened",
     "difference_from_recorded",
     "join_study",
     "open_study",
-    "set_aside",
 ]
-
-
-@dataclass
-class Opened:
-    """A study in hand."""
-
-    lease: Lease
-    ledger: Ledger
-    study: Study
-    new: bool
-    taken_over: bool = (
-        False  # the holder before did not end its run, or the machine its writing: what it derived may be stale
-    )
-    rivalled: bool = False  # and it may be alive, in the middle of something
-    elapsed: float = 0.0  # seconds that this run of the study goes on already, under earlier holders
-    told: list[str] = field(default_factory=list)  # what a person should know of it
 
 
 def difference_from_recorded(study: Study, settings: Settings) -> Difference:
@@ -229,36 +210,3 @@ def _write_study_file(paths: StudyPaths, study: Study, settings: Settings, ledge
             rename(paths.study_file, earlier)
     if differs:
         write_atomic(paths.study_file, text, fence=ledger.check)
-
-
-def set_aside(paths: StudyPaths) -> str | None:
-    """``--fresh``: move the whole folder out of the way, under a name with the time. Returns that name.
-
-    What a dead coordinator left training in it is ended first: it would go on under the new study's name.
-
-    Raises:
-        StudyBusy: Somebody runs it just now.
-        StorageError: One of its processes cannot be ended.
-    """
-    if not paths.root.exists():
-        return None
-    lease = Lease(paths.lease)
-    lease.acquire()
-    for number, attempt in paths.open_attempts():
-        stuck = end_attempt(paths, number, attempt)
-        if stuck:
-            lease.release()
-            raise StorageError(f"processes of trial {number} cannot be ended: {stuck}", cure="end them, then try again")
-    stamp = utc_now()[:19].replace(":", "").replace("-", "").replace("T", "_")
-    aside = paths.root.with_name(f"{paths.root.name}.{stamp}")
-    serial = 1
-    while aside.exists():
-        serial += 1
-        aside = paths.root.with_name(f"{paths.root.name}.{stamp}-{serial}")
-    rename(paths.root, aside)
-    elsewhere = paths.checkpoints_root
-    if elsewhere is not None and owner_of(elsewhere) == str(paths.root):
-        rename(elsewhere, elsewhere.with_name(f"{elsewhere.name}{aside.name.removeprefix(paths.root.name)}"))
-    lease.release()
-    (aside / "lease").unlink(missing_ok=True)
-    return str(aside)

@@ -19,10 +19,11 @@ from outlast.engine.attempts.slots import local_slots
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.rounds import Coordinator, Listener
 from outlast.engine.derived.checkpoints import claim_checkpoints
-from outlast.engine.hold.opening import Opened, open_study
+from outlast.engine.hold.opening import open_study
 from outlast.executors.local import LocalExecutor
 from outlast.monitor.times import duration
 from outlast.study.layout import StudyPaths
+from outlast.study.opened import Opened
 
 __all__ = ["Quiet", "run_study", "words_to_run_log"]
 
@@ -144,8 +145,7 @@ def _run_once(
         if executor is not None:
             executor.close()
         slots.close()
-        opened.ledger.close()
-        opened.lease.release()
+        opened.close()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.attempts.running import Pulse
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.rounds import Coordinator
-from outlast.engine.hold.opening import Opened, join_study
+from outlast.engine.hold.opening import join_study
 from outlast.engine.hold.run import Quiet
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError
@@ -32,6 +32,7 @@ from outlast.executors.slurm.parse import JobLife
 from outlast.executors.slurm.tasks import FetchedExecutor
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
+from outlast.study.opened import Opened
 
 __all__ = ["Memory", "Turn", "coordinate", "take_turn"]
 
@@ -144,8 +145,7 @@ def coordinate(
     finally:
         if executor is not None:
             executor.close()
-        opened.ledger.close()
-        opened.lease.release()
+        opened.close()
     return Turn(verdict, study, settings, paths)
 
 

@@ -32,8 +32,7 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
         say("helping the live run; Ctrl-C ends this worker only")
     elif study.ended is not None or study.last_run is None:
         opened = open_study(paths, settings)  # a person wants it to go on
-        opened.ledger.close()
-        opened.lease.release()
+        opened.close()
     Worker(folder, parallel=parallel, most=most, say=say, cards=cards).run()
     _, study = recorded_settings(folder)
     if study.ended is None:

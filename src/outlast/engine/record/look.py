@@ -14,7 +14,6 @@ from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.attempts.running import Pulse, Running, objectives_of
 from outlast.engine.attempts.slots import slot_count
-from outlast.engine.coordinator.disk_guard import Room
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmUnavailable
@@ -23,6 +22,7 @@ from outlast.monitor.health import HealthFacts, purge_days
 from outlast.monitor.jobs import QueuedJob
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.study.attempts import trained_seconds
+from outlast.study.disk_space import lacking_space
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 from outlast.study.purge import untouched_days
@@ -132,7 +132,7 @@ def _live(
 
 def _waits_for_room(paths: StudyPaths, live: LiveFacts | None) -> LiveFacts | None:
     """A search that goes on begins nothing while the disk is full."""
-    lacking = None if live is None else Room(paths).lacking(time.monotonic())
+    lacking = None if live is None else lacking_space(paths)
     return live if live is None or not lacking else replace(live, state=StudyState.WAITING, reason=lacking)
 
 

@@ -1,0 +1,57 @@
+"""``--fresh``: a study and its home are moved out of the way, and what is left of its processes is ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from outlast._system import rename, utc_now
+from outlast.engine.attempts.orphans import end_attempt
+from outlast.engine.derived.checkpoints import owner_of
+from outlast.errors import StorageError
+from outlast.study.home import home_of
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+
+__all__ = ["set_aside", "set_both_aside"]
+
+
+def set_both_aside(paths: StudyPaths) -> list[str]:
+    """`set_aside` for a study and its home. Returns where they are kept."""
+    home = home_of(paths)  # aside before its live folder, which it would give back
+    return list(filter(None, [set_aside(home) if home is not None else None, set_aside(paths)]))
+
+
+def set_aside(paths: StudyPaths) -> str | None:
+    """``--fresh``: move the whole folder out of the way, under a name with the time. Returns that name.
+
+    What a dead coordinator left training in it is ended first: it would go on under the new study's name.
+
+    Raises:
+        StudyBusy: Somebody runs it just now.
+        StorageError: One of its processes cannot be ended.
+    """
+    if not paths.root.exists():
+        return None
+    with Lease(paths.lease):
+        for number, attempt in paths.open_attempts():
+            stuck = end_attempt(paths, number, attempt)
+            if stuck:
+                what = f"processes of trial {number} cannot be ended: {stuck}"
+                raise StorageError(what, cure="end them, then try again")
+        aside = _free_name(paths)
+        rename(paths.root, aside)
+        elsewhere = paths.checkpoints_root
+        if elsewhere is not None and owner_of(elsewhere) == str(paths.root):
+            rename(elsewhere, elsewhere.with_name(f"{elsewhere.name}{aside.name.removeprefix(paths.root.name)}"))
+    (aside / paths.lease.name).unlink(missing_ok=True)
+    return str(aside)
+
+
+def _free_name(paths: StudyPaths) -> Path:
+    stamp = utc_now()[:19].replace(":", "").replace("-", "").replace("T", "_")
+    aside = paths.root.with_name(f"{paths.root.name}.{stamp}")
+    serial = 1
+    while aside.exists():
+        serial += 1
+        aside = paths.root.with_name(f"{paths.root.name}.{stamp}-{serial}")
+    return aside

@@ -1,0 +1,175 @@
+"""`import`: a study folder is begun with the trials of an Optuna storage."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from outlast._system import utc_now, write_atomic
+from outlast._version import __version__
+from outlast.config.command import NO_COMMAND
+from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
+from outlast.config.settings import Settings
+from outlast.core.fold import Study, fold
+from outlast.core.records import (
+    AttemptEnded,
+    Event,
+    RevisionMade,
+    StudyCreated,
+    StudyEnded,
+    Trial,
+    TrialCreated,
+)
+from outlast.core.states import Cause, TrialState
+from outlast.engine.coordinator.new_trials import created
+from outlast.engine.record.recorded import study_paths
+from outlast.errors import StudyFileError, UsageError
+from outlast.optimizer.importing import ImportedStudy, import_storage
+from outlast.optimizer.index import rebuild_index
+from outlast.optimizer.sampling import Optimizer
+from outlast.results.files import ResultsWriter
+from outlast.space.space import Space
+from outlast.study.attempts import put_away
+from outlast.study.opened import opened_briefly
+
+__all__ = ["Imported", "import_study"]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What `import_study` made.
+
+    Attributes:
+        folder: The study's.
+        counts: How many trials of which state it has now.
+        told: What was done with trials that had not ended, and what was left out.
+    """
+
+    folder: str
+    counts: Counter[str]
+    told: tuple[str, ...]
+
+
+def import_study(storage: str, study_file: str | None, *, study_name: str | None, directory: str | None) -> Imported:
+    """Begin a study folder with the trials of an Optuna storage.
+
+    Raises:
+        UsageError: There is a study in the folder already, or the storage cannot be read, or its study had other goals, or
+            nothing tells what is searched.
+    """
+    imported = import_storage(storage, study_name)
+    given = None if study_file is None else load_study_file(study_file)
+    if given is None and not imported.parameters:
+        raise UsageError(f"{storage}: no parameter was drawn yet", cure="name a study file: it says what to search")
+    settings = given or settings_from_resolved(_drafted(imported), os.getcwd())
+    _refuse_other_goals(imported, settings)
+    folder = directory or os.path.join("studies", settings.name)
+    paths = study_paths(folder, settings)
+    if paths.exists:
+        raise UsageError(f"there is a study in {folder} already", cure="name another folder with --dir")
+    events, told = _taken_in(imported, settings)
+    with opened_briefly(paths) as opened:
+        for start in range(0, len(events), 1000):
+            opened.ledger.append(events[start : start + 1000])
+        write_atomic(paths.study_file, to_yaml(settings))
+        study = fold(events)
+        for trial in study.trials.values():
+            if trial.state.finished:  # a record of one that goes on would be an end that the ledger does not know
+                put_away(paths.trial(trial.number), trial)
+        rebuild_index(paths.index, study, settings)
+        ResultsWriter(paths.root, settings).write(study)
+    return Imported(folder, Counter(trial.state.value for trial in study.trials.values()), tuple(told))
+
+
+def _refuse_other_goals(imported: ImportedStudy, settings: Settings) -> None:
+    goals = [metric.goal for metric in settings.metrics]
+    if goals != list(imported.directions):
+        raise UsageError(
+            f"the storage's study asks to {' and '.join(imported.directions)}, the study file to {' and '.join(goals)}",
+            cure="the metrics of the study file have to be the objectives of the storage, in their order",
+        )
+
+
+def _taken_in(imported: ImportedStudy, settings: Settings) -> tuple[list[Event], list[str]]:
+    """The events of the study to be, and what a person should know about them."""
+    now, told = utc_now(), list(imported.warnings)
+    events: list[Event] = [StudyCreated(settings.name, now, __version__, settings.sampler.seed or 0)]
+    events.append(RevisionMade(1, now, settings.resolved))
+    events += _fitted(imported.events, settings, now)
+    study = fold(events)
+    misfits = [trial for trial in study.trials.values() if trial.cause is Cause.SPACE_CHANGED]
+    if misfits:
+        told.append(f"{_trials(misfits)}: kept as failed rows, which the search does not count: {misfits[0].reason}")
+    if lost := [t for t in study.trials.values() if t.state is TrialState.FAILED and t.cause is Cause.LOST]:
+        told.append(f"{_trials(lost)}: {lost[0].reason}; {'it has' if len(lost) == 1 else 'they have'} failed")
+    if again := study.in_state(TrialState.INTERRUPTED):
+        told.append(f"{_trials(again)}: {again[0].reason}; tried again first")
+    waiting, left_out = _waiting(imported.enqueued, settings, study, now)
+    if asked := [study.trials[event.trial] for event in waiting if isinstance(event, TrialCreated)]:
+        told.append(f"{_trials(asked)}: waited in the queue there; tried before anything new is drawn")
+    events += waiting
+    return [*events, StudyEnded(now, "stopped", "imported")], [*told, *left_out]
+
+
+def _trials(trials: Sequence[Trial]) -> str:
+    """``trials 3, 4 and 5``, as a person says it; of many the first ones."""
+    numbers = [str(trial.number) for trial in trials[:5]] + ([f"{len(trials) - 5} more"] if len(trials) > 5 else [])
+    return f"trial {numbers[0]}" if len(trials) == 1 else f"trials {', '.join(numbers[:-1])} and {numbers[-1]}"
+
+
+def _waiting(
+    enqueued: Sequence[Mapping[str, Any]], settings: Settings, study: Study, now: str
+) -> tuple[list[Event], list[str]]:
+    """New trials for configurations that were enqueued in the storage, what they do not say drawn by the sampler; and why
+    others are left out. The study has these trials then."""
+    waiting: list[Event] = []
+    left_out: list[str] = []
+    optimizer = Optimizer(settings, study) if enqueued else None
+    for params in enqueued:
+        assert optimizer is not None
+        number = study.next_number
+        try:
+            draw = optimizer.ask(number, fixed=params)
+        except StudyFileError as error:
+            shown = ", ".join(f"{name}={value}" for name, value in params.items())
+            left_out.append(f"left out, enqueued there: {shown}: {error.fact}")
+            continue
+        if draw is None:
+            left_out.append("left out, enqueued there: every configuration of the search space is tried")
+            break
+        for event in created(settings, draw, number, revision=1, at=now):
+            study.apply(event)
+            optimizer.apply(event)
+            waiting.append(event)
+    return waiting, left_out
+
+
+def _drafted(imported: ImportedStudy) -> dict[str, Any]:
+    """A study file for a storage that came without one. Its command is still to be written."""
+    names = imported.metric_names or tuple(
+        "value" if len(imported.directions) == 1 else f"value_{i}" for i in range(len(imported.directions))
+    )
+    return {
+        "name": re.sub(r"[^A-Za-z0-9._-]+", "-", imported.name).lstrip(".-") or "imported",
+        "command": [NO_COMMAND, "${args}"],
+        "metric": [{"name": name, "goal": goal} for name, goal in zip(names, imported.directions, strict=True)],
+        "parameters": imported.parameters,
+        "budget": {"trials": sum(isinstance(e, TrialCreated) for e in imported.events) + len(imported.enqueued)},
+    }
+
+
+def _fitted(events: Sequence[Event], settings: Settings, now: str) -> list[Event]:
+    """Imported trials that the study file's space does not hold stay visible as failed rows."""
+    space = Space.from_parameters(settings.parameters, settings.constraints)
+    found: list[Event] = list(events)
+    for event in events:
+        if isinstance(event, TrialCreated):
+            why = space.fits(event.params) if settings.parameters else None
+            if why is not None:
+                reason = f"does not fit the study file: {why}"
+                found.append(AttemptEnded(event.trial, 1, now, TrialState.FAILED, Cause.SPACE_CHANGED, reason))
+    return found

@@ -1,0 +1,61 @@
+"""A study in hand: its lease is held, its ledger is open for appending, and what it says is folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from outlast.core.fold import Study, fold
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+from outlast.study.ledger import Ledger
+
+__all__ = ["Opened", "opened_briefly"]
+
+
+@dataclass
+class Opened:
+    """A study in hand.
+
+    Attributes:
+        lease: Held.
+        ledger: Its newest segment is ours.
+        study: What the ledger says; whoever appends applies the events to it as well.
+        new: It has just been begun.
+        taken_over: The holder before did not end its run, or the machine its writing: what it derived may be stale.
+        rivalled: And it may be alive, in the middle of something.
+        elapsed: Seconds that this run of the study goes on already, under earlier holders.
+        told: What a person should know of it.
+    """
+
+    lease: Lease
+    ledger: Ledger
+    study: Study
+    new: bool
+    taken_over: bool = False
+    rivalled: bool = False
+    elapsed: float = 0.0
+    told: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Give both back, the lease last."""
+        self.ledger.close()
+        self.lease.release()
+
+
+@contextmanager
+def opened_briefly(paths: StudyPaths) -> Iterator[Opened]:
+    """A study in hand for something that is done to it outside a run.
+
+    Raises:
+        StudyBusy: Somebody holds it.
+        LeaseLost: Somebody else took its ledger at the same moment.
+    """
+    with Lease(paths.lease) as lease:
+        ledger, reading = Ledger.claim(paths.ledger)
+        try:
+            study = fold(reading.events)
+            yield Opened(lease, ledger, study, new=not study.revisions)
+        finally:
+            ledger.close()
