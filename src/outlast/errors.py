@@ -7,7 +7,6 @@
     │   ├── SlurmRefused              exit 2  sbatch said no: a mistake, or a limit that passes
     │   ├── SlurmMissing              exit 2  a command of SLURM's is not installed here
     │   └── MissingExtra              exit 2  an optional package is needed: its install command
-    ├── StudyHalted                   exit 3  a policy stopped the study (fail fast)
     ├── StudyBusy                     exit 4  somebody else holds the study's lease
     ├── LeaseLost                     exit 4  a newer holder took over; what we wrote since is void
     │   └── SegmentLost               exit 1  what we write to was deleted or cut: `outlast repair`
@@ -39,7 +38,6 @@ __all__ = [
     "StorageError",
     "StudyBusy",
     "StudyFileError",
-    "StudyHalted",
     "StudyNotFound",
     "UsageError",
 ]
@@ -132,12 +130,6 @@ class SlurmUnavailable(OutlastError):
     """A SLURM command failed or took too long: nothing is known. The next call may succeed."""
 
     worth_retrying = True
-
-
-class StudyHalted(OutlastError):
-    """A policy halted the study: the same failure again and again, or too many of them."""
-
-    exit_code = 3
 
 
 class StudyBusy(OutlastError):

@@ -496,22 +496,6 @@ def test_a_schema_that_is_not_known_here_is_written_by_optuna_itself(
     assert os.listdir(tmp_path) == ["study.db"]
 
 
-def test_a_new_revision_shows_all_trials_with_the_new_ranges(lab: Any, study: Study, tmp_path: Path) -> None:
-    from outlast.core.records import RevisionMade
-
-    path = tmp_path / "study.db"
-    wider = {"lr": {"min": 1e-6, "max": 1.0, "distribution": "log_uniform_values"}, "layers": {"min": 1, "max": 8}}
-    with writing(path, lab, study) as writer:
-        assert writer.flush(LIMIT)
-        study.apply(RevisionMade(2, "t"))
-        writer.revise(lab.settings(wider), study.trials.values())
-        assert writer.flush(LIMIT)
-    with opened(path) as optuna_study:
-        row = optuna_study.trials[0]
-        assert row.distributions["lr"].low == 1e-6
-        assert row.user_attrs["params"] == {k: v for k, v in study.trials[0].params.items() if k not in wider}
-
-
 def test_a_writer_that_lost_the_study_does_not_write_to_its_successors_index(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -585,23 +569,18 @@ def test_rows_of_trials_that_the_ledger_does_not_have_are_gone_after_a_start(
 
 
 @pytest.mark.parametrize("goals", [("minimize",), ("minimize", "maximize")])
-@pytest.mark.parametrize("restarted", [True, False])
 def test_what_is_optimised_is_restated_when_the_study_file_changes_it(
-    lab: Any, study: Study, tmp_path: Path, goals: tuple[str, ...], restarted: bool
+    lab: Any, study: Study, tmp_path: Path, goals: tuple[str, ...]
 ) -> None:
     path, changed = tmp_path / "study.db", lab.settings(goals=goals)
     named = replace(changed, metrics=tuple(replace(m, name=f"new{i}") for i, m in enumerate(changed.metrics)))
     with writing(path, lab, study) as writer:
         assert writer.flush(LIMIT)
         inode = path.stat().st_ino
-        if not restarted:
-            writer.revise(named, study.trials.values())
-            assert until(lambda: not check_index(path, study, named))
-    if restarted:
-        writer = IndexWriter(path, named, interval=0.01, poll=0.02)
-        writer.update(study.trials.values())
-        writer.start()
-        assert writer.close(LIMIT) and not writer.warnings
+    writer = IndexWriter(path, named, interval=0.01, poll=0.02)
+    writer.update(study.trials.values())
+    writer.start()
+    assert writer.close(LIMIT) and not writer.warnings
     assert check_index(path, study, named) == [] and path.stat().st_ino == inode
     with opened(path) as dashboard:
         assert [direction.name.lower() for direction in dashboard.directions] == list(goals)

@@ -221,8 +221,8 @@ def test_an_objective_that_draws_as_it_goes_gets_the_same_values_again(lab: Any)
     from outlast.core.records import ParamDrawn
 
     for number in range(15):
-        draw = killed.begin(number)
-        assert draw == whole.begin(number)
+        draw = killed.ask(number)
+        assert draw == whole.ask(number)
         events = [lab.created(draw, number)]
         for event in events:
             study.apply(event)

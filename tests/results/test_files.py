@@ -13,9 +13,10 @@ from outlast.config.settings import MetricSettings, Settings
 from outlast.core.records import TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import LeaseLost
-from outlast.results.files import RESULT_FILES, ResultsWriter, check_results, result_paths, write_results
+from outlast.results.files import ResultsWriter
 from outlast.testing.studies import StudyBuilder
 
+RESULT_FILES = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json")
 SETTINGS = Settings(name="digits", command=("true",), metrics=(MetricSettings(name="acc"),))
 
 
@@ -34,21 +35,21 @@ def finished(build: StudyBuilder, *values: float) -> StudyBuilder:
 def test_every_promised_file_is_written(tmp_path: Path) -> None:
     build = finished(StudyBuilder(), 0.5, 0.7)
     checkpoint(tmp_path, 1)
-    write_results(tmp_path, build.study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(build.study)
     assert {entry.name for entry in tmp_path.iterdir()} == {*RESULT_FILES, "best_checkpoint", "trials"}
     assert os.readlink(tmp_path / "best_checkpoint") == os.path.join("trials", "0001", "checkpoints")
     assert (tmp_path / "best_checkpoint" / "model.pt").read_bytes() == b"weights"
-    assert check_results(tmp_path, build.study, SETTINGS) == []
+    assert ResultsWriter(tmp_path, SETTINGS).check(build.study) == []
 
 
 @pytest.mark.parametrize("values", [(), (0.5,)])
 def test_no_or_one_completed_trial_is_no_trouble(tmp_path: Path, values: tuple[float, ...]) -> None:
     build = finished(StudyBuilder(), *values)
     build.trial(state=TrialState.FAILED)
-    write_results(tmp_path, build.study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(build.study)
     assert (tmp_path / "best_config.yaml").exists() == bool(values)
     assert not os.path.lexists(tmp_path / "best_checkpoint")
-    assert check_results(tmp_path, build.study, SETTINGS) == []
+    assert ResultsWriter(tmp_path, SETTINGS).check(build.study) == []
 
 
 def test_nothing_is_written_when_nothing_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +60,7 @@ def test_nothing_is_written_when_nothing_changed(tmp_path: Path, monkeypatch: py
     changes: list[str] = []
     monkeypatch.setattr("outlast._system.files.observer", lambda operation, path, **_: changes.append(operation))
     writer.write(build.study)
-    write_results(tmp_path, build.study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(build.study)
     assert changes == []
 
 
@@ -81,11 +82,11 @@ def test_a_worse_trial_leaves_the_best_files_alone(tmp_path: Path, monkeypatch: 
 
 def test_a_deleted_or_damaged_file_comes_back(tmp_path: Path) -> None:
     build = finished(StudyBuilder(), 0.5)
-    write_results(tmp_path, build.study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(build.study)
     whole = {name: (tmp_path / name).read_bytes() for name in RESULT_FILES}
     (tmp_path / "trials.csv").unlink()
     (tmp_path / "best_results.json").write_bytes(b"{")
-    write_results(tmp_path, build.study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(build.study)
     assert {name: (tmp_path / name).read_bytes() for name in RESULT_FILES} == whole
 
 
@@ -119,7 +120,7 @@ def test_best_files_go_when_the_only_complete_trial_is_retried(tmp_path: Path) -
     build.study.apply(TrialRetried(0, build.at(99)))
     writer.write(build.study)
     assert not (tmp_path / "best_config.yaml").exists() and not os.path.lexists(tmp_path / "best_checkpoint")
-    assert check_results(tmp_path, build.study, SETTINGS) == []
+    assert ResultsWriter(tmp_path, SETTINGS).check(build.study) == []
 
 
 def test_checkpoints_elsewhere_are_linked_by_their_whole_path(tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ def test_checkpoints_elsewhere_are_linked_by_their_whole_path(tmp_path: Path) ->
     (scratch / "7" / "last.pt").touch()
     build = StudyBuilder()
     build.trial(values=0.5, number=7)
-    write_results(folder, build.study, SETTINGS, checkpoints=lambda number: scratch / str(number))
+    ResultsWriter(folder, SETTINGS, checkpoints=lambda number: scratch / str(number)).write(build.study)
     assert os.readlink(folder / "best_checkpoint") == str(scratch / "7")
 
 
@@ -139,16 +140,16 @@ def test_a_link_that_an_archive_left_as_a_text_file_is_a_link_again(tmp_path: Pa
     (tmp_path / "best_checkpoint").write_text("trials/0000/checkpoints")
     build = finished(build, 0.7)
     checkpoint(tmp_path, 1)
-    write_results(tmp_path, build.study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(build.study)
     assert os.readlink(tmp_path / "best_checkpoint") == "trials/0001/checkpoints"
-    assert check_results(tmp_path, build.study, SETTINGS) == []
+    assert ResultsWriter(tmp_path, SETTINGS).check(build.study) == []
 
 
 def test_what_was_derived_belongs_to_the_best_configuration(tmp_path: Path) -> None:
     build = StudyBuilder()
     build.trial({"lr": 0.1}, values=0.5)
     build.study.trials[0].derived = {"model.heads": 8}
-    write_results(tmp_path, build.study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(build.study)
     assert "heads: 8" in (tmp_path / "best_config.yaml").read_text()
 
 
@@ -156,20 +157,20 @@ def test_a_folder_of_the_users_in_place_of_the_link_is_left_alone_and_reported(t
     build = finished(StudyBuilder(), 0.5)
     checkpoint(tmp_path, 0)
     (tmp_path / "best_checkpoint").mkdir()
-    write_results(tmp_path, build.study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(build.study)
     assert (tmp_path / "best_checkpoint").is_dir()
-    assert check_results(tmp_path, build.study, SETTINGS) == [
+    assert ResultsWriter(tmp_path, SETTINGS).check(build.study) == [
         "best_checkpoint points to nothing instead of trials/0000/checkpoints"
     ]
 
 
 def test_the_check_names_what_is_missing_or_disagrees_and_writes_nothing(tmp_path: Path) -> None:
     build = finished(StudyBuilder(), 0.5)
-    write_results(tmp_path, build.study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(build.study)
     finished(build, 0.9)
     (tmp_path / "study_summary.csv").unlink()
     before = sorted(os.listdir(tmp_path))
-    assert check_results(tmp_path, build.study, SETTINGS) == [
+    assert ResultsWriter(tmp_path, SETTINGS).check(build.study) == [
         "trials.csv disagrees with the ledger",
         "study_summary.csv is missing",
         "best_config.yaml disagrees with the ledger",
@@ -193,32 +194,21 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatc
             writer.write(build.study)
     assert (tmp_path / "trials.csv").read_bytes() == old
     writer.write(build.study)
-    assert check_results(tmp_path, build.study, SETTINGS) == []
-
-
-def test_only_files_that_are_there_are_named(tmp_path: Path) -> None:
-    assert result_paths(tmp_path) == []
-    build = finished(StudyBuilder(), 0.5)
-    checkpoint(tmp_path, 0)
-    write_results(tmp_path, build.study, SETTINGS)
-    assert [label for label, _ in result_paths(tmp_path)] == ["config", "results", "trials", "checkpoint"]
-    (tmp_path / "trials" / "0000" / "checkpoints" / "model.pt").unlink()
-    (tmp_path / "trials" / "0000" / "checkpoints").rmdir()
-    assert "checkpoint" not in dict(result_paths(tmp_path)), "a link to nothing helps nobody"
+    assert ResultsWriter(tmp_path, SETTINGS).check(build.study) == []
 
 
 def test_the_best_configuration_of_a_study_with_a_base_is_the_file_that_the_trial_was_given(tmp_path: Path) -> None:
     build = finished(StudyBuilder(), 0.5)
     with_base = replace(SETTINGS, config="base.yaml")
-    write_results(tmp_path, build.study, with_base)
+    ResultsWriter(tmp_path, with_base).write(build.study)
     assert "depth: 3" not in (tmp_path / "best_config.yaml").read_text()  # its record is lost: what is known is written
     record = tmp_path / "trials" / "0000" / "trial.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"config": "lr: 0.1\nmodel:\n  depth: 3\n"}))
-    write_results(tmp_path, build.study, with_base)
+    ResultsWriter(tmp_path, with_base).write(build.study)
     text = (tmp_path / "best_config.yaml").read_text()
     assert text.startswith("# ") and text.endswith("\nlr: 0.1\nmodel:\n  depth: 3\n")
-    assert check_results(tmp_path, build.study, with_base) == []
+    assert ResultsWriter(tmp_path, with_base).check(build.study) == []
 
 
 def test_whoever_was_superseded_takes_nothing_away(tmp_path: Path) -> None:
@@ -233,7 +223,7 @@ def test_whoever_was_superseded_takes_nothing_away(tmp_path: Path) -> None:
     writer = ResultsWriter(tmp_path, SETTINGS, fence=fence)
     writer.write(build.study)
     checkpoint(tmp_path, 1)
-    write_results(tmp_path, finished(StudyBuilder(), 0.5, 0.7).study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(finished(StudyBuilder(), 0.5, 0.7).study)
     superseded.append("by now")
     with pytest.raises(LeaseLost):
         writer.write(build.study)

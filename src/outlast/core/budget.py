@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
 
-__all__ = ["counted", "failures", "in_flight", "remaining", "room_for_new", "startable", "target_reached"]
+__all__ = ["counted", "failures", "in_flight", "remaining", "room_for_new", "startable"]
 
 _IN_FLIGHT = (TrialState.CREATED, TrialState.RUNNING, TrialState.INTERRUPTED)
 
@@ -27,11 +27,6 @@ def in_flight(study: Study) -> int:
 def failures(study: Study) -> int:
     """Failed trials, whatever for."""
     return study.counts()[TrialState.FAILED]
-
-
-def target_reached(study: Study, target: int | None, count: Sequence[str]) -> bool:
-    """Whether the counted trials fill the target."""
-    return target is not None and counted(study, count) >= target
 
 
 def remaining(study: Study, target: int | None, count: Sequence[str]) -> int | None:

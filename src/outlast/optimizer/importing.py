@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,14 +53,6 @@ class ImportedStudy:
     events: tuple[Event, ...]
     enqueued: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
-
-    def renumbered(self, start: int) -> tuple[Event, ...]:
-        """The events with the first trial's number at `start`, to add them to a study that has trials."""
-        return tuple(
-            dataclasses.replace(event, trial=event.trial + start)
-            for event in self.events
-            if isinstance(event, (TrialCreated, AttributeSet, AttemptEnded))
-        )
 
 
 def import_storage(url_or_path: str, study_name: str | None = None) -> ImportedStudy:

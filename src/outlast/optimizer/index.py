@@ -117,12 +117,6 @@ class IndexWriter:
                     self._handed_out.add(row.claim)
             self._wake.notify_all()
 
-    def revise(self, settings: Settings, trials: Iterable[Trial]) -> None:
-        """Show all trials under a new revision of the study file."""
-        with self._wake:
-            self._settings, self._maker = settings, RowMaker(settings)
-        self.update(trials)
-
     def take_foreign(self) -> list[ForeignRow]:
         """Rows that people enqueued since the last call. Make each a trial (`claimed`) or `refuse` it."""
         with self._wake:

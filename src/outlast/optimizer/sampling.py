@@ -145,17 +145,6 @@ class Optimizer:
             return None
         return self._accept(number, proposal.drawn, proposal.notes, before, source)
 
-    def begin(self, number: int) -> Draw:
-        """`ask` for an objective that draws its parameters as it goes: a trial without parameters yet.
-
-        Raises:
-            StudyFileError: The study file declares parameters.
-        """
-        draw = self.ask(number) if self._defined_by_run else None
-        if draw is None:
-            raise StudyFileError("this study's parameters are declared: the objective cannot draw its own")
-        return draw
-
     def suggest(self, number: int, name: str, distribution: str) -> Any:
         """The value of a parameter that a running objective asks for.
 

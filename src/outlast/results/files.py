@@ -19,10 +19,8 @@ from outlast.core.fold import Study
 from outlast.results.documents import best_config_yaml, best_results_json
 from outlast.results.tables import TrialTable
 
-__all__ = ["RESULT_FILES", "ResultsWriter", "check_results", "resolved_config", "result_paths", "write_results"]
+__all__ = ["ResultsWriter", "resolved_config"]
 
-#: Every file this room promises, the link left out.
-RESULT_FILES = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json")
 _LINK = "best_checkpoint"
 _LONGEST_TARGET = 4096  # bytes of a path
 
@@ -158,36 +156,6 @@ class ResultsWriter:
             return False
         text = path.read_bytes()
         return any(text == os.fsencode(self._target_of(number)) for number in study.trials)
-
-
-def write_results(
-    folder: PathLike, study: Study, settings: Settings, *, checkpoints: CheckpointFolder | None = None
-) -> None:
-    """Write every result file of a study folder that is missing or out of date.
-
-    Raises:
-        OSError: The disk refused.
-    """
-    ResultsWriter(folder, settings, checkpoints=checkpoints).write(study)
-
-
-def check_results(
-    folder: PathLike, study: Study, settings: Settings, *, checkpoints: CheckpointFolder | None = None
-) -> list[str]:
-    """Which promised files are missing or disagree with the ledger, one sentence each. Writes nothing."""
-    return ResultsWriter(folder, settings, checkpoints=checkpoints).check(study)
-
-
-def result_paths(folder: PathLike) -> list[tuple[str, str]]:
-    """(label, path) of the result files that are there; the paths begin with `folder` as it was given."""
-    labels = {
-        "config": "best_config.yaml",
-        "results": "best_results.json",
-        "trials": "trials.csv",
-        "checkpoint": _LINK,
-    }
-    paths = [(label, os.path.join(os.fspath(folder), name)) for label, name in labels.items()]
-    return [(label, path) for label, path in paths if os.path.exists(path)]
 
 
 def resolved_config(record: PathLike) -> str | None:

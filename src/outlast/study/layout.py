@@ -91,11 +91,6 @@ class AttemptPaths:
         return self.folder / "params.json"
 
     @property
-    def sweep_params(self) -> Path:
-        """The same in W&B's form (``WANDB_SWEEP_PARAM_PATH``)."""
-        return self.folder / "params.yaml"
-
-    @property
     def config(self) -> Path:
         """The resolved training configuration (``${config}``)."""
         return self.folder / "config.yaml"

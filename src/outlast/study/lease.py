@@ -177,11 +177,6 @@ class Lease:
             os.close(fd)
             os.unlink(beside)
 
-    @property
-    def compromised(self) -> bool:
-        """Whether the marker was lost to somebody else since we took it."""
-        return self._lock.compromise is not None
-
     def release(self) -> None:
         """Give it back."""
         self._lock.release()
