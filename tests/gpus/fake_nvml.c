@@ -6,6 +6,7 @@
  *   process PID USED            on the card or device before it; USED may be "unknown"
  *   fail FUNCTION CODE [INDEX]  that function answers with this error (for the card of that index only)
  *   old                         a driver without the newer functions
+ *   ancient                     a driver without those that list processes, either
  * Every file in `running/` is named by a living process and holds "UUID BYTES": what that process has on a card now.
  */
 #include <dirent.h>
@@ -18,9 +19,10 @@
 #define MOST 64
 #define NOT_SUPPORTED 3
 #define INSUFFICIENT_SIZE 7
+#define FUNCTION_NOT_FOUND 13
 #define UNKNOWN_MEMORY (~0ULL)
 
-typedef struct { unsigned pid; unsigned long long used; } process_v1;
+typedef struct { unsigned pid; unsigned long long used; } process;
 typedef struct { unsigned pid; unsigned long long used; unsigned gpu_instance, compute_instance; } process_t;
 typedef struct { unsigned long long total, free, used; } memory_t;
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } memory_v2;
@@ -30,18 +32,18 @@ typedef struct {
     char uuid[96];
     unsigned long long total, used;
     int processes;
-    process_v1 process[MOST];
+    process process[MOST];
 } device;
 
 static device devices[MOST];
-static int device_count, initialised, old_driver, failures;
+static int device_count, initialised, old_driver, ancient_driver, failures;
 static struct { char function[80]; int code, index; } failing[MOST];
 
 static void read_driver(void) {
     char path[4096], line[512], word[16], text[96], number[32];
     unsigned long long total, used;
     int cards = 0, pid;
-    device_count = failures = old_driver = 0;
+    device_count = failures = old_driver = ancient_driver = 0;
     memset(devices, 0, sizeof devices);
     snprintf(path, sizeof path, "%s/driver", getenv("FAKE_NVML"));
     FILE *file = fopen(path, "r");
@@ -59,7 +61,7 @@ static void read_driver(void) {
             next->total = total;
             next->used = used;
         } else if (!strcmp(word, "process") && last && sscanf(line, "%*s %d %31s", &pid, number) == 2) {
-            process_v1 *p = &last->process[last->processes++];
+            process *p = &last->process[last->processes++];
             p->pid = (unsigned)pid;
             p->used = number[0] == 'u' ? UNKNOWN_MEMORY : strtoull(number, NULL, 10);
             if (p->used != UNKNOWN_MEMORY) last->used += p->used;
@@ -68,6 +70,7 @@ static void read_driver(void) {
             sscanf(line, "%*s %79s %d %d", failing[failures].function, &failing[failures].code, &failing[failures].index);
             failures++;
         } else if (!strcmp(word, "old")) old_driver = 1;
+        else if (!strcmp(word, "ancient")) old_driver = ancient_driver = 1;
     }
     fclose(file);
     snprintf(path, sizeof path, "%s/running", getenv("FAKE_NVML"));
@@ -82,7 +85,7 @@ static void read_driver(void) {
         if (fscanf(file, "%95s %llu", text, &used) == 2)
             for (int i = 0; i < device_count; i++)
                 if (!strcmp(devices[i].uuid, text)) {
-                    process_v1 *p = &devices[i].process[devices[i].processes++];
+                    process *p = &devices[i].process[devices[i].processes++];
                     p->pid = (unsigned)pid;
                     p->used = used;
                     devices[i].used += used;
@@ -101,10 +104,11 @@ static int failure(const char *function, const device *d) {
 
 #define CHECK(name, d) do { int code = failure(name, d); if (code) return code; } while (0)
 
-int nvmlInit_v2(void) {
+int nvmlInitWithFlags(unsigned flags) {
+    (void)flags;
     initialised = 1;
     read_driver();
-    int code = failure("nvmlInit_v2", NULL);
+    int code = failure("nvmlInitWithFlags", NULL);
     initialised = !code;
     if (getenv("FAKE_NVML_HANGS")) sleep(atoi(getenv("FAKE_NVML_HANGS")));
     return code;
@@ -143,7 +147,7 @@ int nvmlDeviceGetUUID(device *d, char *uuid, unsigned length) {
 
 int nvmlDeviceGetMemoryInfo_v2(device *d, memory_v2 *memory) {
     CHECK("nvmlDeviceGetMemoryInfo_v2", d);
-    if (old_driver) return 13;
+    if (old_driver) return FUNCTION_NOT_FOUND;
     if (memory->version != (sizeof(memory_v2) | (2 << 24))) return 25;
     memory->total = d->total;
     memory->used = d->used;
@@ -160,9 +164,7 @@ int nvmlDeviceGetMemoryInfo(device *d, memory_t *memory) {
     return 0;
 }
 
-int nvmlDeviceGetComputeRunningProcesses_v3(device *d, unsigned *count, process_t *list) {
-    CHECK("nvmlDeviceGetComputeRunningProcesses_v3", d);
-    if (old_driver) return 13;
+static int list_processes(const device *d, unsigned *count, process_t *list) {
     unsigned room = *count;
     *count = (unsigned)d->processes;
     if (room < *count) return INSUFFICIENT_SIZE;
@@ -171,13 +173,14 @@ int nvmlDeviceGetComputeRunningProcesses_v3(device *d, unsigned *count, process_
     return 0;
 }
 
-int nvmlDeviceGetComputeRunningProcesses(device *d, unsigned *count, process_v1 *list) {
-    CHECK("nvmlDeviceGetComputeRunningProcesses", d);
-    unsigned room = *count;
-    *count = (unsigned)d->processes;
-    if (room < *count) return INSUFFICIENT_SIZE;
-    memcpy(list, d->process, *count * sizeof *list);
-    return 0;
+int nvmlDeviceGetComputeRunningProcesses_v3(device *d, unsigned *count, process_t *list) {
+    CHECK("nvmlDeviceGetComputeRunningProcesses_v3", d);
+    return old_driver ? FUNCTION_NOT_FOUND : list_processes(d, count, list);
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v2(device *d, unsigned *count, process_t *list) {
+    CHECK("nvmlDeviceGetComputeRunningProcesses_v2", d);
+    return ancient_driver ? FUNCTION_NOT_FOUND : list_processes(d, count, list);
 }
 
 int nvmlDeviceGetMigMode(device *d, unsigned *current, unsigned *pending) {

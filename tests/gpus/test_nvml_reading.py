@@ -17,13 +17,13 @@ def test_a_machine_without_the_library_has_no_cards_and_no_error(no_driver: None
 
 
 def test_a_driver_that_is_not_loaded_is_no_error(driver: Driver) -> None:
-    driver.say("fail nvmlInit_v2 9")
+    driver.say("fail nvmlInitWithFlags 9")
     assert read_cards() == nvml.Reading()
 
 
 def test_a_driver_that_does_not_fit_its_library_is_unknown_not_absent(driver: Driver) -> None:
-    driver.say("card GPU-a 100 0", "fail nvmlInit_v2 18")
-    assert read_cards() == nvml.Reading(error="Driver/library version mismatch")
+    driver.say("card GPU-a 100 0", "fail nvmlInitWithFlags 18")
+    assert read_cards() == nvml.Reading(error="RM has detected an NVML/RM version mismatch.")
 
 
 @pytest.mark.parametrize("age", [(), ("old",)])
@@ -60,18 +60,24 @@ def test_a_card_that_is_not_ours_to_open_is_left_out(driver: Driver) -> None:
     assert [card.index for card in read_cards().cards] == ["1"]
 
 
-@pytest.mark.parametrize("function", ["nvmlDeviceGetMemoryInfo", "nvmlDeviceGetComputeRunningProcesses"])
+@pytest.mark.parametrize("function", ["nvmlDeviceGetMemoryInfo", "nvmlDeviceGetComputeRunningProcesses_v2"])
 def test_a_failed_question_leaves_its_answer_unknown(driver: Driver, function: str) -> None:
     driver.cards(1, "old", f"fail {function} 999")
     card = read_cards().cards[0]
     unknown = card.used if "Memory" in function else card.processes
-    assert unknown is None and card.error == "Some error"
+    assert unknown is None and card.error == "Unknown Error"
 
 
 def test_a_driver_that_cannot_list_processes_is_no_error(driver: Driver) -> None:
     driver.cards(1, "fail nvmlDeviceGetComputeRunningProcesses_v3 3")
     card = read_cards().cards[0]
     assert card.processes is None and card.error == "" and card.used == 0
+
+
+def test_processes_that_an_ancient_driver_has_no_list_of_are_unknown_not_absent(driver: Driver) -> None:
+    driver.say("ancient", f"card GPU-a {GB} 7", "process 41 100")
+    card = read_cards().cards[0]
+    assert card.processes is None and card.error == "" and card.used == 107
 
 
 def test_mig_devices_take_the_place_of_their_card(driver: Driver) -> None:
