@@ -231,12 +231,12 @@ def test_what_cannot_be_read_is_never_free(driver: Driver, search: Callable[...,
     assert one.want(1) == [(A,)]
 
 
-@pytest.mark.parametrize("function", ["nvmlDeviceGetMemoryInfo", "nvmlDeviceGetComputeRunningProcesses"])
+@pytest.mark.parametrize("function", ["nvmlDeviceGetMemoryInfo", "nvmlDeviceGetComputeRunningProcesses_v2"])
 def test_a_card_whose_use_is_unknown_is_not_free(driver: Driver, search: Callable[..., Search], function: str) -> None:
     driver.say("old", f"card {A} {80 * GB} 0", "fail nvmlDeviceGetMemoryInfo 999", f"fail {function} 999")
     one = search()
     assert one.want(1) == [] and one.said == [
-        f"GPU 0 cannot be read ({'; '.join(['Some error'] * len({function, 'nvmlDeviceGetMemoryInfo'}))}): "
+        f"GPU 0 cannot be read ({'; '.join(['Unknown Error'] * len({function, 'nvmlDeviceGetMemoryInfo'}))}): "
         "skipped; taken when it answers"
     ]
 
@@ -250,7 +250,7 @@ def test_a_driver_that_does_not_answer_stops_starts_and_is_asked_again(
     assert one.want(1) == []
     clock.pass_(1)
     assert one.want(1) == []
-    assert one.said == ["the GPUs cannot be read (Some error): no trial is started until they answer"]
+    assert one.said == ["the GPUs cannot be read (Unknown Error): no trial is started until they answer"]
     driver.cards(1)
     clock.pass_(1)
     assert one.want(1) == [(A,)]

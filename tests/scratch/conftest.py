@@ -22,7 +22,7 @@ from outlast.core.records import (
 )
 from outlast.core.states import Cause, TrialState
 from outlast.optimizer.index import rebuild_index
-from outlast.results.files import write_results
+from outlast.results.files import ResultsWriter
 from outlast.study.attempts import put_away
 from outlast.study.home import tie
 from outlast.study.layout import StudyPaths
@@ -81,7 +81,7 @@ class OnScratch:
         self.say(TrialRetried(number, AT))
 
     def derive(self) -> None:
-        write_results(self.live.root, self.study, self.settings)
+        ResultsWriter(self.live.root, self.settings).write(self.study)
         self.live.index.unlink(missing_ok=True)  # rather than set aside
         rebuild_index(self.live.index, self.study, self.settings)
 
