@@ -17,7 +17,6 @@ from outlast.core.evidence import Evidence
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
 from outlast.engine.cluster.control import job_slots
-from outlast.engine.coordinator import disk_guard as room
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.run import Quiet
@@ -26,7 +25,7 @@ from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
-from outlast.study import requests
+from outlast.study import disk_space, requests
 from outlast.testing.clock import FakeClock
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -129,7 +128,7 @@ def test_a_disk_that_is_full_for_a_while_holds_a_controller_up_and_no_longer(
     def lacking(*_disk: int) -> str | None:
         return "only 0.4 MB are free" if begins <= clock.seconds < begins + 35 else None
 
-    monkeypatch.setattr(room, "no_room", lacking)
+    monkeypatch.setattr(disk_space, "no_room", lacking)
     end = controlled.run()
     assert end is not None and end.state is StudyState.DONE
     assert len(controlled.cluster.spans) == 12
@@ -141,7 +140,7 @@ def test_a_disk_that_is_full_for_a_while_holds_a_controller_up_and_no_longer(
 def test_a_run_that_somebody_watches_comes_to_rest_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "no_room", lambda *disk: "only 0.4 MB are free")
+    monkeypatch.setattr(disk_space, "no_room", lambda *disk: "only 0.4 MB are free")
     end = Controlled(tmp_path).run(unattended=False)
     assert end is not None and end.state is StudyState.PAUSED and "free space" in end.reason
 
@@ -154,7 +153,7 @@ def test_a_person_s_stop_ends_a_search_that_waits_for_room(tmp_path: Path, monke
             requests.drop(controlled.paths, "stop", drain=False, now=False)
         return "only 0.4 MB are free"
 
-    monkeypatch.setattr(room, "no_room", lacking)
+    monkeypatch.setattr(disk_space, "no_room", lacking)
     end = controlled.run()
     assert end is not None and end.state in (StudyState.PAUSED, StudyState.STOPPED)
 

@@ -19,7 +19,6 @@ from outlast.engine.care.stop import stop_study
 from outlast.engine.cluster import finish, requeue, submit
 from outlast.engine.cluster.submit import Submitted, submit_study, tell
 from outlast.engine.cluster.topup import something_was_lost, top_up
-from outlast.engine.coordinator import disk_guard as room
 from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.turn import Memory, take_turn
 from outlast.engine.record.examine import read_study
@@ -31,7 +30,7 @@ from outlast.executors.slurm.site import Nodes
 from outlast.monitor.jobs import queue_in_words
 from outlast.runner.job import JobFacts
 from outlast.runner.spec import silent_after
-from outlast.study import requests
+from outlast.study import disk_space, requests
 from outlast.study.attempts import open_attempt, put_away
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
@@ -476,7 +475,7 @@ def test_a_disk_that_is_full_for_a_while_costs_an_array_neither_its_tasks_nor_it
     site, full = Site(tmp_path, slurm), [True]
     site.submit()
     array = next(iter(slurm.queue))
-    monkeypatch.setattr(room, "no_room", lambda *disk: "only 0.4 MB are free" if full[0] else None)
+    monkeypatch.setattr(disk_space, "no_room", lambda *disk: "only 0.4 MB are free" if full[0] else None)
 
     def ask() -> dict[str, object]:
         """What a task of the array is answered."""
