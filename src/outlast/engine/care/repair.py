@@ -7,10 +7,10 @@ from outlast.config.load import to_yaml
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import RevisionMade
+from outlast.engine.care.misplaced import misplaced, problem_of, set_aside, set_misplaced_aside
+from outlast.engine.care.remains import copies, index_rows, record_agrees, recorded_study_file, unfinished
 from outlast.engine.record.examine import examine, half_swapped, read_study
-from outlast.engine.record.misplaced import misplaced, problem_of, set_aside, set_misplaced_aside
 from outlast.engine.record.recorded import recorded_settings, study_paths
-from outlast.engine.record.remains import copies, index_rows, record_agrees, recorded_study_file, unfinished
 from outlast.errors import StudyNotFound
 from outlast.optimizer.index import check_index, rebuild_index
 from outlast.results.files import ResultsWriter

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from outlast._system import read_json
+from outlast._system import list_names, read_json
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded
 from outlast.core.states import Cause
-from outlast.engine.record.remains import trial_numbers
 from outlast.errors import LedgerDamaged
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Reading, read_ledger
 from outlast.study.recovery import Problem, events_of_copy, fold_known, ledger_problems, lost_decisions
 
-__all__ = ["Examined", "examine", "half_swapped", "read_sound", "read_study", "require_sound"]
+__all__ = ["Examined", "examine", "half_swapped", "read_sound", "read_study", "require_sound", "trial_numbers"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +101,11 @@ def _damaged(paths: StudyPaths, lost: list[str]) -> LedgerDamaged:
         f"the ledger in {paths.ledger} is damaged: {'; '.join(lost[:3])}{more}",
         cure=f"outlast repair {paths.root}   (--check says what it would do; nothing is changed)",
     )
+
+
+def trial_numbers(paths: StudyPaths) -> list[int]:
+    """The trials that have a folder."""
+    return sorted(int(name) for name in list_names(paths.trials) if name.isdigit())
 
 
 def _folders_and_copies(paths: StudyPaths, study: Study) -> tuple[set[int], set[int]]:

@@ -13,6 +13,7 @@ from outlast.config.load import settings_from_resolved
 from outlast.config.yaml import read
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated, to_json
 from outlast.core.states import Cause, TrialState
+from outlast.engine.record.examine import trial_numbers
 from outlast.errors import StudyFileError
 from outlast.optimizer.importing import import_storage
 from outlast.space.space import Space
@@ -20,12 +21,7 @@ from outlast.study.attempts import told_of
 from outlast.study.layout import StudyPaths, TrialPaths
 from outlast.study.recovery import events_of_copy
 
-__all__ = ["copies", "index_rows", "record_agrees", "recorded_study_file", "trial_numbers", "unfinished"]
-
-
-def trial_numbers(paths: StudyPaths) -> list[int]:
-    """The trials that have a folder."""
-    return sorted(int(name) for name in list_names(paths.trials) if name.isdigit())
+__all__ = ["copies", "index_rows", "record_agrees", "recorded_study_file", "unfinished"]
 
 
 def copies(paths: StudyPaths) -> dict[int, list[Event]]:
