@@ -1,4 +1,4 @@
-"""The whole table "How a trial ends" over every combination of evidence and history: what DESIGN says, first match wins."""
+"""How a trial ends, over every combination of evidence and history: the first rule that fits decides."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What an attempt's evidence means: one pure function from (evidence, history, policy) to an outcome.
 
-The table is DESIGN's "How a trial ends"; the order of the checks below is its order, first match wins.
+The checks stand below in their order: the first one that fits decides.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class StudyState(str, Enum):
 
 
 class Cause(str, Enum):
-    """Why an attempt ended as it did (DESIGN, "How a trial ends")."""
+    """Why an attempt ended as it did; `outlast.core.faults` says when it is which."""
 
     COMPLETED = "completed"
     PART = "part"  # one part (a seed, a fold) is done and the next one waits: no interruption at all
