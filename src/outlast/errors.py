@@ -4,13 +4,15 @@
     ├── UsageError                    exit 2  wrong command line
     │   ├── StudyFileError            exit 2  wrong study file: file, line, key, cure
     │   ├── StudyNotFound             exit 2  no study where one was named
-    │   ├── SlurmRefused              exit 2  sbatch said no: a mistake, or a limit that passes
+    │   ├── JobRefused                exit 2  a scheduler said no: a mistake, or a limit that passes
+    │   │   └── SlurmRefused          exit 2  it was SLURM
     │   ├── SlurmMissing              exit 2  a command of SLURM's is not installed here
     │   └── MissingExtra              exit 2  an optional package is needed: its install command
     ├── StudyBusy                     exit 4  somebody else holds the study's lease
     ├── LeaseLost                     exit 4  a newer holder took over; what we wrote since is void
     │   └── SegmentLost               exit 1  what we write to was deleted or cut: `outlast repair`
-    ├── SlurmUnavailable              exit 1  a SLURM command gave no answer: nothing is known
+    ├── SchedulerUnavailable          exit 1  a scheduler gave no answer: nothing is known
+    │   └── SlurmUnavailable          exit 1  it was SLURM
     ├── StorageError                  exit 1  the disk refused: read-only, gone
     │   └── DiskFull                  exit 4  no room or no inodes left: the study pauses
     ├── LedgerDamaged                 exit 1  the ledger cannot be read as it stands: `outlast repair`
@@ -26,11 +28,13 @@ import errno
 __all__ = [
     "NO_ROOM",
     "DiskFull",
+    "JobRefused",
     "LeaseLost",
     "LedgerDamaged",
     "LedgerTooNew",
     "MissingExtra",
     "OutlastError",
+    "SchedulerUnavailable",
     "SegmentLost",
     "SlurmMissing",
     "SlurmRefused",
@@ -108,28 +112,45 @@ class MissingExtra(UsageError):
     """A feature needs an optional package; the cure is its install command."""
 
 
-class SlurmRefused(UsageError):
-    """SLURM refused a submission, in its own words.
+class JobRefused(UsageError):
+    """A scheduler refused a job, in its own words.
 
     Args:
-        fact: What sbatch said.
+        fact: What it said.
         limit: Whether it was a limit, which passes, or a mistake in the request.
+
+    Attributes:
+        by: Who refused.
     """
 
-    def __init__(self, fact: str, *, limit: bool) -> None:
-        super().__init__(fact, cure="wait for the limit to clear" if limit else "mend the study file's slurm: section")
+    by = "the scheduler"
+    _section = "executor"
+
+    def __init__(self, fact: str, *, limit: bool = False) -> None:
+        cure = "wait for the limit to clear" if limit else f"mend the study file's {self._section}: section"
+        super().__init__(fact, cure=cure)
         self.limit = limit
         self.worth_retrying = limit
+
+
+class SlurmRefused(JobRefused):
+    """SLURM refused a submission: what sbatch said."""
+
+    by, _section = "SLURM", "slurm"
 
 
 class SlurmMissing(UsageError):
     """A command of SLURM's is not installed on this machine: some sites keep them from their nodes."""
 
 
-class SlurmUnavailable(OutlastError):
-    """A SLURM command failed or took too long: nothing is known. The next call may succeed."""
+class SchedulerUnavailable(OutlastError):
+    """A scheduler did not answer, or took too long: nothing is known. The next call may succeed."""
 
     worth_retrying = True
+
+
+class SlurmUnavailable(SchedulerUnavailable):
+    """A SLURM command failed or took too long."""
 
 
 class StudyBusy(OutlastError):

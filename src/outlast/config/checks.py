@@ -26,7 +26,7 @@ _NESTING = ("args_json", "args_json_file")
 __all__ = ["check", "enqueued", "missing_file", "parameter_place", "refuse_secrets"]
 
 #: Keys that reach a trial through the study's record.
-_RECORDED = ("command", "trial", "check", "parameters", "enqueue", "slurm")
+_RECORDED = ("command", "trial", "check", "parameters", "enqueue", "executor", "slurm")
 
 
 def refuse_secrets(at: At) -> None:

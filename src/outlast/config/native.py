@@ -20,6 +20,7 @@ from outlast.config.settings import (
     BudgetSettings,
     CheckpointSettings,
     CheckSettings,
+    ExecutorSettings,
     FaultSettings,
     IsolationSettings,
     MetricSettings,
@@ -95,6 +96,15 @@ def _named(words: tuple[str, ...], numbers: dict[str, Any], description: str) ->
         description=description,
     )
 
+
+_EXECUTOR_NAME = Text(
+    r"^[A-Za-z_][\w.:-]*$(?!\n)", "local, psij, a name that a package registers, or package.module.Class"
+)
+_EXECUTOR = ByType(
+    text=Checked(_EXECUTOR_NAME, lambda word, at: {"name": word}),
+    mapping=Fields({"name": _EXECUTOR_NAME}, required=("name",), open=True),
+    description="what starts trials for `outlast run`: local, psij (PBS, LSF, …) or any class; a mapping takes its options",
+)
 
 _BUDGET = Fields(
     {
@@ -239,6 +249,7 @@ STUDY_FILE = Fields(
             text=Word(("auto",)), scalar=Number(whole=True, least=1), description="how many trials run at once"
         ),
         "resources": _RESOURCES,
+        "executor": _EXECUTOR,
         "slurm": SLURM,
         "code": Word(
             ("snapshot", "live"),
@@ -317,6 +328,7 @@ def read(
         trial=TrialSettings(**values.get("trial", {})),
         parallel=values.get("parallel", "auto"),
         resources=ResourceSettings(**values.get("resources", {})),
+        executor=ExecutorSettings(**_options(values.get("executor", {}), ("name",))),
         slurm=values.get("slurm"),
         code=values.get("code"),
         checkpoints=CheckpointSettings(**values.get("checkpoints", {})),

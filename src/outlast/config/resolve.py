@@ -44,6 +44,7 @@ def resolve(settings: Settings, secrets: Mapping[str, str] | None = None) -> dic
     out["resources"] = _changed(settings.resources)
     if "memory" in out["resources"]:
         out["resources"]["memory"] = units.format_size(out["resources"]["memory"])
+    out["executor"] = _named(settings.executor.name, settings.executor.options, "local")
     out["slurm"], out["code"] = settings.slurm, settings.code
     out["checkpoints"], out["faults"] = _changed(settings.checkpoints), _changed(settings.faults)
     out["check"], out["isolation"] = _changed(settings.check), _isolation(settings.isolation)

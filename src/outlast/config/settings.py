@@ -19,6 +19,7 @@ __all__ = [
     "BudgetSettings",
     "CheckSettings",
     "CheckpointSettings",
+    "ExecutorSettings",
     "FaultSettings",
     "IsolationSettings",
     "MetricSettings",
@@ -126,6 +127,19 @@ class IsolationSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExecutorSettings:
+    """What starts runners for `run`: this machine, or an executor by name or dotted path."""
+
+    name: str = "local"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def plugged(self) -> bool:
+        """Whether it is another one than this machine."""
+        return self.name != "local"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """One study file, resolved: dialect, `extends`, `--set` and defaults are behind us."""
 
@@ -147,6 +161,7 @@ class Settings:
     trial: TrialSettings = TrialSettings()
     parallel: int | Literal["auto"] = "auto"
     resources: ResourceSettings = ResourceSettings()
+    executor: ExecutorSettings = field(default_factory=ExecutorSettings)
     slurm: dict[str, Any] | None = None
     code: Literal["snapshot", "live"] | None = None  # None: live for `run`, a snapshot for `submit`
     checkpoints: CheckpointSettings = CheckpointSettings()

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from outlast.core.records import (
+    PLUGGED,
     Attempt,
     AttemptEnded,
     AttemptOpened,
@@ -57,7 +58,7 @@ class Study:
     first_completed_step: int | None = None  # the last step of the trial that completed first: stays what it is
     gpu_seconds: float = 0.0  # of all attempts that have ended
     warnings: dict[str, str] = field(default_factory=dict)
-    jobs: list[JobSubmitted] = field(default_factory=list)  # that a scheduler took, in order
+    jobs: list[JobSubmitted] = field(default_factory=list)  # that SLURM took, in order
     running_since: str = ""  # when the last run started, or last went on
     last_at: str = ""  # when a run last put anything on record
 
@@ -217,7 +218,7 @@ class Study:
         trial.started_at = trial.started_at or event.at
 
     def _job_submitted(self, event: JobSubmitted) -> None:
-        if all(event.job != job.job for job in self.jobs):
+        if event.role != PLUGGED and all(event.job != job.job for job in self.jobs):
             self.jobs.append(event)
         for trial in self.in_state(TrialState.RUNNING) if event.attempt else ():
             attempt = trial.open_attempt

@@ -18,6 +18,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.errors import LedgerTooNew
 
 __all__ = [
+    "PLUGGED",
     "Attempt",
     "AttemptEnded",
     "AttemptOpened",
@@ -145,6 +146,10 @@ class AttemptOpened:
     worker: Mapping[str, Any] = field(default_factory=dict)  # the process that asked for it
 
 
+#: The role of a job that the study file's own `executor:` submitted, and no command of ours for SLURM.
+PLUGGED = "plugged"
+
+
 @dataclass(frozen=True)
 class JobSubmitted:
     """A scheduler took a job of ours."""
@@ -152,9 +157,9 @@ class JobSubmitted:
     kind: ClassVar[str] = "job_submitted"
     job: str  # the scheduler's id
     at: str
-    role: str  # array | finisher | controller | trial
+    role: str  # array | finisher | controller | trial, or `PLUGGED`
     tasks: int = 1  # of an array
-    attempt: str = ""  # of role trial: "0007.2"
+    attempt: str = ""  # of role trial or `PLUGGED`: "0007.2"
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,31 @@ import contextlib
 import os
 import select
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from outlast._system import Identity
 from outlast.core.records import JobSubmitted
 
-__all__ = ["Executor"]
+__all__ = ["Executor", "StudyFacts"]
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What an executor of somebody else's is told of the study that it starts runners for.
+
+    Attributes:
+        name: The study's.
+        jobs: Folder in the study's own where the executor may keep what it has to remember; every node sees it.
+        gpus: Cards that one attempt needs, as in the study file's `resources:`.
+        cpus: CPUs likewise; ``None``: not said.
+        memory: Bytes likewise.
+    """
+
+    name: str
+    jobs: str
+    gpus: float = 0.0
+    cpus: int | None = None
+    memory: int | None = None
 
 
 class Executor(abc.ABC):

@@ -1,0 +1,53 @@
+"""Executors by name: our own, those that installed packages register, and any class by its dotted path.
+
+A package registers one in its ``pyproject.toml``::
+
+    [project.entry-points."outlast.executors"]
+    pods = "my_lab.cloud:Pods"
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from importlib.metadata import entry_points
+
+from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class
+from outlast.config.settings import ExecutorSettings
+from outlast.errors import StudyFileError
+from outlast.executors.base import Executor, StudyFacts
+
+__all__ = ["GROUP", "make_executor"]
+
+#: The group of entry points.
+GROUP = "outlast.executors"
+_OURS = {"psij": "outlast.executors.psij.PsijExecutor"}
+
+
+def make_executor(settings: ExecutorSettings, study: StudyFacts) -> Executor:
+    """The executor that a study file names, with the options that it gives.
+
+    Raises:
+        StudyFileError: It cannot be imported, is no executor, or does not take these options.
+        OutlastError: What it says itself of why it cannot start anything here.
+    """
+    what = "an executor: a class made from outlast.executors.Executor"
+    cls = load_class(_path_of(settings.name), Executor, "executor", what)  # type: ignore[type-abstract]
+    lacks = sorted(getattr(cls, "__abstractmethods__", ()))
+    if inspect.isabstract(cls):
+        raise StudyFileError(f"{settings.name} is no whole executor: it lacks {', '.join(lacks)}", key="executor")
+    check_options(settings.name, settings.options, legal_options(cls, ("study",)), "executor", of=cls)
+    return build(cls, settings.name, {"study": study, **settings.options}, "executor")
+
+
+def _path_of(name: str) -> str:
+    if is_dotted(name):
+        return name
+    registered = {found.name: found.value for found in entry_points(group=GROUP)}
+    known = {**registered, **_OURS}
+    if name not in known:
+        close = difflib.get_close_matches(name, ["local", *known], n=1)
+        near = f"did you mean {close[0]}?" if close else "or the dotted path of a class; a package registers names"
+        listed = ", ".join(sorted({"local", *known}))
+        raise StudyFileError(f"{name} is no executor that is installed here: {listed}", key="executor", cure=near)
+    return known[name]
