@@ -16,7 +16,7 @@ from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
-from outlast.engine.cluster.control import job_slots
+from outlast.engine.attempts.slots import job_slots
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.run import Quiet
@@ -58,7 +58,7 @@ class Controlled:
         jobs = SlurmJobs(self.cluster, every=60.0, now=self.clock.monotonic)
         executor = SimulatedExecutor(jobs, queue.mark, queue.trial, say=lambda _: None, now=self.clock.monotonic)
         executor.cluster, executor.clock = self.cluster, self.clock
-        slots = job_slots(self.settings)
+        slots = job_slots(self.settings, "slurm")
         coordinator = Coordinator(
             self.paths, self.settings, opened, executor, Quiet(), slots=slots, clock=self.clock, unattended=unattended
         )  # fmt: skip

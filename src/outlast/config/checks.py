@@ -78,6 +78,10 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
         raise at.child("isolation").error(
             "worker is for a function: a command is a process of its own", "isolation: process"
         )
+    if settings.isolation.mode == "worker" and settings.executor.plugged:
+        raise at.child("isolation").error(
+            "worker is for trials of this machine: a job imports for itself", "leave it out"
+        )
     if files and settings.config is not None:
         notes += _config_file(settings, at)
     idle = [name for name in _NOT_YET if settings.later.get(name) is not None]

@@ -98,12 +98,14 @@ def _named(words: tuple[str, ...], numbers: dict[str, Any], description: str) ->
 
 
 _EXECUTOR_NAME = Text(
-    r"^[A-Za-z_][\w.:-]*$(?!\n)", "local, psij, a name that a package registers, or package.module.Class"
+    r"^[A-Za-z_][A-Za-z0-9_.:-]*$(?!\n)",
+    "local, psij, a name that a package registers, or package.module.Class",
+    "local, psij, a name that an installed package registers, or package.module.Class",
 )
 _EXECUTOR = ByType(
     text=Checked(_EXECUTOR_NAME, lambda word, at: {"name": word}),
     mapping=Fields({"name": _EXECUTOR_NAME}, required=("name",), open=True),
-    description="what starts trials for `outlast run`: local, psij (PBS, LSF, …) or any class; a mapping takes its options",
+    description="what starts trials for `outlast run`: psij (PBS, LSF, …) or any class; a mapping also takes options",
 )
 
 _BUDGET = Fields(

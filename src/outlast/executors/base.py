@@ -27,7 +27,7 @@ import abc
 import contextlib
 import os
 import select
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from outlast._system import Identity
@@ -62,6 +62,7 @@ class Executor(abc.ABC):
         pause: Seconds between two looks at what runs, where nothing wakes us.
         outlives: What was submitted may start long after, under a later coordinator.
         asks: Whether somebody can be asked about an attempt's job.
+        say: Takes a line for the person, of trouble that passes: said once, not every time that it is met.
     """
 
     pause = 0.2
@@ -69,6 +70,7 @@ class Executor(abc.ABC):
     asks = True
 
     def __init__(self) -> None:
+        self.say: Callable[[str], object] = print
         self._extra: set[int] = set()
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):

@@ -63,7 +63,6 @@ class JobExecutor(Executor):
         self._of: dict[str, _Wanted] = {}
         self._taken: list[JobSubmitted] = []
         self._accepted = False  # some job of ours was: what is refused now is refused for a limit
-        self._notes: list[str] = []
         self._said = ""
         self._look_at = self._end_at = 0.0
         self._doomed: set[str] = set()  # jobs to be ended
@@ -210,14 +209,10 @@ class JobExecutor(Executor):
         taken, self._taken = self._taken, []
         return taken
 
-    def take_note(self) -> str:
-        """See `Executor.take_note`."""
-        return self._notes.pop(0) if self._notes else ""
-
     def _tell(self, text: str) -> None:
         if text != self._said:
             self._said = text
-            self._notes.append(text)
+            self.say(text)
 
     # -- the ids of jobs, until the ledger has them ---------------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from outlast.executors.gpus import GpuPool, Grant
 from outlast.study.layout import StudyPaths
 from outlast.study.requests import Request, answer
 
-__all__ = ["Slots", "gpu_pool", "local_slots", "slot_count"]
+__all__ = ["Slots", "gpu_pool", "job_slots", "local_slots", "slot_count"]
 
+_JOBS = 8  # in a scheduler's queue at once, where the study file leaves it to us
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _WAIT = 1.0  # seconds after which a worker that got nothing asks again
 _WAIT_FOR_ROOM = 5.0  # the same while the disk is full: each answer is a file
@@ -173,6 +174,12 @@ class Slots:
         """The run comes to rest: workers need not ask again."""
         for slot in [slot for slot in self._asking if slot not in self._taken]:
             answer(paths, self._asking.pop(slot), done=True)
+
+
+def job_slots(settings: Settings, kind: str) -> Slots:
+    """Room for as many jobs as the study wants in a scheduler's queue at once, waiting ones included."""
+    many = _JOBS if settings.parallel == "auto" else int(settings.parallel)
+    return Slots(tuple(f"{kind}:{at}" for at in range(many)), cpus_per_trial=settings.resources.cpus)
 
 
 def local_slots(settings: Settings) -> Slots:

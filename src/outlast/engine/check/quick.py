@@ -44,6 +44,7 @@ def quick_check(settings: Settings, folder: str) -> list[Finding]:
         *_space(settings),
         *_search(settings),
         *_resume(settings),
+        *_executor(settings, folder),
         *_machine(settings),
         *_code(settings, folder),
         *_purge(settings, folder),
@@ -237,10 +238,26 @@ def _means(settings: Settings) -> str:
     return " and ".join(given) or "its checkpoint folder"
 
 
+def _executor(settings: Settings, folder: str) -> Iterator[Finding]:
+    """Whether the executor that the study file names can be had here, and takes its options."""
+    from outlast.engine.attempts.executor import plugged_executor
+
+    try:
+        executor = plugged_executor(StudyPaths.at(folder), settings)
+    except StudyFileError as error:
+        yield Finding("executor", "error", _with_place(error), error.cure)
+    except OutlastError as error:
+        yield Finding("executor", "error", error.fact, error.cure)
+    else:
+        if executor is not None:
+            executor.close()
+            yield Finding("executor", "ok", f"{settings.executor.name} starts the trials")
+
+
 def _machine(settings: Settings) -> Iterator[Finding]:
     """What a trial asks for and what this machine has. Where the study is submitted, the nodes have it."""
     need = settings.resources
-    if settings.slurm is not None:
+    if settings.slurm is not None or settings.executor.plugged:
         return
     yield from _cards(settings)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

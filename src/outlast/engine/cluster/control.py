@@ -14,7 +14,7 @@ from outlast.core.plan import Verdict
 from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.attempts.running import Running
-from outlast.engine.attempts.slots import Slots
+from outlast.engine.attempts.slots import job_slots
 from outlast.engine.cluster.requeue import begin_anew
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.rounds import Coordinator, Listener
@@ -28,17 +28,10 @@ from outlast.runner.job import JobFacts
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 
-__all__ = ["control", "job_slots"]
+__all__ = ["control"]
 
-_PARALLEL = 8  # jobs in the queue where the study file leaves it to us
 _LEASE_WITHIN = 120.0  # seconds to wait for the controller before, or for whoever has a turn
 _BEFORE_WALLTIME = 120.0  # seconds in which we step down in order
-
-
-def job_slots(settings: Settings) -> Slots:
-    """Room for as many jobs as the study wants in the queue at once."""
-    many = _PARALLEL if settings.parallel == "auto" else int(settings.parallel)
-    return Slots(tuple(f"slurm:{at}" for at in range(many)), cpus_per_trial=settings.resources.cpus)
 
 
 class _Controlling(Quiet):
@@ -110,7 +103,7 @@ def _control(
             return Verdict(StudyState(study.ended.state), study.ended.reason), study, settings
         paths = study_paths(folder, settings)
         settings = as_taken(paths, settings, study)
-        queue, slots = StudyQueue(paths, settings), job_slots(settings)
+        queue, slots = StudyQueue(paths, settings), job_slots(settings, "slurm")
         jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
         executor = SlurmExecutor(jobs, queue.mark, queue.trial, say=say)
         hears = _Controlling(listener(study, settings, len(slots.local)), job)

@@ -40,7 +40,7 @@ from outlast.engine.coordinator.new_trials import Creation
 from outlast.engine.coordinator.take_over import take_over
 from outlast.engine.coordinator.watch import Watch
 from outlast.engine.derived.writer import DerivedFiles
-from outlast.errors import NO_ROOM, DiskFull, LeaseLost, SlurmRefused, StorageError, StudyFileError
+from outlast.errors import NO_ROOM, DiskFull, JobRefused, LeaseLost, StorageError, StudyFileError
 from outlast.executors.base import Executor
 from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
@@ -287,12 +287,12 @@ class Coordinator:
     def _poll(self) -> None:
         try:
             self._executor.poll()
-        except SlurmRefused as refused:  # a job that had to wait, and the next one would be refused as well
+        except JobRefused as refused:  # a job that had to wait, and the next one would be refused as well
             self._refused(refused)
 
-    def _refused(self, refused: SlurmRefused) -> None:
+    def _refused(self, refused: JobRefused) -> None:
         if self.stopping.halt is None:
-            self.halt(f"SLURM refuses the jobs: {refused.fact}")
+            self.halt(f"{refused.by} refuses the jobs: {refused.fact}")
 
     def _take_over(self, *, momentary: bool) -> None:
         unclean = self._opened.taken_over
@@ -521,7 +521,7 @@ class Coordinator:
         keep = cards if prepared.pipe_fd is None else (*cards, prepared.pipe_fd)
         try:
             self._executor.submit(attempt.name, marker, str(attempt.paths.folder / "runner.log"), keep_fds=keep)
-        except SlurmRefused as refused:  # the next one would be refused as well
+        except JobRefused as refused:  # the next one would be refused as well
             self._refused(refused)
             return
         attempt.submitted = True

@@ -13,14 +13,13 @@ from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.core.records import Event
 from outlast.engine.attempts.code_snapshot import run_from
-from outlast.engine.attempts.prepare import worker_start
+from outlast.engine.attempts.executor import local_executor, plugged_executor, slots_of
 from outlast.engine.attempts.running import Running
-from outlast.engine.attempts.slots import local_slots
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.rounds import Coordinator, Listener
 from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.opening import open_study
-from outlast.executors.local import LocalExecutor
+from outlast.executors.base import Executor
 from outlast.monitor.times import duration
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
@@ -125,15 +124,16 @@ def _run_once(
     limits: Limits | None,
     unattended: bool,
 ) -> tuple[Verdict, Study]:
-    slots = local_slots(settings)  # first: what can never run here leaves no study behind
+    slots = slots_of(settings)  # first: what can never run here leaves no study behind
+    executor = plugged_executor(paths, settings)
     claim_checkpoints(paths)
     opened = open_study(paths, settings, accept_changes=accept_changes, wait=wait, say=say)
-    executor: LocalExecutor | None = None
     try:
         settings, told = run_from(paths, settings, opened.study.revisions)
-        executor = LocalExecutor(worker_start(paths, settings, slots.cpus_per_trial))
+        executor = executor or local_executor(paths, settings, slots)
         hears = _Announcing(listener(opened, len(slots.local)), paths)
         hears.words += [*opened.told, *told]
+        executor.say = hears.said
         coordinator = Coordinator(
             paths, settings, opened, executor, hears, slots=slots, limits=limits, unattended=unattended
         )
@@ -149,7 +149,7 @@ def _run_once(
 
 
 @contextmanager
-def _signals(coordinator: Coordinator, executor: LocalExecutor, listener: _Announcing) -> Iterator[None]:
+def _signals(coordinator: Coordinator, executor: Executor, listener: _Announcing) -> Iterator[None]:
     """Once: running trials checkpoint and stop. Twice: now. A closed terminal: the search goes on without it."""
 
     def asked(number: int, _frame: object) -> None:
