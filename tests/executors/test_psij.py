@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from outlast.executors.base import Executor, StudyFacts
 from outlast.executors.psij import PsijExecutor
 from outlast.testing.executors import ExecutorContract, Lab
-
-#: PSI/J leaves the pipes to its launchers for the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 class TestPsijHere(ExecutorContract):

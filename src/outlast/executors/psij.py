@@ -202,6 +202,10 @@ class _Here:
 
     def submit(self, job: Any) -> str:
         self._executor.submit(job)
+        entry = self._executor._reaper._jobs.get(job)
+        if entry is not None and entry.process.stdout is not None:  # of what the launcher says; left open by PSI/J
+            pipe, entry.process.stdout = entry.process.stdout, None
+            pipe.close()
         who = identity_of(int(job.native_id))
         return f"{job.native_id}.{'' if who is None else who.start}@{socket.gethostname()}"
 
