@@ -35,9 +35,10 @@ from outlast.config.load import load_study_file
 from outlast.config.settings import Settings
 from outlast.core.states import TrialState
 from outlast.engine.cluster.control import control, job_slots
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import Quiet, read_study
+from outlast.engine.hold.run import read_study
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
@@ -110,7 +111,7 @@ def complete_in(paths: StudyPaths) -> int:
 def real(place: Path, load: Load, *, barrier: bool) -> Measured:
     """One way on the cluster that SLURM_CONF names."""
     paths, _ = prepare(place, load, barrier=barrier)
-    control(str(paths.root), lambda study, settings, slots: Quiet())
+    control(str(paths.root), lambda study, settings, slots: Listener())
     lines = (place / "spans").read_text().splitlines()
     spans = [(float(begin), float(end)) for begin, end in map(str.split, lines)]
     return measured(spans, load, complete_in(paths))
@@ -128,7 +129,7 @@ def simulated(place: Path, load: Load, *, barrier: bool, latency: float) -> Meas
     executor = SimulatedExecutor(jobs, queue.mark, queue.trial, now=clock.monotonic)
     executor.cluster, executor.clock = cluster, clock
     try:
-        Coordinator(paths, settings, opened, executor, Quiet(), slots=job_slots(settings), clock=clock).run()
+        Coordinator(paths, settings, opened, executor, Listener(), slots=job_slots(settings), clock=clock).run()
     finally:
         executor.close()
         opened.ledger.close()

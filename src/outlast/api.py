@@ -18,10 +18,9 @@ from outlast.core.plan import Verdict
 from outlast.core.records import AttemptEnded, Event, Trial
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.prepare import OBJECTIVE
-from outlast.engine.attempts.running import Running
 from outlast.engine.care.fresh import set_both_aside
 from outlast.engine.check.quick import quick_check
-from outlast.engine.coordinator.rounds import Listener
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.derived.home_sync import bring_home, live_folder
 from outlast.engine.derived.plots import draw_at_the_end
 from outlast.engine.hold.run import run_study
@@ -316,9 +315,6 @@ class _Lines(Listener):
         extremes = study.extreme_values if len(metrics) == 1 else None
         best = "" if extremes is None else f", best{_values(self._settings, [extremes[metrics[0].goal == 'maximize']])}"
         return f"  ({of}{best})"
-
-    def looked(self, study: Study, running: Sequence[Running]) -> None:
-        pass
 
     def said(self, text: str) -> None:
         self._say(text)

@@ -7,7 +7,7 @@ import pytest
 from outlast.core.plan import Limits, Verdict, verdict
 from outlast.core.records import RunStarted
 from outlast.core.states import Cause, StudyState, TrialState
-from outlast.engine.coordinator.backoff import Rests
+from outlast.engine.coordinator.backoff import Backoff
 from outlast.testing.studies import StudyBuilder
 
 _NEVER = {"state": TrialState.INTERRUPTED, "cause": Cause.NEVER_STARTED, "seconds": 0.0}
@@ -71,7 +71,7 @@ def test_each_further_one_waits_longer_and_the_first_not_at_all() -> None:
     waits = []
     for starts in range(1, 7):
         built = _study(starts)
-        rests = Rests(built.study)
+        rests = Backoff(built.study)
         last = built.study.trials[0].last
         assert last is not None
         rests.note(last, 100.0)

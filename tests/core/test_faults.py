@@ -11,7 +11,7 @@ from outlast.core.evidence import Evidence, Report
 from outlast.core.faults import Policy, decide, diverged_at, signature_of
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
-from outlast.engine.coordinator.limits import Stopping
+from outlast.engine.coordinator.limits import ComingToRest
 
 POLICY = Policy(objectives=("acc",))
 TRACEBACK = (
@@ -95,7 +95,7 @@ def test_an_interruption_says_who_asked_for_it(reason: str, words: str) -> None:
     ],
 )
 def test_only_a_person_stops_a_trial_as_a_person_does(asked: list[str], told: str) -> None:
-    stopping = Stopping()
+    stopping = ComingToRest()
     for reason in asked:
         stopping.ask(reason, drain=False, now=False)
     assert stopping.told_as == told

@@ -17,9 +17,9 @@ from outlast.core.evidence import Evidence
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
 from outlast.engine.attempts.slots import job_slots
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import Quiet
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
@@ -60,7 +60,7 @@ class Controlled:
         executor.cluster, executor.clock = self.cluster, self.clock
         slots = job_slots(self.settings, "slurm")
         coordinator = Coordinator(
-            self.paths, self.settings, opened, executor, Quiet(), slots=slots, clock=self.clock, unattended=unattended
+            self.paths, self.settings, opened, executor, Listener(), slots=slots, clock=self.clock, unattended=unattended
         )  # fmt: skip
         try:
             return coordinator.run()

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from warm_run import look_patiently, settings_of
 
-from outlast.engine.hold.run import Quiet, run_study
+from outlast.engine.coordinator.listener import Listener
+from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths
 from outlast.executors import warm
 
 warm._Worker.look = look_patiently(warm._Worker.look)
 place = Path(sys.argv[1])
 settings = settings_of(place)
-run_study(study_paths(place / "study", settings), settings, lambda *_: Quiet())
+run_study(study_paths(place / "study", settings), settings, lambda *_: Listener())

@@ -16,7 +16,8 @@ from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
-from outlast.engine.hold.run import Quiet, run_study
+from outlast.engine.coordinator.listener import Listener
+from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths
 from outlast.executors import warm
 
@@ -86,7 +87,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         write_study(place, source, **more)
         settings = settings_of(place)
         paths = study_paths(place / "study", settings)
-        _, study = run_study(paths, settings, lambda *_: Quiet(), handle_signals=False)
+        _, study = run_study(paths, settings, lambda *_: Listener(), handle_signals=False)
         return Ran(study, place / "study")
 
     return start

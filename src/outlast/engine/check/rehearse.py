@@ -20,7 +20,7 @@ from outlast.engine.attempts.running import Running
 from outlast.engine.check.quick import Finding
 from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwaway_study, trial_settings
 from outlast.engine.check.verdicts import reason_of
-from outlast.engine.coordinator.rounds import Listener
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.run import run_study
 from outlast.runner.spec import token_of_trial
 from outlast.space.covering import covering
@@ -202,12 +202,12 @@ class _Session(Listener):
         return verdict.state is StudyState.DONE
 
     def said(self, text: str) -> None:
-        """See `Listener`."""
+        """Hand it on."""
         if self._say is not None:
             self._say(text)
 
     def looked(self, study: Study, running: Sequence[Running]) -> None:
-        """See `Listener`."""
+        """Kill the first attempt once it has saved, and end the second once it has reported."""
         now = time.monotonic()
         for attempt in running:
             if not attempt.claimed:
@@ -221,7 +221,7 @@ class _Session(Listener):
                 self._end(attempt)
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
-        """See `Listener`."""
+        """Take in how the attempts ended."""
         assert self._paths is not None
         for event in events:
             if not isinstance(event, AttemptEnded) or event.attempt > 2:

@@ -19,7 +19,7 @@ from outlast.engine.attempts.running import Running
 from outlast.engine.check.quick import Finding
 from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwaway_study, trial_settings
 from outlast.engine.check.verdicts import Tried, findings_of, has_value, reason_of, runs
-from outlast.engine.coordinator.rounds import Listener
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.run import run_study
 from outlast.space.covering import Value, covering, small_categoricals, with_value
 from outlast.study.attempts import inspect, request_stop
@@ -147,7 +147,7 @@ class _Session(Listener):
         return verdict.state is StudyState.DONE
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
-        """See `Listener`."""
+        """Judge the trials that ended."""
         for event in events:
             if isinstance(event, AttemptEnded) and event.attempt == 1 and event.cause is not Cause.NEVER_STARTED:
                 trial = self._judged(event, study)
@@ -155,7 +155,7 @@ class _Session(Listener):
                 self._tell(trial)
 
     def looked(self, study: Study, running: Sequence[Running]) -> None:
-        """See `Listener`."""
+        """End what has reported, or took too long."""
         now = time.monotonic()
         for attempt in running:
             if attempt.number > 1:  # its first attempt said enough
@@ -168,7 +168,7 @@ class _Session(Listener):
                     self._end(attempt, f"ended after {self._limit:g} s")
 
     def said(self, text: str) -> None:
-        """See `Listener`."""
+        """Hand it on."""
         self._say(text)
 
     def _has_reported(self, attempt: Running) -> bool:

@@ -17,9 +17,9 @@ from outlast.engine.attempts.running import Running
 from outlast.engine.attempts.slots import job_slots
 from outlast.engine.cluster.requeue import begin_anew
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
-from outlast.engine.coordinator.rounds import Coordinator, Listener
+from outlast.engine.coordinator.listener import Forwarding, Listener
+from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import join_study
-from outlast.engine.hold.run import Quiet
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.executors.slurm.controller import SlurmExecutor
@@ -34,23 +34,16 @@ _LEASE_WITHIN = 120.0  # seconds to wait for the controller before, or for whoev
 _BEFORE_WALLTIME = 120.0  # seconds in which we step down in order
 
 
-class _Controlling(Quiet):
+class _Controlling(Forwarding):
     """Steps down before the walltime is over."""
 
     def __init__(self, listener: Listener, job: JobFacts | None) -> None:
-        self._listener, self._job = listener, job
+        super().__init__(listener)
+        self._job = job
         self.coordinator: Coordinator | None = None
 
-    def decided(self, events: Sequence[object], study: Study) -> None:
-        """See `Listener`."""
-        self._listener.decided(events, study)  # type: ignore[arg-type]
-
-    def said(self, text: str) -> None:
-        """See `Listener`."""
-        self._listener.said(text)
-
     def looked(self, study: Study, running: Sequence[Running]) -> None:
-        """See `Listener`."""
+        """Hand it on; and step down in time."""
         self._listener.looked(study, running)
         left = None if self._job is None else self._job.seconds_left()
         if self.coordinator is None or self._job is None or left is None:

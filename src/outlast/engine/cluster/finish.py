@@ -88,10 +88,10 @@ def finish(
         )  # somebody submitted since: they have a finisher of their own
         if verdict is not None or study.ended is not None or (coordinator.running and not once and not superseded):
             return
-        if coordinator.stopping.paused:  # tasks that nothing can be given to would only hold their cards
+        if coordinator.coming_to_rest.paused:  # tasks that nothing can be given to would only hold their cards
             if not lacking:
-                say(f"{coordinator.stopping.paused}: nothing is submitted before there is room")
-            lacking.append(coordinator.stopping.paused)
+                say(f"{coordinator.coming_to_rest.paused}: nothing is submitted before there is room")
+            lacking.append(coordinator.coming_to_rest.paused)
             raise _Waiting(_ASK_AGAIN)
         lacking.clear()
         queue = StudyQueue(coordinator.paths, coordinator.settings)

@@ -47,7 +47,7 @@ def lacking(study: Study, wanted: int | None, tasks: Sequence[Job], *, each: int
 def top_up(coordinator: Coordinator, verdict: Verdict | None, say: Callable[[str], object]) -> None:
     """What a task does with the study at the end of its turn: submit an array, with a finisher, for what was lost."""
     study = coordinator.study
-    if verdict is not None or study.ended is not None or coordinator.stopping.reason:
+    if verdict is not None or study.ended is not None or coordinator.coming_to_rest.reason:
         return
     if all(trial.cause is Cause.STOPPED for trial in study.in_state(TrialState.INTERRUPTED)):
         return  # as nearly always: SLURM need not be asked

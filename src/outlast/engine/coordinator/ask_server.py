@@ -16,39 +16,44 @@ from outlast.engine.coordinator.watch import Watch
 from outlast.executors.base import Executor
 from outlast.optimizer.telling import Teller
 
-__all__ = ["Talks"]
+__all__ = ["AskServer"]
 
 
-class Talks:
+class AskServer:
     """One conversation for each running attempt whose objective asks."""
 
     def __init__(
-        self, settings: Settings, decisions: Decisions, watch: Watch, executor: Executor, stop: Callable[..., None]
+        self,
+        settings: Settings,
+        decisions: Decisions,
+        watch: Watch,
+        executor: Executor,
+        come_to_rest: Callable[..., None],
     ) -> None:
-        self._talks: dict[str, Conversation] = {}
-        self._objective, self._stop = settings.metrics[0].name, stop
+        self._conversations: dict[str, Conversation] = {}
+        self._objective, self._come_to_rest = settings.metrics[0].name, come_to_rest
         self._teller = Teller(settings, decisions.study)
         self._decisions, self._watch, self._executor = decisions, watch, executor
 
     def __contains__(self, name: str) -> bool:
-        return name in self._talks
+        return name in self._conversations
 
     def open(self, name: str, trial: int) -> int:
         """Begin one. Returns the descriptor that the runner inherits; the caller closes its copy."""
         talk, theirs = open_pair(trial)
-        self._talks[name] = talk
+        self._conversations[name] = talk
         self._executor.watch_fd(talk.fd)
         return theirs
 
     def serve(self) -> None:
         """Answer everything that was asked."""
-        for name, talk in list(self._talks.items()):
+        for name, talk in list(self._conversations.items()):
             if not talk.serve(partial(self._answer, name)):
                 self.end(name)
 
     def end(self, name: str) -> None:
         """The attempt is over, or hung up."""
-        talk = self._talks.pop(name, None)
+        talk = self._conversations.pop(name, None)
         if talk is not None:
             self._executor.unwatch_fd(talk.fd)
             talk.close()
@@ -71,7 +76,7 @@ class Talks:
                 return self._teller.rows(int(question["seen"]), self._curves())
             case "stop":
                 self._decisions.say(f"trial {attempt.trial} asks the search to stop: running trials finish")
-                self._stop("user", drain=True)
+                self._come_to_rest("user", drain=True)
                 return {}
             case _:
                 trial = self._decisions.study.trials[attempt.trial]

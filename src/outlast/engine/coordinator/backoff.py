@@ -10,7 +10,7 @@ from outlast.core.plan import backoff, false_starts, setbacks_in_a_row
 from outlast.core.records import AttemptEnded
 from outlast.core.states import Cause, TrialState
 
-__all__ = ["Rests"]
+__all__ = ["Backoff"]
 
 #: Seconds before a trial's next attempt after the first setback of such a kind; doubled with each further one.
 _FIRST_PAUSE = {
@@ -24,7 +24,7 @@ _FIRST_PAUSE = {
 _SOON_AGAIN = 5.0  # seconds, at most, before a start that never was is tried again
 
 
-class Rests:
+class Backoff:
     """When each of them may go on.
 
     Args:

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
 from outlast._system import Clock
 from outlast.core.fold import Study
 from outlast.core.records import Event, Warned
-from outlast.engine.attempts.running import Running
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.derived.writer import DerivedFiles
 from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from outlast.study.ledger import Ledger
 
-__all__ = ["Decisions", "Listener"]
-
-
-class Listener(Protocol):
-    """Who wants to see how it goes. Called from the coordinator's thread; must return quickly."""
-
-    def decided(self, events: Sequence[Event], study: Study) -> None:
-        """These events are durable."""
-
-    def looked(self, study: Study, running: Sequence[Running]) -> None:
-        """A round is over."""
-
-    def said(self, text: str) -> None:
-        """Something for the person to read."""
+__all__ = ["Decisions"]
 
 
 class Decisions:

@@ -11,14 +11,14 @@ from outlast.errors import NO_ROOM, DiskFull, StorageError
 from outlast.study.disk_space import lacking_space
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Room", "whenever_there_is_room"]
+__all__ = ["DiskGuard", "whenever_there_is_room"]
 
 _LOOK_EVERY = 1.0  # seconds
 _TRY_EVERY = 5.0  # seconds between two tries on a disk that refused, at least: a quota is not seen from outside
 _Result = TypeVar("_Result")
 
 
-class Room:
+class DiskGuard:
     """Watches the disks of the study folder and of the checkpoints."""
 
     def __init__(self, paths: StudyPaths) -> None:
@@ -49,7 +49,7 @@ def whenever_there_is_room(paths: StudyPaths, work: Callable[[], _Result], say: 
             refused = StorageError.of(error) if isinstance(error, OSError) else error
             with contextlib.suppress(OSError):  # our words may go to the same disk
                 say(f"{refused.fact}: waiting for room; it goes on by itself")
-        room = Room(paths)
+        guard = DiskGuard(paths)
         time.sleep(_TRY_EVERY)
-        while room.lacking(time.monotonic()):
+        while guard.lacking(time.monotonic()):
             time.sleep(_LOOK_EVERY)

@@ -32,7 +32,7 @@ class Inbox:
         slots: Those of workers are made from their requests.
         watch: Over the attempts that run.
         decisions: What is asked for becomes one.
-        stop: Brings the study to rest; called with ``drain`` and ``now``.
+        come_to_rest: Brings the study to rest; called with ``drain`` and ``now``.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Inbox:
         slots: Slots,
         watch: Watch,
         decisions: Decisions,
-        stop: Callable[..., object],
+        come_to_rest: Callable[..., object],
     ) -> None:
         self._paths, self._settings, self._slots, self._watch = paths, settings, slots, watch
-        self._decisions, self._stop = decisions, stop
+        self._decisions, self._come_to_rest = decisions, come_to_rest
         self._in_parts = bool(study_parts(settings))
         self._to_answer: list[requests.Request] = []
 
@@ -117,7 +117,7 @@ class Inbox:
     def _stop_wanted(self, request: requests.Request) -> None:
         wanted = request.content
         if wanted.get("trial") is None:
-            self._stop(drain=bool(wanted.get("drain")), now=bool(wanted.get("now")))
+            self._come_to_rest(drain=bool(wanted.get("drain")), now=bool(wanted.get("now")))
         for attempt in list(self._watch.running.values()):
             if attempt.trial == wanted.get("trial") and not attempt.stop_reason:
                 self._watch.prune(attempt)

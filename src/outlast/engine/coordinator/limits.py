@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from outlast.config.settings import Settings
 from outlast.core.plan import Limits, Verdict
 
-__all__ = ["Stopping", "limits_of"]
+__all__ = ["ComingToRest", "limits_of"]
 
 
 @dataclass
-class Stopping:
+class ComingToRest:
     """What a request to stop asked for."""
 
     reason: str = ""  # user, halted, budget, paused, over; empty: nobody asked

@@ -30,12 +30,13 @@ from outlast.engine.attempts.gpu_memory import cards_to_avoid
 from outlast.engine.attempts.prepare import Prepared, draws_as_it_goes, next_attempt, prepare_attempt
 from outlast.engine.attempts.running import Pulse, Running
 from outlast.engine.attempts.slots import Slots
-from outlast.engine.coordinator.ask_server import Talks
-from outlast.engine.coordinator.backoff import Rests
-from outlast.engine.coordinator.decisions import Decisions, Listener
-from outlast.engine.coordinator.disk_guard import Room
+from outlast.engine.coordinator.ask_server import AskServer
+from outlast.engine.coordinator.backoff import Backoff
+from outlast.engine.coordinator.decisions import Decisions
+from outlast.engine.coordinator.disk_guard import DiskGuard
 from outlast.engine.coordinator.inbox import Inbox
-from outlast.engine.coordinator.limits import Stopping, limits_of
+from outlast.engine.coordinator.limits import ComingToRest, limits_of
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.new_trials import Creation
 from outlast.engine.coordinator.take_over import take_over
 from outlast.engine.coordinator.watch import Watch
@@ -49,7 +50,7 @@ from outlast.study.attempts import close_attempt, put_away, request_stop, void_s
 from outlast.study.layout import StudyPaths, attempt_name
 from outlast.study.opened import Opened
 
-__all__ = ["Coordinator", "Listener"]
+__all__ = ["Coordinator"]
 
 _SOON = 0.05  # seconds between two rounds, at most, where somebody waits for decisions
 _TURN = 5.0  # seconds of a turn in which further requests are answered
@@ -76,7 +77,7 @@ class Coordinator:
     ) -> None:
         self.paths, self.settings, self.slots = paths, settings, slots
         self.unattended = unattended  # nobody is there to type the same command again once the disk has room
-        self.study, self.stopping = opened.study, Stopping()
+        self.study, self.coming_to_rest = opened.study, ComingToRest()
         self._opened, self._listener, self._executor = opened, listener, executor
         self._ledger, self._clock = opened.ledger, clock or Clock()
         self._derived = DerivedFiles(paths, settings, fence=opened.ledger.check)
@@ -85,13 +86,13 @@ class Coordinator:
             self.study, self._ledger, optimizer, pruning, self._derived, listener, self._clock
         )  # fmt: skip
         self._watch = Watch(paths, settings, self._decisions, executor, slots, pulses)
-        self._inbox = Inbox(paths, settings, slots, self._watch, self._decisions, self.stop)
-        self._talks = Talks(settings, self._decisions, self._watch, executor, self.stop)
+        self._inbox = Inbox(paths, settings, slots, self._watch, self._decisions, self.come_to_rest)
+        self._ask_server = AskServer(settings, self._decisions, self._watch, executor, self.come_to_rest)
         self._creation = Creation(settings, self._decisions, self._derived.index)
         self._limits = limits or limits_of(settings)
         self._in_parts = bool(study_parts(settings))  # then the pruner judges between parts, not within one
-        self._rests = Rests(self.study)
-        self._room = Room(paths)
+        self._backoff = Backoff(self.study)
+        self._disk_guard = DiskGuard(paths)
         self._untidy: list[Running] = []  # whose files wait for room to be put away
         self._room_at = 0.0  # when it is worth looking whether there is room again
         self._stepping_down = ""
@@ -121,7 +122,7 @@ class Coordinator:
                 end = self._round()
                 if end is not None or self._stepping_down:
                     break
-                soon = self.stopping.reason or self._judges
+                soon = self.coming_to_rest.reason or self._judges
                 self._executor.wait(min(_SOON, self._executor.pause) if soon else self._executor.pause)
         except BaseException:
             self._derived.abandon()  # what was taken in may not be durable, or the study somebody else's
@@ -148,14 +149,16 @@ class Coordinator:
             self._derived.start(self.study, doubtful=False, rivalled=False)
         try:
             self._take_over(momentary=True)
-            self._rests.recall(self._clock.monotonic(), self._clock.now())
+            self._backoff.recall(self._clock.monotonic(), self._clock.now())
             if self.study.ended is not None:
-                self.stop("over", drain=True)  # what runs may finish; nothing new begins until somebody runs it again
+                self.come_to_rest(
+                    "over", drain=True
+                )  # what runs may finish; nothing new begins until somebody runs it again
             self._inbox.let_gather()
             began = self._clock.monotonic()
             while True:
                 end = self._round()
-                if end is None and (self.stopping.by_hand or self.stopping.reason == "halted"):
+                if end is None and (self.coming_to_rest.by_hand or self.coming_to_rest.reason == "halted"):
                     self._stand(self._verdict() or Verdict(StudyState.STOPPED, "the same command goes on"))
                 asked = self.slots.most or requests.pending(self.paths)
                 if end is not None or not asked or self._clock.monotonic() - began > _TURN:
@@ -189,7 +192,7 @@ class Coordinator:
         self._ledger.check()
         now = self._clock.monotonic()
         self._poll()
-        self._talks.serve()
+        self._ask_server.serve()
         self._inbox.read()
         ended = self._gather(now)
         self._prune()
@@ -198,7 +201,7 @@ class Coordinator:
         self._inbox.answer()
         self._put_away(ended)
         for attempt, prepared in starts:
-            if self.stopping.paused or self.stopping.halt:
+            if self.coming_to_rest.paused or self.coming_to_rest.halt:
                 break  # never started: the next run does
             self._start(attempt, prepared)
         for job in self._executor.take_submissions():
@@ -214,14 +217,14 @@ class Coordinator:
         self._listener.looked(self.study, running)
         return self._rest()
 
-    def stop(self, reason: str = "user", *, drain: bool = False, now: bool = False) -> None:
+    def come_to_rest(self, reason: str = "user", *, drain: bool = False, now: bool = False) -> None:
         """Come to rest: no new starts; running trials are asked to stop (or left to finish with `drain`)."""
-        self.stopping.ask(reason, drain=drain, now=now)
+        self.coming_to_rest.ask(reason, drain=drain, now=now)
 
     def halt(self, why: str) -> None:
         """Come to rest because going on makes no sense."""
-        self.stop("halted")
-        self.stopping.halt = Verdict(StudyState.HALTED, why)
+        self.come_to_rest("halted")
+        self.coming_to_rest.halt = Verdict(StudyState.HALTED, why)
         self._decisions.say(why)
 
     def step_down(self, why: str) -> None:
@@ -241,11 +244,11 @@ class Coordinator:
 
     def pause(self, why: str) -> None:
         """The machine has no room: start nothing more, let what runs go on, and come to rest without blaming any trial."""
-        if not self.stopping.paused:
-            self.stopping.paused = why
+        if not self.coming_to_rest.paused:
+            self.coming_to_rest.paused = why
             self._room_at = self._clock.monotonic() + _ROOM_AGAIN
-            if not self.stopping.reason:
-                self.stop("paused", drain=True)
+            if not self.coming_to_rest.reason:
+                self.come_to_rest("paused", drain=True)
             then = "; it goes on by itself once there is room" if self._waits_for_room else ""
             if not self._momentary:  # turn after turn: whoever takes them says it once
                 self._decisions.say(
@@ -256,18 +259,18 @@ class Coordinator:
     def _waits_for_room(self) -> bool:
         """Whether a disk without room only holds us up, and does not bring the study to rest."""
         waits = self.unattended or self._momentary
-        return waits and not self.stopping.by_hand and self.stopping.reason in ("", "paused")
+        return waits and not self.coming_to_rest.by_hand and self.coming_to_rest.reason in ("", "paused")
 
     def _mind_the_room(self, now: float) -> None:
-        lacking = self._room.lacking(now)
+        lacking = self._disk_guard.lacking(now)
         if lacking or self._ledger.lacking_room:
             self.pause(lacking or self._ledger.lacking_room)
-        if lacking or not self.stopping.paused or not self._waits_for_room or now < self._room_at:
+        if lacking or not self.coming_to_rest.paused or not self._waits_for_room or now < self._room_at:
             return
         if not self._momentary and not self._ledger.reserve():
             return  # a quota, which is not seen from outside
         self._ledger.lacking_room = ""
-        self.stopping.go_on()
+        self.coming_to_rest.go_on()
         self._decisions.say("there is room again: the search goes on")
         untidy, self._untidy = self._untidy, []
         self._put_away(untidy)
@@ -291,7 +294,7 @@ class Coordinator:
             self._refused(refused)
 
     def _refused(self, refused: JobRefused) -> None:
-        if self.stopping.halt is None:
+        if self.coming_to_rest.halt is None:
             self.halt(f"{refused.by} refuses the jobs: {refused.fact}")
 
     def _take_over(self, *, momentary: bool) -> None:
@@ -305,10 +308,10 @@ class Coordinator:
     def _gather(self, now: float) -> list[Running]:
         ended = []
         for attempt, event in self._watch.gather(now):
-            self._talks.end(attempt.name)
+            self._ask_server.end(attempt.name)
             if event.cause is Cause.DISK_FULL:
                 self.pause(event.reason)
-            self._rests.note(event, now)
+            self._backoff.note(event, now)
             self._creation.ended(event)
             ended.append(attempt)
         return ended
@@ -321,7 +324,7 @@ class Coordinator:
     def _prune(self) -> None:
         for attempt in self.running:
             self._watch.end_if_diverged(attempt)
-            if attempt.name in self._talks:
+            if attempt.name in self._ask_server:
                 attempt.read_reports()  # the objective asks by itself whether to go on
             elif not self._in_parts and self._watch.judge(attempt):
                 self._watch.prune(attempt)
@@ -330,11 +333,11 @@ class Coordinator:
         """Ask running attempts to stop where that is due; otherwise fill the free slots."""
         self._halt_or_expire()
         self._mind_the_room(now)
-        if self.stopping.reason:
+        if self.coming_to_rest.reason:
             self._tell_to_stop()
             self.slots.available(0)
             if self._waits_for_room:
-                self.slots.let_wait(self.paths, soon=True, lacking=self.stopping.paused)
+                self.slots.let_wait(self.paths, soon=True, lacking=self.coming_to_rest.paused)
             else:
                 self.slots.send_away(self.paths)
             return []
@@ -352,7 +355,7 @@ class Coordinator:
                 raise  # it may be this host that lacks it: others go on
             self.halt(str(error))
         self.slots.give_back()
-        self.slots.let_wait(self.paths, soon=self._rests.any_after(now))
+        self.slots.let_wait(self.paths, soon=self._backoff.any_after(now))
         return opened
 
     def _numbers(self, starts: Starts) -> list[int]:
@@ -371,7 +374,7 @@ class Coordinator:
         def planned(slots: int) -> Starts:
             return plan_starts(
                 self.study, self._limits, slots,
-                not_before=self._rests.not_before, now=now, exhausted=self._creation.exhausted,
+                not_before=self._backoff.not_before, now=now, exhausted=self._creation.exhausted,
             )  # fmt: skip
 
         # Each start takes a moment, and while one waits for 64 of them nobody is pruned: a few a round.
@@ -387,13 +390,13 @@ class Coordinator:
         return could if len(free) >= wanted else planned(len(free)), free
 
     def _halt_or_expire(self) -> None:
-        if self.stopping.reason:
+        if self.coming_to_rest.reason:
             return
         end = halting(self.study, self._limits)
         if end is not None:
             self.halt(end.reason)
         elif self._used_up or target_value_reached(self.study, self._limits):
-            self.stop("budget")
+            self.come_to_rest("budget")
 
     @property
     def _used_up(self) -> bool:
@@ -401,7 +404,7 @@ class Coordinator:
 
     def _open(self, trial: Trial, slot: str) -> tuple[Running, Prepared]:
         name = attempt_name(trial.number, next_attempt(trial))
-        pipe_fd = self._talks.open(name, trial.number) if draws_as_it_goes(self.settings) else None
+        pipe_fd = self._ask_server.open(name, trial.number) if draws_as_it_goes(self.settings) else None
         cards = self.slots.locks(slot)
         others = len(self.slots.local) != 1 or slot not in self.slots.local or any(a.worker for a in self.running)
         try:
@@ -411,7 +414,7 @@ class Coordinator:
                 segment=0 if self._executor.outlives else self._ledger.number,
             )  # fmt: skip
         except StudyFileError:
-            self._talks.end(name)
+            self._ask_server.end(name)
             if pipe_fd is not None:
                 os.close(pipe_fd)
             raise
@@ -437,13 +440,13 @@ class Coordinator:
         return self._watch.track(trial, prepared.number, slot), prepared
 
     def _tell_to_stop(self) -> None:
-        if self.stopping.drain:
+        if self.coming_to_rest.drain:
             return
         for attempt in self.running:
-            if (attempt.name, self.stopping.now) not in self.stopping.told:
-                self.stopping.told.add((attempt.name, self.stopping.now))
-                reason = attempt.stop_reason or self.stopping.told_as
-                grace, now, step = self.settings.trial.grace, self.stopping.now, attempt.pruned_at
+            if (attempt.name, self.coming_to_rest.now) not in self.coming_to_rest.told:
+                self.coming_to_rest.told.add((attempt.name, self.coming_to_rest.now))
+                reason = attempt.stop_reason or self.coming_to_rest.told_as
+                grace, now, step = self.settings.trial.grace, self.coming_to_rest.now, attempt.pruned_at
                 request_stop(attempt.paths, reason, grace=grace, now=now, step=step)
                 if not attempt.claimed and not attempt.worker and void_start(attempt.paths):
                     self._executor.cancel(attempt.name)  # it need not start any more
@@ -453,7 +456,7 @@ class Coordinator:
         if self.running:
             return None
         end, before = self._verdict(), self.study.ended
-        if end is not None and end.state is StudyState.STOPPED and self.stopping.reason == "over":
+        if end is not None and end.state is StudyState.STOPPED and self.coming_to_rest.reason == "over":
             end = None  # nobody asked for that: what brought it to rest before stands
         if before is not None and (end is None or end.state.value == before.state):
             return Verdict(StudyState(before.state), before.reason)  # it had come to rest before this turn
@@ -467,12 +470,12 @@ class Coordinator:
         """Where the study stands, or will once nothing runs any more; ``None`` while there is something to do."""
         end = verdict(self.study, self._limits, elapsed=self.elapsed, exhausted=self._creation.exhausted)
         if end is None:
-            end = self.stopping.halt
+            end = self.coming_to_rest.halt
         if end is None and self._waits_for_room:
             return None
-        if end is None and self.stopping.paused:
-            end = Verdict(StudyState.PAUSED, f"{self.stopping.paused}; free space, then the same command goes on")
-        elif end is None and self.stopping.reason:
+        if end is None and self.coming_to_rest.paused:
+            end = Verdict(StudyState.PAUSED, f"{self.coming_to_rest.paused}; free space, then the same command goes on")
+        elif end is None and self.coming_to_rest.reason:
             end = Verdict(StudyState.STOPPED, "the same command goes on")
         return end
 

@@ -17,7 +17,7 @@ from outlast.study.homesync import HomeSync
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 
-__all__ = ["Homing", "bring_home", "live_folder", "scratch_of"]
+__all__ = ["HomeSyncThread", "bring_home", "live_folder", "scratch_of"]
 
 _CLOSE_WITHIN = 600.0  # seconds for the last sync, which may carry the best weights
 
@@ -108,7 +108,7 @@ def bring_home(paths: StudyPaths) -> str | None:
     return None
 
 
-class Homing:
+class HomeSyncThread:
     """Syncs in a thread of its own; trouble with it is said, tried again, and never stops a study.
 
     Args:

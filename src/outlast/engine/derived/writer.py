@@ -12,7 +12,7 @@ from outlast.core.records import Trial
 from outlast.engine.attempts.outcome import points
 from outlast.engine.attempts.running import Running
 from outlast.engine.derived.checkpoints import Retention
-from outlast.engine.derived.home_sync import Homing
+from outlast.engine.derived.home_sync import HomeSyncThread
 from outlast.optimizer.index import IndexWriter, check_index, rebuild_index
 from outlast.results.files import ResultsWriter
 from outlast.study.home import home_of
@@ -37,7 +37,7 @@ class DerivedFiles:
         self._lengths: dict[int, int] = {}
         self._retention = Retention(paths, settings, fence=fence)
         home = home_of(paths)
-        self._homing = None if home is None else Homing(paths, home, fence=fence)
+        self._home_sync = None if home is None else HomeSyncThread(paths, home, fence=fence)
         self._news = False
 
     def start(self, study: Study, *, doubtful: bool, rivalled: bool) -> None:
@@ -59,8 +59,8 @@ class DerivedFiles:
         self._index.update(study.trials.values())
         self._index.start()
         self._write_results(study)
-        if self._homing is not None:
-            self._homing.start()
+        if self._home_sync is not None:
+            self._home_sync.start()
 
     def decided(self, trials: Sequence[Trial]) -> None:
         """These trials changed."""
@@ -76,10 +76,10 @@ class DerivedFiles:
         """
         told, self._index.warnings[:] = [*self._index.warnings, *self._retention.warnings], []
         self._retention.warnings[:] = []
-        if self._homing is not None:
-            told, self._homing.warnings[:] = [*told, *self._homing.warnings], []
+        if self._home_sync is not None:
+            told, self._home_sync.warnings[:] = [*told, *self._home_sync.warnings], []
             if self._news:  # now that what has ended is put away
-                self._homing.wanted()
+                self._home_sync.wanted()
                 self._news = False
         self._write_results(study)
         now = time.monotonic()
@@ -150,13 +150,13 @@ class DerivedFiles:
         self._results_written(study)
         self._index.close()
         self._retention.close()
-        if self._homing is not None:
-            self._homing.close()
-        brought = self._homing.warnings if self._homing is not None else []
+        if self._home_sync is not None:
+            self._home_sync.close()
+        brought = self._home_sync.warnings if self._home_sync is not None else []
         return [*self._index.warnings, *self._retention.warnings, *brought]
 
     def abandon(self) -> None:
         """Write no more: what we know may not be what the study is."""
         self._index.close(timeout=0.0)
-        if self._homing is not None:
-            self._homing.abandon()
+        if self._home_sync is not None:
+            self._home_sync.abandon()

@@ -11,12 +11,12 @@ from contextlib import contextmanager, nullcontext
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
-from outlast.core.records import Event
 from outlast.engine.attempts.code_snapshot import run_from
 from outlast.engine.attempts.executor import local_executor, plugged_executor, slots_of
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
-from outlast.engine.coordinator.rounds import Coordinator, Listener
+from outlast.engine.coordinator.listener import Forwarding, Listener
+from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.opening import open_study
 from outlast.executors.base import Executor
@@ -24,23 +24,10 @@ from outlast.monitor.times import duration
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
-__all__ = ["Quiet", "run_study", "words_to_run_log"]
+__all__ = ["run_study", "words_to_run_log"]
 
 
-class Quiet(Listener):
-    """Says nothing."""
-
-    def decided(self, events: Sequence[Event], study: Study) -> None:
-        """See `Listener`."""
-
-    def looked(self, study: Study, running: Sequence[Running]) -> None:
-        """See `Listener`."""
-
-    def said(self, text: str) -> None:
-        """See `Listener`."""
-
-
-class _Announcing(Quiet):
+class _Announcing(Forwarding):
     """Hands on what it hears, and says in the next round what a signal handler may not say itself: it could have
     interrupted the very print that it would need.
 
@@ -50,17 +37,14 @@ class _Announcing(Quiet):
     """
 
     def __init__(self, listener: Listener, paths: StudyPaths) -> None:
-        self._listener, self._paths = listener, paths
+        super().__init__(listener)
+        self._paths = paths
         self.words: list[str] = []
         self.hung_up = False
         self._moved = not os.isatty(1)  # words that go to a file or a pipe already stay there
 
-    def decided(self, events: Sequence[Event], study: Study) -> None:
-        """See `Listener`."""
-        self._listener.decided(events, study)
-
     def looked(self, study: Study, running: Sequence[Running]) -> None:
-        """See `Listener`."""
+        """Say what was kept for this moment first."""
         if self.hung_up and not self._moved:
             self._moved = True
             words_to_run_log(self._paths)
@@ -68,10 +52,6 @@ class _Announcing(Quiet):
         while self.words:
             self._listener.said(self.words.pop(0))
         self._listener.looked(study, running)
-
-    def said(self, text: str) -> None:
-        """See `Listener`."""
-        self._listener.said(text)
 
 
 def run_study(
@@ -153,8 +133,8 @@ def _signals(coordinator: Coordinator, executor: Executor, listener: _Announcing
     """Once: running trials checkpoint and stop. Twice: now. A closed terminal: the search goes on without it."""
 
     def asked(number: int, _frame: object) -> None:
-        again = coordinator.stopping.by_hand and not coordinator.stopping.drain
-        coordinator.stop("user", now=again)
+        again = coordinator.coming_to_rest.by_hand and not coordinator.coming_to_rest.drain
+        coordinator.come_to_rest("user", now=again)
         os.write(executor.wake_fd, b"!")
         grace = duration(coordinator.settings.trial.grace)
         if again:

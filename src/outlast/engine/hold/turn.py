@@ -21,9 +21,9 @@ from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.attempts.running import Pulse
 from outlast.engine.attempts.slots import Slots
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import join_study
-from outlast.engine.hold.run import Quiet
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError
 from outlast.executors.slurm.commands import Slurm
@@ -62,23 +62,23 @@ class Turn:
 
 
 def _nobody(_events: Sequence[Event], _study: Study) -> None:
-    """Wants to know."""
+    """Nobody wants to know of these decisions."""
 
 
 def _nothing(_coordinator: Coordinator, _verdict: Verdict | None) -> None:
-    """More is to be done."""
+    """Nothing more is to be done before the lease is given back."""
 
 
-class _Teller(Quiet):
+class _Teller(Listener):
     def __init__(self, say: Callable[[str], object], decided: Decided) -> None:
         self._say, self._decided = say, decided
 
     def said(self, text: str) -> None:
-        """See `Listener`."""
+        """Hand it on."""
         self._say(text)
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
-        """See `Listener`."""
+        """Hand them on."""
         self._decided(events, study)
 
 

@@ -1,0 +1,50 @@
+"""Whoever wants to see how a study goes, from what the coordinator tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from outlast.core.fold import Study
+from outlast.core.records import Event
+from outlast.engine.attempts.running import Running
+
+__all__ = ["Forwarding", "Listener"]
+
+
+class Listener:
+    """Hears of everything and does nothing about it; whoever derives from it says what they do.
+
+    Called from the coordinator's thread: each method must return quickly.
+    """
+
+    def decided(self, events: Sequence[Event], study: Study) -> None:
+        """These events are durable."""
+
+    def looked(self, study: Study, running: Sequence[Running]) -> None:
+        """A round is over."""
+
+    def said(self, text: str) -> None:
+        """Something for the person to read."""
+
+
+class Forwarding(Listener):
+    """Hands on what it hears to another listener.
+
+    Args:
+        listener: That one.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def decided(self, events: Sequence[Event], study: Study) -> None:
+        """Hand them on."""
+        self._listener.decided(events, study)
+
+    def looked(self, study: Study, running: Sequence[Running]) -> None:
+        """Hand it on."""
+        self._listener.looked(study, running)
+
+    def said(self, text: str) -> None:
+        """Hand it on."""
+        self._listener.said(text)
