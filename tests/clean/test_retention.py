@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from outlast._system import files
+from outlast._system import observed
 from outlast.core.records import TrialRetried
 from outlast.core.states import TrialState
 from outlast.engine.derived.checkpoints import Retention, superfluous
@@ -22,7 +22,7 @@ def operations(monkeypatch) -> list[tuple[str, str]]:
     """Every operation on the disk, in order."""
     seen: list[tuple[str, str]] = []
     monkeypatch.setattr(
-        files, "observer", lambda operation, path, **_: seen.append((operation, os.path.basename(path)))
+        observed, "observer", lambda operation, path, **_: seen.append((operation, os.path.basename(path)))
     )
     return seen
 

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from outlast.engine.coordinator.conversation import open_pair
-from outlast.runner.asking import PipeTrial
+from outlast.objective.pipe_trial import PipeTrial
 
 
 def test_an_answer_larger_than_the_socket_comes_whole_to_a_reader_however_slow() -> None:

@@ -35,7 +35,7 @@ class TestLocalExecutor(ExecutorContract):
     def test_a_machine_without_room_for_another_process_is_said_so_twice(self) -> None:
         script = (
             "import errno, os, socket\n"
-            "from outlast.runner.nursery import request, serve\n"
+            "from outlast.executors.fork_request import request; from outlast.runner.nursery import serve\n"
             "def full(): raise OSError(errno.EAGAIN, 'no more processes')\n"
             "ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
             "if os.fork() == 0:\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fault_lab import FaultLab
 
-from outlast._system import files
+from outlast._system import observed
 from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator import disk_guard as room
 from outlast.engine.coordinator import rounds as coordinator
@@ -146,7 +146,8 @@ def test_an_unattended_search_waits_for_room_and_goes_on_by_itself(
 
 
 def inject(lab: FaultLab, plan: dict[str, object] | None) -> None:
-    lab.monkeypatch.setattr(files, "observer", None)
+    lab.monkeypatch.setattr(observed, "observer", None)
+    lab.monkeypatch.setenv("OUTLAST_OBSERVER", "outlast.testing.faults:install_from_environment")
     lab.monkeypatch.setenv("OUTLAST_FAULTS", "" if plan is None else json.dumps(plan))
 
 

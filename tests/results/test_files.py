@@ -58,7 +58,7 @@ def test_nothing_is_written_when_nothing_changed(tmp_path: Path, monkeypatch: py
     writer = ResultsWriter(tmp_path, SETTINGS)
     writer.write(build.study)
     changes: list[str] = []
-    monkeypatch.setattr("outlast._system.files.observer", lambda operation, path, **_: changes.append(operation))
+    monkeypatch.setattr("outlast._system.observed.observer", lambda operation, path, **_: changes.append(operation))
     writer.write(build.study)
     ResultsWriter(tmp_path, SETTINGS).write(build.study)
     assert changes == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from outlast._system import files
+from outlast._system import observed
 from outlast.client import newest_checkpoint
 from outlast.core.fold import fold
 from outlast.core.records import Warned
@@ -65,7 +65,7 @@ def test_where_nothing_changed_no_file_is_read_or_written(scratch, monkeypatch):
     sync = HomeSync(scratch.live, scratch.home)
     sync.sync()
     seen: list[str] = []
-    monkeypatch.setattr(files, "observer", lambda operation, path, **_: seen.append(f"{operation} {path}"))
+    monkeypatch.setattr(observed, "observer", lambda operation, path, **_: seen.append(f"{operation} {path}"))
     assert sync.sync() == [] and seen == []
 
 
@@ -183,11 +183,11 @@ def test_whoever_has_lost_the_study_writes_nothing_at_home(scratch):
 def steps(scratch) -> int:
     """How many operations a sync of what is new takes."""
     counter = Faults({})
-    files.observer = counter
+    observed.observer = counter
     try:
         HomeSync(scratch.live, scratch.home).sync()
     finally:
-        files.observer = None
+        observed.observer = None
     return counter._count
 
 
@@ -205,12 +205,12 @@ def cut_at(number: int, action) -> None:
         if seen >= number:
             raise Cut
 
-    files.observer = observer
+    observed.observer = observer
     try:
         with contextlib.suppress(Cut):
             action()
     finally:
-        files.observer = None
+        observed.observer = None
 
 
 @pytest.mark.slow

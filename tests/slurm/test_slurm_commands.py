@@ -12,11 +12,11 @@ import pytest
 from cluster import Cluster, running_cluster
 from daemons import until
 
+from outlast._system.job_environment import ENDS_IN, KILL_WAIT
 from outlast.errors import SlurmRefused, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job, JobEnd, JobLife, Sightings, end_of, life_of
 from outlast.executors.slurm.site import Limits
-from outlast.runner.job import ENDS_IN, KILL_WAIT
 
 Submit = Callable[..., str]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from outlast._system.job_environment import ENDS_IN, NOTICE, JobFacts, seconds_left
 from outlast.config.load import load_study_file
 from outlast.config.settings import ResourceSettings
 from outlast.config.site import read_site
@@ -17,7 +18,6 @@ from outlast.errors import StudyFileError, UsageError
 from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.planning import array_option, slot_limit, tasks_for
 from outlast.executors.slurm.script import JobScript, render
-from outlast.runner.job import ENDS_IN, NOTICE, JobFacts, seconds_left
 
 STUDY = """\
 name: digits

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from outlast._system import my_identity, utc_now
+from outlast._system.job_environment import JobFacts
 from outlast.cli.main import run_cli
 from outlast.config.load import load_study_file
 from outlast.core.evidence import Evidence
@@ -28,7 +29,6 @@ from outlast.engine.record.recorded import study_paths
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable, UsageError
 from outlast.executors.slurm.site import Nodes
 from outlast.monitor.jobs import queue_in_words
-from outlast.runner.job import JobFacts
 from outlast.runner.spec import silent_after
 from outlast.study import disk_space, requests
 from outlast.study.attempts import open_attempt, put_away

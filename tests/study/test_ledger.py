@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast._system import files
+from outlast._system import observed
 from outlast.core.records import Warned
 from outlast.errors import LeaseLost, LedgerTooNew, SegmentLost
 from outlast.study.ledger import Ledger, Reading, newest_segment, read_ledger, segment_path
@@ -43,9 +43,9 @@ def at_operation() -> Iterator[Callable[[str, str, Callable[[], None]], None]]:
                 planned.remove(plan)
                 plan[2]()
 
-    files.observer = see
+    observed.observer = see
     yield lambda operation, path, act: planned.append((operation, path, act))
-    files.observer = None
+    observed.observer = None
 
 
 @pytest.fixture

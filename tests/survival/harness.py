@@ -192,6 +192,7 @@ class Lab:
             "LAB_MARK": self.mark,
             "OUTLAST_BACKOFF_SECONDS": "0.05",
             "OUTLAST_JUDGE_SECONDS": judge,
+            "OUTLAST_OBSERVER": "outlast.testing.faults:install_from_environment",
             "OUTLAST_FAULTS": "" if faults is None else json.dumps(faults),
         }
         if lease is not None:

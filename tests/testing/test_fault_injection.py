@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from outlast._system import files, remove, write_atomic
+from outlast._system import observed, remove, write_atomic
 from outlast.testing.faults import Faults
 
 _WRITE_TWICE = """
@@ -64,7 +64,7 @@ def test_operations_are_put_on_record_with_what_they_wrote(tmp_path: Path) -> No
 
 def test_an_operation_fails_as_often_as_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = {"fail_on": {"op": "write", "path": "*full*", "errno": 28, "times": 2}}
-    monkeypatch.setattr(files, "observer", Faults(plan))
+    monkeypatch.setattr(observed, "observer", Faults(plan))
     for _ in range(2):
         with pytest.raises(OSError, match="No space left"):
             write_atomic(tmp_path / "full.json", "x")

@@ -31,7 +31,7 @@ def reason(tmp_path: Path) -> Callable[..., str]:
     def look(source: str, **env: str) -> str:
         (tmp_path / "work.py").write_text(textwrap.dedent(source) + GOOD)
         environment = worker_environment(env, os.environ, hooks_path())
-        workers = WarmWorkers(WarmStart(("outlast.runner.function", "work:run"), str(tmp_path), environment, 10))
+        workers = WarmWorkers(WarmStart(("outlast.objective.function", "work:run"), str(tmp_path), environment, 10))
         try:
             deadline = time.monotonic() + 60
             while not workers.renew() and not workers.note:

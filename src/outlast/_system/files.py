@@ -1,6 +1,6 @@
 """Durable files: atomic replacement, exactly-once creation, appends that are on the disk when they return.
 
-Every operation goes past `observer`, which is ``None`` outside tests: fault injection counts, records and kills there.
+Every operation goes past `outlast._system.observed`: fault injection counts, records and kills there.
 The rules (fsync the file before its name, the folder after; links for exactly-once) follow the POSIX semantics of
 rename(2), link(2) and fsync(2).
 """
@@ -10,132 +10,42 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import json
 import os
 import re
 import shutil
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar, Union
+from typing import Any
+
+from outlast._system.observed import see
+from outlast._system.reading import STALE_WAITS, PathLike, list_names, unstale
+from outlast._system.syncing import fsync_dir, fsync_readable
 
 __all__ = [
     "append_durable",
     "copy_file",
-    "fsync_dir",
-    "fsync_file",
-    "list_names",
-    "make_dir",
-    "read_bytes",
-    "read_json",
     "remove",
     "remove_temporaries",
     "remove_tree",
     "rename",
-    "settle",
-    "settle_tree",
     "symlink_atomic",
-    "unstale",
     "write_atomic",
     "write_once",
 ]
-
-PathLike = Union[str, "os.PathLike[str]"]
-
-#: Called as ``observer(operation, path, **detail)`` before every operation that changes the disk.
-observer: Callable[..., None] | None = None
-
-_T = TypeVar("_T")
-_STALE_WAITS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)  # seconds between tries of what the network filesystem refused
 
 _serial = itertools.count()
 _TEMPORARY = re.compile(r"^\..+\.\d+\.\d+\.tmp$")
 
 
-def _see(operation: str, path: str, **detail: Any) -> None:
-    if observer is not None:
-        observer(operation, path, **detail)
-
-
-def unstale(operation: Callable[..., _T], *arguments: Any) -> _T:
-    """Read something that another host may replace or remove meanwhile: a stale NFS handle is worth another try with a new one.
-
-    Only for what may be repeated. What stays stale for about two seconds is raised as it is.
-    """
-    for wait in _STALE_WAITS:
-        try:
-            return operation(*arguments)
-        except OSError as error:
-            if error.errno != errno.ESTALE:
-                raise
-        time.sleep(wait)
-    return operation(*arguments)
-
-
-def fsync_dir(path: PathLike) -> None:
-    """Make the folder's entries durable."""
-    path = os.fspath(path) or "."
-    _see("fsync_dir", path)
-    fd = unstale(os.open, path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a filesystem that does not sync folders
-            raise
-    finally:
-        os.close(fd)
-
-
-def fsync_file(path: PathLike) -> None:
-    """Make durable what somebody else wrote into a file and may not have come to sync."""
-    path = os.fspath(path)
-    _see("fsync", path)
-    fd = unstale(os.open, path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def make_dir(path: PathLike, *, durable: bool = True) -> None:
-    """Create a folder and its missing parents; `durable`: each in its parent.
-
-    All are made before the first fsync: a journal is written once then, and not once for each.
-    """
-    path = os.path.abspath(os.fspath(path))
-    missing: list[str] = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    for each in reversed(missing):
-        _see("mkdir", each)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(each)
-    for each in reversed(missing) if durable else ():
-        fsync_dir(os.path.dirname(each))
-
-
-def settle(path: PathLike, root: PathLike) -> None:
-    """Make durable what was made without: a file or folder, and every folder above it up to `root`, which must be one of them."""
-    path, root = os.path.abspath(os.fspath(path)), os.path.abspath(os.fspath(root))
-    if os.path.isfile(path):
-        fsync_file(path)
-        path = os.path.dirname(path)
-    while path.startswith(root):
-        fsync_dir(path)
-        if path == root:
-            break
-        path = os.path.dirname(path)
-
-
 def _write_temporary(path: str, data: bytes, *, durable: bool = True) -> str:
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
-    _see("write", temporary, data=data)
+    see("write", temporary, data=data)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         _write_all(fd, data)
         if durable:
-            _see("fsync", temporary)
+            see("fsync", temporary)
             os.fsync(fd)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -147,12 +57,12 @@ def _write_temporary(path: str, data: bytes, *, durable: bool = True) -> str:
 
 
 def _write_over(spare: str, data: bytes) -> str:
-    _see("write", spare, data=data)
+    see("write", spare, data=data)
     fd = os.open(spare, os.O_WRONLY | os.O_CLOEXEC)
     try:
         _write_all(fd, data)
         os.ftruncate(fd, len(data))
-        _see("fsync", spare)
+        see("fsync", spare)
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -205,12 +115,12 @@ def copy_file(
     source, target = os.fspath(source), os.fspath(target)
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
-    _see("copy", temporary, source=source)
+    see("copy", temporary, source=source)
     try:
         shutil.copy2(source, temporary, follow_symlinks=False)
         if durable and not os.path.islink(temporary):
-            _see("fsync", temporary)
-            _fsync_readable(temporary)
+            see("fsync", temporary)
+            fsync_readable(temporary)
         _appear(temporary, target, fence)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -220,30 +130,11 @@ def copy_file(
         fsync_dir(folder)
 
 
-def _fsync_readable(path: str) -> None:
-    """Bring a file or folder to the disk (fsync(2) works on descriptors that were opened for reading)."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def settle_tree(folder: PathLike) -> None:
-    """Make everything below a folder durable, whoever wrote it. What vanishes meanwhile is passed over."""
-    for place, _, names in os.walk(folder):
-        for name in [*names, "."]:
-            path = os.path.join(place, name)
-            if not os.path.islink(path):
-                with contextlib.suppress(FileNotFoundError):  # replaced meanwhile
-                    _fsync_readable(path)
-
-
 def _appear(temporary: str, path: str, fence: Callable[[], object] | None) -> None:
     try:
         if fence is not None:
             fence()
-        _see("rename", temporary, target=path)
+        see("rename", temporary, target=path)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -280,7 +171,7 @@ def write_once(path: PathLike, data: bytes | str, *, durable: bool = True, spare
     try:
         created = _link(temporary, path)
     finally:
-        _see("unlink", temporary)
+        see("unlink", temporary)
         with contextlib.suppress(FileNotFoundError):  # it became the file, where there is no inode for a link
             os.unlink(temporary)
     if durable:
@@ -289,7 +180,7 @@ def write_once(path: PathLike, data: bytes | str, *, durable: bool = True, spare
 
 
 def _link(temporary: str, path: str) -> bool:
-    _see("link", temporary, target=path)
+    see("link", temporary, target=path)
     try:
         os.link(temporary, path)
     except OSError as error:
@@ -339,16 +230,16 @@ def _create_exclusively(temporary: str, path: str) -> bool:
 
 def append_durable(fd: int, data: bytes, path: str) -> None:
     """Append to an open file (opened with ``O_APPEND``); on return the data is on the disk."""
-    _see("append", path, data=data)
+    see("append", path, data=data)
     _write_all(fd, data)
-    _see("fsync", path)
+    see("fsync", path)
     os.fsync(fd)
 
 
 def rename(source: PathLike, target: PathLike, *, durable: bool = True) -> None:
     """Rename; `durable`: in both folders."""
     source, target = os.fspath(source), os.fspath(target)
-    _see("rename", source, target=target)
+    see("rename", source, target=target)
     os.replace(source, target)
     if not durable:
         return
@@ -360,7 +251,7 @@ def rename(source: PathLike, target: PathLike, *, durable: bool = True) -> None:
 def remove(path: PathLike, *, durable: bool = True) -> None:
     """Remove a file if it is there."""
     path = os.fspath(path)
-    _see("unlink", path)
+    see("unlink", path)
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -376,8 +267,8 @@ def remove_tree(path: PathLike) -> None:
     again for a second, in which a runner that has just left its evidence ends, and then left to whoever tidies up later.
     """
     path = os.fspath(path)
-    _see("rmtree", path)
-    for wait in _STALE_WAITS[1:-1]:
+    see("rmtree", path)
+    for wait in STALE_WAITS[1:-1]:
         shutil.rmtree(path, ignore_errors=False, onerror=_ignore_missing)
         if not os.path.lexists(path):
             return
@@ -395,39 +286,7 @@ def symlink_atomic(target: str, link: PathLike, *, fence: Callable[[], object] |
     link = os.fspath(link)
     folder, name = os.path.split(link)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
-    _see("symlink", temporary, target=target)
+    see("symlink", temporary, target=target)
     os.symlink(target, temporary)
     _appear(temporary, link, fence)
     fsync_dir(folder)
-
-
-def read_bytes(path: PathLike) -> bytes | None:
-    """The file's content, or ``None`` if there is no such file. Opened and read, never stat'ed (NFS caches attributes)."""
-    try:
-        return unstale(_read, path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _read(path: PathLike) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def list_names(path: PathLike) -> list[str]:
-    """What a folder holds; nothing if there is no such folder. Over NFS it may lack what another host has just made."""
-    try:
-        return unstale(os.listdir, path)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def read_json(path: PathLike) -> Any | None:
-    """The JSON in a file; ``None`` if there is no such file or it does not hold whole JSON."""
-    data = read_bytes(path)
-    if data is None:
-        return None
-    try:
-        return json.loads(data)
-    except ValueError:
-        return None

@@ -13,8 +13,8 @@ import os
 import stat
 import time
 
-from outlast._system.files import unstale
 from outlast._system.mounts import is_shared
+from outlast._system.reading import unstale
 
 __all__ = ["DIRECTORY_VARIABLE", "FileLock", "clear_locks", "is_locked", "lock_path"]
 

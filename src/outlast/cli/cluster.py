@@ -138,11 +138,11 @@ def finisher(
     Example:
         outlast finisher studies/digits
     """
+    from outlast._system.job_environment import JobFacts
     from outlast.cli.ending import tell_end
     from outlast.engine.cluster.finish import finish
     from outlast.errors import SlurmMissing, SlurmRefused
     from outlast.executors.slurm.planning import how_to_go_on
-    from outlast.runner.job import JobFacts
 
     try:
         turn = finish(study, job=JobFacts.of(os.environ), once=once, after=after, say=_log)
@@ -160,6 +160,7 @@ def controller(study: _FolderArgument) -> None:
     Example:
         outlast controller studies/digits
     """
+    from outlast._system.job_environment import JobFacts
     from outlast.cli.ending import tell_end
     from outlast.cli.text import make_console
     from outlast.cli.watching import Watching
@@ -167,7 +168,6 @@ def controller(study: _FolderArgument) -> None:
     from outlast.engine.cluster.control import control
     from outlast.errors import SlurmMissing
     from outlast.monitor.snapshot import LiveFacts
-    from outlast.runner.job import JobFacts
 
     def listener(found: Study, settings: Settings, slots: int) -> Watching:
         since = found.last_run.at if found.last_run else ""

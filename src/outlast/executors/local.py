@@ -13,8 +13,8 @@ import time
 from outlast._system import Identity, identity_of, is_running
 from outlast.errors import StorageError
 from outlast.executors.base import Executor
+from outlast.executors.fork_request import request
 from outlast.executors.warm import WarmStart, WarmWorkers
-from outlast.runner.nursery import request
 
 __all__ = ["LocalExecutor"]
 
@@ -22,7 +22,7 @@ _LINUX = sys.platform.startswith("linux")
 
 
 class LocalExecutor(Executor):
-    """Has runners forked by a nursery (`outlast.runner.nursery`) and wakes up when one ends.
+    """Has runners forked by a nursery (``python -m outlast.runner.nursery``) and wakes up when one ends.
 
     Args:
         warm: How to make workers that have imported the study's function (`outlast.executors.warm`), if there are to be any.

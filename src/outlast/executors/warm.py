@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from outlast.runner.nursery import request
+from outlast.executors.fork_request import request
 
 __all__ = ["WarmStart", "WarmWorkers"]
 

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from outlast._system.job_environment import NOT_TAKEN_OVER, first_node, in_job
 from outlast._system.tokens import token_room
-from outlast.runner.job import first_node, in_job
 from outlast.runner.spec import RunnerSpec
 
 __all__ = ["training_environment", "worker_environment"]
@@ -57,8 +57,7 @@ def training_environment(
     if spec.resume:
         env["OUTLAST_RESUME"] = "1"
     if in_job(env) and not spec.srun:
-        # Lightning takes over every job that is not called so: it requeues it by itself (SLURMEnvironment.detect)
-        env["SLURM_JOB_NAME"] = "interactive"
+        env.update(NOT_TAKEN_OVER)
     env.update(spec.env)
     if spec.gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpus)  # one in the study file limits which these can be
@@ -73,7 +72,7 @@ def worker_environment(env: Mapping[str, str], inherited: Mapping[str, str], pyt
         inherited: The coordinator's environment.
         python_path: As for `training_environment`.
     """
-    faults = {key: value for key, value in inherited.items() if key == "OUTLAST_FAULTS"}
+    faults = {key: value for key, value in inherited.items() if key in ("OUTLAST_FAULTS", "OUTLAST_OBSERVER")}
     base = {key: value for key, value in inherited.items() if not key.startswith("OUTLAST_")}
     base.update(
         OUTLAST_TRIAL_DIR=".",  # the hooks look for it when the interpreter starts; the process drops it then

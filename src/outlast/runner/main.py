@@ -22,6 +22,7 @@ from outlast._system import (
     utc_now,
     write_once,
 )
+from outlast._system.observed import observe_from_environment
 from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
 from outlast.runner.forked import Loaded
@@ -36,10 +37,7 @@ _RESERVE_BYTES = 16 * 1024
 
 def main(argv: Sequence[str], loaded: Loaded | None = None) -> int:
     """Run the attempt whose marker is the only argument. Exits 0 also when somebody else has it already."""
-    if os.environ.get("OUTLAST_FAULTS"):
-        from outlast.testing.faults import install_from_environment
-
-        install_from_environment("runner")
+    observe_from_environment("runner")
     marker = Path(argv[0])
     told = read_bytes(marker)
     if told:  # otherwise the coordinator gave this attempt up before we started

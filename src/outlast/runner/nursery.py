@@ -4,7 +4,8 @@ Starting a Python for every attempt costs tens of milliseconds of imports; a for
 coordinator and ends with it (its socket closes); the runners, each in a session of its own, go on.
 
 A request is one datagram: JSON with ``marker`` and ``log``, and descriptors that the runner inherits under the numbers in
-``fds`` (unix(7), SCM_RIGHTS). The answer is the runner's pid.
+``fds`` (unix(7), SCM_RIGHTS). The answer is the runner's pid; below zero, the error that the fork met. Asked by
+`outlast.executors.fork_request`.
 """
 
 from __future__ import annotations
@@ -18,37 +19,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-__all__ = ["fork_runner", "main", "request", "serve"]
+__all__ = ["fork_runner", "main", "serve"]
 
 Run: TypeAlias = Callable[[Sequence[str]], int]
 
 _MOST_FDS = 64  # locks of as many cards, and a conversation
 _MOST_BYTES = 1 << 16
-
-
-def request(nursery: socket.socket, marker: str, log: str, keep_fds: Sequence[int]) -> int:
-    """Ask for a runner.
-
-    Args:
-        nursery: The coordinator's end.
-        marker: Of the attempt.
-        log: The runner's own words go there.
-        keep_fds: Descriptors for the runner, under the same numbers.
-
-    Returns:
-        Its pid.
-
-    Raises:
-        OSError: The nursery is gone, or could not fork.
-    """
-    message = json.dumps({"marker": marker, "log": log, "fds": list(keep_fds)}).encode()
-    socket.send_fds(nursery, [message], list(keep_fds))
-    answer = nursery.recv(64)
-    if not answer:
-        raise OSError("the nursery of runners is gone")
-    if (pid := int(answer)) < 0:
-        raise OSError(-pid, os.strerror(-pid))
-    return pid
 
 
 def main(argv: Sequence[str]) -> int:

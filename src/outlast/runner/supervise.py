@@ -10,7 +10,6 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from outlast._system import (
     utc_now,
     write_atomic,
 )
+from outlast._system.job_environment import grace_within, on_all_nodes, seconds_left
 from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
 from outlast.errors import NO_ROOM
@@ -35,7 +35,6 @@ from outlast.runner.capture import CaptureSession, Objective
 from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.hooks import hooks_path
-from outlast.runner.job import grace_within, in_job, seconds_left
 from outlast.runner.room import MemoryCounters, machine_memory, no_room_in, peak_memory
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.timing import Stopwatch
@@ -106,7 +105,9 @@ class Supervisor:
         )
         try:
             self.training = Training(
-                self._argv(),
+                on_all_nodes(self.spec.argv, self.spec.srun_arguments, os.environ)
+                if self.spec.srun
+                else self.spec.argv,
                 cwd=self.spec.cwd,
                 env=training_environment(
                     self.spec, self.root, self._loaded.base if self._loaded else os.environ, str(hooks_path())
@@ -134,14 +135,6 @@ class Supervisor:
             return None
         self._drain(until_closed=not self.training.end_stragglers(min(self.spec.grace, _STRAGGLERS_GRACE)))
         return self._evidence(code)
-
-    def _argv(self) -> Sequence[str]:
-        """The command; started by srun where all nodes of the job are to run it. A rank that fails takes the others along."""
-        if not (self.spec.srun and in_job(os.environ)):
-            return self.spec.argv
-        cpus = os.environ.get("SLURM_CPUS_PER_TASK")  # which srun itself no longer reads, since 22.05
-        wanted = [f"--cpus-per-task={cpus}"] if cpus and "SRUN_CPUS_PER_TASK" not in os.environ else []
-        return ("srun", "--kill-on-bad-exit=1", *wanted, *self.spec.srun_arguments, *self.spec.argv)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._outside_signal = number

@@ -1,6 +1,7 @@
 """Fault injection: kill, stop or starve a process of Outlast at an exact file operation.
 
-``OUTLAST_FAULTS`` holds a JSON object; the coordinator and the runner read it at their start. Keys:
+``OUTLAST_FAULTS`` holds a JSON object; with ``OUTLAST_OBSERVER=outlast.testing.faults:install_from_environment``, the
+coordinator and the runner read it at their start. Keys:
 
 - ``role``: ``coordinator`` or ``runner``: whose operations count. Absent: both.
 - ``kill_at``: SIGKILL right before the n-th operation (from 1).
@@ -29,7 +30,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from outlast._system import files
+from outlast._system import observed
 
 __all__ = ["Faults", "install_from_environment"]
 
@@ -45,7 +46,7 @@ class Faults:
         self._lock = threading.Lock()
 
     def __call__(self, operation: str, path: str, **detail: Any) -> None:
-        """The observer of `outlast._system.files`."""
+        """The observer of `outlast._system.observed`."""
         with self._lock:
             self._count += 1
             record = self._plan.get("record")
@@ -109,5 +110,5 @@ def _record(path: str, count: int, operation: str, about: str, detail: Mapping[s
 
 def install_from_environment(role: str) -> None:
     """Install what ``OUTLAST_FAULTS`` asks of this role; a fork in another role has no part in what its parent installed."""
-    plan = json.loads(os.environ["OUTLAST_FAULTS"])
-    files.observer = Faults(plan) if plan.get("role") in (None, role) else None
+    plan = json.loads(os.environ.get("OUTLAST_FAULTS") or "null")
+    observed.observer = Faults(plan) if plan is not None and plan.get("role") in (None, role) else None

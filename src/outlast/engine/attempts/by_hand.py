@@ -73,7 +73,7 @@ def _call(settings: Settings, configuration: Mapping[str, Any]) -> str | None:
     if settings.function == OBJECTIVE:
         return f"objective(**{params!r})"
     module, _, name = (settings.function or "").partition(":")
-    code = f"import {module}; from outlast.runner.function import call; print(call({module}.{name}, {params!r}))"
+    code = f"import {module}; from outlast.objective.function import call; print(call({module}.{name}, {params!r}))"
     return _there(settings, f"python -c {shlex.quote(code)}")
 
 

@@ -189,8 +189,8 @@ def _study_environment(settings: Settings, cpus_per_trial: int | None) -> dict[s
 def _loader(paths: StudyPaths, settings: Settings) -> list[str]:
     """The module that runs a Python function, and what it is told."""
     if settings.function == OBJECTIVE:
-        return ["outlast.runner.objective", str(paths.root / "objective.pkl")]
-    return ["outlast.runner.function", str(settings.function)]
+        return ["outlast.objective.process", str(paths.root / "objective.pkl")]
+    return ["outlast.objective.function", str(settings.function)]
 
 
 def _argv(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from outlast._system.job_environment import JobFacts
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
@@ -24,7 +25,6 @@ from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.executors.slurm.controller import SlurmExecutor
 from outlast.executors.slurm.jobs import SlurmJobs
-from outlast.runner.job import JobFacts
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 

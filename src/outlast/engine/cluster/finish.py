@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from outlast._system.job_environment import JobFacts
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState, TrialState
@@ -22,7 +23,6 @@ from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, SlurmUnavailable, StorageError, UsageError
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import how_to_go_on
-from outlast.runner.job import JobFacts
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from outlast._system.job_environment import KILL_WAIT, grace_within
 from outlast.config.units import format_duration
 from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import ClusterFacts
 from outlast.executors.slurm.planning import cron_line
-from outlast.runner.job import KILL_WAIT, grace_within
 
 __all__ = ["fitting_mode", "policy_findings"]
 

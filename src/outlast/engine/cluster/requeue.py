@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
+from outlast._system.job_environment import JobFacts
 from outlast.errors import SlurmMissing, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
-from outlast.runner.job import JobFacts
 
 __all__ = ["begin_anew"]
 

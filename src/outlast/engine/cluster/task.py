@@ -11,19 +11,17 @@ import sys
 from collections.abc import Sequence
 
 from outlast._system import utc_now
+from outlast._system.job_environment import JobFacts
+from outlast._system.observed import observe_from_environment
 from outlast.engine.hold.worker import Worker
 from outlast.errors import OutlastError
-from outlast.runner.job import JobFacts
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str]) -> int:
     """Fetch trials and run them: so many, so many side by side, or until there is nothing more to do. Returns the exit code."""
-    if os.environ.get("OUTLAST_FAULTS"):
-        from outlast.testing.faults import install_from_environment
-
-        install_from_environment("coordinator")
+    observe_from_environment("coordinator")
     try:
         folder, trials, parallel = argv[0], int(argv[1]), int(argv[2])  # argparse would cost as much as all of the rest
     except (IndexError, ValueError):

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from outlast._system import my_identity, read_bytes, read_json
+from outlast._system.job_environment import ENDS_IN, JobFacts
 from outlast.core.states import TrialState
 from outlast.errors import LeaseLost, OutlastError, StorageError
-from outlast.runner.job import ENDS_IN, JobFacts
 from outlast.study import requests
 from outlast.study.layout import StudyPaths, attempt_name, parse_attempt_name
 

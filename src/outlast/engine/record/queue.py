@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from outlast._system import make_dir, read_bytes, write_atomic
+from outlast._system.job_environment import KILL_WAIT, NOTICE, JobFacts
 from outlast.config.settings import Settings
 from outlast.config.site import read_site
 from outlast.errors import SlurmMissing, SlurmUnavailable
@@ -22,7 +23,6 @@ from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
 from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.site import Partition, parse_time_s
-from outlast.runner.job import KILL_WAIT, NOTICE, JobFacts
 from outlast.study.layout import StudyPaths, parse_attempt_name
 
 __all__ = ["StudyQueue"]

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 
+from outlast._system.job_environment import ENDS_IN, KILL_WAIT, NOTICE
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable
 from outlast.executors.slurm.parse import (
     SACCT_FIELDS,
@@ -32,7 +33,6 @@ from outlast.executors.slurm.site import (
     parse_nodes,
     parse_partitions,
 )
-from outlast.runner.job import ENDS_IN, KILL_WAIT, NOTICE
 
 __all__ = ["Slurm"]
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from outlast.runner.job import ENDS_IN
+from outlast._system.job_environment import ENDS_IN
 
 __all__ = ["JobScript", "render"]
 

@@ -1,14 +1,29 @@
-"""The job that this process runs in, from what SLURM puts into its environment (sbatch(1), "output environment variables")."""
+"""The job that this process runs in, from what SLURM puts into its environment (sbatch(1), "output environment variables").
+
+Whoever runs within a job reads it: runners, tasks and controllers, on nodes where no executor is. Nothing outside of
+`outlast.executors.slurm` and this module knows a word of SLURM's.
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ENDS_IN", "KILL_WAIT", "NOTICE", "JobFacts", "first_node", "grace_within", "in_job", "seconds_left"]
+__all__ = [
+    "ENDS_IN",
+    "KILL_WAIT",
+    "NOTICE",
+    "NOT_TAKEN_OVER",
+    "JobFacts",
+    "first_node",
+    "grace_within",
+    "in_job",
+    "on_all_nodes",
+    "seconds_left",
+]
 
 #: Seconds that SLURM leaves between SIGTERM and SIGKILL (``KillWait`` of slurm.conf); job scripts set it.
 KILL_WAIT = "OUTLAST_KILL_WAIT"
@@ -16,6 +31,8 @@ KILL_WAIT = "OUTLAST_KILL_WAIT"
 ENDS_IN = "OUTLAST_ENDS_IN"
 #: Seconds before the end of its walltime at which SLURM tells the job (sbatch's ``--signal``); its script says so.
 NOTICE = "OUTLAST_NOTICE"
+#: Lightning takes over every job that is not called so: it requeues it by itself (SLURMEnvironment.detect).
+NOT_TAKEN_OVER = {"SLURM_JOB_NAME": "interactive"}
 #: The first name of a host list: ``n[3-5,9]`` begins with n3, ``a-12,b-3`` with a-12 (scontrol(1), show hostnames).
 _FIRST_NODE = re.compile(r"^([^,\[]+)(?:\[(\d+))?")
 _EARLY = 60.0  # seconds that SLURM's notice may be early (sbatch(1), --signal)
@@ -32,6 +49,21 @@ def first_node(environment: Mapping[str, str]) -> str:
     several = (_number(environment.get("SLURM_JOB_NUM_NODES")) or 1) > 1
     match = _FIRST_NODE.match(environment.get("SLURM_JOB_NODELIST", "")) if several else None
     return match[1] + (match[2] or "") if match else ""
+
+
+def on_all_nodes(command: Sequence[str], options: Sequence[str], environment: Mapping[str, str]) -> Sequence[str]:
+    """The command as srun starts it on all nodes of the job. A rank that fails takes the others along.
+
+    Args:
+        command: What is started.
+        options: Further ones of srun.
+        environment: Of the job; outside of any, the command is left as it is.
+    """
+    if not in_job(environment):
+        return command
+    cpus = environment.get("SLURM_CPUS_PER_TASK")  # which srun itself no longer reads, since 22.05
+    wanted = [f"--cpus-per-task={cpus}"] if cpus and "SRUN_CPUS_PER_TASK" not in environment else []
+    return ("srun", "--kill-on-bad-exit=1", *wanted, *options, *command)
 
 
 def grace_within(grace: float, environment: Mapping[str, str]) -> float:

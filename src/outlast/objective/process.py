@@ -1,4 +1,4 @@
-"""``python -m outlast.runner.objective FILE``: an Optuna objective, unchanged, in a process of its own.
+"""``python -m outlast.objective.process FILE``: an Optuna objective, unchanged, in a process of its own.
 
 What the objective asks its trial goes to the coordinator over an inherited socket, one JSON object a line. The end of the socket
 means that the coordinator is gone: the attempt ends as interrupted, and its next one finds the parameters that were drawn.
@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any
 
 from outlast.client import current_trial
-from outlast.runner.asking import PipeTrial
-from outlast.runner.function import call, report_result
+from outlast.objective.function import call, report_result
+from outlast.objective.pipe_trial import PipeTrial
 
 __all__ = ["load", "main"]
 

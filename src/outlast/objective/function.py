@@ -1,4 +1,4 @@
-"""``python -m outlast.runner.function package.module:name``: a Python function as a training, in its own process.
+"""``python -m outlast.objective.function package.module:name``: a Python function as a training, in its own process.
 
 The function is called with the trial's parameters as keyword arguments where it takes them, else with one mapping. What it
 returns is the score: a number, a sequence (one per objective) or a mapping of metrics. ``outlast.current_trial()`` works inside.

@@ -119,7 +119,7 @@ class PipeTrial:
     @property
     def distributions(self) -> dict[str, Any]:
         """What it was drawn from, as Optuna's objects."""
-        from outlast.optimizer.told import distributions_of
+        from outlast.objective.told_study import distributions_of
 
         return distributions_of(self._distributions)
 
@@ -194,7 +194,7 @@ class PipeTrial:
     def study(self) -> Any:
         """The study, for reading: an `optuna.Study` of what the ledger holds now. Its `stop` asks the search to end."""
         if self._study is None:
-            from outlast.optimizer.told import told_study  # imports Optuna, which not every objective does
+            from outlast.objective.told_study import told_study  # imports Optuna, which not every objective does
 
             self._study = told_study(self._ask, self.set_system_attr, self.number)
         return self._study

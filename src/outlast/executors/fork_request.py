@@ -1,0 +1,35 @@
+"""The asking end of a nursery of runners; what it answers is said in ``runner/nursery.py``."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+
+__all__ = ["request"]
+
+
+def request(nursery: socket.socket, marker: str, log: str, keep_fds: Sequence[int]) -> int:
+    """Ask for a runner.
+
+    Args:
+        nursery: The coordinator's end.
+        marker: Of the attempt.
+        log: The runner's own words go there.
+        keep_fds: Descriptors for the runner, under the same numbers.
+
+    Returns:
+        Its pid.
+
+    Raises:
+        OSError: The nursery is gone, or could not fork.
+    """
+    message = json.dumps({"marker": marker, "log": log, "fds": list(keep_fds)}).encode()
+    socket.send_fds(nursery, [message], list(keep_fds))
+    answer = nursery.recv(64)
+    if not answer:
+        raise OSError("the nursery of runners is gone")
+    if (pid := int(answer)) < 0:
+        raise OSError(-pid, os.strerror(-pid))
+    return pid
