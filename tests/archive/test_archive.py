@@ -22,7 +22,6 @@ from outlast.cli import render
 from outlast.cli.main import run_cli
 from outlast.cli.text import make_console
 from outlast.core.records import Event, from_json, to_json
-from outlast.engine.hold.run import recorded_settings
 from outlast.engine.record.look import look
 from outlast.results.documents import best_results
 from outlast.results.tables import TrialTable
@@ -118,7 +117,7 @@ def test_each_trials_own_record_says_what_the_ledger_says(entry: str) -> None:
 
 @every_entry
 def test_its_tables_written_again_say_what_they_said(entry: str) -> None:
-    settings, study = recorded_settings(read_only(entry))
+    _, study, settings = look(read_only(entry))
     table = TrialTable(settings)
     written = {"trials.csv": table.render(study), "study_summary.csv": table.render_ranked(study)}
     for name, text in written.items():
