@@ -1,7 +1,17 @@
-"""PSI/J's executors, the local one for real: they keep the contract of all executors."""
+"""PSI/J's executors keep the contract of all executors: its local one for real, PBS by what its commands print."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outlast.errors import JobRefused, MissingExtra, SchedulerUnavailable, UsageError
 from outlast.executors.base import Executor, StudyFacts
 from outlast.executors.psij import PsijExecutor
 from outlast.testing.executors import ExecutorContract, Lab
@@ -10,3 +20,122 @@ from outlast.testing.executors import ExecutorContract, Lab
 class TestPsijHere(ExecutorContract):
     def executor(self, lab: Lab) -> Executor:
         return PsijExecutor(StudyFacts("s", str(lab.paths.jobs)), scheduler="local", poll=0.05)
+
+
+class Pbs:
+    """Commands of PBS on the path that print what a test tells them to, and keep the script that was submitted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin, self.jobs = folder / "bin", folder / "study" / "jobs"
+        self.bin.mkdir()
+        self.say("qsub", out="41.head")
+        self.say("qstat", out=self.listing({}))
+        self.say("qdel")
+
+    def say(self, command: str, *, out: str = "", err: str = "", code: int = 0) -> None:
+        for kind, text in (("out", out), ("err", err)):
+            (self.bin / f"{command}.{kind}").write_text(text)
+        script = self.bin / command
+        here = self.bin / command
+        script.write_text(
+            f'#!/bin/sh\necho "$@" >>{here}.calls\n[ -f "$1" ] && cp "$1" {here}.script\n'
+            f"cat {here}.out\ncat {here}.err >&2\nexit {code}\n"
+        )
+        script.chmod(0o755)
+
+    @staticmethod
+    def listing(states: dict[str, str]) -> str:
+        return json.dumps({"Jobs": {job: {"job_state": state} for job, state in states.items()}})
+
+    @property
+    def script(self) -> str:
+        return (self.bin / "qsub.script").read_text()
+
+
+@pytest.fixture
+def pbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pbs:
+    made = Pbs(tmp_path)
+    monkeypatch.setenv("PATH", f"{made.bin}:{os.environ['PATH']}")
+    return made
+
+
+@pytest.fixture
+def executor(pbs: Pbs) -> Iterator[PsijExecutor]:
+    facts = StudyFacts("s", str(pbs.jobs), cpus=4, memory=2**31)
+    made = PsijExecutor(
+        facts, scheduler="pbs", queue="gpu", account="lab", walltime="90m", setup="module load cuda", options={"m": "n"}
+    )
+    yield made
+    made.close()
+
+
+def test_a_job_of_pbs_asks_for_what_the_study_file_says(pbs: Pbs, executor: PsijExecutor, tmp_path: Path) -> None:
+    log = tmp_path / "with a blank" / "runner.log"
+    log.parent.mkdir()
+    assert executor.start("0007.2", "/study/open/0007.2", str(log)) == "41.head"
+    for directive in ("-q gpu", "-A lab", "walltime=1:30:0", "ncpus=4", f"mem={2**31}", '-m "n"'):
+        assert f"#PBS {directive}" in pbs.script or directive in pbs.script
+    body = "\n".join(line for line in pbs.script.splitlines() if "module load" not in line)
+    (tmp_path / "job").write_text(body.replace("/study/open/0007.2", "/nowhere").replace(sys.executable, "echo"))
+    assert os.system(f"PBS_JOBID=41.head PBS_NODEFILE=/dev/null bash {tmp_path / 'job'}") == 0
+    assert log.read_text().strip() == "-m outlast.runner /nowhere", "what the job prints goes to its log"
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "code", "living"),
+    [
+        (Pbs.listing({"41.head": "Q"}), "", 0, {"41.head": True}),
+        (Pbs.listing({"41.head": "R", "42.head": "F"}), "", 0, {"41.head": True, "42.head": False}),
+        (Pbs.listing({"41.head": "H"}), "", 0, {"41.head": True}),
+        (Pbs.listing({}), "", 0, {}),
+        ("", "qstat: Unknown Job Id 41.head\nqstat: Unknown Job Id 42.head\n", 153, {}),
+        (Pbs.listing({"41.head": "R"}), "qstat: Unknown Job Id 42.head\n", 153, {"41.head": True}),
+        ("", "Connection refused\nqstat: cannot connect to server head (errno=111)", 111, None),
+        ("", "", 1, None),
+        ("no JSON", "", 0, None),
+        (Pbs.listing({"41.head": "a state of the future"}), "", 0, None),
+    ],
+)
+def test_what_qstat_prints_says_what_it_says_and_trouble_nothing(
+    pbs: Pbs, executor: PsijExecutor, out: str, err: str, code: int, living: dict[str, bool] | None
+) -> None:
+    pbs.say("qstat", out=out, err=err, code=code)
+    if living is None:
+        with pytest.raises(SchedulerUnavailable, match="qstat"):
+            executor.living(["41.head", "42.head"])
+    else:
+        assert executor.living(["41.head", "42.head"]) == living
+
+
+def test_what_qsub_says_when_it_refuses_is_told(pbs: Pbs, executor: PsijExecutor, tmp_path: Path) -> None:
+    pbs.say("qsub", err="qsub: Unknown queue\n", code=1)
+    with pytest.raises(JobRefused, match="pbs: qsub: Unknown queue"):
+        executor.submit("0007.1", "marker", str(tmp_path / "log"))
+
+
+def test_a_command_that_hangs_is_no_answer(pbs: Pbs, executor: PsijExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outlast.executors.psij._TIMEOUT", 0.1)
+    (pbs.bin / "qstat").write_text("#!/bin/sh\nexec sleep 60\n")
+    began = time.monotonic()
+    with pytest.raises(SchedulerUnavailable, match="timed out"):
+        executor.living(["41.head"])
+    assert time.monotonic() - began < 30
+
+
+def test_a_job_is_ended_by_its_id(pbs: Pbs, executor: PsijExecutor) -> None:
+    pbs.say("qdel", err="qdel: Job has finished 41.head", code=35)
+    executor.end("41.head")
+    assert (pbs.bin / "qdel.calls").read_text() == "41.head\n"
+
+
+def test_where_it_cannot_start_anything_it_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = StudyFacts("s", str(tmp_path))
+    with pytest.raises(UsageError, match="'flux' is unknown; there are pbs"):
+        PsijExecutor(facts, scheduler="flux")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="pbs submits with qsub, which is not found here"):
+        PsijExecutor(facts, scheduler="pbs")
+    monkeypatch.setitem(sys.modules, "psij", None)
+    with pytest.raises(MissingExtra) as told:
+        PsijExecutor(facts, scheduler="local")
+    assert told.value.cure == "pip install 'outlast[psij]'"

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import abc
 import json
+import math
 import os
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,19 +53,20 @@ class JobExecutor(Executor):
     Args:
         study: What the jobs are for.
         poll: Seconds between two listings, at least.
+        now: Monotonic seconds.
     """
 
     outlives = True
     pause = 0.5
 
-    def __init__(self, study: StudyFacts, *, poll: float = 30.0) -> None:
+    def __init__(self, study: StudyFacts, *, poll: float = 30.0, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.study, self._every = study, poll
+        self.study, self._every, self._now = study, poll, now
         self._of: dict[str, _Wanted] = {}
         self._taken: list[JobSubmitted] = []
         self._accepted = False  # some job of ours was: what is refused now is refused for a limit
         self._said = ""
-        self._look_at = self._end_at = 0.0
+        self._look_at = self._end_at = -math.inf
         self._doomed: set[str] = set()  # jobs to be ended
 
     # -- what a scheduler's own executor says ---------------------------------------------------------------------------
@@ -126,8 +128,8 @@ class JobExecutor(Executor):
         else:
             wanted.job, self._accepted, self._said = job, True, ""
             self._remember(name, job)
-            self._look_at = min(self._look_at, time.monotonic() + _SOON)
-        wanted.again_at = time.monotonic() + _AGAIN_AFTER
+            self._look_at = min(self._look_at, self._now() + _SOON)
+        wanted.again_at = self._now() + _AGAIN_AFTER
 
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
         """See `Executor.adopt`. A job that nobody knows finds its attempt voided, if it ever starts."""
@@ -142,7 +144,7 @@ class JobExecutor(Executor):
 
     def poll(self) -> None:
         """See `Executor.poll`."""
-        now = time.monotonic()
+        now = self._now()
         if now >= self._look_at and any(wanted.job and not wanted.over for wanted in self._of.values()):
             self._look(now)
         if self._doomed and now >= self._end_at:
@@ -194,10 +196,10 @@ class JobExecutor(Executor):
                 self.end(job)
             except SchedulerUnavailable as trouble:
                 self._tell(f"{trouble.fact}; asked again in a while")
-                self._end_at = time.monotonic() + _AGAIN_AFTER
+                self._end_at = self._now() + _AGAIN_AFTER
                 return
             self._doomed.discard(job)
-            self._look_at = min(self._look_at, time.monotonic() + _SOON)
+            self._look_at = min(self._look_at, self._now() + _SOON)
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
         """See `Executor.forget`."""

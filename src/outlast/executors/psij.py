@@ -9,6 +9,7 @@ from here, each bounded in time, and `JobExecutor` decides.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
@@ -43,11 +44,13 @@ _OF_OUR_JOB = ("OUTLAST_ENDS_IN", "OUTLAST_KILL_WAIT", "OUTLAST_NOTICE")
 class _Scheduler(Protocol):
     """What `JobExecutor` asks for."""
 
-    def submit(self, job: Any) -> str: ...
+    def submit(self, job: Any, log: str) -> str: ...
 
     def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]: ...
 
     def end(self, job: str) -> None: ...
+
+    def tidy(self, job: str, *, last: bool = False) -> None: ...
 
 
 class PsijExecutor(JobExecutor):
@@ -104,7 +107,7 @@ class PsijExecutor(JobExecutor):
     def start(self, name: str, marker: str, log: str) -> str:
         """See `JobExecutor.start`."""
         try:
-            return self._scheduler.submit(self._job(marker, log))
+            return self._scheduler.submit(self._job(marker, log), log)
         except self._psij.SubmitException as refused:
             raise JobRefused(f"{self._name}: {' '.join(str(refused).split())}") from refused
 
@@ -115,6 +118,18 @@ class PsijExecutor(JobExecutor):
     def end(self, job: str) -> None:
         """See `JobExecutor.end`."""
         self._scheduler.end(job)
+
+    def forget(self, name: str, *, spoilt: bool = False) -> None:
+        """See `Executor.forget`."""
+        wanted = self._of.get(name)
+        super().forget(name, spoilt=spoilt)
+        if wanted is not None and wanted.job:
+            self._scheduler.tidy(wanted.job)
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        self._scheduler.tidy("", last=True)
+        super().close()
 
     def _job(self, marker: str, log: str) -> Any:
         psij = self._psij
@@ -170,9 +185,15 @@ class _Batch:
         )
         self._executor = psij.JobExecutor.get_instance(name, config=config)
         self._executor._run_command = _run
+        self._scripts: dict[str, Path] = {}
+        self._left: set[str] = set()  # jobs whose files are to go
 
-    def submit(self, job: Any) -> str:
+    def submit(self, job: Any, log: str) -> str:
         self._executor.submit(job)
+        script = self._executor.work_directory / f"{job.id}.job"
+        with contextlib.suppress(OSError):  # for people; the scheduler may read the original until the job starts
+            os.link(script, Path(log).with_name("job.sh"))
+        self._scripts[str(job.native_id)] = script
         return str(job.native_id)
 
     def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]:
@@ -193,6 +214,16 @@ class _Batch:
         with contextlib.suppress(subprocess.CalledProcessError):  # it is over, or will be seen to live
             _run(self._executor.get_cancel_command(job))
 
+    def tidy(self, job: str, *, last: bool = False) -> None:
+        """Its exit code comes last, a moment after the runner's evidence."""
+        self._left.update([job] if job else [])
+        place = self._executor.work_directory
+        for over in [each for each in self._left if last or (place / f"{each}.ec").exists()]:
+            self._left.discard(over)
+            script = self._scripts.pop(over, place / f"{over}.job")
+            for file in (script, *(place / f"{over}.{kind}" for kind in ("ec", "out", "nodefile"))):
+                file.unlink(missing_ok=True)
+
 
 class _Here:
     """PSI/J's local executor: processes of this machine, known by pid and start."""
@@ -200,7 +231,7 @@ class _Here:
     def __init__(self, psij: Any) -> None:
         self._executor = psij.JobExecutor.get_instance("local")
 
-    def submit(self, job: Any) -> str:
+    def submit(self, job: Any, log: str) -> str:
         self._executor.submit(job)
         entry = self._executor._reaper._jobs.get(job)
         if entry is not None and entry.process.stdout is not None:  # of what the launcher says; left open by PSI/J
@@ -223,6 +254,9 @@ class _Here:
                 for process in [*root.children(recursive=True), root]:
                     with contextlib.suppress(psutil.NoSuchProcess):
                         process.kill()
+
+    def tidy(self, job: str, *, last: bool = False) -> None:
+        return
 
 
 def _identity(job: str) -> Identity:

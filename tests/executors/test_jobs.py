@@ -1,0 +1,211 @@
+"""What is certain of a job, whatever its scheduler says, and does not say."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from outlast.errors import JobRefused, SchedulerUnavailable
+from outlast.executors.base import StudyFacts
+from outlast.executors.jobs import JobExecutor
+from outlast.testing.clock import FakeClock
+
+A, B = "0007.1", "0008.1"
+EVERY = 30.0
+
+
+class Desk(JobExecutor):
+    """A scheduler in memory that says what the test tells it to."""
+
+    def __init__(self, study: StudyFacts, clock: FakeClock, queue: dict[str, bool | None]) -> None:
+        super().__init__(study, poll=EVERY, now=clock.monotonic)
+        self.queue, self.answers, self.ended_jobs = queue, [], []
+        self.silent = False
+        self.started: list[str] = []
+        self.listings = 0
+        self.said: list[str] = []
+        self.say = self.said.append
+
+    def _answer(self) -> None:
+        if self.silent:
+            raise SchedulerUnavailable("qstat gave no answer")
+
+    def start(self, name: str, marker: str, log: str) -> str:
+        self.started.append(name)
+        self._answer()
+        if self.answers:
+            raise self.answers.pop(0)
+        job = f"job-{len(self.started)}-{name}"
+        self.queue[job] = True
+        return job
+
+    def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]:
+        self.listings += 1
+        self._answer()
+        return {job: self.queue[job] for job in jobs if job in self.queue}
+
+    def end(self, job: str) -> None:
+        self._answer()
+        self.ended_jobs.append(job)
+
+
+class Bench:
+    """A study's folder, and the executors of coordinators that come and go."""
+
+    def __init__(self, folder: Path) -> None:
+        self.jobs, self.clock, self.queue = folder / "study" / "jobs", FakeClock(), {}
+        self.executors: list[Desk] = []
+
+    def desk(self, jobs: Path | None = None) -> Desk:
+        self.executors.append(Desk(StudyFacts("s", str(jobs or self.jobs)), self.clock, self.queue))
+        return self.executors[-1]
+
+    def later(self, desk: Desk, seconds: float = EVERY) -> None:
+        self.clock.advance(seconds)
+        desk.poll()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    for executor in bench.executors:
+        executor.close()
+
+
+def submitted(bench: Bench, desk: Desk, name: str = A) -> str:
+    desk.submit(name, "marker", "log")
+    return desk.take_submissions()[-1].job
+
+
+def test_a_job_is_unknown_until_a_listing_shows_it(bench: Bench) -> None:
+    desk = bench.desk()
+    job = submitted(bench, desk)
+    assert desk.ended(A) is None
+    desk.poll()
+    assert desk.ended(A) is False
+    bench.queue[job] = None
+    bench.later(desk)
+    assert desk.ended(A) is None, "nobody can tell any more"
+    bench.queue[job] = False
+    bench.later(desk)
+    assert desk.ended(A) is True
+
+
+def test_a_job_that_waits_for_hours_has_not_ended(bench: Bench) -> None:
+    desk = bench.desk()
+    submitted(bench, desk)
+    for _ in range(500):
+        bench.later(desk, 60)
+        assert desk.ended(A) is False
+
+
+def test_a_job_that_vanished_is_over_when_a_second_listing_lacks_it(bench: Bench) -> None:
+    desk = bench.desk()
+    job = submitted(bench, desk)
+    desk.poll()
+    del bench.queue[job]
+    bench.later(desk)
+    assert desk.ended(A) is False
+    bench.queue[job] = True
+    bench.later(desk)
+    del bench.queue[job]
+    bench.later(desk)
+    assert desk.ended(A) is False, "it was late, not gone"
+    bench.later(desk, 5)
+    assert desk.ended(A) is True
+
+
+def test_silence_is_no_ending_and_is_told_once(bench: Bench) -> None:
+    desk = bench.desk()
+    job = submitted(bench, desk)
+    desk.poll()
+    del bench.queue[job]
+    desk.silent = True
+    for _ in range(20):
+        bench.later(desk)
+        assert desk.ended(A) is False
+    assert len(desk.said) == 1
+
+
+def test_polling_more_often_than_it_is_worth_costs_nothing(bench: Bench) -> None:
+    desk = bench.desk()
+    for trial in range(50):
+        submitted(bench, desk, f"{trial:04d}.1")
+    for _ in range(100):
+        desk.poll()
+    assert desk.listings == 1
+
+
+def test_the_first_job_that_is_refused_is_told_and_a_later_one_is_submitted_again(bench: Bench) -> None:
+    desk = bench.desk()
+    desk.answers = [JobRefused("qsub: Unknown queue")]
+    with pytest.raises(JobRefused, match="Unknown queue"):
+        desk.submit(A, "marker", "log")
+    assert desk.ended(A) is None
+    submitted(bench, desk)
+    desk.answers = [JobRefused("qsub: would exceed limit")]
+    desk.submit(B, "marker", "log")
+    assert (desk.ended(B), desk.take_submissions()) == (False, [])
+    bench.later(desk)
+    assert [taken.attempt for taken in desk.take_submissions()] == [B]
+
+
+def test_a_limit_is_waited_for_from_the_first_job_on_and_a_submission_without_an_answer_is_made_again(
+    bench: Bench,
+) -> None:
+    desk = bench.desk()
+    desk.answers = [JobRefused("too many jobs", limit=True), SchedulerUnavailable("timed out")]
+    desk.submit(A, "marker", "log")
+    bench.later(desk)
+    assert desk.ended(A) is False
+    bench.later(desk)
+    assert desk.started == [A] * 3 and [taken.attempt for taken in desk.take_submissions()] == [A]
+
+
+def test_a_job_whose_coordinator_died_before_the_ledger_had_it_is_found(bench: Bench) -> None:
+    job = submitted(bench, bench.desk())
+    again = bench.desk()
+    assert again.adopt(A, None) and not again.adopt(B, None), "what no scheduler has, nobody starts"
+    assert [(taken.job, taken.attempt) for taken in again.take_submissions()] == [(job, A)]
+    again.poll()
+    assert again.ended(A) is False
+    again.forget(A)
+    assert not bench.desk().adopt(A, None), "what is over leaves nothing behind"
+
+
+def test_a_copy_of_the_study_ends_no_job_of_the_original(bench: Bench, tmp_path: Path) -> None:
+    job = submitted(bench, bench.desk())
+    shutil.copytree(bench.jobs, tmp_path / "copy" / "jobs")
+    copy = bench.desk(tmp_path / "copy" / "jobs")
+    assert copy.adopt(A, None, job=job)
+    copy.cancel(A)
+    assert copy.ended_jobs == []
+    original = bench.desk()
+    original.adopt(A, None, job=job)
+    original.cancel(A)
+    assert original.ended_jobs == [job]
+
+
+def test_what_is_cancelled_while_the_scheduler_is_silent_is_cancelled_later(bench: Bench) -> None:
+    desk = bench.desk()
+    job = submitted(bench, desk)
+    desk.silent = True
+    desk.cancel(A)
+    desk.forget(A)
+    desk.silent = False
+    bench.later(desk)
+    assert desk.ended_jobs == [job]
+
+
+def test_what_is_cancelled_before_it_was_taken_is_not_submitted_any_more(bench: Bench) -> None:
+    desk = bench.desk()
+    desk.silent = True
+    desk.submit(A, "marker", "log")
+    desk.cancel(A)
+    desk.silent = False
+    bench.later(desk)
+    assert desk.started == [A] and desk.ended(A) is True
