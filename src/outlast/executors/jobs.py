@@ -9,6 +9,7 @@ beside the ledger, so that a coordinator that dies in between leaves no job that
 from __future__ import annotations
 
 import abc
+import contextlib
 import json
 import math
 import os
@@ -205,6 +206,12 @@ class JobExecutor(Executor):
         """See `Executor.forget`."""
         if self._of.pop(name, None) is not None:
             self._record(name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        with contextlib.suppress(OSError):  # not empty: somebody's job is still on record
+            os.rmdir(self.study.jobs)
+        super().close()
 
     def take_submissions(self) -> list[JobSubmitted]:
         """See `Executor.take_submissions`."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from outlast._system import Identity, identity_of, is_running, my_identity
+from outlast._system.job_environment import ENDS_IN, KILL_WAIT, NOTICE
 from outlast.config.units import parse_duration
 from outlast.errors import JobRefused, MissingExtra, SchedulerUnavailable, UsageError
 from outlast.executors.base import StudyFacts
@@ -38,7 +39,7 @@ _NEVER = 10**8  # seconds until PSI/J's own watch looks for the first time
 #: What a query says of jobs that the scheduler remembers no longer (qstat(1B), exit status 153; bjobs(1)).
 _UNKNOWN_JOB = re.compile(r"Unknown Job Id|Job <\S+> is not found", re.IGNORECASE)
 #: What a coordinator that is a job itself must not hand on: its own end is not that of the jobs that it submits.
-_OF_OUR_JOB = ("OUTLAST_ENDS_IN", "OUTLAST_KILL_WAIT", "OUTLAST_NOTICE")
+_OF_OUR_JOB = (ENDS_IN, KILL_WAIT, NOTICE)
 
 
 class _Scheduler(Protocol):
@@ -144,7 +145,7 @@ class PsijExecutor(JobExecutor):
         """PSI/J's own redirection takes no path with a blank, and writes over what is there."""
         lines = ['exec >>"$0" 2>&1 3>&-', "set -e", f"unset {' '.join(_OF_OUR_JOB)}", *self._setup]
         if self._walltime is not None:
-            lines.append(f"export {_OF_OUR_JOB[0]}={self._walltime:.0f}")
+            lines.append(f"export {ENDS_IN}={self._walltime:.0f}")
         if self._name == "local" and shutil.which("setsid"):  # a Ctrl-C is the coordinator's, which decides
             lines.append('set -- setsid "$@"')
         return "\n".join([*lines, 'exec "$@"'])

@@ -1,0 +1,50 @@
+"""A coordinator whose trials are somebody else's jobs is killed: the same command finds the jobs again and goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+from harness import Lab, verify
+
+pytestmark = pytest.mark.slow
+
+_PSIJ = {"name": "psij", "scheduler": "local", "poll": 0.5}
+#: The scheduler has the first job, and the ledger does not know it yet.
+_DIE_BEFORE_THE_LEDGER = """
+import os, signal
+from outlast.executors.jobs import JobExecutor
+JobExecutor.take_submissions = lambda self: os.kill(os.getpid(), signal.SIGKILL) if self._taken else []
+"""
+
+
+def test_a_killed_coordinators_job_is_adopted_and_one_that_was_killed_as_well_is_started_again(
+    make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(executor=_PSIJ, trials=2, epochs=40, seconds=0.03, parallel=2)
+    first = lab.start()
+    lab.wait_for_epoch(0, 2), lab.wait_for_epoch(1, 2)
+    first.kill()
+    os.kill(lab.runner_of(1, 1), signal.SIGKILL)
+    again = lab.run()
+    assert "trial 0 is still running: taken over, not restarted" in again.said
+    assert verify(lab, reference, trials=2, interruptions=1).faults == []
+    assert [len(trial.attempts) for trial in lab.study().trials.values()] == [1, 2]
+
+
+def test_a_job_is_found_again_whose_id_the_ledger_never_got(
+    make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab(executor=_PSIJ, trials=1, epochs=40, seconds=0.03)
+    first = lab.start(patch=_DIE_BEFORE_THE_LEDGER)
+    assert first.wait() == -signal.SIGKILL, first.said
+    lab.wait_for_epoch(0, 1)
+    (record,) = lab.paths.jobs.iterdir()
+    job = json.loads(record.read_text())["job"]
+    lab.run()
+    assert verify(lab, reference, trials=1, interruptions=0).faults == []
+    (attempt,) = lab.study().trials[0].attempts
+    assert attempt.job == job
