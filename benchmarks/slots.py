@@ -34,11 +34,12 @@ from _slots_training import seconds_of
 from outlast.config.load import load_study_file
 from outlast.config.settings import Settings
 from outlast.core.states import TrialState
-from outlast.engine.cluster.control import control, job_slots
+from outlast.engine.attempts.slots import job_slots
+from outlast.engine.cluster.control import control
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
-from outlast.engine.hold.run import read_study
+from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
 from outlast.executors.slurm.jobs import SlurmJobs
@@ -97,10 +98,8 @@ def prepare(place: Path, load: Load, *, barrier: bool) -> tuple[StudyPaths, Sett
     (place / "study.yaml").write_text(json.dumps(study))
     settings = load_study_file(str(place / "study.yaml"))
     paths = study_paths(place / "study", settings)
-    opened = open_study(paths, settings)
-    opened.ledger.close()
-    opened.lease.release()
-    return paths, settings
+    with open_study(paths, settings):
+        return paths, settings
 
 
 def complete_in(paths: StudyPaths) -> int:
@@ -120,7 +119,6 @@ def real(place: Path, load: Load, *, barrier: bool) -> Measured:
 def simulated(place: Path, load: Load, *, barrier: bool, latency: float) -> Measured:
     """One way in simulated time."""
     paths, settings = prepare(place, load, barrier=barrier)
-    opened = open_study(paths, settings)
     clock = FakeClock()
     times = partial(seconds_of, mean=load.mean, sigma=load.sigma, seed=load.seed)
     cluster = SimulatedCluster(clock, times, latency)
@@ -128,12 +126,9 @@ def simulated(place: Path, load: Load, *, barrier: bool, latency: float) -> Meas
     jobs = SlurmJobs(cluster, every=queue.options.poll, now=clock.monotonic)
     executor = SimulatedExecutor(jobs, queue.mark, queue.trial, now=clock.monotonic)
     executor.cluster, executor.clock = cluster, clock
-    try:
-        Coordinator(paths, settings, opened, executor, Listener(), slots=job_slots(settings), clock=clock).run()
-    finally:
-        executor.close()
-        opened.ledger.close()
-        opened.lease.release()
+    slots = job_slots(settings, "slurm")
+    with open_study(paths, settings) as opened, contextlib.closing(executor):
+        Coordinator(paths, settings, opened, executor, Listener(), slots=slots, clock=clock).run()
     return measured(cluster.spans, load, complete_in(paths))
 
 

@@ -103,10 +103,8 @@ def reopened(study, **checkpoints):
         {**study.settings.resolved, "checkpoints": checkpoints}, study.settings.working_directory
     )
     paths = study_paths(study.folder, settings)
-    opened = open_study(paths, settings)
-    opened.ledger.close()
-    opened.lease.release()
-    return paths
+    with open_study(paths, settings):
+        return paths
 
 
 @pytest.mark.parametrize(("old", "new"), [("scratch", "other"), ("scratch", None), (None, "other")])

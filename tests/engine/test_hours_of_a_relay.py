@@ -43,10 +43,8 @@ def begun(root: Path, *events: Event) -> StudyPaths:
 def join(paths: StudyPaths) -> Opened:
     lease = Lease(paths.lease)
     lease.acquire()
-    opened = join_study(paths, lease)
-    opened.ledger.close()
-    lease.release()
-    return opened
+    with join_study(paths, lease) as opened:
+        return opened
 
 
 def test_a_worker_that_comes_half_a_day_after_a_run_was_killed_does_not_charge_that_to_the_budget(

@@ -76,10 +76,8 @@ def test_what_was_running_goes_on_and_what_waited_is_next(
 
 def opens(folder: str) -> Study:
     settings, _ = recorded_settings(folder)
-    opened = open_study(study_paths(folder, settings), settings)
-    opened.ledger.close()
-    opened.lease.release()
-    return opened.study
+    with open_study(study_paths(folder, settings), settings) as opened:
+        return opened.study
 
 
 def test_a_study_that_an_earlier_version_imported_goes_on(take_in: Callable[..., Imported]) -> None:

@@ -103,9 +103,8 @@ class Box:
     def task(self, name: str, *, parallel: int, cards: list[str]) -> subprocess.Popen[bytes]:
         """A task of an array, in a job that was given these cards, for a study that was written."""
         settings = load_study_file(str(self.place / name / "study.yaml"))
-        opened = open_study(study_paths(self.place / name / "studies" / name, settings), settings)
-        opened.ledger.close()
-        opened.lease.release()
+        with open_study(study_paths(self.place / name / "studies" / name, settings), settings):
+            pass
         job = {"SLURM_JOB_ID": "4711", "CUDA_VISIBLE_DEVICES": ",".join(cards), "OUTLAST_BACKOFF_SECONDS": "0.05"}
         with open(self.place / name / "said", "ab") as said:
             command = [sys.executable, "-m", "outlast.engine.cluster.task", f"studies/{name}", "100", str(parallel)]

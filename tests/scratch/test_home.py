@@ -97,9 +97,8 @@ def test_after_a_purge_the_live_folder_comes_back_with_everything_that_was_finis
     scratch.purge()
     restore(scratch.live, scratch.home)
     assert restore(scratch.live, scratch.home) == []
-    opened = open_study(scratch.live, scratch.settings)
-    opened.ledger.close()
-    opened.lease.release()
+    with open_study(scratch.live, scratch.settings) as opened:
+        pass
     states = {number: trial.state for number, trial in opened.study.trials.items()}
     assert states == {0: TrialState.COMPLETE, 1: TrialState.COMPLETE, 2: TrialState.INTERRUPTED}
     assert opened.study.trials[1].values == before.trials[1].values
@@ -338,16 +337,14 @@ def test_scratch_is_an_absolute_path(scratch, given, monkeypatch):
 def test_a_study_that_is_being_run_at_home_is_not_taken_to_scratch(scratch, tmp_path):
     from outlast.engine.derived.home_sync import live_folder
 
-    opened = open_study(StudyPaths.at(tmp_path / "at-home"), scratch.settings)
-    try:
-        with pytest.raises(StudyBusy, match="not on scratch"):
-            live_folder(
-                str(tmp_path / "at-home"),
-                replace(scratch.settings, slurm={"scratch": str(tmp_path / "x")}),
-            )
-    finally:
-        opened.ledger.close()
-        opened.lease.release()
+    with (
+        open_study(StudyPaths.at(tmp_path / "at-home"), scratch.settings),
+        pytest.raises(StudyBusy, match="not on scratch"),
+    ):
+        live_folder(
+            str(tmp_path / "at-home"),
+            replace(scratch.settings, slurm={"scratch": str(tmp_path / "x")}),
+        )
 
 
 def test_nobody_holds_a_home_nor_what_was_restored_from_it(scratch):

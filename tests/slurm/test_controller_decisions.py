@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,21 +54,15 @@ class Controlled:
 
     def run(self, *, unattended: bool = True) -> Verdict | None:
         """To its rest."""
-        opened = open_study(self.paths, self.settings)
         queue = StudyQueue(self.paths, self.settings, self.cluster)
         jobs = SlurmJobs(self.cluster, every=60.0, now=self.clock.monotonic)
         executor = SimulatedExecutor(jobs, queue.mark, queue.trial, say=lambda _: None, now=self.clock.monotonic)
         executor.cluster, executor.clock = self.cluster, self.clock
         slots = job_slots(self.settings, "slurm")
-        coordinator = Coordinator(
-            self.paths, self.settings, opened, executor, Listener(), slots=slots, clock=self.clock, unattended=unattended
-        )  # fmt: skip
-        try:
-            return coordinator.run()
-        finally:
-            executor.close()
-            opened.ledger.close()
-            opened.lease.release()
+        with open_study(self.paths, self.settings) as opened, closing(executor):
+            return Coordinator(
+                self.paths, self.settings, opened, executor, Listener(), slots=slots, clock=self.clock, unattended=unattended
+            ).run()  # fmt: skip
 
     @property
     def in_queue(self) -> int:

@@ -145,17 +145,15 @@ def test_a_second_stop_reaches_what_trains_on_after_the_first(slurm: FakeSlurm, 
 def lost_with_its_node(site: Site) -> Path:
     """The array's first task took trial 0 on node n1; the attempt's folder."""
     array = next(job.job for job in read_study(site.paths).jobs if job.role == "array")
-    opened = open_study(site.paths, site.settings)
-    at = opened.study.last_run.at if opened.study.last_run else ""
-    asker = {"host": "n1", "pid": 7, "boot": "b", "start": "1"}
-    opened.ledger.append(
-        [
-            TrialCreated(0, at, {"x": 0.5}),
-            AttemptOpened(0, 1, at, "worker:n1:7:x", job=f"{array}_0", worker=asker),
-        ]
-    )
-    opened.ledger.close()
-    opened.lease.release()
+    with open_study(site.paths, site.settings) as opened:
+        at = opened.study.last_run.at if opened.study.last_run else ""
+        asker = {"host": "n1", "pid": 7, "boot": "b", "start": "1"}
+        opened.ledger.append(
+            [
+                TrialCreated(0, at, {"x": 0.5}),
+                AttemptOpened(0, 1, at, "worker:n1:7:x", job=f"{array}_0", worker=asker),
+            ]
+        )
     open_attempt(site.paths, 0, 1, "{}", {})
     attempt = site.paths.attempt(0, 1).folder
     (attempt / "started.json").write_text(json.dumps({**asker, "alive": [0, 0]}))
@@ -212,10 +210,10 @@ def test_a_job_s_last_act_is_tried_again_while_slurmctld_is_away(
     monkeypatch.setattr(requeue, "_AGAIN_AFTER", 0.01)
     slurm.add("7", "RUNNING")
     slurm.fall_silent(2)
-    assert requeue.begin_anew(JobFacts("7", "7", seconds=60.0), slurm)
+    assert requeue.requeue(JobFacts("7", "7", seconds=60.0), slurm)
     assert slurm.queue["7"].restarts == 1
     slurm.fall_silent(10_000)
-    assert not requeue.begin_anew(JobFacts("7", "7", seconds=0.05), slurm), "its walltime is over"
+    assert not requeue.requeue(JobFacts("7", "7", seconds=0.05), slurm), "its walltime is over"
 
 
 def superseded(site: Site, state: str) -> tuple[str, str]:
@@ -280,17 +278,15 @@ def test_an_array_that_was_cancelled_while_it_waited_is_no_failure(slurm: FakeSl
 
 def end_of_task(site: Site, array: str) -> None:
     """A task of the array took a trial and lost it."""
-    opened = open_study(site.paths, site.settings)
-    at = utc_now()
-    opened.ledger.append(
-        [
-            TrialCreated(1, at, {"x": 0.25}),
-            AttemptOpened(1, 1, at, "worker:n1:8:x", job=f"{array}_0"),
-            AttemptEnded(1, 1, at, TrialState.INTERRUPTED, Cause.PREEMPTED),
-        ]
-    )
-    opened.ledger.close()
-    opened.lease.release()
+    with open_study(site.paths, site.settings) as opened:
+        at = utc_now()
+        opened.ledger.append(
+            [
+                TrialCreated(1, at, {"x": 0.25}),
+                AttemptOpened(1, 1, at, "worker:n1:8:x", job=f"{array}_0"),
+                AttemptEnded(1, 1, at, TrialState.INTERRUPTED, Cause.PREEMPTED),
+            ]
+        )
 
 
 class Without:
@@ -339,13 +335,13 @@ def test_a_finisher_does_what_it_can_where_a_node_lacks_slurm_s_commands(
         assert "*/10 * * * *" in said and f"outlast submit {site.paths.root}" in said
 
 
-def test_a_job_that_cannot_begin_anew_without_scontrol_does_not_wait_for_it(
+def test_a_job_that_cannot_be_requeued_without_scontrol_does_not_wait_for_it(
     slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = Site(tmp_path, slurm)
     site.submit()
     Without(slurm, monkeypatch, "scontrol")
-    assert not requeue.begin_anew(JobFacts("7", "7", seconds=60.0), slurm)
+    assert not requeue.requeue(JobFacts("7", "7", seconds=60.0), slurm)
     said: list[str] = []
     monkeypatch.setattr(requeue, "Slurm", lambda: slurm)
     finish.finish(str(site.paths.root), job=JobFacts("7", "7", seconds=0.0), after="1001", say=said.append)

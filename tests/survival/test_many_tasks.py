@@ -38,7 +38,6 @@ def a_study_of_a_thousand(place: Path) -> StudyPaths:
     (place / "study.yaml").write_text(json.dumps(study_file))
     settings = load_study_file(str(place / "study.yaml"))
     paths = study_paths(place / "studies" / "many", settings)
-    opened = open_study(paths, settings)
     events, at = [], utc_now()
     for number in range(BEFORE):
         x, y = (number * 0.618034) % 1, 10 ** (-5 * ((number * 0.414214) % 1))
@@ -47,9 +46,8 @@ def a_study_of_a_thousand(place: Path) -> StudyPaths:
             AttemptOpened(number, 1, at, "worker:gone"),
             AttemptEnded(number, 1, at, TrialState.COMPLETE, Cause.COMPLETED, values=(x - y,)),
         ]
-    opened.ledger.append(events)
-    opened.ledger.close()
-    opened.lease.release()
+    with open_study(paths, settings) as opened:
+        opened.ledger.append(events)
     return paths
 
 

@@ -20,9 +20,8 @@ pytestmark = pytest.mark.slow
 def begin(lab: Lab) -> None:
     """Create the study, and leave it: somebody wants it to be run, nobody holds it."""
     settings = load_study_file(str(lab.place / "study.yaml"))
-    opened = open_study(study_paths(lab.folder, settings), settings)
-    opened.ledger.close()
-    opened.lease.release()
+    with open_study(study_paths(lab.folder, settings), settings):
+        pass
 
 
 def test_workers_alone_do_what_a_run_would(make_lab: Callable[..., Lab], reference: dict[int, float]) -> None:

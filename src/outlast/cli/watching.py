@@ -15,7 +15,7 @@ from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.hold.run import words_to_run_log
+from outlast.engine.hold.terminal import words_to_run_log
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.study.layout import StudyPaths
 

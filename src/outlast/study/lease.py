@@ -52,8 +52,7 @@ class Lease:
         self._remove_idle_marker()
         if not self._acquired(max(wait, _MOMENT)) and not self._superseded(say):
             raise StudyBusy(describe_holder(self._holder, self._path.parent))
-        if not brought:
-            await_newest(self._path.parent / "ledger")
+        self._await_newest(brought)
 
     def _was_brought_here(self) -> bool:
         """Whether the ledger came from another folder, so that there is no newer segment to wait for."""
@@ -95,9 +94,16 @@ class Lease:
         self._remove_idle_marker()
         if not self._acquired(0.0) and not (self._break_if_abandoned() and self._acquired(0.0)):
             return False
-        if not brought:
-            await_newest(self._path.parent / "ledger")
+        self._await_newest(brought)
         return True
+
+    def _await_newest(self, brought: bool) -> None:
+        try:
+            if not brought:
+                await_newest(self._path.parent / "ledger")
+        except BaseException:  # whoever called does not know that it is held
+            self.release()
+            raise
 
     def _acquired(self, timeout: float) -> bool:
         try:
@@ -182,8 +188,9 @@ class Lease:
         self._lock.release()
 
     def __enter__(self) -> Lease:
-        """`acquire` it, without waiting."""
-        self.acquire()
+        """Hold it for a block, at whose end it is given back: `acquire` it, without waiting, where it is not held already."""
+        if not self._lock.is_locked:
+            self.acquire()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,9 +1,13 @@
-"""A study in hand: its lease is held, its ledger is open for appending, and what it says is folded."""
+"""A study in hand: its lease is held, its ledger is open for appending, and what it says is folded.
+
+Taking one in hand is a block, here and wherever else it is done: the ledger is claimed under a held lease, and at the block's
+end, or at an exception anywhere in it, the ledger is closed and the lease given back, in this order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from outlast.core.fold import Study, fold
@@ -19,7 +23,6 @@ class Opened:
     """A study in hand.
 
     Attributes:
-        lease: Held.
         ledger: Its newest segment is ours.
         study: What the ledger says; whoever appends applies the events to it as well.
         new: It has just been begun.
@@ -29,19 +32,13 @@ class Opened:
         told: What a person should know of it.
     """
 
-    lease: Lease
     ledger: Ledger
     study: Study
-    new: bool
+    new: bool = False
     taken_over: bool = False
     rivalled: bool = False
     elapsed: float = 0.0
     told: list[str] = field(default_factory=list)
-
-    def close(self) -> None:
-        """Give both back, the lease last."""
-        self.ledger.close()
-        self.lease.release()
 
 
 @contextmanager
@@ -52,10 +49,8 @@ def opened_briefly(paths: StudyPaths) -> Iterator[Opened]:
         StudyBusy: Somebody holds it.
         LeaseLost: Somebody else took its ledger at the same moment.
     """
-    with Lease(paths.lease) as lease:
+    with Lease(paths.lease):
         ledger, reading = Ledger.claim(paths.ledger)
-        try:
+        with closing(ledger):
             study = fold(reading.events)
-            yield Opened(lease, ledger, study, new=not study.revisions)
-        finally:
-            ledger.close()
+            yield Opened(ledger, study, new=not study.revisions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from outlast._system.job_environment import JobFacts
@@ -16,11 +16,12 @@ from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.attempts.running import Running
 from outlast.engine.attempts.slots import job_slots
-from outlast.engine.cluster.requeue import begin_anew
+from outlast.engine.cluster.requeue import requeue
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Forwarding, Listener
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import join_study
+from outlast.engine.hold.signals import handling
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.executors.slurm.controller import SlurmExecutor
@@ -84,13 +85,8 @@ def _control(
 ) -> tuple[Verdict | None, Study, Settings]:
     lease = Lease(StudyPaths.at(folder).lease)
     lease.acquire(wait=_LEASE_WITHIN, say=say)
-    try:
-        opened = replace(join_study(StudyPaths.at(folder), lease), taken_over=True)
-    except BaseException:
-        lease.release()
-        raise
-    executor, study = None, opened.study
-    try:
+    with join_study(StudyPaths.at(folder), lease) as joined:
+        opened, study = replace(joined, taken_over=True), joined.study
         settings, _ = recorded_settings(folder, study)
         if study.ended is not None:  # stopped, or done, while we waited in the queue
             return Verdict(StudyState(study.ended.state), study.ended.reason), study, settings
@@ -98,28 +94,18 @@ def _control(
         settings = as_taken(paths, settings, study)
         queue, slots = StudyQueue(paths, settings), job_slots(settings, "slurm")
         jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
-        executor = SlurmExecutor(jobs, queue.mark, queue.trial, say=say)
-        hears = _Controlling(listener(study, settings, len(slots.local)), job)
-        coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, unattended=True)
-        hears.coordinator = coordinator
-        with _stepping_down(coordinator, executor):
-            verdict = coordinator.run()
-    finally:
-        if executor is not None:
-            executor.close()
-        opened.ledger.close()
-        lease.release()
-    if verdict is None and job is not None:
-        _begin_anew(job, say)
+        with closing(SlurmExecutor(jobs, queue.mark, queue.trial, say=say)) as executor:
+            hears = _Controlling(listener(study, settings, len(slots.local)), job)
+            coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, unattended=True)
+            hears.coordinator = coordinator
+            with _stepping_down(coordinator, executor):
+                verdict = coordinator.run()
+    if verdict is None and job is not None:  # the next controller is this job again
+        if requeue(job):
+            say("this job goes back into the queue and goes on with the study from there; running trials go on")
+        else:
+            say("this job could not go back into the queue: outlast submit goes on; running trials go on")
     return verdict, study, settings
-
-
-def _begin_anew(job: JobFacts, say: Callable[[str], object]) -> None:
-    """The next controller is this job again."""
-    if begin_anew(job):
-        say("this job goes back into the queue and goes on with the study from there; running trials go on")
-    else:
-        say("this job could not go back into the queue: outlast submit goes on; running trials go on")
 
 
 @contextmanager
@@ -130,9 +116,5 @@ def _stepping_down(coordinator: Coordinator, executor: SlurmExecutor) -> Iterato
         coordinator.step_down("this controller was told to leave")
         os.write(executor.wake_fd, b"!")
 
-    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with handling({signal.SIGTERM: asked, signal.SIGINT: asked}):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -14,7 +14,7 @@ from outlast._system.job_environment import JobFacts
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState, TrialState
-from outlast.engine.cluster.requeue import begin_anew
+from outlast.engine.cluster.requeue import requeue
 from outlast.engine.cluster.submit import submit_missing
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.turn import Memory, Turn, take_turn
@@ -114,7 +114,7 @@ def finish(
     while True:
         left = None if job is None else job.seconds_left()
         if left is not None and job is not None and left < min(_ENOUGH, (job.seconds or 0.0) / 5):
-            if not begin_anew(job):
+            if not requeue(job):
                 say("this job could not go back into the queue")
                 for line in how_to_go_on(folder):
                     say(line)

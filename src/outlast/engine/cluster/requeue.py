@@ -1,4 +1,4 @@
-"""A small job's last act before its walltime is over: it goes back into the queue, and begins anew."""
+"""A job's last act before its walltime is over: it goes back into the queue."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from outlast._system.job_environment import JobFacts
 from outlast.errors import SlurmMissing, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
 
-__all__ = ["begin_anew"]
+__all__ = ["requeue"]
 
 _AGAIN_AFTER = 5.0  # seconds
 _WITHIN = 120.0  # seconds, where no walltime ends it
 
 
-def begin_anew(job: JobFacts, slurm: Slurm | None = None) -> bool:
+def requeue(job: JobFacts, slurm: Slurm | None = None) -> bool:
     """``scontrol requeue`` of the job that we are, asked for as long as there is time: slurmctld may be away just now.
 
     Returns:

@@ -16,7 +16,8 @@ from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import run_from
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.derived.checkpoints import claim_checkpoints
-from outlast.engine.hold.opening import difference_from_recorded, open_study
+from outlast.engine.hold.new_version import difference_from_recorded
+from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.turn import Memory, coordinate
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue
@@ -91,15 +92,6 @@ def submit_study(
     if any(job.comment.endswith(":controller") for job in there) and _is_as_recorded(paths, settings):
         return Submitted(None, read_study(paths), active=there)  # it has the study all along, or will have
     claim_checkpoints(paths)
-    opened = open_study(paths, settings, accept_changes=accept_changes, wait=_LEASE_WITHIN, say=say)
-    try:
-        settings, told = run_from(paths, settings, opened.study.revisions, default="snapshot")
-    except BaseException:
-        opened.close()
-        raise
-    for text in (*opened.told, *told):
-        say(text)
-    queue = StudyQueue(paths, settings, queue.slurm, first=True)
     came: list[Submitted] = []
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
@@ -112,7 +104,12 @@ def submit_study(
             raise
         came.append(Submitted(verdict, coordinator.study, jobs, busy, refused))
 
-    coordinate(opened, paths, settings, Memory(), say=say, last=last, derive=True)
+    with open_study(paths, settings, accept_changes=accept_changes, wait=_LEASE_WITHIN, say=say) as opened:
+        settings, told = run_from(paths, settings, opened.study.revisions, default="snapshot")
+        for text in (*opened.told, *told):
+            say(text)
+        queue = StudyQueue(paths, settings, queue.slurm, first=True)
+        coordinate(opened, paths, settings, Memory(), say=say, last=last, derive=True)
     return came[0]
 
 

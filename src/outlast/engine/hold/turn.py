@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
-from outlast.core.records import Event
 from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.attempts.running import Pulse
@@ -36,7 +36,6 @@ from outlast.study.opened import Opened
 
 __all__ = ["Memory", "Turn", "coordinate", "take_turn"]
 
-Decided: TypeAlias = Callable[[Sequence[Event], Study], object]
 Last: TypeAlias = Callable[[Coordinator, "Verdict | None"], object]
 
 _WITHDRAWN = ("array", "controller")  # jobs that a study at rest has no use for
@@ -61,25 +60,15 @@ class Turn:
     paths: StudyPaths
 
 
-def _nobody(_events: Sequence[Event], _study: Study) -> None:
-    """Nobody wants to know of these decisions."""
-
-
-def _nothing(_coordinator: Coordinator, _verdict: Verdict | None) -> None:
-    """Nothing more is to be done before the lease is given back."""
-
-
 class _Teller(Listener):
-    def __init__(self, say: Callable[[str], object], decided: Decided) -> None:
-        self._say, self._decided = say, decided
+    """Hands on what is said, and nothing else."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
 
     def said(self, text: str) -> None:
-        """Hand it on."""
+        """See `Listener`."""
         self._say(text)
-
-    def decided(self, events: Sequence[Event], study: Study) -> None:
-        """Hand them on."""
-        self._decided(events, study)
 
 
 def take_turn(
@@ -88,8 +77,7 @@ def take_turn(
     memory: Memory,
     *,
     say: Callable[[str], object] = print,
-    decided: Decided = _nobody,
-    last: Last = _nothing,
+    last: Last | None = None,
     derive: bool | None = None,
 ) -> Turn:
     """Coordinate a study for one turn under a lease that was just taken, and give it back.
@@ -99,27 +87,17 @@ def take_turn(
         lease: Held.
         memory: Of this process.
         say: Takes a line for the person.
-        decided: Told of decisions once they are durable.
-        last: Done with the coordinator and its verdict before the lease is given back.
+        last: Called with the coordinator and its verdict before the lease is given back.
         derive: Whether to bring the index up to date; by default if it has not been for a while. The tables are in any case.
 
     Raises:
         OutlastError: Any of the tree; the lease is given back, and the next turn is somebody else's.
     """
-    try:
-        opened = join_study(StudyPaths.at(folder), lease, momentary=True)
-    except BaseException:
-        lease.release()
-        raise
-    try:
+    with join_study(StudyPaths.at(folder), lease, momentary=True) as opened:
         settings, _ = recorded_settings(folder, opened.study)
         paths = study_paths(folder, settings)
         settings = as_taken(paths, settings, opened.study)
-    except BaseException:
-        opened.ledger.close()
-        lease.release()
-        raise
-    return coordinate(opened, paths, settings, memory, say=say, decided=decided, last=last, derive=derive)
+        return coordinate(opened, paths, settings, memory, say=say, last=last, derive=derive)
 
 
 def coordinate(
@@ -129,23 +107,19 @@ def coordinate(
     memory: Memory,
     *,
     say: Callable[[str], object] = print,
-    decided: Decided = _nobody,
-    last: Last = _nothing,
+    last: Last | None = None,
     derive: bool | None = None,
 ) -> Turn:
-    """`take_turn` with a study that was opened already; it is closed, and its lease given back."""
-    study, executor = opened.study, None
-    try:
-        executor = FetchedExecutor(_jobs(memory, study))
-        teller = _Teller(say, decided)
-        coordinator = Coordinator(paths, settings, opened, executor, teller, slots=Slots(()), pulses=memory.pulses)
+    """What `take_turn` does with a study once it is in hand."""
+    study = opened.study
+    with closing(FetchedExecutor(_jobs(memory, study))) as executor:
+        coordinator = Coordinator(
+            paths, settings, opened, executor, _Teller(say), slots=Slots(()), pulses=memory.pulses
+        )  # fmt: skip
         verdict = coordinator.turn(derive=_is_due(paths) if derive is None else derive)
-        last(coordinator, verdict)
+        if last is not None:
+            last(coordinator, verdict)
         _after(verdict, paths, study, settings, memory)
-    finally:
-        if executor is not None:
-            executor.close()
-        opened.close()
     return Turn(verdict, study, settings, paths)
 
 

@@ -100,9 +100,9 @@ class Worker:
             if self._cards is not None:
                 self._cards.close()
         if self._begin_anew and self._job is not None:
-            from outlast.engine.cluster.requeue import begin_anew
+            from outlast.engine.cluster.requeue import requeue
 
-            if begin_anew(self._job):
+            if requeue(self._job):
                 self._say("out of walltime: this job goes back into the queue and goes on from the checkpoint")
             else:
                 self._say(

@@ -31,8 +31,8 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
     if helping:
         say("helping the live run; Ctrl-C ends this worker only")
     elif study.ended is not None or study.last_run is None:
-        opened = open_study(paths, settings)  # a person wants it to go on
-        opened.close()
+        with open_study(paths, settings):  # a person wants it to go on
+            pass
     Worker(folder, parallel=parallel, most=most, say=say, cards=cards).run()
     _, study = recorded_settings(folder)
     if study.ended is None:
