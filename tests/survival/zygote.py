@@ -15,6 +15,7 @@ import sqlalchemy.dialects.sqlite  # noqa: F401
 
 import outlast.api
 import outlast.cli.app
+import outlast.cli.inspect
 import outlast.cli.render
 import outlast.cli.search
 import outlast.cli.watching

@@ -11,14 +11,13 @@ import typer
 from outlast.cli.dashes import without_dashes
 from outlast.cli.invocation import Invocation
 from outlast.cli.locate import by_name, is_study_folder, study_of_file, the_folder, within_a_study
-from outlast.config.settings import Settings
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
 from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
+    from outlast.config.settings import Settings
     from outlast.core.fold import Study
     from outlast.engine.check.quick import Finding
-from outlast.study.home import live_of
 
 __all__ = [
     "begin_anew",
@@ -66,6 +65,7 @@ def settings_of(
     if is_study_folder(file):
         from outlast.config.load import settings_from_resolved
         from outlast.engine.record.recorded import recorded_settings
+        from outlast.study.home import live_of
 
         settings, recorded = recorded_settings(live_of(file))
         if given and os.path.isfile(given[0]):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outlast.errors import StudyNotFound, UsageError
-from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ _REMAINS = ("ledger", "ledger.new", "trials", "study.db")
 
 def is_study_folder(path: str | os.PathLike[str]) -> bool:
     """Whether a study was begun in this folder, even if nothing but its trials is left."""
+    from outlast.study.home import live_of
+
     paths = StudyPaths.at(live_of(path))
     return os.path.isdir(path) and (paths.exists or paths.has_orphans)
 
@@ -51,6 +52,8 @@ def the_folder(given: str | None, directory: str | None = None) -> str:
         StudyNotFound: With what there is to choose from.
         UsageError: Nothing was given and there are several.
     """
+    from outlast.study.home import live_of
+
     return live_of(_named(given, directory))
 
 
@@ -90,6 +93,7 @@ def study_of_file(file: str, settings: Settings) -> str:
 def _runs_in(folder: Path, working_directory: str) -> bool:
     """Whether a study's trainings run in this working directory: another file's study may be called the same."""
     from outlast.engine.record.recorded import recorded_working_directory
+    from outlast.study.home import live_of
 
     recorded = recorded_working_directory(live_of(folder))
     return recorded is not None and os.path.realpath(recorded) == os.path.realpath(working_directory)

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from outlast.cli.locate import complete_study
-
 __all__ = [
     "AcceptOption",
     "DirOption",
@@ -23,6 +21,13 @@ __all__ = [
     "TrialsOption",
 ]
 
+
+def _studies(incomplete: str) -> list[str]:
+    from outlast.cli.locate import complete_study
+
+    return complete_study(incomplete)
+
+
 #: What a search is run from.
 SourceArgument = Annotated[
     list[str] | None,
@@ -30,7 +35,7 @@ SourceArgument = Annotated[
         metavar="STUDY",
         help="Study file or study folder; or a command behind --.  [default: study.yaml, or the only study here]",
         show_default=False,
-        autocompletion=complete_study,
+        autocompletion=_studies,
     ),
 ]
 #: What a command looks at.
@@ -40,7 +45,7 @@ StudyArgument = Annotated[
         metavar="STUDY",
         help="Study folder, study file, or a study's name.  [default: the only study here]",
         show_default=False,
-        autocompletion=complete_study,
+        autocompletion=_studies,
     ),
 ]
 DirOption = Annotated[

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outlast._system import make_dir
 from outlast.cli.asked import (
     begin_anew,
     default_study,
@@ -43,13 +42,11 @@ from outlast.cli.options import (
     StudyArgument,
     TrialsOption,
 )
-from outlast.config.settings import Settings
 from outlast.errors import StudyNotFound, UsageError
-from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
-from outlast.study.lease import current_holder
 
 if TYPE_CHECKING:
+    from outlast.config.settings import Settings
     from outlast.core.fold import Study
 
 __all__ = ["check", "init", "run", "stop"]
@@ -176,6 +173,7 @@ def run(
     """
     from outlast.engine.derived.home_sync import live_folder
     from outlast.engine.record.recorded import study_paths
+    from outlast.study.home import live_of
 
     settings = settings_of(
         invocation_of(context),
@@ -277,6 +275,8 @@ def _sampler_text(settings: Settings) -> str:
 
 
 def _home_note(paths: StudyPaths) -> list[tuple[str, str]]:
+    from outlast.study.home import home_of
+
     home = home_of(paths)
     if home is None:
         return []
@@ -300,6 +300,9 @@ def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:
 
 def _detach(invocation: Invocation, folder: str) -> None:
     """Start the same command again in a session of its own, its output in ``run.log``; wait until it holds the study."""
+    from outlast._system import make_dir
+    from outlast.study.lease import current_holder
+
     ours = [argument for argument in invocation.before if argument not in ("--detach", "--fresh")]
     arguments = [*ours, "--", *invocation.command] if invocation.command else ours
     paths = StudyPaths.at(folder)
