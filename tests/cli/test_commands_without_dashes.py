@@ -7,7 +7,6 @@ import re
 import sys
 
 import pytest
-import typer
 
 from outlast.cli.app import app
 from outlast.cli.dashes import _WITH_A_VALUE, without_dashes
@@ -47,8 +46,9 @@ def test_what_is_no_command_is_not_taken_for_one(words: str, here) -> None:
 
 
 def test_every_option_with_a_value_is_known() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    options = [p for name in ("check", "init", "run", "submit") for p in commands[name].params if p.opts[0][0] == "-"]
+    options = [
+        p for name in ("check", "init", "run", "submit") for p in app.commands[name].params if p.opts[0][0] == "-"
+    ]
     assert {word for option in options if not option.is_flag for word in option.opts} == _WITH_A_VALUE
 
 

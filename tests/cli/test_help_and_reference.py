@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import typer
 
 from outlast.cli.app import app
 from outlast.cli.help import examples_of, sentences_of
 from outlast.cli.reference import page
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = app.commands
 PROMISED = {"init", "check", "run", "status", "logs", "stop", "show", "retry", "import", "repair", "worker"}
 
 
@@ -68,29 +66,57 @@ def test_the_reference_page_does_not_depend_on_the_terminal(monkeypatch):
     assert page() == PAGE.read_text()
 
 
-def complete(*words: str) -> list[str]:
-    """What bash is told for the last word."""
-    line = " ".join(("outlast", *words))
-    env = {**os.environ, "_OUTLAST_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
-    done = subprocess.run(
-        [sys.executable, "-m", "outlast"], env=env, capture_output=True, text=True, timeout=60, check=False
-    )
+@pytest.fixture
+def bash(here, monkeypatch, tmp_path_factory):
+    """A person's bash, with a home folder of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "/bin/bash"))
+
+
+def complete(lines: str, *words: str) -> list[str]:
+    """What bash, taught by these lines, offers for the last word."""
+    typed = f"COMP_WORDS=(outlast {' '.join(words)}); COMP_CWORD={len(words)}"
+    taught = f'PATH="{Path(sys.executable).parent}:$PATH"\n{lines}\ncompopt() {{ echo "by $2"; }}'
+    asked = f'{typed}; _outlast_completion outlast; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", f"{taught}\n{asked}"], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
     return done.stdout.split()
 
 
 @pytest.mark.slow
-def test_the_shell_completes_commands_options_and_studies(here):
+@pytest.mark.usefixtures("bash")
+def test_the_shell_completes_commands_options_studies_and_files(here):
     here("run")
-    assert complete("sta") == ["status"]
-    assert complete("run", "--acc") == ["--accept-changes"]
-    assert complete("status", "sm") == ["small"]
-    assert complete("status", "stu") == ["studies/small"]
+    lines = here("--show-completion").out
+    assert complete(lines, "sta") == ["status"]
+    assert complete(lines, "run", "--acc") == ["--accept-changes"]
+    assert complete(lines, "status", "sm") == ["small"]
+    assert complete(lines, "status", "stu") == ["studies/small"]
+    assert complete(lines, "run", "nothing") == ["by", "default"]  # its own way: files
 
 
-def test_the_lines_for_the_shell_can_be_printed(here, monkeypatch):
-    monkeypatch.setenv("SHELL", "/bin/bash")
-    monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "/bin/bash"))
-    said = here("--show-completion")
-    assert said.code == 0
-    assert "_OUTLAST_COMPLETE" in said.out
+@pytest.mark.usefixtures("bash")
+def test_completion_is_installed_once(here):
+    for _ in range(2):
+        said = here("--install-completion")
+        assert (said.code, "bash completion installed" in said.out) == (0, True)
+    home = Path.home()
+    assert (home / ".bashrc").read_text().splitlines() == [f"source '{home}/.bash_completions/outlast.sh'"]
+    assert (home / ".bash_completions/outlast.sh").read_text().strip() == here("--show-completion").out.strip()
+
+
+@pytest.mark.parametrize(
+    ("shell", "file"), [("zsh", ".zfunc/_outlast"), ("fish", ".config/fish/completions/outlast.fish")]
+)
+@pytest.mark.usefixtures("bash")
+def test_other_shells_find_their_lines_where_they_look(shell, file, here, monkeypatch):
+    monkeypatch.setattr("shellingham.detect_shell", lambda: (shell, f"/bin/{shell}"))
+    assert here("--install-completion").code == 0
+    assert "_OUTLAST_COMPLETE" in (Path.home() / file).read_text()
+
+
+@pytest.mark.usefixtures("bash")
+def test_a_shell_that_cannot_be_taught_is_named(here, monkeypatch):
+    monkeypatch.setattr("shellingham.detect_shell", lambda: ("tcsh", "/bin/tcsh"))
+    said = here("--install-completion")
+    assert (said.code, "tcsh" in said.err, list(Path.home().iterdir())) == (2, True, [])

@@ -120,7 +120,7 @@ def test_a_study_that_was_set_aside_leaves_the_new_one_the_only_one(here):
     ("words", "cure"),
     [
         (["rnu"], "Did you mean 'run'?"),
-        (["run", "--trails", "4"], "Did you mean --trials?"),
+        (["run", "--trails", "4"], "Did you mean '--trials'?"),
         (["run", "--trials"], "requires an argument"),
         (["run", "--trials", "0"], "greater than or equal to 1"),
         (["import"], "missing argument"),

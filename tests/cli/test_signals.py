@@ -298,7 +298,7 @@ def test_a_worker_helps_a_live_run_and_ctrl_c_ends_only_the_worker(slow_study):
 
 
 @pytest.mark.parametrize(
-    ("name", "moment"), [("SIGTERM", "typer"), ("SIGTERM", "outlast.engine.hold.run"), ("SIGINT", "typer")]
+    ("name", "moment"), [("SIGTERM", "click"), ("SIGTERM", "outlast.engine.hold.run"), ("SIGINT", "click")]
 )
 def test_a_signal_before_the_banner_ends_with_4_and_leaves_nothing(tmp_path, name, moment):
     """The signal comes while a module of the command is being loaded."""

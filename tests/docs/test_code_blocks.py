@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
 import pytest
-import typer
 
 from outlast.cli.app import app
 from outlast.cli.invocation import Invocation
@@ -42,7 +42,7 @@ PAGES = [
 TEXT = {"docs/architecture.md": 3, "docs/gpus.md": 2, "docs/pruning.md": 1}
 #: Scripts that need a framework, by the tests that run them with it.
 RUN_ELSEWHERE = {"docs/callbacks.md": ("tests/callbacks/test_callbacks_disturbed.py", 5)}
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = app.commands
 WHOLE = {
     "name": "digits", "command": "python train.py ${args}", "metric": "{name: val_accuracy, goal: maximize}",
     "parameters": "{lr: {min: 1e-5, max: 1e-1}, batch_size: {values: [16, 32]}, seq_len: {values: [64, 128]}}",
@@ -182,7 +182,7 @@ def test_every_command_in_a_sentence_is_one() -> None:
     for page, span in SPANS:
         try:
             parse(shlex.split(re.sub(r"\bTRIAL\b", "7", span).replace("…", "x")))
-        except (typer.TyperException, AssertionError) as error:
+        except (click.ClickException, AssertionError) as error:
             raise AssertionError(f"{page}: {span}: {error}") from error
 
 
@@ -312,5 +312,5 @@ def test_a_wrong_study_file_is_noticed(text: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_command_line_is_noticed(line: str) -> None:
-    with pytest.raises((typer.TyperException, AssertionError)):
+    with pytest.raises((click.ClickException, AssertionError)):
         parse(shlex.split(line))

@@ -2,79 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib import import_module
-from typing import Any
+import click
 
-import typer
-
-from outlast.cli.help import CARE, RESULTS, SEARCH, Command, Group
+from outlast.cli.help import Group
 
 __all__ = ["app"]
 
-#: Each command's module and function, and the heading that it stands under; without one it is not listed.
-_COMMANDS: dict[str, tuple[str, str, str | None]] = {
-    "init": ("search", "init", SEARCH),
-    "check": ("search", "check", SEARCH),
-    "run": ("search", "run", SEARCH),
-    "submit": ("cluster", "submit", SEARCH),
-    "status": ("inspect", "status", SEARCH),
-    "logs": ("inspect", "logs", SEARCH),
-    "stop": ("search", "stop", SEARCH),
-    "show": ("inspect", "show", RESULTS),
-    "retry": ("care", "retry", CARE),
-    "import": ("care", "import_", CARE),
-    "repair": ("care", "repair", CARE),
-    "clean": ("care", "clean", CARE),
-    "worker": ("cluster", "worker", None),
-    "finisher": ("cluster", "finisher", None),
-    "controller": ("cluster", "controller", None),
+_HEADINGS = {
+    "Search": {
+        "init": "outlast.cli.search:init",
+        "check": "outlast.cli.search:check",
+        "run": "outlast.cli.search:run",
+        "submit": "outlast.cli.cluster:submit",
+        "status": "outlast.cli.inspect:status",
+        "logs": "outlast.cli.inspect:logs",
+        "stop": "outlast.cli.search:stop",
+    },
+    "Results": {"show": "outlast.cli.inspect:show"},
+    "Care": {
+        "retry": "outlast.cli.care:retry",
+        "import": "outlast.cli.care:import_",
+        "repair": "outlast.cli.care:repair",
+        "clean": "outlast.cli.care:clean",
+    },
+    "": {
+        "worker": "outlast.cli.cluster:worker",
+        "finisher": "outlast.cli.cluster:finisher",
+        "controller": "outlast.cli.cluster:controller",
+    },
 }
 
 
-@cache
-def _command(name: str) -> Any:
-    module, function, heading = _COMMANDS[name]
-    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    add = alone.command(name, cls=Command, rich_help_panel=heading, hidden=heading is None)
-    add(getattr(import_module(f"outlast.cli.{module}"), function))
-    return typer.main.get_command(alone)
-
-
-class _Commands(Mapping[str, Any]):
-    """Each command by its name, made when it is asked for: one does not pay for the others."""
-
-    def __getitem__(self, name: str) -> Any:
-        return _command(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_COMMANDS)
-
-    def __len__(self) -> int:
-        return len(_COMMANDS)
-
-
-class _Outlast(Group):
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        self.commands: Any = _Commands()
-
-
-app = typer.Typer(
-    name="outlast",
-    cls=_Outlast,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+@click.group(
+    cls=Group,
+    headings=_HEADINGS,
+    subcommand_metavar="COMMAND [ARGS]...",
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-@app.callback(invoke_without_command=True)
-def _root(
-    context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
-) -> None:
+@click.option("--version", is_flag=True, help="Print the version and leave.")
+@click.option("--install-completion", is_flag=True, help="Install completion for the current shell.")
+@click.option(
+    "--show-completion",
+    is_flag=True,
+    help="Show completion for the current shell, to copy it or customize the installation.",
+)
+@click.pass_context
+def app(context: click.Context, version: bool, install_completion: bool, show_completion: bool) -> None:
     """Hyperparameter searches that outlast crashes, preemptions and deadlines.
 
     Example:
@@ -85,7 +59,13 @@ def _root(
     if version:
         from outlast._version import __version__
 
-        typer.echo(f"outlast {__version__}")
-        raise typer.Exit
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        click.echo(f"outlast {__version__}")
+    elif install_completion or show_completion:
+        from outlast.cli.completion import install, script
+
+        click.echo((install if install_completion else script)(context.command))
+    elif context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    else:
+        return
+    context.exit()

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import typer
+import click
 
 from outlast.cli.dashes import without_dashes
 from outlast.cli.invocation import Invocation
@@ -32,8 +32,8 @@ __all__ = [
 
 def settings_of(
     invocation: Invocation,
-    study: list[str] | None,
-    overrides: list[str],
+    study: Sequence[str],
+    overrides: Sequence[str],
     metric: tuple[str, Literal["maximize", "minimize"]] | None,
     name: str | None,
     *,
@@ -41,16 +41,15 @@ def settings_of(
     parallel: int | None = None,
 ) -> Settings:
     """The settings that the command line means: a study file, a study folder, or a command with inline spaces."""
-    given = study or []
     flags = [] if trials is None else [f"budget.trials={trials}"]
     flags += [] if parallel is None else [f"parallel={parallel}"]
-    if "" in given or ("--" in invocation.arguments and not invocation.command):
+    if "" in study or ("--" in invocation.arguments and not invocation.command):
         raise UsageError("there is nothing where a study file or a command should be", cure="outlast run STUDY.yaml")
     if invocation.command:
         from outlast.config.inline import settings_from_command
 
-        if given:
-            fact = f"{given[0]} and a command behind -- exclude each other"
+        if study:
+            fact = f"{study[0]} and a command behind -- exclude each other"
             raise UsageError(fact, cure="a study file has its own `command`; leave one of the two out")
         if overrides:
             raise UsageError("--set changes a study file; there is none", cure="leave it out, or write a study file")
@@ -59,17 +58,17 @@ def settings_of(
         return settings_from_command(invocation.command, name=name, metric=metric, trials=trials, parallel=parallel)
     if (meant := without_dashes(invocation.before)) is not None:
         raise meant
-    if len(given) > 1:
-        raise UsageError(f"one study at a time; {len(given)} were given: {', '.join(given)}")
-    file = by_name(given[0]) if given else default_study()
+    if len(study) > 1:
+        raise UsageError(f"one study at a time; {len(study)} were given: {', '.join(study)}")
+    file = by_name(study[0]) if study else default_study()
     if is_study_folder(file):
         from outlast.config.load import settings_from_resolved
         from outlast.engine.record.recorded import recorded_settings
         from outlast.study.home import live_of
 
         settings, recorded = recorded_settings(live_of(file))
-        if given and os.path.isfile(given[0]):
-            _refuse_an_edited_copy(given[0], file, recorded)
+        if study and os.path.isfile(study[0]):
+            _refuse_an_edited_copy(study[0], file, recorded)
         _refuse_for_a_record(settings, metric, name)
         changes = [*overrides, *flags]
         if not changes:
@@ -120,7 +119,7 @@ def default_study() -> str:
         raise UsageError("no study file", cure="outlast run STUDY.yaml, or: outlast init -- python train.py") from None
 
 
-def folder_of(settings: Settings, study: list[str] | None, directory: str | None) -> str:
+def folder_of(settings: Settings, study: Sequence[str], directory: str | None) -> str:
     """The study folder: ``--dir``, the one that was named, or ``studies/NAME``, wherever that was begun."""
     if directory is not None:
         if not directory:
@@ -131,7 +130,7 @@ def folder_of(settings: Settings, study: list[str] | None, directory: str | None
     return study_of_file(study[0], settings) if study else os.path.join("studies", settings.name)
 
 
-def invocation_of(context: typer.Context) -> Invocation:
+def invocation_of(context: click.Context) -> Invocation:
     """The command line as it was typed."""
     return context.obj if isinstance(context.obj, Invocation) else Invocation()
 
@@ -210,4 +209,4 @@ def begin_anew(paths: StudyPaths) -> None:
     from outlast.engine.care.fresh import set_both_aside
 
     for aside in set_both_aside(paths):
-        typer.echo(f"the earlier study is kept in {os.path.relpath(aside)}")
+        click.echo(f"the earlier study is kept in {os.path.relpath(aside)}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from outlast.cli.help import Command
 from outlast.cli.locate import damaged_or_not, study_or_trial, the_folder
-from outlast.cli.options import DirOption, JsonOption, StudyArgument
+from outlast.cli.options import WholeNumber, complete_files, dir_option, json_option, study_argument
 from outlast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,17 +22,14 @@ __all__ = ["clean", "import_", "repair", "retry"]
 _MOST_ALIKE = 5  # a damaged index differs in every one of ten thousand trials
 
 
+@click.command(cls=Command)
+@study_argument
+@click.argument("trial", type=int, nargs=-1, help="Their numbers.  [default: every failed one]")
+@dir_option
+@click.option("--cause", metavar="CAUSE", help="Only trials that failed for this cause, such as crash.")
+@click.option("--from-scratch", is_flag=True, help="Without their checkpoints.")
 def retry(
-    study: StudyArgument = None,
-    trials: Annotated[
-        list[int] | None,
-        typer.Argument(metavar="TRIAL", help="Their numbers.  [default: every failed one]", show_default=False),
-    ] = None,
-    directory: DirOption = None,
-    cause: Annotated[
-        str | None, typer.Option(metavar="CAUSE", help="Only trials that failed for this cause, such as crash.")
-    ] = None,
-    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Without their checkpoints.")] = False,
+    study: str | None, trial: tuple[int, ...], directory: str | None, cause: str | None, from_scratch: bool
 ) -> None:
     """Give finished trials new attempts under their old numbers. Without numbers: all failed ones.
 
@@ -47,40 +45,34 @@ def retry(
     if cause is not None and cause not in {c.value for c in Cause}:
         raise UsageError(f"unknown cause {cause!r}", cure=f"one of: {', '.join(c.value for c in Cause)}")
     study, first = study_or_trial(study, directory)
-    trials = [*([] if first is None else [first]), *(trials or [])]
+    trials = [*([] if first is None else [first]), *trial]
     folder = the_folder(study, directory)
     numbers, live = retry_trials(folder, trials or None, cause=cause, from_scratch=from_scratch)
     if not numbers:
-        typer.echo("no trial to retry")
+        click.echo("no trial to retry")
         return
     listed = ", ".join(map(str, numbers))
-    typer.echo(
+    click.echo(
         f"1 trial gets a new attempt: {listed}"
         if len(numbers) == 1
         else f"{len(numbers)} trials get new attempts: {listed}"
     )
     again = "submit" if recorded_settings(folder)[1].jobs else "run"
-    typer.echo(
+    click.echo(
         f"the running search takes them in; outlast status {folder}" if live else f"go on: outlast {again} {folder}"
     )
 
 
-def import_(
-    storage: Annotated[
-        str,
-        typer.Argument(
-            metavar="STORAGE", help="Optuna's: a database or journal file, sqlite:///path, any storage URL."
-        ),
-    ],
-    study: Annotated[
-        str | None,
-        typer.Argument(metavar="FILE", help="Study file whose search goes on from it.", show_default=False),
-    ] = None,
-    study_name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which study, where the storage holds several.")
-    ] = None,
-    directory: DirOption = None,
-) -> None:
+@click.command("import", cls=Command)
+@click.argument(
+    "storage",
+    help="Optuna's: a database or journal file, sqlite:///path, any storage URL.  [required]",
+    shell_complete=complete_files,
+)
+@click.argument("file", required=False, help="Study file whose search goes on from it.", shell_complete=complete_files)
+@click.option("--study-name", metavar="NAME", help="Which study, where the storage holds several.")
+@dir_option
+def import_(storage: str, file: str | None, study_name: str | None, directory: str | None) -> None:
     """Begin a study from an old Optuna storage: its trials with their states, parameters and curves.
 
     Trials that were running there when their process died are tried again first, then what was enqueued there, its values
@@ -92,29 +84,27 @@ def import_(
     """
     from outlast.engine.care.import_study import import_study
 
-    imported = import_study(storage, study, study_name=study_name, directory=directory)
+    imported = import_study(storage, file, study_name=study_name, directory=directory)
     folder, listed = imported.folder, ", ".join(f"{number} {state}" for state, number in imported.counts.items())
-    typer.echo(f"imported into {folder}: {listed or 'no trials'}")
+    click.echo(f"imported into {folder}: {listed or 'no trials'}")
     for line in imported.told:
-        typer.echo(f"        {line}")
-    typer.echo(f"look:   outlast show {folder}")
-    if study is not None:
-        typer.echo(f"go on:  outlast run {study}")
+        click.echo(f"        {line}")
+    click.echo(f"look:   outlast show {folder}")
+    if file is not None:
+        click.echo(f"go on:  outlast run {file}")
     else:
-        typer.echo(
+        click.echo(
             "go on:  say once how to train, and what of:\n"
             f"        outlast run {folder} --trials N --accept-changes --set 'command=python train.py ${{args}}'"
         )
 
 
-def repair(
-    study: StudyArgument = None,
-    directory: DirOption = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only say what is wrong; change nothing. Exit code 1 if anything is.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
+@click.command(cls=Command)
+@study_argument
+@dir_option
+@click.option("--check", is_flag=True, help="Only say what is wrong; change nothing. Exit code 1 if anything is.")
+@json_option
+def repair(study: str | None, directory: str | None, check: bool, as_json: bool) -> None:
     """Look through a study folder and mend it: ledger, index, result files, lost trial folders.
 
     Example:
@@ -128,23 +118,23 @@ def repair(
     began = time.monotonic()
     problems = repair_study(damaged_or_not(study, directory), check_only=check)
     if as_json:
-        typer.echo(json.dumps([asdict(problem) for problem in problems]))
+        click.echo(json.dumps([asdict(problem) for problem in problems]))
     elif not problems:
-        typer.echo(f"nothing is wrong ({time.monotonic() - began:.1f} s)")
+        click.echo(f"nothing is wrong ({time.monotonic() - began:.1f} s)")
     else:
         for (about, cure), alike in _alike(problems).items():
             for problem in alike[:_MOST_ALIKE]:
-                typer.echo(f"{about}: {problem.text}")
+                click.echo(f"{about}: {problem.text}")
             if len(alike) > _MOST_ALIKE:
-                typer.echo(f"{about}: and {len(alike) - _MOST_ALIKE} more of this kind (all of them: --json)")
-            typer.echo(f"    {cure}")
-        typer.echo(
+                click.echo(f"{about}: and {len(alike) - _MOST_ALIKE} more of this kind (all of them: --json)")
+            click.echo(f"    {cure}")
+        click.echo(
             "nothing was changed: outlast repair mends it"
             if check
             else "mended; what was replaced is set aside in the folder"
         )
     if check and problems:
-        raise typer.Exit(1)
+        click.get_current_context().exit(1)
 
 
 def _alike(problems: Sequence[Problem]) -> dict[tuple[str, str], list[Problem]]:
@@ -155,17 +145,19 @@ def _alike(problems: Sequence[Problem]) -> dict[tuple[str, str], list[Problem]]:
     return found
 
 
-def clean(
-    study: StudyArgument = None,
-    directory: DirOption = None,
-    keep: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=0, help="Keep the best N trials' checkpoints.  [default: checkpoints.keep]"),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: JsonOption = False,
-) -> None:
+@click.command(cls=Command)
+@study_argument
+@dir_option
+@click.option(
+    "--keep",
+    metavar="N",
+    type=WholeNumber(0),
+    help="Keep the best N trials' checkpoints.  [default: checkpoints.keep]",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be freed.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@json_option
+def clean(study: str | None, directory: str | None, keep: int | None, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Free what a study can do without: superfluous checkpoints, and what was set aside.
 
     It says first what it would free, and asks. Nothing without an outcome is touched: a trial that waits for its next

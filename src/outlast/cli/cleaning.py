@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-import typer
+import click
 
 from outlast.engine.care.clean import Waste, find_waste, free, require_idle
 from outlast.errors import UsageError
@@ -35,12 +35,12 @@ def clean_study(folder: str, *, keep: int | None, dry_run: bool, yes: bool, as_j
         gone = free(folder, found, keep=keep)
     if as_json:
         freed = sum(waste.size for waste in gone)
-        typer.echo(json.dumps({"found": [waste.to_json() for waste in found], "deleted": len(gone), "freed": freed}))
+        click.echo(json.dumps({"found": [waste.to_json() for waste in found], "deleted": len(gone), "freed": freed}))
     elif gone:
         left = f"; {len(found) - len(gone)} are in use again" if len(gone) < len(found) else ""
-        typer.echo(f"freed {size_text(sum(waste.size for waste in gone))}{left}")
+        click.echo(f"freed {size_text(sum(waste.size for waste in gone))}{left}")
     elif found and not dry_run:
-        typer.echo("nothing was deleted")
+        click.echo("nothing was deleted")
 
 
 def size_text(size: float) -> str:
@@ -54,18 +54,18 @@ def size_text(size: float) -> str:
 
 def _show(found: Sequence[Waste]) -> None:
     if not found:
-        typer.echo("nothing to free; --keep 3 would keep the checkpoints of the best 3 trials only")
+        click.echo("nothing to free; --keep 3 would keep the checkpoints of the best 3 trials only")
         return
     for waste in found[:_MOST_LINES]:
-        typer.echo(f"{size_text(waste.size):>10}  {waste.kind:<11}  {os.path.relpath(waste.path)}  ({waste.about})")
+        click.echo(f"{size_text(waste.size):>10}  {waste.kind:<11}  {os.path.relpath(waste.path)}  ({waste.about})")
     rest = found[_MOST_LINES:]
     if rest:
-        typer.echo(f"{size_text(sum(waste.size for waste in rest)):>10}  and {len(rest)} more; --json lists them all")
-    typer.echo(f"{size_text(sum(waste.size for waste in found)):>10}  can be freed")
+        click.echo(f"{size_text(sum(waste.size for waste in rest)):>10}  and {len(rest)} more; --json lists them all")
+    click.echo(f"{size_text(sum(waste.size for waste in found)):>10}  can be freed")
 
 
 def _confirmed(found: Sequence[Waste], as_json: bool) -> bool:
     if as_json or not sys.stdin.isatty():
         raise UsageError("nobody is there to say yes: nothing was deleted", cure="--yes deletes, --dry-run only looks")
     things = "it" if len(found) == 1 else f"these {len(found)}"
-    return typer.confirm(f"delete {things} for good?", default=False)
+    return click.confirm(f"delete {things} for good?", default=False)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from outlast.cli.help import Command
 from outlast.cli.locate import the_folder
 from outlast.cli.options import (
-    AcceptOption,
-    DirOption,
-    FreshOption,
-    MaximizeOption,
-    MinimizeOption,
-    NameOption,
-    ParallelOption,
-    SetOption,
-    SourceArgument,
-    StudyArgument,
-    TrialsOption,
+    WholeNumber,
+    accept_option,
+    dir_option,
+    folder_argument,
+    fresh_option,
+    maximize_option,
+    minimize_option,
+    name_option,
+    parallel_option,
+    set_option,
+    source_argument,
+    study_argument,
+    trials_option,
 )
 
 if TYPE_CHECKING:
@@ -29,24 +32,33 @@ if TYPE_CHECKING:
 
 __all__ = ["controller", "finisher", "submit", "worker"]
 
-_FolderArgument = Annotated[str, typer.Argument(metavar="DIR", help="Study folder.")]
 
-
+@click.command(cls=Command)
+@source_argument
+@trials_option
+@parallel_option
+@maximize_option
+@minimize_option
+@set_option
+@dir_option
+@name_option
+@fresh_option
+@accept_option
+@click.option("--dry-run", is_flag=True, help="Print every script; submit nothing, write nothing.")
+@click.pass_context
 def submit(
-    context: typer.Context,
-    study: SourceArgument = None,
-    trials: TrialsOption = None,
-    parallel: ParallelOption = None,
-    maximize: MaximizeOption = None,
-    minimize: MinimizeOption = None,
-    overrides: SetOption = None,
-    directory: DirOption = None,
-    name: NameOption = None,
-    fresh: FreshOption = False,
-    accept_changes: AcceptOption = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print every script; submit nothing, write nothing.")
-    ] = False,
+    context: click.Context,
+    study: tuple[str, ...],
+    trials: int | None,
+    parallel: int | None,
+    maximize: str | None,
+    minimize: str | None,
+    overrides: tuple[str, ...],
+    directory: str | None,
+    name: str | None,
+    fresh: bool,
+    accept_changes: bool,
+    dry_run: bool,
 ) -> None:
     """Run a search in SLURM's queue. The same command again submits exactly what is missing.
 
@@ -63,7 +75,7 @@ def submit(
     from outlast.engine.record.recorded import study_paths
 
     settings = settings_of(
-        invocation_of(context), study, overrides or [], metric_of(maximize, minimize), name,
+        invocation_of(context), study, overrides, metric_of(maximize, minimize), name,
         trials=trials, parallel=parallel,
     )  # fmt: skip
     folder = folder_of(settings, study, directory)
@@ -71,7 +83,7 @@ def submit(
     refuse_what_cannot_work(settings, folder, file, on_cluster=not dry_run)
     paths = study_paths(folder, settings)
     if dry_run:
-        typer.echo("\n".join(scripts_of(paths, settings)), nl=False)
+        click.echo("\n".join(scripts_of(paths, settings)), nl=False)
         _say_what_slurm_says(settings, folder, file)
         return
     if fresh:
@@ -82,13 +94,13 @@ def submit(
     os.environ.update(
         settings.secret_env
     )  # sbatch hands it on to the jobs; the record, which they are run from, cannot
-    submitted = submit_study(paths, settings, accept_changes=accept_changes, say=typer.echo)
+    submitted = submit_study(paths, settings, accept_changes=accept_changes, say=click.echo)
     if submitted.verdict is not None:
-        raise typer.Exit(tell_end(folder, submitted.study, settings))
+        context.exit(tell_end(folder, submitted.study, settings))
     for line in tell(submitted, folder):
-        typer.echo(line)
+        click.echo(line)
     if submitted.refused and not submitted.jobs:
-        raise typer.Exit(4)
+        context.exit(4)
 
 
 def _say_what_slurm_says(settings: Settings, folder: str, file: str | None) -> None:
@@ -103,17 +115,16 @@ def _say_what_slurm_says(settings: Settings, folder: str, file: str | None) -> N
     try:
         refuse_what_slurm_refuses(settings, folder, file)
     except (SlurmMissing, SlurmUnavailable) as error:
-        typer.echo(f"note: whether SLURM would take them is not known: {error.fact}", err=True)
+        click.echo(f"note: whether SLURM would take them is not known: {error.fact}", err=True)
 
 
-def worker(
-    study: StudyArgument = None,
-    directory: DirOption = None,
-    parallel: Annotated[int, typer.Option(metavar="N", min=1, help="Trials side by side.")] = 1,
-    most: Annotated[
-        int | None, typer.Option("--trials", metavar="N", min=1, help="Leave after so many trials.", show_default=False)
-    ] = None,
-) -> None:
+@click.command(cls=Command, hidden=True)
+@study_argument
+@dir_option
+@click.option("--parallel", metavar="N", type=WholeNumber(1), default=1, show_default=True, help="Trials side by side.")
+@click.option("--trials", "most", metavar="N", type=WholeNumber(1), help="Leave after so many trials.")
+@click.pass_context
+def worker(context: click.Context, study: str | None, directory: str | None, parallel: int, most: int | None) -> None:
     """Run trials of a study here: for whoever runs it, or, where nobody does, together with the other workers.
 
     Any machine that shares the folder can help.
@@ -123,16 +134,15 @@ def worker(
     """
     from outlast.engine.hold.worker_by_hand import by_hand
 
-    raise typer.Exit(by_hand(the_folder(study, directory), parallel=parallel, most=most, say=typer.echo))
+    context.exit(by_hand(the_folder(study, directory), parallel=parallel, most=most, say=click.echo))
 
 
-def finisher(
-    study: _FolderArgument,
-    once: Annotated[bool, typer.Option("--once", help="Look once and wait for nothing: for a crontab.")] = False,
-    after: Annotated[
-        str | None, typer.Option(metavar="ARRAY", help="The array whose finisher this is.", show_default=False)
-    ] = None,
-) -> None:
+@click.command(cls=Command, hidden=True)
+@folder_argument
+@click.option("--once", is_flag=True, help="Look once and wait for nothing: for a crontab.")
+@click.option("--after", metavar="ARRAY", help="The array whose finisher this is.")
+@click.pass_context
+def finisher(context: click.Context, study: str, once: bool, after: str | None) -> None:
     """Take in what an array's tasks left, and submit what is missing. A small job runs this after them.
 
     Example:
@@ -149,12 +159,15 @@ def finisher(
     except (SlurmRefused, SlurmMissing) as refused:
         for line in (refused.fact, *how_to_go_on(study)):
             _log(line)
-        raise typer.Exit(4) from None
+        context.exit(4)
     if turn is not None and turn.study.ended is not None:
-        raise typer.Exit(tell_end(study, turn.study, turn.settings))
+        context.exit(tell_end(study, turn.study, turn.settings))
 
 
-def controller(study: _FolderArgument) -> None:
+@click.command(cls=Command, hidden=True)
+@folder_argument
+@click.pass_context
+def controller(context: click.Context, study: str) -> None:
     """Keep a study's trials in SLURM's queue until it is done. A small job runs this.
 
     Example:
@@ -183,10 +196,10 @@ def controller(study: _FolderArgument) -> None:
         _log(
             "slurm: {mode: array} works without them; slurm: {controller: {partition: …}} takes it to nodes that have them"
         )
-        raise typer.Exit(4) from None
+        context.exit(4)
     if verdict is None:
-        raise typer.Exit(4)
-    raise typer.Exit(tell_end(study, found, settings))
+        context.exit(4)
+    context.exit(tell_end(study, found, settings))
 
 
 def _log(text: str) -> None:

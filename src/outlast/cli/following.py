@@ -6,7 +6,7 @@ import codecs
 import time
 from pathlib import Path
 
-import typer
+import click
 
 from outlast._system import LogReader
 from outlast.core.records import Trial
@@ -45,12 +45,12 @@ def print_log(paths: StudyPaths, trial: Trial, *, folder: str, lines: int | None
         )
     if lines is not None:
         text = "".join(text.splitlines(keepends=True)[-lines:] if lines else [])
-    typer.echo(text, nl=bool(text) and not text.endswith("\n") and not follow)
+    click.echo(text, nl=bool(text) and not text.endswith("\n") and not follow)
     if follow and files.attempts.is_dir():
         try:
             _follow(paths, files, parts[-1] if parts else None, readers[-1] if readers else None)
         except KeyboardInterrupt:
-            typer.echo()
+            click.echo()
 
 
 def _parts(files: TrialPaths) -> list[Path]:
@@ -91,7 +91,7 @@ def _print_until_over(log: Path, reader: LogReader, files: TrialPaths) -> None:
         over = _number(log) < 0 or not files.attempts.is_dir() or (log.parent / "exit.json").exists()  # before the read
         chunk = reader.read()
         if chunk:
-            typer.echo(decode(chunk), nl=False)
+            click.echo(decode(chunk), nl=False)
         elif over:
             return
         else:

@@ -1,20 +1,19 @@
 """How the commands explain themselves: plain text that fits a narrow terminal, examples as they are typed.
 
-Typer's boxes are left out: they take half of a narrow window, and what stands in brackets would be read as markup.
+Each command is made when it is asked for, so that looking at a study does not load what runs one.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 import textwrap
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
-from typer.core import TyperCommand, TyperGroup
+import click
 
-__all__ = ["CARE", "RESULTS", "SEARCH", "Command", "Group", "examples_of", "sentences_of"]
-
-SEARCH, RESULTS, CARE = "Search", "Results", "Care"
+__all__ = ["Command", "Group", "examples_of", "sentences_of"]
 
 
 def examples_of(docstring: str) -> list[str]:
@@ -28,56 +27,66 @@ def sentences_of(docstring: str) -> str:
     return inspect.cleandoc(docstring).partition("Example:")[0].strip()
 
 
-class Command(TyperCommand):
+class Command(click.Command):
     """A command whose examples are printed line by line."""
 
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Without Typer's braces around what is required."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments by the name that the usage line has for them, then the options."""
-        for heading, kind in (("Arguments", "argument"), ("Options", "option")):
-            rows = [
-                (param.metavar or record[0] if kind == "argument" else record[0], _plain(record[1]))
-                for param in self.get_params(ctx)
-                if param.param_type_name == kind and (record := param.get_help_record(ctx)) is not None
-            ]
-            if rows:
-                with formatter.section(heading):
-                    formatter.write_dl(rows)
-
-    def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """The sentences, then the examples."""
-        _write(formatter, self.help or "")
-
-
-class Group(TyperGroup):
-    """The list of commands, under the three headings that say what they are for."""
-
-    def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """The sentences, then the examples."""
-        _write(formatter, self.help or "")
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """One section for each heading; the first sentence of each command, whole."""
-        for heading in (SEARCH, RESULTS, CARE):
-            rows = []
-            for name in self.list_commands(ctx):
-                command = self.get_command(ctx, name)
-                if command is not None and not command.hidden and _heading(command) == heading:
-                    rows.append((name, _first_sentence(command.help or "")))
-            with formatter.section(heading):
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Arguments by their plain name: the usage line says which of them may be left out."""
+        rows = [(p.human_readable_name, p.help or "") for p in self.get_params(ctx) if isinstance(p, click.Argument)]
+        if rows:
+            with formatter.section("Arguments"):
                 formatter.write_dl(rows)
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The sentences, then the examples."""
+        _write(formatter, self.help or "")
 
-def _plain(text: str) -> str:
-    """Without Typer's ``[x>=1]``: the message for a value that is out of range says it."""
-    return re.sub(r"\s*\[x>=\d+\]", "", text)
+
+class _Modules(Mapping[str, click.Command]):
+    """Commands by name, each imported when it is asked for."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._modules = modules
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, attribute = self._modules[name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
 
 
-def _heading(command: object) -> str | None:
-    return getattr(command, "rich_help_panel", None)
+class Group(click.Group):
+    """The list of commands, under headings that say what they are for.
+
+    Args:
+        headings: Heading → name → where the command is, ``package.module:attribute``. Under the heading ``""`` it is not listed.
+        attributes: `click.Group`'s.
+    """
+
+    def __init__(self, *, headings: Mapping[str, Mapping[str, str]], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._headings = headings
+        self.commands: Any = _Modules({name: at for group in headings.values() for name, at in group.items()})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In their order here, not the alphabet's."""
+        return list(self.commands)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The sentences, then the examples."""
+        _write(formatter, self.help or "")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One section for each heading; the first sentence of each command, whole."""
+        for heading, names in self._headings.items():
+            if heading:
+                with formatter.section(heading):
+                    formatter.write_dl([(name, _first_sentence(self.commands[name].help or "")) for name in names])
 
 
 def _first_sentence(docstring: str) -> str:

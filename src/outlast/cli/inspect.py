@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from outlast.cli.help import Command
 from outlast.cli.locate import study_or_trial, the_folder
-from outlast.cli.options import DirOption, JsonOption, StudyArgument
+from outlast.cli.options import WholeNumber, dir_option, json_option, study_argument
 from outlast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,15 +24,13 @@ _WATCH_EVERY = 0.5
 _RESULTS_BEFORE = 5  # shown at the beginning, of those that had ended before
 
 
-def status(
-    study: StudyArgument = None,
-    directory: DirOption = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay and show it live.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Say by the exit code whether something is wrong (1).")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
+@click.command(cls=Command)
+@study_argument
+@dir_option
+@click.option("-w", "--watch", is_flag=True, help="Stay and show it live.")
+@click.option("--check", is_flag=True, help="Say by the exit code whether something is wrong (1).")
+@json_option
+def status(study: str | None, directory: str | None, watch: bool, check: bool, as_json: bool) -> None:
     """How a search goes: state, counts, best, speed, expected end, and what is wrong.
 
     Example:
@@ -49,11 +48,11 @@ def status(
         return
     snapshot, _, _ = look(folder)
     if as_json:
-        typer.echo(json.dumps(snapshot.to_json()))
+        click.echo(json.dumps(snapshot.to_json()))
     else:
         make_console().print(render.status(snapshot))
     if check and (snapshot.warnings or snapshot.state is StudyState.HALTED):
-        raise typer.Exit(1)
+        click.get_current_context().exit(1)
 
 
 def _watch(folder: str) -> None:
@@ -88,18 +87,13 @@ def _ended(study: Study, told: Collection[int]) -> list[Trial]:
     return sorted(new, key=lambda trial: (trial.finished_at or "", trial.number))
 
 
-def logs(
-    study: StudyArgument = None,
-    trial: Annotated[
-        int | None,
-        typer.Argument(metavar="TRIAL", help="Its number.  [default: the one that began last]", show_default=False),
-    ] = None,
-    directory: DirOption = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay and print what comes.")] = False,
-    lines: Annotated[
-        int | None, typer.Option("--lines", "-n", metavar="N", min=0, help="Only the last N lines.")
-    ] = None,
-) -> None:
+@click.command(cls=Command)
+@study_argument
+@click.argument("trial", type=int, required=False, help="Its number.  [default: the one that began last]")
+@dir_option
+@click.option("-f", "--follow", is_flag=True, help="Stay and print what comes.")
+@click.option("-n", "--lines", metavar="N", type=WholeNumber(0), help="Only the last N lines.")
+def logs(study: str | None, trial: int | None, directory: str | None, follow: bool, lines: int | None) -> None:
     """What a trial printed, all attempts.
 
     Example:
@@ -125,18 +119,15 @@ def logs(
     print_log(paths, found.trials[trial], folder=folder, lines=lines, follow=follow)
 
 
+@click.command(cls=Command)
+@study_argument
+@click.argument("what", required=False, help="A trial's number, best, failures, or plots.")
+@dir_option
+@click.option("--all", "everything", is_flag=True, help="All trials, not the best thirty.")
+@click.option("--config", is_flag=True, help="Of a trial or best: the whole configuration that it was given, as YAML.")
+@json_option
 def show(
-    study: StudyArgument = None,
-    what: Annotated[
-        str | None,
-        typer.Argument(metavar="WHAT", help="A trial's number, best, failures, or plots.", show_default=False),
-    ] = None,
-    directory: DirOption = None,
-    everything: Annotated[bool, typer.Option("--all", help="All trials, not the best thirty.")] = False,
-    config: Annotated[
-        bool, typer.Option("--config", help="Of a trial or best: the whole configuration that it was given, as YAML.")
-    ] = False,
-    as_json: JsonOption = False,
+    study: str | None, what: str | None, directory: str | None, everything: bool, config: bool, as_json: bool
 ) -> None:
     """The trials of a study; or one trial, the best one, what failed and why, or the plots, which it draws.
 

@@ -8,7 +8,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import click
 
 __all__ = ["main", "run_cli"]
 
@@ -33,29 +36,30 @@ def run_cli(arguments: Sequence[str]) -> int:
         from outlast._system.observed import observe_from_environment
 
         observe_from_environment("coordinator")
-    import typer
+    import click
 
+    from outlast.cli.invocation import Invocation
     from outlast.errors import OutlastError
 
+    invocation = Invocation.of(arguments)
     try:
         from outlast.cli.app import app
-        from outlast.cli.invocation import Invocation
 
-        invocation = Invocation.of(arguments)
-        code = app(args=invocation.before, prog_name="outlast", standalone_mode=False, obj=invocation)
+        if "_OUTLAST_COMPLETE" in os.environ:  # a shell asks what could follow
+            app.main(prog_name="outlast")
+        with app.make_context("outlast", list(invocation.before), obj=invocation) as context:
+            app.invoke(context)
         sys.stdout.flush()
-        return _INTERRUPTED if code == _TYPER_INTERRUPTED else int(code or 0)
+        return 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
     except OutlastError as error:
         _say(error)
         return error.exit_code
-    except (typer.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
-    except typer.TyperException as error:
+    except click.ClickException as error:
         return _usage(error, invocation.before)
-    except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):  # Typer leaves in this way
-            return _nobody_listens()
-        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BrokenPipeError:
         return _nobody_listens()
     except OSError as error:
@@ -69,7 +73,6 @@ def run_cli(arguments: Sequence[str]) -> int:
 
 
 _INTERRUPTED = 4
-_TYPER_INTERRUPTED = 130  # what Typer makes of a KeyboardInterrupt
 
 
 def _asked_to_leave(number: int, frame: object) -> NoReturn:
@@ -98,8 +101,8 @@ def _say(error: Exception) -> None:
     console.print(render_error(error if isinstance(error, OutlastError) else OutlastError(str(error))))
 
 
-def _usage(error: Any, words: Sequence[str]) -> int:
-    """A command line that cannot be parsed: Typer's words, the nearest spelling, and where help is."""
+def _usage(error: click.ClickException, words: Sequence[str]) -> int:
+    """A command line that cannot be parsed: click's words, the nearest spelling, and where help is."""
     from outlast.cli.dashes import without_dashes
     from outlast.errors import UsageError
 
@@ -108,9 +111,6 @@ def _usage(error: Any, words: Sequence[str]) -> int:
         return 2
     context = getattr(error, "ctx", None)
     text = error.format_message().strip()
-    possibilities = getattr(error, "possibilities", None)
-    if possibilities:
-        text = f"{error.message}. Did you mean {' or '.join(sorted(possibilities))}?"
     path = context.command_path if context is not None else "outlast"
     _say(UsageError(text[:1].lower() + text[1:], cure=f"{path} --help"))
     return 2

@@ -2,75 +2,101 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
-import typer
+import click
+from click.shell_completion import CompletionItem
 
 __all__ = [
-    "AcceptOption",
-    "DirOption",
-    "FreshOption",
-    "JsonOption",
-    "MaximizeOption",
-    "MinimizeOption",
-    "NameOption",
-    "ParallelOption",
-    "SetOption",
-    "SourceArgument",
-    "StudyArgument",
-    "TrialsOption",
+    "WholeNumber",
+    "accept_option",
+    "complete_files",
+    "dir_option",
+    "folder_argument",
+    "fresh_option",
+    "json_option",
+    "maximize_option",
+    "minimize_option",
+    "name_option",
+    "parallel_option",
+    "set_option",
+    "source_argument",
+    "study_argument",
+    "trials_option",
 ]
 
 
-def _studies(incomplete: str) -> list[str]:
+class WholeNumber(click.ParamType[int]):
+    """A whole number from `least` on."""
+
+    name = "whole number"
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, in which people may have mistyped themselves."""
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number", param, ctx)
+        if number < self._least:
+            self.fail(f"{number} is not greater than or equal to {self._least}", param, ctx)
+        return number
+
+
+def complete_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The shell completes files and folders."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _complete_studies(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from outlast.cli.locate import complete_study
 
-    return complete_study(incomplete)
+    studies = [CompletionItem(word) for word in complete_study(incomplete)]
+    return studies or complete_files(context, parameter, incomplete)
 
 
 #: What a search is run from.
-SourceArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="STUDY",
-        help="Study file or study folder; or a command behind --.  [default: study.yaml, or the only study here]",
-        show_default=False,
-        autocompletion=_studies,
-    ),
-]
+source_argument = click.argument(
+    "study",
+    nargs=-1,
+    help="Study file or study folder; or a command behind --.  [default: study.yaml, or the only study here]",
+    shell_complete=_complete_studies,
+)
 #: What a command looks at.
-StudyArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="STUDY",
-        help="Study folder, study file, or a study's name.  [default: the only study here]",
-        show_default=False,
-        autocompletion=_studies,
-    ),
-]
-DirOption = Annotated[
-    str | None,
-    typer.Option("--dir", metavar="FOLDER", help="Study folder.  [default: studies/NAME]", show_default=False),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print facts as one JSON document.")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study file; may be given several times."),
-]
-MaximizeOption = Annotated[str | None, typer.Option(metavar="NAME", help="Metric to maximize.")]
-MinimizeOption = Annotated[str | None, typer.Option(metavar="NAME", help="Metric to minimize.")]
-
-TrialsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--trials", metavar="N", min=1, help="How many trials the study is to have in all; wins over the study file."
-    ),
-]
-ParallelOption = Annotated[int | None, typer.Option("--parallel", metavar="N", min=1, help="Trials side by side.")]
-NameOption = Annotated[
-    str | None, typer.Option("--name", metavar="NAME", help="The study's name; wins over the study file.")
-]
-FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="Keep the earlier study under a name with the time, and start anew.")
-]
-AcceptOption = Annotated[bool, typer.Option("--accept-changes", help="Go on although the study file has changed.")]
+study_argument = click.argument(
+    "study",
+    required=False,
+    help="Study folder, study file, or a study's name.  [default: the only study here]",
+    shell_complete=_complete_studies,
+)
+#: What a small job of SLURM works for.
+folder_argument = click.argument(
+    "study", metavar="DIR", help="Study folder.  [required]", shell_complete=complete_files
+)
+dir_option = click.option(
+    "--dir", "directory", metavar="FOLDER", help="Study folder.  [default: studies/NAME]", shell_complete=complete_files
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print facts as one JSON document.")
+set_option = click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change a key of the study file; may be given several times.",
+)
+maximize_option = click.option("--maximize", metavar="NAME", help="Metric to maximize.")
+minimize_option = click.option("--minimize", metavar="NAME", help="Metric to minimize.")
+trials_option = click.option(
+    "--trials",
+    metavar="N",
+    type=WholeNumber(1),
+    help="How many trials the study is to have in all; wins over the study file.",
+)
+parallel_option = click.option("--parallel", metavar="N", type=WholeNumber(1), help="Trials side by side.")
+name_option = click.option("--name", metavar="NAME", help="The study's name; wins over the study file.")
+fresh_option = click.option(
+    "--fresh", is_flag=True, help="Keep the earlier study under a name with the time, and start anew."
+)
+accept_option = click.option("--accept-changes", is_flag=True, help="Go on although the study file has changed.")

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any
 
-import typer
+import click
 
 from outlast.cli.app import app
 
@@ -74,12 +73,10 @@ def page() -> str:
 
 
 def _sections() -> Iterator[str]:
-    group: Any = typer.main.get_command(app)
-    with typer.Context(group, info_name="outlast", terminal_width=_WIDTH, help_option_names=["-h", "--help"]) as top:
-        yield _block("outlast", group.get_help(top))
-        for name in group.list_commands(top):
-            command = group.get_command(top, name)
-            with typer.Context(command, info_name=name, parent=top, terminal_width=_WIDTH) as context:
+    with click.Context(app, info_name="outlast", terminal_width=_WIDTH, help_option_names=["-h", "--help"]) as top:
+        yield _block("outlast", app.get_help(top))
+        for name, command in app.commands.items():
+            with click.Context(command, info_name=name, parent=top, terminal_width=_WIDTH) as context:
                 hidden = "Not in the list of commands: it is for a second machine.\n\n" if command.hidden else ""
                 yield _block(f"outlast {name}", command.get_help(context), hidden)
 

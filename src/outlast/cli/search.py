@@ -13,9 +13,9 @@ import tempfile
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from outlast.cli.asked import (
     begin_anew,
@@ -26,21 +26,23 @@ from outlast.cli.asked import (
     refuse_what_cannot_work,
     settings_of,
 )
+from outlast.cli.help import Command
 from outlast.cli.invocation import Invocation
 from outlast.cli.locate import by_name, the_folder
 from outlast.cli.options import (
-    AcceptOption,
-    DirOption,
-    FreshOption,
-    JsonOption,
-    MaximizeOption,
-    MinimizeOption,
-    NameOption,
-    ParallelOption,
-    SetOption,
-    SourceArgument,
-    StudyArgument,
-    TrialsOption,
+    accept_option,
+    complete_files,
+    dir_option,
+    fresh_option,
+    json_option,
+    maximize_option,
+    minimize_option,
+    name_option,
+    parallel_option,
+    set_option,
+    source_argument,
+    study_argument,
+    trials_option,
 )
 from outlast.errors import StudyNotFound, UsageError
 from outlast.study.layout import StudyPaths
@@ -55,10 +57,18 @@ _DETACHED = "OUTLAST_DETACHED"  # for the process in the background only: traini
 _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 
 
-def init(
-    context: typer.Context,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Study file to write.")] = "study.yaml",
-) -> None:
+@click.command(cls=Command)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="study.yaml",
+    show_default=True,
+    help="Study file to write.",
+    shell_complete=complete_files,
+)
+@click.pass_context
+def init(context: click.Context, output: str) -> None:
     """Draft a study file from what the training script says with --help.
 
     Example:
@@ -78,27 +88,39 @@ def init(
             file.write(draft)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}", cure="name another with --output") from None
-    typer.echo(f"wrote {output}: look through its ranges and name the metric, then: outlast check {output}")
+    click.echo(f"wrote {output}: look through its ranges and name the metric, then: outlast check {output}")
 
 
+@click.command(cls=Command)
+@source_argument
+@set_option
+@trials_option
+@parallel_option
+@maximize_option
+@minimize_option
+@dir_option
+@name_option
+@click.option("--smoke", is_flag=True, help="Run one trial for real, and one for each value of the small categoricals.")
+@click.option("--rehearse", is_flag=True, help="Kill a trial after its first checkpoint and see whether it resumes.")
+@click.option(
+    "--limit", metavar="TIME", default="3m", show_default=True, help="With these two: how long a trial may take."
+)
+@json_option
+@click.pass_context
 def check(
-    context: typer.Context,
-    study: SourceArgument = None,
-    overrides: SetOption = None,
-    trials: TrialsOption = None,
-    parallel: ParallelOption = None,
-    maximize: MaximizeOption = None,
-    minimize: MinimizeOption = None,
-    directory: DirOption = None,
-    name: NameOption = None,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="Run one trial for real, and one for each value of the small categoricals.")
-    ] = False,
-    rehearse: Annotated[
-        bool, typer.Option("--rehearse", help="Kill a trial after its first checkpoint and see whether it resumes.")
-    ] = False,
-    limit: Annotated[str, typer.Option(metavar="TIME", help="With these two: how long a trial may take.")] = "3m",
-    as_json: JsonOption = False,
+    context: click.Context,
+    study: tuple[str, ...],
+    overrides: tuple[str, ...],
+    trials: int | None,
+    parallel: int | None,
+    maximize: str | None,
+    minimize: str | None,
+    directory: str | None,
+    name: str | None,
+    smoke: bool,
+    rehearse: bool,
+    limit: str,
+    as_json: bool,
 ) -> None:
     """Look through study file, command, space, sampler, machine, folder and disk; start nothing, write nothing.
 
@@ -119,7 +141,7 @@ def check(
 
     seconds = seconds_of(limit)
     settings = settings_of(
-        invocation_of(context), study, overrides or [], metric_of(maximize, minimize), name,
+        invocation_of(context), study, overrides, metric_of(maximize, minimize), name,
         trials=trials, parallel=parallel,
     )  # fmt: skip
     folder = folder_of(settings, study, directory)
@@ -128,7 +150,7 @@ def check(
         findings += [*check_cluster(settings, folder), *storage_findings(settings, folder)]
     code = try_out(settings, folder, findings, smoke=smoke, rehearse=rehearse, limit=seconds, as_json=as_json)
     if code:
-        raise typer.Exit(code)
+        context.exit(code)
     if not as_json:
         from outlast.cli.text import make_console, next_line
 
@@ -147,22 +169,34 @@ def _to_run(checked: Invocation) -> list[str]:
     return [*ours, "--", *checked.command] if checked.command else ours
 
 
+@click.command(cls=Command)
+@source_argument
+@trials_option
+@parallel_option
+@maximize_option
+@minimize_option
+@set_option
+@dir_option
+@name_option
+@fresh_option
+@click.option("--resume", is_flag=True, help="Go on with a study that is there; never start a new one.")
+@accept_option
+@click.option("--detach", is_flag=True, help="Run in the background; words go to run.log.")
+@click.pass_context
 def run(
-    context: typer.Context,
-    study: SourceArgument = None,
-    trials: TrialsOption = None,
-    parallel: ParallelOption = None,
-    maximize: MaximizeOption = None,
-    minimize: MinimizeOption = None,
-    overrides: SetOption = None,
-    directory: DirOption = None,
-    name: NameOption = None,
-    fresh: FreshOption = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a study that is there; never start a new one.")
-    ] = False,
-    accept_changes: AcceptOption = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Run in the background; words go to run.log.")] = False,
+    context: click.Context,
+    study: tuple[str, ...],
+    trials: int | None,
+    parallel: int | None,
+    maximize: str | None,
+    minimize: str | None,
+    overrides: tuple[str, ...],
+    directory: str | None,
+    name: str | None,
+    fresh: bool,
+    resume: bool,
+    accept_changes: bool,
+    detach: bool,
 ) -> None:
     """Run a search here. The same command again goes on with exactly the rest.
 
@@ -178,14 +212,14 @@ def run(
     settings = settings_of(
         invocation_of(context),
         study,
-        overrides or [],
+        overrides,
         metric_of(maximize, minimize),
         name,
         trials=trials,
         parallel=parallel,
     )
     if (settings.later.get("index") or {}).get("in_memory"):
-        raise typer.Exit(_run_without_a_trace(settings, accept_changes))
+        context.exit(_run_without_a_trace(settings, accept_changes))
     folder = folder_of(settings, study, directory)
     file = None if invocation_of(context).command else by_name(study[0]) if study else default_study()
     refuse_what_cannot_work(settings, folder, file)
@@ -203,7 +237,7 @@ def run(
     if detach:
         _detach(invocation_of(context), folder)
         return
-    raise typer.Exit(_run_here(settings, folder, accept_changes))
+    context.exit(_run_here(settings, folder, accept_changes))
 
 
 def _run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bool = True) -> int:
@@ -327,22 +361,22 @@ def _detach(invocation: Invocation, folder: str) -> None:
         with open(log, "rb") as lines:
             lines.seek(began)
             words = lines.read().decode(errors="replace")
-        typer.echo(words, nl=False, err=process.returncode != 0)
+        click.echo(words, nl=False, err=process.returncode != 0)
         if not paths.exists and not began:
             os.unlink(log)
             os.rmdir(paths.root)
-        raise typer.Exit(process.returncode)
-    typer.echo(f"running in the background (pid {process.pid}); its words go to {log}")
-    typer.echo(f"watch it:  outlast status -w {folder}\nend it:    outlast stop {folder}")
+        click.get_current_context().exit(process.returncode)
+    click.echo(f"running in the background (pid {process.pid}); its words go to {log}")
+    click.echo(f"watch it:  outlast status -w {folder}\nend it:    outlast stop {folder}")
 
 
-def stop(
-    study: StudyArgument = None,
-    directory: DirOption = None,
-    drain: Annotated[bool, typer.Option("--drain", help="Let running trials finish, start no new ones.")] = False,
-    now: Annotated[bool, typer.Option("--now", help="End running trials at once.")] = False,
-    trial: Annotated[int | None, typer.Option(metavar="N", help="End one trial only: it counts as pruned.")] = None,
-) -> None:
+@click.command(cls=Command)
+@study_argument
+@dir_option
+@click.option("--drain", is_flag=True, help="Let running trials finish, start no new ones.")
+@click.option("--now", is_flag=True, help="End running trials at once.")
+@click.option("--trial", metavar="N", type=int, help="End one trial only: it counts as pruned.")
+def stop(study: str | None, directory: str | None, drain: bool, now: bool, trial: int | None) -> None:
     """Ask a running search, or one of its trials, to stop. Running trials may save a checkpoint first.
 
     Example:
@@ -351,4 +385,4 @@ def stop(
     """
     from outlast.engine.care.stop import stop_study
 
-    typer.echo(stop_study(the_folder(study, directory), drain=drain, now=now, trial=trial, say=typer.echo))
+    click.echo(stop_study(the_folder(study, directory), drain=drain, now=now, trial=trial, say=click.echo))

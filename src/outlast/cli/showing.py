@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import typer
+import click
 from rich.console import RenderableType
 
 from outlast._system import read_bytes
@@ -66,7 +66,7 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         if as_json:
             _json(pages)
         else:
-            typer.echo("\n".join(pages))
+            click.echo("\n".join(pages))
     else:
         trial = _trial(study, what, folder)
         if as_json:
@@ -92,7 +92,7 @@ def show_config(folder: str, what: str | None) -> None:
     for attempt in reversed(trial.attempts if given is None else ()):
         text = read_bytes(files.attempt(attempt.number).config)
         given = given or (None if text is None else text.decode(errors="replace"))
-    typer.echo(given or yaml_writer.dump(nested(configuration(trial, study, settings))), nl=False)
+    click.echo(given or yaml_writer.dump(nested(configuration(trial, study, settings))), nl=False)
 
 
 def _whole(
@@ -198,7 +198,7 @@ def _tail(paths: StudyPaths, number: int) -> list[str]:
 
 
 def _json(value: Any) -> None:
-    typer.echo(json.dumps(_finite(value), default=str, allow_nan=False))
+    click.echo(json.dumps(_finite(value), default=str, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import typer
+import click
 
 from outlast.config.settings import Settings
 from outlast.engine.check.quick import Finding
@@ -61,7 +61,7 @@ def try_out(
     if rehearse and code in (0, 1):
         code = max(code, _rehearse(settings, folder, limit, facts, console, as_json))
     if as_json:
-        typer.echo(json.dumps(facts))
+        click.echo(json.dumps(facts))
     elif code == 4:
         console.print("ended early; nothing was left behind")
     return code
