@@ -31,7 +31,7 @@ def make_executor(settings: ExecutorSettings, study: StudyFacts) -> Executor:
         StudyFileError: It cannot be imported, is no executor, or does not take these options.
         OutlastError: What it says itself of why it cannot start anything here.
     """
-    what = "an executor: a class made from outlast.executors.Executor"
+    what = "an executor: a class made from outlast.executors.base.Executor"
     cls = load_class(_path_of(settings.name), Executor, "executor", what)  # type: ignore[type-abstract]
     lacks = sorted(getattr(cls, "__abstractmethods__", ()))
     if inspect.isabstract(cls):

@@ -1,0 +1,131 @@
+"""Executors by name: what a study file may say, and what it is told where that does not work."""
+
+from __future__ import annotations
+
+import sys
+import types
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outlast.config.load import load_study_file
+from outlast.config.settings import ExecutorSettings
+from outlast.engine.check.quick import quick_check
+from outlast.errors import OutlastError, StudyFileError
+from outlast.executors.base import Executor, StudyFacts
+from outlast.executors.plugged import make_executor
+from outlast.executors.psij import PsijExecutor
+
+FACTS = StudyFacts("s", "/nowhere/jobs", gpus=1.0)
+STUDY = """
+command: python -c 1 ${args}
+metric: {name: acc, goal: maximize}
+parameters: {lr: "log(1e-5, 1e-1)"}
+budget: {trials: 1}
+"""
+
+
+class Pods(Executor):
+    """Starts nothing."""
+
+    def __init__(self, study: StudyFacts, *, image: str, size: int = 1) -> None:
+        super().__init__()
+        self.study, self.image, self.size = study, image, size
+
+    def submit(self, *_: Any, **__: Any) -> None:
+        raise NotImplementedError
+
+    adopt = ended = cancel = forget = submit  # type: ignore[assignment]
+
+
+class Half(Executor):
+    """Lacks what an executor must say."""
+
+
+@pytest.fixture(autouse=True)
+def my_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = types.ModuleType("my_lab")
+    lab.Pods, lab.Half, lab.Other = Pods, Half, dict  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "my_lab", lab)
+    found = EntryPoints([EntryPoint("pods", "my_lab:Pods", "outlast.executors")])
+    monkeypatch.setattr("outlast.executors.plugged.entry_points", lambda group: found.select(group=group))
+
+
+@pytest.mark.parametrize("name", ["my_lab.Pods", "my_lab:Pods", "pods"])
+def test_an_executor_is_found_by_path_or_by_the_name_that_its_package_registers(name: str) -> None:
+    made = make_executor(ExecutorSettings(name=name, options={"image": "train", "size": 4}), FACTS)
+    assert isinstance(made, Pods)
+    assert (made.study, made.image, made.size) == (FACTS, "train", 4)
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "fact"),
+    [
+        ("my_lap.Pods", {}, "my_lap.Pods cannot be imported: No module named 'my_lap'"),
+        ("my_lab.Pots", {}, "cannot be imported: module 'my_lab' has no attribute 'Pots'"),
+        ("my_lab.Other", {}, "my_lab.Other is not an executor: a class made from outlast.executors.base.Executor"),
+        ("my_lab.Half", {}, "no whole executor: it lacks adopt, cancel, ended, forget, submit"),
+        ("prods", {}, "prods is no executor that is installed here: local, pods, psij"),
+        (
+            "pods",
+            {"image": "a", "sice": 3},
+            r"pods has no option sice; its options \(defaults\): image \(None\), size \(1\)",
+        ),
+        ("pods", {"image": "a", "size": "big"}, "size must be a whole number, not 'big'"),
+        ("pods", {}, "pods does not take these options: .* 'image'"),
+        ("psij", {"scheduler": "pbs", "qeue": "gpu"}, "psij has no option qeue"),
+        ("psij", {"scheduler": "flux"}, "scheduler 'flux' is unknown"),
+        ("psij", {"scheduler": "local", "walltime": "soon"}, "does not take these options: .*soon"),
+    ],
+)
+def test_what_cannot_be_had_is_told_with_key_fact_and_cure(name: str, options: dict[str, Any], fact: str) -> None:
+    with pytest.raises(OutlastError, match=fact) as told:
+        make_executor(ExecutorSettings(name=name, options=options), FACTS)
+    if isinstance(told.value, StudyFileError):
+        assert (told.value.key or "").startswith("executor")
+
+
+def loaded(folder: Path, text: str) -> Any:
+    (folder / "study.yaml").write_text(STUDY + text)
+    return load_study_file(folder / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        ("", "local", {}),
+        ("executor: local", "local", {}),
+        ("executor: my_lab.cloud.Pods", "my_lab.cloud.Pods", {}),
+        (
+            "executor: {name: psij, scheduler: pbs, options: {m: n}}",
+            "psij",
+            {"scheduler": "pbs", "options": {"m": "n"}},
+        ),
+    ],
+)
+def test_a_study_file_names_its_executor_and_the_record_keeps_it(
+    tmp_path: Path, text: str, name: str, options: dict[str, Any]
+) -> None:
+    settings = loaded(tmp_path, text)
+    assert settings.executor == ExecutorSettings(name=name, options=options)
+    kept = settings.resolved.get("executor")
+    assert kept == (None if name == "local" else {"name": name, **options} if options else name)
+
+
+def test_check_makes_the_executor_and_says_what_it_lacks(tmp_path: Path) -> None:
+    told = {f.about: f for f in quick_check(loaded(tmp_path, "executor: pods"), str(tmp_path / "s"))}
+    assert told["executor"].level == "error" and "image" in told["executor"].text
+    text = "executor: {name: psij, scheduler: local}\nresources: {gpus: 100}"
+    told = {f.about: f for f in quick_check(loaded(tmp_path, text), str(tmp_path / "s"))}
+    assert (told["executor"].level, told["executor"].text) == ("ok", "psij starts the trials")
+    assert "GPUs" not in told, "the jobs have them, not this machine"
+    assert not (tmp_path / "s").exists()
+
+
+def test_psij_is_registered_by_its_short_name(tmp_path: Path) -> None:
+    made = make_executor(ExecutorSettings(name="psij", options={"scheduler": "local"}), FACTS)
+    assert isinstance(made, PsijExecutor)
+    made.close()
