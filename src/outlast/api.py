@@ -17,18 +17,14 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.records import AttemptEnded, Event, Trial
 from outlast.core.states import Cause, StudyState, TrialState
+from outlast.engine import launch
 from outlast.engine.attempts.prepare import OBJECTIVE
-from outlast.engine.care.fresh import set_both_aside
-from outlast.engine.check.quick import quick_check
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.derived.home_sync import bring_home, live_folder
-from outlast.engine.derived.plots import draw_at_the_end
-from outlast.engine.hold.run import run_study
 from outlast.engine.objective_identity import Fingerprint, compared, fingerprint_of, pickled_objective, remember
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyFileError, UsageError
-from outlast.study.home import home_of, live_of
+from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
@@ -171,13 +167,7 @@ def optimize(
     settings = _settings(resolved)
     folder = os.fspath(dir) if dir is not None else os.path.join("studies", name)
     say = _silent if quiet else _say
-    for finding in quick_check(settings, folder):
-        if finding.level == "error":
-            raise UsageError(f"{finding.about}: {finding.text}", cure=finding.cure)
-    if fresh:
-        for aside in set_both_aside(study_paths(live_of(folder), settings)):
-            say(f"the earlier study is kept in {os.path.relpath(aside)}")
-    paths = study_paths(live_folder(folder, settings), settings)
+    paths = study_paths(launch.make_ready(settings, folder, fresh=fresh, say=say), settings)
     own = fingerprint_of(objective)
     changed = _compared_with_earlier(paths, folder, own, accept_changes)
     pickled = pickled_objective(objective, takes_trial=parameters is None)
@@ -193,20 +183,21 @@ def optimize(
 
     make_dir(paths.root)
     remember(paths.root, own)
+
+    def tell(verdict: Verdict, study: Study) -> None:
+        if verdict.state is StudyState.HALTED:
+            say(_story(paths, study))
+        say(_ending(verdict, study, settings, folder))
+
     try:
-        verdict, study = run_study(
-            paths, settings, listener, accept_changes=accept_changes, handle_signals=_in_main_thread()
-        )
+        verdict, study = launch.run(
+            paths, settings, listener,
+            tell=tell, accept_changes=accept_changes, handle_signals=_in_main_thread(), say=say,
+        )  # fmt: skip
     except UsageError as error:
         raise _in_words_of_python(error) from None
-    if verdict.state is StudyState.HALTED:
-        say(_story(paths, study))
-    say(_ending(verdict, study, settings, folder))
-    draw_at_the_end(paths, study, settings)
-    if behind := bring_home(paths):
-        say(behind)
-    settings, _ = recorded_settings(paths.root, study)
-    return Result(folder, verdict.state, tuple(study.trials.values()), tuple(best_trials(study, settings.metrics)))
+    recorded, _ = recorded_settings(paths.root, study)
+    return Result(folder, verdict.state, tuple(study.trials.values()), tuple(best_trials(study, recorded.metrics)))
 
 
 def _compared_with_earlier(paths: StudyPaths, folder: str, own: Fingerprint, accept_changes: bool) -> str:

@@ -37,7 +37,7 @@ def test_one_when_the_disk_refuses(here, monkeypatch):
     def read_only(*_):
         raise OSError(errno.EROFS, "Read-only file system", "studies/small/study.yaml")
 
-    monkeypatch.setattr("outlast.cli.search.refuse_what_cannot_work", read_only)
+    monkeypatch.setattr("outlast.engine.launch.quick_check", read_only)
     said = here("run")
     assert said.code == 1
     assert "studies/small/study.yaml: Read-only file system" in said.err

@@ -286,15 +286,14 @@ def test_checks_next_line_has_the_flags_that_it_was_given(here):
 
 
 def test_submit_hands_the_secrets_of_env_to_sbatch_for_no_record_does(here, monkeypatch):
-    from outlast.cli import asked
-    from outlast.engine.cluster import submit
+    from outlast.engine.cluster import inspection, submit
     from outlast.errors import UsageError
 
     def submit_study(paths, settings, **_):
         raise UsageError(" ".join(os.environ[key] for key in ("HF_TOKEN", "DB")) + f" {os.environ.get('PLAIN')}")
 
     monkeypatch.setattr(submit, "submit_study", submit_study)
-    monkeypatch.setattr(asked, "refuse_what_cannot_work", lambda *_, **__: None)
+    monkeypatch.setattr(inspection, "cluster_findings", lambda *_: [])
     monkeypatch.setenv("HF_TOKEN", "another")
     monkeypatch.setenv("DB", "")
     here.study(env="{HF_TOKEN: abc, DB: 'postgres://u:pw@host/db', PLAIN: x}")

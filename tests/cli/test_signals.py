@@ -121,7 +121,7 @@ def test_before_the_search_has_begun(here, monkeypatch):
     def pressed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("outlast.cli.search.refuse_what_cannot_work", pressed)
+    monkeypatch.setattr("outlast.engine.launch.quick_check", pressed)
     said = here("run")
     assert said.code == 4
     assert "Traceback" not in said.err

@@ -13,10 +13,11 @@ import pytest
 from cluster import Cluster, running_cluster
 from slurm_lab import SlurmLab, until
 
-from outlast.cli.asked import refuse_what_cannot_work
+from outlast.cli.asked import refusal_at
 from outlast.config.load import load_study_file
 from outlast.core.finding import Finding
 from outlast.engine.cluster.inspection import check_cluster, cluster_findings, meant_for_slurm
+from outlast.engine.launch import make_ready
 from outlast.errors import SlurmUnavailable, UsageError
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job, JobLife
@@ -87,7 +88,7 @@ def test_mistakes_are_told_in_slurms_words(
     lab = SlurmLab.make(tmp_path / "lab", trials=4, slurm=wrong)
     monkeypatch.chdir(lab.place)
     with pytest.raises(UsageError) as refused:
-        refuse_what_cannot_work(load_study_file("study.yaml"), "studies/lab", "study.yaml", on_cluster=True)
+        make_ready(load_study_file("study.yaml"), "studies/lab", on_cluster=True, refusal=refusal_at("study.yaml"))
     assert words in str(refused.value)
 
 

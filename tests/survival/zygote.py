@@ -17,7 +17,7 @@ import outlast.api
 import outlast.cli.app
 import outlast.cli.inspect
 import outlast.cli.render
-import outlast.cli.search
+import outlast.cli.running
 import outlast.cli.watching
 import outlast.engine.care.repair
 import outlast.engine.hold.run  # noqa: F401

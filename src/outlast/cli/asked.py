@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -12,7 +12,6 @@ from outlast.cli.dashes import without_dashes
 from outlast.cli.invocation import Invocation
 from outlast.cli.locate import by_name, is_study_folder, study_of_file, the_folder, within_a_study
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
-from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
     from outlast.config.settings import Settings
@@ -20,12 +19,11 @@ if TYPE_CHECKING:
     from outlast.engine.check.quick import Finding
 
 __all__ = [
-    "begin_anew",
     "default_study",
     "folder_of",
     "invocation_of",
     "metric_of",
-    "refuse_what_cannot_work",
+    "refusal_at",
     "settings_of",
 ]
 
@@ -144,42 +142,12 @@ def metric_of(maximize: str | None, minimize: str | None) -> tuple[str, Literal[
     return None if minimize is None else (minimize, "minimize")
 
 
-def refuse_what_cannot_work(settings: Settings, folder: str, file: str | None, *, on_cluster: bool = False) -> None:
-    """The two-second part of `check`, at every run: refuse what cannot work before anything is written.
-
-    Args:
-        settings: The study's.
-        folder: Likewise.
-        file: The study file, whose lines are shown.
-        on_cluster: Whether it is submitted: SLURM is asked too.
-    """
-    from outlast.engine.check.quick import quick_check
-
-    _refuse(quick_check(settings, folder), file)
-    if on_cluster:
-        refuse_what_slurm_refuses(settings, folder, file)
-
-
-def refuse_what_slurm_refuses(settings: Settings, folder: str, file: str | None) -> None:
-    """Ask SLURM whether it would take the study's jobs.
-
-    Raises:
-        UsageError: It would not, or it is not installed here (`outlast.errors.SlurmMissing`).
-        SlurmUnavailable: No answer.
-    """
-    from outlast.engine.cluster.inspection import cluster_findings
-
-    _refuse(cluster_findings(settings, folder), file)
-
-
-def _refuse(findings: Sequence[Finding], file: str | None) -> None:
-    for finding in findings:
-        if finding.level == "error":
-            raise _refusal(finding, file)
+def refusal_at(file: str | None) -> Callable[[Finding], UsageError]:
+    """What speaks against running is said at its place in the study file, where it has one."""
+    return lambda finding: _refusal(finding, file)
 
 
 def _refusal(finding: Finding, file: str | None) -> UsageError:
-    """What speaks against running, at its place in the study file where it has one."""
     from outlast.config import yaml
 
     document = yaml.read(file) if file is not None and os.path.isfile(file) else None
@@ -202,11 +170,3 @@ def _where_it_ran(about: str, file: str | None) -> str | None:
         f"the trainings of {file} ran there, as seen from its folder: was it moved? Its study file says where they run: "
         f"outlast run STUDY.yaml --dir {file}"
     )
-
-
-def begin_anew(paths: StudyPaths) -> None:
-    """``--fresh``: keep the earlier study under a name with the time."""
-    from outlast.engine.care.fresh import set_both_aside
-
-    for aside in set_both_aside(paths):
-        click.echo(f"the earlier study is kept in {os.path.relpath(aside)}")

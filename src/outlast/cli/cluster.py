@@ -27,8 +27,12 @@ from outlast.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outlast.config.settings import Settings
+    from outlast.core.finding import Finding
     from outlast.core.fold import Study
+    from outlast.errors import UsageError
 
 __all__ = ["controller", "finisher", "submit", "worker"]
 
@@ -67,11 +71,10 @@ def submit(
         outlast submit study.yaml --dry-run
         outlast submit study.yaml --set slurm.partition=gpu --set slurm.mode=controller
     """
-    from outlast.cli.asked import begin_anew, folder_of, invocation_of, metric_of, refuse_what_cannot_work, settings_of
-    from outlast.cli.ending import tell_end
-    from outlast.engine.cluster.submit import dry_run as scripts_of
-    from outlast.engine.cluster.submit import refuse_while_queued, submit_study, tell
-    from outlast.engine.derived.home_sync import live_folder
+    from outlast.cli.asked import folder_of, invocation_of, metric_of, refusal_at, settings_of
+    from outlast.cli.ending import tell_and_settle
+    from outlast.engine.cluster.submit import submit_study, tell
+    from outlast.engine.launch import make_ready
     from outlast.engine.record.recorded import study_paths
 
     settings = settings_of(
@@ -79,41 +82,40 @@ def submit(
         trials=trials, parallel=parallel,
     )  # fmt: skip
     folder = folder_of(settings, study, directory)
-    file = study[0] if study else None
-    refuse_what_cannot_work(settings, folder, file, on_cluster=not dry_run)
-    paths = study_paths(folder, settings)
+    refusal = refusal_at(study[0] if study else None)
     if dry_run:
-        click.echo("\n".join(scripts_of(paths, settings)), nl=False)
-        _say_what_slurm_says(settings, folder, file)
+        _dry_run(settings, folder, refusal)
         return
-    if fresh:
-        refuse_while_queued(paths, settings)
-        begin_anew(paths)
-    folder = live_folder(folder, settings)
-    paths = study_paths(folder, settings)
+    folder = make_ready(settings, folder, fresh=fresh, on_cluster=True, refusal=refusal, say=click.echo)
     os.environ.update(
         settings.secret_env
     )  # sbatch hands it on to the jobs; the record, which they are run from, cannot
-    submitted = submit_study(paths, settings, accept_changes=accept_changes, say=click.echo)
+    submitted = submit_study(study_paths(folder, settings), settings, accept_changes=accept_changes, say=click.echo)
     if submitted.verdict is not None:
-        context.exit(tell_end(folder, submitted.study, settings))
+        context.exit(tell_and_settle(folder, submitted.study, settings))
     for line in tell(submitted, folder):
         click.echo(line)
     if submitted.refused and not submitted.jobs:
         context.exit(4)
 
 
-def _say_what_slurm_says(settings: Settings, folder: str, file: str | None) -> None:
-    """Behind the scripts of a dry run, which are worth reading whatever it is.
+def _dry_run(settings: Settings, folder: str, refusal: Callable[[Finding], UsageError]) -> None:
+    """Print the scripts, which are worth reading whatever SLURM says of them behind.
 
     Raises:
-        UsageError: SLURM would refuse them.
+        UsageError: They cannot work, or SLURM would refuse them.
     """
-    from outlast.cli.asked import refuse_what_slurm_refuses
+    from outlast.engine.check.quick import quick_check
+    from outlast.engine.cluster.inspection import cluster_findings
+    from outlast.engine.cluster.submit import dry_run
+    from outlast.engine.launch import refuse
+    from outlast.engine.record.recorded import study_paths
     from outlast.errors import SlurmMissing, SlurmUnavailable
 
+    refuse(quick_check(settings, folder), refusal)
+    click.echo("\n".join(dry_run(study_paths(folder, settings), settings)), nl=False)
     try:
-        refuse_what_slurm_refuses(settings, folder, file)
+        refuse(cluster_findings(settings, folder), refusal)
     except (SlurmMissing, SlurmUnavailable) as error:
         click.echo(f"note: whether SLURM would take them is not known: {error.fact}", err=True)
 
@@ -149,7 +151,7 @@ def finisher(context: click.Context, study: str, once: bool, after: str | None) 
         outlast finisher studies/digits
     """
     from outlast._system.job_environment import JobFacts
-    from outlast.cli.ending import tell_end
+    from outlast.cli.ending import tell_and_settle
     from outlast.engine.cluster.finish import finish
     from outlast.errors import SlurmMissing, SlurmRefused
     from outlast.executors.slurm.planning import how_to_go_on
@@ -161,7 +163,7 @@ def finisher(context: click.Context, study: str, once: bool, after: str | None) 
             _log(line)
         context.exit(4)
     if turn is not None and turn.study.ended is not None:
-        context.exit(tell_end(study, turn.study, turn.settings))
+        context.exit(tell_and_settle(study, turn.study, turn.settings))
 
 
 @click.command(cls=Command, hidden=True)
@@ -174,7 +176,7 @@ def controller(context: click.Context, study: str) -> None:
         outlast controller studies/digits
     """
     from outlast._system.job_environment import JobFacts
-    from outlast.cli.ending import tell_end
+    from outlast.cli.ending import tell_and_settle
     from outlast.cli.text import make_console
     from outlast.cli.watching import Watching
     from outlast.core.plan import Verdict
@@ -199,7 +201,7 @@ def controller(context: click.Context, study: str) -> None:
         context.exit(4)
     if verdict is None:
         context.exit(4)
-    context.exit(tell_end(study, found, settings))
+    context.exit(tell_and_settle(study, found, settings))
 
 
 def _log(text: str) -> None:

@@ -16,20 +16,21 @@ from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.fold import Study
 from outlast.core.states import Cause, StudyState
-from outlast.engine.derived.plots import are_wanted, draw_at_the_end
+from outlast.engine.derived.plots import are_wanted
+from outlast.engine.launch import settle
 from outlast.engine.record.recorded import study_paths
 from outlast.monitor.snapshot import snapshot
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
 from outlast.study.layout import StudyPaths
 
-__all__ = ["tell_end"]
+__all__ = ["tell_and_settle", "tell_end"]
 
 _FILES = ("trials.csv", "best_config.yaml", "best_results.json", "best_checkpoint", "plots")
 
 
 def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True) -> int:
-    """Print how it ended: what came of it, where it lies, what to type next. Then have its plots drawn.
+    """Print how it ended: what came of it, where it lies, what to type next.
 
     Args:
         folder: The study's.
@@ -52,8 +53,6 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
     with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
         story = _what_halted(paths, study, folder) if halted else None
         make_console().print(end_summary(end, configuration=values, files=files, story=story, kept=kept))
-    if plots:
-        draw_at_the_end(paths, study, settings)
     state = StudyState.STOPPED if study.ended is None else StudyState(study.ended.state)
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)
 
@@ -64,3 +63,10 @@ def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType
     found = [group for group in group_failures(study) if group.cause is not Cause.SPACE_CHANGED]
     groups = ([group for group in found if since & set(group.trials)] or found)[:1]
     return None if not groups else show_failures(groups, folder=folder, tails=failure_stories(paths, groups))
+
+
+def tell_and_settle(folder: str, study: Study, settings: Settings) -> int:
+    """`tell_end`, and then what is left to do: plots, and the home's last sync."""
+    code = tell_end(folder, study, settings)
+    settle(study_paths(folder, settings), study, settings, print)
+    return code

@@ -1,0 +1,153 @@
+"""`run` on the terminal: the banner before, the live view during, what came of it after; here or in the background."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
+from datetime import datetime, timezone
+from tempfile import TemporaryDirectory
+
+import click
+
+from outlast._system import make_dir
+from outlast.cli.ending import tell_end
+from outlast.cli.invocation import Invocation
+from outlast.cli.render import start_banner
+from outlast.cli.text import make_console
+from outlast.cli.watching import Watching
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.plan import Verdict
+from outlast.engine.attempts.code_snapshot import changed_code
+from outlast.engine.launch import run
+from outlast.engine.record.recorded import study_paths
+from outlast.monitor.snapshot import LiveFacts, snapshot
+from outlast.optimizer.samplers import SamplerFactory
+from outlast.study.home import home_of
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import current_holder
+from outlast.study.opened import Opened
+
+__all__ = ["detach", "run_here", "run_without_a_trace"]
+
+_DETACHED = "OUTLAST_DETACHED"  # for the process in the background only: trainings do not see it
+_DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
+
+
+def run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bool = True) -> int:
+    """Run a search in this process, its progress on the terminal. Returns the exit code.
+
+    Args:
+        settings: The study's.
+        folder: Where it runs, made ready.
+        accept_changes: See ``--accept-changes``.
+        kept: Whether the folder is still there afterwards.
+    """
+    console, paths = make_console(), study_paths(folder, settings)
+    detached = os.environ.pop(_DETACHED, None) is not None
+    unattended = detached or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
+    view, code = ExitStack(), 0
+
+    def listener(opened: Opened, slots: int) -> Watching:
+        started = opened.study.last_run.at if opened.study.last_run else ""
+        live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
+        banner = start_banner(
+            snapshot(opened.study, settings, now=datetime.now(timezone.utc), live=live, folder=folder),
+            settings,
+            index=os.path.join(folder, paths.index.name),
+            slots=slots,
+            sampler=_sampler_text(settings),
+            notes=[*_notes(settings, opened.study), *_home_note(paths)],
+            kept=kept,
+        )
+        with suppress(OSError):  # a pipe that nobody reads ends no search
+            console.print(banner)
+        return view.enter_context(closing(Watching(console, settings, live, folder)))
+
+    def tell(_verdict: Verdict, study: Study) -> None:
+        nonlocal code
+        view.close()
+        code = tell_end(folder, study, settings, kept=kept)
+
+    with view:
+        run(
+            paths, settings, listener,
+            tell=tell, accept_changes=accept_changes, say=console.print, unattended=unattended,
+        )  # fmt: skip
+    return code
+
+
+def run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
+    """Checkpointing is off (reference dialect): the study lives in a temporary folder and is gone at the end."""
+    with TemporaryDirectory(prefix="outlast-in-memory-") as place:
+        note = "checkpointing is off: nothing is kept but what is printed here, and nothing can be resumed"
+        told = replace(settings, notes=(*settings.notes, note))
+        return run_here(told, os.path.join(place, settings.name), accept_changes, kept=False)
+
+
+def _sampler_text(settings: Settings) -> str:
+    """The sampler's name; of ``auto`` what it turned out to be."""
+    if settings.sampler.name != "auto":
+        return settings.sampler.name
+    conditional = any(parameter.when for parameter in settings.parameters) or not settings.parameters
+    return f"{SamplerFactory(settings.sampler, objectives=len(settings.metrics), conditional=conditional).name} (auto)"
+
+
+def _home_note(paths: StudyPaths) -> list[tuple[str, str]]:
+    home = home_of(paths)
+    if home is None:
+        return []
+    brought = f"records and best weights are brought to {os.path.relpath(home.root)} after each trial"
+    lost = f"the study runs in {paths.root}: what is lost with that is what running trials did since their last record"
+    return [("home", f"{brought}; {lost}")]
+
+
+def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:
+    notes = [("note", note) for note in settings.notes]
+    if change := changed_code(study, settings):
+        notes.append(("code", change))
+    kept = settings.checkpoints.keep
+    if kept is not None:
+        best = f"the best {kept} finished trials' and " if kept else ""
+        notes.append(("checkpoints", f"kept: {best}those of trials without an outcome; the others are deleted"))
+    return notes
+
+
+def detach(invocation: Invocation, folder: str) -> None:
+    """Start the same command again in a session of its own, its output in ``run.log``; wait until it holds the study."""
+    ours = [argument for argument in invocation.before if argument not in ("--detach", "--fresh")]
+    arguments = [*ours, "--", *invocation.command] if invocation.command else ours
+    paths = StudyPaths.at(folder)
+    make_dir(paths.root)
+    log = os.path.join(folder, paths.run_log.name)
+    with open(log, "ab") as output:
+        began = output.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "outlast", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, _DETACHED: "1"},
+        )
+    deadline = time.monotonic() + _DETACHED_WITHIN
+    while process.poll() is None and current_holder(paths.ledger).get("pid") != process.pid:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    if process.poll() is not None:  # it failed, or there was nothing left to do: either way it has said so
+        with open(log, "rb") as lines:
+            lines.seek(began)
+            words = lines.read().decode(errors="replace")
+        click.echo(words, nl=False, err=process.returncode != 0)
+        if not paths.exists and not began:
+            os.unlink(log)
+            os.rmdir(paths.root)
+        click.get_current_context().exit(process.returncode)
+    click.echo(f"running in the background (pid {process.pid}); its words go to {log}")
+    click.echo(f"watch it:  outlast status -w {folder}\nend it:    outlast stop {folder}")

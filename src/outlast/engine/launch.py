@@ -1,0 +1,131 @@
+"""How a search is begun, or gone on with: settings → check → fresh → live folder → run → plots → home.
+
+The command line, `submit` and `outlast.optimize` all come this way; they differ in how they speak, not in what they do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from outlast.config.settings import Settings
+from outlast.core.finding import Finding
+from outlast.core.fold import Study
+from outlast.core.plan import Verdict
+from outlast.engine.care.fresh import set_both_aside
+from outlast.engine.check.quick import quick_check
+from outlast.engine.coordinator.listener import Listener
+from outlast.engine.derived.home_sync import bring_home, live_folder
+from outlast.engine.derived.plots import draw_at_the_end
+from outlast.engine.hold.run import run_study
+from outlast.engine.record.recorded import study_paths
+from outlast.errors import OutlastError, StudyNotFound, UsageError
+from outlast.study.home import live_of
+from outlast.study.layout import StudyPaths
+from outlast.study.opened import Opened
+
+__all__ = ["make_ready", "refuse", "run", "settle"]
+
+
+def make_ready(
+    settings: Settings,
+    folder: str,
+    *,
+    fresh: bool = False,
+    resume: bool = False,
+    on_cluster: bool = False,
+    refusal: Callable[[Finding], OutlastError] | None = None,
+    say: Callable[[str], object] = print,
+) -> str:
+    """Everything before a search holds its study; what cannot work is refused before anything is written.
+
+    Args:
+        settings: The study's.
+        folder: Its folder, or its home.
+        fresh: Set an earlier study aside.
+        resume: Go on with a study that is there; never start a new one.
+        on_cluster: It is to be submitted: SLURM is asked as well.
+        refusal: How the caller says what speaks against it.
+        say: Told where an earlier study is kept.
+
+    Returns:
+        The folder in which it will run: its own, as it was named, or the live folder that stands for it.
+
+    Raises:
+        UsageError: It cannot work, or is not what was asked for.
+        StudyBusy: Somebody runs the study that would be set aside, or runs it in its home.
+        StorageError: A disk refused.
+    """
+    refuse(quick_check(settings, folder), refusal)
+    if on_cluster:
+        from outlast.engine.cluster.inspection import cluster_findings
+
+        refuse(cluster_findings(settings, folder), refusal)
+    earlier = study_paths(live_of(folder), settings)
+    _refuse_unmeant(settings, folder, earlier, fresh=fresh, resume=resume)
+    if fresh:
+        if on_cluster:
+            from outlast.engine.cluster.submit import refuse_while_queued
+
+            refuse_while_queued(earlier, settings)
+        for aside in set_both_aside(earlier):
+            say(f"the earlier study is kept in {os.path.relpath(aside)}")
+    return live_folder(folder, settings)
+
+
+def refuse(findings: Sequence[Finding], refusal: Callable[[Finding], OutlastError] | None = None) -> None:
+    """Raise the first finding that speaks against a run, in the caller's words."""
+    for finding in findings:
+        if finding.level == "error":
+            raise _usage_error(finding) if refusal is None else refusal(finding)
+
+
+def run(
+    paths: StudyPaths,
+    settings: Settings,
+    listener: Callable[[Opened, int], Listener],
+    *,
+    tell: Callable[[Verdict, Study], object],
+    accept_changes: bool = False,
+    handle_signals: bool = True,
+    unattended: bool = False,
+    say: Callable[[str], object] = print,
+) -> tuple[Verdict, Study]:
+    """Run a study here to its rest, tell how it ended, and only then draw its plots and bring the rest home.
+
+    Args:
+        paths: The files of the folder that `make_ready` gave.
+        settings: The study's.
+        listener: Made once the study is open, from what was opened and the number of slots.
+        tell: Says how it ended; nobody waits for plots to hear that.
+        accept_changes, handle_signals, unattended, say: See `outlast.engine.hold.run.run_study`.
+    """
+    verdict, study = run_study(
+        paths, settings, listener, accept_changes=accept_changes, say=say,
+        handle_signals=handle_signals, unattended=unattended,
+    )  # fmt: skip
+    tell(verdict, study)
+    settle(paths, study, settings, say)
+    return verdict, study
+
+
+def settle(paths: StudyPaths, study: Study, settings: Settings, say: Callable[[str], object]) -> None:
+    """What is left to do for a study that has come to rest: its plots, and a last sync of what is made after a run."""
+    draw_at_the_end(paths, study, settings)
+    behind = bring_home(paths)
+    if behind is not None:
+        say(behind)
+
+
+def _refuse_unmeant(settings: Settings, folder: str, earlier: StudyPaths, *, fresh: bool, resume: bool) -> None:
+    """Neither a new study where one should go on, nor the other way round."""
+    if resume and not earlier.exists:
+        cure = "without --resume the same command starts one"
+        raise StudyNotFound(f"--resume: there is no study in {folder}", cure=cure)
+    if (settings.later.get("index") or {}).get("auto_resume") is False and earlier.exists and not (resume or fresh):
+        cure = "--resume goes on with it; --fresh sets it aside and starts anew"
+        raise UsageError(f"auto_resume is off, and there is a study in {folder}", cure=cure)
+
+
+def _usage_error(finding: Finding) -> UsageError:
+    return UsageError(f"{finding.about}: {finding.text}", cure=finding.cure)
