@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import re
 import subprocess
 import sys
@@ -252,10 +253,11 @@ def test_a_cause_is_added_where_the_page_says() -> None:
 
 def test_a_command_is_added_where_the_page_says() -> None:
     listed = (SOURCE / "cli" / "app.py").read_text()
-    for command in app.registered_commands:
-        assert command.callback is not None
-        assert command.callback.__module__.startswith("outlast.cli.")
-        assert f".{command.callback.__name__})" in listed
+    for name, command in app.commands.items():
+        assert command.help and command.callback is not None, name
+        module = inspect.unwrap(command.callback).__module__
+        assert module.startswith("outlast.cli.")
+        assert f'"{name}": "{module}:' in listed, name
 
 
 def test_a_kind_of_record_is_added_where_the_page_says() -> None:

@@ -204,6 +204,7 @@ print(f"val_accuracy={1 - known.lr} val_acc={1 - known.lr}")
 """
 
 
+@pytest.mark.slow
 def test_what_the_readme_says_to_type_works_in_this_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,6 +225,7 @@ def test_what_the_readme_says_to_type_works_in_this_order(
     assert Path("studies/digits/best_config.yaml").exists()
 
 
+@pytest.mark.slow
 @each([block for block in of("console") if block.page == "examples/digits/README.md" and "epoch 1" in block.text])
 def test_the_digits_example_prints_what_its_page_says(block: Block) -> None:
     (words,) = (words for words in command_lines(block) if "0.003" in words)

@@ -181,6 +181,18 @@ def test_who_writes_is_who_is_said_to(lived: Lived) -> None:
         assert not writers or any(who in writer for writer in writers), (path, who, writers)
 
 
+def test_what_must_exist_once_is_linked_and_what_is_replaced_is_renamed(lived: Lived) -> None:
+    ways: dict[str, set[str]] = {}
+    for operation, path, _ in lived.operations:
+        if not any(part.startswith(".") for part in path.split("/")):
+            ways.setdefault(re.sub(r"\d+", "#", path), set()).add(operation)
+    once = {"ledger/#.jsonl", "splits.json", "trials/#/attempts/#/started.json", "trials/#/attempts/#/exit.json"}
+    assert {path for path, how in ways.items() if "link" in how} == once
+    assert [path for path in once if "rename" in ways[path]] == []
+    replaced = {"study.yaml", "trials.csv", "best_results.json", "open/#.#", "trials/#/trial.json", "best_checkpoint"}
+    assert all(ways[path] == {"rename"} for path in replaced)
+
+
 def test_every_path_that_the_layout_knows_is_in_the_table() -> None:
     paths = StudyPaths.at("/study")
     trial, attempt = paths.trial(7), paths.attempt(7, 2)
