@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from outlast.core.evidence import Evidence, Report
+from outlast.core.evidence import Evidence, JobEnd, Report
 from outlast.core.faults import Policy, decide, diverged_at, signature_of
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
@@ -154,7 +154,7 @@ def test_losses_with_everything_on_the_host_are_nobody_s_fault_until_they_are_te
     assert decide(replace(lost, together=False), lost_before(5), POLICY).state is TrialState.INTERRUPTED
     assert decide(replace(lost, together=False), lost_before(5, alone=(2, 4)), POLICY).state is TrialState.FAILED
     assert decide(replace(lost, saved=True), lost_before(9), POLICY).state is TrialState.INTERRUPTED
-    node = Evidence(lost="no heartbeat", scheduler="NODE_FAIL", new_steps=False)
+    node = Evidence(lost="no heartbeat", job_end=JobEnd.HOST_LOST, new_steps=False)
     assert decide(node, trial(*[Cause.LOST] * 1), POLICY).state is TrialState.INTERRUPTED
     assert decide(node, lost_before(5), POLICY).state is TrialState.INTERRUPTED
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from outlast.core.evidence import JobEnd
 from outlast.errors import OutlastError, SlurmRefused
 from outlast.executors.slurm.controller import SlurmExecutor
 from outlast.executors.slurm.jobs import SlurmJobs
@@ -152,32 +153,32 @@ def test_a_job_that_waits_has_not_ended(bench: Bench) -> None:
     bench.submit()
     for _ in range(5):
         bench.later()
-        assert (bench.executor.ended(A), bench.executor.words(A)) == (False, None)
+        assert (bench.executor.ended(A), bench.executor.job_end(A)) == (False, None)
 
 
 @pytest.mark.parametrize(
-    ("state", "ended", "word"),
+    ("state", "ended", "end"),
     [
         ("RUNNING", False, None),
         ("SUSPENDED", False, None),
         ("COMPLETING", False, None),
-        ("COMPLETED", True, ""),
-        ("FAILED", True, ""),
-        ("CANCELLED by 0", True, "CANCELLED"),
-        ("TIMEOUT", True, "TIMEOUT"),
-        ("NODE_FAIL", True, "NODE_FAIL"),
-        ("OUT_OF_MEMORY", True, "OUT_OF_MEMORY"),
+        ("COMPLETED", True, JobEnd.UNTOLD),
+        ("FAILED", True, JobEnd.UNTOLD),
+        ("CANCELLED by 0", True, JobEnd.CANCELLED),
+        ("TIMEOUT", True, JobEnd.WALLTIME),
+        ("NODE_FAIL", True, JobEnd.HOST_LOST),
+        ("OUT_OF_MEMORY", True, JobEnd.OUT_OF_MEMORY),
         ("A_STATE_OF_THE_FUTURE", None, None),
         ("REVOKED", None, None),
     ],
 )
 def test_a_state_says_what_it_says_and_an_unknown_one_nothing(
-    bench: Bench, state: str, ended: bool | None, word: str | None
+    bench: Bench, state: str, ended: bool | None, end: JobEnd | None
 ) -> None:
     job = bench.submit()
     bench.slurm.set(job, state)
     bench.later()
-    assert (bench.executor.ended(A), bench.executor.words(A)) == (ended, word)
+    assert (bench.executor.ended(A), bench.executor.job_end(A)) == (ended, end)
 
 
 def test_a_job_that_is_missing_once_has_not_ended_and_twice_it_has(bench: Bench) -> None:
@@ -219,9 +220,9 @@ def test_nothing_changes_between_two_polls(bench: Bench) -> None:
     bench.later()
     bench.slurm.set(job, "CANCELLED")
     bench.clock.advance(EVERY)
-    assert (bench.executor.words(A), bench.executor.ended(A)) == (None, False)
+    assert (bench.executor.job_end(A), bench.executor.ended(A)) == (None, False)
     bench.executor.poll()
-    assert (bench.executor.words(A), bench.executor.ended(A)) == ("CANCELLED", True)
+    assert (bench.executor.job_end(A), bench.executor.ended(A)) == (JobEnd.CANCELLED, True)
 
 
 def test_where_a_word_is_waited_for_the_next_poll_looks_soon(bench: Bench) -> None:
@@ -229,9 +230,9 @@ def test_where_a_word_is_waited_for_the_next_poll_looks_soon(bench: Bench) -> No
     bench.slurm.set(job, "RUNNING")
     bench.later()
     bench.slurm.set(job, "TIMEOUT")
-    assert bench.executor.words(A) is None
+    assert bench.executor.job_end(A) is None
     bench.later(5)
-    assert bench.executor.words(A) == "TIMEOUT" and bench.slurm.listings == 2
+    assert bench.executor.job_end(A) == JobEnd.WALLTIME and bench.slurm.listings == 2
     bench.later(5)
     assert bench.slurm.listings == 2, "nobody waits any more"
 
@@ -244,7 +245,7 @@ def test_accounting_says_why_a_purged_job_ended_and_only_listings_that_it_has(tm
     bench.later()
     assert bench.executor.ended(A) is not True
     bench.later()
-    assert (bench.executor.ended(A), bench.executor.words(A)) == (True, "OUT_OF_MEMORY")
+    assert (bench.executor.ended(A), bench.executor.job_end(A)) == (True, JobEnd.OUT_OF_MEMORY)
 
 
 def test_accounting_is_not_asked_for_what_was_forgotten(tmp_path: Path) -> None:
@@ -284,7 +285,7 @@ def test_an_adopted_attempt_whose_job_never_arrived_is_given_up_after_two_listin
         bench.later(5)
         assert bench.executor.ended(A) is None
     bench.later(5)
-    assert (bench.executor.ended(A), bench.executor.words(A)) == (True, "NEVER_SUBMITTED")
+    assert (bench.executor.ended(A), bench.executor.job_end(A)) == (True, JobEnd.NEVER_SUBMITTED)
     assert bench.slurm.submissions == 0
 
 
@@ -295,7 +296,7 @@ def test_a_job_that_was_started_anew_runs_another_attempt(bench: Bench) -> None:
     assert bench.executor.ended(A) is False
     bench.slurm.set("77", "PENDING", restarts=2)
     bench.later()
-    assert (bench.executor.ended(A), bench.executor.words(A)) == (True, "REQUEUED")
+    assert (bench.executor.ended(A), bench.executor.job_end(A)) == (True, JobEnd.REQUEUED)
 
 
 # -- cancel, forget ---------------------------------------------------------------------------------------------------
@@ -307,7 +308,7 @@ def test_only_the_attempts_own_job_is_cancelled(bench: Bench) -> None:
     bench.executor.cancel(A)
     assert bench.slurm.cancelled == [first]
     bench.later()
-    assert (bench.executor.ended(A), bench.executor.words(A)) == (True, "CANCELLED")
+    assert (bench.executor.ended(A), bench.executor.job_end(A)) == (True, JobEnd.CANCELLED)
     assert bench.executor.ended(B) is False and bench.slurm.queue[second].state == "PENDING"
 
 
@@ -329,7 +330,7 @@ def test_what_is_cancelled_before_slurm_took_it_is_not_submitted_any_more(bench:
     for _ in range(3):
         bench.later()
     assert bench.slurm.submissions == 1
-    assert (bench.executor.ended(A), bench.executor.words(A)) == (True, "NEVER_SUBMITTED")
+    assert (bench.executor.ended(A), bench.executor.job_end(A)) == (True, JobEnd.NEVER_SUBMITTED)
 
 
 # -- attempts that workers fetched ------------------------------------------------------------------------------------
@@ -349,12 +350,12 @@ def test_a_fetched_attempt_lives_as_long_as_its_task() -> None:
     executor = fetched(slurm, clock)
     slurm.add("9_4", "RUNNING")
     assert executor.adopt(A, None, job="9_4") and not executor.adopt(B, None)
-    assert (executor.ended(A), executor.ended(B), executor.words(B)) == (False, None, "")
+    assert (executor.ended(A), executor.ended(B), executor.job_end(B)) == (False, None, JobEnd.UNTOLD)
     slurm.set("9_4", "NODE_FAIL")
     clock.advance(EVERY)
     assert executor.ended(A) is False, "nothing changes between two polls"
     executor.poll()
-    assert (executor.ended(A), executor.words(A)) == (True, "NODE_FAIL")
+    assert (executor.ended(A), executor.job_end(A)) == (True, JobEnd.HOST_LOST)
     executor.forget(A)
     assert executor.ended(A) is None
 
@@ -413,7 +414,7 @@ def test_a_silent_slurm_ends_no_task() -> None:
 def test_without_slurm_a_fetched_attempt_is_told_by_its_files_alone() -> None:
     executor = FetchedExecutor()
     assert not executor.adopt(A, None, job="")
-    assert (executor.ended(A), executor.words(A)) == (None, "")
+    assert (executor.ended(A), executor.job_end(A)) == (None, JobEnd.UNTOLD)
     executor.cancel(A)
     executor.forget(A)
 
@@ -448,7 +449,7 @@ def test_a_controller_is_up_to_date_within_a_poll_after_slurmctld_was_away(
 
     def is_known() -> bool:
         if "submitted" in happened:
-            return bench.executor.words(B) is None and B in [
+            return bench.executor.job_end(B) is None and B in [
                 taken.attempt for taken in bench.executor.take_submissions()
             ]
         return bench.executor.ended(A) is True if "ended" in happened else bench.slurm.cancelled == [job]

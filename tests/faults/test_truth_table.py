@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from outlast.core.evidence import Evidence, Report
+from outlast.core.evidence import Evidence, JobEnd, Report
 from outlast.core.faults import Policy, decide
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
@@ -274,17 +274,16 @@ def test_a_traceback_that_was_survived_is_not_what_ended_the_training() -> None:
     assert decide(evidence, Trial(0), POLICY).cause is Cause.CRASH
 
 
-WORDS = {
-    "CANCELLED": (INTERRUPTED, Cause.STOPPED),
-    "TIMEOUT": (INTERRUPTED, Cause.WALLTIME),
-    "DEADLINE": (INTERRUPTED, Cause.WALLTIME),
-    "PREEMPTED": (INTERRUPTED, Cause.PREEMPTED),
-    "NODE_FAIL": (INTERRUPTED, Cause.LOST),
-    "OUT_OF_MEMORY": (INFEASIBLE, Cause.HOST_OUT_OF_MEMORY),
+JOB_ENDS = {
+    JobEnd.CANCELLED: (INTERRUPTED, Cause.STOPPED),
+    JobEnd.WALLTIME: (INTERRUPTED, Cause.WALLTIME),
+    JobEnd.PREEMPTED: (INTERRUPTED, Cause.PREEMPTED),
+    JobEnd.HOST_LOST: (INTERRUPTED, Cause.LOST),
+    JobEnd.OUT_OF_MEMORY: (INFEASIBLE, Cause.HOST_OUT_OF_MEMORY),
 }
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("end", JOB_ENDS)
 @pytest.mark.parametrize(
     "seen",
     [
@@ -296,8 +295,8 @@ WORDS = {
         {"exit_code": 0, "stop_reason": "preempted", "acknowledged": True},
     ],
 )
-def test_the_scheduler_s_word_decides_why_others_ended_a_training(seen: dict[str, Any], word: str) -> None:
-    evidence = Evidence(**seen, scheduler=word, saved=True)
+def test_the_scheduler_s_word_decides_why_others_ended_a_training(seen: dict[str, Any], end: JobEnd) -> None:
+    evidence = Evidence(**seen, job_end=end, saved=True)
     decision = decide(evidence, Trial(0), POLICY)
-    assert (decision.state, decision.cause) == WORDS[word]
-    assert decide(replace(evidence, scheduler=""), Trial(0), POLICY).state is not TrialState.COMPLETE
+    assert (decision.state, decision.cause) == JOB_ENDS[end]
+    assert decide(replace(evidence, job_end=JobEnd.UNTOLD), Trial(0), POLICY).state is not TrialState.COMPLETE

@@ -223,9 +223,12 @@ def test_training_time_and_gpu_hours_add_up() -> None:
     assert found.hours.gpu and found.hours.used == pytest.approx(901 * 0.5 / 3600)
 
 
+STILL = ("SUSPENDED", "STOPPED")
+
+
 def jobs(*states: str) -> list[QueuedJob]:
     """Of the running trials from 10 on."""
-    return [QueuedJob(f"7_{at}", "array", word, node="n1") for at, word in enumerate(states)]
+    return [QueuedJob(f"7_{at}", "array", word, node="n1", suspended=word in STILL) for at, word in enumerate(states)]
 
 
 def in_jobs(trials: int, trained: float) -> tuple[StudyBuilder, dict[int, float]]:
@@ -275,6 +278,11 @@ def test_the_hours_of_a_suspension_move_no_eta_afterwards() -> None:
     ],
 )
 def test_the_queue_counts_what_is_suspended_apart(states: tuple[str, ...], says: str) -> None:
-    found = [QueuedJob(str(at), "array", word, word == "PENDING") for at, word in enumerate(states)]
+    found = [
+        QueuedJob(str(at), "array", word, word == "PENDING", suspended=word in STILL) for at, word in enumerate(states)
+    ]
     assert queue_in_words(found) == says
-    assert queue_in_words([QueuedJob("9", "finisher", "SUSPENDED", node="n1")]) == "finisher 9 on n1 suspended"
+    assert (
+        queue_in_words([QueuedJob("9", "finisher", "SUSPENDED", node="n1", suspended=True)])
+        == "finisher 9 on n1 suspended"
+    )

@@ -8,6 +8,7 @@ import time
 import pytest
 from cluster import Cluster
 
+from outlast.core.evidence import JobEnd
 from outlast.executors.base import Executor
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.controller import SlurmExecutor
@@ -43,8 +44,8 @@ class TestSlurmExecutor(ExecutorContract):
         executor = lab.executor()
         attempt = lab.begun(executor)
         executor.cancel(attempt.name)
-        lab.until(executor, lambda: executor.words(attempt.name) is not None, "SLURM says how it ended")
-        assert executor.words(attempt.name) == "CANCELLED"
+        lab.until(executor, lambda: executor.job_end(attempt.name) is not None, "SLURM says how it ended")
+        assert executor.job_end(attempt.name) is JobEnd.CANCELLED
 
     def test_a_job_that_waits_in_the_queue_has_not_ended(self, lab: Lab, cluster: Cluster) -> None:
         cluster.run("scontrol", "update", "PartitionName=gpu", "State=DOWN")  # takes jobs, starts none

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from outlast.core.evidence import JobEnd
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import (
     Job,
-    JobEnd,
     JobLife,
     Refusal,
     Sightings,
-    end_of,
     life_of,
     parse_sacct,
     parse_sbatch,
@@ -100,31 +99,27 @@ def test_accounting_explains_an_end_but_is_no_evidence_of_one() -> None:
     assert sightings.last("7_1") == Job("7_1", "7", 1, "PREEMPTED", restarts=2) and sightings.last("9") is None
     sightings.take([], ["7_1"])
     assert sightings.certainly_over("7_1") and sightings.missing == []
-    assert end_of(sightings.last("7_1")) == (JobEnd.PREEMPTED, "the scheduler says: PREEMPTED")
+    assert sightings.last("7_1").end is JobEnd.PREEMPTED
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "end", "says"),
+    ("state", "end"),
     [
-        ("COMPLETED", "None", JobEnd.EXITED, "the scheduler says: COMPLETED"),
-        ("FAILED", "NonZeroExitCode", JobEnd.EXITED, "the scheduler says: FAILED, NonZeroExitCode"),
-        ("CANCELLED by 1000", "", JobEnd.CANCELLED, "the scheduler says: CANCELLED by 1000"),
-        ("TIMEOUT", "TimeLimit", JobEnd.WALLTIME, "the scheduler says: TIMEOUT, TimeLimit"),
-        ("PREEMPTED", "None", JobEnd.PREEMPTED, "the scheduler says: PREEMPTED"),
-        ("NODE_FAIL", "NodeDown", JobEnd.NODE_LOST, "the scheduler says: NODE_FAIL, NodeDown"),
-        ("OUT_OF_MEMORY", "OutOfMemory", JobEnd.OUT_OF_MEMORY, "the scheduler says: OUT_OF_MEMORY, OutOfMemory"),
-        ("BOOT_FAIL", "", JobEnd.NEVER_STARTED, "the scheduler says: BOOT_FAIL"),
-        ("DEADLINE", "", JobEnd.NEVER_STARTED, "the scheduler says: DEADLINE"),
-        ("RUNNING", "None", JobEnd.UNTOLD, "the scheduler knows the job no longer"),  # and then missing
-        ("A_STATE_OF_THE_FUTURE", "", JobEnd.UNTOLD, "the scheduler knows the job no longer"),
+        ("COMPLETED", JobEnd.UNTOLD),  # what the runner saw says more
+        ("FAILED", JobEnd.UNTOLD),
+        ("CANCELLED by 1000", JobEnd.CANCELLED),
+        ("TIMEOUT", JobEnd.WALLTIME),
+        ("DEADLINE", JobEnd.WALLTIME),
+        ("PREEMPTED", JobEnd.PREEMPTED),
+        ("NODE_FAIL", JobEnd.HOST_LOST),
+        ("BOOT_FAIL", JobEnd.HOST_LOST),
+        ("OUT_OF_MEMORY", JobEnd.OUT_OF_MEMORY),
+        ("RUNNING", JobEnd.UNTOLD),  # and then missing
+        ("A_STATE_OF_THE_FUTURE", JobEnd.UNTOLD),
     ],
 )
-def test_the_scheduler_says_why_a_job_ended(state: str, reason: str, end: JobEnd, says: str) -> None:
-    assert end_of(Job("7", "7", None, state, reason)) == (end, says)
-
-
-def test_nobody_knows_why_a_job_ended_that_nobody_saw() -> None:
-    assert end_of(None) == (JobEnd.UNTOLD, "the scheduler knows the job no longer")
+def test_the_scheduler_says_why_a_job_ended(state: str, end: JobEnd) -> None:
+    assert Job("7", "7", None, state).end is end
 
 
 _POLICY = (
@@ -199,8 +194,8 @@ def test_a_task_that_was_started_anew_and_is_just_leaving_has_not_said_why_yet()
     slurm.add("5_0", "COMPLETING", restarts=1)
     jobs.watch("5_0")
     jobs.look()
-    assert jobs.word("5_0", 1) is None
-    assert jobs.word("5_0", 0) == "REQUEUED"
+    assert jobs.end("5_0", 1) is None
+    assert jobs.end("5_0", 0) is JobEnd.REQUEUED
     slurm.set("5_0", "CANCELLED by 1000")
     jobs.look()
-    assert jobs.word("5_0", 1) == "CANCELLED"
+    assert jobs.end("5_0", 1) is JobEnd.CANCELLED

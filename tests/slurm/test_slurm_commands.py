@@ -13,9 +13,10 @@ from cluster import Cluster, running_cluster
 from daemons import until
 
 from outlast._system.job_environment import ENDS_IN, KILL_WAIT
+from outlast.core.evidence import JobEnd
 from outlast.errors import SlurmRefused, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
-from outlast.executors.slurm.parse import Job, JobEnd, JobLife, Sightings, end_of, life_of
+from outlast.executors.slurm.parse import Job, JobLife, Sightings, life_of
 from outlast.executors.slurm.site import Limits
 
 Submit = Callable[..., str]
@@ -129,10 +130,10 @@ def test_a_requeued_job_waits_for_its_next_start_under_its_id(cluster: Cluster, 
 
 def test_why_a_job_ended_is_seen_while_slurm_remembers_it(cluster: Cluster, submit: Submit) -> None:
     ended = {
-        submit(command="true"): JobEnd.EXITED,
-        submit(command="false"): JobEnd.EXITED,
+        submit(command="true"): JobEnd.UNTOLD,
+        submit(command="false"): JobEnd.UNTOLD,
         (cancelled := submit()): JobEnd.CANCELLED,
-        (lost := submit("--no-requeue")): JobEnd.NODE_LOST,
+        (lost := submit("--no-requeue")): JobEnd.HOST_LOST,
         (taken := submit("--no-requeue", "--exclusive")): JobEnd.PREEMPTED,
     }
     nodes = {job: cluster.wait_for_job(job, "RUNNING")["NodeList"] for job in (cancelled, lost, taken)}
@@ -147,7 +148,7 @@ def test_why_a_job_ended_is_seen_while_slurm_remembers_it(cluster: Cluster, subm
         return all(sightings.certainly_over(job) for job in ended)
 
     until(all_over, lambda: f"{[sightings.last(job) for job in ended]}", 30)
-    assert {job: end_of(sightings.last(job))[0] for job in ended} == ended
+    assert {job: sightings.last(job).end for job in ended} == ended
 
 
 def test_every_state_that_this_slurm_knows_is_in_our_table(cluster: Cluster) -> None:
@@ -232,8 +233,10 @@ def test_a_purged_job_is_missing_and_accounting_knows_why_it_ended(accounted: Cl
     sightings.explain(slurm.past(sightings.missing))
     sightings.take(slurm.jobs(), awaited)
     assert all(sightings.certainly_over(job) for job in awaited)
-    assert end_of(sightings.last(failed)) == (JobEnd.EXITED, "the scheduler says: FAILED")
-    assert end_of(sightings.last(task)) == (JobEnd.CANCELLED, "the scheduler says: CANCELLED by 0")
+    assert [(sightings.last(job).word, sightings.last(job).end) for job in awaited] == [
+        ("FAILED", JobEnd.UNTOLD),
+        ("CANCELLED", JobEnd.CANCELLED),
+    ]
 
 
 def test_accounting_that_waits_for_a_requeued_job_ends_nothing(accounted: Cluster, submit: Submit) -> None:

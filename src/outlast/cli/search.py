@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 
 import click
 
@@ -135,8 +134,9 @@ def check(
         context.exit(code)
     if not as_json:
         from outlast.cli.text import make_console, next_line
+        from outlast.executors.slurm.commands import can_submit
 
-        go = "submit" if settings.slurm is not None and shutil.which("sbatch") else "run"
+        go = "submit" if settings.slurm is not None and can_submit() else "run"
         make_console().print(next_line(shlex.join(["outlast", go, *_to_run(invocation_of(context))])))
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from typing import Any
 
-__all__ = ["Evidence", "Report", "plain_json"]
+__all__ = ["Evidence", "JobEnd", "Report", "plain_json"]
 
 
 _AS_IT_IS = frozenset({str, int, bool, type(None)})  # most of what there is
@@ -27,6 +27,24 @@ def plain_json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): plain_json(v) for k, v in value.items()}
     return value
+
+
+class JobEnd(str, Enum):
+    """Why the job that an attempt ran in is over, as its scheduler tells it; its executor translates the scheduler's words."""
+
+    UNTOLD = "untold"  # it ended by itself, or its scheduler cannot say: what the runner saw is all
+    CANCELLED = "cancelled"  # by a person
+    WALLTIME = "walltime"
+    PREEMPTED = "preempted"
+    HOST_LOST = "host_lost"
+    OUT_OF_MEMORY = "out_of_memory"
+    REQUEUED = "requeued"  # its scheduler started it again, or will
+    NEVER_SUBMITTED = "never_submitted"
+
+    @property
+    def blames_nobody(self) -> bool:
+        """Whether a job that ends so before its runner began says nothing against the attempt."""
+        return self not in (JobEnd.UNTOLD, JobEnd.WALLTIME, JobEnd.OUT_OF_MEMORY)
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,7 @@ class Evidence:
     saved: bool = False  # a checkpoint was written during the attempt
     lost: str = ""  # set by the coordinator that gave the attempt up: why
     together: bool = False  # set by the coordinator: everything on its host, as far as known, was lost with it
-    scheduler: str = ""  # the scheduler's own word for how the job ended: CANCELLED, TIMEOUT, NODE_FAIL …
+    job_end: JobEnd = JobEnd.UNTOLD  # set by the coordinator: what the scheduler says of the attempt's job
     never_started: bool = False
     error: str = ""  # the runner could not start the training: why
     oom_killed: bool = False  # the kernel killed in our cgroup, at our own memory limit

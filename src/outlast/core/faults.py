@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outlast.core.advice import advice
-from outlast.core.evidence import Evidence, Report
+from outlast.core.evidence import Evidence, JobEnd, Report
 from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.core.symptoms import Symptom, last_words, line_about, signature_of, symptom_of, told_story, was_killed
@@ -115,7 +115,7 @@ def _judge(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
         stopped = _asked_to_stop(evidence, trial, policy)
         if stopped is not None:
             return stopped
-    if evidence.scheduler and ended_by_others(evidence):
+    if ended_by_others(evidence):
         ended = _ended_by_scheduler(evidence, trial, policy)
         if ended is not None:
             return ended
@@ -162,18 +162,18 @@ def _asked_to_stop(evidence: Evidence, trial: Trial, policy: Policy) -> Decision
 
 def _ended_by_scheduler(evidence: Evidence, trial: Trial, policy: Policy) -> Decision | None:
     """What the scheduler says of the end of a training that did not end by itself; ``None`` where its word adds nothing."""
-    match evidence.scheduler:
-        case "CANCELLED":  # by a person: no fault, and no loss
+    match evidence.job_end:
+        case JobEnd.CANCELLED:  # by a person: no fault, and no loss
             return Decision(TrialState.INTERRUPTED, Cause.STOPPED, "its job was cancelled")
-        case "TIMEOUT" | "DEADLINE" if not _moved_on(evidence):
+        case JobEnd.WALLTIME if not _moved_on(evidence):
             return Decision(TrialState.FAILED, Cause.WALLTIME, _NO_STEP_FITS)
-        case "TIMEOUT" | "DEADLINE":
+        case JobEnd.WALLTIME:
             return Decision(TrialState.INTERRUPTED, Cause.WALLTIME, "out of walltime")
-        case "PREEMPTED":
+        case JobEnd.PREEMPTED:
             return _interrupted(trial, policy, Cause.PREEMPTED, "its job was preempted", evidence)
-        case "NODE_FAIL" | "BOOT_FAIL":
+        case JobEnd.HOST_LOST:
             return _interrupted(trial, policy, Cause.LOST, "its node failed", replace(evidence, together=True))
-        case "OUT_OF_MEMORY":
+        case JobEnd.OUT_OF_MEMORY:
             return Decision(
                 TrialState.INFEASIBLE, Cause.HOST_OUT_OF_MEMORY, "out of memory: ended at its job's memory limit"
             )

@@ -11,7 +11,7 @@
   often than it is worth costs nothing.
 - `ended` says whether the attempt's runner has certainly ended and none will start (``True``), certainly lives or waits for
   its start (``False``), or cannot be told (``None``). Unknown is never an ending.
-- `words` is what a scheduler says of the end of the attempt's job, in its own word.
+- `job_end` is what a scheduler says of the end of the attempt's job, in our words: its own stay in the executor.
 - `wait` returns when something may have changed, or after the timeout; earlier is allowed.
 - `cancel` ends a runner that has not claimed its attempt, or is beyond being asked; later, if a scheduler is silent. Only
   runners of ours.
@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from outlast._system import Identity
+from outlast.core.evidence import JobEnd
 from outlast.core.records import JobSubmitted
 
 __all__ = ["Executor", "StudyFacts"]
@@ -110,9 +111,9 @@ class Executor(abc.ABC):
         """Look at everything that is watched."""
         return
 
-    def words(self, name: str) -> str | None:
-        """The scheduler's word for how the attempt's job ended; empty if it has none, ``None`` while that is not known."""
-        return ""
+    def job_end(self, name: str) -> JobEnd | None:
+        """How the attempt's job ended, as its scheduler tells it; ``None`` while it may still tell."""
+        return JobEnd.UNTOLD
 
     def take_submissions(self) -> list[JobSubmitted]:
         """Jobs that a scheduler took since the last call."""

@@ -9,7 +9,6 @@ from typing import Any
 __all__ = ["QueuedJob", "queue_in_words"]
 
 _SMALL = ("finisher", "controller")
-_STANDING_STILL = ("SUSPENDED", "STOPPED")  # squeue(1)
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,12 @@ class QueuedJob:
     Attributes:
         id: ``123``, or ``120_7`` for a task of an array.
         role: array, finisher, controller, or the name of the attempt that it runs.
-        state: SLURM's word.
+        state: The scheduler's word, for people.
         waits: Whether it has not started.
-        reason: Why it waits, in SLURM's word.
+        reason: Why it waits, likewise.
         node: Where it runs.
         restarts: How often it was started anew.
+        suspended: Whether it stands still: it keeps its node, trains nothing, and wakes up where it was.
     """
 
     id: str
@@ -33,11 +33,7 @@ class QueuedJob:
     reason: str = ""
     node: str = ""
     restarts: int = 0
-
-    @property
-    def suspended(self) -> bool:
-        """Whether it stands still: it keeps its node, trains nothing, and wakes up where it was."""
-        return self.state.split(" ")[0] in _STANDING_STILL
+    suspended: bool = False
 
     @property
     def is_small(self) -> bool:

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from outlast._system import Identity, is_locked, is_running
-from outlast.core.evidence import Evidence
+from outlast.core.evidence import Evidence, JobEnd
 from outlast.executors.base import Executor
 from outlast.runner.spec import RunnerSpec
 from outlast.study.attempts import inspect, open_attempt
@@ -289,12 +289,12 @@ class ExecutorContract:
         lab.until(executor, lambda: executor.ended(attempt.name), "the killed runner has ended")
         assert attempt.evidence is None, "the executor never says how a trial ended"
 
-    def test_words_of_a_good_end_add_nothing(self, lab: Lab) -> None:
+    def test_a_good_end_has_nothing_more_to_be_told(self, lab: Lab) -> None:
         executor = lab.executor()
         attempt = lab.begun(executor)
         attempt.let_go()
         lab.until(executor, lambda: executor.ended(attempt.name), "it has ended")
-        assert executor.words(attempt.name) == ""
+        assert executor.job_end(attempt.name) is JobEnd.UNTOLD
 
     # wait
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from outlast.config.settings import MetricSettings, Settings
-from outlast.core.evidence import Evidence, Report
+from outlast.core.evidence import Evidence, JobEnd, Report
 from outlast.core.faults import Policy, decide
 from outlast.core.fold import Study
 from outlast.core.length import usual_length
@@ -70,7 +70,7 @@ def outcome_of(
         saved=evidence.saved,
         instead=dict(decision.instead),
         scores={} if decision.state.finished else dict(evidence.scores),
-        together=evidence.together or evidence.scheduler in ("NODE_FAIL", "BOOT_FAIL"),
+        together=evidence.together or evidence.job_end is JobEnd.HOST_LOST,
     )
     return event if part is None else with_part(event, trial, part, whole, [metric.name for metric in settings.metrics])
 

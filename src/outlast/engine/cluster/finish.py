@@ -219,7 +219,7 @@ def _others(queue: StudyQueue, job: JobFacts | None, say: Callable[[str], object
             raise
         say(f"{error.fact}; trying again")
         raise _Waiting(_no_answer(queue)) from error
-    return [other for other in found if other.id != ours and not _is_leaving(other)]
+    return [other for other in found if other.id != ours and not other.leaving]
 
 
 def _submit(
@@ -248,8 +248,3 @@ def _submit(
 def _no_answer(queue: StudyQueue) -> float:
     """Seconds until SLURM is asked again after it gave no answer: it may be back, and is asked for one thing only."""
     return min(_ASK_AGAIN, queue.options.poll)
-
-
-def _is_leaving(job: Job) -> bool:
-    """Whether a job has ended but for its epilog: it was waited for, and begins nothing any more."""
-    return job.state.startswith("COMPLETING")

@@ -32,7 +32,7 @@ def lacking(study: Study, wanted: int | None, tasks: Sequence[Job], *, each: int
         at_once: Tasks side by side, where that is limited.
     """
     lost = sum(trial.cause is not Cause.STOPPED for trial in study.in_state(TrialState.INTERRUPTED))
-    if not lost or any(task.life is JobLife.WAITING or task.state.startswith("COMPLETING") for task in tasks):
+    if not lost or any(task.life is JobLife.WAITING or task.leaving for task in tasks):
         return 0  # the last may be on its way back into the queue
     busy = Counter(
         trial.attempts[-1].job

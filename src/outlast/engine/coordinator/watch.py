@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from outlast._system import Identity, is_running
 from outlast.config.settings import Settings
-from outlast.core.evidence import Evidence
+from outlast.core.evidence import Evidence, JobEnd
 from outlast.core.faults import BY_HAND, HOPELESS, ended_by_others, is_beyond_hope
 from outlast.core.parts import next_part
 from outlast.core.records import AttemptEnded, JobSubmitted, Trial
@@ -25,8 +25,6 @@ from outlast.study.layout import StudyPaths, attempt_name
 __all__ = ["Watch"]
 
 _WORD_WITHIN = 60.0  # seconds for the scheduler to say how a job ended
-#: A job that ends for one of these before its runner began says nothing against the attempt.
-_NO_FAULT = ("CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED", "REQUEUED", "NEVER_SUBMITTED")
 _NOBODY_KNOWS = 5  # times as long is waited for a job's heartbeat where its scheduler cannot be asked
 _UNCLAIMED_AFTER = 120.0  # seconds for a worker to claim what it was given
 _IN_ORDER = (Cause.COMPLETED, Cause.PART)  # what a process left that may serve for further trials
@@ -220,17 +218,20 @@ class Watch:
 
     def _unclaimed(self, attempt: Running, why: str) -> Evidence:
         """A runner that dies before its claim would die again: that counts. One that nobody started does not."""
-        if attempt.submitted and not attempt.worker and self._executor.words(attempt.name) not in _NO_FAULT:
-            return Evidence(lost=why + last_words(attempt.paths), new_steps=False)
-        return Evidence(never_started=True)
+        end = (
+            self._executor.job_end(attempt.name) if attempt.submitted and not attempt.worker else JobEnd.NEVER_SUBMITTED
+        )
+        if end is not None and end.blames_nobody:
+            return Evidence(never_started=True)
+        return Evidence(lost=why + last_words(attempt.paths), new_steps=False)
 
     def _completed(self, attempt: Running, evidence: Evidence, now: float) -> Evidence | None:
         if attempt.job and ended_by_others(evidence):
-            word = self._executor.words(attempt.name)
+            end = self._executor.job_end(attempt.name)
             attempt.pulse.over_since = attempt.pulse.over_since or now
-            if word is None and now - attempt.pulse.over_since < _WORD_WITHIN:
+            if end is None and now - attempt.pulse.over_since < _WORD_WITHIN:
                 return None  # it ended, and not by itself: the scheduler will say for what
-            evidence = replace(evidence, scheduler=word or "")
+            evidence = replace(evidence, job_end=end or JobEnd.UNTOLD)
         if not evidence.lost:
             return evidence
         evidence = replace(evidence, together=attempt.orphaned or self._went_with_others(attempt, now))

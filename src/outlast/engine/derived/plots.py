@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+from outlast._system.job_environment import in_job
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
@@ -69,7 +70,7 @@ def waits_at_a_prompt() -> bool:
     """Whether a person waits for this process's end, and what it leaves behind may go on. The first process of a container
     takes everything with it, and so does the end of a job."""
     try:
-        return os.isatty(1) and os.getppid() > 1 and "SLURM_JOB_ID" not in os.environ
+        return os.isatty(1) and os.getppid() > 1 and not in_job(os.environ)
     except OSError:
         return False
 

@@ -7,7 +7,6 @@ room and what it needs are imported: of five hundred tasks that start at once on
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -26,7 +25,7 @@ from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import join_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError
-from outlast.executors.slurm.commands import Slurm
+from outlast.executors.slurm.commands import Slurm, can_list
 from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
 from outlast.executors.slurm.tasks import FetchedExecutor
@@ -124,7 +123,7 @@ def coordinate(
 
 
 def _jobs(memory: Memory, study: Study) -> SlurmJobs | None:
-    if memory.jobs is None and study.jobs and shutil.which("squeue"):
+    if memory.jobs is None and study.jobs and can_list():
         memory.jobs = SlurmJobs(Slurm())
     return memory.jobs
 

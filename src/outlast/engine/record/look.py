@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from outlast.engine.attempts.slots import slot_count
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmUnavailable
+from outlast.executors.slurm.commands import can_list
 from outlast.executors.slurm.parse import JobLife
 from outlast.monitor.health import HealthFacts, purge_days
 from outlast.monitor.jobs import QueuedJob
@@ -71,7 +71,7 @@ class Looker:
 
     def _queued(self, paths: StudyPaths, settings: Settings, study: Study) -> Sequence[QueuedJob] | None:
         """The study's jobs that wait or run; ``None`` where it has none, or the queue cannot be asked from here."""
-        if not study.jobs or shutil.which("squeue") is None:
+        if not study.jobs or not can_list():
             return None
         now = time.monotonic()
         if now - self._asked_at >= _ASK_EVERY:
@@ -87,7 +87,7 @@ class Looker:
             self._jobs = [
                 QueuedJob(
                     job.id, job.comment.removeprefix(queue.mark), job.state, job.life is JobLife.WAITING,
-                    "" if job.reason == "None" else job.reason, job.node, job.restarts,
+                    "" if job.reason == "None" else job.reason, job.node, job.restarts, job.suspended,
                 )
                 for job in active
             ]  # fmt: skip

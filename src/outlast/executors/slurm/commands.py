@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 
@@ -34,7 +35,7 @@ from outlast.executors.slurm.site import (
     parse_partitions,
 )
 
-__all__ = ["Slurm"]
+__all__ = ["Slurm", "can_list", "can_submit"]
 
 _TIMEOUT = 60.0
 _WITHOUT_SLURM = "outlast run searches without SLURM; outlast submit --dry-run prints what would be submitted"
@@ -44,6 +45,16 @@ _OPTIONS = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_", "SLURM_TIME
 _OF_ONE_JOB = (ENDS_IN, KILL_WAIT, NOTICE)
 #: Of what a job finds in its environment, all that its commands need; the rest would be taken for options of the next job.
 _KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_CLUSTERS")
+
+
+def can_list() -> bool:
+    """Whether this machine has the command that lists jobs."""
+    return shutil.which("squeue") is not None
+
+
+def can_submit() -> bool:
+    """Whether this machine has the command that submits jobs."""
+    return shutil.which("sbatch") is not None
 
 
 class Slurm:

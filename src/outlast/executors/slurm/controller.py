@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from outlast._system import Identity, utc_now, write_atomic
+from outlast.core.evidence import JobEnd
 from outlast.core.records import JobSubmitted
 from outlast.errors import SlurmRefused, SlurmUnavailable
 from outlast.executors.base import Executor
@@ -62,7 +63,7 @@ class SlurmExecutor(Executor):
         self._of: dict[str, _Submission] = {}
         self._taken: list[JobSubmitted] = []
         self._said = ""
-        self._word_wanted = False  # somebody waits to hear how a job ended
+        self._end_wanted = False  # somebody waits to hear how a job ended
         self._doomed: set[str] = set()  # jobs to be cancelled
         self._cancel_at = 0.0
 
@@ -111,7 +112,7 @@ class SlurmExecutor(Executor):
     def poll(self) -> None:
         """See `Executor.poll`."""
         lost = [name for name, wanted in self._of.items() if not wanted.job and not wanted.sure]
-        soon, self._word_wanted = bool(lost) or self._word_wanted, False
+        soon, self._end_wanted = bool(lost) or self._end_wanted, False
         answered = self._jobs.look(within=_SOON if soon else None)
         if answered:
             self._find(lost)
@@ -152,16 +153,16 @@ class SlurmExecutor(Executor):
             return False  # it waits to be submitted
         return True if wanted.sure else None  # an earlier controller's that SLURM never got
 
-    def words(self, name: str) -> str | None:
-        """See `Executor.words`."""
+    def job_end(self, name: str) -> JobEnd | None:
+        """See `Executor.job_end`."""
         wanted = self._of.get(name)
         if wanted is None:
-            return ""
+            return JobEnd.UNTOLD
         if not wanted.job:
-            return "NEVER_SUBMITTED"
-        word = self._jobs.word(wanted.job, wanted.restarts)
-        self._word_wanted = self._word_wanted or word is None
-        return word
+            return JobEnd.NEVER_SUBMITTED
+        end = self._jobs.end(wanted.job, wanted.restarts)
+        self._end_wanted = self._end_wanted or end is None
+        return end
 
     def cancel(self, name: str) -> None:
         """See `Executor.cancel`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from outlast.core.evidence import JobEnd
 from outlast.errors import SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job, JobLife, Sightings
@@ -13,7 +14,6 @@ __all__ = ["SlurmJobs"]
 
 _AFTER_TROUBLE = 15.0  # seconds
 _SOON = 5.0  # seconds until a job that one listing lacks is looked for again
-_AFTER_THE_END = ("COMPLETED", "FAILED")  # words that say nothing beyond what the evidence does
 
 
 class SlurmJobs:
@@ -90,25 +90,17 @@ class SlurmJobs:
             return None
         return False
 
-    def word(self, job: str, restarts: int = 0) -> str | None:
-        """How the job, as it was after so many restarts, ended, in SLURM's word.
+    def end(self, job: str, restarts: int = 0) -> JobEnd | None:
+        """How the job, as it was after so many restarts, ended; ``None`` while that is not known.
 
-        Empty where that adds nothing, ``None`` while it is not known. A job that still runs in a listing made since we were
-        first asked has nothing to do with what ended in it.
+        A job that still runs in a listing made since we were first asked has nothing to do with what ended in it.
         """
         asked_at = self._asked_at.setdefault(job, self._now())
         last = self._sightings.last(job)
-        if last is None:
-            return "" if self.over(job, restarts) else None
-        if last.restarts > restarts:
-            return "REQUEUED"
-        if _word_of(last) == "RUNNING" and self._looked_at > asked_at:
-            return ""
-        if last.life is JobLife.ENDED:
-            return "" if _word_of(last) in _AFTER_THE_END else _word_of(last)
-        return "" if self.over(job, restarts) else None
-
-
-def _word_of(job: Job) -> str:
-    """``CANCELLED`` for ``CANCELLED by 1000``."""
-    return job.state.split(maxsplit=1)[0].rstrip("+") if job.state.strip() else ""
+        if last is not None and last.restarts > restarts:
+            return JobEnd.REQUEUED
+        if last is not None and last.word == "RUNNING" and self._looked_at > asked_at:
+            return JobEnd.UNTOLD
+        if last is not None and last.life is JobLife.ENDED:
+            return last.end
+        return JobEnd.UNTOLD if self.over(job, restarts) else None

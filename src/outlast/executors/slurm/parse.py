@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from outlast.core.evidence import JobEnd
+
 __all__ = [
     "SACCT_FIELDS",
     "SEPARATOR",
     "SQUEUE_FORMAT",
     "Job",
-    "JobEnd",
     "JobLife",
     "Refusal",
     "Sightings",
-    "end_of",
     "life_of",
     "parse_sacct",
     "parse_sbatch",
@@ -66,6 +66,17 @@ _LIVES: Mapping[str, JobLife] = {
     **dict.fromkeys(("REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL", "UPDATE_DB"), JobLife.UNKNOWN),
 }  # fmt: skip
 
+_ENDS: Mapping[str, JobEnd] = {
+    "CANCELLED": JobEnd.CANCELLED,
+    "TIMEOUT": JobEnd.WALLTIME,
+    "DEADLINE": JobEnd.WALLTIME,
+    "PREEMPTED": JobEnd.PREEMPTED,
+    "NODE_FAIL": JobEnd.HOST_LOST,
+    "BOOT_FAIL": JobEnd.HOST_LOST,
+    "OUT_OF_MEMORY": JobEnd.OUT_OF_MEMORY,
+}
+_STANDING_STILL = ("SUSPENDED", "STOPPED")
+
 
 def _word(state: str) -> str:
     return state.split(maxsplit=1)[0].rstrip("+") if state.strip() else ""
@@ -107,48 +118,29 @@ class Job:
     ends: float | None = None
 
     @property
+    def word(self) -> str:
+        """The state alone: ``CANCELLED`` for ``CANCELLED by 1000``."""
+        return _word(self.state)
+
+    @property
     def life(self) -> JobLife:
         """What the state means."""
         return life_of(self.state)
 
+    @property
+    def end(self) -> JobEnd:
+        """Why a job that is certainly over ended."""
+        return _ENDS.get(self.word, JobEnd.UNTOLD)
 
-class JobEnd(Enum):
-    """Why a job is over, as far as the scheduler can tell."""
+    @property
+    def leaving(self) -> bool:
+        """Whether it is over but for its epilog; its processes may live, and why it ended is not said yet."""
+        return self.word == "COMPLETING"
 
-    EXITED = "exited"  # by itself; the exit code says how
-    CANCELLED = "cancelled"  # by somebody's scancel
-    WALLTIME = "walltime"
-    PREEMPTED = "preempted"
-    NODE_LOST = "node_lost"
-    OUT_OF_MEMORY = "out_of_memory"
-    NEVER_STARTED = "never_started"
-    UNTOLD = "untold"  # SLURM knows the job no longer, or has a word for it that nobody knows
-
-
-_ENDS: Mapping[str, JobEnd] = {
-    "COMPLETED": JobEnd.EXITED,
-    "FAILED": JobEnd.EXITED,
-    "CANCELLED": JobEnd.CANCELLED,
-    "TIMEOUT": JobEnd.WALLTIME,
-    "PREEMPTED": JobEnd.PREEMPTED,
-    "NODE_FAIL": JobEnd.NODE_LOST,
-    "OUT_OF_MEMORY": JobEnd.OUT_OF_MEMORY,
-    "BOOT_FAIL": JobEnd.NEVER_STARTED,
-    "DEADLINE": JobEnd.NEVER_STARTED,
-}
-
-
-def end_of(job: Job | None) -> tuple[JobEnd, str]:
-    """Why a job that is certainly over ended, and the sentence for people.
-
-    Args:
-        job: As it was last seen; ``None``: never.
-    """
-    end = JobEnd.UNTOLD if job is None else _ENDS.get(_word(job.state), JobEnd.UNTOLD)
-    if job is None or end is JobEnd.UNTOLD:
-        return JobEnd.UNTOLD, "the scheduler knows the job no longer"
-    why = f", {job.reason}" if job.reason not in ("", "None") else ""
-    return end, f"the scheduler says: {job.state}{why}"
+    @property
+    def suspended(self) -> bool:
+        """Whether it stands still: it keeps its node, trains nothing, and wakes up where it was."""
+        return self.word in _STANDING_STILL
 
 
 class Refusal(Enum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from outlast._system import Identity
+from outlast.core.evidence import JobEnd
 from outlast.errors import OutlastError, SlurmMissing, SlurmUnavailable
 from outlast.executors.base import Executor
 from outlast.executors.slurm.jobs import SlurmJobs
@@ -56,11 +57,11 @@ class FetchedExecutor(Executor):
             return None
         return self._look(self._jobs).over(*self._of[name])
 
-    def words(self, name: str) -> str | None:
-        """See `Executor.words`."""
+    def job_end(self, name: str) -> JobEnd | None:
+        """See `Executor.job_end`."""
         if name not in self._of or self._jobs is None:
-            return ""
-        return self._look(self._jobs).word(*self._of[name])
+            return JobEnd.UNTOLD
+        return self._look(self._jobs).end(*self._of[name])
 
     def cancel(self, name: str) -> None:
         """See `Executor.cancel`."""
