@@ -1,4 +1,7 @@
-"""The index while a search runs: other tools read it, people enqueue into it, hold it, delete it; the search never notices."""
+"""The index while a search runs: other tools read it, people enqueue into it, hold it, delete it; the search never notices.
+
+Each training waits in its middle until the test lets it through, so that the search lasts as long as the test needs it.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,20 @@ from typing import Any
 import optuna
 import pytest
 
+from outlast._system import write_atomic
+from outlast.core.fold import fold
+from outlast.core.states import TrialState
+from outlast.study.layout import StudyPaths
+from outlast.study.ledger import read_ledger
+
 pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import argparse, os, time
 p = argparse.ArgumentParser(); p.add_argument("--x", type=float); p.add_argument("--kind"); a = p.parse_args()
 for epoch in range(4):
-    time.sleep(float(os.environ.get("EPOCH_SECONDS", "0.4")))
+    while epoch == 2 and int(os.environ["OUTLAST_TRIAL"]) >= int(open("let_through").read()):
+        time.sleep(0.02)
     print(f"epoch {epoch}: loss={a.x + epoch * 0.01}", flush=True)
 """
 STUDY = """
@@ -43,7 +53,13 @@ parallel: 2
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "train.py").write_text(SCRIPT)
     (tmp_path / "study.yaml").write_text(STUDY % sys.executable)
+    let_through(tmp_path, 0)
     return tmp_path
+
+
+def let_through(folder: Path, trials: int) -> None:
+    """The trainings of trials below this number come to their end."""
+    write_atomic(folder / "let_through", str(trials).encode())
 
 
 @contextlib.contextmanager
@@ -59,6 +75,7 @@ def searching(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         )
     try:
         yield run
+        let_through(folder, 14)
         assert run.wait(timeout=90) == 0, (folder / "out.txt").read_text()
     finally:
         if run.poll() is None:
@@ -85,6 +102,12 @@ def load(folder: Path) -> optuna.Study | None:
         return None
 
 
+def complete(folder: Path) -> int:
+    """How many trials the ledger knows as complete."""
+    ledger = StudyPaths.at(folder / "studies" / "seen").ledger
+    return fold(read_ledger(ledger).events).counts()[TrialState.COMPLETE]
+
+
 def status(folder: Path) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "outlast", "status", "--json"], cwd=folder, capture_output=True, text=True, check=True
@@ -93,8 +116,7 @@ def status(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_running_trials_and_their_curves_are_seen_by_optuna(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EPOCH_SECONDS", "1.0")  # curves come about a second late
+def test_running_trials_and_their_curves_are_seen_by_optuna(folder: Path) -> None:
     with searching(folder):
         study = until(lambda: load(folder))
         running = until(lambda: [t for t in study.get_trials() if t.state.name == "RUNNING" and t.intermediate_values])
@@ -110,6 +132,9 @@ def test_a_trial_that_a_user_enqueued_is_taken_in(folder: Path) -> None:
     with searching(folder):
         study = until(lambda: load(folder))
         study.enqueue_trial({"x": 0.25, "kind": "b"})
+        let_through(folder, 2)
+        done = [optuna.trial.TrialState.COMPLETE]
+        until(lambda: len(study.get_trials(states=done)) == 2)  # whoever writes that has seen the new row
     study = load(folder)
     assert study is not None
     wanted = [t for t in study.get_trials() if t.params == {"x": 0.25, "kind": "b"}]
@@ -123,7 +148,8 @@ def test_a_reader_that_holds_a_transaction_delays_nothing(folder: Path) -> None:
         reader = sqlite3.connect(folder / "studies" / "seen" / "study.db", isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT COUNT(*) FROM trials").fetchone()
-        until(lambda: status(folder)["counts"]["complete"] >= 6)  # new trials were created meanwhile
+        let_through(folder, 6)
+        until(lambda: complete(folder) == 6)  # new trials were created meanwhile
         reader.execute("COMMIT")
         reader.close()
     study = load(folder)
@@ -137,6 +163,7 @@ def test_an_index_that_is_deleted_or_emptied_comes_back(folder: Path) -> None:
     with searching(folder):
         until(lambda: load(folder))
         path.unlink()
+        let_through(folder, 2)
         until(path.exists)
         until(lambda: load(folder))
         with sqlite3.connect(path, timeout=20) as connection:
@@ -145,10 +172,7 @@ def test_an_index_that_is_deleted_or_emptied_comes_back(folder: Path) -> None:
     assert study is not None and len(study.get_trials()) == 14
 
 
-def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_harm(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EPOCH_SECONDS", "1.0")  # the dashboard needs its time to start
+def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_harm(folder: Path) -> None:
     path = folder / "studies" / "seen" / "study.db"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -166,6 +190,7 @@ def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_h
             first = until(lambda: get(port))
             assert [study["study_name"] for study in first["study_summaries"]] == ["seen"]
             path.unlink()
+            let_through(folder, 2)
             until(path.exists)
             get(port)
         finally:

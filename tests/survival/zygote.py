@@ -5,23 +5,32 @@ pid; ``{"poll": pid}`` with its wait status, or null while it lives. A forked co
 runs what ``python -m outlast`` runs.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import sys
 
-import optuna.storages  # noqa: F401
-import sqlalchemy.dialects.sqlite  # noqa: F401
-
-import outlast.api
-import outlast.cli.app
-import outlast.cli.inspect
-import outlast.cli.render
-import outlast.cli.running
-import outlast.cli.watching
-import outlast.engine.care.repair
-import outlast.engine.hold.run  # noqa: F401
+import outlast
 from outlast.cli.main import run_cli
+
+LAZY = ("alembic.command", "numpy.random", "optuna.storages._rdb.models", "ruamel.yaml", "sqlalchemy.dialects.sqlite")
+PROGRAMS, NEED_MORE = "__main__", ("outlast.callbacks", "outlast.runner.hooks", "outlast.testing.executors")
+
+
+def import_everything():
+    """A command imports its part as it goes, which takes most of a second each time."""
+    for name in LAZY:
+        importlib.import_module(name)
+    folders = [(outlast.__path__, "outlast.")]
+    for path, prefix in folders:
+        for found in pkgutil.iter_modules(path, prefix):
+            if found.name.endswith(PROGRAMS) or found.name in NEED_MORE:
+                continue
+            module = importlib.import_module(found.name)
+            if found.ispkg:
+                folders.append((module.__path__, f"{found.name}."))
 
 
 def start(request):
@@ -54,6 +63,7 @@ def poll(pid):
 
 
 def main():
+    import_everything()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
