@@ -68,6 +68,7 @@ class Measured:
     utilisation: float
     seconds: float  # from the first begin to the last end
     gap: float  # from an end to the next begin, median
+    idle: float  # that a slot stood empty for each training, on average
     complete: int
 
 
@@ -75,9 +76,9 @@ def measured(spans: Sequence[tuple[float, float]], load: Load, complete: int) ->
     """See the module."""
     begins, ends = sorted(begin for begin, _ in spans), sorted(end for _, end in spans)
     first, last = begins[0], begins[-1]
-    busy = sum(min(end, last) - begin for begin, end in spans)
+    busy, held = sum(min(end, last) - begin for begin, end in spans), load.slots * (last - first)
     gaps = [begin - end for begin, end in zip(begins[load.slots :], ends, strict=False)]
-    return Measured(busy / (load.slots * (last - first)), ends[-1] - first, statistics.median(gaps), complete)
+    return Measured(busy / held, ends[-1] - first, statistics.median(gaps), (held - busy) / len(spans), complete)
 
 
 def prepare(place: Path, load: Load, *, barrier: bool) -> tuple[StudyPaths, Settings]:

@@ -41,15 +41,17 @@ class SlurmLab:
     settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, place: Path, *, trials: int, epochs: int = 2, seconds: float = 0.2, **more: Any) -> SlurmLab:
-        """A study file in `place`; `more` goes over it."""
+    def make(
+        cls, place: Path, *, trials: int, epochs: int = 2, seconds: float = 0.2, hold: int = -1, **more: Any
+    ) -> SlurmLab:
+        """A study file in `place`; `more` goes over it. In the epoch `hold` trainings wait for `let_go`."""
         place.mkdir(parents=True, exist_ok=True)
         lab = cls(place)
         lab.settings = {
             "name": "lab",
             "command": [
                 sys.executable, "-S", "-E", str(_TRAINING), "${args}", "--epochs", str(epochs), "--seconds", str(seconds),
-                "--audit", str(place / "audit.jsonl"), "--checkpoint-dir", "${checkpoint_dir}",
+                "--audit", str(place / "audit.jsonl"), "--checkpoint-dir", "${checkpoint_dir}", "--hold", str(hold),
             ],
             "metric": {"name": "score", "goal": "maximize"},
             "parameters": {"x": {"min": 0.0, "max": 1.0}},
@@ -67,6 +69,10 @@ class SlurmLab:
             there = self.settings.get(key)
             self.settings[key] = {**there, **value} if isinstance(there, dict) and isinstance(value, dict) else value
         (self.place / "study.yaml").write_text(json.dumps(self.settings))
+
+    def let_go(self) -> None:
+        """Trainings that are held go on, and later ones are not held."""
+        (self.place / "go").touch()
 
     @property
     def folder(self) -> Path:

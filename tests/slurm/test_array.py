@@ -24,10 +24,10 @@ def test_an_array_runs_the_budget_exactly_each_trial_on_a_card_of_its_own(cluste
 
 
 def test_stop_cancels_our_waiting_tasks_only_and_submit_goes_on(cluster: Cluster, tmp_path: Path) -> None:
-    lab = SlurmLab.make(tmp_path / "lab", trials=10, epochs=8, seconds=1.0, parallel=4)
+    lab = SlurmLab.make(tmp_path / "lab", trials=10, epochs=4, parallel=4, hold=2)
     other = cluster.sbatch("--job-name=theirs", "--hold")
     lab.outlast("submit", "study.yaml")
-    lab.wait_for_epoch(3, 1)
+    lab.wait_for_epoch(3, 2)
     status = json.loads(lab.outlast("status", "studies/lab", "--json"))
     assert status["state"] == "running"
     assert {"array", "finisher"} <= {job["role"] for job in status["jobs"]}
@@ -39,17 +39,18 @@ def test_stop_cancels_our_waiting_tasks_only_and_submit_goes_on(cluster: Cluster
     assert lab.state() == "stopped"
     stopped = lab.outlast("status", "studies/lab")
     assert "outlast submit studies/lab" in stopped
+    lab.let_go()
     lab.outlast("submit", "studies/lab")
     lab.wait_done()
-    assert lab.faults(trials=10, epochs=8, interruptions=4) == []
+    assert lab.faults(trials=10, epochs=4, interruptions=4) == []
     assert cluster.show(other)["JobState"] == "PENDING"
 
 
 def test_tasks_that_are_cancelled_requeued_or_preempted_cost_an_epoch_each(cluster: Cluster, tmp_path: Path) -> None:
-    lab = SlurmLab.make(tmp_path / "lab", trials=8, epochs=8, seconds=0.5, parallel=6)
+    lab = SlurmLab.make(tmp_path / "lab", trials=8, epochs=4, parallel=6, hold=2)
     lab.outlast("submit", "study.yaml")
     for trial in range(6):
-        lab.wait_for_epoch(trial, 1)
+        lab.wait_for_epoch(trial, 2)
     jobs = {t.number: (t.attempts[0].job, t.attempts[0]) for t in lab.study().trials.values() if t.attempts}
     cluster.run("scancel", jobs[0][0])
     cluster.requeue(jobs[1][0])
@@ -57,8 +58,9 @@ def test_tasks_that_are_cancelled_requeued_or_preempted_cost_an_epoch_each(clust
     high = cluster.preempt(node)
     cluster.wait_for_job(high, "RUNNING", "COMPLETED")
     cluster.run("scancel", high)
+    lab.let_go()
     lab.wait_done()
-    assert lab.faults(trials=8, epochs=8, interruptions=6) == []
+    assert lab.faults(trials=8, epochs=4, interruptions=6) == []
     causes = {t.number: [o.cause.value for o in t.ended] for t in lab.study().trials.values()}
     assert causes[0][-1] == causes[1][-1] == "completed"
     assert causes[0][0] == "stopped", causes

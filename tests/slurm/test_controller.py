@@ -25,11 +25,14 @@ def test_a_controller_keeps_eight_slots_filled(cluster: Cluster, tmp_path: Path)
     assert f"job {attempts[3].job}" in lab.outlast("show", "studies/lab", "3")
 
 
+_EPOCHS = 6
+
+
 def _running(lab: SlurmLab, cluster: Cluster) -> dict[int, tuple[str, str]]:
     """Trial that trains now → its job and node."""
     listing = cluster.run("squeue", "--noheader", "--states=RUNNING", "--format=%i %N %j").splitlines()
     jobs = {name: (job, node) for job, node, name in (line.split() for line in listing)}
-    ended = {line["trial"] for line in lab.audit if line["epoch"] == 10}
+    ended = {line["trial"] for line in lab.audit if line["epoch"] == _EPOCHS}
     return {
         trial: jobs[f"lab_trial_{trial}"]
         for trial in {line["trial"] for line in lab.audit} - ended
@@ -50,9 +53,9 @@ def _pick(lab: SlurmLab, cluster: Cluster, not_on: set[str]) -> tuple[int, str, 
 
 
 def test_whatever_dies_the_same_trials_go_on_and_the_budget_is_exact(cluster: Cluster, tmp_path: Path) -> None:
-    epochs, trials = 10, 24
+    trials = 24
     lab = SlurmLab.make(
-        tmp_path / "lab", trials=trials, epochs=epochs, seconds=1.0, parallel=8,
+        tmp_path / "lab", trials=trials, epochs=_EPOCHS, parallel=8, hold=3,
         slurm={"mode": "controller", "poll": "3s"},
     )  # fmt: skip
     lab.outlast("submit", "study.yaml")
@@ -85,9 +88,10 @@ def test_whatever_dies_the_same_trials_go_on_and_the_budget_is_exact(cluster: Cl
     for node in hurt:
         cluster.bring_back(node)
     cluster.wake(job)
+    lab.let_go()
 
     lab.wait_done(seconds=240)
-    assert lab.faults(trials=trials, epochs=epochs, interruptions=8) == []
+    assert lab.faults(trials=trials, epochs=_EPOCHS, interruptions=8) == []
     causes = {o.cause.value for t in lab.study().trials.values() for o in t.ended}
     assert causes <= {"completed", "preempted", "lost", "stopped", "never_started"}, causes
     assert "lost" in causes or "preempted" in causes

@@ -88,12 +88,12 @@ def test_a_mistake_in_the_request_is_refused_with_slurm_s_own_words(cluster: Clu
 
 
 def test_a_trial_that_runs_into_the_walltime_goes_on_in_the_next_job(cluster: Cluster, tmp_path: Path) -> None:
-    lab = SlurmLab.make(tmp_path / "lab", trials=2, epochs=80, seconds=1.0, parallel=2, slurm={"time": "1"})
+    lab = SlurmLab.make(tmp_path / "lab", trials=2, epochs=55, seconds=1.0, parallel=2, slurm={"time": "1"})
     lab.outlast("submit", "study.yaml")
     until(lambda: any(o.cause is Cause.WALLTIME for t in lab.study().trials.values() for o in t.ended), "out of time")
     until(lambda: any(line["attempt"] == 2 for line in lab.audit), "it goes on")
     lab.wait_done(240)
-    assert lab.faults(trials=2, epochs=80, interruptions=2) == []
+    assert lab.faults(trials=2, epochs=55, interruptions=2) == []
     assert {t.attempts[0].job for t in lab.study().trials.values()} == {
         t.attempts[1].job for t in lab.study().trials.values()
     }  # the same tasks, requeued

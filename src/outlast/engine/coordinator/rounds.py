@@ -355,7 +355,8 @@ class Coordinator:
                 raise  # it may be this host that lacks it: others go on
             self.halt(str(error))
         self.slots.give_back()
-        self.slots.let_wait(self.paths, soon=self._backoff.any_after(now))
+        if self._watch.running or self._verdict() is None:  # otherwise this round is the last, and sends everybody away
+            self.slots.let_wait(self.paths, soon=self._backoff.any_after(now))
         return opened
 
     def _numbers(self, starts: Starts) -> list[int]:

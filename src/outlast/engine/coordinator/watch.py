@@ -24,9 +24,7 @@ from outlast.study.layout import StudyPaths, attempt_name
 
 __all__ = ["Watch"]
 
-_WORD_WITHIN = 60.0  # seconds for the scheduler to say how a job ended
 _NOBODY_KNOWS = 5  # times as long is waited for a job's heartbeat where its scheduler cannot be asked
-_UNCLAIMED_AFTER = 120.0  # seconds for a worker to claim what it was given
 _IN_ORDER = (Cause.COMPLETED, Cause.PART)  # what a process left that may serve for further trials
 
 
@@ -229,7 +227,7 @@ class Watch:
         if attempt.job and ended_by_others(evidence):
             end = self._executor.job_end(attempt.name)
             attempt.pulse.over_since = attempt.pulse.over_since or now
-            if end is None and now - attempt.pulse.over_since < _WORD_WITHIN:
+            if end is None and now - attempt.pulse.over_since < silent_after() / 2:
                 return None  # it ended, and not by itself: the scheduler will say for what
             evidence = replace(evidence, job_end=end or JobEnd.UNTOLD)
         if not evidence.lost:
@@ -276,4 +274,4 @@ class Watch:
             return True
         if attempt.job and self._executor.ended(attempt.name):
             return True
-        return attempt.known_for(now) > _UNCLAIMED_AFTER
+        return attempt.known_for(now) > silent_after()  # to claim what it was given
