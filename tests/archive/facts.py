@@ -44,10 +44,13 @@ def facts_of(folder: Path) -> dict[str, Any]:
     status, budget = snapshot.to_json(), settings.budget
     for trial in status["running"]:
         del trial["seconds"]
+    trials = json.loads(shown(folder))
+    for trial in trials:
+        del trial["command"]  # how a person would type it
     facts = {
         "version": next(_versions(folder)),
         "status": {key: value for key, value in status.items() if key not in _PASSING},
-        "show": json.loads(shown(folder)),
+        "show": trials,
         "best": [trial["trial"] for trial in json.loads(shown(folder, "best"))],
         "failures": json.loads(shown(folder, "failures")),
         "attempts": {number: [_attempt(each) for each in trial.attempts] for number, trial in study.trials.items()},

@@ -83,7 +83,8 @@ if os.path.exists("broken"):
 WRITTEN_ELSEWHERE = {
     "objective.pkl": "api", "job.sh": "slurm", "NAME": "clean", "code": "code", "home.json": "scratch", "live": "scratch",
     "everything in the home folder": "scratch", "requests": "study", "jobs": "slurm", "run.log": "cli", "plots": "optimizer",
-    "judged": "pruning", "splits.1.json": "parts", "stop.json": "survival", "study.db-journal": "optimizer",
+    "judged": "pruning", "lease.": "study", "ledger.new": "damage", "*.damaged.*": "damage", "study.db": "damage",
+    "splits.1.json": "parts", "stop.json": "survival",
 }  # fmt: skip
 
 
