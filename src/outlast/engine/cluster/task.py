@@ -9,14 +9,57 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from outlast._system import utc_now
 from outlast._system.job_environment import JobFacts
 from outlast._system.observed import observe_from_environment
+from outlast.core.states import TrialState
 from outlast.engine.hold.worker import Worker
+from outlast.engine.hold.workplace import Workplace
 from outlast.errors import OutlastError
+from outlast.study.layout import StudyPaths
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.core.plan import Verdict
+    from outlast.engine.coordinator.rounds import Coordinator
+
+__all__ = ["SlurmTask", "main"]
+
+
+class SlurmTask:
+    """What SLURM has for a worker that is a task of an array. Most never need it, so that it is imported by those that do.
+
+    Args:
+        folder: The study's.
+        facts: Of the job.
+    """
+
+    def __init__(self, folder: str, facts: JobFacts) -> None:
+        self._folder, self.facts = folder, facts
+
+    def something_was_lost(self) -> bool:
+        """See `OwnJob`."""
+        from outlast.engine.cluster.topup import something_was_lost
+
+        return something_was_lost(self._folder, [self.facts.id])
+
+    def top_up(self, coordinator: Coordinator, verdict: Verdict | None, say: Callable[[str], object]) -> None:
+        """See `OwnJob`."""
+        if coordinator.study.in_state(TrialState.INTERRUPTED):
+            from outlast.engine.cluster.topup import top_up
+
+            top_up(coordinator, verdict, say)
+
+    def requeue(self) -> str:
+        """See `OwnJob`."""
+        from outlast.engine.cluster.requeue import requeue
+
+        if requeue(self.facts):
+            return "out of walltime: this job goes back into the queue and goes on from the checkpoint"
+        return "out of walltime, and this job could not go back into the queue: the finisher submits the rest"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     _say(f"task {job.id} on {job.node}" + (f", started anew {job.restarts} times" if job.restarts else ""))
     try:
-        Worker(folder, parallel=parallel, most=trials, say=_say, job=job).run()
+        Worker(Workplace(StudyPaths.at(folder), _say, parallel, trials, SlurmTask(folder, job))).run()
     except OutlastError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -8,6 +8,7 @@ from outlast.core.states import StudyState
 from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.worker import Worker
 from outlast.engine.hold.worker_cards import WorkerCards
+from outlast.engine.hold.workplace import Workplace
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
@@ -33,7 +34,7 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
     elif study.ended is not None or study.last_run is None:
         with open_study(paths, settings):  # a person wants it to go on
             pass
-    Worker(folder, parallel=parallel, most=most, say=say, cards=cards).run()
+    Worker(Workplace(paths, say, parallel, most, cards=cards)).run()
     _, study = recorded_settings(folder)
     if study.ended is None:
         return 0 if helping and _somebody_runs_it(paths) else 4

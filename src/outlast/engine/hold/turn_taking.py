@@ -1,0 +1,126 @@
+"""When a worker takes a turn: it waits for an answer, something ended here, reports wait for the pruner, tasks were lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import TYPE_CHECKING
+
+from outlast._system import read_bytes
+from outlast.engine.hold.asking import Asking
+from outlast.engine.hold.children import Children
+from outlast.engine.hold.workplace import Workplace
+from outlast.errors import LeaseLost
+
+if TYPE_CHECKING:
+    from outlast.core.plan import Verdict
+    from outlast.engine.coordinator.rounds import Coordinator
+    from outlast.engine.hold.turn import Memory
+    from outlast.study.lease import Lease
+
+__all__ = ["TurnTaking"]
+
+_JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the pruner
+_LOOK_EVERY = 300.0  # seconds between two looks for tasks of our array that were lost, whoever looks
+_LOOK_AGAIN = 20.0  # the same, once some were
+_LOOK_CLOSER_AFTER = 1.0  # seconds that the lease is somebody else's before we look whether that process lives
+
+
+class TurnTaking:
+    """Holds the study for a moment where that is due and nobody else does."""
+
+    def __init__(self, workplace: Workplace, asking: Asking, children: Children) -> None:
+        self._at, self._asking, self._children = workplace, asking, children
+        self._lease: Lease | None = None
+        self._memory: Memory | None = None
+        self._seen_held = 0.0  # since when the lease has been somebody else's
+        self._judged_at = time.monotonic()
+        self._look_at, self._found_lost = time.monotonic() + _look_every(), False  # for tasks that were lost
+        self._told: set[str] = set()  # what need not be said turn after turn
+
+    def take(self) -> bool:
+        """Take a turn if one is due. Returns whether we did.
+
+        Raises:
+            OutlastError: It went wrong, but the lease was given back.
+        """
+        lease = self._free_lease() if self._is_due() else None
+        if lease is None:
+            return False
+        from outlast.engine.hold.turn import Memory, take_turn
+
+        self._memory = self._memory or Memory()
+        try:
+            take_turn(self._at.paths.root, lease, self._memory, say=self._at.say, last=self._top_up)
+        except LeaseLost:  # somebody was quicker: their turn
+            pass
+        self._judged_at = time.monotonic()
+        return True
+
+    def _is_due(self) -> bool:
+        if self._asking.waits or self._children.ended or self._finds_lost_tasks():
+            return True
+        if not self._asking.judges or time.monotonic() - self._judged_at < _judge_every():
+            return False
+        self._judged_at = time.monotonic()
+        return self._children.have_reported()
+
+    def _finds_lost_tasks(self) -> bool:
+        """Whether tasks of our array were lost that nobody knows of. One task looks for all, now and then."""
+        now = time.monotonic()
+        if self._at.job is None or not self._children.running or self._at.leaving.begun or now < self._look_at:
+            return False
+        self._look_at = now + _look_every() * random.uniform(1.0, 1.5)
+        if not self._looks_for_all():
+            return False
+        lost = self._at.job.something_was_lost()
+        if lost:  # a heartbeat that stands still tells only whoever sees it twice
+            self._look_at = now + min(_LOOK_AGAIN, _look_every())
+        self._found_lost = lost
+        return lost
+
+    def _looks_for_all(self) -> bool:
+        """Whether it is our turn to look: nobody has for as long, or we have found something. By two hosts' clocks perhaps."""
+        mark = self._at.paths.jobs / "looked"
+        try:
+            recently = abs(time.time() - os.stat(mark).st_mtime) < _look_every()
+        except OSError:
+            recently = False
+        if recently and not self._found_lost:
+            return False
+        mark.touch()
+        return True
+
+    def _free_lease(self) -> Lease | None:
+        """The lease, if nobody has it, or whoever has it seems to do so for longer than a turn takes and may be dead."""
+        now = time.monotonic()
+        if read_bytes(self._at.paths.lease) is None:
+            self._seen_held = 0.0
+        elif not self._seen_held:
+            self._seen_held = now
+        if self._seen_held and now - self._seen_held < _LOOK_CLOSER_AFTER:
+            return None
+        from outlast.study.lease import Lease
+
+        self._seen_held = 0.0
+        self._lease = self._lease or Lease(self._at.paths.lease)
+        return self._lease if self._lease.take_if_free() else None
+
+    def _top_up(self, coordinator: Coordinator, verdict: Verdict | None) -> None:
+        """Before the lease is given back: make up for tasks that were lost. Not while we are sent away, perhaps all of us."""
+        if self._at.job is not None and not self._at.leaving.pressed and not self._at.leaving.requeue:
+            self._at.job.top_up(coordinator, verdict, self._say_once)
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._at.say(text)
+
+
+def _look_every() -> float:
+    return float(os.environ.get("OUTLAST_LOOK_SECONDS") or _LOOK_EVERY)
+
+
+def _judge_every() -> float:
+    return float(os.environ.get("OUTLAST_JUDGE_SECONDS") or _JUDGE_EVERY)
