@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from outlast.cli.app import app
-from outlast.config import native
+from outlast.config import load, native, reference, wandb, yaml
 from outlast.core.records import Event
 from outlast.core.states import Cause
 from outlast.optimizer import pruning, samplers
@@ -224,6 +224,13 @@ def test_each_lesson_has_a_test() -> None:
 
 def test_every_recipe_has_a_holder() -> None:
     assert [cells[0] for cells in table("Where a change belongs")] == list(RECIPES)
+
+
+def test_a_dialect_is_added_where_the_page_says() -> None:
+    for dialect in (wandb, reference):
+        assert get_type_hints(dialect.translate)["return"] == tuple[yaml.Document, tuple[str, ...]]
+        name = dialect.__name__.rpartition(".")[2]
+        assert all(f"{name}.{word}" in inspect.getsource(load) for word in ("translate", "ONLY_KEYS"))
 
 
 def test_a_distribution_is_added_where_the_page_says() -> None:
