@@ -107,6 +107,54 @@ def test_what_qstat_prints_says_what_it_says_and_trouble_nothing(
         assert executor.living(["41.head", "42.head"]) == living
 
 
+@pytest.mark.parametrize("scheduler", ["pbs", "pbs_classic", "cobalt"])
+def test_every_dialect_of_qsub_gets_a_script_that_runs_the_runner(pbs: Pbs, scheduler: str) -> None:
+    pbs.say("qsub", out="4711")
+    executor = PsijExecutor(StudyFacts("s", str(pbs.jobs), gpus=0.0, cpus=2), scheduler=scheduler, queue="gpu")
+    assert executor.start("0007.1", "/study/open/0007.1", str(pbs.bin / "log")) == "4711"
+    executor.close()
+    assert "-m outlast.runner /study/open/0007.1" in pbs.script and "walltime" not in pbs.script
+
+
+def test_lsf_needs_a_walltime_and_says_so(pbs: Pbs) -> None:
+    pbs.say("bsub")
+    with pytest.raises(UsageError, match="lsf needs a walltime"):
+        PsijExecutor(StudyFacts("s", str(pbs.jobs)), scheduler="lsf")
+
+
+@pytest.mark.parametrize(
+    ("records", "code", "living"),
+    [
+        ([{"JOBID": "41", "STAT": "PEND"}], 0, {"41": True}),
+        ([{"JOBID": "41", "STAT": "UNKWN"}], 0, {"41": True}),
+        ([{"JOBID": "41", "STAT": "EXIT", "EXIT_REASON": "TERM_RUNLIMIT: job killed"}], 0, {"41": False}),
+        ([{"JOBID": "41", "STAT": "RUN"}, {"JOBID": "42", "ERROR": "Job <42> is not found"}], 255, {"41": True}),
+        (None, 255, None),
+    ],
+)
+def test_what_bjobs_prints_says_what_it_says(
+    pbs: Pbs, records: list[dict[str, str]] | None, code: int, living: dict[str, bool] | None
+) -> None:
+    pbs.say("bsub", out="Job <41> is submitted to queue <gpu>.")
+    reasons = {"EXIT_REASON": "", "KILL_REASON": "", "SUSPEND_REASON": ""}
+    said = (
+        "LSF is down. Please wait ..."
+        if records is None
+        else json.dumps({"RECORDS": [{**reasons, **r} for r in records]})
+    )
+    pbs.say("bjobs", out=said, code=code)
+    executor = PsijExecutor(StudyFacts("s", str(pbs.jobs)), scheduler="lsf", walltime="4h")
+    try:
+        assert executor.start("0007.1", "marker", str(pbs.bin / "log")) == "41"
+        if living is None:
+            with pytest.raises(SchedulerUnavailable, match="bjobs gave no answer"):
+                executor.living(["41", "42"])
+        else:
+            assert executor.living(["41", "42"]) == living
+    finally:
+        executor.close()
+
+
 def test_what_qsub_says_when_it_refuses_is_told(pbs: Pbs, executor: PsijExecutor, tmp_path: Path) -> None:
     pbs.say("qsub", err="qsub: Unknown queue\n", code=1)
     with pytest.raises(JobRefused, match="pbs: qsub: Unknown queue"):
@@ -132,6 +180,8 @@ def test_where_it_cannot_start_anything_it_says_why(tmp_path: Path, monkeypatch:
     facts = StudyFacts("s", str(tmp_path))
     with pytest.raises(UsageError, match="'flux' is unknown; there are pbs"):
         PsijExecutor(facts, scheduler="flux")
+    with pytest.raises(UsageError, match="bsub, which is not found here"):
+        PsijExecutor(facts, scheduler="lsf", walltime="4h")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="pbs submits with qsub, which is not found here"):
         PsijExecutor(facts, scheduler="pbs")

@@ -241,6 +241,18 @@ def in_jobs(trials: int, trained: float) -> tuple[StudyBuilder, dict[int, float]
     return build, {10 + at: trained for at in range(trials)}
 
 
+def test_a_job_that_waits_is_shown_to_wait_and_nobody_expects_an_end_of_it() -> None:
+    build, trained = in_jobs(1, 0.0)
+    for hours in (1, 30):
+        found = look(build, 1000 + hours * 3600, running_seconds=trained, waiting={10})
+        assert found.eta is None and [warning.key for warning in found.warnings] == []
+        assert found.running[0].waits and found.to_json()["running"][0]["waits"]
+        console = Console(width=100)
+        with console.capture() as said:
+            console.print(render.status(found))
+        assert "job 7_0, waits in the queue" in said.get()
+
+
 @pytest.mark.parametrize("word", ["SUSPENDED", "STOPPED"])
 def test_a_suspended_job_is_shown_and_nobody_expects_an_end_of_it(word: str) -> None:
     build, trained = in_jobs(1, 99.0)

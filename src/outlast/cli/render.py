@@ -363,7 +363,7 @@ def _job_of(trial: RunningTrial) -> Text:
         return Text()
     where = f" on {trial.node}" if trial.node else ""
     anew = f", started anew {trial.restarts}×" if trial.restarts else ""
-    still = ", suspended" if trial.suspended else ""
+    still = ", suspended" if trial.suspended else ", waits in the queue" if trial.waits else ""
     return Text.assemble((f"  job {trial.job}{where}{anew}", "dim"), (still, STATE_STYLES["waiting"]))
 
 

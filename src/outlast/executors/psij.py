@@ -9,6 +9,7 @@ from here, each bounded in time, and `JobExecutor` decides.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -94,6 +95,8 @@ class PsijExecutor(JobExecutor):
             raise UsageError(
                 f"executor: {scheduler} submits with {_SUBMITS[scheduler]}, which is not found here", cure=cure
             )
+        if scheduler == "lsf" and walltime is None:  # PSI/J renders no script without
+            raise UsageError("executor: lsf needs a walltime", cure="add `walltime: 4h`: of one job")
         super().__init__(study, poll=parse_duration(poll))
         self._name = scheduler
         self._walltime = None if walltime is None else parse_duration(walltime)
@@ -178,7 +181,7 @@ class _Batch:
     def __init__(self, psij: Any, name: str, study: StudyFacts) -> None:
         from psij.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
 
-        place = Path(study.jobs).absolute()
+        place = Path(study.jobs, "psij").absolute()
         if shlex.quote(str(place)) != str(place):  # its scripts are not safe for such a path
             place = Path.home() / ".psij" / "work"
         config = BatchSchedulerExecutorConfig(
@@ -186,6 +189,7 @@ class _Batch:
         )
         self._executor = psij.JobExecutor.get_instance(name, config=config)
         self._executor._run_command = _run
+        self._place = place
         self._scripts: dict[str, Path] = {}
         self._left: set[str] = set()  # jobs whose files are to go
 
@@ -204,6 +208,8 @@ class _Batch:
             code, words = 0, ""
             if not out.strip():
                 return {}
+        if command[0] == "bjobs":
+            code, out = _mended(code, out)
         try:
             told = self._executor.parse_status_output(code, out if code == 0 else _joined(out, words))
         except Exception as error:  # its parsers assert; what they cannot read says nothing
@@ -224,6 +230,20 @@ class _Batch:
             script = self._scripts.pop(over, place / f"{over}.job")
             for file in (script, *(place / f"{over}.{kind}" for kind in ("ec", "out", "nodefile"))):
                 file.unlink(missing_ok=True)
+        if last and self._place.name == "psij" and not any(self._place.parent.glob("*.job")):
+            shutil.rmtree(self._place, ignore_errors=True)  # nothing waits or runs any more
+
+
+def _mended(code: int, out: str) -> tuple[int, str]:
+    """What ``bjobs -json`` says, for a parser that looks for a reason where there is none (PSI/J 0.9.11), and that takes a job
+    which LSF knows no longer, and says so among the others, for no answer."""
+    try:
+        told = json.loads(out)
+        for record in told["RECORDS"]:
+            record.setdefault("reason", "")
+    except (ValueError, KeyError, TypeError):
+        return code, out
+    return 0, json.dumps(told)
 
 
 class _Here:

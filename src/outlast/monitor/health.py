@@ -49,7 +49,7 @@ class HealthFacts:
     """What only a look at the machine can tell. Everything is optional: an unknown fact warns of nothing."""
 
     silent_seconds: Mapping[int, float] = field(default_factory=dict)  # running trial → seconds since its last output
-    suspended: frozenset[int] = frozenset()  # running trials whose jobs the scheduler has suspended
+    still: frozenset[int] = frozenset()  # running trials whose jobs the scheduler has suspended, or not started yet
     disk_free: int | None = None  # bytes, where the study folder lies
     disk_total: int | None = None
     inodes_free: int | None = None
@@ -198,7 +198,7 @@ def _pruner_without_values(view: _View) -> HealthWarning | None:
 def _nothing_completed(view: _View) -> HealthWarning | None:
     run = parse_time(view.study.last_run.at) if view.study.last_run is not None else None
     running = view.study.in_state(TrialState.RUNNING)
-    if not view.live or run is None or (running and all(trial.number in view.facts.suspended for trial in running)):
+    if not view.live or run is None or (running and all(trial.number in view.facts.still for trial in running)):
         return None
     complete = view.complete
     last = max((moment for t in complete[-1:] if (moment := parse_time(t.finished_at)) is not None), default=run)
@@ -216,7 +216,7 @@ def _long_trial(view: _View) -> HealthWarning | None:
     for trial in view.study.in_state(TrialState.RUNNING):
         attempt = trial.open_attempt
         opened = parse_time(attempt.opened_at) if attempt is not None else None
-        if opened is not None and trial.number not in view.facts.suspended:
+        if opened is not None and trial.number not in view.facts.still:
             ages.append(((view.now - opened).total_seconds(), trial.number))
     if not view.live or not ages or max(ages)[0] < _LONG_TRIAL:
         return None

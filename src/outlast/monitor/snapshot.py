@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -54,6 +54,7 @@ class RunningTrial:
     node: str = ""  # where that job runs
     restarts: int = 0  # of that job
     suspended: bool = False  # likewise: it stands still
+    waits: bool = False  # its job has not started
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,7 @@ def snapshot(
     facts: HealthFacts | None = None,
     jobs: Sequence[QueuedJob] = (),
     silence: str = "",
+    waiting: Collection[int] = (),
 ) -> Snapshot:
     """Look at a study.
 
@@ -239,6 +241,7 @@ def snapshot(
         facts: What was found on the machine, for the health rules.
         jobs: The study's jobs that wait or run in a scheduler's queue.
         silence: Why the scheduler did not answer; empty if it did.
+        waiting: Running trials whose jobs nobody has started yet.
 
     Returns:
         The snapshot. An ETA is given only while somebody runs the study.
@@ -251,10 +254,10 @@ def snapshot(
     rate = rate_per_hour(
         study, budget.count, now=now, live=live is not None, slots=live.slots if live else 1, trained=running_seconds
     )
-    running = _running(study, running_reports or {}, now, {job.id: job for job in jobs})
-    suspended = frozenset(trial.trial for trial in running if trial.suspended)
-    goes_on = live is not None and not (running and len(suspended) == len(running))  # nobody knows when those wake up
-    facts = replace(facts or HealthFacts(), suspended=suspended)
+    running = _running(study, running_reports or {}, now, {job.id: job for job in jobs}, waiting)
+    still = frozenset(trial.trial for trial in running if trial.suspended or trial.waits)
+    goes_on = live is not None and not (running and len(still) == len(running))  # nobody knows when those wake up
+    facts = replace(facts or HealthFacts(), still=still)
     best = best_trial(study, settings.metrics)
     seconds = _running_seconds(study, now, live)
     return Snapshot(
@@ -346,8 +349,9 @@ def _milestones(target: int | None, done: int, rate: float | None, now: datetime
 
 
 def _running(
-    study: Study, reports: Mapping[int, tuple[int, float]], now: datetime, jobs: Mapping[str, QueuedJob]
-) -> tuple[RunningTrial, ...]:
+    study: Study, reports: Mapping[int, tuple[int, float]], now: datetime, jobs: Mapping[str, QueuedJob],
+    waiting: Collection[int],
+) -> tuple[RunningTrial, ...]:  # fmt: skip
     found = []
     for trial in study.in_state(TrialState.RUNNING):
         attempt = trial.open_attempt
@@ -361,7 +365,7 @@ def _running(
         found.append(
             RunningTrial(
                 trial.number, attempt.number, attempt.opened_at, seconds, step, value, trial.params, attempt.job, node, restarts,
-                suspended,
+                suspended, trial.number in waiting,
             )
         )  # fmt: skip
     return tuple(found)
@@ -377,6 +381,7 @@ def _running_json(trial: RunningTrial) -> dict[str, Any]:
         "value": trial.value if trial.value is None or math.isfinite(trial.value) else str(trial.value),
         **({"job": trial.job, "node": trial.node, "restarts": trial.restarts} if trial.job else {}),
         **({"suspended": True} if trial.suspended else {}),
+        **({"waits": True} if trial.waits else {}),
     }
 
 

@@ -66,6 +66,7 @@ class Looker:
             facts=_facts(paths, study, settings),
             jobs=jobs or (),
             silence=self._silence,
+            waiting=_waiting(paths, study) if settings.executor.plugged else (),
         )
         return found, study, settings
 
@@ -149,6 +150,16 @@ def _workers(study: Study, since: str) -> LiveFacts | None:
 def _is_shared(study: Study) -> bool:
     """Whether nobody holds the study for longer than a moment."""
     return any(job.role == "array" for job in study.jobs[-2:])
+
+
+def _waiting(paths: StudyPaths, study: Study) -> frozenset[int]:
+    """Running trials whose jobs nobody has started yet."""
+    opened = [(trial.number, trial.open_attempt) for trial in study.in_state(TrialState.RUNNING)]
+    return frozenset(
+        number
+        for number, attempt in opened
+        if attempt is not None and attempt.job and not paths.attempt(number, attempt.number).started.exists()
+    )
 
 
 def latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict[int, tuple[int, float]]:
