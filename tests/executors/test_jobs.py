@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from outlast.core.evidence import JobEnd
 from outlast.errors import JobRefused, SchedulerUnavailable
 from outlast.executors.base import StudyFacts
 from outlast.executors.jobs import JobExecutor
@@ -209,3 +210,4 @@ def test_what_is_cancelled_before_it_was_taken_is_not_submitted_any_more(bench: 
     desk.silent = False
     bench.later(desk)
     assert desk.started == [A] and desk.ended(A) is True
+    assert desk.job_end(A) is JobEnd.NEVER_SUBMITTED

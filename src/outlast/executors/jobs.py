@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outlast._system import Identity, make_dir, read_json, utc_now, write_atomic
+from outlast.core.evidence import JobEnd
 from outlast.core.records import PLUGGED, JobSubmitted
 from outlast.errors import JobRefused, SchedulerUnavailable
 from outlast.executors.base import Executor, StudyFacts
@@ -180,6 +181,11 @@ class JobExecutor(Executor):
         if wanted is None:
             return None
         return wanted.over if wanted.job else not wanted.marker
+
+    def job_end(self, name: str) -> JobEnd | None:
+        """See `Executor.job_end`. What a job died of is its runner's to tell."""
+        wanted = self._of.get(name)
+        return JobEnd.NEVER_SUBMITTED if wanted is not None and not wanted.job else JobEnd.UNTOLD
 
     def cancel(self, name: str) -> None:
         """See `Executor.cancel`. Ids come from the ledger, and a copy's speaks of the original's jobs: those are left alone."""
