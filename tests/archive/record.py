@@ -1,8 +1,9 @@
 """Records the studies of this archive by really running them: ``python tests/archive/record.py [NAME…]`` (root, Linux).
 
 Each life is a function below that runs, kills, stops or mends a small study in a folder of its own. Kept of it is what its
-readers need (`KEPT`), and what it adds up to (`facts.py`). It all runs under a neutral host name, which takes a namespace of
-its own. What is there already is left alone: an old recording is a promise; ``--anew`` replaces those that are named.
+readers need (`KEPT`), and what it adds up to (`test_archive.py`). It all runs under a neutral host name, which takes a
+namespace of its own. What is there already is left alone: an old recording is a promise; ``--anew`` replaces those that are
+named.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Place:
             **os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OUTLAST_PLOTS": "0",
             "OUTLAST_SILENT_SECONDS": "6", "OUTLAST_LEASE_SECONDS": "3", "OUTLAST_LOCK_DIR": str(root / "locks"),
         }  # fmt: skip
+        self.env.pop("PYTHONPATH", None)  # ours, for the cluster
         for name in ("train.py", "objective.py"):
             shutil.copy(HERE / name, root / name)
 
@@ -101,6 +103,7 @@ def until(fact: Callable[[], Any], seconds: float = 120.0) -> None:
         time.sleep(0.02)
 
 
+SLOWER = ("--epochs", "12", "--seconds", "0.5")
 SLOW = ("--epochs", "6", "--seconds", "0.4", "--checkpoint", "${checkpoint_dir}/state.json")
 SPACE = {
     "model": {"values": ["mlp", "cnn"]},
@@ -225,8 +228,7 @@ def revised(place: Place) -> None:
 
 def stopped(place: Place) -> None:
     """A person ends one trial, then the search, which has work left; what its trials saved is no checkpoint."""
-    slow = ("--epochs", "12", "--seconds", "0.5", "--checkpoint", "${checkpoint_dir}/metrics.json")
-    place.write(*slow, trials=5, parallel=2, trial={"grace": "2s"})
+    place.write(*SLOWER, "--checkpoint", "${checkpoint_dir}/metrics.json", trials=5, parallel=2, trial={"grace": "2s"})
     run = place.begin("run", "study.yaml")
     place.wait_for_epoch(1, 1)
     place.outlast("stop", "studies/lab", "--trial", "0")
@@ -241,7 +243,7 @@ def stopped(place: Place) -> None:
 
 def workers(place: Place) -> None:
     """A worker helps; the run is killed; after a while in which nobody was there another worker brings it to its end."""
-    place.write(*SLOW, trials=6)
+    place.write(*SLOWER, "--checkpoint", "${checkpoint_dir}/state.json", trials=6)
     run = place.begin("run", "study.yaml")
     place.wait_for_epoch(0, 0)
     worker = place.begin("worker", "studies/lab", "--trials", "2")
@@ -256,8 +258,7 @@ def workers(place: Place) -> None:
 
 def slurm(place: Place) -> None:
     """An array on a cluster: a task is cancelled, another one requeued, and a third trial has a card and a job of its own."""
-    sys.path.insert(0, str(HERE.parent / "slurm"))
-    from cluster import running_cluster
+    from cluster import running_cluster  # of tests/slurm
 
     with running_cluster() as cluster:
         place.env |= cluster.env
@@ -330,10 +331,9 @@ def main() -> None:
     parser.add_argument("--anew", action="store_true")
     options = parser.parse_args()
     if socket.gethostname() != HOST:
-        script = 'hostname "$0" && exec "$@"'
-        os.execvp("unshare", ["unshare", "--uts", "sh", "-c", script, HOST, sys.executable, *sys.argv])
-    sys.path.insert(0, str(HERE))
-    from facts import facts_of
+        script, env = 'hostname "$0" && exec "$@"', {**os.environ, "PYTHONPATH": str(HERE.parent / "slurm")}
+        os.execvpe("unshare", ["unshare", "--uts", "sh", "-c", script, HOST, sys.executable, *sys.argv], env)
+    from test_archive import facts_of
 
     for name in options.names or LIVES:
         entry = HERE / f"0.1.0-{name}"
