@@ -117,6 +117,11 @@ class JobFacts:
         """Until SLURM ends the job."""
         return None if self.seconds is None else self.seconds - (time.monotonic() - self.began)
 
+    def is_almost_over(self, within: float) -> bool:
+        """Whether so many seconds are left of the walltime, or of a short one its last fifth."""
+        left = self.seconds_left()
+        return left is not None and left < min(within, (self.seconds or 0.0) / 5)
+
     def is_out_of_time(self) -> bool:
         """Whether a SIGTERM that comes now is SLURM's notice that the walltime is almost over."""
         left = self.seconds_left()

@@ -46,10 +46,7 @@ class _Controlling(Forwarding):
     def looked(self, study: Study, running: Sequence[Running]) -> None:
         """Hand it on; and step down in time."""
         self._listener.looked(study, running)
-        left = None if self._job is None else self._job.seconds_left()
-        if self.coordinator is None or self._job is None or left is None:
-            return
-        if left < min(_BEFORE_WALLTIME, (self._job.seconds or 0.0) / 5):
+        if self.coordinator is not None and self._job is not None and self._job.is_almost_over(_BEFORE_WALLTIME):
             self.coordinator.step_down("this job's walltime is almost over")
 
 

@@ -15,12 +15,12 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.cluster.requeue import requeue
-from outlast.engine.cluster.submit import submit_missing
+from outlast.engine.cluster.submit import roles_of, submit_missing
 from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.turn import Memory, Turn, take_turn
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
-from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, SlurmUnavailable, StorageError, UsageError
+from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, StorageError, UsageError
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import how_to_go_on
 from outlast.study.layout import StudyPaths
@@ -31,21 +31,9 @@ __all__ = ["finish", "in_vain"]
 _LOOK_EVERY = 5.0  # seconds between two turns while something may still live
 _AGAIN_AFTER = 60.0  # seconds after a limit of SLURM's
 _ASK_AGAIN = 15.0  # seconds after no answer, at most
-_ENOUGH = 300.0  # seconds of walltime that are left when this job begins anew
+_ENOUGH = 300.0  # seconds of walltime that are left when this job goes back into the queue
 _LEASE_POLL = 0.2
 _HELD_FOR = 120.0  # seconds that nobody needs who has the study for a turn only
-
-
-class _Waiting(Exception):
-    """Nothing could be submitted for now.
-
-    Args:
-        pause: Seconds until it is worth another try.
-    """
-
-    def __init__(self, pause: float = _AGAIN_AFTER) -> None:
-        super().__init__()
-        self.pause = pause
 
 
 def finish(
@@ -67,7 +55,7 @@ def finish(
 
     Returns:
         The last turn: the study is at rest, or its next tasks are in the queue, or it was the only one. ``None``: this job
-        begins anew, or somebody else holds the study all along.
+        goes back into the queue, or somebody else holds the study all along, or `once`, and there is no room for more.
 
     Raises:
         SlurmRefused: The next tasks were refused, and not for a limit that passes.
@@ -75,77 +63,137 @@ def finish(
     """
     if once and not _is_wanted(folder):
         return None
-    lease, memory = Lease(StudyPaths.at(folder).lease), Memory()
-    submitted: list[str] = []
-    lacking: list[str] = []  # what the disk has lacked since it was said
-    held_since: float | None = None  # by somebody else
+    return _Finisher(folder, job, once, after, say).work()
 
-    def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
-        study = coordinator.study
-        newest = next((each.job for each in reversed(study.jobs) if each.role == "array"), None)
-        superseded = (
-            after is not None and newest != after
-        )  # somebody submitted since: they have a finisher of their own
-        if verdict is not None or study.ended is not None or (coordinator.running and not once and not superseded):
-            return
-        if coordinator.coming_to_rest.paused:  # tasks that nothing can be given to would only hold their cards
-            if not lacking:
-                say(f"{coordinator.coming_to_rest.paused}: nothing is submitted before there is room")
-            lacking.append(coordinator.coming_to_rest.paused)
-            raise _Waiting(_ASK_AGAIN)
-        lacking.clear()
-        queue = StudyQueue(coordinator.paths, coordinator.settings)
-        active = _others(queue, job, say, known=after is not None and not superseded)
-        in_queue = {each.comment.removeprefix(queue.mark) for each in active}
-        if "finisher" in in_queue and (superseded or "array" in in_queue):
-            say("this study's next tasks are in the queue, with a finisher of their own")
-            submitted.extend(each.id for each in active)
-            return
-        if coordinator.running and not once:
-            return
-        began = newest is None or any(coordinator.paths.jobs.glob(f"{newest}_*.out"))
-        end = None if coordinator.running or superseded or "array" in in_queue else in_vain(study, began=began)
-        if end is None:
-            submitted.extend(_submit(queue, coordinator, active, say))
-        else:
-            say(end.reason)
-            coordinator.close_with(end)
 
-    while True:
-        left = None if job is None else job.seconds_left()
-        if left is not None and job is not None and left < min(_ENOUGH, (job.seconds or 0.0) / 5):
-            if not requeue(job):
-                say("this job could not go back into the queue")
-                for line in how_to_go_on(folder):
-                    say(line)
-            return None
-        pause = _LOOK_EVERY
-        try:
-            if not lease.take_if_free():
-                now = time.monotonic()
-                held_since = now if held_since is None else held_since
-                if once and now - held_since > _LEASE_POLL:
-                    return None  # there is a next time
-                if now - held_since > _HELD_FOR:
-                    say("somebody else runs this study now: it is theirs to finish")
+class _Finisher:
+    """Turn after turn, until the study is at rest or its next tasks are in the queue; `finish` says what from."""
+
+    def __init__(
+        self, folder: str, job: JobFacts | None, once: bool, after: str | None, say: Callable[[str], object]
+    ) -> None:
+        self._folder, self._job, self._once, self._after, self._say = folder, job, once, after, say
+        self._lease, self._memory = Lease(StudyPaths.at(folder).lease), Memory()
+        self._is_in_queue = False  # what is to go on with the study
+        self._lacks_room = False  # and has said so
+        self._pause = _LOOK_EVERY
+        self._held_since: float | None = None  # by somebody else
+
+    def work(self) -> Turn | None:
+        """See `finish`."""
+        while not self._goes_back():
+            self._pause = _LOOK_EVERY
+            try:
+                if self._lease.take_if_free():
+                    self._held_since = None
+                    turn = take_turn(
+                        self._folder, self._lease, self._memory, say=self._say, last=self._before_leaving, derive=True
+                    )
+                    if self._is_in_queue or turn.verdict is not None or turn.study.ended is not None:
+                        return turn
+                    if self._once:
+                        return None if self._lacks_room else turn
+                elif self._is_somebody_elses():
                     return None
-                time.sleep(_LEASE_POLL)
-                continue
-            held_since = None
-            turn = take_turn(folder, lease, memory, say=say, last=last, derive=True)
-        except _Waiting as waiting:
-            pause = waiting.pause
-        except (OutlastError, OSError) as error:
-            trouble = StorageError.of(error) if isinstance(error, OSError) else error
-            if not trouble.worth_retrying or isinstance(trouble, SlurmRefused):
+                else:
+                    self._pause = _LEASE_POLL
+            except (OutlastError, OSError) as error:
+                trouble = StorageError.of(error) if isinstance(error, OSError) else error
+                if not trouble.worth_retrying:
+                    raise
+                if isinstance(trouble, SlurmRefused):
+                    self._pause = _AGAIN_AFTER
+                self._say(f"{trouble.fact}; trying again")
+                if self._once:
+                    return None
+            time.sleep(self._pause)
+        return None
+
+    def _goes_back(self) -> bool:
+        """Whether the walltime is almost over, so that this job goes back into the queue, or cannot and says what then."""
+        if self._job is None or not self._job.is_almost_over(_ENOUGH):
+            return False
+        if not requeue(self._job):
+            for line in ("this job could not go back into the queue", *how_to_go_on(self._folder)):
+                self._say(line)
+        return True
+
+    def _is_somebody_elses(self) -> bool:
+        """Whether another has held the study for longer than a turn takes; with `once`, for as long as we wait at all."""
+        now = time.monotonic()
+        self._held_since = now if self._held_since is None else self._held_since
+        if self._once:
+            return now - self._held_since > _LEASE_POLL  # there is a next time
+        if now - self._held_since > _HELD_FOR:
+            self._say("somebody else runs this study now: it is theirs to finish")
+            return True
+        return False
+
+    def _before_leaving(self, coordinator: Coordinator, verdict: Verdict | None) -> None:
+        """Before the lease is given back: submit what is lacking, or bring the study to its end."""
+        study, running = coordinator.study, bool(coordinator.running) and not self._once
+        newest = next((each.job for each in reversed(study.jobs) if each.role == "array"), None)
+        # Has somebody submitted since? They have a finisher of their own.
+        superseded = self._after is not None and newest != self._after
+        if verdict is not None or study.ended is not None or (running and not superseded):
+            return
+        if self._lacks_room_for_tasks(coordinator.coming_to_rest.paused):
+            return
+        queue = StudyQueue(coordinator.paths, coordinator.settings)
+        self._pause = min(_ASK_AGAIN, queue.options.poll)  # where SLURM gives no answer: it is asked for one thing only
+        active = self._others(queue, known=self._after is not None and not superseded)
+        there = roles_of(active)
+        if "finisher" in there and (superseded or "array" in there):
+            self._say("this study's next tasks are in the queue, with a finisher of their own")
+            self._is_in_queue = True
+        elif not running:
+            began = newest is None or any(coordinator.paths.jobs.glob(f"{newest}_*.out"))
+            judged = not (coordinator.running or superseded or "array" in there)
+            end = in_vain(study, began=began) if judged else None
+            if end is None:
+                self._is_in_queue = self._submit(queue, coordinator, active)
+            else:
+                self._say(end.reason)
+                coordinator.close_with(end)
+
+    def _lacks_room_for_tasks(self, lacking: str) -> bool:
+        """Whether the disk is full: tasks that nothing can be given to would only hold their cards."""
+        if lacking and not self._lacks_room:
+            self._say(f"{lacking}: nothing is submitted before there is room")
+        if lacking:
+            self._pause = _ASK_AGAIN
+        self._lacks_room = bool(lacking)
+        return self._lacks_room
+
+    def _others(self, queue: StudyQueue, *, known: bool) -> list[Job]:
+        """What the queue holds of the study, ourselves and what is only leaving apart.
+
+        Args:
+            known: The ledger says as much: nothing was submitted after our own array, which is over.
+
+        Raises:
+            SlurmUnavailable: No answer: the next turn tries again.
+            SlurmMissing: This node has no ``squeue``, and nothing is known without.
+        """
+        ours = None if self._job is None else self._job.requeue_id
+        try:
+            found = queue.active("array", "finisher")
+        except SlurmMissing:
+            if not known:
                 raise
-            say(f"{trouble.fact}; trying again")
-        else:
-            if once or turn.verdict is not None or submitted or turn.study.ended is not None:
-                return turn
-        if once:
-            return None
-        time.sleep(pause)
+            return []
+        return [other for other in found if other.id != ours and not other.leaving]
+
+    def _submit(self, queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -> bool:
+        """Submit what is lacking; nothing where the queue holds it already. Returns whether the queue holds anything then."""
+        jobs, refused = submit_missing(queue, coordinator, active)
+        for job in jobs:
+            self._say(f"submitted {job.role} {job.job}" + (f" ({job.tasks} tasks)" * (job.tasks > 1)))
+        if refused and not jobs:
+            self._say(f"{refused}; trying again")
+            self._pause = _AGAIN_AFTER
+            return False
+        return bool(jobs or active)
 
 
 def _is_wanted(folder: str) -> bool:
@@ -195,56 +243,3 @@ def in_vain(study: Study, *, began: bool = True) -> Verdict | None:
     if never_began and cut and all(trial.cause is Cause.STOPPED for trial in cut):
         return Verdict(StudyState.STOPPED, f"array {array.job} was cancelled; outlast submit goes on")
     return None
-
-
-def _others(queue: StudyQueue, job: JobFacts | None, say: Callable[[str], object], *, known: bool) -> list[Job]:
-    """What the queue holds of the study, ourselves and what is only leaving apart.
-
-    Args:
-        known: The ledger says as much: nothing was submitted after our own array, which is over.
-
-    Raises:
-        _Waiting: No answer: the next turn tries again.
-        SlurmMissing: This node has no ``squeue``, and nothing is known without.
-    """
-    ours = None if job is None else job.requeue_id
-    try:
-        found = queue.active("array", "finisher")
-    except SlurmMissing:
-        if not known:
-            raise
-        return []
-    except OutlastError as error:
-        if not error.worth_retrying:
-            raise
-        say(f"{error.fact}; trying again")
-        raise _Waiting(_no_answer(queue)) from error
-    return [other for other in found if other.id != ours and not other.leaving]
-
-
-def _submit(
-    queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job], say: Callable[[str], object]
-) -> list[str]:
-    """Submit what is lacking; nothing where the queue holds it already.
-
-    Raises:
-        _Waiting: A limit, or no answer: the next turn tries again.
-    """
-    try:
-        jobs, refused = submit_missing(queue, coordinator, active)
-    except OutlastError as error:
-        if not error.worth_retrying:
-            raise
-        say(f"{error.fact}; trying again")
-        raise _Waiting(_no_answer(queue) if isinstance(error, SlurmUnavailable) else _AGAIN_AFTER) from error
-    for submitted in jobs:
-        say(f"submitted {submitted.role} {submitted.job}" + (f" ({submitted.tasks} tasks)" * (submitted.tasks > 1)))
-    if refused and not jobs:
-        say(f"{refused}; trying again")
-        raise _Waiting
-    return [submitted.job for submitted in jobs] or [other.id for other in active]
-
-
-def _no_answer(queue: StudyQueue) -> float:
-    """Seconds until SLURM is asked again after it gave no answer: it may be back, and is asked for one thing only."""
-    return min(_ASK_AGAIN, queue.options.poll)

@@ -27,7 +27,16 @@ from outlast.executors.slurm.planning import waiting_reason
 from outlast.executors.slurm.script import render
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Submitted", "dry_run", "refuse_while_queued", "submit_array", "submit_missing", "submit_study", "tell"]
+__all__ = [
+    "Submitted",
+    "dry_run",
+    "refuse_while_queued",
+    "roles_of",
+    "submit_array",
+    "submit_missing",
+    "submit_study",
+    "tell",
+]
 
 _MADE_ROOM, _A_MOMENT = 10, 0.5  # tries, and seconds between them, before one more task has to go
 _LEASE_WITHIN = 60.0  # seconds that a submission waits for whoever holds the study
@@ -92,7 +101,7 @@ def submit_study(
         raise UsageError(fact, cure="outlast run; or leave `executor` out (--set executor=local)")
     queue = StudyQueue(paths, settings)
     there = queue.active()  # SLURM answers, before anything is written
-    if any(job.comment.endswith(":controller") for job in there) and _is_as_recorded(paths, settings):
+    if "controller" in roles_of(there) and _is_as_recorded(paths, settings):
         return Submitted(None, read_study(paths), active=there)  # it has the study all along, or will have
     claim_checkpoints(paths)
     came: list[Submitted] = []
@@ -141,6 +150,11 @@ def submit_missing(
     return submit(queue, coordinator, active)
 
 
+def roles_of(jobs: Sequence[Job]) -> set[str]:
+    """What a study's jobs are: ``array``, ``finisher``, ``controller``."""
+    return {job.comment.rpartition(":")[2] for job in jobs}
+
+
 def _record(coordinator: Coordinator, job: str, role: str, tasks: int = 1) -> JobSubmitted:
     """Put a job on record as soon as SLURM has it."""
     submitted = JobSubmitted(job, utc_now(), role, tasks=tasks)
@@ -149,7 +163,7 @@ def _record(coordinator: Coordinator, job: str, role: str, tasks: int = 1) -> Jo
 
 
 def _controller(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -> tuple[list[JobSubmitted], str]:
-    if any(job.comment.endswith(":controller") for job in active):
+    if "controller" in roles_of(active):
         return [], ""
     try:
         return [_record(coordinator, queue.submit(queue.controller()), "controller")], ""
@@ -161,16 +175,14 @@ def _controller(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Jo
 
 def _tasks(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -> tuple[list[JobSubmitted], str]:
     """An array with what is lacking, and its finisher. While one is in the queue nothing is added: its finisher does that."""
-    if any(job.comment.endswith(":array") for job in active):
-        array = next(job.array for job in active if job.comment.endswith(":array"))
-        if any(job.comment.endswith(":finisher") for job in active):
-            return [], ""
+    budget, there = queue.settings.budget, roles_of(active)
+    if {"array", "finisher"} <= there:
+        return [], ""
+    wanted = 0 if "array" in there else queue.tasks(startable(coordinator.study, budget.trials, budget.count))
+    if "array" in there or (not wanted and coordinator.running and "finisher" not in there):
+        # Without tasks to wait for, nobody watches what was lost: that takes somebody who looks for a while.
+        array = next((job.array for job in active if roles_of([job]) == {"array"}), None)
         return [_record(coordinator, queue.submit(queue.finisher(array)), "finisher")], ""
-    budget = queue.settings.budget
-    wanted = queue.tasks(startable(coordinator.study, budget.trials, budget.count))
-    if not wanted and coordinator.running and not any(job.comment.endswith(":finisher") for job in active):
-        # Nothing may start, and nobody watches what was lost: that takes somebody who looks for a while.
-        return [_record(coordinator, queue.submit(queue.finisher()), "finisher")], ""
     return submit_array(queue, coordinator, wanted)
 
 
@@ -231,9 +243,7 @@ def tell(submitted: Submitted, folder: str) -> list[str]:
     if not submitted.jobs and submitted.active:
         waiting = sum(job.life is JobLife.WAITING for job in submitted.active)
         why = f" ({submitted.waits_for})" if submitted.waits_for else ""
-        who = (
-            "the controller" if any(job.comment.endswith(":controller") for job in submitted.active) else "the finisher"
-        )
+        who = "the controller" if "controller" in roles_of(submitted.active) else "the finisher"
         lines.append(
             f"in the queue already: {len(submitted.active) - waiting} running, {waiting} waiting{why}; "
             f"what is missing then is submitted by {who}"

@@ -53,8 +53,9 @@ class TurnTaking:
         self._memory = self._memory or Memory()
         try:
             take_turn(self._at.paths.root, lease, self._memory, say=self._at.say, last=self._top_up)
-        except LeaseLost:  # somebody was quicker: their turn
-            pass
+        except LeaseLost as lost:  # somebody was quicker: their turn
+            if not lost.worth_retrying:
+                raise
         self._judged_at = time.monotonic()
         return True
 
