@@ -178,7 +178,7 @@ def optimize(
             say(f"the search runs in {paths.root}; its records are brought to {folder} after each trial")
         if changed:
             say(f"{changed}: {_FRESH}")
-        write_atomic(paths.root / "objective.pkl", pickled)
+        write_atomic(paths.objective, pickled)
         return _Lines(settings, say)
 
     make_dir(paths.root)

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
+from outlast.core.layout import StudyNames
+
 __all__ = ["Fingerprint", "compared", "fingerprint_of", "pickled_objective", "remember", "unpickled"]
 
 _MOST_TEXT = 300  # characters of a value that is compared
@@ -110,7 +112,7 @@ def compared(folder: Path, new: Fingerprint, *, results: bool) -> tuple[bool, st
     """
     earlier = _here.get(os.path.realpath(folder))
     if earlier is None:
-        kept = unpickled(folder / "objective.pkl")
+        kept = unpickled(StudyNames(Path(folder)).objective)
         if kept is None:
             return False, "the objective of its trials cannot be read any more" if results else ""
         return _differ(fingerprint_of(kept), new, results=results, since=None)

@@ -16,12 +16,12 @@ from outlast import _system
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.fold import Study
+from outlast.core.layout import StudyNames
 from outlast.results.documents import best_config_yaml, best_results_json
 from outlast.results.tables import TrialTable
 
 __all__ = ["ResultsWriter", "resolved_config"]
 
-_LINK = "best_checkpoint"
 _LONGEST_TARGET = 4096  # bytes of a path
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -50,11 +50,11 @@ class ResultsWriter:
         checkpoints: CheckpointFolder | None = None,
         fence: Callable[[], object] | None = None,
     ) -> None:
-        self._folder, self._fence = Path(folder), fence
+        self._files, self._fence = StudyNames(Path(folder)), fence
         self._settings = settings
-        self._checkpoints = checkpoints or self._default_checkpoints
+        self._checkpoints = checkpoints or (lambda number: self._files.trial(number).checkpoints)
         self._table = TrialTable(settings)
-        self._written: dict[str, bytes] = {}
+        self._written: dict[Path, bytes] = {}
         self._given: tuple[tuple[int, int], str] | None = None
 
     def write(self, study: Study) -> None:
@@ -64,36 +64,39 @@ class ResultsWriter:
             OSError: The disk refused; what was written is whole, the rest keeps its old content.
         """
         link = self._link_target(study)
-        for name, content in self._contents(study, link).items():
-            self._write(name, content)
+        for path, content in self._contents(study, link).items():
+            self._write(path, content)
         self._point_link(link, study)
 
     def check(self, study: Study) -> list[str]:
         """What is missing or disagrees with the study, one sentence each; empty if all is well. Writes nothing."""
         link = self._link_target(study)
         found = []
-        for name, content in self._contents(study, link).items():
-            there = _system.read_bytes(self._folder / name)
+        for path, content in self._contents(study, link).items():
+            there = _system.read_bytes(path)
             if content is None:
                 if there is not None:
-                    found.append(f"{name} is there although no trial has completed")
+                    found.append(f"{path.name} is there although no trial has completed")
             elif there is None:
-                found.append(f"{name} is missing")
+                found.append(f"{path.name} is missing")
             elif there != content:
-                found.append(f"{name} disagrees with the ledger")
-        pointed = _read_link(self._folder / _LINK)
+                found.append(f"{path.name} disagrees with the ledger")
+        pointed = _read_link(self._files.best_checkpoint)
         if pointed != link:
-            found.append(f"{_LINK} points to {pointed or 'nothing'} instead of {link or 'nothing'}")
+            found.append(
+                f"{self._files.best_checkpoint.name} points to {pointed or 'nothing'} instead of {link or 'nothing'}"
+            )
         return found
 
-    def _contents(self, study: Study, link: str | None) -> dict[str, bytes | None]:
+    def _contents(self, study: Study, link: str | None) -> dict[Path, bytes | None]:
+        names = self._files
         texts = {
-            "trials.csv": self._table.render(study),
-            "study_summary.csv": self._table.render_ranked(study),
-            "best_config.yaml": best_config_yaml(study, self._settings, resolved=self._resolved(study)),
-            "best_results.json": best_results_json(study, self._settings, checkpoint=link),
+            names.trials_table: self._table.render(study),
+            names.summary: self._table.render_ranked(study),
+            names.best_config: best_config_yaml(study, self._settings, resolved=self._resolved(study)),
+            names.best_results: best_results_json(study, self._settings, checkpoint=link),
         }
-        return {name: None if text is None else text.encode() for name, text in texts.items()}
+        return {path: None if text is None else text.encode() for path, text in texts.items()}
 
     def _resolved(self, study: Study) -> str | None:
         """What the best trial was given for ``${config}``; read again only when another trial is best."""
@@ -102,31 +105,27 @@ class ResultsWriter:
             return None
         known = (best.number, len(best.attempts))
         if self._given is None or self._given[0] != known:
-            text = resolved_config(Path(self._folder) / "trials" / f"{best.number:04d}" / "trial.json")
+            text = resolved_config(self._files.trial(best.number).record)
             self._given = (known, text) if text is not None else None
         return None if self._given is None else self._given[1]
 
-    def _write(self, name: str, content: bytes | None) -> None:
-        path = self._folder / name
+    def _write(self, path: Path, content: bytes | None) -> None:
         if content is None:
             if os.path.lexists(path):
                 self._remove(path)
-            self._written.pop(name, None)
+            self._written.pop(path, None)
             return
-        known = self._written.get(name)
+        known = self._written.get(path)
         if known is None or not path.exists():
             known = _system.read_bytes(path)
         if known != content:
             _system.write_atomic(path, content, fence=self._fence)
-        self._written[name] = content
+        self._written[path] = content
 
     def _remove(self, path: Path) -> None:
         if self._fence is not None:
             self._fence()
         _system.remove(path)
-
-    def _default_checkpoints(self, number: int) -> PathLike:
-        return self._folder / "trials" / f"{number:04d}" / "checkpoints"
 
     def _link_target(self, study: Study) -> str | None:
         """Where best_checkpoint should point: relative inside the study folder; ``None`` without a checkpoint."""
@@ -136,11 +135,11 @@ class ResultsWriter:
         return self._target_of(best.number) if _has_content(Path(self._checkpoints(best.number))) else None
 
     def _target_of(self, number: int) -> str:
-        home, place = os.path.abspath(self._folder), os.path.abspath(self._checkpoints(number))
+        home, place = os.path.abspath(self._files.root), os.path.abspath(self._checkpoints(number))
         return os.path.relpath(place, home) if os.path.commonpath([home, place]) == home else place
 
     def _point_link(self, target: str | None, study: Study) -> None:
-        link = self._folder / _LINK
+        link = self._files.best_checkpoint
         if _read_link(link) == target and (target is not None or not os.path.lexists(link)):
             return
         if os.path.lexists(link) and not link.is_symlink() and not self._was_a_link(link, study):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from outlast._system import list_names
+from outlast.core.layout import StudyNames
 
 __all__ = ["Beside"]
 
@@ -21,7 +23,8 @@ class Beside:
     """
 
     def __init__(self, root: str | os.PathLike[str], own: str) -> None:
-        self._open, self._trials, self._own = os.path.join(root, "open"), os.path.join(root, "trials"), own
+        study = StudyNames(Path(root))
+        self._open, self._trials, self._own = study.open, study.trials, own
         self._before = frozenset(list_names(self._trials))
         self._seen = False
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from outlast._system.job_environment import NOT_TAKEN_OVER, first_node, in_job
 from outlast._system.tokens import token_room
+from outlast.core.layout import AttemptPaths
 from outlast.runner.spec import RunnerSpec
 
 __all__ = ["training_environment", "worker_environment"]
@@ -26,7 +27,7 @@ def training_environment(
         python_path: The folder that gives ``import outlast`` and the logging hooks.
     """
     env = {key: value for key, value in inherited.items() if not key.startswith("OUTLAST_")}
-    trial_dir, attempt_dir = root / spec.trial_dir, root / spec.attempt_dir
+    trial_dir, attempt = root / spec.trial_dir, AttemptPaths(root / spec.attempt_dir)
     checkpoints = root / spec.checkpoint_dir  # an absolute checkpoint_dir wins
     study = f"{root.name}-{root.stat().st_ino:x}"
     defaults = {
@@ -45,10 +46,10 @@ def training_environment(
         OUTLAST_ATTEMPT=str(spec.attempt),
         OUTLAST_CHECKPOINT_DIR=str(checkpoints),
         OUTLAST_SEED=str(spec.seed),
-        OUTLAST_PARAMS=str(attempt_dir / "params.json"),
+        OUTLAST_PARAMS=str(attempt.params),
         OUTLAST_METRICS=",".join(str(o["name"]) for o in spec.objectives),
         OUTLAST_TOKEN=spec.token(str(root)),
-        WANDB_SWEEP_PARAM_PATH=str(attempt_dir / "params.yaml"),
+        WANDB_SWEEP_PARAM_PATH=str(attempt.sweep_params),
         PYTHONUNBUFFERED="1",
         PYTHONPATH=_with_hooks(env, python_path),
     )

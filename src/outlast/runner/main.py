@@ -25,6 +25,7 @@ from outlast._system import (
 from outlast._system.observed import observe_from_environment
 from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
+from outlast.core.layout import AttemptPaths, StudyNames
 from outlast.runner.forked import Loaded
 from outlast.runner.gpus import foreign_memory, sign_locks, with_cards
 from outlast.runner.spec import RunnerSpec, token_of_trial
@@ -56,7 +57,7 @@ def run_attempt(marker: Path, told: bytes, loaded: Loaded | None = None) -> None
     root, spec = marker.parent.parent, with_cards(RunnerSpec.from_json(json.loads(told)), os.environ)
     folder = root / spec.attempt_dir
     try:
-        lock = FileLock(str(folder / "alive"))
+        lock = FileLock(str(AttemptPaths(folder).alive))
     except FileNotFoundError:
         return  # over and put away before we started
     if lock.shared:
@@ -64,7 +65,7 @@ def run_attempt(marker: Path, told: bytes, loaded: Loaded | None = None) -> None
     if not lock.acquire() or not _claim(folder, spec, lock):
         lock.close()
         return
-    if read_bytes(marker) != told or not _still_decides(root / "ledger", spec.segment):
+    if read_bytes(marker) != told or not _still_decides(StudyNames(root).ledger, spec.segment):
         _leave(folder, lock, Evidence(never_started=True))
         return
     reserve = folder / ".reserve"
@@ -121,7 +122,7 @@ def _claim(folder: Path, spec: RunnerSpec, lock: FileLock) -> bool:
         "alive": [status.st_dev, status.st_ino],
     }
     text = json.dumps(claim)
-    if not write_once(folder / "started.json", text, durable=False):  # no process outlives the power
+    if not write_once(AttemptPaths(folder).started, text, durable=False):  # no process outlives the power
         return False
     if lock.shared:
         _copy(lock, beat(0, 0.0, str(claim["at"])) + text.encode() + b"\n", at=0)
@@ -167,7 +168,7 @@ def _leave(
     folder: Path, lock: FileLock, evidence: Evidence, *, durable: bool = True, spare: Path | None = None
 ) -> None:
     text = json.dumps(evidence.to_json())
-    if write_once(folder / "exit.json", text, durable=durable, spare=spare) and lock.shared:
+    if write_once(AttemptPaths(folder).exit, text, durable=durable, spare=spare) and lock.shared:
         _copy(lock, text.encode() + b"\n", at=os.fstat(lock.content).st_size)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import select
 import signal
@@ -12,34 +11,31 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from outlast._system import (
     CappedLog,
     Clock,
     FileLock,
-    fsync_file,
     read_bytes,
-    read_json,
     settle,
     unstale,
     utc_now,
-    write_atomic,
 )
-from outlast._system.job_environment import grace_within, on_all_nodes, seconds_left
-from outlast.core.alive import beat
+from outlast._system.job_environment import on_all_nodes
 from outlast.core.evidence import Evidence
+from outlast.core.layout import AttemptPaths
 from outlast.errors import NO_ROOM
 from outlast.runner.beside import Beside
 from outlast.runner.capture import CaptureSession, Objective
 from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
+from outlast.runner.heartbeat import Heartbeat
 from outlast.runner.hooks import hooks_path
 from outlast.runner.room import MemoryCounters, machine_memory, no_room_in, peak_memory
 from outlast.runner.spec import RunnerSpec
+from outlast.runner.stopping import Stopping
 from outlast.runner.timing import Stopwatch
 from outlast.runner.training import Training
-from outlast.runner.watchdog import Watchdog
 
 __all__ = ["SETTLES_AFTER", "Supervisor"]
 
@@ -47,10 +43,8 @@ _TICK = 0.1  # seconds between looks at the attempt's folder
 _SHARED_TICK = 1.0  # the same on a network filesystem: hundreds of runners may ask one server
 #: From its first tick on, what an attempt leaves is made durable. A shorter one that is lost with the power is run again.
 SETTLES_AFTER = _TICK
-_CUT_OFF_AFTER = 12  # heartbeats that could not be written; half the time after which another host gives the attempt up
 _POINTS = 0.02  # seconds between looks for points in the output, while there is some: pruning waits for them
 _STRAGGLERS_GRACE = 5.0
-_BEFORE_WALLTIME = 10.0  # seconds beyond the grace period that evidence and outcome take
 _CHUNK = 1 << 20
 _PIPE = 1 << 20  # a training that prints much waits less often
 
@@ -71,35 +65,29 @@ class Supervisor:
     ) -> None:
         self.root, self.lock, self._loaded = root, lock, loaded
         self.spec = replace(spec, saved_before=spec.stamps(root))  # as this host sees them
-        self.folder = root / spec.attempt_dir
+        self.files = AttemptPaths(root / spec.attempt_dir)
         self.token = spec.token(str(root))
         self.started_at = utc_now()
         self._clock = clock or Clock()
         self._time = Stopwatch(self._clock, longest=10 * _TICK)
-        self._beat_at = self._beat_ok = self._looked_at = self._asked_at = 0.0  # all in seconds of training
-        self._beats = 0
+        self._looked_at = self._asked_at = 0.0  # in seconds of training
         self._settled = False
         self._memory = MemoryCounters()
         self._beside = None if spec.shared else Beside(root, f"{spec.trial:04d}.{spec.attempt}")
-        self._outside_signal: int | None = None
-        self._ends_in = seconds_left(os.environ)  # of the scheduler's job, counted as SLURM does: not while suspended
-        self._stop: dict[str, Any] = {}
-        self._kill_at: float | None = None
-        self._signalled = False
-        self._terminated = False  # the training lived when it was signalled
-        self._watchdog: Watchdog | None = None  # where writing a heartbeat may block
+        self._heartbeat = Heartbeat(self.files, lock, spec.heartbeat)
+        self._stopping = Stopping(self.spec, self.files, shared=lock.shared)
 
     def run(self) -> Evidence | None:
         """Run to the end. ``None`` if the attempt was given up by somebody else meanwhile: no evidence is wanted any more."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
-        self.log = CappedLog(str(self.folder / "output.log"))
-        self._beat()  # room for it is taken while there is some
+            signal.signal(number, self._stopping.on_signal)
+        self.log = CappedLog(str(self.files.log))
+        self._heartbeat.beat(0.0)  # room for it is taken while there is some
         self.capture = CaptureSession(
             [Objective.from_json(objective) for objective in self.spec.objectives],
             trial=self.spec.trial,
             trial_dir=self.root / self.spec.trial_dir,
-            attempt_dir=self.folder,
+            attempt_dir=self.files.folder,
             working_directory=self.spec.cwd,
             shared=self.spec.shared,
         )
@@ -125,19 +113,13 @@ class Supervisor:
                 fcntl.fcntl(self.training.output, fcntl.F_SETPIPE_SZ, _PIPE)
         if self.spec.pipe_fd is not None:
             os.close(self.spec.pipe_fd)  # the training has it now; its end is the end of the conversation
-        if self.lock.shared:
-            self._watchdog = Watchdog(_CUT_OFF_AFTER * self.spec.heartbeat, self.training.kill_at_once)
+        self._heartbeat.guard(self.training.kill_at_once)
         code = self._watch()
-        if self._watchdog is not None:
-            self._watchdog.stop()
-        if code is None or (self._watchdog is not None and self._watchdog.struck):
+        if self._heartbeat.rest() or code is None:
             self.training.kill()
             return None
         self._drain(until_closed=not self.training.end_stragglers(min(self.spec.grace, _STRAGGLERS_GRACE)))
         return self._evidence(code)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        self._outside_signal = number
 
     def _watch(self) -> int | None:
         """Until the command ends (its return code), or the attempt is no longer ours (``None``)."""
@@ -180,7 +162,7 @@ class Supervisor:
     def _settle(self) -> None:
         self._settled = True
         try:
-            settle(self.folder / "started.json", self.root)
+            settle(self.files.started, self.root)
             checkpoints = self.root / self.spec.checkpoint_dir
             settle(checkpoints, self.root if checkpoints.is_relative_to(self.root) else checkpoints.parents[1])
         except OSError as error:
@@ -193,18 +175,17 @@ class Supervisor:
         self.capture.poll()
         if self.capture.heard():
             self._time.heard()
-        if self._time.seconds - self._beat_at >= self.spec.heartbeat and not self._beat():
+        if not self._heartbeat.beat(self._time.seconds):
             return False
         if not self.lock.shared or self._time.seconds - self._asked_at >= min(_SHARED_TICK, self.spec.heartbeat):
             self._asked_at = self._time.seconds
             if not self._ours():
                 return False
             self._look_beside()
-            self._look_for_stop()
-        if self._stop.get("given_up"):
+            self._stopping.look(self._time, self.training)
+        if self._stopping.given_up:
             return False
-        if self._stop:
-            self._stop_it()
+        self._stopping.step(self._time.seconds, self.training, self.capture)
         return True
 
     def _look_beside(self, *, back: bool = False) -> None:
@@ -216,14 +197,14 @@ class Supervisor:
     def _ours(self) -> bool:
         """Whether nobody else has ended this attempt."""
         try:
-            return read_bytes(self.folder / "exit.json") is None and self._in_place()
+            return read_bytes(self.files.exit) is None and self._in_place()
         except OSError:  # a network filesystem's bad moment; the heartbeat decides
             return True
 
     def _in_place(self) -> bool:
         """Whether our folder still has its name: a study that was moved or set aside may have left it to another."""
         try:
-            fd = unstale(os.open, self.folder / "alive", os.O_RDONLY | os.O_CLOEXEC)  # a stat may be from a cache
+            fd = unstale(os.open, self.files.alive, os.O_RDONLY | os.O_CLOEXEC)  # a stat may be from a cache
         except FileNotFoundError:
             return False
         try:
@@ -231,81 +212,9 @@ class Supervisor:
         finally:
             os.close(fd)
 
-    def _beat(self) -> bool:
-        """Write the heartbeat. Returns whether we may still believe that others see it."""
-        now = self._beat_at = self._time.seconds
-        self._beats += 1
-        try:
-            os.pwrite(self.lock.content, beat(self._beats, now, utc_now()), 0)
-            if self.lock.shared:  # otherwise they stay on this host for half a minute
-                os.fsync(self.lock.content)
-                fsync_file(self.folder / "reports.jsonl")
-            self._beat_ok = now
-            if self._watchdog is not None:
-                self._watchdog.feed()
-        except OSError:
-            return now - self._beat_ok < _CUT_OFF_AFTER * self.spec.heartbeat
-        return True
-
-    def _look_for_stop(self) -> None:
-        spec, time = self.spec, self._time
-        found = self._asked()
-        if isinstance(found, dict):
-            self._stop = found
-        elif self._stop:
-            pass  # asked already, by the clock or a signal
-        elif self._outside_signal is not None:
-            self._stop = self._ask("preempted", grace_within(spec.grace, os.environ))
-        elif self._ends_in is not None and time.seconds > self._ends_in - min(
-            spec.grace + _BEFORE_WALLTIME, self._ends_in / 5
-        ):
-            self._stop = self._ask("walltime")
-        elif spec.timeout is not None and spec.seconds_before + time.seconds > spec.timeout:
-            self._stop = self._ask("timeout")
-        elif spec.hang_after is not None and time.silent > spec.hang_after:
-            self._stop = {"reason": "hang", "now": True}
-
-    def _asked(self) -> Any:
-        """What we were asked. Where new files are seen late, the training gets its ``stop.json`` from us."""
-        try:
-            asked = read_json(self.folder / "asked.json") if self.lock.shared else None
-            if not isinstance(asked, dict):
-                return read_json(self.folder / "stop.json")
-            if asked != self._stop and not asked.get("given_up"):
-                write_atomic(self.folder / "stop.json", json.dumps(asked), durable=False)
-            return asked
-        except OSError:
-            return None
-
-    def _stop_it(self) -> None:
-        """One step of ending it: ask, signal where it does not listen, and after the grace period kill."""
-        if self._kill_at is None:
-            self._kill_at = self._time.seconds + float(self._stop.get("grace", self.spec.grace))
-        if self._stop.get("now") or self._time.seconds >= self._kill_at:
-            self._deliver(signal.SIGKILL)
-        elif not self._signalled and not self.capture.cooperates:
-            self._deliver(signal.SIGTERM)
-
-    def _deliver(self, number: int) -> None:
-        self._signalled = True
-        self._terminated = self._terminated or self.training.poll() is None
-        if number == signal.SIGKILL:
-            self.training.kill()
-        else:
-            self.training.signal(number)
-
-    def _ask(self, reason: str, grace: float | None = None) -> dict[str, Any]:
-        """Ask the script to stop, the way the coordinator would: a script that listens gets to save and leave."""
-        request = {"reason": reason, "grace": self.spec.grace if grace is None else grace}
-        try:
-            write_atomic(self.folder / "stop.json", json.dumps(request), durable=False)
-        except OSError:  # a full disk: it is told by signal instead
-            self._deliver(signal.SIGTERM)
-        return request
-
     def _disk_full(self) -> bool:
         failed = self.log.failed is not None and self.log.failed.errno in NO_ROOM
-        return failed or any(no_room_in(place) for place in (self.folder, self.root / self.spec.checkpoint_dir))
+        return failed or any(no_room_in(place) for place in (self.files.folder, self.root / self.spec.checkpoint_dir))
 
     def _evidence(self, code: int | None, *, error: str = "") -> Evidence:
         self._time.tick()
@@ -329,15 +238,14 @@ class Supervisor:
             reports=tuple(seen.reports),
             tail=tuple(seen.tail),
             traceback=seen.traceback,
-            stop_reason=str(self._stop.get("reason", ""))
-            or seen.acknowledged,  # it may be quicker to see it than we are
+            stop_reason=self._stopping.reason or seen.acknowledged,  # it may be quicker to see it than we are
             acknowledged=bool(seen.acknowledged),
-            terminated=self._terminated,
+            terminated=self._stopping.terminated,
             done=seen.done,
             pruned=seen.pruned,
-            timed_out=self._stop.get("reason") == "timeout",
-            hung=self._stop.get("reason") == "hang",
-            outside_signal=self._outside_signal if self._terminated else None,
+            timed_out=self._stopping.reason == "timeout",
+            hung=self._stopping.reason == "hang",
+            outside_signal=self._stopping.outside_signal if self._stopping.terminated else None,
             resumed=self.spec.resume,
             new_steps=last is None or bool(steps and max(steps) > last),
             saved=self.spec.has_saved(self.root),

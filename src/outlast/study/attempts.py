@@ -171,7 +171,7 @@ def _without_claim(attempt: AttemptPaths) -> Status:
 
 def last_words(attempt: AttemptPaths) -> str:
     """The last line that a runner said before it died, behind a colon; empty if it said nothing."""
-    lines = (read_bytes(attempt.folder / "runner.log") or b"").decode(errors="replace").strip().splitlines()
+    lines = (read_bytes(attempt.runner_log) or b"").decode(errors="replace").strip().splitlines()
     return f": {lines[-1][:200]}" if lines else ""
 
 
@@ -291,7 +291,7 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
     remove_temporaries(paths.folder)
     attempts = _attempt_folders(paths)
     failed = trial.state is TrialState.FAILED
-    reports = _joined(attempts, "reports.jsonl")
+    reports = _joined(attempts, AttemptPaths.reports.name)
     resolved = config if config is not None else _last_config(attempts)
     if attempts or not is_whole(paths.record):
         record: dict[str, Any] = {"version": 1, **told_of(trial)}

@@ -23,12 +23,13 @@ from outlast._system import (
     write_atomic,
 )
 from outlast._system.storage import NOT_SUPPORTED
+from outlast.core.layout import CHECKPOINTS, StudyNames, TrialPaths
+from outlast.core.layout import StudyNames as _At
 from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger
 
 __all__ = [
-    "BEST_LINK",
     "entries",
     "files_below",
     "finish_replacing",
@@ -40,11 +41,8 @@ __all__ = [
     "tie",
 ]
 
-#: The link to the best trial's checkpoints.
-BEST_LINK = "best_checkpoint"
-_LIVE, _OWNER = "live", "home.json"
 #: What belongs to the folder that it lies in, and to nobody's copy.
-_STAYS = frozenset({"lease", "open", "requests", "run.log", _LIVE, _OWNER})
+_STAYS = frozenset(each.name for each in (_At.lease, _At.open, _At.requests, _At.run_log, _At.live, _At.home))
 
 
 def live_of(folder: str | os.PathLike[str]) -> str:
@@ -60,7 +58,7 @@ def live_of(folder: str | os.PathLike[str]) -> str:
 
 def home_of(live: StudyPaths) -> StudyPaths | None:
     """The home of the study that runs here; ``None`` where it has none but this."""
-    about = read_json(live.root / _OWNER)
+    about = read_json(live.home)
     return StudyPaths.at(str(about["home"])) if isinstance(about, dict) and about.get("home") else None
 
 
@@ -73,8 +71,8 @@ def ran_from(paths: StudyPaths) -> Path:
 def _tied(folder: Path) -> str | None:
     """What ``live`` in a folder says; ``None`` where there is none."""
     with contextlib.suppress(OSError):
-        return os.readlink(folder / _LIVE)
-    text = read_bytes(folder / _LIVE) if (folder / _LIVE).is_file() else None
+        return os.readlink(StudyNames(folder).live)
+    text = read_bytes(StudyNames(folder).live) if (StudyNames(folder).live).is_file() else None
     return os.fsdecode(text).strip() if text else None
 
 
@@ -93,16 +91,16 @@ def tie(home: StudyPaths, live: StudyPaths) -> None:
     make_dir(home.root)
     make_dir(live.root)
     if owner is None or owner.root != home.root:
-        write_atomic(live.root / _OWNER, json.dumps({"version": 1, "home": str(home.root)}))
+        write_atomic(live.home, json.dumps({"version": 1, "home": str(home.root)}))
     restore(live, home)
     require_extension(live, home)
     if str(ran_from(home)) != str(live.root):
         try:
-            symlink_atomic(str(live.root), home.root / _LIVE)
+            symlink_atomic(str(live.root), home.live)
         except OSError as error:
             if error.errno not in NOT_SUPPORTED:
                 raise
-            write_atomic(home.root / _LIVE, str(live.root))
+            write_atomic(home.live, str(live.root))
 
 
 def _same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
@@ -123,22 +121,22 @@ def restore(live: StudyPaths, home: StudyPaths) -> list[str]:
     """
     finish_replacing(home.root)
     found = sorted(files_below(home.root, "."), key=_restored_last)
-    has_checkpoints = {name for name in entries(live.trials) if entries(live.trials / name / "checkpoints")}
+    has_checkpoints = {name for name in entries(live.trials) if entries(TrialPaths.of(live.trials / name).checkpoints)}
     copied = []
     for name in found:
         parts = name.split("/")
         if parts[0] in _STAYS or os.path.lexists(live.root / name):
             continue
-        if parts[2:3] == ["checkpoints"] and parts[1] in has_checkpoints:
+        if parts[2:3] == [CHECKPOINTS] and parts[1] in has_checkpoints:
             continue  # it has some of its own, which are newer
         make_dir((live.root / name).parent)
         copy_file(home.root / name, live.root / name)
         copied.append(name)
     with contextlib.suppress(OSError):
-        target = os.readlink(home.root / BEST_LINK)
-        if not os.path.lexists(live.root / BEST_LINK):
-            symlink_atomic(target, live.root / BEST_LINK)
-            copied.append(BEST_LINK)
+        target = os.readlink(home.best_checkpoint)
+        if not os.path.lexists(live.best_checkpoint):
+            symlink_atomic(target, live.best_checkpoint)
+            copied.append(_At.best_checkpoint.name)
     return copied
 
 
@@ -169,24 +167,25 @@ def files_below(root: Path, name: str) -> Iterator[str]:
     """
     for place, folders, files in os.walk(root / name):
         inside = os.path.relpath(place, root).split(os.sep)
-        all_of_it = inside[0] == "code" and len(inside) > 1
+        all_of_it = inside[0] == _At.code.name and len(inside) > 1
         folders[:] = [folder for folder in folders if all_of_it or not folder.startswith(".")]
         links = [folder for folder in folders if os.path.islink(os.path.join(place, folder))]
         for file in [*files, *links]:
             path = os.path.relpath(os.path.join(place, file), root)
-            if (all_of_it or not file.startswith(".")) and path != BEST_LINK:
+            if (all_of_it or not file.startswith(".")) and path != _At.best_checkpoint.name:
                 yield path
 
 
 def _restored_last(name: str) -> tuple[bool, bool, bool, str]:
     """What says that something is there, and whole, comes after it."""
-    records = ("/.outlast-code.json", "/trial.json")
-    return name.startswith("ledger/"), name == "study.yaml", name.endswith(records), name
+    records = ("/.outlast-code.json", f"/{TrialPaths.record.name}")
+    return name.startswith(f"{_At.ledger.name}/"), name == _At.study_file.name, name.endswith(records), name
 
 
 def finish_replacing(root: Path) -> None:
     """Give a folder back that was being replaced when that ended, and remove what is left of it."""
-    for parent in (root / "code", *(root / "trials" / name for name in entries(root / "trials"))):
+    study = StudyNames(root)
+    for parent in (study.code, *(study.trials / name for name in entries(study.trials))):
         for name in sorted(os.listdir(parent)) if parent.is_dir() else ():
             if name.startswith(".") and name.endswith(".old") and not (parent / name[1:-4]).exists():
                 rename(parent / name, parent / name[1:-4])

@@ -38,22 +38,22 @@ from outlast._system import (
     symlink_atomic,
     write_atomic,
 )
+from outlast.core.layout import StudyNames as _At
+from outlast.core.layout import TrialPaths
 from outlast.study.attempts import is_whole
-from outlast.study.home import BEST_LINK, entries, files_below, finish_replacing, require_extension
+from outlast.study.home import entries, files_below, finish_replacing, require_extension
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger, segment_path
 
 __all__ = ["HomeSync"]
 
-_DERIVED = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json", "report.html")
-_FIRST = ("study.yaml", "splits.json", "objective.pkl")  # what a study needs before it can be gone on with
-_OF_A_TRIAL = (
-    "job.sh",
-    "output.log",
-    "reports.jsonl",
-    "error.log",
-    "trial.json",
-)  # its record last: with it, the trial is there
+_DERIVED = (*(n.name for n in (_At.trials_table, _At.summary, _At.best_config, _At.best_results)), "report.html")
+#: What a study needs before it can be gone on with.
+_FIRST = tuple(n.name for n in (_At.study_file, _At.splits, _At.objective))
+#: A trial's record last: with it, the trial is there.
+_OF_A_TRIAL = tuple(
+    n.name for n in (TrialPaths.script, TrialPaths.log, TrialPaths.reports, TrialPaths.error_log, TrialPaths.record)
+)
 _MANIFEST = ".synced.json"
 
 
@@ -86,12 +86,12 @@ class HomeSync:
             self._begin()
         finished = self._finished()  # before the ledger is read: it knows about each of them
         copied = [*self._ledger(), *self._files(_FIRST)]
-        copied += self._tree("revisions") + self._tree("code", whole=True)
+        copied += self._tree(_At.revisions.name) + self._tree(_At.code.name, whole=True)
         for name in finished:
             copied += self._outdated(name)
-            copied += self._files(tuple(os.path.join("trials", name, file) for file in _OF_A_TRIAL))
+            copied += self._files(tuple(os.path.join(_At.trials.name, name, file) for file in _OF_A_TRIAL))
         copied += self._best_checkpoint()
-        copied += self._files(_DERIVED) + self._tree("plots") + self._index()
+        copied += self._files(_DERIVED) + self._tree(_At.plots.name) + self._index()
         if copied:
             self._check()
             write_atomic(self._home.root / _MANIFEST, json.dumps({"version": 1, "files": self._known}))
@@ -118,11 +118,11 @@ class HomeSync:
         """Trials whose files are put away and not at home yet, or not as they are now."""
         found = []
         for name in entries(self._live.trials):
-            record = self._live.trials / name / "trial.json"
-            mark = _mark(record)
-            if mark is None or self._known.get(f"trials/{name}/trial.json") == mark:
+            trial = TrialPaths.of(self._live.trials / name)
+            mark = _mark(trial.record)
+            if mark is None or self._known.get(str(trial.record.relative_to(self._live.root))) == mark:
                 continue
-            if is_whole(record) and not (record.parent / "attempts").exists():
+            if is_whole(trial.record) and not trial.attempts.exists():
                 found.append(name)
         return found
 
@@ -190,7 +190,7 @@ class HomeSync:
 
     def _outdated(self, name: str) -> list[str]:
         """Remove what tells of an end that a retried trial no longer has: its record says which end it has now."""
-        record = read_json(self._live.trials / name / "trial.json")
+        record = read_json(TrialPaths.of(self._live.trials / name).record)
         failed = isinstance(record, dict) and record.get("state") == "failed"
         path = f"trials/{name}/{'reports.jsonl' if failed else 'error.log'}"
         if not (self._home.root / path).exists():
@@ -203,7 +203,7 @@ class HomeSync:
     def _best_checkpoint(self) -> list[str]:
         """The weights of the best trial, where they lie in the study folder; then the link; then those of the last best go."""
         try:
-            pointed = os.readlink(self._live.root / BEST_LINK)
+            pointed = os.readlink(self._live.best_checkpoint)
         except OSError:
             return []
         inside = not os.path.isabs(pointed)
@@ -213,9 +213,9 @@ class HomeSync:
             return []
         if inside and not (self._home.root / pointed).is_dir():
             return copied
-        if not _points_to(self._home.root / BEST_LINK, pointed):
-            symlink_atomic(pointed, self._home.root / BEST_LINK, fence=self._fence)
-            copied.append(BEST_LINK)
+        if not _points_to(self._home.best_checkpoint, pointed):
+            symlink_atomic(pointed, self._home.best_checkpoint, fence=self._fence)
+            copied.append(_At.best_checkpoint.name)
         for name in [key.rstrip("/") for key in self._known if key.endswith("/checkpoints/")]:
             if name != pointed:
                 remove_tree(self._home.root / name)

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from outlast._system import Identity, is_running, make_dir, my_identity, read_bytes, unstale
+from outlast.core.layout import StudyNames
 from outlast.errors import StudyBusy
 from outlast.study.ledger import await_newest, folder_identity, is_held, newest_header, newest_segment
 
@@ -32,7 +33,7 @@ class Lease:
 
     def __init__(self, path: Path) -> None:
         make_dir(path.parent)
-        self._path = path
+        self._path, self._ledger = path, StudyNames(path.parent).ledger
         self._seen: tuple[tuple[int, tuple[int, int]], float] | None = None  # the marker, and since when it is so
         self._lock = SoftFileLease(str(path), lease_duration=lease_duration(), thread_local=False)
 
@@ -56,7 +57,7 @@ class Lease:
 
     def _was_brought_here(self) -> bool:
         """Whether the ledger came from another folder, so that there is no newer segment to wait for."""
-        return self._look() is None and _is_of_another_folder(self._path.parent / "ledger", self._holder)
+        return self._look() is None and _is_of_another_folder(self._ledger, self._holder)
 
     def _superseded(self, say: Callable[[str], object] | None) -> bool:
         """Take the lease from a holder that is gone, or from one that shows no sign of life for as long as the lease lasts.
@@ -100,7 +101,7 @@ class Lease:
     def _await_newest(self, brought: bool) -> None:
         try:
             if not brought:
-                await_newest(self._path.parent / "ledger")
+                await_newest(self._ledger)
         except BaseException:  # whoever called does not know that it is held
             self.release()
             raise
@@ -114,7 +115,7 @@ class Lease:
 
     @property
     def _holder(self) -> Mapping[str, Any]:
-        return current_holder(self._path.parent / "ledger")
+        return current_holder(self._ledger)
 
     def _remove_idle_marker(self) -> None:
         """Remove a marker that nobody stands behind and that would block the study for good.
@@ -131,14 +132,13 @@ class Lease:
             time.sleep(_MOMENT)
             if self._look() == look:
                 self._break(look)
-        elif _is_copy(self._path.parent / "ledger") and self._lock.pid == self._holder.get("pid"):
+        elif _is_copy(self._ledger) and self._lock.pid == self._holder.get("pid"):
             self._unlink()
 
     @property
     def _may_be_held(self) -> bool:
         """Whether the last holder on record may be alive, and its marker be this one."""
-        ledger = self._path.parent / "ledger"
-        return bool(self._holder) and not _is_copy(ledger) and not _certainly_dead(self._holder)
+        return bool(self._holder) and not _is_copy(self._ledger) and not _certainly_dead(self._holder)
 
     def _look(self, path: str | os.PathLike[str] | None = None) -> tuple[int, tuple[int, int]] | None:
         """Size, inode and time of the marker; opened, as a stat would be answered from NFS's cache."""
@@ -206,7 +206,7 @@ def current_holder(ledger: Path) -> Mapping[str, Any]:
 def holder_is_live(ledger: Path) -> bool | None:
     """Whether the newest segment's holder runs: known for this host, ``None`` for another."""
     holder = current_holder(ledger)
-    marked = read_bytes(ledger.parent / "lease") is not None
+    marked = read_bytes(StudyNames(ledger.parent).lease) is not None
     if is_held(ledger, newest_segment(ledger)) is False and (marked or not _is_of_another_folder(ledger, holder)):
         return None  # somebody has taken over that this host does not see yet
     if not holder or not marked or _is_copy(ledger):

@@ -61,4 +61,4 @@ def is_untidy(trial: TrialPaths) -> bool:
         names = os.listdir(trial.folder)
     except FileNotFoundError:
         return False
-    return any(name.startswith(".") or name == "attempts" for name in names) or not is_whole(trial.record)
+    return any(name.startswith(".") or name == TrialPaths.attempts.name for name in names) or not is_whole(trial.record)

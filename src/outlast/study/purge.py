@@ -20,7 +20,7 @@ def needed_to_go_on(paths: StudyPaths, study: Study) -> Iterator[Path]:
     The ledger, the study file, what trials are run from, and the checkpoints of every trial that has no outcome yet. Finished
     trials' files are results: a loss, but none that stops the study.
     """
-    for file in (paths.study_file, paths.splits, paths.root / "objective.pkl"):
+    for file in (paths.study_file, paths.splits, paths.objective):
         if file.exists():
             yield file
     yield from sorted(paths.ledger.glob("*.jsonl"))

@@ -129,9 +129,7 @@ class Lab:
             heartbeat=0.5,
         )
         open_attempt(self.paths, trial, 1, spec.to_json() if marker is None else marker, {})
-        made = LabAttempt(
-            attempt_name(trial, 1), str(self.paths.open_marker(trial, 1)), str(files.folder / "runner.log"), files
-        )
+        made = LabAttempt(attempt_name(trial, 1), str(self.paths.open_marker(trial, 1)), str(files.runner_log), files)
         self._attempts.append(made)
         return made
 

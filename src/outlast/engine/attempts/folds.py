@@ -12,6 +12,7 @@ from typing import Any
 
 from outlast._system import read_json, rename, write_once
 from outlast.config.settings import Settings
+from outlast.core.layout import StudyNames
 from outlast.core.parts import Part, draw_folds, parts
 from outlast.errors import StudyFileError
 
@@ -34,7 +35,7 @@ def ensure_splits(root: Path, settings: Settings, study_seed: int) -> None:
     """
     if settings.trial.folds is None:
         return
-    path = root / "splits.json"
+    path = StudyNames(root).splits
     known = read_json(path)
     wanted = _origin(settings.trial.folds, study_seed)
     if isinstance(known, dict) and all(known.get(key, value) == value for key, value in wanted.items()):

@@ -27,7 +27,7 @@ from outlast.runner.environment import worker_environment
 from outlast.runner.hooks import hooks_path
 from outlast.runner.spec import RunnerSpec
 from outlast.study.attempts import open_attempt
-from outlast.study.layout import StudyPaths
+from outlast.study.layout import AttemptPaths, StudyPaths
 
 __all__ = [
     "OBJECTIVE",
@@ -140,12 +140,16 @@ def prepare_attempt(
         pipe_fd=pipe_fd,
     )
     contents = {
-        "params.json": json.dumps(settings.nest(params), default=str),
-        "params.yaml": yaml_writer.dump_quickly(sweep_parameters(settings, {**trial.params, **beyond})),
+        AttemptPaths.params.name: json.dumps(settings.nest(params), default=str),
+        AttemptPaths.sweep_params.name: yaml_writer.dump_quickly(
+            sweep_parameters(settings, {**trial.params, **beyond})
+        ),
     }
     if config is not None:
         as_json = str(settings.config).endswith(".json")  # and YAML as well: the training may read either
-        contents["config.yaml"] = yaml_writer.dump_json(config) + "\n" if as_json else yaml_writer.dump(config)
+        contents[AttemptPaths.config.name] = (
+            yaml_writer.dump_json(config) + "\n" if as_json else yaml_writer.dump(config)
+        )
     left = "" if start_over or last is not None else no_checkpoints(checkpoints)
     return Prepared(trial.number, number, last is not None, spec.to_json(), contents, pipe_fd, left)
 
@@ -189,7 +193,7 @@ def _study_environment(settings: Settings, cpus_per_trial: int | None) -> dict[s
 def _loader(paths: StudyPaths, settings: Settings) -> list[str]:
     """The module that runs a Python function, and what it is told."""
     if settings.function == OBJECTIVE:
-        return ["outlast.objective.process", str(paths.root / "objective.pkl")]
+        return ["outlast.objective.process", str(paths.objective)]
     return ["outlast.objective.function", str(settings.function)]
 
 

@@ -524,7 +524,7 @@ class Coordinator:
         cards = tuple(card.fd for card in self.slots.locks(attempt.slot))
         keep = cards if prepared.pipe_fd is None else (*cards, prepared.pipe_fd)
         try:
-            self._executor.submit(attempt.name, marker, str(attempt.paths.folder / "runner.log"), keep_fds=keep)
+            self._executor.submit(attempt.name, marker, str(attempt.paths.runner_log), keep_fds=keep)
         except JobRefused as refused:  # the next one would be refused as well
             self._refused(refused)
             return

@@ -133,7 +133,7 @@ class DerivedFiles:
         return gone
 
     def _best_is_among(self, numbers: Sequence[int]) -> bool:
-        target = os.path.realpath(self._paths.root / "best_checkpoint")
+        target = os.path.realpath(self._paths.best_checkpoint)
         return any(os.path.realpath(self._paths.trial(number).checkpoints) == target for number in numbers)
 
     @property

@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from outlast.core.evidence import Report
+from outlast.core.layout import AttemptPaths
 from outlast.runner.capture.collect import Collected, collect
 from outlast.runner.capture.curve import Curve
 from outlast.runner.capture.filed import FiledPoints
@@ -61,7 +63,7 @@ class CaptureSession:
         shared: bool = False,
     ) -> None:
         self._objectives = tuple(objectives)
-        self._path = os.path.join(attempt_dir, "reports.jsonl")
+        self._path = os.fspath(AttemptPaths(Path(attempt_dir)).reports)
         self._reader = ReportsReader(self._path)
         self._curve = Curve(self._objectives)
         self._scanner = OutputScanner(

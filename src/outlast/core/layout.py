@@ -1,0 +1,177 @@
+"""Every file name that a study owns. Paths only: nothing here looks at a disk (`outlast.study.layout` does)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+__all__ = [
+    "CHECKPOINTS",
+    "AttemptPaths",
+    "Name",
+    "StudyNames",
+    "TrialPaths",
+    "attempt_name",
+    "names_of",
+    "parse_attempt_name",
+    "throwaway_prefix",
+]
+
+#: A trial's own folder of checkpoints, where the study file names no other place.
+CHECKPOINTS = "checkpoints"
+_ATTEMPT = re.compile(r"^(\d{4,})\.(\d+)$")
+
+
+def attempt_name(trial: int, attempt: int) -> str:
+    """``0007.2``: trial 7, attempt 2."""
+    return f"{trial:04d}.{attempt}"
+
+
+def parse_attempt_name(name: str) -> tuple[int, int] | None:
+    """The trial and attempt that ``0007.2`` names, or ``None`` for another file."""
+    match = _ATTEMPT.match(name)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
+def throwaway_prefix(study: str) -> str:
+    """What the folder of a study for trying things out begins with; hidden, so that no command takes it for a study."""
+    return f".{study}.check-"
+
+
+class _Folder:
+    """Whatever has files of known names."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Name:
+    """A file or folder of its owner's, by its name there.
+
+    Attributes:
+        name: That nobody else writes down.
+        about: What it holds.
+    """
+
+    name: str
+    about: str
+
+    @overload
+    def __get__(self, owner: None, _kind: type) -> Name: ...
+
+    @overload
+    def __get__(self, owner: _Folder, _kind: type) -> Path: ...
+
+    def __get__(self, owner: _Folder | None, _kind: type) -> Name | Path:
+        return self if owner is None else owner.folder / self.name
+
+
+def names_of(kind: type[_Folder]) -> Iterator[Name]:
+    """The names that an owner of this kind knows."""
+    return (value for value in vars(kind).values() if isinstance(value, Name))
+
+
+@dataclass(frozen=True)
+class AttemptPaths(_Folder):
+    """The files of one attempt while it has no durable outcome."""
+
+    folder: Path
+
+    started = Name("started.json", "Claimed by exactly one runner before it spawns anything.")
+    alive = Name("alive", "Heartbeat, and the lock that the training inherits.")
+    reports = Name("reports.jsonl", "What the script reports, a JSON object a line.")
+    log = Name("output.log", "What the script prints.")
+    runner_log = Name("runner.log", "What its runner says.")
+    stop = Name("stop.json", "A request to stop, with its reason.")
+    asked = Name(
+        "asked.json", "The same for a runner on another host: there from the start, as it may see new files late."
+    )
+    exit = Name("exit.json", "The evidence. An attempt is over if and only if this exists.")
+    script = Name("job.sh", "The attempt's own job script, where it has one.")
+    judged = Name("judged", "The step up to which the pruner has judged the attempt's reports.")
+    params = Name("params.json", "The trial's parameters as JSON, for scripts that read a file.")
+    sweep_params = Name("params.yaml", "The same in W&B's form (``WANDB_SWEEP_PARAM_PATH``).")
+    config = Name("config.yaml", "The resolved training configuration (``${config}``).")
+
+
+@dataclass(frozen=True)
+class TrialPaths(_Folder):
+    """The files of one trial."""
+
+    folder: Path
+    checkpoints: Path
+
+    @classmethod
+    def of(cls, folder: Path) -> TrialPaths:
+        """The trial in this folder, with its checkpoints there."""
+        return cls(folder, folder / CHECKPOINTS)
+
+    attempts = Name("attempts", "Folder of the attempts; gone once the trial is finished.")
+    record = Name("trial.json", "The finished trial's copy of its ledger records.")
+    log = Name("output.log", "The finished trial's output.")
+    reports = Name("reports.jsonl", "The finished trial's reports.")
+    script = Name("job.sh", "The job script of its last attempt, where trials have jobs of their own.")
+    error_log = Name("error.log", "A failed trial's number, time, cause and traceback.")
+
+    def attempt(self, number: int) -> AttemptPaths:
+        """The files of one attempt."""
+        return AttemptPaths(self.attempts / str(number))
+
+    @property
+    def earlier(self) -> AttemptPaths:
+        """Log and reports of a trial that was finished before, while its next attempt runs."""
+        return AttemptPaths(self.attempts / "earlier")
+
+
+@dataclass(frozen=True)
+class StudyNames(_Folder):
+    """A study's folder."""
+
+    root: Path
+    checkpoints_root: Path | None = None  # set by `checkpoints.dir`
+
+    study_file = Name("study.yaml", "The resolved study file.")
+    revisions = Name("revisions", "Earlier study files, numbered.")
+    ledger = Name("ledger", "Folder of the ledger's segments.")
+    lease = Name("lease", "The lease's marker.")
+    index = Name("study.db", "The derived Optuna study.")
+    trials = Name("trials", "Folder of the trials.")
+    open = Name("open", "Attempts whose outcome is not durable yet.")
+    requests = Name("requests", "From workers and people to the holder of the lease.")
+    splits = Name("splits.json", "The folds, drawn once.")
+    objective = Name("objective.pkl", "The objective that `outlast.optimize` was given.")
+    plots = Name("plots", "Pages drawn when a search ends.")
+    code = Name(
+        "code", "Copies of the training's repository that trials run from, by the number of the revision of each."
+    )
+    jobs = Name("jobs", "Scripts and logs of jobs that are not one trial's.")
+    run_log = Name("run.log", "What a detached run says.")
+    home = Name("home.json", "In a live folder: whose it is.")
+    live = Name("live", "In a home folder: where the live one lies.")
+    trials_table = Name("trials.csv", "Every trial, a row each.")
+    summary = Name("study_summary.csv", "The same, best first.")
+    best_config = Name("best_config.yaml", "The best trial's configuration, to be trained again.")
+    best_results = Name("best_results.json", "The best trial, and the study in numbers.")
+    best_checkpoint = Name("best_checkpoint", "Link to the best trial's checkpoints.")
+
+    @property
+    def folder(self) -> Path:  # type: ignore[override]
+        """The study's."""
+        return self.root
+
+    def trial(self, number: int) -> TrialPaths:
+        """The files of one trial."""
+        name, root = f"{number:04d}", self.checkpoints_root
+        found = TrialPaths.of(self.trials / name)
+        return found if root is None else TrialPaths(found.folder, root / name)
+
+    def attempt(self, trial: int, attempt: int) -> AttemptPaths:
+        """The files of one attempt."""
+        return self.trial(trial).attempt(attempt)
+
+    def open_marker(self, trial: int, attempt: int) -> Path:
+        """The marker of an open attempt; holds what its runner needs."""
+        return self.open / attempt_name(trial, attempt)
