@@ -87,7 +87,7 @@ class Result:
         """The search as an Optuna study, for every tool that takes one."""
         from outlast.optimizer.loading import load_index
 
-        return load_index(os.path.join(self.dir, "study.db"))
+        return load_index(StudyPaths.at(self.dir).index)
 
 
 def optimize(

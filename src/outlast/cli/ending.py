@@ -26,7 +26,13 @@ from outlast.study.layout import StudyPaths
 
 __all__ = ["tell_and_settle", "tell_end"]
 
-_FILES = ("trials.csv", "best_config.yaml", "best_results.json", "best_checkpoint", "plots")
+_FILES = (
+    StudyPaths.trials_table,
+    StudyPaths.best_config,
+    StudyPaths.best_results,
+    StudyPaths.best_checkpoint,
+    StudyPaths.plots,
+)
 
 
 def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True) -> int:
@@ -47,7 +53,8 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
     halted = study.ended is not None and study.ended.state == StudyState.HALTED.value
     paths = study_paths(folder, settings)
     plots = kept and are_wanted(paths, study)
-    there = [name for name in _FILES if os.path.lexists(os.path.join(folder, name)) and not (plots and name == "plots")]
+    names = [each.name for each in _FILES if not (plots and each is StudyPaths.plots)]
+    there = [name for name in names if os.path.lexists(os.path.join(folder, name))]
     there += ["plots (being drawn)"] if plots else []
     files = [("results", os.path.join(folder, "")), ("", ", ".join(there))] if kept else []
     with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts

@@ -11,7 +11,7 @@ import click
 from outlast._system import LogReader
 from outlast.core.records import Trial
 from outlast.errors import UsageError
-from outlast.study.layout import StudyPaths, TrialPaths
+from outlast.study.layout import AttemptPaths, StudyPaths, TrialPaths
 from outlast.study.lease import holder_is_live
 
 __all__ = ["print_log"]
@@ -88,7 +88,9 @@ def _follow(paths: StudyPaths, files: TrialPaths, log: Path | None, reader: LogR
 def _print_until_over(log: Path, reader: LogReader, files: TrialPaths) -> None:
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     while True:
-        over = _number(log) < 0 or not files.attempts.is_dir() or (log.parent / "exit.json").exists()  # before the read
+        over = (
+            _number(log) < 0 or not files.attempts.is_dir() or AttemptPaths(log.parent).exit.exists()
+        )  # before the read
         chunk = reader.read()
         if chunk:
             click.echo(decode(chunk), nl=False)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from outlast.core.layout import StudyNames
 from outlast.errors import StudyNotFound, UsageError
 from outlast.study.layout import StudyPaths
 
@@ -29,7 +30,7 @@ __all__ = [
 #: How the names of study files end.
 SUFFIXES = (".yaml", ".yml", ".json")
 _ASIDE = re.compile(r"\.\d{8}_\d{6}(-\d+)?$")
-_REMAINS = ("ledger", "ledger.new", "trials", "study.db")
+_REMAINS = (StudyNames.ledger.name, "ledger.new", StudyNames.trials.name, StudyNames.index.name)
 
 
 def is_study_folder(path: str | os.PathLike[str]) -> bool:
@@ -113,7 +114,7 @@ def by_name(given: str) -> str:
 
 def within_a_study() -> bool:
     """Whether this working directory is a study folder; somebody's own ``trials/`` beside a study file makes none of it."""
-    return os.path.isfile("study.yaml") and any(Path("ledger").glob("*.jsonl"))
+    return os.path.isfile("study.yaml") and any(StudyNames(Path()).ledger.glob("*.jsonl"))
 
 
 def study_or_trial(first: str | None, directory: str | None) -> tuple[str | None, int | None]:

@@ -164,8 +164,13 @@ def _story(paths: StudyPaths, number: int) -> list[str]:
 
 
 def _files(folder: str) -> list[tuple[str, str]]:
-    names = (("configuration", "best_config.yaml"), ("results", "best_results.json"), ("checkpoint", "best_checkpoint"))
-    return [(label, os.path.join(folder, name)) for label, name in names if os.path.exists(os.path.join(folder, name))]
+    names = (
+        ("configuration", StudyPaths.best_config),
+        ("results", StudyPaths.best_results),
+        ("checkpoint", StudyPaths.best_checkpoint),
+    )
+    found = [(label, os.path.join(folder, each.name)) for label, each in names]
+    return [(label, path) for label, path in found if os.path.exists(path)]
 
 
 def _trial_files(paths: StudyPaths, trial: Trial) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outlast.config.yaml11 import AsWritten, as_written
+from outlast.core.layout import StudyNames
 from outlast.errors import StudyFileError
 
 __all__ = ["Document", "Path", "Place", "parse", "parse_value", "read", "read_any"]
@@ -146,7 +147,9 @@ def _text(name: str) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         folder = os.path.dirname(name)
-        own = os.path.isdir(os.path.join(folder, "ledger"))  # a study's own copy: what it says is on record
+        own = os.path.isdir(
+            os.path.join(folder, StudyNames.ledger.name)
+        )  # a study's own copy: what it says is on record
         cure = f"outlast repair {folder or '.'}" if own else "save it as UTF-8"
         raise StudyFileError("is not UTF-8 text", file=name, line=line, cure=cure) from None
     if "\0" in text:

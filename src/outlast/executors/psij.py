@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from outlast._system import Identity, identity_of, is_running, my_identity
 from outlast._system.job_environment import ENDS_IN, KILL_WAIT, NOTICE
 from outlast.config.units import parse_duration
+from outlast.core.layout import AttemptPaths
 from outlast.errors import JobRefused, MissingExtra, SchedulerUnavailable, UsageError
 from outlast.executors.base import StudyFacts
 from outlast.executors.jobs import JobExecutor, runner_command
@@ -197,7 +198,7 @@ class _Batch:
         self._executor.submit(job)
         script = self._executor.work_directory / f"{job.id}.job"
         with contextlib.suppress(OSError):  # for people; the scheduler may read the original until the job starts
-            os.link(script, Path(log).with_name("job.sh"))
+            os.link(script, AttemptPaths(Path(log).parent).script)
         self._scripts[str(job.native_id)] = script
         return str(job.native_id)
 

@@ -192,7 +192,8 @@ class HomeSync:
         """Remove what tells of an end that a retried trial no longer has: its record says which end it has now."""
         record = read_json(TrialPaths.of(self._live.trials / name).record)
         failed = isinstance(record, dict) and record.get("state") == "failed"
-        path = f"trials/{name}/{'reports.jsonl' if failed else 'error.log'}"
+        gone = TrialPaths.reports if failed else TrialPaths.error_log
+        path = f"{_At.trials.name}/{name}/{gone.name}"
         if not (self._home.root / path).exists():
             return []
         self._check()

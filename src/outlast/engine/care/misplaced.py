@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from outlast._system import list_names, rename, utc_now
+from outlast.core.layout import StudyNames
 from outlast.engine.record.examine import trial_numbers
 from outlast.study.layout import StudyPaths
 from outlast.study.recovery import Problem
@@ -15,21 +16,28 @@ from outlast.study.recovery import Problem
 __all__ = ["misplaced", "problem_of", "set_aside", "set_misplaced_aside"]
 
 _FILES = (
-    "study.yaml", "lease", "study.db", "trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json", "run.log",
-)  # fmt: skip
-_FOLDERS = ("ledger", "trials", "open", "requests", "revisions")
+    StudyNames.study_file,
+    StudyNames.lease,
+    StudyNames.index,
+    StudyNames.trials_table,
+    StudyNames.summary,
+    StudyNames.best_config,
+    StudyNames.best_results,
+    StudyNames.run_log,
+)
+_FOLDERS = (StudyNames.ledger, StudyNames.trials, StudyNames.open, StudyNames.requests, StudyNames.revisions)
 
 
 def misplaced(paths: StudyPaths) -> list[Path]:
     """Folders and dead links by the name of a file, files by the name of a folder."""
     files = (path for path in _meant_as_files(paths) if ".damaged." not in path.name)
     found = [path for path in files if path.is_dir() or _leads_nowhere(path)]
-    folders = [*(paths.root / name for name in _FOLDERS), *(paths.trial(n).folder for n in trial_numbers(paths))]
+    folders = [*(paths.root / each.name for each in _FOLDERS), *(paths.trial(n).folder for n in trial_numbers(paths))]
     return found + [path for path in folders if os.path.lexists(path) and not path.is_dir()]
 
 
 def _meant_as_files(paths: StudyPaths) -> Iterator[Path]:
-    yield from (paths.root / name for name in _FILES)
+    yield from (paths.root / each.name for each in _FILES)
     for name in list_names(paths.root):
         if name.startswith("lease."):
             yield paths.root / name

@@ -67,7 +67,7 @@ class Children:
         self._at.say(f"{_in_words(*key)} begins" + (f" on GPU {','.join(cards)}" if cards else ""))
         try:
             pid = fork_runner(
-                str(self._paths.open_marker(*key)), str(attempt.folder / "runner.log"), self._environment(place),
+                str(self._paths.open_marker(*key)), str(attempt.runner_log), self._environment(place),
                 outlives=self._at.job is None,
             )  # fmt: skip
         except OSError as error:  # too many processes, or too little memory

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from outlast._system import Identity, utc_now, write_atomic
 from outlast.core.evidence import JobEnd
+from outlast.core.layout import AttemptPaths
 from outlast.core.records import JobSubmitted
 from outlast.errors import SlurmRefused, SlurmUnavailable
 from outlast.executors.base import Executor
@@ -69,7 +70,7 @@ class SlurmExecutor(Executor):
 
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
         """See `Executor.submit`. The script lies beside the log."""
-        script = Path(log).with_name("job.sh")  # `AttemptPaths.script`
+        script = AttemptPaths(Path(log).parent).script
         job = replace(self._script_of(name, marker, log), comment=self._mark + name)
         write_atomic(script, render(job), durable=False)
         self._of[name] = _Submission(str(script), sure=True)
