@@ -27,7 +27,10 @@ from outlast.cli.render import hours_text
 from outlast.config.load import load_study_file
 from outlast.config.settings import MetricSettings, Settings
 from outlast.config.site import read_site
+from outlast.core.fold import Study
 from outlast.core.hours import Hours
+from outlast.core.records import JobSubmitted
+from outlast.engine.cluster.submit import Submitted, tell
 from outlast.errors import StudyFileError
 from outlast.monitor.snapshot import LiveFacts, snapshot
 from outlast.runner.capture import CaptureSession, Objective
@@ -289,6 +292,15 @@ def test_the_hours_are_told_as_the_page_shows_them() -> None:
     now = snapshot(builder.study, settings, now=builder.moment(9), live=LiveFacts())
     figures = Hours(True, used=14, complete=10, pruned=1.5, wasted=2, open=0.5, saved=8)
     assert hours_text(replace(now, hours=figures)) == told
+
+
+def test_what_commands_are_shown_to_print_is_few_and_is_what_they_print() -> None:
+    printed: dict[str, list[str]] = {}
+    for block in of("console"):
+        printed.setdefault(block.page, []).extend(line for line in block.text.splitlines() if not line.startswith("$"))
+    assert {page for page, lines in printed.items() if lines} == {"docs/slurm.md", "examples/digits/README.md"}
+    jobs = (JobSubmitted("4711", "", "array", 50), JobSubmitted("4712", "", "finisher"))
+    assert printed["docs/slurm.md"] == tell(Submitted(None, Study(), jobs), "studies/digits")
 
 
 def test_what_is_said_of_a_card_that_others_use_is_what_a_test_has_seen() -> None:
