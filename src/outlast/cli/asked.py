@@ -15,8 +15,8 @@ from outlast.errors import StudyFileError, StudyNotFound, UsageError
 
 if TYPE_CHECKING:
     from outlast.config.settings import Settings
+    from outlast.core.finding import Finding
     from outlast.core.fold import Study
-    from outlast.engine.check.quick import Finding
 
 __all__ = [
     "default_study",

@@ -10,7 +10,7 @@ from rich.text import Text
 from outlast.cli.text import Paragraph, clean, one_line, params_text
 from outlast.config.settings import Settings
 from outlast.config.units import format_duration
-from outlast.engine.check.quick import Finding
+from outlast.core.finding import Finding
 from outlast.engine.check.verdicts import Tried
 from outlast.space.covering import small_categoricals
 

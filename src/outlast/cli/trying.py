@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from outlast.config.settings import Settings
-from outlast.engine.check.quick import Finding
+from outlast.core.finding import Finding
 from outlast.errors import UsageError
 
 __all__ = ["seconds_of", "try_out"]

@@ -12,12 +12,12 @@ from outlast._system import end_processes
 from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, plain_json
+from outlast.core.finding import Finding
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.prepare import no_checkpoints
 from outlast.engine.attempts.running import Running
-from outlast.engine.check.quick import Finding
 from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwaway_study, trial_settings
 from outlast.engine.check.verdicts import reason_of
 from outlast.engine.coordinator.listener import Listener

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
+from outlast.core.finding import Finding
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.running import Running
-from outlast.engine.check.quick import Finding
 from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwaway_study, trial_settings
 from outlast.engine.check.verdicts import Tried, findings_of, has_value, reason_of, runs
 from outlast.engine.coordinator.listener import Listener

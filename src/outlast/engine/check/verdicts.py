@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, plain_json
+from outlast.core.finding import Finding
 from outlast.core.records import AttemptEnded
 from outlast.core.states import Cause
-from outlast.engine.check.quick import Finding
 from outlast.runner.capture.names import nearest_names
 from outlast.space.covering import Value, small_categoricals
 from outlast.space.space import same
