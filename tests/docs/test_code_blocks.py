@@ -23,7 +23,7 @@ import pytest
 from outlast.cli.app import app
 from outlast.cli.invocation import Invocation
 from outlast.cli.main import run_cli
-from outlast.cli.render import hours_text
+from outlast.cli.phrases import hours_text
 from outlast.config.load import load_study_file
 from outlast.config.settings import MetricSettings, Settings
 from outlast.config.site import read_site

@@ -157,7 +157,7 @@ class LiveView:
 
 def progress_line(snapshot: Snapshot) -> str:
     """The state on one plain line."""
-    from outlast.cli.render import counts_text, speed_text
+    from outlast.cli.phrases import counts_text, speed_text
     from outlast.monitor.times import metric_value
 
     total = "" if snapshot.target is None else f"/{snapshot.target}"

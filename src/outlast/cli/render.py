@@ -13,6 +13,17 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
+from outlast.cli.phrases import (
+    STATE_STYLES,
+    best_text,
+    counts_text,
+    hours_text,
+    rate_text,
+    speed_text,
+    state_text,
+    tally_text,
+)
+from outlast.cli.render_running import running_lines
 from outlast.cli.text import (
     LABELS,
     Command,
@@ -36,44 +47,22 @@ from outlast.core.states import StudyState, TrialState
 from outlast.errors import OutlastError
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.jobs import queue_in_words
-from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
-from outlast.monitor.times import duration, figure, metric_value, time_span
+from outlast.monitor.snapshot import RunningTrial, Snapshot
+from outlast.monitor.times import duration, metric_value, time_span
 
 __all__ = [
-    "STATE_STYLES",
-    "counts_text",
     "end_summary",
     "ended_line",
     "event_text",
-    "hours_text",
     "progress_block",
     "render_error",
-    "running_lines",
-    "speed_text",
     "start_banner",
     "status",
     "trial_line",
-    "values_text",
     "warnings",
 ]
 
-STATE_STYLES: Mapping[str, str] = {
-    "complete": "green",
-    "pruned": "yellow",
-    "failed": "red",
-    "infeasible": "magenta",
-    "interrupted": "blue",
-    "running": "cyan",
-    "created": "dim",
-    "waiting": "yellow",
-    "paused": "yellow",
-    "stopped": "yellow",
-    "halted": "red",
-    "done": "green",
-}
 
-
-_PARAMETERS_AT = 42  # the column of a running trial's parameters
 _RESUMED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INTERRUPTED)
 
 
@@ -115,7 +104,7 @@ def start_banner(
         *((label, one_line(text)) for label, text in notes),
     ]
     if resuming:
-        rows += [("so far", counts_text(snapshot, always=_RESUMED)), ("best", _best_text(snapshot, both=True))]
+        rows += [("so far", counts_text(snapshot, always=_RESUMED)), ("best", best_text(snapshot, both=True))]
     promise = Text("Resumable: you can safely stop and restart with the same command.", style="dim")
     return Group(
         Paragraph(Text.assemble((title, "bold"), "  ", (one_line(snapshot.study), "bold cyan"))),
@@ -143,11 +132,11 @@ def end_summary(
         kept: Whether anything of the study is left for a next command to look at.
     """
     rows: list[tuple[str, str | Text]] = [
-        ("state", _state_text(snapshot)),
-        ("trials", _tally_text(snapshot)),
+        ("state", state_text(snapshot)),
+        ("trials", tally_text(snapshot)),
         *_time_rows(snapshot),
-        ("rate", "" if snapshot.rate_per_hour is None else f"{_rate(snapshot.rate_per_hour)}"),
-        ("best", _best_text(snapshot) or Text("no trial has completed", style="yellow")),
+        ("rate", rate_text(snapshot)),
+        ("best", best_text(snapshot) or Text("no trial has completed", style="yellow")),
     ]
     inner = [(f"  {one_line(name)}", param(value, exact=True)) for name, value in configuration.items()]
     column = max(LABELS, *(len(label) for label, _ in (*inner, *files, ("", ""))))
@@ -168,11 +157,11 @@ def status(snapshot: Snapshot) -> RenderableType:
     """The text of ``outlast status``."""
     ahead = ", ".join(f"{m.percent}% {clock_time(m.at, snapshot.now)}" for m in snapshot.milestones if m.at is not None)
     parts: list[RenderableType] = [
-        Paragraph(Text.assemble((one_line(snapshot.study), "bold cyan"), "  ", _state_text(snapshot))),
+        Paragraph(Text.assemble((one_line(snapshot.study), "bold cyan"), "  ", state_text(snapshot))),
         Facts(
             [
                 ("run by", _runner_text(snapshot)),
-                ("best", _best_text(snapshot)),
+                ("best", best_text(snapshot)),
                 ("", "" if snapshot.best is None else params_text(snapshot.best.params)),
                 ("trials", counts_text(snapshot)),
                 ("queue", queue_in_words(snapshot.jobs, snapshot.silence)),
@@ -229,81 +218,6 @@ def ended_line(trial: Trial, study: Study, settings: Settings, *, params: bool) 
     return f"{line}  {params_text(trial.params)}" if params and trial.params else line
 
 
-def counts_text(snapshot: Snapshot, *, always: Iterable[TrialState] = ()) -> Text:
-    """``18 complete, 4 pruned, 1 failed, 25 remaining``: states without trials are left out unless in `always`."""
-    text = _left_out_text(_states_text(_really(snapshot), always), snapshot)
-    if snapshot.remaining is not None:
-        text.append(f"{', ' if text else ''}{snapshot.remaining} remaining")
-    return text
-
-
-def _tally_text(snapshot: Snapshot) -> Text:
-    """``25 of 25: 24 complete, 1 pruned; besides 7 failed``: what counts towards the target, and what does not."""
-    if snapshot.target is None:
-        return Text.assemble(f"{snapshot.finished} finished: ", counts_text(snapshot))
-    really = _really(snapshot)
-    counts = {state: number for state, number in really.items() if state.value in snapshot.count}
-    others = {state: number for state, number in really.items() if state not in counts}
-    text = Text(f"{snapshot.counted} of {snapshot.target}")
-    for head, of in ((": ", counts), ("; besides ", others)):
-        if any(of.values()):
-            text.append(head).append_text(_states_text(of))
-    _left_out_text(text, snapshot)
-    return text.append(f"; {snapshot.remaining} remaining" if snapshot.remaining else "")
-
-
-def _really(snapshot: Snapshot) -> dict[TrialState, int]:
-    """The trials by state, without those that stand as failed only because the study file does not hold them any more."""
-    counts = dict(snapshot.counts)
-    counts[TrialState.FAILED] = counts.get(TrialState.FAILED, 0) - snapshot.left_out
-    return counts
-
-
-def _left_out_text(text: Text, snapshot: Snapshot) -> Text:
-    if snapshot.left_out:
-        text.append(f"{', ' if text else ''}{snapshot.left_out} left out (not in the search space any more)")
-    return text
-
-
-def _states_text(counts: Mapping[TrialState, int], always: Iterable[TrialState] = ()) -> Text:
-    text, shown = Text(), set(always)
-    for state in STATE_ORDER:
-        number = counts.get(state, 0)
-        if number or state in shown:
-            text.append(", " if text else "")
-            text.append(f"{number} {state.value}", style=STATE_STYLES[state.value] if number else "dim")
-    return text
-
-
-def values_text(names: Sequence[str], values: Sequence[float], *, both: bool = False) -> str:
-    """``val_accuracy 0.9712, loss 0.12``."""
-    pairs = zip(names, values, strict=False)
-    return ", ".join(f"{one_line(name)} {metric_value(name, value, both=both)}" for name, value in pairs)
-
-
-def speed_text(snapshot: Snapshot) -> str:
-    """``12.4 per hour, done in 2h 10m (14:32)``; what is not known is left out."""
-    parts = [] if snapshot.rate_per_hour is None else [_rate(snapshot.rate_per_hour)]
-    if snapshot.eta is not None:
-        left = (snapshot.eta - snapshot.now).total_seconds()
-        parts.append(f"done in {duration(left)} ({clock_time(snapshot.eta, snapshot.now)})")
-    return ", ".join(parts)
-
-
-def hours_text(snapshot: Snapshot) -> str:
-    """``12.4: 8 complete, 2.4 pruned, 2 wasted; 3.1 not repeated thanks to resume``; what is nought is left out. In GPU hours,
-    or without GPUs as times of training."""
-    hours = snapshot.hours
-    if not hours.used:
-        return ""
-    say = _hours if hours.gpu else lambda value: duration(3600.0 * value)
-    still = "going on" if snapshot.live is not None else "in trials that wait"
-    kinds = (hours.complete, "complete"), (hours.pruned, "pruned"), (hours.wasted, "wasted"), (hours.open, still)
-    parts = ", ".join(f"{say(value)} {word}" for value, word in kinds if value)
-    saved = f"; {say(hours.saved)} not repeated thanks to resume" if hours.saved else ""
-    return f"{say(hours.used)}: {parts}{saved}"
-
-
 def _time_rows(snapshot: Snapshot) -> list[tuple[str, str | Text]]:
     """When it was run and for how long, and what that went into."""
     time = snapshot.time
@@ -313,58 +227,6 @@ def _time_rows(snapshot: Snapshot) -> list[tuple[str, str | Text]]:
         ("when", ", ".join(filter(None, (when, ran)))),
         ("GPU hours" if snapshot.hours.gpu else "training", hours_text(snapshot)),
     ]
-
-
-def _hours(value: float) -> str:
-    """Hours with at most two decimals; less than a tenth with two digits."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") if value >= 0.1 else f"{value:.2g}"
-
-
-def running_lines(trials: Sequence[RunningTrial], metric: str, *, limit: int = 8) -> list[RenderableType]:
-    """One line per running trial with its step, latest value and age; at most `limit` lines."""
-    shown = trials if len(trials) <= limit else trials[: max(0, limit - 1)]
-    lines: list[RenderableType] = []
-    for trial in shown:
-        attempt = f" attempt {trial.attempt}" if trial.attempt > 1 else ""
-        step = "" if trial.step is None else f"step {trial.step}"
-        value = "" if trial.value is None else metric_value(metric, trial.value)
-        cells = (f"{duration(trial.seconds):<8}", f"{step:<11}", value)
-        line = Text.assemble(f"trial {trial.trial:<4}", "  ", "  ".join(cells), (attempt, "dim"), _job_of(trial))
-        lines.append(_WithParams(line, trial.params))
-    if len(trials) > len(shown):
-        lines.append(Text(f"  and {len(trials) - len(shown)} more", style="dim"))
-    return lines
-
-
-class _WithParams:
-    """A line with as many of a trial's parameters behind it as there is room for."""
-
-    def __init__(self, line: Text, params: Mapping[str, Any]) -> None:
-        self._line, self._params = line, params
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
-        line, words = self._line.copy(), [params_text({name: value}) for name, value in self._params.items()]
-        line.append(" " * (_PARAMETERS_AT - line.cell_len))
-        shown: list[str] = []
-        room = options.max_width - 2 - line.cell_len - 2
-        for word in words:
-            more = 4 if len(shown) + 1 < len(words) else 0  # for the dots that say so
-            if len(" ".join([*shown, word])) + more > room:
-                break
-            shown.append(word)
-        dots = [] if len(shown) == len(words) or not shown else ["…" if is_unicode(console) else "..."]
-        if shown:
-            line.append(f"  {' '.join([*shown, *dots])}", style="dim")
-        yield Paragraph(line, indent=2)
-
-
-def _job_of(trial: RunningTrial) -> Text:
-    if not trial.job:
-        return Text()
-    where = f" on {trial.node}" if trial.node else ""
-    anew = f", started anew {trial.restarts}×" if trial.restarts else ""
-    still = ", suspended" if trial.suspended else ", waits in the queue" if trial.waits else ""
-    return Text.assemble((f"  job {trial.job}{where}{anew}", "dim"), (still, STATE_STYLES["waiting"]))
 
 
 def warnings(found: Sequence[HealthWarning]) -> list[RenderableType]:
@@ -390,11 +252,11 @@ def progress_block(
     """The block under a live run: the bar, the counts, the best, the speed, the running trials, the worst warning."""
     rows: list[tuple[str, str | Text]] = [
         ("trials", counts_text(snapshot)),
-        ("best", _best_text(snapshot)),
+        ("best", best_text(snapshot)),
         ("rate", speed_text(snapshot)),
     ]
     if snapshot.state is not StudyState.RUNNING:
-        rows.insert(0, ("state", _state_text(snapshot)))
+        rows.insert(0, ("state", state_text(snapshot)))
     block: list[RenderableType] = [Text(), _Progress(snapshot), Facts(rows, label_width=LABELS)]
     if running and most_running > 0:
         block += running_lines(running, metric, limit=most_running)
@@ -428,23 +290,6 @@ class _Progress:
         yield Text.assemble("  ", bar(snapshot.share, width, unicode=is_unicode(console)), (figures, "bold"))
 
 
-def _best_text(snapshot: Snapshot, *, both: bool = False) -> Text:
-    if snapshot.best is None:
-        return Text()
-    values = values_text([name for name, _ in snapshot.metrics], snapshot.best.values, both=both)
-    front = f", one of {len(snapshot.pareto)} on the Pareto front" if len(snapshot.pareto) > 1 else ""
-    return Text.assemble((values, "bold green"), f" in trial {snapshot.best.trial}{front}")
-
-
-def _state_text(snapshot: Snapshot) -> Text:
-    text = Text(snapshot.state.value, style=STATE_STYLES[snapshot.state.value])
-    if snapshot.live is not None and snapshot.state is StudyState.RUNNING:
-        text.append(f", {duration(snapshot.time.running_seconds)} so far")
-    if snapshot.reason:
-        text.append(f": {one_line(snapshot.reason)}")
-    return text
-
-
 def _runner_text(snapshot: Snapshot) -> str:
     live = snapshot.live
     return f"pid {live.pid} on {one_line(live.host)}" if live is not None and live.pid else ""
@@ -452,13 +297,6 @@ def _runner_text(snapshot: Snapshot) -> str:
 
 def _problems(found: Sequence[HealthWarning]) -> list[RenderableType]:
     return [Text(), *warnings(found)] if found else []
-
-
-def _rate(per_hour: float) -> str:
-    """In the shortest unit in which there is at least one trial."""
-    if per_hour >= 3600:
-        return f"{figure(per_hour / 3600)} per second"
-    return f"{figure(per_hour)} per hour" if per_hour < 60 else f"{figure(per_hour / 60)} per minute"
 
 
 def _and(words: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
-from outlast.cli.render import STATE_STYLES
+from outlast.cli.phrases import STATE_STYLES
 from outlast.cli.text import (
     LABELS,
     Command,

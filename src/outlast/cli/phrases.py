@@ -1,0 +1,151 @@
+"""Facts of a snapshot as a person says them: counts, values, speed, hours, state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.text import Text
+
+from outlast.cli.text import (
+    clock_time,
+    one_line,
+)
+from outlast.core.states import StudyState, TrialState
+from outlast.monitor.snapshot import STATE_ORDER, Snapshot
+from outlast.monitor.times import duration, figure, metric_value
+
+__all__ = [
+    "STATE_STYLES",
+    "best_text",
+    "counts_text",
+    "hours_text",
+    "speed_text",
+    "state_text",
+    "tally_text",
+    "values_text",
+]
+
+
+STATE_STYLES: Mapping[str, str] = {
+    "complete": "green",
+    "pruned": "yellow",
+    "failed": "red",
+    "infeasible": "magenta",
+    "interrupted": "blue",
+    "running": "cyan",
+    "created": "dim",
+    "waiting": "yellow",
+    "paused": "yellow",
+    "stopped": "yellow",
+    "halted": "red",
+    "done": "green",
+}
+
+
+def counts_text(snapshot: Snapshot, *, always: Iterable[TrialState] = ()) -> Text:
+    """``18 complete, 4 pruned, 1 failed, 25 remaining``: states without trials are left out unless in `always`."""
+    text = _left_out_text(_states_text(_really(snapshot), always), snapshot)
+    if snapshot.remaining is not None:
+        text.append(f"{', ' if text else ''}{snapshot.remaining} remaining")
+    return text
+
+
+def tally_text(snapshot: Snapshot) -> Text:
+    """``25 of 25: 24 complete, 1 pruned; besides 7 failed``: what counts towards the target, and what does not."""
+    if snapshot.target is None:
+        return Text.assemble(f"{snapshot.finished} finished: ", counts_text(snapshot))
+    really = _really(snapshot)
+    counts = {state: number for state, number in really.items() if state.value in snapshot.count}
+    others = {state: number for state, number in really.items() if state not in counts}
+    text = Text(f"{snapshot.counted} of {snapshot.target}")
+    for head, of in ((": ", counts), ("; besides ", others)):
+        if any(of.values()):
+            text.append(head).append_text(_states_text(of))
+    _left_out_text(text, snapshot)
+    return text.append(f"; {snapshot.remaining} remaining" if snapshot.remaining else "")
+
+
+def _really(snapshot: Snapshot) -> dict[TrialState, int]:
+    """The trials by state, without those that stand as failed only because the study file does not hold them any more."""
+    counts = dict(snapshot.counts)
+    counts[TrialState.FAILED] = counts.get(TrialState.FAILED, 0) - snapshot.left_out
+    return counts
+
+
+def _left_out_text(text: Text, snapshot: Snapshot) -> Text:
+    if snapshot.left_out:
+        text.append(f"{', ' if text else ''}{snapshot.left_out} left out (not in the search space any more)")
+    return text
+
+
+def _states_text(counts: Mapping[TrialState, int], always: Iterable[TrialState] = ()) -> Text:
+    text, shown = Text(), set(always)
+    for state in STATE_ORDER:
+        number = counts.get(state, 0)
+        if number or state in shown:
+            text.append(", " if text else "")
+            text.append(f"{number} {state.value}", style=STATE_STYLES[state.value] if number else "dim")
+    return text
+
+
+def values_text(names: Sequence[str], values: Sequence[float], *, both: bool = False) -> str:
+    """``val_accuracy 0.9712, loss 0.12``."""
+    pairs = zip(names, values, strict=False)
+    return ", ".join(f"{one_line(name)} {metric_value(name, value, both=both)}" for name, value in pairs)
+
+
+def speed_text(snapshot: Snapshot) -> str:
+    """``12.4 per hour, done in 2h 10m (14:32)``; what is not known is left out."""
+    parts = [rate_text(snapshot)]
+    if snapshot.eta is not None:
+        left = (snapshot.eta - snapshot.now).total_seconds()
+        parts.append(f"done in {duration(left)} ({clock_time(snapshot.eta, snapshot.now)})")
+    return ", ".join(filter(None, parts))
+
+
+def hours_text(snapshot: Snapshot) -> str:
+    """``12.4: 8 complete, 2.4 pruned, 2 wasted; 3.1 not repeated thanks to resume``; what is nought is left out. In GPU hours,
+    or without GPUs as times of training."""
+    hours = snapshot.hours
+    if not hours.used:
+        return ""
+    say = _hours if hours.gpu else lambda value: duration(3600.0 * value)
+    still = "going on" if snapshot.live is not None else "in trials that wait"
+    kinds = (hours.complete, "complete"), (hours.pruned, "pruned"), (hours.wasted, "wasted"), (hours.open, still)
+    parts = ", ".join(f"{say(value)} {word}" for value, word in kinds if value)
+    saved = f"; {say(hours.saved)} not repeated thanks to resume" if hours.saved else ""
+    return f"{say(hours.used)}: {parts}{saved}"
+
+
+def _hours(value: float) -> str:
+    """Hours with at most two decimals; less than a tenth with two digits."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value >= 0.1 else f"{value:.2g}"
+
+
+def best_text(snapshot: Snapshot, *, both: bool = False) -> Text:
+    """``val_accuracy 0.9712 in trial 7``, with more digits where `both` asks for what was reported, too."""
+    if snapshot.best is None:
+        return Text()
+    values = values_text([name for name, _ in snapshot.metrics], snapshot.best.values, both=both)
+    front = f", one of {len(snapshot.pareto)} on the Pareto front" if len(snapshot.pareto) > 1 else ""
+    return Text.assemble((values, "bold green"), f" in trial {snapshot.best.trial}{front}")
+
+
+def state_text(snapshot: Snapshot) -> Text:
+    """``running, 2h so far``, or how it stands and why."""
+    text = Text(snapshot.state.value, style=STATE_STYLES[snapshot.state.value])
+    if snapshot.live is not None and snapshot.state is StudyState.RUNNING:
+        text.append(f", {duration(snapshot.time.running_seconds)} so far")
+    if snapshot.reason:
+        text.append(f": {one_line(snapshot.reason)}")
+    return text
+
+
+def rate_text(snapshot: Snapshot) -> str:
+    """``12.4 per hour``, in the shortest unit in which there is at least one trial; nothing where it is not known."""
+    per_hour = snapshot.rate_per_hour
+    if per_hour is None:
+        return ""
+    if per_hour >= 3600:
+        return f"{figure(per_hour / 3600)} per second"
+    return f"{figure(per_hour)} per hour" if per_hour < 60 else f"{figure(per_hour / 60)} per minute"
