@@ -15,6 +15,7 @@ import pytest
 
 from outlast._system import my_identity, observed
 from outlast.cli.main import run_cli
+from outlast.core import layout
 from outlast.study.attempts import Life, inspect, open_attempt, void_start
 from outlast.study.layout import StudyPaths
 
@@ -194,21 +195,16 @@ def test_what_must_exist_once_is_linked_and_what_is_replaced_is_renamed(lived: L
     assert all(ways[path] == {"rename"} for path in replaced)
 
 
-def test_every_path_that_the_layout_knows_is_in_the_table() -> None:
-    paths = StudyPaths.at("/study")
-    trial, attempt = paths.trial(7), paths.attempt(7, 2)
-    known = set()
-    for owner in (paths, trial, attempt):
-        for name in dir(type(owner)):
-            value = getattr(owner, name) if isinstance(getattr(type(owner), name), property) else None
-            if isinstance(value, Path):
-                known.add(str(value.relative_to("/study")))
-    folders = {name for name in known if not Path(name).suffix and name not in ("lease", "trials/0007/attempts/2/alive",
-               "trials/0007/attempts/2/judged")}  # fmt: skip
-    assert unnamed(known - folders) == []
-    assert [
-        name for name in folders if not any(each.startswith(f"{name}/") for row in ROWS for each in row.names)
-    ] == []
+def test_every_name_that_the_layout_knows_is_in_the_table() -> None:
+    study = StudyPaths.at("/study")
+    owners = ((layout.StudyNames, study.root), (layout.TrialPaths, study.trial(7).folder),
+              (layout.AttemptPaths, study.attempt(7, 2).folder))  # fmt: skip
+    known = {
+        str((folder / name.name).relative_to(study.root)) for kind, folder in owners for name in layout.names_of(kind)
+    }
+    assert len(known) > 30
+    named = {f"{name}/" for row in ROWS for name in row.names}
+    assert [path for path in known if unnamed([path]) and not any(name.startswith(f"{path}/") for name in named)] == []
 
 
 def test_what_stays_names_no_place(lived: Lived) -> None:

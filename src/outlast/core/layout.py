@@ -89,7 +89,7 @@ class AttemptPaths(_Folder):
     asked = Name(
         "asked.json", "The same for a runner on another host: there from the start, as it may see new files late."
     )
-    exit = Name("exit.json", "The evidence. An attempt is over if and only if this exists.")
+    exit = Name("exit.json", "The evidence. An attempt that was claimed is over when this exists, and not before.")
     script = Name("job.sh", "The attempt's own job script, where it has one.")
     judged = Name("judged", "The step up to which the pruner has judged the attempt's reports.")
     params = Name("params.json", "The trial's parameters as JSON, for scripts that read a file.")
