@@ -24,7 +24,7 @@ class Desk(JobExecutor):
     def __init__(self, study: StudyFacts, clock: FakeClock, queue: dict[str, bool | None]) -> None:
         super().__init__(study, poll=EVERY, now=clock.monotonic)
         self.queue, self.answers, self.ended_jobs = queue, [], []
-        self.silent = False
+        self.silent: Exception | None = None
         self.started: list[str] = []
         self.listings = 0
         self.said: list[str] = []
@@ -32,7 +32,7 @@ class Desk(JobExecutor):
 
     def _answer(self) -> None:
         if self.silent:
-            raise SchedulerUnavailable("qstat gave no answer")
+            raise self.silent
 
     def start(self, name: str, marker: str, log: str) -> str:
         self.started.append(name)
@@ -120,12 +120,13 @@ def test_a_job_that_vanished_is_over_when_a_second_listing_lacks_it(bench: Bench
     assert desk.ended(A) is True
 
 
-def test_silence_is_no_ending_and_is_told_once(bench: Bench) -> None:
+@pytest.mark.parametrize("trouble", [SchedulerUnavailable("qstat gave no answer"), KeyError("a bug of the executor's")])
+def test_silence_is_no_ending_and_is_told_once(bench: Bench, trouble: Exception) -> None:
     desk = bench.desk()
     job = submitted(bench, desk)
     desk.poll()
     del bench.queue[job]
-    desk.silent = True
+    desk.silent = trouble
     for _ in range(20):
         bench.later(desk)
         assert desk.ended(A) is False
@@ -194,20 +195,20 @@ def test_a_copy_of_the_study_ends_no_job_of_the_original(bench: Bench, tmp_path:
 def test_what_is_cancelled_while_the_scheduler_is_silent_is_cancelled_later(bench: Bench) -> None:
     desk = bench.desk()
     job = submitted(bench, desk)
-    desk.silent = True
+    desk.silent = SchedulerUnavailable("no answer")
     desk.cancel(A)
     desk.forget(A)
-    desk.silent = False
+    desk.silent = None
     bench.later(desk)
     assert desk.ended_jobs == [job]
 
 
 def test_what_is_cancelled_before_it_was_taken_is_not_submitted_any_more(bench: Bench) -> None:
     desk = bench.desk()
-    desk.silent = True
+    desk.silent = SchedulerUnavailable("no answer")
     desk.submit(A, "marker", "log")
     desk.cancel(A)
-    desk.silent = False
+    desk.silent = None
     bench.later(desk)
     assert desk.started == [A] and desk.ended(A) is True
     assert desk.job_end(A) is JobEnd.NEVER_SUBMITTED

@@ -22,7 +22,7 @@ from pathlib import Path
 from outlast._system import Identity, make_dir, read_json, utc_now, write_atomic
 from outlast.core.evidence import JobEnd
 from outlast.core.records import PLUGGED, JobSubmitted
-from outlast.errors import JobRefused, SchedulerUnavailable
+from outlast.errors import JobRefused, OutlastError, SchedulerUnavailable
 from outlast.executors.base import Executor, StudyFacts
 
 __all__ = ["JobExecutor", "runner_command"]
@@ -162,8 +162,8 @@ class JobExecutor(Executor):
         self._look_at = now + self._every
         try:
             seen = self.living([wanted.job for wanted in watched])
-        except SchedulerUnavailable as trouble:
-            self._tell(f"{trouble.fact}; asked again in a while")
+        except Exception as trouble:  # whatever it is that a plugged executor met: it says nothing of any job
+            self._tell(f"{_fact_of(trouble)}; asked again in a while")
             return
         for wanted in watched:
             wanted.missing = 0 if wanted.job in seen else wanted.missing + 1
@@ -201,8 +201,8 @@ class JobExecutor(Executor):
         for job in sorted(self._doomed):
             try:
                 self.end(job)
-            except SchedulerUnavailable as trouble:
-                self._tell(f"{trouble.fact}; asked again in a while")
+            except Exception as trouble:
+                self._tell(f"{_fact_of(trouble)}; asked again in a while")
                 self._end_at = self._now() + _AGAIN_AFTER
                 return
             self._doomed.discard(job)
@@ -235,10 +235,10 @@ class JobExecutor(Executor):
         return Path(self.study.jobs, f"{name}.job")
 
     def _remember(self, name: str, job: str) -> None:
+        self._taken.append(_submitted(job, name))
         make_dir(Path(self.study.jobs))
         text = json.dumps({"job": job, "folder": os.stat(self.study.jobs).st_ino})  # of a copy, it is another one
         write_atomic(self._record(name), text, durable=False)
-        self._taken.append(_submitted(job, name))
 
     def _recall(self, name: str) -> str:
         told = read_json(self._record(name))
@@ -249,3 +249,7 @@ class JobExecutor(Executor):
 
 def _submitted(job: str, name: str) -> JobSubmitted:
     return JobSubmitted(job, utc_now(), PLUGGED, attempt=name)
+
+
+def _fact_of(trouble: Exception) -> str:
+    return trouble.fact if isinstance(trouble, OutlastError) else f"the executor failed: {trouble!r}"
