@@ -198,6 +198,12 @@ def test_every_example_of_a_command_is_one(block: Block) -> None:
         parse(shlex.split(line.partition(" > ")[0]))
 
 
+def test_the_readme_lists_the_commands_that_the_help_lists() -> None:
+    listed = {name for line in re.findall(r"^\| (`.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+              for name in re.findall(r"`([a-z]+)`", line)}  # fmt: skip
+    assert {name for name, command in COMMANDS.items() if not command.hidden} <= listed
+
+
 TRAINING = """
 import argparse
 parser = argparse.ArgumentParser()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -71,6 +72,19 @@ def dead_links(name: str, text: str) -> Iterator[str]:
 @pytest.mark.parametrize("name", pages())
 def test_every_link_leads_somewhere(name: str) -> None:
     assert list(dead_links(name, text_of(name))) == []
+
+
+def test_every_page_is_linked_from_the_readme_or_from_one_that_is() -> None:
+    reached, waiting = set[str](), ["README.md"]
+    while waiting:
+        name = waiting.pop()
+        if name in reached or not name.endswith(".md"):
+            continue
+        reached.add(name)
+        targets = (target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text_of(name)))
+        waiting += [os.path.normpath(os.path.join(os.path.dirname(name), target)) for target in targets
+                    if target and not target.startswith("http")]  # fmt: skip
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} - reached == set()
 
 
 # paths
