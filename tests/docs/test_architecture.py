@@ -136,6 +136,25 @@ def test_the_house_is_drawn_as_the_contract_has_it() -> None:
     assert {line.split()[0] for line in below if line.strip()} == APART
 
 
+def test_the_engine_is_drawn_as_its_contract_has_it() -> None:
+    contract = next(
+        each for each in PROJECT["tool"]["importlinter"]["contracts"] if each.get("containers") == ["outlast.engine"]
+    )
+    lines = section("The rooms of the engine").partition("```text\n")[2].partition("```")[0].splitlines()
+    drawn = [set(re.findall(r"\w+", line[:42])) for line in lines]
+    assert [floor for floor in drawn if floor] == [set(re.findall(r"\w+", floor)) for floor in contract["layers"]]
+    rows = {cells[0].strip("`") for cells in table("The rooms of the engine")}
+    there = {path.stem for path in (SOURCE / "engine").iterdir() if not path.name.startswith("__")}
+    assert rows == there - {"draft", "objective_identity"}
+    assert all(len(docstring) > 150 for room in there if (docstring := _docstring(room)) is not None)
+
+
+def _docstring(room: str) -> str | None:
+    """What a room of the engine says of itself; ``None`` of a single module."""
+    page = SOURCE / "engine" / room / "__init__.py"
+    return (ast.get_docstring(ast.parse(page.read_text())) or "") if page.exists() else None
+
+
 def test_every_room_has_a_row_and_a_floor() -> None:
     rows = {cells[0].strip("`").removesuffix(".py") for cells in table("The rooms")}
     there = {path.stem for path in SOURCE.iterdir() if path.is_dir() or path.suffix == ".py"}
