@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outlast.core.evidence import Evidence
+from outlast.core.layout import parse_attempt_name
 from outlast.executors.slurm.controller import SlurmExecutor
-from outlast.study.layout import parse_attempt_name
 from outlast.testing.clock import FakeClock
 from outlast.testing.slurm import FakeSlurm
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from outlast.runner.capture import CaptureSession, Objective
-from outlast.runner.capture.session import Captured
+from outlast.runner.capture.objective import Objective
+from outlast.runner.capture.session import Captured, CaptureSession
 
 Capture = Callable[..., Captured]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from outlast.runner.capture import CaptureSession, LiveReports, Objective
-from outlast.runner.capture.session import Captured
+from outlast.runner.capture.curve import LiveReports
+from outlast.runner.capture.objective import Objective
+from outlast.runner.capture.session import Captured, CaptureSession
 
 
 class Attempt:

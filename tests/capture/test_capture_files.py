@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.runner.capture import MetricFiles
-from outlast.runner.capture.files import read_metrics
+from outlast.runner.capture.files import MetricFiles, read_metrics
 
 
 @pytest.fixture

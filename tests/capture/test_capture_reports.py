@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlast.core.evidence import Report
-from outlast.runner.capture import LiveReports, Objective, ReportsReader
+from outlast.runner.capture.curve import LiveReports
+from outlast.runner.capture.objective import Objective
+from outlast.runner.capture.reports import ReportsReader
 
 ACC = Objective("acc")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from outlast.core.evidence import Report
 from outlast.errors import StudyFileError
-from outlast.runner.capture import OutputScanner
+from outlast.runner.capture.scanner import OutputScanner
 
 
 def scan(output: str | bytes, *objectives: str, **patterns: str) -> OutputScanner:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from outlast.runner.capture import LiveReports, Objective, ReportsReader
+from outlast.runner.capture.curve import LiveReports
+from outlast.runner.capture.objective import Objective
+from outlast.runner.capture.reports import ReportsReader
 from outlast.runner.hooks import hooks_path
 
 pytestmark = pytest.mark.slow  # the packages take seconds to import

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from outlast.engine.check.quick import Finding, quick_check
+from outlast.core.finding import Finding
+from outlast.engine.check.quick import quick_check
 
 
 def about(findings: list[Finding], word: str) -> Finding:

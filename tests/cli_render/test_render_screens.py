@@ -24,7 +24,8 @@ from outlast.errors import OutlastError, StudyFileError, UsageError
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
-from outlast.space.parameters import Latent, Parameter
+from outlast.space.distributions import Latent
+from outlast.space.parameters import Parameter
 from outlast.testing.studies import StudyBuilder
 
 FOLDER = "studies/digits"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from outlast import client
-from outlast.runner.capture import LiveReports, Objective
+from outlast.runner.capture.curve import LiveReports
+from outlast.runner.capture.objective import Objective
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from outlast.runner.capture import LiveReports, Objective
+from outlast.runner.capture.curve import LiveReports
+from outlast.runner.capture.objective import Objective
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.config.revisions import compare, mask_secrets
+from outlast.config.revisions import compare
+from outlast.config.secrets import mask_secrets
 
 OLD = {
     "name": "digits",

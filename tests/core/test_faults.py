@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from outlast.core.evidence import Evidence, JobEnd, Report
-from outlast.core.faults import Policy, decide, diverged_at, signature_of
+from outlast.core.faults import Policy, decide, diverged_at
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
+from outlast.core.symptoms import signature_of
 from outlast.engine.coordinator.limits import ComingToRest
 
 POLICY = Policy(objectives=("acc",))

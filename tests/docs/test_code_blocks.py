@@ -33,7 +33,8 @@ from outlast.core.records import JobSubmitted
 from outlast.engine.cluster.submit import Submitted, tell
 from outlast.errors import StudyFileError
 from outlast.monitor.snapshot import LiveFacts, snapshot
-from outlast.runner.capture import CaptureSession, Objective
+from outlast.runner.capture.objective import Objective
+from outlast.runner.capture.session import CaptureSession
 from outlast.testing.studies import StudyBuilder
 
 ROOT = Path(__file__).parents[2]

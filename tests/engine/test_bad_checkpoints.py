@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from outlast.client import newest_checkpoint
+from outlast.core.layout import TrialPaths
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.bad_checkpoints import set_bad_aside
 from outlast.runner.spec import RunnerSpec
-from outlast.study.layout import TrialPaths
 
 SPEC = RunnerSpec(0, 1, ("true",), ".", "trials/0000", "trials/0000/attempts/1", "checkpoints", ())
 

@@ -13,7 +13,8 @@ from outlast.config.settings import MetricSettings, Settings, TrialSettings
 from outlast.core.records import Trial
 from outlast.engine.attempts.by_hand import command_by_hand
 from outlast.engine.attempts.prepare import OBJECTIVE
-from outlast.space.parameters import Latent, Parameter
+from outlast.space.distributions import Latent
+from outlast.space.parameters import Parameter
 
 PARAMETERS = (
     Parameter("lr", "uniform", Latent("float")),

@@ -24,7 +24,7 @@ from outlast.core.records import AttemptEnded, AttributeSet, StudyCreated, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StorageError, StudyNotFound, UsageError
 from outlast.optimizer.importing import ImportedStudy, import_storage
-from outlast.optimizer.index import check_index, rebuild_index
+from outlast.optimizer.index_build import check_index, rebuild_index
 from outlast.optimizer.sampling import Optimizer
 from outlast.space.definitions import define
 

@@ -20,8 +20,8 @@ from optuna.trial import TrialState as Row
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
-from outlast.optimizer.index import IndexWriter, check_index, claimed, foreign_rows, rebuild_index
-from outlast.optimizer.index_build import build_index
+from outlast.optimizer.index import IndexWriter, claimed
+from outlast.optimizer.index_build import build_index, check_index, foreign_rows, rebuild_index
 from outlast.optimizer.sampling import Optimizer
 
 LIMIT = 20.0  # seconds that a test would wait for the writer; it takes milliseconds

@@ -14,7 +14,8 @@ from outlast.core.records import RevisionMade, TrialCreated
 from outlast.core.states import TrialState
 from outlast.results.configuration import configuration, nested
 from outlast.results.documents import best_config_yaml, best_results_json
-from outlast.space.parameters import Latent, Parameter
+from outlast.space.distributions import Latent
+from outlast.space.parameters import Parameter
 from outlast.testing.studies import StudyBuilder
 
 MODEL = Parameter("model", "categorical", Latent("categorical", choices=("mlp", "cnn")))

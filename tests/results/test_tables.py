@@ -14,7 +14,8 @@ from outlast.core.records import TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.results.csv_text import cell, row
 from outlast.results.tables import TrialTable, study_summary
-from outlast.space.parameters import Latent, Parameter
+from outlast.space.distributions import Latent
+from outlast.space.parameters import Parameter
 from outlast.testing.studies import StudyBuilder
 
 LR = Parameter("lr", "uniform", Latent("float"))

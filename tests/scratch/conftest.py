@@ -21,7 +21,7 @@ from outlast.core.records import (
     TrialRetried,
 )
 from outlast.core.states import Cause, TrialState
-from outlast.optimizer.index import rebuild_index
+from outlast.optimizer.index_build import rebuild_index
 from outlast.results.files import ResultsWriter
 from outlast.study.attempts import put_away
 from outlast.study.home import tie

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlast.space.definitions import FIGURES, DefinitionError, define, to_definition
-from outlast.space.parameters import Latent, Parameter
+from outlast.space.distributions import Latent
+from outlast.space.parameters import Parameter
 
 
 def draws(parameter: Parameter, count: int = 4000) -> list:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from outlast.core.layout import AttemptPaths
 from outlast.study import attempts
 from outlast.study.attempts import request_stop
-from outlast.study.layout import AttemptPaths, StudyPaths
+from outlast.study.layout import StudyPaths
 
 
 @pytest.fixture

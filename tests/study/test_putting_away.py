@@ -11,10 +11,11 @@ import pytest
 from outlast.cli.following import _parts
 from outlast.core.evidence import Evidence
 from outlast.core.fold import Study, fold
+from outlast.core.layout import TrialPaths
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.study.attempts import open_attempt, put_away
-from outlast.study.layout import StudyPaths, TrialPaths
+from outlast.study.layout import StudyPaths
 from outlast.study.recovery import merged
 
 AT = "2026-01-05T10:00:00.000+00:00"

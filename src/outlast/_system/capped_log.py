@@ -13,8 +13,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import BinaryIO
 
-__all__ = ["CappedLog", "LogReader", "copy_log", "is_one_file"]
-
 HEAD_BYTES = 32 * 2**20
 PIECE_BYTES = 8 * 2**20
 

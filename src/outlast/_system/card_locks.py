@@ -21,17 +21,6 @@ import struct
 import uuid as uuids
 from dataclasses import dataclass
 
-__all__ = [
-    "DIRECTORY_VARIABLE",
-    "UNITS",
-    "CardLock",
-    "Holder",
-    "holders",
-    "lock_directory",
-    "make_lock_directory",
-    "sign",
-]
-
 #: Environment variable with another folder for the locks.
 DIRECTORY_VARIABLE = "OUTLAST_GPU_LOCK_DIR"
 _DIRECTORY = "/tmp/outlast-gpu-locks"  # noqa: S108  # not TMPDIR: all users and sessions must meet in it

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from outlast._system.nvml import Card
 from outlast._system.tokens import VARIABLE
 
-__all__ = ["CardUse", "use_of"]
-
 _TOKEN = f"{VARIABLE}=outlast:".encode()
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from datetime import datetime, timezone
 
-__all__ = ["Clock", "utc_now"]
-
 
 def utc_now() -> str:
     """Now in UTC, ISO 8601 with milliseconds: what every record carries."""

@@ -21,18 +21,6 @@ from outlast._system.observed import see
 from outlast._system.reading import STALE_WAITS, PathLike, list_names, unstale
 from outlast._system.syncing import fsync_dir, fsync_readable
 
-__all__ = [
-    "append_durable",
-    "copy_file",
-    "remove",
-    "remove_temporaries",
-    "remove_tree",
-    "rename",
-    "symlink_atomic",
-    "write_atomic",
-    "write_once",
-]
-
 _serial = itertools.count()
 _TEMPORARY = re.compile(r"^\..+\.\d+\.\d+\.tmp$")
 

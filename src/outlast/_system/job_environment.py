@@ -12,19 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = [
-    "ENDS_IN",
-    "KILL_WAIT",
-    "NOTICE",
-    "NOT_TAKEN_OVER",
-    "JobFacts",
-    "first_node",
-    "grace_within",
-    "in_job",
-    "on_all_nodes",
-    "seconds_left",
-]
-
 #: Seconds that SLURM leaves between SIGTERM and SIGKILL (``KillWait`` of slurm.conf); job scripts set it.
 KILL_WAIT = "OUTLAST_KILL_WAIT"
 #: Seconds until the job's walltime is over: from its script, or for a runner that is started in the middle of the job.

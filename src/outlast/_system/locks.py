@@ -16,8 +16,6 @@ import time
 from outlast._system.mounts import is_shared
 from outlast._system.reading import unstale
 
-__all__ = ["DIRECTORY_VARIABLE", "FileLock", "clear_locks", "is_locked", "lock_path"]
-
 #: Environment variable with another folder for the locks of files on network filesystems.
 DIRECTORY_VARIABLE = "OUTLAST_LOCK_DIR"
 

@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["machine_memory"]
-
 
 def machine_memory(root: str = "/") -> int | None:
     """The machine's memory in bytes, or less where a control group limits it (cgroups(7), both versions).

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["is_shared"]
-
 _TYPES = frozenset(
     {
         "nfs", "nfs4", "lustre", "gpfs", "beegfs", "beegfs_nodev", "cifs", "smb3", "smbfs", "9p", "ceph", "afs", "glusterfs",

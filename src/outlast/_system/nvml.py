@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["LIBRARY_VARIABLE", "Card", "CardProcess", "Reading", "let_go", "read_cards"]
-
 #: Environment variable with the path of the library to load instead of the system's.
 LIBRARY_VARIABLE = "OUTLAST_NVML_LIBRARY"
 

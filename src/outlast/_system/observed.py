@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["observe_from_environment", "see"]
-
 #: Called as ``observer(operation, path, **detail)`` before every operation that changes the disk.
 observer: Callable[..., None] | None = None
 

@@ -15,20 +15,6 @@ from typing import Any
 
 from outlast._system.locks import lock_path
 
-__all__ = [
-    "Identity",
-    "adopts_orphans",
-    "descendants",
-    "die_with_parent",
-    "end_processes",
-    "identity_of",
-    "is_running",
-    "lock_holders",
-    "my_identity",
-    "processes_with",
-    "reap_orphans",
-]
-
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _adopting_pid = 0

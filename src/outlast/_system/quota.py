@@ -8,8 +8,6 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-__all__ = ["Quota", "parse_quota", "quota_of"]
-
 _TIMEOUT = 5.0  # seconds; a file server that is down answers never
 
 

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar, Union
 
-__all__ = ["STALE_WAITS", "PathLike", "list_names", "read_bytes", "read_json", "unstale"]
-
 PathLike = Union[str, "os.PathLike[str]"]
 _T = TypeVar("_T")
 #: Seconds between tries of what the network filesystem refused.

@@ -10,8 +10,6 @@ import secrets
 import time
 from collections.abc import Callable
 
-__all__ = ["NOT_SUPPORTED", "lacking"]
-
 #: How filesystems say that they cannot do what was asked.
 NOT_SUPPORTED = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EMLINK, errno.ENOLCK)
 _PROBE = ".outlast-probe."

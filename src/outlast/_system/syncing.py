@@ -9,8 +9,6 @@ import os
 from outlast._system.observed import see
 from outlast._system.reading import PathLike, unstale
 
-__all__ = ["fsync_dir", "fsync_file", "fsync_readable", "make_dir", "settle", "settle_tree"]
-
 
 def fsync_dir(path: PathLike) -> None:
     """Make the folder's entries durable."""

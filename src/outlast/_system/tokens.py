@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import ctypes
 
-__all__ = ["VARIABLE", "token_room", "wear_token"]
-
 VARIABLE = "OUTLAST_TOKEN"
 _ROOM_BYTES = 192  # a token has less than 80
 _ENV_START = 50 - 3  # fields of stat behind the name, which may hold blanks

@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from outlast._system import LogReader
+from outlast.core.layout import AttemptPaths, TrialPaths
 from outlast.core.records import Trial
 from outlast.errors import UsageError
-from outlast.study.layout import AttemptPaths, StudyPaths, TrialPaths
+from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 
 __all__ = ["print_log"]

@@ -23,8 +23,6 @@ _NOT_YET = ("confirm", "refit", "evaluate", "selection", "tracking", "notify")
 #: Macros that hand the parameters over nested.
 _NESTING = ("args_json", "args_json_file")
 
-__all__ = ["check", "enqueued", "missing_file", "parameter_place", "refuse_secrets"]
-
 #: Keys that reach a trial through the study's record.
 _RECORDED = ("command", "trial", "check", "parameters", "enqueue", "executor", "slurm")
 

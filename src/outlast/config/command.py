@@ -23,8 +23,6 @@ from outlast.config.settings import Settings
 from outlast.config.words import alone, behind, hydra
 from outlast.errors import UsageError
 
-__all__ = ["NO_COMMAND", "CommandContext", "find_interpreter", "macros", "render_command", "sweep_parameters"]
-
 #: The command of a study that was imported without a study file; refused until a person says how to train.
 NO_COMMAND = "(the training command)"
 #: Become one argument for each parameter: whole list items only.

@@ -15,8 +15,6 @@ from outlast.config.flags import flag_notes
 from outlast.config.settings import Settings
 from outlast.config.shapes import At, nearest
 
-__all__ = ["check_command"]
-
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish")
 #: A value all in quotes, with its flag or without. In Hydra's overrides (``+x='a b'``) quotes are Hydra's own.
 _QUOTED = re.compile(r"""(-{1,2}[\w.-]+=)?(["']).*\2""", re.DOTALL)

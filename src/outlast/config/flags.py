@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from outlast.config.command import GROUPED, MACRO_ITSELF, macros
 from outlast.config.settings import Settings
 
-__all__ = ["flag_notes"]
-
 _LARGEST = 1024 * 1024
 _HYDRA = (
     "{script} is a Hydra application, which takes lr=0.1 and not --lr=0.1 as ${{{macro}}} writes it: "

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["RESOURCES", "SBATCH", "STUDY", "TRIAL"]
-
 _TIME = "`trial: {timeout: 4h}` ends a trial, `budget: {time: 4h}` the study, `slurm: {time: '04:00:00'}` a job"
 
 

@@ -16,8 +16,6 @@ from outlast.config import native, yaml_writer
 from outlast.config.inline import script_stem
 from outlast.config.options import Option, parse_options
 
-__all__ = ["draft", "draft_from_help"]
-
 _LENGTHS = re.compile(r"epoch|steps?$|iter|patience|rounds?$|max[-_]|num[-_]samples", re.IGNORECASE)
 _NOT_SEARCHED = re.compile(
     r"path|dir|file|folder|data|output|^out$|save|load|seed|device|gpu|cuda|cpu|worker|thread|log[-_]|^log|verbose|debug"

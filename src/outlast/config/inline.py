@@ -15,8 +15,6 @@ from outlast.config.settings import Settings
 from outlast.config.yaml import Document, Place
 from outlast.errors import StudyFileError
 
-__all__ = ["script_stem", "settings_from_command"]
-
 _FILE = "command line"
 #: ``~log(…)`` or ``~[a, b]``; a home directory (``~/data``) is left alone.
 _SEARCHED = re.compile(r"^~\s*([A-Za-z_]+\s*\(|\[)", re.DOTALL)

@@ -15,8 +15,6 @@ from outlast.config.shapes import At
 from outlast.config.yaml import Document, Place
 from outlast.errors import StudyFileError
 
-__all__ = ["load_studies", "load_study_file", "override_resolved", "settings_from_resolved", "to_yaml"]
-
 Metric = tuple[str, Literal["maximize", "minimize"]]
 
 _SHARED = ("name", "description", "metric", "parameters", "command", "extends", "matrix", "cwd")

@@ -34,8 +34,6 @@ from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf
 from outlast.config.slurm import SLURM
 from outlast.config.yaml import Document
 
-__all__ = ["LATER_KEYS", "NAME_PATTERN", "PRUNERS", "SAMPLERS", "STUDY_FILE", "clean_name", "read", "read_values"]
-
 SAMPLERS = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
 PRUNERS = ("none", "asha", "hyperband", "median", "percentile", "patient", "wilcoxon", "bandit", "wandb_hyperband")
 _KEPT = {

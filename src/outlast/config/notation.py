@@ -16,8 +16,6 @@ from outlast.space.definitions import ALL_FIGURES, FIGURES, DefinitionError, def
 from outlast.space.lookalikes import figure_for
 from outlast.space.parameters import Parameter
 
-__all__ = ["NAME", "ParametersShape", "expand", "is_short_form"]
-
 #: A parameter's name; dots nest it, ``+`` in front is Hydra's.
 NAME = r"^\+{0,2}[A-Za-z_][A-Za-z0-9_@/:-]*(?:\.[A-Za-z0-9_][A-Za-z0-9_@/:-]*)*$(?!\n)"
 

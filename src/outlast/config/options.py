@@ -10,8 +10,6 @@ from typing import Any
 from outlast.config import yaml
 from outlast.errors import StudyFileError
 
-__all__ = ["Option", "described_options", "hydra_options", "parse_options"]
-
 _OPTION = re.compile(r"^\s{0,10}(-{1,2}[A-Za-z][^\n]*)$")
 _FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w.-]*)")
 _CHOICES = re.compile(r"\{([^{}]+)\}|\[([^\[\]|]+(?:\|[^\[\]|]+)+)\]")

@@ -11,8 +11,6 @@ from outlast.config.shapes import At, nearest
 from outlast.config.yaml import Document, Path, Place
 from outlast.errors import StudyFileError
 
-__all__ = ["merge", "override", "parse_override", "spell"]
-
 #: A definition with one of these says all by itself; it replaces the one before instead of changing it.
 _WHOLE = ("value", "values", "distribution", "parameters")
 

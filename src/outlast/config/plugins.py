@@ -12,8 +12,6 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from outlast.errors import StudyFileError
 
-__all__ = ["build", "is_dotted", "legal_options", "load_class", "nearest", "quiet"]
-
 T = TypeVar("T")
 
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from outlast.space.parameters import Parameter
 
-__all__ = ["range_notes"]
-
 #: Their ends are exponents of e, as W&B has it.
 _EXPONENTS = ("log_uniform", "q_log_uniform", "inv_log_uniform")
 

@@ -13,8 +13,6 @@ from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.shapes import At, Fields, ListOf, MapOf
 from outlast.config.yaml import Document
 
-__all__ = ["COUNTERPARTS", "HPO_FILE", "ONLY_KEYS", "translate"]
-
 _TYPES = {
     "choice": "categorical",
     "uniform": "uniform",

@@ -11,8 +11,6 @@ from outlast.config.secrets import mask_secrets
 from outlast.config.settings import IsolationSettings, MetricSettings, Settings
 from outlast.space.definitions import to_definition
 
-__all__ = ["resolve"]
-
 _DURATIONS = {"time", "timeout", "grace", "hang_after"}
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from outlast.config.secrets import mask_secrets
 
-__all__ = ["Difference", "compare", "mask_secrets"]
-
 #: What a trial's value means: old and new trials compare only if these are the same.
 _ACCEPT = (
     "name",

@@ -10,8 +10,6 @@ from outlast.config import units
 from outlast.config.shapes import At, described, is_scalar, nearest, show
 from outlast.space.distributions import is_finite
 
-__all__ = ["DOTTED", "Anything", "Duration", "Flag", "Number", "Size", "Text", "Word"]
-
 
 @dataclass(frozen=True)
 class Anything:

@@ -19,8 +19,6 @@ from outlast.config.reference import ONLY_KEYS as HPO_KEYS
 from outlast.config.wandb import ONLY_KEYS as SWEEP_KEYS
 from outlast.config.wandb import SWEEP_FILE
 
-__all__ = ["SCHEMA_FILE", "json_schema", "keys_of", "main", "page", "schema_text"]
-
 #: The published file.
 SCHEMA_FILE = Path(__file__).with_name("study-file.schema.json")
 _ID = "https://github.com/outlast-hpo/outlast/raw/main/src/outlast/config/study-file.schema.json"

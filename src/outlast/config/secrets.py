@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["MASK", "is_masked", "is_secret_name", "mask_secrets", "mask_text", "secret_in"]
-
 #: What stands in a secret's place.
 MASK = "***"
 _MASKED = re.compile(r"(?<!\*)\*{3}(?!\*)")

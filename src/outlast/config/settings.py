@@ -15,21 +15,6 @@ from outlast.config.secrets import MASK
 from outlast.space.parameters import Parameter
 from outlast.space.space import Space
 
-__all__ = [
-    "BudgetSettings",
-    "CheckSettings",
-    "CheckpointSettings",
-    "ExecutorSettings",
-    "FaultSettings",
-    "IsolationSettings",
-    "MetricSettings",
-    "PrunerSettings",
-    "ResourceSettings",
-    "SamplerSettings",
-    "Settings",
-    "TrialSettings",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSettings:

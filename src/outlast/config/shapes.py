@@ -15,21 +15,6 @@ from typing import Any, Protocol
 from outlast.config.yaml import Document, Path
 from outlast.errors import StudyFileError
 
-__all__ = [
-    "At",
-    "ByType",
-    "Checked",
-    "Fields",
-    "ListOf",
-    "MapOf",
-    "Shape",
-    "described",
-    "is_scalar",
-    "nearest",
-    "nullable",
-    "show",
-]
-
 
 @dataclass(frozen=True)
 class At:

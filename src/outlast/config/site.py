@@ -10,8 +10,6 @@ from outlast.config import yaml
 from outlast.config.shapes import At, Fields
 from outlast.config.slurm import SLURM
 
-__all__ = ["read_site", "site_file"]
-
 _SITE = Fields({"slurm": SLURM}, description="Defaults for every study")
 
 

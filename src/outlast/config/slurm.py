@@ -12,8 +12,6 @@ from typing import Any
 from outlast.config.scalars import Anything, Duration, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, Shape
 
-__all__ = ["MANAGED", "OWN_KEYS", "SLURM", "srun_arguments"]
-
 #: Options of sbatch that Outlast sets, and why.
 MANAGED: Mapping[str, str] = {
     "array": "it is what the budget lacks",

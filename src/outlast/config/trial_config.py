@@ -15,8 +15,6 @@ from outlast.config.command import find_interpreter
 from outlast.config.settings import Settings
 from outlast.errors import StudyFileError
 
-__all__ = ["Infeasible", "derive", "resolve_trial_config"]
-
 _DERIVE_TIMEOUT = 120.0
 _SUFFIXES = (".yaml", ".yml", ".json", ".toml")
 

@@ -11,15 +11,6 @@ from typing import Any
 
 from outlast.space.distributions import is_finite
 
-__all__ = [
-    "DURATION_PATTERN",
-    "SIZE_PATTERN",
-    "format_duration",
-    "format_size",
-    "parse_duration",
-    "parse_size",
-]
-
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _FIGURE = r"[0-9]+(?:\.[0-9]+)?"
 _WORDS = rf"(?:{_FIGURE}d)? ?(?:{_FIGURE}h)? ?(?:{_FIGURE}m)? ?(?:{_FIGURE}s?)?"

@@ -18,8 +18,6 @@ from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Fields, ListOf, MapOf, show
 from outlast.config.yaml import Document, Path, dotted
 
-__all__ = ["ONLY_KEYS", "SWEEP_FILE", "as_wandb_reads", "translate"]
-
 #: W&B's own, which come before a parameter of that name.
 _MACROS = (*ARGS_MACROS, "env", "interpreter", "args_json_file")
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["alone", "behind", "hydra"]
-
 _NEGATIVE = re.compile(r"-[0-9]+|-[0-9]*\.[0-9]+")
 _HYDRA_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+@-]*")
 _HYDRA_NOT_TEXT = ("true", "false", "null", "inf", "nan")

@@ -15,8 +15,6 @@ from outlast.config.yaml11 import AsWritten, as_written
 from outlast.core.layout import StudyNames
 from outlast.errors import StudyFileError
 
-__all__ = ["Document", "Path", "Place", "parse", "parse_value", "read", "read_any"]
-
 Path = tuple["str | int", ...]
 
 #: Before the document: ``%YAML 1.1``. ruamel.yaml would then read words that PyYAML, which sets the usage, reads otherwise.

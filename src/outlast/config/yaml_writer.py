@@ -18,8 +18,6 @@ from typing import Any
 
 from outlast.config.yaml11 import AsWritten
 
-__all__ = ["dump", "dump_json", "dump_quickly"]
-
 _PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*\Z")
 #: Words that YAML 1.1 or 1.2, or a hasty reader, takes for something else than a text.
 _NOT_TEXT = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "none"])

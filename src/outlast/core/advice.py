@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["advice"]
-
 #: argparse, click and getopt about a flag that got a value although it takes none.
 _NO_VALUE = re.compile(
     r"argument .+: ignored explicit argument '(True|False|None)'"

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Alive", "beat"]
-
 
 @dataclass(frozen=True)
 class Alive:

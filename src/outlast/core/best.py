@@ -15,8 +15,6 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 
-__all__ = ["Objective", "best_trial", "best_trials", "is_best", "ranked", "table_value"]
-
 
 class Objective(Protocol):
     """The two words of an objective that ranking needs; `outlast.config.settings.MetricSettings` has them."""

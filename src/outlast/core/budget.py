@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
 
-__all__ = ["counted", "failures", "in_flight", "remaining", "room_for_new", "startable"]
-
 _IN_FLIGHT = (TrialState.CREATED, TrialState.RUNNING, TrialState.INTERRUPTED)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["FRAME", "Raised", "alike", "error_line", "is_launchers", "raised", "without_launcher"]
-
 FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (\S+))?', re.MULTILINE)
 _HEADER = re.compile(r"^.{0,80}Traceback \(most recent call last\):", re.MULTILINE)
 _GROUP = "Exception Group Traceback (most recent call last):"

@@ -8,9 +8,6 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from typing import Any
 
-__all__ = ["Evidence", "JobEnd", "Report", "plain_json"]
-
-
 _AS_IT_IS = frozenset({str, int, bool, type(None)})  # most of what there is
 
 

@@ -17,19 +17,6 @@ from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.core.symptoms import Symptom, last_words, line_about, signature_of, symptom_of, told_story, was_killed
 
-__all__ = [
-    "BY_HAND",
-    "HOPELESS",
-    "NEGLIGIBLE_GPU_MEMORY",
-    "Decision",
-    "Policy",
-    "decide",
-    "diverged_at",
-    "ended_by_others",
-    "is_beyond_hope",
-    "signature_of",
-]
-
 _RESUME_EXITS = (75, 130, 143)  # EX_TEMPFAIL (sysexits.h): "resume me"; 128 + SIGINT and SIGTERM: of a shell, of srun
 _OUTSIDE = (signals.SIGTERM, signals.SIGINT, signals.SIGHUP)
 _GIVEN_AGAIN = (Cause.DISK_FULL, Cause.CRASH)  # no trial's fault; asked for by `retries`

@@ -34,8 +34,6 @@ from outlast.core.records import (
 from outlast.core.states import Cause, TrialState
 from outlast.core.tally import Tally
 
-__all__ = ["Study", "fold", "seconds_between"]
-
 
 @dataclass
 class Study:

@@ -27,8 +27,6 @@ from outlast.core.fold import Study
 from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
 
-__all__ = ["Hours", "hours"]
-
 
 @dataclass(frozen=True)
 class Hours:

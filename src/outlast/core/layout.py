@@ -8,18 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-__all__ = [
-    "CHECKPOINTS",
-    "AttemptPaths",
-    "Name",
-    "StudyNames",
-    "TrialPaths",
-    "attempt_name",
-    "names_of",
-    "parse_attempt_name",
-    "throwaway_prefix",
-]
-
 #: A trial's own folder of checkpoints, where the study file names no other place.
 CHECKPOINTS = "checkpoints"
 _ATTEMPT = re.compile(r"^(\d{4,})\.(\d+)$")

@@ -8,8 +8,6 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 
-__all__ = ["usual_length"]
-
 _LEAST = 2  # trials that must agree: one may have stopped early, by a rule of its script's own
 #: Parameters that may set how many steps there are: trials are alike where these are equal.
 _SETS_LENGTH = re.compile(

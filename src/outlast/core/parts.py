@@ -15,8 +15,6 @@ from typing import Any
 from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 
-__all__ = ["Part", "draw_folds", "next_part", "part_results", "parts", "with_part"]
-
 
 @dataclass(frozen=True)
 class Part:

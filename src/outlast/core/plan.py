@@ -10,22 +10,6 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import Cause, StudyState, TrialState
 
-__all__ = [
-    "Limits",
-    "Starts",
-    "Verdict",
-    "backoff",
-    "false_starts",
-    "halting",
-    "no_room",
-    "over_without_result",
-    "plan_starts",
-    "setbacks_in_a_row",
-    "target_value_reached",
-    "used_up",
-    "verdict",
-]
-
 _DISK_FLOOR, _DISK_SHARE = 64 * 2**20, 0.01  # of space that must be free: the smaller of the two
 _INODE_FLOOR = 256
 _NO_RESULT = "no trial gave a result"

@@ -17,31 +17,6 @@ from outlast.core.evidence import plain_json
 from outlast.core.states import Cause, TrialState
 from outlast.errors import LedgerTooNew
 
-__all__ = [
-    "PLUGGED",
-    "Attempt",
-    "AttemptEnded",
-    "AttemptOpened",
-    "AttributeSet",
-    "Event",
-    "JobSubmitted",
-    "ParamDrawn",
-    "RevisionMade",
-    "RuledOut",
-    "RunStarted",
-    "RunWentOn",
-    "StudyCreated",
-    "StudyEnded",
-    "Trial",
-    "TrialCreated",
-    "TrialFits",
-    "TrialRetried",
-    "Warned",
-    "from_json",
-    "is_known",
-    "to_json",
-]
-
 Params = dict[str, Any]
 #: Objective i's reports: ``curves[i]`` is a list of (step, value).
 Curve = tuple[tuple[int, float], ...]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["Cause", "StudyState", "TrialState"]
-
 
 class TrialState(str, Enum):
     """Where a trial stands. Its value is the word that every file and command uses."""

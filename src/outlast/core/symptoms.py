@@ -9,8 +9,6 @@ from enum import Enum
 
 from outlast.core.error_lines import Raised, alike, error_line, is_launchers, raised, without_launcher
 
-__all__ = ["Symptom", "last_words", "line_about", "signature_of", "symptom_of", "told_story", "was_killed"]
-
 
 class Symptom(Enum):
     """What a message speaks of, where that is more than "it crashed"."""

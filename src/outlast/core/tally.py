@@ -11,8 +11,6 @@ from typing import Generic, TypeVar
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 
-__all__ = ["Tally"]
-
 T = TypeVar("T", str, float)
 
 

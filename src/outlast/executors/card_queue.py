@@ -18,8 +18,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-__all__ = ["PATIENCE", "CardQueue"]
-
 #: Seconds for which a free card is left to a search that goes before.
 PATIENCE = 5.0
 _PREFIX = "search."

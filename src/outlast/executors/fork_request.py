@@ -7,8 +7,6 @@ import os
 import socket
 from collections.abc import Sequence
 
-__all__ = ["request"]
-
 
 def request(nursery: socket.socket, marker: str, log: str, keep_fds: Sequence[int]) -> int:
     """Ask for a runner.

@@ -19,8 +19,6 @@ from outlast.core.faults import NEGLIGIBLE_GPU_MEMORY
 from outlast.errors import StorageError, UsageError
 from outlast.executors.card_queue import CardQueue
 
-__all__ = ["GpuPool", "Grant", "Need", "visible_cards"]
-
 _LOOK_EVERY = 0.5  # seconds between two questions to the driver
 
 

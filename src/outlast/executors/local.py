@@ -16,8 +16,6 @@ from outlast.executors.base import Executor
 from outlast.executors.fork_request import request
 from outlast.executors.warm import WarmStart, WarmWorkers
 
-__all__ = ["LocalExecutor"]
-
 _LINUX = sys.platform.startswith("linux")
 
 

@@ -17,8 +17,6 @@ from outlast.config.settings import ExecutorSettings
 from outlast.errors import StudyFileError
 from outlast.executors.base import Executor, StudyFacts
 
-__all__ = ["GROUP", "make_executor"]
-
 #: The group of entry points.
 GROUP = "outlast.executors"
 _OURS = {"psij": "outlast.executors.psij.PsijExecutor"}

@@ -31,8 +31,6 @@ from outlast.errors import JobRefused, MissingExtra, SchedulerUnavailable, Usage
 from outlast.executors.base import StudyFacts
 from outlast.executors.jobs import JobExecutor, runner_command
 
-__all__ = ["PsijExecutor"]
-
 #: Schedulers by PSI/J's names, and the command without which nothing can be submitted here. Its executors for Flux and RADICAL
 #: have no query that could fail: they say what they last heard, so that silence looks like an ending.
 _SUBMITS = {"pbs": "qsub", "pbs_classic": "qsub", "lsf": "bsub", "cobalt": "qsub", "slurm": "sbatch", "local": "sh"}

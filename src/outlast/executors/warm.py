@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 
 from outlast.executors.fork_request import request
 
-__all__ = ["WarmStart", "WarmWorkers"]
-
 _LINUX = sys.platform.startswith("linux")
 
 

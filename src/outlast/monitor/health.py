@@ -17,8 +17,6 @@ from outlast.core.records import Trial
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.monitor.times import duration, parse_time
 
-__all__ = ["HealthFacts", "HealthWarning", "health", "purge_days", "purge_warning"]
-
 _HOUR = 3600.0
 _NOTHING_COMPLETED = 2 * _HOUR
 _LONG_TRIAL = 24 * _HOUR

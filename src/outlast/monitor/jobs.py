@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["QueuedJob", "queue_in_words"]
-
 _SMALL = ("finisher", "controller")
 
 

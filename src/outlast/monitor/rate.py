@@ -12,8 +12,6 @@ from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.monitor.times import parse_time
 
-__all__ = ["busy_seconds", "rate_per_hour"]
-
 _RECENT = 30  # trials; more where many slots finish together
 _GAP = 60.0  # seconds between attempts that still count as work: sampling, starting, a short restart
 

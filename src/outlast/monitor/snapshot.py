@@ -20,10 +20,6 @@ from outlast.monitor.jobs import QueuedJob
 from outlast.monitor.rate import rate_per_hour
 from outlast.monitor.times import parse_time
 
-__all__ = [
-    "STATE_ORDER", "Best", "LiveFacts", "Milestone", "RunningTrial", "Snapshot", "Stopwatch", "snapshot", "when_it_ran",
-]  # fmt: skip
-
 _MILESTONES = (10, 25, 50, 75, 100)
 
 

@@ -6,8 +6,6 @@ import math
 import re
 from datetime import datetime, timezone
 
-__all__ = ["duration", "figure", "is_percentage", "local_time", "metric_value", "parse_time", "time_span"]
-
 
 def parse_time(text: str | None) -> datetime | None:
     """A record's time as an aware UTC datetime; ``None`` for an empty or foreign text. No zone means UTC."""

@@ -14,8 +14,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["call", "load", "main", "report_result"]
-
 
 def main(argv: Sequence[str]) -> int:
     """Load the function, call it, report what it returns."""

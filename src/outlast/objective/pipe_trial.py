@@ -14,8 +14,6 @@ from typing import Any
 
 from outlast.client import current_trial
 
-__all__ = ["MOST_BYTES", "PipeTrial"]
-
 #: A note is kept in the ledger and in every copy of it: what is larger belongs into a file.
 MOST_BYTES = 1 << 20
 _RESUME_ME = 75  # EX_TEMPFAIL

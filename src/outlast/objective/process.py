@@ -18,8 +18,6 @@ from outlast.client import current_trial
 from outlast.objective.function import call, report_result
 from outlast.objective.pipe_trial import PipeTrial
 
-__all__ = ["load", "main"]
-
 
 def main(argv: Sequence[str]) -> int:
     """Load the objective, run it, report what it returns."""

@@ -18,8 +18,6 @@ from outlast.optimizer.index_rows import IndexRow
 from outlast.optimizer.index_sql import METRIC_NAMES
 from outlast.optimizer.view import View
 
-__all__ = ["Ask", "distributions_of", "told_study"]
-
 #: Asks the coordinator, and returns its answer.
 Ask: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
 

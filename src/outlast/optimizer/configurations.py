@@ -12,8 +12,6 @@ from outlast.core.states import TrialState
 from outlast.optimizer.teaching import teaches
 from outlast.space.space import Space
 
-__all__ = ["ENUMERABLE", "Configurations", "key_of"]
-
 #: Spaces up to this size are listed when proposals keep repeating; larger ones are never close to used up.
 ENUMERABLE = 200_000
 #: So many trials of one configuration that a machine spoilt are enough.

@@ -7,9 +7,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from outlast.space.parameters import Latent
-
-__all__ = ["Axis", "contains", "distribution_of", "latent_of"]
+from outlast.space.distributions import Latent
 
 
 def distribution_of(latent: Latent) -> BaseDistribution:

@@ -23,8 +23,6 @@ from optuna.trial import FrozenTrial
 from outlast.config.plugins import quiet
 from outlast.errors import StorageError, StudyNotFound, UsageError
 
-__all__ = ["Source", "Times", "opened"]
-
 #: Trial id → when it started and when it finished.
 Times = dict[int, tuple[datetime | None, datetime | None]]
 

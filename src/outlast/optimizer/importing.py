@@ -21,10 +21,7 @@ from outlast.optimizer.distributions import latent_of
 from outlast.optimizer.import_sources import Source, Times, opened
 from outlast.optimizer.index_rows import split_attrs
 from outlast.optimizer.index_sql import OURS
-from outlast.space.distributions import multiple
-from outlast.space.parameters import Latent
-
-__all__ = ["ImportedStudy", "import_storage"]
+from outlast.space.distributions import Latent, multiple
 
 #: A stepped range that our words cannot say is written as its values, up to this many.
 LISTED = 1_000

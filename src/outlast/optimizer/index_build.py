@@ -28,8 +28,6 @@ from outlast.core.records import Trial
 from outlast.optimizer.index_rows import IndexRow, RowMaker, directions_of
 from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, METRIC_NAMES, OURS, ForeignRow, IndexBroken, Tables, head_of
 
-__all__ = ["SIDE_FILES", "build_index", "check_index", "foreign_rows", "rebuild_index", "set_aside"]
-
 #: What SQLite keeps beside a database; a new database must never find an old one's.
 SIDE_FILES = ("-journal", "-wal", "-shm")
 #: One build at a time in a process: a writer that notices a missing file must not meet a `repair` that makes it.

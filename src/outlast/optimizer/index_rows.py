@@ -18,8 +18,6 @@ from outlast.core.states import TrialState
 from outlast.optimizer.distributions import contains, distribution_of
 from outlast.space.space import Space
 
-__all__ = ["CLAIM", "OUR_ATTRS", "IndexRow", "RowMaker", "directions_of", "split_attrs", "stored_time"]
-
 #: The system attribute of a trial that somebody enqueued in the index: ``INDEX_ID:TRIAL_ID`` of the row it came from.
 CLAIM = "outlast:row"
 #: The user attributes that are ours, under another name where the objective has set one of that name; others that people

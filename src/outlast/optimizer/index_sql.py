@@ -22,8 +22,6 @@ from typing import Any
 
 from outlast.optimizer.index_rows import OUR_ATTRS, IndexRow
 
-__all__ = ["INDEX", "KNOWN_HEADS", "METRIC_NAMES", "OURS", "ForeignRow", "IndexBroken", "Tables", "head_of"]
-
 KNOWN_HEADS = frozenset({"v3.2.0.a"})
 #: The system attribute of a row of ours: the trial's number.
 OURS = "outlast:trial"

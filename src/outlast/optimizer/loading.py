@@ -6,8 +6,6 @@ import os
 
 import optuna
 
-__all__ = ["load_index"]
-
 
 def load_index(path: str | os.PathLike[str]) -> optuna.Study:
     """Open ``study.db`` with Optuna.

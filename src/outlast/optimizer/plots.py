@@ -18,8 +18,6 @@ from outlast.core.states import TrialState
 from outlast.optimizer.index_build import trial_of
 from outlast.optimizer.index_rows import RowMaker
 
-__all__ = ["PLOTS", "mark_of", "write_plots"]
-
 #: The files, in the folder ``plots``.
 PLOTS = ("optimization_history.html", "param_importances.html", "parallel_coordinate.html")
 _MOST_TRIALS = 2000  # lines in a parallel-coordinate plot; beyond, the latest

@@ -24,8 +24,6 @@ from outlast.optimizer.samplers import SamplerFactory
 from outlast.optimizer.view import View
 from outlast.space.space import Space
 
-__all__ = ["Proposal", "Proposer", "stable_seed"]
-
 #: Proposals asked of a model before an unused or random configuration is taken: one can cost a second.
 MODEL_REDRAWS = 10
 CHEAP_REDRAWS = 1_000

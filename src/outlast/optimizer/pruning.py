@@ -25,8 +25,6 @@ from outlast.errors import StudyFileError
 from outlast.optimizer.pruning_rules import OWN_RULES, Curve, Known, Rule, rule_of
 from outlast.optimizer.view import View
 
-__all__ = ["NAMES", "Pruning"]
-
 _OPTUNA: dict[str, type[BasePruner]] = {
     "median": optuna_pruners.MedianPruner,
     "percentile": optuna_pruners.PercentilePruner,

@@ -18,8 +18,6 @@ from typing import Any, Protocol
 
 from outlast.errors import StudyFileError
 
-__all__ = ["OWN_RULES", "Curve", "Known", "Rule", "rule_of"]
-
 
 class Curve:
     """A trial's reports in step order. Appending one costs the same whatever came before.

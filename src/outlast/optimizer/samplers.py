@@ -14,8 +14,6 @@ from outlast.config.settings import SamplerSettings
 from outlast.errors import MissingExtra, StudyFileError
 from outlast.optimizer.teaching import Lesson, lesson_of
 
-__all__ = ["NAMES", "SamplerFactory"]
-
 NAMES = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
 
 _CLASSES: dict[str, type[BaseSampler]] = {

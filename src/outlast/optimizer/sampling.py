@@ -31,8 +31,6 @@ from outlast.optimizer.teaching import Lesson, frozen, teaches, worst_values
 from outlast.optimizer.view import View
 from outlast.space.space import Space, SpaceError
 
-__all__ = ["Draw", "Optimizer", "stable_seed"]
-
 
 @dataclass(frozen=True)
 class Draw:

@@ -21,8 +21,6 @@ from optuna.trial import TrialState as Row
 from outlast.core.records import Trial
 from outlast.core.states import TEACHING_CAUSES, TrialState
 
-__all__ = ["CONSTRAINT", "Lesson", "frozen", "lesson_of", "teaches", "worst_values"]
-
 #: The attribute under which Optuna keeps a constraint named ``runs``.
 CONSTRAINT = "constraints:runs"
 

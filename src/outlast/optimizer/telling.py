@@ -10,8 +10,6 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.optimizer.index_rows import IndexRow, RowMaker, directions_of
 
-__all__ = ["Teller"]
-
 
 class Teller:
     """The coordinator's side of `trial.study`."""

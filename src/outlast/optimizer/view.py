@@ -16,8 +16,6 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-__all__ = ["STUDY_ID", "View"]
-
 STUDY_ID = 0
 
 

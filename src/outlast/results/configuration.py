@@ -10,8 +10,6 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.space.parameters import Parameter
 
-__all__ = ["configuration", "nested"]
-
 
 def configuration(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:
     """Every parameter of a trial, dotted names to values, in the study file's order; then what was derived from them.

@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["cell", "row"]
-
 # What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), full-width ones too.
 _FORMULA = re.compile("^[=+\\-@\t\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")

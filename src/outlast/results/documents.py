@@ -17,8 +17,6 @@ from outlast.core.states import TrialState
 from outlast.results.configuration import configuration, nested
 from outlast.results.tables import study_summary
 
-__all__ = ["best_config_yaml", "best_results", "best_results_json"]
-
 _TOP = 10  # as many as a person compares, or confirms with more seeds
 
 

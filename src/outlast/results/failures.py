@@ -12,8 +12,6 @@ from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 
-__all__ = ["FailureGroup", "group_failures"]
-
 _CHANCE = 20
 
 

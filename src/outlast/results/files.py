@@ -20,8 +20,6 @@ from outlast.core.layout import StudyNames
 from outlast.results.documents import best_config_yaml, best_results_json
 from outlast.results.tables import TrialTable
 
-__all__ = ["ResultsWriter", "resolved_config"]
-
 _LONGEST_TARGET = 4096  # bytes of a path
 
 PathLike = Union[str, "os.PathLike[str]"]

@@ -15,8 +15,6 @@ from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.results.csv_text import cell, row
 
-__all__ = ["TrialTable", "study_summary"]
-
 _BEFORE = ("number", "state", "cause")
 _AFTER = ("attempts", "seconds", "started_at", "finished_at", "seed", "revision", "code", "source", "reason")
 #: A script that prints a new name at every step must not make a column of each.

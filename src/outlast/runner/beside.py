@@ -8,8 +8,6 @@ from pathlib import Path
 from outlast._system import list_names
 from outlast.core.layout import StudyNames
 
-__all__ = ["Beside"]
-
 
 class Beside:
     """Looks for the markers of other attempts: who joins later is not known when an attempt begins.

@@ -12,8 +12,6 @@ from outlast._system.tokens import token_room
 from outlast.core.layout import AttemptPaths
 from outlast.runner.spec import RunnerSpec
 
-__all__ = ["training_environment", "worker_environment"]
-
 
 def training_environment(
     spec: RunnerSpec, root: Path, inherited: Mapping[str, str], python_path: str

@@ -23,8 +23,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Watch"]
-
 _OF_A_TRIAL = ("WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_ID", "MASTER_PORT")  # beside all that begins with OUTLAST_
 _HARMLESS = ("/dev/null", "/dev/urandom", "/dev/random")
 #: Threads whose library starts them anew in a fork: jemalloc's, which pyarrow brings, and with it pandas and scikit-learn.

@@ -22,8 +22,6 @@ from typing import Any, BinaryIO
 from outlast._system import die_with_parent
 from outlast._system.tokens import wear_token
 
-__all__ = ["Forked", "Loaded"]
-
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -12,15 +12,6 @@ from outlast._system.card_use import use_of
 from outlast._system.nvml import Card, let_go, read_cards
 from outlast.runner.spec import RunnerSpec
 
-__all__ = [
-    "CARDS_VARIABLE",
-    "cards_for_runner",
-    "foreign_memory",
-    "shared_cards_for_runner",
-    "sign_locks",
-    "with_cards",
-]
-
 #: How a worker hands cards to a runner that it starts: JSON with ``gpus`` and ``gpu_locks`` as in `RunnerSpec`.
 CARDS_VARIABLE = "OUTLAST_CARDS"
 _TIMEOUT = 5.0  # seconds for the driver; a training does not wait longer for a number that is nice to have

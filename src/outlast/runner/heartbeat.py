@@ -10,8 +10,6 @@ from outlast.core.alive import beat
 from outlast.core.layout import AttemptPaths
 from outlast.runner.watchdog import Watchdog
 
-__all__ = ["Heartbeat"]
-
 _CUT_OFF_AFTER = 12  # heartbeats that could not be written; half the time after which another host gives the attempt up
 
 

@@ -31,8 +31,6 @@ from outlast.runner.gpus import foreign_memory, sign_locks, with_cards
 from outlast.runner.spec import RunnerSpec, token_of_trial
 from outlast.runner.supervise import SETTLES_AFTER, Supervisor
 
-__all__ = ["main", "run_attempt"]
-
 _RESERVE_BYTES = 16 * 1024
 
 

@@ -19,8 +19,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-__all__ = ["fork_runner", "main", "serve"]
-
 Run: TypeAlias = Callable[[Sequence[str]], int]
 
 _MOST_FDS = 64  # locks of as many cards, and a conversation

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["MemoryCounters", "MemoryKills", "machine_memory", "no_room_in", "peak_memory"]
-
 _NO_LIMIT = 1 << 60  # cgroup v1 says "unlimited" with a number near 2**63
 _ROOM = 4096
 

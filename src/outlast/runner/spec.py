@@ -11,8 +11,6 @@ from typing import Any
 
 from outlast.client import checkpoints_in
 
-__all__ = ["RunnerSpec", "silent_after", "token_of_trial"]
-
 
 def silent_after() -> float:
     """Seconds without a new heartbeat after which an attempt on another host is given up.

@@ -15,8 +15,6 @@ from outlast.runner.spec import RunnerSpec
 from outlast.runner.timing import Stopwatch
 from outlast.runner.training import Training
 
-__all__ = ["Stopping"]
-
 _BEFORE_WALLTIME = 10.0  # seconds beyond the grace period that evidence and outcome take
 
 

@@ -26,7 +26,8 @@ from outlast.core.evidence import Evidence
 from outlast.core.layout import AttemptPaths
 from outlast.errors import NO_ROOM
 from outlast.runner.beside import Beside
-from outlast.runner.capture import CaptureSession, Objective
+from outlast.runner.capture.objective import Objective
+from outlast.runner.capture.session import CaptureSession
 from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.heartbeat import Heartbeat
@@ -36,8 +37,6 @@ from outlast.runner.spec import RunnerSpec
 from outlast.runner.stopping import Stopping
 from outlast.runner.timing import Stopwatch
 from outlast.runner.training import Training
-
-__all__ = ["SETTLES_AFTER", "Supervisor"]
 
 _TICK = 0.1  # seconds between looks at the attempt's folder
 _SHARED_TICK = 1.0  # the same on a network filesystem: hundreds of runners may ask one server

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from outlast._system import Clock
 
-__all__ = ["Stopwatch"]
-
 
 class Stopwatch:
     """Counts in ticks of the runner, each at most `longest` seconds.

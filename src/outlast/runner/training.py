@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from outlast._system import adopts_orphans, descendants, die_with_parent, end_processes, processes_with
 from outlast.runner.forked import Forked, Loaded
 
-__all__ = ["Training"]
-
 _GIVE_UP_AFTER = 10.0  # seconds of SIGKILL
 
 

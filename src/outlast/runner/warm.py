@@ -27,8 +27,6 @@ from outlast.runner.fitness import Watch, descriptors
 from outlast.runner.forked import Loaded
 from outlast.runner.nursery import serve
 
-__all__ = ["main"]
-
 _MOST_SAID_BYTES = 1 << 20
 _OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)  # that nursery and runner handle in their way
 

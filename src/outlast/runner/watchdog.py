@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-__all__ = ["Watchdog"]
-
 _TICK = 0.5  # seconds
 
 

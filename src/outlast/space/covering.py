@@ -16,8 +16,6 @@ from typing import Any
 from outlast.space.parameters import Parameter
 from outlast.space.space import Space, same
 
-__all__ = ["Covering", "Value", "covering", "small_categoricals", "with_value"]
-
 MOST_VALUES = 8
 _TRIES = 200
 

@@ -17,8 +17,6 @@ from outlast.space import distributions
 from outlast.space.lookalikes import distribution_for, figure_for
 from outlast.space.parameters import Parameter
 
-__all__ = ["ALL_FIGURES", "FIGURES", "DefinitionError", "define", "infer", "to_definition"]
-
 #: Every distribution: the figures that it must have, and those that it may have with their defaults.
 FIGURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "constant": (("value",), {}),

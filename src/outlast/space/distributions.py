@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
 
-__all__ = ["Latent", "Multiples", "choices", "decode", "encode", "is_finite", "latent", "shown", "shown_value"]
-
 #: Quantiles are drawn from here to one minus here: the tails beyond are cut, so that every shape has finite ends.
 TAIL = 1e-9
 

@@ -10,8 +10,6 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Constraint", "ExpressionError"]
-
 _MAX_LENGTH = 1000
 _MAX_POWER = 64
 

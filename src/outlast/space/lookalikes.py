@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["distribution_for", "figure_for"]
-
 _FIGURES = {
     "min": ("low", "lower", "minimum", "start", "from", "lo", "left", "min_value", "lower_bound"),
     "max": ("high", "upper", "maximum", "stop", "to", "end", "hi", "right", "max_value", "upper_bound"),

@@ -9,8 +9,6 @@ from typing import Any
 from outlast.space import distributions
 from outlast.space.distributions import Latent
 
-__all__ = ["Latent", "Parameter"]
-
 
 @dataclass(frozen=True)
 class Parameter:

@@ -11,8 +11,6 @@ from typing import Any
 from outlast.space.expressions import Constraint, ExpressionError
 from outlast.space.parameters import Parameter
 
-__all__ = ["Space", "SpaceError"]
-
 #: Spaces with conditions or constraints are counted one by one up to this many configurations.
 COUNT_LIMIT = 200_000
 

@@ -37,29 +37,11 @@ from outlast._system import (
 )
 from outlast.core.alive import Alive
 from outlast.core.evidence import Evidence
+from outlast.core.layout import AttemptPaths, TrialPaths
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
 from outlast.core.symptoms import told_story
-from outlast.study.layout import AttemptPaths, StudyPaths, TrialPaths
-
-__all__ = [
-    "Life",
-    "Status",
-    "close_attempt",
-    "end_tree",
-    "give_up",
-    "inspect",
-    "is_whole",
-    "last_words",
-    "open_attempt",
-    "put_away",
-    "request_stop",
-    "told_of",
-    "trained_seconds",
-    "void_start",
-    "withdraw",
-]
-
+from outlast.study.layout import StudyPaths
 
 _DIES_WITHIN = 5.0  # seconds after SIGKILL
 _LOG_BYTES = 64 * 2**20  # of a finished trial's output, all attempts together

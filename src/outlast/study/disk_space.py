@@ -7,8 +7,6 @@ import os
 from outlast.core.plan import no_room
 from outlast.study.layout import StudyPaths
 
-__all__ = ["lacking_space"]
-
 
 def lacking_space(paths: StudyPaths) -> str | None:
     """What the disk of the study folder, or of its checkpoints, lacks and where, as a sentence; ``None`` while there is room."""

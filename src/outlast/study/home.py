@@ -29,18 +29,6 @@ from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger
 
-__all__ = [
-    "entries",
-    "files_below",
-    "finish_replacing",
-    "home_of",
-    "live_of",
-    "ran_from",
-    "require_extension",
-    "restore",
-    "tie",
-]
-
 #: What belongs to the folder that it lies in, and to nobody's copy.
 _STAYS = frozenset(each.name for each in (_At.lease, _At.open, _At.requests, _At.run_log, _At.live, _At.home))
 

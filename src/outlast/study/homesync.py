@@ -45,8 +45,6 @@ from outlast.study.home import entries, files_below, finish_replacing, require_e
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger, segment_path
 
-__all__ = ["HomeSync"]
-
 _DERIVED = (*(n.name for n in (_At.trials_table, _At.summary, _At.best_config, _At.best_results)), "report.html")
 #: What a study needs before it can be gone on with.
 _FIRST = tuple(n.name for n in (_At.study_file, _At.splits, _At.objective))

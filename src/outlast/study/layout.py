@@ -6,16 +6,11 @@ import os
 from pathlib import Path
 
 from outlast.core.layout import (
-    AttemptPaths,
     StudyNames,
     TrialPaths,
-    attempt_name,
     names_of,
     parse_attempt_name,
-    throwaway_prefix,
 )
-
-__all__ = ["AttemptPaths", "StudyPaths", "TrialPaths", "attempt_name", "parse_attempt_name", "throwaway_prefix"]
 
 #: What a folder's entries begin with that are the study's own, earlier versions' reports included.
 _OURS = frozenset({"report", *(each.name.split(".", 1)[0] for each in names_of(StudyNames))})

@@ -17,8 +17,6 @@ from outlast.core.layout import StudyNames
 from outlast.errors import StudyBusy
 from outlast.study.ledger import await_newest, folder_identity, is_held, newest_header, newest_segment
 
-__all__ = ["Lease", "current_holder", "holder_is_live", "rebooted_since"]
-
 _DURATION = 30.0
 _MOMENT = 0.3  # seconds for taking over from a dead holder where that needs more than one look (no RENAME_EXCHANGE)
 

@@ -45,20 +45,6 @@ from outlast.core.records import Event, to_json
 from outlast.errors import NO_ROOM, LeaseLost, LedgerTooNew, SegmentLost, StorageError
 from outlast.study.lines import disorder, events_of, from_line, in_order, kinds_of_later, seals_of, to_line
 
-__all__ = [
-    "Ledger",
-    "Reading",
-    "Segment",
-    "await_newest",
-    "folder_identity",
-    "is_held",
-    "newest_header",
-    "newest_segment",
-    "read_ledger",
-    "segment_numbers",
-    "segment_path",
-]
-
 _RESERVE, _RESERVE_BYTES = ".reserve", 64 * 1024
 _SEGMENT = re.compile(r"^(\d{8,})\.jsonl$")
 _HELD = re.compile(r"^(\d{8,})\.\d+\.held$")

@@ -11,10 +11,9 @@ import re
 import time
 
 from outlast._system import identity_of, remove_temporaries
+from outlast.core.layout import TrialPaths
 from outlast.study.attempts import is_whole
-from outlast.study.layout import StudyPaths, TrialPaths
-
-__all__ = ["clear_leftovers", "is_untidy"]
+from outlast.study.layout import StudyPaths
 
 _INDEX_IN_THE_MAKING = re.compile(r"^\.study\.db\.\d+\.[0-9a-f]+\.new")
 _LEASE_IN_TRANSIT = re.compile(r"^lease\.(?:break|restore)\.(\d+)\.[0-9a-f]+$")

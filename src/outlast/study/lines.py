@@ -10,8 +10,6 @@ from typing import Any
 
 from outlast.core.records import Event, from_json, is_known
 
-__all__ = ["disorder", "events_of", "from_line", "in_order", "kinds_of_later", "seals_of", "to_line"]
-
 _CHECKSUM = re.compile(rb',"crc":(\d{1,10})\}$')
 
 

@@ -15,8 +15,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger
 
-__all__ = ["Opened", "opened_briefly"]
-
 
 @dataclass
 class Opened:

@@ -11,8 +11,6 @@ from pathlib import Path
 from outlast.core.fold import Study
 from outlast.study.layout import StudyPaths
 
-__all__ = ["needed_to_go_on", "untouched_days"]
-
 
 def needed_to_go_on(paths: StudyPaths, study: Study) -> Iterator[Path]:
     """The files without which a study, or a trial of it, could not be resumed.

@@ -21,17 +21,6 @@ from outlast.core.records import (
 from outlast.core.states import Cause
 from outlast.study.ledger import Reading
 
-__all__ = [
-    "Problem",
-    "events_of_copy",
-    "fold_known",
-    "had_a_folder",
-    "ledger_problems",
-    "lost_decisions",
-    "merged",
-    "trial_problems",
-]
-
 
 @dataclass(frozen=True)
 class Problem:

@@ -16,8 +16,6 @@ from typing import Any
 from outlast._system import Identity, is_running, list_names, make_dir, read_json, remove, write_atomic
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Request", "answer", "clear_unread", "drop", "lay_out", "pending", "prepare", "read_answer", "take"]
-
 
 @dataclass(frozen=True)
 class Request:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from outlast._system import rename
 from outlast.client import newest_checkpoint
+from outlast.core.layout import TrialPaths
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
-from outlast.study.layout import TrialPaths
 
 __all__ = ["set_bad_aside"]
 

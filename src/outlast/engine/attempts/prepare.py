@@ -17,6 +17,7 @@ from outlast.config.command import CommandContext, find_interpreter, render_comm
 from outlast.config.settings import Settings
 from outlast.config.slurm import srun_arguments
 from outlast.config.trial_config import resolve_trial_config
+from outlast.core.layout import AttemptPaths
 from outlast.core.parts import next_part
 from outlast.core.records import Trial
 from outlast.core.states import Cause
@@ -27,7 +28,7 @@ from outlast.runner.environment import worker_environment
 from outlast.runner.hooks import hooks_path
 from outlast.runner.spec import RunnerSpec
 from outlast.study.attempts import open_attempt
-from outlast.study.layout import AttemptPaths, StudyPaths
+from outlast.study.layout import StudyPaths
 
 __all__ = [
     "OBJECTIVE",

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, field, replace
 from outlast._system import Identity, read_bytes, read_json
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
+from outlast.core.layout import AttemptPaths, TrialPaths, attempt_name
 from outlast.runner.capture.curve import LiveReports
 from outlast.runner.capture.objective import Objective
 from outlast.runner.spec import RunnerSpec, silent_after
 from outlast.study.attempts import Life, Status, inspect
-from outlast.study.layout import AttemptPaths, StudyPaths, TrialPaths, attempt_name
+from outlast.study.layout import StudyPaths
 
 __all__ = ["Pulse", "Running", "objectives_of"]
 

@@ -16,6 +16,7 @@ from outlast._system import rename
 from outlast.config.settings import Settings
 from outlast.core.best import table_value
 from outlast.core.fold import Study
+from outlast.core.layout import throwaway_prefix
 from outlast.engine.derived.checkpoints import delete, free_name, leftovers_of, owner_of, superfluous
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
@@ -23,7 +24,7 @@ from outlast.errors import OutlastError, StorageError, StudyBusy
 from outlast.results.files import ResultsWriter
 from outlast.study import requests
 from outlast.study.attempts import Life, inspect
-from outlast.study.layout import StudyPaths, throwaway_prefix
+from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, describe_holder, holder_is_live
 from outlast.study.opened import opened_briefly
 

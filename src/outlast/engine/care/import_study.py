@@ -29,7 +29,7 @@ from outlast.engine.coordinator.new_trials import created
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import StudyFileError, UsageError
 from outlast.optimizer.importing import ImportedStudy, import_storage
-from outlast.optimizer.index import rebuild_index
+from outlast.optimizer.index_build import rebuild_index
 from outlast.optimizer.sampling import Optimizer
 from outlast.results.files import ResultsWriter
 from outlast.space.space import Space

@@ -11,6 +11,7 @@ from typing import Any
 from outlast._system import list_names, read_bytes, read_json
 from outlast.config.load import settings_from_resolved
 from outlast.config.yaml import read
+from outlast.core.layout import TrialPaths
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated, to_json
 from outlast.core.states import Cause, TrialState
 from outlast.engine.record.examine import trial_numbers
@@ -18,7 +19,7 @@ from outlast.errors import StudyFileError
 from outlast.optimizer.importing import import_storage
 from outlast.space.space import Space
 from outlast.study.attempts import told_of
-from outlast.study.layout import StudyPaths, TrialPaths
+from outlast.study.layout import StudyPaths
 from outlast.study.recovery import events_of_copy
 
 __all__ = ["copies", "index_rows", "record_agrees", "recorded_study_file", "unfinished"]

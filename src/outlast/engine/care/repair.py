@@ -12,7 +12,7 @@ from outlast.engine.care.remains import copies, index_rows, record_agrees, recor
 from outlast.engine.record.examine import examine, half_swapped, read_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyNotFound
-from outlast.optimizer.index import check_index, rebuild_index
+from outlast.optimizer.index_build import check_index, rebuild_index
 from outlast.results.files import ResultsWriter
 from outlast.study.attempts import put_away
 from outlast.study.layout import StudyPaths

@@ -14,6 +14,7 @@ from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, plain_json
 from outlast.core.finding import Finding
 from outlast.core.fold import Study
+from outlast.core.layout import TrialPaths
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.prepare import no_checkpoints
@@ -25,7 +26,7 @@ from outlast.engine.hold.run import run_study
 from outlast.runner.spec import token_of_trial
 from outlast.space.covering import covering
 from outlast.study.attempts import inspect, request_stop
-from outlast.study.layout import StudyPaths, TrialPaths
+from outlast.study.layout import StudyPaths
 
 __all__ = ["FirstRun", "Rehearsal", "SecondRun", "judge", "rehearse"]
 

@@ -14,11 +14,12 @@ from types import FrameType
 
 from outlast._system import end_processes
 from outlast.config.settings import BudgetSettings, CheckpointSettings, PrunerSettings, SamplerSettings, Settings
+from outlast.core.layout import throwaway_prefix
 from outlast.core.plan import Limits
 from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.errors import StorageError, UsageError
 from outlast.runner.spec import token_of_trial
-from outlast.study.layout import StudyPaths, throwaway_prefix
+from outlast.study.layout import StudyPaths
 
 __all__ = ["LIMIT", "every_outcome_counts", "throwaway_study", "trial_settings"]
 

@@ -10,7 +10,8 @@ from outlast.core.records import AttemptEnded, AttemptOpened, Event
 from outlast.core.states import TEACHING_CAUSES, Cause, TrialState
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.errors import StudyFileError
-from outlast.optimizer.index import ForeignRow, IndexWriter, claimed
+from outlast.optimizer.index import IndexWriter, claimed
+from outlast.optimizer.index_sql import ForeignRow
 from outlast.optimizer.sampling import Draw
 
 __all__ = ["Creation", "created"]

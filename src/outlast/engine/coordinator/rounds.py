@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from outlast._system import Clock
 from outlast.config.settings import Settings
+from outlast.core.layout import attempt_name
 from outlast.core.plan import (
     Limits,
     Starts,
@@ -47,7 +48,7 @@ from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from outlast.study import requests
 from outlast.study.attempts import close_attempt, put_away, request_stop, void_start, withdraw
-from outlast.study.layout import StudyPaths, attempt_name
+from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
 __all__ = ["Coordinator"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.core.layout import attempt_name
 from outlast.core.states import TrialState
 from outlast.engine.attempts.bad_checkpoints import set_bad_aside
 from outlast.engine.attempts.orphans import end_attempt
@@ -12,7 +13,7 @@ from outlast.engine.coordinator.watch import Watch
 from outlast.engine.derived.writer import DerivedFiles
 from outlast.study import requests
 from outlast.study.attempts import close_attempt, put_away
-from outlast.study.layout import StudyPaths, attempt_name
+from outlast.study.layout import StudyPaths
 from outlast.study.leftovers import is_untidy
 from outlast.study.recovery import had_a_folder
 

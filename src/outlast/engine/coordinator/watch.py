@@ -9,6 +9,7 @@ from outlast._system import Identity, is_running
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, JobEnd
 from outlast.core.faults import BY_HAND, HOPELESS, ended_by_others, is_beyond_hope
+from outlast.core.layout import attempt_name
 from outlast.core.parts import next_part
 from outlast.core.records import AttemptEnded, JobSubmitted, Trial
 from outlast.core.states import Cause, TrialState
@@ -20,7 +21,7 @@ from outlast.engine.coordinator.decisions import Decisions
 from outlast.executors.base import Executor
 from outlast.runner.spec import silent_after, token_of_trial
 from outlast.study.attempts import Life, end_tree, give_up, last_words, request_stop, trained_seconds, void_start
-from outlast.study.layout import StudyPaths, attempt_name
+from outlast.study.layout import StudyPaths
 
 __all__ = ["Watch"]
 

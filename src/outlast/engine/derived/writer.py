@@ -13,7 +13,8 @@ from outlast.engine.attempts.outcome import points
 from outlast.engine.attempts.running import Running
 from outlast.engine.derived.checkpoints import Retention
 from outlast.engine.derived.home_sync import HomeSyncThread
-from outlast.optimizer.index import IndexWriter, check_index, rebuild_index
+from outlast.optimizer.index import IndexWriter
+from outlast.optimizer.index_build import check_index, rebuild_index
 from outlast.results.files import ResultsWriter
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from outlast._system import my_identity, read_bytes, read_json
 from outlast._system.job_environment import ENDS_IN
+from outlast.core.layout import parse_attempt_name
 from outlast.engine.hold.workplace import Workplace
-from outlast.study.layout import parse_attempt_name
 
 __all__ = ["Child", "Children", "share"]
 

@@ -16,6 +16,7 @@ from outlast._system import make_dir, read_bytes, write_atomic
 from outlast._system.job_environment import KILL_WAIT, NOTICE, JobFacts
 from outlast.config.settings import Settings
 from outlast.config.site import read_site
+from outlast.core.layout import parse_attempt_name
 from outlast.errors import SlurmMissing, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.options import SlurmOptions, read_options
@@ -23,7 +24,7 @@ from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
 from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.site import Partition, parse_time_s
-from outlast.study.layout import StudyPaths, parse_attempt_name
+from outlast.study.layout import StudyPaths
 
 __all__ = ["StudyQueue"]
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 from outlast.executors.slurm.site import Nodes, gpus_in
 
-__all__ = ["asked_gpus", "asked_nodes", "asked_time_s", "fits_on"]
-
 _SIZES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 

@@ -35,8 +35,6 @@ from outlast.executors.slurm.site import (
     parse_partitions,
 )
 
-__all__ = ["Slurm", "can_list", "can_submit"]
-
 _TIMEOUT = 60.0
 _WITHOUT_SLURM = "outlast run searches without SLURM; outlast submit --dry-run prints what would be submitted"
 #: These would change what the scripts say and how answers look.

@@ -17,8 +17,6 @@ from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.planning import ours
 from outlast.executors.slurm.script import JobScript, render
 
-__all__ = ["SlurmExecutor"]
-
 _AGAIN_AFTER = 30.0  # seconds after a limit, or no answer
 _SOON = 5.0  # seconds between two listings while somebody waits for what they say
 

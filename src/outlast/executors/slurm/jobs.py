@@ -10,8 +10,6 @@ from outlast.errors import SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job, JobLife, Sightings
 
-__all__ = ["SlurmJobs"]
-
 _AFTER_TROUBLE = 15.0  # seconds
 _SOON = 5.0  # seconds until a job that one listing lacks is looked for again
 

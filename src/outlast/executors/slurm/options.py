@@ -11,8 +11,6 @@ from outlast.config.settings import ResourceSettings
 from outlast.config.slurm import OWN_KEYS
 from outlast.errors import UsageError
 
-__all__ = ["SlurmOptions", "read_options"]
-
 _POLL = 60.0
 #: What finisher and controller take over from the trials' options: where jobs go, and on whose account.
 _PLACE = ("account", "partition", "qos", "reservation", "wckey")

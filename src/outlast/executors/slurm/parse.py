@@ -9,23 +9,6 @@ from enum import Enum
 
 from outlast.core.evidence import JobEnd
 
-__all__ = [
-    "SACCT_FIELDS",
-    "SEPARATOR",
-    "SQUEUE_FORMAT",
-    "Job",
-    "JobLife",
-    "Refusal",
-    "Sightings",
-    "life_of",
-    "parse_sacct",
-    "parse_sbatch",
-    "parse_squeue",
-    "parse_start",
-    "refusal_of",
-    "refusal_words",
-]
-
 #: Between fields and after records: control characters, since names and comments hold anything else, newlines included.
 SEPARATOR, _RECORD_END = "\x1f", "\x1e"
 _SQUEUE_FIELDS = (

@@ -10,17 +10,6 @@ from zlib import crc32
 
 from outlast.executors.slurm.parse import Job, JobLife
 
-__all__ = [
-    "array_option",
-    "cron_line",
-    "how_to_go_on",
-    "ours",
-    "slot_limit",
-    "study_mark",
-    "tasks_for",
-    "waiting_reason",
-]
-
 _SMALL = ("finisher", "controller")
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 from outlast._system.job_environment import ENDS_IN
 
-__all__ = ["JobScript", "render"]
-
 
 @dataclass(frozen=True)
 class JobScript:

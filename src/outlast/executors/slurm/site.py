@@ -5,20 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = [
-    "LIMIT_FIELDS",
-    "NODES_FORMAT",
-    "Limits",
-    "Nodes",
-    "Partition",
-    "gpus_in",
-    "parse_config",
-    "parse_limits",
-    "parse_nodes",
-    "parse_partitions",
-    "parse_time_s",
-]
-
 #: For ``sacctmgr show assoc format=``, and after it what a QOS calls the same.
 LIMIT_FIELDS = {
     "assoc": ("MaxSubmitJobs", "GrpSubmitJobs", "MaxWall", "QOS"),

@@ -10,8 +10,6 @@ from outlast.errors import OutlastError, SlurmMissing, SlurmUnavailable
 from outlast.executors.base import Executor
 from outlast.executors.slurm.jobs import SlurmJobs
 
-__all__ = ["FetchedExecutor"]
-
 _SOON = 5.0  # seconds between two listings while somebody waits for what they say
 
 

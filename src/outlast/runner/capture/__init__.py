@@ -8,24 +8,3 @@ A supervisor needs `CaptureSession`, a coordinator `LiveReports`. The parts: `Ou
 sees) and `collect` (which source counts for the score).
 """
 
-from __future__ import annotations
-
-from outlast.runner.capture.collect import Collected, collect
-from outlast.runner.capture.curve import Curve, LiveReports
-from outlast.runner.capture.files import MetricFiles
-from outlast.runner.capture.objective import Objective
-from outlast.runner.capture.reports import ReportsReader
-from outlast.runner.capture.scanner import OutputScanner
-from outlast.runner.capture.session import CaptureSession
-
-__all__ = [
-    "CaptureSession",
-    "Collected",
-    "Curve",
-    "LiveReports",
-    "MetricFiles",
-    "Objective",
-    "OutputScanner",
-    "ReportsReader",
-    "collect",
-]

@@ -13,8 +13,6 @@ from outlast.runner.capture.objective import Objective, Sightings
 from outlast.runner.capture.reports import ReportsReader
 from outlast.runner.capture.scanner import OutputScanner
 
-__all__ = ["Collected", "collect"]
-
 _UNNAMED_MARKERS = ("OUTLAST_SCORE", "OPTUNA_SCORE")
 _LAST_MARKER = "Best validation score"
 _PLAINLY = "write plain numbers (1234.5)"

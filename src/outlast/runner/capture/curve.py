@@ -10,8 +10,6 @@ from outlast.runner.capture.names import owners
 from outlast.runner.capture.objective import Objective
 from outlast.runner.capture.reports import ReportsReader
 
-__all__ = ["Curve", "LiveReports"]
-
 
 class Curve:
     """Merges the sources as they come. Sources are numbered from 0, the one that counts most.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ConfigDumps"]
-
 _WORDS = r"namespace|config(?:uration)?|cfg|arg(?:ument)?s|options|settings|flags|h?params|(?:hyper[- ]?)?parameters"
 _HINTS = ("namespace", "conf", "cfg", "arg", "option", "setting", "flag", "param")
 #: ``Namespace(lr=0.1)``, ``config: {…}``, ``TrainingArguments(``, ``Model config BertConfig {``

@@ -11,8 +11,6 @@ from outlast.runner.capture.files import MetricFiles, read_values
 from outlast.runner.capture.lines import EPOCH_NAMES, STEP_NAMES
 from outlast.runner.capture.objective import Objective
 
-__all__ = ["FiledPoints", "points_of"]
-
 _EVERY = 1.0  # seconds between two looks; where a look takes long, a twentieth of the time is spent on it
 _SHARE = 20.0
 _LARGEST_BYTES = 16 * 2**20  # of a file that is read over and over

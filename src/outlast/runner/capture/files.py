@@ -15,8 +15,6 @@ from outlast.runner.capture.numerals import as_number, is_uncertain
 from outlast.runner.capture.objective import Sightings, writable
 from outlast.runner.capture.tables import read_table
 
-__all__ = ["FoundFile", "MetricFiles", "read_metrics", "read_values"]
-
 _LARGEST_BYTES = 256 * 2**20
 _DEEPEST = 8
 _SCORE_FILE = "trial_${trial}_score.txt"

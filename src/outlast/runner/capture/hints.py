@@ -9,8 +9,6 @@ from typing import NamedTuple
 from outlast.runner.capture.names import find_name
 from outlast.runner.capture.numerals import NO_MORE, NUMBER, UNIT, as_number
 
-__all__ = ["Hint", "Hints"]
-
 _NUMERAL = re.compile(rf"(?<![\w.<>~≈^]){NUMBER}{UNIT}{NO_MORE}")
 _VALIDATION = re.compile(r"\b(?:valid(?:ation)?|val|eval|test|dev)\b", re.IGNORECASE)
 _BEGUN = re.compile(r"['\"]?\s*[:=]?\s*(?=[-+]?\.?\d)")

@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from outlast.runner.capture.numerals import NO_MORE, NUMBER, ODD, UNIT, WRAPPED, as_number, is_uncertain, to_float
 
-__all__ = ["EPOCH_NAMES", "STEP_NAMES", "Line", "Marker", "Steps", "clean", "find_marker", "find_steps", "read_line"]
-
 _WORD = r"[^\W\d]\w*(?:[./@+%-]+\w+)*(?:@\[[\d.:]+\])?"
 _NAME = rf"{_WORD}(?:['’]s)?(?: {_WORD}){{0,3}}(?:\s?\([\w .%@/,-]{{1,30}}\))?"  # valid_0's auc, F1 (macro)
 _PLAIN_NAME = re.compile(_NAME)

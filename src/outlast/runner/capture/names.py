@@ -16,8 +16,6 @@ from typing import NamedTuple
 
 from outlast.runner.capture.objective import Objective
 
-__all__ = ["Match", "find_name", "nearest_names", "owners", "rivals"]
-
 _SEPARATORS = re.compile(r"[\W_]+")
 _OWNER = re.compile(r"['’]s\b")  # LightGBM: valid_0's auc
 _TRAIN = re.compile(r"\w*train(?:ing|set)?")  # LightGBM's and XGBoost's examples: dtrain

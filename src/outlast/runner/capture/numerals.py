@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["NO_MORE", "NUMBER", "ODD", "UNIT", "WRAPPED", "as_number", "is_uncertain", "to_float"]
-
 _TICK = "'’\u00a0\u2009\u202f\u066b\u066c"  # with or for a comma somewhere in the world, between digits
 #: Fortran writes ``1.5D-03``, Windows ``1.#INF`` and ``-nan(ind)``, some printers a real minus sign.
 NUMBER = (

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-__all__ = ["Objective", "Sightings", "Tally", "writable"]
-
 _MOST_NAMES = 1000
 
 

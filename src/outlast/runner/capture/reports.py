@@ -12,8 +12,6 @@ from outlast._system import unstale
 from outlast.core.evidence import Report
 from outlast.runner.capture.objective import Sightings, writable
 
-__all__ = ["FILED", "PRINTED", "Channel", "ReportsReader"]
-
 PRINTED = "output"  # the ``via`` of what the runner read from the output
 FILED = "file"  # and of what it read from the study's metric files
 

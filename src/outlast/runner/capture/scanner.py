@@ -17,8 +17,6 @@ from outlast.runner.capture.numerals import as_number, is_uncertain
 from outlast.runner.capture.objective import Objective, Sightings
 from outlast.runner.capture.traceback import TracebackCatcher
 
-__all__ = ["OutputScanner"]
-
 _LINE_CAP = 64 * 1024 - 1  # bytes; what is longer is cut
 _TAIL_LINE_CAP = 2000  # bytes
 _READ_ALL_LINES = 20_000  # after these, in a flood, lines that cannot hold an objective are read now and then only

@@ -20,8 +20,6 @@ from outlast.runner.capture.objective import Objective
 from outlast.runner.capture.reports import FILED, PRINTED, ReportsReader
 from outlast.runner.capture.scanner import OutputScanner
 
-__all__ = ["CaptureSession", "Captured"]
-
 
 @dataclass(frozen=True)
 class Captured(Collected):

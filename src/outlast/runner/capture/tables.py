@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from outlast.runner.capture.numerals import as_number
 
-__all__ = ["Cell", "read_table"]
-
 _DELIMITERS = ",;\t|"
 _COMMENT = ("#", "%", "//")
 _POINT = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?%?")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["TracebackCatcher"]
-
 _HEADER = re.compile(r"^(?P<prefix>.*?)(?:Exception Group )?Traceback \(most recent call last\):\s*$")
 _SYNTAX_HEADER = re.compile(r'^  File ".*", line \d+$')  # of a script that does not compile: no header before it
 #: Of torchrun, srun -l, mpirun --tag-output and Ray: on every line of that process.
