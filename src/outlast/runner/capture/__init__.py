@@ -7,4 +7,3 @@ A supervisor needs `CaptureSession`, a coordinator `LiveReports`. The parts: `Ou
 `ReportsReader` (``reports.jsonl`` as it grows), `MetricFiles` (files that appeared), `Curve` (the points that pruning
 sees) and `collect` (which source counts for the score).
 """
-

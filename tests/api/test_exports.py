@@ -1,0 +1,83 @@
+"""What others may build on: these names, and no others, stay what they are."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import outlast
+from outlast import client
+
+SOURCE = Path(outlast.__file__).parent
+PUBLIC = {
+    "__init__": ["Trial", "__version__", "current_trial", "optimize"],
+    "client": [
+        "StopRequest", "Trial", "checkpoints_in", "current_trial", "newest_checkpoint", "random_states",
+        "restore_random_states",
+    ],
+    "api": ["Result", "optimize"],
+    "errors": [
+        "NO_ROOM", "DiskFull", "JobRefused", "LeaseLost", "LedgerDamaged", "LedgerTooNew", "MissingExtra", "OutlastError", "SchedulerUnavailable",
+        "SegmentLost", "SlurmMissing", "SlurmRefused", "SlurmUnavailable", "StorageError", "StudyBusy", "StudyFileError",
+        "StudyNotFound", "UsageError",
+    ],
+    "callbacks/huggingface": ["OutlastCallback", "resume_from"],
+    "callbacks/keras": ["OutlastCallback"],
+    "callbacks/lightgbm": ["OutlastCallback"],
+    "callbacks/lightning": ["OutlastCallback", "resume_path"],
+    "callbacks/xgboost": ["OutlastCallback"],
+    "executors/base": ["Executor", "StudyFacts"],
+    "executors/jobs": ["JobExecutor", "runner_command"],
+    "testing/__init__": ["clock", "executors", "faults", "slurm", "studies"],
+    "testing/clock": ["FakeClock"],
+    "testing/executors": ["ExecutorContract", "Lab", "LabAttempt"],
+    "testing/faults": ["Faults", "install_from_environment"],
+    "testing/slurm": ["FakeSlurm", "LocalSlurm"],
+    "testing/studies": ["StudyBuilder"],
+}  # fmt: skip
+
+
+def exported(path: Path) -> list[str] | None:
+    """The list of exports that a module declares; read, as its framework may be missing."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return None
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_a_public_module_exports_what_it_promises(module: str) -> None:
+    assert exported(SOURCE / f"{module}.py") == PUBLIC[module]
+
+
+def test_what_is_loaded_lazily_is_there_and_nothing_else_is() -> None:
+    assert set(outlast._LAZY) == set(PUBLIC["__init__"]) - {"__version__"}
+    assert (outlast.Trial, outlast.current_trial) == (client.Trial, client.current_trial)
+    assert callable(outlast.optimize)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = outlast.nothing  # type: ignore[attr-defined]
+
+
+def test_every_name_that_the_client_exports_is_its_own() -> None:
+    assert all(getattr(client, name).__module__ == "outlast.client" for name in client.__all__)
+
+
+def test_what_is_private_to_the_package_declares_no_exports() -> None:
+    rooms = (
+        "_system",
+        "core",
+        "space",
+        "config",
+        "study",
+        "optimizer",
+        "objective",
+        "runner",
+        "executors",
+        "monitor",
+        "results",
+    )
+    private = [path for room in rooms for path in (SOURCE / room).rglob("*.py") if "hooks" not in path.parts]
+    names = {path.relative_to(SOURCE).with_suffix("").as_posix() for path in private if exported(path) is not None}
+    assert names <= set(PUBLIC)
