@@ -19,7 +19,8 @@ PUBLIC = {
     ],
     "api": ["Result", "optimize"],
     "errors": [
-        "NO_ROOM", "DiskFull", "JobRefused", "LeaseLost", "LedgerDamaged", "LedgerTooNew", "MissingExtra", "OutlastError", "SchedulerUnavailable",
+        "NO_ROOM", "DiskFull", "JobRefused", "LeaseLost", "LedgerDamaged", "LedgerTooNew", "MissingExtra", "OutlastError",
+        "SchedulerUnavailable",
         "SegmentLost", "SlurmMissing", "SlurmRefused", "SlurmUnavailable", "StorageError", "StudyBusy", "StudyFileError",
         "StudyNotFound", "UsageError",
     ],
