@@ -87,6 +87,24 @@ def test_a_submission_sees_what_another_one_did_while_it_waited(
     assert not second.jobs and len(second.active) == 2
 
 
+def test_a_submission_that_cannot_say_what_it_does_holds_the_study_no_longer(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm)
+    site.submit()
+    with open_study(site.paths, site.settings) as opened:
+        opened.ledger.append([TrialCreated(0, utc_now(), {"x": 0.75})])
+    narrower = Site(tmp_path, slurm, parameters={"x": {"min": 0.0, "max": 0.5}})
+
+    def say(text: str) -> None:
+        raise BrokenPipeError(text)
+
+    with pytest.raises(BrokenPipeError, match="does not fit the study file any more") as kept:
+        submit_study(narrower.paths, narrower.settings, accept_changes=True, say=say)
+    lease = Lease(site.paths.lease)
+    assert lease.take_if_free()
+    lease.release()
+    del kept  # with its frames: it was not the end of theirs that gave the lease back
+
+
 def test_submit_leaves_a_controller_alone_that_does_what_is_wanted(slurm: FakeSlurm, tmp_path: Path) -> None:
     site = Site(tmp_path, slurm, slurm={"mode": "controller"})
     site.submit()
