@@ -12,7 +12,7 @@ from outlast.core.faults import Policy, decide, diverged_at
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.core.symptoms import signature_of
-from outlast.engine.coordinator.limits import ComingToRest
+from outlast.engine.coordinator.coming_to_rest import ComingToRest
 
 POLICY = Policy(objectives=("acc",))
 TRACEBACK = (

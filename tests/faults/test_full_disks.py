@@ -15,7 +15,7 @@ from fault_lab import FaultLab
 from outlast._system import observed
 from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator import disk_guard as room
-from outlast.engine.coordinator import rounds as coordinator
+from outlast.engine.coordinator import round as decisions
 
 pytestmark = pytest.mark.slow
 Mount = Callable[[str], Path]
@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(
 def unattended(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `run --detach` starts it; and whatever waits for room is quick."""
     monkeypatch.setenv("OUTLAST_DETACHED", "1")
-    monkeypatch.setattr(coordinator, "_ROOM_AGAIN", 0.2)
+    monkeypatch.setattr(decisions, "_ROOM_AGAIN", 0.2)
     monkeypatch.setattr(room, "_TRY_EVERY", 0.2)
 
 

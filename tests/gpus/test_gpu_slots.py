@@ -140,17 +140,6 @@ def test_cards_are_locked_for_what_is_wanted_and_given_back_if_not_used(
     assert slots.locks("local:0") == () and slots.most == 3
 
 
-def test_a_trial_gets_another_card_than_the_one_to_be_avoided(
-    driver: Driver, study: Callable[..., Settings], slots_of: Callable[..., Slots]
-) -> None:
-    first, second = driver.cards(2)
-    slots = slots_of(study())
-    free = slots.available(2)
-    order = slots.with_other_cards(free, [{first}, set()])
-    assert [slots.locks(slot)[0].uuid for slot in order] == [second, first]
-    assert slots.with_other_cards(free, [{first, second}]) == free
-
-
 def test_the_attempt_sees_its_cards_whatever_else_the_study_file_says(tmp_path: Path) -> None:
     spec = RunnerSpec.from_json(
         {**vars(SPEC), "gpus": ["GPU-a", "GPU-b"], "gpu_locks": [[7, 0, UNITS]], "env": {"CUDA_VISIBLE_DEVICES": "0"}}

@@ -19,7 +19,7 @@ from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
 from outlast.engine.attempts.slots import job_slots
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.coordinator.rounds import Coordinator, Holding
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue
@@ -52,7 +52,7 @@ class Controlled:
         self.clock = FakeClock()
         self.cluster = SimulatedCluster(self.clock, lambda trial: 60.0, latency=1.0)
 
-    def run(self, *, unattended: bool = True) -> Verdict | None:
+    def run(self, holding: Holding = Holding.UNATTENDED) -> Verdict | None:
         """To its rest."""
         queue = StudyQueue(self.paths, self.settings, self.cluster)
         jobs = SlurmJobs(self.cluster, every=60.0, now=self.clock.monotonic)
@@ -61,7 +61,7 @@ class Controlled:
         slots = job_slots(self.settings, "slurm")
         with open_study(self.paths, self.settings) as opened, closing(executor):
             return Coordinator(
-                self.paths, self.settings, opened, executor, Listener(), slots=slots, clock=self.clock, unattended=unattended
+                self.paths, self.settings, opened, executor, Listener(), slots=slots, clock=self.clock, holding=holding
             ).run()  # fmt: skip
 
     @property
@@ -136,7 +136,7 @@ def test_a_run_that_somebody_watches_comes_to_rest_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk_space, "no_room", lambda *disk: "only 0.4 MB are free")
-    end = Controlled(tmp_path).run(unattended=False)
+    end = Controlled(tmp_path).run(Holding.WATCHED)
     assert end is not None and end.state is StudyState.PAUSED and "free space" in end.reason
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,20 +103,6 @@ class Slots:
         """The cards that are locked for a slot."""
         return self._grants[slot].locks if slot in self._grants else ()
 
-    def with_other_cards(self, free: Sequence[str], avoid: Sequence[Collection[str]]) -> list[str]:
-        """These slots in an order in which as many as possible have other cards than those to be avoided.
-
-        Args:
-            free: Slots.
-            avoid: For each attempt that is to get one of them, in order, the cards to be avoided.
-        """
-        left, order = list(free), []
-        for cards in avoid[: len(left)]:
-            best = next((slot for slot in left if not any(lock.uuid in cards for lock in self.locks(slot))), left[0])
-            left.remove(best)
-            order.append(best)
-        return order + left
-
     def asked(self, slot: str) -> Mapping[str, Any]:
         """What a worker said of itself when it asked; empty for a slot of this machine."""
         return self._asking[slot].content if slot in self._asking else {}
@@ -129,9 +115,9 @@ class Slots:
         self._asking[self.name_of(request)] = request
         return True
 
-    def forget(self, slot: str) -> None:
-        """The worker has its trial already."""
-        self._asking.pop(slot, None)
+    def forget(self, slot: str) -> Request | None:
+        """A worker's request is done with; the request, if there was one."""
+        return self._asking.pop(slot, None)
 
     @staticmethod
     def name_of(request: Request) -> str:

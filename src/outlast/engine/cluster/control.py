@@ -19,7 +19,7 @@ from outlast.engine.attempts.slots import job_slots
 from outlast.engine.cluster.requeue import requeue
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Forwarding, Listener
-from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.coordinator.rounds import Coordinator, Holding
 from outlast.engine.hold.opening import join_study
 from outlast.engine.hold.signals import handling
 from outlast.engine.record.queue import StudyQueue
@@ -93,7 +93,7 @@ def _control(
         jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
         with closing(SlurmExecutor(jobs, queue.mark, queue.trial, say=say)) as executor:
             hears = _Controlling(listener(study, settings, len(slots.local)), job)
-            coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, unattended=True)
+            coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, holding=Holding.UNATTENDED)
             hears.coordinator = coordinator
             with _stepping_down(coordinator, executor):
                 verdict = coordinator.run()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from outlast.config.settings import Settings
 from outlast.core.records import AttributeSet, ParamDrawn
 from outlast.engine.attempts.outcome import points
+from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.conversation import Conversation, open_pair
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.watch import Watch
@@ -28,10 +29,10 @@ class AskServer:
         decisions: Decisions,
         watch: Watch,
         executor: Executor,
-        come_to_rest: Callable[..., None],
+        rest: ComingToRest,
     ) -> None:
         self._conversations: dict[str, Conversation] = {}
-        self._objective, self._come_to_rest = settings.metrics[0].name, come_to_rest
+        self._objective, self._rest = settings.metrics[0].name, rest
         self._teller = Teller(settings, decisions.study)
         self._decisions, self._watch, self._executor = decisions, watch, executor
 
@@ -76,7 +77,7 @@ class AskServer:
                 return self._teller.rows(int(question["seen"]), self._curves())
             case "stop":
                 self._decisions.say(f"trial {attempt.trial} asks the search to stop: running trials finish")
-                self._come_to_rest("user", drain=True)
+                self._rest.ask("user", drain=True)
                 return {}
             case _:
                 trial = self._decisions.study.trials[attempt.trial]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 
 from outlast.core.fold import Study, seconds_between
 from outlast.core.plan import backoff, false_starts, setbacks_in_a_row
@@ -29,13 +28,14 @@ class Backoff:
 
     Args:
         study: The folded ledger.
+        first_pause: In seconds, instead of what the cause calls for.
 
     Attributes:
         not_before: Trial → time on the coordinator's own clock.
     """
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
+    def __init__(self, study: Study, first_pause: float | None = None) -> None:
+        self._study, self._first_pause = study, first_pause
         self.not_before: dict[int, float] = {}
 
     def note(self, event: AttemptEnded, now: float) -> None:
@@ -44,7 +44,7 @@ class Backoff:
             return
         if event.cause in _FIRST_PAUSE:
             setbacks = setbacks_in_a_row(self._study.trials[event.trial], _FIRST_PAUSE)
-            first = float(os.environ.get("OUTLAST_BACKOFF_SECONDS") or _FIRST_PAUSE[event.cause])
+            first = _FIRST_PAUSE[event.cause] if self._first_pause is None else self._first_pause
             self.not_before[event.trial] = now + backoff(setbacks, first=first)
         elif event.cause is Cause.NEVER_STARTED:  # once is no matter; again and again it must not go as fast as it can
             again = false_starts(self._study.trials[event.trial]) - 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 from outlast.config.settings import Settings
 from outlast.config.trial_config import Infeasible, derive
 from outlast.core.records import AttemptEnded, AttemptOpened, Event
-from outlast.core.states import TEACHING_CAUSES, Cause, TrialState
+from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.errors import StudyFileError
 from outlast.optimizer.index import IndexWriter, claimed
@@ -37,22 +37,17 @@ def created(settings: Settings, draw: Draw, number: int, *, revision: int, at: s
 
 
 class Creation:
-    """Creates trials.
-
-    Attributes:
-        exhausted: The search space holds no further configuration.
-    """
+    """Creates trials."""
 
     def __init__(self, settings: Settings, decisions: Decisions, index: IndexWriter) -> None:
-        self.exhausted = False
         self._settings, self._decisions, self._index = settings, decisions, index
         self._wanted: list[ForeignRow] = []
 
-    def create(self) -> int | None:
-        """Create the next trial.
+    def create(self) -> list[Event]:
+        """Create the next trial, and take it in.
 
         Returns:
-            Its number; ``None`` if the space is used up, or if the derive hook ruled the draw out (try again next round).
+            What was decided: one event, or more if the derive hook ruled the draw out; none if the space is used up.
 
         Raises:
             StudyFileError: The derive hook fails, or no draw satisfies the constraints.
@@ -60,18 +55,12 @@ class Creation:
         number = self._decisions.study.next_number
         draw = self._enqueued_by_hand(number) or self._decisions.optimizer.ask(number)
         if draw is None:
-            self.exhausted = True
-            return None
+            return []
         revision = self._decisions.study.revisions[-1].number
         events = created(self._settings, draw, number, revision=revision, at=self._decisions.clock.now())
         for event in events:
             self._decisions.take(event)
-        return number if len(events) == 1 else None
-
-    def ended(self, event: AttemptEnded) -> None:
-        """A trial that a machine spoilt leaves its configuration to be drawn again."""
-        if event.state is TrialState.FAILED and event.cause not in TEACHING_CAUSES:
-            self.exhausted = False
+        return events
 
     def _enqueued_by_hand(self, number: int) -> Draw | None:
         """The next configuration that somebody enqueued in the index with Optuna's own means."""

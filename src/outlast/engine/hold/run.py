@@ -12,7 +12,7 @@ from outlast.engine.attempts.code_snapshot import run_from
 from outlast.engine.attempts.executor import local_executor, plugged_executor, slots_of
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.coordinator.rounds import Coordinator, Holding
 from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.terminal import Announcing, stopping_at_signals
@@ -68,7 +68,14 @@ def run_study(
             hears.words += [*opened.told, *told]
             executor.say = hears.said
             coordinator = Coordinator(
-                paths, taken, opened, executor, hears, slots=slots, limits=limits, unattended=unattended
+                paths,
+                taken,
+                opened,
+                executor,
+                hears,
+                slots=slots,
+                limits=limits,
+                holding=Holding.UNATTENDED if unattended else Holding.WATCHED,
             )
             with stopping_at_signals(coordinator, executor, hears) if handle_signals else nullcontext():
                 verdict = coordinator.run()

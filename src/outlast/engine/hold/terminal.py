@@ -53,7 +53,7 @@ def stopping_at_signals(coordinator: Coordinator, executor: Executor, listener: 
 
     def asked(number: int, _frame: object) -> None:
         again = coordinator.coming_to_rest.by_hand and not coordinator.coming_to_rest.drain
-        coordinator.come_to_rest("user", now=again)
+        coordinator.coming_to_rest.ask("user", now=again)
         os.write(executor.wake_fd, b"!")
         grace = duration(coordinator.settings.trial.grace)
         if again:
@@ -66,7 +66,8 @@ def stopping_at_signals(coordinator: Coordinator, executor: Executor, listener: 
             listener.words.append("stopping")
 
     def hung_up(_number: int, _frame: object) -> None:
-        listener.hung_up = coordinator.unattended = True
+        listener.hung_up = True
+        coordinator.nobody_watches()
         os.write(executor.wake_fd, b"!")
 
     handlers = {signal.SIGINT: asked, signal.SIGTERM: asked, signal.SIGHUP: hung_up}

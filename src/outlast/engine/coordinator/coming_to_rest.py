@@ -1,4 +1,4 @@
-"""What bounds a study, and what a request to come to rest asked for."""
+"""What brings a study to rest: its totals, and what was asked for."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["ComingToRest", "limits_of"]
 
 @dataclass
 class ComingToRest:
-    """What a request to stop asked for."""
+    """What was asked for: no new starts; running attempts are asked to end, or left to finish."""
 
     reason: str = ""  # user, halted, budget, paused, over; empty: nobody asked
     by_hand: bool = False  # a person asked
     paused: str = ""  # why there is no going on for now
-    drain: bool = False
-    now: bool = False
+    drain: bool = False  # what runs may finish
+    now: bool = False  # what runs ends without any grace
     halt: Verdict | None = None  # stands, whatever the trials that were running make of themselves
-    told: set[tuple[str, bool]] = field(default_factory=set)  # attempts that were told, and whether to end at once
+    told: set[tuple[int, int, bool]] = field(default_factory=set)  # trial, attempt that was asked to end, whether now
 
     @property
     def told_as(self) -> str:
         """The reason that running attempts are given: what the policy or the budget ended, no person did."""
         return self.reason if self.reason in ("halted", "budget") and not self.by_hand else "user"
 
-    def ask(self, reason: str, *, drain: bool, now: bool) -> None:
+    def ask(self, reason: str, *, drain: bool = False, now: bool = False) -> None:
         """Take a request in. The first reason stands; draining ends with the first request that does not want it."""
         self.drain = drain and not now and (self.drain or not self.reason)
         self.reason = self.reason or reason

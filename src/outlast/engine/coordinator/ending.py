@@ -1,0 +1,80 @@
+"""Ending attempts: the request to a running one, and the files of one that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.engine.attempts.bad_checkpoints import set_bad_aside
+from outlast.engine.attempts.running import Running
+from outlast.engine.coordinator.instructions import PutAway
+from outlast.engine.derived.writer import DerivedFiles
+from outlast.errors import NO_ROOM, StorageError
+from outlast.executors.base import Executor
+from outlast.study.attempts import close_attempt, put_away, request_stop, void_start
+from outlast.study.layout import StudyPaths
+
+__all__ = ["Ending"]
+
+
+class Ending:
+    """What a round does to attempts that end.
+
+    Args:
+        paths: The study's.
+        settings: In force.
+        study: The folded ledger.
+        executor: That started them.
+        derived: Whose checkpoints are kept follows from who has finished.
+        refused: Told when the disk has no room for files that are to be put away.
+    """
+
+    def __init__(
+        self,
+        paths: StudyPaths,
+        settings: Settings,
+        study: Study,
+        executor: Executor,
+        derived: DerivedFiles,
+        refused: Callable[[str], object],
+    ) -> None:
+        self._paths, self._settings, self._study = paths, settings, study
+        self._executor, self._derived, self._refused = executor, derived, refused
+        self._left: list[PutAway] = []  # whose files wait for room
+        self._finished = False  # a trial has, since checkpoints were last looked at
+
+    def ask(self, attempt: Running, reason: str, *, now: bool = False) -> None:
+        """Ask an attempt to end. It keeps the reason that it was given first; one that nobody has begun need not begin."""
+        grace, step = self._settings.trial.grace, attempt.pruned_at
+        request_stop(attempt.paths, attempt.stop_reason or reason, grace=grace, now=now, step=step)
+        if not attempt.claimed and not attempt.worker and void_start(attempt.paths):
+            self._executor.cancel(attempt.name)
+
+    def put_away(self, over: PutAway) -> None:
+        """Bring the files of an attempt that is over into their final form."""
+        trial, files = self._study.trials[over.trial], self._paths.trial(over.trial)
+        set_bad_aside(files, trial, self._settings.checkpoints.pattern)
+        if trial.state.finished:
+            try:
+                put_away(files, trial)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                self._refused(StorageError.of(error).fact)
+                self._left.append(over)
+                return  # its marker stays: whoever goes on once there is room puts it away
+            self._finished = True
+        close_attempt(self._paths, over.trial, over.attempt)
+
+    def put_away_left(self) -> None:
+        """There is room again."""
+        left, self._left = self._left, []
+        for over in left:
+            self.put_away(over)
+
+    def retain(self) -> None:
+        """Let checkpoints go that nobody wants any more, if a trial has finished."""
+        if self._finished:
+            self._finished = False
+            self._derived.retain(self._study)

@@ -1,0 +1,135 @@
+"""What a round can ask for. Some of it is done at once; the rest acts on decisions, and waits until they are durable."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from outlast.core.plan import Verdict
+from outlast.core.records import Event
+
+__all__ = [
+    "AskToEnd", "AtOnce", "HandOver", "Instruction", "Leave", "LetWait", "LockSlots", "OnceDurable", "Open", "Prune",
+    "PutAway", "PutAwayLeft", "Record", "Say", "SendAway", "TakeReserve", "TurnAway", "Void",
+]  # fmt: skip
+
+# -- at once: decides further, or acts on what was durable before this round ------------------------------------------
+
+
+@dataclass(frozen=True)
+class Record:
+    """Take a decision in; it is durable with the round's ledger line."""
+
+    event: Event
+
+
+@dataclass(frozen=True)
+class Say:
+    """Tell the person."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class LockSlots:
+    """Lock slots for so many attempts, and say which there are; these cards last."""
+
+    wanted: int
+    now: float
+    avoid: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Open:
+    """Open an attempt in a slot: of this trial, or of a new one."""
+
+    slot: str
+    trial: int | None = None
+
+
+@dataclass(frozen=True)
+class TakeReserve:
+    """See whether the disk has room for the ledger's reserve again."""
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """Tell a worker once more which attempt is its own: its answer may not have reached it."""
+
+    attempt: str
+
+
+@dataclass(frozen=True)
+class TurnAway:
+    """This request is done with."""
+
+    slot: str
+
+
+@dataclass(frozen=True)
+class Void:
+    """See to it that nobody claims an attempt that was never laid out."""
+
+    attempt: str
+
+
+# -- once durable -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AskToEnd:
+    """Ask a running attempt to end; for its own reason, if it was asked before."""
+
+    trial: int
+    attempt: int
+    reason: str
+    now: bool = False  # without any grace, and if nobody has begun it, it need not
+
+
+@dataclass(frozen=True)
+class Prune:
+    """Give a trial up, unless its running attempt was asked to end before."""
+
+    trial: int
+    attempt: int
+
+
+@dataclass(frozen=True)
+class PutAway:
+    """Bring the files of an ended attempt into their final form."""
+
+    trial: int
+    attempt: int
+
+
+@dataclass(frozen=True)
+class PutAwayLeft:
+    """Put away what had to wait for room on the disk."""
+
+
+@dataclass(frozen=True)
+class LetWait:
+    """Workers that got nothing ask again: `soon` where something that rests will wait for them."""
+
+    soon: bool
+    lacking: str = ""
+
+
+@dataclass(frozen=True)
+class SendAway:
+    """Workers need not ask again."""
+
+    for_good: bool = False  # nor will anybody read what is left of their answers
+
+
+@dataclass(frozen=True)
+class Leave:
+    """The study has come to rest."""
+
+    end: Verdict
+
+
+AtOnce: TypeAlias = Record | Say | LockSlots | Open | TakeReserve | HandOver | TurnAway | Void
+OnceDurable: TypeAlias = AskToEnd | Prune | PutAway | PutAwayLeft | LetWait | SendAway | Leave
+Instruction: TypeAlias = AtOnce | OnceDurable

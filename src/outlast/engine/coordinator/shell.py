@@ -1,0 +1,256 @@
+"""The shell around the pure round: it gathers what happened, makes decisions durable, and then acts on them.
+
+Nothing that happens outside the one append changes what the study is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+
+from outlast._system import Clock
+from outlast.config.settings import Settings
+from outlast.core.layout import attempt_name
+from outlast.core.plan import Limits, Verdict
+from outlast.engine.attempts.folds import study_parts
+from outlast.engine.attempts.running import Pulse, Running
+from outlast.engine.attempts.slots import Slots
+from outlast.engine.coordinator import instructions as to_do
+from outlast.engine.coordinator.ask_server import AskServer
+from outlast.engine.coordinator.coming_to_rest import limits_of
+from outlast.engine.coordinator.decisions import Decisions
+from outlast.engine.coordinator.disk_guard import DiskGuard
+from outlast.engine.coordinator.ending import Ending
+from outlast.engine.coordinator.inbox import Inbox
+from outlast.engine.coordinator.listener import Listener
+from outlast.engine.coordinator.new_trials import Creation
+from outlast.engine.coordinator.round import Holding, Round
+from outlast.engine.coordinator.starting import Starting
+from outlast.engine.coordinator.stimuli import (
+    AttemptOver,
+    BudgetSeen,
+    DiskSeen,
+    Futile,
+    NothingRuns,
+    RoomIsBack,
+    SlotsFilled,
+    SlotsLocked,
+    SlotsSeen,
+    SpaceUsedUp,
+    Stimulus,
+)
+from outlast.engine.coordinator.watch import Watch
+from outlast.engine.derived.writer import DerivedFiles
+from outlast.errors import NO_ROOM, DiskFull, JobRefused, StorageError, StudyFileError
+from outlast.executors.base import Executor
+from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.sampling import Optimizer
+from outlast.study import requests
+from outlast.study.attempts import void_start
+from outlast.study.layout import StudyPaths
+from outlast.study.opened import Opened
+
+__all__ = ["Shell"]
+
+_STARTS = 8  # in one round, where there is a pruner
+
+
+class Shell:
+    """Goes round. Single-threaded; the index writer works behind it."""
+
+    def __init__(
+        self,
+        paths: StudyPaths,
+        settings: Settings,
+        opened: Opened,
+        executor: Executor,
+        listener: Listener,
+        *,
+        slots: Slots,
+        holding: Holding = Holding.WATCHED,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        pulses: dict[str, Pulse] | None = None,
+    ) -> None:
+        self.paths, self.settings, self.study = paths, settings, opened.study
+        self._opened, self._listener, self._executor, self._slots = opened, listener, executor, slots
+        self._ledger, self._clock = opened.ledger, clock or Clock()
+        self._began = self._clock.monotonic() - opened.elapsed
+        self._derived = DerivedFiles(paths, settings, fence=opened.ledger.check)
+        optimizer, pruning = Optimizer(settings, self.study), Pruning(settings, self.study)
+        decisions = Decisions(self.study, opened.ledger, optimizer, pruning, self._derived, listener, self._clock)
+        self._decisions, self._in_parts = decisions, bool(study_parts(settings))
+        in_batches = bool((settings.slurm or {}).get("barrier")) and executor.outlives
+        first_pause = os.environ.get("OUTLAST_BACKOFF_SECONDS")
+        self._round = Round(
+            self.study, limits or limits_of(settings), holding, in_batches=in_batches,
+            at_once=_STARTS if pruning.active and not in_batches else None,  # a batch begins whole
+            first_pause=float(first_pause) if first_pause else None,
+        )  # fmt: skip
+        self._watch = watch = Watch(paths, settings, decisions, executor, slots, pulses)
+        self._inbox = Inbox(paths, slots, watch, self._clock)
+        self._ask_server = asks = AskServer(settings, decisions, watch, executor, self._round.rest)
+        creation = Creation(settings, decisions, self._derived.index)
+        self._starting = Starting(paths, settings, opened.ledger, decisions, watch, slots, executor, asks, creation)
+        self._ending = Ending(paths, settings, self.study, executor, self._derived, self._refused)
+        self._disk_guard = DiskGuard(paths)
+        self._to_do: list[to_do.OnceDurable] = []
+        self._stepping_down = ""
+
+    def round(self) -> Verdict | None:
+        """One round, with what a disk refused said in our words; the verdict if the study has come to rest."""
+        try:
+            self._ledger.check()
+            self._gather()
+            end = self._act()
+            self._start()
+            self._tell()
+            if self._watch.running:
+                return end
+            self._decide(NothingRuns(self._clock.now(), self._lasted))
+            return self._act()
+        except OSError as error:
+            if error.filename is None and error.errno not in NO_ROOM:
+                raise  # not of a file: of the terminal, say
+            self._starting.take_opened()  # never started: the next round knows it by that
+            self._ledger.check()  # a newer coordinator may be working on the same files
+            refused = StorageError.of(error)
+            if not isinstance(refused, DiskFull) or not self._ledger.free_reserve():
+                raise refused from error
+            self._refused(refused.fact)  # with what was kept in reserve the study can be brought to rest
+            return None
+
+    @property
+    def _lasted(self) -> float:
+        """Seconds of this run."""
+        return self._clock.monotonic() - self._began
+
+    def _refused(self, why: str) -> None:
+        self._decide(DiskSeen(self._clock.monotonic(), lacking=why))
+
+    def _gather(self) -> None:
+        """Everything that happened since the last round, in the order in which it is decided about."""
+        now = self._clock.monotonic()
+        try:
+            self._executor.poll()
+        except JobRefused as refused:  # a job that had to wait, and the next one would be refused as well
+            self._jobs_refused(refused)
+        self._ask_server.serve()
+        for wanted in self._inbox.read():
+            self._decide(wanted)
+        for attempt, ended in self._watch.gather(now):
+            self._ask_server.end(attempt.name)
+            self._decide(AttemptOver(ended, now))
+        for attempt in list(self._watch.running.values()):
+            self._watch.end_if_diverged(attempt)
+            if attempt.name in self._ask_server:
+                attempt.read_reports()  # the objective asks by itself whether to go on
+            elif not self._in_parts and self._watch.judge(attempt):
+                self._watch.prune(attempt)
+        self._decide(BudgetSeen(self._lasted, self._watch.gpu_seconds()))
+        self._decide(DiskSeen(now, self._disk_guard.lacking(now) or "", self._ledger.lacking_room))
+        self._decide(SlotsSeen(self._slots.most, now))
+
+    def _decide(self, happened: Stimulus) -> None:
+        """Let the round decide. What acts on decisions is kept until they are durable."""
+        opens = []
+        for instruction in self._round.handle(happened):
+            match instruction:
+                case to_do.Record(event):
+                    self._decisions.take(event)
+                case to_do.Say(text):
+                    self._decisions.say(text)
+                case to_do.LockSlots(wanted, now, avoid):
+                    self._lock_slots(wanted, now, avoid)
+                case to_do.Open():
+                    opens.append(instruction)
+                case to_do.TakeReserve():
+                    if (
+                        self._round.holding is Holding.TURN or self._ledger.reserve()
+                    ):  # or a quota, not seen from outside
+                        self._ledger.lacking_room = ""
+                        self._decide(RoomIsBack())
+                case to_do.HandOver(name):
+                    self._starting.hand_over(self._watch.running[name])
+                case to_do.TurnAway(slot):
+                    self._inbox.turn_away(slot)
+                case to_do.Void(name):
+                    void_start(self._watch.running[name].paths)
+                case _:
+                    self._to_do.append(instruction)
+        if opens:
+            self._open(opens)
+
+    def _lock_slots(self, wanted: int, now: float, avoid: Collection[str]) -> None:
+        free = self._slots.available(wanted, avoid)
+        while self._slots.news:
+            self._decisions.say(self._slots.news.pop(0))
+        cards = {slot: frozenset(lock.uuid for lock in self._slots.locks(slot)) for slot in free}
+        self._decide(SlotsLocked(cards, wanted, now))
+        self._slots.give_back()
+        self._decide(SlotsFilled(now, self._lasted))
+
+    def _open(self, opens: Sequence[to_do.Open]) -> None:
+        try:
+            if not self._starting.open(opens):
+                self._decide(SpaceUsedUp())
+        except StudyFileError as error:
+            if self._round.holding is Holding.TURN:
+                raise  # it may be this host that lacks a file: others go on
+            self._decide(Futile(str(error)))
+
+    def _jobs_refused(self, refused: JobRefused) -> None:
+        self._decide(Futile(f"{refused.by} refuses the jobs: {refused.fact}"))
+
+    def _act(self) -> Verdict | None:
+        """Make the decisions durable; then, and only then, do what follows from them. The verdict, if there is one."""
+        self._decisions.commit()
+        self._inbox.answer()
+        end = None
+        while self._to_do:
+            instruction, running = self._to_do.pop(0), self._watch.running
+            match instruction:
+                case to_do.PutAway():
+                    self._ending.put_away(instruction)
+                case to_do.PutAwayLeft():
+                    self._ending.put_away_left()
+                case to_do.Prune(trial, number):
+                    if (attempt := running.get(attempt_name(trial, number))) is not None and not attempt.stop_reason:
+                        self._watch.prune(attempt)
+                case to_do.AskToEnd(trial, number, reason, at_once):
+                    if (attempt := running.get(attempt_name(trial, number))) is not None:
+                        self._ending.ask(attempt, reason, now=at_once)
+                case to_do.LetWait(soon, lacking):
+                    self._slots.let_wait(self.paths, soon=soon, lacking=lacking)
+                case to_do.SendAway(for_good):
+                    self._slots.send_away(self.paths)
+                    if for_good:
+                        requests.clear_unread(self.paths)
+                case to_do.Leave(verdict):
+                    end = verdict
+        self._ending.retain()
+        return end
+
+    def _start(self) -> None:
+        """Start what was opened; what is not started any more never was: the next run does."""
+        for attempt, prepared in self._starting.take_opened():
+            if self._round.rest.paused or self._round.rest.halt:
+                break
+            try:
+                self._starting.start(attempt, prepared)
+            except JobRefused as refused:  # the next one would be refused as well
+                self._jobs_refused(refused)
+        for job in self._executor.take_submissions():
+            self._decisions.take(job)
+            self._watch.submitted(job)
+        self._decisions.commit()
+
+    def _tell(self) -> None:
+        """The round is over: whoever follows it hears so."""
+        note = self._executor.take_note()
+        if note:
+            self._decisions.warn("isolation", f"every trial gets a process of its own: the function's module {note}")
+        running: list[Running] = list(self._watch.running.values())
+        for warning in self._derived.looked(self.study, running):
+            self._decisions.say(warning)
+        self._listener.looked(self.study, running)

@@ -1,0 +1,142 @@
+"""Starting attempts: worked out and decided in one round, laid out and handed to an executor or a worker once that is durable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from outlast.config.settings import Settings
+from outlast.core.layout import attempt_name
+from outlast.core.records import AttemptOpened, Trial
+from outlast.engine.attempts.code_snapshot import working_tree
+from outlast.engine.attempts.folds import study_parts
+from outlast.engine.attempts.prepare import Prepared, draws_as_it_goes, next_attempt, prepare_attempt
+from outlast.engine.attempts.running import Running
+from outlast.engine.attempts.slots import Slots
+from outlast.engine.coordinator.ask_server import AskServer
+from outlast.engine.coordinator.decisions import Decisions
+from outlast.engine.coordinator.instructions import Open
+from outlast.engine.coordinator.new_trials import Creation
+from outlast.engine.coordinator.watch import Watch
+from outlast.errors import LeaseLost, StudyFileError
+from outlast.executors.base import Executor
+from outlast.study.attempts import withdraw
+from outlast.study.layout import StudyPaths
+from outlast.study.ledger import Ledger
+
+__all__ = ["Starting"]
+
+
+class Starting:
+    """Opens attempts and starts them.
+
+    Args:
+        paths: The study's.
+        settings: In force.
+        ledger: Held.
+        decisions: Take the attempts in.
+        watch: Over them, from the moment that they are open.
+        slots: Where they run.
+        executor: Starts those of this machine's slots.
+        ask_server: For objectives that draw their parameters as they go.
+        creation: Makes new trials.
+    """
+
+    def __init__(
+        self, paths: StudyPaths, settings: Settings, ledger: Ledger, decisions: Decisions, watch: Watch, slots: Slots,
+        executor: Executor, ask_server: AskServer, creation: Creation,
+    ) -> None:  # fmt: skip
+        self._paths, self._settings, self._ledger, self._decisions = paths, settings, ledger, decisions
+        self._watch, self._slots, self._executor = watch, slots, executor
+        self._ask_server, self._creation = ask_server, creation
+        self._opened: list[tuple[Running, Prepared]] = []  # to be started once that is durable
+        self._asks = draws_as_it_goes(settings)
+        self._judges = decisions.pruning.active and not study_parts(settings)
+        self._code = working_tree(settings.working_directory) if settings.command else ""
+
+    def open(self, wanted: Sequence[Open]) -> bool:
+        """Decide about attempts in these slots; new trials are created first, as many as the space still has.
+
+        Returns:
+            Whether it has one more.
+
+        Raises:
+            StudyFileError: The base configuration, or the derive hook, which are read anew for each trial.
+        """
+        study, trials, more = self._decisions.study, [], True
+        for number in [each.trial for each in wanted]:
+            if number is None:
+                number, created = study.next_number, self._creation.create()
+                if len(created) != 1:  # used up; or ruled out by the derive hook: again in the next round
+                    more = bool(created)
+                    break
+            trials.append(study.trials[number])
+        for trial, each in zip(trials, wanted, strict=False):
+            self._opened.append(self._open(trial, each.slot))
+        return more
+
+    def _open(self, trial: Trial, slot: str) -> tuple[Running, Prepared]:
+        name = attempt_name(trial.number, next_attempt(trial))
+        pipe_fd = self._ask_server.open(name, trial.number) if self._asks else None
+        local, cards = self._slots.local, self._slots.locks(slot)
+        others = len(local) != 1 or slot not in local or any(each.worker for each in self._watch.running.values())
+        try:
+            prepared = prepare_attempt(
+                self._paths, self._settings, trial, cards=cards, pipe_fd=pipe_fd,
+                cpus_per_trial=self._slots.cpus_per_trial, shared=others,
+                segment=0 if self._executor.outlives else self._ledger.number,
+            )  # fmt: skip
+        except StudyFileError:
+            self._ask_server.end(name)
+            if pipe_fd is not None:
+                os.close(pipe_fd)
+            raise
+        if prepared.nothing_but:
+            text = f"trial {trial.number} starts over: what lies in its checkpoint folder is no checkpoint"
+            cure = "checkpoints.pattern says what is one"
+            self._decisions.warn("no-checkpoint", f"{text} ({prepared.nothing_but}); {cure}")
+        asked = self._slots.asked(slot)
+        self._decisions.take(
+            AttemptOpened(
+                trial.number, prepared.number, self._decisions.clock.now(), slot, prepared.resume, self._code,
+                gpus=tuple(card.uuid for card in cards) or tuple(asked.get("gpus", ())), job=str(asked.get("job", "")),
+                restarts=int(asked.get("restarts", 0)), worker=asked.get("worker", {}),
+            )
+        )  # fmt: skip
+        return self._watch.track(trial, prepared.number, slot), prepared
+
+    def take_opened(self) -> list[tuple[Running, Prepared]]:
+        """What is to be started now. One that never is was never laid out: the next round, or run, knows it by that."""
+        opened, self._opened = self._opened, []
+        return opened
+
+    def start(self, attempt: Running, prepared: Prepared) -> None:
+        """Start an attempt that is on record.
+
+        Raises:
+            LeaseLost: Somebody else holds the study; nobody will find the attempt.
+            JobRefused: The scheduler would refuse the next one as well.
+        """
+        self._ledger.check()
+        prepared.lay_out(self._paths)
+        try:
+            self._ledger.check()
+        except LeaseLost:  # we were away in between: the attempt is void
+            withdraw(self._paths, attempt.trial, attempt.number)
+            raise
+        if attempt.worker:
+            self.hand_over(attempt)
+            return
+        marker = str(self._paths.open_marker(attempt.trial, attempt.number))
+        cards = tuple(card.fd for card in self._slots.locks(attempt.slot))
+        keep = cards if prepared.pipe_fd is None else (*cards, prepared.pipe_fd)
+        self._executor.submit(attempt.name, marker, str(attempt.paths.runner_log), keep_fds=keep)
+        attempt.submitted = True
+        self._slots.started(attempt.slot)
+        if prepared.pipe_fd is not None:
+            os.close(prepared.pipe_fd)
+
+    def hand_over(self, attempt: Running) -> None:
+        """Tell the worker that asked for it which attempt is its own."""
+        grace = self._settings.trial.grace
+        self._slots.hand_over(self._paths, attempt.slot, attempt.name, grace=grace, judges=self._judges)
