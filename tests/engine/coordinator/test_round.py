@@ -43,6 +43,7 @@ from outlast.engine.coordinator.stimuli import (
     RestWanted,
     RetryWanted,
     RoomIsBack,
+    SlotsFilled,
     SlotsLocked,
     SlotsSeen,
     SpaceUsedUp,
@@ -93,6 +94,7 @@ class Life:
                     self.acts.append(instruction)
                 case LockSlots(wanted, now):
                     self._carry_out(self._locked(wanted, now))
+                    self._carry_out(SlotsFilled(now, 1.0))
                 case Open(slot, number):
                     self._open(slot, number)
                 case _:
@@ -254,6 +256,14 @@ def test_a_worker_that_asks_once_more_gets_no_second_attempt(worker: Worker, exp
     life.study.apply(AttemptEnded(0, 1, AT, TrialState.COMPLETE, Cause.COMPLETED, values=(1.0,)))
     life.study.apply(AttemptEnded(2, 1, AT, TrialState.INTERRUPTED, Cause.NEVER_STARTED))
     assert life.happens(WorkersAsk((worker,))) == expected
+
+
+def test_who_asks_in_the_last_round_is_sent_away_with_it_and_not_told_to_ask_again() -> None:
+    life = Life(trials=1, slots=1)
+    assert life.slots() == [LetWait(soon=False)], "it runs: it may be lost"
+    life.ends(0, TrialState.COMPLETE, Cause.COMPLETED)
+    assert life.slots() == []
+    assert life.rests() is not None and SendAway(for_good=True) in life.acts
 
 
 # -- coming to rest -------------------------------------------------------------------------------------------------------
