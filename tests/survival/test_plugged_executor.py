@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from harness import Lab, verify
+from harness import Lab, until, verify
 
 pytestmark = pytest.mark.slow
 
@@ -18,6 +18,28 @@ _DIE_BEFORE_THE_LEDGER = """
 import os, signal
 from outlast.executors.jobs import JobExecutor
 JobExecutor.take_submissions = lambda self: os.kill(os.getpid(), signal.SIGKILL) if self._taken else []
+"""
+
+#: A queue in which jobs wait for ever, and that counts what it was asked to start.
+_QUEUE = """
+import sys, types
+from outlast.executors.jobs import JobExecutor
+
+class Queue(JobExecutor):
+    def start(self, name, marker, log):
+        with open("started", "a") as file:
+            file.write(name + " ")
+        return "job-" + name
+
+    def living(self, jobs):
+        return dict.fromkeys(jobs, True)
+
+    def end(self, job):
+        with open("ended", "a") as file:
+            file.write(job + " ")
+
+sys.modules["my_lab"] = types.ModuleType("my_lab")
+sys.modules["my_lab"].Queue = Queue
 """
 
 
@@ -48,3 +70,18 @@ def test_a_job_is_found_again_whose_id_the_ledger_never_got(
     assert verify(lab, reference, trials=1, interruptions=0).faults == []
     (attempt,) = lab.study().trials[0].attempts
     assert attempt.job == job
+
+
+def test_a_job_that_waits_is_neither_started_twice_nor_forgotten_by_a_stop(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(executor="my_lab.Queue", trials=1)
+    first = lab.start(patch=_QUEUE)
+    until(lambda: lab.paths.ledger.is_dir() and any(t.attempts[0].job for t in lab.study().trials.values()), first.said)
+    assert "waits in the queue" in lab.run("status", str(lab.folder)).said
+    first.kill()
+    assert "asked 1 trial" in lab.run("stop", str(lab.folder)).said, "whenever the job starts"
+    again = lab.start(patch=_QUEUE)
+    until(lambda: "RESUMING" in again.said, "the same command goes on")
+    lab.run("stop", str(lab.folder))
+    again.wait()
+    assert ((lab.place / "started").read_text(), (lab.place / "ended").read_text()) == ("0000.1 ", "job-0000.1 ")
+    assert "interrupted" in lab.run("status", str(lab.folder)).said

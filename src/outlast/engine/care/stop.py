@@ -81,7 +81,11 @@ def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, grace: float,
     asked, go_on = 0, "submit" if study.jobs else "run"
     for each in study.trials.values():
         attempt = each.open_attempt
-        if attempt is not None and inspect(paths.attempt(each.number, attempt.number)).life in _TRAINING:
+        if attempt is None:
+            continue
+        life = inspect(paths.attempt(each.number, attempt.number)).life
+        waits = life is Life.UNCLAIMED and not attempt.slot.startswith("local:")  # as a job: it will learn of it
+        if life in _TRAINING or waits:
             request_stop(paths.attempt(each.number, attempt.number), "user", grace=grace, now=now)
             asked += 1
     if asked:
