@@ -77,8 +77,8 @@ format: $(SETUP)
 	@$(BIN)/ruff format .
 
 chaos: $(SETUP)
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/survival/chaos.py --kills $(KILLS)
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/survival/mutants.py
+	@PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=tests $(BIN)/python -m lab.chaos --kills $(KILLS)
+	@PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=tests $(BIN)/python -m lab.mutants
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/chaos.py
 
 bench: $(SETUP)

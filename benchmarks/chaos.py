@@ -37,7 +37,7 @@ from optuna.trial import TrialState as Row
 from outlast.core.states import TrialState
 
 HERE = Path(__file__).parent
-SURVIVAL = HERE.parent / "tests" / "survival"
+TESTS = HERE.parent / "tests"
 PARALLEL = 4
 
 
@@ -113,8 +113,8 @@ def read_audit(path: Path) -> list[dict[str, Any]]:
 
 def ours(folder: Path, campaign: Campaign) -> Outcome:
     """The campaign over Outlast, checked as the tests of survival check a study."""
-    sys.path.insert(0, str(SURVIVAL))
-    from harness import Lab, Zygote, reference_of, verify
+    sys.path.insert(0, str(TESTS))
+    from lab.survival import Lab, Zygote, reference_of, verify
 
     zygote = Zygote()
     program = [

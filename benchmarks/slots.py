@@ -136,8 +136,8 @@ def simulated(place: Path, load: Load, *, barrier: bool, latency: float) -> Meas
 @contextlib.contextmanager
 def a_cluster() -> Iterator[None]:
     """The tests' SLURM, named by SLURM_CONF."""
-    sys.path.insert(0, str(HERE.parent / "tests" / "slurm"))
-    from cluster import running_cluster, why_not
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    from lab.cluster import running_cluster, why_not
 
     try:
         reason = why_not()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import settings
+
+pytest.register_assert_rewrite("lab")
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup a search takes itself for unattended, and behaves otherwise
 os.environ.setdefault("OMP_NUM_THREADS", "1")

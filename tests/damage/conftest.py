@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from damage_lab import FOLDER, STUDY, TRAIN, Here
-
+from lab.damage import FOLDER, STUDY, TRAIN, Here
 from outlast.cli.main import run_cli
 
 

@@ -8,10 +8,10 @@ import json
 import os
 from pathlib import Path
 
-import damages
+from lab import damages
 import pytest
-from damage_lab import FOLDER, TARGET, Here
 
+from lab.damage import FOLDER, TARGET, Here
 from outlast._system.storage import lacking
 from outlast.engine.care.repair import repair_study
 

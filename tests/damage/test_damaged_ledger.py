@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import damages
+from lab import damages
 import pytest
-from damage_lab import FOLDER, TARGET, Here
 
+from lab.damage import FOLDER, TARGET, Here
 from outlast.engine.care.repair import repair_study
 from outlast.engine.record.examine import examine, read_study
 from outlast.errors import LedgerDamaged

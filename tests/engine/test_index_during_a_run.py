@@ -13,15 +13,15 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 
+from lab.waiting import until
 from outlast._system import write_atomic
 from outlast.core.fold import fold
 from outlast.core.states import TrialState
@@ -81,15 +81,6 @@ def searching(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         if run.poll() is None:
             run.send_signal(signal.SIGKILL)
             run.wait()
-
-
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Poll until something is true; returns it."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-    return found
 
 
 def load(folder: Path) -> optuna.Study | None:

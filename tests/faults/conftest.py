@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-pytest.register_assert_rewrite("fault_lab")
-from fault_lab import FaultLab  # noqa: E402
+from lab.faults import FaultLab
 
 
 @pytest.fixture

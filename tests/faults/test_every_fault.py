@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from fault_lab import FaultLab
 
+from lab.faults import FaultLab
 from outlast.core.states import Cause, TrialState
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from fault_lab import TRIALS, FaultLab
 
+from lab.faults import TRIALS, FaultLab
 from outlast.core.states import Cause, TrialState
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fault_lab import FaultLab
 
+from lab.faults import FaultLab
 from outlast._system import observed
 from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator import disk_guard as room

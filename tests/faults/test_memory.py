@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_lab import FaultLab
 
+from lab.faults import FaultLab
 from outlast.core.states import Cause, TrialState
 from outlast.runner.room import MemoryCounters, MemoryKills, machine_memory, peak_memory
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from fault_lab import FaultLab
+
+from lab.faults import FaultLab
 
 pytestmark = pytest.mark.slow
 

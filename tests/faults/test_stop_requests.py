@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fault_lab import FaultLab
 
+from lab.faults import FaultLab
 from outlast.core.states import Cause, TrialState
 
 pytestmark = pytest.mark.slow

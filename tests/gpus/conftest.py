@@ -3,18 +3,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from box import MARK, Box
-from fake_driver import Driver
-
+from lab.box import MARK, Box
+from lab.fake_driver import Driver
 from outlast._system import nvml
 from outlast._system.card_locks import DIRECTORY_VARIABLE
 

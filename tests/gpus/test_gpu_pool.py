@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_driver import GB, STRANGER, Driver
 
+from lab.fake_driver import GB, STRANGER, Driver
 from outlast._system.card_locks import UNITS, CardLock, make_lock_directory
 from outlast._system.nvml import Card, CardProcess, Reading
 from outlast.errors import StorageError, UsageError

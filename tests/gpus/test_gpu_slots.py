@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_driver import GB, STRANGER, Driver
 
+from lab.fake_driver import GB, STRANGER, Driver
 from outlast._system.card_locks import UNITS, CardLock, holders_of, make_lock_directory
 from outlast._system.memory import machine_memory
 from outlast.config.load import settings_from_resolved

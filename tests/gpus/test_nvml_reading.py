@@ -6,8 +6,8 @@ import os
 import time
 
 import pytest
-from fake_driver import GB, Driver
 
+from lab.fake_driver import GB, Driver
 from outlast._system import nvml
 from outlast._system.nvml import CardProcess, read_cards
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from box import Box, until
 
+from lab.box import Box
+from lab.waiting import until
 from outlast._system.card_locks import holders_of
 
 pytestmark = pytest.mark.slow

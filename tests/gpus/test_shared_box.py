@@ -8,9 +8,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from box import Box, until
-from fake_driver import GB, STRANGER
 
+from lab.box import Box
+from lab.fake_driver import GB, STRANGER
+from lab.waiting import until
 from outlast._system.card_locks import holders_of
 
 pytestmark = pytest.mark.slow

@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "survival"))
-
-from hosts import Share, why_not
+from lab.hosts import Share, why_not
 
 
 @pytest.fixture

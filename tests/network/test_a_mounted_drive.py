@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hosts import Share
 
+from lab.hosts import Share
 from outlast._system.storage import lacking
 
 pytestmark = pytest.mark.slow

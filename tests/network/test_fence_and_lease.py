@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hosts import Host, Share
+
+from lab.hosts import Host, Share
 
 _LEDGER = """
 import os, sys

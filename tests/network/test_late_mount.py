@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hosts import Share
+from lab.hosts import Share
 
 _LOOK = """
 import os, sys

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hosts import Share
 
+from lab.hosts import Share
 from outlast._system import FileLock, clear_locks, is_locked, is_shared, lock_holders, read_bytes, unstale, write_once
 from outlast.errors import StorageError
 

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from harness import Command, until, verify, wait_gone
-from hosts import Share
-from studies import SILENT_S, Cluster, claims
 
+from lab.hosts import Share
+from lab.network import SILENT_S, Cluster, claims
+from lab.survival import Command, verify
+from lab.waiting import until, wait_gone
 from outlast.study.attempts import give_up, request_stop
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState as Row
 
+from lab.waiting import until
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
@@ -381,15 +382,6 @@ def test_a_reader_that_stays_open_sees_new_rows_and_survives_a_rebuild(lab: Any,
         assert writer.flush(LIMIT)
     assert check_index(path, study, lab.settings()) == []
     assert_equal(path, study)
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """What the writer's thread comes to say."""
-    for _ in range(2000):
-        if found := look():
-            return found
-        threading.Event().wait(0.01)
-    return None
 
 
 def test_a_configuration_that_a_user_enqueued_becomes_a_trial_in_its_own_row(

@@ -10,7 +10,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,29 +17,29 @@ from typing import Any
 
 import pytest
 
-from outlast.core.fold import Study, fold
+from lab.study import TRAININGS, InBackground
+from lab.waiting import until
+from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
-from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger
 
 pytestmark = pytest.mark.slow
-HERE = Path(__file__).parent
 FOLDS = {"n": 2, "ids": "ids.csv", "stratify": "label", "group": "patient"}
 IDS = [(f"id-{i}", "sick" if i % 4 < 2 else "well", f"patient-{i // 2}") for i in range(12)]
 
 
-class Lab:
+class Lab(InBackground):
     """A study of trials in parts."""
 
     def __init__(self, place: Path) -> None:
         self.place, self.running = place, list[subprocess.Popen[bytes]]()
         self.audit_path, self.hold_path = place / "audit.jsonl", place / "hold"
+        self.environment = {"OUTLAST_BACKOFF_SECONDS": "0.02"}
         with open(place / "ids.csv", "w", newline="") as file:
             csv.writer(file).writerows([("id", "label", "patient"), *IDS])
 
     def write(self, xs: tuple[float, ...], *, arguments: Sequence[str] = (), **more: Any) -> None:
-        script, audit, hold = str(HERE / "part_training.py"), str(self.audit_path), str(self.hold_path)
+        script, audit, hold = str(TRAININGS / "in_parts.py"), str(self.audit_path), str(self.hold_path)
         settings = {
             "name": "lab",
             "command": [sys.executable, "-S", script, "${args}", "--audit", audit, "--hold", hold, *arguments],
@@ -54,42 +53,15 @@ class Lab:
         }
         (self.place / "study.yaml").write_text(json.dumps(settings))
 
-    def start(self, *flags: str) -> subprocess.Popen[bytes]:
-        with open(self.place / "run.out", "ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "outlast", "run", "study.yaml", "--dir", "study", *flags], cwd=self.place,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, "OUTLAST_BACKOFF_SECONDS": "0.02"},
-            )  # fmt: skip
-        self.running.append(process)
-        return process
-
-    def finish(self, process: subprocess.Popen[bytes]) -> Study:
-        assert process.wait(timeout=120) == 0, (self.place / "run.out").read_text()
-        return self.study()
-
-    def study(self) -> Study:
-        return fold(read_ledger(self.paths.ledger).events)
-
-    @property
-    def paths(self) -> StudyPaths:
-        return StudyPaths.at(self.place / "study")
-
-    def audit(self, trial: int | None = None) -> list[dict[str, Any]]:
-        lines = self.audit_path.read_text().rpartition("\n")[0].splitlines() if self.audit_path.exists() else []
-        return [line for line in map(json.loads, lines) if trial in (None, line["trial"])]
-
     def hold(self, trial: int, part: int, epoch: int) -> None:
         """Make the training wait in this epoch."""
         self.hold_path.write_text(f"{trial} {part} {epoch}")
 
     def reached(self, trial: int, part: int, epoch: int) -> dict[str, Any]:
-        deadline = time.monotonic() + 60
-        while True:
-            for line in self.audit(trial):
-                if (line["part"], line["epoch"]) == (part, epoch):
-                    return line
-            assert time.monotonic() < deadline, f"epoch {epoch} of part {part} of trial {trial} never came"
-            time.sleep(0.01)
+        def there() -> dict[str, Any] | None:
+            return next((line for line in self.audit_of(trial) if (line["part"], line["epoch"]) == (part, epoch)), None)
+
+        return until(there, f"epoch {epoch} of part {part} of trial {trial}")
 
     def kill_runner(self, trial: int) -> None:
         """As a machine would that loses the job: the training dies with it."""
@@ -101,15 +73,12 @@ class Lab:
 def lab(tmp_path: Path) -> Iterator[Lab]:
     made = Lab(tmp_path)
     yield made
-    for process in made.running:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    made.end()
 
 
 def epochs(lab: Lab, trial: int) -> dict[tuple[int, int], int]:
     """(part, epoch) → how often it was begun."""
-    return Counter((line["part"], line["epoch"]) for line in lab.audit(trial))
+    return Counter((line["part"], line["epoch"]) for line in lab.audit_of(trial))
 
 
 def values_of(trial: Trial) -> list[float]:
@@ -143,9 +112,9 @@ def test_an_interrupted_trial_repeats_only_its_unfinished_part_and_all_trials_se
         assert values_of(trial) == pytest.approx(own)
         assert trial.value == pytest.approx(math.fsum(own) / 4)
         assert trial.metrics["score.std"] == pytest.approx(statistics.stdev(own))
-    seen = {line["part"]: (line["seed"], line["fold"], line["valid"], line["train"]) for line in lab.audit()}
+    seen = {line["part"]: (line["seed"], line["fold"], line["valid"], line["train"]) for line in lab.audit}
     assert {part: told[:2] for part, told in seen.items()} == {0: (11, 0), 1: (11, 1), 2: (22, 0), 3: (22, 1)}
-    assert all((line["seed"], line["fold"], line["valid"], line["train"]) == seen[line["part"]] for line in lab.audit())
+    assert all((line["seed"], line["fold"], line["valid"], line["train"]) == seen[line["part"]] for line in lab.audit)
     label, patient = {i: kind for i, kind, _ in IDS}, {i: who for i, _, who in IDS}
     for _, _, valid, train in seen.values():
         assert sorted([*valid, *train]) == sorted(label)
@@ -156,7 +125,7 @@ def test_an_interrupted_trial_repeats_only_its_unfinished_part_and_all_trials_se
 def test_without_a_file_of_ids_every_trial_divides_what_it_has_alike(lab: Lab) -> None:
     lab.write((0.5, 0.7), trial={"folds": {"n": 3}})
     lab.finish(lab.start())
-    valid = {(line["trial"], line["part"]): tuple(line["valid"]) for line in lab.audit()}
+    valid = {(line["trial"], line["part"]): tuple(line["valid"]) for line in lab.audit}
     assert [valid[0, part] for part in range(3)] == [valid[1, part] for part in range(3)]
     assert sorted(sum((valid[0, part] for part in range(3)), ())) == sorted(i for i, _, _ in IDS)
 
@@ -202,7 +171,7 @@ def test_other_folds_that_were_accepted_are_drawn_and_the_old_ones_kept(lab: Lab
     lab.write((0.5, 0.7), trial={"folds": {"n": 3, "ids": "ids.csv"}})
     study = lab.finish(lab.start("--accept-changes"))
     assert study.trials[1].state is TrialState.COMPLETE
-    assert len({line["fold"] for line in lab.audit(1)}) == 3
+    assert len({line["fold"] for line in lab.audit_of(1)}) == 3
     folder = lab.place / "study"
     assert len(json.loads((folder / "splits.json").read_text())["folds"]) == 3
     assert len(json.loads((folder / "splits.1.json").read_text())["folds"]) == 2

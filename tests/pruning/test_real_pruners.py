@@ -8,9 +8,10 @@ from typing import Any
 
 import optuna
 import pytest
-from lab import FIRST, Lab, decisions, pruned_at
 from optuna import pruners
-from paced import score
+
+from lab.pruning import FIRST, Lab, decisions, pruned_at
+from lab.trainings.paced import score
 
 pytestmark = pytest.mark.slow
 EPOCHS = 12

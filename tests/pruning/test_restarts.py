@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import Lab, decisions
 
+from lab.pruning import Lab, decisions
 from outlast.config.settings import MetricSettings, PrunerSettings, Settings
 from outlast.core.records import AttemptOpened, TrialCreated
 from outlast.engine.attempts.slots import Slots

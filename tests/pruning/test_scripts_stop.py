@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from lab import Lab, pruned_at
 
+from lab.pruning import Lab, pruned_at
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 
@@ -45,17 +45,17 @@ def test_a_script_stops_within_about_a_second_of_the_report_that_decided(
 def test_a_script_that_listens_is_told_at_its_next_report_and_gets_no_signal(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(style="listens", on_term="saves", epochs=EPOCHS, seconds=PACE)
     given_up(lab)
-    (stopping,) = [line for line in lab.audit(1) if "stopping" in line]
-    late = [line for line in lab.audit(1) if "epoch" in line and line["at"] > stopping["asked"]]
+    (stopping,) = [line for line in lab.audit_of(1) if "stopping" in line]
+    late = [line for line in lab.audit_of(1) if "epoch" in line and line["at"] > stopping["asked"]]
     assert stopping["stopping"] == "pruned"
     assert len(late) <= 1, "it went on after it could know"
-    assert not any("saved" in line for line in lab.audit(1))
+    assert not any("saved" in line for line in lab.audit_of(1))
 
 
 def test_a_script_that_saves_on_a_signal_and_leaves_in_order_counts_as_pruned(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(style="prints", on_term="saves", epochs=EPOCHS, seconds=PACE)
     trial = given_up(lab)
-    assert any("saved" in line for line in lab.audit(1))
+    assert any("saved" in line for line in lab.audit_of(1))
     assert trial.last is not None and trial.last.exit_code == 0
 
 

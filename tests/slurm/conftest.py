@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cluster import Cluster, running_cluster, why_not
+from lab.cluster import Cluster, running_cluster, why_not
 
 pytest.register_assert_rewrite("outlast.testing.executors")
 

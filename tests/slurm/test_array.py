@@ -6,8 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from cluster import NODES, Cluster
-from slurm_lab import SlurmLab, until
+from lab.cluster import NODES, Cluster
+from lab.slurm import SlurmLab
+from lab.waiting import until
 
 
 def test_an_array_runs_the_budget_exactly_each_trial_on_a_card_of_its_own(cluster: Cluster, tmp_path: Path) -> None:

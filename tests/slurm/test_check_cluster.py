@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster, running_cluster
-from slurm_lab import SlurmLab, until
 
+from lab.cluster import Cluster, running_cluster
+from lab.slurm import SlurmLab
+from lab.waiting import until
 from outlast.cli.asked import refusal_at
 from outlast.config.load import load_study_file
 from outlast.core.finding import Finding

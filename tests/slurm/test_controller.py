@@ -6,9 +6,9 @@ import os
 import signal
 from pathlib import Path
 
-from cluster import Cluster
-from slurm_lab import SlurmLab, until
-
+from lab.cluster import Cluster
+from lab.slurm import SlurmLab
+from lab.waiting import until
 from outlast.study.lease import current_holder
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from _slots_simulated import SimulatedCluster, SimulatedExecutor
 
 from outlast._system import my_identity
 from outlast.config.load import load_study_file
@@ -28,10 +28,6 @@ from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
 from outlast.study import disk_space, requests
 from outlast.testing.clock import FakeClock
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from _slots_simulated import SimulatedCluster, SimulatedExecutor
 
 LIMIT = "AssocMaxSubmitJobLimit\nBatch job submission failed: Job violates accounting/QOS policy"
 MISTAKE = "Batch job submission failed: Invalid partition name specified"

@@ -6,8 +6,8 @@ import sys
 import time
 
 import pytest
-from cluster import Cluster
 
+from lab.cluster import Cluster
 from outlast.core.evidence import JobEnd
 from outlast.executors.base import Executor
 from outlast.executors.slurm.commands import Slurm

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, running_cluster
-from slurm_lab import SlurmLab, until
 
+from lab.cluster import Cluster, running_cluster
+from lab.slurm import SlurmLab
+from lab.waiting import until
 from outlast.core.states import Cause
 
 

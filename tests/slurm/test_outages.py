@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster import Cluster
-from slurm_lab import SlurmLab, until
 
+from lab.cluster import Cluster
+from lab.slurm import SlurmLab
+from lab.waiting import until
 from outlast.core.states import TrialState
 
 PATIENCE = 40.0  # seconds without a heartbeat; half of it is for the scheduler to say how a job ended

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from cluster import Cluster
 
+from lab.cluster import Cluster
 from outlast.executors.base import Executor, StudyFacts
 from outlast.executors.psij import PsijExecutor
 from outlast.testing.executors import ExecutorContract, Lab

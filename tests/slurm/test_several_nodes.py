@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cluster import Cluster
-from slurm_lab import SlurmLab, until
+from lab.cluster import Cluster
+from lab.slurm import SlurmLab
+from lab.study import TRAININGS
+from lab.waiting import until
 
 
 def test_all_ranks_of_a_preempted_trial_stop_and_resume_together(cluster: Cluster, tmp_path: Path) -> None:
@@ -18,7 +20,7 @@ def test_all_ranks_of_a_preempted_trial_stop_and_resume_together(cluster: Cluste
     )  # fmt: skip
     lab.write(
         command=[
-            sys.executable, "-S", "-E", str(Path(__file__).parent / "ranks.py"), "${args}",
+            sys.executable, "-S", "-E", str(TRAININGS / "ranks.py"), "${args}",
             "--audit", str(tmp_path / "lab" / "audit.jsonl"), "--checkpoint-dir", "${checkpoint_dir}",
         ]
     )  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from cluster import Cluster
-from daemons import until
+from lab.cluster import Cluster
+from lab.waiting import until
 
 
 def test_four_tasks_get_four_gpus(cluster: Cluster) -> None:

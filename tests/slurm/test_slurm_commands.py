@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, running_cluster
-from daemons import until
 
+from lab.cluster import Cluster, running_cluster
+from lab.waiting import until
 from outlast._system.job_environment import ENDS_IN, KILL_WAIT
 from outlast.core.evidence import JobEnd
 from outlast.errors import SlurmRefused, SlurmUnavailable

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from harness import Lab, Zygote, reference_of
+from lab.survival import Lab, Zygote, reference_of
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from chaos import Campaign, chosen_seed
-from harness import Zygote
+
+from lab.chaos import Campaign, chosen_seed
+from lab.survival import Zygote
 
 pytestmark = pytest.mark.slow
 _PARTS, _KILLS = 4, 52

@@ -9,8 +9,9 @@ import tarfile
 from collections.abc import Callable
 
 import pytest
-from harness import Lab, until, verify, wait_gone
 
+from lab.survival import Lab, verify
+from lab.waiting import until, wait_gone
 from outlast._system import identity_of
 
 pytestmark = pytest.mark.slow

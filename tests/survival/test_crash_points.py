@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from harness import Lab, Zygote, again, crash, crash_points, kind_of, part_of, read_operations, verify
+
+from lab.survival import Lab, Zygote, again, crash, crash_points, kind_of, part_of, read_operations, verify
 
 pytestmark = pytest.mark.slow
 _PARTS = 8

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from harness import Lab, again, crash, crash_points, kind_of, operations, part_of, verify
+
+from lab.survival import Lab, again, crash, crash_points, kind_of, operations, part_of, verify
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,7 @@ def _finished(lab: Lab) -> None:
 
 def _space_changed(lab: Lab) -> None:
     lab.run()
-    lab.write_study_file(parameters={"x": {"min": 0.0, "max": 2.0}})
+    lab.write(parameters={"x": {"min": 0.0, "max": 2.0}})
 
 
 def _index_truncated(lab: Lab) -> None:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 
 import pytest
-from harness import Lab, Zygote, again, crash, crash_points, kind_of, part_of, read_operations, verify
-from test_turns import begin
+
+from lab.survival import Lab, Zygote, again, begin, crash, crash_points, kind_of, part_of, read_operations, verify
 
 pytestmark = pytest.mark.slow
 _PARTS = 4

@@ -8,7 +8,9 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from harness import Lab, verify, wait_gone
+
+from lab.survival import Lab, verify
+from lab.waiting import wait_gone
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from harness import Lab
 
+from lab.survival import Lab
 from outlast.core.states import Cause
 
 pytestmark = pytest.mark.slow

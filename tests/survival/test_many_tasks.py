@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import until
 
+from lab.waiting import until
 from outlast._system import utc_now
 from outlast.config.load import load_study_file
 from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
@@ -66,7 +66,7 @@ def test_five_hundred_tasks_at_once_get_a_trial_each(tmp_path: Path) -> None:
             )
         )
     try:
-        until(lambda: _opened(paths) == TASKS, "every task has its trial", timeout=400)
+        until(lambda: _opened(paths) == TASKS, "every task has its trial", seconds=400)
         print(f"the last of {TASKS} tasks had its trial after {time.monotonic() - began:.0f} s")
     finally:
         for task in tasks:

@@ -8,7 +8,9 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from harness import Lab, until, verify
+
+from lab.survival import Lab, verify
+from lab.waiting import until
 
 pytestmark = pytest.mark.slow
 

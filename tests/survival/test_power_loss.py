@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Lab, Zygote, read_operations, verify
-from power import Disk
 
+from lab.power import Disk
+from lab.survival import Lab, Zygote, read_operations, verify
 from outlast._system import my_identity
 from outlast.core.fold import Study
 from outlast.engine.record.examine import read_study
@@ -100,7 +100,7 @@ def test_a_run_after_a_power_failure_finishes_the_exact_budget(
             lab = make_lab(f"after-{done}")
             disk.left(lab.place, rng)
             _boot_anew(lab)
-            lab.write_study_file()
+            lab.write()
             lab.run()
             verdict = verify(lab, reference, trials=3, interruptions=3, set_aside=True)
             faults += [f"after {done} operations ({operation['op']} {operation['path']}): {f}" for f in verdict.faults]

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from harness import Lab, state_of, until, verify, wait_gone
 
+from lab.survival import Lab, verify
+from lab.waiting import state_of, until, wait_gone
 from outlast._system import identity_of
 from outlast.core.states import Cause, TrialState
 
@@ -167,9 +168,9 @@ def test_a_trial_that_a_new_revision_rules_out_does_not_go_on_training(make_lab:
     first = lab.start()
     training = lab.wait_for_epoch(0, 1)["pid"]
     first.kill()
-    lab.write_study_file(parameters={"x": {"min": 0.0, "max": 0.01}}, trial={"resume_args": []})
+    lab.write(parameters={"x": {"min": 0.0, "max": 0.01}}, trial={"resume_args": []})
     lab.settings["command"][lab.settings["command"].index("40")] = "3"
-    lab.write_study_file()
+    lab.write()
     lab.epochs = 3
     lab.run("run", "study.yaml", "--accept-changes")
     assert identity_of(training) is None

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import Lab, Verdict, until, verify
+
+from lab.survival import Lab, Verdict, verify
+from lab.waiting import until
 
 pytestmark = pytest.mark.slow
 _LEASE = 1.5

@@ -7,21 +7,12 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from harness import Lab, until, verify
 
-from outlast.config.load import load_study_file
+from lab.survival import Lab, begin, verify
+from lab.waiting import until
 from outlast.core.states import Cause
-from outlast.engine.hold.opening import open_study
-from outlast.engine.record.recorded import study_paths
 
 pytestmark = pytest.mark.slow
-
-
-def begin(lab: Lab) -> None:
-    """Create the study, and leave it: somebody wants it to be run, nobody holds it."""
-    settings = load_study_file(str(lab.place / "study.yaml"))
-    with open_study(study_paths(lab.folder, settings), settings):
-        pass
 
 
 def test_workers_alone_do_what_a_run_would(make_lab: Callable[..., Lab], reference: dict[int, float]) -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from harness import Lab, verify
+
+from lab.survival import Lab, verify
 
 
 @pytest.mark.slow

@@ -7,14 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from warm_run import settings_of, write_study
 
+from lab.functions import settings_of, write_study
+from lab.study import TRAININGS
+from lab.waiting import until
 from outlast._system import identity_of, processes_with
 from outlast.core.fold import Study
 from outlast.core.states import Cause, TrialState
@@ -48,14 +49,6 @@ def run(x):
 """
 
 
-def until(true: Callable[[], object], what: str, seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.02)
-    return found
-
-
 class Search:
     """A search in a process of its own."""
 
@@ -64,8 +57,11 @@ class Search:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        driver = str(Path(__file__).with_name("driver.py"))
-        self.process = subprocess.Popen([sys.executable, driver, str(self.place)], stdin=subprocess.DEVNULL)
+        argv, env = (
+            [sys.executable, "-m", "lab.driver", str(self.place)],
+            {**os.environ, "PYTHONPATH": str(TRAININGS.parents[1])},
+        )
+        self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL)
 
     def kill(self) -> None:
         assert self.process is not None

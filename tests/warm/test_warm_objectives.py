@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from warm_run import look_patiently
 
 import outlast
+from lab.functions import look_patiently
 from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
 from outlast.executors import warm

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import pytest
-from warm_run import Ran, Run
 
+from lab.functions import Ran, Run
 from outlast.core.states import Cause, TrialState
 
 pytestmark = pytest.mark.slow

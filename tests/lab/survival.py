@@ -18,19 +18,22 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from comparison import Verdict, verify
-
-from outlast._system import identity_of, is_running
-from outlast.core.fold import Study
-from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger
+from lab.comparison import Verdict, verify
+from lab.study import TRAININGS, StudyFolder
+from lab.waiting import state_of, until
+from outlast._system import identity_of
+from outlast.config.load import load_study_file
+from outlast.engine.hold.opening import open_study
+from outlast.engine.record.recorded import study_paths
 
 __all__ = [
+    "ZYGOTE",
     "Command",
     "Lab",
     "Verdict",
     "Zygote",
     "again",
+    "begin",
     "crash",
     "crash_points",
     "kind_of",
@@ -38,13 +41,10 @@ __all__ = [
     "part_of",
     "read_operations",
     "reference_of",
-    "state_of",
-    "until",
     "verify",
-    "wait_gone",
 ]
 
-HERE = Path(__file__).parent
+ZYGOTE = Path(__file__).with_name("zygote.py")
 
 
 class Zygote:
@@ -56,7 +56,7 @@ class Zygote:
 
     def __init__(self, source: Path | None = None) -> None:
         env = {**os.environ, **({} if source is None else {"PYTHONPATH": str(source)})}
-        program = [sys.executable, str(HERE / "zygote.py")]
+        program = [sys.executable, str(ZYGOTE)]
         self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
     def ask(self, request: Mapping[str, Any]) -> Any:
@@ -88,8 +88,8 @@ class Command:
             self.code = self.zygote.ask({"poll": self.pid})
         return self.code
 
-    def wait(self, timeout: float = 60.0) -> int:
-        until(lambda: self.poll() is not None, f"command {self.pid} ends; it said:\n{self.said}", timeout)
+    def wait(self, timeout: float = 120.0) -> int:
+        until(lambda: self.poll() is not None, lambda: f"command {self.pid} ends; it said:\n{self.said}", timeout)
         assert self.code is not None
         return self.code
 
@@ -111,7 +111,7 @@ class Command:
 
 
 @dataclass
-class Lab:
+class Lab(StudyFolder):
     """A study, and the means to hurt it."""
 
     place: Path
@@ -138,7 +138,8 @@ class Lab:
         """A study file in `place`; `more` goes over it."""
         place.mkdir(parents=True, exist_ok=True)
         command = [
-            sys.executable, "-S", "-E", str(HERE / "training.py"), "${args}", "--epochs", str(epochs), "--seconds", str(seconds),
+            sys.executable, "-S", "-E", str(TRAININGS / "survival.py"), "${args}", "--epochs", str(epochs),
+            "--seconds", str(seconds),
             "--audit", "audit.jsonl", "--checkpoint-dir", "${checkpoint_dir}", "--fail-below", str(fail_below),
         ]  # fmt: skip
         settings: dict[str, Any] = {
@@ -152,23 +153,8 @@ class Lab:
             "trial": {"resume_args": ["--resume"], "grace": "2s"},
         }
         lab = cls(place, zygote, settings, epochs)
-        lab.write_study_file(**more)
+        lab.write(**more)
         return lab
-
-    @property
-    def folder(self) -> Path:
-        return self.place / "studies" / "lab"
-
-    @property
-    def paths(self) -> StudyPaths:
-        return StudyPaths.at(self.folder)
-
-    def write_study_file(self, **changes: Any) -> None:
-        """Write the study file; a mapping is merged into the one that is there."""
-        for key, value in changes.items():
-            there = self.settings.get(key)
-            self.settings[key] = {**there, **value} if isinstance(there, dict) and isinstance(value, dict) else value
-        (self.place / "study.yaml").write_text(json.dumps(self.settings))
 
     def copy_from(self, other: Lab) -> None:
         """Take over the study of another lab as it is now."""
@@ -213,36 +199,6 @@ class Lab:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
-    @property
-    def audit(self) -> list[dict[str, Any]]:
-        """Every epoch that any process began, in order."""
-        path = self.place / "audit.jsonl"
-        lines = (
-            path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
-        )  # the last one may be half there
-        return [json.loads(line) for line in lines]
-
-    def study(self) -> Study:
-        """The fold of what the ledger has now."""
-        study = Study()
-        for event in read_ledger(self.paths.ledger).events:
-            study.apply(event)
-        return study
-
-    def wait_for_epoch(self, trial: int, epoch: int, attempt: int | None = None) -> dict[str, Any]:
-        """Wait until a trial has begun an epoch; its line in the audit."""
-        found: list[dict[str, Any]] = []
-
-        def there() -> bool:
-            found[:] = [
-                line for line in self.audit
-                if line["trial"] == trial and line["epoch"] == epoch and attempt in (None, line["attempt"])
-            ]  # fmt: skip
-            return bool(found)
-
-        until(there, f"epoch {epoch} of trial {trial}")
-        return found[0]
-
     def runner_of(self, trial: int, attempt: int) -> int:
         """The pid of the runner that claimed an attempt."""
         claim = json.loads(self.paths.attempt(trial, attempt).started.read_text())
@@ -280,28 +236,11 @@ class Lab:
 # -- small things ------------------------------------------------------------------------------------------------------
 
 
-def until(condition: Any, what: str, timeout: float = 30.0) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout} s: {what}")
-        time.sleep(0.005)
-
-
-def state_of(pid: int) -> str:
-    """The letter of proc(5): R, S, T for stopped, Z …; empty if there is no such process."""
-    try:
-        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
-
-
-def wait_gone(pid: int) -> None:
-    """Wait until a process has ended (a zombie has)."""
-    who = identity_of(pid)
-    if who is not None:
-        until(lambda: not is_running(who), f"process {pid} ends")
+def begin(lab: Lab) -> None:
+    """Create the study, and leave it: somebody wants it to be run, nobody holds it."""
+    settings = load_study_file(str(lab.place / "study.yaml"))
+    with open_study(study_paths(lab.folder, settings), settings):
+        pass
 
 
 def reference_of(place: Path, zygote: Zygote, trials: int) -> dict[int, float]:

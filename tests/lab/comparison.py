@@ -22,7 +22,7 @@ from outlast.engine.care.repair import repair_study
 from outlast.study.ledger import read_ledger
 
 if TYPE_CHECKING:
-    from harness import Lab
+    from lab.survival import Lab
 
 _ROOT_NAMES = {
     "study.yaml", "ledger", "study.db", "trials", "open", "requests", "trials.csv", "study_summary.csv",

@@ -1,6 +1,6 @@
 """Break the product in a dozen ways and see that a campaign of random kills (`chaos.py`) notices each.
 
-    python tests/survival/mutants.py [--only WORD] [--kills 40] [--seed N]
+    python -m lab.mutants [--only WORD] [--kills 40] [--seed N]
 
 A mutant is the source with one place, or a few, changed so that something is no longer survived. Coordinators, runners and
 trainings all run it; the comparison is the true product's. The exit code is 0 if every mutant was noticed and the true product
@@ -18,10 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos import Campaign, chosen_seed
-from harness import Zygote
-
 import outlast
+from lab.chaos import Campaign, chosen_seed
+from lab.survival import Zygote
 
 SOURCE = Path(outlast.__file__).parent
 _PATIENCE = 120.0  # seconds for a study that a mutant may never end

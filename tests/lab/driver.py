@@ -1,10 +1,9 @@
-"""``python driver.py FOLDER``: run the study of FOLDER, whose workers are waited for."""
+"""``python -m lab.driver FOLDER``: run the study of FOLDER, whose workers are waited for."""
 
 import sys
 from pathlib import Path
 
-from warm_run import look_patiently, settings_of
-
+from lab.functions import look_patiently, settings_of
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from late_mount import CONTROL
+from lab.late_mount import CONTROL
 
 __all__ = ["Host", "Share", "why_not"]
 

@@ -8,29 +8,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fake_driver import Driver
-
+from lab.fake_driver import Driver
+from lab.study import TRAININGS, lines_of
+from lab.waiting import until
 from outlast.config.load import load_study_file
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import study_paths
 
-HERE = Path(__file__).parent
 MARK = "TEST_BOX"  # in the environment of everything that a box starts
-
-
-def until(true: Callable[[], object], what: str, timeout: float = 60.0) -> None:
-    """Wait for other processes."""
-    deadline = time.monotonic() + timeout
-    while not true():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.01)
 
 
 def as_user(user: int | None) -> list[str]:
@@ -77,7 +68,7 @@ class Box:
             *([] if user is None else ["/bin/sh", "-c", 'exec "$0" "$@"']),  # access(2) forgets what `as_user` allows
             sys.executable,
             "-S",
-            str(HERE / "train_on_gpu.py"),
+            str(TRAININGS / "on_gpu.py"),
             "${args}",
             "--audit",
             str(self.place / "audit"),
@@ -125,8 +116,7 @@ class Box:
 
     @property
     def audit(self) -> list[dict[str, Any]]:
-        path = self.place / "audit"
-        return [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
+        return lines_of(self.place / "audit")
 
     def most_at_once(self) -> dict[str, int]:
         """Card → how many trainings at most used it at the same time."""

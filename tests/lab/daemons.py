@@ -9,11 +9,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["Daemon", "munge", "reserved_ports", "slurm_accounting", "until"]
+from lab.waiting import until
+
+__all__ = ["Daemon", "munge", "reserved_ports", "slurm_accounting"]
 
 _SLURMDBD = """
 AuthType=auth/munge
@@ -85,15 +86,6 @@ class Daemon:
     def last_words(self) -> str:
         """The end of its output."""
         return self._output.read_text(errors="replace")[-1000:]
-
-
-def until(fact: Callable[[], bool], complaint: Callable[[], str], seconds: float) -> None:
-    """Wait for a fact, with a limit."""
-    deadline = time.monotonic() + seconds
-    while not fact():
-        if time.monotonic() > deadline:
-            raise RuntimeError(complaint())
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from outlast.core.fold import Study
+from lab.study import TRAININGS, StudyFolder
+from lab.waiting import until
 from outlast.core.states import TrialState
-from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger
 
-__all__ = ["SlurmLab", "until"]
-
-_TRAINING = Path(__file__).parent / "training.py"
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.1)
+__all__ = ["SlurmLab"]
 
 
 @dataclass
-class SlurmLab:
+class SlurmLab(StudyFolder):
     """A study folder on a filesystem that all nodes share, and the commands of its user."""
 
     place: Path
@@ -50,7 +35,8 @@ class SlurmLab:
         lab.settings = {
             "name": "lab",
             "command": [
-                sys.executable, "-S", "-E", str(_TRAINING), "${args}", "--epochs", str(epochs), "--seconds", str(seconds),
+                sys.executable, "-S", "-E", str(TRAININGS / "slurm.py"), "${args}", "--epochs", str(epochs),
+                "--seconds", str(seconds),
                 "--audit", str(place / "audit.jsonl"), "--checkpoint-dir", "${checkpoint_dir}", "--hold", str(hold),
             ],
             "metric": {"name": "score", "goal": "maximize"},
@@ -63,24 +49,9 @@ class SlurmLab:
         lab.write(**more)
         return lab
 
-    def write(self, **changes: Any) -> None:
-        """Write the study file anew; a mapping is merged into the one that is there."""
-        for key, value in changes.items():
-            there = self.settings.get(key)
-            self.settings[key] = {**there, **value} if isinstance(there, dict) and isinstance(value, dict) else value
-        (self.place / "study.yaml").write_text(json.dumps(self.settings))
-
     def let_go(self) -> None:
         """Trainings that are held go on, and later ones are not held."""
         (self.place / "go").touch()
-
-    @property
-    def folder(self) -> Path:
-        return self.place / "studies" / "lab"
-
-    @property
-    def paths(self) -> StudyPaths:
-        return StudyPaths.at(self.folder)
 
     def outlast(self, *arguments: str, code: int = 0, env: dict[str, str] | None = None) -> str:
         """Run a command to its end; what it printed."""
@@ -98,26 +69,10 @@ class SlurmLab:
         assert done.returncode == code, f"exit {done.returncode} instead of {code}:\n{said}"
         return said
 
-    def study(self) -> Study:
-        """The fold of what the ledger has now."""
-        study = Study()
-        for event in read_ledger(self.paths.ledger).events:
-            study.apply(event)
-        return study
-
     def state(self) -> str:
         """Of the study, as its ledger has it."""
         ended = self.study().ended
         return "going" if ended is None else ended.state
-
-    @property
-    def audit(self) -> list[dict[str, Any]]:
-        """Every epoch that any process began, in order."""
-        path = self.place / "audit.jsonl"
-        lines = (
-            path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
-        )  # the last one may be half there
-        return [json.loads(line) for line in lines]
 
     def logs(self) -> str:
         """What the jobs said: for a failing test."""
@@ -130,19 +85,6 @@ class SlurmLab:
             until(lambda: self.folder.exists() and self.state() == "done", "the study is done", seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.study().counts()}\n{self.logs()}") from None
-
-    def wait_for_epoch(self, trial: int, epoch: int, attempt: int = 1) -> dict[str, Any]:
-        """Wait until an attempt has begun an epoch; its line in the audit."""
-        found: list[dict[str, Any]] = []
-
-        def there() -> bool:
-            found[:] = [
-                line for line in self.audit if (line["trial"], line["epoch"], line["attempt"]) == (trial, epoch, attempt)
-            ]  # fmt: skip
-            return bool(found)
-
-        until(there, f"epoch {epoch} of trial {trial}, attempt {attempt}")
-        return found[0]
 
     def faults(self, *, trials: int, epochs: int, interruptions: int = 0) -> list[str]:
         """What is wrong with the study's end: budget, numbers, epochs, attempts side by side."""

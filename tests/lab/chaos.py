@@ -1,6 +1,6 @@
 """Kill -9 coordinators, runners and trainings at random, run the same command again, and count what was lost.
 
-    python tests/survival/chaos.py [--kills 1000] [--seed N]
+    python -m lab.chaos [--kills 1000] [--seed N]
 
 The exit code is 0 if nothing was: no trial, no number, and no attempt or epoch of a trial whose own training was left alone.
 Trainings must also have been adopted by the next coordinator, or the campaign has shown nothing about that. Whether it
@@ -22,8 +22,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import Command, Lab, Verdict, Zygote, reference_of, verify
-
+from lab.survival import Command, Lab, Verdict, Zygote, reference_of, verify
 from outlast._system import Identity, identity_of, is_running, read_json
 
 #: A training outlives the start of the next coordinator, which can therefore adopt it.

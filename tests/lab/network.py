@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import harness
-from harness import Command, Lab, Zygote
-from hosts import Host, Share
+from lab.hosts import Host, Share
+from lab.survival import ZYGOTE, Command, Lab, Zygote
 
 __all__ = ["SILENT_S", "Cluster", "claims"]
 
@@ -24,7 +23,7 @@ _PACE = {"OUTLAST_LEASE_SECONDS": "2", "OUTLAST_SILENT_SECONDS": str(SILENT_S)}
 
 class _ZygoteOn(Zygote):
     def __init__(self, host: Host) -> None:
-        argv = host.command(sys.executable, str(harness.HERE / "zygote.py"))
+        argv = host.command(sys.executable, str(ZYGOTE))
         env = {**os.environ, **_PACE}
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
@@ -44,7 +43,7 @@ class Cluster:
         # the record of what was trained when is the test's, and no part of what is late
         audit = str(share.place / "audit.jsonl")
         lab.settings["command"] = [audit if word == "audit.jsonl" else word for word in lab.settings["command"]]
-        lab.write_study_file()
+        lab.write()
         os.symlink(audit, place / "audit.jsonl")
         return cls(share, lab)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,22 +14,22 @@ from typing import Any
 
 import pytest
 
+from lab.study import TRAININGS, StudyFolder
+from lab.waiting import until
 from outlast._system import identity_of
 from outlast.cli.main import run_cli
-from outlast.core.fold import Study, fold
 from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated
 from outlast.core.states import Cause, TrialState
-from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger
 
-SCRIPT = Path(__file__).with_name("suffering.py")
+SCRIPT = TRAININGS / "suffering.py"
 TRIALS = 8
 SLOTS = 2
 MARK = "FAULT_LAB_MARK"
 
 
 @dataclass
-class FaultLab:
+class FaultLab(StudyFolder):
     """One study in a folder of its own."""
 
     place: Path
@@ -47,7 +45,7 @@ class FaultLab:
         self.monkeypatch.setenv("OUTLAST_BACKOFF_SECONDS", "0.02")
 
     @property
-    def audit(self) -> Path:
+    def audit_path(self) -> Path:
         return self.place / "audit"
 
     def write_study_file(
@@ -56,7 +54,7 @@ class FaultLab:
         """A study of eight trials of ``suffering.py``; `more` goes over it."""
         command = [
             sys.executable, "-S", "-E", str(SCRIPT), "${args}", "--checkpoint-dir", "${checkpoint_dir}", "--fault", fault,
-            "--sick", ",".join(map(str, sick)), "--coordinator", str(os.getpid()), "--audit", str(self.audit),
+            "--sick", ",".join(map(str, sick)), "--coordinator", str(os.getpid()), "--audit", str(self.audit_path),
             "--healed", str(self.place / "healed"),
         ]  # fmt: skip
         command += [] if times is None else ["--times", str(times)]
@@ -73,10 +71,6 @@ class FaultLab:
             "trial": {"resume_args": ["--resume"], "grace": "5s", **more.get("trial", {})},
         }
         self.write()
-
-    def write(self) -> None:
-        """Write `settings` down."""
-        (self.place / "study.yaml").write_text(json.dumps(self.settings))
 
     def heal(self) -> None:
         """Mend the script: no trial suffers any more."""
@@ -99,20 +93,6 @@ class FaultLab:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
-    @property
-    def folder(self) -> Path:
-        return self.place / "studies" / "lab"
-
-    @property
-    def paths(self) -> StudyPaths:
-        return StudyPaths.at(self.folder)
-
-    def study(self) -> Study:
-        return fold(read_ledger(self.paths.ledger).events)
-
-    def trial(self, number: int) -> Trial:
-        return self.study().trials[number]
-
     def causes(self, number: int) -> list[str]:
         """What each attempt of a trial ended for."""
         return [outcome.cause.value for outcome in self.trial(number).ended]
@@ -121,8 +101,8 @@ class FaultLab:
         """Whatever still runs of this study."""
         needle = f"{MARK}={self.mark}".encode()
         found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if needle in _environment(pid)]
-        if self.audit.exists():  # processes that took everything off
-            found += [pid for pid in map(int, self.audit.read_text().split()) if _is_stubborn(pid)]
+        if self.audit_path.exists():  # processes that took everything off
+            found += [pid for pid in map(int, self.audit_path.read_text().split()) if _is_stubborn(pid)]
         return sorted({pid for pid in found if pid != os.getpid() and identity_of(pid) is not None})
 
     def end(self) -> None:
@@ -153,10 +133,9 @@ class FaultLab:
             self._check_files(trial)
 
     def check_no_orphans(self) -> None:
-        deadline = time.monotonic() + 2.0  # runners that have left their evidence are about to end
-        while self.processes() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert self.processes() == []
+        until(
+            lambda: not self.processes(), lambda: f"{self.processes()} end", 2.0
+        )  # runners that have left their evidence
 
     def _check_ledger(self) -> None:
         """No number twice; every decision that is not plain success has its reason."""

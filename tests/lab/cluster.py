@@ -19,8 +19,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import daemons
-from daemons import Daemon, reserved_ports, until
+from lab import daemons
+from lab.daemons import Daemon, reserved_ports
+from lab.waiting import until
 
 __all__ = ["NODES", "Cluster", "running_cluster", "why_not"]
 

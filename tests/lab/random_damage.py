@@ -1,4 +1,4 @@
-"""Damage without end: `python tests/damage/random_damage.py [SECONDS] [SEED]`. It prints its seed, and what went wrong with it.
+"""Damage without end: `python -m lab.random_damage [SECONDS] [SEED]` in `tests`. It prints its seed, and what went wrong with it.
 
 A small study is made once. Each time one to three files of a copy are damaged, or some bytes in the middle of one; then every
 command has to have an answer (a documented exit code, no traceback), and after a repair a run has to end with the exact budget.
@@ -17,11 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from damage_lab import FOLDER, STUDY, TARGET, TRAIN
-from damages import FILE_DAMAGES, LINE_DAMAGES, harm_line
-
+from lab.damage import FOLDER, STUDY, TARGET, TRAIN
+from lab.damages import FILE_DAMAGES, LINE_DAMAGES, harm_line
 from outlast.cli.main import run_cli
 
 _LOOKS = (["status"], ["show"], ["logs"], ["repair", "--check"], ["repair"])
