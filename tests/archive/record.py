@@ -258,7 +258,7 @@ def workers(place: Place) -> None:
 
 def slurm(place: Place) -> None:
     """An array on a cluster: a task is cancelled, another one requeued, and a third trial has a card and a job of its own."""
-    from cluster import running_cluster  # of tests/slurm
+    from lab.cluster import running_cluster
 
     with running_cluster() as cluster:
         place.env |= cluster.env
@@ -331,7 +331,7 @@ def main() -> None:
     parser.add_argument("--anew", action="store_true")
     options = parser.parse_args()
     if socket.gethostname() != HOST:
-        script, env = 'hostname "$0" && exec "$@"', {**os.environ, "PYTHONPATH": str(HERE.parent / "slurm")}
+        script, env = 'hostname "$0" && exec "$@"', {**os.environ, "PYTHONPATH": str(HERE.parent)}
         os.execvpe("unshare", ["unshare", "--uts", "sh", "-c", script, HOST, sys.executable, *sys.argv], env)
     from test_archive import facts_of
 

@@ -8,9 +8,9 @@ import json
 import os
 from pathlib import Path
 
-from lab import damages
 import pytest
 
+from lab import damages
 from lab.damage import FOLDER, TARGET, Here
 from outlast._system.storage import lacking
 from outlast.engine.care.repair import repair_study

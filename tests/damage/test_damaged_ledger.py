@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import damages
 import pytest
 
+from lab import damages
 from lab.damage import FOLDER, TARGET, Here
 from outlast.engine.care.repair import repair_study
 from outlast.engine.record.examine import examine, read_study
