@@ -116,6 +116,13 @@ def test_every_dialect_of_qsub_gets_a_script_that_runs_the_runner(pbs: Pbs, sche
     assert "-m outlast.runner /study/open/0007.1" in pbs.script and "walltime" not in pbs.script
 
 
+def test_gpus_that_a_script_has_no_word_for_are_refused_and_not_forgotten(pbs: Pbs) -> None:
+    facts = StudyFacts("s", str(pbs.jobs), gpus=1.0)
+    with pytest.raises(UsageError, match=r"no word for resources\.gpus"):
+        PsijExecutor(facts, scheduler="pbs")
+    PsijExecutor(facts, scheduler="pbs", queue="gpus").close()
+
+
 def test_lsf_needs_a_walltime_and_says_so(pbs: Pbs) -> None:
     pbs.say("bsub")
     with pytest.raises(UsageError, match="lsf needs a walltime"):
@@ -162,7 +169,7 @@ def test_what_qsub_says_when_it_refuses_is_told(pbs: Pbs, executor: PsijExecutor
 
 
 def test_a_command_that_hangs_is_no_answer(pbs: Pbs, executor: PsijExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("outlast.executors.psij._TIMEOUT", 0.1)
+    monkeypatch.setattr("outlast.executors.psij_calls._TIMEOUT", 0.1)
     (pbs.bin / "qstat").write_text("#!/bin/sh\nexec sleep 60\n")
     began = time.monotonic()
     with pytest.raises(SchedulerUnavailable, match="timed out"):
