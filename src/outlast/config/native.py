@@ -8,20 +8,22 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, get_args
 
 from outlast.config import checks, command_checks, hints
 from outlast.config.notation import ParametersShape
 from outlast.config.resolve import resolve
-from outlast.config.scalars import Anything, Duration, Flag, Number, Size, Text, Word
+from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.secrets import MASK
 from outlast.config.settings import (
+    ARGUMENT,
     BudgetSettings,
     CheckpointSettings,
     CheckSettings,
     ExecutorSettings,
     FaultSettings,
+    Goal,
     IsolationSettings,
     MetricSettings,
     PrunerSettings,
@@ -29,8 +31,9 @@ from outlast.config.settings import (
     SamplerSettings,
     Settings,
     TrialSettings,
+    section,
 )
-from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf
+from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape
 from outlast.config.slurm import SLURM
 from outlast.config.yaml import Document
 
@@ -52,144 +55,37 @@ LATER_KEYS = ("index", *_KEPT)
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)"
 _NAME_SAYS = "a name of at most 100 letters, digits, . _ and -, not beginning with . or -"
 _FUNCTION = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$(?!\n)"
-_GOALS = ("maximize", "minimize")
 _METRIC_TEXT = r"^\s*(maximize|minimize)\s+(\S+)\s*$"
+
+
+_METRIC = section(MetricSettings, required=("name", "goal"))
 
 
 def _option_text(value: Any, at: At) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
-def _plain_text(value: Any, at: At) -> str:
-    return str(value)
+def _named(cls: type[Any], name: Shape, description: str, **own: Shape) -> Checked:
+    """A name, or a mapping with ``name`` and options, read as a settings class with these."""
+
+    def settings(given: Any, at: At) -> Any:
+        if isinstance(given, str):
+            return cls(name=given)
+        known = {key: given[key] for key in ("name", *own) if key in given}
+        return cls(**known, options={key: value for key, value in given.items() if key not in ("name", *own)})
+
+    mapping = Fields({"name": name, **own}, required=("name",), open=True)
+    return Checked(ByType(text=name, mapping=mapping, description=description), settings)
 
 
-def _real(number: Number) -> Checked:
-    """A number that is kept as a float even where it is typed as a whole one."""
-    return Checked(number, lambda value, at: float(value))
-
-
-_SCALAR = Checked(ByType(text=Anything(), scalar=Anything()), _option_text)
-_ARGUMENT = Checked(ByType(text=Anything(), scalar=Anything()), _plain_text)
-
-_METRIC = Fields(
-    {
-        "name": Text(description="what the training calls it"),
-        "goal": Word(_GOALS, description="which way is better"),
-        "take": Word(("last", "best"), description="which of a trial's values counts"),
-        "target": _real(Number(description="the study ends when a trial reaches it")),
-        "file": Text(description="a JSON, JSONL or CSV file that the training writes; a glob"),
-        "pattern": Text(description="a regular expression with one group, searched in the output"),
-    },
-    required=("name", "goal"),
-)
-
-
-def _named(words: tuple[str, ...], numbers: dict[str, Any], description: str) -> ByType:
-    """A word, or a mapping with ``name`` and options."""
-    name = Word(words, dotted=True, description="one of these, or the dotted path of any class of Optuna's kind")
-    return ByType(
-        text=Checked(name, lambda word, at: {"name": word}),
-        mapping=Fields({"name": name, **numbers}, required=("name",), open=True),
-        description=description,
-    )
+def _class_of_optuna(words: tuple[str, ...]) -> Word:
+    return Word(words, dotted=True, description="one of these, or the dotted path of any class of Optuna's kind")
 
 
 _EXECUTOR_NAME = Text(
     r"^[A-Za-z_][A-Za-z0-9_.:-]*$(?!\n)",
     "local, psij, a name that a package registers, or package.module.Class",
     "local, psij, a name that an installed package registers, or package.module.Class",
-)
-_EXECUTOR = ByType(
-    text=Checked(_EXECUTOR_NAME, lambda word, at: {"name": word}),
-    mapping=Fields({"name": _EXECUTOR_NAME}, required=("name",), open=True),
-    description="what starts trials for `outlast run`: psij (PBS, LSF, …) or any class; a mapping also takes options",
-)
-
-_BUDGET = Fields(
-    {
-        "trials": Number(whole=True, least=1, description="a total, over restarts and workers"),
-        "time": Duration(description="of running the study"),
-        "gpu_hours": _real(Number(above=0, description="of all attempts together; without GPUs, hours of training")),
-        "max_failures": Number(whole=True, least=1, description="so many failed trials halt the study"),
-        "count": ListOf(
-            Word(("complete", "pruned", "failed", "infeasible")),
-            least=1,
-            description="the states that count against `trials`; complete, pruned and infeasible by default",
-        ),
-    },
-    description="when the search ends: whatever is reached first",
-)
-_FOLDS = Fields(
-    {
-        "n": Number(whole=True, least=2, description="how many"),
-        "ids": Text(description="a text file with an id a line, or a CSV with a column id"),
-        "stratify": ByType(
-            text=Text(), scalar=Flag(), description="a column whose values are spread evenly; true: label"
-        ),
-        "group": Text(description="the column whose equal values stay together in one fold"),
-        "shuffle": Flag(description="before they are split"),
-        "seed": Number(whole=True, description="of the split"),
-    },
-    required=("n",),
-    description="each trial trains once for each fold; the mean counts",
-)
-_TRIAL = Fields(
-    {
-        "timeout": Duration(description="longest time that a trial may train, over all its attempts"),
-        "timeout_counts": Flag(description="the last report of a trial that ran out of time is its value"),
-        "grace": Duration(zero=True, description="between asking a trial to stop and ending it"),
-        "hang_after": Duration(description="of silence"),
-        "retries": Number(whole=True, least=0, description="of a crash"),
-        "resume_args": ListOf(_ARGUMENT, description="appended when there is a checkpoint to resume from"),
-        "seeds": ListOf(Number(whole=True), least=1, description="each trial runs with each; the mean counts"),
-        "folds": _FOLDS,
-        "oom": ByType(
-            text=Word(("infeasible",)),
-            mapping=Fields(
-                {
-                    "shrink": ByType(
-                        text=Text(), items=ListOf(Text(), least=1), description="the parameters that are made smaller"
-                    ),
-                    "factor": Number(above=0, description="0.5 by default"),
-                },
-                required=("shrink",),
-            ),
-            description="of GPU memory: once more with these parameters made smaller",
-        ),
-    },
-    hints=hints.TRIAL,
-    description="how one trial is run, resumed and given up",
-)
-_RESOURCES = Fields(
-    {
-        "gpus": _real(Number(least=0, description="cards for a trial; a fraction shares one")),
-        "cpus": Number(whole=True, least=1, description="cores for a trial"),
-        "memory": Size(description="host memory for a trial, such as 16G"),
-    },
-    hints=hints.RESOURCES,
-    description="what one trial needs",
-)
-_CHECKPOINT_GLOB = Text(
-    r"^(?![/~])(?!(?:.*/)?\.\.(?:/|$))(?!.*\$\{)[^\n]+$",
-    "a glob below the trial's checkpoint folder, such as *.ckpt or run/step_*",
-)
-_CHECKPOINTS = Fields(
-    {
-        "dir": Text(description="where checkpoints lie instead of in the study folder, a folder for each trial"),
-        "keep": Number(whole=True, least=0, description="the best k trials' checkpoints"),
-        "pattern": ByType(
-            text=Checked(_CHECKPOINT_GLOB, lambda one, at: (one,)),
-            items=ListOf(_CHECKPOINT_GLOB, least=1),
-            description="globs of files or folders that are checkpoints; one without / is a name at any depth",
-        ),
-    },
-    description="which checkpoints there are, where, and how many are kept",
-)
-
-_CHECK = Fields(
-    {"args": ListOf(_ARGUMENT, description="appended to the command by outlast check, such as --max_steps 20")},
-    description="how `outlast check --smoke` and `--rehearse` try a trial",
 )
 
 _INDEX = Fields(
@@ -201,12 +97,12 @@ _INDEX = Fields(
 )
 
 _ISOLATION = ByType(
-    text=Checked(Word(("process", "worker")), lambda word, at: {"mode": word}),
+    text=Checked(Word(("process", "worker")), lambda word, at: IsolationSettings(mode=word)),
     mapping=Checked(
         Fields(
             {"worker": Number(whole=True, least=1, description="replaced after so many trials")}, required=("worker",)
         ),
-        lambda given, at: {"mode": "worker", "trials": given["worker"]},
+        lambda given, at: IsolationSettings(mode="worker", trials=given["worker"]),
     ),
     description="of a function's trials: a process each, or forked from a worker that has its imports",
 )
@@ -216,22 +112,31 @@ STUDY_FILE = Fields(
         "name": Text(NAME_PATTERN, _NAME_SAYS, "the study and its folder; the file's name by default"),
         "command": ByType(
             text=Text(),
-            items=ListOf(_ARGUMENT, least=1),
+            items=ListOf(ARGUMENT, least=1),
             description="how to train once; ${args} is where the parameters go; never run by a shell",
         ),
         "function": Text(_FUNCTION, "package.module:name", "a Python function instead of a command"),
         "metric": ByType(text=Text(), mapping=_METRIC, items=ListOf(_METRIC, least=1), description="what to optimise"),
-        "goal": Word(_GOALS, description="with `metric` as a word"),
+        "goal": Word(get_args(Goal), description="with `metric` as a word"),
         "parameters": ParametersShape(),
         "nested": ListOf(Text(), description="parameters that hold others; by default, every dot in a name is a level"),
-        "budget": _BUDGET,
+        "budget": section(BudgetSettings, "when the search ends: whatever is reached first"),
         "sampler": _named(
-            SAMPLERS,
-            {"seed": Number(whole=True, least=0, description="of all that is drawn; by default the study has its own")},
+            SamplerSettings,
+            _class_of_optuna(SAMPLERS),
             "what draws the configurations; a mapping also takes its options",
+            seed=Number(whole=True, least=0, description="of all that is drawn; by default the study has its own"),
         ),
-        "pruner": _named(PRUNERS, {}, "what ends hopeless trials early; a mapping also takes its options"),
-        "constraints": ByType(text=Text(), items=ListOf(Text()), description="such as hidden % heads == 0"),
+        "pruner": _named(
+            PrunerSettings,
+            _class_of_optuna(PRUNERS),
+            "what ends hopeless trials early; a mapping also takes its options",
+        ),
+        "constraints": ByType(
+            text=Checked(Text(), lambda one, at: (one,)),
+            items=ListOf(Text()),
+            description="such as hidden % heads == 0",
+        ),
         "enqueue": ListOf(MapOf(Anything()), description="configurations to try first"),
         "cwd": Text(
             description="where the command runs and the paths in this file start; by default, this file's folder"
@@ -239,32 +144,29 @@ STUDY_FILE = Fields(
         "config": Text(description="base configuration file; parameters override its dotted keys"),
         "derive": Text(_FUNCTION, "package.module:name", "computes dependent values, or says infeasible"),
         "env": MapOf(
-            _SCALAR,
+            Checked(ByType(text=Anything(), scalar=Anything()), _option_text),
             keys=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)",
             says="an environment variable's name",
             description="what the command finds in its environment; secrets are not recorded",
         ),
-        "trial": _TRIAL,
+        "trial": section(TrialSettings, "how one trial is run, resumed and given up", hints=hints.TRIAL),
         "parallel": ByType(
             text=Word(("auto",)), scalar=Number(whole=True, least=1), description="how many trials run at once"
         ),
-        "resources": _RESOURCES,
-        "executor": _EXECUTOR,
+        "resources": section(ResourceSettings, "what one trial needs", hints=hints.RESOURCES),
+        "executor": _named(
+            ExecutorSettings,
+            _EXECUTOR_NAME,
+            "what starts trials for `outlast run`: psij (PBS, LSF, …) or any class; a mapping also takes options",
+        ),
         "slurm": SLURM,
         "code": Word(
             ("snapshot", "live"),
             description="run from one copy of the git-tracked files, or from the files as they are",
         ),
-        "checkpoints": _CHECKPOINTS,
-        "faults": Fields(
-            {
-                "interrupted": Word(
-                    ("restart", "new"), description="the trial goes on, or counts as failed and a new one is drawn"
-                )
-            },
-            description="what becomes of trials that were cut off",
-        ),
-        "check": _CHECK,
+        "checkpoints": section(CheckpointSettings, "which checkpoints there are, where, and how many are kept"),
+        "faults": section(FaultSettings, "what becomes of trials that were cut off"),
+        "check": section(CheckSettings, "how `outlast check --smoke` and `--rehearse` try a trial"),
         "isolation": _ISOLATION,
         "index": _INDEX,
         **{key: Anything(description) for key, description in _KEPT.items()},
@@ -275,10 +177,8 @@ STUDY_FILE = Fields(
     description="A study file of Outlast",
 )
 
-
-def read_values(document: Document) -> dict[str, Any]:
-    """The document's keys, each read by its shape; nothing is looked at across keys yet."""
-    return STUDY_FILE.read(document.data, At(document))
+#: Keys that become settings as their shape reads them.
+_AS_READ = {each.name for each in fields(Settings)} & {*STUDY_FILE.shapes} - {"name", "command", "env"}
 
 
 def read(
@@ -302,39 +202,20 @@ def read(
         StudyFileError: See the module.
     """
     at = At(document)
-    values = read_values(document)
+    values = STUDY_FILE.read(document.data, at)
     for key in ("extends", "matrix"):
         if key in values:
             raise at.child(key).error("is not allowed here: this file is one study already")
-    masked = {key: value for key, value in values.get("env", {}).items() if MASK in value}
+    env = values.get("env", {})
+    masked = {key: value for key, value in env.items() if MASK in value}
     if masked:
         notes = (*notes, f"{', '.join(masked)}: secret, not kept in the study's records; taken from your environment")
     settings = Settings(
+        **{key: value for key, value in values.items() if key in _AS_READ},
         name=values.get("name") or clean_name(default_name),
         command=_command(values, at),
-        function=values.get("function"),
         metrics=_metrics(values, at),
-        parameters=values.get("parameters", ()),
-        nested=values.get("nested"),
-        budget=BudgetSettings(**values.get("budget", {})),
-        sampler=SamplerSettings(**_options(values.get("sampler", {}), ("name", "seed"))),
-        pruner=PrunerSettings(**_options(values.get("pruner", {}), ("name",))),
-        constraints=_tuple(values.get("constraints", ())),
-        enqueue=tuple(dict(entry) for entry in values.get("enqueue", ())),
-        cwd=values.get("cwd"),
-        config=values.get("config"),
-        derive=values.get("derive"),
-        env={key: value for key, value in values.get("env", {}).items() if MASK not in value},
-        trial=TrialSettings(**values.get("trial", {})),
-        parallel=values.get("parallel", "auto"),
-        resources=ResourceSettings(**values.get("resources", {})),
-        executor=ExecutorSettings(**_options(values.get("executor", {}), ("name",))),
-        slurm=values.get("slurm"),
-        code=values.get("code"),
-        checkpoints=CheckpointSettings(**values.get("checkpoints", {})),
-        faults=FaultSettings(**values.get("faults", {})),
-        check=CheckSettings(**values.get("check", {})),
-        isolation=IsolationSettings(**values.get("isolation", {})),
+        env={key: value for key, value in env.items() if key not in masked},
         later={key: values[key] for key in LATER_KEYS if key in values},
         working_directory=working_directory,
     )
@@ -381,12 +262,11 @@ def _metrics(values: Mapping[str, Any], at: At) -> tuple[MetricSettings, ...]:
         raise at.child("goal").error("belongs inside `metric`", "metric: {name: …, goal: …}")
     if isinstance(given, str):
         match = re.search(_METRIC_TEXT, given)
-        goal = values.get("goal") or (match[1] if match else None)
+        goal: Any = values.get("goal") or (match[1] if match else None)
         if goal is None or (match and "goal" in values):
             raise here.error(f"needs a goal for `{given}`", f"metric: {{name: {given}, goal: maximize}}  (or minimize)")
-        given = {"name": match[2] if match else given, "goal": goal}
-    several = (given,) if isinstance(given, dict) else given
-    metrics = tuple(MetricSettings(**one) for one in several)
+        given = MetricSettings(name=match[2] if match else given, goal=goal)
+    metrics: tuple[MetricSettings, ...] = (given,) if isinstance(given, MetricSettings) else given
     for index, metric in enumerate(metrics):
         place = here.child(index) if len(metrics) > 1 else here
         if metric.name in [m.name for m in metrics[:index]]:
@@ -404,14 +284,3 @@ def _check_pattern(metric: MetricSettings, at: At) -> None:
         raise at.child("pattern").error(f"is not a regular expression: {error}") from None
     if groups != 1:
         raise at.child("pattern").error(f"has {groups} groups, not one", r"such as val_acc=([0-9.]+)")
-
-
-def _options(given: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    if not given:
-        return {}
-    out = {key: given[key] for key in known if key in given}
-    return {**out, "options": {key: value for key, value in given.items() if key not in known}}
-
-
-def _tuple(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)

@@ -184,6 +184,7 @@ class Checked:
 
     shape: Shape
     convert: Callable[[Any, At], Any]
+    description: str = ""  # instead of the shape's
 
     def read(self, value: Any, at: At) -> Any:
         """What the function makes of it."""
@@ -191,7 +192,7 @@ class Checked:
 
     def schema(self) -> dict[str, Any]:
         """The shape's."""
-        return self.shape.schema()
+        return described(self.shape.schema(), description=self.description)
 
 
 def nullable(schema: dict[str, Any]) -> dict[str, Any]:
