@@ -46,7 +46,6 @@ from outlast.engine.coordinator.stimuli import (
     SlotsFilled,
     SlotsLocked,
     SlotsSeen,
-    SpaceUsedUp,
     Stimulus,
     TurnOver,
     Worker,
@@ -193,7 +192,7 @@ def test_a_trial_goes_on_with_another_card_than_the_one_it_ran_out_of_memory_on(
 def test_of_a_space_that_is_used_up_only_what_a_machine_spoilt_is_drawn_again(cause: Cause, again: bool) -> None:
     life = Life(trials=9, slots=1)
     life.slots()
-    life.happens(SpaceUsedUp())
+    life.happens(SlotsFilled(0.0, 1.0, space_used_up=True))
     life.ends(0, TrialState.FAILED, cause)
     life.slots()
     assert (1 in life.running) is again
@@ -427,7 +426,8 @@ _HAPPENS = st.one_of(
     st.tuples(st.just("ends"), st.integers(0, 3), st.sampled_from(_ENDS)),
     st.tuples(st.just("slots")),
     st.sampled_from(
-        [SpaceUsedUp(), EndWanted(1), RestWanted(drain=True), RestWanted(), RestWanted(now=True), BudgetSeen(1.0),
+        [SlotsFilled(0.0, 1.0, space_used_up=True), EndWanted(1), RestWanted(drain=True), RestWanted(), RestWanted(now=True),
+         BudgetSeen(1.0),
          Futile("why"), DiskSeen(0.0, lacking=FULL), DiskSeen(1e6), RetryWanted((0, 1), False, AT)]
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import time
 
 from outlast._system import Clock
 from outlast.engine.attempts.slots import Slots
-from outlast.engine.coordinator.stimuli import EndWanted, RestWanted, RetryWanted, Stimulus, Worker, WorkersAsk
+from outlast.engine.coordinator import stimuli as seen
 from outlast.engine.coordinator.watch import Watch
 from outlast.study import requests
 from outlast.study.layout import StudyPaths
@@ -43,9 +43,9 @@ class Inbox:
                 return
             time.sleep(_A_MOMENT)
 
-    def read(self) -> list[Stimulus]:
+    def read(self) -> list[seen.Stimulus]:
         """What is asked for by every request that is there."""
-        wanted: list[Stimulus] = []
+        wanted: list[seen.Stimulus] = []
         workers = []
         for request in requests.pending(self._paths):
             content = request.content
@@ -56,20 +56,20 @@ class Inbox:
                     requests.take(self._paths, request)
                 case "stop":
                     trial, drain, now = content.get("trial"), bool(content.get("drain")), bool(content.get("now"))
-                    wanted.append(RestWanted(drain=drain, now=now) if trial is None else EndWanted(trial))
+                    wanted.append(seen.RestWanted(drain=drain, now=now) if trial is None else seen.EndWanted(trial))
                     self._to_answer.append(request)
                 case "retry":
                     trials, scratch = tuple(content.get("trials", ())), bool(content.get("from_scratch"))
-                    wanted.append(RetryWanted(trials, scratch, self._clock.now()))
+                    wanted.append(seen.RetryWanted(trials, scratch, self._clock.now()))
                     self._to_answer.append(request)
-        return [*wanted, WorkersAsk(tuple(workers))] if workers else wanted
+        return [*wanted, seen.WorkersAsk(tuple(workers))] if workers else wanted
 
-    def _worker(self, slot: str) -> Worker:
+    def _worker(self, slot: str) -> seen.Worker:
         attempt = next((attempt for attempt in self._watch.running.values() if attempt.slot == slot), None)
         if attempt is None:
-            return Worker(slot)
+            return seen.Worker(slot)
         laid_out = self._paths.open_marker(attempt.trial, attempt.number).exists()
-        return Worker(slot, attempt.name, attempt.claimed, laid_out)
+        return seen.Worker(slot, attempt.name, attempt.claimed, laid_out)
 
     def answer(self) -> None:
         """Say that what was read is done: it is durable now."""

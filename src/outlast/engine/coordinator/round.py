@@ -1,6 +1,6 @@
 """The round, as values: what happened goes in, what is to be done comes out. No clock, no file, no process.
 
-The shell around it (`rounds`) gathers what happened, makes what is to be recorded durable, and carries out the rest in order.
+The shell around it (`shell`) gathers what happened, makes what is to be recorded durable, and carries out the rest in order.
 """
 
 from __future__ import annotations
@@ -22,50 +22,15 @@ from outlast.core.plan import (
 from outlast.core.records import StudyEnded, TrialRetried
 from outlast.core.states import TEACHING_CAUSES, Cause, StudyState, TrialState
 from outlast.engine.attempts.gpu_memory import cards_to_avoid
+from outlast.engine.coordinator import instructions as do
+from outlast.engine.coordinator import stimuli as seen
 from outlast.engine.coordinator.backoff import Backoff
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
-from outlast.engine.coordinator.instructions import (
-    AskToEnd,
-    HandOver,
-    Instruction,
-    Leave,
-    LetWait,
-    LockSlots,
-    Open,
-    Prune,
-    PutAway,
-    PutAwayLeft,
-    Record,
-    Say,
-    SendAway,
-    TakeReserve,
-    TurnAway,
-    Void,
-)
-from outlast.engine.coordinator.stimuli import (
-    AttemptOver,
-    BudgetSeen,
-    Closed,
-    DiskSeen,
-    EndWanted,
-    Futile,
-    NothingRuns,
-    RestWanted,
-    RetryWanted,
-    RoomIsBack,
-    SlotsFilled,
-    SlotsLocked,
-    SlotsSeen,
-    SpaceUsedUp,
-    Stimulus,
-    TurnOver,
-    Worker,
-    WorkersAsk,
-)
 
 __all__ = ["Holding", "Round"]
 
 _ROOM_AGAIN = 5.0  # seconds of a pause at least
+_STOPPED = Verdict(StudyState.STOPPED, "the same command goes on")
 _SOON = 0.05  # seconds between two rounds, at most, where somebody waits for decisions
 
 
@@ -105,46 +70,43 @@ class Round:
         self._space_used_up = False
         self._room_at = 0.0  # when it is worth looking whether there is room again
 
-    def handle(self, happened: Stimulus) -> Sequence[Instruction]:
+    def handle(self, happened: seen.Stimulus) -> Sequence[do.Instruction]:
         """What follows from something that happened."""
         match happened:
-            case AttemptOver():
+            case seen.AttemptOver():
                 return self._attempt_over(happened)
-            case WorkersAsk(workers):
+            case seen.WorkersAsk(workers):
                 return list(_granted_before(self.study, workers))
-            case EndWanted(number):
-                return [Prune(trial, attempt) for trial, attempt in self._running() if trial == number]
-            case RetryWanted(numbers, from_scratch, at):
+            case seen.EndWanted(number):
+                return [do.Prune(trial, attempt) for trial, attempt in self._running() if trial == number]
+            case seen.RetryWanted(numbers, from_scratch, at):
                 trials = (self.study.trials.get(number) for number in numbers)
                 finished = [trial.number for trial in trials if trial is not None and trial.state.finished]
-                return [Record(TrialRetried(number, at, from_scratch)) for number in finished]
-            case RestWanted(reason, drain, now):
+                return [do.Record(TrialRetried(number, at, from_scratch)) for number in finished]
+            case seen.RestWanted(reason, drain, now):
                 self.rest.ask(reason, drain=drain, now=now)
-            case Futile(why):
+            case seen.Futile(why):
                 return self._halted(why)
-            case DiskSeen():
+            case seen.DiskSeen():
                 return self._disk_seen(happened)
-            case RoomIsBack():
+            case seen.RoomIsBack():
                 self.rest.go_on()
-                return [Say("there is room again: the search goes on"), PutAwayLeft()]
-            case BudgetSeen(lasted, gpu_seconds):
+                return [do.Say("there is room again: the search goes on"), do.PutAwayLeft()]
+            case seen.BudgetSeen(lasted, gpu_seconds):
                 return self._budget_seen(self._elapsed(lasted), gpu_seconds)
-            case SlotsSeen(most, now):
+            case seen.SlotsSeen(most, now):
                 return self._resting(now) if self.rest.reason else self._starting(most, now)
-            case SlotsLocked(cards, wanted, now):
+            case seen.SlotsLocked(cards, wanted, now):
                 return [] if self.rest.reason else self._filling(cards, wanted, now)
-            case SlotsFilled(now, lasted):
+            case seen.SlotsFilled(now, lasted, no_more):
+                self._space_used_up = self._space_used_up or no_more
                 last = not self._running() and self._verdict(lasted) is not None  # this round: it sends everybody away
-                return [] if self.rest.reason or last else [LetWait(soon=self.backoff.any_after(now))]
-            case SpaceUsedUp():
-                self._space_used_up = True
-            case NothingRuns(at, lasted):
+                return [] if self.rest.reason or last else [do.LetWait(soon=self.backoff.any_after(now))]
+            case seen.NothingRuns(at, lasted):
                 return self._nothing_runs(at, lasted)
-            case TurnOver(at, lasted):
-                if self.rest.by_hand or self.rest.reason == "halted":
-                    end = self._verdict(lasted) or Verdict(StudyState.STOPPED, "the same command goes on")
-                    return self._closed(end, at, lasted)
-            case Closed(end, at, lasted):
+            case seen.TurnOver(at, lasted) if self.rest.by_hand or self.rest.reason == "halted":
+                return self._closed(self._verdict(lasted) or _STOPPED, at, lasted)
+            case seen.Closed(end, at, lasted):
                 return self._closed(end, at, lasted)
         return []
 
@@ -155,13 +117,13 @@ class Round:
 
     # -- what ends --------------------------------------------------------------------------------------------------------
 
-    def _attempt_over(self, over: AttemptOver) -> list[Instruction]:
+    def _attempt_over(self, over: seen.AttemptOver) -> list[do.Instruction]:
         ended = over.ended
         paused = self._paused(ended.reason, over.now) if ended.cause is Cause.DISK_FULL else []
         self.backoff.note(ended, over.now)
         if ended.state is TrialState.FAILED and ended.cause not in TEACHING_CAUSES:
             self._space_used_up = False  # a machine spoilt it: its configuration may be drawn again
-        return [*paused, PutAway(ended.trial, ended.attempt)]
+        return [*paused, do.PutAway(ended.trial, ended.attempt)]
 
     def _running(self) -> list[tuple[int, int]]:
         """Trial and attempt of whatever is open."""
@@ -170,14 +132,14 @@ class Round:
 
     # -- coming to rest ---------------------------------------------------------------------------------------------------
 
-    def _halted(self, why: str) -> list[Instruction]:
+    def _halted(self, why: str) -> list[do.Instruction]:
         if self.rest.halt is not None:
             return []
         self.rest.ask("halted")
         self.rest.halt = Verdict(StudyState.HALTED, why)
-        return [Say(why)]
+        return [do.Say(why)]
 
-    def _budget_seen(self, elapsed: float, gpu_seconds: float) -> list[Instruction]:
+    def _budget_seen(self, elapsed: float, gpu_seconds: float) -> list[do.Instruction]:
         if self.rest.reason:
             return []
         end = halting(self.study, self._limits)
@@ -187,13 +149,17 @@ class Round:
             self.rest.ask("budget")
         return []
 
-    def _resting(self, now: float) -> list[Instruction]:
+    def _resting(self, now: float) -> list[do.Instruction]:
         waits, asked = self._waits_for_room, []
         for trial, attempt in [] if self.rest.drain else self._running():
             if (key := (trial, attempt, self.rest.now)) not in self.rest.told:
                 self.rest.told.add(key)
-                asked.append(AskToEnd(trial, attempt, self.rest.told_as, self.rest.now))
-        return [*asked, LockSlots(0, now), LetWait(soon=True, lacking=self.rest.paused) if waits else SendAway()]
+                asked.append(do.AskToEnd(trial, attempt, self.rest.told_as, self.rest.now))
+        return [
+            *asked,
+            do.LockSlots(0, now),
+            do.LetWait(soon=True, lacking=self.rest.paused) if waits else do.SendAway(),
+        ]
 
     # -- disks ------------------------------------------------------------------------------------------------------------
 
@@ -203,12 +169,12 @@ class Round:
         waits = self.holding is not Holding.WATCHED and not self.rest.by_hand
         return waits and self.rest.reason in ("", "paused")
 
-    def _disk_seen(self, seen: DiskSeen) -> list[Instruction]:
-        paused = self._paused(seen.lacking or seen.refused, seen.now) if seen.lacking or seen.refused else []
-        worth_it = self.rest.paused and self._waits_for_room and seen.now >= self._room_at
-        return [*paused, TakeReserve()] if worth_it and not seen.lacking else paused
+    def _disk_seen(self, disks: seen.DiskSeen) -> list[do.Instruction]:
+        paused = self._paused(disks.lacking or disks.refused, disks.now) if disks.lacking or disks.refused else []
+        worth_it = self.rest.paused and self._waits_for_room and disks.now >= self._room_at
+        return [*paused, do.TakeReserve()] if worth_it and not disks.lacking else paused
 
-    def _paused(self, why: str, now: float) -> list[Instruction]:
+    def _paused(self, why: str, now: float) -> list[do.Instruction]:
         """Start nothing more, let what runs go on, and come to rest without blaming any trial."""
         if self.rest.paused:
             return []
@@ -218,19 +184,19 @@ class Round:
         if self.holding is Holding.TURN:
             return []
         then = "; it goes on by itself once there is room" if self._waits_for_room else ""
-        return [Say(f"paused: {why}. No trial is to blame; running ones go on, no new ones are started{then}")]
+        return [do.Say(f"paused: {why}. No trial is to blame; running ones go on, no new ones are started{then}")]
 
     # -- starts -----------------------------------------------------------------------------------------------------------
 
-    def _starting(self, most: int, now: float) -> list[Instruction]:
+    def _starting(self, most: int, now: float) -> list[do.Instruction]:
         if self._in_batches and self.study.in_state(TrialState.RUNNING):
             return []
         could = self._planned(min(most, self._at_once or most), now)
         avoid = {card for number in could.existing for card in cards_to_avoid(self.study.trials[number])}
         wanted = len(could.existing) + could.new
-        return [LockSlots(wanted, now, avoid)]
+        return [do.LockSlots(wanted, now, avoid)]
 
-    def _filling(self, cards: Mapping[str, frozenset[str]], wanted: int, now: float) -> list[Instruction]:
+    def _filling(self, cards: Mapping[str, frozenset[str]], wanted: int, now: float) -> list[do.Instruction]:
         """Each trial in a slot, where there is one with other cards than it ran out of memory on."""
         starts, left = self._planned(min(len(cards), wanted), now), list(cards)
         opened = []
@@ -238,8 +204,8 @@ class Round:
             avoid = cards_to_avoid(self.study.trials[number])
             slot = next((slot for slot in left if not cards[slot] & avoid), left[0])
             left.remove(slot)
-            opened.append(Open(slot, number))
-        return [*opened, *map(Open, left[: starts.new])]
+            opened.append(do.Open(slot, number))
+        return [*opened, *map(do.Open, left[: starts.new])]
 
     def _planned(self, slots: int, now: float) -> Starts:
         return plan_starts(
@@ -253,13 +219,13 @@ class Round:
         """Seconds that the study was run for, earlier runs included."""
         return self.study.elapsed_before + (lasted if self.study.ended is None else 0.0)
 
-    def _nothing_runs(self, at: str, lasted: float) -> list[Instruction]:
+    def _nothing_runs(self, at: str, lasted: float) -> list[do.Instruction]:
         end, before = self._verdict(lasted), self.study.ended
         if end is not None and end.state is StudyState.STOPPED and self.rest.reason == "over":
             end = None  # nobody asked for that: what brought it to rest before stands
         if before is not None and (end is None or end.state.value == before.state):
-            return [Leave(Verdict(StudyState(before.state), before.reason))]
-        return [] if end is None else [*self._closed(end, at, lasted), SendAway(for_good=True), Leave(end)]
+            return [do.Leave(Verdict(StudyState(before.state), before.reason))]
+        return [] if end is None else [*self._closed(end, at, lasted), do.SendAway(for_good=True), do.Leave(end)]
 
     def _verdict(self, lasted: float) -> Verdict | None:
         """Where the study stands, or will once nothing runs any more; ``None`` while there is something to do."""
@@ -269,16 +235,16 @@ class Round:
             return end
         if self.rest.paused:
             return Verdict(StudyState.PAUSED, f"{self.rest.paused}; free space, then the same command goes on")
-        return Verdict(StudyState.STOPPED, "the same command goes on")
+        return _STOPPED
 
-    def _closed(self, end: Verdict, at: str, lasted: float) -> list[Instruction]:
+    def _closed(self, end: Verdict, at: str, lasted: float) -> list[do.Instruction]:
         ended = self.study.ended
         if ended is not None and ended.state == end.state.value:
             return []
-        return [Record(StudyEnded(at, end.state.value, end.reason, 0.0 if ended is not None else lasted))]
+        return [do.Record(StudyEnded(at, end.state.value, end.reason, 0.0 if ended is not None else lasted))]
 
 
-def _granted_before(study: Study, workers: Iterable[Worker]) -> Iterable[Instruction]:
+def _granted_before(study: Study, workers: Iterable[seen.Worker]) -> Iterable[do.Instruction]:
     """Those of the workers that had their attempt before, from a holder that died over its answer or that the disk refused.
 
     The others are given one in this round, if there is one.
@@ -292,8 +258,8 @@ def _granted_before(study: Study, workers: Iterable[Worker]) -> Iterable[Instruc
         if worker.slot not in granted:
             continue
         if not worker.attempt or worker.claimed:
-            yield TurnAway(worker.slot)  # it has its answer
+            yield do.TurnAway(worker.slot)  # it has its answer
         elif worker.laid_out:
-            yield HandOver(worker.attempt)
+            yield do.HandOver(worker.attempt)
         else:
-            yield Void(worker.attempt)  # the worker gets another one
+            yield do.Void(worker.attempt)  # the worker gets another one

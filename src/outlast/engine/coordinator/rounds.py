@@ -8,10 +8,10 @@ from outlast.core.plan import Verdict
 from outlast.core.records import Event
 from outlast.engine.attempts.folds import ensure_splits
 from outlast.engine.attempts.running import Running
+from outlast.engine.coordinator import stimuli as seen
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.coordinator.shell import Shell
-from outlast.engine.coordinator.stimuli import Closed, TurnOver
 from outlast.engine.coordinator.take_over import take_over
 from outlast.study import requests
 
@@ -73,7 +73,7 @@ class Coordinator(Shell):
             while True:
                 end = self.round()
                 if end is None:
-                    self._decide(TurnOver(self._clock.now(), self._lasted))
+                    self._decide(seen.TurnOver(self._clock.now(), self._lasted))
                     self._act()
                 asked = self._slots.most or requests.pending(self.paths)
                 if end is not None or not asked or self._clock.monotonic() - began > _TURN:
@@ -126,5 +126,5 @@ class Coordinator(Shell):
 
     def close_with(self, end: Verdict) -> None:
         """Bring the study to rest for a reason from outside; what runs may finish."""
-        self._decide(Closed(end, self._clock.now(), self._lasted))
+        self._decide(seen.Closed(end, self._clock.now(), self._lasted))
         self._decisions.commit()

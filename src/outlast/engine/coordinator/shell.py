@@ -6,7 +6,7 @@ Nothing that happens outside the one append changes what the study is.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from outlast._system import Clock
 from outlast.config.settings import Settings
@@ -15,7 +15,8 @@ from outlast.core.plan import Limits, Verdict
 from outlast.engine.attempts.folds import study_parts
 from outlast.engine.attempts.running import Pulse, Running
 from outlast.engine.attempts.slots import Slots
-from outlast.engine.coordinator import instructions as to_do
+from outlast.engine.coordinator import instructions as do
+from outlast.engine.coordinator import stimuli as seen
 from outlast.engine.coordinator.ask_server import AskServer
 from outlast.engine.coordinator.coming_to_rest import limits_of
 from outlast.engine.coordinator.decisions import Decisions
@@ -26,19 +27,6 @@ from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.new_trials import Creation
 from outlast.engine.coordinator.round import Holding, Round
 from outlast.engine.coordinator.starting import Starting
-from outlast.engine.coordinator.stimuli import (
-    AttemptOver,
-    BudgetSeen,
-    DiskSeen,
-    Futile,
-    NothingRuns,
-    RoomIsBack,
-    SlotsFilled,
-    SlotsLocked,
-    SlotsSeen,
-    SpaceUsedUp,
-    Stimulus,
-)
 from outlast.engine.coordinator.watch import Watch
 from outlast.engine.derived.writer import DerivedFiles
 from outlast.errors import NO_ROOM, DiskFull, JobRefused, StorageError, StudyFileError
@@ -94,7 +82,7 @@ class Shell:
         self._starting = Starting(paths, settings, opened.ledger, decisions, watch, slots, executor, asks, creation)
         self._ending = Ending(paths, settings, self.study, executor, self._derived, self._refused)
         self._disk_guard = DiskGuard(paths)
-        self._to_do: list[to_do.OnceDurable] = []
+        self._to_do: list[do.OnceDurable] = []
         self._stepping_down = ""
 
     def round(self) -> Verdict | None:
@@ -107,7 +95,7 @@ class Shell:
             self._tell()
             if self._watch.running:
                 return end
-            self._decide(NothingRuns(self._clock.now(), self._lasted))
+            self._decide(seen.NothingRuns(self._clock.now(), self._lasted))
             return self._act()
         except OSError as error:
             if error.filename is None and error.errno not in NO_ROOM:
@@ -126,7 +114,7 @@ class Shell:
         return self._clock.monotonic() - self._began
 
     def _refused(self, why: str) -> None:
-        self._decide(DiskSeen(self._clock.monotonic(), lacking=why))
+        self._decide(seen.DiskSeen(self._clock.monotonic(), lacking=why))
 
     def _gather(self) -> None:
         """Everything that happened since the last round, in the order in which it is decided about."""
@@ -140,67 +128,63 @@ class Shell:
             self._decide(wanted)
         for attempt, ended in self._watch.gather(now):
             self._ask_server.end(attempt.name)
-            self._decide(AttemptOver(ended, now))
+            self._decide(seen.AttemptOver(ended, now))
         for attempt in list(self._watch.running.values()):
             self._watch.end_if_diverged(attempt)
             if attempt.name in self._ask_server:
                 attempt.read_reports()  # the objective asks by itself whether to go on
             elif not self._in_parts and self._watch.judge(attempt):
                 self._watch.prune(attempt)
-        self._decide(BudgetSeen(self._lasted, self._watch.gpu_seconds()))
-        self._decide(DiskSeen(now, self._disk_guard.lacking(now) or "", self._ledger.lacking_room))
-        self._decide(SlotsSeen(self._slots.most, now))
+        self._decide(seen.BudgetSeen(self._lasted, self._watch.gpu_seconds()))
+        self._decide(seen.DiskSeen(now, self._disk_guard.lacking(now) or "", self._ledger.lacking_room))
+        self._decide(seen.SlotsSeen(self._slots.most, now))
 
-    def _decide(self, happened: Stimulus) -> None:
+    def _decide(self, happened: seen.Stimulus) -> None:
         """Let the round decide. What acts on decisions is kept until they are durable."""
-        opens = []
         for instruction in self._round.handle(happened):
             match instruction:
-                case to_do.Record(event):
+                case do.Record(event):
                     self._decisions.take(event)
-                case to_do.Say(text):
+                case do.Say(text):
                     self._decisions.say(text)
-                case to_do.LockSlots(wanted, now, avoid):
-                    self._lock_slots(wanted, now, avoid)
-                case to_do.Open():
-                    opens.append(instruction)
-                case to_do.TakeReserve():
+                case do.LockSlots(wanted, now, avoid):
+                    self._fill(wanted, now, avoid)
+                case do.TakeReserve():
                     if (
                         self._round.holding is Holding.TURN or self._ledger.reserve()
                     ):  # or a quota, not seen from outside
                         self._ledger.lacking_room = ""
-                        self._decide(RoomIsBack())
-                case to_do.HandOver(name):
+                        self._decide(seen.RoomIsBack())
+                case do.HandOver(name):
                     self._starting.hand_over(self._watch.running[name])
-                case to_do.TurnAway(slot):
+                case do.TurnAway(slot):
                     self._inbox.turn_away(slot)
-                case to_do.Void(name):
+                case do.Void(name):
                     void_start(self._watch.running[name].paths)
+                case do.Open():
+                    continue  # only in slots that are locked (see `_fill`)
                 case _:
                     self._to_do.append(instruction)
-        if opens:
-            self._open(opens)
 
-    def _lock_slots(self, wanted: int, now: float, avoid: Collection[str]) -> None:
+    def _fill(self, wanted: int, now: float, avoid: Collection[str]) -> None:
+        """Lock slots, open what the round begins in them, and unlock those that it left."""
         free = self._slots.available(wanted, avoid)
         while self._slots.news:
             self._decisions.say(self._slots.news.pop(0))
         cards = {slot: frozenset(lock.uuid for lock in self._slots.locks(slot)) for slot in free}
-        self._decide(SlotsLocked(cards, wanted, now))
-        self._slots.give_back()
-        self._decide(SlotsFilled(now, self._lasted))
-
-    def _open(self, opens: Sequence[to_do.Open]) -> None:
+        instructions = self._round.handle(seen.SlotsLocked(cards, wanted, now))
+        used_up = False
         try:
-            if not self._starting.open(opens):
-                self._decide(SpaceUsedUp())
+            used_up = not self._starting.open([each for each in instructions if isinstance(each, do.Open)])
         except StudyFileError as error:
             if self._round.holding is Holding.TURN:
                 raise  # it may be this host that lacks a file: others go on
-            self._decide(Futile(str(error)))
+            self._decide(seen.Futile(str(error)))
+        self._slots.give_back()
+        self._decide(seen.SlotsFilled(now, self._lasted, used_up))
 
     def _jobs_refused(self, refused: JobRefused) -> None:
-        self._decide(Futile(f"{refused.by} refuses the jobs: {refused.fact}"))
+        self._decide(seen.Futile(f"{refused.by} refuses the jobs: {refused.fact}"))
 
     def _act(self) -> Verdict | None:
         """Make the decisions durable; then, and only then, do what follows from them. The verdict, if there is one."""
@@ -210,23 +194,23 @@ class Shell:
         while self._to_do:
             instruction, running = self._to_do.pop(0), self._watch.running
             match instruction:
-                case to_do.PutAway():
+                case do.PutAway():
                     self._ending.put_away(instruction)
-                case to_do.PutAwayLeft():
+                case do.PutAwayLeft():
                     self._ending.put_away_left()
-                case to_do.Prune(trial, number):
+                case do.Prune(trial, number):
                     if (attempt := running.get(attempt_name(trial, number))) is not None and not attempt.stop_reason:
                         self._watch.prune(attempt)
-                case to_do.AskToEnd(trial, number, reason, at_once):
+                case do.AskToEnd(trial, number, reason, at_once):
                     if (attempt := running.get(attempt_name(trial, number))) is not None:
                         self._ending.ask(attempt, reason, now=at_once)
-                case to_do.LetWait(soon, lacking):
+                case do.LetWait(soon, lacking):
                     self._slots.let_wait(self.paths, soon=soon, lacking=lacking)
-                case to_do.SendAway(for_good):
+                case do.SendAway(for_good):
                     self._slots.send_away(self.paths)
                     if for_good:
                         requests.clear_unread(self.paths)
-                case to_do.Leave(verdict):
+                case do.Leave(verdict):
                     end = verdict
         self._ending.retain()
         return end

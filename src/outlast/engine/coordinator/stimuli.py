@@ -11,7 +11,7 @@ from outlast.core.records import AttemptEnded
 
 __all__ = [
     "AttemptOver", "BudgetSeen", "Closed", "DiskSeen", "EndWanted", "Futile", "NothingRuns", "RestWanted", "RetryWanted",
-    "RoomIsBack", "SlotsFilled", "SlotsLocked", "SlotsSeen", "SpaceUsedUp", "Stimulus", "TurnOver", "Worker", "WorkersAsk",
+    "RoomIsBack", "SlotsFilled", "SlotsLocked", "SlotsSeen", "Stimulus", "TurnOver", "Worker", "WorkersAsk",
 ]  # fmt: skip
 
 
@@ -113,15 +113,11 @@ class SlotsLocked:
 
 @dataclass(frozen=True)
 class SlotsFilled:
-    """What could be opened in these slots is open."""
+    """What could be opened in these slots is open; where fewer were, perhaps because the sampler has no further configuration."""
 
     now: float
     lasted: float  # seconds of this run
-
-
-@dataclass(frozen=True)
-class SpaceUsedUp:
-    """The sampler has no further configuration."""
+    space_used_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,5 +147,5 @@ class Closed:
 
 Stimulus: TypeAlias = (
     AttemptOver | WorkersAsk | EndWanted | RetryWanted | RestWanted | Futile | DiskSeen | RoomIsBack
-    | BudgetSeen | SlotsSeen | SlotsLocked | SlotsFilled | SpaceUsedUp | NothingRuns | TurnOver | Closed
+    | BudgetSeen | SlotsSeen | SlotsLocked | SlotsFilled | NothingRuns | TurnOver | Closed
 )  # fmt: skip
