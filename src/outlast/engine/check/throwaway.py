@@ -17,6 +17,7 @@ from outlast.config.settings import BudgetSettings, CheckpointSettings, PrunerSe
 from outlast.core.layout import throwaway_prefix
 from outlast.core.plan import Limits
 from outlast.engine.attempts.prepare import OBJECTIVE
+from outlast.engine.hold.signals import handling
 from outlast.errors import StorageError, UsageError
 from outlast.runner.spec import token_of_trial
 from outlast.study.layout import StudyPaths
@@ -156,26 +157,11 @@ def _termination_as_interrupt() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    with _handlers({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
+    with handling({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
         yield
 
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    with _handlers(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)):
+    with handling(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)):
         yield
-
-
-@contextlib.contextmanager
-def _handlers(wanted: dict[signal.Signals, object]) -> Iterator[None]:
-    before: dict[signal.Signals, object] = {}
-    try:
-        for number, handler in wanted.items():
-            before[number] = signal.signal(number, handler)  # type: ignore[arg-type]
-    except ValueError:  # not the main thread: signals go elsewhere
-        before = {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]

@@ -29,8 +29,6 @@ from outlast.executors.slurm.jobs import SlurmJobs
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 
-__all__ = ["control"]
-
 _LEASE_WITHIN = 120.0  # seconds to wait for the controller before, or for whoever has a turn
 _BEFORE_WALLTIME = 120.0  # seconds in which we step down in order
 
@@ -71,38 +69,35 @@ def control(
     Raises:
         StudyBusy: Another controller holds it.
     """
-    return whenever_there_is_room(StudyPaths.at(folder), lambda: _control(folder, listener, job, say), say)
 
+    def once() -> tuple[Verdict | None, Study, Settings]:
+        lease = Lease(StudyPaths.at(folder).lease)
+        lease.acquire(wait=_LEASE_WITHIN, say=say)
+        with join_study(StudyPaths.at(folder), lease) as joined:
+            opened, study = replace(joined, taken_over=True), joined.study
+            settings, _ = recorded_settings(folder, study)
+            if study.ended is not None:  # stopped, or done, while we waited in the queue
+                return Verdict(StudyState(study.ended.state), study.ended.reason), study, settings
+            paths = study_paths(folder, settings)
+            settings = as_taken(paths, settings, study)
+            queue, slots = StudyQueue(paths, settings), job_slots(settings, "slurm")
+            jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
+            with closing(SlurmExecutor(jobs, queue.mark, queue.trial, say=say)) as executor:
+                hears = _Controlling(listener(study, settings, len(slots.local)), job)
+                coordinator = Coordinator(
+                    paths, settings, opened, executor, hears, slots=slots, holding=Holding.UNATTENDED
+                )
+                hears.coordinator = coordinator
+                with _stepping_down(coordinator, executor):
+                    verdict = coordinator.run()
+        if verdict is None and job is not None:  # the next controller is this job again
+            if requeue(job):
+                say("this job goes back into the queue and goes on with the study from there; running trials go on")
+            else:
+                say("this job could not go back into the queue: outlast submit goes on; running trials go on")
+        return verdict, study, settings
 
-def _control(
-    folder: str,
-    listener: Callable[[Study, Settings, int], Listener],
-    job: JobFacts | None,
-    say: Callable[[str], object],
-) -> tuple[Verdict | None, Study, Settings]:
-    lease = Lease(StudyPaths.at(folder).lease)
-    lease.acquire(wait=_LEASE_WITHIN, say=say)
-    with join_study(StudyPaths.at(folder), lease) as joined:
-        opened, study = replace(joined, taken_over=True), joined.study
-        settings, _ = recorded_settings(folder, study)
-        if study.ended is not None:  # stopped, or done, while we waited in the queue
-            return Verdict(StudyState(study.ended.state), study.ended.reason), study, settings
-        paths = study_paths(folder, settings)
-        settings = as_taken(paths, settings, study)
-        queue, slots = StudyQueue(paths, settings), job_slots(settings, "slurm")
-        jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
-        with closing(SlurmExecutor(jobs, queue.mark, queue.trial, say=say)) as executor:
-            hears = _Controlling(listener(study, settings, len(slots.local)), job)
-            coordinator = Coordinator(paths, settings, opened, executor, hears, slots=slots, holding=Holding.UNATTENDED)
-            hears.coordinator = coordinator
-            with _stepping_down(coordinator, executor):
-                verdict = coordinator.run()
-    if verdict is None and job is not None:  # the next controller is this job again
-        if requeue(job):
-            say("this job goes back into the queue and goes on with the study from there; running trials go on")
-        else:
-            say("this job could not go back into the queue: outlast submit goes on; running trials go on")
-    return verdict, study, settings
+    return whenever_there_is_room(StudyPaths.at(folder), once, say)
 
 
 @contextmanager

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from outlast.config.settings import Settings
-from outlast.executors.slurm.asked import asked_time_s
+from outlast.executors.slurm.asked import asked_partitions, walltime_s
 from outlast.executors.slurm.options import SlurmOptions
 from outlast.executors.slurm.planning import slot_limit, tasks_for
 from outlast.executors.slurm.site import Limits, Nodes, Partition
-
-__all__ = ["Answer", "ClusterFacts"]
 
 
 @dataclass(frozen=True)
@@ -63,18 +61,12 @@ class ClusterFacts:
     @cached_property
     def chosen(self) -> list[Partition]:
         """The partitions that trials may go to, as far as we can see them."""
-        return self.partitions_of(self.options.sbatch)
+        return asked_partitions(self.options.sbatch, self.partitions)
 
     @cached_property
     def small(self) -> list[Partition]:
         """Those of the finisher or the controller."""
-        return self.partitions_of(self.options.small)
-
-    def partitions_of(self, options: Mapping[str, str | None]) -> list[Partition]:
-        """The partitions that options name; the default one where they name none."""
-        names = options.get("partition")
-        wanted = names.split(",") if names else []
-        return [each for each in self.partitions if (each.name in wanted if wanted else each.default)]
+        return asked_partitions(self.options.small, self.partitions)
 
     @cached_property
     def places(self) -> list[Nodes]:
@@ -90,11 +82,7 @@ class ClusterFacts:
     @cached_property
     def walltime_s(self) -> float | None:
         """Of a trial's job; ``None`` without a limit."""
-        asked = asked_time_s(self.options.sbatch)
-        if asked is not None:
-            return asked
-        given = [each.default_time_s or each.max_time_s for each in self.chosen]
-        return min((seconds for seconds in given if seconds is not None), default=None)
+        return walltime_s(self.options.sbatch, self.partitions)
 
     @cached_property
     def tasks(self) -> int | None:

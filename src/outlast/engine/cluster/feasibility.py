@@ -11,8 +11,6 @@ from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.executors.slurm.asked import asked_gpus, asked_nodes, asked_time_s, fits_on
 from outlast.executors.slurm.site import Partition
 
-__all__ = ["request_findings"]
-
 _SECTION = "options are in the slurm: section of the study file, or of ~/.config/outlast.yaml"
 _BEFORE_WALLTIME = 10.0  # seconds that a runner keeps beyond the grace period, see `outlast.runner.supervise`
 _SOON_S = 90.0

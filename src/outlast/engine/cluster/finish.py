@@ -26,8 +26,6 @@ from outlast.executors.slurm.planning import how_to_go_on
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 
-__all__ = ["finish", "in_vain"]
-
 _LOOK_EVERY = 5.0  # seconds between two turns while something may still live
 _AGAIN_AFTER = 60.0  # seconds after a limit of SLURM's
 _ASK_AGAIN = 15.0  # seconds after no answer, at most

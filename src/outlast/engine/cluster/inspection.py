@@ -22,8 +22,6 @@ from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.site import Partition
 
-__all__ = ["check_cluster", "cluster_findings", "meant_for_slurm"]
-
 _PATIENCE = 20.0  # seconds that `check` waits for one command
 
 

@@ -10,8 +10,6 @@ from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import ClusterFacts
 from outlast.executors.slurm.planning import cron_line
 
-__all__ = ["fitting_mode", "policy_findings"]
-
 _SHORT_S = 600.0  # trials that are over sooner are hardly worth a job each
 _OFTEN_S = 1800.0  # trials that are over sooner are pruned between two looks of an array's tasks
 _MANY_ARRAYS = 3

@@ -8,8 +8,6 @@ from outlast._system.job_environment import JobFacts
 from outlast.errors import SlurmMissing, SlurmUnavailable
 from outlast.executors.slurm.commands import Slurm
 
-__all__ = ["requeue"]
-
 _AGAIN_AFTER = 5.0  # seconds
 _WITHIN = 120.0  # seconds, where no walltime ends it
 

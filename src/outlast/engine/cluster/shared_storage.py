@@ -10,8 +10,6 @@ from outlast._system.quota import Quota, quota_of
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 
-__all__ = ["quota_findings", "storage_findings"]
-
 _FILES_A_TRIAL = 4  # of a finished trial, its folder included; checkpoints come on top
 _FILES_BESIDE = 100
 _LITTLE = 0.1  # of what is allowed

@@ -27,17 +27,6 @@ from outlast.executors.slurm.planning import waiting_reason
 from outlast.executors.slurm.script import render
 from outlast.study.layout import StudyPaths
 
-__all__ = [
-    "Submitted",
-    "dry_run",
-    "refuse_while_queued",
-    "roles_of",
-    "submit_array",
-    "submit_missing",
-    "submit_study",
-    "tell",
-]
-
 _MADE_ROOM, _A_MOMENT = 10, 0.5  # tries, and seconds between them, before one more task has to go
 _LEASE_WITHIN = 60.0  # seconds that a submission waits for whoever holds the study
 

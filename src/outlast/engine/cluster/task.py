@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from outlast.core.plan import Verdict
     from outlast.engine.coordinator.rounds import Coordinator
 
-__all__ = ["SlurmTask", "main"]
-
 
 class SlurmTask:
     """What SLURM has for a worker that is a task of an array. Most never need it, so that it is imported by those that do.

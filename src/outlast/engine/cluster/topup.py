@@ -16,8 +16,6 @@ from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmMissing
 from outlast.executors.slurm.parse import Job, JobLife
 
-__all__ = ["lacking", "something_was_lost", "top_up"]
-
 
 def lacking(study: Study, wanted: int | None, tasks: Sequence[Job], *, each: int, at_once: int | None) -> int:
     """How many tasks are to be made up for. Pure.

@@ -10,8 +10,6 @@ from outlast.engine.hold.children import Children
 from outlast.engine.hold.workplace import Workplace
 from outlast.study import requests
 
-__all__ = ["Asking"]
-
 _TOO_SHORT = 60.0  # seconds of walltime that no trial is begun in
 _NO_ROOM_FOR = 600.0  # seconds that a machine stands idle because a disk is full
 

@@ -11,8 +11,6 @@ from outlast.study.attempts import trained_seconds
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 
-__all__ = ["lasted"]
-
 
 def lasted(paths: StudyPaths, study: Study, ledger: Ledger) -> float:
     """Seconds that the run goes on already; hours in which nobody was there are taken out, on record."""

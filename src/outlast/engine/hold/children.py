@@ -12,8 +12,6 @@ from outlast._system.job_environment import ENDS_IN
 from outlast.core.layout import parse_attempt_name
 from outlast.engine.hold.workplace import Workplace
 
-__all__ = ["Child", "Children", "share"]
-
 _TAKEN_IN_WITHIN = 120.0  # seconds for somebody to take in what our last trial came to
 _HURRIED = 5.0  # the same, where the walltime is almost over
 _RESUME_EXITS = (75, 130, 143)

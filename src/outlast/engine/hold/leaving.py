@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 from outlast.errors import OutlastError, StorageError
 
-__all__ = ["Leaving"]
-
 _REFUSED_FOR = 600.0  # seconds for the disk to come back
 
 

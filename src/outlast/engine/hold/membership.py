@@ -13,8 +13,6 @@ from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyFileError
 from outlast.space.space import Space
 
-__all__ = ["refit", "told_of"]
-
 
 def refit(study: Study, settings: Settings, now: str) -> list[Event]:
     """What a new version of the study file makes of the trials so far: those that it does not hold are left out, as failed

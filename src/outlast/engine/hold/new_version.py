@@ -20,14 +20,6 @@ from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 
-__all__ = [
-    "difference_from_recorded",
-    "keep_study_file",
-    "opening_events",
-    "refuse_lost_checkpoints",
-    "refuse_unaccepted",
-]
-
 
 def difference_from_recorded(study: Study, settings: Settings) -> Difference:
     """What a study file changes against the revision in force."""

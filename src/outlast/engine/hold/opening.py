@@ -25,8 +25,6 @@ from outlast.study.ledger import Ledger, Reading
 from outlast.study.leftovers import clear_leftovers
 from outlast.study.opened import Opened
 
-__all__ = ["join_study", "open_study"]
-
 
 @contextmanager
 def open_study(

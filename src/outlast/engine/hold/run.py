@@ -19,8 +19,6 @@ from outlast.engine.hold.terminal import Announcing, stopping_at_signals
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
-__all__ = ["run_study"]
-
 
 def run_study(
     paths: StudyPaths,

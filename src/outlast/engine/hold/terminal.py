@@ -17,8 +17,6 @@ from outlast.executors.base import Executor
 from outlast.monitor.times import duration
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Announcing", "stopping_at_signals", "words_to_run_log"]
-
 
 class Announcing(Forwarding):
     """Hands on what it hears, and says in the next round what a signal handler may not say itself: it could have

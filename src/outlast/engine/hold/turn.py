@@ -33,8 +33,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.opened import Opened
 
-__all__ = ["Memory", "Turn", "coordinate", "take_turn"]
-
 Last: TypeAlias = Callable[[Coordinator, "Verdict | None"], object]
 
 _WITHDRAWN = ("array", "controller")  # jobs that a study at rest has no use for
@@ -142,7 +140,7 @@ def _after(verdict: Verdict | None, paths: StudyPaths, study: Study, settings: S
     if ended is None:
         return
     if ended.state != StudyState.DONE.value or verdict is not None:
-        withdraw_tasks(paths, settings, study, memory)
+        _withdraw_tasks(paths, settings, study, memory)
     if verdict is not None:
         from outlast.engine.derived.plots import are_wanted, draw_at_the_end
 
@@ -150,7 +148,7 @@ def _after(verdict: Verdict | None, paths: StudyPaths, study: Study, settings: S
             draw_at_the_end(paths, study, settings)
 
 
-def withdraw_tasks(paths: StudyPaths, settings: Settings, study: Study, memory: Memory) -> None:
+def _withdraw_tasks(paths: StudyPaths, settings: Settings, study: Study, memory: Memory) -> None:
     """Cancel the study's jobs that still wait in the queue: there is nothing left for them to do. The finisher stays.
 
     They are found by their mark, not by what the ledger says: that of a copy speaks of the original's jobs.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from outlast.engine.hold.turn import Memory
     from outlast.study.lease import Lease
 
-__all__ = ["TurnTaking"]
-
 _JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the pruner
 _LOOK_EVERY = 300.0  # seconds between two looks for tasks of our array that were lost, whoever looks
 _LOOK_AGAIN = 20.0  # the same, once some were

@@ -19,8 +19,6 @@ from outlast.engine.hold.turn_taking import TurnTaking
 from outlast.engine.hold.workplace import Workplace
 from outlast.errors import OutlastError
 
-__all__ = ["Worker"]
-
 _PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between two looks; longer the longer there is nothing
 _LONGEST_BESIDE_TRIALS = 0.2  # the same, while trials run here and nothing is asked for
 

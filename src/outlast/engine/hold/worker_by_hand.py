@@ -13,8 +13,6 @@ from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 
-__all__ = ["by_hand"]
-
 
 def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str], object]) -> int:
     """Work for a study until there is nothing more to do.

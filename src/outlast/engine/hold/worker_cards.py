@@ -9,8 +9,6 @@ from outlast.config.settings import Settings
 from outlast.engine.attempts.slots import gpu_pool
 from outlast.executors.gpus import GpuPool, Grant
 
-__all__ = ["WorkerCards"]
-
 
 class WorkerCards:
     """The pool of this machine, as one worker uses it.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from outlast.engine.coordinator.rounds import Coordinator
     from outlast.engine.hold.worker_cards import WorkerCards
 
-__all__ = ["OwnJob", "Workplace"]
-
 
 class OwnJob(Protocol):
     """The scheduler's job that a worker is, and what it can do about it.

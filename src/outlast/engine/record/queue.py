@@ -18,12 +18,13 @@ from outlast.config.settings import Settings
 from outlast.config.site import read_site
 from outlast.core.layout import parse_attempt_name
 from outlast.errors import SlurmMissing, SlurmUnavailable
+from outlast.executors.slurm.asked import asked_partitions, walltime_s
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.options import SlurmOptions, read_options
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
 from outlast.executors.slurm.script import JobScript, render
-from outlast.executors.slurm.site import Partition, parse_time_s
+from outlast.executors.slurm.site import Partition
 from outlast.study.layout import StudyPaths
 
 __all__ = ["StudyQueue"]
@@ -144,7 +145,7 @@ class StudyQueue:
             options={"no-requeue": None, **self.options.sbatch},
             setup=self.options.setup,
             environment=self._environment,
-            walltime_s=self._walltime(self.options.sbatch),
+            walltime_s=walltime_s(self.options.sbatch, self._partitions),
             comment=self.mark + name,
             by_hand=by_hand,
         )
@@ -171,7 +172,7 @@ class StudyQueue:
             if role == "finisher"
             else self.options.setup,  # it trains nothing, and has to say what a setup broke
             environment=self._environment,
-            walltime_s=self._walltime(options),
+            walltime_s=walltime_s(options, self._partitions),
             comment=self.mark + role,
             by_hand=by_hand or [],
         )
@@ -195,19 +196,6 @@ class StudyQueue:
         """For the job that everything else comes after: the array, or the controller."""
         return {"dependency": self.options.dependency} if self._first and self.options.dependency else {}
 
-    def _chosen(self, options: Mapping[str, str | None]) -> list[Partition]:
-        """The partitions that a job with these options may land in."""
-        wanted = options.get("partition")
-        return [p for p in self._partitions if (p.name in wanted.split(",") if wanted else p.default)]
-
-    def _walltime(self, options: Mapping[str, str | None]) -> float | None:
-        """Seconds that a job with these options gets, as far as is known before it lands somewhere."""
-        asked = options.get("time")
-        if asked:
-            return parse_time_s(asked)
-        limits = [p.default_time_s or p.max_time_s for p in self._chosen(options)]
-        return min((limit for limit in limits if limit is not None), default=None)
-
     def _small(self, seconds: float) -> dict[str, str | None]:
         """Options of a job that runs no trial: so long, or what its partition allows. Asking for more, it would never start."""
         small, us = self.options.small, None if self._partitions else JobFacts.of(os.environ)
@@ -215,7 +203,9 @@ class StudyQueue:
             us is not None and us.seconds is not None
         ):  # a node without scontrol: what we were given, another one gets too
             seconds = min(seconds, us.seconds)
-        seconds = min([seconds, *(p.max_time_s for p in self._chosen(small) if p.max_time_s is not None)])
+        seconds = min(
+            [seconds, *(p.max_time_s for p in asked_partitions(small, self._partitions) if p.max_time_s is not None)]
+        )
         return {"time": str(max(1, math.ceil(seconds / 60))), "requeue": None, **small}  # minutes
 
     def submit(self, script: JobScript) -> str:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from outlast.executors.slurm.site import Nodes, gpus_in
+from outlast.executors.slurm.site import Nodes, Partition, gpus_in, parse_time_s
 
 _SIZES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 
 def asked_time_s(options: Mapping[str, str | None]) -> float | None:
-    """Walltime in seconds; ``None`` where none is asked for, or no limit (``0``, ``UNLIMITED``).
+    """Walltime in seconds; ``None`` where none is asked for, or no limit (``0``, ``UNLIMITED``)."""
+    return parse_time_s(options.get("time") or "") or None
 
-    sbatch(1): ``minutes``, ``minutes:seconds``, ``hours:minutes:seconds``, ``days-hours[:minutes[:seconds]]``.
-    """
-    days, dash, clock = (options.get("time") or "").strip().rpartition("-")
-    parts = clock.split(":")
-    if len(parts) > 3 or not all(part.isdigit() for part in (*parts, days or "0")):
-        return None
-    numbers = [int(part) for part in parts]
-    if not dash and len(numbers) < 3:
-        numbers = [0, *numbers]
-    hours, minutes, seconds = (*numbers, 0, 0)[:3]
-    return float(int(days or 0) * 86400 + hours * 3600 + minutes * 60 + seconds) or None
+
+def asked_partitions(options: Mapping[str, str | None], partitions: Iterable[Partition]) -> list[Partition]:
+    """Those that a job may land in: the ones that it names, or the default one."""
+    names = options.get("partition")
+    return [each for each in partitions if (each.name in names.split(",") if names else each.default)]
+
+
+def walltime_s(options: Mapping[str, str | None], partitions: Iterable[Partition]) -> float | None:
+    """Seconds that a job gets, as far as is known before it lands somewhere; ``None`` without a limit."""
+    if options.get("time"):
+        return asked_time_s(options)
+    given = [each.default_time_s or each.max_time_s for each in asked_partitions(options, partitions)]
+    return min((seconds for seconds in given if seconds is not None), default=None)
 
 
 def asked_nodes(options: Mapping[str, str | None]) -> int:
