@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from outlast._system import make_dir, read_bytes, write_atomic
 from outlast.config.load import settings_from_resolved
-from outlast.config.settings import Settings
+from outlast.config.settings import OBJECTIVE, Settings
 from outlast.core.best import best_trial, best_trials
 from outlast.core.budget import counted, remaining
 from outlast.core.fold import Study
@@ -18,7 +18,6 @@ from outlast.core.plan import Verdict
 from outlast.core.records import AttemptEnded, Event, Trial
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine import launch
-from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.objective_identity import Fingerprint, compared, fingerprint_of, pickled_objective, remember
 from outlast.engine.record.examine import read_study

@@ -125,7 +125,7 @@ def test_a_python_function_is_tried_as_well(make, left_behind) -> None:
 
 
 def test_an_objective_handed_over_from_python_is_refused(make) -> None:
-    from outlast.engine.attempts.prepare import OBJECTIVE
+    from outlast.config.settings import OBJECTIVE
 
     settings = replace(make(), command=None, function=OBJECTIVE)
     with pytest.raises(UsageError, match="handed over from Python"):

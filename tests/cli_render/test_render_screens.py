@@ -17,9 +17,8 @@ from outlast.config.settings import (
     SamplerSettings,
     Settings,
 )
-from outlast.core.faults import BY_HAND
 from outlast.core.records import AttributeSet
-from outlast.core.states import Cause, TrialState
+from outlast.core.states import BY_HAND, Cause, TrialState
 from outlast.errors import OutlastError, StudyFileError, UsageError
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.results.configuration import configuration

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from outlast.config.settings import MetricSettings, Settings, TrialSettings
+from outlast.config.settings import OBJECTIVE, MetricSettings, Settings, TrialSettings
 from outlast.core.records import Trial
 from outlast.engine.attempts.by_hand import command_by_hand
-from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.space.distributions import Latent
 from outlast.space.parameters import Parameter
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -49,7 +48,7 @@ class Identity:
     @property
     def here(self) -> bool:
         """Whether it is, or was, a process that this one could see: of this host and, in this boot, of this pid namespace."""
-        return self.host == socket.gethostname() and (self.boot != _boot_id() or self.space == _pid_namespace())
+        return self.host == os.uname().nodename and (self.boot != _boot_id() or self.space == _pid_namespace())
 
 
 @lru_cache(maxsize=1)
@@ -91,13 +90,13 @@ def _start_of(pid: int) -> str | None:
 def identity_of(pid: int) -> Identity | None:
     """The live process with this pid, or ``None``. A zombie is not alive."""
     start = _start_of(pid)
-    return None if start is None else Identity(socket.gethostname(), _boot_id(), pid, start, _pid_namespace())
+    return None if start is None else Identity(os.uname().nodename, _boot_id(), pid, start, _pid_namespace())
 
 
 def my_identity() -> Identity:
     """This process."""
     me = identity_of(os.getpid())
-    return me if me is not None else Identity(socket.gethostname(), _boot_id(), os.getpid(), "", _pid_namespace())
+    return me if me is not None else Identity(os.uname().nodename, _boot_id(), os.getpid(), "", _pid_namespace())
 
 
 def is_running(who: Identity) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Callable
 
@@ -28,7 +27,7 @@ def lacking(folder: str | os.PathLike[str]) -> tuple[str, ...]:
     while not os.path.isdir(place) and os.path.dirname(place) != place:
         place = os.path.dirname(place)
     _remove_forgotten(place)
-    path = os.path.join(place, f"{_PROBE}{secrets.token_hex(4)}")
+    path = os.path.join(place, f"{_PROBE}{os.urandom(4).hex()}")
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError:

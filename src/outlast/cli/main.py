@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -117,6 +115,9 @@ def _usage(error: click.ClickException, words: Sequence[str]) -> int:
 
 
 def _fault_of_ours() -> int:
+    import tempfile
+    import traceback
+
     from outlast.errors import OutlastError
 
     kind, value, _ = sys.exc_info()

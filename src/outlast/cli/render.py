@@ -40,10 +40,9 @@ from outlast.cli.text import (
 )
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.best import is_best, table_value
-from outlast.core.faults import BY_HAND
 from outlast.core.fold import Study
 from outlast.core.records import Trial
-from outlast.core.states import StudyState, TrialState
+from outlast.core.states import BY_HAND, StudyState, TrialState
 from outlast.errors import OutlastError
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.jobs import queue_in_words

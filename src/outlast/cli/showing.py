@@ -14,14 +14,12 @@ from rich.console import RenderableType
 from outlast._system import read_bytes
 from outlast.cli import render_show
 from outlast.cli.text import make_console
-from outlast.config import yaml_writer
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
 from outlast.core.fold import Study
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
 from outlast.engine.attempts.by_hand import command_by_hand
-from outlast.engine.derived.plots import draw_plots
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.results.configuration import configuration, nested
@@ -62,6 +60,8 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         else:
             console.print(render_show.show_failures(groups, folder=folder, tails=failure_stories(paths, groups)))
     elif what == "plots":
+        from outlast.engine.derived.plots import draw_plots
+
         pages = [os.path.relpath(page) for page in draw_plots(paths, study, settings)]
         if as_json:
             _json(pages)
@@ -92,6 +92,8 @@ def show_config(folder: str, what: str | None) -> None:
     for attempt in reversed(trial.attempts if given is None else ()):
         text = read_bytes(files.attempt(attempt.number).config)
         given = given or (None if text is None else text.decode(errors="replace"))
+    from outlast.config import yaml_writer
+
     click.echo(given or yaml_writer.dump(nested(configuration(trial, study, settings))), nl=False)
 
 

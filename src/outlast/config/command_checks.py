@@ -11,7 +11,6 @@ from difflib import get_close_matches
 
 from outlast.config.checks import missing_file
 from outlast.config.command import ARGS_MACROS, ENVVAR, GROUPED, MACRO, MACRO_ITSELF, VALUE_MACROS, macros
-from outlast.config.flags import flag_notes
 from outlast.config.settings import Settings
 from outlast.config.shapes import At, nearest
 
@@ -36,7 +35,11 @@ def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]
             raise at.child("check").child("args").error("belongs to a command: a function has no arguments")
         return ()
     _check_shell(settings.command, names, at)
-    notes = [*_check_program(settings, at), *flag_notes(settings)] if files else []
+    notes: list[str] = []
+    if files:
+        from outlast.config.flags import flag_notes  # which reads scripts; a record is read without them
+
+        notes = [*_check_program(settings, at), *flag_notes(settings)]
     notes += [*_quoted(settings.command, at), *_unexpanded(settings.command)]
     clash = sorted(
         names & {macro for item, _ in _items(settings, at) for macro in macros(item)} & {*ARGS_MACROS, *VALUE_MACROS}

@@ -1,4 +1,7 @@
-"""From a path to settings: dialect, ``extends``, ``--set``, ``matrix``; and from a study's own record."""
+"""From a path to settings: dialect, ``extends``, ``--set``, ``matrix``; and from a study's own record.
+
+Other dialects are imported where a file may speak them: a record speaks ours.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from outlast.config import native, overrides, reference, wandb, yaml, yaml_writer
+from outlast.config import native, overrides, yaml
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
 from outlast.config.yaml import Document, Place
@@ -101,6 +104,8 @@ def override_resolved(resolved: Mapping[str, Any], changes: Sequence[str]) -> di
 
 def to_yaml(settings: Settings) -> str:
     """The text of ``study.yaml``: the resolved study in our dialect."""
+    from outlast.config import yaml_writer
+
     return (
         f"# Study {settings.name}, resolved by Outlast; secrets are left out. Change your own study file, not this.\n"
         + yaml_writer.dump(settings.resolved, compact=True)
@@ -120,6 +125,8 @@ def _start(document: Document, folder: str) -> str:
 
 def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document, tuple[str, ...]]:
     """The document in our dialect, with everything that it extends and every override."""
+    from outlast.config import reference, wandb
+
     chain = _chain(file)
     notes = tuple(
         note for document in chain if _dialect(document) == "wandb" for note in wandb.as_wandb_reads(document)
@@ -154,6 +161,8 @@ def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document,
 
 
 def _translate(document: Document, dialect: str, folder: str, *, files: bool) -> tuple[Document, tuple[str, ...]]:
+    from outlast.config import reference, wandb
+
     if dialect == "wandb":
         return wandb.translate(document, folder=folder, files=files)
     if dialect == "reference":
@@ -217,6 +226,8 @@ def _merged(chain: Sequence[Document]) -> Document:
 
 def _dialect(document: Document) -> str | None:
     """Whose words a file speaks; ``None`` where it has only words that all share."""
+    from outlast.config import reference, wandb
+
     ours = [key for key in document.data if key in native.STUDY_FILE.shapes and key not in _SHARED]
     sweep = [key for key in document.data if key in wandb.ONLY_KEYS]
     hpo = [key for key in document.data if key in reference.ONLY_KEYS]

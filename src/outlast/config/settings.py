@@ -18,6 +18,9 @@ from outlast.config.shapes import ByType, Checked, Fields, ListOf, Shape
 from outlast.space.parameters import Parameter
 from outlast.space.space import Space
 
+#: The `function` of a study whose objective was handed over in Python and lies pickled in the study folder.
+OBJECTIVE = "outlast.api:objective"
+
 Goal = Literal["maximize", "minimize"]
 State = Literal["complete", "pruned", "failed", "infeasible"]
 

@@ -32,8 +32,8 @@ _FOR_GOOD = (
 NEGLIGIBLE_GPU_MEMORY = 512 * 2**20
 
 _NO_STEP_FITS = "it reported no new step and saved no checkpoint within the walltime"
-#: Why a trial was given up for good: by the pruner, or by a person.
-HOPELESS, BY_HAND = "pruned: hopeless against the others", "stopped by hand (outlast stop --trial)"
+#: Why the pruner gave a trial up for good.
+HOPELESS = "pruned: hopeless against the others"
 #: What an interruption is called that was asked for, by the request's reason.
 _STOPPED = {
     "user": "stopped on request",

@@ -272,7 +272,7 @@ def from_json(obj: Mapping[str, Any]) -> Event:
             kwargs["values"] = tuple(float(v) for v in kwargs["values"])
         if kwargs.get("part_values") is not None:
             kwargs["part_values"] = tuple(float(v) for v in kwargs["part_values"])
-        kwargs["curves"] = tuple(tuple((int(s), float(v)) for s, v in curve) for curve in kwargs.get("curves", ()))
+        kwargs["curves"] = tuple(tuple([(int(s), float(v)) for s, v in curve]) for curve in kwargs.get("curves", ()))
         for key in ("metrics", "scores"):
             kwargs[key] = {str(k): float(v) for k, v in kwargs.get(key, {}).items()}
     elif cls is AttemptOpened:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+#: The reason on record of a trial that a person gave up for good.
+BY_HAND = "stopped by hand (outlast stop --trial)"
+
 
 class TrialState(str, Enum):
     """Where a trial stands. Its value is the word that every file and command uses."""

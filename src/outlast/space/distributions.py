@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Literal
 
 #: Quantiles are drawn from here to one minus here: the tails beyond are cut, so that every shape has finite ends.
@@ -174,6 +173,8 @@ def _real(base: str, options: Mapping[str, Any], drawn: float) -> float:
         from scipy.special import betaincinv  # scipy costs half a second and few studies draw a beta
 
         return float(betaincinv(options["a"], options["b"], quantile))
+    from statistics import NormalDist  # few studies have one, and every command would wait for it
+
     value = NormalDist().inv_cdf(quantile) * options["sigma"] + options["mu"]
     return math.exp(value) if base == "log_normal" else value
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from outlast._system import Identity, is_running, make_dir, my_identity, read_bytes, unstale
 from outlast.core.layout import StudyNames
@@ -33,6 +30,8 @@ class Lease:
         make_dir(path.parent)
         self._path, self._ledger = path, StudyNames(path.parent).ledger
         self._seen: tuple[tuple[int, tuple[int, int]], float] | None = None  # the marker, and since when it is so
+        from filelock import SoftFileLease  # here: whoever only looks at a lease needs none
+
         self._lock = SoftFileLease(str(path), lease_duration=lease_duration(), thread_local=False)
 
     def acquire(self, *, wait: float = 0.0, say: Callable[[str], object] | None = None) -> None:
@@ -105,6 +104,8 @@ class Lease:
             raise
 
     def _acquired(self, timeout: float) -> bool:
+        from filelock import LeaseSettingsMismatch, Timeout
+
         try:
             self._lock.acquire(timeout=timeout, poll_interval=0.05)
         except (Timeout, LeaseSettingsMismatch):
@@ -152,7 +153,7 @@ class Lease:
 
     def _break(self, judged: tuple[int, tuple[int, int]]) -> None:
         """Remove a marker if it is the one that was judged. A moment remains in which it is not; the ledger is the fence."""
-        aside = f"{self._path}.break.{os.getpid()}.{secrets.token_hex(16)}"
+        aside = f"{self._path}.break.{os.getpid()}.{os.urandom(16).hex()}"
         try:
             os.rename(self._path, aside)
         except FileNotFoundError:
@@ -172,7 +173,7 @@ class Lease:
         return marker is None or (self._now_of_filesystem() - marker[1][1]) / 1e9 > 0.6 * lease_duration()
 
     def _now_of_filesystem(self) -> int:
-        beside = f"{self._path}.break.{os.getpid()}.{secrets.token_hex(16)}"
+        beside = f"{self._path}.break.{os.getpid()}.{os.urandom(16).hex()}"
         fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.utime(fd)

@@ -10,7 +10,7 @@ from typing import Any
 
 from outlast.core.records import Event, from_json, is_known
 
-_CHECKSUM = re.compile(rb',"crc":(\d{1,10})\}$')
+_CHECKSUM, _KEY = re.compile(rb',"crc":(\d{1,10})\}$'), b',"crc":'
 
 
 def to_line(obj: Mapping[str, Any]) -> bytes:
@@ -25,8 +25,9 @@ def from_line(raw: bytes) -> dict[str, Any] | None:
 
     Lines of versions before 0.2 have no checksum; their records must at least be readable.
     """
-    match = _CHECKSUM.search(raw)
-    if match is not None and zlib.crc32(raw[: match.start()] + b"}") != int(match[1]):
+    at = raw.rfind(_KEY)  # the pattern alone would be tried at every comma
+    match = _CHECKSUM.match(raw, at) if at >= 0 else None
+    if match is not None and zlib.crc32(b"}", zlib.crc32(raw[:at])) != int(match[1]):
         return None
     try:
         obj = json.loads(raw)

@@ -11,10 +11,9 @@ from typing import Any
 
 from outlast.config.command import CommandContext, render_command
 from outlast.config.secrets import is_masked
-from outlast.config.settings import Settings
+from outlast.config.settings import OBJECTIVE, Settings
 from outlast.core.records import Trial
 from outlast.engine.attempts.folds import study_parts
-from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.errors import UsageError
 
 __all__ = ["CONFIG_FILE", "command_by_hand"]

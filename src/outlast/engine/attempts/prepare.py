@@ -14,7 +14,7 @@ from outlast._system.card_locks import CardLock
 from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config import yaml_writer
 from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
-from outlast.config.settings import Settings
+from outlast.config.settings import OBJECTIVE, Settings
 from outlast.config.slurm import srun_arguments
 from outlast.config.trial_config import resolve_trial_config
 from outlast.core.layout import AttemptPaths
@@ -31,7 +31,6 @@ from outlast.study.attempts import open_attempt
 from outlast.study.layout import StudyPaths
 
 __all__ = [
-    "OBJECTIVE",
     "Prepared",
     "draws_as_it_goes",
     "next_attempt",
@@ -39,10 +38,6 @@ __all__ = [
     "prepare_attempt",
     "worker_start",
 ]
-
-
-#: The `function` of a study whose objective was handed over in Python and lies pickled in the study folder.
-OBJECTIVE = "outlast.api:objective"
 
 
 @dataclass(frozen=True)

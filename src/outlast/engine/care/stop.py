@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from outlast.core.fold import Study
 from outlast.core.states import StudyState
-from outlast.engine.hold.turn import Memory, take_turn
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import LeaseLost, UsageError
 from outlast.study import requests
@@ -68,9 +67,12 @@ def _is_answered(paths: StudyPaths, request: requests.Request, *, shared: bool, 
     while time.monotonic() < deadline:
         if requests.read_answer(paths, request) is not None:
             return True
-        if lease is not None and lease.take_if_free():
+        if lease is not None and holder_is_live(paths.ledger) is not True:
+            from outlast.engine.hold.turn import Memory, take_turn  # what decides is loaded by whoever may have to
+
             try:
-                take_turn(paths.root, lease, Memory(), say=say)
+                if lease.take_if_free():
+                    take_turn(paths.root, lease, Memory(), say=say)
             except LeaseLost:  # somebody else has it, and sees the request
                 continue
         time.sleep(0.05)

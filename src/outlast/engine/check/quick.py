@@ -11,12 +11,11 @@ from dataclasses import replace
 
 from outlast.config.command import NO_COMMAND
 from outlast.config.secrets import is_masked
-from outlast.config.settings import Settings
+from outlast.config.settings import OBJECTIVE, Settings
 from outlast.core.finding import Finding
 from outlast.core.fold import Study
 from outlast.engine.attempts.code_snapshot import NO_GIT, in_checkout
 from outlast.engine.attempts.folds import drawn_splits
-from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.engine.check.machine import fact_with_place, machine_findings
 from outlast.errors import OutlastError, StudyFileError
 from outlast.space.space import Space

@@ -13,10 +13,16 @@ from dataclasses import replace
 from types import FrameType
 
 from outlast._system import end_processes
-from outlast.config.settings import BudgetSettings, CheckpointSettings, PrunerSettings, SamplerSettings, Settings
+from outlast.config.settings import (
+    OBJECTIVE,
+    BudgetSettings,
+    CheckpointSettings,
+    PrunerSettings,
+    SamplerSettings,
+    Settings,
+)
 from outlast.core.layout import throwaway_prefix
 from outlast.core.plan import Limits
-from outlast.engine.attempts.prepare import OBJECTIVE
 from outlast.engine.hold.signals import handling
 from outlast.errors import StorageError, UsageError
 from outlast.runner.spec import token_of_trial

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from outlast._system import Identity
 from outlast.config.settings import Settings
-from outlast.core.faults import BY_HAND, HOPELESS, is_beyond_hope
+from outlast.core.faults import HOPELESS, is_beyond_hope
 from outlast.core.layout import attempt_name
 from outlast.core.records import AttemptEnded, JobSubmitted, Trial
-from outlast.core.states import Cause, TrialState
+from outlast.core.states import BY_HAND, Cause, TrialState
 from outlast.engine.attempts.outcome import outcome_of
 from outlast.engine.attempts.running import Pulse, Running, objectives_of
 from outlast.engine.attempts.slots import Slots

@@ -37,16 +37,20 @@ def examine(paths: StudyPaths) -> Examined:
         StorageError: The disk does not let us read.
     """
     reading = read_ledger(paths.ledger)
-    found = _judged(paths, reading, *_folders_and_copies(paths, fold_known(reading.events)[0]))
+    folded = fold_known(reading.events)
+    found = _judged(paths, reading, folded, *_folders_and_copies(paths, folded[0]))
     if not found.lost:
         return found
     # During a run a trial may begin between our reading and our listing: its line is there before its folder.
     evidence = _folders_and_copies(paths, found.study)
-    return _judged(paths, read_ledger(paths.ledger), *evidence)
+    reading = read_ledger(paths.ledger)
+    return _judged(paths, reading, fold_known(reading.events), *evidence)
 
 
-def _judged(paths: StudyPaths, reading: Reading, folders: set[int], copies: set[int]) -> Examined:
-    study, unfounded = fold_known(reading.events)
+def _judged(
+    paths: StudyPaths, reading: Reading, folded: tuple[Study, list[Problem]], folders: set[int], copies: set[int]
+) -> Examined:
+    study, unfounded = folded
     problems = (
         [Problem("ledger", "a repair was interrupted", "it is brought to its end")] if half_swapped(paths) else []
     )

@@ -1,4 +1,7 @@
-"""How a study stands now, from outside: reads its folder and SLURM's queue, changes nothing."""
+"""How a study stands now, from outside: reads its folder and SLURM's queue, changes nothing.
+
+What only a running study needs, or one with jobs, is imported where it is needed: most looks are at neither.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,19 @@ from datetime import datetime, timezone
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.core.layout import AttemptPaths
 from outlast.core.states import StudyState, TrialState
-from outlast.engine.attempts.running import Pulse, Running, objectives_of
-from outlast.engine.attempts.slots import slot_count
-from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmUnavailable
-from outlast.executors.slurm.commands import can_list
-from outlast.executors.slurm.parse import JobLife
 from outlast.monitor.health import HealthFacts, purge_days
 from outlast.monitor.jobs import QueuedJob
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
-from outlast.study.attempts import trained_seconds
 from outlast.study.disk_space import lacking_space
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 from outlast.study.purge import untouched_days
 
-__all__ = ["Looker", "latest_reports", "look"]
+__all__ = ["Looker", "look"]
 
 _ASK_EVERY = 15.0  # seconds between two listings of the queue, for somebody who keeps looking
 
@@ -60,7 +58,7 @@ class Looker:
             settings,
             now=datetime.now(timezone.utc),
             live=_waits_for_room(paths, _live(paths, settings, study, jobs, self._silence)),
-            running_reports=latest_reports(paths, study, settings) if study.trials else {},
+            running_reports=_latest_reports(paths, study, settings),
             running_seconds=_trained(paths, study),
             folder=os.fspath(self._folder),
             facts=_facts(paths, study, settings),
@@ -72,7 +70,13 @@ class Looker:
 
     def _queued(self, paths: StudyPaths, settings: Settings, study: Study) -> Sequence[QueuedJob] | None:
         """The study's jobs that wait or run; ``None`` where it has none, or the queue cannot be asked from here."""
-        if not study.jobs or not can_list():
+        if not study.jobs:
+            return None
+        from outlast.engine.record.queue import StudyQueue
+        from outlast.executors.slurm.commands import can_list
+        from outlast.executors.slurm.parse import JobLife
+
+        if not can_list():
             return None
         now = time.monotonic()
         if now - self._asked_at >= _ASK_EVERY:
@@ -108,6 +112,8 @@ def _live(
         return None
     since = study.last_run.at if study.last_run else ""
     if holder_is_live(paths.ledger) is not False and not _is_shared(study):
+        from outlast.engine.attempts.slots import slot_count
+
         holder = current_holder(paths.ledger)
         return LiveFacts(str(holder.get("host", "")), int(holder.get("pid", 0)), since, slot_count(settings))
     trials = [job for job in jobs or () if not job.is_small]
@@ -154,43 +160,40 @@ def _is_shared(study: Study) -> bool:
 
 def _waiting(paths: StudyPaths, study: Study) -> frozenset[int]:
     """Running trials whose jobs nobody has started yet."""
-    opened = [(trial.number, trial.open_attempt) for trial in study.in_state(TrialState.RUNNING)]
-    return frozenset(
-        number
-        for number, attempt in opened
-        if attempt is not None and attempt.job and not paths.attempt(number, attempt.number).started.exists()
-    )
+    of_jobs = [trial for trial in study.in_state(TrialState.RUNNING) if trial.open_attempt and trial.open_attempt.job]
+    started = {trial.number: paths.attempt(trial.number, trial.attempts[-1].number).started for trial in of_jobs}
+    return frozenset(number for number, claim in started.items() if not claim.exists())
 
 
-def latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict[int, tuple[int, float]]:
+def _latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict[int, tuple[int, float]]:
     """Running trial → its latest report of the first objective, read from the attempts' files."""
+    if not (open_attempts := _open_attempts(paths, study)):
+        return {}
+    from outlast.engine.attempts.running import objectives_of
+    from outlast.runner.capture.curve import LiveReports
+
     name, objectives = settings.metrics[0].name, objectives_of(settings)
     found: dict[int, tuple[int, float]] = {}
-    for trial in study.trials.values():
-        attempt = trial.open_attempt
-        if attempt is not None:
-            running = Running(
-                trial.number,
-                attempt.number,
-                paths.attempt(trial.number, attempt.number),
-                paths.trial(trial.number),
-                "",
-                objectives,
-                Pulse(0.0),
-            )
-            for report in running.read_reports():
-                if name in report.metrics:
-                    found[trial.number] = (report.step, float(report.metrics[name]))
+    for number, attempt in open_attempts.items():
+        for report in LiveReports(attempt.reports, objectives).poll():
+            if name in report.metrics:
+                found[number] = (report.step, float(report.metrics[name]))
     return found
 
 
 def _trained(paths: StudyPaths, study: Study) -> dict[int, float]:
     """Running trial → seconds that its attempt has trained so far."""
-    return {
-        trial.number: trained_seconds(paths.attempt(trial.number, attempt.number))
-        for trial in study.in_state(TrialState.RUNNING)
-        if (attempt := trial.open_attempt) is not None
-    }
+    if not (open_attempts := _open_attempts(paths, study)):
+        return {}
+    from outlast.study.attempts import trained_seconds
+
+    return {number: trained_seconds(attempt) for number, attempt in open_attempts.items()}
+
+
+def _open_attempts(paths: StudyPaths, study: Study) -> dict[int, AttemptPaths]:
+    """Running trial → the files of its attempt."""
+    running = ((trial, trial.open_attempt) for trial in study.in_state(TrialState.RUNNING))
+    return {trial.number: paths.attempt(trial.number, attempt.number) for trial, attempt in running if attempt}
 
 
 def _facts(paths: StudyPaths, study: Study, settings: Settings) -> HealthFacts:

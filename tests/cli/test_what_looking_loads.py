@@ -1,0 +1,96 @@
+"""Looking never loads deciding: which parts of the house, and which packages of others, each command that looks imports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from outlast._system import utc_now
+from outlast.core.records import AttemptOpened, RunStarted, TrialCreated
+from outlast.study import requests
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+from outlast.study.ledger import Ledger
+
+LISTED = """\
+import atexit, json, sys
+before = set(sys.modules)
+atexit.register(lambda: print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr))
+from outlast.cli.main import main
+sys.argv[1:] = {words!r}
+main()
+"""
+HEAVY = {"numpy", "optuna", "pydantic", "scipy", "sqlalchemy", "plotly", "asyncio", "psutil", "cloudpickle", "typer"}
+READING = {"_system", "config", "core", "engine.record", "space", "study"}
+#: The command, the rooms of ours that it loads beside `cli` and `errors`, and the packages of others.
+COMMANDS = [
+    (["--help"], {"core", "study"}, {"click"}),
+    (["--version"], set(), {"click"}),
+    (["status"], READING | {"monitor"}, {"click", "rich"}),
+    (["show"], READING | {"engine.attempts", "monitor", "results"}, {"click", "rich"}),
+    (["show", "0"], READING | {"engine.attempts", "monitor", "results"}, {"click", "rich"}),
+    (["logs", "small", "0"], READING, {"click"}),
+    (["stop"], READING | {"engine.care"}, {"click"}),
+    (["clean", "--dry-run"], READING | {"engine.care", "engine.derived", "results"}, {"click"}),
+]
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    """A command, which says on its error stream what it has loaded when it ends."""
+    program = LISTED.format(words=list(words))
+    return subprocess.Popen([sys.executable, "-c", program], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def loaded(process: subprocess.Popen[str]) -> tuple[set[str], set[str]]:
+    """Our rooms, and the packages of others."""
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    modules = json.loads(err.splitlines()[-1])
+    ours = {
+        ".".join(name.split(".")[1 : 3 if ".engine." in name else 2]) for name in modules if name.startswith("outlast.")
+    }
+    others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"outlast"}
+    return ours - {"__main__", "_version", "cli", "engine", "errors"}, {name for name in others if name[0] != "_"}
+
+
+@pytest.fixture
+def searched(here):
+    assert here("run").code == 0
+    return StudyPaths.at(here.folder / "studies" / "small")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("searched")
+def test_each_command_loads_what_it_needs_and_nothing_that_decides():
+    running = {tuple(words): start(*words) for words, _, _ in COMMANDS}
+    found = {words: loaded(process) for words, process in running.items()}
+    assert found == {tuple(words): (ours, others) for words, ours, others in COMMANDS}
+    assert all(not others & HEAVY for _, others in found.values())
+
+
+@pytest.mark.slow
+def test_of_a_study_that_runs_nothing_more_is_loaded_than_its_evidence(searched):
+    lease = Lease(searched.lease)
+    lease.acquire()
+    ledger, _ = Ledger.claim(searched.ledger)
+    try:
+        at = utc_now()
+        ledger.append([RunStarted(at, "box", 1), TrialCreated(2, at, {"x": 0.5, "kind": "a"}), AttemptOpened(2, 1, at)])
+        status, stop = start("status"), start("stop")
+        while not (asked := requests.pending(searched)):
+            time.sleep(0.02)
+        requests.answer(searched, asked[0])
+        ours, others = loaded(status)
+        assert (ours, others & HEAVY) == (
+            READING | {"client", "engine.attempts", "executors", "monitor", "runner"},
+            set(),
+        )
+        ours, others = loaded(stop)
+        assert (ours, others & HEAVY) == (READING | {"engine.care"}, set())
+    finally:
+        ledger.close()
+        lease.release()
