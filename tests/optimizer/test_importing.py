@@ -184,7 +184,7 @@ def test_of_several_studies_one_has_to_be_named(tmp_path: Path) -> None:
         import_storage(url)
     assert "--study-name NAME" in (several.value.cure or "")
     assert len(import_storage(url, "beta").events) == 2
-    with pytest.raises(StudyNotFound, match="did you mean beta"):
+    with pytest.raises(StudyNotFound, match="did you mean `beta`"):
         import_storage(url, "bets")
 
 

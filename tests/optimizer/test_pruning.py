@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outlast.config.native import PRUNERS
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
-from outlast.optimizer.pruning import NAMES, Pruning
+from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.pruning_rules import Curve, Known, Rule, bandit, wandb_bands, wandb_hyperband
 
 STEPS = 27
@@ -228,7 +229,7 @@ def test_wandbs_example_is_decided_as_wandb_does() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("ashaa", {}, "did you mean asha?"),
+        ("ashaa", {}, "did you mean `asha`?"),
         ("asha", {"reduction": 3}, "reduction_factor (4)"),
         ("asha", {"reduction_factor": 1}, "reduction_factor"),
         ("bandit", {}, "slack_factor"),
@@ -253,7 +254,7 @@ def test_wrong_pruners_are_refused_with_what_would_be_right(
 
 def test_every_named_pruner_can_be_made_and_compares_one_metric_only(lab: Any) -> None:
     needed = {"bandit": {"slack_amount": 0.1}, "wandb_hyperband": {"min_iter": 3}}
-    for name in NAMES:
+    for name in PRUNERS:
         Pruning(lab.settings(pruner=name, pruner_options=needed.get(name)), lab.study())
     with pytest.raises(StudyFileError, match="several"):
         Pruning(lab.settings(pruner="asha", goals=("maximize", "minimize")), lab.study())

@@ -19,12 +19,12 @@ def refused(lab: Any, **choice: Any) -> str:
 
 def test_an_unknown_sampler_is_answered_with_all_and_the_nearest(lab: Any) -> None:
     said = refused(lab, sampler="tpee")
-    assert "grid" in said and "did you mean tpe?" in said
+    assert "grid" in said and "did you mean `tpe`?" in said
 
 
 def test_an_unknown_option_is_answered_with_all_legal_ones_and_their_defaults(lab: Any) -> None:
     said = refused(lab, sampler="tpe", options={"n_startup_trial": 5})
-    assert "n_startup_trials (10)" in said and "did you mean n_startup_trials?" in said
+    assert "n_startup_trials (10)" in said and "did you mean `n_startup_trials`?" in said
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from outlast.config.load import load_study_file
+from outlast.config.native import PRUNERS
 from outlast.core.fold import Study
-from outlast.optimizer.pruning import NAMES, Pruning
+from outlast.optimizer.pruning import Pruning
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pruning.md").read_text()
 WHOLE = PAGE.split("```yaml\n")[1].split("```")[0]
@@ -34,4 +35,4 @@ def test_every_example_is_a_study_file_with_a_pruner(text: str, tmp_path: Path) 
 
 def test_every_pruner_is_in_the_table() -> None:
     listed = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
-    assert sorted(listed) == sorted(NAMES)
+    assert sorted(listed) == sorted(PRUNERS)

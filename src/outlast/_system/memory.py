@@ -1,11 +1,26 @@
-"""How much memory the processes of this session may use together."""
+"""The machine's memory, what control groups leave of it, and whom the kernel killed for the lack of it."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterable
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+_NO_LIMIT = 1 << 60  # cgroup v1 says "unlimited" with a number near 2**63
+
+
+def physical_memory(proc: Path = Path("/proc")) -> int | None:
+    """Bytes of memory that this machine has; ``None`` where it does not say."""
+    total = next((line.split()[1] for line in _lines(proc / "meminfo") if line.startswith("MemTotal:")), "")
+    if total.isdigit():
+        return int(total) * 1024
+    try:  # there is no such file on macOS
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None
 
 
 def machine_memory(root: str = "/") -> int | None:
@@ -17,43 +32,121 @@ def machine_memory(root: str = "/") -> int | None:
     Returns:
         ``None`` if it cannot be told.
     """
-    found = [value for value in (_physical(root), *_limits(Path(root))) if value is not None]
+    proc, cgroups = Path(root, "proc"), Path(root, "sys/fs/cgroup")
+    groups = (above for own in _own_groups(proc, cgroups) for above in _upwards(own, cgroups))
+    found = [value for value in (physical_memory(proc), *map(_limit, groups)) if value is not None]
     return min(found, default=None)
 
 
-def _physical(root: str) -> int | None:
-    with contextlib.suppress(OSError), open(os.path.join(root, "proc/meminfo")) as file:  # there is none on macOS
-        for line in file:
-            if line.startswith("MemTotal:"):
-                return int(line.split()[1]) * 1024
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return None
+def peak_memory() -> int:
+    """Bytes of the largest process among those that this one has waited for, and theirs."""
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)  # getrusage(2): kilobytes on Linux
 
 
-def _limits(root: Path) -> Iterable[int | None]:
-    """The limit of our own control group and of every group above it."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, place = line.split(":", 2)
-        if controllers == "":
-            top, name = root / "sys/fs/cgroup", "memory.max"
-        elif "memory" in controllers.split(","):
-            top, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+@dataclass(frozen=True)
+class MemoryKills:
+    """What the kernel did for lack of memory between two looks."""
+
+    own: bool = False  # killed in our cgroup, at our own limit
+    host: bool = False  # killed because the machine, or a cgroup around ours, ran out
+
+
+class MemoryCounters:
+    """The kernel's counters of out-of-memory kills, of the cgroup that this process is in.
+
+    cgroup v2: ``memory.events`` of our group says how often somebody in it was killed, whoever ran out (``oom_kill``); that of
+    the nearest group with a limit says how often that limit was what ran out (``oom``). v1: ``memory.oom_control`` and
+    ``memory.failcnt``. Without a group of our own, the machine's count in ``/proc/vmstat``.
+
+    Args:
+        proc: Where procfs is mounted.
+        cgroups: Where the control groups are mounted.
+    """
+
+    def __init__(self, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> None:
+        self._proc = proc
+        self._group, self._limited = _memory_groups(proc, cgroups)
+        self._before = self._look()
+
+    def kills(self) -> MemoryKills:
+        """What happened since this object was made."""
+        killed, limit_hit, anywhere = (
+            now > before for now, before in zip(self._look(), self._before, strict=True)
+        )  # fmt: skip
+        if self._group is None:
+            return MemoryKills(host=anywhere)
+        return MemoryKills(own=killed and limit_hit, host=killed and not limit_hit)
+
+    def _look(self) -> tuple[int, int, int]:
+        anywhere = _number(_words(self._proc / "vmstat"), "oom_kill")
+        if self._group is None:
+            return 0, 0, anywhere
+        killed = max(
+            _number(_words(self._group / name), "oom_kill") for name in ("memory.events", "memory.oom_control")
+        )
+        hit = 0
+        if self._limited is not None:
+            hit = _number(_words(self._limited / "memory.events"), "oom") or _single(self._limited / "memory.failcnt")
+        return killed, hit, anywhere
+
+
+def _memory_groups(proc: Path, cgroups: Path) -> tuple[Path | None, Path | None]:
+    """Our cgroup, where it counts kills, and the nearest one from there upwards that has a limit."""
+    own = next((group for group in _own_groups(proc, cgroups) if _counts(group)), None)
+    if own is None:
+        return None, None
+    return own, next((group for group in _upwards(own, cgroups) if _limit(group) is not None), None)
+
+
+def _upwards(group: Path, cgroups: Path) -> list[Path]:
+    return [group, *(parent for parent in group.parents if parent.is_relative_to(cgroups))]
+
+
+def _own_groups(proc: Path, cgroups: Path) -> list[Path]:
+    found = []
+    for line in _lines(proc / "self" / "cgroup"):
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        inside = path.lstrip("/")
+        if "memory" in controllers.split(","):
+            root = cgroups / "memory"
+        elif number == "0":
+            root = cgroups
         else:
             continue
-        parts = Path(place.lstrip("/")).parts
-        for depth in range(len(parts), -1, -1):  # inside a container the path may name groups that are not visible here
-            yield _number(top.joinpath(*parts[:depth], name))
+        # In a container without a namespace of its own, the path is the host's and the mount is the container's.
+        found += [root / inside, root]
+    return found
 
 
-def _number(path: Path) -> int | None:
+def _counts(group: Path) -> bool:
+    return any("oom_kill" in _words(group / name) for name in ("memory.events", "memory.oom_control"))
+
+
+def _limit(group: Path) -> int | None:
+    """Bytes that the processes of a group may use together."""
+    text = "".join(_lines(group / "memory.max")) or "".join(_lines(group / "memory.limit_in_bytes"))
+    return int(text) if text.isdigit() and int(text) < _NO_LIMIT else None
+
+
+def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text().strip()
+        return path.read_text().splitlines()
     except OSError:
-        return None
-    return int(text) if text.isdigit() else None  # "max": no limit
+        return []
+
+
+def _words(path: Path) -> dict[str, str]:
+    pairs = (line.split() for line in _lines(path))
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+
+def _number(words: Mapping[str, str], key: str) -> int:
+    text = words.get(key, "0")
+    return int(text) if text.isdigit() else 0
+
+
+def _single(path: Path) -> int:
+    text = "".join(_lines(path))
+    return int(text) if text.isdigit() else 0

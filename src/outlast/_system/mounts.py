@@ -1,9 +1,11 @@
-"""Whether a folder lies on a filesystem that other hosts may share: there flock says nothing, or too much, about this host."""
+"""The filesystem that a folder lies on: whether other hosts may share it, where flock says nothing, or too much, about this host;
+and what room it has left."""
 
 from __future__ import annotations
 
 import os
 import re
+from typing import NamedTuple
 
 _TYPES = frozenset(
     {
@@ -33,3 +35,21 @@ def is_shared(path: str | os.PathLike[str], mounts: str = "/proc/self/mountinfo"
     except (OSError, IndexError):
         return False
     return kind in _TYPES or kind.startswith("fuse.")
+
+
+class Room(NamedTuple):
+    """What a filesystem has left for us, and has in all."""
+
+    free: int  # bytes
+    size: int
+    inodes_free: int  # files that may be made
+    inodes: int  # 0 where it does not count them
+
+
+def room_in(place: str | os.PathLike[str]) -> Room | None:
+    """The room where a folder or file lies; ``None`` where nobody can tell."""
+    try:
+        disk = os.statvfs(place)
+    except OSError:
+        return None
+    return Room(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize, disk.f_favail, disk.f_files)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from outlast.cli import render_show
 from outlast.cli.text import make_console
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
+from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
@@ -205,13 +205,4 @@ def _tail(paths: StudyPaths, number: int) -> list[str]:
 
 
 def _json(value: Any) -> None:
-    click.echo(json.dumps(_finite(value), default=str, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no word for what is not finite: ``"nan"``, ``"inf"`` and ``"-inf"`` stand for it."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+    click.echo(json.dumps(plain_json(value), default=str, allow_nan=False))

@@ -13,7 +13,8 @@ from outlast.config.hints import SBATCH
 from outlast.config.range_notes import range_notes
 from outlast.config.secrets import secret_in
 from outlast.config.settings import Settings
-from outlast.config.shapes import At, nearest
+from outlast.config.shapes import At
+from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
 from outlast.space.space import Space, SpaceError
 

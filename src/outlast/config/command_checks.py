@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from outlast.config.checks import missing_file
 from outlast.config.command import ARGS_MACROS, ENVVAR, GROUPED, MACRO, MACRO_ITSELF, VALUE_MACROS, macros
 from outlast.config.settings import Settings
-from outlast.config.shapes import At, nearest
+from outlast.config.shapes import At
+from outlast.core.nearest import nearest
 
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish")
 #: A value all in quotes, with its flag or without. In Hydra's overrides (``+x='a b'``) quotes are Hydra's own.

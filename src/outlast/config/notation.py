@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from outlast.config import yaml
-from outlast.config.shapes import At, nearest, show
+from outlast.config.shapes import At, show
+from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
 from outlast.space.definitions import ALL_FIGURES, FIGURES, DefinitionError, define
 from outlast.space.lookalikes import figure_for

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outlast.config import notation, yaml
-from outlast.config.shapes import At, nearest
+from outlast.config.shapes import At
 from outlast.config.yaml import Document, Path, Place
+from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
 
 #: A definition with one of these says all by itself; it replaces the one before instead of changing it.

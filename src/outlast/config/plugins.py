@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import types
@@ -10,15 +9,10 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
 
 T = TypeVar("T")
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """``did you mean …?`` for the closest known word, or ``None``."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else None
 
 
 def is_dotted(name: str) -> bool:

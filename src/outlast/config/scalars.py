@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from outlast.config import units
-from outlast.config.shapes import At, described, is_scalar, nearest, show
+from outlast.config.shapes import At, described, is_scalar, show
+from outlast.core.nearest import nearest
 from outlast.space.distributions import is_finite
 
 

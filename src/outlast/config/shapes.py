@@ -7,12 +7,12 @@ mappings, alternatives); words and numbers are in `outlast.config.scalars`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 from outlast.config.yaml import Document, Path
+from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
 
 
@@ -40,12 +40,6 @@ class Shape(Protocol):
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of what `read` accepts."""
-
-
-def nearest(word: object, known: Sequence[str] | Mapping[str, Any]) -> str | None:
-    """The cure for a misspelling, or ``None`` where nothing is near."""
-    close = get_close_matches(str(word), list(known), n=1, cutoff=0.5)
-    return f"did you mean `{close[0]}`?" if close else None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
 from outlast.core.budget import counted, remaining
+from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
 from outlast.core.hours import Hours, hours
 from outlast.core.plan import over_without_result
@@ -374,7 +375,7 @@ def _running_json(trial: RunningTrial) -> dict[str, Any]:
         "since": trial.since,
         "seconds": round(trial.seconds, 1),
         "step": trial.step,
-        "value": trial.value if trial.value is None or math.isfinite(trial.value) else str(trial.value),
+        "value": plain_json(trial.value),
         **({"job": trial.job, "node": trial.node, "restarts": trial.restarts} if trial.job else {}),
         **({"suspended": True} if trial.suspended else {}),
         **({"waits": True} if trial.waits else {}),

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Row
 
-from outlast.config.plugins import nearest
+from outlast.core.nearest import nearest
 from outlast.core.records import AttemptEnded, AttributeSet, Event, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyNotFound

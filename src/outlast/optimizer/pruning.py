@@ -16,9 +16,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Row
 
-from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class, nearest, quiet
+from outlast.config.native import PRUNERS
+from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class, quiet
 from outlast.config.settings import PrunerSettings, Settings
 from outlast.core.fold import Study
+from outlast.core.nearest import nearest
 from outlast.core.records import AttemptEnded, Event, TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
@@ -31,7 +33,6 @@ _OPTUNA: dict[str, type[BasePruner]] = {
     "patient": optuna_pruners.PatientPruner,
     "wilcoxon": optuna_pruners.WilcoxonPruner,
 }
-NAMES = ("none", *OWN_RULES, *_OPTUNA)
 #: What a file may leave out although Optuna asks for it.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "percentile": {"percentile": 25.0},
@@ -231,9 +232,9 @@ def _optuna_pruner(chosen: PrunerSettings, key: str) -> BasePruner | None:
         return None
     if name not in _OPTUNA and not is_dotted(name):
         raise StudyFileError(
-            f"unknown pruner {name}; known: {', '.join(NAMES)}, or a dotted path to an Optuna pruner",
+            f"unknown pruner {name}; known: {', '.join(PRUNERS)}, or a dotted path to an Optuna pruner",
             key=key,
-            cure=nearest(name, NAMES),
+            cure=nearest(name, PRUNERS),
         )
     cls = _OPTUNA.get(name) or load_class(name, BasePruner, "pruner", "an Optuna pruner")  # type: ignore[type-abstract]
     check_options(name, options, legal_options(cls), key, of=cls)

@@ -9,12 +9,12 @@ from typing import Any
 from optuna import samplers as optuna_samplers
 from optuna.samplers import BaseSampler
 
-from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class, nearest, quiet
+from outlast.config.native import SAMPLERS
+from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class, quiet
 from outlast.config.settings import SamplerSettings
+from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
 from outlast.optimizer.teaching import Lesson, lesson_of
-
-NAMES = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
 
 _CLASSES: dict[str, type[BaseSampler]] = {
     "tpe": optuna_samplers.TPESampler,
@@ -53,11 +53,11 @@ class SamplerFactory:
         if self.name == "auto":
             self.name = "tpe" if objectives == 1 else "nsga2"
         self.is_custom = is_dotted(self.name)
-        if not self.is_custom and self.name not in NAMES:
+        if not self.is_custom and self.name not in SAMPLERS:
             raise StudyFileError(
-                f"unknown sampler {self.name}; known: {', '.join(NAMES)}, or a dotted path to an Optuna sampler",
+                f"unknown sampler {self.name}; known: {', '.join(SAMPLERS)}, or a dotted path to an Optuna sampler",
                 key="sampler",
-                cure=nearest(self.name, NAMES),
+                cure=nearest(self.name, SAMPLERS),
             )
         if self.name == "cmaes" and objectives > 1:
             raise StudyFileError("cmaes searches for one objective", key="sampler", cure="use nsga2, tpe or gp")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from typing import Any
 
 from outlast.config import yaml_writer
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials, ranked
 from outlast.core.budget import remaining
+from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
@@ -100,7 +99,7 @@ def best_results(study: Study, settings: Settings, *, checkpoint: str | None = N
 
 def best_results_json(study: Study, settings: Settings, *, checkpoint: str | None = None) -> str:
     """The content of best_results.json. Non-finite numbers are texts, so that every JSON reader takes them."""
-    plain = _plain_json(best_results(study, settings, checkpoint=checkpoint))
+    plain = plain_json(best_results(study, settings, checkpoint=checkpoint))
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False, default=str)
     return text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
 
@@ -112,16 +111,6 @@ def _entry(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:
         entry["values"] = values
     entry["params"] = configuration(trial, study, settings)
     return entry
-
-
-def _plain_json(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, (list, tuple)):
-        return [_plain_json(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _plain_json(item) for key, item in value.items()}
-    return value
 
 
 def _printable(text: str) -> str:

@@ -22,6 +22,8 @@ from outlast._system import (
     utc_now,
 )
 from outlast._system.job_environment import on_all_nodes
+from outlast._system.memory import MemoryCounters, peak_memory, physical_memory
+from outlast._system.mounts import room_in
 from outlast.core.evidence import Evidence
 from outlast.core.layout import AttemptPaths
 from outlast.errors import NO_ROOM
@@ -32,7 +34,6 @@ from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.heartbeat import Heartbeat
 from outlast.runner.hooks import hooks_path
-from outlast.runner.room import MemoryCounters, machine_memory, no_room_in, peak_memory
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.stopping import Stopping
 from outlast.runner.timing import Stopwatch
@@ -45,6 +46,7 @@ SETTLES_AFTER = _TICK
 _POINTS = 0.02  # seconds between looks for points in the output, while there is some: pruning waits for them
 _STRAGGLERS_GRACE = 5.0
 _CHUNK = 1 << 20
+_ROOM = 4096  # bytes without which nothing can be written
 _PIPE = 1 << 20  # a training that prints much waits less often
 
 
@@ -213,7 +215,8 @@ class Supervisor:
 
     def _disk_full(self) -> bool:
         failed = self.log.failed is not None and self.log.failed.errno in NO_ROOM
-        return failed or any(no_room_in(place) for place in (self.files.folder, self.root / self.spec.checkpoint_dir))
+        rooms = filter(None, map(room_in, (self.files.folder, self.root / self.spec.checkpoint_dir)))
+        return failed or any(room.free < _ROOM or (room.inodes and not room.inodes_free) for room in rooms)
 
     def _evidence(self, code: int | None, *, error: str = "") -> Evidence:
         self._time.tick()
@@ -252,6 +255,6 @@ class Supervisor:
             oom_killed=memory.own,
             host_oom=memory.host,
             peak_memory=peak_memory(),
-            machine_memory=machine_memory(),
+            machine_memory=physical_memory() or 0,
             disk_full=self._disk_full(),
         )

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
+from outlast.core.nearest import nearest
 from outlast.space import distributions
 from outlast.space.lookalikes import distribution_for, figure_for
 from outlast.space.parameters import Parameter
@@ -90,7 +90,7 @@ def infer(definition: Mapping[str, Any]) -> str:
             raise DefinitionError(
                 f"unknown distribution {word!r}; known: {', '.join(FIGURES)}",
                 key="distribution",
-                cure=f"did you mean `{ours}`?" if (ours := distribution_for(word)) else _nearest(word, FIGURES),
+                cure=f"did you mean `{ours}`?" if (ours := distribution_for(word)) else nearest(word, FIGURES),
             )
         return str(word)
     if "value" in definition:
@@ -107,7 +107,7 @@ def infer(definition: Mapping[str, Any]) -> str:
         raise DefinitionError(
             f"unknown key; allowed: {', '.join(ALL_FIGURES)}",
             key=unknown,
-            cure=figure_for(unknown, definition) or _nearest(unknown, ALL_FIGURES),
+            cure=figure_for(unknown, definition) or nearest(unknown, ALL_FIGURES),
         )
     raise DefinitionError("says no value", cure="give `values`, `value`, `min` and `max`, or a `distribution`")
 
@@ -143,7 +143,7 @@ def _figures(word: str, definition: Mapping[str, Any]) -> dict[str, Any]:
             raise DefinitionError(
                 f"unknown key for {word}; allowed: {', '.join((*allowed, 'distribution', 'when'))}",
                 key=key,
-                cure=figure_for(key, definition) or _nearest(key, allowed),
+                cure=figure_for(key, definition) or nearest(key, allowed),
             )
         if definition[key] is None and key not in ("value", "when"):
             raise DefinitionError("says nothing", key=key)
@@ -323,8 +323,3 @@ def _check_value(value: Any, key: str) -> None:
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _nearest(word: Any, known: Sequence[str] | Mapping[str, Any]) -> str | None:
-    close = get_close_matches(str(word), list(known), n=1, cutoff=0.5)
-    return f"did you mean `{close[0]}`?" if close else None

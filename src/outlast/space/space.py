@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
+from outlast.core.nearest import nearest
 from outlast.space.expressions import Constraint, ExpressionError
 from outlast.space.parameters import Parameter
 
@@ -197,10 +197,7 @@ class Space:
 
     def _parameter(self, name: str) -> Parameter:
         if name not in self._by_name:
-            close = get_close_matches(name, self._by_name, n=1, cutoff=0.5)
-            raise SpaceError(
-                "is not a parameter of this space", name=name, cure=f"did you mean `{close[0]}`?" if close else None
-            )
+            raise SpaceError("is not a parameter of this space", name=name, cure=nearest(name, self._by_name))
         return self._by_name[name]
 
     def _count(self) -> int | None:
@@ -296,11 +293,10 @@ def _check_names(parameters: Sequence[Parameter]) -> None:
 def _check_conditions(parameter: Parameter, by_name: Mapping[str, Parameter]) -> None:
     for parent, values in (parameter.when or {}).items():
         if parent not in by_name:
-            close = get_close_matches(parent, by_name, n=1, cutoff=0.5)
             raise SpaceError(
                 f"is active when `{parent}` has a value, but that is no parameter",
                 name=parameter.name,
-                cure=f"did you mean `{close[0]}`?" if close else f"parameters: {', '.join(by_name)}",
+                cure=nearest(parent, by_name) or f"parameters: {', '.join(by_name)}",
             )
         if by_name[parent].constant:
             continue  # fixing a parent switches its children off: that is no mistake
@@ -337,11 +333,10 @@ def _constraint(text: str, by_name: Mapping[str, Parameter]) -> Constraint:
     spelled = {_spell(name) for name in by_name}
     for name in constraint.names:
         if name not in spelled:
-            close = get_close_matches(name, spelled, n=1, cutoff=0.5)
             raise SpaceError(
                 f"`{name}` is not a parameter",
                 constraint=text,
-                cure=f"did you mean `{close[0]}`?" if close else f"parameters: {', '.join(sorted(spelled))}",
+                cure=nearest(name, spelled) or f"parameters: {', '.join(sorted(spelled))}",
             )
     return constraint
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from outlast._system.mounts import room_in
 from outlast.core.plan import no_room
 from outlast.study.layout import StudyPaths
 
@@ -15,9 +16,6 @@ def lacking_space(paths: StudyPaths) -> str | None:
 
 
 def _lacking_in(place: os.PathLike[str]) -> str | None:
-    try:
-        disk = os.statvfs(place)
-    except OSError:
-        return None
-    lacking = no_room(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize, disk.f_favail, disk.f_files)
+    room = room_in(place)
+    lacking = None if room is None else no_room(*room)
     return None if lacking is None else f"{lacking} in {os.fspath(place)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from outlast._system.mounts import room_in
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 from outlast.engine.attempts.executor import plugged_executor
@@ -138,10 +139,11 @@ def _place(about: str, folder: str, cure: str) -> Iterator[Finding]:
     if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
         yield Finding(about, "error", f"{folder} cannot be written ({place} is not a writable folder)", cure)
         return
-    disk = os.statvfs(place)
-    free = disk.f_bavail * disk.f_frsize
-    yield Finding(about, "ok", f"{folder}, {free / 2**30:.0f} GB free")
-    if free < _LITTLE_DISK:
-        yield Finding("disk", "note", f"only {free / 2**20:.0f} MB are free in {place}")
-    if disk.f_files and disk.f_favail < _FEW_INODES:
-        yield Finding("disk", "note", f"only {disk.f_favail} inodes are free in {place}")
+    room = room_in(place)
+    if room is None:
+        return
+    yield Finding(about, "ok", f"{folder}, {room.free / 2**30:.0f} GB free")
+    if room.free < _LITTLE_DISK:
+        yield Finding("disk", "note", f"only {room.free / 2**20:.0f} MB are free in {place}")
+    if room.inodes and room.inodes_free < _FEW_INODES:
+        yield Finding("disk", "note", f"only {room.inodes_free} inodes are free in {place}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from outlast._system.mounts import is_shared
+from outlast._system.mounts import is_shared, room_in
 from outlast._system.quota import Quota, quota_of
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
@@ -26,10 +26,11 @@ def storage_findings(settings: Settings, folder: str) -> Iterator[Finding]:
     else:
         text = f"{folder} looks local to this machine, and every node has to see it under the same path"
         yield Finding("shared folder", "note", text, "a filesystem that the nodes mount: --dir FOLDER")
-    disk = os.statvfs(place)
-    needed = files_needed(settings)
-    if disk.f_files and disk.f_favail < needed:
-        yield Finding("inodes", "note", f"{disk.f_favail:,} are free in {place}, and the study needs about {needed:,}")
+    room, needed = room_in(place), files_needed(settings)
+    if room is not None and room.inodes and room.inodes_free < needed:
+        yield Finding(
+            "inodes", "note", f"{room.inodes_free:,} are free in {place}, and the study needs about {needed:,}"
+        )
     yield from quota_findings(quota_of(place), needed)
 
 

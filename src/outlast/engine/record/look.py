@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
+from outlast._system.mounts import room_in
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.layout import AttemptPaths
@@ -198,13 +199,9 @@ def _open_attempts(paths: StudyPaths, study: Study) -> dict[int, AttemptPaths]:
 
 def _facts(paths: StudyPaths, study: Study, settings: Settings) -> HealthFacts:
     untouched = {} if purge_days(settings) is None else untouched_days(paths, study)
-    try:
-        disk = os.statvfs(paths.root)
-    except OSError:
+    room = room_in(paths.root)
+    if room is None:
         return HealthFacts(untouched_days=untouched)
     return HealthFacts(
-        untouched_days=untouched,
-        disk_free=disk.f_bavail * disk.f_frsize,
-        disk_total=disk.f_blocks * disk.f_frsize,
-        inodes_free=disk.f_favail or None,
+        untouched_days=untouched, disk_free=room.free, disk_total=room.size, inodes_free=room.inodes_free or None
     )

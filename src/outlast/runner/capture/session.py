@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from outlast.core.evidence import Report
+from outlast.core.evidence import Report, plain_json
 from outlast.core.layout import AttemptPaths
 from outlast.runner.capture.collect import Collected, collect
 from outlast.runner.capture.curve import Curve
@@ -148,10 +147,7 @@ class CaptureSession:
     def _write_down(self, reports: Sequence[Report], via: str) -> None:
         if not reports or self._write_failed:
             return
-        lines = (
-            json.dumps({"v": 1, "step": r.step, "metrics": {k: _plain(v) for k, v in r.metrics.items()}, "via": via})
-            for r in reports
-        )
+        lines = (json.dumps({"v": 1, "step": r.step, "metrics": plain_json(r.metrics), "via": via}) for r in reports)
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
@@ -161,7 +157,3 @@ class CaptureSession:
         except OSError as error:
             self._write_failed = True
             print(f"outlast: points read from output and files cannot be written down: {error}", file=sys.stderr)
-
-
-def _plain(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
