@@ -14,7 +14,8 @@ import pytest
 from lab.cluster import Cluster, running_cluster
 from lab.slurm import SlurmLab
 from lab.waiting import until
-from outlast.cli.asked import refusal_at
+from outlast.cli.invocation import Invocation
+from outlast.cli.search_request import SearchRequest
 from outlast.config.load import load_study_file
 from outlast.core.finding import Finding
 from outlast.engine.cluster.inspection import check_cluster, cluster_findings, meant_for_slurm
@@ -88,8 +89,9 @@ def test_mistakes_are_told_in_slurms_words(
 ) -> None:
     lab = SlurmLab.make(tmp_path / "lab", trials=4, slurm=wrong)
     monkeypatch.chdir(lab.place)
+    search = SearchRequest(Invocation(), ("study.yaml",))
     with pytest.raises(UsageError) as refused:
-        make_ready(load_study_file("study.yaml"), "studies/lab", on_cluster=True, refusal=refusal_at("study.yaml"))
+        make_ready(load_study_file("study.yaml"), "studies/lab", on_cluster=True, refusal=search.refusal)
     assert words in str(refused.value)
 
 

@@ -20,7 +20,7 @@ KNOWN = {
     "core/layout.py": NAMES,
     "config/load.py": {"study.yaml"},  # what errors in a resolved study file are said of
     "cli/locate.py": {"study.yaml"},  # the name that a person's study file is looked for by
-    "cli/asked.py": {"study.yaml"},
+    "cli/search_request.py": {"study.yaml"},
     "cli/search.py": {"study.yaml"},
 }
 

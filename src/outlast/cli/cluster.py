@@ -16,50 +16,26 @@ from outlast.cli.options import (
     dir_option,
     folder_argument,
     fresh_option,
-    maximize_option,
-    minimize_option,
-    name_option,
-    parallel_option,
-    set_option,
-    source_argument,
+    search_options,
     study_argument,
-    trials_option,
 )
+from outlast.cli.search_request import SearchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from outlast.config.settings import Settings
-    from outlast.core.finding import Finding
     from outlast.core.fold import Study
-    from outlast.errors import UsageError
 
 __all__ = ["controller", "finisher", "submit", "worker"]
 
 
 @click.command(cls=Command)
-@source_argument
-@trials_option
-@parallel_option
-@maximize_option
-@minimize_option
-@set_option
-@dir_option
-@name_option
+@search_options
 @fresh_option
 @accept_option
 @click.option("--dry-run", is_flag=True, help="Print every script; submit nothing, write nothing.")
-@click.pass_context
 def submit(
     context: click.Context,
-    study: tuple[str, ...],
-    trials: int | None,
-    parallel: int | None,
-    maximize: str | None,
-    minimize: str | None,
-    overrides: tuple[str, ...],
-    directory: str | None,
-    name: str | None,
+    search: SearchRequest,
     fresh: bool,
     accept_changes: bool,
     dry_run: bool,
@@ -71,22 +47,16 @@ def submit(
         outlast submit study.yaml --dry-run
         outlast submit study.yaml --set slurm.partition=gpu --set slurm.mode=controller
     """
-    from outlast.cli.asked import folder_of, invocation_of, metric_of, refusal_at, settings_of
     from outlast.cli.ending import tell_and_settle
     from outlast.engine.cluster.submit import submit_study, tell
     from outlast.engine.launch import make_ready
     from outlast.engine.record.recorded import study_paths
 
-    settings = settings_of(
-        invocation_of(context), study, overrides, metric_of(maximize, minimize), name,
-        trials=trials, parallel=parallel,
-    )  # fmt: skip
-    folder = folder_of(settings, study, directory)
-    refusal = refusal_at(study[0] if study else None)
+    settings = search.settings
     if dry_run:
-        _dry_run(settings, folder, refusal)
+        _dry_run(search)
         return
-    folder = make_ready(settings, folder, fresh=fresh, on_cluster=True, refusal=refusal, say=click.echo)
+    folder = make_ready(settings, search.folder, fresh=fresh, on_cluster=True, refusal=search.refusal, say=click.echo)
     os.environ.update(
         settings.secret_env
     )  # sbatch hands it on to the jobs; the record, which they are run from, cannot
@@ -99,7 +69,7 @@ def submit(
         context.exit(4)
 
 
-def _dry_run(settings: Settings, folder: str, refusal: Callable[[Finding], UsageError]) -> None:
+def _dry_run(search: SearchRequest) -> None:
     """Print the scripts, which are worth reading whatever SLURM says of them behind.
 
     Raises:
@@ -112,10 +82,11 @@ def _dry_run(settings: Settings, folder: str, refusal: Callable[[Finding], Usage
     from outlast.engine.record.recorded import study_paths
     from outlast.errors import SlurmMissing, SlurmUnavailable
 
-    refuse(quick_check(settings, folder), refusal)
+    settings, folder = search.settings, search.folder
+    refuse(quick_check(settings, folder), search.refusal)
     click.echo("\n".join(dry_run(study_paths(folder, settings), settings)), nl=False)
     try:
-        refuse(cluster_findings(settings, folder), refusal)
+        refuse(cluster_findings(settings, folder), search.refusal)
     except (SlurmMissing, SlurmUnavailable) as error:
         click.echo(f"note: whether SLURM would take them is not known: {error.fact}", err=True)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from outlast.cli.search_request import SearchRequest, invocation_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -17,14 +22,8 @@ __all__ = [
     "folder_argument",
     "fresh_option",
     "json_option",
-    "maximize_option",
-    "minimize_option",
-    "name_option",
-    "parallel_option",
-    "set_option",
-    "source_argument",
+    "search_options",
     "study_argument",
-    "trials_option",
 ]
 
 
@@ -63,13 +62,6 @@ def _complete_studies(context: click.Context, parameter: click.Parameter, incomp
     return studies or complete_files(context, parameter, incomplete)
 
 
-#: What a search is run from.
-source_argument = click.argument(
-    "study",
-    nargs=-1,
-    help="Study file or study folder; or a command behind --.  [default: study.yaml, or the only study here]",
-    shell_complete=_complete_studies,
-)
 #: What a command looks at.
 study_argument = click.argument(
     "study",
@@ -85,24 +77,48 @@ dir_option = click.option(
     "--dir", "directory", metavar="FOLDER", help="Study folder.  [default: studies/NAME]", shell_complete=complete_files
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print facts as one JSON document.")
-set_option = click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key of the study file; may be given several times.",
-)
-maximize_option = click.option("--maximize", metavar="NAME", help="Metric to maximize.")
-minimize_option = click.option("--minimize", metavar="NAME", help="Metric to minimize.")
-trials_option = click.option(
-    "--trials",
-    metavar="N",
-    type=WholeNumber(1),
-    help="How many trials the study is to have in all; wins over the study file.",
-)
-parallel_option = click.option("--parallel", metavar="N", type=WholeNumber(1), help="Trials side by side.")
-name_option = click.option("--name", metavar="NAME", help="The study's name; wins over the study file.")
 fresh_option = click.option(
     "--fresh", is_flag=True, help="Keep the earlier study under a name with the time, and start anew."
 )
 accept_option = click.option("--accept-changes", is_flag=True, help="Go on although the study file has changed.")
+
+_SEARCH = (
+    click.argument(
+        "study",
+        nargs=-1,
+        help="Study file or study folder; or a command behind --.  [default: study.yaml, or the only study here]",
+        shell_complete=_complete_studies,
+    ),
+    click.option(
+        "--trials",
+        metavar="N",
+        type=WholeNumber(1),
+        help="How many trials the study is to have in all; wins over the study file.",
+    ),
+    click.option("--parallel", metavar="N", type=WholeNumber(1), help="Trials side by side."),
+    click.option("--maximize", metavar="NAME", help="Metric to maximize."),
+    click.option("--minimize", metavar="NAME", help="Metric to minimize."),
+    click.option(
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Change a key of the study file; may be given several times.",
+    ),
+    dir_option,
+    click.option("--name", metavar="NAME", help="The study's name; wins over the study file."),
+)
+
+
+def search_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument and the options that say which search is meant; the command is handed them as one `SearchRequest`."""
+
+    @wraps(command)
+    def handed(context: click.Context, /, **given: Any) -> None:
+        asked = {field.name: given.pop(field.name) for field in fields(SearchRequest) if field.name in given}
+        command(context, SearchRequest(invocation_of(context), **asked), **given)
+
+    taken = click.pass_context(handed)
+    for option in reversed(_SEARCH):
+        option(taken)
+    return taken

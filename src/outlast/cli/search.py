@@ -7,32 +7,19 @@ import shlex
 
 import click
 
-from outlast.cli.asked import (
-    default_study,
-    folder_of,
-    invocation_of,
-    metric_of,
-    refusal_at,
-    settings_of,
-)
 from outlast.cli.help import Command
 from outlast.cli.invocation import Invocation
-from outlast.cli.locate import by_name, the_folder
+from outlast.cli.locate import the_folder
 from outlast.cli.options import (
     accept_option,
     complete_files,
     dir_option,
     fresh_option,
     json_option,
-    maximize_option,
-    minimize_option,
-    name_option,
-    parallel_option,
-    set_option,
-    source_argument,
+    search_options,
     study_argument,
-    trials_option,
 )
+from outlast.cli.search_request import SearchRequest, invocation_of
 from outlast.errors import UsageError
 
 __all__ = ["check", "init", "run", "stop"]
@@ -73,31 +60,16 @@ def init(context: click.Context, output: str) -> None:
 
 
 @click.command(cls=Command)
-@source_argument
-@set_option
-@trials_option
-@parallel_option
-@maximize_option
-@minimize_option
-@dir_option
-@name_option
+@search_options
 @click.option("--smoke", is_flag=True, help="Run one trial for real, and one for each value of the small categoricals.")
 @click.option("--rehearse", is_flag=True, help="Kill a trial after its first checkpoint and see whether it resumes.")
 @click.option(
     "--limit", metavar="TIME", default="3m", show_default=True, help="With these two: how long a trial may take."
 )
 @json_option
-@click.pass_context
 def check(
     context: click.Context,
-    study: tuple[str, ...],
-    overrides: tuple[str, ...],
-    trials: int | None,
-    parallel: int | None,
-    maximize: str | None,
-    minimize: str | None,
-    directory: str | None,
-    name: str | None,
+    search: SearchRequest,
     smoke: bool,
     rehearse: bool,
     limit: str,
@@ -121,11 +93,7 @@ def check(
     from outlast.engine.cluster.shared_storage import storage_findings
 
     seconds = seconds_of(limit)
-    settings = settings_of(
-        invocation_of(context), study, overrides, metric_of(maximize, minimize), name,
-        trials=trials, parallel=parallel,
-    )  # fmt: skip
-    folder = folder_of(settings, study, directory)
+    settings, folder = search.settings, search.folder
     findings = quick_check(settings, folder)
     if meant_for_slurm(settings):
         findings += [*check_cluster(settings, folder), *storage_findings(settings, folder)]
@@ -137,7 +105,7 @@ def check(
         from outlast.executors.slurm.commands import can_submit
 
         go = "submit" if settings.slurm is not None and can_submit() else "run"
-        make_console().print(next_line(shlex.join(["outlast", go, *_to_run(invocation_of(context))])))
+        make_console().print(next_line(shlex.join(["outlast", go, *_to_run(search.invocation)])))
 
 
 def _to_run(checked: Invocation) -> list[str]:
@@ -152,29 +120,14 @@ def _to_run(checked: Invocation) -> list[str]:
 
 
 @click.command(cls=Command)
-@source_argument
-@trials_option
-@parallel_option
-@maximize_option
-@minimize_option
-@set_option
-@dir_option
-@name_option
+@search_options
 @fresh_option
 @click.option("--resume", is_flag=True, help="Go on with a study that is there; never start a new one.")
 @accept_option
 @click.option("--detach", is_flag=True, help="Run in the background; words go to run.log.")
-@click.pass_context
 def run(
     context: click.Context,
-    study: tuple[str, ...],
-    trials: int | None,
-    parallel: int | None,
-    maximize: str | None,
-    minimize: str | None,
-    overrides: tuple[str, ...],
-    directory: str | None,
-    name: str | None,
+    search: SearchRequest,
     fresh: bool,
     resume: bool,
     accept_changes: bool,
@@ -191,19 +144,12 @@ def run(
     from outlast.cli.running import run_here, run_without_a_trace
     from outlast.engine.launch import make_ready
 
-    settings = settings_of(
-        invocation_of(context), study, overrides, metric_of(maximize, minimize), name,
-        trials=trials, parallel=parallel,
-    )  # fmt: skip
+    settings = search.settings
     if (settings.later.get("index") or {}).get("in_memory"):
         context.exit(run_without_a_trace(settings, accept_changes))
-    file = None if invocation_of(context).command else by_name(study[0]) if study else default_study()
-    folder = make_ready(
-        settings, folder_of(settings, study, directory),
-        fresh=fresh, resume=resume, refusal=refusal_at(file), say=click.echo,
-    )  # fmt: skip
+    folder = make_ready(settings, search.folder, fresh=fresh, resume=resume, refusal=search.refusal, say=click.echo)
     if detach:
-        run_in_the_background(invocation_of(context), folder)
+        run_in_the_background(search.invocation, folder)
         return
     context.exit(run_here(settings, folder, accept_changes))
 

@@ -1,0 +1,193 @@
+"""Which search a command line means: its settings, its folder, and how it is told that it cannot work."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from outlast.cli.dashes import without_dashes
+from outlast.cli.invocation import Invocation
+from outlast.cli.locate import by_name, is_study_folder, study_of_file, the_folder, within_a_study
+from outlast.errors import StudyFileError, StudyNotFound, UsageError
+
+if TYPE_CHECKING:
+    from outlast.config.settings import Settings
+    from outlast.core.finding import Finding
+    from outlast.core.fold import Study
+
+__all__ = ["SearchRequest", "invocation_of"]
+
+_Metric = tuple[str, Literal["maximize", "minimize"]]
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """Which search a command line means: `check`, `run` and `submit` are asked alike.
+
+    Attributes:
+        invocation: The command line as it was typed.
+        study: A study file or folder, or nothing.
+        overrides: Of ``--set``.
+        trials, parallel, maximize, minimize, name, directory: The flags of these names; ``None`` where they were not given.
+    """
+
+    invocation: Invocation
+    study: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    trials: int | None = None
+    parallel: int | None = None
+    maximize: str | None = None
+    minimize: str | None = None
+    name: str | None = None
+    directory: str | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What is meant: a study file, a study folder, or a command with inline spaces."""
+        if "" in self.study or ("--" in self.invocation.arguments and not self.invocation.command):
+            raise UsageError(
+                "there is nothing where a study file or a command should be", cure="outlast run STUDY.yaml"
+            )
+        if self.invocation.command:
+            return self._of_a_command()
+        if (meant := without_dashes(self.invocation.before)) is not None:
+            raise meant
+        if len(self.study) > 1:
+            raise UsageError(f"one study at a time; {len(self.study)} were given: {', '.join(self.study)}")
+        if is_study_folder(file := self._source):
+            return self._on_record(file)
+        from outlast.config.load import load_study_file
+
+        return load_study_file(file, overrides=self._changes, metric=self._metric, name=self.name)
+
+    @cached_property
+    def folder(self) -> str:
+        """The study folder: ``--dir``, the one that was named, or ``studies/NAME``, wherever that was begun."""
+        if self.directory is not None:
+            if not self.directory:
+                raise UsageError("--dir: there is no folder without a name", cure="--dir FOLDER")
+            return self.directory
+        if self.study and is_study_folder(by_name(self.study[0])):
+            return by_name(self.study[0]).rstrip("/")
+        return (
+            study_of_file(self.study[0], self.settings) if self.study else os.path.join("studies", self.settings.name)
+        )
+
+    def refusal(self, finding: Finding) -> UsageError:
+        """What speaks against a run, said at its place in the study file where it has one."""
+        return _refusal_at(None if self.invocation.command else self._source, finding)
+
+    @property
+    def _source(self) -> str:
+        return by_name(self.study[0]) if self.study else _default_study()
+
+    @property
+    def _metric(self) -> _Metric | None:
+        if self.maximize is not None and self.minimize is not None:
+            cure = "several objectives go into a study file"
+            raise UsageError("--maximize and --minimize exclude each other", cure=cure)
+        if self.maximize is not None:
+            return self.maximize, "maximize"
+        return None if self.minimize is None else (self.minimize, "minimize")
+
+    @property
+    def _changes(self) -> list[str]:
+        flags = {"budget.trials": self.trials, "parallel": self.parallel}
+        return [*self.overrides, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
+
+    def _of_a_command(self) -> Settings:
+        from outlast.config.inline import settings_from_command
+
+        if self.study:
+            fact = f"{self.study[0]} and a command behind -- exclude each other"
+            raise UsageError(fact, cure="a study file has its own `command`; leave one of the two out")
+        if self.overrides:
+            raise UsageError("--set changes a study file; there is none", cure="leave it out, or write a study file")
+        if (metric := self._metric) is None:
+            raise UsageError("a command needs its metric", cure="--maximize NAME or --minimize NAME")
+        return settings_from_command(
+            self.invocation.command, name=self.name, metric=metric, trials=self.trials, parallel=self.parallel
+        )
+
+    def _on_record(self, folder: str) -> Settings:
+        from outlast.config.load import override_resolved, settings_from_resolved
+        from outlast.engine.record.recorded import recorded_settings
+        from outlast.study.home import live_of
+
+        settings, recorded = recorded_settings(live_of(folder))
+        if self.study and os.path.isfile(self.study[0]):
+            _refuse_an_edited_copy(self.study[0], folder, recorded)
+        _refuse_for_a_record(settings, self._metric, self.name)
+        if not self._changes:
+            return settings
+        return settings_from_resolved(override_resolved(settings.resolved, self._changes), settings.working_directory)
+
+
+def _refuse_an_edited_copy(file: str, folder: str, recorded: Study) -> None:
+    """A study's own copy means the study as it is on record: what somebody wrote into it would be passed over in silence."""
+    from outlast.config import yaml
+
+    if recorded.revision is not None and yaml.read(file).data != recorded.revision.settings:
+        raise UsageError(
+            f"{file} is the study's own copy, and it was changed: it is written by Outlast and never read",
+            cure=f"change your own study file, or: outlast run {folder} --set KEY=VALUE  (outlast repair {folder} restores it)",
+        )
+
+
+def _refuse_for_a_record(settings: Settings, metric: _Metric | None, name: str | None) -> None:
+    """Flags that say what a new study is; a study that is there has its own."""
+    if name is not None and name != settings.name:
+        raise UsageError(f"--name: the study that is there is called {settings.name}", cure="leave it out")
+    if metric is not None and [metric] != [(each.name, each.goal) for each in settings.metrics]:
+        own = ", ".join(f"{each.goal} {each.name}" for each in settings.metrics)
+        raise UsageError(
+            f"--{metric[1]} {metric[0]}: the study that is there has its metric on record ({own})",
+            cure=f"leave it out; or change it: --accept-changes --set metric.name={metric[0]} --set metric.goal={metric[1]}",
+        )
+
+
+def _default_study() -> str:
+    """What is meant where nothing is named: ``study.yaml`` here, or the only study."""
+    if within_a_study():
+        raise UsageError("this is a study's own folder, and its study.yaml is Outlast's copy", cure="outlast run .")
+    for name in ("study.yaml", "sweep.yaml"):
+        if os.path.isfile(name):
+            return name
+    try:
+        return the_folder(None)
+    except StudyNotFound:
+        raise UsageError("no study file", cure="outlast run STUDY.yaml, or: outlast init -- python train.py") from None
+
+
+def invocation_of(context: click.Context) -> Invocation:
+    """The command line as it was typed."""
+    return context.obj if isinstance(context.obj, Invocation) else Invocation()
+
+
+def _refusal_at(file: str | None, finding: Finding) -> UsageError:
+    from outlast.config import yaml
+
+    document = yaml.read(file) if file is not None and os.path.isfile(file) else None
+    if document is None or finding.about in ("folder", "checkpoints.dir"):
+        return UsageError(finding.text, cure=finding.cure or _where_it_ran(finding.about, file))
+    about, text = finding.about, finding.text
+    if about == "files" and ": " in text:
+        about, _, text = text.partition(": ")
+    for place in ((about,), ("slurm", about)):
+        if place in document.places:
+            return document.error(place, text, finding.cure)
+    return StudyFileError(finding.text, file=file, cure=finding.cure)
+
+
+def _where_it_ran(about: str, file: str | None) -> str | None:
+    """What helps where a study goes on by its record and its program is missing."""
+    if file is None or not os.path.isdir(file) or about not in ("command", "files"):
+        return None
+    return (
+        f"the trainings of {file} ran there, as seen from its folder: was it moved? Its study file says where they run: "
+        f"outlast run STUDY.yaml --dir {file}"
+    )
