@@ -13,6 +13,7 @@ import pytest
 from outlast.config.load import load_study_file
 from outlast.config.settings import ExecutorSettings
 from outlast.engine.check.quick import quick_check
+from outlast.engine.check.throwaway import trial_settings
 from outlast.errors import OutlastError, StudyFileError
 from outlast.executors.base import Executor, StudyFacts
 from outlast.executors.plugged import make_executor
@@ -129,3 +130,7 @@ def test_psij_is_registered_by_its_short_name(tmp_path: Path) -> None:
     made = make_executor(ExecutorSettings(name="psij", options={"scheduler": "local"}), FACTS)
     assert isinstance(made, PsijExecutor)
     made.close()
+
+
+def test_trials_that_are_tried_out_run_here(tmp_path: Path) -> None:
+    assert not trial_settings(loaded(tmp_path, "executor: pods"), trials=1, limit=1.0).executor.plugged

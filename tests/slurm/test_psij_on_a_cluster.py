@@ -1,4 +1,4 @@
-"""PSI/J's executor for SLURM on a real cluster: the life of a job, of one that is ended, and of one while nobody answers."""
+"""PSI/J's executor for SLURM keeps the contract on a real cluster: the lives of jobs, those that are ended, and those that die."""
 
 from __future__ import annotations
 

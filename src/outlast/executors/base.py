@@ -2,7 +2,7 @@
 
 - `submit` starts the runner of an open attempt, or has it started, and returns at once. Submitting an attempt twice is
   harmless: the runner that claims ``started.json`` first runs it. Raises `outlast.errors.StorageError` if no process can be
-  started, and `outlast.errors.SlurmRefused` if a scheduler says that the request is wrong; a limit that passes is waited for,
+  started, and `outlast.errors.JobRefused` if a scheduler says that the request is wrong; a limit that passes is waited for,
   and what it was hiding is told by `poll`. What was refused is not watched.
 - `adopt` takes over the watch of an attempt that an earlier coordinator submitted: its runner runs, or may still start.
 - `poll` looks at everything that is watched, in one listing at most, which may be put off until somebody wants to know,

@@ -17,6 +17,7 @@ from outlast.config.settings import (
     OBJECTIVE,
     BudgetSettings,
     CheckpointSettings,
+    ExecutorSettings,
     PrunerSettings,
     SamplerSettings,
     Settings,
@@ -116,6 +117,7 @@ def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: 
         sampler=SamplerSettings(name="random", seed=settings.sampler.seed or 0),
         pruner=PrunerSettings(),
         trial=trial,
+        executor=ExecutorSettings(),  # here, whoever runs the search
         checkpoints=CheckpointSettings(pattern=settings.checkpoints.pattern),
         later={},
     )
