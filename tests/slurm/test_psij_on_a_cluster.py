@@ -1,4 +1,4 @@
-"""PSI/J's executor for SLURM keeps the contract on a real cluster: the lives of jobs, those that are ended, and those that die."""
+"""PSI/J's executor for SLURM keeps the contract on a real cluster: jobs that live, that are ended, and that die."""
 
 from __future__ import annotations
 
