@@ -18,7 +18,7 @@ from lab.hosts import Share
 from lab.network import SILENT_S, Cluster, claims
 from lab.survival import Command, verify
 from lab.waiting import until, wait_gone
-from outlast.study.attempts import give_up, request_stop
+from outlast.study.attempts import ask_to_end, give_up
 
 pytestmark = pytest.mark.slow
 
@@ -174,7 +174,7 @@ def test_a_stop_reaches_a_training_whose_host_sees_nothing_new_for_a_minute(
     share.be(late=60)
     run = a.start()
     training = study.lab.wait_for_epoch(0, 1)["pid"]
-    request_stop(study.lab.paths.attempt(0, 1), "pruned", grace=2.0)
+    ask_to_end(study.lab.paths.attempt(0, 1), "pruned", grace=2.0)
     wait_gone(training)
     share.be(late=0)
     assert run.wait(30) == 3, run.said  # its only trial was pruned: a search without a result

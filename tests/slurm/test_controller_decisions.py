@@ -19,7 +19,8 @@ from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
 from outlast.engine.attempts.slots import job_slots
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.coordinator.rounds import Coordinator, Holding
+from outlast.engine.coordinator.round import Holding
+from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue

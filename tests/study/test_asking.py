@@ -10,7 +10,7 @@ import pytest
 
 from outlast.core.layout import AttemptPaths
 from outlast.study import attempts
-from outlast.study.attempts import request_stop
+from outlast.study.attempts import ask_to_end
 from outlast.study.layout import StudyPaths
 
 
@@ -31,15 +31,15 @@ def asked(attempt: AttemptPaths) -> dict[str, object]:
 def test_a_person_who_stops_a_pruned_attempt_changes_only_how_long_it_has(
     attempt: AttemptPaths, step: int | None
 ) -> None:
-    request_stop(attempt, "pruned", grace=60.0, step=step)
+    ask_to_end(attempt, "pruned", grace=60.0, step=step)
     before = asked(attempt)
-    request_stop(attempt, "user", grace=5.0, now=True)
+    ask_to_end(attempt, "user", grace=5.0, now=True)
     assert asked(attempt) == {**before, "grace": 5.0, "now": True}
 
 
 def test_an_attempt_that_a_person_stopped_can_still_be_ended_at_once(attempt: AttemptPaths) -> None:
-    request_stop(attempt, "user", grace=60.0)
-    request_stop(attempt, "user", grace=60.0, now=True)
+    ask_to_end(attempt, "user", grace=60.0)
+    ask_to_end(attempt, "user", grace=60.0, now=True)
     assert asked(attempt) == {"version": 1, "reason": "user", "grace": 60.0, "now": True}
 
 

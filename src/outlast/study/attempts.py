@@ -221,9 +221,7 @@ def _reported_anything(attempt: AttemptPaths) -> bool:
     return bool(read_bytes(attempt.reports))
 
 
-def request_stop(
-    attempt: AttemptPaths, reason: str, *, grace: float, now: bool = False, step: int | None = None
-) -> None:
+def ask_to_end(attempt: AttemptPaths, reason: str, *, grace: float, now: bool = False, step: int | None = None) -> None:
     """Ask an attempt to stop. Asking again with `now` ends it at once. One that was pruned stays so, whoever asks next.
 
     Args:

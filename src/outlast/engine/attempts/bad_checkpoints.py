@@ -12,8 +12,6 @@ from outlast.core.layout import TrialPaths
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 
-__all__ = ["set_bad_aside"]
-
 
 def set_bad_aside(paths: TrialPaths, trial: Trial, pattern: Sequence[str] = ()) -> None:
     """Do what the trial's last outcome says of its checkpoints. Repeating it is harmless.

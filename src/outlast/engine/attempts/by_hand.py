@@ -16,8 +16,6 @@ from outlast.core.records import Trial
 from outlast.engine.attempts.folds import study_parts
 from outlast.errors import UsageError
 
-__all__ = ["CONFIG_FILE", "command_by_hand"]
-
 #: Stands for the file that ``${config}`` means; its content is the ``config`` of the trial's record.
 CONFIG_FILE = "CONFIG.yaml"
 _ENVVAR = re.compile(r"(?<!\$)\$\{envvar:([A-Za-z_][A-Za-z0-9_]*)\}")

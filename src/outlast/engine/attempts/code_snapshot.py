@@ -26,20 +26,6 @@ from outlast.core.records import RevisionMade
 from outlast.errors import StorageError, UsageError
 from outlast.study.layout import StudyPaths
 
-__all__ = [
-    "NO_GIT",
-    "Snapshot",
-    "as_taken",
-    "changed_code",
-    "code_number",
-    "in_checkout",
-    "not_in_snapshot",
-    "run_from",
-    "snapshot_code",
-    "snapshot_of",
-    "working_tree",
-]
-
 #: What to do where there is nothing to take a copy of.
 NO_GIT = "git init, git add and git commit there; or `code: live` to run from the files as they are"
 
@@ -178,8 +164,7 @@ def snapshot_code(folder: str, into: Path) -> Snapshot:
     top = _git(folder, "rev-parse", "--show-toplevel")
     if top is None:
         raise UsageError(
-            f"code: snapshot copies the files that git tracks, and {folder} is in no git checkout",
-            cure=NO_GIT,
+            f"code: snapshot copies the files that git tracks, and {folder} is in no git checkout", cure=NO_GIT
         )
     root, code = os.path.realpath(top.decode().rstrip("\n")), working_tree(folder)
     making, notes = into.with_name(f".{into.name}.new"), list[str]()

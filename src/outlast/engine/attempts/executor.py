@@ -11,8 +11,6 @@ from outlast.executors.local import LocalExecutor
 from outlast.executors.plugged import make_executor
 from outlast.study.layout import StudyPaths
 
-__all__ = ["local_executor", "plugged_executor", "slots_of"]
-
 
 def slots_of(settings: Settings) -> Slots:
     """Room for attempts: on this machine, or as many jobs as are to wait or run at once.

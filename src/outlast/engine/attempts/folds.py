@@ -16,8 +16,6 @@ from outlast.core.layout import StudyNames
 from outlast.core.parts import Part, draw_folds, parts
 from outlast.errors import StudyFileError
 
-__all__ = ["drawn_splits", "ensure_splits", "study_parts"]
-
 
 def study_parts(settings: Settings) -> tuple[Part, ...]:
     """The parts of every trial; empty where a trial is whole."""

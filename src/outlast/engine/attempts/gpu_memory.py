@@ -10,8 +10,6 @@ from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 
-__all__ = ["cards_to_avoid", "smaller_values"]
-
 _HALF = 0.5
 
 

@@ -12,8 +12,6 @@ from outlast.runner.spec import token_of_trial
 from outlast.study.attempts import Life, end_tree, inspect, void_start
 from outlast.study.layout import StudyPaths
 
-__all__ = ["end_attempt"]
-
 
 def end_attempt(paths: StudyPaths, trial: int, number: int) -> list[int]:
     """See to it that no process of an attempt lives on this host, and that none will begin.

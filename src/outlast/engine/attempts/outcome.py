@@ -16,8 +16,6 @@ from outlast.core.records import AttemptEnded, Curve, Trial
 from outlast.engine.attempts.folds import study_parts
 from outlast.engine.attempts.gpu_memory import smaller_values
 
-__all__ = ["outcome_of", "policy_of"]
-
 _MOST_METRICS = 200  # of the metric names that a script may log, in the ledger
 
 

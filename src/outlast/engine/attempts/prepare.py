@@ -30,15 +30,6 @@ from outlast.runner.spec import RunnerSpec
 from outlast.study.attempts import open_attempt
 from outlast.study.layout import StudyPaths
 
-__all__ = [
-    "Prepared",
-    "draws_as_it_goes",
-    "next_attempt",
-    "no_checkpoints",
-    "prepare_attempt",
-    "worker_start",
-]
-
 
 @dataclass(frozen=True)
 class Prepared:

@@ -17,8 +17,6 @@ from outlast.runner.spec import RunnerSpec, silent_after
 from outlast.study.attempts import Life, Status, inspect
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Pulse", "Running", "objectives_of"]
-
 
 @dataclass
 class Pulse:

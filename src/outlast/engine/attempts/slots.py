@@ -15,8 +15,6 @@ from outlast.executors.gpus import GpuPool, Grant
 from outlast.study.layout import StudyPaths
 from outlast.study.requests import Request, answer
 
-__all__ = ["Slots", "gpu_pool", "job_slots", "local_slots", "slot_count"]
-
 _JOBS = 8  # in a scheduler's queue at once, where the study file leaves it to us
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _WAIT = 1.0  # seconds after which a worker that got nothing asks again

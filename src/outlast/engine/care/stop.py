@@ -10,7 +10,7 @@ from outlast.core.states import StudyState
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import LeaseLost, UsageError
 from outlast.study import requests
-from outlast.study.attempts import Life, inspect, request_stop
+from outlast.study.attempts import Life, ask_to_end, inspect
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, holder_is_live
 
@@ -88,7 +88,7 @@ def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, grace: float,
         life = inspect(paths.attempt(each.number, attempt.number)).life
         waits = life is Life.UNCLAIMED and not attempt.slot.startswith("local:")  # as a job: it will learn of it
         if life in _TRAINING or waits:
-            request_stop(paths.attempt(each.number, attempt.number), "user", grace=grace, now=now)
+            ask_to_end(paths.attempt(each.number, attempt.number), "user", grace=grace, now=now)
             asked += 1
     if asked:
         return (

@@ -25,7 +25,7 @@ from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.run import run_study
 from outlast.runner.spec import token_of_trial
 from outlast.space.covering import covering
-from outlast.study.attempts import inspect, request_stop
+from outlast.study.attempts import ask_to_end, inspect
 from outlast.study.layout import StudyPaths
 
 __all__ = ["FirstRun", "Rehearsal", "SecondRun", "judge", "rehearse"]
@@ -289,4 +289,4 @@ class _Session(Listener):
     def _end(self, attempt: Running) -> None:
         if not attempt.stop_reason:
             attempt.stop_reason = "pruned"  # an ending that is for good
-            request_stop(attempt.paths, "pruned", grace=_GRACE)
+            ask_to_end(attempt.paths, "pruned", grace=_GRACE)

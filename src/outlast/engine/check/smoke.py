@@ -22,7 +22,7 @@ from outlast.engine.check.verdicts import Tried, findings_of, has_value, reason_
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.run import run_study
 from outlast.space.covering import Value, covering, small_categoricals, with_value
-from outlast.study.attempts import inspect, request_stop
+from outlast.study.attempts import ask_to_end, inspect
 from outlast.study.layout import StudyPaths
 
 __all__ = ["Smoke", "Tried", "smoke"]
@@ -179,7 +179,7 @@ class _Session(Listener):
         if not attempt.stop_reason:
             attempt.stop_reason = "pruned"  # an ending that is for good
             self._ended.setdefault(attempt.trial, why)
-            request_stop(attempt.paths, "pruned", grace=_GRACE)
+            ask_to_end(attempt.paths, "pruned", grace=_GRACE)
 
     def _judged(self, event: AttemptEnded, study: Study) -> Tried:
         assert self._paths is not None

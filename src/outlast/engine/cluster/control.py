@@ -19,7 +19,8 @@ from outlast.engine.attempts.slots import job_slots
 from outlast.engine.cluster.requeue import requeue
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Forwarding, Listener
-from outlast.engine.coordinator.rounds import Coordinator, Holding
+from outlast.engine.coordinator.round import Holding
+from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import join_study
 from outlast.engine.hold.signals import handling
 from outlast.engine.record.queue import StudyQueue

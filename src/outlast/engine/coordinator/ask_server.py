@@ -17,19 +17,12 @@ from outlast.engine.coordinator.watch import Watch
 from outlast.executors.base import Executor
 from outlast.optimizer.telling import Teller
 
-__all__ = ["AskServer"]
-
 
 class AskServer:
     """One conversation for each running attempt whose objective asks."""
 
     def __init__(
-        self,
-        settings: Settings,
-        decisions: Decisions,
-        watch: Watch,
-        executor: Executor,
-        rest: ComingToRest,
+        self, settings: Settings, decisions: Decisions, watch: Watch, executor: Executor, rest: ComingToRest
     ) -> None:
         self._conversations: dict[str, Conversation] = {}
         self._objective, self._rest = settings.metrics[0].name, rest

@@ -9,8 +9,6 @@ from outlast.core.plan import backoff, false_starts, setbacks_in_a_row
 from outlast.core.records import AttemptEnded
 from outlast.core.states import Cause, TrialState
 
-__all__ = ["Backoff"]
-
 #: Seconds before a trial's next attempt after the first setback of such a kind; doubled with each further one.
 _FIRST_PAUSE = {
     Cause.LOST: 1.0,

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from outlast.config.settings import Settings
 from outlast.core.plan import Limits, Verdict
 
-__all__ = ["ComingToRest", "limits_of"]
-
 
 @dataclass
 class ComingToRest:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Conversation", "open_pair"]
-
 _PIECE_BYTES = 1 << 16
 
 

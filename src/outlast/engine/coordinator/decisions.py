@@ -11,8 +11,6 @@ from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from outlast.study.ledger import Ledger
 
-__all__ = ["Decisions"]
-
 
 class Decisions:
     """The study's state, the sampler's and the pruner's, and the ledger that makes them durable, kept in step."""

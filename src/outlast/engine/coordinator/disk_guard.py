@@ -11,8 +11,6 @@ from outlast.errors import NO_ROOM, DiskFull, StorageError
 from outlast.study.disk_space import lacking_space
 from outlast.study.layout import StudyPaths
 
-__all__ = ["DiskGuard", "whenever_there_is_room"]
-
 _LOOK_EVERY = 1.0  # seconds
 _TRY_EVERY = 5.0  # seconds between two tries on a disk that refused, at least: a quota is not seen from outside
 _Result = TypeVar("_Result")

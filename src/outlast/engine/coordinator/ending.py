@@ -12,10 +12,8 @@ from outlast.engine.coordinator.instructions import PutAway
 from outlast.engine.derived.writer import DerivedFiles
 from outlast.errors import NO_ROOM, StorageError
 from outlast.executors.base import Executor
-from outlast.study.attempts import close_attempt, put_away, request_stop, void_start
+from outlast.study.attempts import ask_to_end, close_attempt, put_away, void_start
 from outlast.study.layout import StudyPaths
-
-__all__ = ["Ending"]
 
 
 class Ending:
@@ -47,7 +45,7 @@ class Ending:
     def ask(self, attempt: Running, reason: str, *, now: bool = False) -> None:
         """Ask an attempt to end. It keeps the reason that it was given first; one that nobody has begun need not begin."""
         grace, step = self._settings.trial.grace, attempt.pruned_at
-        request_stop(attempt.paths, attempt.stop_reason or reason, grace=grace, now=now, step=step)
+        ask_to_end(attempt.paths, attempt.stop_reason or reason, grace=grace, now=now, step=step)
         if not attempt.claimed and not attempt.worker and void_start(attempt.paths):
             self._executor.cancel(attempt.name)
 

@@ -11,8 +11,6 @@ from outlast.engine.coordinator.watch import Watch
 from outlast.study import requests
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Inbox"]
-
 _MANY = 32  # workers that start together
 _A_MOMENT, _GATHER_WITHIN = 0.5, 10.0  # seconds
 

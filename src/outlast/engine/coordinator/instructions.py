@@ -9,11 +9,6 @@ from typing import TypeAlias
 from outlast.core.plan import Verdict
 from outlast.core.records import Event
 
-__all__ = [
-    "AskToEnd", "AtOnce", "HandOver", "Instruction", "Leave", "LetWait", "LockSlots", "OnceDurable", "Open", "Prune",
-    "PutAway", "PutAwayLeft", "Record", "Say", "SendAway", "TakeReserve", "TurnAway", "Void",
-]  # fmt: skip
-
 # -- at once: decides further, or acts on what was durable before this round ------------------------------------------
 
 

@@ -19,8 +19,6 @@ from outlast.runner.spec import silent_after, token_of_trial
 from outlast.study.attempts import Life, end_tree, give_up, last_words, void_start
 from outlast.study.layout import StudyPaths
 
-__all__ = ["LifeSigns"]
-
 _NOBODY_KNOWS = 5  # times as long is waited for a job's heartbeat where its scheduler cannot be asked
 
 

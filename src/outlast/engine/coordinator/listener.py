@@ -8,8 +8,6 @@ from outlast.core.fold import Study
 from outlast.core.records import Event
 from outlast.engine.attempts.running import Running
 
-__all__ = ["Forwarding", "Listener"]
-
 
 class Listener:
     """Hears of everything and does nothing about it; whoever derives from it says what they do.

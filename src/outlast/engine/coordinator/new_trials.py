@@ -14,8 +14,6 @@ from outlast.optimizer.index import IndexWriter, claimed
 from outlast.optimizer.index_sql import ForeignRow
 from outlast.optimizer.sampling import Draw
 
-__all__ = ["Creation", "created"]
-
 
 def created(settings: Settings, draw: Draw, number: int, *, revision: int, at: str) -> list[Event]:
     """The trial that a draw becomes; with its end, if the derive hook rules it out.

@@ -9,16 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from outlast.core.fold import Study
-from outlast.core.plan import (
-    Limits,
-    Starts,
-    Verdict,
-    halting,
-    plan_starts,
-    target_value_reached,
-    used_up,
-    verdict,
-)
+from outlast.core.plan import Limits, Starts, Verdict, halting, plan_starts, target_value_reached, used_up, verdict
 from outlast.core.records import StudyEnded, TrialRetried
 from outlast.core.states import TEACHING_CAUSES, Cause, StudyState, TrialState
 from outlast.engine.attempts.gpu_memory import cards_to_avoid
@@ -26,8 +17,6 @@ from outlast.engine.coordinator import instructions as do
 from outlast.engine.coordinator import stimuli as seen
 from outlast.engine.coordinator.backoff import Backoff
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
-
-__all__ = ["Holding", "Round"]
 
 _ROOM_AGAIN = 5.0  # seconds of a pause at least
 _STOPPED = Verdict(StudyState.STOPPED, "the same command goes on")

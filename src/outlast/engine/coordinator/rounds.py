@@ -15,8 +15,6 @@ from outlast.engine.coordinator.shell import Shell
 from outlast.engine.coordinator.take_over import take_over
 from outlast.study import requests
 
-__all__ = ["Coordinator", "Holding"]
-
 _TURN = 5.0  # seconds of a turn in which further requests are answered
 
 

@@ -38,8 +38,6 @@ from outlast.study.attempts import void_start
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
-__all__ = ["Shell"]
-
 _STARTS = 8  # in one round, where there is a pruner
 
 

@@ -24,8 +24,6 @@ from outlast.study.attempts import withdraw
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 
-__all__ = ["Starting"]
-
 
 class Starting:
     """Opens attempts and starts them.

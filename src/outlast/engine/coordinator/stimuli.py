@@ -9,11 +9,6 @@ from typing import TypeAlias
 from outlast.core.plan import Verdict
 from outlast.core.records import AttemptEnded
 
-__all__ = [
-    "AttemptOver", "BudgetSeen", "Closed", "DiskSeen", "EndWanted", "Futile", "NothingRuns", "RestWanted", "RetryWanted",
-    "RoomIsBack", "SlotsFilled", "SlotsLocked", "SlotsSeen", "Stimulus", "TurnOver", "Worker", "WorkersAsk",
-]  # fmt: skip
-
 
 @dataclass(frozen=True)
 class AttemptOver:

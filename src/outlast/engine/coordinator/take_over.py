@@ -17,8 +17,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.leftovers import is_untidy
 from outlast.study.recovery import had_a_folder
 
-__all__ = ["take_over"]
-
 _SOON = 0.05  # seconds after which a worker that waited for the holder before asks again
 
 

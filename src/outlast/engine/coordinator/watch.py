@@ -16,10 +16,8 @@ from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.life_signs import LifeSigns
 from outlast.executors.base import Executor
-from outlast.study.attempts import Life, request_stop, trained_seconds, void_start
+from outlast.study.attempts import Life, ask_to_end, trained_seconds, void_start
 from outlast.study.layout import StudyPaths
-
-__all__ = ["Watch"]
 
 _IN_ORDER = (Cause.COMPLETED, Cause.PART)  # what a process left that may serve for further trials
 
@@ -170,7 +168,7 @@ class Watch:
     def prune(self, attempt: Running) -> None:
         """Ask an attempt to stop for good: its trial counts as pruned."""
         attempt.stop_reason = "pruned"
-        request_stop(attempt.paths, "pruned", grace=self._settings.trial.grace, step=attempt.pruned_at)
+        ask_to_end(attempt.paths, "pruned", grace=self._settings.trial.grace, step=attempt.pruned_at)
 
     def end_if_diverged(self, attempt: Running) -> None:
         """End an attempt that reported NaN: what it trains is lost.
@@ -182,4 +180,4 @@ class Watch:
         attempt.seen_finite = len(attempt.reports)
         if not attempt.stop_reason and is_beyond_hope(fresh, self._must_be_numbers):
             attempt.stop_reason = "diverged"
-            request_stop(attempt.paths, "diverged", grace=self._settings.trial.grace)
+            ask_to_end(attempt.paths, "diverged", grace=self._settings.trial.grace)

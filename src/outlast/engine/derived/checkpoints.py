@@ -22,17 +22,6 @@ from outlast.core.fold import Study
 from outlast.errors import StorageError, UsageError
 from outlast.study.layout import StudyPaths
 
-__all__ = [
-    "Retention",
-    "claim_checkpoints",
-    "delete",
-    "free_name",
-    "left_behind",
-    "leftovers_of",
-    "owner_of",
-    "superfluous",
-]
-
 _CLOSE_WITHIN = 60.0
 _OWNER = ".outlast.json"
 

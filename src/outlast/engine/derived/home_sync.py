@@ -17,8 +17,6 @@ from outlast.study.homesync import HomeSync
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 
-__all__ = ["HomeSyncThread", "bring_home", "live_folder", "scratch_of"]
-
 _CLOSE_WITHIN = 600.0  # seconds for the last sync, which may carry the best weights
 
 

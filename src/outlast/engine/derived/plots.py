@@ -14,8 +14,6 @@ from outlast.core.states import StudyState, TrialState
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
-__all__ = ["are_wanted", "draw_at_the_end", "draw_plots"]
-
 _FINAL = (StudyState.DONE.value, StudyState.HALTED.value)
 _behind: list[subprocess.Popen[bytes]] = []  # never waited for: whoever drops such an object is warned
 

@@ -19,8 +19,6 @@ from outlast.results.files import ResultsWriter
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
-__all__ = ["DerivedFiles"]
-
 _CURVES_EVERY = 1.0  # seconds between looks at running curves for the index
 
 

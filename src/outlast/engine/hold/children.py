@@ -166,9 +166,9 @@ class Children:
         if self._at.job is not None:
             child.signal(signal.SIGTERM)  # it is meant for all of the job; not every cluster delivers it so
         else:
-            from outlast.study.attempts import request_stop
+            from outlast.study.attempts import ask_to_end
 
-            request_stop(self._paths.attempt(trial, number), "user", grace=child.grace, now=self._leaving.pressed > 1)
+            ask_to_end(self._paths.attempt(trial, number), "user", grace=child.grace, now=self._leaving.pressed > 1)
 
 
 class Child:
