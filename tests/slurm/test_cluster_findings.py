@@ -20,7 +20,7 @@ from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.feasibility import request_findings
 from outlast.engine.cluster.policy import fitting_mode, policy_findings
-from outlast.executors.slurm.asked import asked_gpus, asked_nodes, asked_time_s, fits_on
+from outlast.executors.slurm.asked import asked_gpus, asked_nodes, asked_time_s, fits_on, walltime_s
 from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.site import Limits, Nodes, Partition
 
@@ -243,6 +243,21 @@ def test_the_mode_that_fits(known: ClusterFacts, mode: str) -> None:
 )  # fmt: skip
 def test_a_walltime_is_read_as_sbatch_reads_it(text: str, seconds: float | None) -> None:
     assert asked_time_s({"time": text}) == seconds
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [
+        ({"time": "90"}, 5400.0), ({"time": "90", "partition": "short"}, 5400.0), ({"time": "UNLIMITED"}, None),
+        ({}, HOUR), ({"partition": "short"}, 60.0), ({"partition": "short,gpu"}, 60.0), ({"partition": "endless"}, None),
+    ],
+)  # fmt: skip
+def test_a_job_that_asks_for_no_walltime_gets_its_partition_s(options: dict[str, str], seconds: float | None) -> None:
+    there = [
+        Partition(name, name == "gpu", True, most, default, False, "OFF")
+        for name, most, default in (("gpu", 9 * HOUR, HOUR), ("short", 60.0, None), ("endless", None, None))
+    ]
+    assert walltime_s(options, there) == seconds
 
 
 @pytest.mark.parametrize(

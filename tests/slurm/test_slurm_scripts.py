@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,17 @@ def test_a_notice_is_the_walltime_s_only_near_its_end(left: int, notice: str | N
     told = {"SLURM_JOB_ID": "7", ENDS_IN: str(left), **({NOTICE: notice} if notice else {})}
     job = JobFacts.of(told)
     assert job is not None and job.is_out_of_time() is over
+
+
+@pytest.mark.parametrize(
+    ("walltime", "gone", "over"),
+    [(4000.0, 3650.0, False), (4000.0, 3750.0, True), (500.0, 350.0, False), (500.0, 450.0, True), (None, 9e9, False)],
+)
+def test_a_small_job_gives_up_its_place_before_its_walltime_is_over(
+    walltime: float | None, gone: float, over: bool
+) -> None:
+    job = JobFacts("7", "7", seconds=walltime, began=time.monotonic() - gone)
+    assert job.is_almost_over(300.0) is over
 
 
 @pytest.mark.parametrize(

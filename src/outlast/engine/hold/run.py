@@ -27,7 +27,6 @@ def run_study(
     listener: Callable[[Opened, int], Listener],
     *,
     accept_changes: bool = False,
-    wait: float = 0.0,
     say: Callable[[str], object] | None = None,
     handle_signals: bool = True,
     limits: Limits | None = None,
@@ -40,7 +39,6 @@ def run_study(
         settings: The study file.
         listener: Made once the study is open, from what was opened and the number of slots.
         accept_changes: Go on under a new revision although the space, the metric or the command changed.
-        wait: Seconds to wait for a lease that somebody else holds.
         say: Told when there is a silent holder to wait for.
         handle_signals: Install handlers for SIGINT, SIGTERM and SIGHUP (main thread only).
         limits: Totals and policies instead of the study file's.
@@ -52,30 +50,23 @@ def run_study(
 
     def once() -> tuple[Verdict, Study]:
         with ExitStack() as held:
-            slots = held.enter_context(
-                closing(slots_of(settings))
-            )  # first: what can never run here leaves no study behind
+            # What can never run here leaves no study behind: slots and executor come first.
+            slots = held.enter_context(closing(slots_of(settings)))
             executor = plugged_executor(paths, settings)
             if executor is not None:
                 held.callback(executor.close)
             claim_checkpoints(paths)
-            opened = held.enter_context(open_study(paths, settings, accept_changes=accept_changes, wait=wait, say=say))
+            opened = held.enter_context(open_study(paths, settings, accept_changes=accept_changes, say=say))
             taken, told = run_from(paths, settings, opened.study.revisions)
             if executor is None:
                 executor = held.enter_context(closing(local_executor(paths, taken, slots)))
             hears = Announcing(listener(opened, len(slots.local)), paths)
             hears.words += [*opened.told, *told]
             executor.say = hears.said
+            holding = Holding.UNATTENDED if unattended else Holding.WATCHED
             coordinator = Coordinator(
-                paths,
-                taken,
-                opened,
-                executor,
-                hears,
-                slots=slots,
-                limits=limits,
-                holding=Holding.UNATTENDED if unattended else Holding.WATCHED,
-            )
+                paths, taken, opened, executor, hears, slots=slots, limits=limits, holding=holding
+            )  # fmt: skip
             with stopping_at_signals(coordinator, executor, hears) if handle_signals else nullcontext():
                 verdict = coordinator.run()
             assert verdict is not None  # nobody steps down here

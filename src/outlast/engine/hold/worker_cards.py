@@ -46,7 +46,7 @@ class WorkerCards:
         return () if self._grant is None else self._grant.locks
 
     def let_go(self, *, running: int) -> None:
-        """They are the attempt's now, or there was none for them."""
+        """Let go of the cards that were ready: the attempt that was started has them now, or nobody does."""
         if self._grant is not None:
             self._grant.close()
             self._grant = None
