@@ -11,9 +11,10 @@ from typing import Any
 from outlast.config.command import GROUPED, MACRO
 from outlast.config.hints import SBATCH
 from outlast.config.range_notes import range_notes
+from outlast.config.scalars import Flag, Number
 from outlast.config.secrets import secret_in
 from outlast.config.settings import Settings
-from outlast.config.shapes import At
+from outlast.config.shapes import At, Fields
 from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
 from outlast.space.space import Space, SpaceError
@@ -23,6 +24,17 @@ _NOT_YET = ("confirm", "refit", "evaluate", "selection", "tracking", "notify")
 
 #: Macros that hand the parameters over nested.
 _NESTING = ("args_json", "args_json_file")
+
+#: The figures of W&B's hyperband.
+HYPERBAND = Fields(
+    {
+        "min_iter": Number(least=1),
+        "max_iter": Number(least=1),
+        "s": Number(least=1),
+        "eta": Number(above=1),
+        "strict": Flag(),
+    }
+)
 
 #: Keys that reach a trial through the study's record.
 _RECORDED = ("command", "trial", "check", "parameters", "enqueue", "executor", "slurm")
@@ -229,28 +241,10 @@ def _pruner(settings: Settings, at: At) -> None:
     pruner, place = settings.pruner, at.child("pruner")
     if pruner.name != "none" and len(settings.metrics) > 1:
         raise place.error("pruning takes one objective; this study has several", "pruner: none")
-    if pruner.name != "wandb_hyperband":
-        return
-    options = pruner.options
-    allowed = ("min_iter", "max_iter", "s", "eta", "strict")
-    for key in options:
-        if key not in allowed:
-            raise place.child(key).error(f"unknown key; allowed: {', '.join(allowed)}")
-    if "min_iter" not in options and not ("max_iter" in options and "s" in options):
-        raise place.error("hyperband needs `min_iter`, or `max_iter` and `s`")
-    for key, least in (("min_iter", 1), ("max_iter", 1), ("s", 1), ("eta", 1)):
-        value = options.get(key, 2)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or value < least
-            or (key == "eta" and value <= 1)
-        ):
-            raise place.child(key).error(
-                f"must be a number {'above' if key == 'eta' else 'of'} 1{'' if key == 'eta' else ' or more'}"
-            )
-    if not isinstance(options.get("strict", True), bool):
-        raise place.child("strict").error("must be true or false")
+    if pruner.name == "wandb_hyperband":
+        HYPERBAND.read(pruner.options, place)
+        if "min_iter" not in pruner.options and not {"max_iter", "s"} <= pruner.options.keys():
+            raise place.error("hyperband needs `min_iter`, or `max_iter` and `s`")
 
 
 def _budget(settings: Settings, space: Space, at: At) -> list[str]:

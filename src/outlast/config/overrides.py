@@ -11,6 +11,7 @@ from outlast.config.shapes import At
 from outlast.config.yaml import Document, Path, Place
 from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
+from outlast.space.definitions import ALL_FIGURES
 
 #: A definition with one of these says all by itself; it replaces the one before instead of changing it.
 _WHOLE = ("value", "values", "distribution", "parameters")
@@ -35,10 +36,7 @@ def spell(document: Document) -> None:
     """Give numbers that become arguments or environment variables their spelling: ``1.10`` is no ``1.1`` there."""
     for path, text in document.numbers.items():
         if _is_text(path):
-            here: Any = document.data
-            for key in path[:-1]:
-                here = here[key]
-            here[path[-1]] = text
+            document.put(path, text)
 
 
 def _is_text(path: Path) -> bool:
@@ -82,12 +80,7 @@ def override(document: Document, parts: Sequence[str], value: Any, place: Place,
     for part in parts[:-1]:
         path = (*path, _index(here, part, place))
         here = _step(here, part, place)
-    last = _index(here, parts[-1], place)
-    here[last] = value
-    path = (*path, last)
-    for old in [known for known in document.places if known[: len(path)] == path]:
-        del document.places[old]
-    document.places[path] = place
+    document.put((*path, _index(here, parts[-1], place)), value, place)
 
 
 def merge(base: Document, top: Document) -> Document:
@@ -149,21 +142,7 @@ def _set_parameter(document: Document, parts: Sequence[str], value: Any, place: 
     document.data["parameters"] = group
     found = _find(group, parts, path)
     if found is None:
-        figures = (
-            "min",
-            "max",
-            "q",
-            "mu",
-            "sigma",
-            "a",
-            "b",
-            "probabilities",
-            "distribution",
-            "value",
-            "values",
-            "when",
-        )
-        if parts[-1] in figures and len(parts) > 1:
+        if parts[-1] in ALL_FIGURES and len(parts) > 1:
             known = _names(group)
             name = ".".join(parts[:-1])
             cure = nearest(name, known) or f"parameters: {', '.join(known)}"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from outlast.config import yaml
@@ -123,12 +124,7 @@ def _base_file(config: str, folder: str) -> str:
 
 
 def _read(path: str) -> dict[str, Any]:
-    if path.endswith(".toml"):
-        data = _read_toml(path)
-    elif path.endswith(".json"):
-        data = _read_json(path)
-    else:
-        data = yaml.read_any(path)
+    data = _parsed(path) if path.endswith((".json", ".toml")) else yaml.read_any(path)
     if data is None:
         return {}
     if not isinstance(data, dict):
@@ -136,24 +132,17 @@ def _read(path: str) -> dict[str, Any]:
     return data
 
 
-def _read_json(path: str) -> Any:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
-    except json.JSONDecodeError as error:
-        raise StudyFileError(f"is not JSON: {error.msg}", file=path, line=error.lineno) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyFileError(f"cannot be read: {error}", file=path) from None
-
-
-def _read_toml(path: str) -> Any:
+def _parsed(path: str) -> Any:
+    """What a JSON or TOML file holds."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
-        with open(path, "rb") as stream:
-            return tomllib.load(stream)
+        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+    except json.JSONDecodeError as error:
+        raise StudyFileError(f"is not JSON: {error.msg}", file=path, line=error.lineno) from None
     except tomllib.TOMLDecodeError as error:
         raise StudyFileError(f"is not TOML: {error}", file=path) from None
     except (OSError, UnicodeDecodeError) as error:

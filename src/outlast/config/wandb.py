@@ -142,7 +142,7 @@ def as_wandb_reads(document: Document) -> list[str]:
         if word.number:
             numbers.append(str(word))
         elif word.pyyaml != str(word) or word.tag.endswith("int"):
-            _put(document.data, path, word.pyyaml)
+            document.put(path, word.pyyaml)
             taken.append(f"{dotted(path)} {word} is {show(word.pyyaml)}")
     notes = []
     if taken:
@@ -150,12 +150,6 @@ def as_wandb_reads(document: Document) -> list[str]:
     if numbers:
         notes.append(f"{_some(list(dict.fromkeys(numbers)))}: text to W&B (YAML 1.1), a number here")
     return notes
-
-
-def _put(data: Any, path: Path, value: Any) -> None:
-    for part in path[:-1]:
-        data = data[part]
-    data[path[-1]] = value
 
 
 def _some(texts: Sequence[str], most: int = 4) -> str:

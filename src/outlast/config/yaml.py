@@ -56,16 +56,18 @@ class Document:
         return StudyFileError(fact, file=place.file, line=place.line, key=dotted(path) or None, cure=cure)
 
     def put(self, path: Path, value: Any, source: Path | Place | None = None, other: Document | None = None) -> None:
-        """Set a value, making the mappings above it; its places are taken from ``source`` in ``other``."""
+        """Set a value, making the mappings above it; its places are taken from ``source`` in ``other``, or stay."""
         here: Any = self.data
         for key in path[:-1]:
-            here = here.setdefault(key, {})
+            here = here[int(key)] if isinstance(here, list) else here.setdefault(key, {})
         here[path[-1]] = value
+        if source is None:
+            return
         for old in [p for p in self.places if p[: len(path)] == path]:
             del self.places[old]
         if isinstance(source, Place):
             self.places[path] = source
-        elif source is not None:
+        else:
             origin = other or self
             moved = {path + p[len(source) :]: place for p, place in origin.places.items() if p[: len(source)] == source}
             self.places |= moved or {path: origin.place(source)}

@@ -7,13 +7,11 @@ exponent, text that either version could take for something else is in quotes, k
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
 from collections.abc import Mapping
 from datetime import date
-from functools import cache
 from typing import Any
 
 from outlast.config.yaml11 import AsWritten
@@ -23,7 +21,8 @@ _PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*\Z")
 _NOT_TEXT = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "none"])
 #: Line breaks to YAML, and what it does not read unescaped.
 _UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
-_ENDLESS = 2**31  # a line is as long as its value
+#: Beyond 1024 characters, what stands before a colon is no key to YAML unless a question mark says so.
+_LONGEST_KEY = 128
 
 
 def dump(data: Mapping[str, Any], *, compact: bool = False) -> str:
@@ -34,7 +33,7 @@ def dump(data: Mapping[str, Any], *, compact: bool = False) -> str:
             are written out. `AsWritten` values stand as their file has them.
         compact: The innermost lists and mappings in one line, as people write a study file.
     """
-    return "".join(_pair(key, value, compact) for key, value in data.items()) or "{}\n"
+    return "".join(f"{line}\n" for line in _block(_plain(data), compact)) or "{}\n"
 
 
 def dump_json(data: Any, indent: str = "") -> str:
@@ -53,35 +52,50 @@ def dump_json(data: Any, indent: str = "") -> str:
     return _json_text(data) if isinstance(data, str) else json.dumps(data, default=str)
 
 
-def dump_quickly(data: Mapping[str, Any]) -> str:
-    """What `dump` says, in JSON's form and many times faster: for files of every attempt, which programs read.
-
-    JSON has no word for what is not finite; such data is written by `dump`.
-    """
-    try:
-        json.dumps(data, allow_nan=False, default=str)
-    except ValueError:
-        return dump(data)
-    return dump_json(data) + "\n"
-
-
 def _json_text(text: str) -> str:
     return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
-def _pair(key: str, value: Any, compact: bool) -> str:
-    """One top-level key, always on a line of its own."""
-    from ruamel.yaml import YAML
+def _block(data: Mapping[str, Any] | list[Any], compact: bool) -> list[str]:
+    """The lines of a list or mapping that is not empty."""
+    lines: list[str] = []
+    pairs = data.items() if isinstance(data, Mapping) else ((None, item) for item in data)
+    for key, value in pairs:
+        head = "-" if key is None else f"{_scalar(key)}:"
+        if len(head) > _LONGEST_KEY:
+            lines.append(f"? {head[:-1]}")
+            head = ":"
+        if (text := _in_line(value, compact)) is not None:
+            lines.append(f"{head} {text}")
+            continue
+        inner = _block(value, compact)
+        if key is None:
+            head = f"- {inner.pop(0)}"
+        lines += [head, *(line if key is not None and isinstance(value, list) else f"  {line}" for line in inner)]
+    return lines
 
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Representer = _representer(compact and isinstance(value, (Mapping, list, tuple)) and bool(value))
-    yaml.default_flow_style = False
-    yaml.allow_unicode = True
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = _ENDLESS
-    out = io.StringIO()
-    yaml.dump(_plain({key: value}), out)
-    return out.getvalue()
+
+def _in_line(value: Any, compact: bool) -> str | None:
+    """What stands behind a key or dash in its line; ``None`` for what needs lines of its own."""
+    if not isinstance(value, (Mapping, list)):
+        return _scalar(value)
+    held = value.values() if isinstance(value, Mapping) else value
+    if held and (not compact or any(isinstance(item, (Mapping, list)) for item in held)):
+        return None
+    if isinstance(value, list):
+        return f"[{', '.join(map(_scalar, value))}]"
+    keys = [_scalar(key) for key in value]
+    if any(len(key) >= _LONGEST_KEY for key in keys):
+        return None
+    return "{" + ", ".join(f"{key}: {_scalar(item)}" for key, item in zip(keys, held, strict=True)) + "}"
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, AsWritten) and "\n" not in value:
+        return str(value)
+    if isinstance(value, str):
+        return str(value) if _PLAIN_WORD.match(value) and value.lower() not in _NOT_TEXT else _json_text(value)
+    return _digits(value) if isinstance(value, float) else json.dumps(value)
 
 
 def _plain(value: Any) -> Any:
@@ -97,43 +111,6 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     return int(value) if isinstance(value, int) else float(value) if isinstance(value, float) else str(value)
-
-
-@cache
-def _representer(compact: bool) -> Any:
-    from ruamel.yaml.nodes import ScalarNode
-    from ruamel.yaml.representer import SafeRepresenter
-
-    class Representer(SafeRepresenter):
-        """Quotes every text that is not certainly one."""
-
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-        def represent_sequence(self, tag: Any, sequence: Any, flow_style: Any = None) -> Any:
-            node = super().represent_sequence(tag, sequence, flow_style)
-            node.flow_style = (compact and all(isinstance(item, ScalarNode) for item in node.value)) or not node.value
-            return node
-
-        def represent_mapping(self, tag: Any, mapping: Any, flow_style: Any = None) -> Any:
-            node = super().represent_mapping(tag, mapping, flow_style)
-            node.flow_style = (compact and all(isinstance(n, ScalarNode) for _, n in node.value)) or not node.value
-            return node
-
-        def text(self, data: str) -> Any:
-            plain = _PLAIN_WORD.match(data) and data.lower() not in _NOT_TEXT
-            return self.represent_scalar("tag:yaml.org,2002:str", str(data), style=None if plain else '"')
-
-        def number(self, data: float) -> Any:
-            return self.represent_scalar("tag:yaml.org,2002:float", _digits(data))
-
-        def written(self, data: AsWritten) -> Any:
-            return self.represent_scalar(data.tag, str(data))
-
-    Representer.add_representer(str, Representer.text)
-    Representer.add_representer(float, Representer.number)
-    Representer.add_representer(AsWritten, Representer.written)
-    return Representer
 
 
 def _digits(value: float) -> str:

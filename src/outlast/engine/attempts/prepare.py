@@ -128,9 +128,7 @@ def prepare_attempt(
     )
     contents = {
         AttemptPaths.params.name: json.dumps(settings.nest(params), default=str),
-        AttemptPaths.sweep_params.name: yaml_writer.dump_quickly(
-            sweep_parameters(settings, {**trial.params, **beyond})
-        ),
+        AttemptPaths.sweep_params.name: yaml_writer.dump(sweep_parameters(settings, {**trial.params, **beyond})),
     }
     if config is not None:
         as_json = str(settings.config).endswith(".json")  # and YAML as well: the training may read either
