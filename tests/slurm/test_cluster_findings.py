@@ -254,7 +254,7 @@ def test_a_walltime_is_read_as_sbatch_reads_it(text: str, seconds: float | None)
 )  # fmt: skip
 def test_a_job_that_asks_for_no_walltime_gets_its_partition_s(options: dict[str, str], seconds: float | None) -> None:
     there = [
-        Partition(name, name == "gpu", True, most, default, False, "OFF")
+        Partition(name, name == "gpu", True, most, default, False, "OFF", 1, "ALL")
         for name, most, default in (("gpu", 9 * HOUR, HOUR), ("short", 60.0, None), ("endless", None, None))
     ]
     assert walltime_s(options, there) == seconds
