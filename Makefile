@@ -20,7 +20,8 @@ PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.1
 # CUDA build of several GB; an index of CPU builds avoids that.
 TORCH_INDEX ?=
 TRIALS ?=
-WORKERS ?= 2
+# Tests that run at once: they wait more than they compute, so three for two CPUs.
+WORKERS ?= 3
 KILLS ?= 1000
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

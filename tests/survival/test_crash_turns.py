@@ -10,7 +10,7 @@ import pytest
 from lab.survival import Lab, Zygote, again, begin, crash, crash_points, kind_of, part_of, read_operations, verify
 
 pytestmark = pytest.mark.slow
-_PARTS = 4
+_PARTS = 8
 _WORK = ("worker", "studies/lab")
 
 

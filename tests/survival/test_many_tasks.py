@@ -21,7 +21,7 @@ from outlast.engine.record.recorded import study_paths
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import read_ledger
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 TASKS, BEFORE = 500, 1000
 
 
