@@ -28,8 +28,8 @@ from outlast.core.records import Attempt, Event, from_json, to_json
 from outlast.engine.record.look import look
 from outlast.results.documents import best_results
 from outlast.results.tables import TrialTable
-from outlast.study.ledger import read_ledger
 from outlast.study.lines import to_line
+from outlast.study.segments import read_ledger
 
 HERE = Path(__file__).parent
 ENTRIES = sorted(path.parent.name for path in HERE.glob("*/study"))

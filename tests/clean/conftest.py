@@ -25,9 +25,9 @@ from outlast.core.records import (
 )
 from outlast.core.states import Cause, TrialState
 from outlast.engine.record.recorded import study_paths
-from outlast.study.attempts import put_away
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
+from outlast.study.putting_away import put_away
 
 AT = "2026-01-05T10:00:00.000+00:00"
 CAUSES = {

@@ -13,7 +13,8 @@ from outlast.engine.care.fresh import set_aside
 from outlast.errors import LedgerDamaged, StudyBusy
 from outlast.study import requests
 from outlast.study.lease import Lease
-from outlast.study.ledger import Ledger, segment_path
+from outlast.study.ledger import Ledger
+from outlast.study.segments import segment_path
 
 DONE = TrialState.COMPLETE
 OUTCOMES = [

@@ -13,7 +13,7 @@ from outlast.engine.care.repair import repair_study
 from outlast.engine.record.examine import examine, read_study
 from outlast.errors import LedgerDamaged
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger
+from outlast.study.segments import read_ledger
 
 _LOOKS = (["status"], ["show"], ["logs"], ["repair", "--check"])
 

@@ -250,8 +250,8 @@ def test_a_distribution_is_added_where_the_page_says() -> None:
 
 
 def test_a_sampler_and_a_pruner_are_added_where_the_page_says() -> None:
-    assert set(native.SAMPLERS) == set(samplers.NAMES)
-    assert set(native.PRUNERS) == set(pruning.NAMES)
+    assert samplers.SAMPLERS is native.SAMPLERS
+    assert pruning.PRUNERS is native.PRUNERS
 
 
 def test_a_cause_is_added_where_the_page_says() -> None:

@@ -18,8 +18,8 @@ from outlast.engine.care.repair import repair_study
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
-from outlast.study.attempts import put_away
 from outlast.study.ledger import Ledger
+from outlast.study.putting_away import put_away
 
 UNIT = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
 STUDY = """\

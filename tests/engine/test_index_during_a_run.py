@@ -26,7 +26,7 @@ from outlast._system import write_atomic
 from outlast.core.fold import fold
 from outlast.core.states import TrialState
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger
+from outlast.study.segments import read_ledger
 
 pytestmark = pytest.mark.slow
 

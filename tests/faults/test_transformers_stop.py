@@ -15,7 +15,7 @@ import pytest
 from outlast.core.fold import fold
 from outlast.core.states import Cause, TrialState
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger
+from outlast.study.segments import read_ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.foreign]
 SCRIPT = Path(__file__).with_name("jit_training.py")

@@ -19,7 +19,7 @@ from outlast.core.fold import Study
 from outlast.core.records import TrialCreated
 from outlast.core.states import TrialState
 from outlast.engine.care.repair import repair_study
-from outlast.study.ledger import read_ledger
+from outlast.study.segments import read_ledger
 
 if TYPE_CHECKING:
     from lab.survival import Lab

@@ -20,7 +20,7 @@ from outlast._system import identity_of
 from outlast.cli.main import run_cli
 from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated
 from outlast.core.states import Cause, TrialState
-from outlast.study.ledger import read_ledger
+from outlast.study.segments import read_ledger
 
 SCRIPT = TRAININGS / "suffering.py"
 TRIALS = 8

@@ -14,7 +14,7 @@ from lab.waiting import until
 from outlast.core.fold import Study, fold
 from outlast.core.records import Trial
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger
+from outlast.study.segments import read_ledger
 
 __all__ = ["TRAININGS", "InBackground", "StudyFolder", "lines_of"]
 

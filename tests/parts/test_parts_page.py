@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from outlast.config.load import load_study_file
-from outlast.config.native import _FOLDS
+from outlast.config.settings import _FOLDS
 from outlast.engine.attempts.folds import drawn_splits, study_parts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "parts.md").read_text()

@@ -23,10 +23,11 @@ from outlast.core.records import (
 from outlast.core.states import Cause, TrialState
 from outlast.optimizer.index_build import rebuild_index
 from outlast.results.files import ResultsWriter
-from outlast.study.attempts import put_away
 from outlast.study.home import tie
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import Ledger, read_ledger
+from outlast.study.ledger import Ledger
+from outlast.study.putting_away import put_away
+from outlast.study.segments import read_ledger
 
 AT = "2026-01-05T10:00:00.000+00:00"
 RESOLVED = {

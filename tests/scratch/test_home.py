@@ -25,7 +25,8 @@ from outlast.study.home import live_of, restore, tie
 from outlast.study.homesync import HomeSync
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, holder_is_live
-from outlast.study.ledger import Ledger, read_ledger, segment_path
+from outlast.study.ledger import Ledger
+from outlast.study.segments import read_ledger, segment_path
 from outlast.testing.faults import Faults
 
 
@@ -367,8 +368,8 @@ def test_a_restored_folder_on_a_shared_filesystem_is_taken_at_once(scratch, monk
     HomeSync(scratch.live, scratch.home).sync()
     scratch.purge()
     tie(scratch.home, scratch.live)
-    monkeypatch.setattr("outlast.study.ledger.is_shared", lambda _: True)
-    monkeypatch.setattr("outlast.study.ledger.time.sleep", lambda _: pytest.fail("it waits"))
+    monkeypatch.setattr("outlast.study.segments.is_shared", lambda _: True)
+    monkeypatch.setattr("outlast.study.segments.time.sleep", lambda _: pytest.fail("it waits"))
     lease = Lease(scratch.live.lease)
     lease.acquire()
     lease.release()

@@ -31,9 +31,10 @@ from outlast.executors.slurm.site import Nodes
 from outlast.monitor.jobs import queue_in_words
 from outlast.runner.spec import silent_after
 from outlast.study import disk_space, requests
-from outlast.study.attempts import open_attempt, put_away
+from outlast.study.attempts import open_attempt
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
+from outlast.study.putting_away import put_away
 from outlast.testing.slurm import FakeSlurm
 
 

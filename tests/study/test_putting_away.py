@@ -14,8 +14,9 @@ from outlast.core.fold import Study, fold
 from outlast.core.layout import TrialPaths
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
-from outlast.study.attempts import open_attempt, put_away
+from outlast.study.attempts import open_attempt
 from outlast.study.layout import StudyPaths
+from outlast.study.putting_away import put_away
 from outlast.study.recovery import merged
 
 AT = "2026-01-05T10:00:00.000+00:00"
@@ -109,7 +110,7 @@ def test_putting_away_after_a_retry_may_be_cut_off_and_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("outlast.study.attempts.remove_tree", cut_off)
+        patched.setattr("outlast.study.putting_away.remove_tree", cut_off)
         one.put_away()
     assert one.put_away() == {"trial.json", "output.log", "reports.jsonl"}
     assert one.paths.log.read_text().count("printed by") == 2

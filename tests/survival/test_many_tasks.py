@@ -19,7 +19,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import study_paths
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger
+from outlast.study.segments import read_ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 TASKS, BEFORE = 500, 1000

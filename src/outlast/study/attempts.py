@@ -14,22 +14,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from outlast._system import (
     Identity,
-    copy_log,
     end_processes,
     is_locked,
-    is_one_file,
     is_running,
     lock_holders,
     make_dir,
     read_bytes,
     read_json,
     remove,
-    remove_temporaries,
     remove_tree,
     rename,
     write_atomic,
@@ -38,13 +34,9 @@ from outlast._system import (
 from outlast.core.alive import Alive
 from outlast.core.evidence import Evidence
 from outlast.core.layout import AttemptPaths, TrialPaths
-from outlast.core.records import Trial, to_json
-from outlast.core.states import TrialState
-from outlast.core.symptoms import told_story
 from outlast.study.layout import StudyPaths
 
 _DIES_WITHIN = 5.0  # seconds after SIGKILL
-_LOG_BYTES = 64 * 2**20  # of a finished trial's output, all attempts together
 
 
 class Life(Enum):
@@ -257,139 +249,3 @@ def close_attempt(paths: StudyPaths, trial: int, attempt: int) -> None:
     One that comes back with the power is removed again.
     """
     remove(paths.open_marker(trial, attempt), durable=False)
-
-
-def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
-    """Bring a finished trial's files into their final form: ``trial.json``, ``output.log``, ``reports.jsonl``;
-    beside them the job script, where the trial had one.
-
-    They tell of all attempts, also of those before a retry.
-    A failed trial has an ``error.log`` instead of ``reports.jsonl``; its reports are in ``trial.json``. Repeating it is harmless.
-    Nothing waits for the disk: the ledger has the outcome, and what a power loss undoes is done again (`is_untidy`).
-    """
-    make_dir(paths.folder, durable=False)
-    remove_temporaries(paths.folder)
-    attempts = _attempt_folders(paths)
-    failed = trial.state is TrialState.FAILED
-    reports = _joined(attempts, AttemptPaths.reports.name)
-    resolved = config if config is not None else _last_config(attempts)
-    if attempts or not is_whole(paths.record):
-        record: dict[str, Any] = {"version": 1, **told_of(trial)}
-        if resolved is not None:
-            record["config"] = resolved
-        if failed and reports:
-            record["reports"] = [line for line in reports.decode(errors="replace").splitlines() if line]
-        record["events"] = [to_json(event) for event in trial.events()]
-        write_atomic(paths.record, _readable(record), durable=False)
-    if attempts:
-        _gather_log(paths, attempts)
-        scripts = [attempt.script for attempt in attempts if attempt.script.exists()]
-        if scripts:
-            rename(scripts[-1], paths.script, durable=False)
-        if failed:
-            write_atomic(paths.error_log, _error_text(trial, attempts).encode(errors="replace"), durable=False)
-        elif reports:
-            write_atomic(paths.reports, reports, durable=False)
-        if attempts[0] == paths.earlier and not failed:
-            remove(paths.error_log, durable=False)
-        gone = paths.folder / ".attempts"
-        remove_tree(gone)
-        rename(paths.attempts, gone, durable=False)
-        remove_tree(gone)
-    else:
-        remove_tree(paths.folder / ".attempts")
-        remove_tree(paths.attempts)  # its entries were lost with the power
-    remove_tree(paths.checkpoints.with_name(f".{paths.checkpoints.name}.old"))
-    _remove_where_empty(paths.checkpoints)
-
-
-def told_of(trial: Trial) -> dict[str, Any]:
-    """What a ``trial.json`` says of its trial before anything else."""
-    return {
-        "number": trial.number,
-        "state": trial.state.value,
-        "cause": trial.cause,
-        "values": trial.values,
-        "params": trial.params,
-    }
-
-
-def _remove_where_empty(checkpoints: Path) -> None:
-    """Remove the folder of a trial that saved nothing; those of its parts first."""
-    for place in (*checkpoints.glob("part-*"), checkpoints):
-        with contextlib.suppress(OSError):  # it holds something, or is not there
-            os.rmdir(place)
-
-
-def _readable(record: Mapping[str, Any]) -> str:
-    """JSON with a line for each key and each event. (`json` indents in Python, which takes five times as long.)"""
-    lines = []
-    for key, value in record.items():
-        text = json.dumps(value, default=str)
-        if key == "events":
-            text = "[\n  " + ",\n  ".join(json.dumps(each, default=str) for each in value) + "\n ]"
-        lines.append(f" {json.dumps(key)}: {text}")
-    return "{\n" + ",\n".join(lines) + "\n}"
-
-
-def is_whole(record: Path) -> bool:
-    """Whether a ``trial.json`` is there with its end: one that was not made durable can be cut off by a power loss."""
-    try:
-        with open(record, "rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) == b"}"
-    except OSError:  # not there, or empty
-        return False
-
-
-def _attempt_folders(paths: TrialPaths) -> list[AttemptPaths]:
-    try:
-        numbers = sorted(int(name) for name in os.listdir(paths.attempts) if name.isdigit())
-    except FileNotFoundError:
-        return []
-    earlier = [paths.earlier] if paths.earlier.folder.is_dir() else []
-    return earlier + [paths.attempt(number) for number in numbers]
-
-
-def _joined(attempts: list[AttemptPaths], name: str) -> bytes:
-    return b"".join(read_bytes(attempt.folder / name) or b"" for attempt in attempts)
-
-
-def _last_config(attempts: list[AttemptPaths]) -> Any:
-    for attempt in reversed(attempts):
-        text = read_bytes(attempt.config)
-        if text is not None:
-            return text.decode()
-    return None
-
-
-def _gather_log(paths: TrialPaths, attempts: list[AttemptPaths]) -> None:
-    logs = [attempt.log for attempt in attempts if attempt.log.exists()]
-    if not logs:
-        return
-    if len(logs) == 1 and is_one_file(logs[0]):
-        rename(logs[0], paths.log, durable=False)
-        return
-    with open(paths.log, "wb") as whole:
-        for log in logs:
-            if len(logs) > 1:
-                whole.write(f"=== {_called(log.parent.name)} ===\n".encode())
-            copy_log(log, whole, most=_LOG_BYTES // len(logs))
-
-
-def _called(attempt: str) -> str:
-    return f"attempt {attempt}" if attempt.isdigit() else "before the retry"
-
-
-def _error_text(trial: Trial, attempts: list[AttemptPaths]) -> str:
-    last = trial.last
-    evidence = inspect(attempts[-1]).evidence or Evidence()
-    lines = [
-        f"trial: {trial.number}",
-        f"time: {last.at if last else ''}",
-        f"cause: {trial.cause}",
-        f"reason: {trial.reason}",
-        "",
-        told_story(evidence.traceback, evidence.tail),
-    ]
-    return "\n".join(lines) + "\n"

@@ -27,7 +27,7 @@ from outlast.core.layout import CHECKPOINTS, StudyNames, TrialPaths
 from outlast.core.layout import StudyNames as _At
 from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger
+from outlast.study.segments import read_ledger
 
 #: What belongs to the folder that it lies in, and to nobody's copy.
 _STAYS = frozenset(each.name for each in (_At.lease, _At.open, _At.requests, _At.run_log, _At.live, _At.home))

@@ -40,10 +40,10 @@ from outlast._system import (
 )
 from outlast.core.layout import StudyNames as _At
 from outlast.core.layout import TrialPaths
-from outlast.study.attempts import is_whole
 from outlast.study.home import entries, files_below, finish_replacing, require_extension
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import read_ledger, segment_path
+from outlast.study.putting_away import is_whole
+from outlast.study.segments import read_ledger, segment_path
 
 _DERIVED = (*(n.name for n in (_At.trials_table, _At.summary, _At.best_config, _At.best_results)), "report.html")
 #: What a study needs before it can be gone on with.

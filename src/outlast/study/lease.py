@@ -12,7 +12,7 @@ from typing import Any
 from outlast._system import Identity, is_running, make_dir, my_identity, read_bytes, unstale
 from outlast.core.layout import StudyNames
 from outlast.errors import StudyBusy
-from outlast.study.ledger import await_newest, folder_identity, is_held, newest_header, newest_segment
+from outlast.study.segments import await_newest, folder_identity, is_held, newest_header, newest_segment
 
 _DURATION = 30.0
 _MOMENT = 0.3  # seconds for taking over from a dead holder where that needs more than one look (no RENAME_EXCHANGE)

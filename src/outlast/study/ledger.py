@@ -20,221 +20,41 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
-import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from outlast._system import (
     append_durable,
     fsync_file,
-    is_shared,
     list_names,
     make_dir,
     my_identity,
-    read_bytes,
     remove,
     unstale,
     utc_now,
     write_once,
 )
 from outlast.core.records import Event, to_json
-from outlast.errors import NO_ROOM, LeaseLost, LedgerTooNew, SegmentLost, StorageError
-from outlast.study.lines import disorder, events_of, from_line, in_order, kinds_of_later, seals_of, to_line
+from outlast.errors import NO_ROOM, LeaseLost, SegmentLost, StorageError
+from outlast.study.lines import seals_of, to_line
+from outlast.study.segments import (
+    _HELD,
+    Reading,
+    _first_lines,
+    can_be_opened,
+    folder_identity,
+    is_held,
+    listed_segments,
+    newest_segment,
+    read_ledger,
+    segment_path,
+)
 
 _RESERVE, _RESERVE_BYTES = ".reserve", 64 * 1024
-_SEGMENT = re.compile(r"^(\d{8,})\.jsonl$")
-_HELD = re.compile(r"^(\d{8,})\.\d+\.held$")
 _TAKEN_OVER = "another coordinator took this study over while this one was away"
 _MOVED_AWAY = "the study's folder was moved away or deleted under this run: it stops here, and what trains goes on"
-_SEEN_WITHIN = 70.0  # seconds after which an NFS client sees whatever another has made (acdirmax, 60 s)
-
-
-@dataclass
-class Segment:
-    """One segment as it was read: its whole lines up to where it is sealed."""
-
-    number: int
-    lines: list[Mapping[str, Any]]
-    length: int  # bytes of whole lines, at most up to the seal
-    torn: int = 0  # bytes behind the last whole line
-    void: int = 0  # bytes behind the seal
-    short: int = 0  # bytes that are missing before the seal
-    unreadable: tuple[int, ...] = ()  # 1-based numbers of lines that are not what was written
-    disorder: tuple[str, ...] = ()  # lines that are missing, doubled or in another's place
-
-    @property
-    def flaws(self) -> list[str]:
-        """Why it does not say all that was decided; empty where it does."""
-        found = [f"line {n} is unreadable" for n in self.unreadable] + list(self.disorder)
-        return [*found, f"lacks its last {self.short} bytes"] if self.short else found
-
-
-@dataclass
-class Reading:
-    """The ledger as it was read."""
-
-    segments: list[Segment] = field(default_factory=list)
-    missing: tuple[int, ...] = ()  # segments that a later one seals or that numbering lacks
-
-    @property
-    def events(self) -> list[Event]:
-        """All decisions in order."""
-        found: list[Event] = []
-        for segment in self.segments:
-            for line in in_order(segment.lines) if segment.disorder else segment.lines:
-                found += events_of(line)
-        return found
-
-    @property
-    def flaws(self) -> list[str]:
-        """Where decisions are lost, as phrases; empty for a whole ledger."""
-        found = [f"{number:08d}.jsonl is missing" for number in self.missing]
-        return found + [f"{s.number:08d}.jsonl {flaw}" for s in self.segments for flaw in s.flaws]
-
-    @property
-    def last(self) -> Segment | None:
-        """The newest segment."""
-        return self.segments[-1] if self.segments else None
-
-
-def segment_path(folder: Path, number: int) -> Path:
-    """``00000003.jsonl``."""
-    return folder / f"{number:08d}.jsonl"
-
-
-def segment_numbers(folder: Path) -> list[int]:
-    """The segments that are there, in order. Those that a late listing does not name are looked for by their names."""
-    numbers = _listed(folder)
-    if numbers:
-        numbers = sorted(
-            {*numbers, *(n for n in range(numbers[0], numbers[-1]) if _can_be_opened(segment_path(folder, n)))}
-        )
-    while numbers and _can_be_opened(segment_path(folder, numbers[-1] + 1)):
-        numbers.append(numbers[-1] + 1)
-    return numbers
-
-
-def _listed(folder: Path) -> list[int]:
-    return sorted(int(match[1]) for name in list_names(folder) if (match := _SEGMENT.match(name)))
-
-
-def _can_be_opened(path: Path) -> bool:
-    try:
-        os.close(unstale(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        return error.errno != errno.ELOOP
-    return True
-
-
-def newest_segment(folder: Path) -> int:
-    """The highest number, 0 if there is none."""
-    return max(segment_numbers(folder), default=0)
-
-
-def folder_identity(folder: Path) -> list[int]:
-    """What tells a folder from its copies: device and inode. A folder that is renamed keeps both."""
-    status = os.stat(folder)
-    return [status.st_dev, status.st_ino]
-
-
-def newest_header(folder: Path) -> Mapping[str, Any]:
-    """The first line of the newest segment: who holds, or last held, the study. Empty where there is none."""
-    return _first_lines(folder, newest_segment(folder))[0]
-
-
-def _first_lines(folder: Path, number: int) -> tuple[Mapping[str, Any], bool]:
-    """A segment's header, and whether its claim was completed: whether it has a second line."""
-
-    def read() -> tuple[bytes, bytes]:
-        with open(segment_path(folder, number), "rb") as file:
-            return file.readline(), file.readline()
-
-    try:
-        first, second = unstale(read)
-    except OSError:
-        return {}, False
-    return from_line(first.removesuffix(b"\n")) or {}, second.endswith(b"\n")
-
-
-def is_held(folder: Path, number: int) -> bool | None:
-    """Whether nobody has claimed a segment after this one, as the server has it; ``None`` if the segment cannot tell."""
-    name = _first_lines(folder, number)[0].get("held")
-    return _can_be_opened(folder / name) if isinstance(name, str) and _HELD.match(name) else None
-
-
-def await_newest(folder: Path) -> None:
-    """Wait until this host sees the newest segment. At once, except where another host has only just claimed it."""
-    deadline = time.monotonic() + _SEEN_WITHIN
-    while is_held(folder, newest_segment(folder)) is False and is_shared(folder) and time.monotonic() < deadline:
-        time.sleep(0.2)
-
-
-def _parse(number: int, data: bytes, sealed_at: int | None) -> Segment:
-    valid = data if sealed_at is None else data[:sealed_at]
-    whole = valid.rfind(b"\n") + 1
-    read = [from_line(raw) for raw in valid[:whole].split(b"\n")[:-1]]
-    short = 0 if sealed_at is None else max(0, sealed_at - whole)
-    return Segment(
-        number,
-        [line for line in read if line is not None],
-        whole,
-        torn=len(valid) - whole,
-        void=len(data) - len(valid),
-        short=short,
-        unreadable=tuple(at for at, line in enumerate(read, 1) if line is None),
-        disorder=tuple(disorder(number, read)),
-    )
-
-
-def read_ledger(folder: Path, *, below: int | None = None) -> Reading:
-    """Read all segments, each up to its seal.
-
-    Args:
-        folder: The study's ledger folder.
-        below: Only segments with lower numbers; all of them are there.
-
-    Raises:
-        StorageError: The disk does not let us read.
-        LedgerTooNew: A later version has written decisions that this one does not know.
-    """
-    numbers = segment_numbers(folder)
-    if below is not None:
-        numbers = [n for n in numbers if n < below]
-        numbers += range(numbers[-1] + 1 if numbers else below, below)
-    seals: dict[int, int] = {}
-    segments: list[Segment] = []
-    for number in reversed(numbers):
-        data = _content(segment_path(folder, number))
-        if data is None:
-            continue
-        segment = _parse(number, data, seals.get(number))
-        for line in segment.lines:
-            for kind in kinds_of_later(line):
-                raise LedgerTooNew(f"{segment_path(folder, number)}, decision {line.get('n', '?')}", kind)
-            for sealed, length in seals_of(line).items():
-                seals.setdefault(sealed, length)
-        segments.append(segment)
-    segments.reverse()
-    base = max((int(line["base"]) for s in segments for line in s.lines[:1] if "base" in line), default=1)
-    segments = [s for s in segments if s.number >= base]
-    expected = {n for n in {*range(base, max(numbers, default=0) + 1), *seals} if n >= base}
-    return Reading(segments, tuple(sorted(expected - {s.number for s in segments})))
-
-
-def _content(path: Path) -> bytes | None:
-    """What a segment holds; ``None`` where there is none, or something else by its name: a folder, a link to nowhere."""
-    try:
-        return read_bytes(path)
-    except OSError as error:
-        if error.errno in (errno.EISDIR, errno.ELOOP):
-            return None
-        raise StorageError.of(error, f"cannot read {path}") from error
 
 
 class Ledger:
@@ -322,7 +142,7 @@ class Ledger:
 
         A study that was set aside leaves its name to a new one, which has no file to say that we hold it.
         """
-        if max(_listed(self.folder), default=0) > self.number:
+        if max(listed_segments(self.folder), default=0) > self.number:
             raise LeaseLost(_TAKEN_OVER)
         harm = self._harm()
         if harm and self.folder.parent.is_dir():
@@ -331,7 +151,7 @@ class Ledger:
                 f"{name}, where this run writes its decisions, was {harm} under it: it stops here, and what trains goes on",
                 cure=f"outlast repair {self.folder.parent}   then the same command again: it takes over what trains",
             )
-        if not _can_be_opened(self._held):
+        if not can_be_opened(self._held):
             raise LeaseLost(_TAKEN_OVER if self.folder.is_dir() else _MOVED_AWAY)
 
     def _harm(self) -> str:

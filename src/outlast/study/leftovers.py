@@ -12,8 +12,8 @@ import time
 
 from outlast._system import identity_of, remove_temporaries
 from outlast.core.layout import TrialPaths
-from outlast.study.attempts import is_whole
 from outlast.study.layout import StudyPaths
+from outlast.study.putting_away import is_whole
 
 _INDEX_IN_THE_MAKING = re.compile(r"^\.study\.db\.\d+\.[0-9a-f]+\.new")
 _LEASE_IN_TRANSIT = re.compile(r"^lease\.(?:break|restore)\.(\d+)\.[0-9a-f]+$")

@@ -19,7 +19,7 @@ from outlast.core.records import (
     from_json,
 )
 from outlast.core.states import Cause
-from outlast.study.ledger import Reading
+from outlast.study.segments import Reading
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from outlast.optimizer.index_build import rebuild_index
 from outlast.optimizer.sampling import Optimizer
 from outlast.results.files import ResultsWriter
 from outlast.space.space import Space
-from outlast.study.attempts import put_away
 from outlast.study.opened import opened_briefly
+from outlast.study.putting_away import put_away
 
 __all__ = ["Imported", "import_study"]
 

@@ -18,8 +18,8 @@ from outlast.engine.record.examine import trial_numbers
 from outlast.errors import StudyFileError
 from outlast.optimizer.importing import import_storage
 from outlast.space.space import Space
-from outlast.study.attempts import told_of
 from outlast.study.layout import StudyPaths
+from outlast.study.putting_away import told_of
 from outlast.study.recovery import events_of_copy
 
 __all__ = ["copies", "index_rows", "record_agrees", "recorded_study_file", "unfinished"]

@@ -14,11 +14,12 @@ from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyNotFound
 from outlast.optimizer.index_build import check_index, rebuild_index
 from outlast.results.files import ResultsWriter
-from outlast.study.attempts import put_away
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
-from outlast.study.ledger import Ledger, newest_segment, read_ledger
+from outlast.study.ledger import Ledger
+from outlast.study.putting_away import put_away
 from outlast.study.recovery import Problem, had_a_folder, merged, trial_problems
+from outlast.study.segments import newest_segment, read_ledger
 
 __all__ = ["repair_study"]
 

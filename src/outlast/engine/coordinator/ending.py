@@ -12,8 +12,9 @@ from outlast.engine.coordinator.instructions import PutAway
 from outlast.engine.derived.writer import DerivedFiles
 from outlast.errors import NO_ROOM, StorageError
 from outlast.executors.base import Executor
-from outlast.study.attempts import ask_to_end, close_attempt, put_away, void_start
+from outlast.study.attempts import ask_to_end, close_attempt, void_start
 from outlast.study.layout import StudyPaths
+from outlast.study.putting_away import put_away
 
 
 class Ending:

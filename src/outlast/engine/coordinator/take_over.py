@@ -12,9 +12,10 @@ from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.watch import Watch
 from outlast.engine.derived.writer import DerivedFiles
 from outlast.study import requests
-from outlast.study.attempts import close_attempt, put_away
+from outlast.study.attempts import close_attempt
 from outlast.study.layout import StudyPaths
 from outlast.study.leftovers import is_untidy
+from outlast.study.putting_away import put_away
 from outlast.study.recovery import had_a_folder
 
 _SOON = 0.05  # seconds after which a worker that waited for the holder before asks again

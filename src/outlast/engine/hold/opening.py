@@ -21,9 +21,10 @@ from outlast.engine.record.examine import read_sound, require_sound
 from outlast.errors import StorageError, StudyNotFound
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
-from outlast.study.ledger import Ledger, Reading
+from outlast.study.ledger import Ledger
 from outlast.study.leftovers import clear_leftovers
 from outlast.study.opened import Opened
+from outlast.study.segments import Reading
 
 
 @contextmanager

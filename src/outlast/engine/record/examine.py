@@ -10,8 +10,8 @@ from outlast.core.records import AttemptEnded
 from outlast.core.states import Cause
 from outlast.errors import LedgerDamaged
 from outlast.study.layout import StudyPaths
-from outlast.study.ledger import Reading, read_ledger
 from outlast.study.recovery import Problem, events_of_copy, fold_known, ledger_problems, lost_decisions
+from outlast.study.segments import Reading, read_ledger
 
 __all__ = ["Examined", "examine", "half_swapped", "read_sound", "read_study", "require_sound", "trial_numbers"]
 
