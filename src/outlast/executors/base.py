@@ -34,6 +34,8 @@ from outlast._system import Identity
 from outlast.core.evidence import JobEnd
 from outlast.core.records import JobSubmitted
 
+__all__ = ["Executor", "StudyFacts"]
+
 
 @dataclass(frozen=True)
 class StudyFacts:

@@ -25,6 +25,8 @@ from outlast.core.records import PLUGGED, JobSubmitted
 from outlast.errors import JobRefused, OutlastError, SchedulerUnavailable
 from outlast.executors.base import Executor, StudyFacts
 
+__all__ = ["JobExecutor", "runner_command"]
+
 _AGAIN_AFTER = 30.0  # seconds after a limit, or no answer
 _SOON = 5.0  # seconds until a job that one listing lacks is looked for again
 

@@ -8,12 +8,12 @@ A package registers one in its ``pyproject.toml``::
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from importlib.metadata import entry_points
 
 from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class
 from outlast.config.settings import ExecutorSettings
+from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
 from outlast.executors.base import Executor, StudyFacts
 
@@ -44,8 +44,7 @@ def _path_of(name: str) -> str:
     registered = {found.name: found.value for found in entry_points(group=GROUP)}
     known = {**registered, **_OURS}
     if name not in known:
-        close = difflib.get_close_matches(name, ["local", *known], n=1)
-        near = f"did you mean {close[0]}?" if close else "or the dotted path of a class; a package registers names"
+        near = nearest(name, ["local", *known]) or "or the dotted path of a class; a package registers names"
         listed = ", ".join(sorted({"local", *known}))
         raise StudyFileError(f"{name} is no executor that is installed here: {listed}", key="executor", cure=near)
     return known[name]
