@@ -101,13 +101,15 @@ def logs(study: str | None, trial: int | None, directory: str | None, follow: bo
         outlast logs studies/digits -n 20
     """
     from outlast.cli.following import print_log
-    from outlast.engine.record.recorded import recorded_settings, study_paths
+    from outlast.engine.record.examine import in_force, read_study
+    from outlast.study.layout import StudyPaths
 
     study, first = study_or_trial(study, directory)
     trial = first if trial is None else trial
     folder = the_folder(study, directory)
-    settings, found = recorded_settings(folder)
-    paths = study_paths(folder, settings)
+    paths = StudyPaths.at(folder)
+    found = read_study(paths)
+    in_force(found, folder)
     if not found.trials:
         raise UsageError("no trial has begun yet", cure=f"outlast status {folder}")
     if trial is None:

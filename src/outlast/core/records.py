@@ -263,8 +263,9 @@ def from_json(obj: Mapping[str, Any]) -> Event:
     if not is_known(obj):
         raise LedgerTooNew("a record", str(obj.get("kind")))
     cls = _KINDS[obj["kind"]]
-    known = _FIELDS[cls]
-    kwargs: dict[str, Any] = {key: value for key, value in obj.items() if key in known}
+    kwargs = dict(obj)
+    for key in obj.keys() - _FIELDS[cls]:  # its kind, and what later versions say beside what this one knows
+        del kwargs[key]
     if cls is AttemptEnded:
         kwargs["state"] = TrialState(kwargs["state"])
         kwargs["cause"] = Cause(kwargs["cause"])

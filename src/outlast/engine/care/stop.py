@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from outlast.core.fold import Study
 from outlast.core.states import StudyState
-from outlast.engine.record.recorded import recorded_settings, study_paths
+from outlast.engine.record.examine import in_force, read_study
 from outlast.errors import LeaseLost, UsageError
 from outlast.study import requests
 from outlast.study.attempts import Life, ask_to_end, inspect
@@ -37,14 +37,15 @@ def stop_study(
         StudyNotFound: There is no study in this folder.
         UsageError: The trial does not run.
     """
-    settings, study = recorded_settings(folder)
-    paths = study_paths(folder, settings)
+    paths = StudyPaths.at(folder)
+    study = read_study(paths)
+    in_force(study, folder)
     if trial is not None and (trial not in study.trials or study.trials[trial].open_attempt is None):
         running = ", ".join(str(t.number) for t in study.trials.values() if t.open_attempt) or "none"
         raise UsageError(f"trial {trial} does not run", cure=f"running: {running}")
     shared = _is_shared(study)
     if holder_is_live(paths.ledger) is False and not shared:
-        return _stop_runners(paths, study, folder, grace=settings.trial.grace, now=now)
+        return _stop_runners(paths, study, folder, now=now)
     content = {"drain": drain, "now": now, **({} if trial is None else {"trial": trial})}
     if _is_answered(paths, requests.drop(paths, "stop", **content), shared=shared, say=say):
         what = "the search" if trial is None else f"trial {trial}"
@@ -79,7 +80,7 @@ def _is_answered(paths: StudyPaths, request: requests.Request, *, shared: bool, 
     return False
 
 
-def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, grace: float, now: bool) -> str:
+def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, now: bool) -> str:
     asked, go_on = 0, "submit" if study.jobs else "run"
     for each in study.trials.values():
         attempt = each.open_attempt
@@ -88,6 +89,9 @@ def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, grace: float,
         life = inspect(paths.attempt(each.number, attempt.number)).life
         waits = life is Life.UNCLAIMED and not attempt.slot.startswith("local:")  # as a job: it will learn of it
         if life in _TRAINING or waits:
+            from outlast.engine.record.recorded import recorded_settings  # most who stop a study need no settings
+
+            grace = recorded_settings(folder, study)[0].trial.grace
             ask_to_end(paths.attempt(each.number, attempt.number), "user", grace=grace, now=now)
             asked += 1
     if asked:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from outlast._system import list_names, read_json
 from outlast.core.fold import Study
-from outlast.core.records import AttemptEnded
+from outlast.core.records import AttemptEnded, RevisionMade
 from outlast.core.states import Cause
-from outlast.errors import LedgerDamaged
+from outlast.errors import LedgerDamaged, StudyNotFound
 from outlast.study.layout import StudyPaths
 from outlast.study.recovery import Problem, events_of_copy, fold_known, ledger_problems, lost_decisions
 from outlast.study.segments import Reading, read_ledger
@@ -84,6 +85,17 @@ def read_study(paths: StudyPaths) -> Study:
         LedgerDamaged: Decisions are missing; `outlast repair` mends it.
     """
     return read_sound(paths)[1]
+
+
+def in_force(study: Study, folder: str | os.PathLike[str]) -> RevisionMade:
+    """The version of the study file that a folder's study goes by.
+
+    Raises:
+        StudyNotFound: There is no study in the folder.
+    """
+    if study.revision is None:
+        raise StudyNotFound(f"no study in {os.fspath(folder)}", cure="outlast run STUDY.yaml starts one")
+    return study.revision
 
 
 def require_sound(paths: StudyPaths, reading: Reading) -> Study:

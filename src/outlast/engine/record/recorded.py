@@ -8,8 +8,7 @@ from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import RunStarted
-from outlast.engine.record.examine import read_study
-from outlast.errors import StudyNotFound
+from outlast.engine.record.examine import in_force, read_study
 from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 
@@ -33,11 +32,10 @@ def recorded_settings(folder: str | os.PathLike[str], study: Study | None = None
     """
     paths = StudyPaths.at(folder)
     study = study if study is not None else read_study(paths)
-    if study.revision is None:
-        raise StudyNotFound(f"no study in {os.fspath(folder)}", cure="outlast run STUDY.yaml starts one")
+    recorded = in_force(study, folder).settings
     if study.last_run is None:  # imported, never run: where a person types the first command is where it runs
-        return settings_from_resolved(study.revision.settings, os.getcwd()), study
-    return settings_from_resolved(study.revision.settings, _ran_in(paths, study.last_run)), study
+        return settings_from_resolved(recorded, os.getcwd()), study
+    return settings_from_resolved(recorded, _ran_in(paths, study.last_run)), study
 
 
 def recorded_working_directory(folder: str | os.PathLike[str]) -> str | None:
