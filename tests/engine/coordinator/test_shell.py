@@ -49,11 +49,13 @@ def test_nothing_is_done_before_the_decisions_are_durable() -> None:
     order: list[str] = []
     made = shell(order)
     made._decide(None)
-    assert order == ["take", "say"], "it is taken in, and said"
+    assert order == ["take", "say", "prune", "ask"], (
+        "it is taken in, and said; who is asked to end is decided about then"
+    )
     assert made._act() == END
-    durable, answered, *done, last = order[2:]
+    durable, answered, *done, last = order[4:]
     assert (durable, answered, last) == ("commit", "answer", "retain")
-    assert done == ["prune", "ask", "let_wait", "send_away", "put_away", "put_away_left"]
+    assert done == ["let_wait", "send_away", "put_away", "put_away_left"]
 
 
 def test_what_cannot_be_made_durable_is_not_done() -> None:
@@ -67,4 +69,4 @@ def test_what_cannot_be_made_durable_is_not_done() -> None:
     made._decide(None)
     with pytest.raises(LeaseLost):
         made._act()
-    assert order == ["take", "say"]
+    assert order == ["take", "say", "prune", "ask"]

@@ -1,4 +1,4 @@
-"""Conversations with objectives that draw their parameters as they go: each answer is durable before it is given."""
+"""The server of objectives that draw their parameters as they go: each answer is durable before it is given."""
 
 from __future__ import annotations
 

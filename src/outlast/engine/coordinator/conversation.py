@@ -1,4 +1,4 @@
-"""Conversations with objectives that draw their parameters as they go: each answer is durable before it is given."""
+"""The socket between the coordinator and one objective: each line is a question and gets one answer, in pieces if it is long."""
 
 from __future__ import annotations
 

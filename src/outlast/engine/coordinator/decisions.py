@@ -16,15 +16,9 @@ class Decisions:
     """The study's state, the sampler's and the pruner's, and the ledger that makes them durable, kept in step."""
 
     def __init__(
-        self,
-        study: Study,
-        ledger: Ledger,
-        optimizer: Optimizer,
-        pruning: Pruning,
-        derived: DerivedFiles,
-        listener: Listener,
+        self, study: Study, ledger: Ledger, optimizer: Optimizer, pruning: Pruning, derived: DerivedFiles, listener: Listener,
         clock: Clock,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.study, self.optimizer, self.pruning = study, optimizer, pruning
         self.clock, self._listener = clock, listener
         self._ledger, self._derived = ledger, derived

@@ -18,26 +18,12 @@ from outlast.study.putting_away import put_away
 
 
 class Ending:
-    """What a round does to attempts that end.
-
-    Args:
-        paths: The study's.
-        settings: In force.
-        study: The folded ledger.
-        executor: That started them.
-        derived: Whose checkpoints are kept follows from who has finished.
-        refused: Told when the disk has no room for files that are to be put away.
-    """
+    """What a round does to attempts that end; `refused` is told when the disk has no room for files that are to be put away."""
 
     def __init__(
-        self,
-        paths: StudyPaths,
-        settings: Settings,
-        study: Study,
-        executor: Executor,
-        derived: DerivedFiles,
+        self, paths: StudyPaths, settings: Settings, study: Study, executor: Executor, derived: DerivedFiles,
         refused: Callable[[str], object],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._paths, self._settings, self._study = paths, settings, study
         self._executor, self._derived, self._refused = executor, derived, refused
         self._left: list[PutAway] = []  # whose files wait for room

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from outlast.core.plan import Verdict
 from outlast.core.records import Event
 
-# -- at once: decides further, or acts on what was durable before this round ------------------------------------------
+# -- at once: decides further; or rests on what was durable before; or asks for an end, which is decided about when it comes
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,6 @@ class Void:
     attempt: str
 
 
-# -- once durable -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class AskToEnd:
     """Ask a running attempt to end; for its own reason, if it was asked before."""
@@ -88,6 +85,9 @@ class Prune:
 
     trial: int
     attempt: int
+
+
+# -- once durable -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,6 @@ class Leave:
     end: Verdict
 
 
-AtOnce: TypeAlias = Record | Say | LockSlots | Open | TakeReserve | HandOver | TurnAway | Void
-OnceDurable: TypeAlias = AskToEnd | Prune | PutAway | PutAwayLeft | LetWait | SendAway | Leave
+AtOnce: TypeAlias = Record | Say | LockSlots | Open | TakeReserve | HandOver | TurnAway | Void | AskToEnd | Prune
+OnceDurable: TypeAlias = PutAway | PutAwayLeft | LetWait | SendAway | Leave
 Instruction: TypeAlias = AtOnce | OnceDurable

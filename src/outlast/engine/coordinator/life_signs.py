@@ -30,13 +30,8 @@ class LifeSigns:
     """
 
     def __init__(
-        self,
-        paths: StudyPaths,
-        settings: Settings,
-        decisions: Decisions,
-        executor: Executor,
-        running: Mapping[str, Running],
-    ) -> None:
+        self, paths: StudyPaths, settings: Settings, decisions: Decisions, executor: Executor, running: Mapping[str, Running]
+    ) -> None:  # fmt: skip
         self._paths, self._settings, self._decisions = paths, settings, decisions
         self._executor, self._running = executor, running
         self._gone: dict[str, float] = {}  # host → when several attempts on it had fallen silent together

@@ -139,6 +139,7 @@ class Shell:
 
     def _decide(self, happened: seen.Stimulus) -> None:
         """Let the round decide. What acts on decisions is kept until they are durable."""
+        running = self._watch.running
         for instruction in self._round.handle(happened):
             match instruction:
                 case do.Record(event):
@@ -154,11 +155,17 @@ class Shell:
                         self._ledger.lacking_room = ""
                         self._decide(seen.RoomIsBack())
                 case do.HandOver(name):
-                    self._starting.hand_over(self._watch.running[name])
+                    self._starting.hand_over(running[name])
                 case do.TurnAway(slot):
                     self._inbox.turn_away(slot)
                 case do.Void(name):
-                    void_start(self._watch.running[name].paths)
+                    void_start(running[name].paths)
+                case do.Prune(trial, number):
+                    if (attempt := running.get(attempt_name(trial, number))) is not None and not attempt.stop_reason:
+                        self._watch.prune(attempt)
+                case do.AskToEnd(trial, number, reason, at_once):
+                    if (attempt := running.get(attempt_name(trial, number))) is not None:
+                        self._ending.ask(attempt, reason, now=at_once)
                 case do.Open():
                     continue  # only in slots that are locked (see `_fill`)
                 case _:
@@ -190,18 +197,12 @@ class Shell:
         self._inbox.answer()
         end = None
         while self._to_do:
-            instruction, running = self._to_do.pop(0), self._watch.running
+            instruction = self._to_do.pop(0)
             match instruction:
                 case do.PutAway():
                     self._ending.put_away(instruction)
                 case do.PutAwayLeft():
                     self._ending.put_away_left()
-                case do.Prune(trial, number):
-                    if (attempt := running.get(attempt_name(trial, number))) is not None and not attempt.stop_reason:
-                        self._watch.prune(attempt)
-                case do.AskToEnd(trial, number, reason, at_once):
-                    if (attempt := running.get(attempt_name(trial, number))) is not None:
-                        self._ending.ask(attempt, reason, now=at_once)
                 case do.LetWait(soon, lacking):
                     self._slots.let_wait(self.paths, soon=soon, lacking=lacking)
                 case do.SendAway(for_good):

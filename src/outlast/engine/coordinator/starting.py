@@ -26,19 +26,7 @@ from outlast.study.ledger import Ledger
 
 
 class Starting:
-    """Opens attempts and starts them.
-
-    Args:
-        paths: The study's.
-        settings: In force.
-        ledger: Held.
-        decisions: Take the attempts in.
-        watch: Over them, from the moment that they are open.
-        slots: Where they run.
-        executor: Starts those of this machine's slots.
-        ask_server: For objectives that draw their parameters as they go.
-        creation: Makes new trials.
-    """
+    """Opens attempts and starts them; those of this machine by its executor, a worker's by handing it over."""
 
     def __init__(
         self, paths: StudyPaths, settings: Settings, ledger: Ledger, decisions: Decisions, watch: Watch, slots: Slots,

@@ -22,23 +22,12 @@ _SOON = 0.05  # seconds after which a worker that waited for the holder before a
 
 
 def take_over(
-    paths: StudyPaths,
-    study: Study,
-    watch: Watch,
-    derived: DerivedFiles,
-    settings: Settings,
-    *,
-    unclean: bool,
-    momentary: bool,
-) -> None:
+    paths: StudyPaths, study: Study, watch: Watch, derived: DerivedFiles, settings: Settings, *, unclean: bool, momentary: bool
+) -> None:  # fmt: skip
     """Begin where the holder before ended, whatever it was doing. Repeating it is harmless.
 
     Args:
-        paths: The study's.
-        study: The folded ledger.
-        watch: Over its attempts; empty so far.
-        derived: Its derived files.
-        settings: Its settings in force.
+        watch: Over the study's attempts; empty so far.
         unclean: The holder before did not end its run: any finished trial's files may be untidy.
         momentary: We hold the study for a turn: requests are meant for whoever has one, and stay.
     """
