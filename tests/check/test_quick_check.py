@@ -96,7 +96,7 @@ def test_a_little_disk_and_few_inodes_are_notes(make, monkeypatch) -> None:
     class Little:
         def __init__(self, path):
             status = real(path)
-            self.f_frsize, self.f_bavail = status.f_frsize, 10
+            self.f_frsize, self.f_blocks, self.f_bavail = status.f_frsize, status.f_blocks, 10
             self.f_files, self.f_favail = 1000, 7
 
     monkeypatch.setattr(os, "statvfs", Little)

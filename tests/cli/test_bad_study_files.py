@@ -26,7 +26,7 @@ WRONG = {
         ["log_uniform"],
     ),
     "unknown sampler": ({"sampler": "tpee"}, "study.yaml:8: sampler", ["did you mean `tpe`?"]),
-    "unknown option of a sampler": ({"sampler": "{name: tpe, sed: 3}"}, "study.yaml:8: sampler", ["mean seed?"]),
+    "unknown option of a sampler": ({"sampler": "{name: tpe, sed: 3}"}, "study.yaml:8: sampler", ["mean `seed`?"]),
     "unknown pruner": ({"pruner": "ashaa"}, "study.yaml:10: pruner", ["did you mean `asha`?"]),
     "missing program": (
         {"command": "pyhton train.py ${args}"},
