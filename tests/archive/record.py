@@ -1,4 +1,4 @@
-"""Records the studies of this archive by really running them: ``python tests/archive/record.py [NAME…]`` (root, Linux).
+"""Records the studies of this archive by really running them: ``python -m archive.record [NAME…]`` in `tests` (root, Linux).
 
 Each life is a function below that runs, kills, stops or mends a small study in a folder of its own. Kept of it is what its
 readers need (`KEPT`), and what it adds up to (`test_archive.py`). It all runs under a neutral host name, which takes a
@@ -18,10 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from lab.cluster import running_cluster
+from lab.waiting import until
 
 HERE = Path(__file__).parent
 HOST = "lab"
@@ -92,15 +95,6 @@ class Place:
         runner = psutil.Process(claim["pid"])
         for process in (runner, *runner.children(recursive=True)):
             process.kill()
-
-
-def until(fact: Callable[[], Any], seconds: float = 120.0) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not fact():
-        if time.monotonic() > deadline:
-            raise TimeoutError("it does not come to be so")
-        time.sleep(0.02)
 
 
 SLOWER = ("--epochs", "12", "--seconds", "0.5")
@@ -258,8 +252,6 @@ def workers(place: Place) -> None:
 
 def slurm(place: Place) -> None:
     """An array on a cluster: a task is cancelled, another one requeued, and a third trial has a card and a job of its own."""
-    from lab.cluster import running_cluster
-
     with running_cluster() as cluster:
         place.env |= cluster.env
         place.write(*SLOW, trials=5, resources={"gpus": 1}, slurm={"partition": "gpu"}, code="live")
@@ -271,7 +263,7 @@ def slurm(place: Place) -> None:
         jobs = sorted(job for job in cluster.jobs("--states=RUNNING") if "_" in job)
         cluster.run("scancel", jobs[0])
         cluster.requeue(jobs[1])
-        until(lambda: not cluster.jobs() and (place.study / "best_results.json").exists(), 240)
+        until(lambda: not cluster.jobs() and (place.study / "best_results.json").exists(), seconds=240)
 
 
 def gpu_memory(place: Place) -> None:
