@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from outlast.config.init import draft, draft_from_help
+from outlast.config.init import draft
 from outlast.config.load import load_study_file
 from outlast.config.options import Option, hydra_options, parse_options
 from outlast.config.yaml import parse
@@ -51,7 +51,7 @@ def filled(draft: str, folder) -> str:
 
 def test_options_of_argparse_become_ranges_values_and_constants(tmp_path):
     (tmp_path / "train.py").write_text("")
-    settings = load_study_file(filled(draft_from_help(argparse_help(), ["python", "train.py"]), tmp_path))
+    settings = load_study_file(filled(draft(parse_options(argparse_help()), ["python", "train.py"]), tmp_path))
     assert settings.name == "train" and settings.command == ("python", "train.py", "${args}")
     assert {p.name: p.distribution for p in settings.space.sampled} == {
         "lr": "log_uniform_values",
@@ -65,17 +65,17 @@ def test_options_of_argparse_become_ranges_values_and_constants(tmp_path):
 
 def test_every_range_holds_the_default(tmp_path):
     (tmp_path / "train.py").write_text("")
-    settings = load_study_file(filled(draft_from_help(argparse_help(), ["python", "train.py"]), tmp_path))
+    settings = load_study_file(filled(draft(parse_options(argparse_help()), ["python", "train.py"]), tmp_path))
     assert settings.space.fits({"lr": 1e-3, "batch-size": 32, "model": "mlp", "dropout": 0.1, "layers": 3}) is None
 
 
 def test_options_of_click_are_read_too(tmp_path):
-    settings = load_study_file(filled(draft_from_help(CLICK, ["ls"]), tmp_path))
+    settings = load_study_file(filled(draft(parse_options(CLICK), ["ls"]), tmp_path))
     assert [p.name for p in settings.space.sampled] == ["lr", "layers", "opt"]
 
 
 def test_what_is_left_out_stands_below_as_comments_with_its_default():
-    text = draft_from_help(argparse_help(), ["python", "train.py"])
+    text = draft(parse_options(argparse_help()), ["python", "train.py"])
     below = text.split("# Not searched.")[1].splitlines()[1:5]
     assert [line.strip().partition("    ")[0] for line in below] == [
         "# seed: 0",
@@ -195,14 +195,14 @@ def test_hydra_s_groups_become_choices_and_its_numbers_ranges_by_dotted_name():
 
 
 def test_a_draft_without_a_metric_is_not_accepted(tmp_path):
-    (tmp_path / "draft.yaml").write_text(draft_from_help(CLICK, ["ls"]))
+    (tmp_path / "draft.yaml").write_text(draft(parse_options(CLICK), ["ls"]))
     with pytest.raises(StudyFileError, match="must be text"):
         load_study_file(tmp_path / "draft.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "usage: x\n", "Traceback: boom\n  --", "{}[]:", "  --é  x\n"])
 def test_any_text_makes_a_valid_draft(tmp_path, text):
-    assert load_study_file(filled(draft_from_help(text, ["ls"]), tmp_path)).name == "ls"
+    assert load_study_file(filled(draft(parse_options(text), ["ls"]), tmp_path)).name == "ls"
 
 
 def test_options_are_listed_once_with_their_defaults():
@@ -222,5 +222,5 @@ def test_choices_are_drafted_as_the_words_that_the_script_compares(tmp_path):
     for name, choices in words.items():
         parser.add_argument(f"--{name}", choices=choices)
     parser.add_argument("--heads", type=int, choices=[2, 4])
-    settings = load_study_file(filled(draft_from_help(parser.format_help(), ["ls"]), tmp_path))
+    settings = load_study_file(filled(draft(parse_options(parser.format_help()), ["ls"]), tmp_path))
     assert {p.name: list(p.choices or ()) for p in settings.parameters} == {**words, "heads": [2, 4]}

@@ -14,7 +14,7 @@ from typing import Any
 
 from outlast.config import native, yaml_writer
 from outlast.config.inline import script_stem
-from outlast.config.options import Option, parse_options
+from outlast.config.options import Option
 
 _LENGTHS = re.compile(r"epoch|steps?$|iter|patience|rounds?$|max[-_]|num[-_]samples", re.IGNORECASE)
 _NOT_SEARCHED = re.compile(
@@ -43,11 +43,6 @@ _SHOWN = 60
 _RESUME = re.compile(r"^(auto[-_])?resume([-_]from([-_]checkpoint)?|[-_]training)?$|^(ckpt|checkpoint)[-_]path$")
 _CHECKPOINTS = re.compile(r"(^|[-_.])(checkpoint|ckpt)s?[-_]?(dir|folder|path)$|^checkpoints?$")
 _OUTPUT = re.compile(r"^(out|output|save|work|model|exp)[-_]?dir$")
-
-
-def draft_from_help(help_text: str, command: Sequence[str]) -> str:
-    """The text of a study file for a script of which nothing is known but what it prints for ``--help``."""
-    return draft(parse_options(help_text), command)
 
 
 def draft(options: Sequence[Option], command: Sequence[str], *, hydra: bool = False) -> str:

@@ -74,8 +74,6 @@ class Evidence:
     terminated: bool = False  # the runner delivered a termination signal while the training lived
     done: bool = False  # the script said that its result counts
     pruned: bool = False  # the script gave itself up (Optuna's TrialPruned)
-    timed_out: bool = False
-    hung: bool = False
     outside_signal: int | None = None  # a termination signal that the runner itself received
     resumed: bool = False
     new_steps: bool = True  # reported beyond where the attempt began

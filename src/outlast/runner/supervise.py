@@ -245,8 +245,6 @@ class Supervisor:
             terminated=self._stopping.terminated,
             done=seen.done,
             pruned=seen.pruned,
-            timed_out=self._stopping.reason == "timeout",
-            hung=self._stopping.reason == "hang",
             outside_signal=self._stopping.outside_signal if self._stopping.terminated else None,
             resumed=self.spec.resume,
             new_steps=last is None or bool(steps and max(steps) > last),
