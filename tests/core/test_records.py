@@ -142,4 +142,4 @@ def test_evidence_survives_its_file() -> None:
     evidence = Evidence(exit_code=1, reports=(Report(3, {"acc": 0.5}),), tail=("a", "b"), scores={"acc": 0.5})
     plain: dict[str, Any] = json.loads(json.dumps(evidence.to_json()))
     assert Evidence.from_json(plain) == evidence
-    assert "hung" not in plain
+    assert "signal" not in plain
