@@ -34,23 +34,23 @@ class AskServer:
 
     def open(self, name: str, trial: int) -> int:
         """Begin one. Returns the descriptor that the runner inherits; the caller closes its copy."""
-        talk, theirs = open_pair(trial)
-        self._conversations[name] = talk
-        self._executor.watch_fd(talk.fd)
+        conversation, theirs = open_pair(trial)
+        self._conversations[name] = conversation
+        self._executor.watch_fd(conversation.fd)
         return theirs
 
     def serve(self) -> None:
         """Answer everything that was asked."""
-        for name, talk in list(self._conversations.items()):
-            if not talk.serve(partial(self._answer, name)):
+        for name, conversation in list(self._conversations.items()):
+            if not conversation.serve(partial(self._answer, name)):
                 self.end(name)
 
     def end(self, name: str) -> None:
         """The attempt is over, or hung up."""
-        talk = self._conversations.pop(name, None)
-        if talk is not None:
-            self._executor.unwatch_fd(talk.fd)
-            talk.close()
+        conversation = self._conversations.pop(name, None)
+        if conversation is not None:
+            self._executor.unwatch_fd(conversation.fd)
+            conversation.close()
 
     def _answer(self, name: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
         attempt = self._watch.running[name]

@@ -21,7 +21,7 @@ from outlast.engine.coordinator.ask_server import AskServer
 from outlast.engine.coordinator.coming_to_rest import limits_of
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.disk_guard import DiskGuard
-from outlast.engine.coordinator.ending import Ending
+from outlast.engine.coordinator.ending_attempts import Ending
 from outlast.engine.coordinator.inbox import Inbox
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.new_trials import Creation
