@@ -12,29 +12,28 @@ from outlast import client
 
 SOURCE = Path(outlast.__file__).parent
 PUBLIC = {
-    "__init__": ["Trial", "__version__", "current_trial", "optimize"],
-    "client": [
+    "__init__.py": ["Trial", "__version__", "current_trial", "optimize"],
+    "client.py": [
         "StopRequest", "Trial", "checkpoints_in", "current_trial", "newest_checkpoint", "random_states",
         "restore_random_states",
     ],
-    "api": ["Result", "optimize"],
-    "errors": [
+    "api.py": ["Result", "optimize"],
+    "errors.py": [
         "NO_ROOM", "DiskFull", "JobRefused", "LeaseLost", "LedgerDamaged", "LedgerTooNew", "MissingExtra", "OutlastError",
         "SchedulerUnavailable",
         "SegmentLost", "SlurmMissing", "SlurmRefused", "SlurmUnavailable", "StorageError", "StudyBusy", "StudyFileError",
         "StudyNotFound", "UsageError",
     ],
-    "callbacks/huggingface": ["OutlastCallback", "resume_from"],
-    "callbacks/keras": ["OutlastCallback"],
-    "callbacks/lightgbm": ["OutlastCallback"],
-    "callbacks/lightning": ["OutlastCallback", "resume_path"],
-    "callbacks/xgboost": ["OutlastCallback"],
-    "testing/__init__": ["clock", "executors", "faults", "slurm", "studies"],
-    "testing/clock": ["FakeClock"],
-    "testing/executors": ["ExecutorContract", "Lab", "LabAttempt"],
-    "testing/faults": ["Faults", "install_from_environment"],
-    "testing/slurm": ["FakeSlurm", "LocalSlurm"],
-    "testing/studies": ["StudyBuilder"],
+    "callbacks/huggingface.py": ["OutlastCallback", "resume_from"],
+    "callbacks/keras.py": ["OutlastCallback"],
+    "callbacks/lightgbm.py": ["OutlastCallback"],
+    "callbacks/lightning.py": ["OutlastCallback", "resume_path"],
+    "callbacks/xgboost.py": ["OutlastCallback"],
+    "testing/clock.py": ["FakeClock"],
+    "testing/executors.py": ["ExecutorContract", "Lab", "LabAttempt"],
+    "testing/faults.py": ["Faults", "install_from_environment"],
+    "testing/slurm.py": ["FakeSlurm", "LocalSlurm"],
+    "testing/studies.py": ["StudyBuilder"],
 }  # fmt: skip
 
 
@@ -47,23 +46,26 @@ def exported(path: Path) -> list[str] | None:
 
 
 #: For executors of others: a room that is private but for these.
-FOR_EXECUTORS = {"executors/base": {"Executor", "StudyFacts"}, "executors/jobs": {"JobExecutor", "runner_command"}}
+FOR_EXECUTORS = {
+    "executors/base.py": {"Executor", "StudyFacts"},
+    "executors/jobs.py": {"JobExecutor", "runner_command"},
+}
 
 
 @pytest.mark.parametrize("module", FOR_EXECUTORS)
 def test_what_executors_of_others_are_made_of_stays(module: str) -> None:
-    made = ast.parse((SOURCE / f"{module}.py").read_text()).body
+    made = ast.parse((SOURCE / module).read_text()).body
     named = {node.name for node in made if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
     assert {name for name in named if not name.startswith("_")} == FOR_EXECUTORS[module]
 
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_a_public_module_exports_what_it_promises(module: str) -> None:
-    assert exported(SOURCE / f"{module}.py") == PUBLIC[module]
+    assert exported(SOURCE / module) == PUBLIC[module]
 
 
 def test_what_is_loaded_lazily_is_there_and_nothing_else_is() -> None:
-    assert set(outlast._LAZY) == set(PUBLIC["__init__"]) - {"__version__"}
+    assert set(outlast._LAZY) == set(PUBLIC["__init__.py"]) - {"__version__"}
     assert (outlast.Trial, outlast.current_trial) == (client.Trial, client.current_trial)
     assert callable(outlast.optimize)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
@@ -72,6 +74,11 @@ def test_what_is_loaded_lazily_is_there_and_nothing_else_is() -> None:
 
 def test_every_name_that_the_client_exports_is_its_own() -> None:
     assert all(getattr(client, name).__module__ == "outlast.client" for name in client.__all__)
+
+
+def test_every_module_for_tests_and_every_callback_is_public() -> None:
+    found = {f"{room}/{path.name}" for room in ("testing", "callbacks") for path in (SOURCE / room).glob("[!_]*.py")}
+    assert found == {module for module in PUBLIC if module.startswith(("testing/", "callbacks/"))}
 
 
 def test_what_is_private_to_the_package_declares_no_exports() -> None:
@@ -89,5 +96,5 @@ def test_what_is_private_to_the_package_declares_no_exports() -> None:
         "results",
     )
     private = [path for room in rooms for path in (SOURCE / room).rglob("*.py") if "hooks" not in path.parts]
-    names = {path.relative_to(SOURCE).with_suffix("").as_posix() for path in private if exported(path) is not None}
+    names = {path.relative_to(SOURCE).as_posix() for path in private if exported(path) is not None}
     assert names <= set(PUBLIC)
