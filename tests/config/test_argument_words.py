@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from outlast.config.command import CommandContext, arguments, render_command
+from outlast.config.command import ARGUMENTS, CommandContext, render_command
 from outlast.config.inline import settings_from_command
 from outlast.config.load import settings_from_resolved
 from outlast.config.words import alone, behind
@@ -135,7 +135,7 @@ hydra_values = st.recursive(
 def test_hydra_reads_an_override_as_the_value_that_was_drawn(value):
     parser = OverridesParser.create()
     for macro in ("${args_append_hydra}", "${args_override_hydra}"):
-        override = parser.parse_override(arguments(macro[2:-1], {"x.y": value})[0])
+        override = parser.parse_override(ARGUMENTS[macro[2:-1]]({"x.y": value})[0])
         assert plain(override.value()) == plain(value)
 
 

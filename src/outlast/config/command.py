@@ -15,8 +15,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from outlast.config.settings import Settings
@@ -25,31 +25,6 @@ from outlast.errors import UsageError
 
 #: The command of a study that was imported without a study file; refused until a person says how to train.
 NO_COMMAND = "(the training command)"
-#: Become one argument for each parameter: whole list items only.
-ARGS_MACROS = (
-    "args",
-    "args_no_hyphens",
-    "args_no_equals",
-    "args_no_boolean_flags",
-    "args_json",
-    "args_append_hydra",
-    "args_override_hydra",
-)
-#: Become one text, inside an argument too.
-VALUE_MACROS = (
-    "interpreter",
-    "env",
-    "config",
-    "trial_dir",
-    "checkpoint_dir",
-    "last_checkpoint",
-    "trial",
-    "seed",
-    "attempt",
-    "fold",
-    "splits",
-    "args_json_file",
-)
 GROUPED = ":grouped"
 #: Before a macro's name: the macro, and not the parameter of that name.
 MACRO_ITSELF = "macro:"
@@ -75,6 +50,37 @@ class CommandContext:
     interpreter: str = "python"
     resume: bool = False  # there is a checkpoint to resume from: `trial.resume_args` are appended
     args_json_file: str | None = None  # the parameters as a JSON file
+
+
+def _each(form: Callable[[str, Any], list[str]]) -> Callable[[Mapping[str, Any]], list[str]]:
+    """What gives each parameter's words in turn."""
+    return lambda values: [word for name, value in values.items() for word in form(name, value)]
+
+
+def _no_boolean_flags(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}"] if value else []
+    return [f"--{name}={value}"]
+
+
+#: What each args macro becomes.
+ARGUMENTS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "args": _each(lambda name, value: [f"--{name}={value}"]),
+    "args_no_hyphens": _each(lambda name, value: [f"{name}={value}"]),
+    "args_no_equals": _each(lambda name, value: behind(f"--{name}", alone(value))),
+    "args_no_boolean_flags": _each(_no_boolean_flags),
+    "args_json": lambda values: [json.dumps(values)],
+    "args_append_hydra": _each(lambda name, value: [f"+{name}={hydra(value)}"]),
+    "args_override_hydra": _each(lambda name, value: [f"++{name}={hydra(value)}"]),
+}
+#: Become one argument for each parameter: whole list items only.
+ARGS_MACROS = tuple(ARGUMENTS)
+#: Become one text, inside an argument too.
+VALUE_MACROS = (
+    "env",
+    "config",
+    *(each.name for each in fields(CommandContext) if each.name not in ("config_file", "resume")),
+)
 
 
 def render_command(settings: Settings, params: Mapping[str, Any], context: CommandContext) -> list[str]:
@@ -120,23 +126,6 @@ def find_interpreter(path: str | None = None) -> str:
     return shutil.which("python", path=path) or shutil.which("python3", path=path) or "python3"
 
 
-def arguments(macro: str, values: Mapping[str, Any]) -> list[str]:
-    """The arguments that an args macro becomes."""
-    if macro == "args_no_hyphens":
-        return [f"{name}={value}" for name, value in values.items()]
-    if macro == "args_no_equals":
-        return [word for name, value in values.items() for word in behind(f"--{name}", alone(value))]
-    if macro == "args_no_boolean_flags":
-        shown = {name: value for name, value in values.items() if value is not False}
-        return [f"--{name}" if value is True else f"--{name}={value}" for name, value in shown.items()]
-    if macro == "args_json":
-        return [json.dumps(values)]
-    if macro == "args":
-        return [f"--{name}={value}" for name, value in values.items()]
-    prefix = {"args_append_hydra": "+", "args_override_hydra": "++"}[macro]
-    return [f"{prefix}{name}={hydra(value)}" for name, value in values.items()]
-
-
 class _Renderer:
     def __init__(
         self, settings: Settings, values: Mapping[str, Any], context: CommandContext, template: tuple[str, ...]
@@ -156,7 +145,7 @@ class _Renderer:
                 values = self.rest
                 if whole[1].endswith(GROUPED) or name == "args_json":
                     values = self.settings.nest(values)
-                return arguments(name, values)
+                return ARGUMENTS[name](values)
         if whole and whole[1] in self.names and not item.startswith("$$"):
             return [alone(self.values[whole[1]])] if whole[1] in self.values else None
         parts: list[str] = []

@@ -6,7 +6,7 @@ Reads the ``parameters`` of a document into `Parameter` objects, and knows their
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outlast.config import yaml
@@ -43,6 +43,19 @@ _FOREIGN = {
 _CUT = rf"^\s*(?:{'|'.join((*_FORMS, 'choice', *_FOREIGN.values()))})\([^)]*$(?!\n)"
 _DOTTED_CALL = rf"^\s*(?:[A-Za-z_][A-Za-z0-9_]*\.)+({'|'.join((*_FORMS, 'choice', *_FOREIGN.values()))})\(.*$(?!\n)"
 _ANY_CALL = r"^\s*[A-Za-z_]+\(.*\)\s*$(?!\n)"
+
+
+def definitions(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """What `parameters` holds as a file has it: the keys that lead to each definition; a nested group before its own."""
+    for key, definition in group.items() if isinstance(group, Mapping) else ():
+        yield (*above, key), definition
+        if holds_others(definition):
+            yield from definitions(definition["parameters"], (*above, key))
+
+
+def holds_others(definition: Any) -> bool:
+    """Whether a definition is a group of nested parameters."""
+    return isinstance(definition, Mapping) and isinstance(definition.get("parameters"), Mapping)
 
 
 def is_short_form(text: str) -> bool:

@@ -111,9 +111,8 @@ def _merge_parameters(out: Document, group: Mapping[str, Any], top: Document, pa
     for name, definition in group.items():
         here: Path = (*path, name)
         old = _get(out.data, here)
-        inner = definition.get("parameters") if isinstance(definition, Mapping) else None
-        if isinstance(inner, Mapping) and isinstance(old, dict) and isinstance(old.get("parameters"), dict):
-            _merge_parameters(out, inner, top, (*here, "parameters"))
+        if notation.holds_others(definition) and notation.holds_others(old):
+            _merge_parameters(out, definition["parameters"], top, (*here, "parameters"))
         elif isinstance(definition, Mapping) and old is not None and not _says_all(definition):
             out.put(here, notation.expand(old, At(out, here)), here, out)
             _merge(out, here, definition, top)
@@ -143,7 +142,7 @@ def _set_parameter(document: Document, parts: Sequence[str], value: Any, place: 
     found = _find(group, parts, path)
     if found is None:
         if parts[-1] in ALL_FIGURES and len(parts) > 1:
-            known = _names(group)
+            known = [".".join(keys) for keys, each in notation.definitions(group) if not notation.holds_others(each)]
             name = ".".join(parts[:-1])
             cure = nearest(name, known) or f"parameters: {', '.join(known)}"
             raise StudyFileError(f"unknown parameter `{name}`", file=place.file, cure=cure)
@@ -175,20 +174,11 @@ def _find(group: Any, parts: Sequence[str], path: Path) -> tuple[Path, Sequence[
         if name not in group:
             continue
         here: Path = (*path, name)
-        inner = group[name].get("parameters") if isinstance(group[name], Mapping) else None
-        if isinstance(inner, Mapping) and end < len(parts):
+        if notation.holds_others(group[name]) and end < len(parts):
             rest = parts[end + 1 :] if parts[end] == "parameters" else parts[end:]
-            return _find(inner, rest, (*here, "parameters"))
+            return _find(group[name]["parameters"], rest, (*here, "parameters"))
         return here, parts[end:]
     return None
-
-
-def _names(group: Mapping[str, Any], prefix: str = "") -> list[str]:
-    names: list[str] = []
-    for key, value in group.items():
-        inner = value.get("parameters") if isinstance(value, Mapping) else None
-        names += _names(inner, f"{prefix}{key}.") if isinstance(inner, Mapping) else [f"{prefix}{key}"]
-    return names
 
 
 def _step(here: Any, part: str, place: Place) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from outlast.config.notation import definitions
 from outlast.space.parameters import Parameter
 
 #: Their ends are exponents of e, as W&B has it.
@@ -19,15 +20,9 @@ def range_notes(group: Any, parameters: Sequence[Parameter]) -> list[str]:
         parameters: The same, as read.
     """
     read = {parameter.name: parameter for parameter in parameters}
-    found = ((name, definition, read[name]) for name, definition in _definitions(group) if name in read)
+    written = ((".".join(keys), each) for keys, each in definitions(group) if isinstance(each, Mapping))
+    found = ((name, definition, read[name]) for name, definition in written if name in read)
     return [note for each in found for note in (_exponents(*each), _coarse(*each), _halfway(*each)) if note]
-
-
-def _definitions(group: Any, prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for key, definition in group.items() if isinstance(group, Mapping) else ():
-        if isinstance(definition, Mapping):
-            yield f"{prefix}{key}", definition
-            yield from _definitions(definition.get("parameters"), f"{prefix}{key}.")
 
 
 def _exponents(name: str, definition: Mapping[str, Any], parameter: Parameter) -> str | None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outlast.config import yaml_writer
 from outlast.config.checks import missing_file
 from outlast.config.command import ARGS_MACROS, GROUPED, MACRO_ITSELF
 from outlast.config.native import NAME_PATTERN, clean_name
+from outlast.config.notation import definitions, holds_others
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Fields, ListOf, MapOf, show
 from outlast.config.yaml import Document, Path, dotted
@@ -109,9 +110,9 @@ def translate(document: Document, *, folder: str, files: bool = True) -> tuple[D
         parameters, more = _parameters(values["parameters"], ("parameters",))
         notes += more
         out.put(("parameters",), parameters, ("parameters",), document)
-        names = dict(_names(parameters))
-        if any("." in key for key, _ in names.values()):  # a dot is no level there
-            out.put(("nested",), [name for name, (_, holds) in names.items() if holds], ("parameters",), document)
+        if any("." in keys[-1] for keys, _ in definitions(parameters)):  # a dot is no level there
+            groups = [".".join(keys) for keys, each in definitions(parameters) if holds_others(each)]
+            out.put(("nested",), groups, ("parameters",), document)
     _command(values, at, out, folder, files)
     if "early_terminate" in values:
         options = {key: value for key, value in values["early_terminate"].items() if key != "type"}
@@ -204,15 +205,6 @@ def _parameters(group: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], l
             if len(kept) < len(values):
                 notes.append(f"`{name}` has values that are there twice: each counts once")
     return out, notes
-
-
-def _names(group: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, tuple[str, bool]]]:
-    """Each dotted name, with its own last part and whether it holds others."""
-    for key, definition in group.items():
-        inner = definition.get("parameters") if isinstance(definition, Mapping) else None
-        yield f"{prefix}{key}", (key, isinstance(inner, Mapping))
-        if isinstance(inner, Mapping):
-            yield from _names(inner, f"{prefix}{key}.")
 
 
 def _command(values: Mapping[str, Any], at: At, out: Document, folder: str, files: bool) -> None:

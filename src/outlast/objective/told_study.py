@@ -5,7 +5,7 @@ It is imported by the process of an objective that asks for it, and by no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 import optuna
@@ -83,34 +83,8 @@ class _Told(View):
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Kept, for the trial that runs here: an artifact, a constraint."""
         if trial_id != self._number:
-            _refuse("an objective can change its own trial only")
+            raise NotImplementedError("an objective can change its own trial only")
         self._note(key, value)
-
-    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """`Trial.set_user_attr` is the way."""
-        _refuse("the study is read-only here: use trial.set_user_attr")
-
-    def set_trial_param(
-        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
-    ) -> None:
-        """Parameters come from `Trial.suggest_float` and the like."""
-        _refuse("the study is read-only here: use trial.suggest_float and the like")
-
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """Outlast decides how a trial ended."""
-        _refuse("the study is read-only here: return the value, or raise optuna.TrialPruned")
-
-    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
-        """`Trial.report` is the way."""
-        _refuse("the study is read-only here: use trial.report")
-
-    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Not from within a trial."""
-        _refuse("the study is read-only in an objective: note it at the trial")
-
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Not from within a trial."""
-        _refuse("the study is read-only in an objective: use trial.set_user_attr")
 
 
 class _Study(optuna.Study):
@@ -133,32 +107,35 @@ class _Study(optuna.Study):
         """Ask the search to come to rest: running trials finish, no new ones begin. The same call goes on with the rest."""
         self._storage.ask({"op": "stop"})
 
-    def optimize(self, *args: Any, **kwargs: Any) -> None:
-        """Not from within a trial."""
-        _refuse("trial.study.optimize: a search runs this trial already; create another study for an inner search")
 
-    def ask(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not from within a trial."""
-        _refuse("trial.study.ask: trials come from the search that runs this one")
+def _refusing(why: str) -> Callable[..., NoReturn]:
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError(why)
 
-    def tell(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not from within a trial."""
-        _refuse("trial.study.tell: an objective returns its value, or raises optuna.TrialPruned")
+    return refuse
 
-    def enqueue_trial(self, *args: Any, **kwargs: Any) -> None:
-        """Not from within a trial."""
-        _refuse(
+
+#: What is not for a running trial to do, and what is to be done instead.
+_REFUSED: Mapping[type, Mapping[str, str]] = {
+    _Told: {
+        "set_trial_user_attr": "the study is read-only here: use trial.set_user_attr",
+        "set_trial_param": "the study is read-only here: use trial.suggest_float and the like",
+        "set_trial_state_values": "the study is read-only here: return the value, or raise optuna.TrialPruned",
+        "set_trial_intermediate_value": "the study is read-only here: use trial.report",
+        "set_study_system_attr": "the study is read-only in an objective: note it at the trial",
+        "set_study_user_attr": "the study is read-only in an objective: use trial.set_user_attr",
+    },
+    _Study: {
+        "optimize": "trial.study.optimize: a search runs this trial already; create another study for an inner search",
+        "ask": "trial.study.ask: trials come from the search that runs this one",
+        "tell": "trial.study.tell: an objective returns its value, or raises optuna.TrialPruned",
+        "enqueue_trial": (
             "trial.study.enqueue_trial: enqueue in study.db, as any Optuna program; a running search takes it from there"
-        )
-
-    def add_trial(self, trial: FrozenTrial) -> None:
-        """Not from within a trial."""
-        _refuse("trial.study.add_trial: earlier trials come in with `outlast import` before a search")
-
-    def set_metric_names(self, metric_names: list[str]) -> None:
-        """Not from within a trial."""
-        _refuse("trial.study.set_metric_names: the names are the search's")
-
-
-def _refuse(why: str) -> NoReturn:
-    raise NotImplementedError(why)
+        ),
+        "add_trial": "trial.study.add_trial: earlier trials come in with `outlast import` before a search",
+        "set_metric_names": "trial.study.set_metric_names: the names are the search's",
+    },
+}
+for _cls, _methods in _REFUSED.items():
+    for _name, _why in _methods.items():
+        setattr(_cls, _name, _refusing(_why))
