@@ -20,7 +20,7 @@ from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.turn import Memory, Turn, take_turn
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
-from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, StorageError, UsageError
+from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, SlurmUnavailable, StorageError, UsageError
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import how_to_go_on
 from outlast.study.layout import StudyPaths
@@ -74,7 +74,7 @@ class _Finisher:
         self._lease, self._memory = Lease(StudyPaths.at(folder).lease), Memory()
         self._is_in_queue = False  # what is to go on with the study
         self._lacks_room = False  # and has said so
-        self._pause = _LOOK_EVERY
+        self._pause, self._unanswered = _LOOK_EVERY, _ASK_AGAIN  # until SLURM is asked again where it gave no answer
         self._held_since: float | None = None  # by somebody else
 
     def work(self) -> Turn | None:
@@ -101,6 +101,8 @@ class _Finisher:
                     raise
                 if isinstance(trouble, SlurmRefused):
                     self._pause = _AGAIN_AFTER
+                elif isinstance(trouble, SlurmUnavailable):
+                    self._pause = self._unanswered
                 self._say(f"{trouble.fact}; trying again")
                 if self._once:
                     return None
@@ -138,7 +140,7 @@ class _Finisher:
         if self._lacks_room_for_tasks(coordinator.coming_to_rest.paused):
             return
         queue = StudyQueue(coordinator.paths, coordinator.settings)
-        self._pause = min(_ASK_AGAIN, queue.options.poll)  # where SLURM gives no answer: it is asked for one thing only
+        self._unanswered = min(_ASK_AGAIN, queue.options.poll)
         active = self._others(queue, known=self._after is not None and not superseded)
         there = roles_of(active)
         if "finisher" in there and (superseded or "array" in there):
