@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group
 from rich.text import Text
 
+from outlast.core.escapes import without_escapes
 from outlast.monitor.times import figure
 
 __all__ = [
@@ -42,7 +43,6 @@ __all__ = [
 LABELS = 10  # the width of the label column, so that sections line up with each other
 _UNLIMITED = 10_000  # columns, where nobody's window ends a line
 _PACKED = 24  # columns at least for parameters beside the others of a table
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])?")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -77,7 +77,7 @@ class _Console(Console):
 
 def clean(text: str) -> str:
     """A foreign text made safe to show: no escape sequences or control characters, a progress bar's last state."""
-    lines = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in _ESCAPES.sub("", text).split("\n"))
+    lines = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in without_escapes(text).split("\n"))
     return _CONTROL.sub("", "\n".join(lines)).replace("\t", "    ")
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from outlast.core.escapes import without_escapes
 from outlast.runner.capture.numerals import NO_MORE, NUMBER, ODD, UNIT, WRAPPED, as_number, is_uncertain, to_float
 
 _WORD = r"[^\W\d]\w*(?:[./@+%-]+\w+)*(?:@\[[\d.:]+\])?"
 _NAME = rf"{_WORD}(?:['’]s)?(?: {_WORD}){{0,3}}(?:\s?\([\w .%@/,-]{{1,30}}\))?"  # valid_0's auc, F1 (macro)
 _PLAIN_NAME = re.compile(_NAME)
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 _URL = re.compile(r"\b\w+://\S+")
 _SEGMENT = re.compile(rf"(?P<name>{_NAME}) +(?P<number>{NUMBER}){UNIT}{NO_MORE}")
 _MARKER = re.compile(
@@ -65,9 +65,7 @@ class Line(NamedTuple):
 
 def clean(text: str) -> str:
     """Without colours, and of a line that was overwritten by backspaces only what stands there in the end."""
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
-    return text.rsplit("\x08", 1)[-1]
+    return without_escapes(text).rsplit("\x08", 1)[-1]
 
 
 def find_marker(text: str) -> Marker | None:

@@ -1,0 +1,13 @@
+"""Terminals' escape sequences in what other programs print. Pure."""
+
+from __future__ import annotations
+
+import re
+
+#: ECMA-48: control sequences, strings for the terminal (which may lack their end) and single functions; an escape by itself, too.
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])?")
+
+
+def without_escapes(text: str) -> str:
+    """The text as it reads: without colours, titles and moves of the cursor."""
+    return _ESCAPES.sub("", text) if "\x1b" in text else text
