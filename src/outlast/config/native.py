@@ -85,7 +85,7 @@ def _class_of_optuna(words: tuple[str, ...]) -> Word:
 _EXECUTOR_NAME = Text(
     r"^[A-Za-z_][A-Za-z0-9_.:-]*$(?!\n)",
     "local, psij, a name that a package registers, or package.module.Class",
-    "local, psij, a name that an installed package registers, or package.module.Class",
+    description="local, psij, a name that an installed package registers, or package.module.Class",
 )
 
 _INDEX = Fields(
@@ -109,13 +109,13 @@ _ISOLATION = ByType(
 
 STUDY_FILE = Fields(
     {
-        "name": Text(NAME_PATTERN, _NAME_SAYS, "the study and its folder; the file's name by default"),
+        "name": Text(NAME_PATTERN, _NAME_SAYS, description="the study and its folder; the file's name by default"),
         "command": ByType(
             text=Text(),
             items=ListOf(ARGUMENT, least=1),
             description="how to train once; ${args} is where the parameters go; never run by a shell",
         ),
-        "function": Text(_FUNCTION, "package.module:name", "a Python function instead of a command"),
+        "function": Text(_FUNCTION, "package.module:name", description="a Python function instead of a command"),
         "metric": ByType(text=Text(), mapping=_METRIC, items=ListOf(_METRIC, least=1), description="what to optimise"),
         "goal": Word(get_args(Goal), description="with `metric` as a word"),
         "parameters": ParametersShape(),
@@ -142,7 +142,7 @@ STUDY_FILE = Fields(
             description="where the command runs and the paths in this file start; by default, this file's folder"
         ),
         "config": Text(description="base configuration file; parameters override its dotted keys"),
-        "derive": Text(_FUNCTION, "package.module:name", "computes dependent values, or says infeasible"),
+        "derive": Text(_FUNCTION, "package.module:name", description="computes dependent values, or says infeasible"),
         "env": MapOf(
             Checked(ByType(text=Anything(), scalar=Anything()), _option_text),
             keys=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)",
@@ -169,7 +169,7 @@ STUDY_FILE = Fields(
         "check": section(CheckSettings, "how `outlast check --smoke` and `--rehearse` try a trial"),
         "isolation": _ISOLATION,
         "index": _INDEX,
-        **{key: Anything(description) for key, description in _KEPT.items()},
+        **{key: Anything(description=description) for key, description in _KEPT.items()},
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),
     },

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outlast.config import yaml
-from outlast.config.shapes import At, show
+from outlast.config.shapes import At, Shape, show
 from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
 from outlast.space.definitions import ALL_FIGURES, FIGURES, DefinitionError, define
@@ -141,7 +141,7 @@ def _list(text: str, at: At) -> list[Any]:
     return values
 
 
-class ParametersShape:
+class ParametersShape(Shape):
     """``parameters``: names to definitions, nested by ``parameters`` inside, read as a tuple of `Parameter`."""
 
     def read(self, value: Any, at: At) -> tuple[Parameter, ...]:
@@ -198,8 +198,7 @@ class ParametersShape:
                 raise at.child("when").child(parent).error("must not be empty: this parameter could never be active")
         return {parent: tuple(v) if isinstance(v, list) else (v,) for parent, v in when.items()}
 
-    def schema(self) -> dict[str, Any]:
-        """Names to definitions."""
+    def _schema(self) -> dict[str, Any]:
         return {"description": "names and what each may be", "$ref": "#/$defs/parameters"}
 
     @staticmethod

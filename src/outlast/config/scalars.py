@@ -7,33 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from outlast.config import units
-from outlast.config.shapes import At, described, is_scalar, show
+from outlast.config.shapes import At, Shape, described, is_scalar, show
 from outlast.core.nearest import nearest
 from outlast.space.distributions import is_finite
 
 
 @dataclass(frozen=True)
-class Anything:
+class Anything(Shape):
     """Any plain value."""
-
-    description: str = ""
 
     def read(self, value: Any, at: At) -> Any:
         """The value as it is."""
         return value
 
-    def schema(self) -> dict[str, Any]:
-        """Everything."""
-        return {"description": self.description} if self.description else {}
+    def _schema(self) -> dict[str, Any]:
+        return {}
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Shape):
     """Text, not empty, of a pattern. ``says`` completes "must be …"."""
 
     pattern: str | None = None
     says: str = "text"
-    description: str = ""
 
     def read(self, value: Any, at: At) -> str:
         """The text."""
@@ -43,19 +39,17 @@ class Text:
             raise at.error(f"must be {self.says}, not {show(value)}")
         return value
 
-    def schema(self) -> dict[str, Any]:
-        """A string."""
+    def _schema(self) -> dict[str, Any]:
         out: dict[str, Any] = {"type": "string", "minLength": 1}
-        return described(out, pattern=self.pattern, description=self.description)
+        return described(out, pattern=self.pattern)
 
 
 @dataclass(frozen=True)
-class Word:
+class Word(Shape):
     """One of a few words; with ``dotted`` also a dotted path to somebody's own class."""
 
     words: tuple[str, ...]
     dotted: bool = False
-    description: str = ""
 
     def read(self, value: Any, at: At) -> str:
         """The word."""
@@ -64,11 +58,9 @@ class Word:
         allowed = ", ".join(self.words) + (", or a dotted path (package.module.Class)" if self.dotted else "")
         raise at.error(f"{show(value)} is unknown; allowed: {allowed}", nearest(value, self.words))
 
-    def schema(self) -> dict[str, Any]:
-        """An enumeration."""
+    def _schema(self) -> dict[str, Any]:
         enum: dict[str, Any] = {"enum": list(self.words)}
-        out = {"anyOf": [enum, {"type": "string", "pattern": DOTTED}]} if self.dotted else enum
-        return described(out, description=self.description)
+        return {"anyOf": [enum, {"type": "string", "pattern": DOTTED}]} if self.dotted else enum
 
 
 #: ``package.module.Class`` or ``package.module:Class``.
@@ -76,10 +68,8 @@ DOTTED = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*[.:][A-Za-z_][A-Z
 
 
 @dataclass(frozen=True)
-class Flag:
+class Flag(Shape):
     """``true`` or ``false``."""
-
-    description: str = ""
 
     def read(self, value: Any, at: At) -> bool:
         """The flag."""
@@ -87,19 +77,17 @@ class Flag:
             raise at.error(f"must be true or false, not {show(value)}")
         return value
 
-    def schema(self) -> dict[str, Any]:
-        """A boolean."""
-        return described({"type": "boolean"}, description=self.description)
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
 
 
 @dataclass(frozen=True)
-class Number:
+class Number(Shape):
     """A finite number; whole if ``whole``; at least ``least``; more than ``above``."""
 
     whole: bool = False
     least: float | None = None
     above: float | None = None
-    description: str = ""
 
     def read(self, value: Any, at: At) -> Any:
         """The number, an int where it is to be whole."""
@@ -117,18 +105,16 @@ class Number:
             says += f" of {self.least:g} or more"
         return says + (f" above {self.above:g}" if self.above is not None else "")
 
-    def schema(self) -> dict[str, Any]:
-        """A number or an integer."""
+    def _schema(self) -> dict[str, Any]:
         out: dict[str, Any] = {"type": "integer" if self.whole else "number"}
-        return described(out, minimum=self.least, exclusiveMinimum=self.above, description=self.description)
+        return described(out, minimum=self.least, exclusiveMinimum=self.above)
 
 
 @dataclass(frozen=True)
-class Duration:
+class Duration(Shape):
     """A duration, read as seconds; above zero unless ``zero``."""
 
     zero: bool = False
-    description: str = ""
 
     def read(self, value: Any, at: At) -> float:
         """Seconds."""
@@ -140,18 +126,15 @@ class Duration:
             raise at.error("must be longer than nothing")
         return seconds
 
-    def schema(self) -> dict[str, Any]:
-        """Seconds, or text."""
+    def _schema(self) -> dict[str, Any]:
         number = {"type": "number", "minimum": 0} if self.zero else {"type": "number", "exclusiveMinimum": 0}
         pattern = units.DURATION_PATTERN if self.zero else units.DURATION_PATTERN.replace("(?=.*[0-9])", "(?=.*[1-9])")
-        return described({"anyOf": [number, {"type": "string", "pattern": pattern}]}, description=self.description)
+        return {"anyOf": [number, {"type": "string", "pattern": pattern}]}
 
 
 @dataclass(frozen=True)
-class Size:
+class Size(Shape):
     """An amount of memory, read as bytes."""
-
-    description: str = ""
 
     def read(self, value: Any, at: At) -> int:
         """Bytes."""
@@ -160,7 +143,6 @@ class Size:
         except ValueError as error:
             raise at.error(str(error)) from None
 
-    def schema(self) -> dict[str, Any]:
-        """Bytes, or text."""
+    def _schema(self) -> dict[str, Any]:
         text = {"type": "string", "pattern": units.SIZE_PATTERN}
-        return described({"anyOf": [{"type": "integer", "minimum": 0}, text]}, description=self.description)
+        return {"anyOf": [{"type": "integer", "minimum": 0}, text]}

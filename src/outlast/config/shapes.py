@@ -7,9 +7,10 @@ mappings, alternatives); words and numbers are in `outlast.config.scalars`.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from outlast.config.yaml import Document, Path
 from outlast.core.nearest import nearest
@@ -32,23 +33,34 @@ class At:
         return self.document.error(self.path, fact, cure)
 
 
-class Shape(Protocol):
-    """What a value may be."""
+@dataclass(frozen=True, kw_only=True)
+class Shape(ABC):
+    """What a value may be.
 
+    Attributes:
+        description: What the key is for, on the reference page.
+    """
+
+    description: str = ""
+
+    @abstractmethod
     def read(self, value: Any, at: At) -> Any:
         """The value, converted. Raises `StudyFileError` with what is allowed."""
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of what `read` accepts."""
+        return described(self._schema(), description=self.description)
+
+    @abstractmethod
+    def _schema(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
-class ListOf:
+class ListOf(Shape):
     """A list; every item of one shape; read as a tuple."""
 
     item: Shape
     least: int = 0
-    description: str = ""
 
     def read(self, value: Any, at: At) -> tuple[Any, ...]:
         """The items."""
@@ -58,21 +70,19 @@ class ListOf:
             raise at.error("must not be empty")
         return tuple(self.item.read(item, at.child(i)) for i, item in enumerate(value))
 
-    def schema(self) -> dict[str, Any]:
-        """An array."""
+    def _schema(self) -> dict[str, Any]:
         out: dict[str, Any] = {"type": "array", "items": self.item.schema()}
-        return described(out, minItems=self.least or None, description=self.description)
+        return described(out, minItems=self.least or None)
 
 
 @dataclass(frozen=True)
-class MapOf:
+class MapOf(Shape):
     """A mapping with any keys (of a pattern); every value of one shape."""
 
     value: Shape
     keys: str | None = None
     says: str = "a name"
     least: int = 0
-    description: str = ""
 
     def read(self, value: Any, at: At) -> dict[str, Any]:
         """The mapping."""
@@ -85,15 +95,14 @@ class MapOf:
                 raise at.child(key).error(f"`{key}` is not {self.says}")
         return {key: self.value.read(item, at.child(key)) for key, item in value.items()}
 
-    def schema(self) -> dict[str, Any]:
-        """An object."""
+    def _schema(self) -> dict[str, Any]:
         names = {"pattern": self.keys} if self.keys else None
         out: dict[str, Any] = {"type": "object", "additionalProperties": self.value.schema()}
-        return described(out, propertyNames=names, minProperties=self.least or None, description=self.description)
+        return described(out, propertyNames=names, minProperties=self.least or None)
 
 
 @dataclass(frozen=True)
-class Fields:
+class Fields(Shape):
     """A mapping with known keys. An optional key may be null, which means: as if it were not there."""
 
     shapes: Mapping[str, Shape]
@@ -102,7 +111,6 @@ class Fields:
     rest: Shape | None = None  # what further keys may hold, where they are taken
     never: tuple[str, ...] = ()  # keys that are refused all the same (by whoever reads on, with a reason)
     hints: Mapping[str, str] = field(default_factory=dict)  # the cure for a key that is somebody else's word
-    description: str = ""
 
     def read(self, value: Any, at: At) -> dict[str, Any]:
         """The keys that are there, each read by its shape."""
@@ -124,8 +132,7 @@ class Fields:
                 raise at.error(f"needs `{key}`", f"add `{key}: …`")
         return out
 
-    def schema(self) -> dict[str, Any]:
-        """An object."""
+    def _schema(self) -> dict[str, Any]:
         properties = {key: shape.schema() for key, shape in self.shapes.items()}
         properties |= {key: nullable(properties[key]) for key in self.shapes if key not in self.required}
         out: dict[str, Any] = {"type": "object", "properties": properties}
@@ -133,18 +140,17 @@ class Fields:
             out["additionalProperties"] = False if self.rest is None or not self.open else self.rest.schema()
         if self.never:
             out["propertyNames"] = {"not": {"enum": list(self.never)}}
-        return described(out, required=list(self.required) or None, description=self.description)
+        return described(out, required=list(self.required) or None)
 
 
 @dataclass(frozen=True)
-class ByType:
+class ByType(Shape):
     """One of several shapes, chosen by whether the value is text, a list, a mapping, or another scalar."""
 
     text: Shape | None = None
     items: Shape | None = None
     mapping: Shape | None = None
     scalar: Shape | None = None  # numbers, and true and false
-    description: str = ""
 
     def read(self, value: Any, at: At) -> Any:
         """What the shape for this kind of value reads."""
@@ -163,30 +169,27 @@ class ByType:
             raise at.error(f"must be {allowed}, not {show(value)}")
         return shape.read(value, at)
 
-    def schema(self) -> dict[str, Any]:
-        """Any of the shapes."""
+    def _schema(self) -> dict[str, Any]:
         kinds = {"string": self.text, "array": self.items, "object": self.mapping}
         options = [_typed(shape.schema(), kind) for kind, shape in kinds.items() if shape is not None]
         if self.scalar is not None:
             options.append(_typed(self.scalar.schema(), ["number", "boolean"]))
-        return described({"anyOf": options}, description=self.description)
+        return {"anyOf": options}
 
 
 @dataclass(frozen=True)
-class Checked:
+class Checked(Shape):
     """A shape with a function that converts what it read. The schema is the shape's."""
 
     shape: Shape
     convert: Callable[[Any, At], Any]
-    description: str = ""  # instead of the shape's
 
     def read(self, value: Any, at: At) -> Any:
         """What the function makes of it."""
         return self.convert(self.shape.read(value, at), at)
 
-    def schema(self) -> dict[str, Any]:
-        """The shape's."""
-        return described(self.shape.schema(), description=self.description)
+    def _schema(self) -> dict[str, Any]:
+        return self.shape.schema()
 
 
 def nullable(schema: dict[str, Any]) -> dict[str, Any]:
