@@ -6,8 +6,6 @@ import click
 
 from outlast.cli.help import Group
 
-__all__ = ["app"]
-
 _HEADINGS = {
     "Search": {
         "init": "outlast.cli.search:init",

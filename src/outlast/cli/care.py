@@ -17,8 +17,6 @@ from outlast.errors import UsageError
 if TYPE_CHECKING:
     from outlast.study.recovery import Problem
 
-__all__ = ["clean", "import_", "repair", "retry"]
-
 _MOST_ALIKE = 5  # a damaged index differs in every one of ten thousand trials
 
 

@@ -12,8 +12,6 @@ import click
 from outlast.engine.care.clean import Waste, find_waste, free, require_idle
 from outlast.errors import UsageError
 
-__all__ = ["clean_study"]
-
 _MOST_LINES = 40
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from outlast.config.settings import Settings
     from outlast.core.fold import Study
 
-__all__ = ["controller", "finisher", "submit", "worker"]
-
 
 @click.command(cls=Command)
 @search_options

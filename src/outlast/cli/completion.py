@@ -8,8 +8,6 @@ import click
 
 from outlast.errors import OutlastError, UsageError
 
-__all__ = ["install", "script"]
-
 _VARIABLE = "_OUTLAST_COMPLETE"
 _ZSH_LINE = "fpath+=~/.zfunc; autoload -Uz compinit; compinit"
 

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from outlast.cli.locate import SUFFIXES, by_name, is_study_folder
 from outlast.errors import UsageError
 
-__all__ = ["without_dashes"]
-
 _INTERPRETERS = {".py": "python", ".sh": "bash", ".jl": "julia", ".r": "Rscript", ".lua": "lua", ".rb": "ruby"}
 _WITH_A_VALUE = frozenset(
     ["--trials", "--parallel", "--maximize", "--minimize", "--set", "--dir", "--name", "--limit", "--output", "-o"]

@@ -24,8 +24,6 @@ from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
 from outlast.study.layout import StudyPaths
 
-__all__ = ["tell_and_settle", "tell_end"]
-
 _FILES = (
     StudyPaths.trials_table,
     StudyPaths.best_config,

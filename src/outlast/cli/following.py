@@ -15,8 +15,6 @@ from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 
-__all__ = ["print_log"]
-
 _LOOK_EVERY = 0.2
 
 

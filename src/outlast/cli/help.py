@@ -13,8 +13,6 @@ from typing import Any
 
 import click
 
-__all__ = ["Command", "Group", "examples_of", "sentences_of"]
-
 
 def examples_of(docstring: str) -> list[str]:
     """The command lines under ``Example:``, one each."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from outlast.core.fold import Study
     from outlast.core.records import Trial
 
-__all__ = ["logs", "show", "status"]
-
 _WATCH_EVERY = 0.5
 _RESULTS_BEFORE = 5  # shown at the beginning, of those that had ended before
 

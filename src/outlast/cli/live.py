@@ -18,8 +18,6 @@ from outlast.monitor.snapshot import RunningTrial, Snapshot
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["LiveView"]
-
 _REDRAW_SECONDS = 0.25
 _PLAIN_SECONDS = 30.0
 _SHARE_OF_TIME = 0.05  # what looking may cost: a study of ten thousand trials is looked at less often

@@ -15,18 +15,6 @@ from outlast.study.layout import StudyPaths
 if TYPE_CHECKING:
     from outlast.config.settings import Settings
 
-__all__ = [
-    "SUFFIXES",
-    "by_name",
-    "complete_study",
-    "damaged_or_not",
-    "is_study_folder",
-    "study_of_file",
-    "study_or_trial",
-    "the_folder",
-    "within_a_study",
-]
-
 #: How the names of study files end.
 SUFFIXES = (".yaml", ".yml", ".json")
 _ASIDE = re.compile(r"\.\d{8}_\d{6}(-\d+)?$")

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import click
 
-__all__ = ["main", "run_cli"]
-
 
 def main() -> NoReturn:
     """The ``outlast`` command."""

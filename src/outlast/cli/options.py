@@ -14,18 +14,6 @@ from outlast.cli.search_request import SearchRequest, invocation_of
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = [
-    "WholeNumber",
-    "accept_option",
-    "complete_files",
-    "dir_option",
-    "folder_argument",
-    "fresh_option",
-    "json_option",
-    "search_options",
-    "study_argument",
-]
-
 
 class WholeNumber(click.ParamType[int]):
     """A whole number from `least` on."""

@@ -14,18 +14,6 @@ from outlast.core.states import StudyState, TrialState
 from outlast.monitor.snapshot import STATE_ORDER, Snapshot
 from outlast.monitor.times import duration, figure, metric_value
 
-__all__ = [
-    "STATE_STYLES",
-    "best_text",
-    "counts_text",
-    "hours_text",
-    "speed_text",
-    "state_text",
-    "tally_text",
-    "values_text",
-]
-
-
 STATE_STYLES: Mapping[str, str] = {
     "complete": "green",
     "pruned": "yellow",

@@ -12,8 +12,6 @@ import click
 
 from outlast.cli.app import app
 
-__all__ = ["page"]
-
 _WIDTH = 80
 
 _HEAD = """\

@@ -49,19 +49,6 @@ from outlast.monitor.jobs import queue_in_words
 from outlast.monitor.snapshot import RunningTrial, Snapshot
 from outlast.monitor.times import duration, metric_value, time_span
 
-__all__ = [
-    "end_summary",
-    "ended_line",
-    "event_text",
-    "progress_block",
-    "render_error",
-    "start_banner",
-    "status",
-    "trial_line",
-    "warnings",
-]
-
-
 _RESUMED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INTERRUPTED)
 
 

@@ -14,8 +14,6 @@ from outlast.core.finding import Finding
 from outlast.engine.check.verdicts import Tried
 from outlast.space.covering import small_categoricals
 
-__all__ = ["check_table", "smoke_head", "traceback_tail", "tried_line"]
-
 _MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "error": ("error", "bold red")}
 
 

@@ -19,9 +19,6 @@ from outlast.cli.text import (
 from outlast.monitor.snapshot import RunningTrial
 from outlast.monitor.times import duration, metric_value
 
-__all__ = ["running_lines"]
-
-
 _PARAMETERS_AT = 42  # the column of a running trial's parameters
 
 

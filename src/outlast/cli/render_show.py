@@ -37,8 +37,6 @@ from outlast.results.failures import FailureGroup
 
 _MOST_NOTED = 300  # characters of an attribute; the record has all of it
 
-__all__ = ["show_best", "show_failures", "show_trial", "show_trials"]
-
 
 def show_trials(study: Study, settings: Settings, *, folder: str, limit: int | None = 30) -> RenderableType:
     """The table of trials, best first.

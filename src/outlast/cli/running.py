@@ -33,8 +33,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder
 from outlast.study.opened import Opened
 
-__all__ = ["detach", "run_here", "run_without_a_trace"]
-
 _DETACHED = "OUTLAST_DETACHED"  # for the process in the background only: trainings do not see it
 _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 

@@ -22,8 +22,6 @@ from outlast.cli.options import (
 from outlast.cli.search_request import SearchRequest, invocation_of
 from outlast.errors import UsageError
 
-__all__ = ["check", "init", "run", "stop"]
-
 
 @click.command(cls=Command)
 @click.option(

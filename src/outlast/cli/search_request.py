@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from outlast.core.finding import Finding
     from outlast.core.fold import Study
 
-__all__ = ["SearchRequest", "invocation_of"]
-
 _Metric = tuple[str, Literal["maximize", "minimize"]]
 
 

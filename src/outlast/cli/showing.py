@@ -27,8 +27,6 @@ from outlast.results.failures import FailureGroup, group_failures
 from outlast.results.files import resolved_config
 from outlast.study.layout import StudyPaths
 
-__all__ = ["failure_stories", "show", "show_config"]
-
 _TAIL_LINES, _STORY_LINES = 15, 40
 
 

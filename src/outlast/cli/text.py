@@ -21,25 +21,6 @@ from rich.text import Text
 from outlast.core.escapes import without_escapes
 from outlast.monitor.times import figure
 
-__all__ = [
-    "LABELS",
-    "Command",
-    "Facts",
-    "Paragraph",
-    "Rows",
-    "bar",
-    "clean",
-    "clock_time",
-    "is_unicode",
-    "make_console",
-    "next_line",
-    "one_line",
-    "param",
-    "params_text",
-    "sparkline",
-    "wrapped",
-]
-
 LABELS = 10  # the width of the label column, so that sections line up with each other
 _UNLIMITED = 10_000  # columns, where nobody's window ends a line
 _PACKED = 24  # columns at least for parameters beside the others of a table

@@ -12,8 +12,6 @@ from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 from outlast.errors import UsageError
 
-__all__ = ["seconds_of", "try_out"]
-
 
 def seconds_of(limit: str) -> float:
     """What ``--limit`` says.

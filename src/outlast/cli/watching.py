@@ -19,8 +19,6 @@ from outlast.engine.hold.terminal import words_to_run_log
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Watching"]
-
 
 class Watching(Listener):
     """Feeds a `LiveView` from the coordinator.

@@ -13,8 +13,6 @@ from outlast.config.options import Option, described_options, hydra_options, par
 from outlast.errors import UsageError
 from outlast.runner.hooks import hooks_path
 
-__all__ = ["draft_study"]
-
 _HELP_WITHIN = 120.0  # seconds for a script to print its help
 _BY_HAND = "write the study file by hand: five keys are enough"
 

@@ -24,8 +24,6 @@ from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
-__all__ = ["make_ready", "refuse", "run", "settle"]
-
 
 def make_ready(
     settings: Settings,

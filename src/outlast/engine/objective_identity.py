@@ -18,8 +18,6 @@ from typing import Any
 
 from outlast.core.layout import StudyNames
 
-__all__ = ["Fingerprint", "compared", "fingerprint_of", "pickled_objective", "remember", "unpickled"]
-
 _MOST_TEXT = 300  # characters of a value that is compared
 
 

@@ -28,8 +28,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, describe_holder, holder_is_live
 from outlast.study.opened import opened_briefly
 
-__all__ = ["Waste", "find_waste", "free", "require_idle"]
-
 _INDEX_ASIDE = re.compile(r"^study\.db\.\d{8}T\d{6}")
 _LEDGER_ASIDE = re.compile(r"^ledger\.damaged\.")
 _STAMP = re.compile(r"^\.(\d{8}_\d{6})(-\d+)?$")

@@ -12,8 +12,6 @@ from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 
-__all__ = ["set_aside", "set_both_aside"]
-
 
 def set_both_aside(paths: StudyPaths) -> list[str]:
     """`set_aside` for a study and its home. Returns where they are kept."""

@@ -36,8 +36,6 @@ from outlast.space.space import Space
 from outlast.study.opened import opened_briefly
 from outlast.study.putting_away import put_away
 
-__all__ = ["Imported", "import_study"]
-
 
 @dataclass(frozen=True)
 class Imported:

@@ -13,8 +13,6 @@ from outlast.engine.record.examine import trial_numbers
 from outlast.study.layout import StudyPaths
 from outlast.study.recovery import Problem
 
-__all__ = ["misplaced", "problem_of", "set_aside", "set_misplaced_aside"]
-
 _FILES = (
     StudyNames.study_file,
     StudyNames.lease,

@@ -22,8 +22,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import told_of
 from outlast.study.recovery import events_of_copy
 
-__all__ = ["copies", "index_rows", "record_agrees", "recorded_study_file", "unfinished"]
-
 
 def copies(paths: StudyPaths) -> dict[int, list[Event]]:
     """Trial → the events that its ``trial.json`` holds, where it is whole."""

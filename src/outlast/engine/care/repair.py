@@ -21,8 +21,6 @@ from outlast.study.putting_away import put_away
 from outlast.study.recovery import Problem, had_a_folder, merged, trial_problems
 from outlast.study.segments import newest_segment, read_ledger
 
-__all__ = ["repair_study"]
-
 
 def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
     """Look through a study folder and, unless `check_only`, mend what is wrong.

@@ -20,8 +20,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 from outlast.study.opened import opened_briefly
 
-__all__ = ["retry_trials"]
-
 
 def retry_trials(
     folder: str, numbers: Sequence[int] | None, *, cause: str | None = None, from_scratch: bool = False

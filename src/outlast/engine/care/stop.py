@@ -14,8 +14,6 @@ from outlast.study.attempts import Life, ask_to_end, inspect
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, holder_is_live
 
-__all__ = ["stop_study"]
-
 _ANSWER_WITHIN = 10.0
 _TRAINING = (Life.RUNNING, Life.ELSEWHERE)  # elsewhere: perhaps
 

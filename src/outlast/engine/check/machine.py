@@ -19,9 +19,6 @@ from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.purge import untouched_days
 
-__all__ = ["fact_with_place", "machine_findings"]
-
-
 _LITTLE_DISK = 500 * 2**20
 
 

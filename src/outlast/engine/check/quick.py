@@ -21,8 +21,6 @@ from outlast.errors import OutlastError, StudyFileError
 from outlast.space.space import Space
 from outlast.study.layout import StudyPaths
 
-__all__ = ["quick_check"]
-
 
 def quick_check(settings: Settings, folder: str) -> list[Finding]:
     """Look at files, command, metric, space, sampler, machine, folders and disk."""

@@ -28,8 +28,6 @@ from outlast.space.covering import covering
 from outlast.study.attempts import ask_to_end, inspect
 from outlast.study.layout import StudyPaths
 
-__all__ = ["FirstRun", "Rehearsal", "SecondRun", "judge", "rehearse"]
-
 _GRACE = 2.0  # seconds between asking the script to end and ending it
 _LEAST_PATIENCE = 2.0
 

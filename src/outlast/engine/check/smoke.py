@@ -25,8 +25,6 @@ from outlast.space.covering import Value, covering, small_categoricals, with_val
 from outlast.study.attempts import ask_to_end, inspect
 from outlast.study.layout import StudyPaths
 
-__all__ = ["Smoke", "Tried", "smoke"]
-
 _MOST_ISOLATED = 16
 _GRACE = 2.0  # seconds between asking a trial to end and ending it
 

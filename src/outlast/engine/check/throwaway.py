@@ -29,8 +29,6 @@ from outlast.errors import StorageError, UsageError
 from outlast.runner.spec import token_of_trial
 from outlast.study.layout import StudyPaths
 
-__all__ = ["LIMIT", "every_outcome_counts", "throwaway_study", "trial_settings"]
-
 #: Seconds that a tried trial may take before it is ended.
 LIMIT = 180.0
 _GRACE = 5.0

@@ -16,8 +16,6 @@ from outlast.runner.capture.names import nearest_names
 from outlast.space.covering import Value, small_categoricals
 from outlast.space.space import same
 
-__all__ = ["Tried", "culprits", "findings_of", "has_value", "reason_of", "runs", "value_text"]
-
 _MOST_NAMES = 40
 
 

@@ -14,8 +14,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.recovery import Problem, events_of_copy, fold_known, ledger_problems, lost_decisions
 from outlast.study.segments import Reading, read_ledger
 
-__all__ = ["Examined", "examine", "half_swapped", "read_sound", "read_study", "require_sound", "trial_numbers"]
-
 
 @dataclass(frozen=True)
 class Examined:

@@ -26,8 +26,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 from outlast.study.purge import untouched_days
 
-__all__ = ["Looker", "look"]
-
 _ASK_EVERY = 15.0  # seconds between two listings of the queue, for somebody who keeps looking
 
 

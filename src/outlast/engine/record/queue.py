@@ -27,8 +27,6 @@ from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.site import Partition
 from outlast.study.layout import StudyPaths
 
-__all__ = ["StudyQueue"]
-
 _CONTROLLER_TIME_S = 3 * 86400.0
 _FINISHER_TIME_S = 4 * 3600.0
 

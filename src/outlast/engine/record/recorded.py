@@ -12,8 +12,6 @@ from outlast.engine.record.examine import in_force, read_study
 from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 
-__all__ = ["recorded_settings", "recorded_working_directory", "study_paths"]
-
 
 def study_paths(folder: str | os.PathLike[str], settings: Settings) -> StudyPaths:
     """The study's files; `checkpoints.dir` is relative to the working directory of the training, with a folder per study."""
