@@ -263,6 +263,12 @@ def test_who_asks_in_the_last_round_is_sent_away_with_it_and_not_told_to_ask_aga
     life.ends(0, TrialState.COMPLETE, Cause.COMPLETED)
     assert life.slots() == []
     assert life.rests() is not None and SendAway(for_good=True) in life.acts
+    halting = Life(slots=2, limits=Limits(9, max_failures=1))
+    halting.slots()
+    halting.ends(0, TrialState.FAILED, Cause.CRASH)
+    assert halting.happens(SlotsFilled(0.0, 1.0)) == [LetWait(soon=False)], (
+        "while something runs there is one more round"
+    )
 
 
 # -- coming to rest -------------------------------------------------------------------------------------------------------
