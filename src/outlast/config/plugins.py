@@ -6,7 +6,7 @@ import importlib
 import inspect
 import types
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from outlast.core.nearest import nearest
@@ -46,12 +46,11 @@ def load_class(name: str, base: type[T], key: str, what: str) -> type[T]:
     return found
 
 
-def legal_options(cls: Callable[..., Any], hidden: Iterable[str] = ()) -> dict[str, Any] | None:
+def _legal_options(cls: Callable[..., Any], hidden: Collection[str]) -> dict[str, Any] | None:
     """The options of a class or function with their defaults, without `hidden` ones; ``None`` if it takes anything."""
     parameters = inspect.signature(cls).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
-    hidden = set(hidden)
     return {
         p.name: (None if p.default is p.empty else p.default)
         for p in parameters
@@ -66,20 +65,20 @@ _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: 
 def check_options(
     name: str,
     options: Mapping[str, Any],
-    legal: Mapping[str, Any] | None,
     key: str,
     *,
-    of: Callable[..., Any] | None = None,
+    of: Callable[..., Any] | None,
+    hidden: Collection[str] = (),
 ) -> None:
     """Refuse options that the sampler or pruner does not know, and values of a type that it cannot use.
 
     Args:
         name: Of the sampler or pruner.
         options: As written in the study file.
-        legal: The options that there are with their defaults, see `legal_options`.
         key: Of the study file.
-        of: The class or function whose annotations say what type a value must have; Optuna itself may notice in the
-            middle of a search only.
+        of: The class or function that takes them; ``None`` takes none. Its annotations say what type a value must have:
+            Optuna itself may notice in the middle of a search only.
+        hidden: Options of it that a study file cannot give.
 
     Raises:
         StudyFileError: With all legal options and their defaults.
@@ -89,6 +88,7 @@ def check_options(
         if allowed and not any(_is_a(value, each) for each in allowed):
             wanted = " or ".join(_PLAIN[each] for each in allowed if each is not type(None))
             raise StudyFileError(f"{option} must be {wanted}, not {value!r}", key=f"{key}.{option}")
+    legal = {} if of is None else _legal_options(of, hidden)
     if legal is None:
         return
     for option in options:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from importlib.metadata import entry_points
 
-from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class
+from outlast.config.plugins import build, check_options, is_dotted, load_class
 from outlast.config.settings import ExecutorSettings
 from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
@@ -34,7 +34,7 @@ def make_executor(settings: ExecutorSettings, study: StudyFacts) -> Executor:
     lacks = sorted(getattr(cls, "__abstractmethods__", ()))
     if inspect.isabstract(cls):
         raise StudyFileError(f"{settings.name} is no whole executor: it lacks {', '.join(lacks)}", key="executor")
-    check_options(settings.name, settings.options, legal_options(cls, ("study",)), "executor", of=cls)
+    check_options(settings.name, settings.options, "executor", of=cls, hidden=("study",))
     return build(cls, settings.name, {"study": study, **settings.options}, "executor")
 
 

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Row
 
 from outlast.config.native import PRUNERS
-from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class, quiet
+from outlast.config.plugins import build, check_options, is_dotted, load_class, quiet
 from outlast.config.settings import PrunerSettings, Settings
 from outlast.core.fold import Study
 from outlast.core.nearest import nearest
@@ -88,7 +88,7 @@ class Pruning:
         chosen = settings.pruner
         if chosen.name in OWN_RULES:
             rule = OWN_RULES[chosen.name]
-            check_options(chosen.name, chosen.options, legal_options(rule, ("_bracket",)), "pruner", of=rule)
+            check_options(chosen.name, chosen.options, "pruner", of=rule, hidden=("_bracket",))
             self._rule = rule_of(chosen.name, chosen.options)
         else:
             self._pruner = _optuna_pruner(chosen, "pruner")
@@ -228,7 +228,7 @@ def _optuna_pruner(chosen: PrunerSettings, key: str) -> BasePruner | None:
     """Optuna's pruner of that name or dotted path, with another one inside where it wraps one."""
     name, options = chosen.name, dict(chosen.options)
     if name == "none":
-        check_options(name, options, {}, key)
+        check_options(name, options, key, of=None)
         return None
     if name not in _OPTUNA and not is_dotted(name):
         raise StudyFileError(
@@ -237,7 +237,7 @@ def _optuna_pruner(chosen: PrunerSettings, key: str) -> BasePruner | None:
             cure=nearest(name, PRUNERS),
         )
     cls = _OPTUNA.get(name) or load_class(name, BasePruner, "pruner", "an Optuna pruner")  # type: ignore[type-abstract]
-    check_options(name, options, legal_options(cls), key, of=cls)
+    check_options(name, options, key, of=cls)
     options = {**_DEFAULTS.get(name, {}), **options}
     wrapped = options.get("wrapped_pruner")
     if wrapped is not None:

@@ -10,7 +10,7 @@ from optuna import samplers as optuna_samplers
 from optuna.samplers import BaseSampler
 
 from outlast.config.native import SAMPLERS
-from outlast.config.plugins import build, check_options, is_dotted, legal_options, load_class, quiet
+from outlast.config.plugins import build, check_options, is_dotted, load_class, quiet
 from outlast.config.settings import SamplerSettings
 from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
@@ -72,15 +72,14 @@ class SamplerFactory:
         options = dict(settings.options)
         if self.name == "grid":
             self._class: type[BaseSampler] = BaseSampler  # type: ignore[type-abstract]
-            check_options("grid", options, {}, "sampler")
+            check_options("grid", options, "sampler", of=None)
             return options
         if self.is_custom:
             self._class = load_class(self.name, BaseSampler, "sampler", "an Optuna sampler")  # type: ignore[type-abstract]
-            legal = legal_options(self._class, ("seed",))
         else:
             self._class = _CLASSES[self.name]
-            legal = legal_options(self._class, _HIDDEN)
-        check_options(self.name, options, legal, "sampler", of=self._class)
+        hidden = ("seed",) if self.is_custom else _HIDDEN
+        check_options(self.name, options, "sampler", of=self._class, hidden=hidden)
         if self.name == "tpe" and conditional and options.get("multivariate", True):
             options.setdefault("multivariate", True)
             options.setdefault("group", True)
