@@ -26,6 +26,8 @@ KILLS ?= 1000
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
+# Where PYTHONDONTWRITEBYTECODE is set, each of the thousands of processes that the tests start would compile all of ours anew.
+COMPILE := $(BIN)/python -m compileall -q src tests
 SETUP := $(VENV)/.setup
 SETUP_FOREIGN := $(VENV)/.setup-foreign
 SETUP_SYSTEM := $(VENV)/.setup-system
@@ -61,10 +63,12 @@ demo: $(SETUP)
 
 # The slow and foreign ones in parallel as well: each works in a folder of its own. What needs the whole machine comes last.
 test: $(SETUP_FOREIGN) $(SETUP_SYSTEM)
+	@$(COMPILE)
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone"
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -s -m alone
 
 quick: $(SETUP)
+	@$(COMPILE)
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTEST) -q -n $(WORKERS) -m "not slow and not foreign"
 
 lint: $(SETUP)
