@@ -138,7 +138,7 @@ class Children:
 
         attempt = self._paths.attempt(trial, number)
         marker = read_bytes(self._paths.open_marker(trial, number))  # removed after the files were put away
-        if marker is None or not attempt.folder.is_dir():
+        if marker is None or read_bytes(attempt.alive) is None:  # opened: that the folder is there may be from a cache
             self.finished += 1  # put away already: somebody's turn was quicker than we
         elif self._leaving.pressed:
             void_start(attempt)  # it was sent away before it began: no fault
