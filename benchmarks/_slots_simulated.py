@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outlast.core.evidence import Evidence
-from outlast.core.layout import parse_attempt_name
+from outlast.core.file_names import parse_attempt_name
 from outlast.executors.slurm.controller import SlurmExecutor
-from outlast.testing.clock import FakeClock
-from outlast.testing.slurm import FakeSlurm
+from outlast.testing.fake_slurm import FakeSlurm
+from outlast.testing.manual_clock import FakeClock
 
 __all__ = ["SimulatedCluster", "SimulatedExecutor"]
 

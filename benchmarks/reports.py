@@ -36,7 +36,7 @@ class Measured:
     decisions: list[float]
     unanswered: int  # scripts that turned hopeless and were never asked to stop
     counts: dict[str, int]
-    coordinator: float  # share of one CPU that the coordinator and its runners' nursery took
+    coordinator: float  # share of one CPU that the coordinator and its runners' fork server took
     wall: float
 
 

@@ -36,15 +36,15 @@ from outlast.config.settings import Settings
 from outlast.core.states import TrialState
 from outlast.engine.attempts.slots import job_slots
 from outlast.engine.cluster.control import control
+from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.study.layout import StudyPaths
-from outlast.testing.clock import FakeClock
+from outlast.testing.manual_clock import FakeClock
 
 HERE = Path(__file__).parent
 ENOUGH = 0.95

@@ -29,10 +29,10 @@ PUBLIC = {
     "callbacks/lightgbm.py": ["OutlastCallback"],
     "callbacks/lightning.py": ["OutlastCallback", "resume_path"],
     "callbacks/xgboost.py": ["OutlastCallback"],
-    "testing/clock.py": ["FakeClock"],
+    "testing/manual_clock.py": ["FakeClock"],
     "testing/executors.py": ["ExecutorContract", "Lab", "LabAttempt"],
-    "testing/faults.py": ["Faults", "install_from_environment"],
-    "testing/slurm.py": ["FakeSlurm", "LocalSlurm"],
+    "testing/fault_injection.py": ["Faults", "install_from_environment"],
+    "testing/fake_slurm.py": ["FakeSlurm", "LocalSlurm"],
     "testing/studies.py": ["StudyBuilder"],
 }  # fmt: skip
 
@@ -48,7 +48,7 @@ def exported(path: Path) -> list[str] | None:
 #: For executors of others: a room that is private but for these.
 FOR_EXECUTORS = {
     "executors/base.py": {"Executor", "StudyFacts"},
-    "executors/jobs.py": {"JobExecutor", "runner_command"},
+    "executors/scheduler_jobs.py": {"JobExecutor", "runner_command"},
 }
 
 

@@ -61,7 +61,7 @@ def test_a_pruner_saves_epochs_of_the_digits_example(tmp_path: Path) -> None:
 
 
 def test_a_sampler_that_is_taught_keeps_away_from_what_cannot_run(tmp_path: Path) -> None:
-    found = run(tmp_path, "teaching.py", "--trials", "60", "--seeds", "2", "tpe")
+    found = run(tmp_path, "failure_feedback.py", "--trials", "60", "--seeds", "2", "tpe")
     assert set(found) == {"30% cannot run", "half diverges"}
     for figures in found.values():
         assert figures["tpe"]["taught"] < 0.7 * figures["tpe"]["left_out"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.runner.capture.files import MetricFiles, read_metrics
+from outlast.runner.capture.metric_files import MetricFiles, read_metrics
 
 
 @pytest.fixture

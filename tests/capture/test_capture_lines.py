@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.runner.capture.lines import clean, find_marker, find_steps, read_line
 from outlast.runner.capture.numerals import as_number
+from outlast.runner.capture.output_lines import clean, find_marker, find_steps, read_line
 
 
 def metrics(line: str) -> dict[str, float]:

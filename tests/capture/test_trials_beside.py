@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.runner.beside import Beside
+from outlast.runner.neighbours import Beside
 from outlast.study.layout import StudyPaths
 
 

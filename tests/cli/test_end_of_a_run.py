@@ -10,8 +10,8 @@ import pytest
 
 from outlast.core.fold import Study
 from outlast.core.records import StudyEnded, TrialCreated
-from outlast.engine.derived import plots as plotting
-from outlast.optimizer.plots import PLOTS, mark_of
+from outlast.engine.derived import final_plots as plotting
+from outlast.optimizer.plot_pages import PLOTS, mark_of
 from outlast.study.layout import StudyPaths
 
 

@@ -293,7 +293,7 @@ def test_a_study_without_a_trial_yet(here, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("outlast.engine.coordinator.rounds.Coordinator.run", pressed)
+        patch.setattr("outlast.engine.coordinator.coordinator.Coordinator.run", pressed)
         assert here("run").code == 4
     assert "next        outlast run studies/small" in here("status").out
     assert "no trials yet" in here("show").out

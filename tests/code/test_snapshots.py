@@ -171,7 +171,7 @@ def test_a_repository_without_tracked_files_is_refused(repository, tmp_path):
 _TAKE = """
 import sys
 from pathlib import Path
-from outlast.testing.faults import install_from_environment
+from outlast.testing.fault_injection import install_from_environment
 from outlast.engine.attempts.code_snapshot import snapshot_code
 install_from_environment("coordinator")
 snapshot_code(sys.argv[1], Path(sys.argv[2]))

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from outlast.config import reference, wandb, yaml
+from outlast.config import reference_dialect as reference
+from outlast.config import wandb, yaml
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
 from outlast.errors import StudyFileError
 

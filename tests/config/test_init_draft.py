@@ -8,7 +8,7 @@ import pytest
 
 from outlast.config.init import draft
 from outlast.config.load import load_study_file
-from outlast.config.options import Option, hydra_options, parse_options
+from outlast.config.script_options import Option, hydra_options, parse_options
 from outlast.config.yaml import parse
 from outlast.errors import StudyFileError
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from outlast.cli.app import app
-from outlast.config import load, native, reference, wandb, yaml
+from outlast.config import load, native, wandb, yaml
+from outlast.config import reference_dialect as reference
 from outlast.core.records import Event
 from outlast.core.states import Cause
 from outlast.optimizer import pruning, samplers
-from outlast.optimizer.teaching import Lesson
+from outlast.optimizer.failure_feedback import Lesson
 from outlast.space.definitions import FIGURES
 from outlast.space.distributions import Latent
 
@@ -220,7 +221,7 @@ def test_the_runner_imports_nothing_slow() -> None:
 
 
 def test_each_lesson_has_a_test() -> None:
-    tests = (ROOT / "tests/optimizer/test_teaching.py").read_text()
+    tests = (ROOT / "tests/optimizer/test_failure_feedback.py").read_text()
     assert {lesson.name for lesson in Lesson} == {"PRUNED", "WORST", "CONSTRAINED"}
     for words in ("pruned_rows_without_a_curve", "the_worst_value_so_far", "a_constraint_on_every_trial"):
         assert re.search(rf"^def test_\w*{words}", tests, re.MULTILINE), words

@@ -15,7 +15,7 @@ import pytest
 
 from outlast._system import my_identity, observed
 from outlast.cli.main import run_cli
-from outlast.core import layout
+from outlast.core import file_names as layout
 from outlast.study.attempts import Life, inspect, open_attempt, void_start
 from outlast.study.layout import StudyPaths
 
@@ -143,7 +143,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
         patch.chdir(place)
         patch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
         patch.setenv("OUTLAST_FAULTS", json.dumps({"record": str(record)}))
-        patch.setenv("OUTLAST_OBSERVER", "outlast.testing.faults:install_from_environment")
+        patch.setenv("OUTLAST_OBSERVER", "outlast.testing.fault_injection:install_from_environment")
         patch.setattr(observed, "observer", None)
         seen.start()
         assert run_cli(["run", "study.yaml"]) == 3

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from outlast.client import newest_checkpoint
-from outlast.core.layout import TrialPaths
+from outlast.core.file_names import TrialPaths
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.bad_checkpoints import set_bad_aside

@@ -23,12 +23,12 @@ from outlast.core.states import TrialState
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.watch import Watch
 from outlast.executors.slurm.controller import SlurmExecutor
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.tasks import FetchedExecutor
 from outlast.study.attempts import open_attempt
 from outlast.study.layout import StudyPaths
-from outlast.testing.clock import FakeClock
-from outlast.testing.slurm import FakeSlurm
+from outlast.testing.fake_slurm import FakeSlurm
+from outlast.testing.manual_clock import FakeClock
 from outlast.testing.studies import StudyBuilder
 
 MARK, JOB, ROUND, LONG = "outlast:1.2:", "1001", 15.0, 300.0

@@ -14,10 +14,10 @@ from outlast.errors import StorageError
 from outlast.executors.base import Executor
 from outlast.executors.local import LocalExecutor
 from outlast.executors.slurm.controller import SlurmExecutor
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.script import JobScript
 from outlast.testing.executors import ExecutorContract, Lab
-from outlast.testing.slurm import LocalSlurm
+from outlast.testing.fake_slurm import LocalSlurm
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ class TestLocalExecutor(ExecutorContract):
     def test_a_machine_without_room_for_another_process_is_said_so_twice(self) -> None:
         script = (
             "import errno, os, socket\n"
-            "from outlast.executors.fork_request import request; from outlast.runner.nursery import serve\n"
+            "from outlast.executors.fork_request import request; from outlast.runner.fork_server import serve\n"
             "def full(): raise OSError(errno.EAGAIN, 'no more processes')\n"
             "ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
             "if os.fork() == 0:\n"
@@ -49,13 +49,13 @@ class TestLocalExecutor(ExecutorContract):
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
         assert done.stdout == "Resource temporarily unavailable\n" * 2 and not done.stderr
 
-    def test_submit_survives_the_end_of_its_nursery(self, lab: Lab) -> None:
+    def test_submit_survives_the_end_of_its_fork_server(self, lab: Lab) -> None:
         executor = lab.executor()
         assert isinstance(executor, LocalExecutor)
         first = lab.begun(executor, 1)
-        assert executor._nursery is not None
-        executor._nursery.kill()
-        executor._nursery.wait()
+        assert executor._fork_server is not None
+        executor._fork_server.kill()
+        executor._fork_server.wait()
         lab.begun(executor, 2)
         executor.poll()
         assert executor.ended(first.name) is False

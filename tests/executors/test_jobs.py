@@ -11,8 +11,8 @@ import pytest
 from outlast.core.evidence import JobEnd
 from outlast.errors import JobRefused, SchedulerUnavailable
 from outlast.executors.base import StudyFacts
-from outlast.executors.jobs import JobExecutor
-from outlast.testing.clock import FakeClock
+from outlast.executors.scheduler_jobs import JobExecutor
+from outlast.testing.manual_clock import FakeClock
 
 A, B = "0007.1", "0008.1"
 EVERY = 30.0

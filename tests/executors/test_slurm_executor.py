@@ -9,11 +9,11 @@ import pytest
 from outlast.core.evidence import JobEnd
 from outlast.errors import OutlastError, SlurmRefused
 from outlast.executors.slurm.controller import SlurmExecutor
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.script import JobScript
 from outlast.executors.slurm.tasks import FetchedExecutor
-from outlast.testing.clock import FakeClock
-from outlast.testing.slurm import FakeSlurm
+from outlast.testing.fake_slurm import FakeSlurm
+from outlast.testing.manual_clock import FakeClock
 
 MARK, A, B = "outlast:1.2:", "0001.1", "0002.1"
 LIMIT = "AssocMaxSubmitJobLimit\nBatch job submission failed: Job violates accounting/QOS policy"

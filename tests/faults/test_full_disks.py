@@ -147,7 +147,7 @@ def test_an_unattended_search_waits_for_room_and_goes_on_by_itself(
 
 def inject(lab: FaultLab, plan: dict[str, object] | None) -> None:
     lab.monkeypatch.setattr(observed, "observer", None)
-    lab.monkeypatch.setenv("OUTLAST_OBSERVER", "outlast.testing.faults:install_from_environment")
+    lab.monkeypatch.setenv("OUTLAST_OBSERVER", "outlast.testing.fault_injection:install_from_environment")
     lab.monkeypatch.setenv("OUTLAST_FAULTS", "" if plan is None else json.dumps(plan))
 
 

@@ -13,7 +13,7 @@ from outlast._system.card_locks import UNITS, CardLock, make_lock_directory
 from outlast._system.nvml import Card, CardProcess, Reading
 from outlast.errors import StorageError, UsageError
 from outlast.executors.card_queue import PATIENCE
-from outlast.executors.gpus import GpuPool, Grant, Need, visible_cards
+from outlast.executors.gpu_pool import GpuPool, Grant, Need, visible_cards
 
 A, B, C, D = "GPU-0000", "GPU-1111", "GPU-2222", "GPU-3333"
 

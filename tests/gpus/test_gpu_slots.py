@@ -18,8 +18,14 @@ from outlast.engine.attempts import slots as slots_module
 from outlast.engine.attempts.slots import Slots, local_slots, slot_count
 from outlast.engine.check.quick import quick_check
 from outlast.errors import UsageError
+from outlast.runner.attempt_gpus import (
+    cards_for_runner,
+    foreign_memory,
+    shared_cards_for_runner,
+    sign_locks,
+    with_cards,
+)
 from outlast.runner.environment import training_environment
-from outlast.runner.gpus import cards_for_runner, foreign_memory, shared_cards_for_runner, sign_locks, with_cards
 from outlast.runner.spec import RunnerSpec
 
 SPEC = RunnerSpec(0, 1, ("train",), ".", "trials/0000", "trials/0000/attempts/1", "checkpoints", ())
@@ -115,7 +121,7 @@ def test_a_need_that_can_never_be_met_is_refused(driver: Driver, study: Callable
 def test_without_any_trace_of_a_card_one_trial_runs_at_a_time_and_that_is_said(
     no_driver: None, study: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outlast.executors.gpus.os.listdir", lambda _: ["nvidiactl", "null"])
+    monkeypatch.setattr("outlast.executors.gpu_pool.os.listdir", lambda _: ["nvidiactl", "null"])
     slots = local_slots(study())
     assert slots.available(9) == ["local:0"] and slots.locks("local:0") == ()
     assert slots.news == [

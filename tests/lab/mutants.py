@@ -87,7 +87,7 @@ MUTANTS = (
     Mutant(
         "runners die with their coordinator",
         {
-            "runner/nursery.py": (
+            "runner/fork_server.py": (
                 (
                     "    asking.close()\n    return _be_a_runner",
                     "    asking.close()\n    from outlast._system import die_with_parent\n"

@@ -178,7 +178,7 @@ class Lab(StudyFolder):
             "LAB_MARK": self.mark,
             "OUTLAST_BACKOFF_SECONDS": "0.05",
             "OUTLAST_JUDGE_SECONDS": judge,
-            "OUTLAST_OBSERVER": "outlast.testing.faults:install_from_environment",
+            "OUTLAST_OBSERVER": "outlast.testing.fault_injection:install_from_environment",
             "OUTLAST_FAULTS": "" if faults is None else json.dumps(faults),
         }
         if lease is not None:
@@ -205,7 +205,7 @@ class Lab(StudyFolder):
         return int(claim["pid"])
 
     def processes(self) -> list[int]:
-        """Whatever still runs of this study: nurseries, runners, trainings and their descendants."""
+        """Whatever still runs of this study: fork servers, runners, trainings and their descendants."""
         needle = f"LAB_MARK={self.mark}".encode()
         found = []
         for name in os.listdir("/proc"):

@@ -10,7 +10,7 @@ from outlast.cli import render
 from outlast.config.settings import BudgetSettings, MetricSettings, SamplerSettings, Settings
 from outlast.core.records import TrialRetried
 from outlast.core.states import StudyState, TrialState
-from outlast.monitor.jobs import QueuedJob, queue_in_words
+from outlast.monitor.queue import QueuedJob, queue_in_words
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.testing.studies import StudyBuilder
 

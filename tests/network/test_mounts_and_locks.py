@@ -171,7 +171,7 @@ _INSPECT = """
 import sys
 from pathlib import Path
 from outlast.study.attempts import inspect
-from outlast.core.layout import AttemptPaths
+from outlast.core.file_names import AttemptPaths
 for _ in sys.stdin:
     status = inspect(AttemptPaths(Path(sys.argv[1], "trials/0000/attempts/1")))
     print(status.life.value, *([status.evidence.exit_code] if status.evidence else []))

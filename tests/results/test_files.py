@@ -13,7 +13,7 @@ from outlast.config.settings import MetricSettings, Settings
 from outlast.core.records import TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import LeaseLost
-from outlast.results.files import ResultsWriter
+from outlast.results.writer import ResultsWriter
 from outlast.testing.studies import StudyBuilder
 
 RESULT_FILES = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json")

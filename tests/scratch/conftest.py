@@ -22,7 +22,7 @@ from outlast.core.records import (
 )
 from outlast.core.states import Cause, TrialState
 from outlast.optimizer.index_build import rebuild_index
-from outlast.results.files import ResultsWriter
+from outlast.results.writer import ResultsWriter
 from outlast.study.home import tie
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger

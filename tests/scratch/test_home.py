@@ -27,7 +27,7 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, holder_is_live
 from outlast.study.ledger import Ledger
 from outlast.study.segments import read_ledger, segment_path
-from outlast.testing.faults import Faults
+from outlast.testing.fault_injection import Faults
 
 
 def texts(folder: Path) -> dict[str, bytes]:

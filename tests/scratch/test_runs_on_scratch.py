@@ -120,7 +120,7 @@ def test_a_home_that_cannot_be_written_stops_no_search(place, capsys):
 
 _SYNC = """
 import sys
-from outlast.testing.faults import install_from_environment
+from outlast.testing.fault_injection import install_from_environment
 from outlast.study.homesync import HomeSync
 from outlast.study.layout import StudyPaths
 install_from_environment("coordinator")

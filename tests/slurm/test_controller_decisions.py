@@ -18,17 +18,17 @@ from outlast.core.evidence import Evidence
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
 from outlast.engine.attempts.slots import job_slots
+from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.round import Holding
-from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
 from outlast.study import disk_space, requests
-from outlast.testing.clock import FakeClock
+from outlast.testing.manual_clock import FakeClock
 
 LIMIT = "AssocMaxSubmitJobLimit\nBatch job submission failed: Job violates accounting/QOS policy"
 MISTAKE = "Batch job submission failed: Invalid partition name specified"

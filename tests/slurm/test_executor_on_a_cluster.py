@@ -12,7 +12,7 @@ from outlast.core.evidence import JobEnd
 from outlast.executors.base import Executor
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.controller import SlurmExecutor
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.script import JobScript
 from outlast.testing.executors import ExecutorContract, Lab
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outlast.core.evidence import JobEnd
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.parse import (
     Job,
     JobLife,
@@ -19,8 +19,8 @@ from outlast.executors.slurm.parse import (
     refusal_of,
     refusal_words,
 )
-from outlast.testing.clock import FakeClock
-from outlast.testing.slurm import FakeSlurm
+from outlast.testing.fake_slurm import FakeSlurm
+from outlast.testing.manual_clock import FakeClock
 
 STATES = {
     JobLife.WAITING: "PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT EXPEDITING",

@@ -15,9 +15,9 @@ from lab.waiting import until
 from outlast._system.job_environment import ENDS_IN, KILL_WAIT
 from outlast.core.evidence import JobEnd
 from outlast.errors import SlurmRefused, SlurmUnavailable
+from outlast.executors.slurm.cluster_facts import Limits
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job, JobLife, Sightings, life_of
-from outlast.executors.slurm.site import Limits
 
 Submit = Callable[..., str]
 

@@ -12,13 +12,13 @@ import pytest
 from outlast._system.job_environment import ENDS_IN, NOTICE, JobFacts, seconds_left
 from outlast.config.load import load_study_file
 from outlast.config.settings import ResourceSettings
-from outlast.config.site import read_site
-from outlast.config.slurm import srun_arguments
+from outlast.config.site_defaults import read_site
+from outlast.config.slurm_section import srun_arguments
 from outlast.engine.cluster.inspection import check_cluster
 from outlast.errors import StudyFileError, UsageError
-from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.planning import array_option, slot_limit, tasks_for
 from outlast.executors.slurm.script import JobScript, render
+from outlast.executors.slurm.section import read_options
 
 STUDY = """\
 name: digits

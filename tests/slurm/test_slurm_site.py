@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.executors.slurm.site import (
+from outlast.executors.slurm.cluster_facts import (
     Limits,
     Nodes,
     Partition,

@@ -16,10 +16,10 @@ WORD = re.compile(rf"SLURM_\w+|SLURMD_\w+|SBATCH_\w*|{_COMMANDS}|{_STATES}")
 #: Who else may know them, and which.
 KNOWN = {
     "_system/job_environment.py": r"SLURM\w+|srun",  # what a job finds in its environment, read on nodes without an executor
-    "config/slurm.py": r"srun",  # a key of the study file
+    "config/slurm_section.py": r"srun",  # a key of the study file
     "engine/attempts/prepare.py": r"srun",  # likewise
     "executors/psij.py": r"sbatch",  # which scheduler can be reached from here, by its command
-    "testing/slurm.py": r".+",  # a cluster for tests
+    "testing/fake_slurm.py": r".+",  # a cluster for tests
 }
 
 

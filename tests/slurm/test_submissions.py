@@ -27,15 +27,15 @@ from outlast.engine.record.look import look
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable, UsageError
-from outlast.executors.slurm.site import Nodes
-from outlast.monitor.jobs import queue_in_words
+from outlast.executors.slurm.cluster_facts import Nodes
+from outlast.monitor.queue import queue_in_words
 from outlast.runner.spec import silent_after
 from outlast.study import disk_space, requests
 from outlast.study.attempts import open_attempt
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.putting_away import put_away
-from outlast.testing.slurm import FakeSlurm
+from outlast.testing.fake_slurm import FakeSlurm
 
 
 class Site:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from outlast.core.layout import AttemptPaths
+from outlast.core.file_names import AttemptPaths
 from outlast.study import attempts
 from outlast.study.attempts import ask_to_end
 from outlast.study.layout import StudyPaths

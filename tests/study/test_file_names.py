@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import outlast
-from outlast.core.layout import AttemptPaths, StudyNames, TrialPaths, names_of
+from outlast.core.file_names import AttemptPaths, StudyNames, TrialPaths, names_of
 
 SOURCE = Path(outlast.__file__).parent
 NAMES = {each.name for kind in (AttemptPaths, TrialPaths, StudyNames) for each in names_of(kind)} | {"checkpoints"}
@@ -17,7 +17,7 @@ NAMES = {each.name for kind in (AttemptPaths, TrialPaths, StudyNames) for each i
 UNMISTAKABLE = {name for name in NAMES if "." in name} | {"best_checkpoint"}
 KNOWN = {
     "client.py": NAMES,  # one file, copied beside the training: it imports nothing of ours
-    "core/layout.py": NAMES,
+    "core/file_names.py": NAMES,
     "config/load.py": {"study.yaml"},  # what errors in a resolved study file are said of
     "cli/locate.py": {"study.yaml"},  # the name that a person's study file is looked for by
     "cli/search_request.py": {"study.yaml"},

@@ -16,7 +16,7 @@ from outlast._system import observed
 from outlast.core.records import Warned
 from outlast.errors import LeaseLost, LedgerTooNew, SegmentLost
 from outlast.study.ledger import Ledger
-from outlast.study.lines import from_line, to_line
+from outlast.study.ledger_lines import from_line, to_line
 from outlast.study.segments import Reading, newest_segment, read_ledger, segment_path
 
 

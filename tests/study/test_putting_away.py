@@ -10,8 +10,8 @@ import pytest
 
 from outlast.cli.following import _parts
 from outlast.core.evidence import Evidence
+from outlast.core.file_names import TrialPaths
 from outlast.core.fold import Study, fold
-from outlast.core.layout import TrialPaths
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.study.attempts import open_attempt

@@ -18,14 +18,14 @@ _PSIJ = {"name": "psij", "scheduler": "local", "poll": 0.5}
 #: The scheduler has the first job, and the ledger does not know it yet.
 _DIE_BEFORE_THE_LEDGER = """
 import os, signal
-from outlast.executors.jobs import JobExecutor
+from outlast.executors.scheduler_jobs import JobExecutor
 JobExecutor.take_submissions = lambda self: os.kill(os.getpid(), signal.SIGKILL) if self._taken else []
 """
 
 #: A queue in which jobs wait for ever, and that counts what it was asked to start.
 _QUEUE = """
 import sys, types
-from outlast.executors.jobs import JobExecutor
+from outlast.executors.scheduler_jobs import JobExecutor
 
 class Queue(JobExecutor):
     def start(self, name, marker, log):

@@ -18,7 +18,7 @@ from outlast._system import my_identity
 from outlast.core.fold import Study
 from outlast.engine.record.examine import read_study
 from outlast.study.layout import StudyPaths
-from outlast.study.lines import from_line, to_line
+from outlast.study.ledger_lines import from_line, to_line
 
 pytestmark = pytest.mark.slow
 _SUBSETS = 3

@@ -71,9 +71,9 @@ def test_a_machine_with_no_room_for_a_runner_loses_an_attempt_and_its_worker_lea
     lab = make_lab(trials=2)
     begin(lab)
     full = (
-        "import errno, outlast.runner.nursery as nursery\n"
+        "import errno, outlast.runner.fork_server as fork_server\n"
         "def fork_runner(*args, **more): raise OSError(errno.EAGAIN, 'Resource temporarily unavailable')\n"
-        "nursery.fork_runner = fork_runner\n"
+        "fork_server.fork_runner = fork_runner\n"
     )
     worker = lab.start("worker", "studies/lab", patch=full)
     assert worker.wait() == 4 and "no place for another one" in worker.said, worker.said

@@ -16,7 +16,7 @@ from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.fold import Study
 from outlast.core.states import Cause, StudyState
-from outlast.engine.derived.plots import are_wanted
+from outlast.engine.derived.final_plots import are_wanted
 from outlast.engine.launch import settle
 from outlast.engine.record.recorded import study_paths
 from outlast.monitor.snapshot import snapshot

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from outlast._system import LogReader
-from outlast.core.layout import AttemptPaths, TrialPaths
+from outlast.core.file_names import AttemptPaths, TrialPaths
 from outlast.core.records import Trial
 from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths

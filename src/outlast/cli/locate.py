@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outlast.core.layout import StudyNames
+from outlast.core.file_names import StudyNames
 from outlast.errors import StudyNotFound, UsageError
 from outlast.study.layout import StudyPaths
 

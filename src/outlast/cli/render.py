@@ -45,7 +45,7 @@ from outlast.core.records import Trial
 from outlast.core.states import BY_HAND, StudyState, TrialState
 from outlast.errors import OutlastError
 from outlast.monitor.health import HealthWarning
-from outlast.monitor.jobs import queue_in_words
+from outlast.monitor.queue import queue_in_words
 from outlast.monitor.snapshot import RunningTrial, Snapshot
 from outlast.monitor.times import duration, metric_value, time_span
 

@@ -138,8 +138,8 @@ def run(
         outlast run study.yaml --trials 100
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
-    from outlast.cli.running import detach as run_in_the_background
-    from outlast.cli.running import run_here, run_without_a_trace
+    from outlast.cli.run_here import detach as run_in_the_background
+    from outlast.cli.run_here import run_here, run_without_a_trace
     from outlast.engine.launch import make_ready
 
     settings = search.settings

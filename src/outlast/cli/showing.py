@@ -24,7 +24,7 @@ from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.results.configuration import configuration, nested
 from outlast.results.failures import FailureGroup, group_failures
-from outlast.results.files import resolved_config
+from outlast.results.writer import resolved_config
 from outlast.study.layout import StudyPaths
 
 _TAIL_LINES, _STORY_LINES = 15, 40
@@ -58,7 +58,7 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         else:
             console.print(render_show.show_failures(groups, folder=folder, tails=failure_stories(paths, groups)))
     elif what == "plots":
-        from outlast.engine.derived.plots import draw_plots
+        from outlast.engine.derived.final_plots import draw_plots
 
         pages = [os.path.relpath(page) for page in draw_plots(paths, study, settings)]
         if as_json:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from outlast.config.command import GROUPED, MACRO
-from outlast.config.hints import SBATCH
+from outlast.config.key_hints import SBATCH
 from outlast.config.range_notes import range_notes
 from outlast.config.scalars import Flag, Number
 from outlast.config.secrets import secret_in

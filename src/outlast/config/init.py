@@ -14,7 +14,7 @@ from typing import Any
 
 from outlast.config import native, yaml_writer
 from outlast.config.inline import script_stem
-from outlast.config.options import Option
+from outlast.config.script_options import Option
 
 _LENGTHS = re.compile(r"epoch|steps?$|iter|patience|rounds?$|max[-_]|num[-_]samples", re.IGNORECASE)
 _NOT_SEARCHED = re.compile(

@@ -125,7 +125,7 @@ def _start(document: Document, folder: str) -> str:
 
 def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document, tuple[str, ...]]:
     """The document in our dialect, with everything that it extends and every override."""
-    from outlast.config import reference, wandb
+    from outlast.config import reference_dialect, wandb
 
     chain = _chain(file)
     notes = tuple(
@@ -142,7 +142,9 @@ def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document,
         document, dialect = _merged(translated), "outlast"
     else:
         document, dialect = _merged(chain), dialects[0] if dialects else "outlast"
-    own = {"wandb": tuple(wandb.SWEEP_FILE.shapes), "reference": tuple(reference.HPO_FILE.shapes)}.get(dialect, ())
+    own = {"wandb": tuple(wandb.SWEEP_FILE.shapes), "reference": tuple(reference_dialect.HPO_FILE.shapes)}.get(
+        dialect, ()
+    )
     later = []
     for parts, value, place in parsed:
         if parts[0] == "extends":
@@ -161,12 +163,12 @@ def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document,
 
 
 def _translate(document: Document, dialect: str, folder: str, *, files: bool) -> tuple[Document, tuple[str, ...]]:
-    from outlast.config import reference, wandb
+    from outlast.config import reference_dialect, wandb
 
     if dialect == "wandb":
         return wandb.translate(document, folder=folder, files=files)
     if dialect == "reference":
-        return reference.translate(document)
+        return reference_dialect.translate(document)
     return document, ()
 
 
@@ -226,13 +228,13 @@ def _merged(chain: Sequence[Document]) -> Document:
 
 def _dialect(document: Document) -> str | None:
     """Whose words a file speaks; ``None`` where it has only words that all share."""
-    from outlast.config import reference, wandb
+    from outlast.config import reference_dialect, wandb
 
     ours = [key for key in document.data if key in native.STUDY_FILE.shapes and key not in _SHARED]
     sweep = [key for key in document.data if key in wandb.ONLY_KEYS]
-    hpo = [key for key in document.data if key in reference.ONLY_KEYS]
+    hpo = [key for key in document.data if key in reference_dialect.ONLY_KEYS]
     if hpo:
-        mixed = [*sweep, *(key for key in document.data if key in reference.COUNTERPARTS)]
+        mixed = [*sweep, *(key for key in document.data if key in reference_dialect.COUNTERPARTS)]
         if mixed:
             raise _mixture(document, mixed[0], hpo[0], "an HPO file's")
         return "reference"

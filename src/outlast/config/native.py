@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, get_args
 
-from outlast.config import checks, command_checks, hints
+from outlast.config import checks, command_checks, key_hints
 from outlast.config.notation import ParametersShape
 from outlast.config.resolve import resolve
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
@@ -34,7 +34,7 @@ from outlast.config.settings import (
     section,
 )
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape
-from outlast.config.slurm import SLURM
+from outlast.config.slurm_section import SLURM
 from outlast.config.yaml import Document
 
 SAMPLERS = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
@@ -149,11 +149,11 @@ STUDY_FILE = Fields(
             says="an environment variable's name",
             description="what the command finds in its environment; secrets are not recorded",
         ),
-        "trial": section(TrialSettings, "how one trial is run, resumed and given up", hints=hints.TRIAL),
+        "trial": section(TrialSettings, "how one trial is run, resumed and given up", hints=key_hints.TRIAL),
         "parallel": ByType(
             text=Word(("auto",)), scalar=Number(whole=True, least=1), description="how many trials run at once"
         ),
-        "resources": section(ResourceSettings, "what one trial needs", hints=hints.RESOURCES),
+        "resources": section(ResourceSettings, "what one trial needs", hints=key_hints.RESOURCES),
         "executor": _named(
             ExecutorSettings,
             _EXECUTOR_NAME,
@@ -173,7 +173,7 @@ STUDY_FILE = Fields(
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),
     },
-    hints=hints.STUDY,
+    hints=key_hints.STUDY,
     description="A study file of Outlast",
 )
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from outlast.config.native import STUDY_FILE
 from outlast.config.notation import ParametersShape
-from outlast.config.reference import HPO_FILE
-from outlast.config.reference import ONLY_KEYS as HPO_KEYS
+from outlast.config.reference_dialect import HPO_FILE
+from outlast.config.reference_dialect import ONLY_KEYS as HPO_KEYS
 from outlast.config.wandb import ONLY_KEYS as SWEEP_KEYS
 from outlast.config.wandb import SWEEP_FILE
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outlast.config.yaml11 import AsWritten, as_written
-from outlast.core.layout import StudyNames
+from outlast.core.file_names import StudyNames
 from outlast.errors import StudyFileError
 
 Path = tuple["str | int", ...]

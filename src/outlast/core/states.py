@@ -75,4 +75,4 @@ class Cause(str, Enum):
 
 
 #: Failures that say something about the configuration; the sampler learns from them. The others are the machine's.
-TEACHING_CAUSES = frozenset({Cause.DIVERGED, Cause.CRASH, Cause.TIMEOUT, Cause.NO_SCORE, Cause.IMPORTED})
+FEEDBACK_CAUSES = frozenset({Cause.DIVERGED, Cause.CRASH, Cause.TIMEOUT, Cause.NO_SCORE, Cause.IMPORTED})

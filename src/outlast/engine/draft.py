@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 
 from outlast.config.init import draft
-from outlast.config.options import Option, described_options, hydra_options, parse_options
+from outlast.config.script_options import Option, described_options, hydra_options, parse_options
 from outlast.errors import UsageError
 from outlast.runner.hooks import hooks_path
 

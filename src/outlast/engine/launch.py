@@ -15,8 +15,8 @@ from outlast.core.plan import Verdict
 from outlast.engine.care.fresh import set_both_aside
 from outlast.engine.check.quick import quick_check
 from outlast.engine.coordinator.listener import Listener
+from outlast.engine.derived.final_plots import draw_at_the_end
 from outlast.engine.derived.home_sync import bring_home, live_folder
-from outlast.engine.derived.plots import draw_at_the_end
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, StudyNotFound, UsageError

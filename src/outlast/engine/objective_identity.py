@@ -16,7 +16,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-from outlast.core.layout import StudyNames
+from outlast.core.file_names import StudyNames
 
 _MOST_TEXT = 300  # characters of a value that is compared
 

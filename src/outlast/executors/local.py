@@ -14,23 +14,23 @@ from outlast._system import Identity, identity_of, is_running
 from outlast.errors import StorageError
 from outlast.executors.base import Executor
 from outlast.executors.fork_request import request
-from outlast.executors.warm import WarmStart, WarmWorkers
+from outlast.executors.warm_workers import WarmStart, WarmWorkers
 
 _LINUX = sys.platform.startswith("linux")
 
 
 class LocalExecutor(Executor):
-    """Has runners forked by a nursery (``python -m outlast.runner.nursery``) and wakes up when one ends.
+    """Has runners forked by a fork server (``python -m outlast.runner.fork_server``) and wakes up when one ends.
 
     Args:
-        warm: How to make workers that have imported the study's function (`outlast.executors.warm`), if there are to be any.
+        warm: How to make workers that import the study's function (`outlast.executors.warm_workers`), if there are to be any.
     """
 
     def __init__(self, warm: WarmStart | None = None) -> None:
         super().__init__()
         self._warm = None if warm is None else WarmWorkers(warm)
         self._from: dict[str, object] = {}  # name → the worker that its runner comes from
-        self._nursery: subprocess.Popen[bytes] | None = None
+        self._fork_server: subprocess.Popen[bytes] | None = None
         self._asking: socket.socket | None = None
         self._runners: dict[str, Identity | None] = {}  # None: it had ended before it could be looked at
         self._watched: dict[str, int] = {}  # name → pidfd, readable when the process has ended (pidfd_open(2))
@@ -48,10 +48,10 @@ class LocalExecutor(Executor):
     def _submit_plain(self, marker: str, log: str, keep_fds: tuple[int, ...]) -> int:
         try:
             try:
-                return request(self._open_nursery(), marker, log, keep_fds)
+                return request(self._open_fork_server(), marker, log, keep_fds)
             except OSError:  # it was killed: a new one is as good
-                self._close_nursery()
-                return request(self._open_nursery(), marker, log, keep_fds)
+                self._close_fork_server()
+                return request(self._open_fork_server(), marker, log, keep_fds)
         except OSError as error:
             raise StorageError(f"cannot start a runner: {error.strerror or error}") from error
 
@@ -62,13 +62,13 @@ class LocalExecutor(Executor):
         note, self._warm.note = self._warm.note, ""
         return note
 
-    def _open_nursery(self) -> socket.socket:
+    def _open_fork_server(self) -> socket.socket:
         if self._asking is None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM)
             with theirs, contextlib.ExitStack() as unless_it_starts:
                 unless_it_starts.enter_context(ours)
-                self._nursery = subprocess.Popen(
-                    [sys.executable, "-m", "outlast.runner.nursery", str(theirs.fileno())],
+                self._fork_server = subprocess.Popen(
+                    [sys.executable, "-m", "outlast.runner.fork_server", str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
@@ -77,14 +77,14 @@ class LocalExecutor(Executor):
             self._asking = ours
         return self._asking
 
-    def _close_nursery(self) -> None:
+    def _close_fork_server(self) -> None:
         if self._asking is not None:
             self._asking.close()
             self._asking = None
-        if self._nursery is not None:
-            self._nursery.kill()
-            self._nursery.wait()
-            self._nursery = None
+        if self._fork_server is not None:
+            self._fork_server.kill()
+            self._fork_server.wait()
+            self._fork_server = None
 
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
         """See `Executor.adopt`. A runner that had not claimed its attempt yet is not waited for."""
@@ -137,7 +137,7 @@ class LocalExecutor(Executor):
         """See `Executor.close`."""
         for name in list(self._runners):
             self.forget(name)
-        self._close_nursery()
+        self._close_fork_server()
         if self._warm is not None:
             self._warm.close()
         super().close()

@@ -19,8 +19,8 @@ from outlast._system.job_environment import ENDS_IN, KILL_WAIT, NOTICE
 from outlast.config.units import parse_duration
 from outlast.errors import JobRefused, MissingExtra, UsageError
 from outlast.executors.base import StudyFacts
-from outlast.executors.jobs import JobExecutor, runner_command
 from outlast.executors.psij_calls import Batch, Here, Scheduler
+from outlast.executors.scheduler_jobs import JobExecutor, runner_command
 
 #: Schedulers by PSI/J's names, and the command without which nothing can be submitted here. Its executors for Flux and RADICAL
 #: are not asked but tell, and what they tell of any error of their own is that the job failed.

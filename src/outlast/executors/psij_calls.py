@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from outlast._system import Identity, identity_of, is_running, my_identity
-from outlast.core.layout import AttemptPaths
+from outlast.core.file_names import AttemptPaths
 from outlast.errors import SchedulerUnavailable
 from outlast.executors.base import StudyFacts
 
@@ -32,10 +32,10 @@ class Scheduler(Protocol):
         """Submit a job of PSI/J's whose output goes to `log`; its id."""
 
     def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]:
-        """As `outlast.executors.jobs.JobExecutor.living`."""
+        """As `outlast.executors.scheduler_jobs.JobExecutor.living`."""
 
     def end(self, job: str) -> None:
-        """As `outlast.executors.jobs.JobExecutor.end`."""
+        """As `outlast.executors.scheduler_jobs.JobExecutor.end`."""
 
     def tidy(self, job: str, *, last: bool = False) -> None:
         """Remove what was written for a job that is over, or for all of them."""

@@ -17,7 +17,7 @@ from outlast.core.hours import Hours, hours
 from outlast.core.plan import over_without_result
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.health import HealthFacts, HealthWarning, health
-from outlast.monitor.jobs import QueuedJob
+from outlast.monitor.queue import QueuedJob
 from outlast.monitor.rate import rate_per_hour
 from outlast.monitor.times import parse_time
 

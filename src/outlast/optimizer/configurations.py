@@ -9,7 +9,7 @@ from typing import Any
 
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
-from outlast.optimizer.teaching import teaches
+from outlast.optimizer.failure_feedback import teaches
 from outlast.space.space import Space
 
 #: Spaces up to this size are listed when proposals keep repeating; larger ones are never close to used up.

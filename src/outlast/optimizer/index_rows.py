@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
-from outlast.optimizer.distributions import contains, distribution_of
+from outlast.optimizer.optuna_distributions import contains, distribution_of
 from outlast.space.space import Space
 
 #: The system attribute of a trial that somebody enqueued in the index: ``INDEX_ID:TRIAL_ID`` of the row it came from.

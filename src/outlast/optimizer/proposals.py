@@ -19,7 +19,7 @@ from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
-from outlast.optimizer.distributions import Axis, contains
+from outlast.optimizer.optuna_distributions import Axis, contains
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.optimizer.view import View
 from outlast.space.space import Space

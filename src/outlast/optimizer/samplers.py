@@ -14,7 +14,7 @@ from outlast.config.plugins import build, check_options, is_dotted, load_class, 
 from outlast.config.settings import SamplerSettings
 from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
-from outlast.optimizer.teaching import Lesson, lesson_of
+from outlast.optimizer.failure_feedback import Lesson, lesson_of
 
 _CLASSES: dict[str, type[BaseSampler]] = {
     "tpe": optuna_samplers.TPESampler,

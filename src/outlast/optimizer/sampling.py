@@ -25,9 +25,9 @@ from outlast.core.records import (
 )
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
+from outlast.optimizer.failure_feedback import Lesson, frozen, teaches, worst_values
 from outlast.optimizer.proposals import Proposer, stable_seed
 from outlast.optimizer.samplers import SamplerFactory
-from outlast.optimizer.teaching import Lesson, frozen, teaches, worst_values
 from outlast.optimizer.view import View
 from outlast.space.space import Space, SpaceError
 

@@ -14,7 +14,7 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.results.configuration import configuration, nested
-from outlast.results.tables import study_summary
+from outlast.results.trial_table import study_summary
 
 _TOP = 10  # as many as a person compares, or confirms with more seeds
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from outlast._system import FileLock, fsync_file, utc_now
 from outlast.core.alive import beat
-from outlast.core.layout import AttemptPaths
+from outlast.core.file_names import AttemptPaths
 from outlast.runner.watchdog import Watchdog
 
 _CUT_OFF_AFTER = 12  # heartbeats that could not be written; half the time after which another host gives the attempt up

@@ -25,9 +25,9 @@ from outlast._system import (
 from outlast._system.observed import observe_from_environment
 from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
-from outlast.core.layout import AttemptPaths, StudyNames
+from outlast.core.file_names import AttemptPaths, StudyNames
+from outlast.runner.attempt_gpus import foreign_memory, sign_locks, with_cards
 from outlast.runner.forked import Loaded
-from outlast.runner.gpus import foreign_memory, sign_locks, with_cards
 from outlast.runner.spec import RunnerSpec, token_of_trial
 from outlast.runner.supervise import SETTLES_AFTER, Supervisor
 

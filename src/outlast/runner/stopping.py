@@ -9,7 +9,7 @@ from typing import Any
 
 from outlast._system import read_json, write_atomic
 from outlast._system.job_environment import grace_within, seconds_left
-from outlast.core.layout import AttemptPaths
+from outlast.core.file_names import AttemptPaths
 from outlast.runner.capture.session import CaptureSession
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.timing import Stopwatch

@@ -25,15 +25,15 @@ from outlast._system.job_environment import on_all_nodes
 from outlast._system.memory import MemoryCounters, peak_memory, physical_memory
 from outlast._system.mounts import room_in
 from outlast.core.evidence import Evidence
-from outlast.core.layout import AttemptPaths
+from outlast.core.file_names import AttemptPaths
 from outlast.errors import NO_ROOM
-from outlast.runner.beside import Beside
 from outlast.runner.capture.objective import Objective
 from outlast.runner.capture.session import CaptureSession
 from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.heartbeat import Heartbeat
 from outlast.runner.hooks import hooks_path
+from outlast.runner.neighbours import Beside
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.stopping import Stopping
 from outlast.runner.timing import Stopwatch

@@ -1,6 +1,6 @@
-"""``python -m outlast.runner.warm FD MODULE ARGUMENT…``: a nursery that has imported a study's function.
+"""``python -m outlast.runner.warm FD MODULE ARGUMENT…``: a fork server that has imported a study's function.
 
-It is started beside the nursery of plain runners, says once whether it may be forked (``{"unfit": reason}``, the reason
+It is started beside the fork server of plain runners, says once whether it may be forked (``{"unfit": reason}``, the reason
 empty if it may), and from then on forks a runner on request, whose training is a fork once more (`outlast.runner.forked`).
 The function itself is never called here: each trial finds what the import left, untouched by other trials. GPU libraries may
 be imported, not initialised.
@@ -23,12 +23,17 @@ from typing import Any
 from outlast._system import die_with_parent
 from outlast._system.tokens import VARIABLE, token_room, wear_token
 from outlast.runner import main as runner
-from outlast.runner.fitness import Watch, descriptors
+from outlast.runner.fork_safety import Watch, descriptors
+from outlast.runner.fork_server import serve
 from outlast.runner.forked import Loaded
-from outlast.runner.nursery import serve
 
 _MOST_SAID_BYTES = 1 << 20
-_OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)  # that nursery and runner handle in their way
+_OURS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGCHLD,
+)  # that fork server and runner handle in their way
 
 
 def main(argv: Sequence[str]) -> int:

@@ -33,7 +33,7 @@ from outlast._system import (
 )
 from outlast.core.alive import Alive
 from outlast.core.evidence import Evidence
-from outlast.core.layout import AttemptPaths, TrialPaths
+from outlast.core.file_names import AttemptPaths, TrialPaths
 from outlast.study.layout import StudyPaths
 
 _DIES_WITHIN = 5.0  # seconds after SIGKILL

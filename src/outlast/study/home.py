@@ -23,8 +23,8 @@ from outlast._system import (
     write_atomic,
 )
 from outlast._system.storage import NOT_SUPPORTED
-from outlast.core.layout import CHECKPOINTS, StudyNames, TrialPaths
-from outlast.core.layout import StudyNames as _At
+from outlast.core.file_names import CHECKPOINTS, StudyNames, TrialPaths
+from outlast.core.file_names import StudyNames as _At
 from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 from outlast.study.segments import read_ledger

@@ -38,8 +38,8 @@ from outlast._system import (
     symlink_atomic,
     write_atomic,
 )
-from outlast.core.layout import StudyNames as _At
-from outlast.core.layout import TrialPaths
+from outlast.core.file_names import StudyNames as _At
+from outlast.core.file_names import TrialPaths
 from outlast.study.home import entries, files_below, finish_replacing, require_extension
 from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import is_whole

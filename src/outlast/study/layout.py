@@ -1,11 +1,11 @@
-"""A study's folder as it lies on the disk; the names of what is in it are in `outlast.core.layout`."""
+"""A study's folder as it lies on the disk; the names of what is in it are in `outlast.core.file_names`."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from outlast.core.layout import (
+from outlast.core.file_names import (
     StudyNames,
     TrialPaths,
     names_of,

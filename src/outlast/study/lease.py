@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from outlast._system import Identity, is_running, make_dir, my_identity, read_bytes, unstale
-from outlast.core.layout import StudyNames
+from outlast.core.file_names import StudyNames
 from outlast.errors import StudyBusy
 from outlast.study.segments import await_newest, folder_identity, is_held, newest_header, newest_segment
 

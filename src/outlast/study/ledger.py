@@ -38,7 +38,7 @@ from outlast._system import (
 )
 from outlast.core.records import Event, to_json
 from outlast.errors import NO_ROOM, LeaseLost, SegmentLost, StorageError
-from outlast.study.lines import seals_of, to_line
+from outlast.study.ledger_lines import seals_of, to_line
 from outlast.study.segments import (
     _HELD,
     Reading,

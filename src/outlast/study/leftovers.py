@@ -11,7 +11,7 @@ import re
 import time
 
 from outlast._system import identity_of, remove_temporaries
-from outlast.core.layout import TrialPaths
+from outlast.core.file_names import TrialPaths
 from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import is_whole
 

@@ -21,7 +21,7 @@ from outlast._system import (
     write_atomic,
 )
 from outlast.core.evidence import Evidence
-from outlast.core.layout import AttemptPaths, TrialPaths
+from outlast.core.file_names import AttemptPaths, TrialPaths
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
 from outlast.core.symptoms import told_story

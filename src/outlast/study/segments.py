@@ -22,7 +22,7 @@ from outlast._system import (
 )
 from outlast.core.records import Event
 from outlast.errors import LedgerTooNew, StorageError
-from outlast.study.lines import disorder, events_of, from_line, in_order, kinds_of_later, seals_of
+from outlast.study.ledger_lines import disorder, events_of, from_line, in_order, kinds_of_later, seals_of
 
 _SEGMENT = re.compile(r"^(\d{8,})\.jsonl$")
 _HELD = re.compile(r"^(\d{8,})\.\d+\.held$")

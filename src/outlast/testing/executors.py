@@ -24,7 +24,7 @@ import pytest
 
 from outlast._system import Identity, is_locked, is_running
 from outlast.core.evidence import Evidence, JobEnd
-from outlast.core.layout import AttemptPaths, attempt_name
+from outlast.core.file_names import AttemptPaths, attempt_name
 from outlast.executors.base import Executor
 from outlast.runner.spec import RunnerSpec
 from outlast.study.attempts import inspect, open_attempt

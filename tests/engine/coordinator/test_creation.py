@@ -16,7 +16,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator.new_trials import Creation
 from outlast.optimizer.index_sql import ForeignRow
 from outlast.optimizer.sampling import Optimizer
-from outlast.testing.clock import FakeClock
+from outlast.testing.manual_clock import FakeClock
 
 HOOK = "def derive(params):\n    return {'twice': 2 * params['x']} if params['x'] < 3 else 'infeasible'\n"
 

@@ -16,7 +16,7 @@ from outlast.engine.coordinator.inbox import Inbox
 from outlast.engine.coordinator.stimuli import EndWanted, RestWanted, RetryWanted, Stimulus, Worker, WorkersAsk
 from outlast.study import requests
 from outlast.study.layout import StudyPaths
-from outlast.testing.clock import FakeClock
+from outlast.testing.manual_clock import FakeClock
 
 
 class Desk:

@@ -18,7 +18,7 @@ from outlast.engine.coordinator.watch import Watch
 from outlast.study import requests
 from outlast.study.attempts import open_attempt
 from outlast.study.layout import StudyPaths
-from outlast.testing.clock import FakeClock
+from outlast.testing.manual_clock import FakeClock
 from outlast.testing.studies import StudyBuilder
 
 SETTINGS = Settings(name="lab", command=("true",), metrics=(MetricSettings(name="score"),))

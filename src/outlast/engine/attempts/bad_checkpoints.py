@@ -8,7 +8,7 @@ from pathlib import Path
 
 from outlast._system import rename
 from outlast.client import newest_checkpoint
-from outlast.core.layout import TrialPaths
+from outlast.core.file_names import TrialPaths
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from outlast._system import read_json, rename, write_once
 from outlast.config.settings import Settings
-from outlast.core.layout import StudyNames
+from outlast.core.file_names import StudyNames
 from outlast.core.parts import Part, draw_folds, parts
 from outlast.errors import StudyFileError
 

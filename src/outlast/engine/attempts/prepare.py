@@ -15,15 +15,15 @@ from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config import yaml_writer
 from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
 from outlast.config.settings import OBJECTIVE, Settings
-from outlast.config.slurm import srun_arguments
+from outlast.config.slurm_section import srun_arguments
 from outlast.config.trial_config import resolve_trial_config
-from outlast.core.layout import AttemptPaths
+from outlast.core.file_names import AttemptPaths
 from outlast.core.parts import next_part
 from outlast.core.records import Trial
 from outlast.core.states import Cause
 from outlast.engine.attempts.folds import study_parts
 from outlast.engine.attempts.running import objectives_of
-from outlast.executors.warm import WarmStart
+from outlast.executors.warm_workers import WarmStart
 from outlast.runner.environment import worker_environment
 from outlast.runner.hooks import hooks_path
 from outlast.runner.spec import RunnerSpec

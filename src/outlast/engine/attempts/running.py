@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from outlast._system import Identity, read_bytes, read_json
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
-from outlast.core.layout import AttemptPaths, TrialPaths, attempt_name
+from outlast.core.file_names import AttemptPaths, TrialPaths, attempt_name
 from outlast.runner.capture.curve import LiveReports
 from outlast.runner.capture.objective import Objective
 from outlast.runner.spec import RunnerSpec, silent_after

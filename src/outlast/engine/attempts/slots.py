@@ -11,7 +11,7 @@ from outlast._system import Identity, is_running
 from outlast._system.card_locks import CardLock
 from outlast._system.memory import machine_memory
 from outlast.config.settings import Settings
-from outlast.executors.gpus import GpuPool, Grant
+from outlast.executors.gpu_pool import GpuPool, Grant
 from outlast.study.layout import StudyPaths
 from outlast.study.requests import Request, answer
 

@@ -15,13 +15,13 @@ from typing import Any, Literal
 from outlast._system import rename
 from outlast.config.settings import Settings
 from outlast.core.best import table_value
+from outlast.core.file_names import throwaway_prefix
 from outlast.core.fold import Study
-from outlast.core.layout import throwaway_prefix
 from outlast.engine.derived.checkpoints import delete, free_name, leftovers_of, owner_of, superfluous
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, StorageError, StudyBusy
-from outlast.results.files import ResultsWriter
+from outlast.results.writer import ResultsWriter
 from outlast.study import requests
 from outlast.study.attempts import Life, inspect
 from outlast.study.layout import StudyPaths

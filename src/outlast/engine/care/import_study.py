@@ -31,7 +31,7 @@ from outlast.errors import StudyFileError, UsageError
 from outlast.optimizer.importing import ImportedStudy, import_storage
 from outlast.optimizer.index_build import rebuild_index
 from outlast.optimizer.sampling import Optimizer
-from outlast.results.files import ResultsWriter
+from outlast.results.writer import ResultsWriter
 from outlast.space.space import Space
 from outlast.study.opened import opened_briefly
 from outlast.study.putting_away import put_away

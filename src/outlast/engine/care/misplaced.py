@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from outlast._system import list_names, rename, utc_now
-from outlast.core.layout import StudyNames
+from outlast.core.file_names import StudyNames
 from outlast.engine.record.examine import trial_numbers
 from outlast.study.layout import StudyPaths
 from outlast.study.recovery import Problem

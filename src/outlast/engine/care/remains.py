@@ -11,7 +11,7 @@ from typing import Any
 from outlast._system import list_names, read_bytes, read_json
 from outlast.config.load import settings_from_resolved
 from outlast.config.yaml import read
-from outlast.core.layout import TrialPaths
+from outlast.core.file_names import TrialPaths
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated, to_json
 from outlast.core.states import Cause, TrialState
 from outlast.engine.record.examine import trial_numbers

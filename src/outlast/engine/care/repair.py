@@ -13,7 +13,7 @@ from outlast.engine.record.examine import examine, half_swapped, read_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyNotFound
 from outlast.optimizer.index_build import check_index, rebuild_index
-from outlast.results.files import ResultsWriter
+from outlast.results.writer import ResultsWriter
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger

@@ -12,9 +12,9 @@ from outlast._system import end_processes
 from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, plain_json
+from outlast.core.file_names import TrialPaths
 from outlast.core.finding import Finding
 from outlast.core.fold import Study
-from outlast.core.layout import TrialPaths
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.prepare import no_checkpoints

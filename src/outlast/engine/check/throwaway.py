@@ -22,7 +22,7 @@ from outlast.config.settings import (
     SamplerSettings,
     Settings,
 )
-from outlast.core.layout import throwaway_prefix
+from outlast.core.file_names import throwaway_prefix
 from outlast.core.plan import Limits
 from outlast.engine.hold.signals import handling
 from outlast.errors import StorageError, UsageError

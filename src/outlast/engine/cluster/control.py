@@ -17,16 +17,16 @@ from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.attempts.running import Running
 from outlast.engine.attempts.slots import job_slots
 from outlast.engine.cluster.requeue import requeue
+from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Forwarding, Listener
 from outlast.engine.coordinator.round import Holding
-from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import join_study
 from outlast.engine.hold.signals import handling
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.executors.slurm.controller import SlurmExecutor
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from outlast.config.settings import Settings
-from outlast.executors.slurm.asked import asked_partitions, walltime_s
-from outlast.executors.slurm.options import SlurmOptions
+from outlast.executors.slurm.cluster_facts import Limits, Nodes, Partition
 from outlast.executors.slurm.planning import slot_limit, tasks_for
-from outlast.executors.slurm.site import Limits, Nodes, Partition
+from outlast.executors.slurm.requested import asked_partitions, walltime_s
+from outlast.executors.slurm.section import SlurmOptions
 
 
 @dataclass(frozen=True)

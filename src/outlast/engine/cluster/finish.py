@@ -16,7 +16,7 @@ from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.cluster.requeue import requeue
 from outlast.engine.cluster.submit import roles_of, submit_missing
-from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.hold.turn import Memory, Turn, take_turn
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from outlast.config.settings import Settings
-from outlast.config.site import read_site
+from outlast.config.site_defaults import read_site
 from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.feasibility import request_findings
@@ -17,10 +17,10 @@ from outlast.engine.cluster.policy import policy_findings
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
+from outlast.executors.slurm.cluster_facts import Partition
 from outlast.executors.slurm.commands import Slurm
-from outlast.executors.slurm.options import read_options
 from outlast.executors.slurm.script import JobScript, render
-from outlast.executors.slurm.site import Partition
+from outlast.executors.slurm.section import read_options
 
 _PATIENCE = 20.0  # seconds that `check` waits for one command
 

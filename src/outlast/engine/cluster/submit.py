@@ -14,7 +14,7 @@ from outlast.core.plan import Verdict
 from outlast.core.records import JobSubmitted
 from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import run_from
-from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.new_version import difference_from_recorded
 from outlast.engine.hold.opening import open_study

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outlast.core.plan import Verdict
-    from outlast.engine.coordinator.rounds import Coordinator
+    from outlast.engine.coordinator.coordinator import Coordinator
 
 
 class SlurmTask:

@@ -10,7 +10,7 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, TrialState
 from outlast.engine.cluster.submit import submit_array
-from outlast.engine.coordinator.rounds import Coordinator
+from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmMissing

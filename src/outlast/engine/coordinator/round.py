@@ -11,7 +11,7 @@ from enum import Enum
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Starts, Verdict, halting, plan_starts, target_value_reached, used_up, verdict
 from outlast.core.records import StudyEnded, TrialRetried
-from outlast.core.states import TEACHING_CAUSES, Cause, StudyState, TrialState
+from outlast.core.states import FEEDBACK_CAUSES, Cause, StudyState, TrialState
 from outlast.engine.attempts.gpu_memory import cards_to_avoid
 from outlast.engine.coordinator import instructions as do
 from outlast.engine.coordinator import stimuli as seen
@@ -110,7 +110,7 @@ class Round:
         ended = over.ended
         paused = self._paused(ended.reason, over.now) if ended.cause is Cause.DISK_FULL else []
         self.backoff.note(ended, over.now)
-        if ended.state is TrialState.FAILED and ended.cause not in TEACHING_CAUSES:
+        if ended.state is TrialState.FAILED and ended.cause not in FEEDBACK_CAUSES:
             self._space_used_up = False  # a machine spoilt it: its configuration may be drawn again
         return [*paused, do.PutAway(ended.trial, ended.attempt)]
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from outlast._system import Clock
 from outlast.config.settings import Settings
-from outlast.core.layout import attempt_name
+from outlast.core.file_names import attempt_name
 from outlast.core.plan import Limits, Verdict
 from outlast.engine.attempts.folds import study_parts
 from outlast.engine.attempts.running import Pulse, Running

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from outlast.config.settings import Settings
-from outlast.core.layout import attempt_name
+from outlast.core.file_names import attempt_name
 from outlast.core.records import AttemptOpened, Trial
 from outlast.engine.attempts.code_snapshot import working_tree
 from outlast.engine.attempts.folds import study_parts

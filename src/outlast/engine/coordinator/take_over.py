@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from outlast.config.settings import Settings
+from outlast.core.file_names import attempt_name
 from outlast.core.fold import Study
-from outlast.core.layout import attempt_name
 from outlast.core.states import TrialState
 from outlast.engine.attempts.bad_checkpoints import set_bad_aside
 from outlast.engine.attempts.orphans import end_attempt

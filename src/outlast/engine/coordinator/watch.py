@@ -7,7 +7,7 @@ from dataclasses import replace
 from outlast._system import Identity
 from outlast.config.settings import Settings
 from outlast.core.faults import HOPELESS, is_beyond_hope
-from outlast.core.layout import attempt_name
+from outlast.core.file_names import attempt_name
 from outlast.core.records import AttemptEnded, JobSubmitted, Trial
 from outlast.core.states import BY_HAND, Cause, TrialState
 from outlast.engine.attempts.outcome import outcome_of

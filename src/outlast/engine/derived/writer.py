@@ -15,7 +15,7 @@ from outlast.engine.derived.checkpoints import Retention
 from outlast.engine.derived.home_sync import HomeSyncThread
 from outlast.optimizer.index import IndexWriter
 from outlast.optimizer.index_build import check_index, rebuild_index
-from outlast.results.files import ResultsWriter
+from outlast.results.writer import ResultsWriter
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 

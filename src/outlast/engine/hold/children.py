@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from outlast._system import my_identity, read_bytes, read_json
 from outlast._system.job_environment import ENDS_IN
-from outlast.core.layout import parse_attempt_name
+from outlast.core.file_names import parse_attempt_name
 from outlast.engine.hold.workplace import Workplace
 
 _TAKEN_IN_WITHIN = 120.0  # seconds for somebody to take in what our last trial came to
@@ -55,7 +55,7 @@ class Children:
 
     def start(self, name: str, grace: float) -> None:
         """Fork the runner of an attempt that was given to us; it has so many seconds to leave when it is told to."""
-        from outlast.runner.nursery import fork_runner
+        from outlast.runner.fork_server import fork_runner
 
         key = parse_attempt_name(name)
         if key is None:
@@ -77,7 +77,7 @@ class Children:
 
     def _environment(self, place: int) -> dict[str, str]:
         """What a runner is told of its cards, and of its job's end."""
-        from outlast.runner.gpus import cards_for_runner, shared_cards_for_runner
+        from outlast.runner.attempt_gpus import cards_for_runner, shared_cards_for_runner
 
         cards, told = self._share(place), {}
         if self._at.cards is not None:

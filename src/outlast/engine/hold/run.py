@@ -10,10 +10,10 @@ from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.engine.attempts.code_snapshot import run_from
 from outlast.engine.attempts.executor import local_executor, plugged_executor, slots_of
+from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.round import Holding
-from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.terminal import Announcing, stopping_at_signals

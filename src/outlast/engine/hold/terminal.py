@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from outlast.core.fold import Study
 from outlast.engine.attempts.running import Running
+from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.listener import Forwarding, Listener
-from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.signals import handling
 from outlast.executors.base import Executor
 from outlast.monitor.times import duration

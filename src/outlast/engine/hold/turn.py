@@ -20,13 +20,13 @@ from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.attempts.running import Pulse
 from outlast.engine.attempts.slots import Slots
+from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.coordinator.rounds import Coordinator
 from outlast.engine.hold.opening import join_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError
 from outlast.executors.slurm.commands import Slurm, can_list
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
 from outlast.executors.slurm.tasks import FetchedExecutor
 from outlast.study.layout import StudyPaths
@@ -142,7 +142,7 @@ def _after(verdict: Verdict | None, paths: StudyPaths, study: Study, settings: S
     if ended.state != StudyState.DONE.value or verdict is not None:
         _withdraw_tasks(paths, settings, study, memory)
     if verdict is not None:
-        from outlast.engine.derived.plots import are_wanted, draw_at_the_end
+        from outlast.engine.derived.final_plots import are_wanted, draw_at_the_end
 
         if are_wanted(paths, study):
             draw_at_the_end(paths, study, settings)

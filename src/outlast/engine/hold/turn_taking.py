@@ -15,7 +15,7 @@ from outlast.errors import LeaseLost
 
 if TYPE_CHECKING:
     from outlast.core.plan import Verdict
-    from outlast.engine.coordinator.rounds import Coordinator
+    from outlast.engine.coordinator.coordinator import Coordinator
     from outlast.engine.hold.turn import Memory
     from outlast.study.lease import Lease
 

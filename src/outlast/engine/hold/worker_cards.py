@@ -7,7 +7,7 @@ from collections.abc import Callable
 from outlast._system.card_locks import CardLock
 from outlast.config.settings import Settings
 from outlast.engine.attempts.slots import gpu_pool
-from outlast.executors.gpus import GpuPool, Grant
+from outlast.executors.gpu_pool import GpuPool, Grant
 
 
 class WorkerCards:

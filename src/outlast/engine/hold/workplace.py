@@ -12,7 +12,7 @@ from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
     from outlast.core.plan import Verdict
-    from outlast.engine.coordinator.rounds import Coordinator
+    from outlast.engine.coordinator.coordinator import Coordinator
     from outlast.engine.hold.worker_cards import WorkerCards
 
 

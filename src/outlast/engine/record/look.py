@@ -13,13 +13,13 @@ from datetime import datetime, timezone
 
 from outlast._system.mounts import room_in
 from outlast.config.settings import Settings
+from outlast.core.file_names import AttemptPaths
 from outlast.core.fold import Study
-from outlast.core.layout import AttemptPaths
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmUnavailable
 from outlast.monitor.health import HealthFacts, purge_days
-from outlast.monitor.jobs import QueuedJob
+from outlast.monitor.queue import QueuedJob
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.study.disk_space import lacking_space
 from outlast.study.layout import StudyPaths

@@ -15,16 +15,16 @@ from pathlib import Path
 from outlast._system import make_dir, read_bytes, write_atomic
 from outlast._system.job_environment import KILL_WAIT, NOTICE, JobFacts
 from outlast.config.settings import Settings
-from outlast.config.site import read_site
-from outlast.core.layout import parse_attempt_name
+from outlast.config.site_defaults import read_site
+from outlast.core.file_names import parse_attempt_name
 from outlast.errors import SlurmMissing, SlurmUnavailable
-from outlast.executors.slurm.asked import asked_partitions, walltime_s
+from outlast.executors.slurm.cluster_facts import Partition
 from outlast.executors.slurm.commands import Slurm
-from outlast.executors.slurm.options import SlurmOptions, read_options
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
+from outlast.executors.slurm.requested import asked_partitions, walltime_s
 from outlast.executors.slurm.script import JobScript, render
-from outlast.executors.slurm.site import Partition
+from outlast.executors.slurm.section import SlurmOptions, read_options
 from outlast.study.layout import StudyPaths
 
 _CONTROLLER_TIME_S = 3 * 86400.0

@@ -10,6 +10,17 @@ from collections.abc import Sequence
 
 from outlast._system.job_environment import ENDS_IN, KILL_WAIT, NOTICE
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable
+from outlast.executors.slurm.cluster_facts import (
+    LIMIT_FIELDS,
+    NODES_FORMAT,
+    Limits,
+    Nodes,
+    Partition,
+    parse_config,
+    parse_limits,
+    parse_nodes,
+    parse_partitions,
+)
 from outlast.executors.slurm.parse import (
     SACCT_FIELDS,
     SEPARATOR,
@@ -22,17 +33,6 @@ from outlast.executors.slurm.parse import (
     parse_start,
     refusal_of,
     refusal_words,
-)
-from outlast.executors.slurm.site import (
-    LIMIT_FIELDS,
-    NODES_FORMAT,
-    Limits,
-    Nodes,
-    Partition,
-    parse_config,
-    parse_limits,
-    parse_nodes,
-    parse_partitions,
 )
 
 _TIMEOUT = 60.0

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from outlast._system import Identity, utc_now, write_atomic
 from outlast.core.evidence import JobEnd
-from outlast.core.layout import AttemptPaths
+from outlast.core.file_names import AttemptPaths
 from outlast.core.records import JobSubmitted
 from outlast.errors import SlurmRefused, SlurmUnavailable
 from outlast.executors.base import Executor
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.planning import ours
 from outlast.executors.slurm.script import JobScript, render
 

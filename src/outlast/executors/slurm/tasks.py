@@ -8,7 +8,7 @@ from outlast._system import Identity
 from outlast.core.evidence import JobEnd
 from outlast.errors import OutlastError, SlurmMissing, SlurmUnavailable
 from outlast.executors.base import Executor
-from outlast.executors.slurm.jobs import SlurmJobs
+from outlast.executors.slurm.listing import SlurmJobs
 
 _SOON = 5.0  # seconds between two listings while somebody waits for what they say
 

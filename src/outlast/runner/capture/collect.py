@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from outlast.core.evidence import Report
-from outlast.runner.capture.files import FoundFile, MetricFiles
+from outlast.runner.capture.metric_files import FoundFile, MetricFiles
 from outlast.runner.capture.names import find_name, nearest_names, rivals
 from outlast.runner.capture.objective import Objective, Sightings
 from outlast.runner.capture.reports import ReportsReader

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from outlast.core.evidence import Report
-from outlast.runner.capture.files import MetricFiles, read_values
-from outlast.runner.capture.lines import EPOCH_NAMES, STEP_NAMES
+from outlast.runner.capture.metric_files import MetricFiles, read_values
 from outlast.runner.capture.objective import Objective
+from outlast.runner.capture.output_lines import EPOCH_NAMES, STEP_NAMES
 
 _EVERY = 1.0  # seconds between two looks; where a look takes long, a twentieth of the time is spent on it
 _SHARE = 20.0

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from outlast.core.evidence import Report
 from outlast.errors import StudyFileError
 from outlast.runner.capture.dumps import ConfigDumps
-from outlast.runner.capture.hints import Hints
-from outlast.runner.capture.lines import Marker, Steps, clean, find_marker, find_steps, read_line
 from outlast.runner.capture.names import owners
 from outlast.runner.capture.numerals import as_number, is_uncertain
 from outlast.runner.capture.objective import Objective, Sightings
+from outlast.runner.capture.output_lines import Marker, Steps, clean, find_marker, find_steps, read_line
+from outlast.runner.capture.pattern_hints import Hints
 from outlast.runner.capture.traceback import TracebackCatcher
 
 _LINE_CAP = 64 * 1024 - 1  # bytes; what is longer is cut

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from outlast.core.evidence import Report, plain_json
-from outlast.core.layout import AttemptPaths
+from outlast.core.file_names import AttemptPaths
 from outlast.runner.capture.collect import Collected, collect
 from outlast.runner.capture.curve import Curve
 from outlast.runner.capture.filed import FiledPoints
-from outlast.runner.capture.files import MetricFiles
+from outlast.runner.capture.metric_files import MetricFiles
 from outlast.runner.capture.objective import Objective
 from outlast.runner.capture.reports import FILED, PRINTED, ReportsReader
 from outlast.runner.capture.scanner import OutputScanner

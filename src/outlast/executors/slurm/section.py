@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from outlast.config.settings import ResourceSettings
-from outlast.config.slurm import OWN_KEYS
+from outlast.config.slurm_section import OWN_KEYS
 from outlast.errors import UsageError
 
 _POLL = 60.0
@@ -56,7 +56,7 @@ def read_options(
     """Complete a ``slurm:`` section from the site's defaults and ``resources:``.
 
     Args:
-        section: As `outlast.config.slurm.SLURM` read it.
+        section: As `outlast.config.slurm_section.SLURM` read it.
         resources: What one attempt needs.
         site: Defaults for every study, in the same form.
 

@@ -57,7 +57,7 @@ def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> list[str]
     Raises:
         OSError: The disk refused.
     """
-    from outlast.optimizer.plots import PLOTS, write_plots
+    from outlast.optimizer.plot_pages import PLOTS, write_plots
 
     if _are_current(paths, study):
         return [os.path.join(paths.plots, name) for name in PLOTS]
@@ -97,6 +97,6 @@ def _mark(study: Study) -> str:
 
 
 def _are_current(paths: StudyPaths, study: Study) -> bool:
-    from outlast.optimizer.plots import PLOTS, mark_of
+    from outlast.optimizer.plot_pages import PLOTS, mark_of
 
     return all(mark_of(paths.plots / name) == _mark(study) for name in PLOTS)

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from outlast.runner.capture.metric_tables import read_table
 from outlast.runner.capture.numerals import as_number, is_uncertain
 from outlast.runner.capture.objective import Sightings, writable
-from outlast.runner.capture.tables import read_table
 
 _LARGEST_BYTES = 256 * 2**20
 _DEEPEST = 8

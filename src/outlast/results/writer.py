@@ -15,10 +15,10 @@ from typing import Union
 from outlast import _system
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial
+from outlast.core.file_names import StudyNames
 from outlast.core.fold import Study
-from outlast.core.layout import StudyNames
 from outlast.results.documents import best_config_yaml, best_results_json
-from outlast.results.tables import TrialTable
+from outlast.results.trial_table import TrialTable
 
 _LONGEST_TARGET = 4096  # bytes of a path
 

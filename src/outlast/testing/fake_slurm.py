@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from outlast.errors import OutlastError, SlurmRefused, SlurmUnavailable
+from outlast.executors.slurm.cluster_facts import Limits, Partition
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job, JobLife, Refusal, life_of, refusal_of
-from outlast.executors.slurm.site import Limits, Partition
 
 __all__ = ["FakeSlurm", "LocalSlurm"]
 

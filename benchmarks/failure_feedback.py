@@ -6,7 +6,7 @@ sampler that learns nothing from failures is drawn into it. Printed per sampler:
 the budget that fall into that part, when failures are left out of what it sees (a failed row of Optuna's), and when it is
 taught; and the best score that was found.
 
-    python benchmarks/teaching.py [--trials 100] [--seeds 5] [--json FILE] [tpe cmaes nsga2 gp]
+    python benchmarks/failure_feedback.py [--trials 100] [--seeds 5] [--json FILE] [tpe cmaes nsga2 gp]
 
 ``gp`` needs PyTorch (``pip install 'outlast[torch]'``).
 """
@@ -56,13 +56,13 @@ class Searched:
 def search(space: Space, sampler: str, seed: int, trials: int, *, taught: bool) -> Searched:
     """Suggest, score and tell, as often as the budget says."""
     settings = Settings(
-        name="teaching",
+        name="failure-feedback",
         command=("true",),
         metrics=(MetricSettings(name="score"),),
         parameters=tuple(define(name, {"min": 0.0, "max": 1.0}) for name in ("size", "lr", "drop")),
         sampler=SamplerSettings(name=sampler, options={"population_size": 10} if sampler == "nsga2" else {}),
     )
-    optimizer = Optimizer(settings, fold([StudyCreated("teaching", "", study_seed=seed)]))
+    optimizer = Optimizer(settings, fold([StudyCreated("failure-feedback", "", study_seed=seed)]))
     noise, inside, best = random.Random(seed), [], float("-inf")
     for number in range(trials):
         draw = optimizer.ask(number)

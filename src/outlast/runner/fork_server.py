@@ -1,6 +1,6 @@
 """Where runners are born: one process that has everything imported and forks a runner on request.
 
-Starting a Python for every attempt costs tens of milliseconds of imports; a fork costs about one. The nursery is a child of the
+Starting a Python for every attempt costs tens of milliseconds of imports; a fork costs about one. It is a child of the
 coordinator and ends with it (its socket closes); the runners, each in a session of its own, go on.
 
 A request is one datagram: JSON with ``marker`` and ``log``, and descriptors that the runner inherits under the numbers in
@@ -92,7 +92,7 @@ def fork_runner(marker: str, log: str, environment: Mapping[str, str], *, outliv
 
 
 def _be_nursed(asking: socket.socket, wanted: dict[str, object], fds: Sequence[int], run: Run) -> int:
-    """The nursery's forked child."""
+    """The fork server's forked child."""
 
     def with_fds() -> int:
         _place(fds, [int(n) for n in wanted["fds"]])  # type: ignore[attr-defined]

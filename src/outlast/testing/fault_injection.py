@@ -1,6 +1,6 @@
 """Fault injection: kill, stop or starve a process of Outlast at an exact file operation.
 
-``OUTLAST_FAULTS`` holds a JSON object; with ``OUTLAST_OBSERVER=outlast.testing.faults:install_from_environment``, the
+``OUTLAST_FAULTS`` holds a JSON object; with ``OUTLAST_OBSERVER=outlast.testing.fault_injection:install_from_environment``, the
 coordinator and the runner read it at their start. Keys:
 
 - ``role``: ``coordinator`` or ``runner``: whose operations count. Absent: both.

@@ -1,6 +1,6 @@
 """The coordinator's side of warm workers: processes that have imported the study's function and fork runners.
 
-Nothing ever waits for one: until it has imported, and wherever it cannot be used, runners come from the plain nursery and
+Nothing ever waits for one: until it has imported, and wherever it cannot be used, runners come from the plain fork server and
 import for themselves. One is replaced after a number of trials, and at once when a trial of it ended badly.
 """
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
-from outlast.executors.slurm.site import Nodes, Partition, gpus_in, parse_time_s
+from outlast.executors.slurm.cluster_facts import Nodes, Partition, gpus_in, parse_time_s
 
 _SIZES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from outlast.config import yaml
 from outlast.config.shapes import At, Fields
-from outlast.config.slurm import SLURM
+from outlast.config.slurm_section import SLURM
 
 _SITE = Fields({"slurm": SLURM}, description="Defaults for every study")
 

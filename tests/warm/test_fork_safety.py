@@ -15,7 +15,7 @@ import pytest
 
 from outlast._system import processes_with
 from outlast._system.tokens import VARIABLE, token_room
-from outlast.executors.warm import WarmStart, WarmWorkers
+from outlast.executors.warm_workers import WarmStart, WarmWorkers
 from outlast.runner.environment import worker_environment
 from outlast.runner.hooks import hooks_path
 
@@ -69,7 +69,7 @@ def test_what_computed_with_openmp_on_import_computes_in_a_fork_as_well() -> Non
     """With the libraries' threads left as they are, the fork's first parallel region never ends."""
     program = """
 import os, signal, sys
-from outlast.runner.fitness import Watch
+from outlast.runner.fork_safety import Watch
 watch = Watch()
 watch.begin()
 import lightgbm, numpy

@@ -1,6 +1,6 @@
 """What a sampler is told about a trial: one row of the table of outcomes, per kind of sampler.
 
-Measured with Optuna 5.0 (``benchmarks/teaching.py``): a failed row teaches TPE nothing, so that nearly all later
+Measured with Optuna 5.0 (``benchmarks/failure_feedback.py``): a failed row teaches TPE nothing, so that nearly all later
 suggestions fall in the region that cannot run; a pruned row without a curve teaches it. GP, CMA-ES and NSGA-II ignore
 pruned rows as well, and are told the worst value so far. TPE stops with an error on a pruned row with a curve of
 several objectives.
@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Row
 
 from outlast.core.records import Trial
-from outlast.core.states import TEACHING_CAUSES, TrialState
+from outlast.core.states import FEEDBACK_CAUSES, TrialState
 
 #: The attribute under which Optuna keeps a constraint named ``runs``.
 CONSTRAINT = "constraints:runs"
@@ -46,7 +46,7 @@ def teaches(trial: Trial) -> bool:
     """Whether the trial's end without a value says something about its configuration."""
     if trial.state is TrialState.INFEASIBLE:
         return True
-    return trial.state is TrialState.FAILED and trial.cause in TEACHING_CAUSES
+    return trial.state is TrialState.FAILED and trial.cause in FEEDBACK_CAUSES
 
 
 def worst_values(trials: Iterable[Trial], maximize: Sequence[bool]) -> list[float] | None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from outlast._system import list_names
-from outlast.core.layout import StudyNames
+from outlast.core.file_names import StudyNames
 
 
 class Beside:
