@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +89,24 @@ def test_every_ending_is_that_of_a_process_of_its_own(run: Run) -> None:
     warm, plain = (run(ENDINGS, trials=len(KINDS), isolation=way, **study) for way in ("worker", "process"))
     assert [t.params["kind"] for t in warm.trials] == KINDS
     assert outcome(warm) == outcome(plain)
+    tracebacks = [
+        log.partition("Traceback")[2] for log in (warm.log(t.number) for t in warm.trials) if "Traceback" in log
+    ]
+    first = [re.search(r'File "(.*)"', text) for text in tracebacks]
+    assert len(first) >= 3 and all(found is not None and found[1].endswith("work.py") for found in first)
+
+
+def test_a_fault_reaches_a_warm_runner(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = tmp_path / "operations"
+    monkeypatch.setenv("OUTLAST_FAULTS", json.dumps({"role": "runner", "record": str(record)}))
+    monkeypatch.setenv("OUTLAST_OBSERVER", "outlast.testing.fault_injection:install_from_environment")
+    ran = run(
+        ABOUT + "def run(x):\n    return {**about(x), 'seen': float('OUTLAST_OBSERVER' in os.environ)}\n", trials=2
+    )
+    assert (ran.metric("warm"), ran.metric("seen")) == ([1.0] * 2, [0.0] * 2)
+    written = [json.loads(line) for line in record.read_text().splitlines()]
+    ends = {line["pid"] for line in written if "exit.json" in f"{line['path']} {line.get('target', '')}"}
+    assert len(ends) == 2
 
 
 @pytest.mark.parametrize(

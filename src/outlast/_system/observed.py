@@ -6,6 +6,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+#: Environment variables by which faults are injected: runners see them, no training does.
+FAULT_VARIABLES = ("OUTLAST_FAULTS", "OUTLAST_OBSERVER")
+
 #: Called as ``observer(operation, path, **detail)`` before every operation that changes the disk.
 observer: Callable[..., None] | None = None
 

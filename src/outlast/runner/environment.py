@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from outlast._system.job_environment import NOT_TAKEN_OVER, first_node, in_job
+from outlast._system.observed import FAULT_VARIABLES
 from outlast._system.tokens import token_room
 from outlast.core.file_names import AttemptPaths
 from outlast.runner.spec import RunnerSpec
@@ -71,7 +72,7 @@ def worker_environment(env: Mapping[str, str], inherited: Mapping[str, str], pyt
         inherited: The coordinator's environment.
         python_path: As for `training_environment`.
     """
-    faults = {key: value for key, value in inherited.items() if key in ("OUTLAST_FAULTS", "OUTLAST_OBSERVER")}
+    faults = {key: value for key, value in inherited.items() if key in FAULT_VARIABLES}
     base = {key: value for key, value in inherited.items() if not key.startswith("OUTLAST_")}
     base.update(
         OUTLAST_TRIAL_DIR=".",  # the hooks look for it when the interpreter starts; the process drops it then

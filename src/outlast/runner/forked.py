@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from outlast._system import die_with_parent
 from outlast._system.tokens import wear_token
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 @dataclass(frozen=True)
@@ -192,6 +192,6 @@ def _exit_code(end: SystemExit) -> int:
 def _without_ours(frames: TracebackType | None) -> TracebackType | None:
     """The traceback from the user's first frame on."""
     whole = frames
-    while frames is not None and os.path.dirname(os.path.abspath(frames.tb_frame.f_code.co_filename)) == _HERE:
+    while frames is not None and os.path.abspath(frames.tb_frame.f_code.co_filename).startswith(_OURS):
         frames = frames.tb_next
     return frames if frames is not None else whole

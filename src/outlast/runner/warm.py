@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any
 
 from outlast._system import die_with_parent
+from outlast._system.observed import FAULT_VARIABLES
 from outlast._system.tokens import VARIABLE, token_room, wear_token
 from outlast.runner import main as runner
 from outlast.runner.fork_safety import Watch, descriptors
@@ -43,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     die_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    faults = os.environ.pop("OUTLAST_FAULTS", None)
+    faults = {name: os.environ[name] for name in FAULT_VARIABLES if name in os.environ}
     for name in [name for name in os.environ if name.startswith("OUTLAST_")]:
         del os.environ[name]
     loaded, reason = _load(argv[1], argv[2:])
@@ -56,8 +57,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if reason or loaded is None:
         return 0
-    if faults is not None:
-        os.environ["OUTLAST_FAULTS"] = faults  # of runners; no training sees it
+    os.environ.update(faults)  # of runners; no training sees them
     gc.collect()
     gc.freeze()  # a collection in a fork leaves these pages shared
     return serve(asking, partial(runner.main, loaded=loaded))
