@@ -13,7 +13,7 @@ import pytest
 from outlast.core.fold import Study
 from outlast.engine.care.repair import repair_study
 from outlast.engine.record.examine import read_study
-from outlast.errors import LedgerDamaged, StudyNotFound
+from outlast.errors import LedgerDamaged, LedgerTooNew, StudyNotFound
 from outlast.study.layout import StudyPaths
 
 ARCHIVED = Path(__file__).parent.parent / "archive" / "0.1.0-first"
@@ -135,6 +135,22 @@ def _hash(folder: Path) -> str:
 
 def _name(damage: Callable[[Path], None]) -> str:
     return damage.__name__.strip("_")
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_a_copy_of_a_kind_that_nobody_knows_is_damaged_and_refused_where_it_is_all_there_is(
+    folder: Path, facts: dict[int, object], needed: bool
+) -> None:
+    copy = folder / "trials" / "0002" / "trial.json"
+    copy.write_text(copy.read_text().replace("attempt_ended", "attempt_endeb"))
+    if needed:
+        _lose_ledger(folder)
+        with pytest.raises(LedgerTooNew, match=rf"{copy}: a record of kind 'attempt_endeb'"):
+            repair_study(str(folder), check_only=False)
+    else:
+        problem, *_ = repair_study(str(folder), check_only=False)
+        assert problem.text == "trial.json of trial 2 does not say what the ledger says"
+        assert "attempt_ended" in copy.read_text() and _facts(read_study(StudyPaths.at(folder))) == facts
 
 
 def test_nothing_is_wrong_with_a_whole_study(folder: Path) -> None:

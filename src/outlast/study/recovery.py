@@ -19,6 +19,7 @@ from outlast.core.records import (
     from_json,
 )
 from outlast.core.states import Cause
+from outlast.errors import LedgerTooNew
 from outlast.study.segments import Reading
 
 
@@ -122,11 +123,15 @@ def had_a_folder(trial: Trial) -> bool:
     return any(attempt.slot != "none" for attempt in trial.attempts)
 
 
-def events_of_copy(copy: Any) -> list[Event]:
-    """The events that a ``trial.json`` holds; none if it is damaged.
+def events_of_copy(copy: Any, *, needed: str = "") -> list[Event]:
+    """The events that a ``trial.json`` holds; none if it is damaged. It has no checksum: a kind that nobody knows is damage.
+
+    Args:
+        copy: What it holds.
+        needed: Where it lies, if the ledger is lost: what a later version may have written is not thrown away then.
 
     Raises:
-        LedgerTooNew: It is of a later version.
+        LedgerTooNew: It is `needed`, and may be of a later version.
     """
     if not isinstance(copy, dict) or not isinstance(copy.get("events"), list):
         return []
@@ -134,6 +139,10 @@ def events_of_copy(copy: Any) -> list[Event]:
     for obj in copy["events"]:
         try:
             events.append(from_json(obj))
+        except LedgerTooNew:
+            if needed:
+                raise LedgerTooNew(needed, str(obj["kind"])) from None
+            return []
         except (KeyError, TypeError, ValueError, AttributeError):
             return []
     return events if events and isinstance(events[0], TrialCreated) else []

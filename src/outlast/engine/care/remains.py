@@ -24,8 +24,13 @@ from outlast.study.recovery import events_of_copy
 
 
 def copies(paths: StudyPaths) -> dict[int, list[Event]]:
-    """Trial → the events that its ``trial.json`` holds, where it is whole."""
-    found = {number: events_of_copy(read_json(paths.trial(number).record)) for number in trial_numbers(paths)}
+    """Trial → the events that its ``trial.json`` holds, where it is whole.
+
+    Raises:
+        LedgerTooNew: A later version may have written one of them: no ledger is rebuilt without it.
+    """
+    records = {number: paths.trial(number).record for number in trial_numbers(paths)}
+    found = {number: events_of_copy(read_json(record), needed=str(record)) for number, record in records.items()}
     return {number: events for number, events in found.items() if events}
 
 
