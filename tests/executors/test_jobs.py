@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from outlast._system import observed
 from outlast.core.evidence import JobEnd
 from outlast.errors import JobRefused, SchedulerUnavailable
 from outlast.executors.base import StudyFacts
@@ -23,10 +26,12 @@ class Desk(JobExecutor):
 
     def __init__(self, study: StudyFacts, clock: FakeClock, queue: dict[str, bool | None]) -> None:
         super().__init__(study, poll=EVERY, now=clock.monotonic)
-        self.queue, self.answers, self.ended_jobs = queue, [], []
+        self.queue = queue
+        self.answers: list[Exception] = []
+        self.ended_jobs: list[str] = []
         self.silent: Exception | None = None
         self.started: list[str] = []
-        self.listings = 0
+        self.listings = self.endings = 0
         self.said: list[str] = []
         self.say = self.said.append
 
@@ -49,6 +54,7 @@ class Desk(JobExecutor):
         return {job: self.queue[job] for job in jobs if job in self.queue}
 
     def end(self, job: str) -> None:
+        self.endings += 1
         self._answer()
         self.ended_jobs.append(job)
 
@@ -154,6 +160,50 @@ def test_the_first_job_that_is_refused_is_told_and_a_later_one_is_submitted_agai
     assert (desk.ended(B), desk.take_submissions()) == (False, [])
     bench.later(desk)
     assert [taken.attempt for taken in desk.take_submissions()] == [B]
+
+
+def test_a_bug_of_a_plugged_executor_is_told_and_later_waited_for(bench: Bench) -> None:
+    desk = bench.desk()
+    desk.answers = [KeyError("image")]
+    with pytest.raises(JobRefused, match=r"the executor failed: KeyError\('image'\)"):
+        desk.submit(A, "marker", "log")
+    assert desk.ended(A) is None
+    submitted(bench, desk)
+    desk.answers = [KeyError("image")]
+    desk.submit(B, "marker", "log")
+    assert desk.ended(B) is False and "KeyError" in desk.said[-1]
+    bench.later(desk)
+    assert [taken.attempt for taken in desk.take_submissions()] == [B]
+
+
+def test_what_an_earlier_coordinator_could_submit_does_not_hide_that_this_one_cannot(bench: Bench) -> None:
+    job = submitted(bench, bench.desk())
+    again = bench.desk()
+    again.adopt(A, None, job=job)
+    again.answers = [JobRefused("qsub: Unknown queue")]
+    with pytest.raises(JobRefused, match="Unknown queue"):
+        again.submit(B, "marker", "log")
+
+
+def test_a_full_disk_keeps_no_job_from_the_ledger(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(operation: str, path: str, **_detail: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    desk = bench.desk()
+    monkeypatch.setattr(observed, "observer", full)
+    assert submitted(bench, desk) in bench.queue
+
+
+def test_a_silent_scheduler_is_not_asked_for_each_job_that_is_to_end(bench: Bench) -> None:
+    desk = bench.desk()
+    jobs = [submitted(bench, desk, name) for name in (A, B)]
+    desk.silent = SchedulerUnavailable("no answer")
+    for name in (A, B):
+        desk.cancel(name)
+    assert desk.endings == 1
+    desk.silent = None
+    bench.later(desk)
+    assert desk.ended_jobs == jobs
 
 
 def test_a_limit_is_waited_for_from_the_first_job_on_and_a_submission_without_an_answer_is_made_again(

@@ -130,6 +130,29 @@ def test_lsf_needs_a_walltime_and_says_so(pbs: Pbs) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "living"),
+    [
+        (["41 R None"], {"41": True}),
+        (["41 R None", "99 PD (a reason of somebody else's)"], {"41": True}),
+        (["41 PD Nodes required for job are DOWN", "42 CD"], {"41": True, "42": False}),
+        (["41 F RaisedSignal:9(Killed)", "42 R None"], {"41": False, "42": True}),
+        (["41 ?? None"], None),
+        ([], {}),
+    ],
+)
+def test_what_squeue_prints_says_what_it_says(pbs: Pbs, lines: list[str], living: dict[str, bool] | None) -> None:
+    pbs.say("sbatch")
+    pbs.say("squeue", out="\n".join(["JOBID ST REASON", *lines, ""]))
+    executor = PsijExecutor(StudyFacts("s", str(pbs.jobs)), scheduler="slurm")
+    if living is None:
+        with pytest.raises(SchedulerUnavailable, match="squeue gave no answer"):
+            executor.living(["41", "42"])
+    else:
+        assert executor.living(["41", "42"]) == living
+    executor.close()
+
+
+@pytest.mark.parametrize(
     ("records", "code", "living"),
     [
         ([{"JOBID": "41", "STAT": "PEND"}], 0, {"41": True}),

@@ -323,6 +323,16 @@ def test_what_is_cancelled_while_slurm_is_silent_is_cancelled_later(bench: Bench
     assert bench.slurm.cancelled == [job]
 
 
+def test_silent_slurm_is_not_asked_for_each_job_that_is_cancelled(bench: Bench) -> None:
+    jobs = [bench.submit(A), bench.submit(B)]
+    bench.slurm.fall_silent(1)  # whoever asked a second time would be answered
+    bench.executor.cancel(A)
+    bench.executor.cancel(B)
+    assert bench.slurm.cancelled == []
+    bench.later(31)
+    assert sorted(bench.slurm.cancelled) == sorted(jobs)
+
+
 def test_what_is_cancelled_before_slurm_took_it_is_not_submitted_any_more(bench: Bench) -> None:
     bench.slurm.refuse(LIMIT)
     bench.submit()

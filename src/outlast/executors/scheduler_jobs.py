@@ -127,6 +127,11 @@ class JobExecutor(Executor):
             self._tell(f"{refused.fact}; submitted again in a while")
         except SchedulerUnavailable as trouble:
             self._tell(f"{trouble.fact}; submitted again in a while")
+        except Exception as trouble:  # whatever it is that a plugged executor met
+            if not self._accepted:
+                del self._of[name]
+                raise JobRefused(_fact_of(trouble)) from trouble
+            self._tell(f"{_fact_of(trouble)}; submitted again in a while")
         else:
             wanted.job, self._accepted, self._said = job, True, ""
             self._remember(name, job)
@@ -139,7 +144,6 @@ class JobExecutor(Executor):
         if not recorded and not job:
             return runner is not None
         self._of[name] = _Wanted(job=recorded or job, ours=bool(recorded))
-        self._accepted = True
         if recorded and not job:
             self._taken.append(_submitted(recorded, name))
         return True
@@ -195,7 +199,8 @@ class JobExecutor(Executor):
         wanted.marker = ""  # not submitted any more
         if wanted.job and wanted.ours:
             self._doomed.add(wanted.job)
-            self._end_doomed()
+            if self._now() >= self._end_at:  # otherwise it is silent: each call may take long to find that out
+                self._end_doomed()
 
     def _end_doomed(self) -> None:
         for job in sorted(self._doomed):
@@ -236,9 +241,10 @@ class JobExecutor(Executor):
 
     def _remember(self, name: str, job: str) -> None:
         self._taken.append(_submitted(job, name))
-        make_dir(Path(self.study.jobs))
-        text = json.dumps({"job": job, "folder": os.stat(self.study.jobs).st_ino})  # of a copy, it is another one
-        write_atomic(self._record(name), text, durable=False)
+        with contextlib.suppress(OSError):  # no room: the ledger gets it all the same, in a moment
+            make_dir(Path(self.study.jobs))
+            text = json.dumps({"job": job, "folder": os.stat(self.study.jobs).st_ino})  # of a copy, it is another one
+            write_atomic(self._record(name), text, durable=False)
 
     def _recall(self, name: str) -> str:
         told = read_json(self._record(name))

@@ -168,7 +168,8 @@ class SlurmExecutor(Executor):
         wanted = self._of.get(name)
         if wanted is not None and wanted.job:
             self._doomed.add(wanted.job)
-            self._cancel_doomed()
+            if self._now() >= self._cancel_at:  # otherwise it is silent: each call may take long to find that out
+                self._cancel_doomed()
         elif wanted is not None:
             wanted.script = ""  # not submitted any more
 
