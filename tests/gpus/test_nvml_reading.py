@@ -26,6 +26,14 @@ def test_a_driver_that_does_not_fit_its_library_is_unknown_not_absent(driver: Dr
     assert read_cards() == nvml.Reading(error="RM has detected an NVML/RM version mismatch.")
 
 
+@pytest.mark.parametrize("code", [9, 12, 999])  # not loaded, library not found, unknown
+def test_a_driver_that_answered_once_and_fails_then_is_unknown_not_absent(driver: Driver, code: int) -> None:
+    driver.cards(1, f"fail nvmlDeviceGetCount_v2 {code}")
+    assert read_cards().error
+    driver.cards(1)
+    assert [card.uuid for card in read_cards().cards] == ["GPU-0000"]
+
+
 @pytest.mark.parametrize("age", [(), ("old",)])
 def test_cards_are_read_with_memory_and_processes_from_new_and_old_drivers(
     driver: Driver, age: tuple[str, ...]

@@ -123,10 +123,13 @@ def _read(nvml: Any) -> Reading:
                 nvml._nvmlGetFunctionPointer_cache.clear()
             nvml.nvmlInit()
             _opened = here
-        cards = _cards(nvml)
     except (OSError, nvml.NVMLError_LibraryNotFound, nvml.NVMLError_DriverNotLoaded):
         return Reading()
     except nvml.NVMLError as error:
+        return Reading(error=str(error))
+    try:
+        cards = _cards(nvml)
+    except nvml.NVMLError as error:  # also one that says "not loaded": it was there when it was opened
         _close(nvml)
         return Reading(error=str(error))
     if any(card.error for card in cards):
