@@ -37,6 +37,8 @@ def metrics(line: str) -> dict[str, float]:
         ("acc: np.float64(0.93), loss: array(0.5)", {"acc": 0.93, "loss": 0.5}),
         ("loss=inf acc=-inf", {"loss": math.inf, "acc": -math.inf}),
         ("\x1b[1mval_acc\x1b[0m: \x1b[32m0.93\x1b[0m", {"val_acc": 0.93}),
+        ("\x1b]0;loss: 9\x07val_acc: 0.93", {"val_acc": 0.93}),
+        ("\x1b]0;a title without its end | val_acc: 0.93", {"val_acc": 0.93}),
         ("working...\x08\x08\x08val_acc: 0.93", {"val_acc": 0.93}),
         ("F1 (macro): 0.91, Accuracy (%): 93", {"F1 (macro)": 0.91, "Accuracy (%)": 93.0}),
         ("mAP@[0.5:0.95] = 0.412", {"mAP@[0.5:0.95]": 0.412}),

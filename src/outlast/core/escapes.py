@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-#: ECMA-48: control sequences, strings for the terminal (which may lack their end) and single functions; an escape by itself, too.
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])?")
+#: ECMA-48: control sequences, strings for the terminal and single functions; an escape by itself, too. A string without its end
+#: loses its beginning only: the rest of the line may hold a result.
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])?")
 
 
 def without_escapes(text: str) -> str:
