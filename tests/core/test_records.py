@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.core.evidence import Evidence, Report
+from outlast.core.evidence import Evidence, JobEnd, Report
 from outlast.core.fold import fold
 from outlast.core.records import (
     AttemptEnded,
@@ -143,3 +143,5 @@ def test_evidence_survives_its_file() -> None:
     plain: dict[str, Any] = json.loads(json.dumps(evidence.to_json()))
     assert Evidence.from_json(plain) == evidence
     assert "signal" not in plain
+    lost = Evidence.from_json(Evidence(job_end=JobEnd.HOST_LOST).to_json())
+    assert lost.job_end is JobEnd.HOST_LOST

@@ -108,6 +108,8 @@ class Evidence:
         for key in ("notes", "tail"):
             if key in kwargs:
                 kwargs[key] = tuple(kwargs[key])
+        told = kwargs.get("job_end")
+        kwargs["job_end"] = next((end for end in JobEnd if end.value == told), JobEnd.UNTOLD)
         return cls(**kwargs)
 
 

@@ -14,6 +14,7 @@ from outlast.core.fold import Study, fold
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger
+from outlast.study.segments import read_ledger
 
 
 @dataclass
@@ -48,7 +49,8 @@ def opened_briefly(paths: StudyPaths) -> Iterator[Opened]:
         LeaseLost: Somebody else took its ledger at the same moment.
     """
     with Lease(paths.lease):
-        ledger, reading = Ledger.claim(paths.ledger)
+        before = read_ledger(paths.ledger)  # first: what refuses to be read is left as it is
+        ledger, reading = Ledger.claim(paths.ledger, known=before)
         with closing(ledger):
             study = fold(reading.events)
             yield Opened(ledger, study, new=not study.revisions)

@@ -15,10 +15,13 @@ from outlast.engine.hold import opening
 from outlast.engine.hold.opening import join_study, open_study
 from outlast.engine.hold.turn import Memory, take_turn
 from outlast.engine.record.recorded import study_paths
+from outlast.errors import LedgerTooNew
 from outlast.study import lease as lease_module
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
+from outlast.study.ledger_lines import to_line
 from outlast.study.opened import opened_briefly
+from outlast.study.segments import segment_path
 
 
 class Broke(Exception):
@@ -97,6 +100,16 @@ def test_what_goes_wrong_in_the_block(paths: StudyPaths, settings: Settings) -> 
         raise Broke
     assert_given_back(paths)
     del kept
+
+
+def test_what_a_later_version_wrote_is_refused_before_anything_is_claimed(paths: StudyPaths) -> None:
+    with open(segment_path(paths.ledger, 1), "ab") as file:
+        file.write(to_line({"v": 1, "n": 99, "events": [{"kind": "of_tomorrow"}]}))
+    before = sorted(os.listdir(paths.ledger))
+    with pytest.raises(LedgerTooNew), opened_briefly(paths):
+        pass
+    assert sorted(os.listdir(paths.ledger)) == before
+    assert_given_back(paths)
 
 
 def test_what_goes_wrong_in_a_turn(paths: StudyPaths) -> None:
