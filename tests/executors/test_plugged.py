@@ -62,6 +62,12 @@ def test_an_executor_is_found_by_path_or_by_the_name_that_its_package_registers(
     made.close()
 
 
+def test_no_seed_is_offered_where_nothing_is_drawn() -> None:
+    with pytest.raises(OutlastError) as told:
+        make_executor(ExecutorSettings(name="pods", options={"image": "a", "seeed": 3}), FACTS)
+    assert "seed" not in (told.value.cure or "")
+
+
 @pytest.mark.parametrize(
     ("name", "options", "fact"),
     [

@@ -69,16 +69,18 @@ def check_options(
     *,
     of: Callable[..., Any] | None,
     hidden: Collection[str] = (),
+    beside: Collection[str] = (),
 ) -> None:
-    """Refuse options that the sampler or pruner does not know, and values of a type that it cannot use.
+    """Refuse options that the sampler, pruner or executor does not know, and values of a type that it cannot use.
 
     Args:
-        name: Of the sampler or pruner.
+        name: Of the sampler, pruner or executor.
         options: As written in the study file.
         key: Of the study file.
         of: The class or function that takes them; ``None`` takes none. Its annotations say what type a value must have:
             Optuna itself may notice in the middle of a search only.
         hidden: Options of it that a study file cannot give.
+        beside: Keys that may stand beside its options.
 
     Raises:
         StudyFileError: With all legal options and their defaults.
@@ -97,7 +99,7 @@ def check_options(
             raise StudyFileError(
                 f"{name} has no option {option}; its options (defaults): {listed}",
                 key=f"{key}.{option}",
-                cure=nearest(option, [*legal, "seed"]),
+                cure=nearest(option, [*legal, *beside]),
             )
 
 

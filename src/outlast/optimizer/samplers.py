@@ -72,14 +72,14 @@ class SamplerFactory:
         options = dict(settings.options)
         if self.name == "grid":
             self._class: type[BaseSampler] = BaseSampler  # type: ignore[type-abstract]
-            check_options("grid", options, "sampler", of=None)
+            check_options("grid", options, "sampler", of=None, beside=("seed",))
             return options
         if self.is_custom:
             self._class = load_class(self.name, BaseSampler, "sampler", "an Optuna sampler")  # type: ignore[type-abstract]
         else:
             self._class = _CLASSES[self.name]
         hidden = ("seed",) if self.is_custom else _HIDDEN
-        check_options(self.name, options, "sampler", of=self._class, hidden=hidden)
+        check_options(self.name, options, "sampler", of=self._class, hidden=hidden, beside=("seed",))
         if self.name == "tpe" and conditional and options.get("multivariate", True):
             options.setdefault("multivariate", True)
             options.setdefault("group", True)
