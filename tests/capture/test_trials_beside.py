@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.runner.neighbours import Beside
+from outlast.runner.neighbours import Neighbours
 from outlast.study.layout import StudyPaths
 
 
@@ -25,23 +25,23 @@ def opened(paths: StudyPaths, trial: int, attempt: int = 1) -> None:
 
 
 def test_an_attempt_that_begins_later_runs_beside_also_once_it_is_over(paths: StudyPaths) -> None:
-    beside = Beside(paths.root, "0003.1")
-    assert not beside.look()
+    neighbours = Neighbours(paths.root, "0003.1")
+    assert not neighbours.look()
     opened(paths, 12345, 2)
-    assert beside.look()
+    assert neighbours.look()
     paths.open_marker(12345, 2).unlink()
-    assert beside.look()
+    assert neighbours.look()
 
 
 def test_a_trial_that_came_and_went_between_two_looks_is_seen_when_one_looks_back(paths: StudyPaths) -> None:
-    beside = Beside(paths.root, "0003.1")
-    assert not beside.look_back()
+    neighbours = Neighbours(paths.root, "0003.1")
+    assert not neighbours.look_back()
     paths.trial(4).folder.mkdir()
-    assert not beside.look()
-    assert beside.look_back()
+    assert not neighbours.look()
+    assert neighbours.look_back()
 
 
 def test_trials_that_are_over_run_beside_nobody(paths: StudyPaths) -> None:
     paths.trial(1).folder.mkdir()
     (paths.open / ".0005.1.77.0.tmp").touch()
-    assert not Beside(paths.root, "0003.1").look_back()
+    assert not Neighbours(paths.root, "0003.1").look_back()

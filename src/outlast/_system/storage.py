@@ -33,10 +33,8 @@ def lacking(folder: str | os.PathLike[str]) -> tuple[str, ...]:
     except OSError:
         return ()
     tried: tuple[tuple[str, Callable[[], object]], ...] = (
-        (
-            "locks",
-            lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB),
-        ),  # first: it says to others that this is in use
+        # First: it says to others that this is in use.
+        ("locks", lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)),
         ("hard links", lambda: os.link(path, path + ".2")),
         ("fsync", lambda: os.fsync(fd)),
     )

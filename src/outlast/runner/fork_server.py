@@ -1,4 +1,4 @@
-"""Where runners are born: one process that has everything imported and forks a runner on request.
+"""The fork server of runners: one process that has everything imported and forks a runner on request.
 
 Starting a Python for every attempt costs tens of milliseconds of imports; a fork costs about one. It is a child of the
 coordinator and ends with it (its socket closes); the runners, each in a session of its own, go on.
@@ -54,7 +54,7 @@ def serve(asking: socket.socket, run: Run) -> int:
         except OSError as error:  # too many processes, too little memory
             pid = -(error.errno or errno.EAGAIN)
         if pid == 0:
-            os._exit(_be_nursed(asking, json.loads(message), fds, run))
+            os._exit(_run_asked(asking, json.loads(message), fds, run))
         for fd in fds:
             os.close(fd)
         try:
@@ -91,7 +91,7 @@ def fork_runner(marker: str, log: str, environment: Mapping[str, str], *, outliv
     os._exit(_be_a_runner(log, run, alone=outlives))
 
 
-def _be_nursed(asking: socket.socket, wanted: dict[str, object], fds: Sequence[int], run: Run) -> int:
+def _run_asked(asking: socket.socket, wanted: dict[str, object], fds: Sequence[int], run: Run) -> int:
     """The fork server's forked child."""
 
     def with_fds() -> int:

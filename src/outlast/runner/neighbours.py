@@ -9,7 +9,7 @@ from outlast._system import list_names
 from outlast.core.file_names import StudyNames
 
 
-class Beside:
+class Neighbours:
     """Looks for the markers of other attempts: who joins later is not known when an attempt begins.
 
     A coordinator removes the markers of what is over before it starts anything. Nothing is opened here: over NFS, a file that is

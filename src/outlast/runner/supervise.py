@@ -7,7 +7,6 @@ import fcntl
 import os
 import select
 import signal
-import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +32,7 @@ from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.heartbeat import Heartbeat
 from outlast.runner.hooks import hooks_path
-from outlast.runner.neighbours import Beside
+from outlast.runner.neighbours import Neighbours
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.stopping import Stopping
 from outlast.runner.timing import Stopwatch
@@ -74,7 +73,7 @@ class Supervisor:
         self._looked_at = self._asked_at = 0.0  # in seconds of training
         self._settled = False
         self._memory = MemoryCounters()
-        self._beside = None if spec.shared else Beside(root, f"{spec.trial:04d}.{spec.attempt}")
+        self._neighbours = None if spec.shared else Neighbours(root, f"{spec.trial:04d}.{spec.attempt}")
         self._heartbeat = Heartbeat(self.files, lock, spec.heartbeat)
         self._stopping = Stopping(self.spec, self.files, shared=lock.shared)
 
@@ -182,18 +181,18 @@ class Supervisor:
             self._asked_at = self._time.seconds
             if not self._ours():
                 return False
-            self._look_beside()
+            self._look_for_neighbours()
             self._stopping.look(self._time, self.training)
         if self._stopping.given_up:
             return False
         self._stopping.step(self._time.seconds, self.training, self.capture)
         return True
 
-    def _look_beside(self, *, back: bool = False) -> None:
+    def _look_for_neighbours(self, *, back: bool = False) -> None:
         """A file outside the trial's folder may be another trial's once a worker has joined."""
-        if self._beside is not None and not self.capture.shared:
+        if self._neighbours is not None and not self.capture.shared:
             with contextlib.suppress(OSError):  # a network filesystem's bad moment
-                self.capture.shared = self._beside.look_back() if back else self._beside.look()
+                self.capture.shared = self._neighbours.look_back() if back else self._neighbours.look()
 
     def _ours(self) -> bool:
         """Whether nobody else has ended this attempt."""
@@ -221,7 +220,7 @@ class Supervisor:
     def _evidence(self, code: int | None, *, error: str = "") -> Evidence:
         self._time.tick()
         self.log.close()
-        self._look_beside(back=True)
+        self._look_for_neighbours(back=True)
         seen = self.capture.finish(torn=code != 0)
         memory = self._memory.kills()
         last = self.spec.last_step
@@ -230,7 +229,7 @@ class Supervisor:
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             seconds=round(self._time.seconds, 3),
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             started_at=self.started_at,
             ended_at=utc_now(),
             scores=seen.scores,

@@ -40,10 +40,10 @@ from outlast.core.records import Event, to_json
 from outlast.errors import NO_ROOM, LeaseLost, SegmentLost, StorageError
 from outlast.study.ledger_lines import seals_of, to_line
 from outlast.study.segments import (
-    _HELD,
+    HELD_NAME,
     Reading,
-    _first_lines,
     can_be_opened,
+    first_lines,
     folder_identity,
     is_held,
     listed_segments,
@@ -231,14 +231,14 @@ def _retire(folder: Path, number: int, own: str) -> None:
     """See to it that whoever held an earlier segment finds out; then what it has written is all that counts."""
     lost = 0
     for earlier in range(number - 1, 0, -1):
-        header, completed = _first_lines(folder, earlier)
-        if _HELD.match(str(header.get("held"))):
+        header, completed = first_lines(folder, earlier)
+        if HELD_NAME.match(str(header.get("held"))):
             remove(folder / header["held"], durable=False)
         lost += not header
         if completed or lost > 3:
             break  # it has done this for those before itself; or the ledger begins here
     for name in list_names(folder):  # of claims that were cut off
-        match = _HELD.match(name)
+        match = HELD_NAME.match(name)
         if match and int(match[1]) <= number and name != own:
             remove(folder / name, durable=False)
 

@@ -25,7 +25,8 @@ from outlast.errors import LedgerTooNew, StorageError
 from outlast.study.ledger_lines import disorder, events_of, from_line, in_order, kinds_of_later, seals_of
 
 _SEGMENT = re.compile(r"^(\d{8,})\.jsonl$")
-_HELD = re.compile(r"^(\d{8,})\.\d+\.held$")
+#: Name of a holder's file.
+HELD_NAME = re.compile(r"^(\d{8,})\.\d+\.held$")
 _SEEN_WITHIN = 70.0  # seconds after which an NFS client sees whatever another has made (acdirmax, 60 s)
 
 
@@ -96,12 +97,10 @@ def segment_numbers(folder: Path) -> list[int]:
 
 def listed_segments(folder: Path) -> list[int]:
     """The segments that a listing names, in order; another host may have made more."""
-    """The segments that a listing names, in order; another host may have made more."""
     return sorted(int(match[1]) for name in list_names(folder) if (match := _SEGMENT.match(name)))
 
 
 def can_be_opened(path: Path) -> bool:
-    """Whether there is such a file, as the server has it."""
     """Whether there is such a file, as the server has it."""
     try:
         os.close(unstale(os.open, path, os.O_RDONLY | os.O_CLOEXEC))
@@ -125,10 +124,10 @@ def folder_identity(folder: Path) -> list[int]:
 
 def newest_header(folder: Path) -> Mapping[str, Any]:
     """The first line of the newest segment: who holds, or last held, the study. Empty where there is none."""
-    return _first_lines(folder, newest_segment(folder))[0]
+    return first_lines(folder, newest_segment(folder))[0]
 
 
-def _first_lines(folder: Path, number: int) -> tuple[Mapping[str, Any], bool]:
+def first_lines(folder: Path, number: int) -> tuple[Mapping[str, Any], bool]:
     """A segment's header, and whether its claim was completed: whether it has a second line."""
 
     def read() -> tuple[bytes, bytes]:
@@ -144,8 +143,8 @@ def _first_lines(folder: Path, number: int) -> tuple[Mapping[str, Any], bool]:
 
 def is_held(folder: Path, number: int) -> bool | None:
     """Whether nobody has claimed a segment after this one, as the server has it; ``None`` if the segment cannot tell."""
-    name = _first_lines(folder, number)[0].get("held")
-    return can_be_opened(folder / name) if isinstance(name, str) and _HELD.match(name) else None
+    name = first_lines(folder, number)[0].get("held")
+    return can_be_opened(folder / name) if isinstance(name, str) and HELD_NAME.match(name) else None
 
 
 def await_newest(folder: Path) -> None:

@@ -12,7 +12,7 @@ from outlast.executors.slurm.cluster_facts import Partition
 from outlast.executors.slurm.requested import asked_gpus, asked_nodes, asked_time_s, fits_on
 
 _SECTION = "options are in the slurm: section of the study file, or of ~/.config/outlast.yaml"
-_BEFORE_WALLTIME = 10.0  # seconds that a runner keeps beyond the grace period, see `outlast.runner.supervise`
+_BEFORE_WALLTIME = 10.0  # seconds that a runner keeps beyond the grace period, see `outlast.runner.stopping`
 _SOON_S = 90.0
 
 
