@@ -36,7 +36,6 @@ class LocalExecutor(Executor):
         self._watched: dict[str, int] = {}  # name → pidfd, readable when the process has ended (pidfd_open(2))
 
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
-        """See `Executor.submit`."""
         forked = None if self._warm is None else self._warm.fork(marker, log, keep_fds)
         if forked is None:
             pid = self._submit_plain(marker, log, keep_fds)
@@ -100,20 +99,17 @@ class LocalExecutor(Executor):
                 self._watched[name] = os.pidfd_open(pid)
 
     def ended(self, name: str) -> bool | None:
-        """See `Executor.ended`."""
         if name not in self._runners:
             return None
         runner = self._runners[name]
         return runner is None or not is_running(runner)
 
     def wait(self, timeout: float) -> None:
-        """See `Executor.wait`."""
         if not self._watched and self._runners:
             timeout = min(timeout, 0.05)  # no pidfd here (macOS): look often
         self._sleep(timeout, self._watched.values())
 
     def cancel(self, name: str) -> None:
-        """See `Executor.cancel`."""
         runner = self._runners.get(name)
         if runner is None or not is_running(runner):
             return
@@ -124,7 +120,6 @@ class LocalExecutor(Executor):
             time.sleep(0.01)
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
-        """See `Executor.forget`."""
         self._runners.pop(name, None)
         worker = self._from.pop(name, None)
         if spoilt and worker is not None and self._warm is not None:
@@ -134,7 +129,6 @@ class LocalExecutor(Executor):
             os.close(fd)
 
     def close(self) -> None:
-        """See `Executor.close`."""
         for name in list(self._runners):
             self.forget(name)
         self._close_fork_server()

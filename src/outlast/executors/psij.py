@@ -84,29 +84,24 @@ class PsijExecutor(JobExecutor):
         self._scheduler: Scheduler = Here(self._psij) if scheduler == "local" else Batch(self._psij, scheduler, study)
 
     def start(self, name: str, marker: str, log: str) -> str:
-        """See `JobExecutor.start`."""
         try:
             return self._scheduler.submit(self._job(marker, log), log)
         except self._psij.SubmitException as refused:
             raise JobRefused(f"{self._name}: {' '.join(str(refused).split())}") from refused
 
     def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]:
-        """See `JobExecutor.living`."""
         return self._scheduler.living(jobs)
 
     def end(self, job: str) -> None:
-        """See `JobExecutor.end`."""
         self._scheduler.end(job)
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
-        """See `Executor.forget`."""
         wanted = self._of.get(name)
         super().forget(name, spoilt=spoilt)
         if wanted is not None and wanted.job:
             self._scheduler.tidy(wanted.job)
 
     def close(self) -> None:
-        """See `Executor.close`."""
         self._scheduler.tidy("", last=True)
         super().close()
 

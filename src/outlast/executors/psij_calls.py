@@ -59,7 +59,6 @@ class Batch(Scheduler):
         self._left: set[str] = set()  # jobs whose files are to go
 
     def submit(self, job: Any, log: str) -> str:
-        """See `Scheduler.submit`."""
         self._executor.submit(job)
         script = self._executor.work_directory / f"{job.id}.job"
         with contextlib.suppress(OSError):  # for people; the scheduler may read the original until the job starts
@@ -68,7 +67,6 @@ class Batch(Scheduler):
         return str(job.native_id)
 
     def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]:
-        """See `Scheduler.living`."""
         command = self._executor.get_status_command(jobs)
         code, out, words = _call(command)
         if code and words and all(_UNKNOWN_JOB.search(line) for line in words.splitlines()):
@@ -87,7 +85,6 @@ class Batch(Scheduler):
         return {job: not told[job].state.final for job in jobs if job in told}
 
     def end(self, job: str) -> None:
-        """See `Scheduler.end`."""
         with contextlib.suppress(subprocess.CalledProcessError):  # it is over, or will be seen to live
             _run(self._executor.get_cancel_command(job))
 
@@ -131,7 +128,6 @@ class Here(Scheduler):
         self._executor = psij.JobExecutor.get_instance("local")
 
     def submit(self, job: Any, log: str) -> str:
-        """See `Scheduler.submit`."""
         self._executor.submit(job)
         entry = self._executor._reaper._jobs.get(job)
         if entry is not None and entry.process.stdout is not None:  # of what the launcher says; left open by PSI/J
@@ -141,12 +137,10 @@ class Here(Scheduler):
         return f"{job.native_id}.{'' if who is None else who.start}@{os.uname().nodename}"
 
     def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]:
-        """See `Scheduler.living`."""
         found = {job: _identity(job) for job in jobs}
         return {job: is_running(who) if who.here else None for job, who in found.items()}
 
     def end(self, job: str) -> None:
-        """See `Scheduler.end`."""
         who = _identity(job)
         if who.here and is_running(who):
             import psutil
@@ -158,7 +152,6 @@ class Here(Scheduler):
                         process.kill()
 
     def tidy(self, job: str, *, last: bool = False) -> None:
-        """See `Scheduler.tidy`."""
         return
 
 

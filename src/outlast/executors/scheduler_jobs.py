@@ -112,7 +112,6 @@ class JobExecutor(Executor):
     # -- the contract -------------------------------------------------------------------------------------------------
 
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
-        """See `Executor.submit`."""
         self._of[name] = _Wanted(marker, log)
         self._try(name)
 
@@ -149,7 +148,6 @@ class JobExecutor(Executor):
         return True
 
     def poll(self) -> None:
-        """See `Executor.poll`."""
         now = self._now()
         if now >= self._look_at and any(wanted.job and not wanted.over for wanted in self._of.values()):
             self._look(now)
@@ -180,7 +178,6 @@ class JobExecutor(Executor):
                 self._look_at = now + min(_SOON, self._every)
 
     def ended(self, name: str) -> bool | None:
-        """See `Executor.ended`."""
         wanted = self._of.get(name)
         if wanted is None:
             return None
@@ -214,12 +211,10 @@ class JobExecutor(Executor):
             self._look_at = min(self._look_at, self._now() + _SOON)
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
-        """See `Executor.forget`."""
         if self._of.pop(name, None) is not None:
             self._record(name).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """See `Executor.close`."""
         with contextlib.suppress(OSError):  # not empty: somebody's job is still on record
             os.rmdir(self.study.jobs)
         super().close()

@@ -86,7 +86,6 @@ class FakeSlurm(Slurm):
     # what the code under test calls
 
     def submit(self, script: str, arguments: Sequence[str] = ()) -> str:
-        """See `Slurm.submit`."""
         self.submissions += 1
         error, accepted = self._next_answers.popleft() if self._next_answers else (None, True)
         job = self._accept(script) if accepted else ""
@@ -102,7 +101,6 @@ class FakeSlurm(Slurm):
         return job
 
     def jobs(self) -> list[Job]:
-        """See `Slurm.jobs`."""
         self.listings += 1
         self._answer("squeue")
         hidden = {job for job, left in self._hidden.items() if left > 0}
@@ -110,12 +108,10 @@ class FakeSlurm(Slurm):
         return [job for job in self.queue.values() if job.id not in hidden]
 
     def job(self, job: str) -> Job | None:
-        """See `Slurm.job`."""
         self._answer("squeue")
         return self.queue.get(job)
 
     def past(self, jobs: Sequence[str]) -> list[Job]:
-        """See `Slurm.past`."""
         if not jobs or not self.accounting:
             return []
         self.asked.append(tuple(jobs))
@@ -127,7 +123,6 @@ class FakeSlurm(Slurm):
         return self.accounting
 
     def cancel(self, jobs: Sequence[str], *, pending_only: bool = False) -> None:
-        """See `Slurm.cancel`."""
         self._answer("scancel")
         for job in jobs:
             found = self.queue.get(job)
@@ -137,7 +132,6 @@ class FakeSlurm(Slurm):
             self.set(job, "CANCELLED")
 
     def requeue(self, job: str) -> bool:
-        """See `Slurm.requeue`."""
         self._answer("scontrol")
         if job not in self.queue:
             return False
@@ -145,15 +139,12 @@ class FakeSlurm(Slurm):
         return True
 
     def config(self) -> dict[str, str]:
-        """See `Slurm.config`."""
         return {"MaxArraySize": "1001", "KillWait": "30 sec"}
 
     def partitions(self) -> list[Partition]:
-        """See `Slurm.partitions`."""
         return [Partition("gpu", True, True, None, None, False, "REQUEUE", 4, "ALL")]
 
     def limits(self, *, account: str | None = None, qos: str | None = None) -> Limits:
-        """See `Slurm.limits`."""
         return Limits()
 
     def _answer(self, command: str) -> None:
@@ -180,7 +171,6 @@ class LocalSlurm(FakeSlurm):
         return job
 
     def jobs(self) -> list[Job]:
-        """See `Slurm.jobs`."""
         for job, process in self._processes.items():
             code = process.poll()
             if code is not None and job in self.queue and life_of(self.queue[job].state) is JobLife.RUNNING:
@@ -188,7 +178,6 @@ class LocalSlurm(FakeSlurm):
         return super().jobs()
 
     def cancel(self, jobs: Sequence[str], *, pending_only: bool = False) -> None:
-        """See `Slurm.cancel`."""
         super().cancel(jobs, pending_only=pending_only)
         for job in jobs:
             self._kill(job)

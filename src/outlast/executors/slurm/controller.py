@@ -102,14 +102,12 @@ class SlurmExecutor(Executor):
             self._say(text)
 
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
-        """See `Executor.adopt`."""
         self._of[name] = _Submission("", job, restarts)
         if job:
             self._jobs.watch(job)
         return True
 
     def poll(self) -> None:
-        """See `Executor.poll`."""
         lost = [name for name, wanted in self._of.items() if not wanted.job and not wanted.sure]
         soon, self._end_wanted = bool(lost) or self._end_wanted, False
         answered = self._jobs.look(within=_SOON if soon else None)
@@ -142,7 +140,6 @@ class SlurmExecutor(Executor):
         return taken
 
     def ended(self, name: str) -> bool | None:
-        """See `Executor.ended`."""
         wanted = self._of.get(name)
         if wanted is None:
             return None
@@ -164,7 +161,6 @@ class SlurmExecutor(Executor):
         return end
 
     def cancel(self, name: str) -> None:
-        """See `Executor.cancel`."""
         wanted = self._of.get(name)
         if wanted is not None and wanted.job:
             self._doomed.add(wanted.job)
@@ -188,7 +184,6 @@ class SlurmExecutor(Executor):
             self._doomed.clear()
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
-        """See `Executor.forget`."""
         wanted = self._of.pop(name, None)
         if wanted is not None and wanted.job:
             self._jobs.forget(wanted.job)

@@ -33,7 +33,6 @@ class FetchedExecutor(Executor):
         raise OutlastError(f"attempt {name} was given no worker")
 
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
-        """See `Executor.adopt`."""
         if job and self._jobs is not None:
             self._of[name] = job, restarts
             self._jobs.watch(job)
@@ -50,7 +49,6 @@ class FetchedExecutor(Executor):
         return jobs
 
     def ended(self, name: str) -> bool | None:
-        """See `Executor.ended`."""
         if name not in self._of or self._jobs is None:
             return None
         return self._look(self._jobs).over(*self._of[name])
@@ -62,19 +60,16 @@ class FetchedExecutor(Executor):
         return self._look(self._jobs).end(*self._of[name])
 
     def cancel(self, name: str) -> None:
-        """See `Executor.cancel`."""
         if name in self._of and self._jobs is not None:
             with contextlib.suppress(SlurmUnavailable, SlurmMissing):
                 self._jobs.slurm.cancel([self._of[name][0]])
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
-        """See `Executor.forget`."""
         job, _ = self._of.pop(name, ("", 0))
         if job and self._jobs is not None and all(job != other for other, _ in self._of.values()):
             self._jobs.forget(job)
 
     def close(self) -> None:
-        """See `Executor.close`."""
         for name in list(self._of):
             self.forget(name)
         super().close()
