@@ -54,8 +54,8 @@ class TestLocalExecutor(ExecutorContract):
         assert isinstance(executor, LocalExecutor)
         first = lab.begun(executor, 1)
         assert executor._fork_server is not None
-        executor._fork_server.kill()
-        executor._fork_server.wait()
+        executor._fork_server.process.kill()
+        executor._fork_server.process.wait()
         lab.begun(executor, 2)
         executor.poll()
         assert executor.ended(first.name) is False

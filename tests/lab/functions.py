@@ -27,7 +27,7 @@ def look_patiently(original: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
     def look(self: Any) -> bool:
         if not self._ready and not self.unfit:
-            assert select.select([self._asking], [], [], 60)[0]
+            assert select.select([self.asking], [], [], 60)[0]
         return original(self)
 
     return look

@@ -6,17 +6,13 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 from outlast._system import Identity, identity_of, is_running
 from outlast.errors import StorageError
 from outlast.executors.base import Executor
-from outlast.executors.fork_request import request
+from outlast.executors.fork_request import ForkServerProcess, request
 from outlast.executors.warm_workers import WarmStart, WarmWorkers
-
-_LINUX = sys.platform.startswith("linux")
 
 
 class LocalExecutor(Executor):
@@ -30,8 +26,7 @@ class LocalExecutor(Executor):
         super().__init__()
         self._warm = None if warm is None else WarmWorkers(warm)
         self._from: dict[str, object] = {}  # name → the worker that its runner comes from
-        self._fork_server: subprocess.Popen[bytes] | None = None
-        self._asking: socket.socket | None = None
+        self._fork_server: ForkServerProcess | None = None
         self._runners: dict[str, Identity | None] = {}  # None: it had ended before it could be looked at
         self._watched: dict[str, int] = {}  # name → pidfd, readable when the process has ended (pidfd_open(2))
 
@@ -62,27 +57,13 @@ class LocalExecutor(Executor):
         return note
 
     def _open_fork_server(self) -> socket.socket:
-        if self._asking is None:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM)
-            with theirs, contextlib.ExitStack() as unless_it_starts:
-                unless_it_starts.enter_context(ours)
-                self._fork_server = subprocess.Popen(
-                    [sys.executable, "-m", "outlast.runner.fork_server", str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-                unless_it_starts.pop_all()
-            self._asking = ours
-        return self._asking
+        if self._fork_server is None:
+            self._fork_server = ForkServerProcess("outlast.runner.fork_server")
+        return self._fork_server.asking
 
     def _close_fork_server(self) -> None:
-        if self._asking is not None:
-            self._asking.close()
-            self._asking = None
         if self._fork_server is not None:
-            self._fork_server.kill()
-            self._fork_server.wait()
+            self._fork_server.close()
             self._fork_server = None
 
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:

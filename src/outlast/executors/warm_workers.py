@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import select
-import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from outlast.executors.fork_request import request
+from outlast.executors.fork_request import ForkServerProcess, request
 
 _LINUX = sys.platform.startswith("linux")
 
@@ -36,35 +34,20 @@ class WarmStart:
     trials: int
 
 
-class _Worker:
+class _Worker(ForkServerProcess):
     """One process, from its start to its replacement."""
 
     def __init__(self, start: WarmStart) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "outlast.runner.warm", str(theirs.fileno()), *start.argv],
-                cwd=start.cwd,
-                env=dict(start.env),
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self._asking = ours
+        super().__init__("outlast.runner.warm", *start.argv, cwd=start.cwd, env=start.env)
         self._ready = False
         self.trials = 0
         self.unfit = ""
 
     def look(self) -> bool:
         """Whether it can be asked for runners by now. Never waits."""
-        if not self._ready and not self.unfit and select.select([self._asking], [], [], 0)[0]:
+        if not self._ready and not self.unfit and select.select([self.asking], [], [], 0)[0]:
             try:
-                told = self._asking.recv(1 << 16)
+                told = self.asking.recv(1 << 16)
             except OSError:
                 told = b""
             self.unfit = str(json.loads(told)["unfit"]) if told else "ends the process that imports it"
@@ -74,13 +57,7 @@ class _Worker:
     def fork(self, marker: str, log: str, keep_fds: tuple[int, ...]) -> int:
         """A runner's pid. Raises ``OSError`` if the worker is gone."""
         self.trials += 1
-        return request(self._asking, marker, log, keep_fds)
-
-    def close(self) -> None:
-        """End it; its runners go on."""
-        self._asking.close()
-        self._process.kill()
-        self._process.wait()
+        return request(self.asking, marker, log, keep_fds)
 
 
 class WarmWorkers:
