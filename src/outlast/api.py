@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from outlast._system import make_dir, read_bytes, write_atomic
+from outlast._system import read_bytes, write_atomic
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import OBJECTIVE, Settings
 from outlast.core.best import best_trial, best_trials
@@ -18,7 +18,7 @@ from outlast.core.plan import Verdict
 from outlast.core.records import AttemptEnded, Event, Trial
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine import launch
-from outlast.engine.coordinator.listener import Listener
+from outlast.engine.coordinator.listener import Listener, Saying
 from outlast.engine.objective_identity import Fingerprint, compared, fingerprint_of, pickled_objective, remember
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
@@ -178,10 +178,8 @@ def optimize(
         if changed:
             say(f"{changed}: {_FRESH}")
         write_atomic(paths.objective, pickled)
+        remember(paths.root, own)
         return _Lines(settings, say)
-
-    make_dir(paths.root)
-    remember(paths.root, own)
 
     def tell(verdict: Verdict, study: Study) -> None:
         if verdict.state is StudyState.HALTED:
@@ -189,10 +187,7 @@ def optimize(
         say(_ending(verdict, study, settings, folder))
 
     try:
-        verdict, study = launch.run(
-            paths, settings, listener,
-            tell=tell, accept_changes=accept_changes, handle_signals=_in_main_thread(), say=say,
-        )  # fmt: skip
+        verdict, study = launch.run(paths, settings, listener, tell=tell, accept_changes=accept_changes, say=say)
     except UsageError as error:
         raise _in_words_of_python(error) from None
     recorded, _ = recorded_settings(paths.root, study)
@@ -280,17 +275,12 @@ def _name_of(objective: Callable[..., Any]) -> str:
     return "objective" if not found.isidentifier() else str(found)
 
 
-def _in_main_thread() -> bool:
-    import threading
-
-    return threading.current_thread() is threading.main_thread()
-
-
-class _Lines(Listener):
+class _Lines(Saying):
     """A plain line per finished trial."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
-        self._settings, self._say = settings, say
+        super().__init__(say)
+        self._settings = settings
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
         for event in events:
@@ -305,6 +295,3 @@ class _Lines(Listener):
         extremes = study.extreme_values if len(metrics) == 1 else None
         best = "" if extremes is None else f", best{_values(self._settings, [extremes[metrics[0].goal == 'maximize']])}"
         return f"  ({of}{best})"
-
-    def said(self, text: str) -> None:
-        self._say(text)

@@ -10,8 +10,10 @@ import sys
 import pytest
 
 import outlast
+from outlast.engine import launch, objective_identity
 from outlast.engine.record.recorded import recorded_settings
-from outlast.errors import StudyFileError, UsageError
+from outlast.errors import StudyBusy, StudyFileError, UsageError
+from outlast.study.lease import Lease
 
 
 @pytest.fixture(autouse=True)
@@ -200,3 +202,27 @@ def test_an_objective_from_a_module_beside_the_script_is_found(here):
     )
     done = subprocess.run([sys.executable, "scripts/search.py"], capture_output=True, text=True, check=False)
     assert "studies/f: done, 2 trials" in done.stdout, done
+
+
+def test_an_objective_that_another_process_keeps_out_is_not_remembered(parabola, here):
+    with Lease(here / "studies" / "parabola" / "lease"), pytest.raises(StudyBusy):
+        outlast.optimize(parabola, trials=1, quiet=True)
+    assert str(here / "studies" / "parabola") not in objective_identity._here
+
+
+def test_under_nohup_nobody_is_there_to_make_room(parabola, monkeypatch):
+    heard = []
+
+    def run_study(*_, unattended, **__):
+        heard.append(unattended)
+        raise UsageError("seen")
+
+    monkeypatch.setattr(launch, "run_study", run_study)
+    for handler in (signal.SIG_IGN, signal.SIG_DFL):
+        before = signal.signal(signal.SIGHUP, handler)
+        try:
+            with pytest.raises(UsageError, match="seen"):
+                outlast.optimize(parabola, trials=1, quiet=True)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+    assert heard == [True, False]

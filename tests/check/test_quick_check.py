@@ -156,3 +156,9 @@ def test_a_base_configuration_that_no_trial_could_be_run_with_is_an_error(
     config = os.path.dirname(name) or name
     found = errors(quick_check(make(config=config, parameters={"model.lr": {"min": 0.1, "max": 0.9}}), "studies/s"))
     assert len(found) == 1 and says in found[0]
+
+
+def test_a_folder_whose_room_is_not_known_is_still_named(make, monkeypatch) -> None:
+    monkeypatch.setattr("outlast.engine.check.machine.room_in", lambda place: None)
+    found = about(quick_check(make(), "studies/s"), "folder")
+    assert (found.level, found.text) == ("ok", "studies/s")

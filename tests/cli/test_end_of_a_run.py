@@ -10,6 +10,7 @@ import pytest
 
 from outlast.core.fold import Study
 from outlast.core.records import StudyEnded, TrialCreated
+from outlast.engine import launch
 from outlast.engine.derived import final_plots as plotting
 from outlast.optimizer.plot_pages import PLOTS, mark_of
 from outlast.study.layout import StudyPaths
@@ -31,6 +32,17 @@ def test_a_halted_study_gets_its_plots_too(here) -> None:
     assert said.code == 3, said.everything
     assert "plots (being drawn)" in said.out
     assert drawn("studies/small") == list(PLOTS)
+
+
+def test_a_study_that_is_gone_afterwards_gets_none(here, monkeypatch) -> None:
+    settled: list[object] = []
+    monkeypatch.setattr(launch, "settle", lambda *_: settled.append(_))
+    here.study(budget="{trials: 1}", index="{in_memory: true}")
+    assert here("run").code == 0
+    assert not settled
+    here.study(budget="{trials: 1}")
+    assert here("run").code == 0
+    assert len(settled) == 1
 
 
 @pytest.mark.slow

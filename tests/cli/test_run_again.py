@@ -300,6 +300,22 @@ def test_submit_hands_the_secrets_of_env_to_sbatch_for_no_record_does(here, monk
     assert "abc postgres://u:pw@host/db None" in here("submit", "study.yaml").err
 
 
+def test_submitting_again_goes_on_where_auto_resume_is_off(here, monkeypatch):
+    from outlast.engine.cluster import inspection, submit
+    from outlast.errors import UsageError
+
+    def submit_study(*_, **__):
+        raise UsageError("it is submitted")
+
+    monkeypatch.setattr(submit, "submit_study", submit_study)
+    monkeypatch.setattr(inspection, "cluster_findings", lambda *_: [])
+    here.study(index="{auto_resume: false}")
+    (here.folder / "studies/small/trials").mkdir(parents=True)
+    (here.folder / "studies/small/study.yaml").touch()
+    assert "auto_resume is off" in here("run").err
+    assert "it is submitted" in here("submit", "study.yaml").err
+
+
 @pytest.mark.slow
 def test_a_base_configuration_that_breaks_during_a_run_halts_it_and_costs_no_trial(here):
     here.write("base.yaml", "lr: 0.1\n")

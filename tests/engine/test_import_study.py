@@ -11,13 +11,15 @@ import pytest
 
 from outlast._system import utc_now
 from outlast.core.fold import Study
-from outlast.core.records import AttemptEnded, TrialFits
+from outlast.core.records import AttemptEnded, RevisionMade, StudyCreated, TrialFits
 from outlast.core.states import Cause, TrialState
+from outlast.engine.care import import_study as import_study_module
 from outlast.engine.care.import_study import Imported, import_study
 from outlast.engine.care.repair import repair_study
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
+from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 from outlast.study.putting_away import put_away
 
@@ -154,3 +156,21 @@ def test_a_study_with_several_objectives_goes_on(take_in: Callable[..., Imported
 def test_a_storage_in_which_nothing_was_drawn_needs_a_study_file(take_in: Callable[..., Imported]) -> None:
     with pytest.raises(UsageError, match="no parameter"):
         take_in(lambda study: study.enqueue_trial({"x": 0.25}), None)
+
+
+def test_a_study_that_somebody_began_meanwhile_is_left_alone(
+    take_in: Callable[..., Imported], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, taken_in = StudyCreated("small", utc_now(), "1"), import_study_module._taken_in
+
+    def meanwhile(*given: Any) -> Any:
+        paths = StudyPaths.at("studies/small")
+        ledger, _ = Ledger.claim(paths.ledger)
+        ledger.append([began, RevisionMade(1, utc_now(), {})])
+        ledger.close()
+        return taken_in(*given)
+
+    monkeypatch.setattr(import_study_module, "_taken_in", meanwhile)
+    with pytest.raises(UsageError, match="there is a study in studies/small already"):
+        take_in(zombies)
+    assert not Path("studies/small/study.yaml").exists() and not Path("studies/small/lease").exists()

@@ -14,10 +14,14 @@ from outlast.config.load import load_study_file
 from outlast.config.settings import ExecutorSettings
 from outlast.engine.check.quick import quick_check
 from outlast.engine.check.throwaway import trial_settings
-from outlast.errors import OutlastError, StudyFileError
+from outlast.engine.cluster.inspection import meant_for_slurm
+from outlast.engine.hold.opening import open_study
+from outlast.engine.launch import make_ready
+from outlast.errors import OutlastError, StudyFileError, UsageError
 from outlast.executors.base import Executor, StudyFacts
 from outlast.executors.plugged import make_executor
 from outlast.executors.psij import PsijExecutor
+from outlast.study.layout import StudyPaths
 
 FACTS = StudyFacts("s", "/nowhere/jobs", gpus=1.0)
 STUDY = """
@@ -140,3 +144,13 @@ def test_psij_is_registered_by_its_short_name(tmp_path: Path) -> None:
 
 def test_trials_that_are_tried_out_run_here(tmp_path: Path) -> None:
     assert not trial_settings(loaded(tmp_path, "executor: pods"), trials=1, limit=1.0).executor.plugged
+
+
+def test_what_an_executor_of_its_own_starts_is_not_submitted_and_nothing_is_set_aside_for_it(tmp_path: Path) -> None:
+    settings, folder = loaded(tmp_path, "executor: {name: pods, image: a}\nslurm: {}"), tmp_path / "s"
+    with open_study(StudyPaths.at(folder), settings):
+        pass
+    with pytest.raises(UsageError, match="executor: pods starts trials for `outlast run`"):
+        make_ready(settings, str(folder), fresh=True, on_cluster=True)
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["s", "study.yaml"], "the study was not set aside"
+    assert not meant_for_slurm(settings), "check says what a run needs"

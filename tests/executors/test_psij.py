@@ -219,3 +219,13 @@ def test_where_it_cannot_start_anything_it_says_why(tmp_path: Path, monkeypatch:
     with pytest.raises(MissingExtra) as told:
         PsijExecutor(facts, scheduler="local")
     assert told.value.cure == "pip install 'outlast[psij]'"
+
+
+def test_an_executor_that_only_check_makes_leaves_the_files_of_a_run_alone(pbs: Pbs, executor: PsijExecutor) -> None:
+    facts = StudyFacts("s", str(pbs.jobs))
+    PsijExecutor(facts, scheduler="pbs").close()
+    assert not pbs.jobs.exists(), "the constructor makes nothing"
+    executor.submit("0007.1", "marker", str(pbs.bin / "log"))
+    (pbs.jobs / "0007.1.job").unlink()  # as in the moment in which it is being submitted
+    PsijExecutor(facts, scheduler="pbs").close()
+    assert list((pbs.jobs / "psij").rglob("*.job")), "the scheduler may still have to read it"

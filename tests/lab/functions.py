@@ -87,7 +87,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         write_study(place, source, **more)
         settings = settings_of(place)
         paths = study_paths(place / "study", settings)
-        _, study = run_study(paths, settings, lambda *_: Listener(), handle_signals=False)
+        _, study = run_study(paths, settings, lambda *_: Listener())
         return Ran(study, place / "study")
 
     return start

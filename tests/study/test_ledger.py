@@ -360,3 +360,16 @@ def test_a_line_that_was_changed_anywhere_is_not_read_as_another(obj: dict[str, 
     changed = line[:at] + bytes([line[at] ^ data.draw(st.integers(1, 255))]) + line[at + 1 :]
     found = from_line(changed)
     assert found is None or {"v": found.get("v"), "events": found.get("events")} == written
+
+
+def test_a_claim_that_cannot_read_what_was_before_leaves_no_file_open(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> Reading:
+        raise OSError("stale")
+
+    monkeypatch.setattr("outlast.study.ledger.read_ledger", refused)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="stale"):
+        Ledger.claim(folder)
+    assert os.listdir("/proc/self/fd") == before

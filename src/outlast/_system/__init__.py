@@ -9,6 +9,7 @@ from outlast._system.capped_log import LogReader as LogReader
 from outlast._system.capped_log import copy_log as copy_log
 from outlast._system.capped_log import is_one_file as is_one_file
 from outlast._system.clock import Clock as Clock
+from outlast._system.clock import say_with_time as say_with_time
 from outlast._system.clock import utc_now as utc_now
 from outlast._system.files import append_durable as append_durable
 from outlast._system.files import copy_file as copy_file

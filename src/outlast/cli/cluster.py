@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -119,6 +118,7 @@ def finisher(context: click.Context, study: str, once: bool, after: str | None) 
     Example:
         outlast finisher studies/digits
     """
+    from outlast._system import say_with_time
     from outlast._system.job_environment import JobFacts
     from outlast.cli.ending import tell_and_settle
     from outlast.engine.cluster.finish import finish
@@ -126,10 +126,10 @@ def finisher(context: click.Context, study: str, once: bool, after: str | None) 
     from outlast.executors.slurm.planning import how_to_go_on
 
     try:
-        turn = finish(study, job=JobFacts.of(os.environ), once=once, after=after, say=_log)
+        turn = finish(study, job=JobFacts.of(os.environ), once=once, after=after, say=say_with_time)
     except (SlurmRefused, SlurmMissing) as refused:
         for line in (refused.fact, *how_to_go_on(study)):
-            _log(line)
+            say_with_time(line)
         context.exit(4)
     if turn is not None and turn.study.ended is not None:
         context.exit(tell_and_settle(study, turn.study, turn.settings))
@@ -144,6 +144,7 @@ def controller(context: click.Context, study: str) -> None:
     Example:
         outlast controller studies/digits
     """
+    from outlast._system import say_with_time
     from outlast._system.job_environment import JobFacts
     from outlast.cli.ending import tell_and_settle
     from outlast.cli.text import make_console
@@ -160,22 +161,14 @@ def controller(context: click.Context, study: str) -> None:
 
     verdict: Verdict | None
     try:
-        verdict, found, settings = control(study, listener, job=JobFacts.of(os.environ), say=_log)
+        verdict, found, settings = control(study, listener, job=JobFacts.of(os.environ), say=say_with_time)
     except SlurmMissing as missing:
-        _log(missing.fact)
-        _log("a controller needs SLURM's commands where it runs; the trials that run go on")
-        _log(
+        say_with_time(missing.fact)
+        say_with_time("a controller needs SLURM's commands where it runs; the trials that run go on")
+        say_with_time(
             "slurm: {mode: array} works without them; slurm: {controller: {partition: …}} takes it to nodes that have them"
         )
         context.exit(4)
     if verdict is None:
         context.exit(4)
     context.exit(tell_and_settle(study, found, settings))
-
-
-def _log(text: str) -> None:
-    """A line with its time: a job's log is read long after."""
-    from outlast._system import utc_now
-
-    with contextlib.suppress(OSError):  # the disk of our log may be the one that is full
-        print(f"{utc_now()[:19]}Z {text}", flush=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: How the names of study files end.
 SUFFIXES = (".yaml", ".yml", ".json")
 _ASIDE = re.compile(r"\.\d{8}_\d{6}(-\d+)?$")
-_REMAINS = (StudyNames.ledger.name, "ledger.new", StudyNames.trials.name, StudyNames.index.name)
+_REMAINS = (StudyNames.ledger.name, StudyNames.new_ledger.name, StudyNames.trials.name, StudyNames.index.name)
 
 
 def is_study_folder(path: str | os.PathLike[str]) -> bool:

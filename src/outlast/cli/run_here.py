@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -48,7 +47,6 @@ def run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: boo
     """
     console, paths = make_console(), study_paths(folder, settings)
     detached = os.environ.pop(_DETACHED, None) is not None
-    unattended = detached or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
     view, code = ExitStack(), 0
 
     def listener(opened: Opened, slots: int) -> Watching:
@@ -75,7 +73,7 @@ def run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: boo
     with view:
         run(
             paths, settings, listener,
-            tell=tell, accept_changes=accept_changes, say=console.print, unattended=unattended,
+            tell=tell, accept_changes=accept_changes, say=console.print, unattended=detached, kept=kept,
         )  # fmt: skip
     return code
 

@@ -98,6 +98,7 @@ class TrialPaths(_Folder):
         return cls(folder, folder / CHECKPOINTS)
 
     attempts = Name("attempts", "Folder of the attempts; gone once the trial is finished.")
+    gone_attempts = Name(".attempts", "The same on their way out.")
     record = Name("trial.json", "The finished trial's copy of its ledger records.")
     log = Name("output.log", "The finished trial's output.")
     reports = Name("reports.jsonl", "The finished trial's reports.")
@@ -124,6 +125,7 @@ class StudyNames(_Folder):
     study_file = Name("study.yaml", "The resolved study file.")
     revisions = Name("revisions", "Earlier study files, numbered.")
     ledger = Name("ledger", "Folder of the ledger's segments.")
+    new_ledger = Name("ledger.new", "What takes the place of a damaged ledger, while it is written.")
     lease = Name("lease", "The lease's marker.")
     index = Name("study.db", "The derived Optuna study.")
     trials = Name("trials", "Folder of the trials.")
@@ -136,6 +138,7 @@ class StudyNames(_Folder):
         "code", "Copies of the training's repository that trials run from, by the number of the revision of each."
     )
     jobs = Name("jobs", "Scripts and logs of jobs that are not one trial's.")
+    looked = Name("jobs/looked", "Touched by the task that looks for lost ones.")
     run_log = Name("run.log", "What a detached run says.")
     home = Name("home.json", "In a live folder: whose it is.")
     live = Name("live", "In a home folder: where the live one lies.")

@@ -6,6 +6,7 @@ The command line, `submit` and `outlast.optimize` all come this way; they differ
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 
 from outlast.config.settings import Settings
@@ -60,6 +61,7 @@ def make_ready(
 
         refuse(cluster_findings(settings, folder), refusal)
     earlier = study_paths(live_of(folder), settings)
+    resume = resume or (on_cluster and earlier.exists)  # a submission goes on: that is how jobs are made up for
     _refuse_unmeant(settings, folder, earlier, fresh=fresh, resume=resume)
     if fresh:
         if on_cluster:
@@ -85,8 +87,8 @@ def run(
     *,
     tell: Callable[[Verdict, Study], object],
     accept_changes: bool = False,
-    handle_signals: bool = True,
     unattended: bool = False,
+    kept: bool = True,
     say: Callable[[str], object] = print,
 ) -> tuple[Verdict, Study]:
     """Run a study here to its rest, tell how it ended, and only then draw its plots and bring the rest home.
@@ -96,14 +98,15 @@ def run(
         settings: The study's.
         listener: Made once the study is open, from what was opened and the number of slots.
         tell: Says how it ended; nobody waits for plots to hear that.
-        accept_changes, handle_signals, unattended, say: See `outlast.engine.hold.run.run_study`.
+        unattended: Nobody is there, as is known from elsewhere; under nohup nobody is in any case.
+        kept: Whether the folder is still there afterwards: without, plots would be drawn for nobody.
+        accept_changes, say: See `outlast.engine.hold.run.run_study`.
     """
-    verdict, study = run_study(
-        paths, settings, listener, accept_changes=accept_changes, say=say,
-        handle_signals=handle_signals, unattended=unattended,
-    )  # fmt: skip
+    unattended = unattended or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    verdict, study = run_study(paths, settings, listener, accept_changes=accept_changes, say=say, unattended=unattended)
     tell(verdict, study)
-    settle(paths, study, settings, say)
+    if kept:
+        settle(paths, study, settings, say)
     return verdict, study
 
 

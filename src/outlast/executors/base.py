@@ -27,6 +27,7 @@ import abc
 import contextlib
 import os
 import select
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -76,6 +77,7 @@ class Executor(abc.ABC):
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
             os.set_blocking(fd, False)
+        self._unwaked = weakref.finalize(self, _close, self._wake_read, self._wake_write)  # also of one that never ran
 
     @abc.abstractmethod
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
@@ -142,8 +144,7 @@ class Executor(abc.ABC):
 
     def close(self) -> None:
         """Forget everything."""
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._unwaked()
 
     def _sleep(self, timeout: float, fds: Iterable[int]) -> None:
         """`wait` on these descriptors as well."""
@@ -154,3 +155,8 @@ class Executor(abc.ABC):
         with contextlib.suppress(BlockingIOError):
             while os.read(self._wake_read, 4096):
                 continue
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)

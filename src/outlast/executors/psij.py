@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from outlast._system.job_environment import ENDS_IN, KILL_WAIT, NOTICE
@@ -81,7 +82,11 @@ class PsijExecutor(JobExecutor):
         self._setup = (setup,) if isinstance(setup, str) else tuple(setup)
         kind = "pbs" if scheduler == "pbs_classic" else scheduler
         self._options = {f"{kind}.{key}": value for key, value in (options or {}).items()}
-        self._scheduler: Scheduler = Here(self._psij) if scheduler == "local" else Batch(self._psij, scheduler, study)
+
+    @cached_property
+    def _scheduler(self) -> Scheduler:
+        """Made when it is needed: `check` makes an executor beside a run, and PSI/J's make folders and begin to watch."""
+        return Here(self._psij) if self._name == "local" else Batch(self._psij, self._name, self.study)
 
     def start(self, name: str, marker: str, log: str) -> str:
         try:
@@ -102,7 +107,8 @@ class PsijExecutor(JobExecutor):
             self._scheduler.tidy(wanted.job)
 
     def close(self) -> None:
-        self._scheduler.tidy("", last=True)
+        if self._had_attempts:
+            self._scheduler.tidy("", last=True)
         super().close()
 
     def _job(self, marker: str, log: str) -> Any:

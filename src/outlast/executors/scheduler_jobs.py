@@ -66,6 +66,7 @@ class JobExecutor(Executor):
         self.study, self._every, self._now = study, poll, now
         self._of: dict[str, _Wanted] = {}
         self._taken: list[JobSubmitted] = []
+        self._had_attempts = False  # then no other process submits for this study meanwhile
         self._accepted = False  # some job of ours was: what is refused now is refused for a limit
         self._said = ""
         self._look_at = self._end_at = -math.inf
@@ -112,6 +113,7 @@ class JobExecutor(Executor):
     # -- the contract -------------------------------------------------------------------------------------------------
 
     def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+        self._had_attempts = True
         self._of[name] = _Wanted(marker, log)
         self._try(name)
 
@@ -139,6 +141,7 @@ class JobExecutor(Executor):
 
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
         """See `Executor.adopt`. A job that nobody knows finds its attempt voided, if it ever starts."""
+        self._had_attempts = True
         recorded = self._recall(name)
         if not recorded and not job:
             return runner is not None
@@ -215,8 +218,9 @@ class JobExecutor(Executor):
             self._record(name).unlink(missing_ok=True)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # not empty: somebody's job is still on record
-            os.rmdir(self.study.jobs)
+        if self._had_attempts:
+            with contextlib.suppress(OSError):  # not empty: somebody's job is still on record
+                os.rmdir(self.study.jobs)
         super().close()
 
     def take_submissions(self) -> list[JobSubmitted]:

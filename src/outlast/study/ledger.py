@@ -96,15 +96,24 @@ class Ledger:
             number = max(number, newest_segment(folder)) + 1  # that one was there before us: we see this folder late
         _retire(folder, number, held)
         fd = unstale(os.open, segment_path(folder, number), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        ledger = cls(folder, number, fd, held)
+        try:
+            ledger = cls(folder, number, fd, held)
+            return ledger, ledger._seal(known)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def _seal(self, known: Reading | None) -> Reading:
+        """Read the segments before ours, and say how much of them counts."""
+        folder, number = self.folder, self.number
         before = known if known is not None and _unchanged(folder, known, number) else read_ledger(folder, below=number)
         before.segments = [s for s in before.segments if s.number < number]
         sealed = {k for s in before.segments for line in s.lines for k in seals_of(line)}
         seals = {str(s.number): s.length for s in before.segments if s.number not in sealed}
         for sealing in seals:  # its holder may have died between write and fsync
             fsync_file(segment_path(folder, int(sealing)))
-        ledger._write({"v": 1, "seals": seals})
-        return ledger, before
+        self._write({"v": 1, "seals": seals})
+        return before
 
     @classmethod
     def write_anew(cls, folder: Path, number: int, events: Sequence[Event], note: str) -> None:

@@ -63,12 +63,11 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
             write_atomic(paths.reports, reports, durable=False)
         if attempts[0] == paths.earlier and not failed:
             remove(paths.error_log, durable=False)
-        gone = paths.folder / ".attempts"
-        remove_tree(gone)
-        rename(paths.attempts, gone, durable=False)
-        remove_tree(gone)
+        remove_tree(paths.gone_attempts)
+        rename(paths.attempts, paths.gone_attempts, durable=False)
+        remove_tree(paths.gone_attempts)
     else:
-        remove_tree(paths.folder / ".attempts")
+        remove_tree(paths.gone_attempts)
         remove_tree(paths.attempts)  # its entries were lost with the power
     remove_tree(paths.checkpoints.with_name(f".{paths.checkpoints.name}.old"))
     _remove_where_empty(paths.checkpoints)

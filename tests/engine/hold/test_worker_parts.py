@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from outlast._system import say_with_time
 from outlast._system.job_environment import JobFacts
 from outlast.engine.hold import asking as asking_module
 from outlast.engine.hold.asking import Asking
@@ -153,6 +157,30 @@ def test_reports_are_news_once(tmp_path: Path) -> None:
     assert [child.has_reported(), child.has_reported()] == [True, False]
 
 
+def test_a_log_on_a_full_disk_costs_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    begun: list[str] = []
+    monkeypatch.setattr("outlast.runner.fork_server.fork_runner", lambda marker, *_, **__: begun.append(marker) or 1)
+    children = Children(Workplace(StudyPaths.at(tmp_path), full))
+    children.start("0003.1", 1.0)
+    assert (3, 1) in children.running and len(begun) == 1
+
+
+def test_a_line_with_its_time_is_said_as_far_as_the_disk_allows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say_with_time("a task")
+    assert re.fullmatch(r"....-..-..T..:..:..Z a task\n", capsys.readouterr().out)
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        say_with_time("another")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+
+
 # -- asking -----------------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +210,20 @@ def test_when_it_asks_for_another_trial(
     assert len(found) == asks
     if asks and left:
         assert (found[0].content["job"], found[0].content["gpus"]) == ("7_1", ["n1:a", "n1:b"])
+
+
+def test_a_worker_that_was_asked_to_leave_while_it_reckons_leaves(make: Callable[..., Workplace]) -> None:
+    class Told(JobFacts):
+        """Its signal comes in the middle."""
+
+        def seconds_left(self) -> float | None:
+            workplace.leaving.press(requeue=False)
+            return None
+
+    workplace = make(job=Job(Told("7_1", "8")), most=1, parallel=2)
+    children = Children(workplace)
+    children.running[0, 1] = Child(1, 0, 1.0, "")
+    assert not Asking(workplace, children).ask() and workplace.leaving.begun
 
 
 def answered(asking: Asking, paths: StudyPaths, **answer: object) -> None:
@@ -270,6 +312,19 @@ def test_a_turn_that_somebody_else_was_quicker_to_take_is_theirs(
     turns = TurnTaking(workplace, Asking(workplace, children), children)
     with contextlib.nullcontext() if is_borne else pytest.raises(SegmentLost):
         assert turns.take()
+
+
+def test_a_turn_that_cannot_be_loaded_gives_the_lease_back(
+    make: Callable[..., Workplace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace = make()
+    children = Children(workplace)
+    children.ended[3, 1] = time.monotonic()
+    turns = TurnTaking(workplace, Asking(workplace, children), children)
+    with monkeypatch.context() as patch, pytest.raises(ImportError):
+        patch.setitem(sys.modules, "outlast.engine.hold.turn", None)
+        turns.take()
+    assert not workplace.paths.lease.exists()
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------------

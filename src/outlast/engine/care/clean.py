@@ -207,7 +207,7 @@ def _leftovers(paths: StudyPaths, settings: Settings, study: Study) -> Iterator[
         places = leftovers_of(files.checkpoints)
         places.append(files.checkpoints.with_name(f".{files.checkpoints.name}.old"))
         if files.record.exists():
-            places.append(files.folder / ".attempts")
+            places.append(files.gone_attempts)
         for place in places:
             if os.path.lexists(place):
                 yield Waste("leftover", str(place), f"trial {trial.number}, half deleted", _size(place))

@@ -67,14 +67,19 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
     _refuse_other_goals(imported, settings)
     folder = directory or os.path.join("studies", settings.name)
     paths = study_paths(folder, settings)
+    there = UsageError(f"there is a study in {folder} already", cure="name another folder with --dir")
     if paths.exists:
-        raise UsageError(f"there is a study in {folder} already", cure="name another folder with --dir")
+        raise there
     events, told = _taken_in(imported, settings)
     with opened_briefly(paths) as opened:
+        if not opened.new:  # somebody began it meanwhile
+            raise there
         for start in range(0, len(events), 1000):
             opened.ledger.append(events[start : start + 1000])
         write_atomic(paths.study_file, to_yaml(settings))
-        study = fold(events)
+        study = opened.study
+        for event in events:
+            study.apply(event)
         for trial in study.trials.values():
             if trial.state.finished:  # a record of one that goes on would be an end that the ledger does not know
                 put_away(paths.trial(trial.number), trial)

@@ -67,7 +67,7 @@ def _problems(paths: StudyPaths) -> list[Problem]:
 
 def _mend(paths: StudyPaths) -> list[Problem]:
     if half_swapped(paths):
-        rename(paths.root / "ledger.new", paths.ledger)
+        rename(paths.new_ledger, paths.ledger)
         return [Problem("ledger", "a repair was interrupted", "it was brought to its end"), *_mend(paths)]
     found = _problems(paths)
     ledger_damaged = any(problem.serious for problem in found)
@@ -114,7 +114,7 @@ def _rebuild_ledger(paths: StudyPaths) -> None:
         now=now,
     )
     number = max(newest_segment(paths.ledger), 1) + 1
-    fresh = paths.root / "ledger.new"
+    fresh = paths.new_ledger
     remove_tree(fresh)  # of a repair that ended before it took the old one away
     Ledger.write_anew(fresh, number, events, "rebuilt by repair")
     if paths.ledger.exists():

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from outlast._system import utc_now
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
-from outlast.core.records import (
-    TrialRetried,
-)
+from outlast.core.records import TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.engine.derived.writer import DerivedFiles
 from outlast.engine.record.recorded import recorded_settings, study_paths

@@ -94,7 +94,7 @@ def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, now: bool) ->
             asked += 1
     if asked:
         return (
-            f"no coordinator runs; asked {asked} {'trial' if asked == 1 else 'trials'} that may still train to stop. "
+            f"no coordinator runs; asked {asked} {'trial' if asked == 1 else 'trials'} that train or wait to stop. "
             f"outlast {go_on} {folder} goes on later"
         )
     ended = study.ended

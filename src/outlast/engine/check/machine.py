@@ -20,8 +20,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.purge import untouched_days
 
 _LITTLE_DISK = 500 * 2**20
-
-
 _FEW_INODES = 1000
 
 
@@ -61,7 +59,7 @@ def _executor(settings: Settings, folder: str) -> Iterator[Finding]:
     except StudyFileError as error:
         yield Finding("executor", "error", fact_with_place(error), error.cure)
     except OutlastError as error:
-        yield Finding("executor", "error", error.fact, error.cure)
+        yield Finding("executor", "error", error.fact.removeprefix("executor: "), error.cure)
     else:
         if executor is not None:
             executor.close()
@@ -137,7 +135,8 @@ def _place(about: str, folder: str, cure: str) -> Iterator[Finding]:
         yield Finding(about, "error", f"{folder} cannot be written ({place} is not a writable folder)", cure)
         return
     room = room_in(place)
-    if room is None:
+    if room is None:  # not every filesystem says
+        yield Finding(about, "ok", folder)
         return
     yield Finding(about, "ok", f"{folder}, {room.free / 2**30:.0f} GB free")
     if room.free < _LITTLE_DISK:

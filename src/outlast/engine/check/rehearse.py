@@ -21,7 +21,7 @@ from outlast.engine.attempts.prepare import no_checkpoints
 from outlast.engine.attempts.running import Running
 from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwaway_study, trial_settings
 from outlast.engine.check.verdicts import reason_of
-from outlast.engine.coordinator.listener import Listener
+from outlast.engine.coordinator.listener import Saying
 from outlast.engine.hold.run import run_study
 from outlast.runner.spec import token_of_trial
 from outlast.space.covering import covering
@@ -178,12 +178,13 @@ def _times(first: FirstRun, second: SecondRun) -> str:
     return f"first report {shown(first.report_after)} at first, {shown(second.report_after)} when resumed"
 
 
-class _Session(Listener):
+class _Session(Saying):
     """One trial: waits for a checkpoint, kills, watches it resume."""
 
     def __init__(self, settings: Settings, limit: float, say: Callable[[str], None] | None) -> None:
+        super().__init__(say or (lambda _text: None))
         self.first, self.second = FirstRun(), SecondRun()
-        self._settings, self._limit, self._say = settings, limit, say
+        self._settings, self._limit = settings, limit
         self._paths: StudyPaths | None = None
         self._seen: frozenset[tuple[str, tuple[int, int]]] = frozenset()  # checkpoints at the first report
         self._reports_before: int | None = None  # reports when a newer checkpoint was seen
@@ -199,11 +200,6 @@ class _Session(Listener):
             self._paths = paths
             verdict, _ = run_study(paths, settings, lambda _opened, _slots: self, limits=every_outcome_counts(1))
         return verdict.state is StudyState.DONE
-
-    def said(self, text: str) -> None:
-        """Hand it on."""
-        if self._say is not None:
-            self._say(text)
 
     def looked(self, study: Study, running: Sequence[Running]) -> None:
         """Kill the first attempt once it has saved, and end the second once it has reported."""

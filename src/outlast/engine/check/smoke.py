@@ -19,7 +19,7 @@ from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.running import Running
 from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwaway_study, trial_settings
 from outlast.engine.check.verdicts import Tried, findings_of, has_value, reason_of, runs
-from outlast.engine.coordinator.listener import Listener
+from outlast.engine.coordinator.listener import Saying
 from outlast.engine.hold.run import run_study
 from outlast.space.covering import Value, covering, small_categoricals, with_value
 from outlast.study.attempts import ask_to_end, inspect
@@ -92,7 +92,7 @@ def smoke(
 
 
 def _nothing(_: object) -> None:
-    """Nobody wants to know."""
+    """For whoever asked to be told of nothing."""
 
 
 def _isolating(settings: Settings, tried: Sequence[Tried]) -> list[dict[str, Any]]:
@@ -121,14 +121,15 @@ def _suspects(settings: Settings, failed: Tried, good: Sequence[Tried]) -> list[
     ]
 
 
-class _Session(Listener):
+class _Session(Saying):
     """Runs configurations in one study, ends each where it has shown enough, and keeps what became of it."""
 
     def __init__(
         self, settings: Settings, limit: float, tell: Callable[[Tried], None], say: Callable[[str], None]
     ) -> None:
+        super().__init__(say)
         self.tried: list[Tried] = []
-        self._settings, self._limit, self._tell, self._say = settings, limit, tell, say
+        self._settings, self._limit, self._tell = settings, limit, tell
         self._to_the_end = bool(settings.check.args)
         self._began: dict[int, float] = {}
         self._ended: dict[int, str] = {}  # trial → why we ended it
@@ -164,10 +165,6 @@ class _Session(Listener):
                     self._end(attempt, "ended at its first report")
                 elif now - began > self._limit:
                     self._end(attempt, f"ended after {self._limit:g} s")
-
-    def said(self, text: str) -> None:
-        """Hand it on."""
-        self._say(text)
 
     def _has_reported(self, attempt: Running) -> bool:
         seen = {name for report in attempt.reports for name in report.metrics}

@@ -26,8 +26,8 @@ _PATIENCE = 20.0  # seconds that `check` waits for one command
 
 
 def meant_for_slurm(settings: Settings) -> bool:
-    """Whether the study file, or the site's defaults, say how the study is submitted."""
-    return settings.slurm is not None or bool(read_site().get("slurm"))
+    """Whether the study file, or the site's defaults, say how the study is submitted. What has an executor of its own is not."""
+    return not settings.executor.plugged and (settings.slurm is not None or bool(read_site().get("slurm")))
 
 
 def check_cluster(settings: Settings, folder: str) -> list[Finding]:
@@ -50,12 +50,16 @@ def check_cluster(settings: Settings, folder: str) -> list[Finding]:
 
 
 def cluster_findings(settings: Settings, folder: str, slurm: Slurm | None = None) -> list[Finding]:
-    """What SLURM has for a study's jobs.
+    """What SLURM has for a study's jobs; of a study that has an executor of its own, that it has none.
 
     Raises:
         SlurmUnavailable: No answer.
         UsageError: SLURM's commands are not installed.
     """
+    if settings.executor.plugged:
+        text = f"{settings.executor.name} starts trials for `outlast run`, and SLURM's queue is not asked"
+        cure = "outlast run; or leave `executor` out (--set executor=local)"
+        return [Finding("executor", "error", text, cure)]
     facts = _facts(settings, folder, slurm or Slurm())
     return [*request_findings(facts), *policy_findings(facts)]
 

@@ -21,7 +21,7 @@ from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.turn import Memory, coordinate
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue
-from outlast.errors import SlurmRefused, StudyBusy, UsageError
+from outlast.errors import SlurmRefused, StudyBusy
 from outlast.executors.slurm.parse import Job, JobLife
 from outlast.executors.slurm.planning import waiting_reason
 from outlast.executors.slurm.script import render
@@ -85,9 +85,6 @@ def submit_study(
     Raises:
         OutlastError: Any of the tree, `outlast.errors.SlurmRefused` among them: what SLURM said.
     """
-    if settings.executor.plugged:
-        fact = f"executor: {settings.executor.name} starts trials for `outlast run`, and SLURM's queue is not asked"
-        raise UsageError(fact, cure="outlast run; or leave `executor` out (--set executor=local)")
     queue = StudyQueue(paths, settings)
     there = queue.active()  # SLURM answers, before anything is written
     if "controller" in roles_of(there) and _is_as_recorded(paths, settings):

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from outlast._system import utc_now
+from outlast._system import say_with_time
 from outlast._system.job_environment import JobFacts
 from outlast._system.observed import observe_from_environment
 from outlast.core.states import TrialState
@@ -72,18 +72,13 @@ def main(argv: Sequence[str]) -> int:
     if job is None:
         print(f"error: this is no job of SLURM's; by hand: outlast worker {folder}", file=sys.stderr)
         return 2
-    _say(f"task {job.id} on {job.node}" + (f", started anew {job.restarts} times" if job.restarts else ""))
+    say_with_time(f"task {job.id} on {job.node}" + (f", started anew {job.restarts} times" if job.restarts else ""))
     try:
-        Worker(Workplace(StudyPaths.at(folder), _say, parallel, trials, SlurmTask(folder, job))).run()
+        Worker(Workplace(StudyPaths.at(folder), say_with_time, parallel, trials, SlurmTask(folder, job))).run()
     except OutlastError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     return 0
-
-
-def _say(text: str) -> None:
-    """A line with its time: a job's log is read long after."""
-    print(f"{utc_now()[:19]}Z {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from outlast.core.fold import Study
 from outlast.core.records import Event
@@ -23,6 +23,21 @@ class Listener:
 
     def said(self, text: str) -> None:
         """Something for the person to read."""
+
+
+class Saying(Listener):
+    """Hands on what is said.
+
+    Args:
+        say: Takes a line for the person.
+    """
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
+
+    def said(self, text: str) -> None:
+        """Hand it on."""
+        self._say(text)
 
 
 class Forwarding(Listener):

@@ -52,7 +52,8 @@ class Asking:
         left = self._at.seconds_left
         enough = self._at.most is not None and finished + running >= self._at.most
         if enough or (left is not None and finished + running and left < _TOO_SHORT):
-            self._leaving.begun = not running
+            if not running:  # never set back: a signal's handler may have asked meanwhile
+                self._leaving.begun = True
             return False
         return self._at.cards is None or self._at.cards.ready(running=running)
 

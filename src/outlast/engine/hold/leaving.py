@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -15,7 +14,7 @@ class Leaving:
     """Whether a worker leaves. It asks for no more trials then, and goes once what it began is over and taken in.
 
     Args:
-        say: Takes a line for the person.
+        say: Takes a line for the person; does without where the disk of our log is the one that refuses.
 
     Attributes:
         begun: It leaves.
@@ -48,5 +47,4 @@ class Leaving:
         if said != self._refused and (self.failure is None or running):
             self._refused = said
             then = "trying again" if self.failure is None else "leaving once what runs here has ended"
-            with contextlib.suppress(OSError):  # the disk of our log may be that disk
-                self._say(f"{said}; {then}")
+            self._say(f"{said}; {then}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -28,7 +28,6 @@ def run_study(
     *,
     accept_changes: bool = False,
     say: Callable[[str], object] | None = None,
-    handle_signals: bool = True,
     limits: Limits | None = None,
     unattended: bool = False,
 ) -> tuple[Verdict, Study]:
@@ -40,7 +39,6 @@ def run_study(
         listener: Made once the study is open, from what was opened and the number of slots.
         accept_changes: Go on under a new revision although the space, the metric or the command changed.
         say: Told when there is a silent holder to wait for.
-        handle_signals: Install handlers for SIGINT, SIGTERM and SIGHUP (main thread only).
         limits: Totals and policies instead of the study file's.
         unattended: Nobody is there to go on once a full disk has room: wait for it.
 
@@ -52,14 +50,12 @@ def run_study(
         with ExitStack() as held:
             # What can never run here leaves no study behind: slots and executor come first.
             slots = held.enter_context(closing(slots_of(settings)))
-            executor = plugged_executor(paths, settings)
-            if executor is not None:
-                held.callback(executor.close)
+            plugged = plugged_executor(paths, settings)
             claim_checkpoints(paths)
             opened = held.enter_context(open_study(paths, settings, accept_changes=accept_changes, say=say))
             taken, told = run_from(paths, settings, opened.study.revisions)
-            if executor is None:
-                executor = held.enter_context(closing(local_executor(paths, taken, slots)))
+            executor = local_executor(paths, taken, slots) if plugged is None else plugged
+            held.callback(executor.close)  # before the lease is given back: what it tidies up is ours until then
             hears = Announcing(listener(opened, len(slots.local)), paths)
             hears.words += [*opened.told, *told]
             executor.say = hears.said
@@ -67,7 +63,7 @@ def run_study(
             coordinator = Coordinator(
                 paths, taken, opened, executor, hears, slots=slots, limits=limits, holding=holding
             )  # fmt: skip
-            with stopping_at_signals(coordinator, executor, hears) if handle_signals else nullcontext():
+            with stopping_at_signals(coordinator, executor, hears):
                 verdict = coordinator.run()
             assert verdict is not None  # nobody steps down here
             return verdict, coordinator.study

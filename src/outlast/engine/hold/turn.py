@@ -21,7 +21,7 @@ from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.attempts.running import Pulse
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.coordinator import Coordinator
-from outlast.engine.coordinator.listener import Listener
+from outlast.engine.coordinator.listener import Saying
 from outlast.engine.hold.opening import join_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError
@@ -54,18 +54,6 @@ class Turn:
     verdict: Verdict | None  # None: it goes on
     study: Study
     settings: Settings
-    paths: StudyPaths
-
-
-class _Teller(Listener):
-    """Hands on what is said, and nothing else."""
-
-    def __init__(self, say: Callable[[str], object]) -> None:
-        self._say = say
-
-    def said(self, text: str) -> None:
-        """See `Listener`."""
-        self._say(text)
 
 
 def take_turn(
@@ -111,13 +99,13 @@ def coordinate(
     study = opened.study
     with closing(FetchedExecutor(_jobs(memory, study))) as executor:
         coordinator = Coordinator(
-            paths, settings, opened, executor, _Teller(say), slots=Slots(()), pulses=memory.pulses
+            paths, settings, opened, executor, Saying(say), slots=Slots(()), pulses=memory.pulses
         )  # fmt: skip
         verdict = coordinator.turn(derive=_is_due(paths) if derive is None else derive)
         if last is not None:
             last(coordinator, verdict)
         _after(verdict, paths, study, settings, memory)
-    return Turn(verdict, study, settings, paths)
+    return Turn(verdict, study, settings)
 
 
 def _jobs(memory: Memory, study: Study) -> SlurmJobs | None:

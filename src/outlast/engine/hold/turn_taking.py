@@ -46,14 +46,15 @@ class TurnTaking:
         lease = self._free_lease() if self._is_due() else None
         if lease is None:
             return False
-        from outlast.engine.hold.turn import Memory, take_turn
+        with lease:  # even where a module cannot be read just now
+            from outlast.engine.hold.turn import Memory, take_turn
 
-        self._memory = self._memory or Memory()
-        try:
-            take_turn(self._at.paths.root, lease, self._memory, say=self._at.say, last=self._top_up)
-        except LeaseLost as lost:  # somebody was quicker: their turn
-            if not lost.worth_retrying:
-                raise
+            self._memory = self._memory or Memory()
+            try:
+                take_turn(self._at.paths.root, lease, self._memory, say=self._at.say, last=self._top_up)
+            except LeaseLost as lost:  # somebody was quicker: their turn
+                if not lost.worth_retrying:
+                    raise
         self._judged_at = time.monotonic()
         return True
 
@@ -81,7 +82,7 @@ class TurnTaking:
 
     def _looks_for_all(self) -> bool:
         """Whether it is our turn to look: nobody has for as long, or we have found something. By two hosts' clocks perhaps."""
-        mark = self._at.paths.jobs / "looked"
+        mark = self._at.paths.looked
         try:
             recently = abs(time.time() - os.stat(mark).st_mtime) < _look_every()
         except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -43,7 +44,7 @@ class Workplace:
 
     Attributes:
         paths: The study's files.
-        say: Takes a line for the person, or for the job's log.
+        say: Takes a line for the person, or for the job's log; a full disk there costs the line and nothing else.
         parallel: Trials side by side.
         most: Trials in all; ``None``: as many as there are.
         job: That we are, as a task of an array.
@@ -60,7 +61,14 @@ class Workplace:
     leaving: Leaving = field(init=False)
 
     def __post_init__(self) -> None:
-        self.leaving = Leaving(self.say)
+        told = self.say
+
+        def say(text: str) -> None:
+            with contextlib.suppress(OSError):
+                told(text)
+
+        self.say = say
+        self.leaving = Leaving(say)
 
     @property
     def seconds_left(self) -> float | None:

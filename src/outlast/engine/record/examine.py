@@ -61,7 +61,7 @@ def _judged(
 
 def half_swapped(paths: StudyPaths) -> bool:
     """Whether a repair ended between taking the old ledger away and putting the new one there."""
-    return not paths.ledger.exists() and (paths.root / "ledger.new").is_dir()
+    return not paths.ledger.exists() and paths.new_ledger.is_dir()
 
 
 def read_sound(paths: StudyPaths) -> tuple[Reading, Study]:
