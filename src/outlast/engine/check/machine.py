@@ -31,12 +31,13 @@ def machine_findings(settings: Settings, folder: str) -> Iterator[Finding]:
     yield from _places(settings, folder)
 
 
-def fact_with_place(error: StudyFileError) -> str:
+def against(about: str, error: OutlastError) -> Finding:
     """What is wrong, with the file and line where that is another file than the study's."""
-    if error.file is None:
-        return error.fact
-    line = "" if error.line is None else f":{error.line}"
-    return f"{os.path.relpath(error.file)}{line}: {error.fact}"
+    fact = error.fact.removeprefix(f"{about}: ")
+    if isinstance(error, StudyFileError) and error.file is not None:
+        line = "" if error.line is None else f":{error.line}"
+        fact = f"{os.path.relpath(error.file)}{line}: {fact}"
+    return Finding(about, "error", fact, error.cure)
 
 
 def _purge(settings: Settings, folder: str) -> Iterator[Finding]:
@@ -56,10 +57,8 @@ def _executor(settings: Settings, folder: str) -> Iterator[Finding]:
     """Whether the executor that the study file names can be had here, and takes its options."""
     try:
         executor = plugged_executor(StudyPaths.at(folder), settings)
-    except StudyFileError as error:
-        yield Finding("executor", "error", fact_with_place(error), error.cure)
     except OutlastError as error:
-        yield Finding("executor", "error", error.fact.removeprefix("executor: "), error.cure)
+        yield against("executor", error)
     else:
         if executor is not None:
             executor.close()
@@ -95,7 +94,7 @@ def _cards(settings: Settings) -> Iterator[Finding]:
         pool.check()
         yield Finding("GPUs", "ok", f"{settings.resources.gpus:g} for a trial, {len(pool.pool)} here")
     except OutlastError as error:
-        yield Finding("GPUs", "error", error.fact, error.cure)
+        yield against("GPUs", error)
     finally:
         pool.close()
 
@@ -106,7 +105,7 @@ def _places(settings: Settings, folder: str) -> Iterator[Finding]:
     try:
         scratch = scratch_of(settings)
     except StudyFileError as error:
-        yield Finding("slurm.scratch", "error", error.fact, error.cure)
+        yield against("slurm.scratch", error)
     else:
         yield from () if scratch is None else _place("slurm.scratch", scratch, "name another in the study file")
     if settings.checkpoints.dir is not None:

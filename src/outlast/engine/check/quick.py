@@ -16,8 +16,8 @@ from outlast.core.finding import Finding
 from outlast.core.fold import Study
 from outlast.engine.attempts.code_snapshot import NO_GIT, in_checkout
 from outlast.engine.attempts.folds import drawn_splits
-from outlast.engine.check.machine import fact_with_place, machine_findings
-from outlast.errors import OutlastError, StudyFileError
+from outlast.engine.check.machine import against, machine_findings
+from outlast.errors import OutlastError
 from outlast.space.space import Space
 from outlast.study.layout import StudyPaths
 
@@ -90,14 +90,14 @@ def _search(settings: Settings) -> Iterator[Finding]:
         conditional = any(parameter.when for parameter in settings.parameters) or not settings.parameters
         factory = SamplerFactory(settings.sampler, objectives=len(settings.metrics), conditional=conditional)
     except OutlastError as error:
-        yield Finding("sampler", "error", error.fact, error.cure)
+        yield against("sampler", error)
     else:
         yield Finding("sampler", "ok", factory.name)
         yield from _first_draw(settings)
     try:
         Pruning(settings, Study())
     except OutlastError as error:
-        yield Finding("pruner", "error", error.fact, error.cure)
+        yield against("pruner", error)
     else:
         yield Finding("pruner", "ok", settings.pruner.name)
 
@@ -123,10 +123,8 @@ def _first_draw(settings: Settings) -> Iterator[Finding]:
         about = "config"
         if os.path.exists(os.path.join(settings.working_directory, settings.config or "")):  # else it is said already
             resolve_trial_config(settings, {**params, **derived})
-    except StudyFileError as error:
-        yield Finding(about, "error", fact_with_place(error), error.cure)
     except OutlastError as error:
-        yield Finding(about, "error", error.fact, error.cure)
+        yield against(about, error)
 
 
 def _command(settings: Settings) -> list[Finding]:
