@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -68,6 +69,10 @@ def _shell() -> str:
 
 
 def _add_line(file: Path, line: str) -> None:
-    text = file.read_text() if file.is_file() else ""
-    if line not in text:
-        file.write_text(f"{text.rstrip()}\n{line}\n".lstrip())
+    """Append only, in bytes: the file is a person's, in whatever encoding, and must outlive a full disk."""
+    wanted = os.fsencode(line)
+    with file.open("a+b") as mine:
+        mine.seek(0)
+        text = mine.read()
+        if wanted not in text:
+            mine.write((b"\n" if text else b"") + wanted + b"\n")
