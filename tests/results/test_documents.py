@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import pytest
 import yaml as yaml_1_1
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -12,13 +13,15 @@ from ruamel.yaml import YAML
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.records import RevisionMade, TrialCreated
 from outlast.core.states import TrialState
-from outlast.results.configuration import configuration, nested
+from outlast.results.configuration import configuration
 from outlast.results.documents import best_config_yaml, best_results_json
 from outlast.space.distributions import Latent
 from outlast.space.parameters import Parameter
 from outlast.testing.studies import StudyBuilder
 
-MODEL = Parameter("model", "categorical", Latent("categorical", choices=("mlp", "cnn")))
+MODEL = Parameter(
+    "model", "categorical", Latent("categorical", choices=("mlp", "cnn")), options={"values": ["mlp", "cnn"]}
+)
 EPOCHS = Parameter("epochs", "constant", value=20)
 KERNEL = Parameter("cnn.kernel", "constant", value=3, when={"model": ("cnn",)})
 PADDING = Parameter("cnn.padding", "constant", value=1, when={"cnn.kernel": (3,)})
@@ -75,9 +78,23 @@ def test_constants_are_those_of_the_trials_own_revision() -> None:
     assert configuration(new, build.study, settings(EPOCHS)) == {"epochs": 20, "lr": 2}
 
 
-def test_a_name_that_is_value_and_prefix_keeps_its_dots() -> None:
-    assert nested({"a": 1, "a.b": 2, "c.d": 3, "c.e": 4}) == {"a": 1, "a.b": 2, "c": {"d": 3, "e": 4}}
-    assert nested({"x..y": 1, ".z": 2}) == {"x..y": 1, ".z": 2}
+@pytest.mark.parametrize(
+    ("groups", "nested"),
+    [
+        (None, {"a": 1, "a.b": 2, "c": {"d": 3}, "f": {"g": 4}}),  # a value's own name begins another's
+        ((), {"a": 1, "a.b": 2, "c.d": 3, "f.g": 4}),  # a W&B sweep: a dot is a letter
+        (("f",), {"a": 1, "a.b": 2, "c.d": 3, "f": {"g": 4}}),
+    ],
+)
+def test_the_best_configuration_is_nested_as_the_trial_was_given_it(groups: Any, nested: dict[str, Any]) -> None:
+    build = StudyBuilder()
+    params = {"a": 1, "a.b": 2, "c.d": 3, "f.g": 4}
+    build.trial(params, values=0.5)
+    drawn = [Parameter(name, "categorical", Latent("categorical", choices=(1, 2, 3, 4))) for name in params]
+    chosen = settings(*drawn, nested=groups)
+    text = best_config_yaml(build.study, chosen)
+    assert YAML(typ="safe").load(text) == nested == chosen.nest(params)
+    assert settings(nested=groups).nest(params) == nested, "of an earlier revision, whose names are no longer known"
 
 
 SCALARS = st.one_of(

@@ -22,7 +22,7 @@ from outlast.core.states import TrialState
 from outlast.engine.attempts.by_hand import command_by_hand
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
-from outlast.results.configuration import configuration, nested
+from outlast.results.configuration import configuration
 from outlast.results.failures import FailureGroup, group_failures
 from outlast.results.writer import resolved_config
 from outlast.study.layout import StudyPaths
@@ -92,7 +92,7 @@ def show_config(folder: str, what: str | None) -> None:
         given = given or (None if text is None else text.decode(errors="replace"))
     from outlast.config import yaml_writer
 
-    click.echo(given or yaml_writer.dump(nested(configuration(trial, study, settings))), nl=False)
+    click.echo(given or yaml_writer.dump(settings.nest(configuration(trial, study, settings))), nl=False)
 
 
 def _whole(

@@ -31,23 +31,6 @@ def configuration(trial: Trial, study: Study, settings: Settings) -> dict[str, A
     return {name: values[name] for name in (*order, *(name for name in values if name not in set(order)))}
 
 
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names as nested mappings. A name that is a value and a prefix at once keeps its dots."""
-    out: dict[str, Any] = {}
-    prefixes = {name.rsplit(".", depth)[0] for name in flat for depth in range(1, name.count(".") + 1)}
-    clashes = prefixes & set(flat)
-    for name, value in flat.items():
-        parts = name.split(".")
-        if any(".".join(parts[:depth]) in clashes for depth in range(1, len(parts) + 1)) or not all(parts):
-            out[name] = value
-            continue
-        place = out
-        for part in parts[:-1]:
-            place = place.setdefault(part, {})
-        place[parts[-1]] = value
-    return out
-
-
 def _constants(trial: Trial, study: Study, settings: Settings) -> list[Parameter]:
     current = study.revision
     constants = [parameter for parameter in settings.parameters if parameter.latent is None]

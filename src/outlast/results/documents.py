@@ -13,14 +13,14 @@ from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
-from outlast.results.configuration import configuration, nested
+from outlast.results.configuration import configuration
 from outlast.results.trial_table import study_summary
 
 _TOP = 10  # as many as a person compares, or confirms with more seeds
 
 
 def best_config_yaml(study: Study, settings: Settings, *, resolved: str | None = None) -> str | None:
-    """The best trial's whole configuration as YAML, nested at the dots, with a header comment.
+    """The best trial's whole configuration as YAML, nested as the training had it, with a header comment.
 
     Every YAML reader, 1.1 or 1.2, reads the same values from it.
 
@@ -42,7 +42,7 @@ def best_config_yaml(study: Study, settings: Settings, *, resolved: str | None =
     if len(settings.metrics) > 1:
         front = best_trials(study, settings.metrics)
         header += f"; one of {len(front)} on the Pareto front, see best_results.json"
-    whole = resolved or yaml_writer.dump(nested(configuration(best, study, settings)))
+    whole = resolved or yaml_writer.dump(settings.nest(configuration(best, study, settings)))
     return f"# {' '.join(_printable(header).split())}\n{whole}"
 
 

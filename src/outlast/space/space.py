@@ -156,12 +156,7 @@ class Space:
     @cached_property
     def inside_others(self) -> dict[str, str]:
         """The parameters whose names begin with another's, such as ``db.timeout`` where ``db`` has a value, and that other."""
-        found = {}
-        for name in self._by_name:
-            ends = [end for end, letter in enumerate(name) if letter == "." and name[:end] in self._by_name]
-            if ends:
-                found[name] = name[: ends[0]]
-        return found
+        return _inside_others(self._by_name)
 
     def nest(self, params: Mapping[str, Any], groups: Collection[str] | None = None) -> dict[str, Any]:
         """Dotted names as nested mappings: ``{"optimizer.lr": 1}`` → ``{"optimizer": {"lr": 1}}``.
@@ -172,7 +167,7 @@ class Space:
                 level, but what stands below another parameter's own value keeps its dots (see `inside_others`).
         """
         nested: dict[str, Any] = {}
-        whole = self.inside_others if groups is None else {}
+        whole = _inside_others({*self._by_name, *params}) if groups is None else {}  # one may be an earlier revision's
         for name, value in params.items():
             *path, last = [name] if name in whole else _levels(name, groups)
             place = nested
@@ -250,6 +245,15 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, (list, tuple, dict)):
         return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
     return bool(left == right)
+
+
+def _inside_others(names: Collection[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        ends = [end for end, letter in enumerate(name) if letter == "." and name[:end] in names]
+        if ends:
+            found[name] = name[: ends[0]]
+    return found
 
 
 def _levels(name: str, groups: Collection[str] | None) -> list[str]:
