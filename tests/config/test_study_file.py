@@ -205,6 +205,7 @@ def test_a_secret_in_the_parameters_is_refused(load, key):
         ([], "budget", None, "budget", "never end", "trials: 50"),
         (["sampler: tep"], "", 8, "sampler", "unknown; allowed", "`tpe`"),
         (["pruner: {name: medain}"], "", 8, "pruner.name", "unknown; allowed", "`median`"),
+        (["pruner: {name: wandb_hyperband, min_iter: null}"], "", 8, "pruner", "needs `min_iter`", None),
         (["sampler: grid"], "", 5, "parameters.lr", "is continuous", "values"),
         (["sampler: cmaes", "metric: [maximize]"], "metric", 8, "metric[0]", "must be keys", None),
         (["parallel: 0"], "", 8, "parallel", "1 or more", None),

@@ -242,8 +242,8 @@ def _pruner(settings: Settings, at: At) -> None:
     if pruner.name != "none" and len(settings.metrics) > 1:
         raise place.error("pruning takes one objective; this study has several", "pruner: none")
     if pruner.name == "wandb_hyperband":
-        HYPERBAND.read(pruner.options, place)
-        if "min_iter" not in pruner.options and not {"max_iter", "s"} <= pruner.options.keys():
+        options = HYPERBAND.read(pruner.options, place)
+        if "min_iter" not in options and not {"max_iter", "s"} <= options.keys():
             raise place.error("hyperband needs `min_iter`, or `max_iter` and `s`")
 
 
