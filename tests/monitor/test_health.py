@@ -133,12 +133,6 @@ def test_a_trial_that_runs_longer_than_a_day(build: StudyBuilder) -> None:
     assert keys(build, 24.1 * HOUR) == ["long_trial"]
 
 
-def test_output_that_is_silent_for_half_an_hour(build: StudyBuilder) -> None:
-    build.trial(state=TrialState.RUNNING)
-    assert keys(build, silent_seconds={0: 1700.0}) == []
-    assert keys(build, silent_seconds={0: 1900.0}) == ["silent"]
-
-
 def test_a_pruner_that_never_gets_a_value(build: StudyBuilder) -> None:
     for _ in range(3):
         build.trial(values=0.5)
@@ -169,13 +163,9 @@ def test_a_run_that_ended_without_a_word(build: StudyBuilder) -> None:
     assert keys(build, live=False) == []
 
 
-def test_a_locked_index_is_said(build: StudyBuilder) -> None:
-    assert keys(build, database_locked=True) == ["database_locked"]
-
-
 def test_what_the_ledger_has_to_say_comes_last(build: StudyBuilder) -> None:
     build.warn("the working tree changed", key="code")
-    assert keys(build, database_locked=True) == ["database_locked", "code"]
+    assert keys(build, inodes_free=500) == ["disk", "code"]
 
 
 def test_each_warning_names_the_command_that_helps(build: StudyBuilder) -> None:

@@ -20,7 +20,6 @@ from outlast.monitor.times import duration, parse_time
 _HOUR = 3600.0
 _NOTHING_COMPLETED = 2 * _HOUR
 _LONG_TRIAL = 24 * _HOUR
-_SILENT = 0.5 * _HOUR
 _FAILURE_SHARE = 0.30
 _ENOUGH = 10  # finished trials before a share says anything
 _RECENT = 50
@@ -46,12 +45,10 @@ class HealthWarning:
 class HealthFacts:
     """What only a look at the machine can tell. Everything is optional: an unknown fact warns of nothing."""
 
-    silent_seconds: Mapping[int, float] = field(default_factory=dict)  # running trial → seconds since its last output
     still: frozenset[int] = frozenset()  # running trials whose jobs the scheduler has suspended, or not started yet
     disk_free: int | None = None  # bytes, where the study folder lies
     disk_total: int | None = None
     inodes_free: int | None = None
-    database_locked: bool = False  # "database is locked" was seen
     untouched_days: Mapping[str, float] = field(
         default_factory=dict
     )  # file needed to go on → days, where old ones are purged
@@ -223,17 +220,6 @@ def _long_trial(view: _View) -> HealthWarning | None:
     return HealthWarning("long_trial", f"trial {number} has been running for {duration(age)}", cure)
 
 
-def _silent(view: _View) -> HealthWarning | None:
-    silent = sorted((number for number, seconds in view.facts.silent_seconds.items() if seconds > _SILENT))
-    if not silent:
-        return None
-    longest = max(view.facts.silent_seconds[number] for number in silent)
-    which = f"trial {silent[0]} has" if len(silent) == 1 else f"trials {', '.join(map(str, silent[:5]))} have"
-    more = " and more" if len(silent) > 5 else ""
-    text = f"{which}{more} printed nothing for {duration(longest)}"
-    return HealthWarning("silent", text, f"outlast logs {view.where} {silent[0]}")
-
-
 def purge_warning(untouched_days: Mapping[str, float], purge_days: float, where: str) -> HealthWarning | None:
     """Whether files that a study needs to go on are about to be purged: within a week, or within half of a shorter time.
 
@@ -266,13 +252,6 @@ def purge_days(settings: Settings) -> float | None:
     return float(given) if isinstance(given, (int, float)) and not isinstance(given, bool) else None
 
 
-def _database_locked(view: _View) -> HealthWarning | None:
-    if not view.facts.database_locked:
-        return None
-    text = "the index was locked by another program; nothing is lost, it is written a little later"
-    return HealthWarning("database_locked", text, "close the program that keeps study.db busy")
-
-
 _RULES: tuple[Callable[[_View], HealthWarning | None], ...] = (
     _left_alone,
     _disk,
@@ -284,6 +263,4 @@ _RULES: tuple[Callable[[_View], HealthWarning | None], ...] = (
     _pruner_without_values,
     _nothing_completed,
     _long_trial,
-    _silent,
-    _database_locked,
 )
