@@ -130,7 +130,7 @@ def test_the_house_is_drawn_as_the_contract_has_it() -> None:
             at.setdefault(word, number)
     rooms = [[room for room in floor if room not in APART] for floor in floors()]
     lines = [{at[room] for room in floor} for floor in rooms if floor]
-    assert all(len(line) == 1 for line in lines) or "errors" in str(rooms)
+    assert all(len(line) == 1 for line in lines)
     heights = [min(line) for line in lines]
     assert heights == sorted(heights)
     assert set(at) == {room for floor in rooms for room in floor}
