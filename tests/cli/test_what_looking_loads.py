@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import pytest
+from tests.lab.waiting import until
 
 from outlast._system import utc_now
 from outlast.core.records import AttemptOpened, RunStarted, TrialCreated
@@ -82,8 +82,7 @@ def test_of_a_study_that_runs_nothing_more_is_loaded_than_its_evidence(searched)
         at = utc_now()
         ledger.append([RunStarted(at, "box", 1), TrialCreated(2, at, {"x": 0.5, "kind": "a"}), AttemptOpened(2, 1, at)])
         status, stop = start("status"), start("stop")
-        while not (asked := requests.pending(searched)):
-            time.sleep(0.02)
+        asked = until(lambda: requests.pending(searched), "stop asks")
         requests.answer(searched, asked[0])
         ours, others = loaded(status)
         assert (ours, others & HEAVY) == (

@@ -238,7 +238,7 @@ def test_running_trials_show_as_many_of_their_parameters_as_there_is_room_for(wi
     terminal = Terminal(width=width)
     params = {"lr": 0.0123, "model": "a_long_name_of_a_model", "batch": 64}
     running = [RunningTrial(0, 1, "", 5.0, step=3, value=0.5, params=params)]
-    terminal.view.update(look(1), running)
+    terminal.view.update(dataclasses.replace(look(1), running=running))
     line = next(line for line in terminal.screen().split("\n") if "step 3" in line)
     assert says == " ".join(line.partition("5.0s")[2].split())
     assert len(line) <= width

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from outlast.config.settings import Settings
-from outlast.monitor.snapshot import RunningTrial, Snapshot
+from outlast.monitor.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,16 +52,11 @@ class LiveView:
         """Whether a line has room for a trial's parameters behind its result."""
         return self._block and self._console.width >= _WIDE
 
-    def update(
-        self,
-        snapshot: Snapshot | Callable[[], Snapshot],
-        running: Sequence[RunningTrial] | None = None,
-    ) -> None:
+    def update(self, snapshot: Snapshot | Callable[[], Snapshot]) -> None:
         """Show the current state; redrawn at most four times a second (piped: one line every 30 s), else free.
 
         Args:
             snapshot: The state, or a function that makes it and is only called when something is drawn.
-            running: The running trials; those of the snapshot by default.
         """
         began = self._clock()
         self._leave_terminal()
@@ -69,7 +64,7 @@ class LiveView:
             return
         current = snapshot() if callable(snapshot) else snapshot
         if self._block:
-            self._draw(current, current.running if running is None else running)
+            self._draw(current)
         else:
             line = progress_line(current)
             if line != self._last_plain:
@@ -109,13 +104,13 @@ class LiveView:
 
         self._console.print(one_line(text), soft_wrap=True)
 
-    def _draw(self, snapshot: Snapshot, running: Sequence[RunningTrial]) -> None:
+    def _draw(self, snapshot: Snapshot) -> None:
         from rich.console import Group
 
         from outlast.cli.render import progress_block
 
         room = max(0, min(max(_MOST_RUNNING, self._console.height - 24), self._console.height - 8))
-        block = progress_block(snapshot, running, self._metric, most_running=room)
+        block = progress_block(snapshot, snapshot.running, self._metric, most_running=room)
         said = self._said()
         with self._console.capture() as capture:
             self._console.print(Group(*block), crop=True)  # one row a line: it has to be taken back

@@ -59,7 +59,6 @@ def start_banner(
     index: str,
     slots: int,
     sampler: str | None = None,
-    pruner: str | None = None,
     notes: Sequence[tuple[str, str]] = (),
     kept: bool = True,
 ) -> RenderableType:
@@ -71,7 +70,6 @@ def start_banner(
         index: The index's path or address, passwords left out.
         slots: Attempts side by side.
         sampler: What ``auto`` turned out to be; the settings' word by default.
-        pruner: Likewise.
         notes: Further (label, text) lines: which checkpoints will be deleted, what a lost session would lose.
         kept: Whether anything of the study is left when the command ends.
     """
@@ -86,7 +84,7 @@ def start_banner(
         ("trials", f"{total}; {_and(snapshot.count)} trials count"),
         ("parallel", f"{slots} {'trial' if slots == 1 else 'trials'} at once"),
         ("sampler", sampler or settings.sampler.name),
-        ("pruner", pruner or settings.pruner.name),
+        ("pruner", settings.pruner.name),
         *((label, one_line(text)) for label, text in notes),
     ]
     if resuming:
