@@ -82,6 +82,9 @@ _KIND = {
 def _attempts(trial: Trial) -> Iterator[tuple[Attempt, float, bool]]:
     """Each attempt that ran, the share of it that stands, and whether a later one is known to have built on it."""
     for chain in _chains(trial):
+        if len(chain) == 1:  # most are, and a curve may be long
+            yield chain[0], 1.0, False
+            continue
         steps = [_steps(attempt) for attempt in chain]
         told = any(steps)
         for at, attempt in enumerate(chain):

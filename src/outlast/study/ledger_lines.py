@@ -10,7 +10,8 @@ from typing import Any
 
 from outlast.core.records import Event, from_json, is_known
 
-_CHECKSUM, _KEY = re.compile(rb',"crc":(\d{1,10})\}$'), b',"crc":'
+_KEY, _CHECKSUM = b',"crc":', re.compile(rb"(\d{1,10})\}")
+_DECODER = json.JSONDecoder()
 
 
 def to_line(obj: Mapping[str, Any]) -> bytes:
@@ -25,17 +26,19 @@ def from_line(raw: bytes) -> dict[str, Any] | None:
 
     Lines of versions before 0.2 have no checksum; their records must at least be readable.
     """
-    at = raw.rfind(_KEY)  # the pattern alone would be tried at every comma
-    match = _CHECKSUM.match(raw, at) if at >= 0 else None
-    if match is not None and zlib.crc32(b"}", zlib.crc32(raw[:at])) != int(match[1]):
+    body, key, end = raw.rpartition(_KEY)
+    sealed = _CHECKSUM.fullmatch(end) if key else None
+    if sealed is not None and zlib.crc32(b"}", zlib.crc32(body)) != int(sealed[1]):
         return None
     try:
-        obj = json.loads(raw)
+        if sealed is None:
+            obj = json.loads(raw)
+            return obj if isinstance(obj, dict) and _is_sound(obj) else None
+        text = raw.decode("utf-8", "surrogatepass")
+        obj, length = _DECODER.raw_decode(text)  # `json.loads` would guess the encoding and look for blanks
     except (ValueError, RecursionError):
         return None
-    if not isinstance(obj, dict) or (match is None and not _is_sound(obj)):
-        return None
-    return obj
+    return obj if isinstance(obj, dict) and length == len(text) else None
 
 
 def _is_sound(obj: Mapping[str, Any]) -> bool:
