@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from outlast.cli.help import Command
+from outlast.cli.help import Argument, Command
 from outlast.cli.locate import damaged_or_not, study_or_trial, the_folder
 from outlast.cli.options import WholeNumber, complete_files, dir_option, json_option, study_argument
 from outlast.errors import UsageError
@@ -22,7 +22,9 @@ _MOST_ALIKE = 5  # a damaged index differs in every one of ten thousand trials
 
 @click.command(cls=Command)
 @study_argument
-@click.argument("trial", type=int, nargs=-1, help="Their numbers.  [default: every failed one]")
+@click.argument(
+    "trial", cls=Argument, type=WholeNumber(0), nargs=-1, help="Their numbers.  [default: every failed one]"
+)
 @dir_option
 @click.option("--cause", metavar="CAUSE", help="Only trials that failed for this cause, such as crash.")
 @click.option("--from-scratch", is_flag=True, help="Without their checkpoints.")
@@ -64,10 +66,13 @@ def retry(
 @click.command("import", cls=Command)
 @click.argument(
     "storage",
+    cls=Argument,
     help="Optuna's: a database or journal file, sqlite:///path, any storage URL.  [required]",
     shell_complete=complete_files,
 )
-@click.argument("file", required=False, help="Study file whose search goes on from it.", shell_complete=complete_files)
+@click.argument(
+    "file", cls=Argument, required=False, help="Study file whose search goes on from it.", shell_complete=complete_files
+)
 @click.option("--study-name", metavar="NAME", help="Which study, where the storage holds several.")
 @dir_option
 def import_(storage: str, file: str | None, study_name: str | None, directory: str | None) -> None:

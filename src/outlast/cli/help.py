@@ -25,15 +25,27 @@ def sentences_of(docstring: str) -> str:
     return inspect.cleandoc(docstring).partition("Example:")[0].strip()
 
 
+class Argument(click.Argument):
+    """An argument that says what it is; click's own say so only in its newest versions, which a training may not have."""
+
+    def __init__(self, *declared: Any, help: str, **attributes: Any) -> None:
+        super().__init__(*declared, **attributes)
+        self.help = help
+
+
 class Command(click.Command):
     """A command whose examples are printed line by line."""
 
     def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Arguments by their plain name: the usage line says which of them may be left out."""
+        """Nothing here: only click's newest versions ask for them, and none asks for them by their plain name."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The arguments by their plain name (the usage line says which of them may be left out), then the options."""
         rows = [(p.human_readable_name, p.help or "") for p in self.get_params(ctx) if isinstance(p, click.Argument)]
         if rows:
             with formatter.section("Arguments"):
                 formatter.write_dl(rows)
+        super().format_options(ctx, formatter)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The sentences, then the examples."""

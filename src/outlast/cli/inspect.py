@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from outlast.cli.help import Command
+from outlast.cli.help import Argument, Command
 from outlast.cli.locate import study_or_trial, the_folder
 from outlast.cli.options import WholeNumber, dir_option, json_option, study_argument
 from outlast.errors import UsageError
@@ -87,7 +87,9 @@ def _ended(study: Study, told: Collection[int]) -> list[Trial]:
 
 @click.command(cls=Command)
 @study_argument
-@click.argument("trial", type=int, required=False, help="Its number.  [default: the one that began last]")
+@click.argument(
+    "trial", cls=Argument, type=WholeNumber(0), required=False, help="Its number.  [default: the one that began last]"
+)
 @dir_option
 @click.option("-f", "--follow", is_flag=True, help="Stay and print what comes.")
 @click.option("-n", "--lines", metavar="N", type=WholeNumber(0), help="Only the last N lines.")
@@ -121,7 +123,7 @@ def logs(study: str | None, trial: int | None, directory: str | None, follow: bo
 
 @click.command(cls=Command)
 @study_argument
-@click.argument("what", required=False, help="A trial's number, best, failures, or plots.")
+@click.argument("what", cls=Argument, required=False, help="A trial's number, best, failures, or plots.")
 @dir_option
 @click.option("--all", "everything", is_flag=True, help="All trials, not the best thirty.")
 @click.option("--config", is_flag=True, help="Of a trial or best: the whole configuration that it was given, as YAML.")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from outlast.cli.help import Argument
 from outlast.cli.search_request import SearchRequest, invocation_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
-class WholeNumber(click.ParamType[int]):
+class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
     """A whole number from `least` on."""
 
     name = "whole number"
@@ -30,7 +31,7 @@ class WholeNumber(click.ParamType[int]):
         except ValueError:
             self.fail(f"{value!r} is not a whole number", param, ctx)
         if number < self._least:
-            self.fail(f"{number} is not greater than or equal to {self._least}", param, ctx)
+            self.fail(f"{number} is less than {self._least}", param, ctx)
         return number
 
 
@@ -53,13 +54,14 @@ def _complete_studies(context: click.Context, parameter: click.Parameter, incomp
 #: What a command looks at.
 study_argument = click.argument(
     "study",
+    cls=Argument,
     required=False,
     help="Study folder, study file, or a study's name.  [default: the only study here]",
     shell_complete=_complete_studies,
 )
 #: What a small job of SLURM works for.
 folder_argument = click.argument(
-    "study", metavar="DIR", help="Study folder.  [required]", shell_complete=complete_files
+    "study", cls=Argument, metavar="DIR", help="Study folder.  [required]", shell_complete=complete_files
 )
 dir_option = click.option(
     "--dir", "directory", metavar="FOLDER", help="Study folder.  [default: studies/NAME]", shell_complete=complete_files
@@ -73,6 +75,7 @@ accept_option = click.option("--accept-changes", is_flag=True, help="Go on altho
 _SEARCH = (
     click.argument(
         "study",
+        cls=Argument,
         nargs=-1,
         help="Study file or study folder; or a command behind --.  [default: study.yaml, or the only study here]",
         shell_complete=_complete_studies,

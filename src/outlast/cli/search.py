@@ -11,6 +11,7 @@ from outlast.cli.help import Command
 from outlast.cli.invocation import Invocation
 from outlast.cli.locate import the_folder
 from outlast.cli.options import (
+    WholeNumber,
     accept_option,
     complete_files,
     dir_option,
@@ -157,7 +158,7 @@ def run(
 @dir_option
 @click.option("--drain", is_flag=True, help="Let running trials finish, start no new ones.")
 @click.option("--now", is_flag=True, help="End running trials at once.")
-@click.option("--trial", metavar="N", type=int, help="End one trial only: it counts as pruned.")
+@click.option("--trial", metavar="N", type=WholeNumber(0), help="End one trial only: it counts as pruned.")
 def stop(study: str | None, directory: str | None, drain: bool, now: bool, trial: int | None) -> None:
     """Ask a running search, or one of its trials, to stop. Running trials may save a checkpoint first.
 
