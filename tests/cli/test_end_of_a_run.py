@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from outlast.core.fold import Study
 from outlast.core.records import StudyEnded, TrialCreated
 from outlast.engine import launch
 from outlast.engine.derived import final_plots as plotting
+from outlast.engine.launch import settle
 from outlast.optimizer.plot_pages import PLOTS, mark_of
 from outlast.study.layout import StudyPaths
 
@@ -60,6 +62,14 @@ def test_the_prompt_is_there_before_the_plots_which_find_a_folder_that_was_moved
     again = here("run", "studies/aside")
     assert again.code == 0
     assert "being drawn" not in again.out, "they show the study as it is"
+
+
+def test_what_nobody_reads_ends_nothing(monkeypatch, tmp_path: Path) -> None:
+    def full(_text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("outlast.engine.launch.bring_home", lambda _paths: "the home is behind")
+    settle(StudyPaths.at(tmp_path), Study(), None, full)
 
 
 @pytest.mark.parametrize(

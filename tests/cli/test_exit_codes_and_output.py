@@ -208,6 +208,13 @@ def test_a_pipe_that_nobody_reads_ends_no_search(here):
     assert "trial 2 complete" in (here.folder / "studies/small/run.log").read_text()
 
 
+def test_how_a_search_ended_counts_though_nobody_takes_what_is_said(here, monkeypatch):
+    monkeypatch.setattr("outlast.cli.run_here.run_here", lambda *_: print("halted") or 3)
+    with open("/dev/full", "w") as full:  # closing it would raise what is left in it
+        monkeypatch.setattr(sys, "stdout", full)
+        assert run_cli(["run"]) == 3
+
+
 #: The tests may run as root, whom no permission stops: without these two capabilities an owner's bits count for root, too.
 WITHOUT_PRIVILEGES = """
 import ctypes, os, sys

@@ -105,6 +105,21 @@ def test_completion_is_installed_once(here):
     assert (home / ".bash_completions/outlast.sh").read_text().strip() == here("--show-completion").out.strip()
 
 
+@pytest.mark.usefixtures("bash")
+def test_completion_leaves_what_a_person_wrote(here):
+    written = Path.home() / ".bashrc"
+    written.write_bytes(b"\n\n# caf\xe9\nalias l=ls\n\n")
+    assert here("--install-completion").code == 0
+    line = f"source '{Path.home()}/.bash_completions/outlast.sh'".encode()
+    assert written.read_bytes() == b"\n\n# caf\xe9\nalias l=ls\n\n\n" + line + b"\n"
+
+
+def test_completion_of_an_earlier_version_says_how_to_renew_it(here, monkeypatch):
+    monkeypatch.setenv("_OUTLAST_COMPLETE", "complete_bash")
+    with pytest.raises(SystemExit, match="outlast --install-completion"):
+        here()
+
+
 @pytest.mark.parametrize(
     ("shell", "file"), [("zsh", ".zfunc/_outlast"), ("fish", ".config/fish/completions/outlast.fish")]
 )

@@ -59,7 +59,7 @@ def submit(
     )  # sbatch hands it on to the jobs; the record, which they are run from, cannot
     submitted = submit_study(study_paths(folder, settings), settings, accept_changes=accept_changes, say=click.echo)
     if submitted.verdict is not None:
-        context.exit(tell_and_settle(folder, submitted.study, settings))
+        context.exit(tell_and_settle(folder, submitted.study, settings, click.echo))
     for line in tell(submitted, folder):
         click.echo(line)
     if submitted.refused and not submitted.jobs:
@@ -132,7 +132,7 @@ def finisher(context: click.Context, study: str, once: bool, after: str | None) 
             say_with_time(line)
         context.exit(4)
     if turn is not None and turn.study.ended is not None:
-        context.exit(tell_and_settle(study, turn.study, turn.settings))
+        context.exit(tell_and_settle(study, turn.study, turn.settings, say_with_time))
 
 
 @click.command(cls=Command, hidden=True)
@@ -171,4 +171,4 @@ def controller(context: click.Context, study: str) -> None:
         context.exit(4)
     if verdict is None:
         context.exit(4)
-    context.exit(tell_and_settle(study, found, settings))
+    context.exit(tell_and_settle(study, found, settings, say_with_time))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 from rich.console import RenderableType
@@ -70,8 +71,8 @@ def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType
     return None if not groups else show_failures(groups, folder=folder, tails=failure_stories(paths, groups))
 
 
-def tell_and_settle(folder: str, study: Study, settings: Settings) -> int:
+def tell_and_settle(folder: str, study: Study, settings: Settings, say: Callable[[str], object]) -> int:
     """`tell_end`, and then what is left to do: plots, and the home's last sync."""
     code = tell_end(folder, study, settings)
-    settle(study_paths(folder, settings), study, settings, print)
+    settle(study_paths(folder, settings), study, settings, say)
     return code

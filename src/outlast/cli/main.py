@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -37,18 +38,19 @@ def run_cli(arguments: Sequence[str]) -> int:
     from outlast.cli.invocation import Invocation
     from outlast.errors import OutlastError
 
-    invocation = Invocation.of(arguments)
+    invocation, code = Invocation.of(arguments), 0
     try:
         from outlast.cli.app import app
 
         if "_OUTLAST_COMPLETE" in os.environ:  # a shell asks what could follow
-            app.main(prog_name="outlast")
-        with app.make_context("outlast", list(invocation.before), obj=invocation) as context:
-            app.invoke(context)
+            _complete(app)
+        try:
+            with app.make_context("outlast", list(invocation.before), obj=invocation) as context:
+                app.invoke(context)
+        except click.exceptions.Exit as leaving:
+            code = leaving.exit_code
         sys.stdout.flush()
-        return 0
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
+        return code
     except OutlastError as error:
         _say(error)
         return error.exit_code
@@ -56,14 +58,19 @@ def run_cli(arguments: Sequence[str]) -> int:
         return _INTERRUPTED
     except click.ClickException as error:
         return _usage(error, invocation.before)
-    except BrokenPipeError:
-        return _nobody_listens()
+    except (
+        BrokenPipeError
+    ):  # the reader of our output has left (``| head``): that is its right, and nothing to speak of
+        _let_go_of_output()
+        return code
     except OSError as error:
         from outlast.errors import StorageError
 
         refused = StorageError.of(error)
-        _say(refused)
-        return refused.exit_code
+        with contextlib.suppress(OSError):
+            _say(refused)
+        _let_go_of_output()
+        return code or refused.exit_code
     except Exception:
         return _fault_of_ours()
 
@@ -76,16 +83,22 @@ def _asked_to_leave(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _nobody_listens() -> int:
-    """The reader of our output has left (``| head``): that is its right, and nothing to speak of."""
+def _complete(app: click.Group) -> NoReturn:
+    """Answer a shell; one that was taught by a version before 0.2 asks in other words, which click would leave unanswered."""
+    if os.environ["_OUTLAST_COMPLETE"].startswith("complete_"):
+        sys.exit("outlast: completion of an earlier version; set it up again: outlast --install-completion")
+    app.main(prog_name="outlast")
+
+
+def _let_go_of_output() -> None:
+    """What nobody takes is dropped: Python would try again at its end, and leave with an exit code of its own."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, stream.fileno())
             os.close(nothing)
-    return 0
 
 
 def _say(error: Exception) -> None:

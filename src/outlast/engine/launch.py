@@ -5,6 +5,7 @@ The command line, `submit` and `outlast.optimize` all come this way; they differ
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -115,7 +116,8 @@ def settle(paths: StudyPaths, study: Study, settings: Settings, say: Callable[[s
     draw_at_the_end(paths, study, settings)
     behind = bring_home(paths)
     if behind is not None:
-        say(behind)
+        with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
+            say(behind)
 
 
 def _refuse_unmeant(settings: Settings, folder: str, earlier: StudyPaths, *, fresh: bool, resume: bool) -> None:
