@@ -54,7 +54,7 @@ class Batch(Scheduler):
         )
         self._executor = psij.JobExecutor.get_instance(name, config=config)
         self._executor._run_command = _run
-        self._place = place
+        self._name, self._place = name, place
         self._scripts: dict[str, Path] = {}
         self._left: set[str] = set()  # jobs whose files are to go
 
@@ -75,7 +75,7 @@ class Batch(Scheduler):
                 return {}
         if command[0] == "bjobs":
             code, out = _mended(code, out)
-        elif command[0] == "squeue":
+        elif self._name == "slurm":
             out = _of_these(jobs, out)
         try:
             told = self._executor.parse_status_output(code, out if code == 0 else _joined(out, words))
