@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import re
@@ -42,6 +43,14 @@ def test_one_when_the_disk_refuses(here, monkeypatch):
     assert said.code == 1
     assert "studies/small/study.yaml: Read-only file system" in said.err
     assert "nothing that was decided is lost" in said.err
+
+
+def test_no_cycles_are_looked_for_while_a_study_is_read_once(here, monkeypatch):
+    seen = []
+    monkeypatch.setattr("outlast.engine.record.look.look", lambda _: seen.append(gc.isenabled()) or 1 / 0)
+    here("run", "--trials", "1")
+    os.unlink(re.search(r"details are in (\S+)\n", here("status").err)[1])
+    assert (seen, gc.isenabled()) == ([False], True)
 
 
 def test_two_for_a_wrong_command_line(here):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Collection
@@ -35,6 +36,8 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         outlast status studies/digits
         outlast status studies/digits -w
     """
+    if not watch:
+        _collect_nothing()
     from outlast.cli import render
     from outlast.cli.text import make_console
     from outlast.core.states import StudyState
@@ -51,6 +54,12 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         make_console().print(render.status(snapshot))
     if check and (snapshot.warnings or snapshot.state is StudyState.HALTED):
         click.get_current_context().exit(1)
+
+
+def _collect_nothing() -> None:
+    """No search for cycles while a study is read once: next to all of it stays to the end, and is looked through in vain."""
+    gc.disable()
+    click.get_current_context().call_on_close(gc.enable)
 
 
 def _watch(folder: str) -> None:
@@ -100,6 +109,8 @@ def logs(study: str | None, trial: int | None, directory: str | None, follow: bo
         outlast logs studies/digits 7 -f
         outlast logs studies/digits -n 20
     """
+    if not follow:
+        _collect_nothing()
     from outlast.cli.following import print_log
     from outlast.engine.record.examine import in_force, read_study
     from outlast.study.layout import StudyPaths
@@ -141,6 +152,7 @@ def show(
         outlast show studies/digits failures
         outlast show studies/digits plots
     """
+    _collect_nothing()
     from outlast.cli import showing
 
     if (
