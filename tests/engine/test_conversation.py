@@ -15,7 +15,7 @@ from outlast.objective.pipe_trial import PipeTrial
 
 
 def test_an_answer_larger_than_the_socket_comes_whole_to_a_reader_however_slow() -> None:
-    talk, theirs = open_pair(0)
+    talk, theirs = open_pair()
     large = {"rows": ["é\n" * 1000] * 2000}
     found: list[object] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from outlast._system import identity_of, my_identity
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.alive import beat
+from outlast.core.evidence import Report
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import TrialState
 from outlast.engine.attempts.slots import Slots
@@ -25,7 +27,7 @@ from outlast.engine.coordinator.watch import Watch
 from outlast.executors.slurm.controller import SlurmExecutor
 from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.tasks import FetchedExecutor
-from outlast.study.attempts import open_attempt
+from outlast.study.attempts import give_up, open_attempt
 from outlast.study.layout import StudyPaths
 from outlast.testing.fake_slurm import FakeSlurm
 from outlast.testing.manual_clock import FakeClock
@@ -137,7 +139,7 @@ class Bench:
             if beats:
                 self.files.alive.write_bytes(beat(1, self.clock.seconds, ""))
             self.executor.poll()
-            self.watch.gather(self.clock.monotonic())
+            list(self.watch.gather(self.clock.monotonic()))
 
     @property
     def decision(self) -> str | None:
@@ -275,3 +277,46 @@ def test_attempts_that_fall_silent_in_one_moment_went_with_their_host(
             files.alive.write_bytes(beat(at + 1, float(at), ""))
         bench.look(ROUND, beats=not at)
     assert [event.together for event in bench.decided] == [together] * (1 if beats[1] else 2)
+
+
+def full() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device", "exit.json")
+
+
+def test_what_ended_before_a_disk_refused_is_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, worker=True, job="")
+    claim(bench, **dead())
+    bench.builder.trial(state=TrialState.RUNNING)
+    open_attempt(bench.paths, 1, 1, "{}", {})
+    bench.paths.attempt(1, 1).started.write_text(bench.files.started.read_text())
+    bench.watch.track(bench.builder.study.trials[1], 1, "worker:n1:8:1")
+
+    def refused_for_the_second(files: Any, why: str, *host: str) -> Any:
+        if files.folder != bench.files.folder:
+            raise full()
+        return give_up(files, why, *host)
+
+    monkeypatch.setattr("outlast.engine.coordinator.life_signs.give_up", refused_for_the_second)
+    over = bench.watch.gather(0.0)
+    assert [next(over)[1]] == bench.decided
+    with pytest.raises(OSError):
+        next(over)
+    assert [attempt.trial for attempt in bench.watch.running.values()] == [1]
+
+
+@pytest.mark.parametrize("reason", ["pruned", "diverged"])
+def test_who_was_not_told_to_end_as_the_disk_was_full_is_told_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    bench, attempt = (made := Bench(tmp_path)), made.running
+    attempt.reports = [Report(1, {SETTINGS.metrics[0].name: float("nan")})]
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise full()
+
+    with monkeypatch.context() as disk, pytest.raises(OSError):
+        disk.setattr("outlast.engine.coordinator.watch.ask_to_end", refused)
+        (bench.watch.prune if reason == "pruned" else bench.watch.end_if_diverged)(attempt)
+    assert (attempt.stop_reason, attempt.to_be_told, bench.files.stop.exists()) == (reason, True, False)
+    bench.watch.tell(attempt)
+    assert not attempt.to_be_told and json.loads(bench.files.stop.read_text())["reason"] == reason

@@ -12,6 +12,7 @@ import pytest
 
 from outlast.config.load import load_study_file
 from outlast.config.settings import ExecutorSettings
+from outlast.engine.attempts.slots import job_slots
 from outlast.engine.check.quick import quick_check
 from outlast.engine.check.throwaway import trial_settings
 from outlast.engine.cluster.inspection import meant_for_slurm
@@ -54,7 +55,7 @@ def my_lab(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = types.ModuleType("my_lab")
     lab.Pods, lab.Half, lab.Other = Pods, Half, dict  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "my_lab", lab)
-    found = EntryPoints([EntryPoint("pods", "my_lab:Pods", "outlast.executors")])
+    found = EntryPoints([EntryPoint(name, "my_lab:Pods", "outlast.executors") for name in ("pods", "worker", "local")])
     monkeypatch.setattr("outlast.executors.plugged.entry_points", lambda group: found.select(group=group))
 
 
@@ -80,6 +81,8 @@ def test_no_seed_is_offered_where_nothing_is_drawn() -> None:
         ("my_lab.Other", {}, "my_lab.Other is not an executor: a class made from outlast.executors.base.Executor"),
         ("my_lab.Half", {}, "no whole executor: it lacks adopt, cancel, ended, forget, submit"),
         ("prods", {}, "prods is no executor that is installed here: local, pods, psij"),
+        ("worker", {"image": "a"}, "my_lab:Pods is registered as worker, which is our own name"),
+        ("local", {"image": "a"}, "my_lab:Pods is registered as local, which is our own name"),
         (
             "pods",
             {"image": "a", "sice": 3},
@@ -97,6 +100,11 @@ def test_what_cannot_be_had_is_told_with_key_fact_and_cure(name: str, options: d
         make_executor(ExecutorSettings(name=name, options=options), FACTS)
     if isinstance(told.value, StudyFileError):
         assert (told.value.key or "").startswith("executor")
+
+
+def test_no_slot_of_a_job_is_taken_for_one_of_a_worker(tmp_path: Path) -> None:
+    slots = job_slots(loaded(tmp_path, "executor: worker:Pods"), "worker:Pods")
+    assert slots.local[0] == "worker.Pods:0"
 
 
 def loaded(folder: Path, text: str) -> Any:

@@ -160,7 +160,7 @@ MUTANTS = (
         "the tables are not brought up to date at the end",
         {
             "engine/derived/writer.py": (
-                ("        self._results_written(study)\n        self._index.close()", "        self._index.close()"),
+                ("        self._results_written(study)\n        self.index.close()", "        self.index.close()"),
             )
         },
     ),

@@ -20,6 +20,7 @@ from outlast.executors.base import Executor, StudyFacts
 #: The group of entry points.
 GROUP = "outlast.executors"
 _OURS = {"psij": "outlast.executors.psij.PsijExecutor"}
+_RESERVED = ("local", "worker")  # what the slots of this machine and of workers are called
 
 
 def make_executor(settings: ExecutorSettings, study: StudyFacts) -> Executor:
@@ -42,7 +43,10 @@ def _path_of(name: str) -> str:
     if is_dotted(name):
         return name
     registered = {found.name: found.value for found in entry_points(group=GROUP)}
-    known = {**registered, **_OURS}
+    if name in _RESERVED and name in registered:
+        fact = f"{registered[name]} is registered as {name}, which is our own name for something else"
+        raise StudyFileError(fact, key="executor", cure="name it by its dotted path, or register it by another name")
+    known = {each: path for each, path in registered.items() if each not in _RESERVED} | _OURS
     if name not in known:
         near = nearest(name, ["local", *known]) or "or the dotted path of a class; a package registers names"
         listed = ", ".join(sorted({"local", *known}))

@@ -15,7 +15,8 @@ from outlast.client import checkpoints_in
 def silent_after() -> float:
     """Seconds without a new heartbeat after which an attempt on another host is given up.
 
-    Its runner writes one every 24th part of that, and ends its training itself after half of it without success.
+    Its runner writes one every 24th part of that, and ends its training itself after half of it without success. Two more waits
+    hang on it: a scheduler has half of it to say for what a job was ended, and a worker all of it to claim what it was given.
     """
     return float(os.environ.get("OUTLAST_SILENT_SECONDS") or 120.0)
 
@@ -86,8 +87,13 @@ class RunnerSpec:
         return not set(self.stamps(root)) <= set(self.saved_before or ())
 
     def token(self, root: str) -> str:
-        """What every process of this attempt carries in its environment. Made from the folder's inode: a copy has another."""
-        return f"{token_of_trial(root, self.trial)}{self.attempt};"
+        """What every process of this attempt carries in its environment."""
+        return token_of_attempt(root, self.trial, self.attempt)
+
+
+def token_of_attempt(root: str, trial: int, attempt: int) -> str:
+    """What every process of an attempt carries in its environment. Made from the folder's inode: a copy has another."""
+    return f"{token_of_trial(root, trial)}{attempt};"
 
 
 def token_of_trial(root: str, trial: int) -> str:

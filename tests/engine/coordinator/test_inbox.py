@@ -62,16 +62,31 @@ def test_a_person_s_request_is_answered_once_what_follows_is_durable(
     desk: Desk, kind: str, content: dict[str, Any], wanted: Stimulus
 ) -> None:
     request = requests.drop(desk.paths, kind, **content)
-    assert desk.inbox.read() == [wanted]
+    assert list(desk.inbox.read()) == [wanted]
     assert requests.read_answer(desk.paths, request) is None, "not yet"
     desk.inbox.answer()
     assert requests.read_answer(desk.paths, request) == {"done": True}
-    assert desk.inbox.read() == []
+    assert list(desk.inbox.read()) == []
+
+
+def test_what_was_not_decided_about_is_read_again_and_what_is_read_again_is_answered_once(desk: Desk) -> None:
+    sent = [requests.drop(desk.paths, "retry", trials=[at]) for at in range(3)]
+    reading = desk.inbox.read()
+    for _ in range(2):  # the second one's decision is refused by the disk
+        next(reading)
+    desk.inbox.answer()
+    assert len(requests.pending(desk.paths)) == 2, "decided about: one"
+    for _ in range(2):  # the ledger refuses between these
+        assert len(list(desk.inbox.read())) == 2
+    desk.inbox.answer()
+    assert [requests.read_answer(desk.paths, request) for request in sent] == [{"done": True}] * 3
+    desk.inbox.answer()
+    assert [requests.read_answer(desk.paths, request) for request in sent] == [None] * 3
 
 
 def test_what_a_later_version_asks_for_is_left_to_it(desk: Desk) -> None:
     request = requests.drop(desk.paths, "of_the_future")
-    assert desk.inbox.read() == []
+    assert list(desk.inbox.read()) == []
     desk.inbox.answer()
     assert [left.key for left in requests.pending(desk.paths)] == [request.key]
 
@@ -88,12 +103,12 @@ def test_all_workers_are_told_of_at_once_and_keep_waiting_for_a_slot(desk: Desk)
 def test_a_worker_that_asks_again_is_told_of_with_its_attempt(desk: Desk, claimed: bool, laid_out: bool) -> None:
     _, slot = desk.asks()
     desk.runs(slot, claimed=claimed, laid_out=laid_out)
-    assert desk.inbox.read() == [WorkersAsk((Worker(slot, "0003.1", claimed, laid_out),))]
+    assert list(desk.inbox.read()) == [WorkersAsk((Worker(slot, "0003.1", claimed, laid_out),))]
 
 
 def test_a_request_that_is_done_with_gets_no_slot(desk: Desk) -> None:
     _, slot = desk.asks()
-    desk.inbox.read()
+    list(desk.inbox.read())
     desk.inbox.turn_away(slot)
     desk.inbox.turn_away(slot)
     assert desk.slots.available(1) == [] and requests.pending(desk.paths) == []
@@ -104,4 +119,4 @@ def test_who_is_gone_asks_no_more(desk: Desk) -> None:
         who = identity_of(process.pid)
         process.communicate(b"\n")
     desk.asks(who)
-    assert desk.inbox.read() == [] and requests.pending(desk.paths) == []
+    assert list(desk.inbox.read()) == [] and requests.pending(desk.paths) == []

@@ -20,7 +20,6 @@ from outlast.engine.coordinator.instructions import (
     Leave,
     LetWait,
     LockSlots,
-    Open,
     Prune,
     PutAway,
     PutAwayLeft,
@@ -44,7 +43,6 @@ from outlast.engine.coordinator.stimuli import (
     RetryWanted,
     RoomIsBack,
     SlotsFilled,
-    SlotsLocked,
     SlotsSeen,
     Stimulus,
     TurnOver,
@@ -92,18 +90,20 @@ class Life:
                     self.study.apply(event)
                     self.acts.append(instruction)
                 case LockSlots(wanted, now):
-                    self._carry_out(self._locked(wanted, now))
+                    for each in self.round.fill(self._locked(), wanted, now):
+                        self._open(each.slot, each.trial)
                     self._carry_out(SlotsFilled(now, 1.0))
-                case Open(slot, number):
-                    self._open(slot, number)
+                case AskToEnd(trial, attempt, _, at_once):
+                    self.round.rest.told.add((trial, attempt, at_once))
+                    self.acts.append(instruction)
                 case _:
                     self.acts.append(instruction)
             if isinstance(instruction, (PutAway, Prune, AskToEnd)):
                 self.story[instruction.trial].append(type(instruction).__name__)
 
-    def _locked(self, wanted: int, now: float) -> Stimulus:
+    def _locked(self) -> dict[str, frozenset[str]]:
         free = [slot for slot in self.cards if slot not in self.running.values()]  # as many as workers ask, say
-        return SlotsLocked({slot: frozenset([self.cards[slot]]) for slot in free}, wanted, now)
+        return {slot: frozenset([self.cards[slot]]) for slot in free}
 
     def _open(self, slot: str, number: int | None) -> None:
         assert slot not in self.running.values()
@@ -205,8 +205,8 @@ def test_a_trial_that_a_person_ends_and_one_that_a_person_retries() -> None:
     assert life.happens(EndWanted(0)) == [Prune(0, 1)]
     assert life.happens(EndWanted(7)) == []
     life.ends(0, TrialState.PRUNED, Cause.PRUNED)
-    assert life.happens(RetryWanted((0, 1, 7), True, AT)) == [Record(TrialRetried(0, AT, True))], (
-        "one runs, one is not there"
+    assert life.happens(RetryWanted((0, 1, 0, 7), True, AT)) == [Record(TrialRetried(0, AT, True))], (
+        "one runs, one is not there, one is named twice"
     )
     life.slots()
     assert life.story[0] == ["local:0", "Prune", "pruned", "PutAway", "local:0"]
@@ -290,6 +290,16 @@ def test_a_request_to_stop_is_told_once_and_a_second_one_ends_at_once() -> None:
     assert [type(act) for act in life.acts] == [Record, SendAway, Leave], "on record before anybody is sent away"
 
 
+def test_who_could_not_be_asked_to_end_is_asked_again() -> None:
+    life = Life()
+    life.slots()
+    life.happens(RestWanted())
+    asked = [act for act in life.round.handle(SlotsSeen(0, 0.0)) if isinstance(act, AskToEnd)]
+    assert len(asked) == 2
+    life.round.rest.told.add((0, 1, False))  # the disk refused the other request
+    assert life.slots() == [AskToEnd(1, 1, "user"), SendAway()]
+
+
 def test_draining_lets_what_runs_finish_and_begins_nothing() -> None:
     life = Life()
     life.slots()
@@ -298,7 +308,7 @@ def test_draining_lets_what_runs_finish_and_begins_nothing() -> None:
     life.ends(0, TrialState.COMPLETE, Cause.COMPLETED)
     life.slots()
     assert list(life.running) == [1]
-    assert life.happens(SlotsLocked({"local:0": frozenset()}, 1, 0.0)) == [], "nor in a slot that was just locked"
+    assert life.round.fill({"local:0": frozenset()}, 1, 0.0) == [], "nor in a slot that was just locked"
     assert list(life.running) == [1]
 
 
@@ -395,8 +405,8 @@ def test_a_full_disk_ends_only_what_a_person_watches(
 
 def test_it_goes_on_once_there_is_room_but_not_before_some_seconds_are_over() -> None:
     life = Life(holding=Holding.UNATTENDED)
-    life.happens(DiskSeen(0.0, refused="the ledger: No space left on device"))
-    assert life.happens(DiskSeen(4.9, refused="the same")) == []
+    life.happens(DiskSeen(0.0, lacked="the ledger: No space left on device"))
+    assert life.happens(DiskSeen(4.9, lacked="the same")) == []
     assert life.happens(DiskSeen(5.0, lacking=FULL)) == []
     assert life.happens(DiskSeen(5.0)) == [TakeReserve()]
     assert life.happens(RoomIsBack())[-1] == PutAwayLeft()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from outlast.core.plan import Verdict
 from outlast.core.records import Warned
 from outlast.core.states import StudyState
 from outlast.engine.coordinator import instructions as do
+from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.shell import Shell
 from outlast.errors import LeaseLost
 
@@ -39,7 +41,7 @@ def shell(order: list[str]) -> Any:
     made: Any = object.__new__(Shell)
     noted, running = Noted(order), {f"000{at}.1": SimpleNamespace(stop_reason="") for at in (0, 1)}
     made._decisions = made._inbox = made._ending = made._slots = noted
-    made._round = SimpleNamespace(handle=lambda _: ASKED)
+    made._round = SimpleNamespace(handle=lambda _: ASKED, rest=ComingToRest())
     made._watch = SimpleNamespace(running=running, prune=noted.prune)
     made.paths, made._to_do = None, []
     return made
@@ -70,3 +72,67 @@ def test_what_cannot_be_made_durable_is_not_done() -> None:
     with pytest.raises(LeaseLost):
         made._act()
     assert order == ["take", "say", "prune", "ask"]
+
+
+class Refusing(Noted):
+    """A part whose first deed meets a full disk."""
+
+    def __init__(self, order: list[str]) -> None:
+        super().__init__(order)
+        self._refuses = True
+
+    def __getattr__(self, name: str) -> Any:
+        if self._refuses:
+            self._refuses = False
+            return self._refuse
+        return super().__getattr__(name)
+
+    def _refuse(self, *_args: Any, **_how: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "stop.json")
+
+
+def test_who_was_not_asked_to_end_as_the_disk_was_full_does_not_count_as_told() -> None:
+    made = shell([])
+    made._ending = Refusing([])
+    asked = [do.AskToEnd(0, 1, "user"), do.AskToEnd(1, 1, "user")]
+    made._round.handle = lambda _: asked
+    with pytest.raises(OSError):
+        made._decide(None)
+    assert made._round.rest.told == set()
+    made._decide(None)
+    assert made._round.rest.told == {(0, 1, False), (1, 1, False)}
+
+
+def test_what_a_disk_refused_is_done_in_the_next_round() -> None:
+    order: list[str] = []
+    made = shell(order)
+    made._ending = Refusing(order)
+    made._round.handle = lambda _: [do.PutAway(3, 1), do.PutAwayLeft()]
+    made._decide(None)
+    with pytest.raises(OSError):
+        made._act()
+    made._act()
+    assert order == ["commit", "answer", "commit", "answer", "put_away", "put_away_left", "retain"]
+
+
+def test_a_request_to_end_that_a_disk_refused_is_written_in_the_next_round() -> None:
+    order: list[str] = []
+    made = shell(order)
+    untold, told = (SimpleNamespace(name=name, to_be_told=name == "untold") for name in ("untold", "told"))
+    made._watch = SimpleNamespace(
+        running={"untold": untold, "told": told}, gather=lambda now: [], judge=lambda attempt: False,
+        end_if_diverged=lambda attempt: None, gpu_seconds=lambda: 0.0, tell=lambda attempt: order.append(attempt.name),
+    )  # fmt: skip
+    made._executor = made._disk_guard = made._ledger = Noted([])
+    made._inbox, made._slots = SimpleNamespace(read=list), SimpleNamespace(most=0)
+    made._clock, made._began, made._in_parts = SimpleNamespace(monotonic=lambda: 0.0), 0.0, False
+    made._round.handle, made._ask_server = lambda _: [], _NobodyAsks()
+    made._gather()
+    assert order == ["untold"]
+
+
+class _NobodyAsks(tuple[()]):
+    """No objective draws its parameters as it goes."""
+
+    def serve(self) -> None:
+        """Nobody."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,7 +47,21 @@ def test_what_waits_and_what_is_drawn_is_opened_in_the_slots_in_order(
 
     starting: Any = object.__new__(Starting)
     starting._decisions, starting._creation = SimpleNamespace(study=study), SimpleNamespace(create=create)
-    starting._opened, starting._open = [], lambda trial, slot: (trial.number, slot)
+    starting.opened, starting._open = [], lambda trial, slot: (trial.number, slot)
     assert starting.open(WANTED) is more
-    assert dict(starting.take_opened()) == opened
-    assert starting.take_opened() == []
+    assert dict(starting.opened) == opened
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["dropped", "refused, and the other dropped"])
+def test_what_is_opened_and_not_started_keeps_no_pipe_open(refused: bool) -> None:
+    starting: Any = object.__new__(Starting)
+    pipes = [os.pipe() for _ in range(2)]
+    starting.opened = [(None, SimpleNamespace(pipe_fd=theirs)) for _, theirs in pipes]
+    starting._start = lambda attempt, prepared: os.stat("/nowhere/at/all")
+    if refused:
+        with pytest.raises(OSError):
+            starting.start()
+    starting.drop()
+    assert [os.read(ours, 1) for ours, _ in pipes] == [b"", b""], "the objective's end is closed"
+    for ours, _ in pipes:
+        os.close(ours)

@@ -1,13 +1,12 @@
-"""What `run` starts its trials with: this machine, or the executor that the study file names."""
+"""Where `run` starts its trials: in slots of this machine, or by the executor that the study file names."""
 
 from __future__ import annotations
 
 from outlast.config.settings import Settings
-from outlast.engine.attempts.prepare import draws_as_it_goes, worker_start
+from outlast.engine.attempts.prepare import draws_as_it_goes
 from outlast.engine.attempts.slots import Slots, job_slots, local_slots
 from outlast.errors import UsageError
 from outlast.executors.base import Executor, StudyFacts
-from outlast.executors.local import LocalExecutor
 from outlast.executors.plugged import make_executor
 from outlast.study.layout import StudyPaths
 
@@ -35,8 +34,3 @@ def plugged_executor(paths: StudyPaths, settings: Settings) -> Executor | None:
     need = settings.resources
     facts = StudyFacts(settings.name, str(paths.jobs), need.gpus or 0.0, need.cpus, need.memory)
     return make_executor(settings.executor, facts)
-
-
-def local_executor(paths: StudyPaths, settings: Settings, slots: Slots) -> Executor:
-    """This machine."""
-    return LocalExecutor(worker_start(paths, settings, slots.cpus_per_trial))

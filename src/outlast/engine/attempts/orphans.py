@@ -8,7 +8,7 @@ import signal
 import time
 
 from outlast._system import Identity, is_running
-from outlast.runner.spec import token_of_trial
+from outlast.runner.spec import token_of_attempt
 from outlast.study.attempts import Life, end_tree, inspect, void_start
 from outlast.study.layout import StudyPaths
 
@@ -28,7 +28,7 @@ def end_attempt(paths: StudyPaths, trial: int, number: int) -> list[int]:
     if status.life is Life.RUNNING and status.runner is not None:
         _end(status.runner)
     if status.life in (Life.RUNNING, Life.GONE):
-        return end_tree(attempt, f"{token_of_trial(str(paths.root), trial)}{number};")
+        return end_tree(attempt, token_of_attempt(str(paths.root), trial, number))
     return []
 
 

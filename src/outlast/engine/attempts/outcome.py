@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from outlast.config.settings import MetricSettings, Settings
+from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, JobEnd, Report
 from outlast.core.faults import Policy, decide
 from outlast.core.fold import Study
@@ -56,7 +56,7 @@ def outcome_of(
         cause=decision.cause,
         reason=reason,
         values=_over_attempts(decision.values, evidence, trial, settings),
-        curves=tuple(curve_of(evidence, metric) for metric in settings.metrics),
+        curves=tuple(points(evidence.reports, metric.name) for metric in settings.metrics),
         metrics=dict(list(evidence.metrics.items())[:_MOST_METRICS]),
         seconds=evidence.seconds,
         exit_code=evidence.exit_code,
@@ -86,11 +86,6 @@ def _over_attempts(
             told = [*trial.curve(at).values(), *(o.scores[metric.name] for o in trial.kept if metric.name in o.scores)]
             found[at] = choose([found[at], *filter(math.isfinite, told)])
     return tuple(found)
-
-
-def curve_of(evidence: Evidence, metric: MetricSettings) -> Curve:
-    """The objective's reports in order."""
-    return points(evidence.reports, metric.name)
 
 
 def points(reports: Iterable[Report], name: str) -> Curve:

@@ -59,6 +59,7 @@ class Running:
     submitted: bool = False  # to an executor, which will start its runner or has
     reports: list[Report] = field(default_factory=list)
     stop_reason: str = ""  # that was asked for
+    to_be_told: bool = False  # of that: the request is not written yet
     claimed: bool = False
     host: str = ""  # another one, that its runner is on
     orphaned: bool = False  # there was no sign of life of it since its coordinator died

@@ -163,7 +163,8 @@ class Slots:
 def job_slots(settings: Settings, kind: str) -> Slots:
     """Room for as many jobs as the study wants in a scheduler's queue at once, waiting ones included."""
     many = _JOBS if settings.parallel == "auto" else int(settings.parallel)
-    return Slots(tuple(f"{kind}:{at}" for at in range(many)), cpus_per_trial=settings.resources.cpus)
+    name = kind.replace(":", ".")  # of a class's path: what begins with ``worker:`` is a worker's
+    return Slots(tuple(f"{name}:{at}" for at in range(many)), cpus_per_trial=settings.resources.cpus)
 
 
 def local_slots(settings: Settings) -> Slots:

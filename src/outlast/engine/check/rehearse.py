@@ -23,7 +23,7 @@ from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwawa
 from outlast.engine.check.verdicts import reason_of
 from outlast.engine.coordinator.listener import Saying
 from outlast.engine.hold.run import run_study
-from outlast.runner.spec import token_of_trial
+from outlast.runner.spec import token_of_attempt
 from outlast.space.covering import covering
 from outlast.study.attempts import ask_to_end, inspect
 from outlast.study.layout import StudyPaths
@@ -272,7 +272,7 @@ class _Session(Saying):
         self.first.killed = True
         newest = newest_checkpoint(str(attempt.trial_paths.checkpoints), self._settings.checkpoints.pattern)
         self.first.checkpoint_name = os.path.basename(newest) if newest else "its checkpoint"
-        end_processes(f"{token_of_trial(str(self._paths.root), attempt.trial)}{attempt.number};")
+        end_processes(token_of_attempt(str(self._paths.root), attempt.trial, attempt.number))
 
     def _watch_second(self, attempt: Running, passed: float) -> None:
         if attempt.reports and self.second.first_step is None:

@@ -32,9 +32,9 @@ class AskServer:
     def __contains__(self, name: str) -> bool:
         return name in self._conversations
 
-    def open(self, name: str, trial: int) -> int:
+    def open(self, name: str) -> int:
         """Begin one. Returns the descriptor that the runner inherits; the caller closes its copy."""
-        conversation, theirs = open_pair(trial)
+        conversation, theirs = open_pair()
         self._conversations[name] = conversation
         self._executor.watch_fd(conversation.fd)
         return theirs

@@ -18,7 +18,7 @@ class ComingToRest:
     drain: bool = False  # what runs may finish
     now: bool = False  # what runs ends without any grace
     halt: Verdict | None = None  # stands, whatever the trials that were running make of themselves
-    told: set[tuple[int, int, bool]] = field(default_factory=set)  # trial, attempt that was asked to end, whether now
+    told: set[tuple[int, int, bool]] = field(default_factory=set)  # trial, attempt, whether now: its request is written
 
     @property
     def told_as(self) -> str:

@@ -15,7 +15,6 @@ _PIECE_BYTES = 1 << 16
 class Conversation:
     """The coordinator's end of one attempt's socket."""
 
-    trial: int
     connection: socket.socket
     _buffer: bytes = b""
     _rest: bytes = b""  # of a long answer, that was not asked for yet
@@ -60,9 +59,9 @@ class Conversation:
         self.connection.close()
 
 
-def open_pair(trial: int) -> tuple[Conversation, int]:
+def open_pair() -> tuple[Conversation, int]:
     """A conversation, and the descriptor that its objective inherits (the caller closes its copy once it is started)."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.set_inheritable(True)
-    return Conversation(trial, ours), theirs.detach()
+    return Conversation(ours), theirs.detach()

@@ -72,7 +72,7 @@ class Coordinator(Shell):
                 end = self.round()
                 if end is None:
                     self._decide(seen.TurnOver(self._clock.now(), self._lasted))
-                    self._act()
+                    self._decisions.commit()
                 asked = self._slots.most or requests.pending(self.paths)
                 if end is not None or not asked or self._clock.monotonic() - began > _TURN:
                     break

@@ -46,8 +46,8 @@ class Ending:
             except OSError as error:
                 if error.errno not in NO_ROOM:
                     raise
-                self._refused(StorageError.of(error).fact)
                 self._left.append(over)
+                self._refused(StorageError.of(error).fact)
                 return  # its marker stays: whoever goes on once there is room puts it away
             self._finished = True
         close_attempt(self._paths, over.trial, over.attempt)
@@ -61,5 +61,5 @@ class Ending:
     def retain(self) -> None:
         """Let checkpoints go that nobody wants any more, if a trial has finished."""
         if self._finished:
-            self._finished = False
             self._derived.retain(self._study)
+            self._finished = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from outlast._system import Clock
 from outlast.engine.attempts.slots import Slots
@@ -27,7 +28,7 @@ class Inbox:
 
     def __init__(self, paths: StudyPaths, slots: Slots, watch: Watch, clock: Clock) -> None:
         self._paths, self._slots, self._watch, self._clock = paths, slots, watch, clock
-        self._to_answer: list[requests.Request] = []
+        self._to_answer: dict[str, requests.Request] = {}  # by key: one that is read again has one answer
 
     def let_gather(self) -> None:
         """Of many workers that start together, wait for those who are about to ask: all are answered in one round.
@@ -41,9 +42,9 @@ class Inbox:
                 return
             time.sleep(_A_MOMENT)
 
-    def read(self) -> list[seen.Stimulus]:
-        """What is asked for by every request that is there."""
-        wanted: list[seen.Stimulus] = []
+    def read(self) -> Iterator[seen.Stimulus]:
+        """What is asked for by every request that is there. One is answered only if it was decided about before the next is
+        taken: otherwise it is read again."""
         workers = []
         for request in requests.pending(self._paths):
             content = request.content
@@ -54,13 +55,14 @@ class Inbox:
                     requests.take(self._paths, request)
                 case "stop":
                     trial, drain, now = content.get("trial"), bool(content.get("drain")), bool(content.get("now"))
-                    wanted.append(seen.RestWanted(drain=drain, now=now) if trial is None else seen.EndWanted(trial))
-                    self._to_answer.append(request)
+                    yield seen.RestWanted(drain=drain, now=now) if trial is None else seen.EndWanted(trial)
+                    self._to_answer[request.key] = request
                 case "retry":
                     trials, scratch = tuple(content.get("trials", ())), bool(content.get("from_scratch"))
-                    wanted.append(seen.RetryWanted(trials, scratch, self._clock.now()))
-                    self._to_answer.append(request)
-        return [*wanted, seen.WorkersAsk(tuple(workers))] if workers else wanted
+                    yield seen.RetryWanted(trials, scratch, self._clock.now())
+                    self._to_answer[request.key] = request
+        if workers:
+            yield seen.WorkersAsk(tuple(workers))
 
     def _worker(self, slot: str) -> seen.Worker:
         attempt = next((attempt for attempt in self._watch.running.values() if attempt.slot == slot), None)
@@ -71,8 +73,9 @@ class Inbox:
 
     def answer(self) -> None:
         """Say that what was read is done: it is durable now."""
-        while self._to_answer:
-            requests.answer(self._paths, self._to_answer.pop(), done=True)
+        for key, request in list(self._to_answer.items()):
+            requests.answer(self._paths, request, done=True)
+            del self._to_answer[key]
 
     def turn_away(self, slot: str) -> None:
         """A worker has its trial already, or will never have one for this request."""

@@ -37,7 +37,7 @@ class LockSlots:
 
 @dataclass(frozen=True)
 class Open:
-    """Open an attempt in a slot: of this trial, or of a new one."""
+    """Open an attempt in a slot that is locked: of this trial, or of a new one (see `Round.fill`)."""
 
     slot: str
     trial: int | None = None
@@ -125,6 +125,6 @@ class Leave:
     end: Verdict
 
 
-AtOnce: TypeAlias = Record | Say | LockSlots | Open | TakeReserve | HandOver | TurnAway | Void | AskToEnd | Prune
+AtOnce: TypeAlias = Record | Say | LockSlots | TakeReserve | HandOver | TurnAway | Void | AskToEnd | Prune
 OnceDurable: TypeAlias = PutAway | PutAwayLeft | LetWait | SendAway | Leave
 Instruction: TypeAlias = AtOnce | OnceDurable

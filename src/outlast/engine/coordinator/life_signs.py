@@ -15,7 +15,7 @@ from outlast.engine.attempts.folds import study_parts
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.executors.base import Executor
-from outlast.runner.spec import silent_after, token_of_trial
+from outlast.runner.spec import silent_after, token_of_attempt
 from outlast.study.attempts import Life, end_tree, give_up, last_words, void_start
 from outlast.study.layout import StudyPaths
 
@@ -46,7 +46,7 @@ class LifeSigns:
             return None
         if status.life is Life.UNCLAIMED:
             return self._unclaimed(attempt, why) if self._void(attempt) else None
-        stuck = end_tree(attempt.paths, f"{token_of_trial(str(self._paths.root), attempt.trial)}{attempt.number};")
+        stuck = end_tree(attempt.paths, token_of_attempt(str(self._paths.root), attempt.trial, attempt.number))
         if stuck:
             self._decisions.warn(
                 f"stuck-{attempt.name}", f"processes of trial {attempt.trial} cannot be ended: {stuck}"

@@ -70,8 +70,8 @@ class Round:
                 return [do.Prune(trial, attempt) for trial, attempt in self._running() if trial == number]
             case seen.RetryWanted(numbers, from_scratch, at):
                 trials = (self.study.trials.get(number) for number in numbers)
-                finished = [trial.number for trial in trials if trial is not None and trial.state.finished]
-                return [do.Record(TrialRetried(number, at, from_scratch)) for number in finished]
+                finished = (trial.number for trial in trials if trial is not None and trial.state.finished)
+                return [do.Record(TrialRetried(number, at, from_scratch)) for number in dict.fromkeys(finished)]
             case seen.RestWanted(reason, drain, now):
                 self.rest.ask(reason, drain=drain, now=now)
             case seen.Futile(why):
@@ -85,8 +85,6 @@ class Round:
                 return self._budget_seen(self._elapsed(lasted), gpu_seconds)
             case seen.SlotsSeen(most, now):
                 return self._resting(now) if self.rest.reason else self._starting(most, now)
-            case seen.SlotsLocked(cards, wanted, now):
-                return [] if self.rest.reason else self._filling(cards, wanted, now)
             case seen.SlotsFilled(now, lasted, no_more):
                 self._space_used_up = self._space_used_up or no_more
                 last = not self._running() and self._verdict(lasted) is not None  # this round: it sends everybody away
@@ -141,8 +139,7 @@ class Round:
     def _resting(self, now: float) -> list[do.Instruction]:
         waits, asked = self._waits_for_room, []
         for trial, attempt in [] if self.rest.drain else self._running():
-            if (key := (trial, attempt, self.rest.now)) not in self.rest.told:
-                self.rest.told.add(key)
+            if (trial, attempt, self.rest.now) not in self.rest.told:
                 asked.append(do.AskToEnd(trial, attempt, self.rest.told_as, self.rest.now))
         return [
             *asked,
@@ -159,7 +156,8 @@ class Round:
         return waits and self.rest.reason in ("", "paused")
 
     def _disk_seen(self, disks: seen.DiskSeen) -> list[do.Instruction]:
-        paused = self._paused(disks.lacking or disks.refused, disks.now) if disks.lacking or disks.refused else []
+        lacks = disks.lacking or disks.lacked
+        paused = self._paused(lacks, disks.now) if lacks else []
         worth_it = self.rest.paused and self._waits_for_room and disks.now >= self._room_at
         return [*paused, do.TakeReserve()] if worth_it and not disks.lacking else paused
 
@@ -185,8 +183,17 @@ class Round:
         wanted = len(could.existing) + could.new
         return [do.LockSlots(wanted, now, avoid)]
 
-    def _filling(self, cards: Mapping[str, frozenset[str]], wanted: int, now: float) -> list[do.Instruction]:
-        """Each trial in a slot, where there is one with other cards than it ran out of memory on."""
+    def fill(self, cards: Mapping[str, frozenset[str]], wanted: int, now: float) -> list[do.Open]:
+        """Which attempts begin in slots that are free for certain: each trial in one, where there is one with other cards than
+        it ran out of memory on.
+
+        Args:
+            cards: Slot → its cards, which are locked.
+            wanted: How many begin at most.
+            now: The holder's own seconds.
+        """
+        if self.rest.reason:
+            return []
         starts, left = self._planned(min(len(cards), wanted), now), list(cards)
         opened = []
         for number in starts.existing:

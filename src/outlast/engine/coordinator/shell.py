@@ -98,7 +98,7 @@ class Shell:
         except OSError as error:
             if error.filename is None and error.errno not in NO_ROOM:
                 raise  # not of a file: of the terminal, say
-            self._starting.take_opened()  # never started: the next round knows it by that
+            self._starting.drop()  # the next round knows what was never started
             self._ledger.check()  # a newer coordinator may be working on the same files
             refused = StorageError.of(error)
             if not isinstance(refused, DiskFull) or not self._ledger.free_reserve():
@@ -124,11 +124,13 @@ class Shell:
         self._ask_server.serve()
         for wanted in self._inbox.read():
             self._decide(wanted)
-        for attempt, ended in self._watch.gather(now):
+        for attempt, ended in self._watch.gather(now):  # one by one: the disk may refuse the next
             self._ask_server.end(attempt.name)
             self._decide(seen.AttemptOver(ended, now))
         for attempt in list(self._watch.running.values()):
             self._watch.end_if_diverged(attempt)
+            if attempt.to_be_told:  # a disk had no room for the request
+                self._watch.tell(attempt)
             if attempt.name in self._ask_server:
                 attempt.read_reports()  # the objective asks by itself whether to go on
             elif not self._in_parts and self._watch.judge(attempt):
@@ -149,9 +151,8 @@ class Shell:
                 case do.LockSlots(wanted, now, avoid):
                     self._fill(wanted, now, avoid)
                 case do.TakeReserve():
-                    if (
-                        self._round.holding is Holding.TURN or self._ledger.reserve()
-                    ):  # or a quota, not seen from outside
+                    # Only a try tells: a quota is not seen from outside.
+                    if self._round.holding is Holding.TURN or self._ledger.reserve():
                         self._ledger.lacking_room = ""
                         self._decide(seen.RoomIsBack())
                 case do.HandOver(name):
@@ -166,8 +167,7 @@ class Shell:
                 case do.AskToEnd(trial, number, reason, at_once):
                     if (attempt := running.get(attempt_name(trial, number))) is not None:
                         self._ending.ask(attempt, reason, now=at_once)
-                case do.Open():
-                    continue  # only in slots that are locked (see `_fill`)
+                        self._round.rest.told.add((trial, number, at_once))  # not before: the disk may have refused it
                 case _:
                     self._to_do.append(instruction)
 
@@ -177,10 +177,9 @@ class Shell:
         while self._slots.news:
             self._decisions.say(self._slots.news.pop(0))
         cards = {slot: frozenset(lock.uuid for lock in self._slots.locks(slot)) for slot in free}
-        instructions = self._round.handle(seen.SlotsLocked(cards, wanted, now))
         used_up = False
         try:
-            used_up = not self._starting.open([each for each in instructions if isinstance(each, do.Open)])
+            used_up = not self._starting.open(self._round.fill(cards, wanted, now))
         except StudyFileError as error:
             if self._round.holding is Holding.TURN:
                 raise  # it may be this host that lacks a file: others go on
@@ -197,7 +196,7 @@ class Shell:
         self._inbox.answer()
         end = None
         while self._to_do:
-            instruction = self._to_do.pop(0)
+            instruction = self._to_do[0]
             match instruction:
                 case do.PutAway():
                     self._ending.put_away(instruction)
@@ -211,18 +210,18 @@ class Shell:
                         requests.clear_unread(self.paths)
                 case do.Leave(verdict):
                     end = verdict
+            self._to_do.pop(0)  # not before: where a disk refuses it, it is done again
         self._ending.retain()
         return end
 
     def _start(self) -> None:
         """Start what was opened; what is not started any more never was: the next run does."""
-        for attempt, prepared in self._starting.take_opened():
-            if self._round.rest.paused or self._round.rest.halt:
-                break
+        while self._starting.opened and not (self._round.rest.paused or self._round.rest.halt):
             try:
-                self._starting.start(attempt, prepared)
+                self._starting.start()
             except JobRefused as refused:  # the next one would be refused as well
                 self._jobs_refused(refused)
+        self._starting.drop()
         for job in self._executor.take_submissions():
             self._decisions.take(job)
             self._watch.submitted(job)

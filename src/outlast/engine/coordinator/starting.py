@@ -26,7 +26,12 @@ from outlast.study.ledger import Ledger
 
 
 class Starting:
-    """Opens attempts and starts them; those of this machine by its executor, a worker's by handing it over."""
+    """Opens attempts and starts them; those of this machine by its executor, a worker's by handing it over.
+
+    Attributes:
+        opened: What is to be started once that is durable. One that never is was never laid out: the next round, or run,
+            knows it by that.
+    """
 
     def __init__(
         self, paths: StudyPaths, settings: Settings, ledger: Ledger, decisions: Decisions, watch: Watch, slots: Slots,
@@ -35,7 +40,7 @@ class Starting:
         self._paths, self._settings, self._ledger, self._decisions = paths, settings, ledger, decisions
         self._watch, self._slots, self._executor = watch, slots, executor
         self._ask_server, self._creation = ask_server, creation
-        self._opened: list[tuple[Running, Prepared]] = []  # to be started once that is durable
+        self.opened: list[tuple[Running, Prepared]] = []
         self._asks = draws_as_it_goes(settings)
         self._judges = decisions.pruning.active and not study_parts(settings)
         self._code = working_tree(settings.working_directory) if settings.command else ""
@@ -58,12 +63,12 @@ class Starting:
                     break
             trials.append(study.trials[number])
         for trial, each in zip(trials, wanted, strict=False):
-            self._opened.append(self._open(trial, each.slot))
+            self.opened.append(self._open(trial, each.slot))
         return more
 
     def _open(self, trial: Trial, slot: str) -> tuple[Running, Prepared]:
         name = attempt_name(trial.number, next_attempt(trial))
-        pipe_fd = self._ask_server.open(name, trial.number) if self._asks else None
+        pipe_fd = self._ask_server.open(name) if self._asks else None
         local, cards = self._slots.local, self._slots.locks(slot)
         others = len(local) != 1 or slot not in local or any(each.worker for each in self._watch.running.values())
         try:
@@ -72,10 +77,9 @@ class Starting:
                 cpus_per_trial=self._slots.cpus_per_trial, shared=others,
                 segment=0 if self._executor.outlives else self._ledger.number,
             )  # fmt: skip
-        except StudyFileError:
+        except (StudyFileError, OSError):
             self._ask_server.end(name)
-            if pipe_fd is not None:
-                os.close(pipe_fd)
+            _close(pipe_fd)
             raise
         if prepared.nothing_but:
             text = f"trial {trial.number} starts over: what lies in its checkpoint folder is no checkpoint"
@@ -91,18 +95,25 @@ class Starting:
         )  # fmt: skip
         return self._watch.track(trial, prepared.number, slot), prepared
 
-    def take_opened(self) -> list[tuple[Running, Prepared]]:
-        """What is to be started now. One that never is was never laid out: the next round, or run, knows it by that."""
-        opened, self._opened = self._opened, []
-        return opened
+    def drop(self) -> None:
+        """Start none of what was opened."""
+        while self.opened:
+            _close(self.opened.pop()[1].pipe_fd)
 
-    def start(self, attempt: Running, prepared: Prepared) -> None:
-        """Start an attempt that is on record.
+    def start(self) -> None:
+        """Start the first of what was opened, which is on record.
 
         Raises:
             LeaseLost: Somebody else holds the study; nobody will find the attempt.
             JobRefused: The scheduler would refuse the next one as well.
         """
+        attempt, prepared = self.opened.pop(0)
+        try:
+            self._start(attempt, prepared)
+        finally:
+            _close(prepared.pipe_fd)
+
+    def _start(self, attempt: Running, prepared: Prepared) -> None:
         self._ledger.check()
         prepared.lay_out(self._paths)
         try:
@@ -119,10 +130,13 @@ class Starting:
         self._executor.submit(attempt.name, marker, str(attempt.paths.runner_log), keep_fds=keep)
         attempt.submitted = True
         self._slots.started(attempt.slot)
-        if prepared.pipe_fd is not None:
-            os.close(prepared.pipe_fd)
 
     def hand_over(self, attempt: Running) -> None:
         """Tell the worker that asked for it which attempt is its own."""
         grace = self._settings.trial.grace
         self._slots.hand_over(self._paths, attempt.slot, attempt.name, grace=grace, judges=self._judges)
+
+
+def _close(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)

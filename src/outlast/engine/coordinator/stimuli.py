@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -73,7 +72,7 @@ class DiskSeen:
 
     now: float
     lacking: str = ""  # what they lack for certain, as a sentence
-    refused: str = ""  # what one said when it refused: it may have room again
+    lacked: str = ""  # what one lacked when it last refused: it may have room again
 
 
 @dataclass(frozen=True)
@@ -94,15 +93,6 @@ class SlotsSeen:
     """So many slots are free, if there are cards for all of them."""
 
     most: int
-    now: float
-
-
-@dataclass(frozen=True)
-class SlotsLocked:
-    """These slots are free for certain: slot → its cards, which are locked. At most `wanted` attempts begin."""
-
-    cards: Mapping[str, frozenset[str]]
-    wanted: int
     now: float
 
 
@@ -142,5 +132,5 @@ class Closed:
 
 Stimulus: TypeAlias = (
     AttemptOver | WorkersAsk | EndWanted | RetryWanted | RestWanted | Futile | DiskSeen | RoomIsBack
-    | BudgetSeen | SlotsSeen | SlotsLocked | SlotsFilled | NothingRuns | TurnOver | Closed
+    | BudgetSeen | SlotsSeen | SlotsFilled | NothingRuns | TurnOver | Closed
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from outlast._system import Identity
@@ -107,9 +108,8 @@ class Watch:
         told = [(r.step, r.metrics[self._metric]) for r in seen if self._metric in r.metrics]
         self._decisions.pruning.replay(running.trial, told)
 
-    def gather(self, now: float) -> list[tuple[Running, AttemptEnded]]:
-        """Decide about every attempt that is over; it is no longer watched."""
-        over = []
+    def gather(self, now: float) -> Iterator[tuple[Running, AttemptEnded]]:
+        """Decide about every attempt that is over, one by one; it is no longer watched."""
         for attempt in list(self.running.values()):
             evidence = self._life_signs.evidence(attempt, now)
             if evidence is None:
@@ -129,8 +129,7 @@ class Watch:
             self._pulses.pop(attempt.name, None)
             self._executor.forget(attempt.name, spoilt=event.cause not in _IN_ORDER)
             self._slots.free(attempt.slot)
-            over.append((attempt, event))
-        return over
+            yield attempt, event
 
     def _hopeless(self, event: AttemptEnded) -> bool:
         """Whether the pruner gives a trial up after this part."""
@@ -167,8 +166,16 @@ class Watch:
 
     def prune(self, attempt: Running) -> None:
         """Ask an attempt to stop for good: its trial counts as pruned."""
-        attempt.stop_reason = "pruned"
-        ask_to_end(attempt.paths, "pruned", grace=self._settings.trial.grace, step=attempt.pruned_at)
+        self._end(attempt, "pruned")
+
+    def _end(self, attempt: Running, reason: str) -> None:
+        attempt.stop_reason, attempt.to_be_told = reason, True
+        self.tell(attempt)
+
+    def tell(self, attempt: Running) -> None:
+        """Write the request to end that was decided on. May be done again where the disk refused."""
+        ask_to_end(attempt.paths, attempt.stop_reason, grace=self._settings.trial.grace, step=attempt.pruned_at)
+        attempt.to_be_told = False
 
     def end_if_diverged(self, attempt: Running) -> None:
         """End an attempt that reported NaN: what it trains is lost.
@@ -179,5 +186,4 @@ class Watch:
         fresh = attempt.reports[attempt.seen_finite :]
         attempt.seen_finite = len(attempt.reports)
         if not attempt.stop_reason and is_beyond_hope(fresh, self._must_be_numbers):
-            attempt.stop_reason = "diverged"
-            ask_to_end(attempt.paths, "diverged", grace=self._settings.trial.grace)
+            self._end(attempt, "diverged")

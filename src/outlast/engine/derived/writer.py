@@ -27,7 +27,7 @@ class DerivedFiles:
 
     def __init__(self, paths: StudyPaths, settings: Settings, *, fence: Callable[[], object] | None = None) -> None:
         self._paths, self._settings, self._fence = paths, settings, fence
-        self._index = IndexWriter(paths.index, settings, fence=fence)
+        self.index = IndexWriter(paths.index, settings, fence=fence)
         self._results = ResultsWriter(
             paths.root, settings, checkpoints=lambda number: paths.trial(number).checkpoints, fence=fence
         )
@@ -52,11 +52,11 @@ class DerivedFiles:
             try:
                 rebuild_index(index, study, self._settings)
             except OSError as error:
-                self._index.warnings.append(
+                self.index.warnings.append(
                     f"{index.name} cannot be built ({error}); every result is safe in the ledger"
                 )
-        self._index.update(study.trials.values())
-        self._index.start()
+        self.index.update(study.trials.values())
+        self.index.start()
         self._write_results(study)
         if self._home_sync is not None:
             self._home_sync.start()
@@ -64,7 +64,7 @@ class DerivedFiles:
     def decided(self, trials: Sequence[Trial]) -> None:
         """These trials changed."""
         if trials:
-            self._index.update(trials)
+            self.index.update(trials)
             self._stale = self._news = True
 
     def looked(self, study: Study, running: Sequence[Running]) -> list[str]:
@@ -73,7 +73,7 @@ class DerivedFiles:
         Returns:
             What people should be told about the index.
         """
-        told, self._index.warnings[:] = [*self._index.warnings, *self._retention.warnings], []
+        told, self.index.warnings[:] = [*self.index.warnings, *self._retention.warnings], []
         self._retention.warnings[:] = []
         if self._home_sync is not None:
             told, self._home_sync.warnings[:] = [*told, *self._home_sync.warnings], []
@@ -90,7 +90,7 @@ class DerivedFiles:
                 self._lengths[attempt.trial] = len(attempt.reports)
                 curves[attempt.trial] = dict(points(attempt.reports, self._settings.metrics[0].name))
         if curves:
-            self._index.update([study.trials[number] for number in curves], curves)
+            self.index.update([study.trials[number] for number in curves], curves)
         after = time.monotonic()
         self._curves_due = after + max(_CURVES_EVERY, 20 * (after - now))  # long curves: less often, never in the way
         return told
@@ -111,8 +111,8 @@ class DerivedFiles:
             if self._fence is not None:
                 self._fence()  # whoever took over has removed our temporary files
             text = f"{error.filename or 'the result files'} cannot be written ({error.strerror}): tried again later"
-            if text not in self._index.warnings:
-                self._index.warnings.append(text)
+            if text not in self.index.warnings:
+                self.index.warnings.append(text)
             return False
         return True
 
@@ -135,11 +135,6 @@ class DerivedFiles:
         target = os.path.realpath(self._paths.best_checkpoint)
         return any(os.path.realpath(self._paths.trial(number).checkpoints) == target for number in numbers)
 
-    @property
-    def index(self) -> IndexWriter:
-        """The index's writer."""
-        return self._index
-
     def close(self, study: Study) -> list[str]:
         """Write what is left.
 
@@ -147,15 +142,15 @@ class DerivedFiles:
             What people should be told.
         """
         self._results_written(study)
-        self._index.close()
+        self.index.close()
         self._retention.close()
         if self._home_sync is not None:
             self._home_sync.close()
         brought = self._home_sync.warnings if self._home_sync is not None else []
-        return [*self._index.warnings, *self._retention.warnings, *brought]
+        return [*self.index.warnings, *self._retention.warnings, *brought]
 
     def abandon(self) -> None:
         """Write no more: what we know may not be what the study is."""
-        self._index.close(timeout=0.0)
+        self.index.close(timeout=0.0)
         if self._home_sync is not None:
             self._home_sync.abandon()

@@ -118,12 +118,12 @@ class Children:
         attempt = self._paths.attempt(trial, number)
         evidence = read_json(attempt.exit)
         if not isinstance(evidence, dict):
-            from outlast.runner.spec import token_of_trial
+            from outlast.runner.spec import token_of_attempt
             from outlast.study.attempts import end_tree, give_up
 
             if read_bytes(attempt.started) is None:
                 self._look_at_no_beginning(trial, number)
-            elif not end_tree(attempt, f"{token_of_trial(str(self._paths.root), trial)}{number};"):
+            elif not end_tree(attempt, token_of_attempt(str(self._paths.root), trial, number)):
                 give_up(attempt, "its runner died", my_identity().host)
         elif evidence.get("stop_reason") == "walltime":
             self._leaving.requeue = self._leaving.begun = True

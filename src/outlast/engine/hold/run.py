@@ -9,7 +9,8 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.engine.attempts.code_snapshot import run_from
-from outlast.engine.attempts.executor import local_executor, plugged_executor, slots_of
+from outlast.engine.attempts.executor import plugged_executor, slots_of
+from outlast.engine.attempts.prepare import worker_start
 from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Listener
@@ -17,6 +18,7 @@ from outlast.engine.coordinator.round import Holding
 from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.terminal import Announcing, stopping_at_signals
+from outlast.executors.local import LocalExecutor
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
@@ -54,7 +56,7 @@ def run_study(
             claim_checkpoints(paths)
             opened = held.enter_context(open_study(paths, settings, accept_changes=accept_changes, say=say))
             taken, told = run_from(paths, settings, opened.study.revisions)
-            executor = local_executor(paths, taken, slots) if plugged is None else plugged
+            executor = LocalExecutor(worker_start(paths, taken, slots.cpus_per_trial)) if plugged is None else plugged
             held.callback(executor.close)  # before the lease is given back: what it tidies up is ours until then
             hears = Announcing(listener(opened, len(slots.local)), paths)
             hears.words += [*opened.told, *told]
