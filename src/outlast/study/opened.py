@@ -28,6 +28,7 @@ class Opened:
         taken_over: The holder before did not end its run, or the machine its writing: what it derived may be stale.
         rivalled: And it may be alive, in the middle of something.
         elapsed: Seconds that this run of the study goes on already, under earlier holders.
+        asked_before: Keys of the requests that were there before it was ours: those to stop were meant for the holder before.
         told: What a person should know of it.
     """
 
@@ -37,6 +38,7 @@ class Opened:
     taken_over: bool = False
     rivalled: bool = False
     elapsed: float = 0.0
+    asked_before: frozenset[str] = frozenset()
     told: list[str] = field(default_factory=list)
 
 

@@ -49,7 +49,9 @@ class Left:
         told = {**my_identity().to_json(), "alive": [status.st_dev, status.st_ino]}
         self.paths.attempt(number, 1).started.write_text(json.dumps(told))
 
-    def taken(self, *, unclean: bool = True, momentary: bool = False) -> Watch:
+    def taken(
+        self, *, unclean: bool = True, momentary: bool = False, asked_before: frozenset[str] = frozenset()
+    ) -> Watch:
         """The next holder begins."""
 
         def retain(_study: object) -> None:
@@ -65,7 +67,9 @@ class Left:
         executor: Any = SimpleNamespace(adopt=adopt)
         derived: Any = SimpleNamespace(retain=retain)
         watch = Watch(self.paths, SETTINGS, decisions, executor, Slots(()))
-        take_over(self.paths, study, watch, derived, SETTINGS, unclean=unclean, momentary=momentary)
+        take_over(
+            self.paths, study, watch, derived, SETTINGS, unclean=unclean, momentary=momentary, asked_before=asked_before
+        )
         return watch
 
 
@@ -126,11 +130,14 @@ def test_a_checkpoint_that_a_training_died_of_is_set_aside_before_it_goes_on(lef
 @pytest.mark.parametrize("momentary", [True, False])
 def test_requests_were_meant_for_the_holder_before_and_stay_for_a_turn(left: Left, momentary: bool) -> None:
     stop = requests.drop(left.paths, "stop")
+    before = frozenset({stop.key})
+    later = requests.drop(left.paths, "stop")  # by a person who sees that we run
     retry = requests.drop(left.paths, "retry", trials=[0])
     waits, granted = (requests.drop(left.paths, "trial", worker=my_identity().to_json()) for _ in range(2))
     left.trial(TrialState.RUNNING, slot=Slots.name_of(granted))
-    left.taken(momentary=momentary)
-    expected = {stop.key, retry.key, waits.key, granted.key} if momentary else {retry.key, granted.key}
+    left.taken(momentary=momentary, asked_before=before)
+    stay = {later.key, retry.key, granted.key}
+    expected = stay | {stop.key, waits.key} if momentary else stay
     assert {request.key for request in requests.pending(left.paths)} == expected
     assert requests.read_answer(left.paths, granted) is None, "its attempt was opened: it is handed over"
     answer = requests.read_answer(left.paths, waits)

@@ -89,6 +89,7 @@ class Coordinator(Shell):
         take_over(
             self.paths, self.study, self._watch, self._derived, self.settings,
             unclean=self._opened.taken_over, momentary=self._round.holding is Holding.TURN,
+            asked_before=self._opened.asked_before,
         )  # fmt: skip
 
     def _derive_the_rest(self) -> None:

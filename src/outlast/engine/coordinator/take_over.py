@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from outlast.config.settings import Settings
 from outlast.core.file_names import attempt_name
 from outlast.core.fold import Study
@@ -22,14 +24,23 @@ _SOON = 0.05  # seconds after which a worker that waited for the holder before a
 
 
 def take_over(
-    paths: StudyPaths, study: Study, watch: Watch, derived: DerivedFiles, settings: Settings, *, unclean: bool, momentary: bool
-) -> None:  # fmt: skip
+    paths: StudyPaths,
+    study: Study,
+    watch: Watch,
+    derived: DerivedFiles,
+    settings: Settings,
+    *,
+    unclean: bool,
+    momentary: bool,
+    asked_before: Collection[str] = (),
+) -> None:
     """Begin where the holder before ended, whatever it was doing. Repeating it is harmless.
 
     Args:
         watch: Over the study's attempts; empty so far.
         unclean: The holder before did not end its run: any finished trial's files may be untidy.
         momentary: We hold the study for a turn: requests are meant for whoever has one, and stay.
+        asked_before: Keys of the requests that were there before we held it.
     """
     for trial in list(study.trials.values()):
         attempt = trial.open_attempt
@@ -45,17 +56,18 @@ def take_over(
         close_attempt(paths, number, attempt_number)
     derived.retain(study)
     if not momentary:
-        _turn_away(paths, {running.slot for running in watch.running.values()})
+        _turn_away(paths, asked_before, {running.slot for running in watch.running.values()})
     watch.take_over(unclean=unclean)
 
 
-def _turn_away(paths: StudyPaths, granted: set[str]) -> None:
-    """Requests to stop were meant for a coordinator that is gone; a worker that asked it for a trial, if it lives, asks again.
+def _turn_away(paths: StudyPaths, before: Collection[str], granted: set[str]) -> None:
+    """Requests to stop from before were meant for a coordinator that is gone, later ones are meant for us; a worker that asked it
+    for a trial, if it lives, asks again.
 
     Where an attempt was opened for a request already it stays: its answer has perhaps not reached the worker.
     """
     for request in requests.pending(paths):
-        if request.kind == "stop":
+        if request.kind == "stop" and request.key in before:
             requests.take(paths, request)
         elif request.kind == "trial" and Slots.name_of(request) not in granted:
             requests.answer(paths, request, wait=_SOON)

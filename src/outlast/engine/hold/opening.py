@@ -19,6 +19,7 @@ from outlast.engine.hold.new_version import (
 )
 from outlast.engine.record.examine import read_sound, require_sound
 from outlast.errors import StorageError, StudyNotFound
+from outlast.study import requests
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
 from outlast.study.ledger import Ledger
@@ -55,10 +56,12 @@ def open_study(
         refuse_unaccepted(study, settings, accept_changes)
         refuse_lost_checkpoints(paths, study)
         rival = holder_is_live(paths.ledger) is not False and current_holder(paths.ledger).get("pid") != os.getpid()
-        doubtful = rebooted_since(current_holder(paths.ledger))
+        doubtful, asked = rebooted_since(current_holder(paths.ledger)), _asked(paths)
         with _claimed(paths, before, study) as (ledger, study):
             unended = bool(study.runs) and study.ended is None
-            opened = Opened(ledger, study, not study.revisions, unended or doubtful, rivalled=unended and rival)
+            opened = Opened(
+                ledger, study, not study.revisions, unended or doubtful, unended and rival, asked_before=asked
+            )
             events = opening_events(study, settings, paths)
             ledger.append(events)
             for event in events:
@@ -86,8 +89,13 @@ def join_study(paths: StudyPaths, lease: Lease, *, momentary: bool = False) -> I
         before, study = read_sound(paths)
         if not study.revisions:
             raise StudyNotFound(f"no study in {paths.root}", cure="outlast run STUDY.yaml starts one")
+        asked = _asked(paths)
         with _claimed(paths, before, study, {"turn": True} if momentary else None) as (ledger, study):
-            yield Opened(ledger, study, elapsed=lasted(paths, study, ledger))
+            yield Opened(ledger, study, elapsed=lasted(paths, study, ledger), asked_before=asked)
+
+
+def _asked(paths: StudyPaths) -> frozenset[str]:
+    return frozenset(request.key for request in requests.pending(paths))
 
 
 @contextmanager
