@@ -163,6 +163,17 @@ class Lab(StudyFolder):
             if (other.place / name).exists():
                 shutil.copyfile(other.place / name, self.place / name)
 
+    def leave_out_what_came_later(self) -> None:
+        """Of a study that was copied while it ran: what it trained while the copying lasted is none of the copy's."""
+
+        def reached(number: int) -> int:
+            state = self.paths.trial(number).checkpoints / "state.json"
+            known = number in self.study().trials
+            return -1 if not known else 0 if not state.exists() else int(json.loads(state.read_text())["epoch"]) + 1
+
+        lines = [line for line in self.audit if line["epoch"] <= reached(line["trial"])]
+        (self.place / "audit.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
     # -- commands -----------------------------------------------------------------------------------------------------
 
     def start(
