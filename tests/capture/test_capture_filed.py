@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from outlast.core.evidence import Report
+from outlast.runner.capture import CaptureSession, Objective
 from outlast.runner.capture.curve import LiveReports
 from outlast.runner.capture.filed import FiledPoints, points_of
 from outlast.runner.capture.metric_files import MetricFiles, read_values
-from outlast.runner.capture.objective import Objective
-from outlast.runner.capture.session import CaptureSession
 
 ACC = Objective("acc", file="checkpoints/**/*.csv")
 
