@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from outlast._system import read_bytes, write_atomic
+from outlast._system.files import write_atomic
+from outlast._system.reading import read_bytes
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import OBJECTIVE, Settings
 from outlast.core.best import best_trial, best_trials

@@ -9,7 +9,7 @@ import sys
 import pytest
 from tests.lab.waiting import until
 
-from outlast._system import utc_now
+from outlast._system.clock import utc_now
 from outlast.core.records import AttemptOpened, RunStarted, TrialCreated
 from outlast.study import requests
 from outlast.study.layout import StudyPaths

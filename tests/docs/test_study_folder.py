@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from outlast._system import my_identity, observed
+from outlast._system import observed
+from outlast._system.processes import my_identity
 from outlast.cli.main import run_cli
 from outlast.core import file_names as layout
 from outlast.study.attempts import Life, inspect, open_attempt, void_start

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from outlast._system import utc_now
+from outlast._system.clock import utc_now
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, RevisionMade, StudyCreated, TrialFits
 from outlast.core.states import Cause, TrialState

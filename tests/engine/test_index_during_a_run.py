@@ -22,7 +22,7 @@ import optuna
 import pytest
 
 from lab.waiting import until
-from outlast._system import write_atomic
+from outlast._system.files import write_atomic
 from outlast.core.fold import fold
 from outlast.core.states import TrialState
 from outlast.study.layout import StudyPaths

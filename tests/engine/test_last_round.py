@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from outlast._system import my_identity, utc_now
+from outlast._system.clock import utc_now
+from outlast._system.processes import my_identity
 from outlast.config.load import load_study_file
 from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
 from outlast.core.states import Cause, TrialState

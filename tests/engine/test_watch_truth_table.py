@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from outlast._system import identity_of, my_identity
+from outlast._system.processes import identity_of, my_identity
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.alive import beat
 from outlast.core.evidence import Report

@@ -8,7 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from outlast._system import Clock, FileLock
+from outlast._system.clock import Clock
+from outlast._system.locks import FileLock
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.supervise import Supervisor
 

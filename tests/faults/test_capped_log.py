@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast._system import CappedLog, LogReader, copy_log
+from outlast._system.capped_log import CappedLog, LogReader, copy_log
 
 
 def whole(path: Path, most: int | None = None) -> bytes:

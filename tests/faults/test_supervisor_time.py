@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from outlast._system import Clock
+from outlast._system.clock import Clock
 from outlast.core.evidence import Evidence
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.timing import Stopwatch

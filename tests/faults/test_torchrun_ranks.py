@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from outlast._system import identity_of
+from outlast._system.processes import identity_of
 from outlast.core.fold import fold
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState

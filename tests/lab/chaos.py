@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.survival import Command, Lab, Verdict, Zygote, reference_of, verify
-from outlast._system import Identity, identity_of, is_running, read_json
+from outlast._system.processes import Identity, identity_of, is_running
+from outlast._system.reading import read_json
 
 #: A training outlives the start of the next coordinator, which can therefore adopt it.
 TRIALS, EPOCHS, EPOCH_SECONDS, PARALLEL = 8, 20, 0.08, 3

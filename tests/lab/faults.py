@@ -16,7 +16,7 @@ import pytest
 
 from lab.study import TRAININGS, StudyFolder
 from lab.waiting import until
-from outlast._system import identity_of
+from outlast._system.processes import identity_of
 from outlast.cli.main import run_cli
 from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated
 from outlast.core.states import Cause, TrialState

@@ -90,7 +90,7 @@ MUTANTS = (
             "runner/fork_server.py": (
                 (
                     "    asking.close()\n    return _be_a_runner",
-                    "    asking.close()\n    from outlast._system import die_with_parent\n"
+                    "    asking.close()\n    from outlast._system.processes import die_with_parent\n"
                     "    die_with_parent()\n    return _be_a_runner",
                 ),
             )

@@ -21,7 +21,7 @@ from zlib import crc32
 from lab.comparison import Verdict, verify
 from lab.study import TRAININGS, StudyFolder
 from lab.waiting import state_of, until
-from outlast._system import identity_of
+from outlast._system.processes import identity_of
 from outlast.config.load import load_study_file
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import study_paths

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from outlast._system import identity_of, is_running
+from outlast._system.processes import identity_of, is_running
 
 __all__ = ["state_of", "until", "wait_gone"]
 

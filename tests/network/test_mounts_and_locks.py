@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from lab.hosts import Share
-from outlast._system import FileLock, clear_locks, is_locked, is_shared, lock_holders, read_bytes, unstale, write_once
+from outlast._system.files import write_once
+from outlast._system.locks import FileLock, clear_locks, is_locked
+from outlast._system.mounts import is_shared
+from outlast._system.processes import lock_holders
+from outlast._system.reading import read_bytes, unstale
 from outlast.errors import StorageError
 
 _TABLE = r"""21 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -43,7 +47,7 @@ def test_the_mount_that_a_path_lies_on_tells_whether_it_is_shared(tmp_path: Path
 def test_this_folder_is_local_and_the_mount_of_a_host_is_not(share: Share) -> None:
     assert not is_shared(share.folder)
     told = share.host("a").python(
-        "import sys; from outlast._system import is_shared; print(is_shared(sys.argv[1] + '/new/er'))",
+        "import sys; from outlast._system.mounts import is_shared; print(is_shared(sys.argv[1] + '/new/er'))",
         str(share.folder),
     )
     assert told.strip() == "True"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from outlast import _system
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.records import TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import LeaseLost
+from outlast.results import writer as writer_module
 from outlast.results.writer import ResultsWriter
 from outlast.testing.studies import StudyBuilder
 
@@ -69,9 +69,9 @@ def test_a_worse_trial_leaves_the_best_files_alone(tmp_path: Path, monkeypatch: 
     writer = ResultsWriter(tmp_path, SETTINGS)
     writer.write(build.study)
     written: list[str] = []
-    original = _system.write_atomic
+    original = writer_module.write_atomic
     monkeypatch.setattr(
-        _system,
+        writer_module,
         "write_atomic",
         lambda path, data, **how: written.append(os.path.basename(path)) or original(path, data, **how),
     )
@@ -189,7 +189,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatc
 
     finished(build, 0.9)
     with monkeypatch.context() as patch:
-        patch.setattr(_system, "write_atomic", full)
+        patch.setattr(writer_module, "write_atomic", full)
         with pytest.raises(OSError, match="No space left"):
             writer.write(build.study)
     assert (tmp_path / "trials.csv").read_bytes() == old

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from _slots_simulated import SimulatedCluster, SimulatedExecutor
 
-from outlast._system import my_identity
+from outlast._system.processes import my_identity
 from outlast.config.load import load_study_file
 from outlast.core.alive import beat
 from outlast.core.evidence import Evidence

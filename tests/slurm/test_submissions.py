@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from outlast._system import my_identity, utc_now
+from outlast._system.clock import utc_now
 from outlast._system.job_environment import JobFacts
+from outlast._system.processes import my_identity
 from outlast.cli.main import run_cli
 from outlast.config.load import load_study_file
 from outlast.core.evidence import Evidence

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast._system import my_identity
+from outlast._system.processes import my_identity
 from outlast.errors import StudyBusy
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
 from outlast.study.ledger import Ledger

@@ -12,7 +12,7 @@ import pytest
 
 from lab.survival import Lab, verify
 from lab.waiting import until, wait_gone
-from outlast._system import identity_of
+from outlast._system.processes import identity_of
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.waiting import until
-from outlast._system import utc_now
+from outlast._system.clock import utc_now
 from outlast.config.load import load_study_file
 from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
 from outlast.core.states import Cause, TrialState

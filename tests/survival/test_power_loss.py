@@ -14,7 +14,7 @@ import pytest
 
 from lab.power import Disk
 from lab.survival import Lab, Zygote, read_operations, verify
-from outlast._system import my_identity
+from outlast._system.processes import my_identity
 from outlast.core.fold import Study
 from outlast.engine.record.examine import read_study
 from outlast.study.layout import StudyPaths

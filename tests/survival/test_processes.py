@@ -15,7 +15,7 @@ import pytest
 
 from lab.survival import Lab, verify
 from lab.waiting import state_of, until, wait_gone
-from outlast._system import identity_of
+from outlast._system.processes import identity_of
 from outlast.core.states import Cause, TrialState
 
 pytestmark = pytest.mark.slow

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from outlast._system import observed, remove, write_atomic
+from outlast._system import observed
+from outlast._system.files import remove, write_atomic
 from outlast.testing.fault_injection import Faults
 
 _WRITE_TWICE = """
 import sys
-from outlast._system import write_atomic
+from outlast._system.files import write_atomic
 from outlast.testing.fault_injection import install_from_environment
 install_from_environment(sys.argv[1])
 write_atomic("first.json", "1")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast._system import processes_with
+from outlast._system.processes import processes_with
 from outlast._system.tokens import VARIABLE, token_room
 from outlast.executors.warm_workers import WarmStart, WarmWorkers
 from outlast.runner.environment import worker_environment

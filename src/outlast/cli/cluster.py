@@ -118,7 +118,7 @@ def finisher(context: click.Context, study: str, once: bool, after: str | None) 
     Example:
         outlast finisher studies/digits
     """
-    from outlast._system import say_with_time
+    from outlast._system.clock import say_with_time
     from outlast._system.job_environment import JobFacts
     from outlast.cli.ending import tell_and_settle
     from outlast.engine.cluster.finish import finish
@@ -144,7 +144,7 @@ def controller(context: click.Context, study: str) -> None:
     Example:
         outlast controller studies/digits
     """
-    from outlast._system import say_with_time
+    from outlast._system.clock import say_with_time
     from outlast._system.job_environment import JobFacts
     from outlast.cli.ending import tell_and_settle
     from outlast.cli.text import make_console

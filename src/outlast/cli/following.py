@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from outlast._system import LogReader
+from outlast._system.capped_log import LogReader
 from outlast.core.file_names import AttemptPaths, TrialPaths
 from outlast.core.records import Trial
 from outlast.errors import UsageError

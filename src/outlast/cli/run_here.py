@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from outlast._system import make_dir
+from outlast._system.syncing import make_dir
 from outlast.cli.ending import tell_end
 from outlast.cli.invocation import Invocation
 from outlast.cli.render import start_banner

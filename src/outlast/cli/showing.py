@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.console import RenderableType
 
-from outlast._system import read_bytes
+from outlast._system.reading import read_bytes
 from outlast.cli import render_show
 from outlast.cli.text import make_console
 from outlast.config.settings import Settings

@@ -31,7 +31,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from outlast._system import Identity
+from outlast._system.processes import Identity
 from outlast.core.evidence import JobEnd
 from outlast.core.records import JobSubmitted
 

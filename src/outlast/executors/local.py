@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 
-from outlast._system import Identity, identity_of, is_running
+from outlast._system.processes import Identity, identity_of, is_running
 from outlast.errors import StorageError
 from outlast.executors.base import Executor
 from outlast.executors.fork_request import ForkServerProcess, request

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from outlast._system import Identity, identity_of, is_running, my_identity
+from outlast._system.processes import Identity, identity_of, is_running, my_identity
 from outlast.core.file_names import AttemptPaths
 from outlast.errors import SchedulerUnavailable
 from outlast.executors.base import StudyFacts

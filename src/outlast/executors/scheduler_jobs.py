@@ -19,7 +19,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from outlast._system import Identity, make_dir, read_json, utc_now, write_atomic
+from outlast._system.clock import utc_now
+from outlast._system.files import write_atomic
+from outlast._system.processes import Identity
+from outlast._system.reading import read_json
+from outlast._system.syncing import make_dir
 from outlast.core.evidence import JobEnd
 from outlast.core.records import PLUGGED, JobSubmitted
 from outlast.errors import JobRefused, OutlastError, SchedulerUnavailable

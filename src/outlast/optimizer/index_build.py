@@ -21,7 +21,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as Row
 
-from outlast import _system
+from outlast._system.files import remove, rename, write_atomic
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
@@ -79,20 +79,20 @@ def _build(
     claimed = {row.claim for row in rows if row.claim}
     waiting = [row for row in _foreign_or_none(target) if row.waiting and row.key not in claimed]
     for stale in target.parent.glob(f".{target.name}.*.new*"):
-        _system.remove(stale)
+        remove(stale)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.new")
     data = _fresh(settings, rows, waiting)
-    _system.write_atomic(temporary, data)
+    write_atomic(temporary, data)
     if fence is not None:
         try:
             fence()
         except BaseException:
-            _system.remove(temporary)
+            remove(temporary)
             raise
     aside = set_aside(target)
-    _system.rename(temporary, target)
+    rename(temporary, target)
     if aside is not None and not keep_old:
-        _system.remove(aside)
+        remove(aside)
         return None
     return aside
 
@@ -110,10 +110,10 @@ def set_aside(path: str | os.PathLike[str]) -> Path | None:
     for suffix in SIDE_FILES:
         side = Path(f"{path}{suffix}")
         if side.exists():
-            _system.rename(side, f"{aside}{suffix}")
+            rename(side, f"{aside}{suffix}")
     if not path.exists():
         return None
-    _system.rename(path, aside)
+    rename(path, aside)
     return aside
 
 

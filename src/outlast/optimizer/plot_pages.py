@@ -11,7 +11,8 @@ from typing import Any
 import optuna
 from optuna import visualization
 
-from outlast import _system
+from outlast._system.files import write_atomic
+from outlast._system.syncing import make_dir
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
@@ -36,7 +37,7 @@ def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings
         The paths that were written.
     """
     folder = os.fspath(folder)
-    _system.make_dir(folder)
+    make_dir(folder)
     shown = _as_optuna(study, settings)
     name = settings.metrics[0].name
     target = None if len(settings.metrics) == 1 else (lambda trial: trial.values[0])
@@ -45,7 +46,7 @@ def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings
     for file, draw in zip(PLOTS, (_history, _importances, _parallel), strict=True):
         path = os.path.join(folder, file)
         page = _page(draw, shown, target, name, complete, folder)
-        _system.write_atomic(path, f"{page}\n<!-- outlast: {mark} -->\n", durable=False)
+        write_atomic(path, f"{page}\n<!-- outlast: {mark} -->\n", durable=False)
         written.append(path)
     return written
 
@@ -95,7 +96,7 @@ def _page(draw: Callable[..., Any], shown: optuna.Study, target: Any, name: str,
     if not os.path.exists(library):
         from plotly.offline import get_plotlyjs
 
-        _system.write_atomic(library, get_plotlyjs(), durable=False)
+        write_atomic(library, get_plotlyjs(), durable=False)
     return str(figure.to_html(include_plotlyjs="plotly.min.js"))
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Union
 
-from outlast import _system
+from outlast._system.files import remove, symlink_atomic, write_atomic
+from outlast._system.reading import read_bytes
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.file_names import StudyNames
@@ -71,7 +72,7 @@ class ResultsWriter:
         link = self._link_target(study)
         found = []
         for path, content in self._contents(study, link).items():
-            there = _system.read_bytes(path)
+            there = read_bytes(path)
             if content is None:
                 if there is not None:
                     found.append(f"{path.name} is there although no trial has completed")
@@ -115,15 +116,15 @@ class ResultsWriter:
             return
         known = self._written.get(path)
         if known is None or not path.exists():
-            known = _system.read_bytes(path)
+            known = read_bytes(path)
         if known != content:
-            _system.write_atomic(path, content, fence=self._fence)
+            write_atomic(path, content, fence=self._fence)
         self._written[path] = content
 
     def _remove(self, path: Path) -> None:
         if self._fence is not None:
             self._fence()
-        _system.remove(path)
+        remove(path)
 
     def _link_target(self, study: Study) -> str | None:
         """Where best_checkpoint should point: relative inside the study folder; ``None`` without a checkpoint."""
@@ -145,7 +146,7 @@ class ResultsWriter:
         if target is None:
             self._remove(link)
         else:
-            _system.symlink_atomic(target, link, fence=self._fence)
+            symlink_atomic(target, link, fence=self._fence)
 
     def _was_a_link(self, path: Path, study: Study) -> bool:
         """Whether an archive or a checkout that has no links left ours as a file that holds its target."""
@@ -158,7 +159,7 @@ class ResultsWriter:
 def resolved_config(record: PathLike) -> str | None:
     """The configuration file that a finished trial was given, as its ``trial.json`` keeps it; ``None``: it has none."""
     try:
-        kept = json.loads(_system.read_bytes(record) or b"null")
+        kept = json.loads(read_bytes(record) or b"null")
     except ValueError:
         return None
     text = kept.get("config") if isinstance(kept, dict) else None

@@ -75,7 +75,7 @@ def fork_runner(marker: str, log: str, environment: Mapping[str, str], *, outliv
     Returns:
         Its pid; the caller waits for it.
     """
-    from outlast._system import die_with_parent
+    from outlast._system.processes import die_with_parent
     from outlast.runner import main as runner
 
     pid = os.fork()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from outlast._system import FileLock, fsync_file, utc_now
+from outlast._system.clock import utc_now
+from outlast._system.locks import FileLock
+from outlast._system.syncing import fsync_file
 from outlast.core.alive import beat
 from outlast.core.file_names import AttemptPaths
 from outlast.runner.watchdog import Watchdog

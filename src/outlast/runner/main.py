@@ -9,20 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from outlast._system import (
-    FileLock,
-    clear_locks,
-    end_processes,
-    make_dir,
-    my_identity,
-    read_bytes,
-    reap_orphans,
-    remove_tree,
-    rename,
-    utc_now,
-    write_once,
-)
+from outlast._system.clock import utc_now
+from outlast._system.files import remove_tree, rename, write_once
+from outlast._system.locks import FileLock, clear_locks
 from outlast._system.observed import observe_from_environment
+from outlast._system.processes import end_processes, my_identity, reap_orphans
+from outlast._system.reading import read_bytes
+from outlast._system.syncing import make_dir
 from outlast.core.alive import beat
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import AttemptPaths, StudyNames

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from outlast._system import list_names
+from outlast._system.reading import list_names
 from outlast.core.file_names import StudyNames
 
 

@@ -7,8 +7,9 @@ import os
 import signal
 from typing import Any
 
-from outlast._system import read_json, write_atomic
+from outlast._system.files import write_atomic
 from outlast._system.job_environment import grace_within, seconds_left
+from outlast._system.reading import read_json
 from outlast.core.file_names import AttemptPaths
 from outlast.runner.capture.session import CaptureSession
 from outlast.runner.spec import RunnerSpec

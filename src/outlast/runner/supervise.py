@@ -11,18 +11,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from outlast._system import (
-    CappedLog,
-    Clock,
-    FileLock,
-    read_bytes,
-    settle,
-    unstale,
-    utc_now,
-)
+from outlast._system.capped_log import CappedLog
+from outlast._system.clock import Clock, utc_now
 from outlast._system.job_environment import on_all_nodes
+from outlast._system.locks import FileLock
 from outlast._system.memory import MemoryCounters, peak_memory, physical_memory
 from outlast._system.mounts import room_in
+from outlast._system.reading import read_bytes, unstale
+from outlast._system.syncing import settle
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import AttemptPaths
 from outlast.errors import NO_ROOM

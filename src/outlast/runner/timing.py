@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlast._system import Clock
+from outlast._system.clock import Clock
 
 
 class Stopwatch:

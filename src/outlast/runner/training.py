@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from outlast._system import adopts_orphans, descendants, die_with_parent, end_processes, processes_with
+from outlast._system.processes import adopts_orphans, descendants, die_with_parent, end_processes, processes_with
 from outlast.runner.forked import Forked, Loaded
 
 _GIVE_UP_AFTER = 10.0  # seconds of SIGKILL

@@ -16,21 +16,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from outlast._system import (
-    Identity,
-    end_processes,
-    is_locked,
-    is_running,
-    lock_holders,
-    make_dir,
-    read_bytes,
-    read_json,
-    remove,
-    remove_tree,
-    rename,
-    write_atomic,
-    write_once,
-)
+from outlast._system.files import remove, remove_tree, rename, write_atomic, write_once
+from outlast._system.locks import is_locked
+from outlast._system.processes import Identity, end_processes, is_running, lock_holders
+from outlast._system.reading import read_bytes, read_json
+from outlast._system.syncing import make_dir
 from outlast.core.alive import Alive
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import AttemptPaths, TrialPaths

@@ -12,17 +12,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from outlast._system import (
-    copy_file,
-    make_dir,
-    read_bytes,
-    read_json,
-    remove_tree,
-    rename,
-    symlink_atomic,
-    write_atomic,
-)
+from outlast._system.files import copy_file, remove_tree, rename, symlink_atomic, write_atomic
+from outlast._system.reading import read_bytes, read_json
 from outlast._system.storage import NOT_SUPPORTED
+from outlast._system.syncing import make_dir
 from outlast.core.file_names import CHECKPOINTS, StudyNames, TrialPaths
 from outlast.core.file_names import StudyNames as _At
 from outlast.errors import UsageError

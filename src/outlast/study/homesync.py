@@ -24,20 +24,17 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from outlast._system import (
+from outlast._system.files import (
     copy_file,
-    fsync_file,
-    make_dir,
-    read_bytes,
-    read_json,
     remove,
     remove_temporaries,
     remove_tree,
     rename,
-    settle_tree,
     symlink_atomic,
     write_atomic,
 )
+from outlast._system.reading import read_bytes, read_json
+from outlast._system.syncing import fsync_file, make_dir, settle_tree
 from outlast.core.file_names import StudyNames as _At
 from outlast.core.file_names import TrialPaths
 from outlast.study.home import entries, files_below, finish_replacing, require_extension

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from outlast._system import Identity, is_running, make_dir, my_identity, read_bytes, unstale
+from outlast._system.processes import Identity, is_running, my_identity
+from outlast._system.reading import read_bytes, unstale
+from outlast._system.syncing import make_dir
 from outlast.core.file_names import StudyNames
 from outlast.errors import StudyBusy
 from outlast.study.segments import await_newest, folder_identity, is_held, newest_header, newest_segment

@@ -25,17 +25,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from outlast._system import (
-    append_durable,
-    fsync_file,
-    list_names,
-    make_dir,
-    my_identity,
-    remove,
-    unstale,
-    utc_now,
-    write_once,
-)
+from outlast._system.clock import utc_now
+from outlast._system.files import append_durable, remove, write_once
+from outlast._system.processes import my_identity
+from outlast._system.reading import list_names, unstale
+from outlast._system.syncing import fsync_file, make_dir
 from outlast.core.records import Event, to_json
 from outlast.errors import NO_ROOM, LeaseLost, SegmentLost, StorageError
 from outlast.study.ledger_lines import seals_of, to_line

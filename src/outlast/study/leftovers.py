@@ -10,7 +10,8 @@ import os
 import re
 import time
 
-from outlast._system import identity_of, remove_temporaries
+from outlast._system.files import remove_temporaries
+from outlast._system.processes import identity_of
 from outlast.core.file_names import TrialPaths
 from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import is_whole

@@ -9,17 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from outlast._system import (
-    copy_log,
-    is_one_file,
-    make_dir,
-    read_bytes,
-    remove,
-    remove_temporaries,
-    remove_tree,
-    rename,
-    write_atomic,
-)
+from outlast._system.capped_log import copy_log, is_one_file
+from outlast._system.files import remove, remove_temporaries, remove_tree, rename, write_atomic
+from outlast._system.reading import read_bytes
+from outlast._system.syncing import make_dir
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import AttemptPaths, TrialPaths
 from outlast.core.records import Trial, to_json

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from outlast._system import Identity, is_running, list_names, make_dir, read_json, remove, write_atomic
+from outlast._system.files import remove, write_atomic
+from outlast._system.processes import Identity, is_running
+from outlast._system.reading import list_names, read_json
+from outlast._system.syncing import make_dir
 from outlast.study.layout import StudyPaths
 
 

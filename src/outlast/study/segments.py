@@ -14,12 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from outlast._system import (
-    is_shared,
-    list_names,
-    read_bytes,
-    unstale,
-)
+from outlast._system.mounts import is_shared
+from outlast._system.reading import list_names, read_bytes, unstale
 from outlast.core.records import Event
 from outlast.errors import LedgerTooNew, StorageError
 from outlast.study.ledger_lines import disorder, events_of, from_line, in_order, kinds_of_later, seals_of

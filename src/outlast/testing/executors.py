@@ -22,7 +22,8 @@ from typing import Any
 
 import pytest
 
-from outlast._system import Identity, is_locked, is_running
+from outlast._system.locks import is_locked
+from outlast._system.processes import Identity, is_running
 from outlast.core.evidence import Evidence, JobEnd
 from outlast.core.file_names import AttemptPaths, attempt_name
 from outlast.executors.base import Executor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from outlast._system import Clock
+from outlast._system.clock import Clock
 
 __all__ = ["FakeClock"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from outlast._system import identity_of, my_identity
+from outlast._system.processes import identity_of, my_identity
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.inbox import Inbox
 from outlast.engine.coordinator.stimuli import EndWanted, RestWanted, RetryWanted, Stimulus, Worker, WorkersAsk

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from outlast._system import my_identity
+from outlast._system.processes import my_identity
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.slots import Slots

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast._system import say_with_time
+from outlast._system.clock import say_with_time
 from outlast._system.job_environment import JobFacts
 from outlast.engine.hold import asking as asking_module
 from outlast.engine.hold.asking import Asking

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from outlast._system import rename
+from outlast._system.files import rename
 from outlast.client import newest_checkpoint
 from outlast.core.file_names import TrialPaths
 from outlast.core.records import Trial

@@ -18,7 +18,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from outlast._system import copy_file, make_dir, read_json, remove_tree, rename, settle_tree, write_atomic
+from outlast._system.files import copy_file, remove_tree, rename, write_atomic
+from outlast._system.reading import read_json
+from outlast._system.syncing import make_dir, settle_tree
 from outlast.config.command import macros
 from outlast.config.settings import Settings
 from outlast.core.fold import Study

@@ -10,7 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from outlast._system import read_json, rename, write_once
+from outlast._system.files import rename, write_once
+from outlast._system.reading import read_json
 from outlast.config.settings import Settings
 from outlast.core.file_names import StudyNames
 from outlast.core.parts import Part, draw_folds, parts

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from outlast._system import Identity, is_running
+from outlast._system.processes import Identity, is_running
 from outlast.runner.spec import token_of_attempt
 from outlast.study.attempts import Life, end_tree, inspect, void_start
 from outlast.study.layout import StudyPaths

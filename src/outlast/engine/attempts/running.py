@@ -7,7 +7,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from outlast._system import Identity, read_bytes, read_json
+from outlast._system.processes import Identity
+from outlast._system.reading import read_bytes, read_json
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.core.file_names import AttemptPaths, TrialPaths, attempt_name

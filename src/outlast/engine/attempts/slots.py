@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from outlast._system import Identity, is_running
 from outlast._system.card_locks import CardLock
 from outlast._system.memory import machine_memory
+from outlast._system.processes import Identity, is_running
 from outlast.config.settings import Settings
 from outlast.executors.gpu_pool import GpuPool, Grant
 from outlast.study.layout import StudyPaths

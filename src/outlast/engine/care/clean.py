@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from outlast._system import rename
+from outlast._system.files import rename
 from outlast.config.settings import Settings
 from outlast.core.best import table_value
 from outlast.core.file_names import throwaway_prefix

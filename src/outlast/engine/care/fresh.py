@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from outlast._system import rename, utc_now
+from outlast._system.clock import utc_now
+from outlast._system.files import rename
 from outlast.engine.attempts.orphans import end_attempt
 from outlast.engine.derived.checkpoints import owner_of
 from outlast.errors import StorageError

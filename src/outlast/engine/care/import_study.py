@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from outlast._system import utc_now, write_atomic
+from outlast._system.clock import utc_now
+from outlast._system.files import write_atomic
 from outlast._version import __version__
 from outlast.config.command import NO_COMMAND
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from outlast._system import list_names, rename, utc_now
+from outlast._system.clock import utc_now
+from outlast._system.files import rename
+from outlast._system.reading import list_names
 from outlast.core.file_names import StudyNames
 from outlast.engine.record.examine import trial_numbers
 from outlast.study.layout import StudyPaths

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from outlast._system import list_names, read_bytes, read_json
+from outlast._system.reading import list_names, read_bytes, read_json
 from outlast.config.load import settings_from_resolved
 from outlast.config.yaml import read
 from outlast.core.file_names import TrialPaths

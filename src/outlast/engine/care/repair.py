@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from outlast._system import read_json, remove_tree, rename, utc_now, write_atomic
+from outlast._system.clock import utc_now
+from outlast._system.files import remove_tree, rename, write_atomic
+from outlast._system.reading import read_json
 from outlast.config.load import to_yaml
 from outlast.config.settings import Settings
 from outlast.core.fold import Study

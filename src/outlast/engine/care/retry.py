@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from outlast._system import utc_now
+from outlast._system.clock import utc_now
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import TrialRetried

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from outlast._system import end_processes
+from outlast._system.processes import end_processes
 from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, plain_json

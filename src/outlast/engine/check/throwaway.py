@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from types import FrameType
 
-from outlast._system import end_processes
+from outlast._system.processes import end_processes
 from outlast.config.settings import (
     OBJECTIVE,
     BudgetSettings,

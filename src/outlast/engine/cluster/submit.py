@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from outlast._system import utc_now
+from outlast._system.clock import utc_now
 from outlast.config.settings import Settings
 from outlast.core.budget import startable
 from outlast.core.fold import Study

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from outlast._system import say_with_time
+from outlast._system.clock import say_with_time
 from outlast._system.job_environment import JobFacts
 from outlast._system.observed import observe_from_environment
 from outlast.core.states import TrialState

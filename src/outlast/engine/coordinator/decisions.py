@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlast._system import Clock
+from outlast._system.clock import Clock
 from outlast.core.fold import Study
 from outlast.core.records import Event, Warned
 from outlast.engine.coordinator.listener import Listener

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from outlast._system import Clock
+from outlast._system.clock import Clock
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator import stimuli as seen
 from outlast.engine.coordinator.watch import Watch

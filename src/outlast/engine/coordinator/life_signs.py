@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from outlast._system import is_running
+from outlast._system.processes import is_running
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, JobEnd
 from outlast.core.faults import ended_by_others

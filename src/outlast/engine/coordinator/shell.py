@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
-from outlast._system import Clock
+from outlast._system.clock import Clock
 from outlast.config.settings import Settings
 from outlast.core.file_names import attempt_name
 from outlast.core.plan import Limits, Verdict

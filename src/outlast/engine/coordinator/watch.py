@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from outlast._system import Identity
+from outlast._system.processes import Identity
 from outlast.config.settings import Settings
 from outlast.core.faults import HOPELESS, is_beyond_hope
 from outlast.core.file_names import attempt_name

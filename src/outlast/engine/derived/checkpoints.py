@@ -15,7 +15,9 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from outlast._system import make_dir, read_json, remove, remove_tree, rename, settle_tree, write_atomic
+from outlast._system.files import remove, remove_tree, rename, write_atomic
+from outlast._system.reading import read_json
+from outlast._system.syncing import make_dir, settle_tree
 from outlast.config.settings import Settings
 from outlast.core.best import ranked
 from outlast.core.fold import Study

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from outlast._system import my_identity
+from outlast._system.processes import my_identity
 from outlast.engine.hold.children import Children
 from outlast.engine.hold.workplace import Workplace
 from outlast.study import requests

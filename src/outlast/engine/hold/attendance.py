@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlast._system import utc_now
+from outlast._system.clock import utc_now
 from outlast.core.fold import Study, seconds_between
 from outlast.core.records import RunWentOn
 from outlast.core.states import TrialState

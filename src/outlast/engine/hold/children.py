@@ -7,8 +7,9 @@ import signal
 import time
 from collections.abc import Sequence
 
-from outlast._system import my_identity, read_bytes, read_json
 from outlast._system.job_environment import ENDS_IN
+from outlast._system.processes import my_identity
+from outlast._system.reading import read_bytes, read_json
 from outlast.core.file_names import parse_attempt_name
 from outlast.engine.hold.workplace import Workplace
 

@@ -6,7 +6,10 @@ import os
 import secrets
 from shlex import quote
 
-from outlast._system import make_dir, read_bytes, rename, utc_now, write_atomic
+from outlast._system.clock import utc_now
+from outlast._system.files import rename, write_atomic
+from outlast._system.reading import read_bytes
+from outlast._system.syncing import make_dir
 from outlast._version import __version__
 from outlast.config.load import to_yaml
 from outlast.config.revisions import Difference, compare

@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from outlast._system import read_bytes
+from outlast._system.reading import read_bytes
 from outlast.engine.hold.asking import Asking
 from outlast.engine.hold.children import Children
 from outlast.engine.hold.workplace import Workplace

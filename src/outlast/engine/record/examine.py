@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from outlast._system import list_names, read_json
+from outlast._system.reading import list_names, read_json
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, RevisionMade
 from outlast.core.states import Cause

@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from outlast._system import make_dir, read_bytes, write_atomic
+from outlast._system.files import write_atomic
 from outlast._system.job_environment import KILL_WAIT, NOTICE, JobFacts
+from outlast._system.reading import read_bytes
+from outlast._system.syncing import make_dir
 from outlast.config.settings import Settings
 from outlast.config.site_defaults import read_site
 from outlast.core.file_names import parse_attempt_name

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from outlast._system import Identity, utc_now, write_atomic
+from outlast._system.clock import utc_now
+from outlast._system.files import write_atomic
+from outlast._system.processes import Identity
 from outlast.core.evidence import JobEnd
 from outlast.core.file_names import AttemptPaths
 from outlast.core.records import JobSubmitted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from outlast._system import Identity
+from outlast._system.processes import Identity
 from outlast.core.evidence import JobEnd
 from outlast.errors import OutlastError, SlurmMissing, SlurmUnavailable
 from outlast.executors.base import Executor

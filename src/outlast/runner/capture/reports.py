@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from outlast._system import unstale
+from outlast._system.reading import unstale
 from outlast.core.evidence import Report
 from outlast.runner.capture.objective import Sightings, writable
 
