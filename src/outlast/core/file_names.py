@@ -115,6 +115,10 @@ class TrialPaths(_Folder):
         return AttemptPaths(self.attempts / "earlier")
 
 
+#: Folders in a study's that are studies of their own: follow-ups of a search.
+FOLLOWUPS = ("confirm", "refit", "evaluate")
+
+
 @dataclass(frozen=True)
 class StudyNames(_Folder):
     """A study's folder."""
@@ -147,6 +151,9 @@ class StudyNames(_Folder):
     best_config = Name("best_config.yaml", "The best trial's configuration, to be trained again.")
     best_results = Name("best_results.json", "The best trial, and the study in numbers.")
     best_checkpoint = Name("best_checkpoint", "Link to the best trial's checkpoints.")
+    confirm = Name("confirm", "The study that runs the best again with fresh seeds.")
+    refit = Name("refit", "The study that trains the confirmed best again.")
+    evaluate = Name("evaluate", "The study that looks at the test set.")
 
     @property
     def folder(self) -> Path:  # type: ignore[override]

@@ -163,6 +163,7 @@ class Study:
                 source=event.source,
                 system_attrs=dict(event.system_attrs),
                 created_at=event.at,
+                of=event.of,
             ),
         )
         self.study_attrs.update(event.study_attrs)

@@ -75,11 +75,14 @@ class TrialCreated:
     params: Params = field(default_factory=dict)  # what the training gets (constants left out)
     seed: int = 0
     revision: int = 1
-    source: str = "sampler"  # sampler | enqueued | foreign (a WAITING row of the index) | imported
+    source: str = (
+        "sampler"  # sampler | enqueued | foreign (a WAITING row of the index) | imported | confirm | refit | evaluate
+    )
     system_attrs: Mapping[str, Any] = field(default_factory=dict)  # sampler state of this trial
     study_attrs: Mapping[str, Any] = field(default_factory=dict)  # sampler state of the study, after this ask
     latent: Params = field(default_factory=dict)  # what the sampler drew where it differs from what the training gets
     derived: Params = field(default_factory=dict)  # what the `derive` hook added for the training
+    of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
 
 
 @dataclass(frozen=True)
@@ -346,6 +349,7 @@ class Trial:
     retried_at_attempt: int = 0  # attempts up to this one no longer count against the trial
     ruled_out: RuledOut | None = None  # by a version of the study file that does not hold it
     anew_after: int = 0  # what attempts up to this one did is thrown away: a person had the trial begin from scratch
+    of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
 
     @property
     def value(self) -> float | None:
@@ -402,6 +406,7 @@ class Trial:
             TrialCreated(
                 self.number, self.created_at, {k: v for k, v in self.params.items() if k not in self.distributions},
                 self.seed, self.revision, self.source, self._sampler_attrs(), {}, self.latent, self.derived,
+                self.of,
             )
         ]  # fmt: skip
         found += [ParamDrawn(self.number, k, self.params[k], text) for k, text in self.distributions.items()]

@@ -16,14 +16,16 @@ from outlast._system.files import copy_file, remove_tree, rename, symlink_atomic
 from outlast._system.reading import read_bytes, read_json
 from outlast._system.storage import NOT_SUPPORTED
 from outlast._system.syncing import make_dir
-from outlast.core.file_names import CHECKPOINTS, StudyNames, TrialPaths
+from outlast.core.file_names import CHECKPOINTS, FOLLOWUPS, StudyNames, TrialPaths
 from outlast.core.file_names import StudyNames as _At
 from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 from outlast.study.segments import read_ledger
 
-#: What belongs to the folder that it lies in, and to nobody's copy.
-_STAYS = frozenset(each.name for each in (_At.lease, _At.open, _At.requests, _At.run_log, _At.live, _At.home))
+#: What belongs to the folder that it lies in, and to nobody's copy. Follow-ups are studies of their own, with homes of their own.
+_STAYS = frozenset(
+    (*(each.name for each in (_At.lease, _At.open, _At.requests, _At.run_log, _At.live, _At.home)), *FOLLOWUPS)
+)
 
 
 def live_of(folder: str | os.PathLike[str]) -> str:

@@ -35,8 +35,8 @@ from outlast._system.files import (
 )
 from outlast._system.reading import read_bytes, read_json
 from outlast._system.syncing import fsync_file, make_dir, settle_tree
+from outlast.core.file_names import FOLLOWUPS, TrialPaths
 from outlast.core.file_names import StudyNames as _At
-from outlast.core.file_names import TrialPaths
 from outlast.study.home import entries, files_below, finish_replacing, require_extension
 from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import is_whole
@@ -94,7 +94,11 @@ class HomeSync:
 
     def _begin(self) -> None:
         make_dir(self._home.root)
-        for folder, _, _ in os.walk(self._home.root):
+        for folder, below, _ in os.walk(self._home.root):
+            if folder == str(self._home.root):
+                below[:] = [
+                    name for name in below if name not in FOLLOWUPS
+                ]  # studies of their own, which may be run now
             remove_temporaries(folder)  # so that nobody who was held up can make an old file appear over a new one
         finish_replacing(self._home.root)
         require_extension(self._live, self._home)
