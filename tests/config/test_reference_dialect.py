@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outlast.config.load import load_study_file
+from outlast.config.settings import RefitSettings
 from outlast.errors import StudyFileError
 
 HPO = """\
@@ -55,9 +56,10 @@ def test_every_part_is_translated(load):
     assert settings.checkpoints.keep == 1
     assert "index" not in settings.later
     assert any("`checkpoint.storage_path`: not used" in note for note in settings.notes)
-    assert "`refit`, `tracking`: accepted, but without effect yet" in settings.notes
+    assert "`tracking`: accepted, but without effect yet" in settings.notes
+    assert any("`refit.enabled`: not used" in note for note in settings.notes)
     assert settings.later["tracking"] == {"mlflow": {"log_best_checkpoint": True}}
-    assert settings.later["refit"] == {"enabled": True}
+    assert settings.refit == RefitSettings()
 
 
 def test_a_seed_without_an_algorithm_is_kept(load):

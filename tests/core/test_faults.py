@@ -102,6 +102,27 @@ def test_only_a_person_stops_a_trial_as_a_person_does(asked: list[str], told: st
     assert stopping.told_as == told
 
 
+@pytest.mark.parametrize(
+    ("evidence", "state", "cause", "values"),
+    [
+        (Evidence(exit_code=0), TrialState.COMPLETE, Cause.COMPLETED, None),
+        (Evidence(exit_code=0, notes=("no acc",), metrics={"loss": 1.0}), TrialState.COMPLETE, Cause.COMPLETED, None),
+        (Evidence(exit_code=0, scores={"acc": 0.5}), TrialState.COMPLETE, Cause.COMPLETED, (0.5,)),
+        (Evidence(done=True), TrialState.COMPLETE, Cause.COMPLETED, None),
+        (Evidence(exit_code=0, disk_full=True), TrialState.INTERRUPTED, Cause.DISK_FULL, None),
+        (Evidence(exit_code=0, scores={"acc": float("nan")}), TrialState.FAILED, Cause.DIVERGED, None),
+        (Evidence(exit_code=1), TrialState.FAILED, Cause.CRASH, None),
+        (Evidence(stop_reason="user", terminated=True, exit_code=0), TrialState.INTERRUPTED, Cause.STOPPED, None),
+        (Evidence(lost="its runner died"), TrialState.INTERRUPTED, Cause.LOST, None),
+    ],
+)
+def test_where_no_score_is_needed_it_is_enough_to_end_well(
+    evidence: Evidence, state: TrialState, cause: Cause, values: tuple[float, ...] | None
+) -> None:
+    decision = decide(evidence, trial(), replace(POLICY, needs_score=False))
+    assert (decision.state, decision.cause, decision.values) == (state, cause, values)
+
+
 def test_a_failure_without_score_lists_the_names_that_were_seen() -> None:
     assert "acc2, loss" in decide(Evidence(exit_code=0, metrics={"loss": 1.0, "acc2": 0.5}), trial(), POLICY).reason
 

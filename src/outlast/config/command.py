@@ -50,6 +50,9 @@ class CommandContext:
     interpreter: str = "python"
     resume: bool = False  # there is a checkpoint to resume from: `trial.resume_args` are appended
     args_json_file: str | None = None  # the parameters as a JSON file
+    epochs: int | None = None  # of a refit: for how long it trains
+    best_step: int | None = None  # of a refit: the same as the step that the training reported then
+    model: str | None = None  # of an evaluation: the checkpoint that is scored
 
 
 def _each(form: Callable[[str, Any], list[str]]) -> Callable[[Mapping[str, Any]], list[str]]:
@@ -75,6 +78,8 @@ ARGUMENTS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
 }
 #: Become one argument for each parameter: whole list items only.
 ARGS_MACROS = tuple(ARGUMENTS)
+#: What only the commands of these sections may say. There they come before a parameter of the same name.
+FOLLOWUP_MACROS: Mapping[str, tuple[str, ...]] = {"refit": ("epochs", "best_step"), "evaluate": ("model",)}
 #: Become one text, inside an argument too.
 VALUE_MACROS = (
     "env",
@@ -132,8 +137,12 @@ class _Renderer:
     ) -> None:
         self.settings, self.values, self.context = settings, values, context
         names = {parameter.name for parameter in settings.parameters}
-        self.names = names
-        mentioned = {macro for item in template for macro in macros(item) if macro in names}
+        told = (name for section in FOLLOWUP_MACROS.values() for name in section)
+        self.told = {name: getattr(context, name) for name in told if getattr(context, name) is not None}
+        self.names = names - self.told.keys()
+        # A number of epochs stands in for the parameter that says how many; a model's path for no kind of model.
+        replaced = names - {*FOLLOWUP_MACROS["evaluate"]} if self.told else names
+        mentioned = {macro for item in template for macro in macros(item) if macro in replaced}
         self.rest = {name: value for name, value in values.items() if name not in mentioned}
 
     def item(self, item: str) -> list[str] | None:

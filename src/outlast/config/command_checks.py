@@ -10,11 +10,22 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from outlast.config.checks import missing_file
-from outlast.config.command import ARGS_MACROS, ENVVAR, GROUPED, MACRO, MACRO_ITSELF, VALUE_MACROS, macros
+from outlast.config.command import (
+    ARGS_MACROS,
+    ENVVAR,
+    FOLLOWUP_MACROS,
+    GROUPED,
+    MACRO,
+    MACRO_ITSELF,
+    VALUE_MACROS,
+    macros,
+)
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
 from outlast.core.nearest import nearest
 
+#: What a search's command may say.
+_SEARCHED = tuple(name for name in VALUE_MACROS if all(name not in own for own in FOLLOWUP_MACROS.values()))
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish")
 #: A value all in quotes, with its flag or without. In Hydra's overrides (``+x='a b'``) quotes are Hydra's own.
 _QUOTED = re.compile(r"""(-{1,2}[\w.-]+=)?(["']).*\2""", re.DOTALL)
@@ -31,6 +42,7 @@ def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]
     for item, place in _items(settings, at):
         for macro in macros(item):
             _check_macro(settings, item, macro, names, place, files)
+    _check_followups(settings, names, at, files)
     if settings.command is None:
         if settings.check.args:
             raise at.child("check").child("args").error("belongs to a command: a function has no arguments")
@@ -43,7 +55,7 @@ def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]
         notes = [*_check_program(settings, at), *flag_notes(settings)]
     notes += [*_quoted(settings.command, at), *_unexpanded(settings.command)]
     clash = sorted(
-        names & {macro for item, _ in _items(settings, at) for macro in macros(item)} & {*ARGS_MACROS, *VALUE_MACROS}
+        names & {macro for item, _ in _items(settings, at) for macro in macros(item)} & {*ARGS_MACROS, *_SEARCHED}
     )
     notes += [
         f"`${{{name}}}` in the command is the parameter of that name  (the macro: `${{{MACRO_ITSELF}{name}}}`)"
@@ -57,6 +69,26 @@ def check_command(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]
             "(outlast.current_trial().params, or the file at WANDB_SWEEP_PARAM_PATH)"
         )
     return tuple(notes)
+
+
+def _check_followups(settings: Settings, names: set[str], at: At, files: bool) -> None:
+    """The commands of `refit` and `evaluate`, which know macros of their own."""
+    for key, own in FOLLOWUP_MACROS.items():
+        section, here = getattr(settings, key), at.child(key)
+        if section.command is not None and section.arguments:
+            raise here.child("arguments").error(
+                "belongs to the search's command, and there is a `command` here", "keep one"
+            )
+        if section.arguments and settings.command is None:
+            raise here.child("arguments").error("belongs to a command: a function has no arguments")
+        for name in ("command", "arguments"):
+            words = getattr(section, name) or ()
+            for item in words:
+                for macro in macros(item):
+                    if macro.removeprefix(MACRO_ITSELF) not in own:
+                        _check_macro(settings, item, macro, names, here.child(name), files)
+        if section.command is not None:
+            _check_shell(section.command, names, here)
 
 
 def _quoted(command: tuple[str, ...], at: At) -> list[str]:
@@ -111,6 +143,9 @@ def _check_macro(settings: Settings, item: str, macro: str, names: set[str], at:
         return
     if macro == "program":
         raise at.error("`${program}` is for W&B files, which have a `program`", "write the script's name")
+    section = next((key for key, own in FOLLOWUP_MACROS.items() if macro in own), None)
+    if section is not None and files:  # the record of a follow-up says it in its own command
+        raise at.error(f"`${{{macro}}}` is known when a search is done: it belongs into `{section}.command`")
     if macro not in VALUE_MACROS:
         raise at.error(f"unknown macro `${{{macro}}}`", _macro_cure(macro, names))
     if macro == "config" and settings.config is None:
@@ -129,7 +164,7 @@ def _macro_cure(macro: str, names: set[str]) -> str:
         return f"{itself} is handed on as it is, for Hydra to resolve (${{trial_dir}} is a folder of each trial's own)"
     if macro.isupper() and ENVVAR.match(f"envvar:{macro}"):
         return f"`${{envvar:{macro}}}` is the environment variable; {itself} is the text itself"
-    known = (*ARGS_MACROS, *VALUE_MACROS, *sorted(names))
+    known = (*ARGS_MACROS, *_SEARCHED, *sorted(names))
     cure = nearest(macro, known) or f"known: {', '.join(known)}"
     return f"{cure}  ({itself} is the text itself)"
 

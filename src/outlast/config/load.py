@@ -5,6 +5,7 @@ Other dialects are imported where a file may speak them: a record speaks ours.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import os
@@ -84,6 +85,12 @@ def settings_from_resolved(resolved: Mapping[str, Any], working_directory: str) 
     if isinstance(index := document.data.get("index"), dict):
         for name in ("path", "study_name"):  # were taken once, without effect
             index.pop(name, None)
+    for key in ("refit", "evaluate"):
+        with contextlib.suppress(KeyError):
+            try:
+                native.STUDY_FILE.shapes[key].read(document.data[key], At(document, (key,)))
+            except StudyFileError:  # was taken as it stood once, without effect
+                del document.data[key]
     return native.read(document, working_directory=working_directory, files=False)
 
 

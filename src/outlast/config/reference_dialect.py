@@ -90,6 +90,7 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
         StudyFileError: An unknown key, a wrong type, a part that is missing.
     """
     at = At(document)
+    told = _refit(document)
     values = HPO_FILE.read(document.data, at)
     out = Document({}, document.file, {(): document.place(())})
     for key, value in document.data.items():
@@ -109,7 +110,16 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
         tracking = out.data.get("tracking")
         merged = {**(tracking if isinstance(tracking, Mapping) else {}), "mlflow": values["mlflow"]}
         out.put(("tracking",), merged, ("mlflow",), document)
-    return out, tuple(notes)
+    return out, (*notes, *told)
+
+
+def _refit(document: Document) -> list[str]:
+    """Whether there is a refit at the end of the search is not for the search to say: ours is a command of its own."""
+    given = document.data.get("refit")
+    if not isinstance(given, Mapping) or "enabled" not in given:
+        return []
+    document.data["refit"] = {key: value for key, value in given.items() if key != "enabled"}
+    return ["`refit.enabled`: not used; when the search is done, `outlast refit` trains the best again"]
 
 
 def _space(space: Mapping[str, Any], at: At, out: Document) -> None:

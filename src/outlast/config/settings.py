@@ -7,6 +7,7 @@ the place in the file; a copy with other values, which nobody checks, is made by
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from outlast.config.scalars import Anything, Duration, Flag, Number, Size, Text, Word
 from outlast.config.secrets import MASK
-from outlast.config.shapes import ByType, Checked, Fields, ListOf, Shape
+from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, Shape
 from outlast.space.parameters import Parameter
 from outlast.space.space import Space
 
@@ -146,6 +147,7 @@ class TrialSettings:
     grace: Annotated[float, Duration(zero=True), "between asking a trial to stop and ending it"] = 120.0
     hang_after: Annotated[float | None, Duration(), "of silence"] = None
     retries: Annotated[int, Number(whole=True, least=0), "of a crash"] = 0
+    needs_score: Annotated[bool, "false: a training that ends well is complete, even if it says no score"] = True
     resume_args: Annotated[tuple[str, ...], ListOf(ARGUMENT), "appended when there is a checkpoint to resume from"] = ()
     seeds: Annotated[
         tuple[int, ...], ListOf(Number(whole=True), least=1), "each trial runs with each; the mean counts"
@@ -206,6 +208,47 @@ class CheckSettings:
     ] = ()
 
 
+def _words(text: str, at: At) -> tuple[str, ...]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise at.error(f"cannot be split into words: {error}", "close the quote, or write a list") from None
+    if not words:
+        raise at.error("is empty")
+    return tuple(words)
+
+
+_COMMAND = ByType(text=Checked(Text(), _words), items=ListOf(ARGUMENT, least=1))
+_APPENDED = "appended to the search's command, where there is no `command` here"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefitSettings:
+    """How the best configuration is trained once more, on everything that is not for testing."""
+
+    command: Annotated[
+        tuple[str, ...] | None, _COMMAND, "as the search's, with ${epochs} or ${best_step}: for how long"
+    ] = None
+    arguments: Annotated[tuple[str, ...], ListOf(ARGUMENT), _APPENDED] = ()
+    epochs: Annotated[int | None, Number(whole=True, least=1), "instead of as many as the search found best"] = None
+    seeds: Annotated[int, Number(whole=True, least=1), "how many such trainings, each with a seed of its own"] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """How a model is scored on the test set."""
+
+    command: Annotated[
+        tuple[str, ...] | None, _COMMAND, "with ${model}, the newest checkpoint, or ${checkpoint_dir}, where it lies"
+    ] = None
+    arguments: Annotated[tuple[str, ...], ListOf(ARGUMENT), _APPENDED] = ()
+    metric: Annotated[
+        str | MetricSettings | None,
+        ByType(text=Text(), mapping=section(MetricSettings, required=("name",))),
+        "what it calls the score; by default as the search does",
+    ] = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class IsolationSettings:
     """What a Python function's trials share: nothing, or the imports of a worker that each is forked from."""
@@ -256,7 +299,9 @@ class Settings:
     faults: FaultSettings = FaultSettings()
     check: CheckSettings = CheckSettings()
     isolation: IsolationSettings = IsolationSettings()
-    later: dict[str, Any] = field(default_factory=dict)  # confirm, refit, evaluate, tracking, notify, index: as given
+    refit: RefitSettings = RefitSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    later: dict[str, Any] = field(default_factory=dict)  # confirm, tracking, notify, index: as given
     #: Where the command runs: the study file's folder, or its `cwd`; never recorded absolute.
     working_directory: str = "."
     resolved: dict[str, Any] = field(default_factory=dict)  # the same in our dialect, plain data: what study.yaml says

@@ -58,6 +58,7 @@ class Policy:
     smaller: Mapping[str, Any] = field(default_factory=dict)  # what a trial too large for its card may run with instead
     length: int | None = None  # the last step of the completed trials like this one, where that is certain
     part: int | None = None  # that the attempt ran, of a trial in parts
+    needs_score: bool = True  # otherwise it is enough to end well
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,8 @@ def _finished(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
     if values is None and evidence.exit_code == 0 and _went_on(evidence, trial, policy) and not evidence.traceback:
         values = _with_earlier(evidence, trial, policy)
         reason = "ended well without a score of its own: what its earlier attempts reported counts"
+    if values is None and not policy.needs_score:
+        return Decision(TrialState.COMPLETE, Cause.COMPLETED, "ended well; no score was asked for")
     if values is None:
         missing = [name for name in policy.objectives if name not in evidence.scores]
         seen = ", ".join(sorted(evidence.metrics)) or "none"

@@ -26,6 +26,7 @@ def policy_of(settings: Settings) -> Policy:
         retries=settings.trial.retries,
         timeout_counts=settings.trial.timeout_counts,
         restart_interrupted=settings.faults.interrupted == "restart",
+        needs_score=settings.trial.needs_score,
     )
 
 
