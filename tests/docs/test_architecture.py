@@ -174,7 +174,8 @@ def test_the_narrower_rules_are_contracts() -> None:
     }  # fmt: skip
     below = [room for floor in floors()[3:] for room in floor if room not in ("optimizer", "client", "errors")]
     assert {(room, "optuna") for room in below} <= forbidden
-    assert {("core", "time"), ("core", "subprocess"), ("core", "_system")} <= forbidden
+    for room in ("core", "analysis"):
+        assert {(room, "time"), (room, "subprocess"), (room, "_system")} <= forbidden
     for room in ("client", "callbacks"):
         assert {(room, other) for other in ("core", "study", "engine", "_system", "errors", "config")} <= forbidden
     assert {(room, "testing") for floor in floors() for room in floor if room != "testing"} <= forbidden

@@ -1,0 +1,79 @@
+"""Who is pruned, who fails, and when: what sets those trials apart from the ones that ended well."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from outlast.analysis.axes import Axis, is_number
+from outlast.analysis.ranks import separation
+from outlast.analysis.shares import CategoryShare, category_shares
+
+_CHANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Steps:
+    """At which steps trials were given up."""
+
+    counts: tuple[tuple[int, int], ...]  # (step, trials), by step
+    median: float | None
+    unknown: int  # trials without a step
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A parameter whose values set some trials apart from the others."""
+
+    parameter: str
+    above: float | None = None  # of numbers: the probability to be larger than one of the others
+    median: float | None = None  # of numbers: theirs, and the others'
+    others_median: float | None = None
+    category: CategoryShare | None = None  # of categories: the one that is there more often
+    p: float | None = None
+
+
+def steps_of(steps: Sequence[int | None]) -> Steps:
+    """How often each step was the last one; without one, a trial counts as unknown."""
+    known = [step for step in steps if step is not None]
+    return Steps(tuple(sorted(Counter(known).items())), median(known) if known else None, len(steps) - len(known))
+
+
+def set_apart(
+    axes: Sequence[Axis], some: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
+) -> list[Apart]:
+    """In which parameters some trials differ from the others beyond chance, the clearest first.
+
+    Numbers by the test of Mann and Whitney (`outlast.analysis.ranks.separation`), categories by their share
+    (`category_shares`), each at one hundredth divided by the number of parameters (Bonferroni), as many are looked at.
+
+    Args:
+        axes: Of the study.
+        some: The configurations of the trials that are looked at.
+        others: Of those they are compared with.
+    """
+    chance = _CHANCE / max(1, len(axes))
+    found = []
+    for axis in axes:
+        mine = [each[axis.name] for each in some if axis.name in each]
+        theirs = [each[axis.name] for each in others if axis.name in each]
+        if not mine or not theirs:
+            continue
+        if axis.numeric:
+            ours, rest = [v for v in mine if is_number(v)], [v for v in theirs if is_number(v)]
+            apart = separation(ours, rest)
+            if apart is not None and apart.p < chance:
+                found.append(Apart(axis.name, apart.above, median(ours), median(rest), p=apart.p))
+        else:
+            shares = category_shares([*mine, *theirs], range(len(mine)), level=1 - chance)
+            found += [Apart(axis.name, category=each) for each in shares if each.stands_out]
+    return sorted(found, key=lambda each: -_clearness(each))
+
+
+def _clearness(apart: Apart) -> float:
+    if apart.category is not None:
+        return apart.category.part_share - apart.category.share
+    return abs((apart.above or 0.0) - 0.5)

@@ -1,0 +1,129 @@
+"""Shares of a whole: how certain they are, which part is the best one, and who is there more often than elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, median
+from typing import Any
+
+from outlast.analysis.axes import category
+
+
+def wilson_interval(hits: int, of: int, level: float = 0.95) -> tuple[float, float]:
+    """The score interval of a share: with 3 of 10, between 0.11 and 0.60.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927). Unlike the
+    usual interval it is sensible for few trials, and for shares of 0 and 1.
+
+    Args:
+        hits: How many of them.
+        of: Of how many; with 0 nothing is known, and the interval is from 0 to 1.
+        level: The share of such intervals that hold the truth.
+    """
+    if of <= 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    share, spread = hits / of, z * z / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def at_least(hits: int, of: int, share: float) -> float:
+    """The probability of at least so many hits where each of `of` has the probability `share`: the binomial's upper tail."""
+    if hits <= 0 or share >= 1:
+        return 1.0
+    if share <= 0:
+        return 0.0
+    return min(1.0, math.fsum(_binomial(k, of, share) for k in range(hits, of + 1)))
+
+
+def best_part(costs: Sequence[float], share: float = 0.1, least: int = 5) -> list[int]:
+    """The indices of the best trials: a share of them, but at least a few, and never more than half.
+
+    Equal ones at the edge all belong to it. Where that makes more than half (a constant objective), nothing sets the best
+    apart from the others, and the part is empty; so it is with less than four trials.
+
+    Args:
+        costs: One per trial, less being better; those that are no number are never among the best.
+        share: How many of them, as a share.
+        least: At least so many, where they are not more than half.
+    """
+    known = sorted((cost, at) for at, cost in enumerate(costs) if not math.isnan(cost))
+    if len(known) < 4:
+        return []
+    size = max(math.ceil(share * len(known)), min(least, len(known) // 2))
+    edge = known[size - 1][0]
+    chosen = [at for cost, at in known if cost <= edge]
+    return sorted(chosen) if len(chosen) <= len(known) / 2 else []
+
+
+@dataclass(frozen=True)
+class CategoryShare:
+    """How one category fared. `share` and `part_share` are of the trials that have the parameter at all."""
+
+    value: Any
+    trials: int
+    share: float
+    part: int  # of the trials that are looked at, such as the best
+    part_share: float
+    low: float  # of the interval of `part_share`
+    high: float
+    best: float | None = (
+        None  # the least and the middle cost of its trials, in the metric's own sign where `sign` says so
+    )
+    median: float | None = None
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether it is there more often than by its share of all, beyond chance."""
+        return self.low > self.share
+
+
+def category_shares(
+    values: Sequence[Any], part: Sequence[int], costs: Sequence[float] = (), sign: float = 1.0, level: float = 0.95
+) -> list[CategoryShare]:
+    """Of each category, its share of all trials against its share of some of them: which won, which is pruned, which fails.
+
+    An adaptive sampler draws what is good more often, so that the winner has a large share of all as well; `best` and `median`
+    say how good its trials are, however many.
+
+    Args:
+        values: One per trial.
+        part: The indices of the trials that are looked at.
+        costs: One per trial, less being better; left out, no values are told.
+        sign: What a cost is multiplied with to be the metric's value again.
+        level: Of the interval (`wilson_interval`).
+
+    Returns:
+        One per category, largest share of the part first.
+    """
+    names = [category(value) for value in values]
+    shown = dict(zip(names, values, strict=True))
+    all_of, part_of = Counter(names), Counter(names[at] for at in part)
+    found = []
+    for name, count in all_of.items():
+        low, high = wilson_interval(part_of[name], len(part), level)
+        own = [cost for known, cost in zip(names, costs, strict=False) if known == name and math.isfinite(cost)]
+        found.append(
+            CategoryShare(
+                shown[name],
+                count,
+                count / len(names),
+                part_of[name],
+                part_of[name] / len(part) if part else 0.0,
+                low,
+                high,
+                sign * min(own) if own else None,
+                sign * median(own) if own else None,
+            )
+        )
+    return sorted(found, key=lambda each: (-each.part, -each.trials, category(each.value)))
+
+
+def _binomial(hits: int, of: int, share: float) -> float:
+    log = math.lgamma(of + 1) - math.lgamma(hits + 1) - math.lgamma(of - hits + 1)
+    return math.exp(log + hits * math.log(share) + (of - hits) * math.log1p(-share))
