@@ -347,3 +347,21 @@ def test_a_configuration_that_a_machine_spoilt_is_drawn_again_before_the_space_c
     said = here("run")
     assert said.code == 0 and "the search space is used up" in said.out
     assert status(here)["counts"]["complete"] == 2 and status(here)["counts"]["failed"] == 1
+
+
+def test_a_search_begins_with_the_best_of_another_once(here):
+    assert here("run").code == 0
+    other = here.study(name="other", budget="{trials: 4}")
+    first = here("run", other, "--from", "studies/small", "--from-top", "2")
+    assert first.code == 0 and "small: its best 2 are tried first" in first.out and "STARTING NEW SEARCH" in first.out
+    again = here("run", other, "--from", "studies/small", "--from-top", "2", "--trials", "5")
+    assert again.code == 0 and "tried first" not in again.out
+    with open("studies/other/trials.csv") as rows:
+        sources = [row["source"] for row in csv.DictReader(rows)]
+    assert sorted(sources) == ["earlier: small 0", "earlier: small 1", "sampler", "sampler", "sampler"]
+
+
+def test_an_earlier_search_that_is_not_there_begins_nothing(here):
+    refused = here("run", "--from", "studies/smal")
+    assert refused.code == 2 and "--from studies/smal: there is no such file or folder" in refused.err
+    assert not (here.folder / "studies").exists()

@@ -148,7 +148,8 @@ def parse(words: list[str]) -> None:
     if program == "outlast":
         typed = Invocation.of(rest).before
         if typed[:1] and typed[0] in COMMANDS:
-            COMMANDS[typed[0]].make_context(typed[0], typed[1:])
+            names = app.context_settings["help_option_names"]  # click keeps what it is asked with first
+            COMMANDS[typed[0]].make_context(typed[0], typed[1:], help_option_names=names)
         else:
             assert typed in ([], ["--version"], ["--install-completion"], ["--show-completion"]), typed
     elif program == "make":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from outlast.cli.options import (
     dir_option,
     folder_argument,
     fresh_option,
+    from_options,
     search_options,
     study_argument,
 )
@@ -23,18 +25,21 @@ from outlast.cli.search_request import SearchRequest
 if TYPE_CHECKING:
     from outlast.config.settings import Settings
     from outlast.core.fold import Study
+    from outlast.engine.hold.opening import Given
 
 
 @click.command(cls=Command)
 @search_options
 @fresh_option
 @accept_option
+@from_options
 @click.option("--dry-run", is_flag=True, help="Print every script; submit nothing, write nothing.")
 def submit(
     context: click.Context,
     search: SearchRequest,
     fresh: bool,
     accept_changes: bool,
+    given: Callable[[Settings], Given | None],
     dry_run: bool,
 ) -> None:
     """Run a search in SLURM's queue. The same command again submits exactly what is missing.
@@ -50,6 +55,7 @@ def submit(
     from outlast.engine.record.recorded import study_paths
 
     settings = search.settings
+    offered = given(settings)
     if dry_run:
         _dry_run(search)
         return
@@ -57,7 +63,9 @@ def submit(
     os.environ.update(
         settings.secret_env
     )  # sbatch hands it on to the jobs; the record, which they are run from, cannot
-    submitted = submit_study(study_paths(folder, settings), settings, accept_changes=accept_changes, say=click.echo)
+    submitted = submit_study(
+        study_paths(folder, settings), settings, accept_changes=accept_changes, say=click.echo, given=offered
+    )
     if submitted.verdict is not None:
         context.exit(tell_and_settle(folder, submitted.study, settings, click.echo))
     for line in tell(submitted, folder):

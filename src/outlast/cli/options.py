@@ -15,6 +15,9 @@ from outlast.cli.search_request import SearchRequest, invocation_of
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from outlast.config.settings import Settings
+    from outlast.engine.hold.opening import Given
+
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
     """A whole number from `least` on."""
@@ -113,3 +116,38 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_SEARCH):
         option(taken)
     return taken
+
+
+def from_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that name earlier searches. The command is handed them as `given`: a function from the study's settings to
+    what its study is given of them, or ``None``; it reads the earlier searches, and refuses what cannot be meant."""
+
+    @wraps(command)
+    def handed(*args: Any, places: tuple[str, ...], use: str, top: int, **others: Any) -> None:
+        def given(settings: Settings) -> Given | None:
+            if not places:
+                return None
+            from outlast.engine.care.warm_start import WarmStart
+
+            return WarmStart(places, use, top).prepared(settings)  # type: ignore[arg-type]
+
+        command(*args, given=given, **others)
+
+    about = "An earlier search: study folder, Optuna storage[::NAME], CSV or JSON; may be given several times."
+    taken = click.option(
+        "--from-top",
+        "top",
+        metavar="N",
+        type=WholeNumber(1),
+        default=5,
+        show_default=True,
+        help="How many are first trials.",
+    )(handed)
+    uses = click.Choice(["trials", "knowledge", "both"])
+    taken = click.option(
+        "--from-as", "use", metavar="HOW", type=uses, default="trials", show_default=True,
+        help="trials: its best are tried first; knowledge: the sampler (tpe, gp) knows all of it; or both.",
+    )(taken)  # fmt: skip
+    return click.option("--from", "places", metavar="OTHER", multiple=True, help=about, shell_complete=complete_files)(
+        taken
+    )

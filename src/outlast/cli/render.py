@@ -73,7 +73,7 @@ def start_banner(
         notes: Further (label, text) lines: which checkpoints will be deleted, what a lost session would lose.
         kept: Whether anything of the study is left when the command ends.
     """
-    resuming = sum(snapshot.counts.values()) > 0
+    resuming = sum(count for state, count in snapshot.counts.items() if state != "created") > 0
     title = "RESUMING" if resuming else "STARTING NEW SEARCH"
     goals = ", ".join(f"{name} ({goal})" for name, goal in snapshot.metrics)
     total = "no limit" if snapshot.target is None else f"{snapshot.target} in total"

@@ -23,6 +23,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.engine.attempts.code_snapshot import changed_code
+from outlast.engine.hold.opening import Given
 from outlast.engine.launch import run
 from outlast.engine.record.recorded import study_paths
 from outlast.monitor.snapshot import LiveFacts, snapshot
@@ -36,7 +37,9 @@ _DETACHED = "OUTLAST_DETACHED"  # for the process in the background only: traini
 _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 
 
-def run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: bool = True) -> int:
+def run_here(
+    settings: Settings, folder: str, accept_changes: bool, *, kept: bool = True, given: Given | None = None
+) -> int:
     """Run a search in this process, its progress on the terminal. Returns the exit code.
 
     Args:
@@ -44,6 +47,7 @@ def run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: boo
         folder: Where it runs, made ready.
         accept_changes: See ``--accept-changes``.
         kept: Whether the folder is still there afterwards.
+        given: See `outlast.engine.hold.opening.open_study`.
     """
     console, paths = make_console(), study_paths(folder, settings)
     detached = os.environ.pop(_DETACHED, None) is not None
@@ -73,17 +77,17 @@ def run_here(settings: Settings, folder: str, accept_changes: bool, *, kept: boo
     with view:
         run(
             paths, settings, listener,
-            tell=tell, accept_changes=accept_changes, say=console.print, unattended=detached, kept=kept,
+            tell=tell, accept_changes=accept_changes, say=console.print, unattended=detached, kept=kept, given=given,
         )  # fmt: skip
     return code
 
 
-def run_without_a_trace(settings: Settings, accept_changes: bool) -> int:
+def run_without_a_trace(settings: Settings, accept_changes: bool, given: Given | None) -> int:
     """Checkpointing is off (reference dialect): the study lives in a temporary folder and is gone at the end."""
     with TemporaryDirectory(prefix="outlast-in-memory-") as place:
         note = "checkpointing is off: nothing is kept but what is printed here, and nothing can be resumed"
         told = replace(settings, notes=(*settings.notes, note))
-        return run_here(told, os.path.join(place, settings.name), accept_changes, kept=False)
+        return run_here(told, os.path.join(place, settings.name), accept_changes, kept=False, given=given)
 
 
 def _sampler_text(settings: Settings) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,12 +18,17 @@ from outlast.cli.options import (
     complete_files,
     dir_option,
     fresh_option,
+    from_options,
     json_option,
     search_options,
     study_argument,
 )
 from outlast.cli.search_request import SearchRequest, invocation_of
 from outlast.errors import UsageError
+
+if TYPE_CHECKING:
+    from outlast.config.settings import Settings
+    from outlast.engine.hold.opening import Given
 
 
 @click.command(cls=Command)
@@ -123,6 +130,7 @@ def _to_run(checked: Invocation) -> list[str]:
 @fresh_option
 @click.option("--resume", is_flag=True, help="Go on with a study that is there; never start a new one.")
 @accept_option
+@from_options
 @click.option("--detach", is_flag=True, help="Run in the background; words go to run.log.")
 def run(
     context: click.Context,
@@ -130,6 +138,7 @@ def run(
     fresh: bool,
     resume: bool,
     accept_changes: bool,
+    given: Callable[[Settings], Given | None],
     detach: bool,
 ) -> None:
     """Run a search here. The same command again goes on with exactly the rest.
@@ -137,6 +146,7 @@ def run(
     Example:
         outlast run study.yaml
         outlast run study.yaml --trials 100
+        outlast run study.yaml --from studies/smaller
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
     from outlast.cli.run_here import detach as run_in_the_background
@@ -144,13 +154,14 @@ def run(
     from outlast.engine.launch import make_ready
 
     settings = search.settings
+    offered = given(settings)
     if (settings.later.get("index") or {}).get("in_memory"):
-        context.exit(run_without_a_trace(settings, accept_changes))
+        context.exit(run_without_a_trace(settings, accept_changes, given=offered))
     folder = make_ready(settings, search.folder, fresh=fresh, resume=resume, refusal=search.refusal, say=click.echo)
     if detach:
         run_in_the_background(search.invocation, folder)
         return
-    context.exit(run_here(settings, folder, accept_changes))
+    context.exit(run_here(settings, folder, accept_changes, given=offered))
 
 
 @click.command(cls=Command)

@@ -16,6 +16,7 @@ from outlast.core.records import (
     AttemptEnded,
     AttemptOpened,
     AttributeSet,
+    EarlierTrial,
     Event,
     JobSubmitted,
     ParamDrawn,
@@ -57,6 +58,7 @@ class Study:
     gpu_seconds: float = 0.0  # of all attempts that have ended
     warnings: dict[str, str] = field(default_factory=dict)
     jobs: list[JobSubmitted] = field(default_factory=list)  # that SLURM took, in order
+    earlier: list[EarlierTrial] = field(default_factory=list)  # what the sampler knows of other searches
     running_since: str = ""  # when the last run started, or last went on
     last_at: str = ""  # when a run last put anything on record
 
@@ -138,6 +140,9 @@ class Study:
             case StudyEnded():
                 self.ended = event
                 self.elapsed_before += event.elapsed
+            case EarlierTrial():
+                if event not in self.earlier:
+                    self.earlier.append(event)
             case Warned():
                 self.warnings[event.key or event.text] = event.text
         if isinstance(event, (TrialCreated, AttemptOpened, AttemptEnded, TrialRetried, TrialFits)):

@@ -212,6 +212,16 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class EarlierTrial:
+    """A complete trial of an earlier search, which the sampler is to know. It is no trial of this study and counts nowhere."""
+
+    kind: ClassVar[str] = "earlier_trial"
+    origin: str  # the search's name and the trial's there
+    params: Params = field(default_factory=dict)
+    values: tuple[float, ...] = ()  # one per objective, in the study file's order
+
+
+@dataclass(frozen=True)
 class StudyEnded:
     """The study came to rest: done, stopped, halted or paused. The next `RunStarted` sets it going again."""
 
@@ -236,6 +246,7 @@ Event: TypeAlias = (
     | TrialRetried
     | TrialFits
     | Warned
+    | EarlierTrial
     | StudyEnded
 )
 
@@ -279,6 +290,8 @@ def from_json(obj: Mapping[str, Any]) -> Event:
         kwargs["curves"] = tuple(tuple([(int(s), float(v)) for s, v in curve]) for curve in kwargs.get("curves", ()))
         for key in ("metrics", "scores"):
             kwargs[key] = {str(k): float(v) for k, v in kwargs.get(key, {}).items()}
+    elif cls is EarlierTrial:
+        kwargs["values"] = tuple(float(v) for v in kwargs.get("values", ()))
     elif cls is AttemptOpened:
         kwargs["gpus"] = tuple(kwargs.get("gpus", ()))
     elif cls is RevisionMade:

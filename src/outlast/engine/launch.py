@@ -19,6 +19,7 @@ from outlast.engine.check.quick import quick_check
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.derived.final_plots import draw_at_the_end
 from outlast.engine.derived.home_sync import bring_home, live_folder
+from outlast.engine.hold.opening import Given
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, StudyNotFound, UsageError
@@ -91,6 +92,7 @@ def run(
     unattended: bool = False,
     kept: bool = True,
     say: Callable[[str], object] = print,
+    given: Given | None = None,
 ) -> tuple[Verdict, Study]:
     """Run a study here to its rest, tell how it ended, and only then draw its plots and bring the rest home.
 
@@ -101,10 +103,12 @@ def run(
         tell: Says how it ended; nobody waits for plots to hear that.
         unattended: Nobody is there, as is known from elsewhere; under nohup nobody is in any case.
         kept: Whether the folder is still there afterwards: without, plots would be drawn for nobody.
-        accept_changes, say: See `outlast.engine.hold.run.run_study`.
+        accept_changes, say, given: See `outlast.engine.hold.run.run_study`.
     """
     unattended = unattended or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    verdict, study = run_study(paths, settings, listener, accept_changes=accept_changes, say=say, unattended=unattended)
+    verdict, study = run_study(
+        paths, settings, listener, accept_changes=accept_changes, say=say, unattended=unattended, given=given
+    )
     tell(verdict, study)
     if kept:
         settle(paths, study, settings, say)

@@ -23,6 +23,7 @@ from outlast.core.records import (
     TrialCreated,
     TrialRetried,
 )
+from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
 from outlast.optimizer.failure_feedback import Lesson, frozen, teaches, worst_values
@@ -95,6 +96,13 @@ class Optimizer:
         self._worst: list[float] | None = None
         self._constrained = False
         self._learn_limits()
+        #: Under numbers that no trial has: they come before all others.
+        self._earlier = [
+            Trial(-1 - at, TrialState.COMPLETE, params=dict(each.params), values=each.values)
+            for at, each in enumerate(study.earlier)
+        ]
+        for trial in self._earlier:
+            self._put(trial)
         for trial in self._fold.trials.values():
             self._refresh(trial)
             if trial.state.finished:
@@ -196,6 +204,8 @@ class Optimizer:
         changed = [self._fold.trials[number]]
         if constrained != self._constrained:
             changed = list(self._fold.trials.values())
+            for trial in self._earlier:
+                self._put(trial)
         elif worst != self._worst:
             changed += [trial for trial in self._fold.trials.values() if teaches(trial)]
         for trial in changed:
@@ -210,6 +220,9 @@ class Optimizer:
     def _refresh(self, trial: Trial) -> None:
         """Put the trial's row in the private study as the ledger has it."""
         self._configurations.note(trial)
+        self._put(trial)
+
+    def _put(self, trial: Trial) -> None:
         try:
             params, distributions = self._known(trial)
         except ValueError:  # of an earlier revision, and does not fit this one

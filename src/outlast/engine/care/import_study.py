@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from outlast._version import __version__
 from outlast.config.command import NO_COMMAND
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
 from outlast.config.settings import Settings
-from outlast.core.fold import Study, fold
+from outlast.core.fold import fold
 from outlast.core.records import (
     AttemptEnded,
     Event,
@@ -26,12 +26,11 @@ from outlast.core.records import (
     TrialCreated,
 )
 from outlast.core.states import Cause, TrialState
-from outlast.engine.coordinator.new_trials import created
+from outlast.engine.care.warm_start import asked_for
 from outlast.engine.record.recorded import study_paths
-from outlast.errors import StudyFileError, UsageError
+from outlast.errors import UsageError
 from outlast.optimizer.importing import ImportedStudy, import_storage
 from outlast.optimizer.index_build import rebuild_index
-from outlast.optimizer.sampling import Optimizer
 from outlast.results.writer import ResultsWriter
 from outlast.space.space import Space
 from outlast.study.opened import opened_briefly
@@ -112,44 +111,20 @@ def _taken_in(imported: ImportedStudy, settings: Settings) -> tuple[list[Event],
         told.append(f"{_trials(lost)}: {lost[0].reason}; {'it has' if len(lost) == 1 else 'they have'} failed")
     if again := study.in_state(TrialState.INTERRUPTED):
         told.append(f"{_trials(again)}: {again[0].reason}; tried again first")
-    waiting, left_out = _waiting(imported.enqueued, settings, study, now)
+    waiting, left_out = asked_for([("foreign", params) for params in imported.enqueued], settings, study, now)
     if asked := [study.trials[event.trial] for event in waiting if isinstance(event, TrialCreated)]:
         told.append(f"{_trials(asked)}: waited in the queue there; tried before anything new is drawn")
     events += waiting
-    return [*events, StudyEnded(now, "stopped", "imported")], [*told, *left_out]
+    return [*events, StudyEnded(now, "stopped", "imported")], [
+        *told,
+        *(f"left out, enqueued there: {why}" for why in left_out),
+    ]
 
 
 def _trials(trials: Sequence[Trial]) -> str:
     """``trials 3, 4 and 5``, as a person says it; of many the first ones."""
     numbers = [str(trial.number) for trial in trials[:5]] + ([f"{len(trials) - 5} more"] if len(trials) > 5 else [])
     return f"trial {numbers[0]}" if len(trials) == 1 else f"trials {', '.join(numbers[:-1])} and {numbers[-1]}"
-
-
-def _waiting(
-    enqueued: Sequence[Mapping[str, Any]], settings: Settings, study: Study, now: str
-) -> tuple[list[Event], list[str]]:
-    """New trials for configurations that were enqueued in the storage, what they do not say drawn by the sampler; and why
-    others are left out. The study has these trials then."""
-    waiting: list[Event] = []
-    left_out: list[str] = []
-    optimizer = Optimizer(settings, study) if enqueued else None
-    for params in enqueued:
-        assert optimizer is not None
-        number = study.next_number
-        try:
-            draw = optimizer.ask(number, fixed=params)
-        except StudyFileError as error:
-            shown = ", ".join(f"{name}={value}" for name, value in params.items())
-            left_out.append(f"left out, enqueued there: {shown}: {error.fact}")
-            continue
-        if draw is None:
-            left_out.append("left out, enqueued there: every configuration of the search space is tried")
-            break
-        for event in created(settings, draw, number, revision=1, at=now):
-            study.apply(event)
-            optimizer.apply(event)
-            waiting.append(event)
-    return waiting, left_out
 
 
 def _drafted(imported: ImportedStudy) -> dict[str, Any]:

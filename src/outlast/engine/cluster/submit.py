@@ -17,7 +17,7 @@ from outlast.engine.attempts.code_snapshot import run_from
 from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.new_version import difference_from_recorded
-from outlast.engine.hold.opening import open_study
+from outlast.engine.hold.opening import Given, open_study
 from outlast.engine.hold.turn import Memory, coordinate
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.queue import StudyQueue
@@ -79,6 +79,7 @@ def submit_study(
     *,
     accept_changes: bool = False,
     say: Callable[[str], object] = print,
+    given: Given | None = None,
 ) -> Submitted:
     """Create the study or go on with it, and see to it that the queue holds what its budget lacks.
 
@@ -102,7 +103,7 @@ def submit_study(
             raise
         came.append(Submitted(verdict, coordinator.study, jobs, busy, refused))
 
-    with open_study(paths, settings, accept_changes=accept_changes, wait=_LEASE_WITHIN, say=say) as opened:
+    with open_study(paths, settings, accept_changes=accept_changes, wait=_LEASE_WITHIN, say=say, given=given) as opened:
         settings, told = run_from(paths, settings, opened.study.revisions, default="snapshot")
         for text in (*opened.told, *told):
             say(text)

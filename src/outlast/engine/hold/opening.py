@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.core.records import Event
 from outlast.engine.hold.attendance import lasted
 from outlast.engine.hold.membership import told_of
 from outlast.engine.hold.new_version import (
@@ -27,6 +28,8 @@ from outlast.study.leftovers import clear_leftovers
 from outlast.study.opened import Opened
 from outlast.study.segments import Reading
 
+Given: TypeAlias = Callable[[Study], tuple[Sequence[Event], Sequence[str]]]
+
 
 @contextmanager
 def open_study(
@@ -36,8 +39,13 @@ def open_study(
     accept_changes: bool = False,
     wait: float = 0.0,
     say: Callable[[str], object] | None = None,
+    given: Given | None = None,
 ) -> Iterator[Opened]:
     """Take a study in hand for a block; create it or bring its revision up to date; record that a person runs it.
+
+    Args:
+        given: What it is given before its first round, and what a person should know about that, from the study as opened.
+            It takes its events in itself.
 
     Raises:
         StudyBusy: Somebody else runs it.
@@ -67,6 +75,11 @@ def open_study(
             for event in events:
                 study.apply(event)
             opened.told += told_of(events)
+            if given is not None:
+                more, words = given(study)
+                if more:
+                    ledger.append(more)
+                opened.told += words
             keep_study_file(paths, study, settings, ledger)
             yield opened
 

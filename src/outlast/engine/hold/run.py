@@ -16,7 +16,7 @@ from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.derived.checkpoints import claim_checkpoints
-from outlast.engine.hold.opening import open_study
+from outlast.engine.hold.opening import Given, open_study
 from outlast.engine.hold.terminal import Announcing, stopping_at_signals
 from outlast.executors.local import LocalExecutor
 from outlast.study.layout import StudyPaths
@@ -32,6 +32,7 @@ def run_study(
     say: Callable[[str], object] | None = None,
     limits: Limits | None = None,
     unattended: bool = False,
+    given: Given | None = None,
 ) -> tuple[Verdict, Study]:
     """Run a study here until it comes to rest.
 
@@ -43,6 +44,7 @@ def run_study(
         say: Told when there is a silent holder to wait for.
         limits: Totals and policies instead of the study file's.
         unattended: Nobody is there to go on once a full disk has room: wait for it.
+        given: See `open_study`.
 
     Raises:
         OutlastError: Any of the tree; what runs goes on and is taken up by the next run.
@@ -54,7 +56,9 @@ def run_study(
             slots = held.enter_context(closing(slots_of(settings)))
             plugged = plugged_executor(paths, settings)
             claim_checkpoints(paths)
-            opened = held.enter_context(open_study(paths, settings, accept_changes=accept_changes, say=say))
+            opened = held.enter_context(
+                open_study(paths, settings, accept_changes=accept_changes, say=say, given=given)
+            )
             taken, told = run_from(paths, settings, opened.study.revisions)
             executor = LocalExecutor(worker_start(paths, taken, slots.cpus_per_trial)) if plugged is None else plugged
             held.callback(executor.close)  # before the lease is given back: what it tidies up is ours until then
