@@ -12,7 +12,7 @@ import pytest
 
 from lab import damages
 from lab.damage import FOLDER, TARGET, Here
-from outlast._system.storage import lacking
+from outlast._system.mounts import lacking
 from outlast.engine.care.repair import repair_study
 
 _TRUTH = ("ledger/00000001.jsonl", "ledger/00000003.jsonl")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.hosts import Share
-from outlast._system.storage import lacking
+from outlast._system.mounts import lacking
 
 pytestmark = pytest.mark.slow
 _TRAIN = """

@@ -22,39 +22,46 @@ from outlast._system.reading import STALE_WAITS, PathLike, list_names, unstale
 from outlast._system.syncing import fsync_dir, fsync_readable
 
 _serial = itertools.count()
+_NEW = os.O_CREAT | os.O_EXCL
 _TEMPORARY = re.compile(r"^\..+\.\d+\.\d+\.tmp$")
 
 
-def _write_temporary(path: str, data: bytes, *, durable: bool = True) -> str:
+def _temporary(path: str) -> str:
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
-    see("write", temporary, data=data)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    return os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
+
+
+def _appear(
+    path: str, make: Callable[[str], object], *, durable: bool = True, fence: Callable[[], object] | None = None
+) -> None:
+    """What is made under a temporary name takes the place of what has this one; where anything fails, it is gone."""
+    temporary = _temporary(path)
     try:
-        _write_all(fd, data)
-        if durable:
-            see("fsync", temporary)
-            os.fsync(fd)
+        make(temporary)
+        if fence is not None:
+            fence()
+        see("rename", temporary, target=path)
+        os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    finally:
-        os.close(fd)
-    return temporary
+    if durable:
+        fsync_dir(os.path.dirname(path))
 
 
-def _write_over(spare: str, data: bytes) -> str:
-    see("write", spare, data=data)
-    fd = os.open(spare, os.O_WRONLY | os.O_CLOEXEC)
+def _write(path: str, data: bytes, *, durable: bool = True, flags: int = _NEW) -> None:
+    see("write", path, data=data)
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o644)
     try:
         _write_all(fd, data)
-        os.ftruncate(fd, len(data))
-        see("fsync", spare)
-        os.fsync(fd)
+        if not flags:
+            os.ftruncate(fd, len(data))  # a spare file may be longer
+        if durable:
+            see("fsync", path)
+            os.fsync(fd)
     finally:
         os.close(fd)
-    return spare
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -80,11 +87,8 @@ def write_atomic(
         fence: Asked between writing and appearing; raises where the writer has lost the right to. Whoever took it over removes
             the temporary files (`remove_temporaries`) before writing: so nothing old can appear over something new.
     """
-    path = os.fspath(path)
-    temporary = _write_temporary(path, _bytes(data), durable=durable)
-    _appear(temporary, path, fence)
-    if durable:
-        fsync_dir(os.path.dirname(path))
+    content = _bytes(data)
+    _appear(os.fspath(path), lambda new: _write(new, content, durable=durable), durable=durable, fence=fence)
 
 
 def copy_file(
@@ -100,34 +104,15 @@ def copy_file(
         durable: As in `write_atomic`.
         fence: Likewise.
     """
-    source, target = os.fspath(source), os.fspath(target)
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
-    see("copy", temporary, source=source)
-    try:
+
+    def copy(temporary: str) -> None:
+        see("copy", temporary, source=os.fspath(source))
         shutil.copy2(source, temporary, follow_symlinks=False)
         if durable and not os.path.islink(temporary):
             see("fsync", temporary)
             fsync_readable(temporary)
-        _appear(temporary, target, fence)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    if durable:
-        fsync_dir(folder)
 
-
-def _appear(temporary: str, path: str, fence: Callable[[], object] | None) -> None:
-    try:
-        if fence is not None:
-            fence()
-        see("rename", temporary, target=path)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    _appear(os.fspath(target), copy, durable=durable, fence=fence)
 
 
 def remove_temporaries(folder: PathLike) -> None:
@@ -152,11 +137,9 @@ def write_once(path: PathLike, data: bytes | str, *, durable: bool = True, spare
         Whether this call created it; ``False`` if it was there already.
     """
     path = os.fspath(path)
-    if spare is None:
-        temporary = _write_temporary(path, _bytes(data), durable=durable)
-    else:
-        temporary = _write_over(os.fspath(spare), _bytes(data))
+    temporary = _temporary(path) if spare is None else os.fspath(spare)
     try:
+        _write(temporary, _bytes(data), durable=durable or spare is not None, flags=_NEW if spare is None else 0)
         created = _link(temporary, path)
     finally:
         see("unlink", temporary)
@@ -271,10 +254,9 @@ def _ignore_missing(_function: Any, _path: str, error: Any) -> None:
 
 def symlink_atomic(target: str, link: PathLike, *, fence: Callable[[], object] | None = None) -> None:
     """Point a symbolic link somewhere else; at no time is there none. `fence` as in `write_atomic`."""
-    link = os.fspath(link)
-    folder, name = os.path.split(link)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
-    see("symlink", temporary, target=target)
-    os.symlink(target, temporary)
-    _appear(temporary, link, fence)
-    fsync_dir(folder)
+
+    def make(temporary: str) -> None:
+        see("symlink", temporary, target=target)
+        os.symlink(target, temporary)
+
+    _appear(os.fspath(link), make, fence=fence)

@@ -1,7 +1,8 @@
 """NVIDIA cards as their driver sees them, through NVIDIA's own bindings of NVML (nvidia-ml-py, imported as ``pynvml``).
 
-`read_cards` is what others call. Three answers are kept apart: there is no NVIDIA driver here (no cards, no error), the driver
-answers (cards), and it does not (an error, or fields that are ``None``). What is not known is never taken for free.
+`read_cards` is what others call, and `use_of` to be told whose memory a card holds. Three answers are kept apart: there is no
+NVIDIA driver here (no cards, no error), the driver answers (cards), and it does not (an error, or fields that are ``None``).
+What is not known is never taken for free.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from outlast._system.processes import VARIABLE, environment_of, parent_of
+
 #: Environment variable with the path of the library to load instead of the system's.
 LIBRARY_VARIABLE = "OUTLAST_NVML_LIBRARY"
+_TOKEN = f"{VARIABLE}=outlast:".encode()
 
 
 @dataclass(frozen=True)
@@ -175,3 +179,48 @@ def read_cards(timeout: float = 10.0) -> Reading:
     _reading.start()
     _reading.join(timeout)
     return answers[0] if answers else Reading(error="the driver does not answer")
+
+
+@dataclass(frozen=True)
+class CardUse:
+    """What a card's memory is used for. ``None``: cannot be told."""
+
+    foreign: int | None  # bytes of processes that no lock accounts for
+    ours: int | None = 0  # bytes of attempts that hold locks on the card, anybody's
+    pids: tuple[int, ...] = ()  # the foreign processes, largest first
+
+
+def use_of(card: Card, holders: Collection[int]) -> CardUse:
+    """Tell the memory of attempts from that of others.
+
+    A process is accounted for if the card is locked and it carries an attempt's token or descends from a holder. Where
+    nobody holds a lock everything is foreign, processes that cannot be seen (another container's) included.
+
+    Args:
+        card: As the driver has it.
+        holders: Pids that hold locks on it now.
+    """
+    if card.processes is None:
+        return CardUse(None, None) if holders else CardUse(card.used)
+    others = [p for p in card.processes if not (holders and (_carries_token(p.pid) or _descends(p.pid, holders)))]
+    known = [p.used for p in others if p.used is not None]
+    pids = tuple(p.pid for p in sorted(others, key=lambda p: -(p.used or 0)))
+    if not holders:
+        return CardUse(None if card.used is None else max(card.used, sum(known)), 0, pids)
+    mine = [p.used for p in card.processes if p not in others]
+    ours = None if None in mine else sum(used or 0 for used in mine)
+    return CardUse(sum(known) if len(known) == len(others) else None, ours, pids)
+
+
+def _carries_token(pid: int) -> bool:
+    return any(entry.startswith(_TOKEN) for entry in environment_of(pid).split(b"\0"))
+
+
+def _descends(pid: int, holders: Collection[int]) -> bool:
+    seen = set()
+    while pid > 1 and pid not in seen:
+        if pid in holders:
+            return True
+        seen.add(pid)
+        pid = parent_of(pid)
+    return False

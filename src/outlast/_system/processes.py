@@ -1,4 +1,4 @@
-"""Processes: who is who (pid, start, boot), who belongs to an attempt, and how a tree is ended."""
+"""Processes: who is who (pid, start, boot), who belongs to an attempt (by its token), and how a tree is ended."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _adopting_pid = 0
 _LINUX = sys.platform.startswith("linux")
+#: An attempt's token is in its processes' environment. Others look for it in ``/proc/PID/environ``, which shows the block of
+#: memory that a process was executed with (proc(5), ``env_start`` and ``env_end`` in stat). A process that is to be forked is
+#: therefore executed with room in that block, and its forks, which never execute anything, write their token there.
+VARIABLE = "OUTLAST_TOKEN"
+_ROOM_BYTES = 192  # a token has less than 80
+_ENV_START = 50 - 3  # fields of stat behind the name, which may hold blanks
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ def processes_with(token: str) -> list[int]:
     needle = token.encode()
     found = []
     for pid in _all_pids():
-        if pid != os.getpid() and needle in _environment(pid) and _start_of(pid) is not None:
+        if pid != os.getpid() and needle in environment_of(pid) and _start_of(pid) is not None:
             found.append(pid)
     return found
 
@@ -140,7 +146,7 @@ def descendants(ancestor: int) -> list[int]:
     """The live children of a process, their children, and so on. Orphans of a subreaper are its children."""
     children: dict[int, list[int]] = {}
     for pid in _all_pids():
-        children.setdefault(_parent_of(pid), []).append(pid)
+        children.setdefault(parent_of(pid), []).append(pid)
     found, wave = [], children.get(ancestor, [])
     while wave:
         found += wave
@@ -148,7 +154,8 @@ def descendants(ancestor: int) -> list[int]:
     return [pid for pid in found if _start_of(pid) is not None]
 
 
-def _parent_of(pid: int) -> int:
+def parent_of(pid: int) -> int:
+    """The pid of a process' parent; -1 where there is no such process."""
     if _LINUX:
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
@@ -196,7 +203,8 @@ def _all_pids() -> Iterable[int]:
     return [int(pid) for pid in psutil.pids()]
 
 
-def _environment(pid: int) -> bytes:
+def environment_of(pid: int) -> bytes:
+    """What a process was executed with, variables ended by zero bytes; empty where it cannot be read: another user's, gone."""
     if _LINUX:
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
@@ -218,22 +226,60 @@ def end_processes(token: str, *, grace: float = 0.0, give_up_after: float = 10.0
         Pids that are still there after `give_up_after` seconds of SIGKILL (stuck in the kernel, or not ours).
     """
     if grace > 0:
-        _signal_all(processes_with(token), signal.SIGTERM)
+        signal_each(processes_with(token), signal.SIGTERM)
         deadline = time.monotonic() + grace
         while processes_with(token) and time.monotonic() < deadline:
             time.sleep(0.02)
     deadline = time.monotonic() + give_up_after
     while left := processes_with(token):
-        _signal_all(left, signal.SIGKILL)
+        signal_each(left, signal.SIGKILL)
         if time.monotonic() > deadline:
             return left
         time.sleep(0.01)
     return []
 
 
-def _signal_all(pids: Iterable[int], number: int) -> None:
+def signal_each(pids: Iterable[int], number: int) -> None:
+    """Send a signal to each that is there, and ours."""
     for pid in pids:
         try:
             os.kill(pid, number)
         except (ProcessLookupError, PermissionError):
             continue
+
+
+def token_room() -> str:
+    """The value of `VARIABLE` for a process whose forks will wear tokens."""
+    return " " * _ROOM_BYTES
+
+
+def wear_token(token: str) -> bool:
+    """Show this token, and no other, in this process's block of environment.
+
+    Returns:
+        Whether others can see it; not so where there is no such block (macOS) or no room in it.
+    """
+    worn = token.encode().ljust(_ROOM_BYTES)
+    try:
+        place = _token_place()
+        if place is None or len(worn) > _ROOM_BYTES:
+            return False
+        ctypes.memmove(place, worn, _ROOM_BYTES)
+        with open("/proc/self/environ", "rb") as file:
+            return worn in file.read()
+    except OSError:
+        return False
+
+
+def _token_place() -> int | None:
+    """The address of the room."""
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    start, end = int(fields[_ENV_START]), int(fields[_ENV_START + 1])
+    if not 0 < start < end:
+        return None
+    block, name = b"\0" + ctypes.string_at(start, end - start), f"\0{VARIABLE}=".encode()
+    at = block.find(name)
+    begin = at + len(name)  # in `block`, which has one byte more before it
+    value = block[begin:].split(b"\0", 1)[0]
+    return start + begin - 1 if at >= 0 and len(value) == _ROOM_BYTES else None

@@ -13,8 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from outlast._system.card_locks import UNITS, CardLock, Holder, holders_of, lock_directory, make_lock_directory
-from outlast._system.card_use import use_of
-from outlast._system.nvml import Card, Reading, read_cards
+from outlast._system.nvml import Card, Reading, read_cards, use_of
 from outlast.core.faults import NEGLIGIBLE_GPU_MEMORY
 from outlast.errors import StorageError, UsageError
 from outlast.executors.card_queue import CardQueue

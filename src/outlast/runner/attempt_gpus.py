@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from outlast._system.card_locks import UNITS, CardLock, holders, sign
-from outlast._system.card_use import use_of
-from outlast._system.nvml import Card, let_go, read_cards
+from outlast._system.nvml import Card, let_go, read_cards, use_of
 from outlast.runner.spec import RunnerSpec
 
 #: How a worker hands cards to a runner that it starts: JSON with ``gpus`` and ``gpu_locks`` as in `RunnerSpec`.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from outlast._system.job_environment import NOT_TAKEN_OVER, first_node, in_job
 from outlast._system.observed import FAULT_VARIABLES
-from outlast._system.tokens import token_room
+from outlast._system.processes import token_room
 from outlast.core.file_names import AttemptPaths
 from outlast.runner.spec import RunnerSpec
 

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from outlast._system.processes import die_with_parent
-from outlast._system.tokens import wear_token
+from outlast._system.processes import die_with_parent, wear_token
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 

@@ -8,9 +8,16 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from outlast._system.processes import adopts_orphans, descendants, die_with_parent, end_processes, processes_with
+from outlast._system.processes import (
+    adopts_orphans,
+    descendants,
+    die_with_parent,
+    end_processes,
+    processes_with,
+    signal_each,
+)
 from outlast.runner.forked import Forked, Loaded
 
 _GIVE_UP_AFTER = 10.0  # seconds of SIGKILL
@@ -95,7 +102,7 @@ class Training:
         end_processes(self._token)
         deadline = time.monotonic() + _GIVE_UP_AFTER
         while (left := descendants(os.getpid())) and time.monotonic() < deadline:
-            _signal_each(left, signal.SIGKILL)
+            signal_each(left, signal.SIGKILL)
             self._reap()
             time.sleep(0.005)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -114,7 +121,7 @@ class Training:
         """
         if not self._has_children() and (adopts_orphans() or not processes_with(self._token)):
             return False
-        _signal_each(self._left(), signal.SIGTERM)
+        signal_each(self._left(), signal.SIGTERM)
         deadline = time.monotonic() + grace
         while self._left() and time.monotonic() < deadline:
             self.poll()
@@ -132,9 +139,3 @@ class Training:
         except ChildProcessError:
             return False
         return True
-
-
-def _signal_each(pids: Iterable[int], number: int) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)

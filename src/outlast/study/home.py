@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from outlast._system.files import copy_file, remove_tree, rename, symlink_atomic, write_atomic
+from outlast._system.mounts import NOT_SUPPORTED
 from outlast._system.reading import read_bytes, read_json
-from outlast._system.storage import NOT_SUPPORTED
 from outlast._system.syncing import make_dir
 from outlast.core.file_names import CHECKPOINTS, FOLLOWUPS, StudyNames, TrialPaths
 from outlast.core.file_names import StudyNames as _At

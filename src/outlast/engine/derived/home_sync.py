@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from outlast._system.storage import lacking
+from outlast._system.mounts import lacking
 from outlast.config.settings import Settings
 from outlast.errors import LeaseLost, StorageError, StudyBusy, StudyFileError, UsageError
 from outlast.study.home import home_of, live_of, ran_from, tie
