@@ -13,7 +13,7 @@ import pytest
 from outlast._system.processes import identity_of, my_identity
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.inbox import Inbox
-from outlast.engine.coordinator.stimuli import EndWanted, RestWanted, RetryWanted, Stimulus, Worker, WorkersAsk
+from outlast.engine.coordinator.wanted import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
 from outlast.study import requests
 from outlast.study.layout import StudyPaths
 from outlast.testing.manual_clock import FakeClock
@@ -59,7 +59,7 @@ def desk(tmp_path: Path) -> Desk:
     ],
 )
 def test_a_person_s_request_is_answered_once_what_follows_is_durable(
-    desk: Desk, kind: str, content: dict[str, Any], wanted: Stimulus
+    desk: Desk, kind: str, content: dict[str, Any], wanted: Wanted
 ) -> None:
     request = requests.drop(desk.paths, kind, **content)
     assert list(desk.inbox.read()) == [wanted]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from operator import methodcaller as _happens
 from typing import Any
 
 import pytest
@@ -31,24 +33,7 @@ from outlast.engine.coordinator.instructions import (
     Void,
 )  # fmt: skip
 from outlast.engine.coordinator.round import Holding, Round
-from outlast.engine.coordinator.stimuli import (
-    AttemptOver,
-    BudgetSeen,
-    Closed,
-    DiskSeen,
-    EndWanted,
-    Futile,
-    NothingRuns,
-    RestWanted,
-    RetryWanted,
-    RoomIsBack,
-    SlotsFilled,
-    SlotsSeen,
-    Stimulus,
-    TurnOver,
-    Worker,
-    WorkersAsk,
-)  # fmt: skip
+from outlast.engine.coordinator.wanted import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
 from outlast.testing.studies import StudyBuilder
 
 AT = "2026-01-05T11:00:00.000+00:00"
@@ -77,14 +62,18 @@ class Life:
         trials = self.study.in_state(TrialState.RUNNING)
         return {trial.number: trial.attempts[-1].slot for trial in trials}
 
-    def happens(self, happened: Stimulus) -> list[Instruction]:
-        """Tell the round, and do what it says."""
+    def happens(self, instructions: Iterable[Instruction]) -> list[Instruction]:
+        """Do what the round says."""
         self.acts = []
-        self._carry_out(happened)
+        self._carry_out(instructions)
         return self.acts
 
-    def _carry_out(self, happened: Stimulus) -> None:
-        for instruction in self.round.handle(happened):
+    def asked(self, wanted: Wanted) -> list[Instruction]:
+        """Somebody wants something."""
+        return self.happens(self.round.asked(wanted))
+
+    def _carry_out(self, instructions: Iterable[Instruction]) -> None:
+        for instruction in instructions:
             match instruction:
                 case Record(event):
                     self.study.apply(event)
@@ -92,7 +81,7 @@ class Life:
                 case LockSlots(wanted, now):
                     for each in self.round.fill(self._locked(), wanted, now):
                         self._open(each.slot, each.trial)
-                    self._carry_out(SlotsFilled(now, 1.0))
+                    self._carry_out(self.round.slots_filled(now, 1.0))
                 case AskToEnd(trial, attempt, _, at_once):
                     self.round.rest.told.add((trial, attempt, at_once))
                     self.acts.append(instruction)
@@ -117,7 +106,7 @@ class Life:
     def slots(self, now: float = 0.0) -> list[Instruction]:
         """The free slots are looked at."""
         free = len(self.cards) - len(self.running)
-        return self.happens(SlotsSeen(free, now))
+        return self.happens(self.round.slots_seen(free, now))
 
     def ends(
         self, number: int, state: TrialState, cause: Cause, now: float = 0.0, reason: str = ""
@@ -128,11 +117,11 @@ class Life:
         )
         self.study.apply(ended)
         self.story[number].append(cause.value)
-        return self.happens(AttemptOver(ended, now))
+        return self.happens(self.round.attempt_over(ended, now))
 
     def rests(self) -> Verdict | None:
         """Whether it has come to rest, once nothing runs."""
-        acts = self.happens(NothingRuns(AT, 1.0))
+        acts = self.happens(self.round.nothing_runs(AT, 1.0))
         return next((act.end for act in acts if isinstance(act, Leave)), None)
 
 
@@ -192,7 +181,7 @@ def test_a_trial_goes_on_with_another_card_than_the_one_it_ran_out_of_memory_on(
 def test_of_a_space_that_is_used_up_only_what_a_machine_spoilt_is_drawn_again(cause: Cause, again: bool) -> None:
     life = Life(trials=9, slots=1)
     life.slots()
-    life.happens(SlotsFilled(0.0, 1.0, space_used_up=True))
+    life.happens(life.round.slots_filled(0.0, 1.0, space_used_up=True))
     life.ends(0, TrialState.FAILED, cause)
     life.slots()
     assert (1 in life.running) is again
@@ -202,10 +191,10 @@ def test_of_a_space_that_is_used_up_only_what_a_machine_spoilt_is_drawn_again(ca
 def test_a_trial_that_a_person_ends_and_one_that_a_person_retries() -> None:
     life = Life()
     life.slots()
-    assert life.happens(EndWanted(0)) == [Prune(0, 1)]
-    assert life.happens(EndWanted(7)) == []
+    assert life.asked(EndWanted(0)) == [Prune(0, 1)]
+    assert life.asked(EndWanted(7)) == []
     life.ends(0, TrialState.PRUNED, Cause.PRUNED)
-    assert life.happens(RetryWanted((0, 1, 0, 7), True, AT)) == [Record(TrialRetried(0, AT, True))], (
+    assert life.asked(RetryWanted((0, 1, 0, 7), True, AT)) == [Record(TrialRetried(0, AT, True))], (
         "one runs, one is not there, one is named twice"
     )
     life.slots()
@@ -254,7 +243,7 @@ def test_a_worker_that_asks_once_more_gets_no_second_attempt(worker: Worker, exp
         life.study.apply(AttemptOpened(number, 1, AT, f"worker:n1:7:{name}"))
     life.study.apply(AttemptEnded(0, 1, AT, TrialState.COMPLETE, Cause.COMPLETED, values=(1.0,)))
     life.study.apply(AttemptEnded(2, 1, AT, TrialState.INTERRUPTED, Cause.NEVER_STARTED))
-    assert life.happens(WorkersAsk((worker,))) == expected
+    assert life.asked(WorkersAsk((worker,))) == expected
 
 
 def test_who_asks_in_the_last_round_is_sent_away_with_it_and_not_told_to_ask_again() -> None:
@@ -266,7 +255,7 @@ def test_who_asks_in_the_last_round_is_sent_away_with_it_and_not_told_to_ask_aga
     halting = Life(slots=2, limits=Limits(9, max_failures=1))
     halting.slots()
     halting.ends(0, TrialState.FAILED, Cause.CRASH)
-    assert halting.happens(SlotsFilled(0.0, 1.0)) == [LetWait(soon=False)], (
+    assert halting.happens(halting.round.slots_filled(0.0, 1.0)) == [LetWait(soon=False)], (
         "while something runs there is one more round"
     )
 
@@ -277,10 +266,10 @@ def test_who_asks_in_the_last_round_is_sent_away_with_it_and_not_told_to_ask_aga
 def test_a_request_to_stop_is_told_once_and_a_second_one_ends_at_once() -> None:
     life = Life()
     life.slots()
-    life.happens(RestWanted())
+    life.asked(RestWanted())
     assert life.slots() == [AskToEnd(0, 1, "user"), AskToEnd(1, 1, "user"), SendAway()]
     assert life.slots() == [SendAway()]
-    life.happens(RestWanted(now=True))
+    life.asked(RestWanted(now=True))
     assert life.slots()[0] == AskToEnd(0, 1, "user", now=True)
     for number in (0, 1):
         life.ends(number, TrialState.INTERRUPTED, Cause.STOPPED)
@@ -293,8 +282,8 @@ def test_a_request_to_stop_is_told_once_and_a_second_one_ends_at_once() -> None:
 def test_who_could_not_be_asked_to_end_is_asked_again() -> None:
     life = Life()
     life.slots()
-    life.happens(RestWanted())
-    asked = [act for act in life.round.handle(SlotsSeen(0, 0.0)) if isinstance(act, AskToEnd)]
+    life.asked(RestWanted())
+    asked = [act for act in life.round.slots_seen(0, 0.0) if isinstance(act, AskToEnd)]
     assert len(asked) == 2
     life.round.rest.told.add((0, 1, False))  # the disk refused the other request
     assert life.slots() == [AskToEnd(1, 1, "user"), SendAway()]
@@ -303,7 +292,7 @@ def test_who_could_not_be_asked_to_end_is_asked_again() -> None:
 def test_draining_lets_what_runs_finish_and_begins_nothing() -> None:
     life = Life()
     life.slots()
-    life.happens(RestWanted(drain=True))
+    life.asked(RestWanted(drain=True))
     assert life.slots() == [SendAway()]
     life.ends(0, TrialState.COMPLETE, Cause.COMPLETED)
     life.slots()
@@ -328,20 +317,20 @@ def test_what_the_budget_or_the_policy_ends_no_person_did(limits: Limits, told: 
     life.slots()
     life.ends(0, TrialState.COMPLETE, Cause.COMPLETED)
     life.ends(1, TrialState.FAILED, Cause.CRASH)
-    life.happens(BudgetSeen(lasted=61.0, gpu_seconds=37.0))
+    life.happens(life.round.budget_seen(lasted=61.0, gpu_seconds=37.0))
     asked = [act.reason for act in life.slots() if isinstance(act, AskToEnd)]
     assert asked == ([told] if told else [])
     if state is not None:
         life.ends(2, TrialState.INTERRUPTED, Cause.STOPPED)
-        end = life.happens(NothingRuns(AT, 61.0))[-1]
+        end = life.happens(life.round.nothing_runs(AT, 61.0))[-1]
         assert isinstance(end, Leave) and end.end.state is state
 
 
 def test_what_makes_no_sense_is_said_once_and_stands_whatever_becomes_of_the_trials() -> None:
     life = Life(trials=2)
     life.slots()
-    assert life.happens(Futile("SLURM refuses the jobs")) == [Say("SLURM refuses the jobs")]
-    assert life.happens(Futile("once more")) == []
+    assert life.happens(life.round.futile("SLURM refuses the jobs")) == [Say("SLURM refuses the jobs")]
+    assert life.happens(life.round.futile("once more")) == []
     assert [act.reason for act in life.slots() if isinstance(act, AskToEnd)] == ["halted", "halted"]
     for number in (0, 1):
         life.ends(number, TrialState.INTERRUPTED, Cause.STOPPED)
@@ -351,18 +340,20 @@ def test_what_makes_no_sense_is_said_once_and_stands_whatever_becomes_of_the_tri
 def test_a_turn_leaves_a_person_s_word_on_record_although_something_runs() -> None:
     life = Life(holding=Holding.TURN)
     life.slots()
-    assert life.happens(TurnOver(AT, 5.0)) == []
-    life.happens(RestWanted())
-    assert life.happens(TurnOver(AT, 5.0)) == [Record(StudyEnded(AT, "stopped", "the same command goes on", 5.0))]
-    assert life.happens(TurnOver(AT, 6.0)) == [], "once"
+    assert life.happens(life.round.turn_over(AT, 5.0)) == []
+    life.asked(RestWanted())
+    assert life.happens(life.round.turn_over(AT, 5.0)) == [
+        Record(StudyEnded(AT, "stopped", "the same command goes on", 5.0))
+    ]
+    assert life.happens(life.round.turn_over(AT, 6.0)) == [], "once"
 
 
 def test_a_turn_on_a_study_at_rest_lets_it_rest() -> None:
     life = Life(holding=Holding.TURN)
     life.study.apply(StudyEnded(AT, "halted", "by itself", 5.0))
     life.round.rest.ask("over", drain=True)
-    assert life.happens(NothingRuns(AT, 6.0)) == [Leave(Verdict(StudyState.HALTED, "by itself"))]
-    assert life.happens(Closed(Verdict(StudyState.STOPPED, "by hand"), AT, 6.0)) == [
+    assert life.happens(life.round.nothing_runs(AT, 6.0)) == [Leave(Verdict(StudyState.HALTED, "by itself"))]
+    assert life.happens(life.round.closed(Verdict(StudyState.STOPPED, "by hand"), AT, 6.0)) == [
         Record(StudyEnded(AT, "stopped", "by hand", 0.0))
     ], "the time before was counted"
 
@@ -371,7 +362,7 @@ def test_who_waits_for_decisions_has_them_soon() -> None:
     life = Life()
     assert life.round.pause(0.2, judging=False) == 0.2
     assert life.round.pause(0.2, judging=True) == 0.05
-    life.happens(RestWanted())
+    life.asked(RestWanted())
     assert life.round.pause(0.2, judging=False) == 0.05
     assert life.round.pause(0.01, judging=False) == 0.01
 
@@ -393,9 +384,9 @@ def test_a_full_disk_ends_only_what_a_person_watches(
 ) -> None:
     life = Life(holding=holding)
     life.slots()
-    said = life.happens(DiskSeen(0.0, lacking=FULL))
+    said = life.happens(life.round.disk_seen(0.0, lacking=FULL))
     assert bool(said) is says and all(isinstance(act, Say) and "No trial is to blame" in act.text for act in said)
-    assert life.happens(DiskSeen(1.0, lacking=FULL)) == []
+    assert life.happens(life.round.disk_seen(1.0, lacking=FULL)) == []
     assert life.slots() == [workers], "nothing begins, and what runs goes on"
     for number in (0, 1):
         life.ends(number, TrialState.COMPLETE, Cause.COMPLETED)
@@ -405,21 +396,21 @@ def test_a_full_disk_ends_only_what_a_person_watches(
 
 def test_it_goes_on_once_there_is_room_but_not_before_some_seconds_are_over() -> None:
     life = Life(holding=Holding.UNATTENDED)
-    life.happens(DiskSeen(0.0, lacked="the ledger: No space left on device"))
-    assert life.happens(DiskSeen(4.9, lacked="the same")) == []
-    assert life.happens(DiskSeen(5.0, lacking=FULL)) == []
-    assert life.happens(DiskSeen(5.0)) == [TakeReserve()]
-    assert life.happens(RoomIsBack())[-1] == PutAwayLeft()
+    life.happens(life.round.disk_seen(0.0, lacked="the ledger: No space left on device"))
+    assert life.happens(life.round.disk_seen(4.9, lacked="the same")) == []
+    assert life.happens(life.round.disk_seen(5.0, lacking=FULL)) == []
+    assert life.happens(life.round.disk_seen(5.0)) == [TakeReserve()]
+    assert life.happens(life.round.room_is_back())[-1] == PutAwayLeft()
     life.slots()
     assert len(life.running) == 2
 
 
 def test_a_person_s_request_ends_the_wait_for_room() -> None:
     life = Life(holding=Holding.UNATTENDED)
-    life.happens(DiskSeen(0.0, lacking=FULL))
+    life.happens(life.round.disk_seen(0.0, lacking=FULL))
     assert life.rests() is None
-    life.happens(RestWanted())
-    assert life.happens(DiskSeen(9.0)) == []
+    life.asked(RestWanted())
+    assert life.happens(life.round.disk_seen(9.0)) == []
     end = life.rests()
     assert end is not None and end.state is StudyState.PAUSED and "free space" in end.reason
 
@@ -442,9 +433,10 @@ _HAPPENS = st.one_of(
     st.tuples(st.just("ends"), st.integers(0, 3), st.sampled_from(_ENDS)),
     st.tuples(st.just("slots")),
     st.sampled_from(
-        [SlotsFilled(0.0, 1.0, space_used_up=True), EndWanted(1), RestWanted(drain=True), RestWanted(), RestWanted(now=True),
-         BudgetSeen(1.0),
-         Futile("why"), DiskSeen(0.0, lacking=FULL), DiskSeen(1e6), RetryWanted((0, 1), False, AT)]
+        [_happens("slots_filled", 0.0, 1.0, space_used_up=True), _happens("asked", EndWanted(1)),
+         *(_happens("asked", RestWanted(**how)) for how in ({"drain": True}, {}, {"now": True})),
+         _happens("asked", RetryWanted((0, 1), False, AT)), _happens("budget_seen", 1.0), _happens("futile", "why"),
+         _happens("disk_seen", 0.0, lacking=FULL), _happens("disk_seen", 1e6)]
     ),
 )  # fmt: skip
 
@@ -466,8 +458,8 @@ def test_the_budget_is_exact_and_nothing_begins_while_the_study_comes_to_rest(
             running = list(life.running)
             if running:
                 life.ends(running[step[1] % len(running)], *step[2], now=now)
-        elif TakeReserve() in life.happens(step):
-            life.happens(RoomIsBack())
+        elif TakeReserve() in life.happens(step(life.round)):
+            life.happens(life.round.room_is_back())
         asked += [act for act in life.acts if isinstance(act, AskToEnd)]
         retried = sum(trial.retried_at_attempt > 0 for trial in life.study.trials.values())
         assert counted(life.study, ("complete", "pruned")) + in_flight(life.study) <= 5 + retried

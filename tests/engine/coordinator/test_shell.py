@@ -41,7 +41,7 @@ def shell(order: list[str]) -> Any:
     made: Any = object.__new__(Shell)
     noted, running = Noted(order), {f"000{at}.1": SimpleNamespace(stop_reason="") for at in (0, 1)}
     made._decisions = made._inbox = made._ending = made._slots = noted
-    made._round = SimpleNamespace(handle=lambda _: ASKED, rest=ComingToRest())
+    made._round = SimpleNamespace(rest=ComingToRest())
     made._watch = SimpleNamespace(running=running, prune=noted.prune)
     made.paths, made._to_do = None, []
     return made
@@ -50,7 +50,7 @@ def shell(order: list[str]) -> Any:
 def test_nothing_is_done_before_the_decisions_are_durable() -> None:
     order: list[str] = []
     made = shell(order)
-    made._decide(None)
+    made._carry_out(ASKED)
     assert order == ["take", "say", "prune", "ask"], (
         "it is taken in, and said; who is asked to end is decided about then"
     )
@@ -68,7 +68,7 @@ def test_what_cannot_be_made_durable_is_not_done() -> None:
         raise LeaseLost("somebody else runs it")
 
     made._decisions = SimpleNamespace(take=Noted(order).take, say=Noted(order).say, commit=lost)
-    made._decide(None)
+    made._carry_out(ASKED)
     with pytest.raises(LeaseLost):
         made._act()
     assert order == ["take", "say", "prune", "ask"]
@@ -95,11 +95,10 @@ def test_who_was_not_asked_to_end_as_the_disk_was_full_does_not_count_as_told() 
     made = shell([])
     made._ending = Refusing([])
     asked = [do.AskToEnd(0, 1, "user"), do.AskToEnd(1, 1, "user")]
-    made._round.handle = lambda _: asked
     with pytest.raises(OSError):
-        made._decide(None)
+        made._carry_out(asked)
     assert made._round.rest.told == set()
-    made._decide(None)
+    made._carry_out(asked)
     assert made._round.rest.told == {(0, 1, False), (1, 1, False)}
 
 
@@ -107,8 +106,7 @@ def test_what_a_disk_refused_is_done_in_the_next_round() -> None:
     order: list[str] = []
     made = shell(order)
     made._ending = Refusing(order)
-    made._round.handle = lambda _: [do.PutAway(3, 1), do.PutAwayLeft()]
-    made._decide(None)
+    made._carry_out([do.PutAway(3, 1), do.PutAwayLeft()])
     with pytest.raises(OSError):
         made._act()
     made._act()
@@ -126,9 +124,16 @@ def test_a_request_to_end_that_a_disk_refused_is_written_in_the_next_round() -> 
     made._executor = made._disk_guard = made._ledger = Noted([])
     made._inbox, made._slots = SimpleNamespace(read=list), SimpleNamespace(most=0)
     made._clock, made._began, made._in_parts = SimpleNamespace(monotonic=lambda: 0.0), 0.0, False
-    made._round.handle, made._ask_server = lambda _: [], _NobodyAsks()
+    made._round, made._ask_server = _NothingFollows(), _NobodyAsks()
     made._gather()
     assert order == ["untold"]
+
+
+class _NothingFollows:
+    """A round that asks for nothing, whatever happens."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_args: []
 
 
 class _NobodyAsks(tuple[()]):

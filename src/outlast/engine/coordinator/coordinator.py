@@ -8,7 +8,6 @@ from outlast.core.plan import Verdict
 from outlast.core.records import Event
 from outlast.engine.attempts.folds import ensure_splits
 from outlast.engine.attempts.running import Running
-from outlast.engine.coordinator import stimuli as seen
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.coordinator.shell import Shell
@@ -71,7 +70,7 @@ class Coordinator(Shell):
             while True:
                 end = self.round()
                 if end is None:
-                    self._decide(seen.TurnOver(self._clock.now(), self._lasted))
+                    self._carry_out(self._round.turn_over(self._clock.now(), self._lasted))
                     self._decisions.commit()
                 asked = self._slots.most or requests.pending(self.paths)
                 if end is not None or not asked or self._clock.monotonic() - began > _TURN:
@@ -125,5 +124,5 @@ class Coordinator(Shell):
 
     def close_with(self, end: Verdict) -> None:
         """Bring the study to rest for a reason from outside; what runs may finish."""
-        self._decide(seen.Closed(end, self._clock.now(), self._lasted))
+        self._carry_out(self._round.closed(end, self._clock.now(), self._lasted))
         self._decisions.commit()

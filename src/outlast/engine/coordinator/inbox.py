@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from outlast._system.clock import Clock
 from outlast.engine.attempts.slots import Slots
-from outlast.engine.coordinator import stimuli as seen
+from outlast.engine.coordinator.wanted import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
 from outlast.engine.coordinator.watch import Watch
 from outlast.study import requests
 from outlast.study.layout import StudyPaths
@@ -42,7 +42,7 @@ class Inbox:
                 return
             time.sleep(_A_MOMENT)
 
-    def read(self) -> Iterator[seen.Stimulus]:
+    def read(self) -> Iterator[Wanted]:
         """What is asked for by every request that is there. One is answered only if it was decided about before the next is
         taken: otherwise it is read again."""
         workers = []
@@ -55,21 +55,21 @@ class Inbox:
                     requests.take(self._paths, request)
                 case "stop":
                     trial, drain, now = content.get("trial"), bool(content.get("drain")), bool(content.get("now"))
-                    yield seen.RestWanted(drain=drain, now=now) if trial is None else seen.EndWanted(trial)
+                    yield RestWanted(drain=drain, now=now) if trial is None else EndWanted(trial)
                     self._to_answer[request.key] = request
                 case "retry":
                     trials, scratch = tuple(content.get("trials", ())), bool(content.get("from_scratch"))
-                    yield seen.RetryWanted(trials, scratch, self._clock.now())
+                    yield RetryWanted(trials, scratch, self._clock.now())
                     self._to_answer[request.key] = request
         if workers:
-            yield seen.WorkersAsk(tuple(workers))
+            yield WorkersAsk(tuple(workers))
 
-    def _worker(self, slot: str) -> seen.Worker:
+    def _worker(self, slot: str) -> Worker:
         attempt = next((attempt for attempt in self._watch.running.values() if attempt.slot == slot), None)
         if attempt is None:
-            return seen.Worker(slot)
+            return Worker(slot)
         laid_out = self._paths.open_marker(attempt.trial, attempt.number).exists()
-        return seen.Worker(slot, attempt.name, attempt.claimed, laid_out)
+        return Worker(slot, attempt.name, attempt.claimed, laid_out)
 
     def answer(self) -> None:
         """Say that what was read is done: it is durable now."""

@@ -1,22 +1,23 @@
 """The round, as values: what happened goes in, what is to be done comes out. No clock, no file, no process.
 
 The shell around it (`shell`) gathers what happened, makes what is to be recorded durable, and carries out the rest in order.
+Times `now` are the holder's own seconds, `lasted` are those of this run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Starts, Verdict, halting, plan_starts, target_value_reached, used_up, verdict
-from outlast.core.records import StudyEnded, TrialRetried
+from outlast.core.records import AttemptEnded, StudyEnded, TrialRetried
 from outlast.core.states import FEEDBACK_CAUSES, Cause, StudyState, TrialState
 from outlast.engine.attempts.gpu_memory import cards_to_avoid
 from outlast.engine.coordinator import instructions as do
-from outlast.engine.coordinator import stimuli as seen
 from outlast.engine.coordinator.backoff import Backoff
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
+from outlast.engine.coordinator.wanted import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
 
 _ROOM_AGAIN = 5.0  # seconds of a pause at least
 _STOPPED = Verdict(StudyState.STOPPED, "the same command goes on")
@@ -59,42 +60,19 @@ class Round:
         self._space_used_up = False
         self._room_at = 0.0  # when it is worth looking whether there is room again
 
-    def handle(self, happened: seen.Stimulus) -> Sequence[do.Instruction]:
-        """What follows from something that happened."""
-        match happened:
-            case seen.AttemptOver():
-                return self._attempt_over(happened)
-            case seen.WorkersAsk(workers):
+    def asked(self, wanted: Wanted) -> list[do.Instruction]:
+        """Workers or people want something."""
+        match wanted:
+            case WorkersAsk(workers):
                 return list(_granted_before(self.study, workers))
-            case seen.EndWanted(number):
+            case EndWanted(number):
                 return [do.Prune(trial, attempt) for trial, attempt in self._running() if trial == number]
-            case seen.RetryWanted(numbers, from_scratch, at):
+            case RetryWanted(numbers, from_scratch, at):
                 trials = (self.study.trials.get(number) for number in numbers)
                 finished = (trial.number for trial in trials if trial is not None and trial.state.finished)
                 return [do.Record(TrialRetried(number, at, from_scratch)) for number in dict.fromkeys(finished)]
-            case seen.RestWanted(reason, drain, now):
-                self.rest.ask(reason, drain=drain, now=now)
-            case seen.Futile(why):
-                return self._halted(why)
-            case seen.DiskSeen():
-                return self._disk_seen(happened)
-            case seen.RoomIsBack():
-                self.rest.go_on()
-                return [do.Say("there is room again: the search goes on"), do.PutAwayLeft()]
-            case seen.BudgetSeen(lasted, gpu_seconds):
-                return self._budget_seen(self._elapsed(lasted), gpu_seconds)
-            case seen.SlotsSeen(most, now):
-                return self._resting(now) if self.rest.reason else self._starting(most, now)
-            case seen.SlotsFilled(now, lasted, no_more):
-                self._space_used_up = self._space_used_up or no_more
-                last = not self._running() and self._verdict(lasted) is not None  # this round: it sends everybody away
-                return [] if self.rest.reason or last else [do.LetWait(soon=self.backoff.any_after(now))]
-            case seen.NothingRuns(at, lasted):
-                return self._nothing_runs(at, lasted)
-            case seen.TurnOver(at, lasted) if self.rest.by_hand or self.rest.reason == "halted":
-                return self._closed(self._verdict(lasted) or _STOPPED, at, lasted)
-            case seen.Closed(end, at, lasted):
-                return self._closed(end, at, lasted)
+            case RestWanted(drain, now):
+                self.rest.ask("user", drain=drain, now=now)
         return []
 
     def pause(self, usual: float, *, judging: bool) -> float:
@@ -104,10 +82,10 @@ class Round:
 
     # -- what ends --------------------------------------------------------------------------------------------------------
 
-    def _attempt_over(self, over: seen.AttemptOver) -> list[do.Instruction]:
-        ended = over.ended
-        paused = self._paused(ended.reason, over.now) if ended.cause is Cause.DISK_FULL else []
-        self.backoff.note(ended, over.now)
+    def attempt_over(self, ended: AttemptEnded, now: float) -> list[do.Instruction]:
+        """An attempt ended, and what its evidence means is taken in."""
+        paused = self._paused(ended.reason, now) if ended.cause is Cause.DISK_FULL else []
+        self.backoff.note(ended, now)
         if ended.state is TrialState.FAILED and ended.cause not in FEEDBACK_CAUSES:
             self._space_used_up = False  # a machine spoilt it: its configuration may be drawn again
         return [*paused, do.PutAway(ended.trial, ended.attempt)]
@@ -119,19 +97,22 @@ class Round:
 
     # -- coming to rest ---------------------------------------------------------------------------------------------------
 
-    def _halted(self, why: str) -> list[do.Instruction]:
+    def futile(self, why: str) -> list[do.Instruction]:
+        """Going on makes no sense: a scheduler refuses the jobs, or the study file is wrong."""
         if self.rest.halt is not None:
             return []
         self.rest.ask("halted")
         self.rest.halt = Verdict(StudyState.HALTED, why)
         return [do.Say(why)]
 
-    def _budget_seen(self, elapsed: float, gpu_seconds: float) -> list[do.Instruction]:
+    def budget_seen(self, lasted: float, gpu_seconds: float = 0.0) -> list[do.Instruction]:
+        """The time is looked at, and GPU seconds of the attempts that run now."""
         if self.rest.reason:
             return []
         end = halting(self.study, self._limits)
         if end is not None:
-            return self._halted(end.reason)
+            return self.futile(end.reason)
+        elapsed = self._elapsed(lasted)
         if used_up(self.study, self._limits, elapsed, gpu_seconds) or target_value_reached(self.study, self._limits):
             self.rest.ask("budget")
         return []
@@ -155,11 +136,17 @@ class Round:
         waits = self.holding is not Holding.WATCHED and not self.rest.by_hand
         return waits and self.rest.reason in ("", "paused")
 
-    def _disk_seen(self, disks: seen.DiskSeen) -> list[do.Instruction]:
-        lacks = disks.lacking or disks.lacked
-        paused = self._paused(lacks, disks.now) if lacks else []
-        worth_it = self.rest.paused and self._waits_for_room and disks.now >= self._room_at
-        return [*paused, do.TakeReserve()] if worth_it and not disks.lacking else paused
+    def disk_seen(self, now: float, lacking: str = "", lacked: str = "") -> list[do.Instruction]:
+        """A look at the disks, or one that refused: what is lacking for certain, and what was when one last refused."""
+        lacks = lacking or lacked
+        paused = self._paused(lacks, now) if lacks else []
+        worth_it = self.rest.paused and self._waits_for_room and now >= self._room_at
+        return [*paused, do.TakeReserve()] if worth_it and not lacking else paused
+
+    def room_is_back(self) -> list[do.Instruction]:
+        """The ledger has its reserve again."""
+        self.rest.go_on()
+        return [do.Say("there is room again: the search goes on"), do.PutAwayLeft()]
 
     def _paused(self, why: str, now: float) -> list[do.Instruction]:
         """Start nothing more, let what runs go on, and come to rest without blaming any trial."""
@@ -175,7 +162,10 @@ class Round:
 
     # -- starts -----------------------------------------------------------------------------------------------------------
 
-    def _starting(self, most: int, now: float) -> list[do.Instruction]:
+    def slots_seen(self, most: int, now: float) -> list[do.Instruction]:
+        """So many slots are free, if there are cards for all of them."""
+        if self.rest.reason:
+            return self._resting(now)
         if self._in_batches and self.study.in_state(TrialState.RUNNING):
             return []
         could = self._planned(min(most, self._at_once or most), now)
@@ -203,6 +193,12 @@ class Round:
             opened.append(do.Open(slot, number))
         return [*opened, *map(do.Open, left[: starts.new])]
 
+    def slots_filled(self, now: float, lasted: float, *, space_used_up: bool = False) -> list[do.Instruction]:
+        """What could be opened is open; where a slot was left, perhaps because the sampler has no further configuration."""
+        self._space_used_up = self._space_used_up or space_used_up
+        last = not self._running() and self._verdict(lasted) is not None  # this round: it sends everybody away
+        return [] if self.rest.reason or last else [do.LetWait(soon=self.backoff.any_after(now))]
+
     def _planned(self, slots: int, now: float) -> Starts:
         return plan_starts(
             self.study, self._limits, slots,
@@ -215,13 +211,20 @@ class Round:
         """Seconds that the study was run for, earlier runs included."""
         return self.study.elapsed_before + (lasted if self.study.ended is None else 0.0)
 
-    def _nothing_runs(self, at: str, lasted: float) -> list[do.Instruction]:
+    def nothing_runs(self, at: str, lasted: float) -> list[do.Instruction]:
+        """No attempt is open."""
         end, before = self._verdict(lasted), self.study.ended
         if end is not None and end.state is StudyState.STOPPED and self.rest.reason == "over":
             end = None  # nobody asked for that: what brought it to rest before stands
         if before is not None and (end is None or end.state.value == before.state):
             return [do.Leave(Verdict(StudyState(before.state), before.reason))]
-        return [] if end is None else [*self._closed(end, at, lasted), do.SendAway(for_good=True), do.Leave(end)]
+        return [] if end is None else [*self.closed(end, at, lasted), do.SendAway(for_good=True), do.Leave(end)]
+
+    def turn_over(self, at: str, lasted: float) -> list[do.Instruction]:
+        """The study is about to be left to the next holder."""
+        if self.rest.by_hand or self.rest.reason == "halted":
+            return self.closed(self._verdict(lasted) or _STOPPED, at, lasted)
+        return []
 
     def _verdict(self, lasted: float) -> Verdict | None:
         """Where the study stands, or will once nothing runs any more; ``None`` while there is something to do."""
@@ -233,14 +236,15 @@ class Round:
             return Verdict(StudyState.PAUSED, f"{self.rest.paused}; free space, then the same command goes on")
         return _STOPPED
 
-    def _closed(self, end: Verdict, at: str, lasted: float) -> list[do.Instruction]:
+    def closed(self, end: Verdict, at: str, lasted: float) -> list[do.Instruction]:
+        """The study comes to rest, by a round or by somebody outside; what runs may finish."""
         ended = self.study.ended
         if ended is not None and ended.state == end.state.value:
             return []
         return [do.Record(StudyEnded(at, end.state.value, end.reason, 0.0 if ended is not None else lasted))]
 
 
-def _granted_before(study: Study, workers: Iterable[seen.Worker]) -> Iterable[do.Instruction]:
+def _granted_before(study: Study, workers: Iterable[Worker]) -> Iterable[do.Instruction]:
     """Those of the workers that had their attempt before, from a holder that died over its answer or that the disk refused.
 
     The others are given one in this round, if there is one.

@@ -6,7 +6,7 @@ Nothing that happens outside the one append changes what the study is.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from outlast._system.clock import Clock
 from outlast.config.settings import Settings
@@ -16,7 +16,6 @@ from outlast.engine.attempts.folds import study_parts
 from outlast.engine.attempts.running import Pulse, Running
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator import instructions as do
-from outlast.engine.coordinator import stimuli as seen
 from outlast.engine.coordinator.ask_server import AskServer
 from outlast.engine.coordinator.coming_to_rest import limits_of
 from outlast.engine.coordinator.decisions import Decisions
@@ -93,7 +92,7 @@ class Shell:
             self._tell()
             if self._watch.running:
                 return end
-            self._decide(seen.NothingRuns(self._clock.now(), self._lasted))
+            self._carry_out(self._round.nothing_runs(self._clock.now(), self._lasted))
             return self._act()
         except OSError as error:
             if error.filename is None and error.errno not in NO_ROOM:
@@ -112,7 +111,7 @@ class Shell:
         return self._clock.monotonic() - self._began
 
     def _refused(self, why: str) -> None:
-        self._decide(seen.DiskSeen(self._clock.monotonic(), lacking=why))
+        self._carry_out(self._round.disk_seen(self._clock.monotonic(), lacking=why))
 
     def _gather(self) -> None:
         """Everything that happened since the last round, in the order in which it is decided about."""
@@ -123,10 +122,10 @@ class Shell:
             self._jobs_refused(refused)
         self._ask_server.serve()
         for wanted in self._inbox.read():
-            self._decide(wanted)
+            self._carry_out(self._round.asked(wanted))
         for attempt, ended in self._watch.gather(now):  # one by one: the disk may refuse the next
             self._ask_server.end(attempt.name)
-            self._decide(seen.AttemptOver(ended, now))
+            self._carry_out(self._round.attempt_over(ended, now))
         for attempt in list(self._watch.running.values()):
             self._watch.end_if_diverged(attempt)
             if attempt.to_be_told:  # a disk had no room for the request
@@ -135,14 +134,15 @@ class Shell:
                 attempt.read_reports()  # the objective asks by itself whether to go on
             elif not self._in_parts and self._watch.judge(attempt):
                 self._watch.prune(attempt)
-        self._decide(seen.BudgetSeen(self._lasted, self._watch.gpu_seconds()))
-        self._decide(seen.DiskSeen(now, self._disk_guard.lacking(now) or "", self._ledger.lacking_room))
-        self._decide(seen.SlotsSeen(self._slots.most, now))
+        self._carry_out(self._round.budget_seen(self._lasted, self._watch.gpu_seconds()))
+        lacking = self._disk_guard.lacking(now) or ""
+        self._carry_out(self._round.disk_seen(now, lacking, self._ledger.lacking_room))
+        self._carry_out(self._round.slots_seen(self._slots.most, now))
 
-    def _decide(self, happened: seen.Stimulus) -> None:
-        """Let the round decide. What acts on decisions is kept until they are durable."""
+    def _carry_out(self, instructions: Iterable[do.Instruction]) -> None:
+        """Do what the round says. What acts on decisions is kept until they are durable."""
         running = self._watch.running
-        for instruction in self._round.handle(happened):
+        for instruction in instructions:
             match instruction:
                 case do.Record(event):
                     self._decisions.take(event)
@@ -154,7 +154,7 @@ class Shell:
                     # Only a try tells: a quota is not seen from outside.
                     if self._round.holding is Holding.TURN or self._ledger.reserve():
                         self._ledger.lacking_room = ""
-                        self._decide(seen.RoomIsBack())
+                        self._carry_out(self._round.room_is_back())
                 case do.HandOver(name):
                     self._starting.hand_over(running[name])
                 case do.TurnAway(slot):
@@ -183,12 +183,12 @@ class Shell:
         except StudyFileError as error:
             if self._round.holding is Holding.TURN:
                 raise  # it may be this host that lacks a file: others go on
-            self._decide(seen.Futile(str(error)))
+            self._carry_out(self._round.futile(str(error)))
         self._slots.give_back()
-        self._decide(seen.SlotsFilled(now, self._lasted, used_up))
+        self._carry_out(self._round.slots_filled(now, self._lasted, space_used_up=used_up))
 
     def _jobs_refused(self, refused: JobRefused) -> None:
-        self._decide(seen.Futile(f"{refused.by} refuses the jobs: {refused.fact}"))
+        self._carry_out(self._round.futile(f"{refused.by} refuses the jobs: {refused.fact}"))
 
     def _act(self) -> Verdict | None:
         """Make the decisions durable; then, and only then, do what follows from them. The verdict, if there is one."""
