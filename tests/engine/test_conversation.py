@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from outlast.engine.coordinator.conversation import open_pair
+from outlast.engine.coordinator.ask_server import open_pair
 from outlast.objective.pipe_trial import PipeTrial
 
 

@@ -17,7 +17,7 @@ from outlast.core.budget import counted
 from outlast.core.fold import Study, fold
 from outlast.core.records import Event, RevisionMade, RunStarted
 from outlast.core.states import Cause, TrialState
-from outlast.engine.hold.membership import refit, told_of
+from outlast.engine.hold.new_version import refit, told_of
 from outlast.testing.studies import StudyBuilder
 
 WIDE = {"x": {"min": 0.0, "max": 1.0}, "kind": {"values": ["a", "b"]}}

@@ -25,8 +25,7 @@ from outlast.core.states import TrialState
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.watch import Watch
 from outlast.executors.slurm.controller import SlurmExecutor
-from outlast.executors.slurm.listing import SlurmJobs
-from outlast.executors.slurm.tasks import FetchedExecutor
+from outlast.executors.slurm.listing import FetchedExecutor, SlurmJobs
 from outlast.study.attempts import give_up, open_attempt
 from outlast.study.layout import StudyPaths
 from outlast.testing.fake_slurm import FakeSlurm

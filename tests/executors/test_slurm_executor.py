@@ -9,9 +9,8 @@ import pytest
 from outlast.core.evidence import JobEnd
 from outlast.errors import OutlastError, SlurmRefused
 from outlast.executors.slurm.controller import SlurmExecutor
-from outlast.executors.slurm.listing import SlurmJobs
+from outlast.executors.slurm.listing import FetchedExecutor, SlurmJobs
 from outlast.executors.slurm.script import JobScript
-from outlast.executors.slurm.tasks import FetchedExecutor
 from outlast.testing.fake_slurm import FakeSlurm
 from outlast.testing.manual_clock import FakeClock
 

@@ -24,8 +24,7 @@ from outlast.core.records import (
     to_json,
 )
 from outlast.core.states import Cause, TrialState
-from outlast.engine.attempts.gpu_memory import cards_to_avoid, smaller_values
-from outlast.engine.attempts.outcome import outcome_of
+from outlast.engine.attempts.outcome import cards_to_avoid, outcome_of, smaller_values
 from outlast.errors import StudyFileError
 
 MESSAGE = (

@@ -7,7 +7,7 @@ from lab.functions import look_patiently, settings_of
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths
-from outlast.executors import warm_workers as warm
+from outlast.executors import fork_request as warm
 
 warm._Worker.look = look_patiently(warm._Worker.look)
 place = Path(sys.argv[1])

@@ -19,7 +19,7 @@ from outlast.core.records import Trial
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths
-from outlast.executors import warm_workers as warm
+from outlast.executors import fork_request as warm
 
 
 def look_patiently(original: Callable[[Any], bool]) -> Callable[[Any], bool]:

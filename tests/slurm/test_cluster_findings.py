@@ -20,8 +20,16 @@ from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.feasibility import request_findings
 from outlast.engine.cluster.policy import fitting_mode, policy_findings
-from outlast.executors.slurm.cluster_facts import Limits, Nodes, Partition
-from outlast.executors.slurm.requested import asked_gpus, asked_nodes, asked_time_s, fits_on, walltime_s
+from outlast.executors.slurm.cluster_facts import (
+    Limits,
+    Nodes,
+    Partition,
+    asked_gpus,
+    asked_nodes,
+    asked_time_s,
+    fits_on,
+    walltime_s,
+)
 from outlast.executors.slurm.section import read_options
 
 HOUR = 3600.0

@@ -18,7 +18,7 @@ from outlast.core.evidence import Evidence
 from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.engine.care.stop import stop_study
-from outlast.engine.cluster import finish, requeue, submit
+from outlast.engine.cluster import finish, submit
 from outlast.engine.cluster.submit import Submitted, submit_study, tell
 from outlast.engine.cluster.topup import something_was_lost, top_up
 from outlast.engine.hold.opening import open_study
@@ -28,6 +28,7 @@ from outlast.engine.record.look import look
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable, UsageError
+from outlast.executors.slurm import commands
 from outlast.executors.slurm.cluster_facts import Nodes
 from outlast.monitor.queue import queue_in_words
 from outlast.runner.spec import silent_after
@@ -227,13 +228,13 @@ def test_cron_without_the_study_s_secrets_says_which(
 def test_a_job_s_last_act_is_tried_again_while_slurmctld_is_away(
     slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeue, "_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(commands, "_REQUEUE_AGAIN_AFTER", 0.01)
     slurm.add("7", "RUNNING")
     slurm.fall_silent(2)
-    assert requeue.requeue(JobFacts("7", "7", seconds=60.0), slurm)
+    assert slurm.requeue_us(JobFacts("7", "7", seconds=60.0))
     assert slurm.queue["7"].restarts == 1
     slurm.fall_silent(10_000)
-    assert not requeue.requeue(JobFacts("7", "7", seconds=0.05), slurm), "its walltime is over"
+    assert not slurm.requeue_us(JobFacts("7", "7", seconds=0.05)), "its walltime is over"
 
 
 def superseded(site: Site, state: str) -> tuple[str, str]:
@@ -361,9 +362,9 @@ def test_a_job_that_cannot_be_requeued_without_scontrol_does_not_wait_for_it(
     site = Site(tmp_path, slurm)
     site.submit()
     Without(slurm, monkeypatch, "scontrol")
-    assert not requeue.requeue(JobFacts("7", "7", seconds=60.0), slurm)
+    assert not slurm.requeue_us(JobFacts("7", "7", seconds=60.0))
     said: list[str] = []
-    monkeypatch.setattr(requeue, "Slurm", lambda: slurm)
+    monkeypatch.setattr(finish, "Slurm", lambda: slurm)
     finish.finish(str(site.paths.root), job=JobFacts("7", "7", seconds=0.0), after="1001", say=said.append)
     assert any("*/10 * * * *" in line for line in said), said
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from outlast._system.processes import VARIABLE, processes_with, token_room
-from outlast.executors.warm_workers import WarmStart, WarmWorkers
+from outlast.executors.fork_request import WarmStart, WarmWorkers
 from outlast.runner.environment import worker_environment
 from outlast.runner.hooks import hooks_path
 

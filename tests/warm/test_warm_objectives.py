@@ -13,7 +13,7 @@ import outlast
 from lab.functions import look_patiently
 from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
-from outlast.executors import warm_workers as warm
+from outlast.executors import fork_request as warm
 
 pytestmark = pytest.mark.slow
 

@@ -11,15 +11,14 @@ import time
 from outlast._system.processes import Identity, identity_of, is_running
 from outlast.errors import StorageError
 from outlast.executors.base import Executor
-from outlast.executors.fork_request import ForkServerProcess, request
-from outlast.executors.warm_workers import WarmStart, WarmWorkers
+from outlast.executors.fork_request import ForkServerProcess, WarmStart, WarmWorkers, request
 
 
 class LocalExecutor(Executor):
     """Has runners forked by a fork server (``python -m outlast.runner.fork_server``) and wakes up when one ends.
 
     Args:
-        warm: How to make workers that import the study's function (`outlast.executors.warm_workers`), if there are to be any.
+        warm: How to make workers that import the study's function (`outlast.executors.fork_request`), if there are to be any.
     """
 
     def __init__(self, warm: WarmStart | None = None) -> None:

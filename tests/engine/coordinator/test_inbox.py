@@ -13,7 +13,7 @@ import pytest
 from outlast._system.processes import identity_of, my_identity
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.inbox import Inbox
-from outlast.engine.coordinator.wanted import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
+from outlast.engine.coordinator.instructions import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
 from outlast.study import requests
 from outlast.study.layout import StudyPaths
 from outlast.testing.manual_clock import FakeClock

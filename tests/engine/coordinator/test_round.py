@@ -17,6 +17,7 @@ from outlast.core.records import AttemptEnded, AttemptOpened, StudyEnded, TrialC
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.coordinator.instructions import (
     AskToEnd,
+    EndWanted,
     HandOver,
     Instruction,
     Leave,
@@ -26,14 +27,18 @@ from outlast.engine.coordinator.instructions import (
     PutAway,
     PutAwayLeft,
     Record,
+    RestWanted,
+    RetryWanted,
     Say,
     SendAway,
     TakeReserve,
     TurnAway,
     Void,
+    Wanted,
+    Worker,
+    WorkersAsk,
 )  # fmt: skip
 from outlast.engine.coordinator.round import Holding, Round
-from outlast.engine.coordinator.wanted import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
 from outlast.testing.studies import StudyBuilder
 
 AT = "2026-01-05T11:00:00.000+00:00"

@@ -13,7 +13,7 @@ from outlast._system.processes import my_identity
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.slots import Slots
-from outlast.engine.coordinator.take_over import take_over
+from outlast.engine.coordinator.coordinator import take_over
 from outlast.engine.coordinator.watch import Watch
 from outlast.study import requests
 from outlast.study.attempts import open_attempt

@@ -19,9 +19,8 @@ from outlast._system.job_environment import JobFacts
 from outlast.engine.hold import asking as asking_module
 from outlast.engine.hold.asking import Asking
 from outlast.engine.hold.children import Child, Children, share
-from outlast.engine.hold.leaving import Leaving
 from outlast.engine.hold.turn_taking import TurnTaking
-from outlast.engine.hold.workplace import Workplace
+from outlast.engine.hold.workplace import Leaving, Workplace
 from outlast.errors import LeaseLost, OutlastError, SegmentLost, StorageError, UsageError
 from outlast.study import requests
 from outlast.study.attempts import open_attempt
@@ -356,7 +355,7 @@ def test_what_a_worker_bears(
 
 
 def test_a_disk_that_stays_away_ends_an_idle_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("outlast.engine.hold.leaving._REFUSED_FOR", -1.0)
+    monkeypatch.setattr("outlast.engine.hold.workplace._REFUSED_FOR", -1.0)
     leaving = Leaving(lambda text: None)
     leaving.bear(PASSES, running=True)
     assert leaving.failure is None

@@ -1,4 +1,4 @@
-"""From a trial to a startable attempt: its command, files, environment, and the marker that its runner reads."""
+"""From a trial to a startable attempt: its command, files, environment, and the marker that its runner reads; who starts it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from outlast.core.records import Trial
 from outlast.core.states import Cause
 from outlast.engine.attempts.folds import study_parts
 from outlast.engine.attempts.running import objectives_of
-from outlast.executors.warm_workers import WarmStart
+from outlast.engine.attempts.slots import Slots, job_slots, local_slots
+from outlast.errors import UsageError
+from outlast.executors.base import Executor, StudyFacts
+from outlast.executors.fork_request import WarmStart
+from outlast.executors.plugged import make_executor
 from outlast.runner.environment import worker_environment
 from outlast.runner.hooks import hooks_path
 from outlast.runner.spec import RunnerSpec
@@ -193,3 +197,28 @@ def _argv(
 
 def _relative(path: Path, root: Path) -> str:
     return os.path.relpath(path, root) if path.is_relative_to(root) else str(path)
+
+
+def slots_of(settings: Settings) -> Slots:
+    """Room for attempts: on this machine, or as many jobs as are to wait or run at once.
+
+    Raises:
+        UsageError: A trial needs more of this machine than it may ever use.
+    """
+    return job_slots(settings, settings.executor.name) if settings.executor.plugged else local_slots(settings)
+
+
+def plugged_executor(paths: StudyPaths, settings: Settings) -> Executor | None:
+    """The executor that the study file names; ``None`` where that is this machine.
+
+    Raises:
+        OutlastError: It cannot be had, does not take its options, or cannot run such a study.
+    """
+    if not settings.executor.plugged:
+        return None
+    if draws_as_it_goes(settings):
+        fact = f"executor: {settings.executor.name} starts jobs that cannot ask for parameters while they run"
+        raise UsageError(fact, cure="declare `parameters`, or leave `executor` out")
+    need = settings.resources
+    facts = StudyFacts(settings.name, str(paths.jobs), need.gpus or 0.0, need.cpus, need.memory)
+    return make_executor(settings.executor, facts)

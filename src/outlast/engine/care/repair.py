@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
 from outlast._system.clock import utc_now
 from outlast._system.files import remove_tree, rename, write_atomic
-from outlast._system.reading import read_json
+from outlast._system.reading import list_names, read_json
 from outlast.config.load import to_yaml
 from outlast.config.settings import Settings
+from outlast.core.file_names import StudyNames
 from outlast.core.fold import Study
 from outlast.core.records import RevisionMade
-from outlast.engine.care.misplaced import misplaced, problem_of, set_aside, set_misplaced_aside
 from outlast.engine.care.remains import copies, index_rows, record_agrees, recorded_study_file, unfinished
-from outlast.engine.record.examine import examine, half_swapped, read_study
+from outlast.engine.record.examine import examine, half_swapped, read_study, trial_numbers
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyNotFound
 from outlast.optimizer.index_build import check_index, rebuild_index
@@ -22,6 +27,18 @@ from outlast.study.ledger import Ledger
 from outlast.study.putting_away import put_away
 from outlast.study.recovery import Problem, had_a_folder, merged, trial_problems
 from outlast.study.segments import newest_segment, read_ledger
+
+_FILES = (
+    StudyNames.study_file,
+    StudyNames.lease,
+    StudyNames.index,
+    StudyNames.trials_table,
+    StudyNames.summary,
+    StudyNames.best_config,
+    StudyNames.best_results,
+    StudyNames.run_log,
+)
+_FOLDERS = (StudyNames.ledger, StudyNames.trials, StudyNames.open, StudyNames.requests, StudyNames.revisions)
 
 
 def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
@@ -126,3 +143,49 @@ def _rebuild_ledger(paths: StudyPaths) -> None:
 
 def _settings(paths: StudyPaths, study: Study) -> Settings | None:
     return recorded_settings(paths.root, study)[0] if study.revision is not None and study.revision.settings else None
+
+
+def misplaced(paths: StudyPaths) -> list[Path]:
+    """Folders and dead links by the name of a file, files by the name of a folder."""
+    files = (path for path in _meant_as_files(paths) if ".damaged." not in path.name)
+    found = [path for path in files if path.is_dir() or _leads_nowhere(path)]
+    folders = [*(paths.root / each.name for each in _FOLDERS), *(paths.trial(n).folder for n in trial_numbers(paths))]
+    return found + [path for path in folders if os.path.lexists(path) and not path.is_dir()]
+
+
+def _meant_as_files(paths: StudyPaths) -> Iterator[Path]:
+    yield from (paths.root / each.name for each in _FILES)
+    for name in list_names(paths.root):
+        if name.startswith("lease."):
+            yield paths.root / name
+    for folder in (paths.ledger, paths.open, paths.requests):
+        yield from (folder / name for name in list_names(folder) if not name.endswith(".jsonl"))
+    for number in trial_numbers(paths):
+        files = paths.trial(number)
+        yield from (files.record, files.log, files.reports, files.error_log)
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not os.path.exists(path)
+
+
+def set_misplaced_aside(paths: StudyPaths) -> list[Problem]:
+    """Give every such thing another name, so that what belongs there can be written."""
+    found = []
+    for path in misplaced(paths):
+        found.append(problem_of(paths, path))
+        set_aside(path)
+    return found
+
+
+def set_aside(path: Path) -> None:
+    """Keep something that is damaged under another name, which nothing has."""
+    name = f"{path.name}.damaged.{utc_now()[:19].replace(':', '')}"
+    aside = next(at for n in count(1) if not os.path.lexists(at := path.with_name(name if n == 1 else f"{name}-{n}")))
+    rename(path, aside)
+
+
+def problem_of(paths: StudyPaths, path: Path) -> Problem:
+    """What is said of it."""
+    kind = "a link that leads nowhere" if path.is_symlink() else "a folder" if path.is_dir() else "no folder"
+    return Problem("files", f"{path.relative_to(paths.root)} is {kind}", "it is set aside", serious=False)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from outlast._system.mounts import room_in
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
-from outlast.engine.attempts.executor import plugged_executor
+from outlast.engine.attempts.prepare import plugged_executor
 from outlast.engine.attempts.slots import gpu_pool
 from outlast.engine.derived.home_sync import scratch_of
 from outlast.engine.record.examine import read_study

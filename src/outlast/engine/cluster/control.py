@@ -16,7 +16,6 @@ from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.attempts.running import Running
 from outlast.engine.attempts.slots import job_slots
-from outlast.engine.cluster.requeue import requeue
 from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Forwarding, Listener
@@ -25,6 +24,7 @@ from outlast.engine.hold.opening import join_study
 from outlast.engine.hold.signals import handling
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
+from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.controller import SlurmExecutor
 from outlast.executors.slurm.listing import SlurmJobs
 from outlast.study.layout import StudyPaths
@@ -92,7 +92,7 @@ def control(
                 with _stepping_down(coordinator, executor):
                     verdict = coordinator.run()
         if verdict is None and job is not None:  # the next controller is this job again
-            if requeue(job):
+            if Slurm().requeue_us(job):
                 say("this job goes back into the queue and goes on with the study from there; running trials go on")
             else:
                 say("this job could not go back into the queue: outlast submit goes on; running trials go on")

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from outlast.config.settings import Settings
-from outlast.executors.slurm.cluster_facts import Limits, Nodes, Partition
+from outlast.executors.slurm.cluster_facts import Limits, Nodes, Partition, asked_partitions, walltime_s
 from outlast.executors.slurm.planning import slot_limit, tasks_for
-from outlast.executors.slurm.requested import asked_partitions, walltime_s
 from outlast.executors.slurm.section import SlurmOptions
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from outlast.config.units import format_duration
 from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
-from outlast.executors.slurm.cluster_facts import Partition
-from outlast.executors.slurm.requested import asked_gpus, asked_nodes, asked_time_s, fits_on
+from outlast.executors.slurm.cluster_facts import Partition, asked_gpus, asked_nodes, asked_time_s, fits_on
 
 _SECTION = "options are in the slurm: section of the study file, or of ~/.config/outlast.yaml"
 _BEFORE_WALLTIME = 10.0  # seconds that a runner keeps beyond the grace period, see `outlast.runner.stopping`

@@ -14,13 +14,13 @@ from outlast._system.job_environment import JobFacts
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState, TrialState
-from outlast.engine.cluster.requeue import requeue
 from outlast.engine.cluster.submit import roles_of, submit_missing
 from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.hold.turn import Memory, Turn, take_turn
 from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, SlurmUnavailable, StorageError, UsageError
+from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import how_to_go_on
 from outlast.study.layout import StudyPaths
@@ -113,7 +113,7 @@ class _Finisher:
         """Whether the walltime is almost over, so that this job goes back into the queue, or cannot and says what then."""
         if self._job is None or not self._job.is_almost_over(_ENOUGH):
             return False
-        if not requeue(self._job):
+        if not Slurm().requeue_us(self._job):
             for line in ("this job could not go back into the queue", *how_to_go_on(self._folder)):
                 self._say(line)
         return True

@@ -53,9 +53,9 @@ class SlurmTask:
 
     def requeue(self) -> str:
         """See `OwnJob`."""
-        from outlast.engine.cluster.requeue import requeue
+        from outlast.executors.slurm.commands import Slurm
 
-        if requeue(self.facts):
+        if Slurm().requeue_us(self.facts):
             return "out of walltime: this job goes back into the queue and goes on from the checkpoint"
         return "out of walltime, and this job could not go back into the queue: the finisher submits the rest"
 

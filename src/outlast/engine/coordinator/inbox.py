@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from outlast._system.clock import Clock
 from outlast.engine.attempts.slots import Slots
-from outlast.engine.coordinator.wanted import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
+from outlast.engine.coordinator.instructions import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
 from outlast.engine.coordinator.watch import Watch
 from outlast.study import requests
 from outlast.study.layout import StudyPaths

@@ -13,11 +13,11 @@ from outlast.core.fold import Study
 from outlast.core.plan import Limits, Starts, Verdict, halting, plan_starts, target_value_reached, used_up, verdict
 from outlast.core.records import AttemptEnded, StudyEnded, TrialRetried
 from outlast.core.states import FEEDBACK_CAUSES, Cause, StudyState, TrialState
-from outlast.engine.attempts.gpu_memory import cards_to_avoid
+from outlast.engine.attempts.outcome import cards_to_avoid
 from outlast.engine.coordinator import instructions as do
 from outlast.engine.coordinator.backoff import Backoff
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
-from outlast.engine.coordinator.wanted import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
+from outlast.engine.coordinator.instructions import EndWanted, RestWanted, RetryWanted, Wanted, Worker, WorkersAsk
 
 _ROOM_AGAIN = 5.0  # seconds of a pause at least
 _STOPPED = Verdict(StudyState.STOPPED, "the same command goes on")

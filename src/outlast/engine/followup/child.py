@@ -26,8 +26,7 @@ from outlast.core.records import Event, ParamDrawn, RevisionMade, StudyEnded, Tr
 from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.hold.membership import refit
-from outlast.engine.hold.new_version import difference_from_recorded, keep_study_file, opening_events
+from outlast.engine.hold.new_version import difference_from_recorded, keep_study_file, opening_events, refit
 from outlast.engine.launch import make_ready, run
 from outlast.engine.record.examine import read_sound, read_study
 from outlast.engine.record.recorded import recorded_settings, study_paths

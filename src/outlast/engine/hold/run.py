@@ -9,8 +9,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.engine.attempts.code_snapshot import run_from
-from outlast.engine.attempts.executor import plugged_executor, slots_of
-from outlast.engine.attempts.prepare import worker_start
+from outlast.engine.attempts.prepare import plugged_executor, slots_of, worker_start
 from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Listener

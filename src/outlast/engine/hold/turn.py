@@ -26,9 +26,8 @@ from outlast.engine.hold.opening import join_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError
 from outlast.executors.slurm.commands import Slurm, can_list
-from outlast.executors.slurm.listing import SlurmJobs
+from outlast.executors.slurm.listing import FetchedExecutor, SlurmJobs
 from outlast.executors.slurm.parse import JobLife
-from outlast.executors.slurm.tasks import FetchedExecutor
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.opened import Opened

@@ -20,11 +20,10 @@ from outlast.config.settings import Settings
 from outlast.config.site_defaults import read_site
 from outlast.core.file_names import parse_attempt_name
 from outlast.errors import SlurmMissing, SlurmUnavailable
-from outlast.executors.slurm.cluster_facts import Partition
+from outlast.executors.slurm.cluster_facts import Partition, asked_partitions, walltime_s
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job
 from outlast.executors.slurm.planning import array_option, ours, slot_limit, study_mark, tasks_for
-from outlast.executors.slurm.requested import asked_partitions, walltime_s
 from outlast.executors.slurm.script import JobScript, render
 from outlast.executors.slurm.section import SlurmOptions, read_options
 from outlast.study.layout import StudyPaths

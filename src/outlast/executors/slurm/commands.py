@@ -6,9 +6,10 @@ import getpass
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 
-from outlast._system.job_environment import ENDS_IN, KILL_WAIT, NOTICE
+from outlast._system.job_environment import ENDS_IN, KILL_WAIT, NOTICE, JobFacts
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable
 from outlast.executors.slurm.cluster_facts import (
     LIMIT_FIELDS,
@@ -36,6 +37,7 @@ from outlast.executors.slurm.parse import (
 )
 
 _TIMEOUT = 60.0
+_REQUEUE_AGAIN_AFTER, _REQUEUED_WITHIN = 5.0, 120.0  # seconds; the latter where no walltime ends it
 _WITHOUT_SLURM = "outlast run searches without SLURM; outlast submit --dry-run prints what would be submitted"
 #: These would change what the scripts say and how answers look.
 _OPTIONS = ("SBATCH_", "SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_", "SLURM_TIME_FORMAT")
@@ -154,6 +156,22 @@ class Slurm:
     def requeue(self, job: str) -> bool:
         """``scontrol requeue``: the job starts again under its id. Returns whether SLURM took it."""
         return self._call(["scontrol", "requeue", job]).returncode == 0
+
+    def requeue_us(self, job: JobFacts) -> bool:
+        """`requeue` of the job that we are, asked for as long as there is time: slurmctld may be away just now."""
+        began = time.monotonic()
+        while True:
+            try:
+                if self.requeue(job.requeue_id):
+                    return True
+            except SlurmUnavailable:
+                pass  # it may come back
+            except SlurmMissing:
+                return False  # this node has no scontrol, and will not get one
+            left = job.seconds_left()
+            if (_REQUEUED_WITHIN - (time.monotonic() - began) if left is None else left) < _REQUEUE_AGAIN_AFTER:
+                return False
+            time.sleep(_REQUEUE_AGAIN_AFTER)
 
     def config(self) -> dict[str, str]:
         """``scontrol show config`` by key; empty where it cannot be read."""
