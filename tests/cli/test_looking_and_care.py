@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -331,3 +332,19 @@ def test_retry_is_taken_in_by_a_live_run(here):
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+def test_the_dashboard_says_what_it_lacks(here, monkeypatch):
+    assert here("run").code == 0
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"--port {port} is taken" in here("dashboard", "--port", str(port), "--no-browser").err
+    (here.folder / "studies" / "small" / "study.db").unlink()
+    said = here("dashboard")
+    assert said.code == 2 and "has no study.db" in said.err and "outlast repair" in said.err
+    assert here("repair").code == 0
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "executable", str(here.folder / "python"))
+    assert "pip install 'outlast[dashboard]'" in here("dashboard").err

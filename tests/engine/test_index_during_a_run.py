@@ -170,12 +170,9 @@ def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_h
         port = probe.getsockname()[1]
     with searching(folder):
         until(lambda: load(folder))
-        program = os.path.join(os.path.dirname(sys.executable), "optuna-dashboard")
+        words = ["dashboard", str(path.parent), "--port", str(port), "--no-browser"]
         dashboard = subprocess.Popen(
-            [program, f"sqlite:///{path}", "--host", "127.0.0.1", "--port", str(port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "outlast", *words], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
         )
         try:
             first = until(lambda: get(port))
@@ -185,8 +182,11 @@ def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_h
             until(path.exists)
             get(port)
         finally:
-            dashboard.terminate()
-            dashboard.wait()
+            dashboard.send_signal(signal.SIGINT)
+            said, _ = dashboard.communicate(timeout=30)
+        assert dashboard.returncode == 0
+        assert f"http://127.0.0.1:{port}/dashboard" in said and "closed; a search that runs goes on" in said
+        assert get(port) is None  # what it had started has ended with it
     study = load(folder)
     assert study is not None and len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])) == 14
 

@@ -16,7 +16,7 @@ _HEADINGS = {
         "logs": "outlast.cli.inspect:logs",
         "stop": "outlast.cli.search:stop",
     },
-    "Results": {"show": "outlast.cli.inspect:show"},
+    "Results": {"show": "outlast.cli.inspect:show", "dashboard": "outlast.cli.dashboard:dashboard"},
     "Care": {
         "retry": "outlast.cli.care:retry",
         "import": "outlast.cli.care:import_",
