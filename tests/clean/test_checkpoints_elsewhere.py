@@ -13,8 +13,8 @@ from outlast.config.load import settings_from_resolved
 from outlast.core.states import TrialState
 from outlast.engine.care.clean import find_waste, free
 from outlast.engine.care.fresh import set_aside
-from outlast.engine.derived.checkpoints import Retention, claim_checkpoints
-from outlast.engine.hold.opening import open_study
+from outlast.engine.derived.checkpoints import Retention
+from outlast.engine.hold.opening import claim_checkpoints, open_study
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import StorageError, UsageError
 from outlast.study.layout import StudyPaths

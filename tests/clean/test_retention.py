@@ -10,7 +10,7 @@ from outlast._system import observed
 from outlast.core.records import TrialRetried
 from outlast.core.states import TrialState
 from outlast.engine.derived.checkpoints import Retention, superfluous
-from outlast.engine.derived.writer import DerivedFiles
+from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.errors import LeaseLost
 
 DONE, PRUNED, FAILED = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED

@@ -8,6 +8,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -77,6 +78,13 @@ def test_a_sentence_of_its_own_is_noticed() -> None:
 
 
 # rooms
+
+
+def test_no_file_name_stands_in_two_rooms() -> None:
+    """What is looked for by its name is found in one place; `main` and `__init__` say where one begins."""
+    names = Counter(path.name for path in SOURCE.rglob("*.py"))
+    twice = {name for name, times in names.items() if times > 1} - {"main.py", "__init__.py", "__main__.py"}
+    assert twice == set()
 
 
 @functools.cache

@@ -159,7 +159,7 @@ MUTANTS = (
     Mutant(
         "the tables are not brought up to date at the end",
         {
-            "engine/derived/writer.py": (
+            "engine/derived/derived_files.py": (
                 ("        self._results_written(study)\n        self.index.close()", "        self.index.close()"),
             )
         },

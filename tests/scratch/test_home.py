@@ -328,7 +328,7 @@ def test_a_live_folder_serves_one_home(scratch, tmp_path):
 
 @pytest.mark.parametrize("given", ["relative", 7, "$NO_SUCH_VARIABLE/x"])
 def test_scratch_is_an_absolute_path(scratch, given, monkeypatch):
-    from outlast.engine.derived.home_sync import scratch_of
+    from outlast.engine.check.machine import scratch_of
 
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
     with pytest.raises(StudyFileError, match="absolute path"):
@@ -336,7 +336,7 @@ def test_scratch_is_an_absolute_path(scratch, given, monkeypatch):
 
 
 def test_a_study_that_is_being_run_at_home_is_not_taken_to_scratch(scratch, tmp_path):
-    from outlast.engine.derived.home_sync import live_folder
+    from outlast.engine.launch import live_folder
 
     with (
         open_study(StudyPaths.at(tmp_path / "at-home"), scratch.settings),

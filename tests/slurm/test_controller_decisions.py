@@ -23,8 +23,8 @@ from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.examine import read_study
-from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
+from outlast.engine.record.study_queue import StudyQueue
 from outlast.executors.slurm.listing import SlurmJobs
 from outlast.executors.slurm.parse import JobLife
 from outlast.study import disk_space, requests

@@ -25,8 +25,8 @@ from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.turn import Memory, take_turn
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.look import look
-from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
+from outlast.engine.record.study_queue import StudyQueue
 from outlast.errors import SlurmMissing, SlurmRefused, SlurmUnavailable, UsageError
 from outlast.executors.slurm import commands
 from outlast.executors.slurm.cluster_facts import Nodes
@@ -65,7 +65,7 @@ class Site:
 def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
     """Whoever asks SLURM here asks this one."""
     fake, which = FakeSlurm(), shutil.which
-    for module in ("outlast.engine.record.queue", "outlast.engine.hold.turn"):
+    for module in ("outlast.engine.record.study_queue", "outlast.engine.hold.turn"):
         monkeypatch.setattr(f"{module}.Slurm", lambda: fake)
     monkeypatch.setattr(
         shutil, "which", lambda name, **more: "/usr/bin/squeue" if name == "squeue" else which(name, **more)
@@ -375,7 +375,7 @@ def test_a_silent_job_that_nobody_can_ask_about_is_given_up_late_but_is(
     """Its node is gone, and the node of whoever looks has no squeue."""
     site = Site(tmp_path, FakeSlurm(), budget={"trials": 1})
     with monkeypatch.context() as there:
-        there.setattr("outlast.engine.record.queue.Slurm", lambda: site.slurm)
+        there.setattr("outlast.engine.record.study_queue.Slurm", lambda: site.slurm)
         site.submit()
     lost_with_its_node(site)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -408,7 +408,7 @@ def test_a_dry_run_prints_its_scripts_whatever_slurm_says(
     Site(tmp_path, FakeSlurm(), slurm={"mode": mode})
     monkeypatch.chdir(tmp_path)
     if there:
-        for module in ("record.queue", "cluster.inspection"):
+        for module in ("record.study_queue", "cluster.inspection"):
             monkeypatch.setattr(f"outlast.engine.{module}.Slurm", Refusing)
     else:
         (tmp_path / "bin").mkdir()

@@ -6,25 +6,30 @@ The command line, `submit` and `outlast.optimize` all come this way; they differ
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Sequence
 
+from outlast._system.mounts import lacking
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.engine.care.fresh import set_both_aside
+from outlast.engine.check.machine import scratch_of
 from outlast.engine.check.quick import quick_check
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.derived.final_plots import draw_at_the_end
-from outlast.engine.derived.home_sync import bring_home, live_folder
+from outlast.engine.derived.home_sync import bring_home
 from outlast.engine.hold.opening import Given
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths
-from outlast.errors import OutlastError, StudyNotFound, UsageError
-from outlast.study.home import live_of
+from outlast.errors import OutlastError, StorageError, StudyBusy, StudyNotFound, UsageError
+from outlast.study.home import home_of, live_of, ran_from, tie
 from outlast.study.layout import StudyPaths
+from outlast.study.lease import holder_is_live
 from outlast.study.opened import Opened
 
 
@@ -136,3 +141,52 @@ def _refuse_unmeant(settings: Settings, folder: str, earlier: StudyPaths, *, fre
 
 def _usage_error(finding: Finding) -> UsageError:
     return UsageError(f"{finding.about}: {finding.text}", cure=finding.cure)
+
+
+def live_folder(folder: str, settings: Settings) -> str:
+    """Where a study is run: its folder, or with ``slurm.scratch`` its live folder there, made ready for it.
+
+    A folder on a filesystem without hard links, locks or fsync (a mounted drive) is a home, too: the live folder lies on this
+    machine then.
+
+    A live folder that was purged is given back what its home has; finished trials are all there.
+
+    Args:
+        folder: The study's home.
+        settings: In force.
+
+    Raises:
+        StudyFileError: ``slurm.scratch`` cannot be used.
+        StudyBusy: Somebody runs the study in its home folder.
+        UsageError: Home and live folder have parted.
+        StorageError: A disk refused.
+    """
+    scratch = scratch_of(settings) or (_local_place() if lacking(folder) else None)
+    if scratch is None:
+        return folder
+    home = home_of(StudyPaths.at(folder)) or StudyPaths.at(folder)
+    if holder_is_live(home.ledger):
+        raise StudyBusy(f"this study is being run in {home.root}, not on scratch", cure=f"outlast stop {folder}")
+    known = live_of(home.root)
+    live = StudyPaths.at(_place(scratch, home, settings.name) if known == str(home.root) else known)
+    try:
+        tie(home, live)
+    except OSError as error:
+        raise StorageError.of(error, f"{live.root} cannot be made ready") from error
+    return str(live.root)
+
+
+def _local_place() -> str:
+    """A folder of this user's on a filesystem of this machine (XDG base directories), or below the temporary one."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    if os.path.isabs(state) and not lacking(state):
+        return os.path.join(state, "outlast")
+    return os.path.join(tempfile.gettempdir(), f"outlast-{os.getuid()}")
+
+
+def _place(scratch: str, home: StudyPaths, name: str) -> str:
+    """Where the live folder was, or a name of its own: two studies of one name share a scratch."""
+    before = ran_from(home)
+    if before != home.root and not before.exists() and str(before).startswith(scratch):
+        return str(before)
+    return os.path.join(scratch, f"{name}-{hashlib.sha256(os.fsencode(os.path.realpath(home.root))).hexdigest()[:8]}")

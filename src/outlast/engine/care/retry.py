@@ -10,7 +10,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import TrialRetried
 from outlast.core.states import Cause, TrialState
-from outlast.engine.derived.writer import DerivedFiles
+from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.study import requests

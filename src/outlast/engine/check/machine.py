@@ -10,7 +10,6 @@ from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 from outlast.engine.attempts.prepare import plugged_executor
 from outlast.engine.attempts.slots import gpu_pool
-from outlast.engine.derived.home_sync import scratch_of
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, StudyFileError
@@ -142,3 +141,22 @@ def _place(about: str, folder: str, cure: str) -> Iterator[Finding]:
         yield Finding("disk", "note", f"only {room.free / 2**20:.0f} MB are free in {place}")
     if room.inodes and room.inodes_free < _FEW_INODES:
         yield Finding("disk", "note", f"only {room.inodes_free} inodes are free in {place}")
+
+
+def scratch_of(settings: Settings) -> str | None:
+    """``slurm.scratch`` with variables and ``~`` filled in; ``None`` where the study file names none.
+
+    Raises:
+        StudyFileError: No absolute path, or a variable that is not set.
+    """
+    given = (settings.slurm or {}).get("scratch")
+    if given is None:
+        return None
+    place = os.path.expanduser(os.path.expandvars(given)) if isinstance(given, str) else ""
+    if not os.path.isabs(place) or "$" in place:
+        raise StudyFileError(
+            f"must be an absolute path, not {given!r}",
+            key="slurm.scratch",
+            cure="such as /scratch/$USER, with its variables set",
+        )
+    return place

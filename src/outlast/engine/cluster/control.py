@@ -22,8 +22,8 @@ from outlast.engine.coordinator.listener import Forwarding, Listener
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.hold.opening import join_study
 from outlast.engine.hold.signals import handling
-from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
+from outlast.engine.record.study_queue import StudyQueue
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.controller import SlurmExecutor
 from outlast.executors.slurm.listing import SlurmJobs

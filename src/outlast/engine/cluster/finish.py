@@ -17,8 +17,8 @@ from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.cluster.submit import roles_of, submit_missing
 from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.hold.turn import Memory, Turn, take_turn
-from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
+from outlast.engine.record.study_queue import StudyQueue
 from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, SlurmUnavailable, StorageError, UsageError
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job

@@ -14,8 +14,8 @@ from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.feasibility import request_findings
 from outlast.engine.cluster.policy import policy_findings
-from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import study_paths
+from outlast.engine.record.study_queue import StudyQueue
 from outlast.errors import SlurmRefused, SlurmUnavailable, UsageError
 from outlast.executors.slurm.cluster_facts import Partition
 from outlast.executors.slurm.commands import Slurm

@@ -15,12 +15,11 @@ from outlast.core.records import JobSubmitted
 from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import run_from
 from outlast.engine.coordinator.coordinator import Coordinator
-from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.new_version import difference_from_recorded
 from outlast.engine.hold.opening import Given, open_study
 from outlast.engine.hold.turn import Memory, coordinate
 from outlast.engine.record.examine import read_study
-from outlast.engine.record.queue import StudyQueue
+from outlast.engine.record.study_queue import StudyQueue
 from outlast.errors import SlurmRefused, StudyBusy
 from outlast.executors.slurm.parse import Job, JobLife
 from outlast.executors.slurm.planning import waiting_reason
@@ -90,7 +89,6 @@ def submit_study(
     there = queue.active()  # SLURM answers, before anything is written
     if "controller" in roles_of(there) and _is_as_recorded(paths, settings):
         return Submitted(None, read_study(paths), active=there)  # it has the study all along, or will have
-    claim_checkpoints(paths)
     came: list[Submitted] = []
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:

@@ -11,8 +11,8 @@ from outlast.core.plan import Verdict
 from outlast.core.states import Cause, TrialState
 from outlast.engine.cluster.submit import submit_array
 from outlast.engine.coordinator.coordinator import Coordinator
-from outlast.engine.record.queue import StudyQueue
 from outlast.engine.record.recorded import recorded_settings, study_paths
+from outlast.engine.record.study_queue import StudyQueue
 from outlast.errors import OutlastError, SlurmMissing
 from outlast.executors.slurm.parse import Job, JobLife
 

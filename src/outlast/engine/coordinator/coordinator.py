@@ -19,7 +19,7 @@ from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.coordinator.shell import Shell
 from outlast.engine.coordinator.watch import Watch
-from outlast.engine.derived.writer import DerivedFiles
+from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.study import requests
 from outlast.study.attempts import close_attempt
 from outlast.study.layout import StudyPaths

@@ -6,7 +6,7 @@ from outlast._system.clock import Clock
 from outlast.core.fold import Study
 from outlast.core.records import Event, Warned
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.derived.writer import DerivedFiles
+from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from outlast.study.ledger import Ledger

@@ -9,7 +9,7 @@ from outlast.core.fold import Study
 from outlast.engine.attempts.bad_checkpoints import set_bad_aside
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.instructions import PutAway
-from outlast.engine.derived.writer import DerivedFiles
+from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.errors import NO_ROOM, StorageError
 from outlast.executors.base import Executor
 from outlast.study.attempts import ask_to_end, close_attempt, void_start

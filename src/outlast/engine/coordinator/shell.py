@@ -27,7 +27,7 @@ from outlast.engine.coordinator.new_trials import Creation
 from outlast.engine.coordinator.round import Holding, Round
 from outlast.engine.coordinator.starting import Starting
 from outlast.engine.coordinator.watch import Watch
-from outlast.engine.derived.writer import DerivedFiles
+from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.errors import NO_ROOM, DiskFull, JobRefused, StorageError, StudyFileError
 from outlast.executors.base import Executor
 from outlast.optimizer.pruning import Pruning

@@ -8,50 +8,24 @@ need not have synced them.
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from outlast._system.files import remove, remove_tree, rename, write_atomic
+from outlast._system.files import remove, remove_tree, rename
 from outlast._system.reading import read_json
-from outlast._system.syncing import make_dir, settle_tree
+from outlast._system.syncing import settle_tree
 from outlast.config.settings import Settings
 from outlast.core.best import ranked
 from outlast.core.fold import Study
-from outlast.errors import StorageError, UsageError
 from outlast.study.layout import StudyPaths
 
 _CLOSE_WITHIN = 60.0
-_OWNER = ".outlast.json"
 
-
-def claim_checkpoints(paths: StudyPaths) -> None:
-    """Where `checkpoints.dir` lies elsewhere: write there whose it is, so that no two studies mistake each other's for theirs.
-
-    A study that was moved takes its checkpoints along; a copy does not.
-
-    Raises:
-        UsageError: Another study, which is still there, keeps its checkpoints in this folder.
-        StorageError: The folder cannot be written.
-    """
-    root = paths.checkpoints_root
-    if root is None:
-        return
-    try:
-        make_dir(root)
-        owned = owner_of(root)
-        if owned and os.path.realpath(owned) != os.path.realpath(paths.root) and StudyPaths.at(owned).exists:
-            raise UsageError(
-                f"{root} holds the checkpoints of another study ({owned})",
-                cure="name another checkpoints.dir for this one",
-            )
-        if owned != str(paths.root):
-            write_atomic(root / _OWNER, json.dumps({"version": 1, "study": str(paths.root)}))
-    except OSError as error:
-        raise StorageError(f"checkpoints.dir: cannot write {error.filename or root}: {error.strerror}") from error
+#: In `checkpoints.dir` elsewhere: whose checkpoints lie there.
+OWNER = ".outlast.json"
 
 
 def left_behind(paths: StudyPaths, recorded: str | None, study: Study) -> list[tuple[Path, Path]]:
@@ -85,7 +59,7 @@ def _holds_anything(checkpoints: Path) -> bool:
 
 def owner_of(root: Path) -> str:
     """The study folder whose checkpoints lie in this folder elsewhere; empty where nobody has claimed it."""
-    owner = read_json(root / _OWNER)
+    owner = read_json(root / OWNER)
     return str(owner.get("study", "")) if isinstance(owner, dict) else ""
 
 

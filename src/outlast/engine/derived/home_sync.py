@@ -1,91 +1,17 @@
-"""A study on scratch and its home: where it runs, and bringing home what is new behind the coordinator's back."""
+"""A study on scratch, or beside a drive: what is new is brought to its home behind the coordinator's back."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 
-from outlast._system.mounts import lacking
-from outlast.config.settings import Settings
-from outlast.errors import LeaseLost, StorageError, StudyBusy, StudyFileError, UsageError
-from outlast.study.home import home_of, live_of, ran_from, tie
+from outlast.errors import LeaseLost, UsageError
+from outlast.study.home import home_of
 from outlast.study.homesync import HomeSync
 from outlast.study.layout import StudyPaths
-from outlast.study.lease import holder_is_live
 
 _CLOSE_WITHIN = 600.0  # seconds for the last sync, which may carry the best weights
-
-
-def scratch_of(settings: Settings) -> str | None:
-    """``slurm.scratch`` with variables and ``~`` filled in; ``None`` where the study file names none.
-
-    Raises:
-        StudyFileError: No absolute path, or a variable that is not set.
-    """
-    given = (settings.slurm or {}).get("scratch")
-    if given is None:
-        return None
-    place = os.path.expanduser(os.path.expandvars(given)) if isinstance(given, str) else ""
-    if not os.path.isabs(place) or "$" in place:
-        raise StudyFileError(
-            f"must be an absolute path, not {given!r}",
-            key="slurm.scratch",
-            cure="such as /scratch/$USER, with its variables set",
-        )
-    return place
-
-
-def live_folder(folder: str, settings: Settings) -> str:
-    """Where a study is run: its folder, or with ``slurm.scratch`` its live folder there, made ready for it.
-
-    A folder on a filesystem without hard links, locks or fsync (a mounted drive) is a home, too: the live folder lies on this
-    machine then.
-
-    A live folder that was purged is given back what its home has; finished trials are all there.
-
-    Args:
-        folder: The study's home.
-        settings: In force.
-
-    Raises:
-        StudyFileError: ``slurm.scratch`` cannot be used.
-        StudyBusy: Somebody runs the study in its home folder.
-        UsageError: Home and live folder have parted.
-        StorageError: A disk refused.
-    """
-    scratch = scratch_of(settings) or (_local_place() if lacking(folder) else None)
-    if scratch is None:
-        return folder
-    home = home_of(StudyPaths.at(folder)) or StudyPaths.at(folder)
-    if holder_is_live(home.ledger):
-        raise StudyBusy(f"this study is being run in {home.root}, not on scratch", cure=f"outlast stop {folder}")
-    known = live_of(home.root)
-    live = StudyPaths.at(_place(scratch, home, settings.name) if known == str(home.root) else known)
-    try:
-        tie(home, live)
-    except OSError as error:
-        raise StorageError.of(error, f"{live.root} cannot be made ready") from error
-    return str(live.root)
-
-
-def _local_place() -> str:
-    """A folder of this user's on a filesystem of this machine (XDG base directories), or below the temporary one."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    if os.path.isabs(state) and not lacking(state):
-        return os.path.join(state, "outlast")
-    return os.path.join(tempfile.gettempdir(), f"outlast-{os.getuid()}")
-
-
-def _place(scratch: str, home: StudyPaths, name: str) -> str:
-    """Where the live folder was, or a name of its own: two studies of one name share a scratch."""
-    before = ran_from(home)
-    if before != home.root and not before.exists() and str(before).startswith(scratch):
-        return str(before)
-    return os.path.join(scratch, f"{name}-{hashlib.sha256(os.fsencode(os.path.realpath(home.root))).hexdigest()[:8]}")
 
 
 def bring_home(paths: StudyPaths) -> str | None:

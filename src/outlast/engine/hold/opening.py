@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, TypeAlias
 
 from outlast._system.clock import utc_now
+from outlast._system.files import write_atomic
+from outlast._system.syncing import make_dir
 from outlast.config.settings import Settings
 from outlast.core.fold import Study, seconds_between
 from outlast.core.records import Event, RunWentOn
 from outlast.core.states import TrialState
+from outlast.engine.derived.checkpoints import OWNER, owner_of
 from outlast.engine.hold.new_version import (
     keep_study_file,
     opening_events,
@@ -20,7 +24,7 @@ from outlast.engine.hold.new_version import (
     told_of,
 )
 from outlast.engine.record.examine import read_sound, require_sound
-from outlast.errors import StorageError, StudyNotFound
+from outlast.errors import StorageError, StudyNotFound, UsageError
 from outlast.runner.spec import silent_after
 from outlast.study import requests
 from outlast.study.attempts import trained_seconds
@@ -53,10 +57,11 @@ def open_study(
     Raises:
         StudyBusy: Somebody else runs it.
         UsageError: The study file changes what may not change by itself, or where trials that go on look for their
-            checkpoints; nothing of the study was changed.
+            checkpoints; nothing of the study was changed. Or see `claim_checkpoints`.
         LedgerDamaged: Decisions are missing; `outlast repair` mends it.
         StorageError: The folder cannot be written.
     """
+    claim_checkpoints(paths)
     try:
         lease = Lease(paths.lease)
     except OSError as error:
@@ -85,6 +90,32 @@ def open_study(
                 opened.told += words
             keep_study_file(paths, study, settings, ledger)
             yield opened
+
+
+def claim_checkpoints(paths: StudyPaths) -> None:
+    """Where `checkpoints.dir` lies elsewhere: write there whose it is, so that no two studies mistake each other's for theirs.
+
+    A study that was moved takes its checkpoints along; a copy does not.
+
+    Raises:
+        UsageError: Another study, which is still there, keeps its checkpoints in this folder.
+        StorageError: The folder cannot be written.
+    """
+    root = paths.checkpoints_root
+    if root is None:
+        return
+    try:
+        make_dir(root)
+        owned = owner_of(root)
+        if owned and os.path.realpath(owned) != os.path.realpath(paths.root) and StudyPaths.at(owned).exists:
+            raise UsageError(
+                f"{root} holds the checkpoints of another study ({owned})",
+                cure="name another checkpoints.dir for this one",
+            )
+        if owned != str(paths.root):
+            write_atomic(root / OWNER, json.dumps({"version": 1, "study": str(paths.root)}))
+    except OSError as error:
+        raise StorageError(f"checkpoints.dir: cannot write {error.filename or root}: {error.strerror}") from error
 
 
 @contextmanager

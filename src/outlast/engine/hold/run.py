@@ -14,7 +14,6 @@ from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.round import Holding
-from outlast.engine.derived.checkpoints import claim_checkpoints
 from outlast.engine.hold.opening import Given, open_study
 from outlast.engine.hold.terminal import Announcing, stopping_at_signals
 from outlast.executors.local import LocalExecutor
@@ -54,7 +53,6 @@ def run_study(
             # What can never run here leaves no study behind: slots and executor come first.
             slots = held.enter_context(closing(slots_of(settings)))
             plugged = plugged_executor(paths, settings)
-            claim_checkpoints(paths)
             opened = held.enter_context(
                 open_study(paths, settings, accept_changes=accept_changes, say=say, given=given)
             )

@@ -143,7 +143,7 @@ def _withdraw_tasks(paths: StudyPaths, settings: Settings, study: Study, memory:
     jobs = _jobs(memory, study)
     if jobs is None or all(job.role not in _WITHDRAWN for job in study.jobs):
         return
-    from outlast.engine.record.queue import StudyQueue
+    from outlast.engine.record.study_queue import StudyQueue
 
     try:
         waiting = [

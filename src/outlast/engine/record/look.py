@@ -71,7 +71,7 @@ class Looker:
         """The study's jobs that wait or run; ``None`` where it has none, or the queue cannot be asked from here."""
         if not study.jobs:
             return None
-        from outlast.engine.record.queue import StudyQueue
+        from outlast.engine.record.study_queue import StudyQueue
         from outlast.executors.slurm.commands import can_list
         from outlast.executors.slurm.parse import JobLife
 
