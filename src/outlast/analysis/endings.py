@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from outlast.analysis.axes import Axis, is_number
+from outlast.analysis.dimensions import Dimension, is_number
 from outlast.analysis.ranks import separation
 from outlast.analysis.shares import CategoryShare, category_shares
 
@@ -43,7 +43,7 @@ def steps_of(steps: Sequence[int | None]) -> Steps:
 
 
 def set_apart(
-    axes: Sequence[Axis], some: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
+    dimensions: Sequence[Dimension], some: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
 ) -> list[Apart]:
     """In which parameters some trials differ from the others beyond chance, the clearest first.
 
@@ -51,25 +51,25 @@ def set_apart(
     (`category_shares`), each at one hundredth divided by the number of parameters (Bonferroni), as many are looked at.
 
     Args:
-        axes: Of the study.
+        dimensions: Of the study.
         some: The configurations of the trials that are looked at.
         others: Of those they are compared with.
     """
-    chance = _CHANCE / max(1, len(axes))
+    chance = _CHANCE / max(1, len(dimensions))
     found = []
-    for axis in axes:
-        mine = [each[axis.name] for each in some if axis.name in each]
-        theirs = [each[axis.name] for each in others if axis.name in each]
+    for dimension in dimensions:
+        mine = [each[dimension.name] for each in some if dimension.name in each]
+        theirs = [each[dimension.name] for each in others if dimension.name in each]
         if not mine or not theirs:
             continue
-        if axis.numeric:
+        if dimension.numeric:
             ours, rest = [v for v in mine if is_number(v)], [v for v in theirs if is_number(v)]
             apart = separation(ours, rest)
             if apart is not None and apart.p < chance:
-                found.append(Apart(axis.name, apart.above, median(ours), median(rest), p=apart.p))
+                found.append(Apart(dimension.name, apart.above, median(ours), median(rest), p=apart.p))
         else:
             shares = category_shares([*mine, *theirs], range(len(mine)), level=1 - chance)
-            found += [Apart(axis.name, category=each) for each in shares if each.stands_out]
+            found += [Apart(dimension.name, category=each) for each in shares if each.stands_out]
     return sorted(found, key=lambda each: -_clearness(each))
 
 

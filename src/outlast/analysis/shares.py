@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import NormalDist, median
 from typing import Any
 
-from outlast.analysis.axes import category
+from outlast.analysis.dimensions import category
 
 
 def wilson_interval(hits: int, of: int, level: float = 0.95) -> tuple[float, float]:

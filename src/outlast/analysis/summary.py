@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from outlast.analysis.axes import Axis, axes_of, category, of_numbers
 from outlast.analysis.borders import Border, border
+from outlast.analysis.dimensions import Dimension, category, dimensions_of, of_numbers
 from outlast.analysis.endings import Apart, Steps, set_apart, steps_of
 from outlast.analysis.expected_best import ExpectedBest, expected_best
 from outlast.analysis.further_trials import Gain, gains
@@ -92,7 +92,7 @@ def analyse(
         resamples: Of the bootstrap for the gain of further trials; 0 leaves its interval out.
         running: Trial → seconds that its open attempt has trained so far.
     """
-    axes = axes_of(parameters, study.trials.values())
+    dimensions = dimensions_of(parameters, study.trials.values())
     complete = [trial for trial in study.in_state(TrialState.COMPLETE) if trial.feasible]
     pruned = study.in_state(TrialState.PRUNED)
     failed = [
@@ -101,16 +101,16 @@ def analyse(
     ]  # fmt: skip
     params = [trial.params for trial in complete]
     return Analysis(
-        tuple(_objective(at, axes, complete, pruned, metrics, sampler, resamples) for at in range(len(metrics))),
+        tuple(_objective(at, dimensions, complete, pruned, metrics, sampler, resamples) for at in range(len(metrics))),
         steps_of([_given_up_at(trial) for trial in pruned]),
-        tuple(set_apart(axes, [trial.params for trial in pruned], params)),
-        tuple(set_apart(axes, [t.params for t in failed], [*params, *(trial.params for trial in pruned)])),
+        tuple(set_apart(dimensions, [trial.params for trial in pruned], params)),
+        tuple(set_apart(dimensions, [t.params for t in failed], [*params, *(trial.params for trial in pruned)])),
         spending(study, running),
     )
 
 
 def _objective(
-    at: int, axes: Sequence[Axis], complete: Sequence[Trial], pruned: Sequence[Trial], metrics: Sequence[Objective],
+    at: int, dimensions: Sequence[Dimension], complete: Sequence[Trial], pruned: Sequence[Trial], metrics: Sequence[Objective],
     sampler: str, resamples: int,
 ) -> ObjectiveAnalysis:  # fmt: skip
     metric = metrics[at]
@@ -128,30 +128,42 @@ def _objective(
         metric.goal,
         len(trials),
         tuple(trials[index].number for index in best),
-        {axis.name: tuple(shares) for axis in axes if (shares := _wins(axis, params, best, costs, sign))},
-        tuple(each for axis in axes if axis.numeric for each in _correlations(axis, params, values)),
-        tuple(AtBorder(axis.name, at_end) for axis in axes if (at_end := _at_border(axis, params, best)) is not None),
+        {
+            dimension.name: tuple(shares)
+            for dimension in dimensions
+            if (shares := _wins(dimension, params, best, costs, sign))
+        },
+        tuple(
+            each for dimension in dimensions if dimension.numeric for each in _correlations(dimension, params, values)
+        ),
+        tuple(
+            AtBorder(dimension.name, at_end)
+            for dimension in dimensions
+            if (at_end := _at_border(dimension, params, best)) is not None
+        ),
         tuple(expected_best(known, metric.goal)),
         tuple(_further(known, metric.goal, sampler, resamples)),
     )
 
 
 def _wins(
-    axis: Axis, params: Sequence[Mapping[str, Any]], best: Sequence[int], costs: Sequence[float], sign: float
+    dimension: Dimension, params: Sequence[Mapping[str, Any]], best: Sequence[int], costs: Sequence[float], sign: float
 ) -> list[CategoryShare]:
-    having = [at for at, each in enumerate(params) if axis.name in each]
-    if axis.numeric or not having:
+    having = [at for at, each in enumerate(params) if dimension.name in each]
+    if dimension.numeric or not having:
         return []
     place = {at: index for index, at in enumerate(having)}
-    values = [params[at][axis.name] for at in having]
+    values = [params[at][dimension.name] for at in having]
     return category_shares(values, [place[at] for at in best if at in place], [costs[at] for at in having], sign)
 
 
-def _correlations(axis: Axis, params: Sequence[Mapping[str, Any]], values: Sequence[float]) -> list[Correlated]:
+def _correlations(
+    dimension: Dimension, params: Sequence[Mapping[str, Any]], values: Sequence[float]
+) -> list[Correlated]:
     """Over all trials that have the parameter, and under each value of the one that it hangs on, where there are several."""
-    pairs = of_numbers(axis, params)
+    pairs = of_numbers(dimension, params)
     groups: list[tuple[tuple[str, Any] | None, list[tuple[int, float]]]] = [(None, pairs)]
-    for parent, allowed in (axis.when or {}).items():
+    for parent, allowed in (dimension.when or {}).items():
         if len(allowed) > 1:
             groups += [
                 ((parent, each), [(at, x) for at, x in pairs if category(params[at].get(parent)) == category(each)])
@@ -161,12 +173,16 @@ def _correlations(axis: Axis, params: Sequence[Mapping[str, Any]], values: Seque
     for where, chosen in groups:
         correlation = spearman([x for _, x in chosen], [values[at] for at, _ in chosen])
         if correlation is not None:
-            found.append(Correlated(axis.name, where, correlation))
+            found.append(Correlated(dimension.name, where, correlation))
     return found
 
 
-def _at_border(axis: Axis, params: Sequence[Mapping[str, Any]], best: Sequence[int]) -> Border | None:
-    return border(axis, [value for _, value in of_numbers(axis, [params[at] for at in best])]) if axis.numeric else None
+def _at_border(dimension: Dimension, params: Sequence[Mapping[str, Any]], best: Sequence[int]) -> Border | None:
+    return (
+        border(dimension, [value for _, value in of_numbers(dimension, [params[at] for at in best])])
+        if dimension.numeric
+        else None
+    )
 
 
 def _further(values: Sequence[float], goal: str, sampler: str, resamples: int) -> list[Gain]:

@@ -1,4 +1,4 @@
-"""The axes of a search space as statistics see them: categories, or numbers on a line or a logarithmic scale."""
+"""The dimensions of a search space as statistics see them: categories, or numbers on a line or a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_ENDS = ("normal", "log_normal", "beta")
 
 
 @dataclass(frozen=True)
-class Axis:
+class Dimension:
     """One parameter. ``low`` and ``high`` are None where it has no ends that somebody chose."""
 
     name: str
@@ -33,7 +33,7 @@ class Axis:
         return self.low is not None and self.high is not None and self.low < self.high
 
     def position(self, value: float) -> float:
-        """Where a value lies between the ends, from 0 to 1, in the axis' own scale."""
+        """Where a value lies between the ends, from 0 to 1, in the dimension' own scale."""
         assert self.low is not None and self.high is not None
         if self.log:
             return (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
@@ -47,14 +47,14 @@ class Axis:
         return self.low + position * (self.high - self.low)
 
 
-def axes_of(parameters: Iterable[Parameter], trials: Iterable[Trial] = ()) -> list[Axis]:
-    """The axes of a study: its parameters, and those that its define-by-run objective drew.
+def dimensions_of(parameters: Iterable[Parameter], trials: Iterable[Trial] = ()) -> list[Dimension]:
+    """The dimensions of a study: its parameters, and those that its define-by-run objective drew.
 
     Args:
         parameters: Of the study file; constants are left out.
         trials: Where the objective drew parameters of its own, under the latest distribution of each.
     """
-    found = {parameter.name: _axis(parameter) for parameter in parameters if not parameter.constant}
+    found = {parameter.name: _dimension(parameter) for parameter in parameters if not parameter.constant}
     drawn: dict[str, str] = {}
     for trial in trials:
         if trial.distributions:
@@ -73,28 +73,28 @@ def category(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
-def of_numbers(axis: Axis, params: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
-    """(index, value) of the configurations in which a numeric axis has a finite value."""
-    return [(at, float(each[axis.name])) for at, each in enumerate(params) if is_number(each.get(axis.name))]
+def of_numbers(dimension: Dimension, params: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    """(index, value) of the configurations in which a numeric dimension has a finite value."""
+    return [(at, float(each[dimension.name])) for at, each in enumerate(params) if is_number(each.get(dimension.name))]
 
 
-def _axis(parameter: Parameter) -> Axis:
+def _dimension(parameter: Parameter) -> Dimension:
     shown, base = parameter.shown, parameter.distribution.removeprefix("q_")
     if shown.kind == "categorical":
-        return Axis(parameter.name, False, values=len(shown.choices), when=parameter.when)
+        return Dimension(parameter.name, False, values=len(shown.choices), when=parameter.when)
     if base in _NO_ENDS:
-        return Axis(parameter.name, True, log=shown.log, when=parameter.when)
+        return Dimension(parameter.name, True, log=shown.log, when=parameter.when)
     choices = parameter.choices
     count = None if choices is None else len(choices)
-    return Axis(parameter.name, True, float(shown.low), float(shown.high), shown.log, count, parameter.when)
+    return Dimension(parameter.name, True, float(shown.low), float(shown.high), shown.log, count, parameter.when)
 
 
-def _drawn(name: str, text: str) -> Axis:
+def _drawn(name: str, text: str) -> Dimension:
     """From the JSON text of an Optuna distribution (`optuna.distributions.distribution_to_json`)."""
     told = json.loads(text)
     figures = told.get("attributes", {})
     if "choices" in figures:
-        return Axis(name, False, values=len(figures["choices"]))
+        return Dimension(name, False, values=len(figures["choices"]))
     low, high, step = float(figures["low"]), float(figures["high"]), figures.get("step")
     count = round((high - low) / step) + 1 if step and not figures.get("log") else None
-    return Axis(name, True, low, high, bool(figures.get("log")), count)
+    return Dimension(name, True, low, high, bool(figures.get("log")), count)

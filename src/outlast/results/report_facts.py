@@ -1,0 +1,135 @@
+"""What a report says beside its tables: the analysis, importances, failures, and what went wrong and was mended. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from outlast.analysis.summary import analyse
+from outlast.config.secrets import mask_text
+from outlast.config.settings import Settings
+from outlast.core.evidence import plain_json
+from outlast.core.fold import Study
+from outlast.core.records import Attempt, Trial
+from outlast.core.states import Cause, TrialState
+from outlast.results.failures import group_failures
+
+_MOST_INCIDENTS = 500
+#: What ends an attempt without anything having gone wrong.
+_IN_ORDER = (Cause.COMPLETED, Cause.PART, Cause.PRUNED, Cause.IMPORTED, Cause.SPACE_CHANGED, Cause.CONSTRAINT)
+
+
+class Weighed(Protocol):
+    """A parameter's importance, as `outlast.optimizer.importances.Importance` has it."""
+
+    @property
+    def parameter(self) -> str:
+        """Its name."""
+
+    @property
+    def share(self) -> float:
+        """Of what explains who is among the best."""
+
+    @property
+    def low(self) -> float:
+        """Of its interval."""
+
+    @property
+    def high(self) -> float:
+        """Of its interval."""
+
+
+def report_facts(
+    study: Study,
+    settings: Settings,
+    *,
+    importances: Iterable[Weighed] = (),
+    running: Mapping[int, float] | None = None,
+) -> dict[str, Any]:
+    """What the trials of a study say, as plain data.
+
+    Args:
+        study: The folded ledger.
+        settings: In force.
+        importances: Of its parameters for the first objective, largest first, where somebody worked them out.
+        running: Trial → seconds that its open attempt has trained so far.
+
+    Returns:
+        ``analysis`` (`outlast.analysis.summary.Analysis`), ``importances`` (``name``, ``value``, ``low``, ``high``) with
+        ``importances_note``, ``failures`` (groups, largest first), ``incidents`` (in the order of time).
+    """
+    found = analyse(study, settings.parameters, settings.metrics, sampler=settings.sampler.name, running=running)
+    return {
+        "analysis": found.to_json(),
+        "importances": [
+            {"name": each.parameter, "value": each.share, "low": each.low, "high": each.high} for each in importances
+        ],
+        "importances_note": (
+            f"The share of each parameter in what decides whether a trial is among the best tenth by {settings.metrics[0].name} "
+            "(PED-ANOVA), with the interval of nine of ten resamples of the trials."
+        ),
+        "failures": [_failure(group) for group in group_failures(study)],
+        "incidents": incidents(study),
+    }
+
+
+def incidents(study: Study) -> list[dict[str, Any]]:
+    """What happened to a search beside its trials' own ends, in the order of time: versions of the study file, faults and what
+    became of the trials that they hit, warnings. Many are told from the end.
+
+    Returns:
+        ``at`` (UTC), ``what`` (``revision``, ``fault``, ``ended``), ``text``, and for a fault ``trial``, ``attempt``, ``cause``.
+    """
+    found: list[dict[str, Any]] = [
+        {"at": each.at, "what": "revision", "text": mask_text("; ".join(each.changes)) or f"version {each.number}"}
+        for each in study.revisions[1:]
+    ]
+    faults = [
+        (attempt.outcome.at, trial.number, attempt)
+        for trial in study.trials.values()
+        for attempt in trial.attempts
+        if attempt.outcome is not None and attempt.outcome.cause not in _IN_ORDER
+    ]
+    faults.sort(key=lambda each: each[:2])
+    found += [_fault(study.trials[number], attempt) for _, number, attempt in faults[-_MOST_INCIDENTS:]]
+    if study.ended is not None:
+        reason = f": {study.ended.reason}" if study.ended.reason else ""
+        found.append({"at": study.ended.at, "what": "ended", "text": mask_text(f"{study.ended.state}{reason}")})
+    return sorted(found, key=lambda each: str(each["at"]))[-_MOST_INCIDENTS:]
+
+
+def _fault(trial: Trial, attempt: Attempt) -> dict[str, Any]:
+    outcome = attempt.outcome
+    assert outcome is not None
+    later = any(other.number > attempt.number for other in trial.attempts)
+    if later:
+        became = "went on" if any(a.number > attempt.number and a.resumed for a in trial.attempts) else "began again"
+        became = (
+            f"{became}, {trial.state.value} now" if trial.state is not TrialState.COMPLETE else f"{became}, complete"
+        )
+    else:
+        became = trial.state.value
+    where = f" on {outcome.host}" if outcome.host else ""
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    return {
+        "at": outcome.at,
+        "what": "fault",
+        "trial": trial.number,
+        "attempt": attempt.number,
+        "cause": outcome.cause.value,
+        "text": mask_text(f"trial {trial.number} {outcome.cause.value.replace('_', ' ')}{where}{reason}; {became}"),
+    }
+
+
+def _failure(group: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = plain_json(
+        {
+            "signature": group.signature,
+            "cause": group.cause.value,
+            "reason": mask_text(group.reason),
+            "trials": list(group.trials),
+            "shared": dict(group.shared),
+            "ranges": [{"parameter": name, "is": sign, "than": bound} for name, sign, bound in group.ranges],
+        }
+    )
+    return plain

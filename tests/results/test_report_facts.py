@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+
+from outlast.config.settings import MetricSettings, Settings
+from outlast.core.records import RevisionMade
+from outlast.core.states import Cause, TrialState
+from outlast.optimizer.importances import Importance
+from outlast.results.report_facts import incidents, report_facts
+from outlast.space.definitions import define
+from outlast.testing.studies import StudyBuilder
+
+SETTINGS = Settings(
+    name="digits", command=("true",), metrics=(MetricSettings(name="acc"),),
+    parameters=(define("lr", {"min": 0.0, "max": 1.0}),),
+)  # fmt: skip
+
+
+def test_incidents_are_faults_and_changes_in_the_order_of_time_with_what_became_of_them():
+    build = StudyBuilder()
+    build.trial(
+        {"lr": 0.1}, TrialState.INTERRUPTED, at=10, seconds=10, cause=Cause.PREEMPTED, host="n1", reason="signal 15"
+    )
+    build.attempt(0, at=30, seconds=5, values=0.5)
+    build.trial({"lr": 0.2}, TrialState.FAILED, at=40, seconds=5, reason="API_TOKEN=abc123def456 refused")
+    build.trial({"lr": 0.3}, values=0.7, at=50)
+    build.study.apply(RevisionMade(2, build.at(25), {}, ("budget.trials: 10 -> 20",)))
+    build.end(200, "done", "the target is met")
+    found = incidents(build.study)
+    assert [(each["what"], each["text"]) for each in found] == [
+        ("fault", "trial 0 preempted on n1: signal 15; went on, complete"),
+        ("revision", "budget.trials: 10 -> 20"),
+        ("fault", found[2]["text"]),
+        ("ended", "done: the target is met"),
+    ]
+    assert "abc123def456" not in found[2]["text"] and found[2]["text"].endswith("; failed")
+
+
+def test_the_facts_are_plain_data_for_any_study():
+    for build in (StudyBuilder(), StudyBuilder()):
+        facts = report_facts(build.study, SETTINGS, importances=[Importance("lr", 1.0, 0.9, 1.0)])
+        assert set(json.loads(json.dumps(facts, allow_nan=False))) == {
+            "analysis", "importances", "importances_note", "failures", "incidents",
+        }  # fmt: skip
+        assert facts["importances"] == [{"name": "lr", "value": 1.0, "low": 0.9, "high": 1.0}]
+        build.trial({"lr": float("nan")}, values=float("nan"))
