@@ -46,7 +46,6 @@ def make_ready(
     """Everything before a search holds its study; what cannot work is refused before anything is written.
 
     Args:
-        settings: The study's.
         folder: Its folder, or its home.
         fresh: Set an earlier study aside.
         resume: Go on with a study that is there; never start a new one.
@@ -103,7 +102,6 @@ def run(
 
     Args:
         paths: The files of the folder that `make_ready` gave.
-        settings: The study's.
         listener: Made once the study is open, from what was opened and the number of slots.
         tell: Says how it ended; nobody waits for plots to hear that.
         unattended: Nobody is there, as is known from elsewhere; under nohup nobody is in any case.
@@ -150,10 +148,6 @@ def live_folder(folder: str, settings: Settings) -> str:
     machine then.
 
     A live folder that was purged is given back what its home has; finished trials are all there.
-
-    Args:
-        folder: The study's home.
-        settings: In force.
 
     Raises:
         StudyFileError: ``slurm.scratch`` cannot be used.

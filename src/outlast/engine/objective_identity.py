@@ -23,21 +23,15 @@ _MOST_TEXT = 300  # characters of a value that is compared
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What tells objectives apart.
+    """What tells objectives apart."""
 
-    Attributes:
-        file: Where it was written; empty in a notebook, whose cells have no place that lasts.
-        name: Its qualified name.
-        made_with: What a closure, a partial, an object or parsed arguments hold for it.
-        reads: Plain global values that it reads; a script may compute them anew in each run.
-        code: What it does, line numbers left out; ``None`` for what is no Python function.
-    """
-
-    file: str
-    name: str
+    file: str  # where it was written; empty in a notebook, whose cells have no place that lasts
+    name: str  # its qualified name
+    # what a closure, a partial, an object or parsed arguments hold for it
     made_with: Mapping[str, str] = field(default_factory=dict)
+    # plain global values that it reads; a script may compute them anew in each run
     reads: Mapping[str, str] = field(default_factory=dict)
-    code: object = None
+    code: object = None  # what it does, line numbers left out; None for what is no Python function
 
 
 #: Study folder → the objective that this process searched with last, and when.
@@ -101,7 +95,6 @@ def compared(folder: Path, new: Fingerprint, *, results: bool) -> tuple[bool, st
     """What the objective of a study that is there has to do with this one.
 
     Args:
-        folder: Where the study runs.
         new: The one that is to go on with it.
         results: Whether a trial of the study has ended well.
 

@@ -88,7 +88,6 @@ class Executor(abc.ABC):
         """Watch an attempt that was submitted before we came.
 
         Args:
-            name: Of the attempt.
             runner: That claimed it; ``None`` if nobody has.
             job: The scheduler's id of its job, where that is known.
             restarts: How often the scheduler had started the job anew when it took the attempt.

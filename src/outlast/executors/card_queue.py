@@ -49,7 +49,6 @@ class CardQueue:
     """This search's place in the queue.
 
     Args:
-        directory: Of the locks.
         clock: Seconds, the same for every process of the machine.
     """
 

@@ -61,8 +61,6 @@ def request(fork_server: socket.socket, marker: str, log: str, keep_fds: Sequenc
     """Ask for a runner.
 
     Args:
-        fork_server: The coordinator's end.
-        marker: Of the attempt.
         log: The runner's own words go there.
         keep_fds: Descriptors for the runner, under the same numbers.
 
@@ -84,19 +82,12 @@ def request(fork_server: socket.socket, marker: str, log: str, keep_fds: Sequenc
 
 @dataclass(frozen=True)
 class WarmStart:
-    """How a worker is made.
+    """How a worker is made."""
 
-    Attributes:
-        argv: The module that loads the function, and its arguments: what a process of its own would run.
-        cwd: Of the training.
-        env: Its whole environment.
-        trials: Replaced after so many.
-    """
-
-    argv: tuple[str, ...]
-    cwd: str
-    env: Mapping[str, str] = field(repr=False)
-    trials: int
+    argv: tuple[str, ...]  # the module that loads the function, and its arguments: what a process of its own would run
+    cwd: str  # of the training
+    env: Mapping[str, str] = field(repr=False)  # its whole environment
+    trials: int  # replaced after so many
 
 
 class _Worker(ForkServerProcess):

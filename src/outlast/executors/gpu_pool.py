@@ -67,7 +67,6 @@ def visible_cards(cards: Sequence[Card], visible: str | None) -> list[Card]:
     on that names no card is left out.
 
     Args:
-        cards: All.
         visible: The variable; ``None`` if it is not set: every card.
     """
     if visible is None:
@@ -89,10 +88,7 @@ class GpuPool:
 
     Args:
         gpus: What one attempt needs, as in `resources.gpus`.
-        say: Takes a line for the person.
         visible: CUDA_VISIBLE_DEVICES as it limits this search; ``None``: every card.
-        directory: Of the locks.
-        read: Asks the driver.
         clock: Seconds, the same for all processes of the machine.
 
     Attributes:

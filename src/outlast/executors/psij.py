@@ -34,7 +34,6 @@ class PsijExecutor(JobExecutor):
     """One job for each attempt.
 
     Args:
-        study: What the jobs are for.
         scheduler: PSI/J's name of it.
         queue: Where jobs wait, or a partition.
         account: Whom they are charged to.

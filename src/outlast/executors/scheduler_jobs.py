@@ -57,7 +57,6 @@ class JobExecutor(Executor):
     """Subclasses say `start`, `living` and `end`.
 
     Args:
-        study: What the jobs are for.
         poll: Seconds between two listings, at least.
         now: Monotonic seconds.
     """

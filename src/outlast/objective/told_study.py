@@ -26,9 +26,7 @@ def told_study(ask: Ask, note: Callable[[str, Any], object], number: int) -> opt
     """The study of a running trial.
 
     Args:
-        ask: Asks the coordinator.
         note: Keeps a system attribute of the trial.
-        number: The trial's.
     """
     storage = _Told(ask, note, number)
     return _Study(storage.name, storage)

@@ -18,11 +18,6 @@ def set_bad_aside(paths: TrialPaths, trial: Trial, pattern: Sequence[str] = ()) 
 
     After the first attempt that died of one, the newest checkpoint is renamed to ``.bad-ATTEMPT-NAME`` where it lies, with
     the links to it; after a second one everything in the checkpoint folder is, and the trial starts from scratch.
-
-    Args:
-        paths: Of the trial.
-        trial: With its last outcome.
-        pattern: The study file's `checkpoints.pattern`.
     """
     last = trial.last
     if trial.state is not TrialState.INTERRUPTED or last is None or last.cause is not Cause.BAD_CHECKPOINT:

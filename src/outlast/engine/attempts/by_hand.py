@@ -27,11 +27,6 @@ def command_by_hand(settings: Settings, trial: Trial, configuration: Mapping[str
 
     Variables of the environment stay variables: a secret is not shown. Of several parts it is the first.
 
-    Args:
-        settings: The settings in force.
-        trial: The trial.
-        configuration: Its whole configuration.
-
     Returns:
         ``cd examples/digits && python train.py --lr=0.01``; for an objective that was handed over in Python the call there;
         ``None`` where the command names what is not there any more.

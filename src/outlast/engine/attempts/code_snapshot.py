@@ -114,9 +114,6 @@ def run_from(
     as they were.
 
     Args:
-        paths: Of the study.
-        settings: In force.
-        revisions: Of the study.
         default: What a study file that says nothing of `code` means here.
 
     Returns:

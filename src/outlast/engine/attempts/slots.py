@@ -23,18 +23,13 @@ _WAIT_FOR_ROOM = 5.0  # the same while the disk is full: each answer is a file
 
 @dataclass
 class Slots:
-    """Who may run an attempt now.
+    """Who may run an attempt now."""
 
-    Attributes:
-        local: This machine's slots.
-        pool: Its cards, where attempts need some. A slot is then available only with cards that are locked for it.
-        cpus_per_trial: For each attempt.
-        news: Lines for the person that have come up; whoever reads them clears them.
-    """
-
-    local: tuple[str, ...]
+    local: tuple[str, ...]  # this machine's slots
+    # its cards, where attempts need some. A slot is then available only with cards that are locked for it
     pool: GpuPool | None = None
-    cpus_per_trial: int | None = None
+    cpus_per_trial: int | None = None  # for each attempt
+    # lines for the person that have come up; whoever reads them clears them
     news: list[str] = field(default_factory=list)
     _grants: dict[str, Grant] = field(default_factory=dict)  # slot → cards that we hold until its attempt does
     _taken: set[str] = field(default_factory=set)
@@ -127,8 +122,6 @@ class Slots:
         """Answer a worker with its attempt.
 
         Args:
-            paths: The study's.
-            slot: The worker's.
             attempt: ``0007.2``.
             grace: Seconds that its training may take to stop when the worker is asked to leave.
             judges: Whether a pruner waits for what it reports.
@@ -141,7 +134,6 @@ class Slots:
         """Nothing for the others now: they ask again; a task of an array only if something that rests will wait for it soon.
 
         Args:
-            paths: The study's.
             soon: Whether something does.
             lacking: What the disk lacks, where nothing begins before there is room.
         """

@@ -35,21 +35,14 @@ _STAMP = re.compile(r"^\.(\d{8}_\d{6})(-\d+)?$")
 
 @dataclass(frozen=True)
 class Waste:
-    """Something that could go.
+    """Something that could go."""
 
-    Attributes:
-        kind: ``checkpoints`` of a finished trial that is not among the best; ``study``: an earlier one, set aside by
-            ``--fresh``; ``index`` or ``ledger`` that was set aside when it was rebuilt; ``leftover`` of something that was
-            interrupted.
-        path: A file or folder.
-        about: Whose it is, in a few words.
-        size: Bytes on the disk.
-    """
-
+    # checkpoints of a finished trial that is not among the best; study: an earlier one, set aside by --fresh; index
+    # or ledger that was set aside when it was rebuilt; leftover of something that was interrupted
     kind: Literal["checkpoints", "study", "index", "ledger", "leftover"]
-    path: str
-    about: str
-    size: int
+    path: str  # a file or folder
+    about: str  # whose it is, in a few words
+    size: int  # bytes on the disk
 
     def to_json(self) -> dict[str, Any]:
         """Plain object."""
@@ -60,7 +53,6 @@ def find_waste(folder: str, *, keep: int | None = None) -> list[Waste]:
     """Everything that could go, by kind. Changes nothing; may be called while somebody runs the study.
 
     Args:
-        folder: Of the study.
         keep: Checkpoints of how many of the best trials to keep, instead of what the study file says. Where neither says
             anything, all are kept.
 
@@ -83,7 +75,6 @@ def free(folder: str, wanted: Sequence[Waste], *, keep: int | None = None) -> li
     """Delete what `find_waste` found, as far as it still holds once nobody else can change the study.
 
     Args:
-        folder: Of the study.
         wanted: What was shown to the person.
         keep: As it was given to `find_waste`.
 

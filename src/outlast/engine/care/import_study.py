@@ -39,17 +39,11 @@ from outlast.study.putting_away import put_away
 
 @dataclass(frozen=True)
 class Imported:
-    """What `import_study` made.
-
-    Attributes:
-        folder: The study's.
-        counts: How many trials of which state it has now.
-        told: What was done with trials that had not ended, and what was left out.
-    """
+    """What `import_study` made."""
 
     folder: str
-    counts: Counter[str]
-    told: tuple[str, ...]
+    counts: Counter[str]  # how many trials of which state it has now
+    told: tuple[str, ...]  # what was done with trials that had not ended, and what was left out
 
 
 def import_study(storage: str, study_file: str | None, *, study_name: str | None, directory: str | None) -> Imported:

@@ -61,24 +61,16 @@ class SecondRun:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What came of it.
+    """What came of it."""
 
-    Attributes:
-        verdict: ``resumes``; ``starts over``; ``cannot tell``; ``no checkpoint`` ever appeared; ``failed``: the script
-            fails by itself, or cannot load its checkpoint; ``interrupted`` by a Ctrl-C.
-        text: A sentence with the steps and times.
-        cure: What would be right, where something is not.
-        params: The configuration that was tried.
-        first: The attempt that was killed.
-        second: The one that resumed, if it came so far.
-    """
-
+    # resumes; starts over; cannot tell; no checkpoint ever appeared; failed: the script fails by itself, or cannot
+    # load its checkpoint; interrupted by a Ctrl-C
     verdict: Verdict
-    text: str
-    cure: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    first: FirstRun = field(default_factory=FirstRun)
-    second: SecondRun | None = None
+    text: str  # a sentence with the steps and times
+    cure: str | None = None  # what would be right, where something is not
+    params: Mapping[str, Any] = field(default_factory=dict)  # the configuration that was tried
+    first: FirstRun = field(default_factory=FirstRun)  # the attempt that was killed
+    second: SecondRun | None = None  # the one that resumed, if it came so far
 
     @property
     def passed(self) -> bool:
@@ -107,7 +99,6 @@ def rehearse(
     anything, it is run once more without.
 
     Args:
-        settings: The study.
         folder: Its folder; it need not exist and is not touched.
         limit: Seconds to wait for the first checkpoint, and again for the first report after the resumption.
         say: Called with what is to be said on the way.

@@ -66,7 +66,6 @@ def smoke(
     ended at its first report of the objective. Either way it is ended after `limit`, and that is no failure.
 
     Args:
-        settings: The study.
         folder: Its folder; it need not exist and is not touched.
         limit: Seconds for each trial.
         tell: Called with each trial as it ends.

@@ -42,7 +42,6 @@ def throwaway_study(settings: Settings, folder: str) -> Iterator[StudyPaths]:
     Whatever happens inside, a Ctrl-C included, nothing is left: no process that it started, no folder.
 
     Args:
-        settings: Of the real study.
         folder: The real study's folder; it need not exist and is not touched.
 
     Raises:
@@ -88,10 +87,7 @@ def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: 
     """The settings for trying trials out: nothing is searched, pruned, announced or kept.
 
     Args:
-        settings: Of the real study.
-        trials: How many.
         limit: Seconds that a trial may take. Its runner ends it a little later even if nobody is left to ask for it.
-        arguments: Appended to the command.
 
     Raises:
         UsageError: The study's objective was handed over from Python.

@@ -21,31 +21,19 @@ _MOST_NAMES = 40
 
 @dataclass(frozen=True)
 class Tried:
-    """One trial that was run.
+    """One trial that was run."""
 
-    Attributes:
-        number: In the order of the try.
-        params: Its configuration, constants left out.
-        outcome: ``passed``; ``failed``; ``skipped`` where the derive hook ruled it out; ``interrupted`` by a Ctrl-C.
-        cause: Of its end, a word of `outlast.core.states.Cause`.
-        reason: Of a failure, with the traceback's last line; of a pass, how it ended.
-        seconds: Of training.
-        scores: The objectives that were found.
-        metrics: Every metric name that was seen, with its last value.
-        notes: What the search for the objectives noted.
-        traceback: The last one in its output, else the last lines of it; empty for a trial that passed.
-    """
-
-    number: int
-    params: Mapping[str, Any]
+    number: int  # in the order of the try
+    params: Mapping[str, Any]  # its configuration, constants left out
+    # passed; failed; skipped where the derive hook ruled it out; interrupted by a Ctrl-C
     outcome: Literal["passed", "failed", "skipped", "interrupted"]
-    cause: str = ""
-    reason: str = ""
-    seconds: float = 0.0
-    scores: Mapping[str, float] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    traceback: str = ""
+    cause: str = ""  # of its end, a word of `outlast.core.states.Cause`
+    reason: str = ""  # of a failure, with the traceback's last line; of a pass, how it ended
+    seconds: float = 0.0  # of training
+    scores: Mapping[str, float] = field(default_factory=dict)  # the objectives that were found
+    metrics: Mapping[str, float] = field(default_factory=dict)  # every metric name that was seen, with its last value
+    notes: tuple[str, ...] = ()  # what the search for the objectives noted
+    traceback: str = ""  # the last one in its output, else the last lines of it; empty for a trial that passed
 
     def to_json(self) -> dict[str, Any]:
         """Plain object."""

@@ -14,48 +14,29 @@ from outlast.executors.slurm.section import SlurmOptions
 
 @dataclass(frozen=True)
 class Answer:
-    """What ``sbatch --test-only`` said of a script.
+    """What ``sbatch --test-only`` said of a script."""
 
-    Attributes:
-        script: ``trials``, ``finisher`` or ``controller``.
-        start: When such a job could start, in seconds since the epoch; ``None`` where SLURM does not say.
-        refused: Why SLURM does not take it; empty if it does.
-        limit: Whether that is a limit, which passes.
-    """
-
-    script: str
+    script: str  # trials, finisher or controller
+    # when such a job could start, in seconds since the epoch; None where SLURM does not say
     start: float | None = None
-    refused: str = ""
-    limit: bool = False
+    refused: str = ""  # why SLURM does not take it; empty if it does
+    limit: bool = False  # whether that is a limit, which passes
 
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """All that the findings are made from.
-
-    Attributes:
-        settings: The study's.
-        options: Its ``slurm:`` section, completed.
-        config: ``scontrol show config``.
-        partitions: All that we can see.
-        nodes: Of all partitions.
-        limits: Ours, by accounting.
-        answers: To each script.
-        nodes_submit: Whether the nodes that finisher and controller run on may submit trials.
-        folder: The study's, absolute.
-        now: Seconds since the epoch.
-    """
+    """All that the findings are made from."""
 
     settings: Settings
-    options: SlurmOptions
-    config: Mapping[str, str] = field(default_factory=dict)
-    partitions: Sequence[Partition] = ()
-    nodes: Sequence[Nodes] = ()
-    limits: Limits = field(default_factory=Limits)
-    answers: Sequence[Answer] = ()
-    nodes_submit: bool = True
-    folder: str = ""
-    now: float = 0.0
+    options: SlurmOptions  # its slurm: section, completed
+    config: Mapping[str, str] = field(default_factory=dict)  # scontrol show config
+    partitions: Sequence[Partition] = ()  # all that we can see
+    nodes: Sequence[Nodes] = ()  # of all partitions
+    limits: Limits = field(default_factory=Limits)  # ours, by accounting
+    answers: Sequence[Answer] = ()  # to each script
+    nodes_submit: bool = True  # whether the nodes that finisher and controller run on may submit trials
+    folder: str = ""  # the study's, absolute
+    now: float = 0.0  # seconds since the epoch
 
     @cached_property
     def chosen(self) -> list[Partition]:

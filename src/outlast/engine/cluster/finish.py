@@ -45,11 +45,9 @@ def finish(
     """Do a finisher's work.
 
     Args:
-        folder: The study's.
         job: That we are.
         once: Take one turn only, and wait for nothing.
         after: The array that this is the finisher of, where it is one array's.
-        say: Takes a line for the log.
 
     Returns:
         The last turn: the study is at rest, or its next tasks are in the queue, or it was the only one. ``None``: this job
@@ -218,7 +216,6 @@ def in_vain(study: Study, *, began: bool = True) -> Verdict | None:
     Only an array of which nothing is in the queue any more can be judged.
 
     Args:
-        study: The folded ledger.
         began: Whether any task of the array wrote a log; otherwise all of them were cancelled while they waited.
     """
     array = next((job for job in reversed(study.jobs) if job.role == "array"), None)

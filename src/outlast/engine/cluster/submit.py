@@ -32,20 +32,13 @@ _LEASE_WITHIN = 60.0  # seconds that a submission waits for whoever holds the st
 
 @dataclass(frozen=True)
 class Submitted:
-    """What came of a submission.
+    """What came of a submission."""
 
-    Attributes:
-        verdict: The study is at rest: nothing was submitted.
-        jobs: What SLURM took now.
-        active: What was in the queue before.
-        refused: Why SLURM did not take all of it; a limit that passes.
-    """
-
-    verdict: Verdict | None
+    verdict: Verdict | None  # the study is at rest: nothing was submitted
     study: Study
-    jobs: Sequence[JobSubmitted] = ()
-    active: Sequence[Job] = ()
-    refused: str = ""
+    jobs: Sequence[JobSubmitted] = ()  # what SLURM took now
+    active: Sequence[Job] = ()  # what was in the queue before
+    refused: str = ""  # why SLURM did not take all of it; a limit that passes
 
     @property
     def waits_for(self) -> str:

@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 
 
 class SlurmTask:
-    """What SLURM has for a worker that is a task of an array. Most never need it, so that it is imported by those that do.
-
-    Args:
-        folder: The study's.
-        facts: Of the job.
-    """
+    """What SLURM has for a worker that is a task of an array. Most never need it, so that it is imported by those that do."""
 
     def __init__(self, folder: str, facts: JobFacts) -> None:
         self._folder, self.facts = folder, facts

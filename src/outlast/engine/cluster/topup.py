@@ -23,7 +23,6 @@ def lacking(study: Study, wanted: int | None, tasks: Sequence[Job], *, each: int
     Nothing is, where tasks wait in the queue, which take what was lost as their own; nor for a task that a person cancelled.
 
     Args:
-        study: The folded ledger.
         wanted: Trials that could be started now; ``None`` without a target.
         tasks: The study's that wait or run.
         each: Trials that one task runs.
@@ -64,7 +63,6 @@ def something_was_lost(folder: str, own: Collection[str] = ()) -> bool:
     """Whether the study has lost tasks that nobody has noticed or made up for. Looks only: at SLURM's queue and the records.
 
     Args:
-        folder: The study's.
         own: Jobs that are known to live: our own.
     """
     try:

@@ -25,7 +25,6 @@ class Backoff:
     """When each of them may go on.
 
     Args:
-        study: The folded ledger.
         first_pause: In seconds, instead of what the cause calls for.
 
     Attributes:

@@ -17,14 +17,7 @@ _A_MOMENT, _GATHER_WITHIN = 0.5, 10.0  # seconds
 
 
 class Inbox:
-    """The requests of one study.
-
-    Args:
-        paths: The study's.
-        slots: Those of workers are made from their requests.
-        watch: Over the attempts that run.
-        clock: Of the holder.
-    """
+    """The requests of one study."""
 
     def __init__(self, paths: StudyPaths, slots: Slots, watch: Watch, clock: Clock) -> None:
         self._paths, self._slots, self._watch, self._clock = paths, slots, watch, clock

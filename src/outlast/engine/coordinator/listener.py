@@ -26,11 +26,7 @@ class Listener:
 
 
 class Saying(Listener):
-    """Hands on what is said.
-
-    Args:
-        say: Takes a line for the person.
-    """
+    """Hands on what is said."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
@@ -41,11 +37,7 @@ class Saying(Listener):
 
 
 class Forwarding(Listener):
-    """Hands on what it hears to another listener.
-
-    Args:
-        listener: That one.
-    """
+    """Hands on what it hears to another listener."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener

@@ -36,9 +36,6 @@ class Round:
     """Decides; `study` is what it decides about, and is changed by what it asks to record.
 
     Args:
-        study: The folded ledger.
-        limits: Its totals.
-        holding: How it is held.
         at_once: How many attempts begin in one round at most. (Each start takes a moment, and meanwhile nobody is pruned.)
         in_batches: Attempts begin only when none runs: a whole batch at a time.
         first_pause: Of the backoff, in seconds, whatever the cause.

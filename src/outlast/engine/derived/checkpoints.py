@@ -34,7 +34,6 @@ def left_behind(paths: StudyPaths, recorded: str | None, study: Study) -> list[t
     Args:
         paths: With the checkpoints where the study file has them now.
         recorded: `StudyPaths.checkpoints_root` as it was.
-        study: As it is.
 
     Returns:
         For each of those trials, where its checkpoints are and where they would be looked for.
@@ -88,8 +87,6 @@ class Retention:
     """Keeps to `checkpoints.keep` during a run.
 
     Args:
-        paths: Of the study.
-        settings: In force.
         fence: Asked right before a folder is renamed away; raises where somebody else decides by now.
 
     Attributes:

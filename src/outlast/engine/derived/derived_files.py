@@ -43,7 +43,6 @@ class DerivedFiles:
         """Check or rebuild what is there, and begin to write behind.
 
         Args:
-            study: The folded ledger.
             doubtful: The holder before did not end its run.
             rivalled: It may even be alive and in the middle of a write: its index is replaced by a new file.
         """

@@ -36,8 +36,6 @@ class HomeSyncThread:
     """Syncs in a thread of its own; trouble with it is said, tried again, and never stops a study.
 
     Args:
-        live: The study where it runs.
-        home: Its home.
         fence: Raises where somebody else holds the study.
         every: Seconds between two syncs at least; each may take a twentieth of the time at most.
 

@@ -123,7 +123,6 @@ def join_study(paths: StudyPaths, lease: Lease, *, momentary: bool = False) -> I
     """Take in hand, for a block, a study that somebody has begun: nothing about it is changed.
 
     Args:
-        paths: Its files.
         lease: Held; given back at the end.
         momentary: For a turn only, as the ledger says then.
 

@@ -35,8 +35,6 @@ def run_study(
     """Run a study here until it comes to rest.
 
     Args:
-        paths: Its files.
-        settings: The study file.
         listener: Made once the study is open, from what was opened and the number of slots.
         accept_changes: Go on under a new revision although the space, the metric or the command changed.
         say: Told when there is a silent holder to wait for.

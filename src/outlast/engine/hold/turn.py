@@ -67,10 +67,6 @@ def take_turn(
     """Coordinate a study for one turn under a lease that was just taken, and give it back.
 
     Args:
-        folder: The study's.
-        lease: Held.
-        memory: Of this process.
-        say: Takes a line for the person.
         last: Called with the coordinator and its verdict before the lease is given back.
         derive: Whether to bring the index up to date; by default if it has not been for a while. The tables are in any case.
 

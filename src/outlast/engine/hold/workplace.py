@@ -44,25 +44,16 @@ class OwnJob(Protocol):
 
 @dataclass
 class Workplace:
-    """One worker's.
+    """One worker's."""
 
-    Attributes:
-        paths: The study's files.
-        say: Takes a line for the person, or for the job's log; a full disk there costs the line and nothing else.
-        parallel: Trials side by side.
-        most: Trials in all; ``None``: as many as there are.
-        job: That we are, as a task of an array.
-        cards: Locks cards for a trial that needs some, where no scheduler has given us ours.
-        leaving: Whether we leave.
-    """
-
-    paths: StudyPaths
+    paths: StudyPaths  # the study's files
+    # takes a line for the person, or for the job's log; a full disk there costs the line and nothing else
     say: Callable[[str], object] = print
-    parallel: int = 1
-    most: int | None = None
-    job: OwnJob | None = None
-    cards: WorkerCards | None = None
-    leaving: Leaving = field(init=False)
+    parallel: int = 1  # trials side by side
+    most: int | None = None  # trials in all; None: as many as there are
+    job: OwnJob | None = None  # that we are, as a task of an array
+    cards: WorkerCards | None = None  # locks cards for a trial that needs some, where no scheduler has given us ours
+    leaving: Leaving = field(init=False)  # whether we leave
 
     def __post_init__(self) -> None:
         told = self.say

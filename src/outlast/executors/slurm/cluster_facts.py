@@ -20,65 +20,38 @@ _SIZES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition.
-
-    Attributes:
-        name: Its name.
-        default: Whether jobs that name none go there.
-        up: Whether it takes and runs jobs.
-        max_time_s: Longest walltime, or ``None`` without a limit.
-        default_time_s: Walltime of jobs that ask for none; ``None``: the longest.
-        exclusive: Whether every job gets whole nodes.
-        preempt_mode: SLURM's word: ``REQUEUE``, ``CANCEL``, ``OFF``…
-        nodes: How many nodes it has.
-        submit_from: The nodes that may submit to it; ``ALL``.
-        node_list: Its nodes, as ``n[1-4]``.
-    """
+    """One partition."""
 
     name: str
-    default: bool
-    up: bool
-    max_time_s: float | None
-    default_time_s: float | None
-    exclusive: bool
-    preempt_mode: str
-    nodes: int
-    submit_from: str
-    node_list: str = ""
+    default: bool  # whether jobs that name none go there
+    up: bool  # whether it takes and runs jobs
+    max_time_s: float | None  # longest walltime, or None without a limit
+    default_time_s: float | None  # walltime of jobs that ask for none; None: the longest
+    exclusive: bool  # whether every job gets whole nodes
+    preempt_mode: str  # SLURM's word: REQUEUE, CANCEL, OFF…
+    nodes: int  # how many nodes it has
+    submit_from: str  # the nodes that may submit to it; ALL
+    node_list: str = ""  # its nodes, as n[1-4]
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """Nodes of a partition that are alike.
-
-    Attributes:
-        partition: Its name.
-        count: How many there are.
-        cpus: Of each.
-        memory_mb: Of each.
-        gpus: Of each.
-        usable: Whether they run jobs now, or could: neither down nor drained.
-    """
+    """Nodes of a partition that are alike."""
 
     partition: str
     count: int
     cpus: int
     memory_mb: int
     gpus: int
-    usable: bool
+    usable: bool  # whether they run jobs now, or could: neither down nor drained
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The tightest limits of a user over associations and QOS; ``None``: none is known.
+    """The tightest limits of a user over associations and QOS; ``None``: none is known."""
 
-    Attributes:
-        submitted: Jobs in the queue at once, each task of an array counted.
-        max_time_s: Walltime.
-    """
-
-    submitted: int | None = None
-    max_time_s: float | None = None
+    submitted: int | None = None  # jobs in the queue at once, each task of an array counted
+    max_time_s: float | None = None  # walltime
 
 
 def parse_config(text: str) -> dict[str, str]:
@@ -132,8 +105,6 @@ def parse_limits(associations: str, qos: str, *, only: str | None = None) -> Lim
     """What sacctmgr shows of `LIMIT_FIELDS`, with ``--parsable2`` (it has no ``--delimiter``).
 
     Args:
-        associations: Of the user.
-        qos: Of every QOS.
         only: The QOS that is asked for; all that the user may use by default.
     """
     rows = [line.split("|") for line in associations.splitlines()]

@@ -40,10 +40,8 @@ class SlurmExecutor(Executor):
     follows gets a job of its own.
 
     Args:
-        jobs: What SLURM says.
         mark: Of the study; with the attempt's name it is the job's comment.
         script_of: Attempt's name, marker and log → its script.
-        say: Takes a line for the person.
         now: Monotonic seconds.
     """
 

@@ -21,7 +21,6 @@ class SlurmJobs:
     """A memory of listings. A listing that failed changes nothing.
 
     Args:
-        slurm: The commands.
         every: Seconds between two listings, at least.
         now: Monotonic seconds.
 

@@ -72,33 +72,19 @@ def life_of(state: str) -> JobLife:
 
 @dataclass(frozen=True)
 class Job:
-    """One job, or one task of an array.
+    """One job, or one task of an array."""
 
-    Attributes:
-        id: ``123``, or ``120_7`` for a task.
-        array: The array's id; the job's own where there is none.
-        task: The task's index, or ``None``.
-        state: SLURM's word.
-        reason: Why it waits.
-        node: Where it runs: one, or a list such as ``n[1-2]``.
-        name: As submitted.
-        comment: As submitted; empty where there is none.
-        restarts: How often it was requeued.
-        starts: When it started or is expected to, seconds since the epoch, or ``None``.
-        ends: When it ended or its walltime will be over; likewise.
-    """
-
-    id: str
-    array: str
-    task: int | None
-    state: str
-    reason: str = ""
-    node: str = ""
+    id: str  # 123, or 120_7 for a task
+    array: str  # the array's id; the job's own where there is none
+    task: int | None  # the task's index, or None
+    state: str  # SLURM's word
+    reason: str = ""  # why it waits
+    node: str = ""  # where it runs: one, or a list such as n[1-2]
     name: str = ""
-    comment: str = ""
-    restarts: int = 0
-    starts: float | None = None
-    ends: float | None = None
+    comment: str = ""  # as submitted; empty where there is none
+    restarts: int = 0  # how often it was requeued
+    starts: float | None = None  # when it started or is expected to, seconds since the epoch, or None
+    ends: float | None = None  # when it ended or its walltime will be over; likewise
 
     @property
     def word(self) -> str:

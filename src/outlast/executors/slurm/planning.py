@@ -29,8 +29,6 @@ def ours(listing: Iterable[Job], mark: str, *roles: str) -> list[Job]:
     """The study's jobs that are not over.
 
     Args:
-        listing: Of all our jobs.
-        mark: Of the study.
         roles: Only these: array, finisher, controller, or an attempt's name; all by default.
     """
     found = []
@@ -79,10 +77,6 @@ def cron_line(folder: str) -> str:
 
 
 def how_to_go_on(folder: str) -> list[str]:
-    """What a person reads where a node may not submit, or has nothing to submit with.
-
-    Args:
-        folder: The study's.
-    """
+    """What a person reads where a node may not submit, or has nothing to submit with."""
     line = cron_line(os.path.abspath(folder))
     return [f"on a node that may submit: outlast submit {folder}", f"or, as a line of its crontab: {line}"]

@@ -11,33 +11,20 @@ from outlast._system.job_environment import ENDS_IN
 
 @dataclass(frozen=True)
 class JobScript:
-    """One script.
+    """One script."""
 
-    Attributes:
-        purpose: One line for whoever reads it.
-        name: The job's.
-        output: Pattern of the log's path.
-        command: argv of what it becomes.
-        directory: Where it runs.
-        options: Further options of sbatch, without dashes before them; ``None`` is a flag.
-        setup: Lines of shell before the command.
-        environment: Further variables.
-        comment: By which the job is found again.
-        by_hand: Lines that say how the same is done without SLURM.
-        walltime_s: Seconds that the job asks for; ``None`` where that is not known.
-    """
-
-    purpose: str
-    name: str
-    output: str
-    command: Sequence[str]
-    directory: str
+    purpose: str  # one line for whoever reads it
+    name: str  # the job's
+    output: str  # pattern of the log's path
+    command: Sequence[str]  # argv of what it becomes
+    directory: str  # where it runs
+    # further options of sbatch, without dashes before them; None is a flag
     options: Mapping[str, str | None] = field(default_factory=dict)
-    setup: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    comment: str = ""
-    by_hand: Sequence[str] = ()
-    walltime_s: float | None = None
+    setup: Sequence[str] = ()  # lines of shell before the command
+    environment: Mapping[str, str] = field(default_factory=dict)  # further variables
+    comment: str = ""  # by which the job is found again
+    by_hand: Sequence[str] = ()  # lines that say how the same is done without SLURM
+    walltime_s: float | None = None  # seconds that the job asks for; None where that is not known
 
 
 def render(script: JobScript) -> str:

@@ -23,30 +23,18 @@ _NOTICE_S = 60.0  # by default; likewise
 
 @dataclass(frozen=True)
 class SlurmOptions:
-    """Typed. Options of sbatch are by name without dashes before them; ``None`` is a flag.
+    """Typed. Options of sbatch are by name without dashes before them; ``None`` is a flag."""
 
-    Attributes:
-        mode: How trials get to nodes.
-        sbatch: For jobs that run trials.
-        small: For the finisher and the controller.
-        setup: Lines of shell before the command.
-        trials_per_task: One after the other.
-        trials_at_once: Side by side in one task.
-        poll: Seconds between two listings of the controller.
-        srun: Whether the training is started by srun.
-        dependency: What the search waits for before it begins.
-        notice_s: Seconds before the walltime's end at which SLURM is to tell our jobs; ``None`` where it is not.
-    """
-
-    mode: Literal["array", "controller"] = "array"
-    sbatch: Mapping[str, str | None] = field(default_factory=dict)
-    small: Mapping[str, str | None] = field(default_factory=dict)
-    setup: tuple[str, ...] = ()
-    trials_per_task: int = 1
-    trials_at_once: int = 1
-    poll: float = _POLL
-    srun: bool = False
-    dependency: str | None = None
+    mode: Literal["array", "controller"] = "array"  # how trials get to nodes
+    sbatch: Mapping[str, str | None] = field(default_factory=dict)  # for jobs that run trials
+    small: Mapping[str, str | None] = field(default_factory=dict)  # for the finisher and the controller
+    setup: tuple[str, ...] = ()  # lines of shell before the command
+    trials_per_task: int = 1  # one after the other
+    trials_at_once: int = 1  # side by side in one task
+    poll: float = _POLL  # seconds between two listings of the controller
+    srun: bool = False  # whether the training is started by srun
+    dependency: str | None = None  # what the search waits for before it begins
+    # seconds before the walltime's end at which SLURM is to tell our jobs; None where it is not
     notice_s: float | None = None
 
 
@@ -57,7 +45,6 @@ def read_options(
 
     Args:
         section: As `outlast.config.slurm_section.SLURM` read it.
-        resources: What one attempt needs.
         site: Defaults for every study, in the same form.
 
     Raises:
