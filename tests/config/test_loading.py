@@ -310,9 +310,11 @@ def test_a_constant_parameter_with_a_password_is_refused_and_one_from_the_enviro
 
 
 def test_what_has_no_effect_yet_is_said_in_one_note(folder):
-    (folder / "s.yaml").write_text(f"{PLAIN}command: python train.py ${{args}}\nconfirm: {{seeds: 3}}\nnotify: null\n")
+    (folder / "s.yaml").write_text(
+        f"{PLAIN}command: python train.py ${{args}}\nselection: {{seeds: 3}}\nnotify: null\n"
+    )
     notes = load_study_file("s.yaml").notes
-    assert [note for note in notes if "without effect" in note] == ["`confirm`: accepted, but without effect yet"]
+    assert [note for note in notes if "without effect" in note] == ["`selection`: accepted, but without effect yet"]
 
 
 def test_a_key_of_the_index_without_effect_is_refused_in_a_file_and_passed_over_in_an_old_record(folder):

@@ -20,7 +20,7 @@ from outlast.errors import StudyFileError
 from outlast.space.space import Space, SpaceError
 
 #: Keys that are read and that no room does anything with yet.
-_NOT_YET = ("confirm", "selection", "tracking", "notify")
+_NOT_YET = ("selection", "tracking", "notify")
 
 #: Macros that hand the parameters over nested.
 _NESTING = ("args_json", "args_json_file")

@@ -85,7 +85,7 @@ def settings_from_resolved(resolved: Mapping[str, Any], working_directory: str) 
     if isinstance(index := document.data.get("index"), dict):
         for name in ("path", "study_name"):  # were taken once, without effect
             index.pop(name, None)
-    for key in ("refit", "evaluate"):
+    for key in ("confirm", "refit", "evaluate"):
         with contextlib.suppress(KeyError):
             try:
                 native.STUDY_FILE.shapes[key].read(document.data[key], At(document, (key,)))

@@ -21,6 +21,7 @@ from outlast.config.settings import (
     BudgetSettings,
     CheckpointSettings,
     CheckSettings,
+    ConfirmSettings,
     EvaluateSettings,
     ExecutorSettings,
     FaultSettings,
@@ -42,7 +43,6 @@ from outlast.config.yaml import Document
 SAMPLERS = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
 PRUNERS = ("none", "asha", "hyperband", "median", "percentile", "patient", "wilcoxon", "bandit", "wandb_hyperband")
 _KEPT = {
-    "confirm": "how the best are confirmed (no effect yet)",
     "tracking": "where runs are logged to (no effect yet)",
     "notify": "who is told (no effect yet)",
     "selection": "how the best is chosen (no effect yet)",
@@ -169,6 +169,7 @@ STUDY_FILE = Fields(
         "check": section(CheckSettings, "how `outlast check --smoke` and `--rehearse` try a trial"),
         "isolation": _ISOLATION,
         "index": _INDEX,
+        "confirm": section(ConfirmSettings, "how `outlast confirm` runs the best again"),
         "refit": section(RefitSettings, "how `outlast refit` trains the best once more, for the model to keep"),
         "evaluate": section(EvaluateSettings, "how `outlast evaluate` scores that model on the test set"),
         **{key: Anything(description=description) for key, description in _KEPT.items()},

@@ -223,6 +223,30 @@ _APPENDED = "appended to the search's command, where there is no `command` here"
 
 
 @dataclass(frozen=True, kw_only=True)
+class PreferSettings:
+    """What decides among configurations whose scores are as good."""
+
+    metric: Annotated[str, "another metric that the training reports, such as latency_ms"]
+    goal: Annotated[Goal, "which way is better"] = "minimize"
+    within: Annotated[float, _real(least=0), "how far behind the best score still counts as good"] = 0.01
+    relative: Annotated[bool, "whether that is a share of the best score"] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmSettings:
+    """How the best of a search are run again."""
+
+    top: Annotated[int, Number(whole=True, least=1), "so many of the best configurations"] = 3
+    seeds: Annotated[int, Number(whole=True, least=1), "with so many fresh seeds each"] = 5
+    race: Annotated[bool, "no more seeds for configurations that cannot win any more"] = True
+    prefer: Annotated[
+        PreferSettings | None,
+        section(PreferSettings, required=("metric",)),
+        "which of those whose scores are as good is taken; by default the best score",
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RefitSettings:
     """How the best configuration is trained once more, on everything that is not for testing."""
 
@@ -299,9 +323,10 @@ class Settings:
     faults: FaultSettings = FaultSettings()
     check: CheckSettings = CheckSettings()
     isolation: IsolationSettings = IsolationSettings()
+    confirm: ConfirmSettings = ConfirmSettings()
     refit: RefitSettings = RefitSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
-    later: dict[str, Any] = field(default_factory=dict)  # confirm, tracking, notify, index: as given
+    later: dict[str, Any] = field(default_factory=dict)  # tracking, notify, index: as given
     #: Where the command runs: the study file's folder, or its `cwd`; never recorded absolute.
     working_directory: str = "."
     resolved: dict[str, Any] = field(default_factory=dict)  # the same in our dialect, plain data: what study.yaml says
