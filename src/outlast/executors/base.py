@@ -73,6 +73,8 @@ class Executor(abc.ABC):
 
     def __init__(self) -> None:
         self.say: Callable[[str], object] = print
+        self._taken: list[JobSubmitted] = []
+        self._said = ""
         self._extra: set[int] = set()
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
@@ -118,7 +120,8 @@ class Executor(abc.ABC):
 
     def take_submissions(self) -> list[JobSubmitted]:
         """Jobs that a scheduler took since the last call."""
-        return []
+        taken, self._taken = self._taken, []
+        return taken
 
     def take_note(self) -> str:
         """Something that the person should know of how runners are started; said once."""
@@ -144,6 +147,11 @@ class Executor(abc.ABC):
     def close(self) -> None:
         """Forget everything."""
         self._unwaked()
+
+    def _tell(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self.say(text)
 
     def _sleep(self, timeout: float, fds: Iterable[int]) -> None:
         """`wait` on these descriptors as well."""

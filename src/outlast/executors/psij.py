@@ -20,7 +20,7 @@ from outlast._system.job_environment import ENDS_IN, KILL_WAIT, NOTICE
 from outlast.config.units import parse_duration
 from outlast.errors import JobRefused, MissingExtra, UsageError
 from outlast.executors.base import StudyFacts
-from outlast.executors.psij_calls import Batch, Here, Scheduler
+from outlast.executors.psij_calls import Batch, Here
 from outlast.executors.scheduler_jobs import JobExecutor, runner_command
 
 #: Schedulers by PSI/J's names, and the command without which nothing can be submitted here. Its executors for Flux and RADICAL
@@ -83,7 +83,7 @@ class PsijExecutor(JobExecutor):
         self._options = {f"{kind}.{key}": value for key, value in (options or {}).items()}
 
     @cached_property
-    def _scheduler(self) -> Scheduler:
+    def _scheduler(self) -> Batch | Here:
         """Made when it is needed: `check` makes an executor beside a run, and PSI/J's make folders and begin to watch."""
         return Here(self._psij) if self._name == "local" else Batch(self._psij, self._name, self.study)
 

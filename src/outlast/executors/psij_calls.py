@@ -1,4 +1,5 @@
-"""What PSI/J is asked for, call by call: to submit a job, what became of some, to end one. What it means is decided elsewhere."""
+"""What PSI/J is asked for, call by call: to submit a job, what became of some, to end one, to tidy up. What it means is decided
+elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from outlast._system.processes import Identity, identity_of, is_running, my_identity
 from outlast.core.file_names import AttemptPaths
@@ -24,23 +25,7 @@ _NEVER = 10**8  # seconds until PSI/J's own watch looks for the first time
 _UNKNOWN_JOB = re.compile(r"Unknown Job Id|Job <\S+> is not found", re.IGNORECASE)
 
 
-class Scheduler(Protocol):
-    """Where jobs go, by PSI/J's name."""
-
-    def submit(self, job: Any, log: str) -> str:
-        """Submit a job of PSI/J's whose output goes to `log`; its id."""
-
-    def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]:
-        """As `outlast.executors.scheduler_jobs.JobExecutor.living`."""
-
-    def end(self, job: str) -> None:
-        """As `outlast.executors.scheduler_jobs.JobExecutor.end`."""
-
-    def tidy(self, job: str, *, last: bool = False) -> None:
-        """Remove what was written for a job that is over, or for all of them."""
-
-
-class Batch(Scheduler):
+class Batch:
     """A scheduler with a queue: PSI/J's words for it, called once each and bounded in time."""
 
     def __init__(self, psij: Any, name: str, study: StudyFacts) -> None:
@@ -121,7 +106,7 @@ def _of_these(jobs: Collection[str], out: str) -> str:
     return "\n".join([header, *(" ".join([*words[:2], "NonZeroExitCode"]) for words in told)])
 
 
-class Here(Scheduler):
+class Here:
     """PSI/J's local executor: processes of this machine, known by pid and start."""
 
     def __init__(self, psij: Any) -> None:

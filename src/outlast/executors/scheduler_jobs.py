@@ -68,10 +68,8 @@ class JobExecutor(Executor):
         super().__init__()
         self.study, self._every, self._now = study, poll, now
         self._of: dict[str, _Wanted] = {}
-        self._taken: list[JobSubmitted] = []
         self._had_attempts = False  # then no other process submits for this study meanwhile
         self._accepted = False  # some job of ours was: what is refused now is refused for a limit
-        self._said = ""
         self._look_at = self._end_at = -math.inf
         self._doomed: set[str] = set()  # jobs to be ended
 
@@ -124,17 +122,11 @@ class JobExecutor(Executor):
         wanted = self._of[name]
         try:
             job = self.start(name, wanted.marker, wanted.log)
-        except JobRefused as refused:
-            if not refused.limit and not self._accepted:  # not even the first one: it is the request that is wrong
-                del self._of[name]
-                raise
-            self._tell(f"{refused.fact}; submitted again in a while")
-        except SchedulerUnavailable as trouble:
-            self._tell(f"{trouble.fact}; submitted again in a while")
         except Exception as trouble:  # whatever it is that a plugged executor met
-            if not self._accepted:
-                del self._of[name]
-                raise JobRefused(_fact_of(trouble)) from trouble
+            refused = trouble if isinstance(trouble, JobRefused) else JobRefused(_fact_of(trouble))
+            if not (refused.limit or self._accepted or isinstance(trouble, SchedulerUnavailable)):
+                del self._of[name]  # not even the first one: it is the request that is wrong
+                raise refused from (None if refused is trouble else trouble)
             self._tell(f"{_fact_of(trouble)}; submitted again in a while")
         else:
             wanted.job, self._accepted, self._said = job, True, ""
@@ -225,16 +217,6 @@ class JobExecutor(Executor):
             with contextlib.suppress(OSError):  # not empty: somebody's job is still on record
                 os.rmdir(self.study.jobs)
         super().close()
-
-    def take_submissions(self) -> list[JobSubmitted]:
-        """See `Executor.take_submissions`."""
-        taken, self._taken = self._taken, []
-        return taken
-
-    def _tell(self, text: str) -> None:
-        if text != self._said:
-            self._said = text
-            self.say(text)
 
     # -- the ids of jobs, until the ledger has them ---------------------------------------------------------------------
 

@@ -58,10 +58,8 @@ class SlurmExecutor(Executor):
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
-        self._jobs, self._mark, self._script_of, self._say, self._now = jobs, mark, script_of, say, now
+        self._jobs, self._mark, self._script_of, self.say, self._now = jobs, mark, script_of, say, now
         self._of: dict[str, _Submission] = {}
-        self._taken: list[JobSubmitted] = []
-        self._said = ""
         self._end_wanted = False  # somebody waits to hear how a job ended
         self._doomed: set[str] = set()  # jobs to be cancelled
         self._cancel_at = 0.0
@@ -96,11 +94,6 @@ class SlurmExecutor(Executor):
         self._jobs.watch(job)
         self._taken.append(JobSubmitted(job, utc_now(), "trial", attempt=name))
 
-    def _tell(self, text: str) -> None:
-        if text != self._said:
-            self._said = text
-            self._say(text)
-
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
         self._of[name] = _Submission("", job, restarts)
         if job:
@@ -134,11 +127,6 @@ class SlurmExecutor(Executor):
                 if wanted.sure:
                     wanted.again_at = self._now()  # SLURM answers again
 
-    def take_submissions(self) -> list[JobSubmitted]:
-        """See `Executor.take_submissions`."""
-        taken, self._taken = self._taken, []
-        return taken
-
     def ended(self, name: str) -> bool | None:
         wanted = self._of.get(name)
         if wanted is None:
@@ -150,7 +138,6 @@ class SlurmExecutor(Executor):
         return True if wanted.sure else None  # an earlier controller's that SLURM never got
 
     def job_end(self, name: str) -> JobEnd | None:
-        """See `Executor.job_end`."""
         wanted = self._of.get(name)
         if wanted is None:
             return JobEnd.UNTOLD

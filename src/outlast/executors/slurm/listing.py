@@ -132,7 +132,7 @@ class FetchedExecutor(Executor):
         return bool(job) or runner is not None
 
     def poll(self) -> None:
-        """See `Executor.poll`. The query is put off until somebody wants to know."""
+        """The query is put off until somebody wants to know."""
         self._looked = False
 
     def _look(self, jobs: SlurmJobs) -> SlurmJobs:
@@ -147,7 +147,6 @@ class FetchedExecutor(Executor):
         return self._look(self._jobs).over(*self._of[name])
 
     def job_end(self, name: str) -> JobEnd | None:
-        """See `Executor.job_end`."""
         if name not in self._of or self._jobs is None:
             return JobEnd.UNTOLD
         return self._look(self._jobs).end(*self._of[name])
