@@ -47,40 +47,43 @@ def throwaway_study(settings: Settings, folder: str) -> Iterator[StudyPaths]:
     Raises:
         StorageError: No folder can be made there.
     """
-    places: list[str] = []
-    made: list[str] = []
-    paths = None
-    with _termination_as_interrupt():
+    left = contextlib.ExitStack()  # to be removed, the last thing first
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with handling(
+        {signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}
+    ):  # it ends like with Ctrl-C, and is cleaned up after
         try:
             try:
-                paths = _lay_out(settings, folder, places, made)
+                paths = _lay_out(settings, folder, left)
             except OSError as error:
                 raise StorageError(f"cannot write {error.filename or folder}: {error.strerror}") from error
+            left.callback(_end_everything, paths)
             yield paths
         finally:
-            with _uninterrupted():
-                if paths is not None:
-                    _end_everything(paths)
-                _remove(places, made)
+            with handling(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)):
+                left.close()
 
 
-def _lay_out(settings: Settings, folder: str, places: list[str], made: list[str]) -> StudyPaths:
+def _lay_out(settings: Settings, folder: str, left: contextlib.ExitStack) -> StudyPaths:
     parent = os.path.dirname(os.path.abspath(folder))
-    root = os.path.join(
-        _place(settings, parent, places, made), f"{settings.name}.check"
-    )  # loggers name groups after it
+    root = os.path.join(_place(settings, parent, left), f"{settings.name}.check")  # loggers name groups after it
     os.mkdir(root)
     if settings.checkpoints.dir is None:
         return StudyPaths.at(root)
     elsewhere = os.path.abspath(os.path.join(settings.working_directory, settings.checkpoints.dir))
-    return StudyPaths.at(root, _place(settings, elsewhere, places, made))
+    return StudyPaths.at(root, _place(settings, elsewhere, left))
 
 
-def _place(settings: Settings, parent: str, places: list[str], made: list[str]) -> str:
-    made += _missing_parents(parent)
+def _place(settings: Settings, parent: str, left: contextlib.ExitStack) -> str:
+    for missing in _missing_parents(parent):
+        left.callback(_remove_empty, missing)
     os.makedirs(parent, exist_ok=True)
-    places.append(tempfile.mkdtemp(prefix=throwaway_prefix(settings.name), dir=parent))
-    return places[-1]
+    place = tempfile.mkdtemp(prefix=throwaway_prefix(settings.name), dir=parent)
+    left.callback(_remove, place)
+    return place
 
 
 def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: tuple[str, ...] = ()) -> Settings:
@@ -140,30 +143,14 @@ def _end_everything(paths: StudyPaths) -> None:
                 end_processes(token_of_trial(str(paths.root), int(name)))
 
 
-def _remove(places: list[str], made: list[str]) -> None:
-    for place in places:
-        deadline = time.monotonic() + 5.0
-        while os.path.exists(place) and time.monotonic() < deadline:
-            shutil.rmtree(place, ignore_errors=True)  # again: a runner may have been writing its last words
-            if os.path.exists(place):
-                time.sleep(0.05)
-    for folder in reversed(made):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+def _remove(place: str) -> None:
+    deadline = time.monotonic() + 5.0
+    while os.path.exists(place) and time.monotonic() < deadline:
+        shutil.rmtree(place, ignore_errors=True)  # again: a runner may have been writing its last words
+        if os.path.exists(place):
+            time.sleep(0.05)
 
 
-@contextlib.contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the try like Ctrl-C does, so that it is cleaned up after."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with handling({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
-        yield
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    with handling(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)):
-        yield
+def _remove_empty(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 from outlast._system.job_environment import JobFacts
@@ -14,11 +14,10 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
-from outlast.engine.attempts.running import Running
 from outlast.engine.attempts.slots import job_slots
 from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
-from outlast.engine.coordinator.listener import Forwarding, Listener
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.hold.opening import join_study
 from outlast.engine.hold.signals import handling
@@ -34,19 +33,21 @@ _LEASE_WITHIN = 120.0  # seconds to wait for the controller before, or for whoev
 _BEFORE_WALLTIME = 120.0  # seconds in which we step down in order
 
 
-class _Controlling(Forwarding):
-    """Steps down before the walltime is over."""
+class _Controller(Coordinator):
+    """Steps down before its job's walltime is over."""
 
-    def __init__(self, listener: Listener, job: JobFacts | None) -> None:
-        super().__init__(listener)
-        self._job = job
-        self.coordinator: Coordinator | None = None
+    job: JobFacts | None = None
 
-    def looked(self, study: Study, running: Sequence[Running]) -> None:
-        """Hand it on; and step down in time."""
-        self._listener.looked(study, running)
-        if self.coordinator is not None and self._job is not None and self._job.is_almost_over(_BEFORE_WALLTIME):
-            self.coordinator.step_down("this job's walltime is almost over")
+    def round(self) -> Verdict | None:
+        """See `Shell.round`."""
+        if self.job is not None and self.job.is_almost_over(_BEFORE_WALLTIME):
+            self.step_down("this job's walltime is almost over")
+        return super().round()
+
+    def told_to_leave(self, _number: int, _frame: object) -> None:
+        """SLURM ends this job: that says nothing about the trials. Ctrl-C by hand likewise."""
+        self.step_down("this controller was told to leave")
+        os.write(self._executor.wake_fd, b"!")
 
 
 def control(
@@ -84,13 +85,13 @@ def control(
             queue, slots = StudyQueue(paths, settings), job_slots(settings, "slurm")
             jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
             with closing(SlurmExecutor(jobs, queue.mark, queue.trial, say=say)) as executor:
-                hears = _Controlling(listener(study, settings, len(slots.local)), job)
-                coordinator = Coordinator(
+                hears = listener(study, settings, len(slots.local))
+                controller = _Controller(
                     paths, settings, opened, executor, hears, slots=slots, holding=Holding.UNATTENDED
                 )
-                hears.coordinator = coordinator
-                with _stepping_down(coordinator, executor):
-                    verdict = coordinator.run()
+                controller.job = job
+                with handling({signal.SIGTERM: controller.told_to_leave, signal.SIGINT: controller.told_to_leave}):
+                    verdict = controller.run()
         if verdict is None and job is not None:  # the next controller is this job again
             if Slurm().requeue_us(job):
                 say("this job goes back into the queue and goes on with the study from there; running trials go on")
@@ -99,15 +100,3 @@ def control(
         return verdict, study, settings
 
     return whenever_there_is_room(StudyPaths.at(folder), once, say)
-
-
-@contextmanager
-def _stepping_down(coordinator: Coordinator, executor: SlurmExecutor) -> Iterator[None]:
-    """SLURM ends this job: that says nothing about the trials. Ctrl-C by hand likewise."""
-
-    def asked(_number: int, _frame: object) -> None:
-        coordinator.step_down("this controller was told to leave")
-        os.write(executor.wake_fd, b"!")
-
-    with handling({signal.SIGTERM: asked, signal.SIGINT: asked}):
-        yield

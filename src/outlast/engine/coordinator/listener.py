@@ -34,22 +34,3 @@ class Saying(Listener):
     def said(self, text: str) -> None:
         """Hand it on."""
         self._say(text)
-
-
-class Forwarding(Listener):
-    """Hands on what it hears to another listener."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-
-    def decided(self, events: Sequence[Event], study: Study) -> None:
-        """Hand them on."""
-        self._listener.decided(events, study)
-
-    def looked(self, study: Study, running: Sequence[Running]) -> None:
-        """Hand it on."""
-        self._listener.looked(study, running)
-
-    def said(self, text: str) -> None:
-        """Hand it on."""
-        self._listener.said(text)

@@ -6,7 +6,7 @@ Nothing that happens outside the one append changes what the study is.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from outlast._system.clock import Clock
 from outlast.config.settings import Settings
@@ -41,7 +41,11 @@ _STARTS = 8  # in one round, where there is a pruner
 
 
 class Shell:
-    """Goes round. Single-threaded; the index writer works behind it."""
+    """Goes round. Single-threaded; the index writer works behind it.
+
+    Attributes:
+        soon: What is to be done, and said, at the end of a round: by a signal's handler, say, that may not do it itself.
+    """
 
     def __init__(
         self,
@@ -81,6 +85,7 @@ class Shell:
         self._disk_guard = DiskGuard(paths)
         self._to_do: list[do.OnceDurable] = []
         self._stepping_down = ""
+        self.soon: list[Callable[[], object]] = []
 
     def round(self) -> Verdict | None:
         """One round, with what a disk refused said in our words; the verdict if the study has come to rest."""
@@ -235,4 +240,6 @@ class Shell:
         running: list[Running] = list(self._watch.running.values())
         for warning in self._derived.looked(self.study, running):
             self._decisions.say(warning)
+        while self.soon:
+            self.soon.pop(0)()
         self._listener.looked(self.study, running)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -15,7 +16,7 @@ from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.hold.opening import Given, open_study
-from outlast.engine.hold.terminal import Announcing, stopping_at_signals
+from outlast.engine.hold.terminal import stopping_at_signals
 from outlast.executors.local import LocalExecutor
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
@@ -57,14 +58,14 @@ def run_study(
             taken, told = run_from(paths, settings, opened.study.revisions)
             executor = LocalExecutor(worker_start(paths, taken, slots.cpus_per_trial)) if plugged is None else plugged
             held.callback(executor.close)  # before the lease is given back: what it tidies up is ours until then
-            hears = Announcing(listener(opened, len(slots.local)), paths)
-            hears.words += [*opened.told, *told]
+            hears = listener(opened, len(slots.local))
             executor.say = hears.said
             holding = Holding.UNATTENDED if unattended else Holding.WATCHED
             coordinator = Coordinator(
                 paths, taken, opened, executor, hears, slots=slots, limits=limits, holding=holding
             )  # fmt: skip
-            with stopping_at_signals(coordinator, executor, hears):
+            coordinator.soon += [partial(hears.said, text) for text in (*opened.told, *told)]
+            with stopping_at_signals(coordinator, executor, hears.said):
                 verdict = coordinator.run()
             assert verdict is not None  # nobody steps down here
             return verdict, coordinator.study
