@@ -195,3 +195,15 @@ def test_the_summary_of_several_objectives_names_each_best_and_the_front() -> No
 
 def test_infinite_values_are_readable() -> None:
     assert cell(-math.inf) == "-inf" and float(cell(math.inf)) == math.inf
+
+
+def test_the_columns_are_those_of_the_file_with_their_values_as_they_are() -> None:
+    build = StudyBuilder()
+    build.trial({"lr": 0.1, "wd": None, "sizes": [1, 2]}, values=0.5, metrics={"loss": 1.5})
+    build.trial({"lr": 0.2, "new": True}, TrialState.RUNNING)
+    table = TrialTable(settings(LR))
+    columns = table.columns(build.study)
+    assert set(columns) == {*read(table.render(build.study))[0], "new"}
+    assert columns["value"] == [0.5, None] and columns["sizes"] == [[1, 2], None] and columns["wd"] == [None, None]
+    assert columns["state"] == ["complete", "running"] and columns["seconds"] == [60.0, 0]
+    assert columns["metric.loss"] == [1.5, None] and columns["new"] == [None, True]

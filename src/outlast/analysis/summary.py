@@ -81,6 +81,7 @@ def analyse(
     sampler: str = "auto",
     resamples: int = 100,
     running: Mapping[int, float] | None = None,
+    brief: bool = False,
 ) -> Analysis:
     """What the trials of a study say.
 
@@ -91,6 +92,7 @@ def analyse(
         sampler: Its name: of one whose trials learn from each other, only the later half stands for further ones.
         resamples: Of the bootstrap for the gain of further trials; 0 leaves its interval out.
         running: Trial → seconds that its open attempt has trained so far.
+        brief: Leave out what takes long: correlations, who is pruned or fails, the expected best, the gain's interval.
     """
     dimensions = dimensions_of(parameters, study.trials.values())
     complete = [trial for trial in study.in_state(TrialState.COMPLETE) if trial.feasible]
@@ -100,18 +102,27 @@ def analyse(
         if trial.cause not in (Cause.SPACE_CHANGED, Cause.CONSTRAINT)
     ]  # fmt: skip
     params = [trial.params for trial in complete]
+    well, compared = [*params, *(trial.params for trial in pruned)], () if brief else dimensions
+    how = _How(sampler, 0 if brief else resamples, brief)
     return Analysis(
-        tuple(_objective(at, dimensions, complete, pruned, metrics, sampler, resamples) for at in range(len(metrics))),
+        tuple(_objective(at, dimensions, complete, pruned, metrics, how) for at in range(len(metrics))),
         steps_of([_given_up_at(trial) for trial in pruned]),
-        tuple(set_apart(dimensions, [trial.params for trial in pruned], params)),
-        tuple(set_apart(dimensions, [t.params for t in failed], [*params, *(trial.params for trial in pruned)])),
+        tuple(set_apart(compared, [trial.params for trial in pruned], params)),
+        tuple(set_apart(compared, [trial.params for trial in failed], well)),
         spending(study, running),
     )
 
 
+@dataclass(frozen=True)
+class _How:
+    sampler: str
+    resamples: int
+    brief: bool
+
+
 def _objective(
-    at: int, dimensions: Sequence[Dimension], complete: Sequence[Trial], pruned: Sequence[Trial], metrics: Sequence[Objective],
-    sampler: str, resamples: int,
+    at: int, dimensions: Sequence[Dimension], complete: Sequence[Trial], pruned: Sequence[Trial],
+    metrics: Sequence[Objective], how: _How,
 ) -> ObjectiveAnalysis:  # fmt: skip
     metric = metrics[at]
     sign = -1.0 if metric.goal == "maximize" else 1.0
@@ -123,26 +134,18 @@ def _objective(
     reported = [(trial.number, table_value(trial, metrics, at)) for trial in pruned]
     tried = sorted([*zip((t.number for t in trials), values, strict=True), *reported])
     known = [value for _, value in tried if value is not None and math.isfinite(value)]
+    numeric = [dimension for dimension in dimensions if dimension.numeric]
+    wins = {dimension.name: tuple(_wins(dimension, params, best, costs, sign)) for dimension in dimensions}
     return ObjectiveAnalysis(
         metric.name,
         metric.goal,
         len(trials),
         tuple(trials[index].number for index in best),
-        {
-            dimension.name: tuple(shares)
-            for dimension in dimensions
-            if (shares := _wins(dimension, params, best, costs, sign))
-        },
-        tuple(
-            each for dimension in dimensions if dimension.numeric for each in _correlations(dimension, params, values)
-        ),
-        tuple(
-            AtBorder(dimension.name, at_end)
-            for dimension in dimensions
-            if (at_end := _at_border(dimension, params, best)) is not None
-        ),
-        tuple(expected_best(known, metric.goal)),
-        tuple(_further(known, metric.goal, sampler, resamples)),
+        {name: shares for name, shares in wins.items() if shares},
+        () if how.brief else tuple(each for one in numeric for each in _correlations(one, params, values)),
+        tuple(AtBorder(one.name, end) for one in numeric if (end := _at_border(one, params, best)) is not None),
+        () if how.brief else tuple(expected_best(known, metric.goal)),
+        tuple(_further(known, metric.goal, how.sampler, how.resamples)),
     )
 
 
@@ -178,11 +181,7 @@ def _correlations(
 
 
 def _at_border(dimension: Dimension, params: Sequence[Mapping[str, Any]], best: Sequence[int]) -> Border | None:
-    return (
-        border(dimension, [value for _, value in of_numbers(dimension, [params[at] for at in best])])
-        if dimension.numeric
-        else None
-    )
+    return border(dimension, [value for _, value in of_numbers(dimension, [params[at] for at in best])])
 
 
 def _further(values: Sequence[float], goal: str, sampler: str, resamples: int) -> list[Gain]:

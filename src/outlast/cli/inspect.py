@@ -134,15 +134,26 @@ def logs(study: str | None, trial: int | None, directory: str | None, follow: bo
 
 @click.command(cls=Command)
 @study_argument
-@click.argument("what", cls=Argument, required=False, help="A trial's number, best, failures, or plots.")
+@click.argument("what", cls=Argument, required=False, help="A trial's number, best, failures, analysis, or plots.")
 @dir_option
 @click.option("--all", "everything", is_flag=True, help="All trials, not the best thirty.")
 @click.option("--config", is_flag=True, help="Of a trial or best: the whole configuration that it was given, as YAML.")
+@click.option("--trials", "table", is_flag=True, help="Every trial as a table, with the columns of trials.csv.")
+@click.option("--where", metavar="TEXT", help="Of the table: only trials for which this holds.")
+@click.option("--sort", metavar="KEYS", help="Of the table: by these columns; -KEY or KEY:desc from the largest on.")
 @json_option
 def show(
-    study: str | None, what: str | None, directory: str | None, everything: bool, config: bool, as_json: bool
+    study: str | None,
+    what: str | None,
+    directory: str | None,
+    everything: bool,
+    config: bool,
+    table: bool,
+    where: str | None,
+    sort: str | None,
+    as_json: bool,
 ) -> None:
-    """The trials of a study; or one trial, the best one, what failed and why, or the plots, which it draws.
+    """The trials of a study; or one trial, the best one, what failed and why, what all trials say, or the plots, which it draws.
 
     Example:
         outlast show studies/digits
@@ -150,6 +161,9 @@ def show(
         outlast show studies/digits best --json
         outlast show studies/digits 7 --config > config.yaml
         outlast show studies/digits failures
+        outlast show studies/digits analysis
+        outlast show studies/digits --trials --sort -value
+        outlast show studies/digits --where "lr < 0.01"
         outlast show studies/digits plots
     """
     _collect_nothing()
@@ -159,11 +173,17 @@ def show(
         what is None
         and study is not None
         and directory is None
-        and (study in ("best", "failures", "plots") or (study.isascii() and study.isdigit()))
+        and (study in ("best", "failures", "analysis", "plots") or (study.isascii() and study.isdigit()))
     ):
         study, what = None, study
     folder = the_folder(study, directory)
-    if config:
+    if table or where is not None or sort is not None:
+        if what is not None or config:
+            raise UsageError("--trials is of all trials", cure=f"outlast show {folder} --trials")
+        from outlast.cli.trials_table import show_table
+
+        show_table(folder, where=where, sort=sort, as_json=as_json)
+    elif config:
         showing.show_config(folder, what)
     else:
         showing.show(folder, what, everything=everything, as_json=as_json)

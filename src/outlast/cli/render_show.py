@@ -38,7 +38,9 @@ from outlast.results.failures import FailureGroup
 _MOST_NOTED = 300  # characters of an attribute; the record has all of it
 
 
-def show_trials(study: Study, settings: Settings, *, folder: str, limit: int | None = 30) -> RenderableType:
+def show_trials(
+    study: Study, settings: Settings, *, folder: str, limit: int | None = 30, findings: Sequence[tuple[str, str]] = ()
+) -> RenderableType:
     """The table of trials, best first.
 
     Args:
@@ -46,6 +48,7 @@ def show_trials(study: Study, settings: Settings, *, folder: str, limit: int | N
         settings: The settings in force.
         folder: The study folder as a person types it.
         limit: How many rows; ``None`` for all.
+        findings: What the trials say, in a few (label, sentence) lines.
     """
     metrics = settings.metrics
     trials = ranked(study, metrics)
@@ -64,8 +67,22 @@ def show_trials(study: Study, settings: Settings, *, folder: str, limit: int | N
         parts.append(Text(f"  and {len(trials) - len(shown)} more: {folder}/trials.csv", style="dim"))
     began, ended = when_it_ran(study, live=study.ended is None)
     when = "" if began is None else time_span(began, ended)
-    parts += [Text(), Facts([("when", when)], label_width=LABELS)]
+    said = [
+        (label if at == 0 or findings[at - 1][0] != label else "", text) for at, (label, text) in enumerate(findings)
+    ]
+    parts += [Text(), Facts([("when", when), *((label, one_line(text)) for label, text in said)], label_width=LABELS)]
+    if findings:
+        parts.append(Command(f"outlast show {folder} analysis", label="all of it"))
     return Group(*parts, Command(f"outlast show {folder} {shown[0].number}", label="next"))
+
+
+def show_analysis(sections: Sequence[tuple[str, Sequence[str]]]) -> RenderableType:
+    """What the trials say: (heading, sentences)."""
+    parts: list[RenderableType] = []
+    for heading, sentences in sections:
+        parts += [Text(), Text(heading, style="bold")] if parts else [Text(heading, style="bold")]
+        parts += [Paragraph(Text(one_line(text)), indent=4, head=Text("  - ")) for text in sentences]
+    return Group(*parts)
 
 
 def show_trial(

@@ -28,6 +28,7 @@ from outlast.results.writer import resolved_config
 from outlast.study.layout import StudyPaths
 
 _TAIL_LINES, _STORY_LINES = 15, 40
+_FEWEST_ANALYSED, _MOST_ANALYSED = 10, 3000  # trials: looking must not wait for statistics
 
 
 def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> None:
@@ -43,7 +44,8 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         if as_json:
             _json([_facts(trial, study, settings) for trial in study.trials.values()])
         else:
-            console.print(render_show.show_trials(study, settings, folder=folder, limit=None if everything else 30))
+            said, limit = _findings(study, settings), None if everything else 30
+            console.print(render_show.show_trials(study, settings, folder=folder, limit=limit, findings=said))
     elif what == "best":
         found = _best(study, settings)
         if as_json:
@@ -57,6 +59,14 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
             _json([_group_facts(group) for group in groups])
         else:
             console.print(render_show.show_failures(groups, folder=folder, tails=failure_stories(paths, groups)))
+    elif what == "analysis":
+        from outlast.results.findings import at_length
+
+        analysis = _analysis(study, settings)
+        if as_json:
+            _json(analysis)
+        else:
+            console.print(render_show.show_analysis(at_length(analysis)))
     elif what == "plots":
         from outlast.engine.derived.final_plots import draw_plots
 
@@ -107,7 +117,7 @@ def _whole(
 
 def _trial(study: Study, what: str, folder: str) -> Trial:
     if not (what.isascii() and what.isdigit() and len(what) <= 9):
-        raise UsageError(f"show does not know {what!r}", cure="a trial's number, best, failures, or plots")
+        raise UsageError(f"show does not know {what!r}", cure="a trial's number, best, failures, analysis, or plots")
     trial = study.trials.get(int(what))
     if trial is None:
         raise UsageError(f"there is no trial {what}", cure=f"outlast show {folder} lists them")
@@ -119,6 +129,21 @@ def _best(study: Study, settings: Settings) -> list[Trial]:
         return best_trials(study, settings.metrics)
     best = best_trial(study, settings.metrics)
     return [] if best is None else [best]
+
+
+def _analysis(study: Study, settings: Settings, *, brief: bool = False) -> dict[str, Any]:
+    from outlast.analysis.summary import analyse
+
+    return analyse(study, settings.parameters, settings.metrics, sampler=settings.sampler.name, brief=brief).to_json()
+
+
+def _findings(study: Study, settings: Settings) -> list[tuple[str, str]]:
+    """What the trials say in short, where they are many enough to say anything and few enough to be asked in passing."""
+    if not _FEWEST_ANALYSED <= len(study.trials) <= _MOST_ANALYSED:
+        return []
+    from outlast.results.findings import in_short
+
+    return in_short(_analysis(study, settings, brief=True))
 
 
 def _facts(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from outlast.results.csv_text import cell, row
 
 _BEFORE = ("number", "state", "cause")
 _AFTER = ("attempts", "seconds", "started_at", "finished_at", "seed", "revision", "code", "source", "reason")
+_ABSENT: Any = object()  # a trial has no such value; one that is None has it
 #: A script that prints a new name at every step must not make a column of each.
 _MOST_METRIC_COLUMNS = 64
 
@@ -101,31 +102,52 @@ class TrialTable:
         return (*self._drawn, *extra), tuple(seen)
 
     def _header(self, params: Sequence[str], metrics: Sequence[str]) -> str:
+        return row(cell(name) for name in self._names(params, metrics))
+
+    def _names(self, params: Sequence[str], metrics: Sequence[str]) -> tuple[str, ...]:
         values = ("value",) if len(self._metrics) == 1 else tuple(metric.name for metric in self._metrics)
         taken = {"rank", *_BEFORE, *values, *_AFTER}
         names = [f"param.{name}" if name in taken or name.startswith("metric.") else name for name in params]
-        return row(cell(name) for name in (*_BEFORE, *values, *names, *_AFTER, *(f"metric.{name}" for name in metrics)))
+        return (*_BEFORE, *values, *names, *_AFTER, *(f"metric.{name}" for name in metrics))
 
     def _cells(self, trial: Trial, params: Sequence[str], metrics: Sequence[str]) -> list[str]:
+        return ["" if value is _ABSENT else cell(value) for value in self._values(trial, params, metrics)]
+
+    def _values(self, trial: Trial, params: Sequence[str], metrics: Sequence[str]) -> list[Any]:
         measured = trial.metrics
-        values = [table_value(trial, self._metrics, objective) for objective in range(len(self._metrics))]
+        values = (table_value(trial, self._metrics, objective) for objective in range(len(self._metrics)))
         return [
-            str(trial.number),
+            trial.number,
             trial.state.value,
-            trial.cause.value if trial.cause is not None else "",
-            *("" if value is None else cell(value) for value in values),
-            *(cell(trial.params[name]) if name in trial.params else "" for name in params),
-            str(len(trial.attempts)),
-            cell(round(trial.seconds, 3)),
-            trial.started_at or "",
-            trial.finished_at or "",
-            str(trial.seed),
-            str(trial.revision),
+            trial.cause.value if trial.cause is not None else _ABSENT,
+            *(_ABSENT if value is None else value for value in values),
+            *(trial.params.get(name, _ABSENT) for name in params),
+            len(trial.attempts),
+            round(trial.seconds, 3),
+            trial.started_at or _ABSENT,
+            trial.finished_at or _ABSENT,
+            trial.seed,
+            trial.revision,
             trial.code,
-            cell(trial.source),
-            cell(trial.reason),
-            *(cell(measured[name]) if name in measured else "" for name in metrics),
+            trial.source,
+            trial.reason,
+            *(measured.get(name, _ABSENT) for name in metrics),
         ]
+
+    def columns(self, study: Study) -> dict[str, list[Any]]:
+        """The same columns with their values as they are, over all trials by number, unfinished ones as well.
+
+        What a trial does not have is ``None``.
+        """
+        trials = [study.trials[number] for number in sorted(study.trials)]
+        self._take_in(study)
+        params, metrics = self._choose_columns()
+        params = (*params, *sorted({name for trial in trials for name in trial.params} - set(params)))
+        rows = [self._values(trial, params, metrics) for trial in trials]
+        names = self._names(params, metrics)
+        return {
+            name: [None if values[at] is _ABSENT else values[at] for values in rows] for at, name in enumerate(names)
+        }
 
 
 def study_summary(study: Study, settings: Settings) -> list[tuple[str, Any]]:
