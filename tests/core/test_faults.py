@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from outlast.core.evidence import Evidence, JobEnd, Report
 from outlast.core.faults import Policy, decide, diverged_at

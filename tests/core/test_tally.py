@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
+from dataclasses import dataclass
 from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from outlast.core.best import best_trial, is_best
 from outlast.core.budget import counted, failures, in_flight
@@ -27,7 +28,7 @@ ENDS = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.IN
 WORDS = ["complete", "pruned", "failed", "infeasible"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Metric:
     goal: str
     name: str = "loss"
@@ -97,7 +98,7 @@ def test_a_copy_of_a_study_answers_for_itself(events: list[Event]) -> None:
     study = Study()
     for event in events:
         study.apply(event)
-    copied = dataclasses.replace(study, trials={n: dataclasses.replace(t) for n, t in study.trials.items()})
+    copied = replace(study, trials={n: replace(t) for n, t in study.trials.items()})
     copied.apply(TrialCreated(copied.next_number, "2026-01-02T00:00:00+00:00"))
     check(copied)
     check(study)

@@ -89,7 +89,7 @@ def test_a_folder_is_set_aside_as_a_whole_and_a_pattern_decides_which(tmp_path: 
         write(files.checkpoints / name, at)
     set_bad_aside(files, died(1), ("step_*", "*.yaml"))
     assert left(files.checkpoints) == {"step_1/s.distcp", "step_2/s.distcp", "model.pt"}
-    set_bad_aside(replace(files, folder=tmp_path), died(1), ("nothing",))
+    set_bad_aside(TrialPaths(tmp_path, files.checkpoints), died(1), ("nothing",))
     write(files.checkpoints / "step_9/s.distcp", 99)
     os.rename(files.checkpoints / ".bad-1-state.yaml", tmp_path / "gone")
     set_bad_aside(files, died(1))

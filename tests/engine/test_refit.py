@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
@@ -162,4 +162,4 @@ def test_a_trial_s_own_record_brings_it_back_as_well(state: TrialState) -> None:
     search.study.trials.clear()
     for event in refit(rebuilt, settings(), "2026-02-01T00:00:00.000+00:00"):
         rebuilt.apply(event)
-    assert dataclasses.replace(rebuilt.trials[0], created_at=before.created_at) == before
+    assert replace(rebuilt.trials[0], created_at=before.created_at) == before

@@ -6,10 +6,11 @@ import itertools
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from outlast.core.evidence import Evidence, JobEnd, Report
 from outlast.core.faults import Policy, decide

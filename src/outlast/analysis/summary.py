@@ -16,8 +16,8 @@ from outlast.analysis.ranks import Correlation, spearman
 from outlast.analysis.shares import CategoryShare, best_part, category_shares
 from outlast.analysis.spending import Spending, spending
 from outlast.core.best import Objective, table_value
-from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
+from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 from outlast.space.parameters import Parameter

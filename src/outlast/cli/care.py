@@ -114,7 +114,7 @@ def repair(study: str | None, directory: str | None, check: bool, as_json: bool)
         outlast repair studies/digits --check
         outlast repair studies/digits
     """
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     from outlast.engine.care.repair import repair_study
 

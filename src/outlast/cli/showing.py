@@ -15,8 +15,8 @@ from outlast.cli import render_show
 from outlast.cli.text import make_console
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
-from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
+from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
 from outlast.engine.attempts.by_hand import command_by_hand

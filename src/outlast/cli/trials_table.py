@@ -14,7 +14,7 @@ from rich.text import Text
 
 from outlast.cli.phrases import STATE_STYLES
 from outlast.cli.text import Rows, make_console, one_line, param
-from outlast.core.evidence import plain_json
+from outlast.core.plain_json import plain_json
 from outlast.engine.record.recorded import recorded_settings
 from outlast.results.trial_query import chosen_rows, sorted_rows
 from outlast.results.trial_table import TrialTable

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Alive:
+
+class Alive(Struct, frozen=True):
     """The file as it was read."""
 
     beat: bytes = b""

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from typing import Any
 
-_AS_IT_IS = frozenset({str, int, bool, type(None)})  # most of what there is
+from msgspec import Struct
+from msgspec.structs import asdict
 
-
-def plain_json(value: Any) -> Any:
-    """A value as plain JSON data: non-finite numbers as words, enums by value, tuples as lists."""
-    if type(value) in _AS_IT_IS:
-        return value
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, (tuple, list)):
-        return [plain_json(v) for v in value]
-    if isinstance(value, Mapping):
-        return {str(k): plain_json(v) for k, v in value.items()}
-    return value
+from outlast.core.plain_json import plain_json
 
 
 class JobEnd(str, Enum):
@@ -44,16 +30,14 @@ class JobEnd(str, Enum):
         return self not in (JobEnd.UNTOLD, JobEnd.WALLTIME, JobEnd.OUT_OF_MEMORY)
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """One line of ``reports.jsonl``: metrics at a step."""
 
     step: int
     metrics: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What is known of an attempt that is over. Seconds are of the runner's monotonic clock."""
 
     exit_code: int | None = None  # of the training; None if it was ended by a signal or never ran
@@ -62,10 +46,10 @@ class Evidence:
     host: str = ""
     started_at: str = ""
     ended_at: str = ""
-    scores: Mapping[str, float] = field(default_factory=dict)  # objective → final value
+    scores: Mapping[str, float] = {}  # objective → final value
     source: str = ""  # where the scores were found: report, file, hook, marker, output, pattern, score_file
     notes: tuple[str, ...] = ()  # disagreements between sources, and the like
-    metrics: Mapping[str, float] = field(default_factory=dict)  # every metric name that was seen → last value
+    metrics: Mapping[str, float] = {}  # every metric name that was seen → last value
     reports: tuple[Report, ...] = ()
     tail: tuple[str, ...] = ()  # last lines of output
     traceback: str = ""  # the last one in the output
@@ -100,8 +84,7 @@ class Evidence:
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> Evidence:
         """Read ``exit.json`` back. Unknown keys are ignored."""
-        known = {f.name for f in fields(cls)}
-        kwargs = {key: value for key, value in obj.items() if key in known}
+        kwargs = {key: value for key, value in obj.items() if key in cls.__struct_fields__}
         kwargs["reports"] = tuple(Report(int(r["step"]), _floats(r["metrics"])) for r in kwargs.get("reports", ()))
         for key in ("scores", "metrics"):
             kwargs[key] = _floats(kwargs.get(key, {}))

@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import signal as signals
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast.core.advice import advice
 from outlast.core.evidence import Evidence, JobEnd, Report
@@ -42,8 +44,7 @@ _STOPPED = {
 }
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """The parts of the study file that decisions depend on."""
 
     objectives: tuple[str, ...]
@@ -55,14 +56,13 @@ class Policy:
         10  # the same where everything on the host went with it, which no trial is to blame for at first
     )
     transient_in_all: int = 3
-    smaller: Mapping[str, Any] = field(default_factory=dict)  # what a trial too large for its card may run with instead
+    smaller: Mapping[str, Any] = {}  # what a trial too large for its card may run with instead
     length: int | None = None  # the last step of the completed trials like this one, where that is certain
     part: int | None = None  # that the attempt ran, of a trial in parts
     needs_score: bool = True  # otherwise it is enough to end well
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """An outcome before it has its place and time."""
 
     state: TrialState
@@ -70,7 +70,7 @@ class Decision:
     reason: str
     values: tuple[float, ...] | None = None
     signature: str = ""
-    instead: Mapping[str, Any] = field(default_factory=dict)  # values for the trial's further attempts
+    instead: Mapping[str, Any] = {}  # values for the trial's further attempts
 
 
 def decide(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:

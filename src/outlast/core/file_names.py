@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
+
+from msgspec import Struct
 
 #: A trial's own folder of checkpoints, where the study file names no other place.
 CHECKPOINTS = "checkpoints"
@@ -35,8 +36,7 @@ class _Folder:
     folder: Path
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(Struct, frozen=True):
     """A file or folder of its owner's, by its name there.
 
     Attributes:
@@ -62,8 +62,7 @@ def names_of(kind: type[_Folder]) -> Iterator[Name]:
     return (value for value in vars(kind).values() if isinstance(value, Name))
 
 
-@dataclass(frozen=True)
-class AttemptPaths(_Folder):
+class AttemptPaths(_Folder, Struct, frozen=True):
     """The files of one attempt while it has no durable outcome."""
 
     folder: Path
@@ -85,8 +84,7 @@ class AttemptPaths(_Folder):
     config = Name("config.yaml", "The resolved training configuration (``${config}``).")
 
 
-@dataclass(frozen=True)
-class TrialPaths(_Folder):
+class TrialPaths(_Folder, Struct, frozen=True):
     """The files of one trial."""
 
     folder: Path
@@ -119,8 +117,7 @@ class TrialPaths(_Folder):
 FOLLOWUPS = ("confirm", "refit", "evaluate")
 
 
-@dataclass(frozen=True)
-class StudyNames(_Folder):
+class StudyNames(_Folder, Struct, frozen=True):
     """A study's folder."""
 
     root: Path

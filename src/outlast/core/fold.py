@@ -6,9 +6,11 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast.core.records import (
     PLUGGED,
@@ -36,29 +38,28 @@ from outlast.core.states import Cause, TrialState
 from outlast.core.tally import Tally
 
 
-@dataclass
-class Study:
+class Study(Struct, dict=True):
     """A study as its ledger has it. `apply` is the only thing that changes it."""
 
     name: str = ""
     created_at: str = ""
     study_seed: int = 0
-    revisions: list[RevisionMade] = field(default_factory=list)
-    trials: dict[int, Trial] = field(default_factory=dict)
-    study_attrs: dict[str, Any] = field(default_factory=dict)
+    revisions: list[RevisionMade] = []
+    trials: dict[int, Trial] = {}
+    study_attrs: dict[str, Any] = {}
     last_run: RunStarted | None = None
     runs: int = 0
     ended: StudyEnded | None = None  # None while a run goes on, or after one died
     elapsed_before: float = 0.0  # seconds of earlier runs; one that was killed counts up to its last record
-    failures_since_run: list[AttemptEnded] = field(default_factory=list)
-    infeasible_since_run: list[AttemptEnded] = field(default_factory=list)  # that were tried, and could not run
+    failures_since_run: list[AttemptEnded] = []
+    infeasible_since_run: list[AttemptEnded] = []  # that were tried, and could not run
     ruled_out_in_a_row: int = 0  # draws that the derive hook ruled out, and that nobody tried
     false_starts: int = 0  # attempts in a row that this run opened here and that never began
     first_completed_step: int | None = None  # the last step of the trial that completed first: stays what it is
     gpu_seconds: float = 0.0  # of all attempts that have ended
-    warnings: dict[str, str] = field(default_factory=dict)
-    jobs: list[JobSubmitted] = field(default_factory=list)  # that SLURM took, in order
-    earlier: list[EarlierTrial] = field(default_factory=list)  # what the sampler knows of other searches
+    warnings: dict[str, str] = {}
+    jobs: list[JobSubmitted] = []  # that SLURM took, in order
+    earlier: list[EarlierTrial] = []  # what the sampler knows of other searches
     running_since: str = ""  # when the last run started, or last went on
     last_at: str = ""  # when a run last put anything on record
 

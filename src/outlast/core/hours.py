@@ -20,16 +20,17 @@ steps, nobody knows what a resume saved: the time goes where the trial goes, and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from outlast.core.fold import Study
 from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
 
 
-@dataclass(frozen=True)
-class Hours:
+class Hours(Struct, frozen=True):
     """Hours of one unit; `used` is the sum of `complete`, `pruned`, `wasted` and `open`. See the module."""
 
     gpu: bool = False  # hours of GPUs; otherwise of training, whatever it ran on
@@ -42,7 +43,7 @@ class Hours:
 
     def to_json(self) -> dict[str, Any]:
         """The ``hours`` of the status JSON; figures rounded to four decimals."""
-        figures = {f.name: round(getattr(self, f.name), 4) for f in fields(self) if f.name != "gpu"}
+        figures = {name: round(figure, 4) for name, figure in asdict(self).items() if name != "gpu"}
         return {"unit": "gpu" if self.gpu else "training", **figures}
 
 
@@ -57,7 +58,7 @@ def hours(study: Study, running: Mapping[int, float] | None = None) -> Hours:
     """
     trials = [trial for trial in study.trials.values() if trial.source != "imported"]
     gpu = any(attempt.cards for trial in trials for attempt in trial.attempts)
-    total = {f.name: 0.0 for f in fields(Hours) if f.name != "gpu"}
+    total = dict.fromkeys(Hours.__struct_fields__[1:], 0.0)
     for trial in trials:
         into = _KIND.get(trial.state, "open")
         for attempt, kept, resumed in _attempts(trial):

@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """One part of a trial. ``seed`` and ``fold`` are ``None`` where the study has none."""
 
     number: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast.core.budget import counted, failures, in_flight, room_for_new
 from outlast.core.fold import Study
@@ -17,8 +18,7 @@ _RULED_OUT = 1000  # draws in a row by the derive hook: they cost nothing, and n
 _FALSE_STARTS = 10  # in a row: whatever keeps attempts from beginning does not pass by itself
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The study's totals and policies."""
 
     trials: int | None
@@ -34,16 +34,14 @@ class Limits:
     needs_result: bool = True  # a search that is over without one is halted, not done
 
 
-@dataclass(frozen=True)
-class Starts:
+class Starts(Struct, frozen=True):
     """Which waiting trials to start, and how many new ones to draw."""
 
     existing: tuple[int, ...] = ()
     new: int = 0
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The run is over."""
 
     state: StudyState

@@ -1,8 +1,9 @@
 """The records of a study: what a ledger line can say, and the trial that the lines add up to.
 
-Every event is a frozen dataclass with a ``kind``. `to_json` and `from_json` turn it into the plain object of a ledger line
+Every event is a frozen struct with a ``kind``. `to_json` and `from_json` turn it into the plain object of a ledger line
 and back; unknown keys are ignored and missing ones take their default, so that old and newer ledgers stay readable. A kind
-that is not known is a decision of a later version, and nobody may go on without it.
+that is not known is a decision of a later version, and nobody may go on without it. Whoever reads many lines has msgspec
+decode `Event` itself, which knows the same by the types, and gives `from_json` what it refuses (`outlast.study.ledger_lines`).
 Times are UTC in ISO 8601. A metric's curve is a list of ``(step, value)`` in the order of the reports.
 """
 
@@ -10,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, TypeAlias, get_args
+from typing import Any, TypeAlias, TypeGuard, get_args
 
-from outlast.core.evidence import plain_json
+from msgspec import Struct
+
+from outlast.core.plain_json import plain_json
 from outlast.core.states import Cause, TrialState
 from outlast.errors import LedgerTooNew
 
@@ -22,33 +24,41 @@ Params = dict[str, Any]
 Curve = tuple[tuple[int, float], ...]
 
 
-@dataclass(frozen=True)
-class StudyCreated:
+class Record(Struct, frozen=True, tag_field="kind"):
+    """What all events have in common. Its tag is the word that the ledger has for it, for good."""
+
+    @property
+    def kind(self) -> str:
+        """The ledger's word for events like this."""
+        return kind_of(type(self))
+
+
+def kind_of(cls: type[Record]) -> str:
+    """The ledger's word for a class of events."""
+    return str(cls.__struct_config__.tag)
+
+
+class StudyCreated(Record, frozen=True, tag="study_created"):
     """The first event of a study."""
 
-    kind: ClassVar[str] = "study_created"
     name: str
     at: str
     version: str = ""  # of Outlast
     study_seed: int = 0  # everything drawn at random descends from it
 
 
-@dataclass(frozen=True)
-class RevisionMade:
+class RevisionMade(Record, frozen=True, tag="revision_made"):
     """A version of the study file came into force. Number 1 is the first."""
 
-    kind: ClassVar[str] = "revision_made"
     number: int
     at: str
-    settings: Mapping[str, Any] = field(default_factory=dict)  # the resolved study file, secrets left out
+    settings: Mapping[str, Any] = {}  # the resolved study file, secrets left out
     changes: tuple[str, ...] = ()  # what differs from the one before, for people
 
 
-@dataclass(frozen=True)
-class RunStarted:
+class RunStarted(Record, frozen=True, tag="run_started"):
     """A person ran the study here. Fail-fast counts start anew from it."""
 
-    kind: ClassVar[str] = "run_started"
     at: str
     host: str = ""
     pid: int = 0
@@ -56,62 +66,52 @@ class RunStarted:
     working_directory: str = "."  # where the command runs, relative to the study's folder
 
 
-@dataclass(frozen=True)
-class RunWentOn:
+class RunWentOn(Record, frozen=True, tag="run_went_on"):
     """Somebody found a run that nobody had been at for a while, and took it on. That while is no part of the run."""
 
-    kind: ClassVar[str] = "run_went_on"
     at: str
     elapsed: float = 0.0  # seconds that it had lasted since it started, or last went on, until nobody was there
 
 
-@dataclass(frozen=True)
-class TrialCreated:
+class TrialCreated(Record, frozen=True, tag="trial_created"):
     """A configuration got its number. ``params`` are complete unless the objective draws them as it goes."""
 
-    kind: ClassVar[str] = "trial_created"
     trial: int
     at: str
-    params: Params = field(default_factory=dict)  # what the training gets (constants left out)
+    params: Params = {}  # what the training gets (constants left out)
     seed: int = 0
     revision: int = 1
     source: str = (
         "sampler"  # sampler | enqueued | foreign (a WAITING row of the index) | imported | confirm | refit | evaluate
     )
-    system_attrs: Mapping[str, Any] = field(default_factory=dict)  # sampler state of this trial
-    study_attrs: Mapping[str, Any] = field(default_factory=dict)  # sampler state of the study, after this ask
-    latent: Params = field(default_factory=dict)  # what the sampler drew where it differs from what the training gets
-    derived: Params = field(default_factory=dict)  # what the `derive` hook added for the training
+    system_attrs: Mapping[str, Any] = {}  # sampler state of this trial
+    study_attrs: Mapping[str, Any] = {}  # sampler state of the study, after this ask
+    latent: Params = {}  # what the sampler drew where it differs from what the training gets
+    derived: Params = {}  # what the `derive` hook added for the training
     of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
 
 
-@dataclass(frozen=True)
-class ParamDrawn:
+class ParamDrawn(Record, frozen=True, tag="param_drawn"):
     """A define-by-run objective asked for a parameter and got it."""
 
-    kind: ClassVar[str] = "param_drawn"
     trial: int
     name: str
     value: Any = None
     distribution: str = ""  # Optuna's JSON
 
 
-@dataclass(frozen=True)
-class AttributeSet:
+class AttributeSet(Record, frozen=True, tag="attribute_set"):
     """An objective noted something about its trial, as Optuna's objectives do."""
 
-    kind: ClassVar[str] = "attribute_set"
     trial: int
     name: str
     value: str = "null"  # as JSON text: what was noted comes back as it was, NaN included
     system: bool = False  # for Optuna itself (a constraint, an artifact, scores of a cross-validation), not for people
 
 
-@dataclass(frozen=True)
-class AttemptOpened:
+class AttemptOpened(Record, frozen=True, tag="attempt_opened"):
     """An attempt may be started from now on."""
 
-    kind: ClassVar[str] = "attempt_opened"
     trial: int
     attempt: int
     at: str
@@ -121,18 +121,16 @@ class AttemptOpened:
     gpus: tuple[str, ...] = ()  # the attempt's cards, by UUID
     job: str = ""  # the scheduler's id of the job that asked for it, "120_7" for a task of an array
     restarts: int = 0  # how often the scheduler had started that job anew by then
-    worker: Mapping[str, Any] = field(default_factory=dict)  # the process that asked for it
+    worker: Mapping[str, Any] = {}  # the process that asked for it
 
 
 #: The role of a job that the study file's own `executor:` submitted, and no command of ours for SLURM.
 PLUGGED = "plugged"
 
 
-@dataclass(frozen=True)
-class JobSubmitted:
+class JobSubmitted(Record, frozen=True, tag="job_submitted"):
     """A scheduler took a job of ours."""
 
-    kind: ClassVar[str] = "job_submitted"
     job: str  # the scheduler's id
     at: str
     role: str  # array | finisher | controller | trial, or `PLUGGED`
@@ -140,11 +138,9 @@ class JobSubmitted:
     attempt: str = ""  # of role trial or `PLUGGED`: "0007.2"
 
 
-@dataclass(frozen=True)
-class AttemptEnded:
+class AttemptEnded(Record, frozen=True, tag="attempt_ended"):
     """What the coordinator decided about an attempt's evidence: the outcome, and the state of the trial from now on."""
 
-    kind: ClassVar[str] = "attempt_ended"
     trial: int
     attempt: int
     at: str
@@ -153,7 +149,7 @@ class AttemptEnded:
     reason: str = ""  # one line for people
     values: tuple[float, ...] | None = None  # one per objective, in the study file's order
     curves: tuple[Curve, ...] = ()  # one per objective; this attempt's reports
-    metrics: Mapping[str, float] = field(default_factory=dict)  # every other metric's last value
+    metrics: Mapping[str, float] = {}  # every other metric's last value
     seconds: float = 0.0  # of training
     exit_code: int | None = None
     signal: int | None = None
@@ -164,10 +160,8 @@ class AttemptEnded:
     saved: bool = False  # a checkpoint was written during the attempt
     part: int | None = None  # of a trial in parts: which one this attempt ran
     part_values: tuple[float, ...] | None = None  # its own values, if it ended well
-    instead: Params = field(default_factory=dict)  # values that the trial's further attempts run with, not its own
-    scores: Mapping[str, float] = field(
-        default_factory=dict
-    )  # of an attempt whose trial goes on: what it scored so far
+    instead: Params = {}  # values that the trial's further attempts run with, not its own
+    scores: Mapping[str, float] = {}  # of an attempt whose trial goes on: what it scored so far
     together: bool = False  # lost, and everything else on its host with it
     pruned_at: int | None = None  # the step whose report made the pruner give the trial up; the curve may run further
 
@@ -180,52 +174,42 @@ class AttemptEnded:
         return {step: value for step, value in (self.curves[0] if self.curves else ()) if last is None or step <= last}
 
 
-@dataclass(frozen=True)
-class TrialRetried:
+class TrialRetried(Record, frozen=True, tag="trial_retried"):
     """A person gave a finished trial new attempts under its old number."""
 
-    kind: ClassVar[str] = "trial_retried"
     trial: int
     at: str
     from_scratch: bool = False
 
 
-@dataclass(frozen=True)
-class TrialFits:
+class TrialFits(Record, frozen=True, tag="trial_fits"):
     """A new version of the study file holds the trial."""
 
-    kind: ClassVar[str] = "trial_fits"
     trial: int
     at: str
     back: bool = True  # an earlier version left it out
-    params: Params = field(default_factory=dict)  # values of its own that its version had as constants
+    params: Params = {}  # values of its own that its version had as constants
 
 
-@dataclass(frozen=True)
-class Warned:
+class Warned(Record, frozen=True, tag="warned"):
     """Something that a person should know, said once."""
 
-    kind: ClassVar[str] = "warned"
     at: str
     text: str
     key: str = ""
 
 
-@dataclass(frozen=True)
-class EarlierTrial:
+class EarlierTrial(Record, frozen=True, tag="earlier_trial"):
     """A complete trial of an earlier search, which the sampler is to know. It is no trial of this study and counts nowhere."""
 
-    kind: ClassVar[str] = "earlier_trial"
     origin: str  # the search's name and the trial's there
-    params: Params = field(default_factory=dict)
+    params: Params = {}
     values: tuple[float, ...] = ()  # one per objective, in the study file's order
 
 
-@dataclass(frozen=True)
-class StudyEnded:
+class StudyEnded(Record, frozen=True, tag="study_ended"):
     """The study came to rest: done, stopped, halted or paused. The next `RunStarted` sets it going again."""
 
-    kind: ClassVar[str] = "study_ended"
     at: str
     state: str
     reason: str = ""
@@ -250,17 +234,20 @@ Event: TypeAlias = (
     | StudyEnded
 )
 
-_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in get_args(Event)}
-_NAMES = {cls: tuple(f.name for f in fields(cls)) for cls in _KINDS.values()}
-_FIELDS = {cls: frozenset(names) for cls, names in _NAMES.items()}
+_KINDS: dict[str, type[Any]] = {kind_of(cls): cls for cls in get_args(Event)}
 
 
 def to_json(event: Event) -> dict[str, Any]:
     """The plain object of a ledger line. Non-finite numbers are written as strings, so that every JSON reader takes them."""
     out: dict[str, Any] = {"kind": event.kind}
-    for name in _NAMES[type(event)]:
+    for name in event.__struct_fields__:
         out[name] = plain_json(getattr(event, name))
     return out
+
+
+def is_event(obj: Any) -> TypeGuard[Event]:
+    """Whether this is an event already."""
+    return isinstance(obj, Record)
 
 
 def is_known(obj: Mapping[str, Any]) -> bool:
@@ -278,7 +265,9 @@ def from_json(obj: Mapping[str, Any]) -> Event:
         raise LedgerTooNew("a record", str(obj.get("kind")))
     cls = _KINDS[obj["kind"]]
     kwargs = dict(obj)
-    for key in obj.keys() - _FIELDS[cls]:  # its kind, and what later versions say beside what this one knows
+    for key in obj.keys() - {
+        *cls.__struct_fields__
+    }:  # its kind, and what later versions say beside what this one knows
         del kwargs[key]
     if cls is AttemptEnded:
         kwargs["state"] = TrialState(kwargs["state"])
@@ -300,8 +289,7 @@ def from_json(obj: Mapping[str, Any]) -> Event:
     return event
 
 
-@dataclass
-class Attempt:
+class Attempt(Struct):
     """One attempt as the ledger has it so far."""
 
     number: int
@@ -313,7 +301,7 @@ class Attempt:
     gpus: tuple[str, ...] = ()
     job: str = ""
     restarts: int = 0
-    worker: Mapping[str, Any] = field(default_factory=dict)
+    worker: Mapping[str, Any] = {}
     cards: float = 0.0  # how many that is: of a card that it shared, its share
 
     @property
@@ -322,8 +310,7 @@ class Attempt:
         return 0.0 if self.outcome is None else max(0.0, self.outcome.seconds) * self.cards
 
 
-@dataclass(frozen=True)
-class RuledOut:
+class RuledOut(Struct, frozen=True):
     """What a trial was when a new version of the study file did not hold it any more."""
 
     state: TrialState
@@ -335,26 +322,25 @@ class RuledOut:
     outcome: AttemptEnded | None  # of that attempt
 
 
-@dataclass
-class Trial:
+class Trial(Struct):
     """One configuration with its number for life, folded from the events about it."""
 
     number: int
     state: TrialState = TrialState.CREATED
-    params: Params = field(default_factory=dict)
-    latent: Params = field(default_factory=dict)
-    derived: Params = field(default_factory=dict)
-    distributions: dict[str, str] = field(default_factory=dict)  # only of parameters drawn by a define-by-run objective
+    params: Params = {}
+    latent: Params = {}
+    derived: Params = {}
+    distributions: dict[str, str] = {}  # only of parameters drawn by a define-by-run objective
     seed: int = 0
     revision: int = 1
     source: str = "sampler"
-    system_attrs: dict[str, Any] = field(default_factory=dict)
-    user_attrs: dict[str, Any] = field(default_factory=dict)  # what the objective noted for people
-    optuna_attrs: dict[str, Any] = field(default_factory=dict)  # and for Optuna; these are in `system_attrs` as well
+    system_attrs: dict[str, Any] = {}
+    user_attrs: dict[str, Any] = {}  # what the objective noted for people
+    optuna_attrs: dict[str, Any] = {}  # and for Optuna; these are in `system_attrs` as well
     created_at: str = ""
     started_at: str | None = None
     finished_at: str | None = None
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = []
     values: tuple[float, ...] | None = None
     cause: Cause | None = None
     reason: str = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from outlast.core.records import Trial
@@ -14,13 +13,13 @@ from outlast.core.states import Cause, TrialState
 T = TypeVar("T", str, float)
 
 
-@dataclass
 class _Most(Generic[T]):
     """The greatest of what trials have: told of each that comes; worked out anew after one was taken away."""
 
-    of: Callable[[Trial], T | None]
-    value: T | None = None
-    known: bool = True
+    def __init__(self, of: Callable[[Trial], T | None]) -> None:
+        self.of: Callable[[Trial], T | None] = of
+        self.value: T | None = None
+        self.known = True
 
     def came(self, trial: Trial) -> None:
         mine = self.of(trial)

@@ -11,9 +11,9 @@ from typing import Any
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
 from outlast.core.budget import counted, remaining
-from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
 from outlast.core.hours import Hours, hours
+from outlast.core.plain_json import plain_json
 from outlast.core.plan import over_without_result
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.health import HealthFacts, HealthWarning, health

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.study import StudyDirection
 
@@ -326,7 +326,7 @@ def _space(settings: Settings) -> Space:
 def _copied(study: Study) -> Study:
     """A fold of our own: the caller goes on with theirs."""
     trials = {
-        number: dataclasses.replace(
+        number: replace(
             trial,
             params=dict(trial.params),
             distributions=dict(trial.distributions),
@@ -335,6 +335,4 @@ def _copied(study: Study) -> Study:
         for number, trial in sorted(study.trials.items())
     }
     attrs = dict(study.study_attrs)
-    return dataclasses.replace(
-        study, trials=trials, study_attrs=attrs, failures_since_run=[], infeasible_since_run=[], warnings={}
-    )
+    return replace(study, trials=trials, study_attrs=attrs, failures_since_run=[], infeasible_since_run=[], warnings={})

@@ -9,8 +9,8 @@ from outlast.config import yaml_writer
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials, ranked
 from outlast.core.budget import remaining
-from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
+from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.results.configuration import configuration

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from outlast.analysis.summary import analyse
 from outlast.config.secrets import mask_text
 from outlast.config.settings import Settings
-from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
+from outlast.core.plain_json import plain_json
 from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.results.failures import group_failures

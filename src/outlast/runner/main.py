@@ -6,8 +6,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from outlast._system.clock import utc_now
 from outlast._system.files import remove_tree, rename, write_once

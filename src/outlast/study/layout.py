@@ -16,7 +16,7 @@ from outlast.core.file_names import (
 _OURS = frozenset({"report", *(each.name.split(".", 1)[0] for each in names_of(StudyNames))})
 
 
-class StudyPaths(StudyNames):
+class StudyPaths(StudyNames, frozen=True):
     """A study's folder."""
 
     @classmethod

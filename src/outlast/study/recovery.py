@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast.core.fold import Study
 from outlast.core.records import (
@@ -23,8 +25,7 @@ from outlast.errors import LedgerTooNew
 from outlast.study.segments import Reading
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong."""
 
     about: str  # ledger, index, trial, files

@@ -10,9 +10,10 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._system.mounts import is_shared
 from outlast._system.reading import list_names, read_bytes, unstale
@@ -26,8 +27,7 @@ HELD_NAME = re.compile(r"^(\d{8,})\.\d+\.held$")
 _SEEN_WITHIN = 70.0  # seconds after which an NFS client sees whatever another has made (acdirmax, 60 s)
 
 
-@dataclass
-class Segment:
+class Segment(Struct):
     """One segment as it was read: its whole lines up to where it is sealed."""
 
     number: int
@@ -46,11 +46,10 @@ class Segment:
         return [*found, f"lacks its last {self.short} bytes"] if self.short else found
 
 
-@dataclass
-class Reading:
+class Reading(Struct):
     """The ledger as it was read."""
 
-    segments: list[Segment] = field(default_factory=list)
+    segments: list[Segment] = []
     missing: tuple[int, ...] = ()  # segments that a later one seals or that numbering lacks
 
     @property

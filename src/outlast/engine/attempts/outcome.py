@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, JobEnd, Report

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+
+from msgspec.structs import replace
 
 from outlast._system.processes import Identity
 from outlast._system.reading import read_bytes, read_json

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from outlast._system.reading import list_names, read_bytes, read_json
 from outlast.config.load import settings_from_resolved

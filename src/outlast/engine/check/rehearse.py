@@ -11,10 +11,11 @@ from typing import Any, Literal
 from outlast._system.processes import end_processes
 from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config.settings import Settings
-from outlast.core.evidence import Evidence, plain_json
+from outlast.core.evidence import Evidence
 from outlast.core.file_names import TrialPaths
 from outlast.core.finding import Finding
 from outlast.core.fold import Study
+from outlast.core.plain_json import plain_json
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.attempts.prepare import no_checkpoints

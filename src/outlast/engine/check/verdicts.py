@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from outlast.config.settings import Settings
-from outlast.core.evidence import Evidence, plain_json
+from outlast.core.evidence import Evidence
 from outlast.core.finding import Finding
+from outlast.core.plain_json import plain_json
 from outlast.core.records import AttemptEnded
 from outlast.core.states import Cause
 from outlast.runner.capture.names import nearest_names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from outlast.config.settings import Settings
 from outlast.config.trial_config import Infeasible, derive

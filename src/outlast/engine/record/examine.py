@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast._system.reading import list_names, read_json
 from outlast.core.fold import Study
@@ -15,8 +16,7 @@ from outlast.study.recovery import Problem, events_of_copy, fold_known, ledger_p
 from outlast.study.segments import Reading, read_ledger
 
 
-@dataclass(frozen=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """A ledger as it was read, what it adds up to, and what is wrong with it."""
 
     reading: Reading

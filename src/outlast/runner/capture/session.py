@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from outlast.core.evidence import Report, plain_json
+from outlast.core.evidence import Report
 from outlast.core.file_names import AttemptPaths
+from outlast.core.plain_json import plain_json
 from outlast.runner.capture.collect import Collected, collect
 from outlast.runner.capture.curve import Curve
 from outlast.runner.capture.filed import FiledPoints
