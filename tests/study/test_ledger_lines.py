@@ -85,6 +85,7 @@ NEEDED = {
     "number": 1,
     "at": "",
     "name": "",
+    "origin": "",
     "job": "",
     "role": "",
     "text": "",
