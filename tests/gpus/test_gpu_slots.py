@@ -58,7 +58,7 @@ def slots_of() -> Iterator[Callable[[Settings], Slots]]:
 
 @pytest.fixture(autouse=True)
 def sixteen_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots_module, "_cpus", lambda: 16)
+    monkeypatch.setattr(slots_module, "cpus", lambda: 16)
     monkeypatch.setattr(slots_module, "machine_memory", lambda: 64 * GB)
 
 

@@ -171,7 +171,7 @@ def local_slots(settings: Settings) -> Slots:
         pool.check()
     count = _count(settings, pool)
     names = tuple(f"local:{i}" for i in range(count))
-    return Slots(names, pool, cpus_per_trial=settings.resources.cpus or max(1, _cpus() // count), news=news)
+    return Slots(names, pool, cpus_per_trial=settings.resources.cpus or max(1, cpus() // count), news=news)
 
 
 def slot_count(settings: Settings) -> int:
@@ -191,7 +191,8 @@ def gpu_pool(settings: Settings, say: Callable[[str], object]) -> GpuPool | None
     return None
 
 
-def _cpus() -> int:
+def cpus() -> int:
+    """CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -199,7 +200,7 @@ def _count(settings: Settings, pool: GpuPool | None) -> int:
     if settings.parallel != "auto":
         return int(settings.parallel)
     need = settings.resources
-    most = [_cpus() // (need.cpus or 1)]
+    most = [cpus() // (need.cpus or 1)]
     if need.gpus:
         most.append(pool.need.fits(len(pool.pool)) if pool is not None else 1)
     memory = machine_memory() if need.memory else None

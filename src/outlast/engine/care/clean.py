@@ -108,16 +108,12 @@ def _remove(path: Path) -> None:
     """By rename first, so that no half of it is ever taken for the whole."""
     place = path
     try:
-        if not _is_leftover(path.name):
+        if not path.name.startswith("."):  # on its way out already
             place = free_name(path)
             rename(path, place)
         delete(place)
     except OSError as error:
         raise StorageError(f"{error.filename or path} cannot be deleted: {error.strerror}") from error
-
-
-def _is_leftover(name: str) -> bool:
-    return name.startswith(".")
 
 
 # -- looking ----------------------------------------------------------------------------------------------------------

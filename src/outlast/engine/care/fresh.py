@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from outlast._system.clock import utc_now
 from outlast._system.files import rename
 from outlast.engine.attempts.orphans import end_attempt
-from outlast.engine.derived.checkpoints import owner_of
+from outlast.engine.derived.checkpoints import owner_of, unused
 from outlast.errors import StorageError
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
@@ -37,20 +35,11 @@ def set_aside(paths: StudyPaths) -> str | None:
             if stuck:
                 what = f"processes of trial {number} cannot be ended: {stuck}"
                 raise StorageError(what, cure="end them, then try again")
-        aside = _free_name(paths)
+        stamp = utc_now()[:19].replace(":", "").replace("-", "").replace("T", "_")
+        aside = unused(paths.root.with_name(f"{paths.root.name}.{stamp}"))
         rename(paths.root, aside)
         elsewhere = paths.checkpoints_root
         if elsewhere is not None and owner_of(elsewhere) == str(paths.root):
             rename(elsewhere, elsewhere.with_name(f"{elsewhere.name}{aside.name.removeprefix(paths.root.name)}"))
     (aside / paths.lease.name).unlink(missing_ok=True)
     return str(aside)
-
-
-def _free_name(paths: StudyPaths) -> Path:
-    stamp = utc_now()[:19].replace(":", "").replace("-", "").replace("T", "_")
-    aside = paths.root.with_name(f"{paths.root.name}.{stamp}")
-    serial = 1
-    while aside.exists():
-        serial += 1
-        aside = paths.root.with_name(f"{paths.root.name}.{stamp}-{serial}")
-    return aside

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 from outlast._system.clock import utc_now
@@ -16,6 +15,7 @@ from outlast.core.file_names import StudyNames
 from outlast.core.fold import Study
 from outlast.core.records import RevisionMade
 from outlast.engine.care.remains import copies, index_rows, record_agrees, recorded_study_file, unfinished
+from outlast.engine.derived.checkpoints import unused
 from outlast.engine.record.examine import examine, half_swapped, read_study, trial_numbers
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyNotFound
@@ -180,9 +180,7 @@ def set_misplaced_aside(paths: StudyPaths) -> list[Problem]:
 
 def set_aside(path: Path) -> None:
     """Keep something that is damaged under another name, which nothing has."""
-    name = f"{path.name}.damaged.{utc_now()[:19].replace(':', '')}"
-    aside = next(at for n in count(1) if not os.path.lexists(at := path.with_name(name if n == 1 else f"{name}-{n}")))
-    rename(path, aside)
+    rename(path, unused(path.with_name(f"{path.name}.damaged.{utc_now()[:19].replace(':', '')}")))
 
 
 def problem_of(paths: StudyPaths, path: Path) -> Problem:

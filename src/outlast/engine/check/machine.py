@@ -9,7 +9,7 @@ from outlast._system.mounts import room_in
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 from outlast.engine.attempts.prepare import plugged_executor
-from outlast.engine.attempts.slots import gpu_pool
+from outlast.engine.attempts.slots import cpus, gpu_pool
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, StudyFileError
@@ -70,9 +70,10 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     if settings.slurm is not None or settings.executor.plugged:
         return
     yield from _cards(settings)
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if need.cpus is not None and need.cpus > cpus:
-        yield Finding("CPUs", "note", f"a trial asks for {need.cpus} CPUs, this machine gives {cpus}", "resources.cpus")
+    if need.cpus is not None and need.cpus > cpus():
+        yield Finding(
+            "CPUs", "note", f"a trial asks for {need.cpus} CPUs, this machine gives {cpus()}", "resources.cpus"
+        )
     if need.memory is not None:
         import psutil
 

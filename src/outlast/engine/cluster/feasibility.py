@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from outlast.config.units import format_duration
+from outlast.config.units import format_duration as _span
 from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.executors.slurm.cluster_facts import Partition, asked_gpus, asked_nodes, asked_time_s, fits_on
@@ -19,7 +19,8 @@ def request_findings(facts: ClusterFacts) -> Iterator[Finding]:
     """Partition, walltime, GPUs, whole nodes, and what sbatch says."""
     yield from _partitions(facts)
     yield from _time(facts)
-    yield from _small_time(facts)
+    role = "controller" if facts.options.mode == "controller" else "finisher"
+    yield from _time_allowed(facts, facts.options.small, facts.small, "controller", f"the {role}'s jobs")
     yield from _gpus(facts)
     yield from _whole_nodes(facts)
     said: set[str] = set()
@@ -110,11 +111,6 @@ def _time_allowed(
     yield Finding(about, "note" if options.get("qos") else "error", text, cure)
 
 
-def _small_time(facts: ClusterFacts) -> Iterator[Finding]:
-    role = "controller" if facts.options.mode == "controller" else "finisher"
-    yield from _time_allowed(facts, facts.options.small, facts.small, "controller", f"the {role}'s jobs")
-
-
 def _gpus(facts: ClusterFacts) -> Iterator[Finding]:
     options, most = facts.options.sbatch, facts.most_gpus
     asked = asked_gpus(options)
@@ -199,10 +195,6 @@ def _start(facts: ClusterFacts, answer: Answer) -> str:
 
 def _some(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _span(seconds: float) -> str:
-    return str(format_duration(seconds))
 
 
 def _minutes(seconds: float) -> str:

@@ -12,6 +12,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
 from outlast._system.files import remove, remove_tree, rename
@@ -185,9 +186,11 @@ def delete(place: Path) -> None:
 
 def free_name(folder: Path) -> Path:
     """Where a folder is renamed to; an earlier one of the same trial may still be on its way out."""
-    base = folder.with_name(f".{folder.name}.deleted")
-    place, serial = base, 1
-    while os.path.lexists(place):
-        serial += 1
-        place = base.with_name(f"{base.name}-{serial}")
-    return place
+    return unused(folder.with_name(f".{folder.name}.deleted"))
+
+
+def unused(path: Path) -> Path:
+    """The path, or where something is there already, the first one with a number behind it where nothing is."""
+    return next(
+        at for n in count(1) if not os.path.lexists(at := path if n == 1 else path.with_name(f"{path.name}-{n}"))
+    )
