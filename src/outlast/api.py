@@ -22,9 +22,11 @@ from outlast.engine import launch
 from outlast.engine.coordinator.listener import Listener, Saying
 from outlast.engine.objective_identity import Fingerprint, compared, fingerprint_of, pickled_objective, remember
 from outlast.engine.record.examine import read_study
+from outlast.engine.record.look import look
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyFileError, UsageError
-from outlast.study.home import home_of
+from outlast.results.trial_table import TrialTable
+from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
@@ -81,6 +83,32 @@ class Result:
         if len(values) > 1:
             raise UsageError("several objectives have no single best", cure="best_trials is the Pareto front")
         return self.best_trials[0]
+
+    @classmethod
+    def of(cls, dir: str | os.PathLike[str]) -> Result:
+        """What a study folder holds, whoever ran it: ``outlast run``, a cluster, or `optimize`.
+
+        Raises:
+            StudyNotFound: There is no study in this folder.
+        """
+        folder = live_of(dir)
+        snapshot, study, settings = look(folder)
+        best = best_trials(study, settings.metrics)
+        return cls(os.fspath(dir), snapshot.state, tuple(study.trials.values()), tuple(best))
+
+    def trials_dataframe(self, library: Literal["pandas", "polars"] | None = None) -> Any:
+        """Every trial as a row of a data frame: the columns of ``trials.csv``, typed; unfinished trials as well.
+
+        Args:
+            library: Whose data frame; by default whichever is installed, pandas first.
+
+        Raises:
+            outlast.errors.MissingExtra: Neither is installed; the message says how to.
+        """
+        from outlast.results.trial_frame import frame_of
+
+        settings, study = recorded_settings(live_of(self.dir))
+        return frame_of(TrialTable(settings).columns(study), library)
 
     @cached_property
     def study(self) -> optuna.Study:

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import outlast
+from outlast.api import Result
 from outlast.engine import launch, objective_identity
 from outlast.engine.record.recorded import recorded_settings
 from outlast.errors import StudyBusy, StudyFileError, UsageError
@@ -43,6 +44,9 @@ def test_the_same_call_goes_on_with_exactly_the_rest(capsys, parabola):
     assert "trial 1" not in out
     assert len(second.trials) == 4
     assert second.best_value == min(trial.value for trial in second.trials)
+    assert Result.of("studies/parabola") == second
+    frame = second.trials_dataframe()
+    assert frame["value"].min() == second.best_value and (frame["x"] ** 2 - frame["value"]).abs().max() < 1e-9
 
 
 def test_the_result_is_an_optuna_study_too(parabola):
