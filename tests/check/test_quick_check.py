@@ -5,9 +5,9 @@ from __future__ import annotations
 import builtins
 import importlib.util
 import os
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from outlast.core.finding import Finding
 from outlast.engine.check.quick import quick_check

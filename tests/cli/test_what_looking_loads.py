@@ -29,14 +29,14 @@ LEDGER = {"_system", "core", "engine.record", "study"}
 READING = LEDGER | {"config", "space"}
 #: The command, the rooms of ours that it loads beside `cli` and `errors`, and the packages of others.
 COMMANDS = [
-    (["--help"], {"core", "study"}, {"click"}),
+    (["--help"], {"core", "study"}, {"click", "msgspec"}),
     (["--version"], set(), {"click"}),
-    (["status"], READING | {"monitor"}, {"click", "rich"}),
-    (["show"], READING | {"engine.attempts", "monitor", "results"}, {"click", "rich"}),
-    (["show", "0"], READING | {"engine.attempts", "monitor", "results"}, {"click", "rich"}),
-    (["logs", "small", "0"], LEDGER, {"click"}),
-    (["stop"], LEDGER | {"engine.care"}, {"click"}),
-    (["clean", "--dry-run"], READING | {"engine.care", "engine.derived", "results"}, {"click"}),
+    (["status"], READING | {"monitor"}, {"click", "msgspec", "rich"}),
+    (["show"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}),
+    (["show", "0"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}),
+    (["logs", "small", "0"], LEDGER, {"click", "msgspec"}),
+    (["stop"], LEDGER | {"engine.care"}, {"click", "msgspec"}),
+    (["clean", "--dry-run"], READING | {"engine.care", "engine.derived", "results"}, {"click", "msgspec"}),
 ]
 
 
@@ -55,6 +55,7 @@ def loaded(process: subprocess.Popen[str]) -> tuple[set[str], set[str]]:
         ".".join(name.split(".")[1 : 3 if ".engine." in name else 2]) for name in modules if name.startswith("outlast.")
     }
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"outlast"}
+    others -= {"typing_extensions"}  # which msgspec takes, where it is installed
     return ours - {"__main__", "_version", "cli", "engine", "errors"}, {name for name in others if name[0] != "_"}
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from outlast.config import reference_dialect as reference
 from outlast.config import wandb, yaml
+from outlast.config.from_record import read_record
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
 from outlast.errors import StudyFileError
 
@@ -162,6 +164,7 @@ def read_or_refused(document: dict[str, Any]) -> bool:
     for data in (one.resolved, json.loads(json.dumps(one.resolved)), yaml.parse(to_yaml(one), "study.yaml").data):
         again = settings_from_resolved(data, os.getcwd())
         assert again.resolved == one.resolved
+        assert replace(read_record(data, os.getcwd()), notes=again.notes) == again
     return True
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from outlast.config.load import load_studies, load_study_file, settings_from_resolved, to_yaml
 from outlast.config.yaml import parse

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from outlast.config.load import load_study_file, override_resolved, settings_from_resolved
 from outlast.config.trial_config import derive, resolve_trial_config

@@ -9,12 +9,12 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from msgspec.structs import replace
 from optuna.trial import TrialState as Row
 
 from lab.waiting import until

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+from msgspec.structs import replace
 
 from outlast._system import observed
 from outlast.client import newest_checkpoint

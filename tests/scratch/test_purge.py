@@ -6,11 +6,11 @@ import os
 import shlex
 import subprocess
 import time
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from outlast.engine.check.quick import quick_check
 from outlast.engine.record.look import look

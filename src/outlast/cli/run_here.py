@@ -7,11 +7,11 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
 from datetime import datetime, timezone
 from tempfile import TemporaryDirectory
 
 import click
+from msgspec.structs import replace
 
 from outlast._system.syncing import make_dir
 from outlast.cli.ending import tell_end

@@ -120,8 +120,6 @@ class SearchRequest:
         if self.study and os.path.isfile(self.study[0]):
             _refuse_an_edited_copy(self.study[0], folder, recorded)
         _refuse_for_a_record(settings, self._metric, self.name)
-        if not self._changes:
-            return settings
         return settings_from_resolved(override_resolved(settings.resolved, self._changes), settings.working_directory)
 
 

@@ -30,8 +30,8 @@ GROUPED = ":grouped"
 MACRO_ITSELF = "macro:"
 
 MACRO = re.compile(r"\$?\$\{([^{}]*)\}")
-_ASSIGNED = re.compile(r"[^\s=]+=\$\{[^{}]*\}")  # --resume=${last_checkpoint}, ckpt_path=${last_checkpoint}
-ENVVAR = re.compile(r"^envvar:([A-Za-z_][A-Za-z0-9_]*)$")
+_ASSIGNED = r"[^\s=]+=\$\{[^{}]*\}"  # --resume=${last_checkpoint}, ckpt_path=${last_checkpoint}
+ENVVAR = r"^envvar:([A-Za-z_][A-Za-z0-9_]*)$"
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class _Renderer:
             parts.append(item[end : match.start()])
             value = match[0][1:] if match[0].startswith("$$") else self.value(match[1])
             if value is None:
-                if match[1] in self.names or whole or _ASSIGNED.fullmatch(item):
+                if match[1] in self.names or whole or re.fullmatch(_ASSIGNED, item):
                     return None
                 value = ""
             parts.append(value)
@@ -173,7 +173,7 @@ class _Renderer:
     def value(self, macro: str) -> str | None:
         if macro in self.names:
             return str(self.values[macro]) if macro in self.values else None
-        if variable := ENVVAR.match(macro):
+        if variable := re.match(ENVVAR, macro):
             value = self.settings.env.get(variable[1], os.environ.get(variable[1]))
             if value is None:
                 raise UsageError(

@@ -127,7 +127,7 @@ def _items(settings: Settings, at: At) -> Iterator[tuple[str, At]]:
 def _check_macro(settings: Settings, item: str, macro: str, names: set[str], at: At, files: bool) -> None:
     if macro in names:
         return
-    if variable := ENVVAR.match(macro):
+    if variable := re.match(ENVVAR, macro):
         if files and variable[1] not in settings.env and variable[1] not in os.environ:
             raise at.error(
                 f"the environment variable {variable[1]} is not set", f"export {variable[1]}=…, or put it under `env:`"
@@ -158,11 +158,11 @@ def _macro_cure(macro: str, names: set[str]) -> str:
     """What to write for a macro that is none of ours: a resolver of OmegaConf's, a variable of the shell's, a misspelling."""
     resolver, colon, variable = macro.partition(":")
     itself = f"`$${{{macro}}}`"
-    if colon and resolver in ("oc.env", "env") and ENVVAR.match(f"envvar:{variable}"):
+    if colon and resolver in ("oc.env", "env") and re.match(ENVVAR, f"envvar:{variable}"):
         return f"`${{envvar:{variable}}}` is the environment variable; {itself} is handed on as it is"
     if colon or macro.startswith((".", "hydra.")):
         return f"{itself} is handed on as it is, for Hydra to resolve (${{trial_dir}} is a folder of each trial's own)"
-    if macro.isupper() and ENVVAR.match(f"envvar:{macro}"):
+    if macro.isupper() and re.match(ENVVAR, f"envvar:{macro}"):
         return f"`${{envvar:{macro}}}` is the environment variable; {itself} is the text itself"
     known = (*ARGS_MACROS, *_SEARCHED, *sorted(names))
     cure = nearest(macro, known) or f"known: {', '.join(known)}"

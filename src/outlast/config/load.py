@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from outlast.config import native, overrides, yaml
+from outlast.config.from_record import IDLE_INDEX_KEYS
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
 from outlast.config.yaml import Document, Place
@@ -83,7 +84,7 @@ def settings_from_resolved(resolved: Mapping[str, Any], working_directory: str) 
     """
     document = Document(copy.deepcopy(dict(resolved)), "study.yaml")
     if isinstance(index := document.data.get("index"), dict):
-        for name in ("path", "study_name"):  # were taken once, without effect
+        for name in IDLE_INDEX_KEYS:
             index.pop(name, None)
     for key in ("confirm", "refit", "evaluate"):
         with contextlib.suppress(KeyError):

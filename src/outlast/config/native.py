@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from typing import Any, get_args
+
+from msgspec.structs import replace
 
 from outlast.config import checks, command_checks, key_hints
 from outlast.config.notation import ParametersShape
 from outlast.config.resolve import resolve
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.secrets import MASK
+from outlast.config.sections import ARGUMENT, section
 from outlast.config.settings import (
-    ARGUMENT,
+    LATER_KEYS,
     BudgetSettings,
     CheckpointSettings,
     CheckSettings,
@@ -34,7 +36,6 @@ from outlast.config.settings import (
     SamplerSettings,
     Settings,
     TrialSettings,
-    section,
 )
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape
 from outlast.config.slurm_section import SLURM
@@ -42,15 +43,6 @@ from outlast.config.yaml import Document
 
 SAMPLERS = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
 PRUNERS = ("none", "asha", "hyperband", "median", "percentile", "patient", "wilcoxon", "bandit", "wandb_hyperband")
-_KEPT = {
-    "tracking": "where runs are logged to (no effect yet)",
-    "notify": "who is told (no effect yet)",
-    "selection": "how the best is chosen (no effect yet)",
-    "description": "for people",
-}
-#: Keys that other rooms read; here they are kept as given.
-LATER_KEYS = ("index", *_KEPT)
-
 #: A study's name is a folder's: it cannot be hidden and cannot lead out of `studies/`.
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)"
 _NAME_SAYS = "a name of at most 100 letters, digits, . _ and -, not beginning with . or -"
@@ -93,7 +85,7 @@ _INDEX = Fields(
         "in_memory": Flag(description="nothing is kept: the study is gone when its run ends"),
         "auto_resume": Flag(description="false: a study that is there already is only gone on with by `run --resume`"),
     },
-    description="how the study is kept and resumed",
+    description=LATER_KEYS["index"],
 )
 
 _ISOLATION = ByType(
@@ -172,7 +164,7 @@ STUDY_FILE = Fields(
         "confirm": section(ConfirmSettings, "how `outlast confirm` runs the best again"),
         "refit": section(RefitSettings, "how `outlast refit` trains the best once more, for the model to keep"),
         "evaluate": section(EvaluateSettings, "how `outlast evaluate` scores that model on the test set"),
-        **{key: Anything(description=description) for key, description in _KEPT.items()},
+        **{key: Anything(description=description) for key, description in LATER_KEYS.items() if key != "index"},
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),
     },
@@ -181,7 +173,7 @@ STUDY_FILE = Fields(
 )
 
 #: Keys that become settings as their shape reads them.
-_AS_READ = {each.name for each in fields(Settings)} & {*STUDY_FILE.shapes} - {"name", "command", "env"}
+_AS_READ = {*Settings.__struct_fields__} & {*STUDY_FILE.shapes} - {"name", "command", "env"}
 
 
 def read(

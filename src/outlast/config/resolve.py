@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from outlast.config import units
 from outlast.config.secrets import mask_secrets
-from outlast.config.settings import (
-    ExecutorSettings,
-    IsolationSettings,
-    MetricSettings,
-    PrunerSettings,
-    SamplerSettings,
-    Settings,
-)
+from outlast.config.settings import ChosenSettings, IsolationSettings, MetricSettings, Settings
 from outlast.space.definitions import to_definition
 
 #: What else a study is, which its file does not say.
@@ -34,17 +29,16 @@ def resolve(settings: Settings, secrets: Mapping[str, str] | None = None) -> dic
         secrets: Environment variables whose value is not here because it was masked when it was recorded.
     """
     out: dict[str, Any] = {}
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if each.name == "metrics":
+    for name, value in asdict(settings).items():
+        if name == "metrics":
             metrics = _plain(value)
             out["metric"] = metrics[0] if len(metrics) == 1 else metrics
-        elif each.name == "parameters":
+        elif name == "parameters":
             out["parameters"] = {parameter.name: to_definition(parameter) for parameter in value}
-        elif each.name == "env":
+        elif name == "env":
             out["env"] = {**value, **(secrets or {})}
-        elif each.name not in ("later", *_NOT_KEPT):
-            out[each.name] = _plain(value)
+        elif name not in ("later", *_NOT_KEPT):
+            out[name] = _plain(value)
     keep = {"name"}
     keep |= {"parameters"} if settings.function is None else set()
     keep |= {"nested"} if settings.nested is not None else set()
@@ -55,20 +49,22 @@ def resolve(settings: Settings, secrets: Mapping[str, str] | None = None) -> dic
 
 def _plain(value: Any) -> Any:
     """A part of the settings as a study file says it: the shortest way, defaults left out."""
-    if isinstance(value, (SamplerSettings, PrunerSettings, ExecutorSettings)):
+    if isinstance(value, ChosenSettings):
         options = {"seed": getattr(value, "seed", None), **value.options}
         options = {key: option for key, option in options.items() if option is not None}
         if options:
             return {"name": value.name, **options}
-        return None if value.name == type(value).name else value.name
+        return None if value.name == type(value)().name else value.name
     if isinstance(value, IsolationSettings):
-        usual = {IsolationSettings(): None, IsolationSettings(mode="worker"): "worker"}
-        return usual.get(value, {"worker": value.trials})
-    if is_dataclass(value):
+        short = {IsolationSettings(): None, IsolationSettings(mode="worker"): "worker"}
+        return short.get(value, {"worker": value.trials})
+    if isinstance(value, Struct):
+        usual = dict(zip(reversed(value.__struct_fields__), reversed(value.__struct_defaults__), strict=False))
         always = ("name", "goal") if isinstance(value, MetricSettings) else ()
-        given = {each.name: getattr(value, each.name) for each in fields(value)}
-        changed = {each.name for each in fields(value) if given[each.name] != each.default}
-        return {key: _UNITS.get(key, _plain)(held) for key, held in given.items() if key in changed or key in always}
+        said = {
+            key: one for key, one in asdict(value).items() if key in always or key not in usual or one != usual[key]
+        }
+        return {key: _UNITS.get(key, _plain)(one) for key, one in said.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

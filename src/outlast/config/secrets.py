@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+# Patterns are text, which `re` compiles when one is first used and keeps: whoever only looks at a study uses none.
+
 #: What stands in a secret's place.
 MASK = "***"
-_MASKED = re.compile(r"(?<!\*)\*{3}(?!\*)")
+_MASKED = r"(?<!\*)\*{3}(?!\*)"
 
 #: The names of environment variables and of keys for services: whatever ends like this is kept to ourselves.
-_SECRET_NAME = re.compile(
+_ENVIRONMENT_NAME = (
     r"(?i:(?:^|[_-])(?:API_?)?(?:KEY|TOKEN|SECRET)$|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL"
     r"|(?:^|[_-])(?:PASS|PAT|DSN|SAS|COOKIE|CONN(?:ECTION)?[_-]?STR(?:ING)?)$|[_-]PWD$)"
     r"|[a-z](?:Key|Token|Secret)$"
@@ -29,32 +31,29 @@ _WHOSE = (
     "|hf|hub|huggingface|kaggle|mlflow|neptune|openai|private|pypi|refresh|registry|sas|secret|service|shared|slack|telegram"
     "|wandb|webhook"
 )
-_CREDENTIAL = re.compile(
-    rf"(?:^|[_.-])(?:(?:{_WHOSE})(?:[_-]?(?:api|access|auth|secret|account))?[_-]?(?:key|token|secret|pat)"
-    r"|secret|password|passwd|passphrase|pass|pwd|github[_-]?pat|conn(?:ection)?[_-]?str(?:ing)?|dsn)$",
-    re.IGNORECASE,
+_CREDENTIAL = (
+    rf"(?i)(?:^|[_.-])(?:(?:{_WHOSE})(?:[_-]?(?:api|access|auth|secret|account))?[_-]?(?:key|token|secret|pat)"
+    r"|secret|password|passwd|passphrase|pass|pwd|github[_-]?pat|conn(?:ection)?[_-]?str(?:ing)?|dsn)$"
 )
 #: A password that is a macro (``${envvar:DB_PASSWORD}``) is none.
-_URL_PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)(?!\$\{[^{}\s]*\}@)[^/\s@]+(?=@)")
-_WEBHOOK = re.compile(r"(https://hooks\.slack\.com/services/|https://discord(?:app)?\.com/api/webhooks/)[^\s\"']+")
-_FORMS = re.compile(
+_IN_URL = r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)(?!\$\{[^{}\s]*\}@)[^/\s@]+(?=@)"
+_WEBHOOK = r"(https://hooks\.slack\.com/services/|https://discord(?:app)?\.com/api/webhooks/)[^\s\"']+"
+_FORMS = (
     r"(?<![\w-])(?:hf_[A-Za-z0-9]{20,}|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|npm_[A-Za-z0-9]{30,}"
     r"|sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)|AIza[\w-]{30,}"
     r"|pypi-AgEI[\w-]{20,}|dckr_pat_[\w-]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)"
 )
-_IN_CONNECTION = re.compile(
-    r"(?i)((?:AccountKey|SharedAccessKey|SharedAccessSignature)=|\bBearer )(?!\$)[\w+/=.%&-]{12,}"
-)
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL)
+_IN_CONNECTION = r"(?i)((?:AccountKey|SharedAccessKey|SharedAccessSignature)=|\bBearer )(?!\$)[\w+/=.%&-]{12,}"
+_PRIVATE_KEY = r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*"
 #: ``NAME=value``, ``--name=value``, ``--name value``: name and value of what a line of shell or a word of a command sets.
-_SET = re.compile(
+_SET = (
     r"(?<![\w${./-])(?:(-{0,2})([A-Za-z][\w.-]*)(=)|(-{1,2})([A-Za-z][\w.-]*)(\s+)(?!-|[\w.-]+=[^=]))"
     r"(\"[^\"]*\"|'[^']*'|[^\s\"']+)"
 )
 #: A value that only says where the secret is (a macro, a variable, a file) or that a person would not mask.
-_ELSEWHERE = re.compile(
-    r"^[\"']?(?:[$`]|~?/|\.{1,2}/|-|$)|\.(?:json|ya?ml|toml|txt|pem|key|crt|env|ini)[\"']?$|^(?:true|false|none|null|\d{1,4})$",
-    re.IGNORECASE,
+_ELSEWHERE = (
+    r"(?i)^[\"']?(?:[$`]|~?/|\.{1,2}/|-|$)|\.(?:json|ya?ml|toml|txt|pem|key|crt|env|ini)[\"']?$"
+    r"|^(?:true|false|none|null|\d{1,4})$"
 )
 #: Below these, names are the search's own (``pad_token``), not credentials.
 _OWN_NAMES = ("parameters", "enqueue", "metric", "constraints", "matrix")
@@ -62,7 +61,7 @@ _OWN_NAMES = ("parameters", "enqueue", "metric", "constraints", "matrix")
 
 def is_secret_name(name: str) -> bool:
     """Whether a value by this name is kept to ourselves: ``*_KEY``, ``*_TOKEN``, ``*_PAT``, ``*PASSWORD*`` and the like."""
-    return bool(_SECRET_NAME.search(name))
+    return bool(re.search(_ENVIRONMENT_NAME, name))
 
 
 def secret_in(value: Any, name: str = "") -> bool:
@@ -79,16 +78,16 @@ def secret_in(value: Any, name: str = "") -> bool:
 
 def mask_text(text: str) -> str:
     """The text without its secrets: passwords in URLs, webhook addresses, tokens, what a credential's name is given."""
-    text = _URL_PASSWORD.sub(rf"\g<1>{MASK}", text)
-    text = _WEBHOOK.sub(rf"\g<1>{MASK}", text)
-    text = _PRIVATE_KEY.sub(MASK, _FORMS.sub(MASK, text))
-    text = _IN_CONNECTION.sub(rf"\g<1>{MASK}", text)
-    return _SET.sub(_masked_setting, text)
+    text = re.sub(_IN_URL, rf"\g<1>{MASK}", text)
+    text = re.sub(_WEBHOOK, rf"\g<1>{MASK}", text)
+    text = re.sub(_PRIVATE_KEY, MASK, re.sub(_FORMS, MASK, text))
+    text = re.sub(_IN_CONNECTION, rf"\g<1>{MASK}", text)
+    return re.sub(_SET, _masked_setting, text)
 
 
 def is_masked(text: str) -> bool:
     """Whether a secret stood here before it was recorded."""
-    return bool(_MASKED.search(text))
+    return bool(re.search(_MASKED, text))
 
 
 def mask_secrets(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +99,7 @@ def mask_secrets(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_credential(name: str, value: str) -> bool:
-    return value != MASK and bool(_CREDENTIAL.search(name)) and not _ELSEWHERE.search(value)
+    return value != MASK and bool(re.search(_CREDENTIAL, name)) and not re.search(_ELSEWHERE, value)
 
 
 def _masked_setting(match: re.Match[str]) -> str:

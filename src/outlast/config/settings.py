@@ -1,92 +1,65 @@
 """The typed settings of a study: what every reader produces and everything else consumes.
 
 Durations are seconds (float), sizes bytes (int). Attribute names are the study file's keys. A section's key stands once:
-type, shape where the type does not say it all, what the reference page says, default. The shape reads and checks it, with
-the place in the file; a copy with other values, which nobody checks, is made by `dataclasses.replace`.
+type, shape where the type does not say it all, what the reference page says, default. What stands in an annotation is text
+until a person's file is read: `outlast.config.sections` then makes the shape of it that reads and checks the key. A study's
+own record is read without that (`outlast.config.from_record`). A copy with other values is made by `msgspec.structs.replace`.
+
+To add a section: a class `…Settings` here, an attribute of `Settings` that is annotated with it, a line in
+`outlast.config.native.STUDY_FILE` that says `section(ITS CLASS, …)`, and the section with every key in
+`tests/config/test_reading_records.py`. Both readers, the resolved file, the JSON Schema and the reference page follow.
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from outlast.config.scalars import Anything, Duration, Flag, Number, Size, Text, Word
+from msgspec import Struct
+
 from outlast.config.secrets import MASK
-from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, Shape
 from outlast.space.parameters import Parameter
-from outlast.space.space import Space
+
+if TYPE_CHECKING:  # shapes, and what they need, are for files that people write
+    from outlast.config.scalars import Duration, Number, Size, Text, Word
+    from outlast.config.sections import ARGUMENT, CHECKPOINT_GLOBS, COMMAND, FOLDS, SHRINK, real, section
+    from outlast.config.shapes import ByType, ListOf
+    from outlast.space.space import Space
 
 #: The `function` of a study whose objective was handed over in Python and lies pickled in the study folder.
 OBJECTIVE = "outlast.api:objective"
+#: Keys that other rooms read, and what they are for; here they are kept as given.
+LATER_KEYS: Mapping[str, str] = {
+    "index": "how the study is kept and resumed",
+    "tracking": "where runs are logged to (no effect yet)",
+    "notify": "who is told (no effect yet)",
+    "selection": "how the best is chosen (no effect yet)",
+    "description": "for people",
+}
 
 Goal = Literal["maximize", "minimize"]
 State = Literal["complete", "pruned", "failed", "infeasible"]
 
 
-def section(
-    cls: Callable[..., Any],
-    description: str = "",
-    *,
-    required: tuple[str, ...] = (),
-    hints: Mapping[str, str] | None = None,
-) -> Checked:
-    """The shape of a part of the study file whose keys are the attributes of a class, read as one of these.
-
-    Args:
-        cls: A settings class. Each attribute is annotated with what it is for and, where its type does not say it all, with
-            its shape in between.
-        description: For the reference page.
-        required: Keys that a file has to give although the class has a default.
-        hints: See `Fields`.
-    """
-    shapes: dict[str, Shape] = {}
-    for name, hint in get_type_hints(cls, include_extras=True).items():
-        *given, says = hint.__metadata__
-        shapes[name] = replace(given[0] if given else _shape(hint.__origin__), description=says)
-    keys = Fields(shapes, required=required, hints=hints or {}, description=description)
-    return Checked(keys, lambda values, at: cls(**values))
-
-
-def _shape(hint: Any) -> Any:
-    """The shape that a type says by itself; where ``None`` is allowed as well, the key may be left out."""
-    if get_origin(hint) is Literal:
-        return Word(get_args(hint))
-    kind = next(iter(get_args(hint)), hint)
-    return Flag() if kind is bool else Text()
-
-
-def _real(**bounds: float) -> Checked:
-    """A number that is kept as a float even where it is typed as a whole one."""
-    return Checked(Number(**bounds), lambda value, at: float(value))  # type: ignore[arg-type]
-
-
-#: What becomes a word of the command.
-ARGUMENT = Checked(ByType(text=Anything(), scalar=Anything()), lambda value, at: str(value))
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricSettings:
+class MetricSettings(Struct, frozen=True, kw_only=True):
     """One objective."""
 
     name: Annotated[str, "what the training calls it"]
     goal: Annotated[Goal, "which way is better"] = "maximize"
     take: Annotated[Literal["last", "best"], "which of a trial's values counts"] = "last"
-    target: Annotated[float | None, _real(), "the study ends when a trial reaches it"] = None
+    target: Annotated[float | None, real(), "the study ends when a trial reaches it"] = None
     file: Annotated[str | None, "a JSON, JSONL or CSV file that the training writes; a glob"] = None
     pattern: Annotated[str | None, "a regular expression with one group, searched in the output"] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class BudgetSettings:
+class BudgetSettings(Struct, frozen=True, kw_only=True):
     """Totals for the study, over restarts and workers."""
 
     #: None only where the space is finite or another limit is set.
     trials: Annotated[int | None, Number(whole=True, least=1), "a total, over restarts and workers"] = None
     time: Annotated[float | None, Duration(), "of running the study"] = None
-    gpu_hours: Annotated[float | None, _real(above=0), "of all attempts together; without GPUs, hours of training"] = (
+    gpu_hours: Annotated[float | None, real(above=0), "of all attempts together; without GPUs, hours of training"] = (
         None
     )
     max_failures: Annotated[int | None, Number(whole=True, least=1), "so many failed trials halt the study"] = None
@@ -97,49 +70,27 @@ class BudgetSettings:
     ] = ("complete", "pruned", "infeasible")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SamplerSettings:
+class ChosenSettings(Struct, frozen=True, kw_only=True):
+    """Something by its name or the dotted path of a class, and options of its own."""
+
+    name: str = ""
+    options: dict[str, Any] = {}
+
+
+class SamplerSettings(ChosenSettings, frozen=True, kw_only=True):
     """Which sampler, and its options as Optuna names them."""
 
-    name: str = "auto"  # or a dotted path
+    name: str = "auto"
     seed: int | None = None
-    options: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrunerSettings:
+class PrunerSettings(ChosenSettings, frozen=True, kw_only=True):
     """Which pruner, and its options as Optuna names them."""
 
-    name: str = "none"  # or a dotted path
-    options: dict[str, Any] = field(default_factory=dict)
+    name: str = "none"
 
 
-_FOLDS = Fields(
-    {
-        "n": Number(whole=True, least=2, description="how many"),
-        "ids": Text(description="a text file with an id a line, or a CSV with a column id"),
-        "stratify": ByType(
-            text=Text(), scalar=Flag(), description="a column whose values are spread evenly; true: label"
-        ),
-        "group": Text(description="the column whose equal values stay together in one fold"),
-        "shuffle": Flag(description="before they are split"),
-        "seed": Number(whole=True, description="of the split"),
-    },
-    required=("n",),
-)
-_SHRINK = Fields(
-    {
-        "shrink": ByType(
-            text=Text(), items=ListOf(Text(), least=1), description="the parameters that are made smaller"
-        ),
-        "factor": Number(above=0, description="0.5 by default"),
-    },
-    required=("shrink",),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialSettings:
+class TrialSettings(Struct, frozen=True, kw_only=True):
     """How one trial is run and judged."""
 
     timeout: Annotated[float | None, Duration(), "longest time that a trial may train, over all its attempts"] = None
@@ -152,31 +103,23 @@ class TrialSettings:
     seeds: Annotated[
         tuple[int, ...], ListOf(Number(whole=True), least=1), "each trial runs with each; the mean counts"
     ] = ()
-    folds: Annotated[dict[str, Any] | None, _FOLDS, "each trial trains once for each fold; the mean counts"] = None
+    folds: Annotated[dict[str, Any] | None, FOLDS, "each trial trains once for each fold; the mean counts"] = None
     oom: Annotated[
         dict[str, Any] | Literal["infeasible"],
-        ByType(text=Word(("infeasible",)), mapping=_SHRINK),
+        SHRINK,
         "of GPU memory: once more with these parameters made smaller",
     ] = "infeasible"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResourceSettings:
+class ResourceSettings(Struct, frozen=True, kw_only=True):
     """What one attempt needs."""
 
-    gpus: Annotated[float, _real(least=0), "cards for a trial; a fraction shares one"] = 0.0
+    gpus: Annotated[float, real(least=0), "cards for a trial; a fraction shares one"] = 0.0
     cpus: Annotated[int | None, Number(whole=True, least=1), "cores for a trial"] = None
     memory: Annotated[int | None, Size(), "host memory for a trial, such as 16G"] = None  # bytes
 
 
-_CHECKPOINT_GLOB = Text(
-    r"^(?![/~])(?!(?:.*/)?\.\.(?:/|$))(?!.*\$\{)[^\n]+$",
-    "a glob below the trial's checkpoint folder, such as *.ckpt or run/step_*",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointSettings:
+class CheckpointSettings(Struct, frozen=True, kw_only=True):
     """Where the training's checkpoints lie and how many trials' are kept."""
 
     dir: Annotated[str | None, "where checkpoints lie instead of in the study folder, a folder for each trial"] = None
@@ -185,13 +128,12 @@ class CheckpointSettings:
     #: None at all: whatever is not certainly something else.
     pattern: Annotated[
         tuple[str, ...],
-        ByType(text=Checked(_CHECKPOINT_GLOB, lambda one, at: (one,)), items=ListOf(_CHECKPOINT_GLOB, least=1)),
+        CHECKPOINT_GLOBS,
         "globs of files or folders that are checkpoints; one without / is a name at any depth",
     ] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class FaultSettings:
+class FaultSettings(Struct, frozen=True, kw_only=True):
     """What becomes of interrupted trials."""
 
     interrupted: Annotated[
@@ -199,8 +141,7 @@ class FaultSettings:
     ] = "restart"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckSettings:
+class CheckSettings(Struct, frozen=True, kw_only=True):
     """How `check` tries trials out."""
 
     args: Annotated[
@@ -208,32 +149,19 @@ class CheckSettings:
     ] = ()
 
 
-def _words(text: str, at: At) -> tuple[str, ...]:
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise at.error(f"cannot be split into words: {error}", "close the quote, or write a list") from None
-    if not words:
-        raise at.error("is empty")
-    return tuple(words)
-
-
-_COMMAND = ByType(text=Checked(Text(), _words), items=ListOf(ARGUMENT, least=1))
 _APPENDED = "appended to the search's command, where there is no `command` here"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreferSettings:
+class PreferSettings(Struct, frozen=True, kw_only=True):
     """What decides among configurations whose scores are as good."""
 
     metric: Annotated[str, "another metric that the training reports, such as latency_ms"]
     goal: Annotated[Goal, "which way is better"] = "minimize"
-    within: Annotated[float, _real(least=0), "how far behind the best score still counts as good"] = 0.01
+    within: Annotated[float, real(least=0), "how far behind the best score still counts as good"] = 0.01
     relative: Annotated[bool, "whether that is a share of the best score"] = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConfirmSettings:
+class ConfirmSettings(Struct, frozen=True, kw_only=True):
     """How the best of a search are run again."""
 
     top: Annotated[int, Number(whole=True, least=1), "so many of the best configurations"] = 3
@@ -246,24 +174,22 @@ class ConfirmSettings:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RefitSettings:
+class RefitSettings(Struct, frozen=True, kw_only=True):
     """How the best configuration is trained once more, on everything that is not for testing."""
 
     command: Annotated[
-        tuple[str, ...] | None, _COMMAND, "as the search's, with ${epochs} or ${best_step}: for how long"
+        tuple[str, ...] | None, COMMAND, "as the search's, with ${epochs} or ${best_step}: for how long"
     ] = None
     arguments: Annotated[tuple[str, ...], ListOf(ARGUMENT), _APPENDED] = ()
     epochs: Annotated[int | None, Number(whole=True, least=1), "instead of as many as the search found best"] = None
     seeds: Annotated[int, Number(whole=True, least=1), "how many such trainings, each with a seed of its own"] = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
+class EvaluateSettings(Struct, frozen=True, kw_only=True):
     """How a model is scored on the test set."""
 
     command: Annotated[
-        tuple[str, ...] | None, _COMMAND, "with ${model}, the newest checkpoint, or ${checkpoint_dir}, where it lies"
+        tuple[str, ...] | None, COMMAND, "with ${model}, the newest checkpoint, or ${checkpoint_dir}, where it lies"
     ] = None
     arguments: Annotated[tuple[str, ...], ListOf(ARGUMENT), _APPENDED] = ()
     metric: Annotated[
@@ -273,20 +199,17 @@ class EvaluateSettings:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class IsolationSettings:
+class IsolationSettings(Struct, frozen=True, kw_only=True):
     """What a Python function's trials share: nothing, or the imports of a worker that each is forked from."""
 
     mode: Literal["process", "worker"] = "process"
     trials: int = 100  # a worker is replaced after so many
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExecutorSettings:
-    """What starts runners for `run`: this machine, or an executor by name or dotted path."""
+class ExecutorSettings(ChosenSettings, frozen=True, kw_only=True):
+    """What starts runners for `run`: this machine, or another executor."""
 
     name: str = "local"
-    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def plugged(self) -> bool:
@@ -294,8 +217,7 @@ class ExecutorSettings:
         return self.name != "local"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True, dict=True):
     """One study file, resolved: dialect, `extends`, `--set` and defaults are behind us. In the order of the study file."""
 
     name: str
@@ -312,7 +234,7 @@ class Settings:
     cwd: str | None = None  # as the study file says it; `working_directory` is what came of it
     config: str | None = None
     derive: str | None = None
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = {}
     trial: TrialSettings = TrialSettings()
     parallel: int | Literal["auto"] = "auto"
     resources: ResourceSettings = ResourceSettings()
@@ -326,15 +248,17 @@ class Settings:
     confirm: ConfirmSettings = ConfirmSettings()
     refit: RefitSettings = RefitSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
-    later: dict[str, Any] = field(default_factory=dict)  # tracking, notify, index: as given
+    later: dict[str, Any] = {}  # LATER_KEYS, as given
     #: Where the command runs: the study file's folder, or its `cwd`; never recorded absolute.
     working_directory: str = "."
-    resolved: dict[str, Any] = field(default_factory=dict)  # the same in our dialect, plain data: what study.yaml says
+    resolved: dict[str, Any] = {}  # the same in our dialect, plain data: what study.yaml says
     notes: tuple[str, ...] = ()  # what a person should know about this study file; not kept in `resolved`
 
     @cached_property
     def space(self) -> Space:
         """The search space of `parameters` and `constraints`."""
+        from outlast.space.space import Space  # of whoever only looks, few ask for it
+
         return Space.from_parameters(self.parameters, self.constraints)
 
     @property

@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-_NEGATIVE = re.compile(r"-[0-9]+|-[0-9]*\.[0-9]+")
-_HYDRA_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+@-]*")
+_NEGATIVE = r"-[0-9]+|-[0-9]*\.[0-9]+"
+_HYDRA_WORD = r"[A-Za-z_/][A-Za-z0-9_./+@-]*"
 _HYDRA_NOT_TEXT = ("true", "false", "null", "inf", "nan")
-_HYDRA_KEY_ESCAPED = re.compile(r"([\\()\[\]{}:=, \t])")
+_HYDRA_KEY_ESCAPED = r"([\\()\[\]{}:=, \t])"
 
 
 def alone(value: Any) -> str:
     """A value as a word of its own: a negative number without an exponent."""
     text = str(value)
-    if isinstance(value, float) and value < 0 and math.isfinite(value) and not _NEGATIVE.fullmatch(text):
+    if isinstance(value, float) and value < 0 and math.isfinite(value) and not re.fullmatch(_NEGATIVE, text):
         text = f"{Decimal(text):f}"
         return text if "." in text else f"{text}.0"
     return text
@@ -30,7 +30,7 @@ def alone(value: Any) -> str:
 
 def behind(flag: str, word: str) -> list[str]:
     """A flag and the word that is its value: two arguments, or one where the word would be taken for an option."""
-    if not word.startswith("-") or word == "-" or _NEGATIVE.fullmatch(word):
+    if not word.startswith("-") or word == "-" or re.fullmatch(_NEGATIVE, word):
         return [flag, word]
     return [f"{flag}{word}" if re.fullmatch(r"-[^-]", flag) else f"{flag}={word}"]
 
@@ -40,7 +40,7 @@ def hydra(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
-        if _HYDRA_WORD.fullmatch(value) and value.lower() not in _HYDRA_NOT_TEXT:
+        if re.fullmatch(_HYDRA_WORD, value) and value.lower() not in _HYDRA_NOT_TEXT:
             return value
         return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value) + "'"
     if isinstance(value, (list, tuple)):
@@ -51,4 +51,4 @@ def hydra(value: Any) -> str:
 
 
 def _hydra_key(key: Any) -> str:
-    return _HYDRA_KEY_ESCAPED.sub(r"\\\1", str(key))
+    return re.sub(_HYDRA_KEY_ESCAPED, r"\\\1", str(key))

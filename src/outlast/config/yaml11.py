@@ -10,13 +10,13 @@ import re
 from typing import Any
 
 _TRUE, _FALSE = ("yes", "Yes", "YES", "on", "On", "ON"), ("no", "No", "NO", "off", "Off", "OFF")
-_OCTAL = re.compile(r"[-+]?0[0-7_]+")
-_SIXTIES = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(\.[0-9_]*)?")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9].*)?")
+_OCTAL = r"[-+]?0[0-7_]+"
+_SIXTIES = r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(\.[0-9_]*)?"
+_DATE = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9].*)?"
 #: Numbers to YAML 1.2 and text to PyYAML: no sign in the exponent, no point before it, no digit after the sign.
-_BARE_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9_]+(?:[eE][-+]?[0-9]+)?)")
-_FLOAT_11 = re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?")
-_BARE_INT = re.compile(r"[-+]?0(?:o[0-7_]+|[0-9_]*[89][0-9_]*)")
+_BARE_FLOAT = r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9_]+(?:[eE][-+]?[0-9]+)?)"
+_FLOAT_11 = r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+_BARE_INT = r"[-+]?0(?:o[0-7_]+|[0-9_]*[89][0-9_]*)"
 
 
 class AsWritten(str):
@@ -49,14 +49,14 @@ def as_written(text: str, tag: str) -> AsWritten | None:
         text: An unquoted word of a YAML file.
         tag: What YAML 1.2 takes it for.
     """
-    number = bool(_BARE_FLOAT.fullmatch(text)) and not _FLOAT_11.fullmatch(text)
+    number = bool(re.fullmatch(_BARE_FLOAT, text)) and not re.fullmatch(_FLOAT_11, text)
     if text in _TRUE or text in _FALSE:
         meaning: Any = text in _TRUE
-    elif _OCTAL.fullmatch(text) and text.strip("+-0_"):
+    elif re.fullmatch(_OCTAL, text) and text.strip("+-0_"):
         meaning = int(text.replace("_", ""), 8)
-    elif _SIXTIES.fullmatch(text) and (text.lstrip("+-")[0] != "0" or "." in text):
+    elif re.fullmatch(_SIXTIES, text) and (text.lstrip("+-")[0] != "0" or "." in text):
         meaning = _sixties(text.replace("_", ""))
-    elif number or _BARE_INT.fullmatch(text) or _DATE.fullmatch(text):
+    elif number or re.fullmatch(_BARE_INT, text) or re.fullmatch(_DATE, text):
         meaning = text
     else:
         return None

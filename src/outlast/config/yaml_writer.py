@@ -16,11 +16,11 @@ from typing import Any
 
 from outlast.config.yaml11 import AsWritten
 
-_PLAIN_WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*\Z")
+_PLAIN_WORD = r"[A-Za-z_/][A-Za-z0-9_./+-]*\Z"
 #: Words that YAML 1.1 or 1.2, or a hasty reader, takes for something else than a text.
 _NOT_TEXT = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "none"])
 #: Line breaks to YAML, and what it does not read unescaped.
-_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_UNSEEN = "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]"
 #: Beyond 1024 characters, what stands before a colon is no key to YAML unless a question mark says so.
 _LONGEST_KEY = 128
 
@@ -53,7 +53,7 @@ def dump_json(data: Any, indent: str = "") -> str:
 
 
 def _json_text(text: str) -> str:
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
+    return re.sub(_UNSEEN, lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def _block(data: Mapping[str, Any] | list[Any], compact: bool) -> list[str]:
@@ -94,7 +94,7 @@ def _scalar(value: Any) -> str:
     if isinstance(value, AsWritten) and "\n" not in value:
         return str(value)
     if isinstance(value, str):
-        return str(value) if _PLAIN_WORD.match(value) and value.lower() not in _NOT_TEXT else _json_text(value)
+        return str(value) if re.match(_PLAIN_WORD, value) and value.lower() not in _NOT_TEXT else _json_text(value)
     return _digits(value) if isinstance(value, float) else json.dumps(value)
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from outlast.core.nearest import nearest
 from outlast.space import distributions
-from outlast.space.lookalikes import distribution_for, figure_for
 from outlast.space.parameters import Parameter
 
 #: Every distribution: the figures that it must have, and those that it may have with their defaults.
@@ -87,6 +86,8 @@ def infer(definition: Mapping[str, Any]) -> str:
     if "distribution" in definition:
         word = definition["distribution"]
         if not isinstance(word, str) or word not in FIGURES:
+            from outlast.space.lookalikes import distribution_for
+
             raise DefinitionError(
                 f"unknown distribution {word!r}; known: {', '.join(FIGURES)}",
                 key="distribution",
@@ -107,9 +108,16 @@ def infer(definition: Mapping[str, Any]) -> str:
         raise DefinitionError(
             f"unknown key; allowed: {', '.join(ALL_FIGURES)}",
             key=unknown,
-            cure=figure_for(unknown, definition) or nearest(unknown, ALL_FIGURES),
+            cure=_meant(unknown, definition, ALL_FIGURES),
         )
     raise DefinitionError("says no value", cure="give `values`, `value`, `min` and `max`, or a `distribution`")
+
+
+def _meant(key: str, definition: Mapping[str, Any], allowed: Sequence[str]) -> str | None:
+    """The cure for a key that is none."""
+    from outlast.space.lookalikes import figure_for  # of use where something is wrong only
+
+    return figure_for(key, definition) or nearest(key, allowed)
 
 
 ALL_FIGURES = ("value", "values", "min", "max", "distribution", "q", "mu", "sigma", "a", "b", "probabilities", "when")
@@ -143,7 +151,7 @@ def _figures(word: str, definition: Mapping[str, Any]) -> dict[str, Any]:
             raise DefinitionError(
                 f"unknown key for {word}; allowed: {', '.join((*allowed, 'distribution', 'when'))}",
                 key=key,
-                cure=figure_for(key, definition) or nearest(key, allowed),
+                cure=_meant(key, definition, allowed),
             )
         if definition[key] is None and key not in ("value", "when"):
             raise DefinitionError("says nothing", key=key)

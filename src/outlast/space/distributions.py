@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 #: Quantiles are drawn from here to one minus here: the tails beyond are cut, so that every shape has finite ends.
 TAIL = 1e-9
 
 
-@dataclass(frozen=True)
-class Latent:
+class Latent(Struct, frozen=True):
     """What a sampler draws for a parameter: the plain shape that every optimiser understands.
 
     ``float``: ``low <= x <= high``, on a log scale if ``log``, in multiples of ``step`` from ``low`` if given.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.space import distributions
 from outlast.space.distributions import Latent
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """One parameter of the search space.
 
     ``name`` is dotted for nested parameters (``optimizer.lr``). ``distribution`` is W&B's word for it. ``latent`` is

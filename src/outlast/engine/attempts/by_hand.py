@@ -6,8 +6,9 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from outlast.config.command import CommandContext, render_command
 from outlast.config.secrets import is_masked

@@ -13,10 +13,12 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
+
+from msgspec.structs import replace
 
 from outlast._system.files import copy_file, remove_tree, rename, write_atomic
 from outlast._system.reading import read_json

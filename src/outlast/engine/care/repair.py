@@ -9,7 +9,7 @@ from pathlib import Path
 from outlast._system.clock import utc_now
 from outlast._system.files import remove_tree, rename, write_atomic
 from outlast._system.reading import list_names, read_json
-from outlast.config.load import to_yaml
+from outlast.config.load import settings_from_resolved, to_yaml
 from outlast.config.settings import Settings
 from outlast.core.file_names import StudyNames
 from outlast.core.fold import Study
@@ -142,7 +142,10 @@ def _rebuild_ledger(paths: StudyPaths) -> None:
 
 
 def _settings(paths: StudyPaths, study: Study) -> Settings | None:
-    return recorded_settings(paths.root, study)[0] if study.revision is not None and study.revision.settings else None
+    """As the reader of study files takes the record: secrets that were not known as such when it was written are masked."""
+    if study.revision is None or not study.revision.settings:
+        return None
+    return settings_from_resolved(study.revision.settings, recorded_settings(paths.root, study)[0].working_directory)
 
 
 def misplaced(paths: StudyPaths) -> list[Path]:

@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from outlast.config.command import NO_COMMAND
 from outlast.config.secrets import is_masked

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from outlast._system.processes import end_processes
 from outlast.client import checkpoints_in, newest_checkpoint

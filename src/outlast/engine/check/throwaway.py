@@ -9,8 +9,9 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from types import FrameType
+
+from msgspec.structs import replace
 
 from outlast._system.processes import end_processes
 from outlast.config.settings import (

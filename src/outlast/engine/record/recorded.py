@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from outlast.config.load import settings_from_resolved
+from outlast.config.from_record import settings_on_record
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import RunStarted
@@ -32,8 +32,8 @@ def recorded_settings(folder: str | os.PathLike[str], study: Study | None = None
     study = study if study is not None else read_study(paths)
     recorded = in_force(study, folder).settings
     if study.last_run is None:  # imported, never run: where a person types the first command is where it runs
-        return settings_from_resolved(recorded, os.getcwd()), study
-    return settings_from_resolved(recorded, _ran_in(paths, study.last_run)), study
+        return settings_on_record(recorded, os.getcwd()), study
+    return settings_on_record(recorded, _ran_in(paths, study.last_run)), study
 
 
 def recorded_working_directory(folder: str | os.PathLike[str]) -> str | None:
