@@ -16,7 +16,12 @@ _HEADINGS = {
         "logs": "outlast.cli.inspect:logs",
         "stop": "outlast.cli.search:stop",
     },
-    "Results": {"show": "outlast.cli.inspect:show", "dashboard": "outlast.cli.dashboard:dashboard"},
+    "Results": {
+        "show": "outlast.cli.inspect:show",
+        "dashboard": "outlast.cli.dashboard:dashboard",
+        "refit": "outlast.cli.model:refit",
+        "evaluate": "outlast.cli.model:evaluate",
+    },
     "Care": {
         "retry": "outlast.cli.care:retry",
         "import": "outlast.cli.care:import_",

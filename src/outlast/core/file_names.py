@@ -151,6 +151,12 @@ class StudyNames(_Folder, Struct, frozen=True):
     confirm = Name("confirm", "The study that runs the best again with fresh seeds.")
     refit = Name("refit", "The study that trains the confirmed best again.")
     evaluate = Name("evaluate", "The study that looks at the test set.")
+    refit_facts = Name(
+        "refit.json", "In a refit: whose configuration, why, for how long, and the model of each training."
+    )
+    evaluation = Name(
+        "evaluation.json", "In an evaluation: each look at the test set, when, of which model, with what score."
+    )
 
     @property
     def folder(self) -> Path:  # type: ignore[override]

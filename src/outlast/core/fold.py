@@ -170,6 +170,7 @@ class Study(Struct, dict=True):
                 system_attrs=dict(event.system_attrs),
                 created_at=event.at,
                 of=event.of,
+                told=dict(event.told),
             ),
         )
         self.study_attrs.update(event.study_attrs)

@@ -89,6 +89,9 @@ class TrialCreated(Record, frozen=True, tag="trial_created"):
     latent: Params = {}  # what the sampler drew where it differs from what the training gets
     derived: Params = {}  # what the `derive` hook added for the training
     of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
+    told: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # macros of a follow-up's command: numbers, paths from its folder
 
 
 class ParamDrawn(Record, frozen=True, tag="param_drawn"):
@@ -349,6 +352,7 @@ class Trial(Struct):
     ruled_out: RuledOut | None = None  # by a version of the study file that does not hold it
     anew_after: int = 0  # what attempts up to this one did is thrown away: a person had the trial begin from scratch
     of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
+    told: Mapping[str, Any] = field(default_factory=dict)  # macros of a follow-up's command, see `TrialCreated`
 
     @property
     def value(self) -> float | None:
@@ -405,7 +409,7 @@ class Trial(Struct):
             TrialCreated(
                 self.number, self.created_at, {k: v for k, v in self.params.items() if k not in self.distributions},
                 self.seed, self.revision, self.source, self._sampler_attrs(), {}, self.latent, self.derived,
-                self.of,
+                self.of, self.told,
             )
         ]  # fmt: skip
         found += [ParamDrawn(self.number, k, self.params[k], text) for k, text in self.distributions.items()]

@@ -6,14 +6,15 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from outlast._system.card_locks import CardLock
 from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config import yaml_writer
-from outlast.config.command import CommandContext, find_interpreter, render_command, sweep_parameters
+from outlast.config.command import FOLLOWUP_MACROS, CommandContext, find_interpreter, render_command, sweep_parameters
 from outlast.config.settings import OBJECTIVE, Settings
 from outlast.config.slurm_section import srun_arguments
 from outlast.config.trial_config import resolve_trial_config
@@ -97,7 +98,10 @@ def prepare_attempt(
         splits=None if settings.trial.folds is None else str(paths.splits),
         args_json_file=str(attempt.params),
     )
+    told = macros_told(paths, trial)
+    context = replace(context, **told)
     env = _study_environment(settings, cpus_per_trial)
+    env |= {f"OUTLAST_{name.upper()}": str(told[name]) for name in chain(*FOLLOWUP_MACROS.values()) if name in told}
     if part is not None and part.fold is not None:
         env.update(OUTLAST_FOLD=str(part.fold), OUTLAST_SPLITS=str(paths.splits))
     srun = (settings.slurm or {}).get("srun")
@@ -141,6 +145,16 @@ def prepare_attempt(
         )
     left = "" if start_over or last is not None else no_checkpoints(checkpoints)
     return Prepared(trial.number, number, last is not None, spec.to_json(), contents, pipe_fd, left)
+
+
+def macros_told(paths: StudyPaths, trial: Trial) -> dict[str, Any]:
+    """What macros of a follow-up's command stand for in this trial; paths are absolute."""
+    known = {each.name for each in fields(CommandContext)}
+    return {
+        name: os.path.normpath(paths.root / value) if isinstance(value, str) else value
+        for name, value in trial.told.items()
+        if name in known
+    }
 
 
 def no_checkpoints(folder: Path) -> str:

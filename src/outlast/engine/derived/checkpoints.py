@@ -64,14 +64,15 @@ def owner_of(root: Path) -> str:
 
 
 def superfluous(study: Study, settings: Settings, keep: int | None) -> list[int]:
-    """The finished trials whose checkpoints nobody keeps; none where `keep` is ``None``.
+    """The finished trials whose checkpoints nobody keeps; none where `keep` is ``None``, and none that was trained for good.
 
     Of equals the one with the lower number is kept, so that the choice does not depend on who finished first.
     """
     if keep is None:
         return []
     kept = {trial.number for trial in ranked(study, settings.metrics)[:keep]}
-    return [t.number for t in study.trials.values() if t.state.finished and t.number not in kept]
+    finished = [t for t in study.trials.values() if t.state.finished and t.source != "refit"]
+    return [t.number for t in finished if t.number not in kept]
 
 
 def leftovers_of(checkpoints: Path) -> list[Path]:

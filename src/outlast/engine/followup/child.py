@@ -55,6 +55,7 @@ class Repetition:
         params: As the search's trial has them.
         latent, distributions: Likewise, see `outlast.core.records.Trial`.
         derived: What the training gets beyond what the study file in force gives it.
+        told: What macros of the follow-up's command stand for, see `outlast.core.records.TrialCreated`.
     """
 
     of: int
@@ -63,12 +64,14 @@ class Repetition:
     latent: Mapping[str, Any] = field(default_factory=dict)
     distributions: Mapping[str, str] = field(default_factory=dict)
     derived: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     def created(self, number: int, at: str, revision: int, kind: Kind) -> list[Event]:
         """The records that make a trial of it."""
         drawn = {name: value for name, value in self.params.items() if name not in self.distributions}
         trial = TrialCreated(
-            number, at, drawn, self.seed, revision, kind, latent=dict(self.latent), derived=dict(self.derived), of=self.of
+            number, at, drawn, self.seed, revision, kind, latent=dict(self.latent), derived=dict(self.derived), of=self.of,
+            told=dict(self.told),
         )  # fmt: skip
         return [trial, *(ParamDrawn(number, k, self.params[k], text) for k, text in self.distributions.items())]
 
@@ -214,6 +217,7 @@ def lay_out(
     wanted: Sequence[Repetition],
     *,
     fresh: bool = False,
+    accept_changes: bool = False,
     refusal: Callable[[Finding], OutlastError] | None = None,
     say: Callable[[str], object] = print,
 ) -> tuple[StudyPaths, Settings]:
@@ -225,6 +229,7 @@ def lay_out(
         followup: Begun if it is not there.
         wanted: All trials that it is to have by now.
         fresh: Set an earlier one aside.
+        accept_changes: What is missing may be another training than what is there.
         refusal: How the caller says what speaks against it.
         say: Told where an earlier one is kept.
 
@@ -238,9 +243,11 @@ def lay_out(
     """
     known = Study() if fresh else followup.study
     settings = followup.settings(len(known.trials) + len(_missing(known, wanted)))
-    _refuse_other_trainings(followup, known, settings)
+    if not accept_changes:
+        _refuse_other_trainings(followup, known, settings)
     paths = study_paths(make_ready(settings, followup.folder, fresh=fresh, refusal=refusal, say=say), settings)
-    if not paths.exists or _missing(known, wanted):
+    other = accept_changes and bool(difference_from_recorded(known, settings).needs_acceptance)
+    if not paths.exists or _missing(known, wanted) or other:
         _give_objective(followup.search, paths)
         if paths.exists:
             read_sound(paths)  # a damaged ledger is not written to

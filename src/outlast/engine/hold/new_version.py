@@ -118,6 +118,8 @@ def refit(study: Study, settings: Settings, now: str) -> list[Event]:
     constants: dict[int, dict[str, Any]] = {}
     events: list[Event] = []
     for trial in study.trials.values():
+        if trial.of is not None:  # it repeats a trial of a search, whatever may be searched there by now
+            continue
         left_out = trial.cause is Cause.SPACE_CHANGED
         if trial.distributions or (trial.state is TrialState.FAILED and not left_out):
             continue

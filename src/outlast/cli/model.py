@@ -1,0 +1,79 @@
+"""Commands that make a model of a search: refit, evaluate, export."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from outlast.cli.help import Command
+from outlast.cli.locate import by_name, is_study_folder, the_folder
+from outlast.cli.options import WholeNumber, dir_option, json_option, study_argument
+
+if TYPE_CHECKING:
+    from outlast.config.settings import Settings
+
+trial_option = click.option(
+    "--trial", metavar="N", type=WholeNumber(0), help="This trial of the search, instead of its best."
+)
+
+
+def asked_for(study: str | None, directory: str | None) -> tuple[str, Settings | None]:
+    """The search's folder; and its study file, where one is named or lies here: it may have been edited since the search."""
+    from outlast.config.load import load_study_file
+
+    if study is None and directory is None and os.path.isfile("study.yaml") and not is_study_folder("."):
+        study = "study.yaml"
+    named = None if study is None else by_name(study)
+    settings = load_study_file(named) if named is not None and os.path.isfile(named) else None
+    return the_folder(study, directory), settings
+
+
+@click.command(cls=Command)
+@study_argument
+@trial_option
+@click.option("--seeds", metavar="N", type=WholeNumber(1), help="So many trainings, each with a seed of its own.")
+@click.option("--fresh", is_flag=True, help="Keep an earlier refit under a name with the time, and train anew.")
+@dir_option
+def refit(study: str | None, trial: int | None, seeds: int | None, fresh: bool, directory: str | None) -> None:
+    """Train the best configuration once more, on everything that is not for testing: the model to keep.
+
+    It is the confirmed best, or else the best of the search. How it is trained, `refit:` in the study file says: the
+    search's `arguments` and more, or a `command` of its own, where ${epochs} is how many epochs it took to be best.
+    Without `refit:` the search's own command is run. The same command again goes on, and changes nothing when it is done.
+
+    Example:
+        outlast refit study.yaml
+        outlast refit studies/digits --trial 7
+        outlast refit studies/digits --seeds 3
+    """
+    from outlast.cli.model_runs import run_refit
+
+    folder, settings = asked_for(study, directory)
+    click.get_current_context().exit(run_refit(folder, settings, trial=trial, seeds=seeds, fresh=fresh))
+
+
+@click.command(cls=Command)
+@study_argument
+@click.option(
+    "--trial", metavar="N", type=WholeNumber(0), help="The model of this trial of the search, not of its refit."
+)
+@click.option("--again", is_flag=True, help="Look at the test set although it was looked at before.")
+@dir_option
+@json_option
+def evaluate(study: str | None, trial: int | None, again: bool, directory: str | None, as_json: bool) -> None:
+    """Score the model on the test set, once: looks are counted, and a second one has to be asked for.
+
+    How, `evaluate:` in the study file says: a `command` with ${model}, and the `metric` that it prints. A look that was
+    cut off before its score was known goes on as the same look.
+
+    Example:
+        outlast evaluate study.yaml
+        outlast evaluate studies/digits --json
+        outlast evaluate studies/digits --again
+    """
+    from outlast.cli.model_runs import run_evaluation
+
+    folder, settings = asked_for(study, directory)
+    click.get_current_context().exit(run_evaluation(folder, settings, trial=trial, again=again, as_json=as_json))

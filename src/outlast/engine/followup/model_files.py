@@ -1,0 +1,56 @@
+"""Where the model of a training lies: which of its checkpoints it is, and whether Hugging Face's libraries read it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from outlast.client import newest_checkpoint
+
+_CONFIG = "config.json"
+#: Weights as `save_pretrained` writes them, in one file or in several with an index:
+#: https://huggingface.co/docs/transformers/main_classes/model (`save_pretrained`, `max_shard_size`)
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+#: What a Trainer keeps beside a model to go on training: no part of it, and partly with this machine's paths and tokens in it
+#: (``training_args.bin`` is the pickled arguments, ``hub_token`` among them).
+_FOR_RESUMING = (
+    "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "training_args.bin", "trainer_state.json", "latest",
+    "zero_to_fp32.py",
+)  # fmt: skip
+_FOR_RESUMING_BEGINNING = ("rng_state", "global_step", "checkpoint-", ".")
+
+
+def is_pretrained(folder: str | os.PathLike[str]) -> bool:
+    """Whether ``from_pretrained`` of Hugging Face's libraries reads this folder: a configuration and weights at its top."""
+    place = Path(folder)
+    weights = [*_WEIGHTS, *(each.name for each in place.glob("*.safetensors"))] if place.is_dir() else []
+    return (place / _CONFIG).is_file() and any((place / name).is_file() for name in weights)
+
+
+def model_in(checkpoints: str | os.PathLike[str], pattern: Sequence[str] = ()) -> Path | None:
+    """The model that a training left: the folder itself where it was saved as Hugging Face does, else its newest checkpoint.
+
+    Args:
+        checkpoints: Of the training.
+        pattern: `checkpoints.pattern` of its study.
+
+    Returns:
+        A file or a folder; ``None`` where there is none.
+    """
+    if is_pretrained(checkpoints):
+        return Path(checkpoints)
+    found = newest_checkpoint(str(checkpoints), list(pattern))
+    return None if found is None else Path(found)
+
+
+def parts_of(model: Path) -> list[Path]:
+    """The files and folders that a model is made of, without what is only there to go on with its training."""
+    if not model.is_dir():
+        return [model]
+    entries = sorted(model.iterdir())
+    if not is_pretrained(model):
+        return [each for each in entries if not each.name.startswith(".")]
+    return [
+        each for each in entries if each.name not in _FOR_RESUMING and not each.name.startswith(_FOR_RESUMING_BEGINNING)
+    ]

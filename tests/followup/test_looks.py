@@ -1,0 +1,146 @@
+"""`evaluate`: looks at the test set are counted, and none that was cut off counts twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.followup.test_one_training import FOR_GOOD, PYTHON, SEARCH, best
+
+from outlast.cli.main import run_cli
+from outlast.config.settings import EvaluateSettings
+from outlast.core.states import TrialState
+from outlast.engine.followup.child import lay_out, the_search
+from outlast.engine.followup.evaluate import looks_in, plan_evaluation, take_back
+from outlast.errors import UsageError
+
+slow = pytest.mark.slow
+#: Scores a model: how long its name is.
+TEST = """\
+import os, sys
+with open("looks.txt", "a") as file:
+    file.write(open(sys.argv[1]).read() + "\\n")
+if os.path.exists("broken"):
+    raise ValueError("broken")
+print(f"test_score={float(open(sys.argv[1]).read().split('=')[1]):.4f}")
+"""
+HOW = {"command": [*PYTHON, "test.py", "${model}"], "metric": "test_score"}
+SECTION = EvaluateSettings(command=("test", "${model}"), metric="test_score")
+
+
+@pytest.fixture(scope="session")
+def refitted(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("refitted") / "here"
+    shutil.copytree(finished, place, symlinks=True)
+    (place / "forgood.py").write_text(FOR_GOOD)
+    (place / "test.py").write_text(TEST)
+    study = json.loads((place / "study.yaml").read_text())
+    study |= {"refit": {"command": [*PYTHON, "forgood.py", "${args}"], "seeds": 2}, "evaluate": HOW}
+    (place / "study.yaml").write_text(json.dumps(study))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        assert run_cli(["refit"]) == 0
+    return place
+
+
+@pytest.fixture
+def here(refitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "here"
+    shutil.copytree(refitted, place, symlinks=True)
+    monkeypatch.chdir(place)
+    return place
+
+
+def score() -> float:
+    return round(float(best()[1].partition("=")[2]), 4)
+
+
+def facts() -> dict:
+    return json.loads(Path(SEARCH, "evaluate/evaluation.json").read_text())
+
+
+@slow
+def test_a_second_look_is_refused_unless_it_is_asked_for_and_then_it_is_said(here: Path, capsys) -> None:
+    assert run_cli(["evaluate"]) == 0
+    assert "once" in capsys.readouterr().out
+    assert len(Path("looks.txt").read_text().splitlines()) == 2  # a look is at both models of the refit
+    assert run_cli(["evaluate"]) == 2
+    assert f"test_score = {score():.6g}" in capsys.readouterr().err
+    assert len(Path("looks.txt").read_text().splitlines()) == 2
+    assert run_cli(["evaluate", "--again"]) == 0
+    assert "looked at twice" in capsys.readouterr().out
+    assert [look["scores"] for look in facts()["looks"]] == [{"test_score": score()}] * 2
+    assert run_cli(["evaluate", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["looked"] == 2
+
+
+@slow
+def test_one_that_failed_is_the_same_look_when_it_is_mended(here: Path, capsys) -> None:
+    Path("broken").touch()
+    assert run_cli(["evaluate"]) == 3
+    assert "ValueError: broken" in capsys.readouterr().err
+    Path("broken").unlink()
+    study = json.loads(Path("study.yaml").read_text())
+    Path("study.yaml").write_text(json.dumps({**study, "evaluate": {**HOW, "metric": "other"}}))
+    assert run_cli(["evaluate"]) == 3
+    assert "test_score" in capsys.readouterr().err  # the names that were seen
+    Path("study.yaml").write_text(json.dumps(study))
+    assert run_cli(["evaluate"]) == 0
+    assert (facts()["looked"], facts()["looks"][0]["look"]) == (1, 1)
+
+
+def test_a_look_that_was_begun_goes_on_as_the_same(here: Path) -> None:
+    plan = plan_evaluation(the_search(SEARCH), SECTION)
+    lay_out(plan.followup, plan.wanted)
+    again = plan_evaluation(the_search(SEARCH), SECTION)
+    assert (again.look, again.retired) == (1, ())
+    assert [(w.of, w.seed) for w in again.wanted] == [(w.of, w.seed) for w in plan.wanted]
+    lay_out(again.followup, again.wanted)
+    assert len(again.followup.study.trials) == 2
+
+
+def test_what_was_begun_for_a_model_that_was_replaced_is_no_look(here: Path) -> None:
+    plan = plan_evaluation(the_search(SEARCH), SECTION)
+    lay_out(plan.followup, plan.wanted)
+    shutil.copytree(Path(SEARCH, "refit/trials/0000/checkpoints"), Path(SEARCH, "trials/0002/checkpoints"))
+    other = plan_evaluation(the_search(SEARCH), SECTION, trial=2)
+    assert (other.look, other.retired) == (1, (0, 1))
+    take_back(other)
+    lay_out(other.followup, other.wanted)
+    study = other.followup.study
+    assert [len(look.trials) for look in looks_in(study)] == [1]
+    assert study.trials[0].state is TrialState.INFEASIBLE
+
+
+def test_it_says_what_is_missing(here: Path) -> None:
+    search = the_search(SEARCH)
+    with pytest.raises(UsageError, match="does not say how"):
+        plan_evaluation(search, EvaluateSettings())
+    with pytest.raises(UsageError, match="left no checkpoint"):
+        plan_evaluation(search, SECTION, trial=1)
+    shutil.rmtree(Path(SEARCH, "refit"))
+    with pytest.raises(UsageError, match="nothing was trained for good"):
+        plan_evaluation(search, SECTION)
+
+
+def test_its_study_is_one_that_only_scores(here: Path) -> None:
+    settings = plan_evaluation(the_search(SEARCH), SECTION).followup.settings(2)
+    assert [(metric.name, metric.goal) for metric in settings.metrics] == [("test_score", "maximize")]
+    assert settings.command == ("test", "${model}")
+    assert settings.trial.needs_score
+
+
+@slow
+def test_a_score_is_a_look_whatever_becomes_of_its_trial(here: Path) -> None:
+    assert run_cli(["evaluate"]) == 0
+    study = json.loads(Path("study.yaml").read_text())
+    Path("study.yaml").write_text(json.dumps({**study, "evaluate": {**HOW, "metric": "other"}}))
+    Path("test.py").write_text(TEST.replace("test_score", "other"))
+    assert run_cli(["evaluate", "--again"]) == 0
+    assert [list(look["scores"]) for look in facts()["looks"]] == [["test_score"], ["other"]]
+    assert run_cli(["retry", f"{SEARCH}/evaluate", "0"]) == 0  # behind the counter's back
+    assert run_cli(["run", f"{SEARCH}/evaluate"]) == 0
+    assert run_cli(["evaluate", "--json"]) == 0
+    assert facts()["looked"] == 3
