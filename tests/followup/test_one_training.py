@@ -117,7 +117,7 @@ def test_which_trial_it_is_and_why(here: Path) -> None:
     assert choose(search, 2).why == f"asked for; the best is trial {best()[0]}"
     place = here / SEARCH / "confirm"
     place.mkdir()
-    (place / "confirmation.json").write_text(json.dumps({"best": 3}))
+    (place / "confirmation.json").write_text(json.dumps({"final": True, "best": {"trial": 3}}))
     assert (choose(search).trial, choose(search).confirmed, choose(search).why) == (3, True, "the confirmed best")
     assert choose(search, 3).confirmed
     with pytest.raises(UsageError, match="there is no trial 99"):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
+
+from msgspec import Struct
 
 from outlast.core.records import Trial
 
 
-@dataclass(frozen=True)
-class BestReport:
+class BestReport(Struct, frozen=True):
     """How far trainings had come when they were best.
 
     Attributes:

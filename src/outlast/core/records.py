@@ -89,9 +89,7 @@ class TrialCreated(Record, frozen=True, tag="trial_created"):
     latent: Params = {}  # what the sampler drew where it differs from what the training gets
     derived: Params = {}  # what the `derive` hook added for the training
     of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
-    told: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # macros of a follow-up's command: numbers, paths from its folder
+    told: Mapping[str, Any] = {}  # macros of a follow-up's command: numbers, paths from its folder
 
 
 class ParamDrawn(Record, frozen=True, tag="param_drawn"):
@@ -352,7 +350,7 @@ class Trial(Struct):
     ruled_out: RuledOut | None = None  # by a version of the study file that does not hold it
     anew_after: int = 0  # what attempts up to this one did is thrown away: a person had the trial begin from scratch
     of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
-    told: Mapping[str, Any] = field(default_factory=dict)  # macros of a follow-up's command, see `TrialCreated`
+    told: Mapping[str, Any] = {}  # macros of a follow-up's command, see `TrialCreated`
 
     @property
     def value(self) -> float | None:

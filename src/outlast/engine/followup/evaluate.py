@@ -14,8 +14,8 @@ from typing import Any
 
 from outlast._system.clock import utc_now
 from outlast.config.settings import EvaluateSettings, MetricSettings, Settings
-from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
+from outlast.core.plain_json import plain_json
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.prepare import next_attempt

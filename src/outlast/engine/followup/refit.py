@@ -15,9 +15,8 @@ from outlast.config.command import FOLLOWUP_MACROS, MACRO_ITSELF, macros
 from outlast.config.settings import RefitSettings, Settings
 from outlast.core.best import best_trial
 from outlast.core.best_report import BestReport, best_report
-from outlast.core.evidence import plain_json
-from outlast.core.file_names import StudyNames
 from outlast.core.fold import Study
+from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.engine.followup.child import Followup, Repetition, Search
@@ -100,10 +99,10 @@ def choose(search: Search, number: int | None = None) -> Chosen:
 
 def confirmed_best(search: Search) -> int | None:
     """The trial that was confirmed to be the best; ``None`` where nothing was confirmed."""
-    found = read_json(StudyNames(StudyPaths.at(search.home).root / StudyNames.confirm.name).root / "confirmation.json")
-    best = found.get("best") if isinstance(found, dict) else None
-    best = best.get("trial") if isinstance(best, dict) else best
-    return best if isinstance(best, int) and best in search.study.trials else None
+    found = read_json(StudyPaths.at(search.home).confirm / "confirmation.json")
+    best = found.get("best") if isinstance(found, dict) and found.get("final") else None
+    number = best.get("trial") if isinstance(best, dict) else None
+    return number if isinstance(number, int) and number in search.study.trials else None
 
 
 def plan_refit(search: Search, section: RefitSettings, *, trial: int | None = None, seeds: int | None = None) -> Refit:
