@@ -285,7 +285,6 @@ def _values(settings: Settings, values: Sequence[float] | None) -> str:
 
 
 def _story(paths: StudyPaths, study: Study) -> str:
-    """The traceback of the last failure."""
     failed = max((o for o in study.failures_since_run), key=lambda o: o.at, default=None)
     text = None if failed is None else read_bytes(paths.trial(failed.trial).error_log)
     return "" if text is None else text.decode(errors="replace").partition("\n\n")[2].rstrip()

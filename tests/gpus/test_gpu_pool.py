@@ -43,7 +43,7 @@ class Search(GpuPool):
         """Ask; what is granted counts as running."""
         got = self.take(wanted, running=len(self.held), avoid=avoid)
         self.held += got
-        return [grant.gpus for grant in got]
+        return [tuple(lock.uuid for lock in grant.locks) for grant in got]
 
     def end(self, at: int = 0) -> None:
         """An attempt ends."""
@@ -130,7 +130,10 @@ def test_a_need_beyond_what_may_be_used_is_refused(driver: Driver, search: Calla
 def test_without_a_driver_the_named_cards_are_given_out_all_the_same(no_driver: None) -> None:
     pool = GpuPool(1, lambda _: None, visible="1,MIG-x")
     grants = pool.take(3)
-    assert [grant.gpus for grant in grants] == [("1",), ("MIG-x",)] and not pool.is_empty_handed
+    assert [tuple(lock.uuid for lock in grant.locks) for grant in grants] == [
+        ("1",),
+        ("MIG-x",),
+    ] and not pool.is_empty_handed
     for grant in grants:
         grant.close()
     pool.close()

@@ -154,7 +154,6 @@ class Executor(abc.ABC):
             self.say(text)
 
     def _sleep(self, timeout: float, fds: Iterable[int]) -> None:
-        """`wait` on these descriptors as well."""
         poller = select.poll()
         for fd in (*fds, *self._extra, self._wake_read):
             poller.register(fd, select.POLLIN)

@@ -91,8 +91,6 @@ class WarmStart:
 
 
 class _Worker(ForkServerProcess):
-    """One process, from its start to its replacement."""
-
     def __init__(self, start: WarmStart) -> None:
         super().__init__("outlast.runner.warm", *start.argv, cwd=start.cwd, env=start.env)
         self._ready = False

@@ -49,11 +49,6 @@ class Grant:
 
     locks: tuple[CardLock, ...]
 
-    @property
-    def gpus(self) -> tuple[str, ...]:
-        """For CUDA_VISIBLE_DEVICES."""
-        return tuple(lock.uuid for lock in self.locks)
-
     def close(self) -> None:
         """Close our descriptors: the locks go, or belong to the attempt alone if it has been started."""
         for lock in self.locks:

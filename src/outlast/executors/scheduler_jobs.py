@@ -42,8 +42,6 @@ def runner_command(marker: str) -> list[str]:
 
 @dataclass
 class _Wanted:
-    """One attempt's job."""
-
     marker: str = ""  # "": not to be submitted (any more)
     log: str = ""
     job: str = ""  # "": none that we know of

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 
@@ -29,12 +30,14 @@ def load(argv: Sequence[str]) -> Callable[[int | None], None]:
     for part in name.split("."):
         function = getattr(function, part)
 
-    def run(_pipe_fd: int | None) -> None:
-        with open(os.environ["OUTLAST_PARAMS"]) as file:
-            params = json.load(file)
-        report_result(call(function, params))
+    return partial(run_with_params, function)
 
-    return run
+
+def run_with_params(function: Callable[..., Any], _pipe_fd: int | None) -> None:
+    """One trial of a function that asks for nothing: called with the trial's parameters, its result reported."""
+    with open(os.environ["OUTLAST_PARAMS"]) as file:
+        params = json.load(file)
+    report_result(call(function, params))
 
 
 def call(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:

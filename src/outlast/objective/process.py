@@ -6,7 +6,6 @@ means that the coordinator is gone: the attempt ends as interrupted, and its nex
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -15,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from outlast.client import current_trial
-from outlast.objective.function import call, report_result
+from outlast.objective.function import report_result, run_with_params
 from outlast.objective.pipe_trial import PipeTrial
 
 
@@ -33,7 +32,7 @@ def load(argv: Sequence[str]) -> Callable[[int | None], None]:
     with open(argv[0], "rb") as file:  # first where modules were found when it was pickled, then the objective
         sys.path += [place for place in cloudpickle.load(file) if place not in sys.path]
         objective, takes_trial = cloudpickle.load(file)
-    return partial(_run, objective) if takes_trial else partial(_run_with_params, objective)
+    return partial(_run, objective) if takes_trial else partial(run_with_params, objective)
 
 
 def _run(objective: Callable[..., Any], pipe_fd: int | None) -> None:
@@ -46,12 +45,6 @@ def _run(objective: Callable[..., Any], pipe_fd: int | None) -> None:
         current_trial()._append({"v": 1, "pruned": True})
         return
     report_result(result)
-
-
-def _run_with_params(objective: Callable[..., Any], _pipe_fd: int | None) -> None:
-    with open(os.environ["OUTLAST_PARAMS"]) as file:
-        params = json.load(file)
-    report_result(call(objective, params))
 
 
 if __name__ == "__main__":

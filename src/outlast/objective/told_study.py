@@ -5,13 +5,12 @@ It is imported by the process of an objective that asks for it, and by no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
 
 from outlast.optimizer.index_build import trial_of
 from outlast.optimizer.index_rows import IndexRow
@@ -61,23 +60,6 @@ class _Told(View):
         """Ask the coordinator something else."""
         return self._ask(question)
 
-    def get_all_trials(
-        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        """All rows, as they are now."""
-        self.look()
-        return super().get_all_trials(study_id, deepcopy, states)
-
-    def get_trial(self, trial_id: int) -> FrozenTrial:
-        """A row, as it is now."""
-        self.look()
-        return super().get_trial(trial_id)
-
-    def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """The best complete row, as it is now."""
-        self.look()
-        return super().get_best_trial(study_id)
-
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Kept, for the trial that runs here: an artifact, a constraint."""
         if trial_id != self._number:
@@ -104,6 +86,18 @@ class _Study(optuna.Study):
     def stop(self) -> None:
         """Ask the search to come to rest: running trials finish, no new ones begin. The same call goes on with the rest."""
         self._storage.ask({"op": "stop"})
+
+
+def _looking_first(read: Callable[..., Any]) -> Callable[..., Any]:
+    def look_and_read(self: _Told, *args: Any, **kwargs: Any) -> Any:
+        self.look()
+        return read(self, *args, **kwargs)
+
+    return look_and_read
+
+
+for _name in ("get_all_trials", "get_trial", "get_best_trial"):
+    setattr(_Told, _name, _looking_first(getattr(View, _name)))
 
 
 def _refusing(why: str) -> Callable[..., NoReturn]:

@@ -59,7 +59,6 @@ def command_by_hand(settings: Settings, trial: Trial, configuration: Mapping[str
 
 
 def _call(settings: Settings, configuration: Mapping[str, Any]) -> str | None:
-    """A Python function with its values."""
     params = settings.nest(settings.space.complete(configuration))
     if settings.function == OBJECTIVE and not settings.parameters:
         return f"objective(optuna.trial.FixedTrial({dict(configuration)!r}))"

@@ -66,7 +66,6 @@ def drawn_splits(settings: Settings, study_seed: int) -> dict[str, Any]:
 
 
 def _origin(folds: Mapping[str, Any], study_seed: int) -> dict[str, Any]:
-    """What determines the folds."""
     return {
         "version": 1,
         "n": int(folds["n"]),

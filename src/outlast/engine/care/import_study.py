@@ -92,7 +92,6 @@ def _refuse_other_goals(imported: ImportedStudy, settings: Settings) -> None:
 
 
 def _taken_in(imported: ImportedStudy, settings: Settings) -> tuple[list[Event], list[str]]:
-    """The events of the study to be, and what a person should know about them."""
     now, told = utc_now(), list(imported.warnings)
     events: list[Event] = [StudyCreated(settings.name, now, __version__, settings.sampler.seed or 0)]
     events.append(RevisionMade(1, now, settings.resolved))

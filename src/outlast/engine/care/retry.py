@@ -60,7 +60,6 @@ def retry_trials(
 
 
 def _refresh(paths: StudyPaths, settings: Settings, study: Study) -> None:
-    """Bring everything derived up to date outside a run."""
     derived = DerivedFiles(paths, settings)
     derived.start(study, doubtful=False, rivalled=False)
     derived.close(study)

@@ -201,7 +201,6 @@ def _means(settings: Settings) -> str:
 
 
 def _folds(settings: Settings) -> Iterator[Finding]:
-    """Whether the folds can be drawn from the file of ids."""
     try:
         drawn_splits(settings, 0)
     except OutlastError as error:

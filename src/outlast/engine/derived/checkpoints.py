@@ -95,8 +95,11 @@ class Retention:
         warnings: What people should be told; the caller empties it.
     """
 
-    def __init__(self, paths: StudyPaths, settings: Settings, *, fence: Callable[[], object] | None = None) -> None:
-        self.warnings: list[str] = []
+    def __init__(
+        self, paths: StudyPaths, settings: Settings, *, fence: Callable[[], object] | None = None,
+        warnings: list[str] | None = None,
+    ) -> None:  # fmt: skip
+        self.warnings = [] if warnings is None else warnings
         self._paths, self._settings, self._fence = paths, settings, fence
         self._bare: set[int] | None = None  # trials that are known to have nothing to delete; None: not looked yet
         self._work: queue.SimpleQueue[tuple[list[Path], list[Path]] | None] = queue.SimpleQueue()

@@ -31,12 +31,13 @@ class DerivedFiles:
         self._results = ResultsWriter(
             paths.root, settings, checkpoints=lambda number: paths.trial(number).checkpoints, fence=fence
         )
+        self._warnings: list[str] = []
         self._curves_due = 0.0
         self._stale, self._results_due = True, 0.0
         self._lengths: dict[int, int] = {}
-        self._retention = Retention(paths, settings, fence=fence)
+        self._retention = Retention(paths, settings, fence=fence, warnings=self._warnings)
         home = home_of(paths)
-        self._home_sync = None if home is None else HomeSyncThread(paths, home, fence=fence)
+        self._home_sync = None if home is None else HomeSyncThread(paths, home, self._warnings, fence=fence)
         self._news = False
 
     def start(self, study: Study, *, doubtful: bool, rivalled: bool) -> None:
@@ -67,18 +68,11 @@ class DerivedFiles:
             self._stale = self._news = True
 
     def looked(self, study: Study, running: Sequence[Running]) -> list[str]:
-        """Write what is due; hand new reports of running trials to the index, about once a second.
-
-        Returns:
-            What people should be told about the index.
-        """
-        told, self.index.warnings[:] = [*self.index.warnings, *self._retention.warnings], []
-        self._retention.warnings[:] = []
-        if self._home_sync is not None:
-            told, self._home_sync.warnings[:] = [*told, *self._home_sync.warnings], []
-            if self._news:  # now that what has ended is put away
-                self._home_sync.wanted()
-                self._news = False
+        """Write what is due; hand new reports to the index, about once a second. Returns what people are told."""
+        told = self._told()
+        if self._home_sync is not None and self._news:  # now that what has ended is put away
+            self._home_sync.wanted()
+            self._news = False
         self._write_results(study)
         now = time.monotonic()
         if now < self._curves_due:
@@ -118,10 +112,7 @@ class DerivedFiles:
     def retain(self, study: Study) -> list[int]:
         """Let the checkpoints of finished trials go that are not among the best `checkpoints.keep`.
 
-        Called after the trials' outcomes are durable.
-
-        Returns:
-            The trials whose checkpoints are gone.
+        Called after the trials' outcomes are durable. Returns the trials whose checkpoints are gone.
         """
         due = self._retention.due(study)
         if due and self._best_is_among(due):
@@ -135,18 +126,19 @@ class DerivedFiles:
         return any(os.path.realpath(self._paths.trial(number).checkpoints) == target for number in numbers)
 
     def close(self, study: Study) -> list[str]:
-        """Write what is left.
-
-        Returns:
-            What people should be told.
-        """
+        """Write what is left. Returns what people are told."""
         self._results_written(study)
         self.index.close()
         self._retention.close()
         if self._home_sync is not None:
             self._home_sync.close()
-        brought = self._home_sync.warnings if self._home_sync is not None else []
-        return [*self.index.warnings, *self._retention.warnings, *brought]
+        return self._told()
+
+    def _told(self) -> list[str]:
+        told = [*self.index.warnings, *self._warnings]
+        self.index.warnings.clear()
+        self._warnings.clear()
+        return told
 
     def abandon(self) -> None:
         """Write no more: what we know may not be what the study is."""

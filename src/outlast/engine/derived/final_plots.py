@@ -27,25 +27,17 @@ def are_wanted(paths: StudyPaths, study: Study) -> bool:
     return ended and bool(study.trials) and os.environ.get("OUTLAST_PLOTS") != "0" and not _are_current(paths, study)
 
 
-def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> bool:
+def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> None:
     """Draw the plots that are wanted, after the last word was said.
 
     Where a person waits at a prompt, a process of its own draws them: it holds nothing of the study, and whatever becomes of
     the folder, it writes into the very folder that was meant or nowhere. Elsewhere (a script, a container, a job) they are
     there when this returns: what outlives a script there is ended with it.
-
-    Returns:
-        Whether they are being drawn still.
     """
-    if not are_wanted(paths, study):
-        return False
-    if waits_at_a_prompt() and home_of(paths) is None and _drawn_behind(paths):
-        return True
-    with contextlib.suppress(
-        OSError
-    ):  # a full disk costs the plots, never the search: `outlast show DIR plots` draws them
+    if not are_wanted(paths, study) or (waits_at_a_prompt() and home_of(paths) is None and _drawn_behind(paths)):
+        return
+    with contextlib.suppress(OSError):  # a full disk costs them, never the search: `outlast show DIR plots` draws them
         draw_plots(paths, study, settings)
-    return False
 
 
 def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> list[str]:

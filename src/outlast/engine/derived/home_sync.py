@@ -11,6 +11,7 @@ from outlast.study.home import home_of
 from outlast.study.homesync import HomeSync
 from outlast.study.layout import StudyPaths
 
+_EVERY = 1.0  # seconds between two syncs at least; each may take a twentieth of the time at most
 _CLOSE_WITHIN = 600.0  # seconds for the last sync, which may carry the best weights
 
 
@@ -36,19 +37,16 @@ class HomeSyncThread:
     """Syncs in a thread of its own; trouble with it is said, tried again, and never stops a study.
 
     Args:
+        warnings: Gets what people should be told; whoever reads it empties it.
         fence: Raises where somebody else holds the study.
-        every: Seconds between two syncs at least; each may take a twentieth of the time at most.
-
-    Attributes:
-        warnings: What people should be told; the caller empties it.
     """
 
     def __init__(
-        self, live: StudyPaths, home: StudyPaths, *, fence: Callable[[], object] | None = None, every: float = 1.0
+        self, live: StudyPaths, home: StudyPaths, warnings: list[str], *, fence: Callable[[], object] | None = None
     ) -> None:
-        self.warnings: list[str] = []
+        self._warnings = warnings
         self._trouble = ""  # that was said and is not over
-        self._sync, self._home, self._every = HomeSync(live, home, fence=fence), home, every
+        self._sync, self._home = HomeSync(live, home, fence=fence), home
         self._wanted, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="outlast-home", daemon=True)
 
@@ -80,7 +78,7 @@ class HomeSyncThread:
             last, began = self._closing.is_set(), time.monotonic()
             if self._abandoned.is_set() or not self._synced() or last:
                 return
-            self._closing.wait(max(self._every, 20 * (time.monotonic() - began)))
+            self._closing.wait(max(_EVERY, 20 * (time.monotonic() - began)))
 
     def _synced(self) -> bool:
         """One sync. Returns whether there may be another."""
@@ -97,6 +95,6 @@ class HomeSyncThread:
             )
             self._wanted.set()
         if trouble and trouble != self._trouble:
-            self.warnings.append(trouble)
+            self._warnings.append(trouble)
         self._trouble = trouble
         return again

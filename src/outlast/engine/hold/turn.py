@@ -125,10 +125,9 @@ def _after(verdict: Verdict | None, paths: StudyPaths, study: Study, settings: S
     if ended.state != StudyState.DONE.value or verdict is not None:
         _withdraw_tasks(paths, settings, study, memory)
     if verdict is not None:
-        from outlast.engine.derived.final_plots import are_wanted, draw_at_the_end
+        from outlast.engine.derived.final_plots import draw_at_the_end
 
-        if are_wanted(paths, study):
-            draw_at_the_end(paths, study, settings)
+        draw_at_the_end(paths, study, settings)
 
 
 def _withdraw_tasks(paths: StudyPaths, settings: Settings, study: Study, memory: Memory) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from outlast._system.card_locks import CardLock
-from outlast.config.settings import Settings
 from outlast.core.states import StudyState
 from outlast.engine.attempts.slots import gpu_pool
 from outlast.engine.hold.opening import open_study
@@ -31,14 +30,16 @@ def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str]
     """
     settings, study = recorded_settings(folder)
     paths = study_paths(folder, settings)
-    cards = WorkerCards.of(settings, say)
+    pool = gpu_pool(settings, say)  # None: trials need no cards, or there is no trace of one
+    if pool is not None:
+        pool.check()
     helping = _somebody_runs_it(paths)
     if helping:
         say("helping the live run; Ctrl-C ends this worker only")
     elif study.ended is not None or study.last_run is None:
         with open_study(paths, settings):  # a person wants it to go on
             pass
-    Worker(Workplace(paths, say, parallel, most, cards=cards)).run()
+    Worker(Workplace(paths, say, parallel, most, cards=None if pool is None else WorkerCards(pool))).run()
     _, study = recorded_settings(folder)
     if study.ended is None:
         return 0 if helping and _somebody_runs_it(paths) else 4
@@ -60,19 +61,6 @@ class WorkerCards:
     def __init__(self, pool: GpuPool) -> None:
         self._pool = pool
         self._grant: Grant | None = None
-
-    @classmethod
-    def of(cls, settings: Settings, say: Callable[[str], object]) -> WorkerCards | None:
-        """For a study whose trials need cards; ``None`` for others, and where there is no trace of a card.
-
-        Raises:
-            UsageError: A trial needs more cards than there are here.
-        """
-        pool = gpu_pool(settings, say)
-        if pool is None:
-            return None
-        pool.check()
-        return cls(pool)
 
     def ready(self, *, running: int) -> bool:
         """Whether a trial could run here now; its cards are locked then."""
