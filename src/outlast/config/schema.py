@@ -27,6 +27,10 @@ _DIALECTS = {
     "sweep": ("A W&B sweep file", SWEEP_FILE),
     "hpo": ("An HPO file with `search_space`", HPO_FILE),
 }
+#: Where the schema has a key of our own dialect.
+_OURS = "#/$defs/study/properties/"
+#: Columns of the published file.
+_WIDTH = 120
 _INTRODUCTION = """\
 # The study file
 
@@ -62,24 +66,50 @@ def json_schema() -> dict[str, Any]:
             "then": {"$ref": "#/$defs/sweep"},
             "else": {"$ref": "#/$defs/study"},
         },
-        "$defs": {
-            **{name: {"title": title, **shape.schema()} for name, (title, shape) in _DIALECTS.items()},
-            **ParametersShape.definitions(),
-        },
+        "$defs": {**{name: _dialect(name) for name in _DIALECTS}, **ParametersShape.definitions()},
     }
+
+
+def _dialect(name: str) -> dict[str, Any]:
+    """A dialect's schema. Where it takes a key as our own dialect does, it says so."""
+    title, shape = _DIALECTS[name]
+    schema = {"title": title, **shape.schema()}
+    if shape is not STUDY_FILE:
+        ours = STUDY_FILE.schema()["properties"]
+        schema["properties"] = {
+            key: {"$ref": f"{_OURS}{key}"} if held == ours.get(key) else held
+            for key, held in schema["properties"].items()
+        }
+    return schema
 
 
 def schema_text() -> str:
     """The content of the published file."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return _lines(json_schema()) + "\n"
+
+
+def _lines(value: Any, indent: str = "") -> str:
+    """JSON text; what fits in a line is in one."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(indent) + len(line) <= _WIDTH or not isinstance(value, (dict, list)):
+        return line
+    inner = f"{indent}  "
+    heads = [f"{json.dumps(key)}: " for key in value] if isinstance(value, dict) else [""] * len(value)
+    held = value.values() if isinstance(value, dict) else value
+    body = ",\n".join(f"{inner}{head}{_lines(each, inner)}" for head, each in zip(heads, held, strict=True))
+    return f"{{\n{body}\n{indent}}}" if isinstance(value, dict) else f"[\n{body}\n{indent}]"
 
 
 def page() -> str:
     """The reference page: every key of every dialect, what it takes, and what it is for."""
     parts = [_INTRODUCTION]
-    for title, shape in _DIALECTS.values():
-        lines = [f"| `{key}` | {takes} | {says} |" for key, takes, says in keys_of(shape.schema())]
+    for name, (title, _) in _DIALECTS.items():
+        schema = _dialect(name)
+        own = {key: held for key, held in schema["properties"].items() if _OURS not in held.get("$ref", "")}
+        shared = [f"`{key}`" for key in schema["properties"] if key not in own]
+        lines = [f"| `{key}` | {takes} | {says} |" for key, takes, says in keys_of({"properties": own})]
         parts += [f"\n## {title}\n\n| key | takes | |\n|---|---|---|", *lines]
+        parts += [f"\nBeside these, as in our own dialect: {', '.join(shared)}."] if shared else []
     return "\n".join(parts) + "\n"
 
 
@@ -102,29 +132,35 @@ def _page_file() -> Path:
 def keys_of(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Each key by its dotted name, what it takes and what it is for; below it the keys of the mapping that it takes."""
     for key, held in schema.get("properties", {}).items():
-        forms = [form for form in held.get("anyOf", [held]) if form.get("type") != "null"]
-        takes = " or ".join(dict.fromkeys(_takes(form) for form in forms))
+        forms = held.get("anyOf", [held])
+        takes = " or ".join(dict.fromkeys(words for form in forms if (words := _takes(form))))
         yield f"{prefix}{key}", takes.replace("|", "\\|"), held.get("description", "").replace("|", "\\|")
         for form in forms:
             yield from keys_of(form, f"{prefix}{key}.")
 
 
+_KINDS = {
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+
 def _takes(form: Mapping[str, Any]) -> str:
+    """The kinds of value; null, which an optional key may be, is none."""
+    if "$ref" in form:
+        return "parameters"
     if "enum" in form:
-        return ", ".join(f"`{word}`" for word in form["enum"])
+        return ", ".join(f"`{word}`" for word in form["enum"] if word is not None)
     if "anyOf" in form:
         return " or ".join(dict.fromkeys(_takes(each) for each in form["anyOf"]))
     kinds = form.get("type", "anything")
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    named = {
-        "string": "text",
-        "array": "a list",
-        "object": "a mapping",
-        "integer": "a whole number",
-        "number": "a number",
-    }
-    words = [named.get(kind, {"boolean": "true or false"}.get(kind, kind)) for kind in kinds]
-    return " or ".join(words) if "$ref" not in form else "parameters"
+    return " or ".join(
+        _KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"
+    )
 
 
 if __name__ == "__main__":

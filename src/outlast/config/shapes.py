@@ -194,7 +194,11 @@ class Checked(Shape):
 
 def nullable(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema, or null."""
-    if not any(key in schema for key in ("type", "enum", "anyOf", "$ref")):
+    if "enum" in schema:
+        return {**schema, "enum": [*schema["enum"], None]}
+    if isinstance(schema.get("type"), str):
+        return {**schema, "type": [schema["type"], "null"]}
+    if not any(key in schema for key in ("type", "anyOf", "$ref")):
         return schema
     description = {"description": schema["description"]} if "description" in schema else {}
     inner = {key: value for key, value in schema.items() if key != "description"}
