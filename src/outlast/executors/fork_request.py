@@ -133,8 +133,7 @@ class WarmWorkers:
     def fork(self, marker: str, log: str, keep_fds: tuple[int, ...] = ()) -> tuple[int, object] | None:
         """A runner whose training needs not import anything.
 
-        Returns:
-            Its pid and the worker that it comes from, or ``None`` while there is no worker.
+        Returns its pid and the worker that it comes from, or ``None`` while there is no worker.
         """
         for _ in range(2):
             if not self.renew() or self._worker is None:

@@ -168,7 +168,7 @@ def test_a_trial_whose_files_are_in_doubt_begins_in_the_next_round_once_they_are
 
 
 def test_a_trial_goes_on_with_another_card_than_the_one_it_ran_out_of_memory_on() -> None:
-    life = Life(trials=2, first_pause=0.0)
+    life = Life(trials=2, first_wait=0.0)
     life.slots()
     life.ends(0, TrialState.INTERRUPTED, Cause.GPU_OUT_OF_MEMORY)
     life.ends(1, TrialState.INTERRUPTED, Cause.LOST)
@@ -365,11 +365,11 @@ def test_a_turn_on_a_study_at_rest_lets_it_rest() -> None:
 
 def test_who_waits_for_decisions_has_them_soon() -> None:
     life = Life()
-    assert life.round.pause(0.2, judging=False) == 0.2
-    assert life.round.pause(0.2, judging=True) == 0.05
+    assert life.round.next_in(0.2, judging=False) == 0.2
+    assert life.round.next_in(0.2, judging=True) == 0.05
     life.asked(RestWanted())
-    assert life.round.pause(0.2, judging=False) == 0.05
-    assert life.round.pause(0.01, judging=False) == 0.01
+    assert life.round.next_in(0.2, judging=False) == 0.05
+    assert life.round.next_in(0.01, judging=False) == 0.01
 
 
 # -- disks ----------------------------------------------------------------------------------------------------------------

@@ -51,8 +51,7 @@ class Snapshot:
 def working_tree(folder: str) -> str:
     """Commit and a hash of the uncommitted diff of the folder's git checkout; of a snapshot those that it was taken at.
 
-    Returns:
-        ``""`` outside of both.
+    Returns ``""`` outside of both.
     """
     taken = _snapshot_around(folder)
     if taken is not None:

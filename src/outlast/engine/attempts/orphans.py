@@ -16,8 +16,7 @@ from outlast.study.layout import StudyPaths
 def end_attempt(paths: StudyPaths, trial: int, number: int) -> list[int]:
     """See to it that no process of an attempt lives on this host, and that none will begin.
 
-    Returns:
-        Pids that would not go.
+    Returns pids that would not go.
     """
     attempt = paths.attempt(trial, number)
     if not attempt.folder.is_dir():

@@ -111,8 +111,7 @@ def cards_to_avoid(trial: Trial) -> frozenset[str]:
 def smaller_values(trial: Trial, settings: Settings) -> Mapping[str, Any]:
     """What a trial that is too large for its card may run with instead (`trial.oom.shrink`), once for each retry of a person.
 
-    Returns:
-        Name → value; empty where that is not asked for, was done already, or would change nothing.
+    Returns name → value; empty where that is not asked for, was done already, or would change nothing.
     """
     oom = settings.trial.oom
     standing = [attempt.outcome for attempt in trial.attempts if attempt.number > trial.retried_at_attempt]

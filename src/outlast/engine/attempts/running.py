@@ -101,8 +101,7 @@ class Running:
     def recall(self) -> int:
         """What an earlier coordinator left: its request to stop, and how far it had judged the reports.
 
-        Returns:
-            The last step that was judged; -1 if none was.
+        Returns the last step that was judged; -1 if none was.
         """
         asked = read_json(self.paths.stop)
         if isinstance(asked, dict) and asked.get("reason") == "pruned":

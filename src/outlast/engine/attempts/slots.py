@@ -131,10 +131,10 @@ class Slots:
             answer(paths, request, attempt=attempt, grace=grace, judges=judges)
 
     def let_wait(self, paths: StudyPaths, *, soon: bool, lacking: str = "") -> None:
-        """Nothing for the others now: they ask again; a task of an array only if something that rests will wait for it soon.
+        """Nothing for the others now: they ask again; a task of an array only if a trial that waits will be its own soon.
 
         Args:
-            soon: Whether something does.
+            soon: Whether one does.
             lacking: What the disk lacks, where nothing begins before there is room.
         """
         for slot in [slot for slot in self._asking if slot not in self._taken]:

@@ -42,10 +42,7 @@ _FOLDERS = (StudyNames.ledger, StudyNames.trials, StudyNames.open, StudyNames.re
 
 
 def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
-    """Look through a study folder and, unless `check_only`, mend what is wrong.
-
-    Returns:
-        What was wrong.
+    """Look through a study folder and, unless `check_only`, mend what is wrong. Returns what was wrong.
 
     Raises:
         StudyNotFound: There is no study in this folder.

@@ -22,10 +22,7 @@ from outlast.study.opened import opened_briefly
 def retry_trials(
     folder: str, numbers: Sequence[int] | None, *, cause: str | None = None, from_scratch: bool = False
 ) -> tuple[list[int], bool]:
-    """Give finished trials new attempts.
-
-    Returns:
-        The trials, and whether a live run takes them in.
+    """Give finished trials new attempts. Returns the trials, and whether a live run takes them in.
 
     Raises:
         UsageError: A number that does not exist or is not finished.

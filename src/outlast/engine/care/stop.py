@@ -26,10 +26,7 @@ def stop_study(
     trial: int | None = None,
     say: Callable[[str], object] = print,
 ) -> str:
-    """Ask a study, or one of its trials, to stop.
-
-    Returns:
-        What happened, for the person.
+    """Ask a study, or one of its trials, to stop. Returns what happened, for the person.
 
     Raises:
         StudyNotFound: There is no study in this folder.

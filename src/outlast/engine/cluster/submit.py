@@ -117,8 +117,7 @@ def submit_missing(
 ) -> tuple[list[JobSubmitted], str]:
     """Submit what the study lacks beyond what is in the queue. Called under the lease.
 
-    Returns:
-        The jobs, and why SLURM did not take all of them, if it was a limit that passes.
+    Returns the jobs, and why SLURM did not take all of them, if it was a limit that passes.
 
     Raises:
         SlurmRefused: A mistake in the request, or nobody may submit from here.
@@ -166,8 +165,7 @@ def _tasks(queue: StudyQueue, coordinator: Coordinator, active: Sequence[Job]) -
 def submit_array(queue: StudyQueue, coordinator: Coordinator, wanted: int) -> tuple[list[JobSubmitted], str]:
     """An array of so many tasks, or as many as a limit leaves, with its finisher. Called under the lease.
 
-    Returns:
-        As `submit_missing`, which says what it raises too.
+    Returns as `submit_missing`, which says what it raises too.
     """
     refused = ""
     while wanted > 0:

@@ -110,7 +110,7 @@ class Conversation:
 
     connection: socket.socket
     _buffer: bytes = b""
-    _rest: bytes = b""  # of a long answer, that was not asked for yet
+    _unsent: bytes = b""  # of a long answer, that was not asked for yet
 
     @property
     def fd(self) -> int:
@@ -118,11 +118,7 @@ class Conversation:
         return self.connection.fileno()
 
     def serve(self, answer: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> bool:
-        """Answer every question that has arrived.
-
-        Returns:
-            Whether the other end is still there.
-        """
+        """Answer every question that has arrived. Returns whether the other end is still there."""
         while True:
             try:
                 chunk = self.connection.recv(1 << 16)
@@ -136,7 +132,7 @@ class Conversation:
             while b"\n" in self._buffer:
                 line, _, self._buffer = self._buffer.partition(b"\n")
                 if line != b"more":
-                    self._rest = json.dumps(answer(json.loads(line))).encode()
+                    self._unsent = json.dumps(answer(json.loads(line))).encode()
                 try:
                     self.connection.sendall(self._piece())
                 except OSError:
@@ -144,8 +140,8 @@ class Conversation:
 
     def _piece(self) -> bytes:
         """What fits into the socket of a reader that is slow; a piece with more behind it begins with a plus sign."""
-        piece, self._rest = self._rest[:_PIECE_BYTES], self._rest[_PIECE_BYTES:]
-        return (b"+" if self._rest else b"") + piece + b"\n"
+        piece, self._unsent = self._unsent[:_PIECE_BYTES], self._unsent[_PIECE_BYTES:]
+        return (b"+" if self._unsent else b"") + piece + b"\n"
 
     def close(self) -> None:
         """Close our end."""

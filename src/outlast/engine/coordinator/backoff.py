@@ -1,4 +1,4 @@
-"""Interrupted trials that rest before their next attempt: lost to the machine, or with files in doubt."""
+"""Interrupted trials that wait for their next attempt: lost to the machine, or with files in doubt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from outlast.core.records import AttemptEnded
 from outlast.core.states import Cause, TrialState
 
 #: Seconds before a trial's next attempt after the first setback of such a kind; doubled with each further one.
-_FIRST_PAUSE = {
+_FIRST_WAIT = {
     Cause.LOST: 1.0,
     Cause.PREEMPTED: 1.0,
     Cause.GPU_OUT_OF_MEMORY: 1.0,
@@ -25,23 +25,23 @@ class Backoff:
     """When each of them may go on.
 
     Args:
-        first_pause: In seconds, instead of what the cause calls for.
+        first_wait: In seconds, instead of what the cause calls for.
 
     Attributes:
         not_before: Trial → time on the coordinator's own clock.
     """
 
-    def __init__(self, study: Study, first_pause: float | None = None) -> None:
-        self._study, self._first_pause = study, first_pause
+    def __init__(self, study: Study, first_wait: float | None = None) -> None:
+        self._study, self._first_wait = study, first_wait
         self.not_before: dict[int, float] = {}
 
     def note(self, event: AttemptEnded, now: float) -> None:
         """A trial that was lost to the machine is not started again at once; one whose files are in doubt not in this round."""
         if event.state is not TrialState.INTERRUPTED:
             return
-        if event.cause in _FIRST_PAUSE:
-            setbacks = setbacks_in_a_row(self._study.trials[event.trial], _FIRST_PAUSE)
-            first = _FIRST_PAUSE[event.cause] if self._first_pause is None else self._first_pause
+        if event.cause in _FIRST_WAIT:
+            setbacks = setbacks_in_a_row(self._study.trials[event.trial], _FIRST_WAIT)
+            first = _FIRST_WAIT[event.cause] if self._first_wait is None else self._first_wait
             self.not_before[event.trial] = now + backoff(setbacks, first=first)
         elif event.cause is Cause.NEVER_STARTED:  # once is no matter; again and again it must not go as fast as it can
             again = false_starts(self._study.trials[event.trial]) - 1
@@ -50,11 +50,11 @@ class Backoff:
             self.not_before[event.trial] = math.nextafter(now, math.inf)
 
     def recall(self, now: float, here: str) -> None:
-        """Trials that were told to rest under an earlier holder do so still (by two clocks, which is no matter here)."""
+        """Trials that were told to wait under an earlier holder do so still (by two clocks, which is no matter here)."""
         for trial in self._study.in_state(TrialState.INTERRUPTED):
             if trial.last is not None:
                 self.note(trial.last, now - seconds_between(trial.last.at, here))
 
     def any_after(self, now: float) -> bool:
-        """Whether somebody rests still."""
+        """Whether a trial waits still."""
         return any(at > now for at in self.not_before.values())

@@ -37,8 +37,7 @@ class Coordinator(Shell):
     def run(self) -> Verdict | None:
         """Recover what an earlier coordinator left, then go round until the study comes to rest.
 
-        Returns:
-            The verdict; ``None`` if we stepped down before.
+        Returns the verdict; ``None`` if we stepped down before.
 
         Raises:
             LeaseLost: Another coordinator took over; everything that runs goes on under it.
@@ -51,11 +50,11 @@ class Coordinator(Shell):
             self._take_over()
             while (end := self.round()) is None and not self._stepping_down:
                 judging = self._decisions.pruning.active and not self._in_parts and bool(self._watch.running)
-                self._executor.wait(self._round.pause(self._executor.pause, judging=judging))
+                self._executor.wait(self._round.next_in(self._executor.pause, judging=judging))
         except BaseException:
             self._derived.abandon()  # what was taken in may not be durable, or the study somebody else's
             raise
-        self._derive_the_rest()
+        self._derive_last()
         return end
 
     def turn(self, *, derive: bool = True) -> Verdict | None:
@@ -95,7 +94,7 @@ class Coordinator(Shell):
         if end is not None and not derive:  # the last word is there for everyone to read
             self._derived.start(self.study, doubtful=False, rivalled=False)
         if end is not None or derive:
-            self._derive_the_rest()
+            self._derive_last()
         return end
 
     def _take_over(self) -> None:
@@ -105,7 +104,7 @@ class Coordinator(Shell):
             asked_before=self._opened.asked_before,
         )  # fmt: skip
 
-    def _derive_the_rest(self) -> None:
+    def _derive_last(self) -> None:
         for warning in self._derived.close(self.study):
             self._decisions.say(warning)
 

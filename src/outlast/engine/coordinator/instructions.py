@@ -108,7 +108,7 @@ class PutAwayLeft:
 
 @dataclass(frozen=True)
 class LetWait:
-    """Workers that got nothing ask again: `soon` where something that rests will wait for them."""
+    """Workers that got nothing ask again: `soon` where a trial that waits now will be theirs."""
 
     soon: bool
     lacking: str = ""

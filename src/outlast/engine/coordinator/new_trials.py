@@ -44,8 +44,7 @@ class Creation:
     def create(self) -> list[Event]:
         """Create the next trial, and take it in.
 
-        Returns:
-            What was decided: one event, or more if the derive hook ruled the draw out; none if the space is used up.
+        Returns what was decided: one event, or more if the derive hook ruled the draw out; none if the space is used up.
 
         Raises:
             StudyFileError: The derive hook fails, or no draw satisfies the constraints.

@@ -38,7 +38,7 @@ class Round:
     Args:
         at_once: How many attempts begin in one round at most. (Each start takes a moment, and meanwhile nobody is pruned.)
         in_batches: Attempts begin only when none runs: a whole batch at a time.
-        first_pause: Of the backoff, in seconds, whatever the cause.
+        first_wait: Of the backoff, in seconds, whatever the cause.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Round:
         *,
         at_once: int | None = None,
         in_batches: bool = False,
-        first_pause: float | None = None,
+        first_wait: float | None = None,
     ) -> None:
         self.study, self.holding = study, holding
-        self.rest, self.backoff = ComingToRest(), Backoff(study, first_pause)
+        self.rest, self.backoff = ComingToRest(), Backoff(study, first_wait)
         self._limits, self._at_once, self._in_batches = limits, at_once, in_batches
         self._space_used_up = False
         self._room_at = 0.0  # when it is worth looking whether there is room again
@@ -72,7 +72,7 @@ class Round:
                 self.rest.ask("user", drain=drain, now=now)
         return []
 
-    def pause(self, usual: float, *, judging: bool) -> float:
+    def next_in(self, usual: float, *, judging: bool) -> float:
         """Seconds until the next round, if nothing wakes us. The sooner a pruner hears of a report, the fewer steps a hopeless
         trial goes on."""
         return min(_SOON, usual) if self.rest.reason or judging else usual

@@ -70,11 +70,11 @@ class Shell:
         decisions = Decisions(self.study, opened.ledger, optimizer, pruning, self._derived, listener, self._clock)
         self._decisions, self._in_parts = decisions, bool(study_parts(settings))
         in_batches = bool((settings.slurm or {}).get("barrier")) and executor.outlives
-        first_pause = os.environ.get("OUTLAST_BACKOFF_SECONDS")
+        first_wait = os.environ.get("OUTLAST_BACKOFF_SECONDS")
         self._round = Round(
             self.study, limits or limits_of(settings), holding, in_batches=in_batches,
             at_once=_STARTS if pruning.active and not in_batches else None,  # a batch begins whole
-            first_pause=float(first_pause) if first_pause else None,
+            first_wait=float(first_wait) if first_wait else None,
         )  # fmt: skip
         self._watch = watch = Watch(paths, settings, decisions, executor, slots, pulses)
         self._inbox = Inbox(paths, slots, watch, self._clock)

@@ -48,8 +48,7 @@ class Starting:
     def open(self, wanted: Sequence[Open]) -> bool:
         """Decide about attempts in these slots; new trials are created first, as many as the space still has.
 
-        Returns:
-            Whether it has one more.
+        Returns whether it has one more.
 
         Raises:
             StudyFileError: The base configuration, or the derive hook, which are read anew for each trial.

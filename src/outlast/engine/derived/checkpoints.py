@@ -117,10 +117,7 @@ class Retention:
         return found
 
     def clear(self, numbers: Iterable[int], study: Study) -> list[int]:
-        """Rename the checkpoints of these trials away and have them deleted.
-
-        Returns:
-            The trials whose checkpoints are gone.
+        """Rename the checkpoints of these trials away and have them deleted. Returns the trials whose checkpoints are gone.
 
         Raises:
             LeaseLost: Somebody else decides by now; the rest is left alone.

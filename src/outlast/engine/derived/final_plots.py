@@ -41,10 +41,7 @@ def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> None
 
 
 def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> list[str]:
-    """Draw ``plots/``, unless it shows the study as it is.
-
-    Returns:
-        The pages.
+    """Draw ``plots/``, unless it shows the study as it is. Returns the pages.
 
     Raises:
         OSError: The disk refused.

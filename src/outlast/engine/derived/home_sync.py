@@ -18,8 +18,7 @@ _CLOSE_WITHIN = 600.0  # seconds for the last sync, which may carry the best wei
 def bring_home(paths: StudyPaths) -> str | None:
     """One more sync, of what was made after a run; nothing where the study has no other home.
 
-    Returns:
-        What a person should be told: why it could not be done.
+    Returns what a person should be told: why it could not be done.
     """
     home = home_of(paths)
     if home is None:

@@ -22,8 +22,7 @@ from outlast.study.lease import current_holder, holder_is_live
 def by_hand(folder: str, *, parallel: int, most: int | None, say: Callable[[str], object]) -> int:
     """Work for a study until there is nothing more to do.
 
-    Returns:
-        The exit code: 0 nothing is left to do, or somebody else goes on; 3 the study was halted; 4 there is work left.
+    Returns the exit code: 0 nothing is left to do, or somebody else goes on; 3 the study was halted; 4 there is work left.
 
     Raises:
         UsageError: A trial needs more GPUs than there are here.

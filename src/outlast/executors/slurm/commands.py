@@ -71,10 +71,7 @@ class Slurm:
         self._accounting: bool | None = None
 
     def submit(self, script: str, arguments: Sequence[str] = ()) -> str:
-        """``sbatch`` a script file.
-
-        Returns:
-            The job's id.
+        """``sbatch`` a script file. Returns the job's id.
 
         Raises:
             SlurmRefused: sbatch said no; its stderr.
