@@ -66,7 +66,10 @@ def test_a_block_keeps_the_slots_busy_and_ends_with_the_race() -> None:
     assert next_block(nothing, SEEDS, [0, 1], slots=1) == [(c, s) for s in (0, 1, 2) for c in (0, 1)]
     assert len(next_block(nothing, SEEDS, [0, 1], slots=9)) == 10
     assert len(next_block(nothing, SEEDS, [0, 1], slots=1, racing=False)) == 20
-    three: dict[int, Scores] = {c: dict.fromkeys((0, 1, 2), 0.5) for c in (0, 1)}
+    three: dict[int, Scores] = {c: {seed: 0.5 + 0.1 * seed for seed in (0, 1, 2)} for c in (0, 1)}
+    alike: dict[int, Scores] = {c: dict.fromkeys((0, 1, 2), 0.5) for c in (0, 1)}
+    assert next_block(alike, SEEDS, [0, 1], slots=2) == []
+    assert len(next_block({**alike, 2: three[0]}, SEEDS, [0, 1, 2], slots=1)) == 3
     assert next_block(three, SEEDS, [0, 1], slots=2) == [(0, 3), (1, 3)]
     assert next_block(three, SEEDS, [0, 1], slots=3) == [(0, 3), (1, 3), (0, 4), (1, 4)]
     assert next_block(three, SEEDS, [0], slots=2) == []

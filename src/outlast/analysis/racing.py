@@ -66,6 +66,11 @@ def failures(scores: Scores) -> int:
     return sum(score is None for score in scores.values())
 
 
+def all_alike(results: Mapping[int, Scores], least: int) -> bool:
+    """Whether each configuration has so many scores at least, and all of its own are exactly alike."""
+    return all(len(scores) >= least and not std(list(successes(scores).values())) for scores in results.values())
+
+
 def standing(scores: Scores) -> tuple[int, float]:
     """What configurations are ranked by, less being better: fewer failures first, then the better mean."""
     good = list(successes(scores).values())
@@ -120,11 +125,12 @@ def next_block(
     Args:
         results: Configuration → its scores.
         seeds: All that are to be run, in their order.
-        alive: The configurations that may still win. Where only one is left of several, nothing more can change.
+        alive: The configurations that may still win. Where only one is left of several, nothing more can change, and where
+            no seed has changed anything, none will.
         slots: How many run at once.
         racing: Whether there are further looks.
     """
-    if racing and len(alive) == 1 and len(results) > 1:
+    if racing and ((len(alive) == 1 and len(results) > 1) or all_alike({c: results[c] for c in alive}, FIRST_LOOK)):
         return []
     done = next((n for n, seed in enumerate(seeds) if any(seed not in results[c] for c in alive)), len(seeds))
     rounds = max(done + max(1, math.ceil(slots / max(1, len(alive)))), FIRST_LOOK) if racing else len(seeds)

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from outlast.analysis.intervals import Interval, differences, p_above, seeds_needed, std, t_interval
-from outlast.analysis.racing import ALPHA, Dropped, Race, Scores, failures, race, standing, successes
+from outlast.analysis.intervals import Interval, differences, p_above, seeds_needed, t_interval
+from outlast.analysis.racing import ALPHA, Dropped, Race, Scores, all_alike, failures, race, standing, successes
 
 
 @dataclass(frozen=True)
@@ -112,5 +112,5 @@ def _would_tell(others: Sequence[Row], level: float) -> int | None:
 
 
 def _seed_unused(results: Mapping[int, Scores]) -> bool:
-    several = [list(successes(scores).values()) for scores in results.values() if len(successes(scores)) > 1]
-    return bool(several) and all(std(values) == 0.0 for values in several)
+    several = {c: good for c, scores in results.items() if len(good := successes(scores)) > 1}
+    return bool(several) and all_alike(several, 2)

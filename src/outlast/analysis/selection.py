@@ -3,7 +3,7 @@
 The score comes first and something else (latency, size) breaks ties: of all whose mean score is no further from the best mean
 than the tolerance, the one with the best mean of the other metric is taken. The tolerance is a share of the best mean, so that
 it means the same at 0.5 and at 0.9, unless it is said to be absolute (the accuracy-first strategy with a relative threshold of
-https://github.com/longdang193/resume-ner-azureml, docs/MODEL_SELECTION_STRATEGY.md).
+https://github.com/longdang193/resume-ner-azureml, "Model Selection Strategy").
 """
 
 from __future__ import annotations

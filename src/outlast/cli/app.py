@@ -18,9 +18,10 @@ _HEADINGS = {
     },
     "Results": {
         "show": "outlast.cli.inspect:show",
-        "dashboard": "outlast.cli.dashboard:dashboard",
+        "confirm": "outlast.cli.confirming:confirm",
         "refit": "outlast.cli.model:refit",
         "evaluate": "outlast.cli.model:evaluate",
+        "dashboard": "outlast.cli.dashboard:dashboard",
     },
     "Care": {
         "retry": "outlast.cli.care:retry",

@@ -57,13 +57,13 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
     there += ["plots (being drawn)"] if plots else []
     files = [("results", os.path.join(folder, "")), ("", ", ".join(there))] if kept else []
     with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
-        story = _what_halted(paths, study, folder) if halted else None
+        story = what_halted(paths, study, folder) if halted else None
         make_console().print(end_summary(end, configuration=values, files=files, story=story, kept=kept))
     state = StudyState.STOPPED if study.ended is None else StudyState(study.ended.state)
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)
 
 
-def _what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType | None:
+def what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType | None:
     """The failure that halted the search, with its traceback; ``None`` where it was none."""
     since = {outcome.trial for outcome in (*study.failures_since_run, *study.infeasible_since_run)}
     found = [group for group in group_failures(study) if group.cause is not Cause.SPACE_CHANGED]

@@ -177,7 +177,8 @@ def trial_line(trial: Trial, metrics: Sequence[MetricSettings], *, best: bool = 
 
     ``trial 7 complete val_accuracy=0.9712 (best) 3.2s``
     """
-    words = [f"trial {trial.number} {trial.state.value}{' by hand' if trial.reason == BY_HAND else ''}"]
+    of = "" if trial.of is None else f" (trial {trial.of}, seed {trial.seed})"
+    words = [f"trial {trial.number}{of} {trial.state.value}{' by hand' if trial.reason == BY_HAND else ''}"]
     last = trial.last
     if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         for at, metric in enumerate(metrics):
@@ -198,7 +199,10 @@ def trial_line(trial: Trial, metrics: Sequence[MetricSettings], *, best: bool = 
 
 def ended_line(trial: Trial, study: Study, settings: Settings, *, params: bool) -> str:
     """`trial_line` of a trial that has just ended, with its parameters behind it where there is room for them."""
-    line = trial_line(trial, settings.metrics, best=is_best(study, trial, settings.metrics))
+    best = trial.of is None and is_best(
+        study, trial, settings.metrics
+    )  # one repetition of several is no better than another
+    line = trial_line(trial, settings.metrics, best=best)
     return f"{line}  {params_text(trial.params)}" if params and trial.params else line
 
 

@@ -116,6 +116,7 @@ def show_trial(
         ("started", _moment(trial.started_at)),
         ("finished", _moment(trial.finished_at)),
         ("seed", str(trial.seed)),
+        ("repeats", "" if trial.of is None else f"trial {trial.of} of the search"),
         ("source", "" if trial.source == "sampler" else one_line(trial.source)),
         ("revision", "" if trial.revision == 1 else str(trial.revision)),
         ("code", trial.code),

@@ -148,6 +148,7 @@ class StudyNames(_Folder, Struct, frozen=True):
     best_config = Name("best_config.yaml", "The best trial's configuration, to be trained again.")
     best_results = Name("best_results.json", "The best trial, and the study in numbers.")
     best_checkpoint = Name("best_checkpoint", "Link to the best trial's checkpoints.")
+    confirmed_config = Name("confirmed_config.yaml", "The configuration that fresh seeds confirmed as the best.")
     confirm = Name("confirm", "The study that runs the best again with fresh seeds.")
     refit = Name("refit", "The study that trains the confirmed best again.")
     evaluate = Name("evaluate", "The study that looks at the test set.")
@@ -157,6 +158,7 @@ class StudyNames(_Folder, Struct, frozen=True):
     evaluation = Name(
         "evaluation.json", "In an evaluation: each look at the test set, when, of which model, with what score."
     )
+    confirmation = Name("confirmation.json", "In a study that confirms: what its repetitions say.")
 
     @property
     def folder(self) -> Path:  # type: ignore[override]
