@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import dataclasses
 import io
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from outlast.cli.live import LiveView, progress_line
 from outlast.cli.text import _Console
@@ -238,7 +238,7 @@ def test_running_trials_show_as_many_of_their_parameters_as_there_is_room_for(wi
     terminal = Terminal(width=width)
     params = {"lr": 0.0123, "model": "a_long_name_of_a_model", "batch": 64}
     running = [RunningTrial(0, 1, "", 5.0, step=3, value=0.5, params=params)]
-    terminal.view.update(dataclasses.replace(look(1), running=running))
+    terminal.view.update(replace(look(1), running=running))
     line = next(line for line in terminal.screen().split("\n") if "step 3" in line)
     assert says == " ".join(line.partition("5.0s")[2].split())
     assert len(line) <= width
@@ -248,5 +248,5 @@ def test_running_trials_show_as_many_of_their_parameters_as_there_is_room_for(wi
 def test_the_block_has_one_row_a_line_however_long_a_command_in_it_is() -> None:
     terminal = Terminal(width=60)
     warning = HealthWarning("disk", "the disk is nearly full", f"outlast clean {'studies/' * 20}")
-    terminal.view.update(dataclasses.replace(look(1), warnings=(warning,)))
+    terminal.view.update(replace(look(1), warnings=(warning,)))
     assert max(map(len, terminal.screen().split("\n"))) <= 60

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import dataclasses
 import io
 import math
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from outlast.cli import render
@@ -143,7 +143,7 @@ def test_the_status_shows_how_far_how_good_how_fast_and_what_next() -> None:
     [(2999, 3000, "99.9%"), (3000, 3000, "100%"), (13, 50, "26%"), (29, 100, "29%"), (1, 3, "33.3%"), (0, 9, "0%")],
 )
 def test_the_target_is_at_100_percent_only_when_it_is_reached(counted: int, target: int, shown: str) -> None:
-    at = dataclasses.replace(look(build()), counted=counted, target=target)
+    at = replace(look(build()), counted=counted, target=target)
     assert f"{counted}/{target}  {shown}" in text(render.status(at))
 
 

@@ -14,11 +14,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from outlast.cli.app import app
 from outlast.cli.invocation import Invocation
@@ -146,7 +147,7 @@ def parse(words: list[str]) -> None:
     """A command line that the real parser, make or the shell's path would take."""
     program, *rest = words
     if program == "outlast":
-        typed = Invocation.of(rest).before
+        typed = Invocation(rest).before
         if typed[:1] and typed[0] in COMMANDS:
             names = app.context_settings["help_option_names"]  # click keeps what it is asked with first
             COMMANDS[typed[0]].make_context(typed[0], typed[1:], help_option_names=names)

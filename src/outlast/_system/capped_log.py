@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 HEAD_BYTES = 32 * 2**20
 PIECE_BYTES = 8 * 2**20
@@ -82,8 +83,7 @@ def _open(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """A stretch of the output that is on the disk."""
 
     path: str

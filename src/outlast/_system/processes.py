@@ -8,9 +8,11 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from outlast._system.locks import lock_path
 
@@ -26,8 +28,7 @@ _ROOM_BYTES = 192  # a token has less than 80
 _ENV_START = 50 - 3  # fields of stat behind the name, which may hold blanks
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """One process, told apart from every other that had or will have its pid."""
 
     host: str

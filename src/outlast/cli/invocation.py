@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
 class Invocation:
-    """What was typed."""
+    """What was typed.
 
-    arguments: list[str] = field(default_factory=list)
-    before: list[str] = field(default_factory=list)
-    command: list[str] = field(default_factory=list)  # behind the ``--``
+    Attributes:
+        arguments: All of it.
+        before: What stands in front of the ``--``.
+        command: What stands behind it.
+    """
 
-    @classmethod
-    def of(cls, arguments: Sequence[str]) -> Invocation:
-        """Take it apart."""
-        every = list(arguments)
-        if "--" not in every:
-            return cls(every, every)
-        at = every.index("--")
-        return cls(every, every[:at], every[at + 1 :])
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        self.arguments = list(arguments)
+        at = self.arguments.index("--") if "--" in arguments else len(arguments)
+        self.before, self.command = self.arguments[:at], self.arguments[at + 1 :]

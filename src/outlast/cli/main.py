@@ -38,7 +38,7 @@ def run_cli(arguments: Sequence[str]) -> int:
     from outlast.cli.invocation import Invocation
     from outlast.errors import OutlastError
 
-    invocation, code = Invocation.of(arguments), 0
+    invocation, code = Invocation(arguments), 0
     try:
         from outlast.cli.app import app
 

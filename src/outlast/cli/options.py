@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from outlast.cli.help import Argument
-from outlast.cli.search_request import SearchRequest, invocation_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -109,6 +107,10 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def handed(context: click.Context, /, **given: Any) -> None:
+        from dataclasses import fields
+
+        from outlast.cli.search_request import SearchRequest, invocation_of
+
         asked = {field.name: given.pop(field.name) for field in fields(SearchRequest) if field.name in given}
         command(context, SearchRequest(invocation_of(context), **asked), **given)
 

@@ -7,9 +7,9 @@ the order is: how far, what is best, how fast, what is wrong, what to type next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 

@@ -23,10 +23,10 @@ from outlast.cli.options import (
     search_options,
     study_argument,
 )
-from outlast.cli.search_request import SearchRequest, invocation_of
 from outlast.errors import UsageError
 
 if TYPE_CHECKING:
+    from outlast.cli.search_request import SearchRequest
     from outlast.config.settings import Settings
     from outlast.engine.hold.opening import Given
 
@@ -49,6 +49,7 @@ def init(context: click.Context, output: str) -> None:
         outlast init -- python train.py
         outlast init --output cnn.yaml -- python train_cnn.py --epochs 30
     """
+    from outlast.cli.search_request import invocation_of
     from outlast.engine.draft import draft_study
 
     command = invocation_of(context).command

@@ -8,8 +8,9 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -28,8 +29,7 @@ _DISK_BYTES, _DISK_SHARE = 5 * 2**30, 0.05  # nearly full: below both
 _DISK_INODES = 10_000
 
 
-@dataclass(frozen=True)
-class HealthWarning:
+class HealthWarning(Struct, frozen=True):
     """One thing that a person should know. ``key`` is stable, for scripts and for saying it once."""
 
     key: str
@@ -41,21 +41,17 @@ class HealthWarning:
         return {"key": self.key, "text": self.text, "cure": self.cure}
 
 
-@dataclass(frozen=True)
-class HealthFacts:
+class HealthFacts(Struct, frozen=True):
     """What only a look at the machine can tell. Everything is optional: an unknown fact warns of nothing."""
 
     still: frozenset[int] = frozenset()  # running trials whose jobs the scheduler has suspended, or not started yet
     disk_free: int | None = None  # bytes, where the study folder lies
     disk_total: int | None = None
     inodes_free: int | None = None
-    untouched_days: Mapping[str, float] = field(
-        default_factory=dict
-    )  # file needed to go on → days, where old ones are purged
+    untouched_days: Mapping[str, float] = {}  # file needed to go on → days, where old ones are purged
 
 
-@dataclass(frozen=True)
-class _View:
+class _View(Struct, frozen=True):
     study: Study
     settings: Settings
     now: datetime

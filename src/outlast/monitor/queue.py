@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 _SMALL = ("finisher", "controller")
 
 
-@dataclass(frozen=True)
-class QueuedJob:
+class QueuedJob(Struct, frozen=True):
     """One job that waits or runs.
 
     Attributes:

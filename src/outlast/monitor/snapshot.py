@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
@@ -24,8 +26,7 @@ from outlast.monitor.times import parse_time
 _MILESTONES = (10, 25, 50, 75, 100)
 
 
-@dataclass(frozen=True)
-class LiveFacts:
+class LiveFacts(Struct, frozen=True):
     """Who runs the study now."""
 
     host: str = ""
@@ -36,8 +37,7 @@ class LiveFacts:
     reason: str = ""  # why it waits or pauses
 
 
-@dataclass(frozen=True)
-class RunningTrial:
+class RunningTrial(Struct, frozen=True):
     """A trial that runs now. ``step`` and ``value`` are of its latest report, if it made one."""
 
     trial: int
@@ -46,7 +46,7 @@ class RunningTrial:
     seconds: float
     step: int | None = None
     value: float | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = {}
     job: str = ""  # the scheduler's id of its job
     node: str = ""  # where that job runs
     restarts: int = 0  # of that job
@@ -54,8 +54,7 @@ class RunningTrial:
     waits: bool = False  # its job has not started
 
 
-@dataclass(frozen=True)
-class Best:
+class Best(Struct, frozen=True):
     """The best trial so far."""
 
     trial: int
@@ -64,8 +63,7 @@ class Best:
     params: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Milestone:
+class Milestone(Struct, frozen=True):
     """A share of the target. ``at`` is when it is expected; ``None`` if it is reached or no speed is known."""
 
     percent: int
@@ -74,8 +72,7 @@ class Milestone:
     at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Stopwatch:
+class Stopwatch(Struct, frozen=True):
     """How long the study ran."""
 
     running_seconds: float  # of all runs
@@ -84,8 +81,7 @@ class Stopwatch:
     ended: datetime | None = None  # the last outcome; None while it is run
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """What is known about a study at one moment."""
 
     study: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import comb
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, Trial
@@ -15,8 +16,7 @@ from outlast.core.states import Cause, TrialState
 _CHANCE = 20
 
 
-@dataclass(frozen=True)
-class FailureGroup:
+class FailureGroup(Struct, frozen=True):
     """Trials that failed alike."""
 
     signature: str

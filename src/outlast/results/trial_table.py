@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.core.best import Objective, best_trial, best_trials, ranked, table_value
@@ -22,8 +23,7 @@ _ABSENT: Any = object()  # a trial has no such value; one that is None has it
 _MOST_METRIC_COLUMNS = 64
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(Struct, frozen=True):
     fingerprint: tuple[Any, ...]
     params: frozenset[str]
     metrics: frozenset[str]

@@ -12,9 +12,10 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._system.files import remove, remove_tree, rename, write_atomic, write_once
 from outlast._system.locks import is_locked
@@ -39,8 +40,7 @@ class Life(Enum):
     OVER = "over"
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(Struct, frozen=True):
     """What an attempt's folder says."""
 
     life: Life

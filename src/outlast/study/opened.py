@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from outlast.core.fold import Study, fold
 from outlast.study.layout import StudyPaths
@@ -17,8 +18,7 @@ from outlast.study.ledger import Ledger
 from outlast.study.segments import read_ledger
 
 
-@dataclass
-class Opened:
+class Opened(Struct):
     """A study in hand.
 
     Attributes:
@@ -39,7 +39,7 @@ class Opened:
     rivalled: bool = False
     elapsed: float = 0.0
     asked_before: frozenset[str] = frozenset()
-    told: list[str] = field(default_factory=list)
+    told: list[str] = []
 
 
 @contextmanager

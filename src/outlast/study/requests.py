@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._system.files import remove, write_atomic
 from outlast._system.processes import Identity, is_running
@@ -20,13 +21,12 @@ from outlast._system.syncing import make_dir
 from outlast.study.layout import StudyPaths
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request. ``kind``: stop, retry, enqueue, trial (a worker wants one)."""
 
     kind: str
     key: str
-    content: Mapping[str, Any] = field(default_factory=dict)
+    content: Mapping[str, Any] = {}
 
 
 def drop(paths: StudyPaths, kind: str, **content: Any) -> Request:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from outlast._system.files import rename
 from outlast.config.settings import Settings
@@ -33,8 +35,7 @@ _LEDGER_ASIDE = re.compile(r"^ledger\.damaged\.")
 _STAMP = re.compile(r"^\.(\d{8}_\d{6})(-\d+)?$")
 
 
-@dataclass(frozen=True)
-class Waste:
+class Waste(Struct, frozen=True):
     """Something that could go."""
 
     # checkpoints of a finished trial that is not among the best; study: an earlier one, set aside by --fresh; index

@@ -6,7 +6,8 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from outlast._system.job_environment import JobFacts
 from outlast.config.settings import Settings

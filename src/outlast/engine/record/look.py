@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timezone
+
+from msgspec.structs import replace
 
 from outlast._system.mounts import room_in
 from outlast.config.settings import Settings
