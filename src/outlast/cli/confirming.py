@@ -46,7 +46,7 @@ def confirm(
         outlast confirm studies/digits --top 5 --seeds 10
         outlast confirm studies/digits --no-run --json
     """
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from outlast.cli.confirm_here import confirm_here
     from outlast.engine.followup.child import the_search
