@@ -59,6 +59,13 @@ def list_of(items: Sequence[str]) -> str:
     return f"\\begin{{itemize}}\n{inside}\n\\end{{itemize}}\n"
 
 
+def verbatim(text: str) -> str:
+    """A text as it is, in the type of a machine; letters that pdfLaTeX lacks become ``?``."""
+    plain = "".join(char if char == "\n" or (char.isprintable() and ord(char) < _LATIN_ENDS) else "?" for char in text)
+    inside = plain.replace(r"\end{verbatim}", r"\end {verbatim}").strip("\n")
+    return f"\\begin{{verbatim}}\n{inside}\n\\end{{verbatim}}\n"
+
+
 def _letter(char: str) -> str:
     return char if ord(char) < _LATIN_ENDS else f"[U+{ord(char):04X}]"
 

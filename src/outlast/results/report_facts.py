@@ -8,13 +8,16 @@ from typing import Any, Protocol
 from outlast.analysis.summary import analyse
 from outlast.config.secrets import mask_text
 from outlast.config.settings import Settings
+from outlast.core.best import ranked
 from outlast.core.fold import Study
 from outlast.core.plain_json import plain_json
 from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
+from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
 
 _MOST_INCIDENTS = 500
+_MOST_TOP = 10
 #: What ends an attempt without anything having gone wrong.
 _IN_ORDER = (Cause.COMPLETED, Cause.PART, Cause.PRUNED, Cause.IMPORTED, Cause.SPACE_CHANGED, Cause.CONSTRAINT)
 
@@ -56,7 +59,8 @@ def report_facts(
 
     Returns:
         ``analysis`` (`outlast.analysis.summary.Analysis`), ``importances`` (``name``, ``value``, ``low``, ``high``) with
-        ``importances_note``, ``failures`` (groups, largest first), ``incidents`` (in the order of time).
+        ``importances_note``, ``failures`` (groups, largest first), ``incidents`` (in the order of time), ``top`` (the ten best
+        complete trials: ``trial``, ``values``, ``params``), ``when`` (first start, last end).
     """
     found = analyse(study, settings.parameters, settings.metrics, sampler=settings.sampler.name, running=running)
     return {
@@ -70,6 +74,19 @@ def report_facts(
         ),
         "failures": [_failure(group) for group in group_failures(study)],
         "incidents": incidents(study),
+        "top": [
+            {
+                "trial": each.number,
+                "values": plain_json(each.values),
+                "params": plain_json(configuration(each, study, settings)),
+            }
+            for each in ranked(study, settings.metrics, _MOST_TOP)
+            if each.state is TrialState.COMPLETE and each.values is not None
+        ],
+        "when": [
+            min((t.started_at for t in study.trials.values() if t.started_at), default=None),
+            max((t.finished_at for t in study.trials.values() if t.finished_at), default=None),
+        ],
     }
 
 
