@@ -40,7 +40,7 @@ def test_the_facts_are_plain_data_for_any_study():
     for build in (StudyBuilder(), StudyBuilder()):
         facts = report_facts(build.study, SETTINGS, importances=[Importance("lr", 1.0, 0.9, 1.0)])
         assert set(json.loads(json.dumps(facts, allow_nan=False))) == {
-            "analysis", "importances", "importances_note", "failures", "incidents", "top", "when",
+            "analysis", "importances", "importances_note", "failures", "incidents", "top", "when", "runs_each",
         }  # fmt: skip
         assert facts["importances"] == [{"name": "lr", "value": 1.0, "low": 0.9, "high": 1.0}]
         build.trial({"lr": float("nan")}, values=float("nan"))

@@ -47,7 +47,7 @@ def expected_best(values: Sequence[float], goal: str, points: int = _MOST_POINTS
     Args:
         values: Of the trials; those that are not finite are left out.
         goal: ``maximize`` or ``minimize``.
-        points: How many places on a logarithmic scale, at most.
+        points: How many places on a logarithmic scale, at most, beside 1, 2, 5, 10, 20, 50 and so on.
 
     Returns:
         From 1 trial to as many as there are; empty without values.
@@ -65,7 +65,9 @@ def expected_best(values: Sequence[float], goal: str, points: int = _MOST_POINTS
 def _places(most: int, points: int) -> list[int]:
     if most <= points:
         return list(range(1, most + 1))
-    return sorted({round(math.exp(math.log(most) * at / (points - 1))) for at in range(points)})
+    even = {round(math.exp(math.log(most) * at / (points - 1))) for at in range(points)}
+    round_ones = {digit * 10**power for power in range(len(str(most))) for digit in (1, 2, 5)}
+    return sorted(even | {n for n in round_ones if n < most})
 
 
 def _moments(ordered: Sequence[float], n: int, replace: bool) -> tuple[float, float]:

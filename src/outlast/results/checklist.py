@@ -77,22 +77,18 @@ def _chosen(data: Data) -> str:
         if study["pruner"] in ("", "none")
         else f" Trials that fell behind were stopped early by the pruner {study['pruner']}."
     )
-    metric = study["metrics"][0]
     goals = " and ".join(
-        f"{'largest' if m['goal'] == 'maximize' else 'smallest'} {m['name']}" for m in study["metrics"]
+        f"{'largest' if each['goal'] == 'maximize' else 'smallest'} {each['name']}" for each in study["metrics"]
     )
-    select = (
-        f"The configuration with the {goals} was selected"
-        if len(study["metrics"]) == 1
-        else f"Configurations on the Pareto front ({goals}) were selected"
+    one = len(study["metrics"]) == 1
+    what = (
+        f"The configuration with the {goals} was" if one else f"The configurations on the Pareto front ({goals}) were"
     )
-    confirm = data.get("confirm") or {}
-    again = (
-        f", after repeating the best with fresh seeds: {confirm['verdict']}"
-        if confirm.get("verdict")
-        else f" by one run of each on the validation data of {metric['name']}"
-    )
-    return f"Values were chosen {how}.{pruned} {select}{again}."
+    verdict = (data.get("confirm") or {}).get("verdict")
+    runs = data["facts"]["runs_each"]
+    of_each = "one run of each" if runs == 1 else f"the mean of {runs} runs of each"
+    how_sure = f"after repeating the best with fresh seeds: {verdict}" if verdict else f"by {of_each}"
+    return f"Values were chosen {how}.{pruned} {what} selected {how_sure}."
 
 
 def _expected(data: Data) -> list[Block]:
@@ -132,6 +128,10 @@ def _variation(data: Data) -> str:
     confirm = data.get("confirm") or {}
     if confirm.get("verdict"):
         return f"The best configurations were repeated with fresh seeds: {confirm['verdict']}"
+    runs = data["facts"]["runs_each"]
+    if runs > 1:
+        names = ", ".join(f"metric.{metric['name']}.std" for metric in data["study"]["metrics"])
+        return f"Each value is the mean of {runs} runs with other seeds or folds; their deviation is {names} in trials.csv."
     return (
         "Each configuration was run once, so that the value of the best is too good on average (it was selected for it) and its "
         "variation is unknown. outlast confirm repeats the best with fresh seeds."

@@ -77,7 +77,9 @@ def _markdown(block: Block) -> str:
         case Table():
             rule = ["---:" if at in block.right else "---" for at in range(len(block.header))]
             rows = [map(_plain, block.header), rule, *(map(_plain, row) for row in block.rows)]
-            return "\n".join(f"| {' | '.join(row)} |" for row in rows) if block.rows else ""
+            lines = [f"| {' | '.join(row)} |" for row in rows]
+            caption = f"{_plain(block.caption)}:\n\n" if block.caption else ""
+            return caption + "\n".join(lines) if block.rows else ""
         case Code():
             fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
             return f"{fence}{block.language}\n{block.text.rstrip()}\n{fence}" if block.text.strip() else ""

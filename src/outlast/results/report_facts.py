@@ -60,7 +60,8 @@ def report_facts(
     Returns:
         ``analysis`` (`outlast.analysis.summary.Analysis`), ``importances`` (``name``, ``value``, ``low``, ``high``) with
         ``importances_note``, ``failures`` (groups, largest first), ``incidents`` (in the order of time), ``top`` (the ten best
-        complete trials: ``trial``, ``values``, ``params``), ``when`` (first start, last end).
+        complete trials: ``trial``, ``values``, ``params``), ``when`` (first start, last end), ``runs_each`` (how many
+        seeds and folds a trial's value is the mean of).
     """
     found = analyse(study, settings.parameters, settings.metrics, sampler=settings.sampler.name, running=running)
     return {
@@ -83,6 +84,7 @@ def report_facts(
             for each in ranked(study, settings.metrics, _MOST_TOP)
             if each.state is TrialState.COMPLETE and each.values is not None
         ],
+        "runs_each": max(1, len(settings.trial.seeds)) * int((settings.trial.folds or {}).get("n", 1)),
         "when": [
             min((t.started_at for t in study.trials.values() if t.started_at), default=None),
             max((t.finished_at for t in study.trials.values() if t.finished_at), default=None),
