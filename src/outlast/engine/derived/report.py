@@ -1,0 +1,156 @@
+"""``report.html``: what a study's folder says, put on one page."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from importlib.metadata import distributions
+from typing import Any
+
+from outlast import _system
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.engine.attempts.by_hand import command_by_hand
+from outlast.results.configuration import configuration
+from outlast.results.failures import group_failures
+from outlast.results.page_data import FromFiles, page_data, worth_keeping
+from outlast.results.report_page import mark_of_report, report_page
+from outlast.study.layout import StudyPaths
+
+_LOGS, _LOG_BYTES, _LOG_LINES = 1000, 3000, 30  # how many trials' ends, and how much of each
+_COMMANDS = 2000
+_STORY_BYTES = 6000
+_FOLLOW_UPS = {"confirm": "confirmation.json", "refit": "refit.json", "evaluate": "evaluation.json"}
+
+
+def report_data(
+    paths: StudyPaths, study: Study, settings: Settings, *, status: Mapping[str, Any], facts: Mapping[str, Any],
+    folder: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What the page of one study shows.
+
+    Args:
+        paths: The study's files.
+        study: Folded.
+        settings: In force.
+        status: How it stands, as ``outlast status --json`` says it.
+        facts: What its trials say (`outlast.results.report_facts`).
+        folder: How commands on the page name the folder; by its own name if left out.
+    """
+    files = FromFiles(
+        folder or _called(paths, settings),
+        _ends(paths, study, worth_keeping(study, settings, _LOGS)),
+        {group.first: _story(paths, group.first) for group in group_failures(study)},
+        _commands(study, settings, worth_keeping(study, settings, _COMMANDS)),
+        _checkpoint(paths),
+        _packages(),
+        _follow_ups(paths),
+    )
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return page_data(study, settings, files, status=status, facts=facts, made_at=now)
+
+
+def write_report(path: str | os.PathLike[str], data: Mapping[str, Any], *, title: str, study: Study | None = None) -> None:
+    """Put a page where it belongs; one that is there is replaced at once or not at all.
+
+    Args:
+        path: Of the page.
+        data: What it shows: that of one study, or ``studies``, a list of several.
+        title: For the browser's tab.
+        study: The one that it shows: how much of it was known stays in the page.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    mark = 0 if study is None else mark_of(study)
+    _system.write_atomic(os.fspath(path), report_page(data, title=title, mark=mark), durable=False)
+
+
+def mark_of(study: Study) -> int:
+    """How much of a study is known: when anything was put on record last, in milliseconds."""
+    try:
+        return int(datetime.fromisoformat(study.last_at).timestamp() * 1000)
+    except ValueError:
+        return 0
+
+
+def is_newer(path: str | os.PathLike[str], study: Study) -> bool:
+    """Whether the page there knows more than we do, or as much."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 200))
+            mark = mark_of_report(file.read())
+    except OSError:
+        return False
+    return mark is not None and mark >= mark_of(study)
+
+
+def _called(paths: StudyPaths, settings: Settings) -> str:
+    """The folder as a person names it where the training runs; nothing on the page names a place of this machine."""
+    place = os.path.relpath(paths.root, settings.working_directory)
+    return paths.root.name if place.startswith(os.pardir) or place == os.curdir else place
+
+
+def _ends(paths: StudyPaths, study: Study, numbers: Iterable[int]) -> dict[int, str]:
+    """Trial → the end of what it printed."""
+    found = {}
+    for number in numbers:
+        log = paths.trial(number).log
+        open_attempt = study.trials[number].open_attempt
+        if open_attempt is not None:
+            log = paths.attempt(number, open_attempt.number).log
+        text = _end(log, _LOG_BYTES)
+        if text:
+            found[number] = "\n".join(text.splitlines()[-_LOG_LINES:])
+    return found
+
+
+def _story(paths: StudyPaths, number: int) -> str:
+    """The traceback of a failed trial, or the end of its output."""
+    error = _end(paths.trial(number).error_log, _STORY_BYTES)
+    return error.partition("\n\n")[2].strip() or _end(paths.trial(number).log, _LOG_BYTES)
+
+
+def _end(path: os.PathLike[str], most: int) -> str:
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text).replace("\r\n", "\n").strip("\n")
+
+
+def _commands(study: Study, settings: Settings, numbers: Iterable[int]) -> dict[int, str]:
+    found = {}
+    for number in numbers:
+        trial = study.trials[number]
+        command = command_by_hand(settings, trial, configuration(trial, study, settings))
+        if command:
+            found[number] = command
+    return found
+
+
+def _checkpoint(paths: StudyPaths) -> str | None:
+    try:
+        target = os.readlink(paths.best_checkpoint)
+    except OSError:
+        return None
+    return None if os.path.isabs(target) else target
+
+
+def _packages() -> list[str]:
+    """Of this environment, which is mostly the training's as well."""
+    found = {dist.metadata["Name"]: dist.version for dist in distributions() if dist.metadata["Name"]}
+    return [f"{name}=={version}" for name, version in sorted(found.items(), key=lambda pair: pair[0].lower())]
+
+
+def _follow_ups(paths: StudyPaths) -> dict[str, Any]:
+    found = {}
+    for name, file in _FOLLOW_UPS.items():
+        result = _system.read_json(paths.root / name / file)
+        if isinstance(result, dict):
+            found[name] = result
+    return found

@@ -1,0 +1,77 @@
+"""The page of a report: one file that needs nothing else and asks nobody for anything.
+
+Its parts lie in ``page/``: a frame, a style, scripts. A policy in its head allows that style and that script by their hashes
+and no request at all (https://www.w3.org/TR/CSP3/). What a study says reaches it as data, in an element that no browser runs.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from outlast.core.evidence import plain_json
+
+_SCRIPTS = ("base.js", "charts.js", "drawings.js", "table.js", "detail.js", "analysis.js", "sections.js", "compare.js", "main.js")
+_PLACE = re.compile(r"<!--(policy|title|style|data|script)-->")
+#: Where a script element could end, or an old parser think that a comment begins; and what was no JavaScript before ES2019.
+_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPES = str.maketrans(_ESCAPED)
+_MARK = re.compile(rb"<!-- outlast: (\d+) -->\s*$")
+
+
+def report_page(data: Mapping[str, Any], *, title: str, mark: int = 0) -> str:
+    """Put the page together.
+
+    Args:
+        data: What it shows, plain data.
+        title: Of the page, for the browser's tab.
+        mark: From how much of the study it was drawn; stays in the page, for `mark_of_report`.
+
+    Returns:
+        The whole page.
+    """
+    style, script = _part("page.css"), "\n".join(['"use strict";', *map(_part, _SCRIPTS)])
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    parts = {
+        "policy": f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        "title": html.escape(_valid(title)),
+        "style": f"<style>{style}</style>",
+        "data": f'<script id="data" type="application/json">{as_data(data)}</script>',
+        "script": f"<script>{script}</script>",
+    }
+    page = _PLACE.sub(lambda place: parts[place[1]], _part("page.html"))  # once: what was put in is not looked at again
+    return f"{page.rstrip()}\n<!-- outlast: {mark} -->\n"
+
+
+def as_data(data: Mapping[str, Any]) -> str:
+    """JSON that can stand in a script element of a page, whatever the texts in it say."""
+    text = json.dumps(plain_json(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
+    return _valid(text.translate(_ESCAPES))
+
+
+def mark_of_report(end: bytes) -> int | None:
+    """The mark of a page, from its last bytes; ``None`` where it has none."""
+    found = _MARK.search(end)
+    return None if found is None else int(found[1])
+
+
+def _part(name: str) -> str:
+    return resources.files("outlast.results").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _valid(text: str) -> str:
+    """Text that can be written as UTF-8: a name that is none (a lone surrogate) is shown escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
