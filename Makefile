@@ -51,7 +51,7 @@ $(SETUP_FOREIGN): $(SETUP)
 	@$(PIP) install --constraint constraints.txt --editable '.[dev,foreign]'
 	@touch $@
 
-# SLURM and FUSE from Debian. Made anew each time while the packages cannot be had.
+# SLURM, FUSE and Chromium from Debian. Made anew each time while the packages cannot be had.
 $(SETUP_SYSTEM): .ci/system-packages $(SETUP)
 	@.ci/system-packages $(VENV)/.without-system-packages
 	@test -e $(VENV)/.without-system-packages || touch $@

@@ -18,6 +18,7 @@ _HEADINGS = {
     },
     "Results": {
         "show": "outlast.cli.inspect:show",
+        "report": "outlast.cli.reporting:report",
         "confirm": "outlast.cli.confirming:confirm",
         "refit": "outlast.cli.model:refit",
         "evaluate": "outlast.cli.model:evaluate",

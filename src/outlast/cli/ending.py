@@ -30,8 +30,10 @@ _FILES = (
     StudyPaths.best_config,
     StudyPaths.best_results,
     StudyPaths.best_checkpoint,
+    StudyPaths.report,
     StudyPaths.plots,
 )
+_DRAWN = (StudyPaths.report, StudyPaths.plots)
 
 
 def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True) -> int:
@@ -51,10 +53,10 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
     values = {} if best is None else configuration(best, study, settings)
     halted = study.ended is not None and study.ended.state == StudyState.HALTED.value
     paths = study_paths(folder, settings)
-    plots = kept and are_wanted(paths, study)
-    names = [each.name for each in _FILES if not (plots and each is StudyPaths.plots)]
+    drawn = _DRAWN if kept and are_wanted(paths, study) else ()
+    names = [each.name for each in _FILES if each not in drawn]
     there = [name for name in names if os.path.lexists(os.path.join(folder, name))]
-    there += ["plots (being drawn)"] if plots else []
+    there += [f"{each.name} (being drawn)" for each in drawn]
     files = [("results", os.path.join(folder, "")), ("", ", ".join(there))] if kept else []
     with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
         story = what_halted(paths, study, folder) if halted else None

@@ -134,6 +134,7 @@ class StudyNames(_Folder, Struct, frozen=True):
     requests = Name("requests", "From workers and people to the holder of the lease.")
     splits = Name("splits.json", "The folds, drawn once.")
     objective = Name("objective.pkl", "The objective that `outlast.optimize` was given.")
+    report = Name("report.html", "The page that shows everything.")
     plots = Name("plots", "Pages drawn when a search ends.")
     code = Name(
         "code", "Copies of the training's repository that trials run from, by the number of the revision of each."

@@ -31,7 +31,7 @@ def trial_columns(study: Study, settings: Settings) -> dict[str, Any]:
         study: The folded ledger.
         settings: In force.
     """
-    trials, since = _in_order(study), _seconds_since(study)
+    trials, since = _in_order(study), _Since(study)
     names = [p.name for p in settings.parameters if not p.constant]
     names += sorted({name for trial in trials for name in trial.params} - set(names))
     exact = len(names) * len(trials) <= _EXACT_CELLS
@@ -56,7 +56,7 @@ def trial_columns(study: Study, settings: Settings) -> dict[str, Any]:
 
 def attempt_columns(study: Study) -> dict[str, Any]:
     """Every attempt: of which row of the trials, where, when, and how it ended."""
-    since = _seconds_since(study)
+    since = _Since(study)
     pairs = [(row, attempt) for row, trial in enumerate(_in_order(study)) for attempt in trial.attempts]
     ended = [attempt.outcome for _, attempt in pairs]
     return {
@@ -158,7 +158,7 @@ def _short(value: float | None, digits: int = _DIGITS) -> float | None:
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
 
-class _seconds_since:  # noqa: N801 - it is called like a function
+class _Since:
     """Seconds from the study's first record to another one, to a tenth."""
 
     def __init__(self, study: Study) -> None:

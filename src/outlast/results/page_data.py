@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from outlast import __version__
+from outlast._version import __version__
 from outlast.config import yaml_writer
 from outlast.config.secrets import mask_text
 from outlast.config.settings import Settings
@@ -193,4 +193,3 @@ def _environment(study: Study, files: FromFiles) -> dict[str, Any]:
 
 def _different(words: Any) -> list[str]:
     return list(dict.fromkeys(word for word in words if word))[:200]
-

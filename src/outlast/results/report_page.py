@@ -17,7 +17,17 @@ from typing import Any
 
 from outlast.core.evidence import plain_json
 
-_SCRIPTS = ("base.js", "charts.js", "drawings.js", "table.js", "detail.js", "analysis.js", "sections.js", "compare.js", "main.js")
+_SCRIPTS = (
+    "base.js",
+    "charts.js",
+    "drawings.js",
+    "table.js",
+    "detail.js",
+    "analysis.js",
+    "sections.js",
+    "compare.js",
+    "main.js",
+)
 _PLACE = re.compile(r"<!--(policy|title|style|data|script)-->")
 #: Where a script element could end, or an old parser think that a comment begins; and what was no JavaScript before ES2019.
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -65,7 +75,7 @@ def mark_of_report(end: bytes) -> int | None:
 
 
 def _part(name: str) -> str:
-    return resources.files("outlast.results").joinpath("page", name).read_text(encoding="utf-8")
+    return resources.files("outlast.results").joinpath("page").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

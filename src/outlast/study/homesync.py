@@ -42,7 +42,7 @@ from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import is_whole
 from outlast.study.segments import read_ledger, segment_path
 
-_DERIVED = (*(n.name for n in (_At.trials_table, _At.summary, _At.best_config, _At.best_results)), "report.html")
+_DERIVED = (*(n.name for n in (_At.trials_table, _At.summary, _At.best_config, _At.best_results, _At.report)),)
 #: What a study needs before it can be gone on with.
 _FIRST = tuple(n.name for n in (_At.study_file, _At.splits, _At.objective))
 #: A trial's record last: with it, the trial is there.

@@ -12,8 +12,8 @@ from outlast.core.file_names import (
     parse_attempt_name,
 )
 
-#: What a folder's entries begin with that are the study's own, earlier versions' reports included.
-_OURS = frozenset({"report", *(each.name.split(".", 1)[0] for each in names_of(StudyNames))})
+#: What a folder's entries begin with that are the study's own.
+_OURS = frozenset(each.name.split(".", 1)[0] for each in names_of(StudyNames))
 
 
 class StudyPaths(StudyNames, frozen=True):

@@ -13,6 +13,7 @@ from outlast.engine.attempts.outcome import points
 from outlast.engine.attempts.running import Running
 from outlast.engine.derived.checkpoints import Retention
 from outlast.engine.derived.home_sync import HomeSyncThread
+from outlast.engine.derived.report_behind import ReportBehind
 from outlast.optimizer.index import IndexWriter
 from outlast.optimizer.index_build import check_index, rebuild_index
 from outlast.results.writer import ResultsWriter
@@ -39,6 +40,7 @@ class DerivedFiles:
         home = home_of(paths)
         self._home_sync = None if home is None else HomeSyncThread(paths, home, self._warnings, fence=fence)
         self._news = False
+        self._report, self._report_news = ReportBehind(paths), False
 
     def start(self, study: Study, *, doubtful: bool, rivalled: bool) -> None:
         """Check or rebuild what is there, and begin to write behind.
@@ -65,7 +67,7 @@ class DerivedFiles:
         """These trials changed."""
         if trials:
             self.index.update(trials)
-            self._stale = self._news = True
+            self._stale = self._news = self._report_news = True
 
     def looked(self, study: Study, running: Sequence[Running]) -> list[str]:
         """Write what is due; hand new reports to the index, about once a second. Returns what people are told."""
@@ -74,6 +76,8 @@ class DerivedFiles:
             self._home_sync.wanted()
             self._news = False
         self._write_results(study)
+        self._report.looked(news=self._report_news)
+        self._report_news = False
         now = time.monotonic()
         if now < self._curves_due:
             return told
@@ -127,6 +131,7 @@ class DerivedFiles:
 
     def close(self, study: Study) -> list[str]:
         """Write what is left. Returns what people are told."""
+        self._report.close()
         self._results_written(study)
         self.index.close()
         self._retention.close()
@@ -142,6 +147,7 @@ class DerivedFiles:
 
     def abandon(self) -> None:
         """Write no more: what we know may not be what the study is."""
+        self._report.close()
         self.index.close(timeout=0.0)
         if self._home_sync is not None:
             self._home_sync.abandon()

@@ -1,16 +1,16 @@
-"""The plots of a search that has come to its end: drawn once everything was said, and nobody waits for them."""
+"""The report and the plots of a search at its end: drawn once everything was said, and nobody waits for them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import subprocess
-import sys
 
 from outlast._system.job_environment import in_job
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
+from outlast.engine.derived.report_behind import drawing
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
@@ -28,7 +28,7 @@ def are_wanted(paths: StudyPaths, study: Study) -> bool:
 
 
 def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> None:
-    """Draw the plots that are wanted, after the last word was said.
+    """Draw the report and the plots that are wanted, after the last word was said.
 
     Where a person waits at a prompt, a process of its own draws them: it holds nothing of the study, and whatever becomes of
     the folder, it writes into the very folder that was meant or nowhere. Elsewhere (a script, a container, a job) they are
@@ -36,8 +36,12 @@ def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> None
     """
     if not are_wanted(paths, study) or (waits_at_a_prompt() and home_of(paths) is None and _drawn_behind(paths)):
         return
-    with contextlib.suppress(OSError):  # a full disk costs them, never the search: `outlast show DIR plots` draws them
+    from outlast.engine.derived.report import draw_report
+
+    # A full disk costs the pages, never the search: `outlast report DIR` and `outlast show DIR plots` draw them.
+    with contextlib.suppress(OSError):
         draw_plots(paths, study, settings)
+        draw_report(paths, study, settings)
 
 
 def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> list[str]:
@@ -63,19 +67,11 @@ def waits_at_a_prompt() -> bool:
 
 
 def _drawn_behind(paths: StudyPaths) -> bool:
-    """Start ``outlast show . plots`` in the study folder, which it goes on to mean if the folder is moved aside."""
-    environment = {name: value for name, value in os.environ.items() if name != "OUTLAST_FAULTS"}
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "outlast", "show", os.curdir, "plots"], cwd=paths.root, env=environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-    except OSError:
-        return False
-    _behind.append(process)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, 10)  # behind what the person does next
-    return True
+    """Start what draws both in the study folder, which goes on to mean it if the folder is moved aside."""
+    process = drawing(paths, ["show", os.curdir, "plots"])
+    report = drawing(paths, ["report", os.curdir, "--behind"])
+    _behind.extend(each for each in (process, report) if each is not None)
+    return process is not None
 
 
 def _mark(study: Study) -> str:

@@ -9,10 +9,13 @@ from datetime import datetime, timezone
 from importlib.metadata import distributions
 from typing import Any
 
-from outlast import _system
+from outlast._system.files import write_atomic
+from outlast._system.reading import read_json
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.engine.attempts.by_hand import command_by_hand
+from outlast.engine.derived.report_figures import facts_of
+from outlast.monitor.snapshot import snapshot
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
 from outlast.results.page_data import FromFiles, page_data, worth_keeping
@@ -52,7 +55,30 @@ def report_data(
     return page_data(study, settings, files, status=status, facts=facts, made_at=now)
 
 
-def write_report(path: str | os.PathLike[str], data: Mapping[str, Any], *, title: str, study: Study | None = None) -> None:
+def draw_report(
+    paths: StudyPaths, study: Study, settings: Settings, *, status: Mapping[str, Any] | None = None,
+    path: str | os.PathLike[str] | None = None,
+) -> None:  # fmt: skip
+    """Draw the page of one study.
+
+    Args:
+        paths: The study's files.
+        study: Folded.
+        settings: In force.
+        status: See `report_data`; of a study at rest it is worked out here.
+        path: Of the page; ``report.html`` in the study folder if left out.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    known = status or snapshot(study, settings, now=datetime.now(timezone.utc)).to_json()
+    data = report_data(paths, study, settings, status=known, facts=facts_of(study, settings))
+    write_report(path or paths.report, data, title=study.name or settings.name, study=study)
+
+
+def write_report(
+    path: str | os.PathLike[str], data: Mapping[str, Any], *, title: str, study: Study | None = None
+) -> None:
     """Put a page where it belongs; one that is there is replaced at once or not at all.
 
     Args:
@@ -65,7 +91,7 @@ def write_report(path: str | os.PathLike[str], data: Mapping[str, Any], *, title
         OSError: The disk refused.
     """
     mark = 0 if study is None else mark_of(study)
-    _system.write_atomic(os.fspath(path), report_page(data, title=title, mark=mark), durable=False)
+    write_atomic(os.fspath(path), report_page(data, title=title, mark=mark), durable=False)
 
 
 def mark_of(study: Study) -> int:
@@ -150,7 +176,7 @@ def _packages() -> list[str]:
 def _follow_ups(paths: StudyPaths) -> dict[str, Any]:
     found = {}
     for name, file in _FOLLOW_UPS.items():
-        result = _system.read_json(paths.root / name / file)
+        result = read_json(paths.root / name / file)
         if isinstance(result, dict):
             found[name] = result
     return found

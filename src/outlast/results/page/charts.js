@@ -98,7 +98,7 @@ function axes(ctx, width, height, { x, y, xlabel = "", ylabel = "", left }) {
   ctx.strokeStyle = line; ctx.lineWidth = 1; ctx.fillStyle = quiet; ctx.textBaseline = "middle"; ctx.textAlign = "right";
   yticks.forEach(([value], i) => { const v = Math.round(Y(value)) + 0.5; if (y.kind !== "words") stroke(ctx, box.left, v, box.right, v); ctx.fillText(labels[i], box.left - 6, v); });
   ctx.textBaseline = "top"; ctx.textAlign = "center";
-  let xticks = x.ticks(Math.max(2, Math.floor((box.right - box.left) / 90)));
+  let xticks = x.ticks(Math.max(2, Math.floor((box.right - box.left) / 66)));
   const room = (box.right - box.left) / Math.max(1, xticks.length) - 6;
   let until = -Infinity;
   for (const [value, text] of xticks) {

@@ -176,7 +176,7 @@ function curvesPlot(trials, rows, { height = 340, pick, inside = () => null, ran
   const values = curves.flatMap(([, points]) => points.map(([, v]) => v)), [low, high] = ranged ? valueRange(values, trials.sign[0]) : extent(values);
   const last = extent(curves.flatMap(([, points]) => [points[0][0], points[points.length - 1][0]])), metric = trials.metrics[0].name;
   return new Plot({ label: `Learning curves: ${metric} over steps`, height, onpick: pick, draw(ctx, width, tall, plot) {
-    const { X, Y, box } = axes(ctx, width, tall, { x: scale("linear", ...last), y: scale("linear", ...padded([low, high])), xlabel: "step", ylabel: metric });
+    const { X, Y, box } = axes(ctx, width, tall, { x: scale("linear", ...last, true), y: scale("linear", ...padded([low, high])), xlabel: "step", ylabel: metric });
     const chosen = inside();
     ctx.save(); ctx.beginPath(); ctx.rect(box.left - 5, box.top - 5, box.right - box.left + 10, box.bottom - box.top + 10); ctx.clip();
     const late = (row) => (row === trials.best ? 2 : trials.state(row) === "complete" ? 0 : 1), order = [...curves].sort(([a], [b]) => late(a) - late(b));

@@ -1,0 +1,83 @@
+"""`report`: what a study says, on one page; several studies side by side."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+
+from outlast.cli.help import Argument, Command
+from outlast.cli.locate import the_folder
+from outlast.cli.options import complete_files
+from outlast.errors import StorageError
+
+_COMPARISON = "comparison.html"
+
+
+@click.command(cls=Command)
+@click.argument(
+    "studies",
+    cls=Argument,
+    nargs=-1,
+    metavar="[DIR]...",
+    help="Study folders, study files or names; several are compared.  [default: the only study here]",
+    shell_complete=complete_files,
+)
+@click.option(
+    "--output", metavar="FILE",
+    help=f"Where the page goes.  [default: report.html in the study folder; of several studies {_COMPARISON} here]",
+)  # fmt: skip
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+@click.option("--behind", is_flag=True, hidden=True, help="For a process behind a run: leaves a newer page as it is.")
+def report(studies: tuple[str, ...], output: str | None, show: bool, behind: bool) -> None:
+    """Draw report.html: one page that needs no other file and no network, to open, copy and send.
+
+    While a search runs, the page in its folder is drawn again by itself every minute or so.
+
+    Example:
+        outlast report studies/digits --open
+        outlast report studies/digits studies/digits-2 --output both.html
+    """
+    folders = [the_folder(study) for study in studies] or [the_folder(None)]
+    try:
+        path = _one(folders[0], output, behind=behind) if len(folders) == 1 else _several(folders, output)
+    except OSError as error:
+        raise StorageError.of(error, "the report cannot be written") from error
+    click.echo(os.path.relpath(path))
+    if show:
+        webbrowser.open(f"file://{os.path.abspath(path)}")
+
+
+def _one(folder: str, output: str | None, *, behind: bool) -> str:
+    from outlast.engine.derived.report import draw_report, is_newer
+    from outlast.engine.record.look import look
+    from outlast.engine.record.recorded import study_paths
+    from outlast.study.home import home_of
+
+    snapshot, study, settings = look(folder)
+    paths = study_paths(folder, settings)
+    home = None if behind else home_of(paths)
+    path = output or os.fspath((home or paths).report)
+    if not (behind and is_newer(path, study)):
+        draw_report(paths, study, settings, status=snapshot.to_json(), path=path)
+    return path
+
+
+def _several(folders: list[str], output: str | None) -> str:
+    from outlast.engine.derived.report import report_data, write_report
+    from outlast.engine.record.look import look
+    from outlast.engine.record.recorded import study_paths
+
+    found: list[dict[str, Any]] = []
+    for folder in folders:
+        snapshot, study, settings = look(folder)
+        paths = study_paths(folder, settings)
+        found.append(report_data(paths, study, settings, status=snapshot.to_json(), facts={}, folder=folder))
+    path = output or _COMPARISON
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    title = " · ".join(str(each["study"]["name"]) for each in found)
+    write_report(path, {"made_at": now, "studies": found}, title=title)
+    return path

@@ -1,0 +1,75 @@
+"""`outlast report`: as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from outlast.core.file_names import StudyNames
+from outlast.engine.derived.report import is_newer
+from outlast.engine.record.recorded import recorded_settings
+
+
+def data_in(page: Path) -> dict[str, Any]:
+    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_a_page_of_a_study_says_what_its_folder_says_and_names_no_place_of_this_machine(here) -> None:
+    here.study(budget="{trials: 3}")
+    assert here("run").code == 0
+    said = here("report")
+    assert (said.code, said.out) == (0, "studies/small/report.html\n")
+    page = Path("studies/small", StudyNames.report.name)
+    data = data_in(page)
+    assert data["study"]["name"] == "small"
+    assert data["trials"]["number"] == [0, 1, 2]
+    assert "step 2: score=" in data["logs"]["0"]
+    assert data["best"]["command"].startswith("python") or "train.py" in data["best"]["command"]
+    assert data["environment"]["hosts"]
+    assert str(Path.cwd()) not in page.read_text()
+
+
+def test_several_studies_are_compared(here) -> None:
+    here.study()
+    for name in ("one", "two"):
+        assert here("run", "--name", name).code == 0
+    said = here("report", "one", "two", "--output", "both.html")
+    assert (said.code, said.out) == (0, "both.html\n")
+    assert [each["study"]["name"] for each in data_in(Path("both.html"))["studies"]] == ["one", "two"]
+
+
+def test_a_process_behind_a_run_leaves_a_newer_page_as_it_is(here) -> None:
+    here.study()
+    here("run")
+    here("report")
+    page = Path("studies/small/report.html")
+    _, study = recorded_settings("studies/small")
+    assert is_newer(page, study)
+    before = os.stat(page).st_mtime_ns
+    assert here("report", "--behind").code == 0
+    assert os.stat(page).st_mtime_ns == before
+    here("run", "--trials", "3")
+    assert here("report", "--behind").code == 0
+    assert os.stat(page).st_mtime_ns != before
+
+
+def test_a_disk_that_refuses_is_told(here) -> None:
+    here.study()
+    here("run")
+    said = here("report", "--output", "no/such/folder/page.html")
+    assert said.code != 0
+    assert "the report cannot be written" in said.err
+    assert "Traceback" not in said.everything
+
+
+def test_without_a_trial_it_is_a_page_as_well(here) -> None:
+    here.study(kind="{value: crash}", budget="{trials: 3}")
+    assert here("run").code == 3
+    assert here("report").code == 0
+    assert data_in(Path("studies/small/report.html"))["best"] is None
