@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from outlast.config.settings import Settings
-from outlast.core.evidence import plain_json
 from outlast.core.fold import Study
+from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial
 
 _EXACT_CELLS = 50_000  # up to so many parameter values are shown with all their digits

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from outlast.core.evidence import plain_json
+from outlast.core.plain_json import plain_json
 
 _SCRIPTS = (
     "base.js",
