@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from outlast._system.files import write_atomic
@@ -194,29 +194,22 @@ def optimize(
         resolved["trial"] = {"retries": retries}
     settings = _settings(resolved)
     folder = os.fspath(dir) if dir is not None else os.path.join("studies", name)
-    say = _silent if quiet else _say
+    say = _silent if quiet else partial(print, flush=True)
     paths = study_paths(launch.make_ready(settings, folder, fresh=fresh, say=say), settings)
     own = fingerprint_of(objective)
     changed = _compared_with_earlier(paths, folder, own, accept_changes)
     pickled = pickled_objective(objective, takes_trial=parameters is None)
 
+    lines = _Lines(settings, folder, paths, say)
+
     def listener(opened: Opened, slots: int) -> Listener:
-        say(_beginning(opened, settings, folder, slots))
-        if home_of(paths) is not None:
-            say(f"the search runs in {paths.root}; its records are brought to {folder} after each trial")
-        if changed:
-            say(f"{changed}: {_FRESH}")
+        lines.begun(opened, slots, changed)
         write_atomic(paths.objective, pickled)
         remember(paths.root, own)
-        return _Lines(settings, say)
-
-    def tell(verdict: Verdict, study: Study) -> None:
-        if verdict.state is StudyState.HALTED:
-            say(_story(paths, study))
-        say(_ending(verdict, study, settings, folder))
+        return lines
 
     try:
-        verdict, study = launch.run(paths, settings, listener, tell=tell, accept_changes=accept_changes, say=say)
+        verdict, study = launch.run(paths, settings, listener, tell=lines.ended, accept_changes=accept_changes, say=say)
     except UsageError as error:
         raise _in_words_of_python(error) from None
     recorded, _ = recorded_settings(paths.root, study)
@@ -260,26 +253,6 @@ def _trials(count: int) -> str:
     return "1 trial" if count == 1 else f"{count} trials"
 
 
-def _beginning(opened: Opened, settings: Settings, folder: str, slots: int) -> str:
-    """Where it lies, what is there, what is to do, and that it can be interrupted."""
-    left = remaining(opened.study, settings.budget.trials, settings.budget.count)
-    there = ", ".join(f"{number} {state}" for state, number in opened.study.counts().items() if number) or "no trials"
-    so_far = f"new study {folder}" if opened.new else f"resuming {folder}: {there}"
-    to_go = "" if left is None else f", {left} to go" if not opened.new else f": {_trials(left)}"
-    return f"{so_far}{to_go}, {slots} at a time; resumable: interrupted or killed, the same call goes on"
-
-
-def _ending(verdict: Verdict, study: Study, settings: Settings, folder: str) -> str:
-    """How it came to rest, what was best, and where everything is."""
-    best = best_trial(study, settings.metrics)
-    values = "" if best is None else f", best trial {best.number}:{_values(settings, best.values)}"
-    said = f"{verdict.state}: {_trials(len(study.trials))} in {folder}{values}"
-    if verdict.state is StudyState.DONE:
-        return said
-    reason = f"{verdict.reason}\nmend it, then the same call goes on" if verdict.state is StudyState.HALTED else ""
-    return f"{said}; {reason or 'the same call goes on'}"
-
-
 def _values(settings: Settings, values: Sequence[float] | None) -> str:
     return "".join(f" {m.name}={value:.6g}" for m, value in zip(settings.metrics, values or (), strict=False))
 
@@ -288,10 +261,6 @@ def _story(paths: StudyPaths, study: Study) -> str:
     failed = max((o for o in study.failures_since_run), key=lambda o: o.at, default=None)
     text = None if failed is None else read_bytes(paths.trial(failed.trial).error_log)
     return "" if text is None else text.decode(errors="replace").partition("\n\n")[2].rstrip()
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
 
 
 def _silent(_text: str) -> None:
@@ -304,11 +273,36 @@ def _name_of(objective: Callable[..., Any]) -> str:
 
 
 class _Lines(Saying):
-    """A plain line per finished trial."""
+    """What is printed: how a search begins, a plain line per finished trial, and how it came to rest."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, folder: str, paths: StudyPaths, say: Callable[[str], object]) -> None:
         super().__init__(say)
-        self._settings = settings
+        self._settings, self._folder, self._paths = settings, folder, paths
+
+    def begun(self, opened: Opened, slots: int, changed: str) -> None:
+        """Where it lies, what is there, what is to do, and that it can be interrupted."""
+        folder, budget = self._folder, self._settings.budget
+        left = remaining(opened.study, budget.trials, budget.count)
+        there = ", ".join(f"{number} {state}" for state, number in opened.study.counts().items() if number)
+        so_far = f"new study {folder}" if opened.new else f"resuming {folder}: {there or 'no trials'}"
+        to_go = "" if left is None else f", {left} to go" if not opened.new else f": {_trials(left)}"
+        self._say(f"{so_far}{to_go}, {slots} at a time; resumable: interrupted or killed, the same call goes on")
+        if home_of(self._paths) is not None:
+            self._say(f"the search runs in {self._paths.root}; its records are brought to {folder} after each trial")
+        if changed:
+            self._say(f"{changed}: {_FRESH}")
+
+    def ended(self, verdict: Verdict, study: Study) -> None:
+        """How it came to rest, what was best, and where everything is."""
+        best = best_trial(study, self._settings.metrics)
+        values = "" if best is None else f", best trial {best.number}:{_values(self._settings, best.values)}"
+        said = f"{verdict.state}: {_trials(len(study.trials))} in {self._folder}{values}"
+        if verdict.state is StudyState.HALTED:
+            self._say(_story(self._paths, study))
+            said += f"; {verdict.reason}\nmend it, then the same call goes on"
+        elif verdict.state is not StudyState.DONE:
+            said += "; the same call goes on"
+        self._say(said)
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
         for event in events:

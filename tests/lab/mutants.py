@@ -146,8 +146,8 @@ MUTANTS = (
         {
             "engine/derived/checkpoints.py": (
                 (
-                    "if t.state.finished and t.number not in kept]",
-                    "if t.attempts and t.number not in kept]",
+                    'if t.state.finished and t.source != "refit"]',
+                    'if t.attempts and t.source != "refit"]',
                 ),
             )
         },

@@ -19,7 +19,7 @@ from outlast.config.settings import OBJECTIVE, Settings
 from outlast.config.slurm_section import srun_arguments
 from outlast.config.trial_config import resolve_trial_config
 from outlast.core.file_names import AttemptPaths
-from outlast.core.parts import next_part
+from outlast.core.parts import Part, next_part
 from outlast.core.records import Trial
 from outlast.core.states import Cause
 from outlast.engine.attempts.folds import study_parts
@@ -71,11 +71,7 @@ def prepare_attempt(
     files = paths.trial(trial.number)
     part = next_part(trial, study_parts(settings))
     checkpoints = files.checkpoints if part is None else files.checkpoints / part.folder
-    begun = [
-        outcome
-        for outcome in trial.kept
-        if outcome.cause is not Cause.NEVER_STARTED and (part is None or outcome.part == part.number)
-    ]
+    begun = any(o.cause is not Cause.NEVER_STARTED and (part is None or o.part == part.number) for o in trial.kept)
     start_over = not begun or trial.from_scratch
     pattern = settings.checkpoints.pattern
     last = None if start_over else newest_checkpoint(str(checkpoints), pattern)
@@ -100,10 +96,6 @@ def prepare_attempt(
     )
     told = macros_told(paths, trial)
     context = replace(context, **told)
-    env = _study_environment(settings, cpus_per_trial)
-    env |= {f"OUTLAST_{name.upper()}": str(told[name]) for name in chain(*FOLLOWUP_MACROS.values()) if name in told}
-    if part is not None and part.fold is not None:
-        env.update(OUTLAST_FOLD=str(part.fold), OUTLAST_SPLITS=str(paths.splits))
     srun = (settings.slurm or {}).get("srun")
     spec = RunnerSpec(
         trial=trial.number,
@@ -114,7 +106,7 @@ def prepare_attempt(
         attempt_dir=os.path.relpath(attempt.folder, paths.root),
         checkpoint_dir=_relative(checkpoints, paths.root),
         objectives=tuple(asdict(objective) for objective in objectives_of(settings)),
-        env=env,
+        env=_environment(paths, settings, part, told, cpus_per_trial),
         params=params,
         seed=seed,
         checkpoint_pattern=pattern,
@@ -134,17 +126,34 @@ def prepare_attempt(
         srun_arguments=srun_arguments(srun),
         pipe_fd=pipe_fd,
     )
+    contents = _contents(settings, params, {**trial.params, **beyond}, config)
+    left = "" if start_over or last is not None else no_checkpoints(checkpoints)
+    return Prepared(trial.number, number, last is not None, spec.to_json(), contents, pipe_fd, left)
+
+
+def _contents(
+    settings: Settings, params: Mapping[str, Any], own: Mapping[str, Any], config: Mapping[str, Any] | None
+) -> dict[str, str]:
+    """What the script may read, by file name; `own` are the parameters without the constants."""
     contents = {
         AttemptPaths.params.name: json.dumps(settings.nest(params), default=str),
-        AttemptPaths.sweep_params.name: yaml_writer.dump(sweep_parameters(settings, {**trial.params, **beyond})),
+        AttemptPaths.sweep_params.name: yaml_writer.dump(sweep_parameters(settings, own)),
     }
     if config is not None:
         as_json = str(settings.config).endswith(".json")  # and YAML as well: the training may read either
-        contents[AttemptPaths.config.name] = (
-            yaml_writer.dump_json(config) + "\n" if as_json else yaml_writer.dump(config)
-        )
-    left = "" if start_over or last is not None else no_checkpoints(checkpoints)
-    return Prepared(trial.number, number, last is not None, spec.to_json(), contents, pipe_fd, left)
+        text = yaml_writer.dump_json(config) + "\n" if as_json else yaml_writer.dump(config)
+        contents[AttemptPaths.config.name] = text
+    return contents
+
+
+def _environment(
+    paths: StudyPaths, settings: Settings, part: Part | None, told: Mapping[str, Any], cpus_per_trial: int | None
+) -> dict[str, str]:
+    env = _study_environment(settings, cpus_per_trial)
+    env |= {f"OUTLAST_{name.upper()}": str(told[name]) for name in chain(*FOLLOWUP_MACROS.values()) if name in told}
+    if part is not None and part.fold is not None:
+        env.update(OUTLAST_FOLD=str(part.fold), OUTLAST_SPLITS=str(paths.splits))
+    return env
 
 
 def macros_told(paths: StudyPaths, trial: Trial) -> dict[str, Any]:
