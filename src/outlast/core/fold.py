@@ -147,7 +147,7 @@ class Study(Struct, dict=True):
             case Warned():
                 self.warnings[event.key or event.text] = event.text
         if isinstance(event, (TrialCreated, AttemptOpened, AttemptEnded, TrialRetried, TrialFits)):
-            self._tally.note(self.trials[event.trial])
+            self._tally.note(event.trial)
 
     def _forgive(self) -> None:
         """A person runs it, or changed it: what counts against the search counts from now on."""

@@ -42,24 +42,34 @@ def _number(trial: Trial) -> float | None:
 
 
 class Tally:
-    """Numbers of trials by state, and what follows from them. `note` every trial that may have changed."""
+    """Numbers of trials by state, and what follows from them. `note` every trial that may have changed.
+
+    What was noted is taken in when something is asked: who folds a long ledger asks little before its end, and a trial that
+    changed three times is looked at once.
+    """
 
     def __init__(self, trials: Mapping[int, Trial]) -> None:
         self._trials = trials
+        self._noted = set(trials)
         self._known: dict[int, tuple[TrialState, str | None, tuple[float, ...] | None]] = {}
         self._numbers: dict[TrialState, set[int]] = {state: set() for state in TrialState}
         self._misfits: set[int] = set()
         self._latest: _Most[str] = _Most(lambda trial: trial.finished_at)
         self._largest: _Most[float] = _Most(_number)
         self._smallest: _Most[float] = _Most(lambda trial: None if (value := _number(trial)) is None else -value)
-        self.highest = -1
-        for trial in trials.values():
-            self.note(trial)
+        self._highest = -1
 
-    def note(self, trial: Trial) -> None:
-        """Take in what a trial is now."""
+    def note(self, number: int) -> None:
+        """A trial may be another now."""
+        self._noted.add(number)
+
+    def _take_in(self) -> None:
+        while self._noted:
+            self._take(self._trials[self._noted.pop()])
+
+    def _take(self, trial: Trial) -> None:
         number, now = trial.number, (trial.state, trial.finished_at, trial.values)
-        self.highest = max(self.highest, number)
+        self._highest = max(self._highest, number)
         (self._misfits.add if trial.cause is Cause.SPACE_CHANGED else self._misfits.discard)(number)
         before = self._known.get(number)
         if before == now:
@@ -82,24 +92,35 @@ class Tally:
             self._largest.went()
             self._smallest.went()
 
+    @property
+    def highest(self) -> int:
+        """The highest number; -1 without trials."""
+        self._take_in()
+        return self._highest
+
     def count(self, state: TrialState) -> int:
         """How many trials are in a state."""
+        self._take_in()
         return len(self._numbers[state])
 
     def misfits(self) -> list[Trial]:
         """Trials that a new revision's space does not hold."""
+        self._take_in()
         return [self._trials[number] for number in self._misfits]
 
     def numbers(self, states: Iterable[TrialState]) -> list[int]:
         """The trials in any of these states, in order."""
+        self._take_in()
         return sorted(number for state in set(states) for number in self._numbers[state])
 
     def latest_success(self) -> str | None:
         """When the last of the complete and the pruned trials finished."""
+        self._take_in()
         return self._latest.get(self._in(TrialState.COMPLETE, TrialState.PRUNED))
 
     def extremes(self) -> tuple[float, float] | None:
         """The smallest and the largest first value of the complete trials that keep their constraints."""
+        self._take_in()
         large, small = self._largest.get(self._feasible()), self._smallest.get(self._feasible())
         return None if large is None or small is None else (-small, large)
 
