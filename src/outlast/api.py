@@ -113,7 +113,7 @@ class Result:
     @cached_property
     def study(self) -> optuna.Study:
         """The search as an Optuna study, for every tool that takes one."""
-        from outlast.optimizer.loading import load_index
+        from outlast.optimizer.index_build import load_index
 
         return load_index(StudyPaths.at(self.dir).index)
 

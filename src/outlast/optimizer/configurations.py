@@ -76,7 +76,7 @@ class Configurations:
 
     def pick(self, seed: int) -> dict[str, Any] | None:
         """One unused configuration at random, or ``None`` when there is none (or no list of them)."""
-        unused = self._unused() if self.enumerable else []
+        unused = [each for key, each in self._all().items() if key not in self._uses] if self.enumerable else []
         return random.Random(seed).choice(unused) if unused else None
 
     def next_of(self, order_seed: int) -> dict[str, Any] | None:
@@ -95,9 +95,6 @@ class Configurations:
             return key_of(self._space.decode(self._space.encode(trial.params)))
         except ValueError:  # of another revision: it is none of ours
             return key_of(trial.params)
-
-    def _unused(self) -> list[dict[str, Any]]:
-        return [params for key, params in self._all().items() if key not in self._uses]
 
     def _all(self) -> dict[str, dict[str, Any]]:
         if self._listed is None:

@@ -20,6 +20,7 @@ from optuna.trial import TrialState as Row
 
 from outlast.core.records import Trial
 from outlast.core.states import FEEDBACK_CAUSES, TrialState
+from outlast.optimizer.view import row_of
 
 #: The attribute under which Optuna keeps a constraint named ``runs``.
 CONSTRAINT = "constraints:runs"
@@ -103,17 +104,6 @@ def frozen(
                 attrs[CONSTRAINT] = 1.0
     elif trial.state.finished:
         state = Row.FAIL
-    return FrozenTrial(
-        number=trial.number,
-        trial_id=trial.number,
-        state=state,
-        value=None,
-        values=values,
-        datetime_start=None,
-        datetime_complete=None,
-        params=dict(params),
-        distributions=dict(distributions),
-        user_attrs={},
-        system_attrs=attrs,
-        intermediate_values=curve,
+    return row_of(
+        trial.number, state, values=values, params=params, distributions=distributions, attrs=attrs, curve=curve
     )

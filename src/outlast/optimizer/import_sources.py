@@ -12,16 +12,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from outlast.config.plugins import quiet
 from outlast.errors import StorageError, StudyNotFound, UsageError
+from outlast.optimizer.view import silent
 
 #: Trial id → when it started and when it finished.
 Times = dict[int, tuple[datetime | None, datetime | None]]
@@ -74,25 +75,20 @@ def opened(place: str) -> Iterator[Source]:
         UsageError: It is not a storage of Optuna's.
         StorageError: It cannot be read.
     """
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with quiet(), tempfile.TemporaryDirectory(prefix="outlast-import-") as folder:
-            file, timeout = _file_of(place)
-            if file is None:
-                source = _server(place)
-            elif _is_sqlite(file):
-                source = _sqlite(file, timeout, folder)
-            else:
-                source = _journal(file, folder)
-            try:
-                yield source
-            finally:
-                if source.rdb is not None:
-                    source.rdb.remove_session()
-                    source.rdb.engine.dispose()
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    with silent(), quiet(), tempfile.TemporaryDirectory(prefix="outlast-import-") as folder:
+        file, timeout = _file_of(place)
+        if file is None:
+            source = _server(place)
+        elif _is_sqlite(file):
+            source = _sqlite(file, timeout, folder)
+        else:
+            source = _journal(file, folder)
+        try:
+            yield source
+        finally:
+            if source.rdb is not None:
+                source.rdb.remove_session()
+                source.rdb.engine.dispose()
 
 
 def _file_of(place: str) -> tuple[str | None, float]:
@@ -153,8 +149,9 @@ def _copy_sqlite(file: str, copy: str, timeout: float) -> None:
     """A consistent copy. Where SQLite itself can make one without writing beside the file, it does."""
     with open(file, "rb") as header:
         write_ahead = header.read(20)[18:20] == b"\x02\x02"
-    if not write_ahead and not _size(f"{file}-journal"):
-        source = sqlite3.connect(f"file:{_quoted(os.path.abspath(file))}?mode=ro", uri=True, timeout=timeout)
+    journal = f"{file}-journal"
+    if not write_ahead and not (os.path.exists(journal) and os.path.getsize(journal)):
+        source = sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True, timeout=timeout)
         with contextlib.closing(source), contextlib.closing(sqlite3.connect(copy)) as target:
             _wait_for_lock(source, timeout)
             source.backup(target)
@@ -200,14 +197,6 @@ def _wrote_local_times(file: str) -> bool:
         return row is not None and int(str(row[0]).split(".")[0]) < 5
     except ValueError:
         return False
-
-
-def _size(file: str) -> int:
-    return os.path.getsize(file) if os.path.exists(file) else 0
-
-
-def _quoted(path: str) -> str:
-    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 # -- journals and servers ------------------------------------------------------------------------------------------

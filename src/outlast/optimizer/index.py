@@ -62,7 +62,7 @@ class IndexWriter:
         fence: Callable[[], object] | None = None,
     ) -> None:
         self.warnings: list[str] = []
-        self._path, self._fence = Path(path), fence or _nobody_else
+        self._path, self._fence = Path(path), fence or (lambda: None)
         self._settings = settings
         self._maker = RowMaker(settings)
         self._interval, self._poll = interval, poll
@@ -339,9 +339,8 @@ class IndexWriter:
         self._disconnect()
         with self._wake:
             rows = [self._rows[number] for number in sorted(self._rows)]
-            settings = self._settings
         try:
-            build_index(self._path, settings, rows, fence=self._fence)
+            build_index(self._path, self._settings, rows, fence=self._fence)
         except (OSError, sqlite3.Error) as error:
             self._building = False
             self._tell(
@@ -361,10 +360,6 @@ class IndexWriter:
 
 class _IndexTaken(Exception):
     """Another coordinator put its own index in place: whatever is known here is out of date."""
-
-
-def _nobody_else() -> None:
-    """The fence of a writer that has no rival."""
 
 
 def _version(connection: sqlite3.Connection) -> int:

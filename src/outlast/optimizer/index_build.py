@@ -27,6 +27,7 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.optimizer.index_rows import IndexRow, RowMaker, directions_of
 from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, METRIC_NAMES, OURS, ForeignRow, IndexBroken, Tables, head_of
+from outlast.optimizer.view import silent
 
 #: What SQLite keeps beside a database; a new database must never find an old one's.
 SIDE_FILES = ("-journal", "-wal", "-shm")
@@ -58,7 +59,7 @@ def build_index(
     rows: Iterable[IndexRow],
     *,
     keep_old: bool = True,
-    fence: Callable[[], object] | None = None,
+    fence: Callable[[], object] = lambda: None,
 ) -> Path | None:
     """As `rebuild_index`, from rows; an old file that is worth nothing need not be kept, and the `fence` may still stop it.
 
@@ -67,34 +68,26 @@ def build_index(
     by rename.
     Rows that people enqueued and nobody took in yet are carried over where the old file can still be read.
     """
+    target, rows = Path(path), list(rows)
     with BUILDING:
-        return _build(Path(path), settings, list(rows), keep_old, fence)
-
-
-def _build(
-    target: Path, settings: Settings, rows: list[IndexRow], keep_old: bool, fence: Callable[[], object] | None
-) -> Path | None:
-    if fence is not None:
         fence()  # the temporary files may be those of whoever took over
-    claimed = {row.claim for row in rows if row.claim}
-    waiting = [row for row in _foreign_or_none(target) if row.waiting and row.key not in claimed]
-    for stale in target.parent.glob(f".{target.name}.*.new*"):
-        remove(stale)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.new")
-    data = _fresh(settings, rows, waiting)
-    write_atomic(temporary, data)
-    if fence is not None:
+        claimed = {row.claim for row in rows if row.claim}
+        waiting = [row for row in _foreign_or_none(target) if row.waiting and row.key not in claimed]
+        for stale in target.parent.glob(f".{target.name}.*.new*"):
+            remove(stale)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.new")
+        write_atomic(temporary, _fresh(settings, rows, waiting))
         try:
             fence()
         except BaseException:
             remove(temporary)
             raise
-    aside = set_aside(target)
-    rename(temporary, target)
-    if aside is not None and not keep_old:
-        remove(aside)
-        return None
-    return aside
+        aside = set_aside(target)
+        rename(temporary, target)
+        if aside is not None and not keep_old:
+            remove(aside)
+            return None
+        return aside
 
 
 def set_aside(path: str | os.PathLike[str]) -> Path | None:
@@ -115,6 +108,13 @@ def set_aside(path: str | os.PathLike[str]) -> Path | None:
         return None
     rename(path, aside)
     return aside
+
+
+def load_index(path: str | os.PathLike[str]) -> optuna.Study:
+    """Open ``study.db``, which holds exactly one study, with Optuna: for people who go on in Python."""
+    storage = optuna.storages.get_storage(f"sqlite:///{os.path.abspath(path)}")
+    (only,) = storage.get_all_studies()
+    return optuna.load_study(study_name=only.study_name, storage=storage)
 
 
 def check_index(path: str | os.PathLike[str], study: Study, settings: Settings) -> list[str]:
@@ -140,21 +140,16 @@ def check_index(path: str | os.PathLike[str], study: Study, settings: Settings) 
         return [f"{path.name} cannot be read: {error}"]
 
 
-def foreign_rows(path: str | os.PathLike[str], study_name: str | None = None) -> list[ForeignRow]:
-    """The rows that Outlast did not write: what people enqueued, and other writes.
-
-    Args:
-        path: Of the index.
-        study_name: The study in it; may be left out where there is one.
+def foreign_rows(path: str | os.PathLike[str]) -> list[ForeignRow]:
+    """The rows of an index that Outlast did not write: what people enqueued, and other writes.
 
     Raises:
         sqlite3.DatabaseError: The file cannot be read.
         IndexBroken: It is not an index of ours.
     """
     with _looked_at(Path(path)) as connection:
-        if study_name is None:
-            study_name = str(connection.execute("SELECT study_name FROM studies ORDER BY study_id").fetchone()[0])
-        return Tables(connection, study_name).foreign()
+        name = str(connection.execute("SELECT study_name FROM studies ORDER BY study_id").fetchone()[0])
+        return Tables(connection, name).foreign()
 
 
 # -- inside --------------------------------------------------------------------------------------------------------
@@ -253,15 +248,13 @@ def _fill(file: str, settings: Settings, rows: list[IndexRow], waiting: list[For
 
 @contextlib.contextmanager
 def _storage(file: str) -> Iterator[RDBStorage]:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = RDBStorage(f"sqlite:///{file}")
-    try:
-        yield storage
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-        optuna.logging.set_verbosity(verbosity)
+    with silent():
+        storage = RDBStorage(f"sqlite:///{file}")
+        try:
+            yield storage
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
 
 
 def _fill_through_optuna(file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) -> None:
@@ -305,7 +298,8 @@ def _local(stored: str | None) -> datetime | None:
 def _looked_at(path: Path) -> Iterator[sqlite3.Connection]:
     """The database opened without changing anything: beside a journal, which opening would play back, a copy of it."""
     if not any(_filled(Path(f"{path}{suffix}")) for suffix in SIDE_FILES):
-        with contextlib.closing(_read_only(path)) as connection:
+        where = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(where, uri=True, timeout=5.0)) as connection:
             yield connection
         return
     with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
@@ -315,10 +309,6 @@ def _looked_at(path: Path) -> Iterator[sqlite3.Connection]:
                 shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
         with contextlib.closing(sqlite3.connect(copy)) as connection:
             yield connection
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
 
 
 def _filled(path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 
 from outlast.config.settings import Settings
+from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.optimizer.optuna_distributions import contains, distribution_of
@@ -135,6 +136,36 @@ class RowMaker:
             return attrs
         taken = {key: f"outlast:{key}" for key in OUR_ATTRS if key in noted}
         return {**{taken.get(key, key): attrs.get(key) for key in [*attrs, *taken]}, **noted}
+
+
+class Teller:
+    """What running objectives are told about their study (`trial.study`): its rows, of finished trials once only."""
+
+    def __init__(self, settings: Settings, study: Study) -> None:
+        self._settings, self._study, self._maker = settings, study, RowMaker(settings)
+        self._finished: list[dict[str, Any]] = []  # rows in the order in which they were first told
+        self._told: dict[int, str | None] = {}  # trial → when it finished, as it was told
+
+    def about(self) -> dict[str, Any]:
+        """What does not change while a trial runs."""
+        names = [metric.name for metric in self._settings.metrics]
+        return {"name": self._settings.name, "directions": directions_of(self._settings), "metrics": names}
+
+    def rows(self, seen: int, curves: Mapping[int, Mapping[int, float]]) -> dict[str, Any]:
+        """The rows that are new for somebody.
+
+        Args:
+            seen: What the answer before said; 0 at first.
+            curves: Trial → step → value of the attempts that run now.
+        """
+        running = []
+        for number, trial in self._study.trials.items():
+            if not trial.state.finished:
+                running.append(vars(self._maker.row(trial, curves.get(number))))
+            elif self._told.get(number) != trial.finished_at:
+                self._told[number] = trial.finished_at
+                self._finished.append(vars(self._maker.row(trial)))
+        return {"seen": len(self._finished), "rows": [*self._finished[seen:], *running]}
 
 
 def split_attrs(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

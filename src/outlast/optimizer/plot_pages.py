@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +12,13 @@ from optuna import visualization
 
 from outlast._system.files import write_atomic
 from outlast._system.syncing import make_dir
+from outlast.config.plugins import quiet
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
 from outlast.optimizer.index_build import trial_of
 from outlast.optimizer.index_rows import RowMaker
+from outlast.optimizer.view import silent
 
 #: The files, in the folder ``plots``.
 PLOTS = ("optimization_history.html", "param_importances.html", "parallel_coordinate.html")
@@ -66,20 +67,12 @@ def mark_of(page: str | os.PathLike[str]) -> str | None:
 
 def _as_optuna(study: Study, settings: Settings) -> optuna.Study:
     """The study in memory, as the index shows it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        try:
-            shown = optuna.create_study(
-                study_name=settings.name, directions=[metric.goal for metric in settings.metrics]
-            )
-            maker = RowMaker(settings)
-            for _, trial in sorted(study.trials.items())[-_MOST_TRIALS:]:
-                if trial.state is TrialState.COMPLETE:
-                    shown.add_trial(trial_of(maker.row(trial)))
-        finally:
-            optuna.logging.set_verbosity(verbosity)
+    with silent(), quiet():
+        shown = optuna.create_study(study_name=settings.name, directions=[metric.goal for metric in settings.metrics])
+        maker = RowMaker(settings)
+        for _, trial in sorted(study.trials.items())[-_MOST_TRIALS:]:
+            if trial.state is TrialState.COMPLETE:
+                shown.add_trial(trial_of(maker.row(trial)))
     return shown
 
 
@@ -87,8 +80,7 @@ def _page(draw: Callable[..., Any], shown: optuna.Study, target: Any, name: str,
     if not shown.trials:
         return _empty("No trial has completed.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             figure = draw(shown, target, name)
     except (ValueError, RuntimeError, ZeroDivisionError, ImportError) as error:
         return _empty(f"{complete} completed trial(s): {error}")

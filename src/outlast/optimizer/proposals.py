@@ -12,7 +12,6 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial
-from optuna.trial import TrialState as Row
 
 from outlast.config.plugins import quiet
 from outlast.config.settings import Settings
@@ -21,12 +20,13 @@ from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
 from outlast.optimizer.optuna_distributions import Axis, contains
 from outlast.optimizer.samplers import SamplerFactory
-from outlast.optimizer.view import View
+from outlast.optimizer.view import View, row_of
 from outlast.space.space import Space
 
 #: Proposals asked of a model before an unused or random configuration is taken: one can cost a second.
 MODEL_REDRAWS = 10
 CHEAP_REDRAWS = 1_000
+_CHEAP = dict.fromkeys(("random", "qmc"), CHEAP_REDRAWS)
 #: The note with the values that a define-by-run objective gets when it asks for them.
 PLANNED = "outlast:planned"
 
@@ -98,7 +98,7 @@ class Proposer:
 
     def begin(self, number: int, fixed: dict[str, Any], seed: int) -> Proposal:
         """A trial whose objective draws its parameters as it goes: what it will be given is planned and noted."""
-        row, planned = _blank(number), {}
+        row, planned = row_of(number), {}
         if self._factory.name != "grid":
             self._view.put(row)
             sampler = self._sampler(number, seed)
@@ -125,7 +125,7 @@ class Proposer:
         else:
             own = stable_seed(seed, "sampler", trial.number, name)
             sampler: BaseSampler = RandomSampler(own) if self._factory.name == "grid" else self._factory.build(own)
-            row = self._view.row(trial.number) or _blank(trial.number)
+            row = self._view.row(trial.number) or row_of(trial.number)
             with quiet():
                 value = sampler.sample_independent(self._study(sampler), row, name, wanted)
         value = wanted.to_external_repr(wanted.to_internal_repr(value))
@@ -151,7 +151,7 @@ class Proposer:
 
     def _from_sampler(self, number: int, fixed: dict[str, Any], seed: int) -> tuple[FrozenTrial, dict[str, Any] | None]:
         """The row with the sampler's notes, and the proposal; ``None`` if none of its proposals will do."""
-        row = _blank(number)
+        row = row_of(number)
         if self._factory.name == "grid":
             return row, None
         sampler = self._sampler(number, seed)
@@ -161,11 +161,7 @@ class Proposer:
         try:
             with quiet():
                 sampler.before_trial(study, row)
-                for _ in range(CHEAP_REDRAWS if self._factory.is_cheap else MODEL_REDRAWS):
-                    self._draw(sampler, study, row, fixed)
-                    if self._will_do(row.params):
-                        drawn = dict(row.params)
-                        break
+                drawn = self._redrawn(sampler, study, row, fixed, _CHEAP.get(self._factory.name, MODEL_REDRAWS))
         except Exception as error:  # foreign code; one bad proposal must not end the study
             self._tell_failure(number, error)
         self._view.drop(number)
@@ -173,13 +169,10 @@ class Proposer:
 
     def _at_random(self, number: int, fixed: dict[str, Any], seed: int) -> dict[str, Any] | None:
         sampler = RandomSampler(seed=stable_seed(seed, "fallback", number))
-        study, row = self._study(sampler), _blank(number)
-        for _ in range(CHEAP_REDRAWS):
-            self._draw(sampler, study, row, fixed)
-            if self._will_do(row.params):
-                return dict(row.params)
-        if self._configurations.used_up():
-            return None
+        study, row = self._study(sampler), row_of(number)
+        drawn = self._redrawn(sampler, study, row, fixed, CHEAP_REDRAWS)
+        if drawn is not None or self._configurations.used_up():
+            return drawn
         raise StudyFileError(
             f"none of {CHEAP_REDRAWS} configurations drawn is new and satisfies "
             f"{'; '.join(self._settings.constraints) or 'the conditions'}",
@@ -213,9 +206,16 @@ class Proposer:
             row.params = {**row.params, name: value}
             row.distributions = {**row.distributions, name: axis.distribution}
 
-    def _will_do(self, drawn: dict[str, Any]) -> bool:
-        params = self._space.decode(drawn)
-        return self._space.satisfies(params) and not self._configurations.used(params)
+    def _redrawn(
+        self, sampler: BaseSampler, study: OptunaStudy, row: FrozenTrial, fixed: Mapping[str, Any], times: int
+    ) -> dict[str, Any] | None:
+        """The first draw that satisfies the constraints and is new, of so many."""
+        for _ in range(times):
+            self._draw(sampler, study, row, fixed)
+            params = self._space.decode(row.params)
+            if self._space.satisfies(params) and not self._configurations.used(params):
+                return dict(row.params)
+        return None
 
     def _sampler(self, number: int, seed: int) -> BaseSampler:
         if self._kept is not None:
@@ -233,13 +233,6 @@ class Proposer:
     def _warn(self, text: str) -> None:
         if text not in self._warnings:
             self._warnings.append(text)
-
-
-def _blank(number: int) -> FrozenTrial:
-    return FrozenTrial(
-        number=number, trial_id=number, state=Row.RUNNING, value=None, datetime_start=None, datetime_complete=None,
-        params={}, distributions={}, user_attrs={}, system_attrs={}, intermediate_values={},
-    )  # fmt: skip
 
 
 def _notes(row: FrozenTrial, *, followed: bool) -> dict[str, Any]:

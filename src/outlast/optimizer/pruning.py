@@ -25,7 +25,7 @@ from outlast.core.records import AttemptEnded, Event, TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.pruning_rules import OWN_RULES, Curve, Known, Rule, rule_of
-from outlast.optimizer.view import View
+from outlast.optimizer.view import View, row_of
 
 _OPTUNA: dict[str, type[BasePruner]] = {
     "median": optuna_pruners.MedianPruner,
@@ -209,19 +209,9 @@ class Pruning:
             state = Row.PRUNED
         elif watched.state.finished:
             state = Row.FAIL
-        return FrozenTrial(
-            number=number,
-            trial_id=number,
-            state=state,
-            value=watched.value if state is Row.COMPLETE else None,
-            datetime_start=None,
-            datetime_complete=None,
-            params={},
-            distributions={},
-            user_attrs={},
-            system_attrs={} if before is None else before.system_attrs,
-            intermediate_values=points,
-        )
+        values = None if state is not Row.COMPLETE or watched.value is None else [watched.value]
+        attrs = None if before is None else before.system_attrs
+        return row_of(number, state, values=values, attrs=attrs, curve=points)
 
 
 def _optuna_pruner(chosen: PrunerSettings, key: str) -> BasePruner | None:

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from outlast.errors import StudyFileError
 
@@ -101,12 +101,8 @@ class Known:
         return ((number, curve) for number, curve in self.curves.items() if number != self.number and len(curve))
 
 
-class Rule(Protocol):
-    """Whether to stop a trial now."""
-
-    def __call__(self, known: Known) -> bool:
-        """The decision."""
-        ...
+#: Whether to stop a trial now.
+Rule: TypeAlias = Callable[[Known], bool]
 
 
 def asha(
@@ -118,8 +114,8 @@ def asha(
     _bracket: Callable[[int], bool] = lambda number: True,
 ) -> Rule:
     """Asynchronous successive halving (Li et al. 2018, arXiv 1810.05934), with Optuna's options and meaning."""
-    _positive(min_resource=min_resource if min_resource != "auto" else 1, reduction_factor=reduction_factor - 1)
-    _not_negative(min_early_stopping_rate=min_early_stopping_rate, bootstrap_count=bootstrap_count)
+    _at_least(1, min_resource=min_resource if min_resource != "auto" else 1, reduction_factor=reduction_factor - 1)
+    _at_least(0, min_early_stopping_rate=min_early_stopping_rate, bootstrap_count=bootstrap_count)
     if bootstrap_count and min_resource == "auto":
         raise ValueError("bootstrap_count needs min_resource as a number")
 
@@ -156,11 +152,11 @@ def hyperband(
     *, min_resource: int = 1, max_resource: int | str = "auto", reduction_factor: int = 3, bootstrap_count: int = 0
 ) -> Rule:
     """Hyperband as brackets of successive halving (Li et al. 2018, JMLR 18-185), with Optuna's options and meaning."""
-    _positive(min_resource=min_resource, reduction_factor=reduction_factor - 1)
-    _not_negative(bootstrap_count=bootstrap_count)
+    _at_least(1, min_resource=min_resource, reduction_factor=reduction_factor - 1)
+    _at_least(0, bootstrap_count=bootstrap_count)
     if isinstance(max_resource, str) and max_resource != "auto":
         raise ValueError("max_resource is a number of steps, or auto")
-    _positive(max_resource=max_resource if max_resource != "auto" else 1)
+    _at_least(1, max_resource=max_resource if max_resource != "auto" else 1)
     if bootstrap_count and max_resource == "auto":
         raise ValueError("bootstrap_count needs max_resource as a number")
 
@@ -209,8 +205,8 @@ def bandit(
     """
     if (slack_factor is None) == (slack_amount is None):
         raise ValueError("give slack_factor or slack_amount")
-    _positive(evaluation_interval=evaluation_interval)
-    _not_negative(delay_evaluation=delay_evaluation, slack=slack_factor if slack_amount is None else slack_amount)
+    _at_least(1, evaluation_interval=evaluation_interval)
+    _at_least(0, delay_evaluation=delay_evaluation, slack=slack_factor if slack_amount is None else slack_amount)
 
     def rule(known: Known) -> bool:
         interval = known.count
@@ -273,7 +269,7 @@ def wandb_bands(min_iter: int | None, max_iter: int | None, s: int | None, eta: 
         return bands
     if min_iter is None:
         raise ValueError("give min_iter, or max_iter with s")
-    _positive(min_iter=min_iter)
+    _at_least(1, min_iter=min_iter)
     return [int(min_iter * eta**i) for i in range(100) if min_iter * eta**i < 2**53]
 
 
@@ -305,13 +301,7 @@ def _at_line(curve: Curve, band: int) -> float | None:
     return next(islice(finite, band, None), None)
 
 
-def _positive(**numbers: Any) -> None:
+def _at_least(least: int, **numbers: Any) -> None:
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or number < 1:
-            raise ValueError(f"{name} is too small: {number!r}")
-
-
-def _not_negative(**numbers: Any) -> None:
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or number < 0:
-            raise ValueError(f"{name} cannot be negative: {number!r}")
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or number < least:
+            raise ValueError(f"{name} {'is too small' if least else 'cannot be negative'}: {number!r}")

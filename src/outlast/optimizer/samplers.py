@@ -14,7 +14,7 @@ from outlast.config.plugins import build, check_options, is_dotted, load_class, 
 from outlast.config.settings import SamplerSettings
 from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
-from outlast.optimizer.failure_feedback import Lesson, lesson_of
+from outlast.optimizer.failure_feedback import lesson_of
 
 _CLASSES: dict[str, type[BaseSampler]] = {
     "tpe": optuna_samplers.TPESampler,
@@ -88,16 +88,6 @@ class SamplerFactory:
         elif self.name == "qmc":
             options.setdefault("scramble", True)  # unscrambled, the first point is the lowest corner
         return options
-
-    @property
-    def learns_by_constraint(self) -> bool:
-        """Whether every complete row has to carry a constraint once one trial could not run."""
-        return self.lesson is Lesson.CONSTRAINED
-
-    @property
-    def is_cheap(self) -> bool:
-        """Whether a proposal costs nothing, so that many may be refused."""
-        return self.name in ("random", "qmc")
 
     @property
     def takes_seed(self) -> bool:

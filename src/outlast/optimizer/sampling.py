@@ -46,17 +46,7 @@ class Draw:
 
     def created(self, number: int, at: str, revision: int) -> TrialCreated:
         """The event that makes a trial of it."""
-        return TrialCreated(
-            trial=number,
-            at=at,
-            params=self.params,
-            seed=self.seed,
-            revision=revision,
-            source=self.source,
-            system_attrs=self.system_attrs,
-            study_attrs=self.study_attrs,
-            latent=self.latent,
-        )
+        return TrialCreated(number, at, revision=revision, **vars(self))
 
 
 class Optimizer:
@@ -215,7 +205,7 @@ class Optimizer:
         if self._factory.lesson is not Lesson.PRUNED:
             trials = self._fold.trials.values()
             self._worst = worst_values(trials, self._maximize)
-            self._constrained = self._factory.learns_by_constraint and any(map(teaches, trials))
+            self._constrained = self._factory.lesson is Lesson.CONSTRAINED and any(map(teaches, trials))
 
     def _refresh(self, trial: Trial) -> None:
         """Put the trial's row in the private study as the ledger has it."""

@@ -7,9 +7,11 @@ about it. Rows are replaced, never changed, except the one that is being drawn: 
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -17,6 +19,35 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 STUDY_ID = 0
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """A block in which Optuna logs nothing but errors."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def row_of(
+    number: int,
+    state: TrialState = TrialState.RUNNING,
+    *,
+    values: Sequence[float] | None = None,
+    params: Mapping[str, Any] | None = None,
+    distributions: Mapping[str, BaseDistribution] | None = None,
+    attrs: dict[str, Any] | None = None,
+    curve: dict[int, float] | None = None,
+) -> FrozenTrial:
+    """A row without times; `attrs` (the samplers' notes) and `curve` are the row's own dictionaries, not copies of them."""
+    return FrozenTrial(
+        number=number, trial_id=number, state=state, value=None, values=values, datetime_start=None, datetime_complete=None,
+        params=dict(params or {}), distributions=dict(distributions or {}), user_attrs={},
+        system_attrs={} if attrs is None else attrs, intermediate_values={} if curve is None else curve,
+    )  # fmt: skip
 
 
 class View(BaseStorage):
@@ -47,7 +78,7 @@ class View(BaseStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """The rows by number; never copied, samplers do not change them."""
+        # Never copied: samplers do not change them.
         if self._ordered is None:
             self._ordered = [self._trials[number] for number in sorted(self._trials)]
         if states is None:
@@ -55,11 +86,9 @@ class View(BaseStorage):
         return [trial for trial in self._ordered if trial.state in states]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """The row of a number; raises ``KeyError`` where there is none."""
         return self._trials[trial_id]
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """The best complete row; raises ``ValueError`` where there is none."""
         complete = [t for t in self._trials.values() if t.state is TrialState.COMPLETE and t.values]
         if not complete:
             raise ValueError("no trial is complete yet")
@@ -67,71 +96,57 @@ class View(BaseStorage):
         return min(complete, key=lambda t: (sign * t.values[0], t.number))
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Keep a sampler's note about a trial."""
         self._trials[trial_id].system_attrs[key] = value
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Keep a note about a trial."""
         self._trials[trial_id].user_attrs[key] = value
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
-        """Set one drawn value of the row that is being drawn."""
         trial = self._trials[trial_id]
         trial.params = {**trial.params, param_name: distribution.to_external_repr(param_value_internal)}
         trial.distributions = {**trial.distributions, param_name: distribution}
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """Set a row's state. Ours are set by replacing the row; this serves samplers that do it themselves."""
+        # Ours are set by replacing the row; this serves samplers that do it themselves.
         self._trials[trial_id].state = state
         if values is not None:
             self._trials[trial_id].values = list(values)
         return True
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
-        """Add one report to a row."""
         self._trials[trial_id].intermediate_values[step] = intermediate_value
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """The samplers' notes about the study."""
         return self.attrs
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Keep a sampler's note about the study."""
         self.attrs = {**self.attrs, key: value}
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Nothing is kept there."""
         return {}
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Notes for people have no place in a private study."""
+        pass  # notes for people have no place in a private study
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        """The one study's id."""
         return STUDY_ID
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        """The one study's name."""
         return self.name
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """One direction per objective."""
         return self._directions
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """The one study."""
         return [FrozenStudy(self.name, None, {}, dict(self.attrs), STUDY_ID, directions=self._directions)]
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
-        """The one study is there from the start."""
         raise NotImplementedError("a sampler's view holds one study")
 
     def delete_study(self, study_id: int) -> None:
-        """The one study stays."""
         raise NotImplementedError("a sampler's view holds one study")
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Trials get their numbers from the ledger."""
         raise NotImplementedError("trials come from the ledger")

@@ -16,7 +16,7 @@ from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.watch import Watch
 from outlast.executors.base import Executor
-from outlast.optimizer.telling import Teller
+from outlast.optimizer.index_rows import Teller
 
 
 class AskServer:
