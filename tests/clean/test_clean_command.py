@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from outlast.cli.cleaning import size_text
+from outlast.cli.care import size_text
 from outlast.cli.main import run_cli
 from outlast.core.fold import Study
 from outlast.core.states import TrialState

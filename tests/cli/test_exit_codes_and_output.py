@@ -204,6 +204,18 @@ def test_a_closed_pipe_is_quiet(words, searched):
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("command", ["status", "repair"])
+def test_the_answer_to_a_check_is_the_exit_code_though_nobody_takes_what_is_said(command, here, monkeypatch):
+    here.study(command=f"{sys.executable} -c 'raise RuntimeError'")
+    assert here("run").code == 3
+    (here.folder / "studies/small/study.db").unlink()
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        assert run_cli([command, "--check"]) == 1
+
+
 @pytest.mark.slow
 def test_a_pipe_that_nobody_reads_ends_no_search(here):
     process = outlast("run", "--trials", "3", stdout=subprocess.PIPE, stderr=subprocess.PIPE)

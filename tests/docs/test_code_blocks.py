@@ -22,8 +22,7 @@ import pytest
 from msgspec.structs import replace
 
 from outlast.cli.app import app
-from outlast.cli.invocation import Invocation
-from outlast.cli.main import run_cli
+from outlast.cli.main import Invocation, run_cli
 from outlast.cli.phrases import hours_text
 from outlast.config.load import load_study_file
 from outlast.config.settings import MetricSettings, Settings

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,8 +17,11 @@ from outlast.cli.options import WholeNumber, complete_files, dir_option, json_op
 from outlast.errors import UsageError
 
 if TYPE_CHECKING:
+    from outlast.engine.care.clean import Waste
     from outlast.study.recovery import Problem
 
+_MOST_LINES = 40
+_UNITS = ("B", "KB", "MB", "GB", "TB")
 _MOST_ALIKE = 5  # a damaged index differs in every one of ten thousand trials
 
 
@@ -120,32 +125,31 @@ def repair(study: str | None, directory: str | None, check: bool, as_json: bool)
 
     began = time.monotonic()
     problems = repair_study(damaged_or_not(study, directory), check_only=check)
-    if as_json:
-        click.echo(json.dumps([asdict(problem) for problem in problems]))
-    elif not problems:
-        click.echo(f"nothing is wrong ({time.monotonic() - began:.1f} s)")
-    else:
-        for (about, cure), alike in _alike(problems).items():
-            for problem in alike[:_MOST_ALIKE]:
-                click.echo(f"{about}: {problem.text}")
-            if len(alike) > _MOST_ALIKE:
-                click.echo(f"{about}: and {len(alike) - _MOST_ALIKE} more of this kind (all of them: --json)")
-            click.echo(f"    {cure}")
-        click.echo(
-            "nothing was changed: outlast repair mends it"
-            if check
-            else "mended; what was replaced is set aside in the folder"
-        )
-    if check and problems:
-        click.get_current_context().exit(1)
+    try:
+        if as_json:
+            click.echo(json.dumps([asdict(problem) for problem in problems]))
+        elif not problems:
+            click.echo(f"nothing is wrong ({time.monotonic() - began:.1f} s)")
+        else:
+            _tell(problems)
+            changed = "nothing was changed: outlast repair mends it"
+            click.echo(changed if check else "mended; what was replaced is set aside in the folder")
+    finally:  # the answer is the exit code, whether or not anybody reads the words
+        if check and problems:
+            click.get_current_context().exit(1)
 
 
-def _alike(problems: Sequence[Problem]) -> dict[tuple[str, str], list[Problem]]:
+def _tell(problems: Sequence[Problem]) -> None:
     """Problems by what they are about and what mends them, in their order."""
     found: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
         found.setdefault((problem.about, problem.cure), []).append(problem)
-    return found
+    for (about, cure), alike in found.items():
+        for problem in alike[:_MOST_ALIKE]:
+            click.echo(f"{about}: {problem.text}")
+        if len(alike) > _MOST_ALIKE:
+            click.echo(f"{about}: and {len(alike) - _MOST_ALIKE} more of this kind (all of them: --json)")
+        click.echo(f"    {cure}")
 
 
 @click.command(cls=Command)
@@ -170,6 +174,50 @@ def clean(study: str | None, directory: str | None, keep: int | None, dry_run: b
         outlast clean studies/digits --dry-run
         outlast clean studies/digits --keep 3
     """
-    from outlast.cli.cleaning import clean_study
+    from outlast.engine.care.clean import find_waste, free, require_idle
 
-    clean_study(the_folder(study, directory), keep=keep, dry_run=dry_run, yes=yes, as_json=as_json)
+    folder = the_folder(study, directory)
+    if not dry_run:
+        require_idle(folder)
+    found = find_waste(folder, keep=keep)
+    if not as_json:
+        _show(found)
+    gone: Sequence[Waste] = ()
+    if found and not dry_run and (yes or _confirmed(found, as_json)):
+        gone = free(folder, found, keep=keep)
+    if as_json:
+        freed = sum(waste.size for waste in gone)
+        click.echo(json.dumps({"found": [waste.to_json() for waste in found], "deleted": len(gone), "freed": freed}))
+    elif gone:
+        left = f"; {len(found) - len(gone)} are in use again" if len(gone) < len(found) else ""
+        click.echo(f"freed {size_text(sum(waste.size for waste in gone))}{left}")
+    elif found and not dry_run:
+        click.echo("nothing was deleted")
+
+
+def size_text(size: float) -> str:
+    """``3.2 GB``."""
+    for unit in _UNITS[:-1]:
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} {_UNITS[-1]}"
+
+
+def _show(found: Sequence[Waste]) -> None:
+    if not found:
+        click.echo("nothing to free; --keep 3 would keep the checkpoints of the best 3 trials only")
+        return
+    for waste in found[:_MOST_LINES]:
+        click.echo(f"{size_text(waste.size):>10}  {waste.kind:<11}  {os.path.relpath(waste.path)}  ({waste.about})")
+    rest = found[_MOST_LINES:]
+    if rest:
+        click.echo(f"{size_text(sum(waste.size for waste in rest)):>10}  and {len(rest)} more; --json lists them all")
+    click.echo(f"{size_text(sum(waste.size for waste in found)):>10}  can be freed")
+
+
+def _confirmed(found: Sequence[Waste], as_json: bool) -> bool:
+    if as_json or not sys.stdin.isatty():
+        raise UsageError("nobody is there to say yes: nothing was deleted", cure="--yes deletes, --dry-run only looks")
+    things = "it" if len(found) == 1 else f"these {len(found)}"
+    return click.confirm(f"delete {things} for good?", default=False)

@@ -48,12 +48,14 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         _watch(folder)
         return
     snapshot, _, _ = look(folder)
-    if as_json:
-        click.echo(json.dumps(snapshot.to_json()))
-    else:
-        make_console().print(render.status(snapshot))
-    if check and (snapshot.warnings or snapshot.state is StudyState.HALTED):
-        click.get_current_context().exit(1)
+    try:
+        if as_json:
+            click.echo(json.dumps(snapshot.to_json()))
+        else:
+            make_console().print(render.status(snapshot))
+    finally:  # the answer is the exit code, whether or not anybody reads the words
+        if check and (snapshot.warnings or snapshot.state is StudyState.HALTED):
+            click.get_current_context().exit(1)
 
 
 def _collect_nothing() -> None:

@@ -10,13 +10,17 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+from rich.console import Console, Group
+from rich.text import Text
+
+from outlast.cli.phrases import counts_text, speed_text
+from outlast.cli.render import event_text, progress_block
+from outlast.cli.text import one_line
 from outlast.config.settings import Settings
 from outlast.monitor.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from outlast.monitor.times import metric_value
 
 _REDRAW_SECONDS = 0.25
 _PLAIN_SECONDS = 30.0
@@ -100,15 +104,9 @@ class LiveView:
             self._print_plain(self._pending.popleft())
 
     def _print_plain(self, text: str) -> None:
-        from outlast.cli.text import one_line
-
         self._console.print(one_line(text), soft_wrap=True)
 
     def _draw(self, snapshot: Snapshot) -> None:
-        from rich.console import Group
-
-        from outlast.cli.render import progress_block
-
         room = max(0, min(max(_MOST_RUNNING, self._console.height - 24), self._console.height - 8))
         block = progress_block(snapshot, snapshot.running, self._metric, most_running=room)
         said = self._said()
@@ -117,13 +115,11 @@ class LiveView:
         # A block higher than the window could not be taken back: the cursor stops at the top.
         lines = capture.get().split("\n")[:-1][: max(1, self._console.height - 1)]
         erase = self._erase()
-        self._drawn = [_visible_cells(line) for line in lines]
+        self._drawn = [cell_len(Text.from_ansi(line).plain) for line in lines]
         self._write(erase + said + "".join(f"{line}\n" for line in lines))
 
     def _said(self) -> str:
         """The pending lines, as they will stand above the block."""
-        from outlast.cli.render import event_text
-
         if not self._pending:
             return ""
         with self._console.capture() as capture:
@@ -150,9 +146,6 @@ class LiveView:
 
 def progress_line(snapshot: Snapshot) -> str:
     """The state on one plain line."""
-    from outlast.cli.phrases import counts_text, speed_text
-    from outlast.monitor.times import metric_value
-
     total = "" if snapshot.target is None else f"/{snapshot.target}"
     done = snapshot.finished if snapshot.target is None else snapshot.counted
     parts = [f"{done}{total} trials", counts_text(snapshot).plain]
@@ -162,10 +155,3 @@ def progress_line(snapshot: Snapshot) -> str:
     parts.append(speed_text(snapshot))
     parts += [f"warning: {warning.text}" for warning in snapshot.warnings[:1]]
     return "; ".join(filter(None, parts))
-
-
-def _visible_cells(line: str) -> int:
-    from rich.cells import cell_len
-    from rich.text import Text
-
-    return cell_len(Text.from_ansi(line).plain)

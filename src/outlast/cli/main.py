@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     import click
 
 
+class Invocation:
+    """A command line, taken apart at its ``--``: what is behind it is the training's and never ours to parse."""
+
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        self.arguments = list(arguments)  # all of it
+        at = self.arguments.index("--") if "--" in arguments else len(arguments)
+        self.before, self.command = self.arguments[:at], self.arguments[at + 1 :]
+
+
 def main() -> NoReturn:
     """The ``outlast`` command."""
     signal.signal(signal.SIGTERM, _asked_to_leave)
@@ -35,7 +44,6 @@ def run_cli(arguments: Sequence[str]) -> int:
         observe_from_environment("coordinator")
     import click
 
-    from outlast.cli.invocation import Invocation
     from outlast.errors import OutlastError
 
     invocation, code = Invocation(arguments), 0

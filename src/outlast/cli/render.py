@@ -19,11 +19,11 @@ from outlast.cli.phrases import (
     counts_text,
     hours_text,
     rate_text,
+    running_lines,
     speed_text,
     state_text,
     tally_text,
 )
-from outlast.cli.render_running import running_lines
 from outlast.cli.text import (
     LABELS,
     Command,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from outlast._system.syncing import make_dir
 from outlast.cli.ending import tell_end
-from outlast.cli.invocation import Invocation
+from outlast.cli.main import Invocation
 from outlast.cli.render import start_banner
 from outlast.cli.text import make_console
 from outlast.cli.watching import Watching

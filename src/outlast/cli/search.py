@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from outlast.cli.help import Command
-from outlast.cli.invocation import Invocation
 from outlast.cli.locate import the_folder
+from outlast.cli.main import Invocation
 from outlast.cli.options import (
     WholeNumber,
     accept_option,

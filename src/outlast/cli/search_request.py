@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from outlast.cli.dashes import without_dashes
-from outlast.cli.invocation import Invocation
 from outlast.cli.locate import by_name, is_study_folder, study_of_file, the_folder, within_a_study
+from outlast.cli.main import Invocation
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
 
 if TYPE_CHECKING:

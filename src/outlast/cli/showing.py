@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 from rich.console import RenderableType
+from rich.text import Text
 
 from outlast._system.reading import read_bytes
 from outlast.cli import render_show
@@ -39,49 +40,51 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
     """
     settings, study = recorded_settings(folder)
     paths = study_paths(folder, settings)
-    console = make_console()
-    if what is None:
+
+    def tell(facts: Callable[[], object], shown: Callable[[], RenderableType]) -> None:
         if as_json:
-            _json([_facts(trial, study, settings) for trial in study.trials.values()])
+            click.echo(json.dumps(plain_json(facts()), default=str, allow_nan=False))
         else:
-            said, limit = _findings(study, settings), None if everything else 30
-            console.print(render_show.show_trials(study, settings, folder=folder, limit=limit, findings=said))
+            make_console().print(shown())
+
+    def facts_of(trials: Iterable[Trial]) -> list[dict[str, Any]]:
+        return [_facts(trial, study, settings) for trial in trials]
+
+    if what is None:
+        limit = None if everything else 30
+        tell(
+            lambda: facts_of(study.trials.values()),
+            lambda: render_show.show_trials(
+                study, settings, folder=folder, limit=limit, findings=_findings(study, settings)
+            ),
+        )
     elif what == "best":
         found = _best(study, settings)
-        if as_json:
-            _json([_facts(trial, study, settings) for trial in found])
-        else:
-            wholes = [_whole(trial, study, settings, paths) for trial in found]
-            console.print(render_show.show_best(wholes, folder=folder, files=_files(folder)))
+        wholes = (_whole(trial, study, settings, paths) for trial in found)
+        tell(lambda: facts_of(found), lambda: render_show.show_best([*wholes], folder=folder, files=_files(folder)))
     elif what == "failures":
         groups = group_failures(study)
-        if as_json:
-            _json([_group_facts(group) for group in groups])
-        else:
-            console.print(render_show.show_failures(groups, folder=folder, tails=failure_stories(paths, groups)))
+        tell(
+            lambda: [_group_facts(group) for group in groups],
+            lambda: render_show.show_failures(groups, folder=folder, tails=failure_stories(paths, groups)),
+        )
     elif what == "analysis":
         from outlast.results.findings import at_length
 
         analysis = _analysis(study, settings)
-        if as_json:
-            _json(analysis)
-        else:
-            console.print(render_show.show_analysis(at_length(analysis)))
+        tell(lambda: analysis, lambda: render_show.show_analysis(at_length(analysis)))
     elif what == "plots":
         from outlast.engine.derived.final_plots import draw_plots
 
         pages = [os.path.relpath(page) for page in draw_plots(paths, study, settings)]
-        if as_json:
-            _json(pages)
-        else:
-            click.echo("\n".join(pages))
+        tell(lambda: pages, lambda: Text("\n".join(pages), no_wrap=True, overflow="ignore"))
     else:
         trial = _trial(study, what, folder)
-        if as_json:
-            _json({**_facts(trial, study, settings), "events": [to_json(event) for event in trial.events()]})
-        else:
-            tail = _tail(paths, trial.number) if trial.state in (TrialState.FAILED, TrialState.INFEASIBLE) else []
-            console.print(_whole(trial, study, settings, paths, tail=tail))
+        tail = _tail(paths, trial.number) if trial.state in (TrialState.FAILED, TrialState.INFEASIBLE) else []
+        tell(
+            lambda: {**facts_of([trial])[0], "events": [to_json(event) for event in trial.events()]},
+            lambda: _whole(trial, study, settings, paths, tail=tail),
+        )
 
 
 def show_config(folder: str, what: str | None) -> None:
@@ -225,7 +228,3 @@ def _tail(paths: StudyPaths, number: int) -> list[str]:
             return [line.rstrip("\n") for line in file.readlines()[-_TAIL_LINES:]]
     except OSError:
         return []
-
-
-def _json(value: Any) -> None:
-    click.echo(json.dumps(plain_json(value), default=str, allow_nan=False))

@@ -1,16 +1,25 @@
-"""`check` with trials run for real: what is printed on the way, and the exit code."""
+"""`check`: what it found, and with trials run for real what is printed on the way; the exit code."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from rich.console import Group, RenderableType
+from rich.text import Text
 
+from outlast.cli.text import Paragraph, clean, make_console, one_line, params_text
 from outlast.config.settings import Settings
+from outlast.config.units import format_duration, parse_duration
 from outlast.core.finding import Finding
+from outlast.engine.check.verdicts import Tried
 from outlast.errors import UsageError
+from outlast.space.covering import small_categoricals
+
+_Show = Callable[..., None]
+_MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "error": ("error", "bold red")}
 
 
 def seconds_of(limit: str) -> float:
@@ -19,8 +28,6 @@ def seconds_of(limit: str) -> float:
     Raises:
         UsageError: It is no duration.
     """
-    from outlast.config.units import parse_duration
-
     try:
         seconds = parse_duration(limit)
     except ValueError as error:
@@ -46,18 +53,15 @@ def try_out(
         The exit code: 2 if study file, command or machine is at fault, 1 if a trial failed or starts over when resumed,
         4 if somebody ended it, else 0.
     """
-    from outlast.cli.render_check import check_table
-    from outlast.cli.text import make_console
-
     console = make_console(stderr=as_json)
+    show = _nothing if as_json else console.print
     facts: dict[str, Any] = {"findings": [finding.to_json() for finding in findings], "smoke": None, "rehearse": None}
-    if not as_json:
-        console.print(check_table(findings))
+    show(check_table(findings))
     code = 2 if any(finding.level == "error" for finding in findings) else 0
     if smoke and code == 0:
-        code = _smoke(settings, folder, limit, facts, console, as_json)
+        code = _smoke(settings, folder, limit, facts, show, console.print)
     if rehearse and code in (0, 1):
-        code = max(code, _rehearse(settings, folder, limit, facts, console, as_json))
+        code = max(code, _rehearse(settings, folder, limit, facts, show, console.print))
     if as_json:
         click.echo(json.dumps(facts))
     elif code == 4:
@@ -65,39 +69,72 @@ def try_out(
     return code
 
 
-def _smoke(settings: Settings, folder: str, limit: float, facts: dict[str, Any], console: Any, as_json: bool) -> int:
-    from outlast.cli.render_check import check_table, smoke_head, traceback_tail, tried_line
+def _nothing(*_shown: Any) -> None:
+    """Facts are printed as one document, at the end."""
+
+
+def _smoke(settings: Settings, folder: str, limit: float, facts: dict[str, Any], show: _Show, say: _Show) -> int:
     from outlast.engine.check.smoke import smoke
-    from outlast.engine.check.verdicts import Tried
 
     shown: set[str] = set()
 
     def tell(trial: Tried) -> None:
-        if as_json:
-            return
-        console.print(tried_line(trial, settings))
+        show(tried_line(trial, settings))
         tail = traceback_tail(trial)
         if tail is not None and trial.reason not in shown:  # once for each way to fail
             shown.add(trial.reason)
-            console.print(tail)
+            show(tail)
 
-    if not as_json:
-        console.print(smoke_head(settings, limit))
-    found = smoke(settings, folder, limit=limit, tell=tell, say=console.print)
+    show(smoke_head(settings, limit))
+    found = smoke(settings, folder, limit=limit, tell=tell, say=say)
     facts["smoke"] = found.to_json()
-    if not as_json:
-        console.print(check_table(found.findings))
+    show(check_table(found.findings))
     return 4 if found.interrupted else 0 if found.passed else 1
 
 
-def _rehearse(settings: Settings, folder: str, limit: float, facts: dict[str, Any], console: Any, as_json: bool) -> int:
-    from outlast.cli.render_check import check_table
+def _rehearse(settings: Settings, folder: str, limit: float, facts: dict[str, Any], show: _Show, say: _Show) -> int:
     from outlast.engine.check.rehearse import rehearse
 
-    if not as_json:
-        console.print("rehearsal: one trial, killed after a checkpoint and resumed")
-    found = rehearse(settings, folder, limit=limit, say=console.print)
+    show("rehearsal: one trial, killed after a checkpoint and resumed")
+    found = rehearse(settings, folder, limit=limit, say=say)
     facts["rehearse"] = found.to_json()
-    if not as_json:
-        console.print(check_table([found.finding]))
+    show(check_table([found.finding]))
     return 4 if found.verdict == "interrupted" else 0 if found.passed else 1
+
+
+def check_table(findings: Sequence[Finding]) -> RenderableType:
+    """A line each, cures indented below."""
+    lines: list[RenderableType] = []
+    for finding in findings:
+        word, style = _MARKS[finding.level]
+        head = Text.assemble((f"{word:>6}", style), "  ")
+        lines.append(Paragraph(Text(f"{finding.about}: {finding.text}"), indent=8, head=head))
+        if finding.cure and finding.level != "ok":
+            lines.append(Paragraph(Text(finding.cure, style="dim"), indent=8))
+    return Group(*lines)
+
+
+def smoke_head(settings: Settings, limit: float) -> RenderableType:
+    """What is about to be run, and when a trial ends."""
+    names = ", ".join(small_categoricals(settings.space))
+    which = f"one trial, and one for each value of {names}" if names else "one trial"
+    metrics = " and ".join(metric.name for metric in settings.metrics)
+    args = " ".join(settings.check.args)
+    until = f"with {args}" if args else f"{'each ' if names else ''}to its first report of {metrics}"
+    return Text(f"smoke: {which}; {until}, at most {format_duration(limit)}")
+
+
+def tried_line(trial: Tried, settings: Settings) -> RenderableType:
+    """A line for a trial that was tried out."""
+    word, style = {"passed": ("ok", "green"), "failed": ("failed", "bold red")}.get(trial.outcome, ("ended", ""))
+    names = small_categoricals(settings.space)
+    values = params_text({name: value for name, value in trial.params.items() if name in names})
+    scores = ", ".join(f"{name} {value:.6g}" for name, value in trial.scores.items())
+    about = [f"trial {trial.number}", values, one_line(trial.reason), f"{trial.seconds:.1f} s", scores]
+    return Text.assemble((f"{word:>6}", style), "  ", ", ".join(filter(None, about)))
+
+
+def traceback_tail(trial: Tried, lines: int = 6) -> RenderableType | None:
+    """The last lines of what a failed trial said, indented; ``None`` where it said nothing."""
+    last = clean(trial.traceback).rstrip().splitlines()[-lines:] if trial.outcome == "failed" else []
+    return Text("\n".join(f"        {line}" for line in last), style="dim") if last else None
