@@ -407,31 +407,7 @@ class Trial:
         Raises:
             ValueError: Ids that the splits do not know.
         """
-        path = os.environ.get("OUTLAST_SPLITS")
-        if not path:
-            return [x for i, x in enumerate(ids) if i % 5], [x for i, x in enumerate(ids) if i % 5 == 0]
-        import json
-
-        with open(path, encoding="utf-8") as file:
-            splits = json.load(file)
-        fold = _integer(os.environ.get("OUTLAST_FOLD"), 0)
-        if "folds" not in splits:  # the study file names no ids: these are drawn from, in the study's own order
-            order = list(range(len(ids)))
-            if splits.get("shuffle", True):
-                import random
-
-                random.Random(splits["seed"]).shuffle(order)
-            chosen = {at for rank, at in enumerate(order) if rank % splits["n"] == fold}
-            return [x for i, x in enumerate(ids) if i not in chosen], [x for i, x in enumerate(ids) if i in chosen]
-        folds = splits["folds"]
-        known = _as_read(item for part in folds for item in part)
-        strangers = [item for item in ids if not (item in known or str(item) in known)]
-        if strangers:
-            raise ValueError(
-                "split(): {} of the ids are not in {}, for example {!r}".format(len(strangers), path, strangers[0])
-            )
-        held_out = _as_read(folds[fold])
-        chosen = {at for at, item in enumerate(ids) if item in held_out or str(item) in held_out}
+        chosen = _fold_of(ids, os.environ.get("OUTLAST_SPLITS"))
         return [x for i, x in enumerate(ids) if i not in chosen], [x for i, x in enumerate(ids) if i in chosen]
 
 
@@ -548,6 +524,33 @@ def _number(name: str, value: Any) -> float:
 def _json_number(value: float) -> Any:
     """JSON knows no NaN or infinity; the protocol writes them as strings."""
     return value if value - value == 0 else str(value)
+
+
+def _fold_of(ids: Sequence[Any], path: Optional[str]) -> Set[int]:
+    """The places of the ids that are for validation; see `Trial.split`."""
+    if not path:
+        return set(range(0, len(ids), 5))
+    import json
+
+    with open(path, encoding="utf-8") as file:
+        splits = json.load(file)
+    fold = _integer(os.environ.get("OUTLAST_FOLD"), 0)
+    if "folds" not in splits:  # the study file names no ids: these are drawn from, in the study's own order
+        order = list(range(len(ids)))
+        if splits.get("shuffle", True):
+            import random
+
+            random.Random(splits["seed"]).shuffle(order)
+        return {at for rank, at in enumerate(order) if rank % splits["n"] == fold}
+    folds = splits["folds"]
+    known = _as_read(item for part in folds for item in part)
+    strangers = [item for item in ids if not (item in known or str(item) in known)]
+    if strangers:
+        raise ValueError(
+            "split(): {} of the ids are not in {}, for example {!r}".format(len(strangers), path, strangers[0])
+        )
+    held_out = _as_read(folds[fold])
+    return {at for at, item in enumerate(ids) if item in held_out or str(item) in held_out}
 
 
 def _as_read(ids: Iterable[Any]) -> Set[Any]:

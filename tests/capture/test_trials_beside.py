@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.runner.neighbours import Neighbours
+from outlast.runner.capture.metric_files import Neighbours
 from outlast.study.layout import StudyPaths
 
 

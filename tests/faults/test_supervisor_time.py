@@ -13,7 +13,7 @@ import pytest
 from outlast._system.clock import Clock
 from outlast.core.evidence import Evidence
 from outlast.runner.spec import RunnerSpec
-from outlast.runner.timing import Stopwatch
+from outlast.runner.stopping import Stopwatch
 
 
 class Leaping(Clock):

@@ -23,18 +23,11 @@ _BLOCK = 1 << 20
 
 class CappedLog:
     """Writes such a log. A full disk costs output, never the writer.
-
-    Attributes:
-        failed: What the disk said when it last refused; ``None`` while all is well.
-
-    Args:
-        path: The file; appended to if it is there.
-        head: Bytes of the head.
-        piece: Bytes of each of the two latest pieces.
+    It appends to the file at `path`; `head` and `piece` are bytes, of the head and of each of the two latest pieces.
     """
 
     def __init__(self, path: str, *, head: int = HEAD_BYTES, piece: int = PIECE_BYTES) -> None:
-        self.failed: OSError | None = None
+        self.failed: OSError | None = None  # what the disk said when it last refused
         self._path, self._head, self._piece = path, head, piece
         self._pieces: list[str] = []
         self._fd = _open(path)
@@ -105,11 +98,7 @@ def _parts(path: str) -> list[_Part]:
 
 
 class LogReader:
-    """Reads such a log from its beginning and, asked again, on from where it stopped; also while it is written.
-
-    Args:
-        path: The log's file.
-    """
+    """Reads such a log from its beginning and, asked again, on from where it stopped; also while it is written."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
@@ -148,7 +137,6 @@ class LogReader:
         return True
 
     def _on(self, most: int) -> bytes:
-        """On in the part that is open."""
         if self._part is None or self._fd is None:
             return b""
         inside, end = self._at - self._part.start, self._part.most
@@ -167,8 +155,6 @@ def copy_log(path: str | os.PathLike[str], target: BinaryIO, *, most: int | None
     """Write the whole log, with a line where something was dropped.
 
     Args:
-        path: The log's file.
-        target: Where to.
         most: About how many bytes; of a longer log the first and the last half of that are written.
     """
     reader = LogReader(path)

@@ -51,15 +51,7 @@ class CardLock:
 
     @classmethod
     def take(cls, directory: str, uuid: str, units: int) -> CardLock | None:
-        """Take a share without waiting.
-
-        Args:
-            directory: Where the locks are.
-            uuid: Of the card.
-            units: How much of it, up to `UNITS`.
-
-        Returns:
-            The lock, or ``None`` if that much is not free in one piece.
+        """Take a share of so many `units`, up to `UNITS`, without waiting; ``None`` if that much is not free in one piece.
 
         Raises:
             OSError: The lock's file cannot be opened or made.

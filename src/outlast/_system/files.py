@@ -80,8 +80,6 @@ def write_atomic(
     """Replace a file: afterwards, and after any crash, it holds the old content or the new, whole.
 
     Args:
-        path: The file.
-        data: Its new content.
         durable: Whether it must survive a power loss; without it, nobody ever sees half a file, but it may be lost or empty
             after one: for files that are made anew where they are missed.
         fence: Asked between writing and appearing; raises where the writer has lost the right to. Whoever took it over removes
@@ -96,13 +94,7 @@ def copy_file(
 ) -> None:
     """Copy a file of any size under its target's name, with its mode and times: whole or not at all, as `write_atomic`.
 
-    A symbolic link is copied as a link.
-
-    Args:
-        source: An existing file.
-        target: Replaced if it is there. Its folder must exist.
-        durable: As in `write_atomic`.
-        fence: Likewise.
+    A symbolic link is copied as a link. The target, whose folder must exist, is replaced if it is there.
     """
 
     def copy(temporary: str) -> None:
@@ -127,8 +119,6 @@ def write_once(path: PathLike, data: bytes | str, *, durable: bool = True, spare
     """Create a file that nobody else has created, with its whole content.
 
     Args:
-        path: The file.
-        data: Its content.
         durable: Whether it must survive a power loss; see `write_atomic`.
         spare: A file in the same folder that is used up: its room and its inode are taken over, so that this succeeds on a
             disk that has neither left.

@@ -39,13 +39,7 @@ def first_node(environment: Mapping[str, str]) -> str:
 
 
 def on_all_nodes(command: Sequence[str], options: Sequence[str], environment: Mapping[str, str]) -> Sequence[str]:
-    """The command as srun starts it on all nodes of the job. A rank that fails takes the others along.
-
-    Args:
-        command: What is started.
-        options: Further ones of srun.
-        environment: Of the job; outside of any, the command is left as it is.
-    """
+    """A command as srun starts it on all nodes of a job (outside of one: as it is). A rank that fails takes the others along."""
     if not in_job(environment):
         return command
     cpus = environment.get("SLURM_CPUS_PER_TASK")  # which srun itself no longer reads, since 22.05
@@ -61,26 +55,16 @@ def grace_within(grace: float, environment: Mapping[str, str]) -> float:
 
 @dataclass(frozen=True)
 class JobFacts:
-    """One job, or one task of an array, seen from inside.
+    """One job, or one task of an array, seen from inside."""
 
-    Attributes:
-        id: ``123``, or ``120_7`` for a task: the name under which a listing shows it.
-        requeue_id: What ``scontrol requeue`` takes.
-        restarts: How often SLURM started it anew.
-        gpus: The cards it was given, as ``CUDA_VISIBLE_DEVICES`` names them.
-        seconds: From `began` until its walltime is over; ``None`` where nobody says.
-        began: When this was looked at, on this host's monotonic clock.
-        notice: Seconds before that end at which SLURM sends SIGTERM; ``None`` where it was not asked to.
-    """
-
-    id: str
-    requeue_id: str
-    restarts: int = 0
+    id: str  # 123, or 120_7 for a task: the name under which a listing shows it
+    requeue_id: str  # what `scontrol requeue` takes
+    restarts: int = 0  # how often SLURM started it anew
     node: str = ""
-    gpus: tuple[str, ...] = ()
-    seconds: float | None = None
-    began: float = field(default_factory=time.monotonic)
-    notice: float | None = None
+    gpus: tuple[str, ...] = ()  # the cards it was given, as CUDA_VISIBLE_DEVICES names them
+    seconds: float | None = None  # from `began` until its walltime is over; None where nobody says
+    began: float = field(default_factory=time.monotonic)  # when this was looked at
+    notice: float | None = None  # seconds before that end at which SLURM sends SIGTERM, if it was asked to
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> JobFacts | None:

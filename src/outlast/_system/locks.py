@@ -23,18 +23,13 @@ _PATIENCE = 0.2  # seconds; whoever clears locks away, or asks who holds one, ho
 
 
 class FileLock:
-    """An exclusive flock that goes with an open file. Children that inherit `fd` hold it as well, until the last of them ends.
-
-    Attributes:
-        fd: What is locked, and to be inherited.
-        content: The file itself; the same descriptor unless it lies on a network filesystem.
-        shared: Whether it does.
-    """
+    """An exclusive flock that goes with an open file. Children that inherit `fd` hold it as well, until the last of them ends."""
 
     def __init__(self, path: str, *, create: bool = True) -> None:
-        self.content = unstale(os.open, path, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)
+        self.content = unstale(os.open, path, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)  # the file itself
+        #: what is locked, and to be inherited; the file's own unless it is shared
         self.path, self.fd = path, self.content
-        self.shared = is_shared(path)
+        self.shared = is_shared(path)  # it lies on a network filesystem
         if self.shared:
             self.path = _beside(path, os.fstat(self.content))
             self.fd = _open(self.path)

@@ -24,14 +24,7 @@ def physical_memory(proc: Path = Path("/proc")) -> int | None:
 
 
 def machine_memory(root: str = "/") -> int | None:
-    """The machine's memory in bytes, or less where a control group limits it (cgroups(7), both versions).
-
-    Args:
-        root: Where proc and sys are looked for.
-
-    Returns:
-        ``None`` if it cannot be told.
-    """
+    """The machine's memory in bytes, or less where a control group limits it (cgroups(7), both versions); ``None``: not told."""
     proc, cgroups = Path(root, "proc"), Path(root, "sys/fs/cgroup")
     groups = (above for own in _own_groups(proc, cgroups) for above in _upwards(own, cgroups))
     found = [value for value in (physical_memory(proc), *map(_limit, groups)) if value is not None]
@@ -58,10 +51,6 @@ class MemoryCounters:
     cgroup v2: ``memory.events`` of our group says how often somebody in it was killed, whoever ran out (``oom_kill``); that of
     the nearest group with a limit says how often that limit was what ran out (``oom``). v1: ``memory.oom_control`` and
     ``memory.failcnt``. Without a group of our own, the machine's count in ``/proc/vmstat``.
-
-    Args:
-        proc: Where procfs is mounted.
-        cgroups: Where the control groups are mounted.
     """
 
     def __init__(self, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> None:

@@ -28,9 +28,7 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 def is_shared(path: str | os.PathLike[str], mounts: str = "/proc/self/mountinfo") -> bool:
     """Whether a path lies on a network filesystem, or on one in user space (FUSE), which may well be one.
 
-    Args:
-        path: It need not exist.
-        mounts: A table of mounts as in proc(5). Where there is none (macOS), nothing is known to be shared.
+    The path need not exist. Where there is no table of `mounts` as in proc(5) (macOS), nothing is known to be shared.
     """
     path = os.path.realpath(path)
     longest, kind = -1, ""

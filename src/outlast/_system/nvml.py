@@ -158,16 +158,10 @@ def let_go() -> None:
 
 
 def read_cards(timeout: float = 10.0) -> Reading:
-    """Ask the driver for its cards.
+    """Ask the driver for its cards, in the order of nvidia-smi, for at most so many seconds; none where there is no driver.
 
     The driver can take very long (a card that fell off the bus), so it is asked in a thread of its own. While an answer is
     overdue every further call says so at once.
-
-    Args:
-        timeout: Seconds to wait for the answer.
-
-    Returns:
-        The cards in the order of nvidia-smi; none where there is no driver.
     """
     global _reading
     if _reading is not None and _reading.is_alive():
@@ -195,10 +189,6 @@ def use_of(card: Card, holders: Collection[int]) -> CardUse:
 
     A process is accounted for if the card is locked and it carries an attempt's token or descends from a holder. Where
     nobody holds a lock everything is foreign, processes that cannot be seen (another container's) included.
-
-    Args:
-        card: As the driver has it.
-        holders: Pids that hold locks on it now.
     """
     if card.processes is None:
         return CardUse(None, None) if holders else CardUse(card.used)

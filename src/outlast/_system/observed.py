@@ -22,8 +22,7 @@ def see(operation: str, path: str, **detail: Any) -> None:
 def observe_from_environment(role: str) -> None:
     """Let what ``OUTLAST_OBSERVER`` names (``module:function``) put an observer here: faults are injected so.
 
-    Args:
-        role: Of this process, ``coordinator`` or ``runner``; the function gets it.
+    It is handed the role of this process, ``coordinator`` or ``runner``.
     """
     module, _, function = os.environ.get("OUTLAST_OBSERVER", "").partition(":")
     if module:

@@ -13,27 +13,16 @@ _TIMEOUT = 5.0  # seconds; a file server that is down answers never
 
 @dataclass(frozen=True)
 class Quota:
-    """Of one user on one filesystem; ``None``: no limit.
+    """Of one user on one filesystem; ``None``: no limit."""
 
-    Attributes:
-        used: Bytes.
-        allowed: Bytes.
-        files: That there are.
-        files_allowed: That there may be.
-    """
-
-    used: int
-    allowed: int | None
-    files: int
-    files_allowed: int | None
+    used: int  # bytes
+    allowed: int | None  # bytes
+    files: int  # that there are
+    files_allowed: int | None  # that there may be
 
 
 def quota_of(path: str) -> Quota | None:
-    """The quota where a folder lies; ``None`` where there is none, or no command that tells.
-
-    Args:
-        path: It exists.
-    """
+    """The quota where a folder lies; ``None`` where there is none, or no command that tells."""
     user = getpass.getuser()
     told = parse_quota(_said("lfs", "quota", "-q", "-u", user, path))
     if told is not None:
@@ -44,9 +33,7 @@ def quota_of(path: str) -> Quota | None:
 def parse_quota(text: str, device: str | None = None) -> Quota | None:
     """What quota(1) or ``lfs quota`` prints: filesystem, KiB used, quota, limit, grace, files, quota, limit, grace.
 
-    Args:
-        text: Long names have a line of their own in Lustre's.
-        device: Only this filesystem's line; the first by default.
+    Long names have a line of their own in Lustre's text. Only the line of `device` is read; the first by default.
     """
     words = text.split()
     for at in range(1, len(words) - 6):

@@ -60,9 +60,7 @@ def submit(
         _dry_run(search)
         return
     folder = make_ready(settings, search.folder, fresh=fresh, on_cluster=True, refusal=search.refusal, say=click.echo)
-    os.environ.update(
-        settings.secret_env
-    )  # sbatch hands it on to the jobs; the record, which they are run from, cannot
+    os.environ.update(settings.secret_env)  # sbatch hands it on to the jobs; the record that they are run from cannot
     submitted = submit_study(
         study_paths(folder, settings), settings, accept_changes=accept_changes, say=click.echo, given=offered
     )

@@ -23,10 +23,7 @@ def script(group: click.Command) -> str:
 
 
 def install(group: click.Command) -> str:
-    """Put them where the shell finds them when it starts.
-
-    Returns:
-        What was done, for the person.
+    """Put them where the shell finds them when it starts; returns what was done, in words.
 
     Raises:
         UsageError: It is no shell that can be taught.

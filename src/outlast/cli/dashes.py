@@ -11,17 +11,17 @@ from outlast.cli.locate import SUFFIXES, by_name, is_study_folder
 from outlast.errors import UsageError
 
 _INTERPRETERS = {".py": "python", ".sh": "bash", ".jl": "julia", ".r": "Rscript", ".lua": "lua", ".rb": "ruby"}
+#: A test holds it against the commands' own options.
 _WITH_A_VALUE = frozenset(
     ["--trials", "--parallel", "--maximize", "--minimize", "--set", "--dir", "--name", "--limit", "--output", "-o"]
-)  # a test holds it against the commands' own options
+) | {"--from", "--from-top", "--from-as"}
 _TAKES_A_COMMAND = ("check", "init", "run", "submit")
 
 
 def without_dashes(words: Sequence[str]) -> UsageError | None:
     """The error for a command line such as ``run python train.py``; ``None`` where it is no such one.
 
-    Args:
-        words: What was typed behind ``outlast``, up to the first ``--``.
+    The words are those behind ``outlast``, up to the first ``--``.
     """
     if not words or words[0] not in _TAKES_A_COMMAND:
         return None

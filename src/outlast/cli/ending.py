@@ -39,14 +39,7 @@ _DRAWN = (StudyPaths.report, StudyPaths.plots)
 def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True) -> int:
     """Print how it ended: what came of it, where it lies, what to type next.
 
-    Args:
-        folder: The study's.
-        study: Folded.
-        settings: In force.
-        kept: Whether the folder is still there when this is read.
-
-    Returns:
-        0 done, 3 halted, 4 there is work left.
+    `kept`: the folder is still there when this is read. Returns the exit code: 0 done, 3 halted, 4 there is work left.
     """
     end = snapshot(study, settings, now=datetime.now(timezone.utc), folder=folder)
     best = best_trial(study, settings.metrics)

@@ -21,12 +21,7 @@ _LOOK_EVERY = 0.2
 def print_log(paths: StudyPaths, trial: Trial, *, folder: str, lines: int | None, follow: bool) -> None:
     """Print the log of all attempts of a trial.
 
-    Args:
-        paths: The study's files.
-        trial: The trial.
-        folder: The study folder as a person types it.
-        lines: Only the last ones.
-        follow: Stay until the trial has ended.
+    All of it, or the last `lines`; with `follow`, it stays until the trial has ended.
 
     Raises:
         UsageError: It has printed nothing.
@@ -87,9 +82,8 @@ def _follow(paths: StudyPaths, files: TrialPaths, log: Path | None, reader: LogR
 def _print_until_over(log: Path, reader: LogReader, files: TrialPaths) -> None:
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     while True:
-        over = (
-            _number(log) < 0 or not files.attempts.is_dir() or AttemptPaths(log.parent).exit.exists()
-        )  # before the read
+        # Before the read: what comes behind it is read as well.
+        over = _number(log) < 0 or not files.attempts.is_dir() or AttemptPaths(log.parent).exit.exists()
         chunk = reader.read()
         if chunk:
             click.echo(decode(chunk), nl=False)

@@ -73,9 +73,7 @@ class _Modules(Mapping[str, click.Command]):
 class Group(click.Group):
     """The list of commands, under headings that say what they are for.
 
-    Args:
-        headings: Heading → name → where the command is, ``package.module:attribute``. Under the heading ``""`` it is not listed.
-        attributes: `click.Group`'s.
+    Each heading has the place of each command under it, ``package.module:attribute``. Under the heading ``""`` none is listed.
     """
 
     def __init__(self, *, headings: Mapping[str, Mapping[str, str]], **attributes: Any) -> None:

@@ -32,13 +32,7 @@ _MOST_PENDING = 200
 
 
 class LiveView:
-    """Shows a run while it goes on. Use it from one thread; call `close` whatever happens.
-
-    Args:
-        console: Where to draw; `outlast.cli.text.make_console` makes one.
-        settings: The settings in force.
-        clock: Monotonic seconds.
-    """
+    """Shows a run while it goes on, on a console of `make_console`. Use it from one thread; call `close` whatever happens."""
 
     def __init__(self, console: Console, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console

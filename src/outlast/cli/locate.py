@@ -65,10 +65,6 @@ def _named(given: str | None, directory: str | None) -> str:
 def study_of_file(file: str, settings: Settings) -> str:
     """The folder of a study file's study: ``studies/NAME`` here, unless the study was begun from another working directory,
     beside its file or in a folder above that or this one.
-
-    Args:
-        file: The study file.
-        settings: What it says.
     """
     here = os.path.join("studies", settings.name)
     if not is_study_folder(here):

@@ -66,9 +66,7 @@ def run_cli(arguments: Sequence[str]) -> int:
         return _INTERRUPTED
     except click.ClickException as error:
         return _usage(error, invocation.before)
-    except (
-        BrokenPipeError
-    ):  # the reader of our output has left (``| head``): that is its right, and nothing to speak of
+    except BrokenPipeError:  # the reader of our output has left (``| head``): that is its right
         _let_go_of_output()
         return code
     except OSError as error:

@@ -65,8 +65,6 @@ def start_banner(
     """What a run says first; "resuming" where the study holds trials already.
 
     Args:
-        snapshot: The study before this run does anything.
-        settings: The settings in force.
         index: The index's path or address, passwords left out.
         slots: Attempts side by side.
         sampler: What ``auto`` turned out to be; the settings' word by default.
@@ -109,7 +107,6 @@ def end_summary(
     """What a run says last: statistics, the best configuration, where things lie, the next command.
 
     Args:
-        snapshot: The study as the run leaves it.
         configuration: The best trial's whole configuration; empty while there is none.
         files: (label, path) of the result files that are there.
         story: Of a halted study, the failure that halted it; it stands in for the warnings.

@@ -41,15 +41,7 @@ _MOST_NOTED = 300  # characters of an attribute; the record has all of it
 def show_trials(
     study: Study, settings: Settings, *, folder: str, limit: int | None = 30, findings: Sequence[tuple[str, str]] = ()
 ) -> RenderableType:
-    """The table of trials, best first.
-
-    Args:
-        study: The folded ledger.
-        settings: The settings in force.
-        folder: The study folder as a person types it.
-        limit: How many rows; ``None`` for all.
-        findings: What the trials say, in a few (label, sentence) lines.
-    """
+    """The table of trials, best first (`limit` of them, or all), and what they say in a few (label, sentence) lines."""
     metrics = settings.metrics
     trials = ranked(study, metrics)
     if not trials:
@@ -96,13 +88,8 @@ def show_trial(
 ) -> RenderableType:
     """Everything about one trial.
 
-    Args:
-        trial: The trial.
-        settings: The settings in force.
-        configuration: Its whole configuration, constants included.
-        paths: (label, path) of its log, checkpoints and so on.
-        tail: The last lines of its output, where they help (a failure).
-        command: How it is run by hand.
+    `configuration` is the whole one, constants included; `paths` are (label, path) of its log, checkpoints and so on; `tail` is
+    the end of its output, where that helps; `command` runs it by hand.
     """
     state = Text(trial.state.value, style=STATE_STYLES[trial.state.value])
     cause = (
@@ -153,13 +140,7 @@ def _moment(at: str | None) -> str:
 def show_best(
     trials: Sequence[RenderableType], *, folder: str, files: Sequence[tuple[str, str]] = ()
 ) -> RenderableType:
-    """The best trial, or the Pareto front, each with all that `show_trial` says of it.
-
-    Args:
-        trials: The best one, or the whole front, as `show_trial` shows them.
-        folder: The study folder as a person types it.
-        files: (label, path) of the result files that are there.
-    """
+    """The best trial, or the Pareto front, each with all that `show_trial` says of it."""
     if not trials:
         return Group(Text("  no trial has completed", style="yellow"), next_line(f"outlast show {folder}"))
     parts = [part for trial in trials for part in (trial, Text())]
@@ -172,10 +153,7 @@ def show_failures(
 ) -> RenderableType:
     """Failures grouped by signature: how many, the first one, why, its last lines, what they have in common.
 
-    Args:
-        groups: The groups, largest first.
-        folder: The study folder as a person types it.
-        tails: Trial → last lines of its output.
+    Groups come largest first; `tails` are the last lines of output, by trial.
     """
     if not groups:
         return Text("  no trial has failed", style="green")

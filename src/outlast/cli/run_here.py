@@ -40,15 +40,7 @@ _DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study
 def run_here(
     settings: Settings, folder: str, accept_changes: bool, *, kept: bool = True, given: Given | None = None
 ) -> int:
-    """Run a search in this process, its progress on the terminal. Returns the exit code.
-
-    Args:
-        settings: The study's.
-        folder: Where it runs, made ready.
-        accept_changes: See ``--accept-changes``.
-        kept: Whether the folder is still there afterwards.
-        given: See `outlast.engine.hold.opening.open_study`.
-    """
+    """Run a search in this process, its progress on the terminal. Returns the exit code. `kept`: its folder stays."""
     console, paths = make_console(), study_paths(folder, settings)
     detached = os.environ.pop(_DETACHED, None) is not None
     view, code = ExitStack(), 0

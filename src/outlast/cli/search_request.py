@@ -24,19 +24,12 @@ _Metric = tuple[str, Literal["maximize", "minimize"]]
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """Which search a command line means: `check`, `run` and `submit` are asked alike.
+    """Which search a command line means: `check`, `run` and `submit` are asked alike."""
 
-    Attributes:
-        invocation: The command line as it was typed.
-        study: A study file or folder, or nothing.
-        overrides: Of ``--set``.
-        trials, parallel, maximize, minimize, name, directory: The flags of these names; ``None`` where they were not given.
-    """
-
-    invocation: Invocation
-    study: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
-    trials: int | None = None
+    invocation: Invocation  # the command line as it was typed
+    study: tuple[str, ...] = ()  # a study file or folder, or nothing
+    overrides: tuple[str, ...] = ()  # of --set
+    trials: int | None = None  # this and the others: the flags of these names
     parallel: int | None = None
     maximize: str | None = None
     minimize: str | None = None

@@ -144,7 +144,6 @@ class Facts:
     label_style: str = "dim"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Draw as wide as the console is."""
         rows = [(label, value if isinstance(value, Text) else Text(value)) for label, value in self.rows]
         rows = [(label, value) for label, value in rows if value.plain]
         column = max([self.label_width, *(cell_len(label) for label, _ in rows)]) if rows else 0
@@ -169,7 +168,6 @@ class Paragraph:
     head: Text | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Draw as wide as the console is."""
         lines = wrapped(self.text, max(16, options.max_width - self.indent))
         for at, line in enumerate(lines):
             head = self.head if self.head is not None and at == 0 else " " * self.indent
@@ -184,27 +182,17 @@ def _cut(line: Text, width: int) -> Text:
 
 @dataclass
 class Rows:
-    """An aligned table without lines. Where it does not fit, the columns behind the first ones are told as ``name=value``.
+    """An aligned table without lines. Where it does not fit, the columns behind the first ones are told as ``name=value``."""
 
-    Args:
-        header: One word per column.
-        rows: The cells.
-        right: Columns that are aligned to the right.
-        keep: The columns at the left that always stay columns.
-        packed: What the others are called together.
-        styles: Row → style.
-    """
-
-    header: Sequence[str]
+    header: Sequence[str]  # one word per column
     rows: Sequence[Sequence[str | Text]]
-    right: frozenset[int] = frozenset()
-    keep: int = 3
-    packed: str = "parameters"
-    styles: Mapping[int, str] = field(default_factory=dict)
+    right: frozenset[int] = frozenset()  # columns that are aligned to the right
+    keep: int = 3  # the columns at the left that always stay columns
+    packed: str = "parameters"  # what the others are called together
+    styles: Mapping[int, str] = field(default_factory=dict)  # by row
     indent: int = 2
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Draw every cell."""
         cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in self.rows]
         widths = [
             max([cell_len(name), *(row[column].cell_len for row in cells)]) for column, name in enumerate(self.header)
@@ -253,7 +241,6 @@ class Command:
     label: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Draw it, wider than the console where it must be."""
         head = f"{self.label:<{LABELS}}  " if self.label else ""
         yield Text.assemble(
             " " * self.indent, (head, "dim"), (one_line(self.text), "bold"), no_wrap=True, overflow="ignore"

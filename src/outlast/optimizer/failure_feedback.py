@@ -74,14 +74,8 @@ def frozen(
 ) -> FrozenTrial:
     """The row of the sampler's private study for a trial.
 
-    Args:
-        trial: The trial as the ledger has it.
-        params: Its values as the sampler knows them.
-        distributions: Their distributions.
-        objectives: How many the study has.
-        lesson: How this sampler learns of configurations that cannot run.
-        worst: What `worst_values` says now.
-        constrained: Whether every complete row carries the constraint (``True`` once one trial could not run).
+    `params` and their distributions are those that the sampler knows, `worst` is what `worst_values` says now. Every complete row
+    carries the constraint (`constrained`) once one trial could not run.
     """
     state, values, curve = Row.RUNNING, None, {}
     attrs = dict(trial.system_attrs)

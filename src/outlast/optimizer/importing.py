@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -30,26 +30,16 @@ _WAS_RUNNING = "was running in the study that it was imported from"
 
 @dataclass(frozen=True)
 class ImportedStudy:
-    """A study read from an Optuna storage.
-
-    Attributes:
-        name: Its name there.
-        directions: ``maximize`` or ``minimize``, one per objective.
-        metric_names: As the study names its objectives; empty where it does not.
-        parameters: The search space in our dialect, by name; what was seen, with conditions where they show.
-        events: A `TrialCreated` and an `AttemptEnded` per trial, numbered from 0 without gaps.
-        enqueued: Configurations that were waiting to run, or were begun and had drawn nothing else; not all parameters
-            need be there.
-        warnings: What could not be taken in as it was.
-    """
+    """A study read from an Optuna storage."""
 
     name: str
-    directions: tuple[str, ...]
-    metric_names: tuple[str, ...]
-    parameters: dict[str, dict[str, Any]]
-    events: tuple[Event, ...]
+    directions: tuple[str, ...]  # maximize or minimize, one per objective
+    metric_names: tuple[str, ...]  # as the study names its objectives; empty where it does not
+    parameters: dict[str, dict[str, Any]]  # the space in our dialect; what was seen, with conditions where they show
+    events: tuple[Event, ...]  # a TrialCreated and an AttemptEnded per trial, numbered from 0 without gaps
+    #: waiting, or begun and nothing else drawn; not all parameters need be there
     enqueued: tuple[dict[str, Any], ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what could not be taken in as it was
 
 
 def import_storage(url_or_path: str, study_name: str | None = None) -> ImportedStudy:
@@ -245,7 +235,6 @@ def _union(name: str, latents: list[Latent], warnings: list[str]) -> Latent:
 
 
 def _definition(name: str, latent: Latent, warnings: list[str]) -> dict[str, Any]:
-    """A parameter in our dialect."""
     if latent.kind == "categorical":
         return {"values": list(latent.choices)} if len(latent.choices) > 1 else {"value": latent.choices[0]}
     whole = latent.kind == "int"
@@ -302,11 +291,7 @@ def _condition(name: str, trials: Sequence[FrozenTrial]) -> dict[str, list[Any]]
         return {}
     shared = set.intersection(*(set(params) for params in (*with_it, *without)))
     for other in sorted(shared):
-        there, absent = _values(other, with_it), _values(other, without)
+        there, absent = {params[other] for params in with_it}, {params[other] for params in without}
         if isinstance(next(iter(there)), (str, bool, type(None))) and not there & absent:
             return {other: sorted(there, key=str)}
     return {}
-
-
-def _values(name: str, configurations: Iterable[Mapping[str, Any]]) -> set[Any]:
-    return {params[name] for params in configurations}

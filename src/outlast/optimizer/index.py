@@ -42,14 +42,9 @@ class IndexWriter:
     rows that people enqueued and that the ledger has taken in already are known from it.
 
     Args:
-        path: Of ``study.db``.
-        settings: The revision in force.
         interval: Seconds between two transactions.
         poll: Seconds between two looks for rows that somebody enqueued, while there is nothing to write.
         fence: Raises `LeaseLost` when the study is somebody else's by now; asked right before anything becomes visible.
-
-    Attributes:
-        warnings: Things to tell people, oldest first; the caller empties it.
     """
 
     def __init__(
@@ -61,7 +56,7 @@ class IndexWriter:
         poll: float = 2.0,
         fence: Callable[[], object] | None = None,
     ) -> None:
-        self.warnings: list[str] = []
+        self.warnings: list[str] = []  # things to tell people, oldest first; the caller empties it
         self._path, self._fence = Path(path), fence or (lambda: None)
         self._settings = settings
         self._maker = RowMaker(settings)
@@ -99,12 +94,7 @@ class IndexWriter:
         self._thread.start()
 
     def update(self, trials: Iterable[Trial], curves: Mapping[int, Mapping[int, float]] | None = None) -> None:
-        """Say what these trials are now.
-
-        Args:
-            trials: Those that changed.
-            curves: Number → the first objective's reports of the attempt that is running, as step → value.
-        """
+        """Say what these trials, which changed, are now; `curves`: number → step → value of the attempts that run."""
         rows = [self._maker.row(trial, (curves or {}).get(trial.number)) for trial in trials]
         with self._wake:
             for row in rows:

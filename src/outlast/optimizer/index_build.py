@@ -39,16 +39,7 @@ _BROKEN = (sqlite3.DatabaseError, IndexBroken, ValueError, KeyError, TypeError)
 
 
 def rebuild_index(path: str | os.PathLike[str], study: Study, settings: Settings) -> Path | None:
-    """Build the index from the ledger and put it in place of whatever lies there.
-
-    Args:
-        path: Of ``study.db``.
-        study: The folded ledger.
-        settings: The revision in force.
-
-    Returns:
-        Where the old file was set aside, or ``None`` if there was none.
-    """
+    """Build the index from the ledger and put it in place of what lies there. Returns where that was set aside, if it was."""
     maker = RowMaker(settings)
     return build_index(path, settings, [maker.row(trial) for _, trial in sorted(study.trials.items())])
 
@@ -91,11 +82,7 @@ def build_index(
 
 
 def set_aside(path: str | os.PathLike[str]) -> Path | None:
-    """Move the index and what SQLite keeps beside it to names with a timestamp.
-
-    Returns:
-        The database's new name, or ``None`` if there was none.
-    """
+    """Move the index and what SQLite keeps beside it to names with a timestamp. Returns the database's, if there was one."""
     path = Path(path)
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
     aside = path.with_name(f"{path.name}.{stamp}")
@@ -118,14 +105,11 @@ def load_index(path: str | os.PathLike[str]) -> optuna.Study:
 
 
 def check_index(path: str | os.PathLike[str], study: Study, settings: Settings) -> list[str]:
-    """What is wrong with the index, by content; nothing on the disk is changed.
+    """What is wrong with the index, by content, a sentence for each fault; nothing on the disk is changed.
 
     An index that is merely behind the ledger (its writer was killed, a file was locked) is sound: the writer brings it
     up to date. Wrong is what can no longer be trusted: a file that does not open, a table that is gone or emptied,
     rows missing that were written, finished rows that say something else than the ledger.
-
-    Returns:
-        One sentence per fault; empty for a sound index.
     """
     path = Path(path)
     if not path.exists():

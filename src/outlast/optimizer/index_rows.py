@@ -70,12 +70,7 @@ class RowMaker:
         self._parameters = {parameter.name: parameter for parameter in self._space.sampled}
 
     def row(self, trial: Trial, running_curve: Mapping[int, float] | None = None) -> IndexRow:
-        """The row of a trial.
-
-        Args:
-            trial: As the ledger has it.
-            running_curve: The first objective's reports of the attempt that is running now.
-        """
+        """The row of a trial; `running_curve`: step → value of the attempt that runs now."""
         params, hidden = self._params(trial)
         curve: dict[int, float] = {}
         if self._objectives == 1 and trial.state is not TrialState.INFEASIBLE:
@@ -152,12 +147,7 @@ class Teller:
         return {"name": self._settings.name, "directions": directions_of(self._settings), "metrics": names}
 
     def rows(self, seen: int, curves: Mapping[int, Mapping[int, float]]) -> dict[str, Any]:
-        """The rows that are new for somebody.
-
-        Args:
-            seen: What the answer before said; 0 at first.
-            curves: Trial → step → value of the attempts that run now.
-        """
+        """The rows that are new for whoever has `seen` so many; `curves`: trial → step → value of the attempts that run now."""
         running = []
         for number, trial in self._study.trials.items():
             if not trial.state.finished:

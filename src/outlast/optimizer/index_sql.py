@@ -37,19 +37,13 @@ class IndexBroken(Exception):
 
 @dataclass(frozen=True)
 class ForeignRow:
-    """A row that Outlast did not write.
+    """A row that Outlast did not write."""
 
-    Attributes:
-        key: ``INDEX_ID:TRIAL_ID``, what a trial made from it carries as its claim.
-        state: Optuna's word.
-        params: The values that were asked for (a waiting row), or those it has.
-    """
-
-    key: str
+    key: str  # INDEX_ID:TRIAL_ID, what a trial made from it carries as its claim
     trial_id: int
     number: int
-    state: str
-    params: dict[str, Any] = field(default_factory=dict)
+    state: str  # Optuna's word
+    params: dict[str, Any] = field(default_factory=dict)  # that were asked for (a waiting row), or those it has
     user_attrs: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -83,16 +77,13 @@ class Tables:
             if found is None:
                 raise IndexBroken(f"it holds no study {study_name}")
             self._study = int(found[0])
-            note = connection.execute(
-                "SELECT value_json FROM study_system_attributes WHERE study_id = ? AND key = ?", (self._study, INDEX)
-            ).fetchone()
+            noted = self._noted(INDEX)
         except sqlite3.OperationalError as error:
             if "no such" in str(error):
                 raise IndexBroken(str(error)) from error
             raise
-        if note is None:
+        if noted is None:
             raise IndexBroken("Outlast did not write it")
-        noted = json.loads(note[0])
         self.index_id, self.noted_rows = str(noted["id"]), int(noted["rows"])
         self.ids: dict[int, int] = {}
         self._theirs: set[int] = set()
@@ -129,10 +120,13 @@ class Tables:
 
     def metric_names(self) -> list[str]:
         """What the objectives are called; empty where nobody said."""
+        return list(self._noted(METRIC_NAMES) or ())
+
+    def _noted(self, key: str) -> Any:
         found = self._c.execute(
-            "SELECT value_json FROM study_system_attributes WHERE study_id = ? AND key = ?", (self._study, METRIC_NAMES)
+            "SELECT value_json FROM study_system_attributes WHERE study_id = ? AND key = ?", (self._study, key)
         ).fetchone()
-        return [] if found is None else list(json.loads(found[0]))
+        return None if found is None else json.loads(found[0])
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -155,20 +149,16 @@ class Tables:
 
     def _write(self, row: IndexRow, old: IndexRow | None) -> None:
         trial_id = self._place(row)
-        self._children("trial_params", trial_id, old is not None and old.params == row.params, [
-            ("param_name, param_value, distribution_json", param) for param in row.params
-        ])  # fmt: skip
-        self._children("trial_values", trial_id, old is not None and old.values == row.values, [
-            ("objective, value, value_type", (i, *_typed(value))) for i, value in enumerate(row.values)
-        ])  # fmt: skip
+        if old is None or old.params != row.params:
+            self._put("trial_params", trial_id, "param_name, param_value, distribution_json", row.params, anew=True)
+        if old is None or old.values != row.values:
+            values = [(i, *_typed(value)) for i, value in enumerate(row.values)]
+            self._put("trial_values", trial_id, "objective, value, value_type", values, anew=True)
         steps = set(old.curve) if old is not None else set()
         grown = old is not None and steps <= set(row.curve)
-        self._children("trial_intermediate_values", trial_id, grown, [])
-        self._insert("trial_intermediate_values", trial_id, [
-            ("step, intermediate_value, intermediate_value_type", (step, *_typed(value)))
-            for step, value in row.curve
-            if not (grown and (step, value) in steps)
-        ])  # fmt: skip
+        curve = [(step, *_typed(value)) for step, value in row.curve if not (grown and (step, value) in steps)]
+        columns = "step, intermediate_value, intermediate_value_type"
+        self._put("trial_intermediate_values", trial_id, columns, curve, anew=not grown)
         users, systems = row.keys()
         if old is None or old.attrs != row.attrs:
             gone = users | (old.keys()[0] if old is not None else frozenset())
@@ -181,7 +171,18 @@ class Tables:
             f"DELETE FROM {table} WHERE trial_id = ? AND key = ?",  # noqa: S608
             [(trial_id, key) for key in gone],
         )
-        self._insert(table, trial_id, [("key, value_json", attr) for attr in attrs])
+        self._put(table, trial_id, "key, value_json", attrs)
+
+    def _put(
+        self, table: str, trial_id: int, columns: str, rows: Iterable[tuple[Any, ...]], *, anew: bool = False
+    ) -> None:
+        if anew:
+            self._c.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
+        marks = ", ".join("?" for _ in columns.split(","))
+        self._c.executemany(
+            f"INSERT OR REPLACE INTO {table} (trial_id, {columns}) VALUES (?, {marks})",  # noqa: S608
+            [(trial_id, *values) for values in rows],
+        )
 
     def _place(self, row: IndexRow) -> int:
         """The row's id: its own, the enqueued row that it came from, or a new one at the end."""
@@ -195,7 +196,7 @@ class Tables:
                     "INSERT INTO trials (number, study_id, state) VALUES (?, ?, 'RUNNING')", (row.number, self._study)
                 )
                 trial_id = int(cursor.lastrowid or 0)
-            self._insert("trial_system_attributes", trial_id, [("key, value_json", (OURS, str(row.number)))])
+            self._put("trial_system_attributes", trial_id, "key, value_json", [(OURS, str(row.number))])
             self.ids[row.number] = trial_id
         changed = self._c.execute(
             "UPDATE trials SET number = ?, state = ?, datetime_start = ?, datetime_complete = ? WHERE trial_id = ?",
@@ -229,19 +230,6 @@ class Tables:
         mine = set(self.ids.values())
         rows = self._c.execute("SELECT trial_id, number FROM trials WHERE study_id = ?", (self._study,))
         return {int(number) for trial_id, number in rows if trial_id not in mine and number is not None}
-
-    def _children(self, table: str, trial_id: int, keep: bool, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
-        if not keep:
-            self._c.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
-            self._insert(table, trial_id, rows)
-
-    def _insert(self, table: str, trial_id: int, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
-        for columns, values in rows:
-            marks = ", ".join("?" * len(values))
-            self._c.execute(
-                f"INSERT OR REPLACE INTO {table} (trial_id, {columns}) VALUES (?, {marks})",  # noqa: S608
-                (trial_id, *values),
-            )
 
     def _note(self, rows: int) -> None:
         if rows != self.noted_rows:
@@ -281,7 +269,7 @@ class Tables:
     def refuse(self, row: ForeignRow, reason: str) -> None:
         """Mark an enqueued row that does not fit as failed, with the reason."""
         self._c.execute("UPDATE trials SET state = 'FAIL' WHERE trial_id = ? AND state = 'WAITING'", (row.trial_id,))
-        self._insert("trial_user_attributes", row.trial_id, [("key, value_json", ("reason", json.dumps(reason)))])
+        self._put("trial_user_attributes", row.trial_id, "key, value_json", [("reason", json.dumps(reason))])
 
     def enqueue(self, row: ForeignRow) -> None:
         """Carry an enqueued row over into a new index."""
@@ -291,11 +279,9 @@ class Tables:
             (self._study, self._study),
         )
         trial_id = int(cursor.lastrowid or 0)
-        fixed = ("fixed_params", json.dumps(row.params))
-        self._insert("trial_system_attributes", trial_id, [("key, value_json", fixed)])
-        self._insert("trial_user_attributes", trial_id, [
-            ("key, value_json", (key, json.dumps(value))) for key, value in row.user_attrs.items()
-        ])  # fmt: skip
+        fixed, noted = {"fixed_params": row.params}, row.user_attrs
+        for table, attrs in (("trial_system_attributes", fixed), ("trial_user_attributes", noted)):
+            self._put(table, trial_id, "key, value_json", [(key, json.dumps(value)) for key, value in attrs.items()])
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

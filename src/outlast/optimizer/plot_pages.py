@@ -28,14 +28,8 @@ _MOST_TRIALS = 2000  # lines in a parallel-coordinate plot; beyond, the latest
 def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings, *, mark: str = "") -> list[str]:
     """Write the plots of a study; those that its trials do not allow yet say so.
 
-    Args:
-        folder: Where to; created if missing. ``plotly.min.js`` lies there once, so that the pages work offline.
-        study: The folded ledger.
-        settings: The revision in force.
-        mark: What they are drawn from; stays in each page, for `mark_of`.
-
-    Returns:
-        The paths that were written.
+    The folder is created if missing; ``plotly.min.js`` lies there once, so that the pages work offline. `mark`, what they are
+    drawn from, stays in each page, for `mark_of`. Returns the paths that were written.
     """
     folder = os.fspath(folder)
     make_dir(folder)

@@ -46,16 +46,7 @@ class Proposal:
 
 
 class Proposer:
-    """Draws for trials from a private study that somebody else keeps in step.
-
-    Args:
-        settings: The study file in force.
-        space: Its search space.
-        factory: Its sampler.
-        view: The private study.
-        configurations: Which configurations are used.
-        warnings: Where a sampler's failures are told.
-    """
+    """Draws for trials from a private study that somebody else keeps in step."""
 
     def __init__(
         self,
@@ -75,11 +66,6 @@ class Proposer:
 
     def propose(self, number: int, fixed: dict[str, Any], seed: int) -> Proposal:
         """What a new trial gets.
-
-        Args:
-            number: Of the trial.
-            fixed: Drawn values that somebody asked for.
-            seed: The study's.
 
         Raises:
             StudyFileError: No configuration satisfies the constraints.

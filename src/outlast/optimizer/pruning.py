@@ -71,13 +71,6 @@ class Pruning:
 
     Resources that a rule takes from the trials (``auto``) are those of the trial that completed first, once and for all.
 
-    Args:
-        settings: The study file in force.
-        study: The folded ledger, read once; later events come through `apply`.
-
-    Attributes:
-        trouble: What people should be told of a pruner that fails, or the empty string.
-
     Raises:
         StudyFileError: Unknown pruner or option, or several objectives.
     """
@@ -96,7 +89,7 @@ class Pruning:
             raise StudyFileError(
                 "a pruner compares one metric, and this study has several", key="pruner", cure="write `pruner: none`"
             )
-        self.trouble = ""
+        self.trouble = ""  # what people should be told of a pruner that fails
         self._in_parts = bool(settings.trial.seeds or settings.trial.folds)
         self._name, self._keeps_notes = chosen.name, is_dotted(chosen.name)
         maximize = settings.metrics[0].goal == "maximize"
@@ -123,10 +116,8 @@ class Pruning:
     def should_prune(self, trial_number: int, step: int, value: float) -> bool:
         """Take a report in and decide.
 
-        Args:
-            trial_number: Who reported.
-            step: Its step. One that was reported before (a resumed attempt repeats it) is judged by what led up to it.
-            value: Of the first objective.
+        A step that was reported before (a resumed attempt repeats it) is judged by what led up to it. The value is of the first
+        objective.
         """
         return self._take(trial_number, int(step), float(value), decide=True)
 

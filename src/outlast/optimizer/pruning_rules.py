@@ -20,20 +20,14 @@ from outlast.errors import StudyFileError
 
 
 class Curve:
-    """A trial's reports in step order. Appending one costs the same whatever came before.
-
-    Attributes:
-        steps: Rising.
-        values: One a step.
-        best: The smallest value up to each step that is a number; infinity before the first.
-    """
+    """A trial's reports in step order. Appending one costs the same whatever came before."""
 
     __slots__ = ("best", "steps", "values")
 
     def __init__(self, points: Mapping[int, float] | None = None) -> None:
-        self.steps: list[int] = []
+        self.steps: list[int] = []  # rising
         self.values: list[float] = []
-        self.best: list[float] = []
+        self.best: list[float] = []  # the smallest number up to each step; infinity before the first
         for step, value in sorted((points or {}).items()):
             self.add(step, value)
 
@@ -61,19 +55,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Known:
-    """What a rule looks at.
+    """What a rule looks at."""
 
-    Attributes:
-        number: The trial that reported.
-        count: How many of its reports lead up to the one being judged, that one included.
-        curves: Every trial's reports, by number.
-        first_completed: The last step of the trial that completed first, or ``None`` while none has.
-    """
-
-    number: int
-    count: int
+    number: int  # of the trial that reported
+    count: int  # how many of its reports lead up to the one being judged, that one included
     curves: Mapping[int, Curve]
-    first_completed: int | None
+    first_completed: int | None  # the last step of the trial that completed first
 
     @property
     def curve(self) -> Curve:

@@ -38,11 +38,6 @@ class SamplerFactory:
     A fresh sampler with a seed of its own makes a suggestion depend on nothing but the ledger: what a sampler would
     carry from one suggestion to the next in memory cannot be lost, because it is never there.
 
-    Args:
-        settings: The study file's choice.
-        objectives: How many the study has.
-        conditional: Whether some parameters are active only sometimes.
-
     Raises:
         StudyFileError: Unknown name or option, or a sampler that does not fit the study.
         MissingExtra: The sampler needs a package that is not installed.

@@ -59,13 +59,10 @@ class Optimizer:
     Raises:
         StudyFileError: A sampler, option, constraint or space that does not fit.
         MissingExtra: The sampler needs a package that is not installed.
-
-    Attributes:
-        warnings: Things to tell people, oldest first; the caller empties it.
     """
 
     def __init__(self, settings: Settings, study: Study) -> None:
-        self.warnings: list[str] = []
+        self.warnings: list[str] = []  # things to tell people, oldest first; the caller empties it
         self._settings = settings
         self._fold = _copied(study)
         self._space = _space(settings)
@@ -113,7 +110,6 @@ class Optimizer:
         ledger takes the earlier proposals back, from that number on.
 
         Args:
-            number: Of the trial to be.
             fixed: Values that somebody asked for; what is missing is drawn. ``None``: it is the sampler's turn.
             source: Who asked, if `fixed` is given.
 
@@ -142,16 +138,7 @@ class Optimizer:
         return self._accept(number, proposal.drawn, proposal.notes, before, source)
 
     def suggest(self, number: int, name: str, distribution: str) -> Any:
-        """The value of a parameter that a running objective asks for.
-
-        Args:
-            number: Of the running trial.
-            name: The parameter.
-            distribution: Optuna's JSON.
-
-        Returns:
-            The value: the one already drawn, if there is one.
-        """
+        """The value of a parameter that a running objective asks for by Optuna's JSON; the one already drawn, if there is one."""
         trial = self._fold.trials[number]
         if name in trial.params:
             return trial.params[name]

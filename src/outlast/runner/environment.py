@@ -19,11 +19,7 @@ def training_environment(
 ) -> dict[str, str]:
     """What the training command sees, on top of what the runner inherited.
 
-    Args:
-        spec: The attempt.
-        root: The study's folder.
-        inherited: The runner's own environment.
-        python_path: The folder that gives ``import outlast`` and the logging hooks.
+    `python_path` is the folder that gives ``import outlast`` and the logging hooks.
     """
     env = {key: value for key, value in inherited.items() if not key.startswith("OUTLAST_")}
     trial_dir, attempt = root / spec.trial_dir, AttemptPaths(root / spec.attempt_dir)
@@ -65,13 +61,7 @@ def training_environment(
 
 
 def worker_environment(env: Mapping[str, str], inherited: Mapping[str, str], python_path: str) -> dict[str, str]:
-    """What a process sees that imports a study's function for all trials: everything but what is one trial's own.
-
-    Args:
-        env: The study's.
-        inherited: The coordinator's environment.
-        python_path: As for `training_environment`.
-    """
+    """What a process sees that imports a study's function for all trials: everything but what is one trial's own."""
     faults = {key: value for key, value in inherited.items() if key in FAULT_VARIABLES}
     base = {key: value for key, value in inherited.items() if not key.startswith("OUTLAST_")}
     base.update(

@@ -44,15 +44,10 @@ _TOOLS = (
 
 @dataclass
 class Watch:
-    """Made before the import; asked after it.
+    """Made before the import; asked after it."""
 
-    Attributes:
-        asked: Variables of a trial that the module read.
-        seeded: The state of the `random` module where the import seeded it.
-    """
-
-    asked: list[str] = field(default_factory=list)
-    seeded: Any = None
+    asked: list[str] = field(default_factory=list)  # variables of a trial that the module read
+    seeded: Any = None  # the state of the `random` module where the import seeded it
     _environment: Mapping[str, str] = field(default_factory=dict)
     _descriptors: frozenset[int] = frozenset()
     _tools: tuple[object, ...] = ()

@@ -33,12 +33,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def serve(asking: socket.socket, run: Run) -> int:
-    """Fork on request until the socket closes.
-
-    Args:
-        asking: Our end.
-        run: What a runner runs, with its marker in a list; returns its exit code.
-    """
+    """Fork on request until the socket closes. `run` is handed a marker in a list, and returns the runner's exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they are meant for the coordinator, which decides
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
@@ -66,14 +61,8 @@ def serve(asking: socket.socket, run: Run) -> int:
 def fork_runner(marker: str, log: str, environment: Mapping[str, str], *, outlives: bool) -> int:
     """Fork a runner off this process, which has no threads now and imports what a runner needs anyway.
 
-    Args:
-        marker: Of the attempt.
-        log: The runner's own words go there.
-        environment: Further variables for it.
-        outlives: Whether it goes on without us, in a session of its own. Within a scheduler's job nothing may.
-
-    Returns:
-        Its pid; the caller waits for it.
+    Its own words go to `log`. It `outlives` us in a session of its own; within a scheduler's job nothing may. The caller waits
+    for its pid, which is returned.
     """
     from outlast._system.processes import die_with_parent
     from outlast.runner import main as runner
@@ -92,8 +81,6 @@ def fork_runner(marker: str, log: str, environment: Mapping[str, str], *, outliv
 
 
 def _run_asked(asking: socket.socket, wanted: dict[str, object], fds: Sequence[int], run: Run) -> int:
-    """The fork server's forked child."""
-
     def with_fds() -> int:
         _place(fds, [int(n) for n in wanted["fds"]])  # type: ignore[attr-defined]
         return run([str(wanted["marker"])])

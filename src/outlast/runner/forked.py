@@ -26,36 +26,23 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a process has become by importing a study's function, for its forks.
+    """What a process has become by importing a study's function, for its forks."""
 
-    Attributes:
-        call: Runs one trial, with the number of the conversation's descriptor if there is one.
-        base: The environment that trials' environments are made from.
-        changed: What the import changed in the environment: name → value, or ``None`` where it removed one.
-        said: What the import printed.
-        handlers: Its signal handlers.
-        descriptors: What it keeps open.
-        seeded: The state of the `random` module where the import seeded it.
-    """
-
+    #: runs one trial, with the number of the conversation's descriptor if there is one
     call: Callable[[int | None], None]
-    base: Mapping[str, str] = field(default_factory=dict)
-    changed: Mapping[str, str | None] = field(default_factory=dict)
-    said: bytes = b""
-    handlers: Mapping[int, Any] = field(default_factory=dict)
-    descriptors: frozenset[int] = frozenset()
-    seeded: Any = None
+    base: Mapping[str, str] = field(default_factory=dict)  # what trials' environments are made from
+    changed: Mapping[str, str | None] = field(default_factory=dict)  # by the import, in the environment; None: removed
+    said: bytes = b""  # what the import printed
+    handlers: Mapping[int, Any] = field(default_factory=dict)  # its signal handlers
+    descriptors: frozenset[int] = frozenset()  # what it keeps open
+    seeded: Any = None  # the state of the `random` module where the import seeded it
 
 
 class Forked:
     """A child that runs a loaded function; as much of `subprocess.Popen` as a training needs.
 
-    Args:
-        loaded: What to run.
-        env: The attempt's environment.
-        token: The attempt's.
-        lock_fds: The attempt's lock and those of its cards, which the child holds as well.
-        pipe_fd: The conversation with the coordinator, under its number, where the function asks for its parameters.
+    It holds the locks of `lock_fds`, and `pipe_fd`, the conversation with the coordinator, under its number, where the function
+    asks for its parameters.
 
     Raises:
         OSError: There is no room for another process.

@@ -1,8 +1,10 @@
-"""What says to others that a runner lives, and to the runner itself whether they can know."""
+"""What says to others that a runner lives, and to the runner itself whether they can know: one that is cut off from its storage
+ends its training, since another host may have been given the trial."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 
 from outlast._system.clock import utc_now
@@ -10,19 +12,13 @@ from outlast._system.locks import FileLock
 from outlast._system.syncing import fsync_file
 from outlast.core.alive import beat
 from outlast.core.file_names import AttemptPaths
-from outlast.runner.watchdog import Watchdog
 
+_TICK = 0.5  # seconds
 _CUT_OFF_AFTER = 12  # heartbeats that could not be written; half the time after which another host gives the attempt up
 
 
 class Heartbeat:
-    """Written into the file that the attempt's lock is on.
-
-    Args:
-        files: The attempt's.
-        lock: Held on them.
-        every: Seconds of training between two beats.
-    """
+    """Written into the file that the attempt's lock is on, every so many seconds of training."""
 
     def __init__(self, files: AttemptPaths, lock: FileLock, every: float) -> None:
         self._files, self._lock, self._every = files, lock, every
@@ -44,14 +40,7 @@ class Heartbeat:
         return self._watchdog.struck
 
     def beat(self, now: float) -> bool:
-        """Write one if it is time.
-
-        Args:
-            now: Seconds of training.
-
-        Returns:
-            Whether we may still believe that others see it.
-        """
+        """Write one if it is time (seconds of training). Returns whether we may still believe that others see it."""
         if self._beats and now - self._last < self._every:
             return True
         self._last = now
@@ -67,3 +56,33 @@ class Heartbeat:
         except OSError:
             return now - self._written < self._longest
         return True
+
+
+class Watchdog:
+    """Acts, once and in its own thread, when it has not been fed for `limit` seconds, also while all else waits for a server.
+
+    It counts ticks of its own: time in which the whole process was stopped is none.
+    """
+
+    def __init__(self, limit: float, act: Callable[[], object]) -> None:
+        self.struck = False  # it has acted
+        self._limit = self._left = limit
+        self._act = act
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def feed(self) -> None:
+        """All is well."""
+        self._left = self._limit
+
+    def stop(self) -> None:
+        """There is nothing more to watch."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_TICK):
+            self._left -= _TICK
+            if self._left <= 0:
+                self.struck = True
+                self._act()
+                return

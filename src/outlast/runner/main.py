@@ -41,10 +41,7 @@ def main(argv: Sequence[str], loaded: Loaded | None = None) -> int:
 def run_attempt(marker: Path, told: bytes, loaded: Loaded | None = None) -> None:
     """Claim the attempt, run its training to its end, and leave the evidence in ``exit.json``.
 
-    Args:
-        marker: Of the attempt.
-        told: Its content.
-        loaded: The function, in this process already: the training is then a fork of it.
+    What the marker told is its content. Where the function is `loaded` in this process already, the training is a fork of it.
     """
     root, spec = marker.parent.parent, with_cards(RunnerSpec.from_json(json.loads(told)), os.environ)
     folder = root / spec.attempt_dir

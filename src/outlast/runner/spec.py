@@ -34,9 +34,7 @@ class RunnerSpec:
     checkpoint_dir: str  # relative to the study, or absolute where `checkpoints.dir` says so
     objectives: tuple[Mapping[str, Any], ...]
     checkpoint_pattern: tuple[str, ...] = ()
-    saved_before: tuple[tuple[int, int], ...] | None = (
-        None  # stamps of the checkpoints that were there; None: not known
-    )
+    saved_before: tuple[tuple[int, int], ...] | None = None  # stamps of the checkpoints there were; None: not known
     env: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -50,9 +48,7 @@ class RunnerSpec:
     heartbeat: float = field(default_factory=lambda: silent_after() / 24)
     gpus: tuple[str, ...] = ()  # UUIDs of its cards
     gpu_locks: tuple[tuple[int, int, int], ...] = ()  # for each card: inherited descriptor, the share's start, units
-    shared: bool = (
-        False  # other trials run in the same working directory at the same time, as far as the coordinator knows
-    )
+    shared: bool = False  # other trials run in the working directory meanwhile, as far as the coordinator knows
     segment: int = 0  # of the ledger that opened the attempt: nobody starts it once there is a newer one
     srun: bool = False  # within a job of SLURM's, srun starts the command: on all of its nodes
     srun_arguments: tuple[str, ...] = ()  # of its own

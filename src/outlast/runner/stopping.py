@@ -1,4 +1,4 @@
-"""How a training is stopped: what asks for it, and the sequence of asking, signalling and killing."""
+"""How a training is stopped: what asks for it (the time it had, too), and the sequence of asking, signalling and killing."""
 
 from __future__ import annotations
 
@@ -7,38 +7,57 @@ import os
 import signal
 from typing import Any
 
+from outlast._system.clock import Clock
 from outlast._system.files import write_atomic
 from outlast._system.job_environment import grace_within, seconds_left
 from outlast._system.reading import read_json
 from outlast.core.file_names import AttemptPaths
 from outlast.runner.capture.session import CaptureSession
 from outlast.runner.spec import RunnerSpec
-from outlast.runner.timing import Stopwatch
 from outlast.runner.training import Training
 
 _BEFORE_WALLTIME = 10.0  # seconds beyond the grace period that evidence and outcome take
 
 
-class Stopping:
-    """The request that is in force, if there is one, and how far it has been carried out.
+class Stopwatch:
+    """Counts in ticks of the runner, each at most `longest` seconds.
 
-    Args:
-        spec: The attempt.
-        files: Its files.
-        shared: They lie on a network filesystem, where new ones are seen late.
-
-    Attributes:
-        outside_signal: A termination signal that this process got.
-        terminated: The training lived when it was signalled.
+    While a laptop sleeps, or a virtual machine is paused, nobody ticks: that hour is no training and no silence, whatever the
+    clock says afterwards.
     """
+
+    def __init__(self, clock: Clock, *, longest: float = 1.0) -> None:
+        self._clock, self._longest = clock, longest
+        self._last = clock.monotonic()
+        self.seconds = self.silent = 0.0  # of training; since the training last gave a sign
+
+    @property
+    def since_tick(self) -> float:
+        """Seconds since the last tick, by the clock."""
+        return self._clock.monotonic() - self._last
+
+    def tick(self) -> None:
+        """Count the time since the last tick."""
+        now = self._clock.monotonic()
+        passed, self._last = max(0.0, min(now - self._last, self._longest)), now
+        self.seconds += passed
+        self.silent += passed
+
+    def heard(self) -> None:
+        """The training gave a sign of life."""
+        self.silent = 0.0
+
+
+class Stopping:
+    """The request that is in force, if there is one, and how far it has been carried out."""
 
     def __init__(self, spec: RunnerSpec, files: AttemptPaths, *, shared: bool) -> None:
         self._spec, self._files, self._shared = spec, files, shared
         self._ends_in = seconds_left(os.environ)  # of the scheduler's job, counted as it does: not while suspended
         self._request: dict[str, Any] = {}
         self._kill_at: float | None = None
-        self._signalled = self.terminated = False
-        self.outside_signal: int | None = None
+        self._signalled = self.terminated = False  # was told by a signal; and lived when it was
+        self.outside_signal: int | None = None  # a termination signal that this process got
 
     def on_signal(self, number: int, _frame: object) -> None:
         """Handle a signal to this process."""

@@ -22,16 +22,15 @@ from outlast._system.syncing import settle
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import AttemptPaths
 from outlast.errors import NO_ROOM
+from outlast.runner.capture.metric_files import Neighbours
 from outlast.runner.capture.objective import Objective
 from outlast.runner.capture.session import CaptureSession
 from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.heartbeat import Heartbeat
 from outlast.runner.hooks import hooks_path
-from outlast.runner.neighbours import Neighbours
 from outlast.runner.spec import RunnerSpec
-from outlast.runner.stopping import Stopping
-from outlast.runner.timing import Stopwatch
+from outlast.runner.stopping import Stopping, Stopwatch
 from outlast.runner.training import Training
 
 _TICK = 0.1  # seconds between looks at the attempt's folder
@@ -46,15 +45,7 @@ _PIPE = 1 << 20  # a training that prints much waits less often
 
 
 class Supervisor:
-    """Runs the training of one claimed attempt and gathers evidence. Decides nothing.
-
-    Args:
-        root: The study's folder.
-        spec: The attempt.
-        lock: On the attempt's ``alive``, held.
-        loaded: The function, in this process already.
-        clock: That time is measured by.
-    """
+    """Runs the training of one claimed attempt and gathers evidence. Decides nothing."""
 
     def __init__(
         self, root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None = None, clock: Clock | None = None

@@ -114,11 +114,7 @@ class Training:
         end_processes(self._token)
 
     def end_stragglers(self, grace: float) -> bool:
-        """After the command itself ended: end what it left behind.
-
-        Returns:
-            Whether there was anything.
-        """
+        """After the command itself ended: end what it left behind. Returns whether there was anything."""
         if not self._has_children() and (adopts_orphans() or not processes_with(self._token)):
             return False
         signal_each(self._left(), signal.SIGTERM)

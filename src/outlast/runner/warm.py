@@ -28,12 +28,8 @@ from outlast.runner.fork_server import serve
 from outlast.runner.forked import Loaded
 
 _MOST_SAID_BYTES = 1 << 20
-_OURS = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGCHLD,
-)  # that fork server and runner handle in their way
+#: That fork server and runner handle in their way.
+_OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
 def main(argv: Sequence[str]) -> int:

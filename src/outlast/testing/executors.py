@@ -47,18 +47,11 @@ print("score=0.5", flush=True)
 
 @dataclass(frozen=True)
 class LabAttempt:
-    """An open attempt whose training waits to be let go.
+    """An open attempt whose training waits to be let go."""
 
-    Attributes:
-        name: ``0007.1``.
-        marker: Its marker file.
-        log: For its runner's own words.
-        files: Its folder.
-    """
-
-    name: str
+    name: str  # such as 0007.1
     marker: str
-    log: str
+    log: str  # for its runner's own words
     files: AttemptPaths
 
     def let_go(self) -> None:
@@ -91,16 +84,11 @@ class LabAttempt:
 
 @dataclass
 class Lab:
-    """A study folder, and the executors that a test makes one after another, as coordinators come and go.
-
-    Attributes:
-        paths: The study's.
-        patience: Seconds that a runner may take to start, to end, or to be noticed.
-    """
+    """A study folder, and the executors that a test makes one after another, as coordinators come and go."""
 
     paths: StudyPaths
     make: Callable[[Lab], Executor]
-    patience: float = 30.0
+    patience: float = 30.0  # seconds that a runner may take to start, to end, or to be noticed
     _attempts: list[LabAttempt] = field(default_factory=list)
     _executors: list[Executor] = field(default_factory=list)
 

@@ -25,28 +25,17 @@ _SILENCE = "Unable to contact slurm controller (connect failure)"
 
 
 class FakeSlurm(Slurm):
-    """A cluster in memory. Whatever is submitted waits until the test says that something happens to it.
-
-    Attributes:
-        queue: Id → job, as listings show it.
-        scripts: Id → the script that was submitted.
-        accounts: Id → job, as accounting remembers it.
-        accounting: Whether there is any.
-        asked: Ids that accounting was asked for, call by call.
-        cancelled: Ids that were to be cancelled, in order.
-        listings: How many were asked for, failed ones included.
-        submissions: How often sbatch was called, whatever it answered.
-    """
+    """A cluster in memory. Whatever is submitted waits until the test says that something happens to it."""
 
     def __init__(self, *, accounting: bool = False) -> None:
         super().__init__()
-        self.accounting = accounting
-        self.queue: dict[str, Job] = {}
-        self.scripts: dict[str, str] = {}
-        self.accounts: dict[str, Job] = {}
-        self.asked: list[tuple[str, ...]] = []
-        self.cancelled: list[str] = []
-        self.listings = self.submissions = 0
+        self.accounting = accounting  # whether there is any
+        self.queue: dict[str, Job] = {}  # as listings show it
+        self.scripts: dict[str, str] = {}  # id → the script that was submitted
+        self.accounts: dict[str, Job] = {}  # as accounting remembers it
+        self.asked: list[tuple[str, ...]] = []  # what accounting was asked for, call by call
+        self.cancelled: list[str] = []  # in order
+        self.listings = self.submissions = 0  # how often squeue and sbatch were called, whatever they answered
         self._next_answers: deque[tuple[OutlastError, bool]] = deque()  # and whether the job is there all the same
         self._silent = 0
         self._hidden: dict[str, int] = {}

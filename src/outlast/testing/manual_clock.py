@@ -10,15 +10,11 @@ __all__ = ["FakeClock"]
 
 
 class FakeClock(Clock):
-    """A clock that stands still between two calls of `advance`.
-
-    Attributes:
-        seconds: What `monotonic` says.
-    """
+    """A clock that stands still between two calls of `advance`."""
 
     def __init__(self, start: datetime | None = None) -> None:
         self._start = start or datetime(2026, 1, 5, 10, 0, tzinfo=timezone.utc)
-        self.seconds = 0.0
+        self.seconds = 0.0  # what `monotonic` says
 
     def now(self) -> str:
         """UTC time for records."""

@@ -20,23 +20,14 @@ _PLAINLY = "write plain numbers (1234.5)"
 
 @dataclass(frozen=True)
 class Collected:
-    """What was found of an attempt's scores.
+    """What was found of an attempt's scores."""
 
-    Attributes:
-        scores: Objective → value, for those that were found.
-        source: Where: report, file, hook, marker, output, pattern or score_file; several joined by ``+``.
-        notes: Disagreements between sources, names that were matched loosely, objectives that were not found.
-        metrics: Every name that was seen anywhere → its last value.
-        reports: The objectives' curve.
-        missing: Objectives that were not found.
-    """
-
-    scores: dict[str, float] = field(default_factory=dict)
-    source: str = ""
-    notes: tuple[str, ...] = ()
-    metrics: dict[str, float] = field(default_factory=dict)
-    reports: tuple[Report, ...] = ()
-    missing: tuple[str, ...] = ()
+    scores: dict[str, float] = field(default_factory=dict)  # of the objectives that were found
+    source: str = ""  # report, file, hook, marker, output, pattern or score_file; several joined by +
+    notes: tuple[str, ...] = ()  # disagreements between sources, names that were matched loosely, what was not found
+    metrics: dict[str, float] = field(default_factory=dict)  # every name that was seen anywhere → its last value
+    reports: tuple[Report, ...] = ()  # the objectives' curve
+    missing: tuple[str, ...] = ()  # objectives that were not found
 
 
 def collect(
@@ -51,15 +42,8 @@ def collect(
     """Search every source for every objective.
 
     The first source that has it counts, within it the last occurrence (or the best one where the study file says so).
-    Another source that disagrees is noted.
-
-    Args:
-        objectives: In the study file's order.
-        reports: Polled to the end.
-        scanner: Closed.
-        files: Made when the attempt began.
-        curve: Handed on as `Collected.reports`.
-        torn: The training did not end well: the end of a file may be half a number.
+    Another source that disagrees is noted. Reports have been polled to the end, the scanner is closed, the files were made
+    when the attempt began. `torn`: the training did not end well, and the end of a file may be half a number.
     """
     read = {pattern: files.read(pattern, torn=torn) for pattern in {o.file for o in objectives} if pattern is not None}
     notes = [note for found in read.values() if found is not None for note in found.notes]

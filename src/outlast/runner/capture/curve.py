@@ -67,12 +67,7 @@ class Curve:
 
 
 class LiveReports:
-    """The points of one attempt while it runs, for whoever decides about pruning: all of them are in ``reports.jsonl``.
-
-    Args:
-        path: The attempt's ``reports.jsonl``; it may not exist yet.
-        objectives: Of the study.
-    """
+    """The points of one attempt while it runs, for whoever prunes: all are in its ``reports.jsonl``, once there is one."""
 
     def __init__(self, path: str | os.PathLike[str], objectives: Sequence[Objective]) -> None:
         self.reader = ReportsReader(path)

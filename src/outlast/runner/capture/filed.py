@@ -20,11 +20,7 @@ class FiledPoints:
     """Reads the study's metric files while the training writes them; every point is told once.
 
     What stands in a file when the attempt begins is an earlier attempt's, and is no news.
-
-    Args:
-        files: Made when the attempt began.
-        objectives: Of the study.
-        every: Seconds between two looks, at least.
+    `files` were made when the attempt began; `every` is the least number of seconds between two looks.
     """
 
     def __init__(self, files: MetricFiles, objectives: Sequence[Objective], *, every: float = _EVERY) -> None:
@@ -56,9 +52,7 @@ class FiledPoints:
             if path is None or not self._has_changed(path, pattern):
                 continue
             told = self._told.setdefault(pattern, {})
-            standing: dict[
-                int, dict[str, float]
-            ] = {}  # a step that was trained again has several rows: the last one stands
+            standing: dict[int, dict[str, float]] = {}  # of several rows for a step, trained again, the last one stands
             for point in points_of(read_values(path, torn=torn)):
                 standing.setdefault(point.step, {}).update(point.metrics)
             for step, values in sorted(standing.items()):

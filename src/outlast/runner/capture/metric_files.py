@@ -9,8 +9,11 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from outlast._system.reading import list_names
+from outlast.core.file_names import StudyNames
 from outlast.runner.capture.metric_tables import read_table
 from outlast.runner.capture.numerals import as_number, is_uncertain
 from outlast.runner.capture.objective import Sightings, writable
@@ -33,17 +36,11 @@ class _Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class FoundFile:
-    """One file that was read.
-
-    Attributes:
-        path: As found.
-        metrics: Name (nested ones joined by dots) → values, over all rows.
-        notes: What a person should know, for example that it could not be read.
-    """
+    """One file that was read."""
 
     path: str
-    metrics: Sightings = field(default_factory=Sightings)
-    notes: tuple[str, ...] = ()
+    metrics: Sightings = field(default_factory=Sightings)  # name (nested ones joined by dots) → values, over all rows
+    notes: tuple[str, ...] = ()  # what a person should know, for example that it could not be read
 
 
 class MetricFiles:
@@ -55,8 +52,6 @@ class MetricFiles:
     Args:
         patterns: The study file's ``metric.file`` of each objective that has one.
         trial: The trial's number; also for ``trial_N_score.txt``.
-        trial_dir: The trial's folder.
-        working_directory: Where the command runs.
         shared: Other trials run in the working directory at the same time. Then a file there counts only if its
             pattern names the trial: it may be another trial's. May be set until the files are read.
     """
@@ -82,9 +77,7 @@ class MetricFiles:
     def read(self, pattern: str, *, torn: bool = False) -> FoundFile | None:
         """The newest file that matches and was written since, read; ``None`` where there is none.
 
-        Args:
-            pattern: One of those that this was made with.
-            torn: The training was ended while it may have been writing.
+        `torn`: the training was ended while it may have been writing.
         """
         path = self.find(pattern)
         if path is None:
@@ -133,6 +126,30 @@ class MetricFiles:
             if stat.S_ISREG(status.st_mode):
                 found[path] = _Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
         return found
+
+
+class Neighbours:
+    """Looks for the markers of other attempts than its `own` (``0007.2``): who joins later is not known when an attempt begins.
+
+    A coordinator removes the markers of what is over before it starts anything. Nothing is opened here: over NFS, a file that is
+    looked for in vain stays missing for this host, and its runner could be the next to need it.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], own: str) -> None:
+        study = StudyNames(Path(root))
+        self._open, self._trials, self._own = study.open, study.trials, own
+        self._before = frozenset(list_names(self._trials))
+        self._seen = False
+
+    def look(self) -> bool:
+        """Whether there is another attempt, or was at an earlier look."""
+        self._seen = self._seen or any(n != self._own and n[:1].isdigit() for n in list_names(self._open))
+        return self._seen
+
+    def look_back(self) -> bool:
+        """The same, and whether a trial has begun since that may be over and put away by now."""
+        self._seen = self.look() or not self._before.issuperset(list_names(self._trials))
+        return self._seen
 
 
 def read_values(path: str, *, torn: bool = False) -> Iterator[tuple[str, float | str]]:

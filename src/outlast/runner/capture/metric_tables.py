@@ -38,10 +38,7 @@ def read_table(text: str, *, torn: bool = False) -> Iterator[Cell]:
 
     What the decimal point is, the other values of the column say, or else those of the table. A row of too many cells (of
     a decimal comma between commas) gives its whole text for every column.
-
-    Args:
-        text: Of the file.
-        torn: Its writer was ended: a last row without a line end is left out. Otherwise only a cell that is visibly torn.
+    `torn`: its writer was ended, and a last row without a line end is left out. Otherwise only a cell that is visibly torn.
     """
     lines = text.splitlines()
     layout = _layout(lines)

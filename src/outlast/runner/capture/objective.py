@@ -18,21 +18,13 @@ def writable(name: str) -> str:
 
 @dataclass(frozen=True)
 class Objective:
-    """One metric that the study optimises.
-
-    Attributes:
-        name: As the study file has it.
-        goal: ``maximize`` or ``minimize``.
-        take: ``last`` value or ``best`` value.
-        file: Glob of the files that hold it, or ``None``.
-        pattern: Regular expression whose first group is its value, or ``None``.
-    """
+    """One metric that the study optimises."""
 
     name: str
-    goal: str = "maximize"
-    take: str = "last"
-    file: str | None = None
-    pattern: str | None = None
+    goal: str = "maximize"  # or minimize
+    take: str = "last"  # or best
+    file: str | None = None  # glob of the files that hold it
+    pattern: str | None = None  # regular expression whose first group is its value
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> Objective:

@@ -83,9 +83,7 @@ def find_marker(text: str) -> Marker | None:
 def read_line(text: str, own: Sequence[str] = ()) -> Line:
     """Everything in a line that looks like a metric.
 
-    Args:
-        text: One line, cleaned.
-        own: Names of the study's objectives: they are found whatever characters they are made of.
+    The line is cleaned. The study's objectives (`own`) are found whatever characters their names are made of.
     """
     line = Line([], [])
     start = _DICT.search(text)

@@ -45,24 +45,9 @@ class Channel:
 
 
 class ReportsReader:
-    """Reads on from where it stopped. A line without its end is not there yet.
+    """Reads on from where it stopped. A line without its end is not there yet, nor need the file be.
 
     A file that was deleted, replaced or cut off meanwhile is read from its beginning; what was read before stays.
-
-    Attributes:
-        own: What the script itself reported, points and final scores.
-        followed: What it logged to wandb or MLflow.
-        printed: Points that the runner read from the output and wrote down for the coordinator.
-        filed: The same, read from the metric files.
-        listens: The script looks at `should_stop`.
-        acknowledged: The reason of the stop request that the script has seen, or the empty string.
-        done: The script said that its result counts.
-        pruned: The script gave itself up.
-        unreadable: How many lines were none of the protocol's.
-        lines: How many the training wrote, whatever they said; those that the runner wrote down are not among them.
-
-    Args:
-        path: The file; it may not exist yet.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -70,13 +55,15 @@ class ReportsReader:
         self._offset = 0
         self._rest = b""
         self._read = b""  # the end of what was read: what stands there unless it is another file now
-        self.own, self.filed, self.followed, self.printed = Channel(), Channel(), Channel(), Channel()
-        self.listens = False
-        self.acknowledged = ""
-        self.done = False
-        self.pruned = False
-        self.unreadable = 0
-        self.lines = 0
+        self.own = Channel()  # what the script itself reported, points and final scores
+        self.filed, self.printed = Channel(), Channel()  # what the runner read from files and output, and wrote down
+        self.followed = Channel()  # what the script logged to wandb or MLflow
+        self.listens = False  # the script looks at `should_stop`
+        self.acknowledged = ""  # the reason of the stop request that the script has seen
+        self.done = False  # the script said that its result counts
+        self.pruned = False  # the script gave itself up
+        self.unreadable = 0  # lines that were none of the protocol's
+        self.lines = 0  # that the training wrote, whatever they said; not those that the runner wrote down
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -134,14 +121,10 @@ class ReportsReader:
             channel.add(step, metrics)
 
     def _flags(self, obj: Mapping[str, Any]) -> None:
-        if obj.get("listens"):
-            self.listens = True
-        if obj.get("acknowledged"):
-            self.acknowledged, self.listens = str(obj["acknowledged"]), True
-        if obj.get("done"):
-            self.done = True
-        if obj.get("pruned"):
-            self.pruned = True
+        self.acknowledged = str(obj.get("acknowledged") or self.acknowledged)
+        self.listens = self.listens or bool(obj.get("listens") or self.acknowledged)
+        self.done = self.done or bool(obj.get("done"))
+        self.pruned = self.pruned or bool(obj.get("pruned"))
 
 
 def _step(value: Any) -> int:

@@ -32,32 +32,18 @@ class OutputScanner:
 
     A progress bar overwrites its line (``\\r``): what it shows counts when the bar moves on to the next step, because a
     value in it is unfinished, or still the last epoch's, until then.
-
-    Attributes:
-        metrics: Every metric name seen in ordinary lines.
-        markers: Marked scores: ``OUTLAST_SCORE``, ``OPTUNA_SCORE``, ``Best validation score`` by these names, those
-            with a name in brackets in ``named_markers``.
-        unreadable: Marker → its last occurrence, where that cannot be read as a number.
-        patterns: Objective → what its own pattern matched.
-        hints: Lines that name an objective whose value was not understood.
-
-    Args:
-        objectives: Names of the study's objectives.
-        patterns: Objective → regular expression whose first group (or whole match) is the value.
-        tail_lines: How many last lines to keep.
+    `patterns` holds for an objective a regular expression whose first group (or whole match) is its value.
 
     Raises:
         StudyFileError: A pattern that is no regular expression.
     """
 
     def __init__(self, objectives: Sequence[str], patterns: Mapping[str, str], *, tail_lines: int = 50) -> None:
-        self.metrics, self.markers, self.named_markers, self.patterns = (
-            Sightings(),
-            Sightings(),
-            Sightings(),
-            Sightings(),
-        )
-        self.unreadable: dict[str, str] = {}
+        self.metrics = Sightings()  # every name in ordinary lines
+        self.markers = Sightings()  # OUTLAST_SCORE, OPTUNA_SCORE, Best validation score
+        self.named_markers = Sightings()  # those with a name in brackets
+        self.patterns = Sightings()  # objective → what its own pattern matched
+        self.unreadable: dict[str, str] = {}  # marker → its last occurrence, where that cannot be read as a number
         self._names = tuple(objectives)
         self._objectives = [Objective(name) for name in objectives]
         self._patterns = {name: _compiled(name, pattern) for name, pattern in patterns.items()}
@@ -69,7 +55,7 @@ class OutputScanner:
         self._sticky = Steps(None, None)
         self._traceback = TracebackCatcher()
         self._dumps = ConfigDumps()
-        self.hints = Hints(objectives)
+        self.hints = Hints(objectives)  # lines that name an objective whose value was not understood
         self._tail: deque[bytes] = deque(maxlen=tail_lines)
         self._overwrite = False  # the last tail line was ended by \r
         self._rest = b""
@@ -122,8 +108,7 @@ class OutputScanner:
     def close(self, *, torn: bool = False) -> None:
         """The output is over: take what has no line end, and what a progress bar showed last.
 
-        Args:
-            torn: The training was ended while it wrote: a number at the end may be half a number.
+        `torn`: the training was ended while it wrote, and a number at the end may be half a number.
         """
         rest, self._rest = self._rest, b""
         if rest:

@@ -37,14 +37,8 @@ class CaptureSession:
 
     Points that are read from the output and from metric files are written to ``reports.jsonl`` too, so that the
     coordinator finds every point of the attempt in one file.
-
-    Args:
-        objectives: Of the study.
-        trial: The trial's number.
-        trial_dir: The trial's folder.
-        attempt_dir: The attempt's folder, where ``reports.jsonl`` is.
-        working_directory: Where the command runs.
-        shared: Other trials run in the working directory at the same time (see `MetricFiles`); it may be found out later.
+    ``reports.jsonl`` lies in the attempt's folder. `shared`: other trials run in the working directory at the same time (see
+    `MetricFiles`); it may be found out later.
 
     Raises:
         StudyFileError: A pattern that is no regular expression.
@@ -116,8 +110,7 @@ class CaptureSession:
     def finish(self, *, torn: bool = False) -> Captured:
         """The training is over and its output read to the end: what was it?
 
-        Args:
-            torn: It did not end by itself, and well: what has no line end, printed or in a table, may be half a number.
+        `torn`: it did not end by itself, and well; what has no line end, printed or in a table, may be half a number.
         """
         self._scanner.close(torn=torn)
         self.poll()

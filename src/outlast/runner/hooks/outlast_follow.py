@@ -125,6 +125,24 @@ def _whole(value: Any) -> Optional[int]:
         return None
 
 
+def _after(owner: Any, name: str, take: Callable[..., None], before: Callable[..., Any] = lambda *_: None) -> None:
+    """Let `take` see each call of a method once it has returned: its result, what `before` said of it, and its arguments."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        known = before(*args)
+        result = original(*args, **kwargs)
+        take(result, known, args, kwargs)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def _argument(args: Tuple[Any, ...], kwargs: Dict[str, Any], at: int, name: str) -> Any:
+    return args[at] if len(args) > at else kwargs.get(name)
+
+
 # Weights & Biases
 
 
@@ -133,50 +151,27 @@ def _follow_wandb() -> None:
     from importlib import import_module
 
     run: Any = import_module("wandb.sdk.wandb_run").Run
-    run.log = _with_wandb_log(run.log, lambda self: getattr(self, "_local_step", None))
-    summary: Any = import_module("wandb.sdk.wandb_summary").Summary
-    summary._update = _with_wandb_summary(summary._update)
+    _after(run, "log", _take_wandb_log, lambda self, *_: getattr(self, "_local_step", None))
+    _after(import_module("wandb.sdk.wandb_summary").Summary, "_update", _take_wandb_summary)
     try:
         disabled: Any = import_module("wandb.sdk.lib.noop_run").NoopRun
     except (ImportError, AttributeError):
         return  # earlier releases use `Run` itself for WANDB_MODE=disabled
     calls = itertools.count()
-    disabled.log = _with_wandb_log(disabled.log, lambda self: next(calls))
-
-
-def _with_wandb_log(original: Callable[..., Any], implied_step: Callable[[Any], Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def log(self: Any, *args: Any, **kwargs: Any) -> Any:
-        step = implied_step(self)
-        result = original(self, *args, **kwargs)
-        _take_wandb_log(step, args, kwargs)
-        return result
-
-    return log
+    _after(disabled, "log", _take_wandb_log, lambda *_: next(calls))
 
 
 @_guarded
-def _take_wandb_log(implied: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
-    data = args[0] if args else kwargs.get("data", {})
-    explicit = args[1] if len(args) > 1 else kwargs.get("step")
-    metrics = dict(_numbers(data))
-    candidates = [explicit] + [metrics.get(name) for name in _STEP_NAMES] + [implied]
+def _take_wandb_log(_result: Any, implied: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+    metrics = dict(_numbers(_argument(args, kwargs, 1, "data") or {}))
+    candidates = [_argument(args, kwargs, 2, "step")] + [metrics.get(name) for name in _STEP_NAMES] + [implied]
     step = next((_whole(value) for value in candidates if _whole(value) is not None), None)
     _forward("wandb", metrics, step)
 
 
-def _with_wandb_summary(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def _update(self: Any, record: Any) -> Any:
-        result = original(self, record)
-        _take_wandb_summary(record)
-        return result
-
-    return _update
-
-
 @_guarded
-def _take_wandb_summary(record: Any) -> None:
+def _take_wandb_summary(_result: Any, _known: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+    record = _argument(args, kwargs, 1, "record")
     _forward("wandb", dict(_numbers({".".join(item.key): item.value for item in record.update})))
 
 
@@ -188,24 +183,14 @@ def _follow_mlflow() -> None:
     from importlib import import_module
 
     client: Any = import_module("mlflow.tracking.client").MlflowClient
-    client.log_metric = _with_mlflow_metric(client.log_metric)
+    _after(client, "log_metric", _take_mlflow_metric)
     client.log_batch = _with_mlflow_batch(client.log_batch)
-
-
-def _with_mlflow_metric(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def log_metric(self: Any, run_id: str, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, run_id, key, value, *args, **kwargs)
-        _take_mlflow_metric(key, value, args[1] if len(args) > 1 else kwargs.get("step"))
-        return result
-
-    return log_metric
 
 
 def _with_mlflow_batch(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def log_batch(self: Any, run_id: str, metrics: Any = (), *args: Any, **kwargs: Any) -> Any:
-        metrics = list(metrics)
+        metrics = list(metrics)  # which may be read once only
         result = original(self, run_id, metrics, *args, **kwargs)
         _take_mlflow_batch(metrics)
         return result
@@ -227,8 +212,9 @@ def _mlflow_step(key: str, step: Any) -> Optional[int]:
 
 
 @_guarded
-def _take_mlflow_metric(key: str, value: Any, step: Any) -> None:
-    _forward("mlflow", dict(_numbers({key: value})), _mlflow_step(key, step))
+def _take_mlflow_metric(_result: Any, _known: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+    key, value = _argument(args, kwargs, 2, "key"), _argument(args, kwargs, 3, "value")
+    _forward("mlflow", dict(_numbers({key: value})), _mlflow_step(key, _argument(args, kwargs, 5, "step")))
 
 
 @_guarded
@@ -249,22 +235,11 @@ def _follow_hydra() -> None:
 
     Every launcher calls it through `run_job`; its `JobReturn` holds the value, or the exception.
     """
-    utils: Any = sys.modules["hydra.core.utils"]
-    utils.run_job = _with_hydra_job(utils.run_job)
-
-
-def _with_hydra_job(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def run_job(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        _take_hydra_result(result)
-        return result
-
-    return run_job
+    _after(sys.modules["hydra.core.utils"], "run_job", _take_hydra_result)
 
 
 @_guarded
-def _take_hydra_result(result: Any) -> None:
+def _take_hydra_result(result: Any, *_: Any) -> None:
     if getattr(getattr(result, "status", None), "name", "COMPLETED") != "COMPLETED" or result.return_value is None:
         return
     value = result.return_value

@@ -67,7 +67,7 @@ class _Callbacks:
         return spec_from_file_location(name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
 
 
-def follow(name: str, path: Any, target: Any, asker: object, follower: str = "outlast_follow") -> Any:
+def follow(name: str, path: Any, target: Any, asker: object, follower: str) -> Any:
     """The spec of a package such as wandb, whose loader puts a follower in once it is loaded. ``None``: not followed.
 
     Never raises: an import hook that raises would break the script's import.

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 class _Follow:
     """A finder that finds nothing by itself: it only wraps the loading of the packages that are followed."""
 
+    def __init__(self, names: Any, follower: str) -> None:
+        self._names, self._follower = names, follower
+
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Called for every import; all but three names leave at once."""
-        if name != "wandb" and name != "mlflow" and name != "hydra.core.utils":
+        """Called for every import; all but two or three names leave at once."""
+        if name not in self._names:
             return None
         import outlast_hooks
 
-        return outlast_hooks.follow(name, path, target, self)
+        return outlast_hooks.follow(name, path, target, self, self._follower)
 
 
 def _hand_over() -> None:
@@ -32,23 +35,11 @@ def _hand_over() -> None:
         outlast_hooks.load(spec)
 
 
-class _Describe:
-    """Likewise, for the parsers of command lines that import click."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Called for every import; all but two names leave at once."""
-        if name != "click.core" and name != "typer._click.core":
-            return None
-        import outlast_hooks
-
-        return outlast_hooks.follow(name, path, target, self, "outlast_options")
-
-
 if os.environ.get("OUTLAST_TRIAL_DIR"):
-    sys.meta_path.insert(0, _Follow())
+    sys.meta_path.insert(0, _Follow(("wandb", "mlflow", "hydra.core.utils"), "outlast_follow"))
 if os.environ.get("OUTLAST_OPTIONS_FILE"):
     import outlast_options
 
     outlast_options.install("argparse")
-    sys.meta_path.insert(0, _Describe())
+    sys.meta_path.insert(0, _Follow(outlast_options.CLICK, "outlast_options"))
 _hand_over()
