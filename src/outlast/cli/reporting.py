@@ -1,4 +1,4 @@
-"""`report`: what a study says, on one page; several studies side by side."""
+"""`report`: what a study says, on one page or in another format; several studies side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import click
 from outlast.cli.help import Argument, Command
 from outlast.cli.locate import the_folder
 from outlast.cli.options import complete_files
-from outlast.errors import StorageError
+from outlast.cli.report_formats import FORMATS, print_report
+from outlast.errors import StorageError, UsageError
 
 _COMPARISON = "comparison.html"
 
@@ -27,22 +28,42 @@ _COMPARISON = "comparison.html"
     shell_complete=complete_files,
 )
 @click.option(
+    "--format", "kind", type=click.Choice(("html", *FORMATS)),
+    help="The page; a status report; all trials as CSV or Parquet; the best as a table in LaTeX.  [default: html]",
+)  # fmt: skip
+@click.option(
+    "--paper", is_flag=True, help="What a paper has to say about a search, as md (the default here) or latex."
+)
+@click.option(
     "--output", metavar="FILE",
-    help=f"Where the page goes.  [default: report.html in the study folder; of several studies {_COMPARISON} here]",
+    help=f"Where it goes.  [default: report.html in the study folder; of several studies {_COMPARISON} here; "
+    "for other formats the standard output]",
 )  # fmt: skip
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @click.option("--behind", is_flag=True, hidden=True, help="For a process behind a run: leaves a newer page as it is.")
-def report(studies: tuple[str, ...], output: str | None, show: bool, behind: bool) -> None:
-    """Draw report.html: one page that needs no other file and no network, to open, copy and send.
+def report(
+    studies: tuple[str, ...], kind: str | None, paper: bool, output: str | None, show: bool, behind: bool
+) -> None:
+    """Draw report.html: one page that needs no other file and no network, to open, copy and send. Or say it in another format.
 
     While a search runs, the page in its folder is drawn again by itself every minute or so.
 
     Example:
         outlast report studies/digits --open
         outlast report studies/digits studies/digits-2 --output both.html
+        outlast report studies/digits --format md --output status.md
+        outlast report studies/digits --paper --format latex
     """
     folders = [the_folder(study) for study in studies] or [the_folder(None)]
+    kind = kind or ("md" if paper else "html")
     try:
+        if kind != "html":
+            if len(folders) > 1:
+                raise UsageError(f"{kind} is of one study", cure="several studies are compared on a page, in html")
+            print_report(folders[0], kind, output=output, for_paper=paper)
+            return
+        if paper:
+            raise UsageError("--paper is a text, html is none", cure="--paper --format md, or latex")
         path = _one(folders[0], output, behind=behind) if len(folders) == 1 else _several(folders, output)
     except OSError as error:
         raise StorageError.of(error, "the report cannot be written") from error

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outlast.results.findings import cost, number
+from outlast.results.follow_ups import confirmed, verdict
 from outlast.results.prose import Block, Bullets, Code, Heading, Paragraph, Table
 from outlast.results.status_report import space_table, top_table, where_it_ran
 
@@ -48,7 +49,7 @@ def paper(data: Data) -> list[Block]:
         Heading("Expected validation performance against the number of trials"),
         *_expected(data),
         Heading("Central tendency and variation"),
-        Paragraph(_variation(data)),
+        *(confirmed(data) or [Paragraph(_variation(data))]),
         Heading("Runtime and computing infrastructure"),
         Bullets([*cost(data["facts"]["analysis"]["spending"]), *_runtime(data), *where_it_ran(data)]),
         Heading("Seeds, code and software"),
@@ -84,10 +85,10 @@ def _chosen(data: Data) -> str:
     what = (
         f"The configuration with the {goals} was" if one else f"The configurations on the Pareto front ({goals}) were"
     )
-    verdict = (data.get("confirm") or {}).get("verdict")
+    found = verdict(data)
     runs = data["facts"]["runs_each"]
     of_each = "one run of each" if runs == 1 else f"the mean of {runs} runs of each"
-    how_sure = f"after repeating the best with fresh seeds: {verdict}" if verdict else f"by {of_each}"
+    how_sure = f"after repeating the best with fresh seeds: {found}" if found else f"by {of_each}"
     return f"Values were chosen {how}.{pruned} {what} selected {how_sure}."
 
 
@@ -125,9 +126,6 @@ def _nearest(n: int, places: Sequence[int]) -> int:
 
 
 def _variation(data: Data) -> str:
-    confirm = data.get("confirm") or {}
-    if confirm.get("verdict"):
-        return f"The best configurations were repeated with fresh seeds: {confirm['verdict']}"
     runs = data["facts"]["runs_each"]
     if runs > 1:
         names = ", ".join(f"metric.{metric['name']}.std" for metric in data["study"]["metrics"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outlast.results.findings import at_length, number
+from outlast.results.follow_ups import afterwards
 from outlast.results.prose import Block, Bullets, Code, Heading, Paragraph, Table
 
 _MOST_INCIDENTS = 40
@@ -118,12 +119,7 @@ def _best(data: Data) -> list[Block]:
     blocks: list[Block] = [Paragraph(f"Trial {best['trial']}: {values}."), Code(best["yaml"], "yaml")]
     if best["command"]:
         blocks.append(Code(best["command"], "sh"))
-    for key, title in (("confirm", "Confirmed"), ("refit", "Trained again"), ("evaluate", "On the test set")):
-        said = data.get(key) or {}
-        text = said.get("verdict") or said.get("reason")
-        if text:
-            blocks.append(Paragraph(f"{title}: {text}"))
-    return [*blocks, top_table(data)]
+    return [*blocks, *afterwards(data), top_table(data)]
 
 
 def _importances(data: Data) -> list[Block]:
