@@ -228,10 +228,8 @@ def _compared_with_earlier(paths: StudyPaths, folder: str, own: Fingerprint, acc
     results = bool(trials.in_state(TrialState.COMPLETE, TrialState.PRUNED))
     two, difference = compared(paths.root, own, results=results)
     if two and not accept_changes:
-        raise UsageError(
-            f"{folder} holds trials of another objective: {difference}",
-            cure=f"name= keeps both, each in a folder of its own; {_GOES_ON}; {_FRESH}",
-        )
+        fact = f"{folder} holds trials of another objective: {difference}"
+        raise UsageError(fact, cure=f"name= keeps both, each in a folder of its own; {_GOES_ON}; {_FRESH}")
     return f"not the objective of the trials in {folder}: {difference}" if difference else ""
 
 

@@ -115,14 +115,10 @@ class _Worker(ForkServerProcess):
 
 
 class WarmWorkers:
-    """One worker in use, and its successor while that imports.
-
-    Attributes:
-        note: Why there are no warm workers, once that is known; whoever tells people empties it.
-    """
+    """One worker in use, and its successor while that imports."""
 
     def __init__(self, start: WarmStart) -> None:
-        self.note = ""
+        self.note = ""  # why there are none, once that is known; whoever tells people empties it
         self._start = start
         self._worker: _Worker | None = None
         self._next: _Worker | None = None

@@ -85,10 +85,6 @@ class GpuPool:
         gpus: What one attempt needs, as in `resources.gpus`.
         visible: CUDA_VISIBLE_DEVICES as it limits this search; ``None``: every card.
         clock: Seconds, the same for all processes of the machine.
-
-    Attributes:
-        pool: The cards that there are for this search, used or not. Empty also while the driver does not answer.
-        need: What an attempt needs.
     """
 
     def __init__(
@@ -101,14 +97,14 @@ class GpuPool:
         read: Callable[[], Reading] = read_cards,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.need = Need.of(gpus)
+        self.need = Need.of(gpus)  # what an attempt needs
         self._say, self._visible, self._read, self._clock = say, visible, read, clock
         self._directory = directory or lock_directory()
         self._queue = CardQueue(self._directory, clock)
         self._ready = False
         self._looked_at = -math.inf
         self._error, self._blind = "", False
-        self.pool: list[Card] = []
+        self.pool: list[Card] = []  # for this search, used or not; empty also while the driver does not answer
         self._held: set[str] = set()  # cards with locks when we looked last
         self._unclear: dict[str, float] = {}  # card → since when its memory is used and nobody is seen to use it
         self._told: set[str] = set()
@@ -130,10 +126,8 @@ class GpuPool:
         may = "none" if len(self.pool) == 0 else f"only {len(self.pool)}"
         limit = "" if self._visible is None else f" (CUDA_VISIBLE_DEVICES={self._visible})"
         many = "a GPU" if self.need.cards == 1 else f"{self.need.cards} GPUs"
-        raise UsageError(
-            f"a trial needs {many}; this session may use {may}{limit}",
-            cure="change resources.gpus in the study file, or CUDA_VISIBLE_DEVICES",
-        )
+        fact = f"a trial needs {many}; this session may use {may}{limit}"
+        raise UsageError(fact, cure="change resources.gpus in the study file, or CUDA_VISIBLE_DEVICES")
 
     def take(self, wanted: int, *, running: int = 0, avoid: Collection[str] = ()) -> list[Grant]:
         """Lock cards for attempts that would be started now.
@@ -152,10 +146,9 @@ class GpuPool:
         try:
             return self._take(wanted, running, avoid)
         except OSError as error:
-            raise StorageError(
-                f"cannot lock GPUs in {self._directory}: {error.strerror}",
-                cure="OUTLAST_GPU_LOCK_DIR names another folder, the same for all users of this machine",
-            ) from error
+            fact = f"cannot lock GPUs in {self._directory}: {error.strerror}"
+            cure = "OUTLAST_GPU_LOCK_DIR names another folder, the same for all users of this machine"
+            raise StorageError(fact, cure=cure) from error
 
     def close(self) -> None:
         """Tell the others that we are gone. Locks of running attempts are theirs."""

@@ -66,9 +66,8 @@ class PsijExecutor(JobExecutor):
             raise UsageError(f"executor: scheduler {scheduler!r} is unknown; there are {', '.join(_SUBMITS)}")
         if shutil.which(_SUBMITS[scheduler]) is None:
             cure = "run it where jobs are submitted from, such as a login node, or name another scheduler"
-            raise UsageError(
-                f"executor: {scheduler} submits with {_SUBMITS[scheduler]}, which is not found here", cure=cure
-            )
+            fact = f"executor: {scheduler} submits with {_SUBMITS[scheduler]}, which is not found here"
+            raise UsageError(fact, cure=cure)
         if scheduler == "lsf" and walltime is None:  # PSI/J renders no script without
             raise UsageError("executor: lsf needs a walltime", cure="add `walltime: 4h`: of one job")
         if scheduler == "pbs" and study.gpus and not (queue or options):

@@ -148,9 +148,8 @@ class PipeTrial:
         try:
             text = json.dumps(value, default=_plain)
         except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"set_{whose}_attr({key!r}): {error}; save it in a file, and note the file's path"
-            ) from None
+            fact = f"set_{whose}_attr({key!r}): {error}; save it in a file, and note the file's path"
+            raise TypeError(fact) from None
         if len(text) > MOST_BYTES:
             raise ValueError(
                 f"set_{whose}_attr({key!r}): {len(text)} bytes, and at most {MOST_BYTES} are kept; save it in a file, "
@@ -236,9 +235,8 @@ def _name_of(parameter: str, choice: Any) -> Any:
         return choice.tolist()
     name = getattr(choice, "__qualname__", "") or repr(choice)
     if " at 0x" in name or "<l" in name:  # another one in every process
-        raise TypeError(
-            f"{parameter}: the choice {choice!r} has no name that lasts; offer names, and look it up by them"
-        )
+        fact = f"{parameter}: the choice {choice!r} has no name that lasts; offer names, and look it up by them"
+        raise TypeError(fact)
     return name
 
 

@@ -78,9 +78,8 @@ class _Study(optuna.Study):
 
     def __getattr__(self, name: str) -> Any:
         if name in ("sampler", "pruner"):
-            raise AttributeError(
-                f"trial.study.{name}: the {name} works in another process; an objective cannot reach it"
-            )
+            fact = f"trial.study.{name}: the {name} works in another process; an objective cannot reach it"
+            raise AttributeError(fact)
         raise AttributeError(f"'Study' object has no attribute {name!r}")
 
     def stop(self) -> None:

@@ -163,9 +163,8 @@ def snapshot_code(folder: str, into: Path) -> Snapshot:
         return there
     top = _git(folder, "rev-parse", "--show-toplevel")
     if top is None:
-        raise UsageError(
-            f"code: snapshot copies the files that git tracks, and {folder} is in no git checkout", cure=NO_GIT
-        )
+        fact = f"code: snapshot copies the files that git tracks, and {folder} is in no git checkout"
+        raise UsageError(fact, cure=NO_GIT)
     root, code = os.path.realpath(top.decode().rstrip("\n")), working_tree(folder)
     making, notes = into.with_name(f".{into.name}.new"), list[str]()
     remove_tree(making)
@@ -221,10 +220,8 @@ def _refuse_missing(settings: Settings, taken: Snapshot) -> None:
     for key, name in wanted:
         there = name and os.path.exists(os.path.join(settings.working_directory, name))
         if there and not (taken.folder / str(name)).exists():
-            raise UsageError(
-                f"{key}: {name} is not tracked by git, so the copy of the code in {taken.root} lacks it",
-                cure="git add it, then --fresh takes a new copy; or `code: live`",
-            )
+            fact = f"{key}: {name} is not tracked by git, so the copy of the code in {taken.root} lacks it"
+            raise UsageError(fact, cure="git add it, then --fresh takes a new copy; or `code: live`")
 
 
 def _module_files(function: str | None) -> list[str]:

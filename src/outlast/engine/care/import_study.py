@@ -85,10 +85,11 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
 def _refuse_other_goals(imported: ImportedStudy, settings: Settings) -> None:
     goals = [metric.goal for metric in settings.metrics]
     if goals != list(imported.directions):
-        raise UsageError(
-            f"the storage's study asks to {' and '.join(imported.directions)}, the study file to {' and '.join(goals)}",
-            cure="the metrics of the study file have to be the objectives of the storage, in their order",
+        fact = (
+            f"the storage's study asks to {' and '.join(imported.directions)}, the study file to {' and '.join(goals)}"
         )
+        cure = "the metrics of the study file have to be the objectives of the storage, in their order"
+        raise UsageError(fact, cure=cure)
 
 
 def _taken_in(imported: ImportedStudy, settings: Settings) -> tuple[list[Event], list[str]]:

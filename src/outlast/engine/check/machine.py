@@ -71,9 +71,8 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         return
     yield from _cards(settings)
     if need.cpus is not None and need.cpus > cpus():
-        yield Finding(
-            "CPUs", "note", f"a trial asks for {need.cpus} CPUs, this machine gives {cpus()}", "resources.cpus"
-        )
+        text = f"a trial asks for {need.cpus} CPUs, this machine gives {cpus()}"
+        yield Finding("CPUs", "note", text, "resources.cpus")
     if need.memory is not None:
         import psutil
 
@@ -155,9 +154,6 @@ def scratch_of(settings: Settings) -> str | None:
         return None
     place = os.path.expanduser(os.path.expandvars(given)) if isinstance(given, str) else ""
     if not os.path.isabs(place) or "$" in place:
-        raise StudyFileError(
-            f"must be an absolute path, not {given!r}",
-            key="slurm.scratch",
-            cure="such as /scratch/$USER, with its variables set",
-        )
+        fact = f"must be an absolute path, not {given!r}"
+        raise StudyFileError(fact, key="slurm.scratch", cure="such as /scratch/$USER, with its variables set")
     return place

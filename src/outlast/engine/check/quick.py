@@ -69,9 +69,8 @@ def _code(settings: Settings, folder: str) -> Iterator[Finding]:
     elif in_checkout(here):
         yield Finding("code", "ok", "trials run from one copy of the files that git tracks")
     else:
-        yield Finding(
-            "code", "error", f"code: snapshot copies what git tracks, and {here} is in no git checkout", NO_GIT
-        )
+        text = f"code: snapshot copies what git tracks, and {here} is in no git checkout"
+        yield Finding("code", "error", text, NO_GIT)
 
 
 def _metric(settings: Settings) -> Iterator[Finding]:

@@ -84,9 +84,8 @@ class Rehearsal:
     def finding(self) -> Finding:
         """The same as a line of `check`."""
         level: Literal["ok", "note", "error"] = "ok" if self.verdict == "resumes" else "note"
-        return Finding(
-            "resume", level if self.passed or self.verdict == "interrupted" else "error", self.text, self.cure
-        )
+        level = level if self.passed or self.verdict == "interrupted" else "error"
+        return Finding("resume", level, self.text, self.cure)
 
     def to_json(self) -> dict[str, Any]:
         """Plain object."""

@@ -97,10 +97,8 @@ def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: 
         UsageError: The study's objective was handed over from Python.
     """
     if settings.function == OBJECTIVE:
-        raise UsageError(
-            "this study's objective was handed over from Python: it cannot be tried from here",
-            cure="call it where it is defined, with trials=1 and another dir",
-        )
+        fact = "this study's objective was handed over from Python: it cannot be tried from here"
+        raise UsageError(fact, cure="call it where it is defined, with trials=1 and another dir")
     backstop = limit + _BACKSTOP
     trial = replace(
         settings.trial,

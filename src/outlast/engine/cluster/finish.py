@@ -199,10 +199,9 @@ def _is_wanted(folder: str) -> bool:
     settings, study = recorded_settings(folder)
     secrets = [name for name in settings.masked_env if name not in os.environ]
     if study.ended is None and secrets:
-        raise UsageError(
-            f"{', '.join(secrets)}: a secret of env: that stands in no record, and not in this environment either",
-            cure="give it to the crontab as NAME=value, or type outlast submit STUDY.yaml now and then",
-        )
+        fact = f"{', '.join(secrets)}: a secret of env: that stands in no record, and not in this environment either"
+        cure = "give it to the crontab as NAME=value, or type outlast submit STUDY.yaml now and then"
+        raise UsageError(fact, cure=cure)
     there = StudyQueue(study_paths(folder, settings), settings).active("array", "finisher", "controller")
     return study.ended is None and not there
 

@@ -66,14 +66,12 @@ def _tasks(facts: ClusterFacts) -> Iterator[Finding]:
         facts.settings.budget.trials, facts.tasks, facts.tasks_at_most, facts.settings.trial.timeout,
     )  # fmt: skip
     if tasks is None:
-        yield Finding(
-            "tasks", "ok", "no number of trials is asked for: the finisher submits arrays until the budget is used up"
-        )
+        text = "no number of trials is asked for: the finisher submits arrays until the budget is used up"
+        yield Finding("tasks", "ok", text)
     elif facts.arrays > 1 and most is not None:
         text = f"{trials} trials are {tasks} tasks, and an array may have {most[0]} ({most[1]}): "
-        yield Finding(
-            "tasks", "ok", text + f"{facts.arrays} arrays one after another, each submitted by the finisher before"
-        )
+        text += f"{facts.arrays} arrays one after another, each submitted by the finisher before"
+        yield Finding("tasks", "ok", text)
     else:
         yield Finding("tasks", "ok", f"{trials} trials, one array of {tasks} {'task' if tasks == 1 else 'tasks'}")
     if timeout is not None and timeout < _SHORT_S and facts.options.trials_per_task == 1:

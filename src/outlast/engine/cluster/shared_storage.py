@@ -28,9 +28,8 @@ def storage_findings(settings: Settings, folder: str) -> Iterator[Finding]:
         yield Finding("shared folder", "note", text, "a filesystem that the nodes mount: --dir FOLDER")
     room, needed = room_in(place), files_needed(settings)
     if room is not None and room.inodes and room.inodes_free < needed:
-        yield Finding(
-            "inodes", "note", f"{room.inodes_free:,} are free in {place}, and the study needs about {needed:,}"
-        )
+        text = f"{room.inodes_free:,} are free in {place}, and the study needs about {needed:,}"
+        yield Finding("inodes", "note", text)
     yield from quota_findings(quota_of(place), needed)
 
 
@@ -65,6 +64,5 @@ def quota_findings(quota: Quota | None, needed: int) -> Iterator[Finding]:
         cure = (
             "outlast clean frees checkpoints; checkpoints.keep bounds them; another filesystem: --dir, checkpoints.dir"
         )
-        yield Finding(
-            "quota", "note", f"{text}: little is left; the study comes to {needed:,} files and its checkpoints", cure
-        )
+        text = f"{text}: little is left; the study comes to {needed:,} files and its checkpoints"
+        yield Finding("quota", "note", text, cure)

@@ -26,14 +26,11 @@ class Backoff:
 
     Args:
         first_wait: In seconds, instead of what the cause calls for.
-
-    Attributes:
-        not_before: Trial → time on the coordinator's own clock.
     """
 
     def __init__(self, study: Study, first_wait: float | None = None) -> None:
         self._study, self._first_wait = study, first_wait
-        self.not_before: dict[int, float] = {}
+        self.not_before: dict[int, float] = {}  # trial → time on the coordinator's own clock
 
     def note(self, event: AttemptEnded, now: float) -> None:
         """A trial that was lost to the machine is not started again at once; one whose files are in doubt not in this round."""

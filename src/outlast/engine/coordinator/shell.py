@@ -41,11 +41,7 @@ _STARTS = 8  # in one round, where there is a pruner
 
 
 class Shell:
-    """Goes round. Single-threaded; the index writer works behind it.
-
-    Attributes:
-        soon: What is to be done, and said, at the end of a round: by a signal's handler, say, that may not do it itself.
-    """
+    """Goes round. Single-threaded; the index writer works behind it."""
 
     def __init__(
         self,
@@ -85,7 +81,7 @@ class Shell:
         self._disk_guard = DiskGuard(paths)
         self._to_do: list[do.OnceDurable] = []
         self._stepping_down = ""
-        self.soon: list[Callable[[], object]] = []
+        self.soon: list[Callable[[], object]] = []  # at a round's end: for a signal's handler, say, that may not itself
 
     def round(self) -> Verdict | None:
         """One round, with what a disk refused said in our words; the verdict if the study has come to rest."""

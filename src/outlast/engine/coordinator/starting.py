@@ -26,12 +26,7 @@ from outlast.study.ledger import Ledger
 
 
 class Starting:
-    """Opens attempts and starts them; those of this machine by its executor, a worker's by handing it over.
-
-    Attributes:
-        opened: What is to be started once that is durable. One that never is was never laid out: the next round, or run,
-            knows it by that.
-    """
+    """Opens attempts and starts them; those of this machine by its executor, a worker's by handing it over."""
 
     def __init__(
         self, paths: StudyPaths, settings: Settings, ledger: Ledger, decisions: Decisions, watch: Watch, slots: Slots,
@@ -40,6 +35,7 @@ class Starting:
         self._paths, self._settings, self._ledger, self._decisions = paths, settings, ledger, decisions
         self._watch, self._slots, self._executor = watch, slots, executor
         self._ask_server, self._creation = ask_server, creation
+        # To be started once that is durable. One that never is was never laid out: the next round, or run, knows it by that.
         self.opened: list[tuple[Running, Prepared]] = []
         self._asks = draws_as_it_goes(settings)
         self._judges = decisions.pruning.active and not study_parts(settings)

@@ -90,16 +90,13 @@ class Retention:
 
     Args:
         fence: Asked right before a folder is renamed away; raises where somebody else decides by now.
-
-    Attributes:
-        warnings: What people should be told; the caller empties it.
     """
 
     def __init__(
         self, paths: StudyPaths, settings: Settings, *, fence: Callable[[], object] | None = None,
         warnings: list[str] | None = None,
     ) -> None:  # fmt: skip
-        self.warnings = [] if warnings is None else warnings
+        self.warnings = [] if warnings is None else warnings  # what people should be told; whoever reads it empties it
         self._paths, self._settings, self._fence = paths, settings, fence
         self._bare: set[int] | None = None  # trials that are known to have nothing to delete; None: not looked yet
         self._work: queue.SimpleQueue[tuple[list[Path], list[Path]] | None] = queue.SimpleQueue()

@@ -15,11 +15,7 @@ _NO_ROOM_FOR = 600.0  # seconds that a machine stands idle because a disk is ful
 
 
 class Asking:
-    """Asks whoever holds the study; its children start what it is given.
-
-    Attributes:
-        judges: Whoever answered last has a pruner, which waits for reports.
-    """
+    """Asks whoever holds the study; its children start what it is given."""
 
     def __init__(self, workplace: Workplace, children: Children) -> None:
         self._at, self._children, self._leaving = workplace, children, workplace.leaving
@@ -27,7 +23,7 @@ class Asking:
         self._is_laid_out = False  # that request; a disk may refuse it
         self._not_before = 0.0
         self._no_room_since = 0.0  # that whoever holds the study tells us of
-        self.judges = False
+        self.judges = False  # whoever answered last has a pruner, which waits for reports
 
     @property
     def waits(self) -> bool:

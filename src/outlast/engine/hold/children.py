@@ -26,19 +26,13 @@ def share(cards: Sequence[str], place: int, places: int) -> tuple[str, ...]:
 
 
 class Children:
-    """Attempts that run here, and those that ended here. Each is known by its trial's number and its own.
-
-    Attributes:
-        running: Those that run.
-        ended: Those that nobody has taken in yet, and since when.
-        finished: How many trials ran here as far as they went.
-    """
+    """Attempts that run here, and those that ended here. Each is known by its trial's number and its own."""
 
     def __init__(self, workplace: Workplace) -> None:
         self._at, self._paths, self._leaving = workplace, workplace.paths, workplace.leaving
-        self.running: dict[tuple[int, int], Child] = {}
-        self.ended: dict[tuple[int, int], float] = {}
-        self.finished = 0
+        self.running: dict[tuple[int, int], Child] = {}  # those that run
+        self.ended: dict[tuple[int, int], float] = {}  # those that nobody has taken in yet, and since when
+        self.finished = 0  # trials that ran here as far as they went
 
     # -- starting -----------------------------------------------------------------------------------------------------
 

@@ -108,10 +108,8 @@ def claim_checkpoints(paths: StudyPaths) -> None:
         make_dir(root)
         owned = owner_of(root)
         if owned and os.path.realpath(owned) != os.path.realpath(paths.root) and StudyPaths.at(owned).exists:
-            raise UsageError(
-                f"{root} holds the checkpoints of another study ({owned})",
-                cure="name another checkpoints.dir for this one",
-            )
+            fact = f"{root} holds the checkpoints of another study ({owned})"
+            raise UsageError(fact, cure="name another checkpoints.dir for this one")
         if owned != str(paths.root):
             write_atomic(root / OWNER, json.dumps({"version": 1, "study": str(paths.root)}))
     except OSError as error:

@@ -22,13 +22,9 @@ _REFUSED_FOR = 600.0  # seconds for the disk to come back
 
 
 class OwnJob(Protocol):
-    """The scheduler's job that a worker is, and what it can do about it.
+    """The scheduler's job that a worker is, and what it can do about it."""
 
-    Attributes:
-        facts: What its environment says.
-    """
-
-    facts: JobFacts
+    facts: JobFacts  # what its environment says
 
     def something_was_lost(self) -> bool:
         """Whether tasks of the study were lost that nobody has noticed or made up for. Only looks."""

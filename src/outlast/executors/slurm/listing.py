@@ -23,16 +23,12 @@ class SlurmJobs:
     Args:
         every: Seconds between two listings, at least.
         now: Monotonic seconds.
-
-    Attributes:
-        listing: The latest that succeeded; ``None`` before the first.
-        trouble: Why the last one failed; empty if it did not.
     """
 
     def __init__(self, slurm: Slurm, *, every: float = 60.0, now: Callable[[], float] = time.monotonic) -> None:
         self.slurm, self._every, self._now = slurm, every, now
-        self.listing: list[Job] | None = None
-        self.trouble = ""
+        self.listing: list[Job] | None = None  # the latest that succeeded; None before the first
+        self.trouble = ""  # why the last one failed; empty if it did not
         self._sightings = Sightings()
         self._watched: set[str] = set()
         self._asked_at: dict[str, float] = {}  # job → when somebody first wanted to know how it ended

@@ -82,10 +82,10 @@ def _refuse(given: Mapping[str, Any]) -> None:
             cure="leave one of them out; torchrun on one node needs no srun",
         )
     if given.get("barrier") and given.get("mode", "array") == "array":
-        raise UsageError(
-            "slurm: `barrier` in mode array: each task fetches its trials by itself, and nobody holds a batch together",
-            cure="slurm: {mode: controller}, or leave it out",
+        fact = (
+            "slurm: `barrier` in mode array: each task fetches its trials by itself, and nobody holds a batch together"
         )
+        raise UsageError(fact, cure="slurm: {mode: controller}, or leave it out")
 
     if given.get("signal") is not None:
         _refuse_signal(str(given["signal"]), srun=bool(given.get("srun")))
@@ -98,14 +98,12 @@ def _refuse_signal(told: str, *, srun: bool) -> None:
     )
     form = _SIGNAL.fullmatch(told)
     if form is None:
-        raise UsageError(
-            f"slurm: `signal: {told}` is not of sbatch's form", cure="[B:]NAME[@seconds], such as B:TERM@120"
-        )
+        fact = f"slurm: `signal: {told}` is not of sbatch's form"
+        raise UsageError(fact, cure="[B:]NAME[@seconds], such as B:TERM@120")
     name = form["name"].upper().removeprefix("SIG")
     if (form["to"] or "").upper() == "B" and name not in ("TERM", "15"):
-        raise UsageError(
-            f"slurm: `signal: {told}` reaches Outlast and not the training, which expects no {name}", cure=instead
-        )
+        fact = f"slurm: `signal: {told}` reaches Outlast and not the training, which expects no {name}"
+        raise UsageError(fact, cure=instead)
     if (form["to"] or "").upper() != "B" and not srun:
         fact = f"slurm: `signal: {told}` reaches job steps, and without `srun` the training is none"
         raise UsageError(fact, cure=f"{instead}; or srun: true; or B:TERM@seconds")
