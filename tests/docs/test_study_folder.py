@@ -87,7 +87,7 @@ WRITTEN_ELSEWHERE = {
     "everything in the home folder": "scratch", "requests": "study", "jobs": "slurm", "run.log": "cli", "plots": "optimizer",
     "report.html": "cli",
     "judged": "pruning", "lease.": "study", "ledger.new": "damage", "*.damaged.*": "damage", "study.db": "damage",
-    "splits.1.json": "parts", "stop.json": "survival", "confirm": "followup", "evaluation": "followup",
+    "splits.1.json": "parts", "stop.json": "survival", "confirm": "followup", "evaluation": "followup", "export": "followup",
     "refit": "followup", "evaluate": "followup",
 }  # fmt: skip
 

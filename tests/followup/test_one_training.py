@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from outlast.cli.main import run_cli
 from outlast.config.settings import RefitSettings
@@ -136,12 +138,10 @@ def test_how_long_is_what_the_study_file_says_or_what_the_search_found(here: Pat
 def test_a_search_in_folds_says_how_to_train_once(here: Path) -> None:
     study = json.loads(Path("study.yaml").read_text())
     search = the_search(SEARCH)
-    from dataclasses import replace
-
     command = (*study["command"], "${fold}")
     folded = replace(
         search,
-        settings=replace(
+        settings=structs.replace(
             search.settings,
             command=command,
             resolved={**search.settings.resolved, "command": list(command), "trial": {"folds": {"n": 3}}},

@@ -22,6 +22,7 @@ _HEADINGS = {
         "confirm": "outlast.cli.confirming:confirm",
         "refit": "outlast.cli.model:refit",
         "evaluate": "outlast.cli.model:evaluate",
+        "export": "outlast.cli.model:export",
         "dashboard": "outlast.cli.dashboard:dashboard",
     },
     "Care": {

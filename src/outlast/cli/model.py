@@ -9,7 +9,7 @@ import click
 
 from outlast.cli.help import Command
 from outlast.cli.locate import by_name, is_study_folder, the_folder
-from outlast.cli.options import WholeNumber, dir_option, json_option, study_argument
+from outlast.cli.options import WholeNumber, complete_files, dir_option, json_option, study_argument
 
 if TYPE_CHECKING:
     from outlast.config.settings import Settings
@@ -19,15 +19,17 @@ trial_option = click.option(
 )
 
 
-def asked_for(study: str | None, directory: str | None) -> tuple[str, Settings | None]:
-    """The search's folder; and its study file, where one is named or lies here: it may have been edited since the search."""
+def asked_for(study: str | None, directory: str | None) -> tuple[str, Settings | None, str]:
+    """The search's folder; its study file, where one is named or lies here: it may have been edited since the search; and
+    what the next command is given."""
     from outlast.config.load import load_study_file
 
     if study is None and directory is None and os.path.isfile("study.yaml") and not is_study_folder("."):
         study = "study.yaml"
     named = None if study is None else by_name(study)
     settings = load_study_file(named) if named is not None and os.path.isfile(named) else None
-    return the_folder(study, directory), settings
+    folder = the_folder(study, directory)
+    return folder, settings, folder if study is None or directory is not None else study
 
 
 @click.command(cls=Command)
@@ -50,8 +52,8 @@ def refit(study: str | None, trial: int | None, seeds: int | None, fresh: bool, 
     """
     from outlast.cli.model_runs import run_refit
 
-    folder, settings = asked_for(study, directory)
-    click.get_current_context().exit(run_refit(folder, settings, trial=trial, seeds=seeds, fresh=fresh))
+    folder, settings, typed = asked_for(study, directory)
+    click.get_current_context().exit(run_refit(folder, settings, typed, trial=trial, seeds=seeds, fresh=fresh))
 
 
 @click.command(cls=Command)
@@ -75,5 +77,35 @@ def evaluate(study: str | None, trial: int | None, again: bool, directory: str |
     """
     from outlast.cli.model_runs import run_evaluation
 
-    folder, settings = asked_for(study, directory)
-    click.get_current_context().exit(run_evaluation(folder, settings, trial=trial, again=again, as_json=as_json))
+    folder, settings, typed = asked_for(study, directory)
+    click.get_current_context().exit(run_evaluation(folder, settings, typed, trial=trial, again=again, as_json=as_json))
+
+
+@click.command(cls=Command)
+@study_argument
+@click.option(
+    "-o",
+    "--output",
+    metavar="PLACE",
+    help="Folder, or archive by its ending.  [default: export in the study folder]",
+    shell_complete=complete_files,
+)
+@click.option("--archive", is_flag=True, help="One file, .tar.gz, or .zip where the place is called so.")
+@click.option("--trial", metavar="N", type=WholeNumber(0), help="The model of this trial of the search.")
+@dir_option
+def export(study: str | None, output: str | None, archive: bool, trial: int | None, directory: str | None) -> None:
+    """Put the model into one folder or archive, with its configuration, scores, environment, code, a card and run.sh.
+
+    It is the model that `refit` trained, or else that of the search's best trial. A model saved as Hugging Face's
+    libraries do stands at the top, so that from_pretrained reads the folder. No secret and no path of this machine is in
+    it. The same command again replaces it, or says that it is current.
+
+    Example:
+        outlast export studies/digits
+        outlast export studies/digits --output digits-model.zip
+        outlast export studies/digits --archive
+    """
+    from outlast.cli.model_runs import run_export
+
+    folder, settings, _ = asked_for(study, directory)
+    run_export(folder, settings, output=output, archive=archive, trial=trial)

@@ -25,19 +25,24 @@ from outlast.engine.followup.evaluate import (
     take_back,
     write_evaluation,
 )
+from outlast.engine.followup.export import export_model, place_of
 from outlast.engine.followup.refit import plan_refit, refuse_other, write_refit
 from outlast.engine.launch import run
+from outlast.errors import StorageError
 from outlast.monitor.snapshot import LiveFacts
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
 
-def run_refit(folder: str, given: Settings | None, *, trial: int | None, seeds: int | None, fresh: bool) -> int:
+def run_refit(
+    folder: str, given: Settings | None, typed: str, *, trial: int | None, seeds: int | None, fresh: bool
+) -> int:
     """Train the best once more. Returns the exit code.
 
     Args:
         folder: The search's.
         given: Its study file, where one was named; by default what is on record.
+        typed: What the next command is given.
         trial, seeds, fresh: The flags.
     """
     search = the_search(folder)
@@ -53,22 +58,45 @@ def run_refit(folder: str, given: Settings | None, *, trial: int | None, seeds: 
     facts = write_refit(plan, study)
     trials = plan.trials(study)
     if not _complete(trials, plan.wanted):
-        return _unfinished(trials, plan.followup.folder, f"outlast refit {folder}", code)
+        return _unfinished(trials, plan.followup.folder, f"outlast refit {typed}", code)
     for training in facts["trainings"]:
         place = training["model"] and f"{plan.followup.folder}/{training['model']}"
         click.echo(f"model     {place or 'none: the training left no checkpoint in ${checkpoint_dir}'}")
-    make_console().print(
-        next_line(f"outlast evaluate {folder}" if facts["trainings"][0]["model"] else f"outlast export {folder}")
-    )
+    make_console().print(next_line(f"outlast {'evaluate' if facts['trainings'][0]['model'] else 'export'} {typed}"))
     return 0
 
 
-def run_evaluation(folder: str, given: Settings | None, *, trial: int | None, again: bool, as_json: bool) -> int:
+def run_export(folder: str, given: Settings | None, *, output: str | None, archive: bool, trial: int | None) -> None:
+    """Put the model together.
+
+    Args:
+        folder: The search's.
+        given: Its study file, where one was named; by default what is on record.
+        output, archive, trial: The flags.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    search = the_search(folder)
+    place = place_of(search, output, archive)
+    try:
+        done = export_model(search, (given or search.settings).evaluate, place=place, trial=trial)
+    except OSError as error:
+        raise StorageError.of(error) from error
+    click.echo(f"{'current' if done.current else 'exported'}  {os.path.relpath(done.place)}")
+    for line in done.told:
+        click.echo(f"          {line}")
+
+
+def run_evaluation(
+    folder: str, given: Settings | None, typed: str, *, trial: int | None, again: bool, as_json: bool
+) -> int:
     """Score the model on the test set. Returns the exit code.
 
     Args:
         folder: The search's.
         given: Its study file, where one was named; by default what is on record.
+        typed: What the next command is given.
         trial, again, as_json: The flags.
     """
     search = the_search(folder)
@@ -86,10 +114,10 @@ def run_evaluation(folder: str, given: Settings | None, *, trial: int | None, ag
     if as_json:
         click.echo(json.dumps(facts))
     if not _complete(trials, plan.wanted):
-        return _unfinished(trials, plan.followup.folder, f"outlast evaluate {folder}", code)
+        return _unfinished(trials, plan.followup.folder, f"outlast evaluate {typed}", code)
     if not as_json:
         click.echo(f"test set  looked at {said_of(study)}")
-        make_console().print(next_line(f"outlast export {folder}"))
+        make_console().print(next_line(f"outlast export {typed}"))
     return 0
 
 

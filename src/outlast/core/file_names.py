@@ -156,6 +156,7 @@ class StudyNames(_Folder, Struct, frozen=True):
     refit_facts = Name(
         "refit.json", "In a refit: whose configuration, why, for how long, and the model of each training."
     )
+    export = Name("export", "The model with all that belongs to it, where `outlast export` puts it by itself.")
     evaluation = Name(
         "evaluation.json", "In an evaluation: each look at the test set, when, of which model, with what score."
     )

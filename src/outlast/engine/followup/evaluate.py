@@ -122,12 +122,13 @@ def looks_in(study: Study) -> list[Look]:
     return [Look(number, tuple(trials)) for number, trials in sorted(found.items())]
 
 
-def models_of(search: Search, number: int | None = None) -> list[Model]:
+def models_of(search: Search, number: int | None = None, *, refitted_of: int | None = None) -> list[Model]:
     """What there is to score: the models of the last refit, or that of one of the search's own trials.
 
     Args:
         search: Whose.
         number: The search's trial; by default what was trained for good is meant.
+        refitted_of: Whose refit, where several trials were trained for good; the last one by default.
 
     Raises:
         UsageError: There is no model.
@@ -146,7 +147,7 @@ def models_of(search: Search, number: int | None = None) -> list[Model]:
             "nothing was trained for good yet",
             cure=f"outlast refit {search.folder}  (or --trial N: the model of one of the search's own trials)",
         )
-    last = trials[-1].of
+    last = trials[-1].of if refitted_of is None else refitted_of
     meant = [trial for trial in trials if trial.of == last]
     if any(trial.state is not TrialState.COMPLETE for trial in meant):
         raise UsageError(f"the refit of trial {last} is not done", cure=f"outlast refit {search.folder} --trial {last}")
@@ -205,7 +206,13 @@ def plan_evaluation(
     Raises:
         UsageError: Nothing says how, there is no model, or the test set was looked at before.
     """
-    command = _command(search, section)
+    command = evaluation_command(search.settings, section)
+    if command is None:
+        raise UsageError(
+            "the study file does not say how a model is scored on the test set",
+            cure="add `evaluate: {command: python test.py ${model}, metric: test_accuracy}` to it, and name it: "
+            "outlast evaluate STUDY.yaml",
+        )
     models = models_of(search, trial)
     followup = Followup(search, "evaluate", _changes(search.settings, section, command))
     study = followup.study
@@ -280,6 +287,7 @@ def _look_facts(study: Study, look: Look) -> dict[str, Any]:
             {
                 "trial": trial.of,
                 "refit": trial.told.get("refit"),
+                "made_at": trial.told.get("made_at"),
                 "scores": dict(zip(names, outcome.values or (), strict=False)),
                 "metrics": dict(sorted(outcome.metrics.items())),
             }
@@ -311,16 +319,11 @@ def times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-def _command(search: Search, section: EvaluateSettings) -> tuple[str, ...]:
-    if section.command is not None:
+def evaluation_command(settings: Settings, section: EvaluateSettings) -> tuple[str, ...] | None:
+    """How a model of a search is scored; ``None`` where the study file does not say."""
+    if section.command is not None or not section.arguments or settings.command is None:
         return section.command
-    if section.arguments and search.settings.command is not None:
-        return (*search.settings.command, *section.arguments)
-    raise UsageError(
-        "the study file does not say how a model is scored on the test set",
-        cure="add `evaluate: {command: python test.py ${model}, metric: test_accuracy}` to it, and name it: "
-        "outlast evaluate STUDY.yaml",
-    )
+    return (*settings.command, *section.arguments)
 
 
 def _metrics(settings: Settings, section: EvaluateSettings) -> list[MetricSettings]:
@@ -332,8 +335,8 @@ def _metrics(settings: Settings, section: EvaluateSettings) -> list[MetricSettin
 
 
 def _changes(settings: Settings, section: EvaluateSettings, command: Sequence[str]) -> Mapping[str, Any]:
-    metrics = [replace(metric, target=None, take="last") for metric in _metrics(settings, section)]
-    plain = [{key: value for key, value in vars(metric).items() if value is not None} for metric in metrics]
+    said = [(metric, ("name", "goal", "file", "pattern")) for metric in _metrics(settings, section)]
+    plain = [{key: value for key in keys if (value := getattr(metric, key)) is not None} for metric, keys in said]
     changes: dict[str, Any] = {
         "command": list(command),
         "function": None,

@@ -15,11 +15,13 @@ from outlast.config.command import FOLLOWUP_MACROS, MACRO_ITSELF, macros
 from outlast.config.settings import RefitSettings, Settings
 from outlast.core.best import best_trial
 from outlast.core.best_report import BestReport, best_report
+from outlast.core.file_names import StudyNames
 from outlast.core.fold import Study
 from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.engine.followup.child import Followup, Repetition, Search
+from outlast.engine.followup.confirmation_document import confirmed_of
 from outlast.engine.followup.model_files import model_in
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import StudyFileError, UsageError
@@ -99,10 +101,8 @@ def choose(search: Search, number: int | None = None) -> Chosen:
 
 def confirmed_best(search: Search) -> int | None:
     """The trial that was confirmed to be the best; ``None`` where nothing was confirmed."""
-    found = read_json(StudyPaths.at(search.home).confirm / "confirmation.json")
-    best = found.get("best") if isinstance(found, dict) and found.get("final") else None
-    number = best.get("trial") if isinstance(best, dict) else None
-    return number if isinstance(number, int) and number in search.study.trials else None
+    number = confirmed_of(read_json(StudyPaths.at(search.home).confirm / StudyNames.confirmation.name))
+    return number if number in search.study.trials else None
 
 
 def plan_refit(search: Search, section: RefitSettings, *, trial: int | None = None, seeds: int | None = None) -> Refit:

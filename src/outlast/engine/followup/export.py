@@ -1,0 +1,236 @@
+"""`export`: a model with all that belongs to it, in one folder or archive that can be opened anywhere.
+
+Everything is put together under a hidden name beside its place and renamed there at the end. Nothing in it knows where it was
+made, and no secret is in it. The model's own files stand at the top where Hugging Face's libraries look for them, else in
+``model/``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from outlast._system.files import remove_tree, rename, write_atomic
+from outlast._system.reading import read_json
+from outlast._system.syncing import make_dir, settle_tree
+from outlast._version import __version__
+from outlast.config import yaml_writer
+from outlast.config.load import to_yaml
+from outlast.config.secrets import mask_text
+from outlast.config.settings import EvaluateSettings, Settings
+from outlast.core.file_names import StudyNames
+from outlast.engine.attempts.code_snapshot import working_tree
+from outlast.engine.derived.report import draw_report
+from outlast.engine.followup.archive import ABOUT, mark_in, write_archive
+from outlast.engine.followup.child import Search
+from outlast.engine.followup.evaluate import Model, evaluation_command
+from outlast.engine.followup.exported_code import copy_code, copy_model
+from outlast.engine.followup.exported_facts import Subject, environment_of, exported_facts, subject_of
+from outlast.engine.followup.model_files import is_pretrained, parts_of
+from outlast.engine.followup.run_script import Runnable, run_script
+from outlast.errors import UsageError
+from outlast.results.configuration import configuration
+from outlast.results.model_card import model_card
+from outlast.results.writer import resolved_config
+
+_REPORT = StudyNames.report.name
+_SUFFIXES = (".tar.gz", ".tgz", ".zip")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What came of an export.
+
+    Attributes:
+        place: The folder or archive.
+        current: It was there already, of the same facts: nothing was written.
+        told: What a person should know, a sentence each.
+    """
+
+    place: str
+    current: bool
+    told: tuple[str, ...] = ()
+
+
+def place_of(search: Search, output: str | None, archive: bool) -> str:
+    """Where an export goes: ``export`` in the study folder, or its name with ``.tar.gz``."""
+    place = (output or str(Path(search.home) / StudyNames.export.name)).rstrip("/")
+    return f"{place}.tar.gz" if archive and not place.endswith(_SUFFIXES) else place
+
+
+def export_model(search: Search, section: EvaluateSettings, *, place: str, trial: int | None = None) -> Exported:
+    """Put a model together in a folder, or an archive where the place is called like one.
+
+    Args:
+        search: Whose model.
+        section: `evaluate` of the study file: how the model is scored.
+        place: Where it goes.
+        trial: Of the search, instead of what was trained for good last, or of its best.
+
+    Raises:
+        UsageError: There is nothing to export, or something else at the place.
+        OSError: The disk refused.
+    """
+    subject = subject_of(search, trial)
+    packed, target = place.endswith(_SUFFIXES), Path(place).absolute()
+    there = mark_in(target) if packed else _mark_of(target)
+    if there is None and os.path.lexists(place) and not (target.is_dir() and not os.listdir(target)):
+        raise UsageError(f"{place} is there, and it is no export", cure="name another place with --output")
+    making = target.with_name(f".{target.name}.new")
+    remove_tree(making)
+    texts = _texts(search, section, subject, making)
+    mark = _mark(texts, subject.model)
+    if there == mark:
+        remove_tree(making)
+        return Exported(place, True, tuple(subject.told))
+    texts[ABOUT] = _json({"version": 1, "outlast": __version__, "mark": mark})
+    for name, text in texts.items():
+        write_atomic(making / name, text, durable=False)
+    if "run.sh" in texts:
+        script = making / "run.sh"
+        script.chmod(script.stat().st_mode | 0o111)
+    if subject.model is not None:
+        copy_model(parts_of(subject.model.path), making if _at_top(subject.model, texts) else making / "model")
+    draw_report(search.paths, search.study, search.settings, path=making / _REPORT)
+    settle_tree(making)
+    (write_archive if packed else _appear)(making, target)
+    return Exported(place, False, tuple(subject.told))
+
+
+def _texts(search: Search, section: EvaluateSettings, subject: Subject, making: Path) -> dict[str, str]:
+    """Every text of the folder but the code, which is copied here: name → content."""
+    make_dir(making)
+    whole = configuration(search.study.trials[subject.chosen.trial], search.study, search.settings)
+    params = {**subject.settings.space.complete(subject.trial.params), **whole, **subject.trial.derived}
+    evaluation = evaluation_command(search.settings, section)
+    words = [*(subject.settings.command or ()), *(evaluation or ())]
+    inside, told = copy_code(subject.settings, words, making / "code")
+    subject.told.extend(told)
+    facts = exported_facts(search, subject, whole)
+    texts = {
+        "metrics.json": _json(facts),
+        "params.json": _json(search.settings.nest(whole)),
+        "config.yaml": yaml_writer.dump(search.settings.nest(whole)),
+        "study.yaml": to_yaml(subject.settings),
+        "environment.json": _json(environment_of(subject)),
+    }
+    given = resolved_config(subject.paths.trial(subject.trial.number).record)
+    config = None
+    if given is not None:
+        config = f"training-config{Path(str(subject.settings.config)).suffix}"
+        texts[config] = given
+    model = None if subject.model is None else _model_name(subject.model, texts)
+    scored = (
+        None
+        if evaluation is None
+        else Runnable(_with_command(search.settings, evaluation), params, subject.trial.seed, {})
+    )
+    script = run_script(
+        f"Trial {subject.chosen.trial} of the search {search.settings.name}.",
+        Runnable(subject.settings, params, subject.trial.seed, subject.trial.told),
+        scored, code=os.path.normpath(f"code/{inside}"), model=model, config=config,
+    )  # fmt: skip
+    if script is not None:
+        texts["run.sh"] = script
+    difference = _difference(subject)
+    if difference:
+        texts["code.diff"] = difference
+    texts["README.md"] = model_card(
+        {**facts, "why": subject.chosen.why}, files=_contents([*texts, _REPORT], model), told=subject.told
+    )
+    texts = {name: mask_text(text) if name != "run.sh" else text for name, text in texts.items()}
+    return {name: _without(text, search.settings.secret_env) for name, text in texts.items()}
+
+
+def _difference(subject: Subject) -> str | None:
+    """What was not committed of the code that it was trained with; ``None`` where that is not what lies there now."""
+    folder = subject.settings.working_directory
+    if "+" not in subject.trial.code or working_tree(folder) != subject.trial.code:
+        return None
+    command = ["git", "-C", folder, "diff", "HEAD", "--", "."]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+
+
+def _contents(names: Sequence[str], model: str | None) -> dict[str, str]:
+    about = {
+        model or "": "the model",
+        "config.yaml": "the configuration",
+        "params.json": "the same as JSON",
+        "metrics.json": "every score: search, fresh seeds, refit, test",
+        "run.sh": "trains it again, and scores it",
+        "code/": "what it was trained with",
+        "code.diff": "what of that was not committed",
+        "environment.json": "Python, packages, commit, hardware",
+        "study.yaml": "how it was trained, as Outlast has it",
+        _REPORT: "the whole search on one page",
+    }
+    there = {*names, "code/", "run.sh", model or ""} - {""}
+    return {name: text for name, text in about.items() if name in there}
+
+
+def _model_name(model: Model, texts: Mapping[str, str]) -> str:
+    if _at_top(model, texts):
+        return "."
+    return f"model/{model.path.name}" if not model.path.is_dir() else "model"
+
+
+def _at_top(model: Model, texts: Mapping[str, str]) -> bool:
+    """Whether the model's files stand beside ours: Hugging Face's, none of which is called as one of ours."""
+    ours = {*texts, "run.sh", "README.md", "code.diff", "report.html", "code", "again", "model", ABOUT} - {"README.md"}
+    return is_pretrained(model.path) and not ours & {part.name for part in parts_of(model.path)}
+
+
+def _with_command(settings: Settings, command: tuple[str, ...]) -> Settings:
+    return replace(settings, command=command, function=None)
+
+
+def _without(text: str, secrets: Mapping[str, str]) -> str:
+    for value in secrets.values():
+        text = text.replace(value, "***") if len(value) > 3 else text
+    return text
+
+
+def _mark(texts: Mapping[str, str], model: Model | None) -> str:
+    """What an export of the same facts has in common with this one."""
+    found = hashlib.sha256(json.dumps(sorted(texts.items())).encode("utf-8", "backslashreplace"))
+    parts = [] if model is None else parts_of(model.path)
+    for place in (place for part in parts for place in (part, *sorted(part.rglob("*"))) if place.is_file()):
+        about = place.stat()
+        found.update(f"{place.name} {about.st_size} {about.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+def _mark_of(place: Path) -> str | None:
+    """The mark of the export in a folder; ``None``: it is none. One whose successor was cut off on its way is put back."""
+    old = _aside(place)
+    if old.exists() and not place.exists():
+        rename(old, place)
+    about = read_json(place / ABOUT)
+    return str(about.get("mark")) if isinstance(about, dict) else None
+
+
+def _appear(making: Path, place: Path) -> None:
+    """Give the folder its name, in the place of an earlier export."""
+    old = _aside(place)
+    remove_tree(old)
+    if place.exists():
+        rename(place, old)
+    rename(making, place)
+    remove_tree(old)
+
+
+def _aside(place: Path) -> Path:
+    return place.with_name(f".{place.name}.old")
+
+
+def _json(facts: Any) -> str:
+    return json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n"
