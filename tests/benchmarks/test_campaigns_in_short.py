@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import confirming
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -73,3 +75,12 @@ def test_a_controller_that_refills_its_slots_keeps_them_busy_and_batches_do_not(
     assert found["refilling"]["utilisation"] >= 0.95
     assert found["barrier"]["utilisation"] < 0.75 * found["refilling"]["utilisation"]
     assert found["refilling"]["seconds"] < found["barrier"]["seconds"]
+
+
+def test_what_fresh_seeds_rank_first_is_truly_better_where_the_best_score_was_luck() -> None:
+    found = confirming.measure(
+        partial(confirming.simulated, trials=50, noise=0.3, shared=0.3), studies=60, seeds=10, seed=3, racing=True
+    )
+    assert found.misled == 60
+    assert found.better >= 0.8 * 60
+    assert found.runs < 60 * 50
