@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.space.definitions import FIGURES, DefinitionError, define, to_definition
+from outlast.space.definitions import FIGURES, define, to_definition
 from outlast.space.distributions import Latent
-from outlast.space.parameters import Parameter
+from outlast.space.parameters import Parameter, SpaceError
 
 
 def draws(parameter: Parameter, count: int = 4000) -> list:
@@ -236,13 +236,13 @@ def test_a_value_outside_is_refused_by_name(definition, value):
     ],
 )
 def test_a_wrong_definition_names_the_figure(definition, key, words):
-    with pytest.raises(DefinitionError, match=words) as caught:
+    with pytest.raises(SpaceError, match=words) as caught:
         define("x", definition)
     assert caught.value.key == key
 
 
 def test_a_misspelt_distribution_gets_the_nearest_one():
-    with pytest.raises(DefinitionError) as caught:
+    with pytest.raises(SpaceError) as caught:
         define("x", {"distribution": "log_unifrom_values", "min": 1, "max": 2})
     assert caught.value.cure == "did you mean `log_uniform_values`?"
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlast.space.definitions import define
-from outlast.space.space import Space, SpaceError
+from outlast.space.parameters import SpaceError
+from outlast.space.space import Space
 
 
 def space(*constraints: str, **definitions) -> Space:

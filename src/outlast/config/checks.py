@@ -12,30 +12,21 @@ from msgspec.structs import replace
 from outlast.config.command import GROUPED, MACRO
 from outlast.config.key_hints import SBATCH
 from outlast.config.range_notes import range_notes
-from outlast.config.scalars import Flag, Number
 from outlast.config.secrets import secret_in
+from outlast.config.sections import HYPERBAND
 from outlast.config.settings import Settings
-from outlast.config.shapes import At, Fields
+from outlast.config.shapes import At
+from outlast.config.yaml import names_in
 from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
-from outlast.space.space import Space, SpaceError
+from outlast.space.parameters import SpaceError
+from outlast.space.space import Space, flat
 
 #: Keys that are read and that no room does anything with yet.
 _NOT_YET = ("selection", "tracking", "notify")
 
 #: Macros that hand the parameters over nested.
 _NESTING = ("args_json", "args_json_file")
-
-#: The figures of W&B's hyperband.
-HYPERBAND = Fields(
-    {
-        "min_iter": Number(least=1),
-        "max_iter": Number(least=1),
-        "s": Number(least=1),
-        "eta": Number(above=1),
-        "strict": Flag(),
-    }
-)
 
 #: Keys that reach a trial through the study's record.
 _RECORDED = ("command", "trial", "check", "parameters", "enqueue", "executor", "slurm")
@@ -57,15 +48,15 @@ def enqueued(settings: Settings, at: At) -> Settings:
     entries = []
     for index, entry in enumerate(settings.enqueue):
         place = at.child("enqueue").child(index)
-        flat = _flatten(entry, {parameter.name for parameter in space.parameters})
-        for name, value in flat.items():
+        values = flat(entry, {parameter.name for parameter in space.parameters})
+        for name, value in values.items():
             try:
                 space.encode({name: value})
             except SpaceError as error:
                 raise place.child(name).error(error.fact, error.cure) from None
             except ValueError as error:
                 raise place.child(name).error(str(error).removeprefix(f"{name}: ")) from None
-        entries.append(flat)
+        entries.append(values)
     return replace(settings, enqueue=tuple(entries))
 
 
@@ -118,13 +109,8 @@ def parameter_place(at: At, name: str) -> At:
 def missing_file(at: At, name: str, folder: str) -> StudyFileError:
     """The error for a file that is named and is not there."""
     parent, base = os.path.split(os.path.join(folder, name))
-    try:
-        close = get_close_matches(base, os.listdir(parent or "."), n=1)
-    except OSError:
-        close = []
-    cure = (
-        f"did you mean `{os.path.join(os.path.dirname(name), close[0])}`?" if close else "paths start at the study file"
-    )
+    close = [os.path.join(os.path.dirname(name), one) for one in get_close_matches(base, names_in(parent), n=1)]
+    cure = f"did you mean `{close[0]}`?" if close else "paths start at the study file"
     return at.error(f"`{name}` does not exist", _elsewhere(name, at.document.file) or cure)
 
 
@@ -152,15 +138,6 @@ def _space(settings: Settings, at: At) -> Space:
             raise place.error(f"`{error.constraint}`: {error.fact}", error.cure) from None
         place = parameter_place(at, error.name or "")
         raise place.error(error.fact, error.cure) from None
-
-
-def _flatten(entry: Mapping[str, Any], names: set[str], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in entry.items():
-        name = f"{prefix}{key}"
-        inner = isinstance(value, Mapping) and name not in names
-        flat |= _flatten(value, names, f"{name}.") if inner else {name: value}
-    return flat
 
 
 def _constraints(settings: Settings, space: Space, at: At) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ from outlast.config.command import (
 )
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
+from outlast.config.yaml import names_in
 from outlast.core.nearest import nearest
 
 #: What a search's command may say.
@@ -237,9 +237,6 @@ def _nearest_program(program: str, folder: str) -> str:
     """The cure for a program that is not there: the one that was meant, or how to name one."""
     runner = {".py": "python ", ".sh": "bash "}.get(os.path.splitext(program)[1], "")
     places = [folder] if runner else os.get_exec_path()
-    names: set[str] = set()
-    for place in places:
-        with contextlib.suppress(OSError):
-            names.update(os.listdir(place))
+    names = {name for place in places for name in names_in(place)}
     close = get_close_matches(program, sorted(names), n=1, cutoff=0.7)
     return f"did you mean `{runner}{close[0]}`?" if close else "name it with its path, or put its folder on PATH"

@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from outlast.config import checks, command_checks, key_hints
 from outlast.config.notation import ParametersShape
 from outlast.config.resolve import resolve
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.secrets import MASK
-from outlast.config.sections import ARGUMENT, section
+from outlast.config.sections import COMMAND, section
 from outlast.config.settings import (
     LATER_KEYS,
     BudgetSettings,
@@ -102,10 +102,8 @@ _ISOLATION = ByType(
 STUDY_FILE = Fields(
     {
         "name": Text(NAME_PATTERN, _NAME_SAYS, description="the study and its folder; the file's name by default"),
-        "command": ByType(
-            text=Text(),
-            items=ListOf(ARGUMENT, least=1),
-            description="how to train once; ${args} is where the parameters go; never run by a shell",
+        "command": replace(
+            COMMAND, description="how to train once; ${args} is where the parameters go; never run by a shell"
         ),
         "function": Text(_FUNCTION, "package.module:name", description="a Python function instead of a command"),
         "metric": ByType(text=Text(), mapping=_METRIC, items=ListOf(_METRIC, least=1), description="what to optimise"),
@@ -173,7 +171,7 @@ STUDY_FILE = Fields(
 )
 
 #: Keys that become settings as their shape reads them.
-_AS_READ = {*Settings.__struct_fields__} & {*STUDY_FILE.shapes} - {"name", "command", "env"}
+_AS_READ = {*Settings.__struct_fields__} & {*STUDY_FILE.shapes} - {"name", "env"}
 
 
 def read(
@@ -201,6 +199,7 @@ def read(
     for key in ("extends", "matrix"):
         if key in values:
             raise at.child(key).error("is not allowed here: this file is one study already")
+    _check_runnable(values, at)
     env = values.get("env", {})
     masked = {key: value for key, value in env.items() if MASK in value}
     if masked:
@@ -208,7 +207,6 @@ def read(
     settings = Settings(
         **{key: value for key, value in values.items() if key in _AS_READ},
         name=values.get("name") or clean_name(default_name),
-        command=_command(values, at),
         metrics=_metrics(values, at),
         env={key: value for key, value in env.items() if key not in masked},
         later={key: values[key] for key in LATER_KEYS if key in values},
@@ -218,7 +216,7 @@ def read(
         checks.refuse_secrets(at)
     settings = checks.enqueued(settings, at)
     notes = (*notes, *checks.check(settings, at, files=files), *command_checks.check_command(settings, at, files=files))
-    return replace(settings, resolved=resolve(settings, masked), notes=tuple(dict.fromkeys(notes)))
+    return structs.replace(settings, resolved=resolve(settings, masked), notes=tuple(dict.fromkeys(notes)))
 
 
 def clean_name(text: str) -> str:
@@ -227,23 +225,12 @@ def clean_name(text: str) -> str:
     return name or "study"
 
 
-def _command(values: Mapping[str, Any], at: At) -> tuple[str, ...] | None:
+def _check_runnable(values: Mapping[str, Any], at: At) -> None:
     if ("command" in values) == ("function" in values):
         both = "command" in values
         fact = "gives both `command` and `function`" if both else "says nothing to run: needs `command` or `function`"
         cure = "keep one of them" if both else "such as `command: python train.py ${args}`"
         raise (at.child("function") if both else at).error(fact, cure)
-    given = values.get("command")
-    if not isinstance(given, str):
-        return given
-    here = at.child("command")
-    try:
-        words = shlex.split(given)
-    except ValueError as error:
-        raise here.error(f"cannot be split into words: {error}", "close the quote, or write a list") from None
-    if not words:
-        raise here.error("is empty")
-    return tuple(words)
 
 
 def _metrics(values: Mapping[str, Any], at: At) -> tuple[MetricSettings, ...]:

@@ -13,9 +13,9 @@ from outlast.config import yaml
 from outlast.config.shapes import At, Shape, show
 from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
-from outlast.space.definitions import ALL_FIGURES, FIGURES, DefinitionError, define
+from outlast.space.definitions import ALL_FIGURES, FIGURES, define
 from outlast.space.lookalikes import figure_for
-from outlast.space.parameters import Parameter
+from outlast.space.parameters import Parameter, SpaceError
 
 #: A parameter's name; dots nest it, ``+`` in front is Hydra's.
 NAME = r"^\+{0,2}[A-Za-z_][A-Za-z0-9_@/:-]*(?:\.[A-Za-z0-9_][A-Za-z0-9_@/:-]*)*$(?!\n)"
@@ -169,7 +169,7 @@ class ParametersShape(Shape):
                 continue
             try:
                 parameter = define(name, definition, conditions or None)
-            except DefinitionError as error:
+            except SpaceError as error:
                 place = here.child(error.key) if error.key and isinstance(value, Mapping) else here
                 raise place.error(error.fact, error.cure) from None
             if name in out:

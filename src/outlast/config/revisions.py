@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outlast.config.secrets import mask_secrets
+from outlast.space.space import flat
 
 #: What a trial's value means: old and new trials compare only if these are the same.
 _ACCEPT = (
@@ -51,7 +52,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
         old: The version in force.
         new: The version at hand.
     """
-    before, after = _flat(mask_secrets(old)), _flat(mask_secrets(new))
+    before, after = flat(mask_secrets(old)), flat(mask_secrets(new))
     run_settings: list[str] = []
     needs_acceptance: list[str] = []
     for key in dict.fromkeys((*before, *after)):
@@ -61,16 +62,6 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
         accept = any(key == root or key.startswith(f"{root}.") for root in _ACCEPT)
         (needs_acceptance if accept else run_settings).append(line)
     return Difference(tuple(run_settings), tuple(needs_acceptance))
-
-
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in mapping.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _same(old: Any, new: Any) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from outlast.config import yaml
 from outlast.errors import StudyFileError
+from outlast.space.space import flat
 
 _OPTION = re.compile(r"^\s{0,10}(-{1,2}[A-Za-z][^\n]*)$")
 _FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w.-]*)")
@@ -43,19 +44,11 @@ def described_options(found: Sequence[Mapping[str, Any]]) -> list[Option]:
         flags = [flag[2:] for flag in each["flags"] if flag.startswith("--")]
         if not flags or flags[0] in ("help", "version") or each.get("help") == "==SUPPRESS==":
             continue
-        options.append(
-            Option(
-                flags[0],
-                tuple(choice for choice in each["choices"] if choice is not None),
-                each["default"],
-                each["takes_value"],
-                each["kind"],
-                each["help"],
-                each.get("low"),
-                each.get("high"),
-                each["many"],
-            )
-        )
+        choices = tuple(choice for choice in each["choices"] if choice is not None)
+        same: dict[str, Any] = {
+            key: each.get(key) for key in ("default", "takes_value", "kind", "help", "low", "high", "many")
+        }
+        options.append(Option(flags[0], choices, **same))
     return options
 
 
@@ -71,11 +64,10 @@ def hydra_options(help_text: str) -> list[Option]:
     groups = _HYDRA_GROUPS.search(help_text)
     choices = {name: tuple(words.split(", ")) for name, words in _HYDRA_GROUP.findall(groups[1] if groups else "")}
     options = [Option(name, words) for name, words in choices.items()]
-    leaves = _leaves(data) if isinstance(data, Mapping) else ()
     return options + [
         Option(name, (), value, kind=type(value).__name__, many=isinstance(value, list))
-        for name, value in leaves
-        if name.split(".")[0] not in choices  # which of these there are depends on the group's choice
+        for name, value in flat(data).items()
+        if value != {} and name.split(".")[0] not in choices  # which of these there are depends on the group's choice
     ]
 
 
@@ -87,14 +79,6 @@ def parse_options(help_text: str) -> list[Option]:
         if option is not None and option.name not in ("help", "version"):
             options.setdefault(option.name, option)
     return list(options.values())
-
-
-def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in data.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _blocks(help_text: str) -> list[str]:

@@ -63,6 +63,17 @@ SHRINK = ByType(
     ),
 )
 
+#: The figures of W&B's hyperband.
+HYPERBAND = Fields(
+    {
+        "min_iter": Number(whole=True, least=1),
+        "max_iter": Number(whole=True, least=1),
+        "s": Number(whole=True, least=1),
+        "eta": Number(above=1),
+        "strict": Flag(),
+    }
+)
+
 _GLOB = Text(
     r"^(?![/~])(?!(?:.*/)?\.\.(?:/|$))(?!.*\$\{)[^\n]+$",
     "a glob below the trial's checkpoint folder, such as *.ckpt or run/step_*",

@@ -15,7 +15,8 @@ from outlast.config.checks import missing_file
 from outlast.config.command import ARGS_MACROS, GROUPED, MACRO_ITSELF
 from outlast.config.native import NAME_PATTERN, clean_name
 from outlast.config.notation import definitions, holds_others
-from outlast.config.scalars import Anything, Flag, Number, Text, Word
+from outlast.config.scalars import Anything, Number, Text, Word
+from outlast.config.sections import ARGUMENT, HYPERBAND
 from outlast.config.shapes import At, ByType, Fields, ListOf, MapOf, show
 from outlast.config.yaml import Document, Path, dotted
 
@@ -29,6 +30,13 @@ _REFUSED = {
     "image_uri": "W&B Launch",
     "metrics": "several metrics need W&B's own scheduler",
 }
+#: Keys that say the same here, and where.
+_MOVED: Mapping[str, Path] = {
+    **{key: (key,) for key in ("extends", "matrix", "description", "cwd")},
+    "project": ("env", "WANDB_PROJECT"),
+    "entity": ("env", "WANDB_ENTITY"),
+    "run_cap": ("budget", "trials"),
+}
 _IGNORED = ("controller", "apiVersion", "kind")
 #: Keys that hold text, whatever it looks like.
 _TEXT = ("program", "method", "name", "description", "project", "entity", "extends")
@@ -36,7 +44,7 @@ _TEXT = ("program", "method", "name", "description", "project", "entity", "exten
 SWEEP_FILE = Fields(
     {
         "program": Text(),
-        "command": ListOf(ByType(text=Anything(), scalar=Anything()), least=1),
+        "command": ListOf(ARGUMENT, least=1),
         "method": Word(tuple(_METHODS)),
         "metric": Fields(
             {
@@ -49,17 +57,7 @@ SWEEP_FILE = Fields(
             required=("name",),
         ),
         "parameters": MapOf(Anything(), least=1),
-        "early_terminate": Fields(
-            {
-                "type": Word(("hyperband",)),
-                "min_iter": Number(whole=True, least=1),
-                "max_iter": Number(whole=True, least=1),
-                "s": Number(whole=True, least=1),
-                "eta": Number(above=1),
-                "strict": Flag(),
-            },
-            required=("type",),
-        ),
+        "early_terminate": Fields({"type": Word(("hyperband",)), **HYPERBAND.shapes}, required=("type",)),
         "run_cap": Number(whole=True, least=1),
         "name": Text(),
         "description": ByType(text=Anything()),
@@ -117,8 +115,6 @@ def translate(document: Document, *, folder: str, files: bool = True) -> tuple[D
     if "early_terminate" in values:
         options = {key: value for key, value in values["early_terminate"].items() if key != "type"}
         out.put(("pruner",), {"name": "wandb_hyperband", **options}, ("early_terminate",), document)
-    if "run_cap" in values:
-        out.put(("budget", "trials"), values["run_cap"], ("run_cap",), document)
     notes += [f"`{key}` means nothing outside W&B's servers" for key in _IGNORED if key in values]
     return out, tuple(notes)
 
@@ -160,18 +156,15 @@ def _some(texts: Sequence[str], most: int = 4) -> str:
 
 def _identity(values: Mapping[str, Any], document: Document, out: Document) -> list[str]:
     notes: list[str] = []
-    for key in ("extends", "matrix", "description", "cwd"):
-        if key in values:
-            out.put((key,), values[key], (key,), document)
     if "name" in values:
         name = values["name"]
         legal = name if re.search(NAME_PATTERN, name) else clean_name(name)
         if legal != name:
             notes.append(f"the sweep's name {name!r} becomes `{legal}`: it is a folder's name here")
         out.put(("name",), legal, ("name",), document)
-    for key in ("project", "entity"):
+    for key, path in _MOVED.items():
         if key in values:
-            out.put(("env", f"WANDB_{key.upper()}"), values[key], (key,), document)
+            out.put(path, values[key], (key,), document)
     return notes
 
 
@@ -209,7 +202,7 @@ def _parameters(group: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], l
 
 def _command(values: Mapping[str, Any], at: At, out: Document, folder: str, files: bool) -> None:
     given = values.get("command")
-    command = [str(item) for item in (given or DEFAULT_COMMAND)]
+    command = list(given or DEFAULT_COMMAND)
     source: Path = ("command",) if given else ("program",)
     if any("${program}" in item for item in command):
         if "program" not in values:

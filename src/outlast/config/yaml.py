@@ -159,22 +159,26 @@ def _text(name: str) -> str:
 
 def _inside(folder: str) -> str:
     """The study files in a folder that was named instead of one of them."""
-    try:
-        found = sorted(name for name in os.listdir(folder) if name.endswith((".yaml", ".yml")))
-    except OSError:
-        found = []
+    found = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
     listed = ", ".join(os.path.join(folder, name) for name in found[:5])
     return f"name the YAML file in it: {listed}" if found else "there is no YAML file in it either"
+
+
+def names_in(folder: str) -> list[str]:
+    """What there is in a folder, as far as it can be seen."""
+    try:
+        return sorted(os.listdir(folder or "."))
+    except OSError:
+        return []
 
 
 def _lookalike(name: str) -> str | None:
     from difflib import get_close_matches
 
     folder, base = os.path.split(name)
-    try:
-        close = get_close_matches(base, os.listdir(folder or "."), n=1)
-    except OSError:
+    if not os.path.isdir(folder or "."):
         return f"there is no folder `{folder}`"
+    close = get_close_matches(base, names_in(folder), n=1)
     return f"did you mean `{os.path.join(folder, close[0])}`?" if close else None
 
 

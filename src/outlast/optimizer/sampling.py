@@ -30,7 +30,8 @@ from outlast.optimizer.failure_feedback import Lesson, frozen, teaches, worst_va
 from outlast.optimizer.proposals import Proposer, stable_seed
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.optimizer.view import View
-from outlast.space.space import Space, SpaceError
+from outlast.space.parameters import SpaceError
+from outlast.space.space import Space
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from outlast.core.nearest import nearest
 from outlast.space import distributions
-from outlast.space.parameters import Parameter
+from outlast.space.parameters import Parameter, SpaceError
 
 #: Every distribution: the figures that it must have, and those that it may have with their defaults.
 FIGURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -43,20 +43,6 @@ FIGURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 _LARGEST_INT = 2**53
 
 
-class DefinitionError(ValueError):
-    """A parameter's definition is wrong.
-
-    Args:
-        fact: What is wrong, with what is allowed.
-        key: The figure at fault, where there is one.
-        cure: The nearest spelling, or what would be right.
-    """
-
-    def __init__(self, fact: str, *, key: str | None = None, cure: str | None = None) -> None:
-        super().__init__(fact)
-        self.fact, self.key, self.cure = fact, key, cure
-
-
 def define(name: str, definition: Mapping[str, Any], when: Mapping[str, Sequence[Any]] | None = None) -> Parameter:
     """The parameter that a definition says.
 
@@ -66,7 +52,7 @@ def define(name: str, definition: Mapping[str, Any], when: Mapping[str, Sequence
         when: Another parameter's name → the values under which this one is active.
 
     Raises:
-        DefinitionError: Unknown or missing figure, wrong type, empty or reversed range, log over zero.
+        SpaceError: Unknown or missing figure, wrong type, empty or reversed range, log over zero.
     """
     word = infer(definition)
     figures = _figures(word, definition)
@@ -81,14 +67,14 @@ def infer(definition: Mapping[str, Any]) -> str:
     """The distribution's word: the one given, or the one that the figures say.
 
     Raises:
-        DefinitionError: An unknown word, or figures that say nothing.
+        SpaceError: An unknown word, or figures that say nothing.
     """
     if "distribution" in definition:
         word = definition["distribution"]
         if not isinstance(word, str) or word not in FIGURES:
             from outlast.space.lookalikes import distribution_for
 
-            raise DefinitionError(
+            raise SpaceError(
                 f"unknown distribution {word!r}; known: {', '.join(FIGURES)}",
                 key="distribution",
                 cure=f"did you mean `{ours}`?" if (ours := distribution_for(word)) else nearest(word, FIGURES),
@@ -105,12 +91,12 @@ def infer(definition: Mapping[str, Any]) -> str:
         return "int_uniform" if all(_is_int(end) for end in ends) else "uniform"
     unknown = next((key for key in definition if key not in ALL_FIGURES), None)
     if unknown is not None:
-        raise DefinitionError(
+        raise SpaceError(
             f"unknown key; allowed: {', '.join(ALL_FIGURES)}",
             key=unknown,
             cure=_meant(unknown, definition, ALL_FIGURES),
         )
-    raise DefinitionError("says no value", cure="give `values`, `value`, `min` and `max`, or a `distribution`")
+    raise SpaceError("says no value", cure="give `values`, `value`, `min` and `max`, or a `distribution`")
 
 
 def _meant(key: str, definition: Mapping[str, Any], allowed: Sequence[str]) -> str | None:
@@ -148,16 +134,16 @@ def _figures(word: str, definition: Mapping[str, Any]) -> dict[str, Any]:
     allowed = (*required, *optional)
     for key in definition:
         if key not in allowed and key not in ("distribution", "when"):
-            raise DefinitionError(
+            raise SpaceError(
                 f"unknown key for {word}; allowed: {', '.join((*allowed, 'distribution', 'when'))}",
                 key=key,
                 cure=_meant(key, definition, allowed),
             )
         if definition[key] is None and key not in ("value", "when"):
-            raise DefinitionError("says nothing", key=key)
+            raise SpaceError("says nothing", key=key)
     for key in required:
         if key not in definition:
-            raise DefinitionError(f"{word} needs `{key}`", cure=f"add `{key}:`")
+            raise SpaceError(f"{word} needs `{key}`", cure=f"add `{key}:`")
     figures = {key: definition[key] for key in required}
     figures |= {key: definition.get(key, default) for key, default in optional.items()}
     return figures
@@ -178,16 +164,16 @@ def _canonical(word: str, figures: dict[str, Any]) -> tuple[str, dict[str, Any]]
 def _categorical(figures: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     values = figures["values"]
     if not isinstance(values, (list, tuple)):
-        raise DefinitionError(f"{values!r} is not a list", key="values", cure="write `[a, b]`")
+        raise SpaceError(f"{values!r} is not a list", key="values", cure="write `[a, b]`")
     if not values:
-        raise DefinitionError("no value to choose from", key="values")
+        raise SpaceError("no value to choose from", key="values")
     for value in values:
         _check_value(value, "values")
     seen: set[str] = set()
     for value in values:
         text = json.dumps(value, sort_keys=True)
         if text in seen:
-            raise DefinitionError(
+            raise SpaceError(
                 f"{value!r} is there twice", key="values", cure="leave one out; `probabilities` make one likelier"
             )
         seen.add(text)
@@ -195,12 +181,12 @@ def _categorical(figures: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if weights is None:
         return _choice(list(values), None)
     if not isinstance(weights, (list, tuple)) or len(weights) != len(values):
-        raise DefinitionError(f"must be a list of {len(values)} numbers, one for each value", key="probabilities")
+        raise SpaceError(f"must be a list of {len(values)} numbers, one for each value", key="probabilities")
     for weight in weights:
         if _number("probabilities", weight) < 0:
-            raise DefinitionError(f"{weight!r} is negative", key="probabilities")
+            raise SpaceError(f"{weight!r} is negative", key="probabilities")
     if not math.isclose(sum(weights), 1.0, abs_tol=1e-6):
-        raise DefinitionError(f"they add up to {sum(weights):g}, not to 1", key="probabilities")
+        raise SpaceError(f"they add up to {sum(weights):g}, not to 1", key="probabilities")
     return _choice(list(values), [float(w) for w in weights])
 
 
@@ -214,7 +200,7 @@ def _choice(values: list[Any], weights: list[float] | None) -> tuple[str, dict[s
 def _range(word: str, figures: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     low, high = _number("min", figures["min"]), _number("max", figures["max"])
     if low > high:
-        raise DefinitionError(f"{low!r} is above max {high!r}", key="min", cure="swap them")
+        raise SpaceError(f"{low!r} is above max {high!r}", key="min", cure="swap them")
     if word in ("int_uniform", "int_log_uniform"):
         return _int_range(word, low, high)
     if word in ("log_uniform", "q_log_uniform", "inv_log_uniform"):
@@ -222,7 +208,7 @@ def _range(word: str, figures: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             low, high = -high, -low  # log(1/X) is uniform: log X is, between the ends turned round
         low, high = _exp(low, "min"), _exp(high, "max")
     elif "log" in word and low <= 0:
-        raise DefinitionError(f"{low!r} has no logarithm: a log range begins above 0", key="min", cure="such as 1e-6")
+        raise SpaceError(f"{low!r} has no logarithm: a log range begins above 0", key="min", cure="such as 1e-6")
     word = {"log_uniform": "log_uniform_values", "q_log_uniform": "q_log_uniform_values"}.get(word, word)
     word = "log_uniform_values" if word.startswith("inv_") else word
     options: dict[str, Any] = {"min": float(low), "max": float(high)}
@@ -240,13 +226,13 @@ def _range(word: str, figures: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _int_range(word: str, low: float, high: float) -> tuple[str, dict[str, Any]]:
     for key, end in (("min", low), ("max", high)):
         if end != int(end):
-            raise DefinitionError(
+            raise SpaceError(
                 f"{end!r} is not a whole number", key=key, cure="write `distribution: uniform` for fractions"
             )
         if abs(end) > _LARGEST_INT:
-            raise DefinitionError(f"{end!r} is beyond 2**53", key=key)
+            raise SpaceError(f"{end!r} is beyond 2**53", key=key)
     if word == "int_log_uniform" and low < 1:
-        raise DefinitionError(f"{low!r} has no logarithm: a log range of whole numbers begins at 1 or above", key="min")
+        raise SpaceError(f"{low!r} has no logarithm: a log range of whole numbers begins at 1 or above", key="min")
     if low == high:
         return "constant", {"value": int(low)}
     return word, {"min": int(low), "max": int(high)}
@@ -256,9 +242,9 @@ def _bell(word: str, figures: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     options = {key: _number(key, value) for key, value in figures.items()}
     for key in ("a", "b"):
         if key in options and options[key] <= 0:
-            raise DefinitionError(f"{options[key]!r} is not above 0", key=key)
+            raise SpaceError(f"{options[key]!r} is not above 0", key=key)
     if options.get("sigma", 1.0) < 0:
-        raise DefinitionError(f"{options['sigma']!r} is negative", key="sigma")
+        raise SpaceError(f"{options['sigma']!r} is negative", key="sigma")
     options = {key: value if key == "q" else float(value) for key, value in options.items()}
     if "q" in options:
         _positive("q", options["q"])
@@ -285,15 +271,15 @@ def _reach(base: str, options: Mapping[str, float]) -> float:
 
 def _number(key: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise DefinitionError(f"{value!r} is not a number", key=key)
+        raise SpaceError(f"{value!r} is not a number", key=key)
     if not distributions.is_finite(value):
-        raise DefinitionError("is too large" if isinstance(value, int) else f"{value!r} is not finite", key=key)
+        raise SpaceError("is too large" if isinstance(value, int) else f"{value!r} is not finite", key=key)
     return value
 
 
 def _positive(key: str, value: Any) -> Any:
     if _number(key, value) <= 0:
-        raise DefinitionError(f"{value!r} is not above 0", key=key)
+        raise SpaceError(f"{value!r} is not above 0", key=key)
     return value
 
 
@@ -303,7 +289,7 @@ def _exp(exponent: float, key: str) -> float:
     except OverflowError:
         value = math.inf
     if not 0 < value < math.inf:
-        raise DefinitionError(
+        raise SpaceError(
             f"e to the {exponent:g} is out of range: the ends of this distribution are exponents of e",
             key=key,
             cure="`log_uniform_values` takes the ends themselves",
@@ -313,14 +299,14 @@ def _exp(exponent: float, key: str) -> float:
 
 def _check_grid(low: float, high: float, q: float) -> None:
     if max(abs(low), abs(high)) / q > _LARGEST_INT:
-        raise DefinitionError(f"{q!r} is too fine for this range", key="q")
+        raise SpaceError(f"{q!r} is too fine for this range", key="q")
 
 
 def _check_value(value: Any, key: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise DefinitionError(f"{value!r} is not finite", key=key)
+        raise SpaceError(f"{value!r} is not finite", key=key)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_INT:
-        raise DefinitionError(f"{value!r} is beyond 2**53", key=key, cure="write it as text, in quotes")
+        raise SpaceError(f"{value!r} is beyond 2**53", key=key, cure="write it as text, in quotes")
     if isinstance(value, (list, tuple)):
         for item in value:
             _check_value(item, key)

@@ -68,3 +68,27 @@ class Parameter(Struct, frozen=True):
             return distributions.encode(self.distribution, self.options or {}, value)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
+
+
+class SpaceError(ValueError):
+    """Parameters, or constraints, that do not make a space.
+
+    Args:
+        fact: What is wrong, with what is allowed.
+        name: The parameter at fault, where it is not the one that is being read.
+        key: The figure of its definition at fault, where there is one.
+        constraint: The constraint at fault, where there is one.
+        cure: The nearest spelling, or what would be right.
+    """
+
+    def __init__(
+        self,
+        fact: str,
+        *,
+        name: str | None = None,
+        key: str | None = None,
+        constraint: str | None = None,
+        cure: str | None = None,
+    ) -> None:
+        super().__init__(f"{name}: {fact}" if name else fact)
+        self.fact, self.name, self.key, self.constraint, self.cure = fact, name, key, constraint, cure

@@ -9,27 +9,10 @@ from typing import Any
 
 from outlast.core.nearest import nearest
 from outlast.space.expressions import Constraint, ExpressionError
-from outlast.space.parameters import Parameter
+from outlast.space.parameters import Parameter, SpaceError
 
 #: Spaces with conditions or constraints are counted one by one up to this many configurations.
 COUNT_LIMIT = 200_000
-
-
-class SpaceError(ValueError):
-    """The parameters or constraints do not make a space.
-
-    Args:
-        fact: What is wrong.
-        name: The parameter at fault, where there is one.
-        constraint: The constraint at fault, where there is one.
-        cure: The nearest spelling, or what would be right.
-    """
-
-    def __init__(
-        self, fact: str, *, name: str | None = None, constraint: str | None = None, cure: str | None = None
-    ) -> None:
-        super().__init__(f"{name}: {fact}" if name else fact)
-        self.fact, self.name, self.constraint, self.cure = fact, name, constraint, cure
 
 
 class Space:
@@ -49,8 +32,6 @@ class Space:
         off = _switched_off(ordered)
         self.sampled: tuple[Parameter, ...] = tuple(p for p in ordered if not p.constant and p.name not in off)
         self._answers: dict[tuple[str, str], bool] = {}
-        self._size: int | None = None
-        self._counted = False
 
     @classmethod
     def from_parameters(cls, parameters: Sequence[Parameter], constraints: Sequence[str] = ()) -> Space:
@@ -135,12 +116,23 @@ class Space:
         broken = [c.text for c in self.constraints if not c.holds(_spelled(c, values))]
         return f"constraint `{broken[0]}` does not hold" if broken else None
 
-    @property
+    @cached_property
     def size(self) -> int | None:
         """How many distinct configurations there are; ``None`` if endless, or too many to count one by one."""
-        if not self._counted:
-            self._size, self._counted = self._count(), True
-        return self._size
+        product = 1
+        for parameter in self.sampled:
+            values = parameter.choices
+            if values is None:
+                return None
+            product *= len(values)
+        if not self.constraints and not any(parameter.when for parameter in self.sampled):
+            return product
+        count = 0
+        for seen, params in enumerate(self._configurations(dict(self.constants), 0)):
+            if seen >= COUNT_LIMIT:
+                return None
+            count += self._satisfied(params)
+        return count
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Every configuration of a discrete space, the first parameter varying slowest; constraints hold for all.
@@ -195,22 +187,6 @@ class Space:
             raise SpaceError("is not a parameter of this space", name=name, cure=nearest(name, self._by_name))
         return self._by_name[name]
 
-    def _count(self) -> int | None:
-        product = 1
-        for parameter in self.sampled:
-            values = parameter.choices
-            if values is None:
-                return None
-            product *= len(values)
-        if not self.constraints and not any(parameter.when for parameter in self.sampled):
-            return product
-        count = 0
-        for seen, params in enumerate(self._configurations(dict(self.constants), 0)):
-            if seen >= COUNT_LIMIT:
-                return None
-            count += self._satisfied(params)
-        return count
-
     def _configurations(self, known: dict[str, Any], index: int) -> Iterator[dict[str, Any]]:
         """Every configuration, conditions met and constraints not looked at."""
         if index == len(self._ordered):
@@ -236,6 +212,19 @@ class Space:
             if not self._answers[key]:
                 return False
         return True
+
+
+def flat(nested: Mapping[str, Any], whole: Collection[str] = (), prefix: str = "") -> dict[str, Any]:
+    """Nested mappings by dotted name. An empty one is a value, and so is one whose dotted name is among ``whole``."""
+    out: dict[str, Any] = {}
+    for key, value in nested.items():
+        name = f"{prefix}{key}"
+        out |= (
+            flat(value, whole, f"{name}.")
+            if isinstance(value, Mapping) and value and name not in whole
+            else {name: value}
+        )
+    return out
 
 
 def same(left: Any, right: Any) -> bool:

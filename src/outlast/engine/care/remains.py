@@ -18,7 +18,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.record.examine import trial_numbers
 from outlast.errors import StudyFileError
 from outlast.optimizer.importing import import_storage
-from outlast.space.space import Space
+from outlast.space.space import Space, flat
 from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import told_of
 from outlast.study.recovery import events_of_copy
@@ -61,7 +61,8 @@ def _sampled(settings: Mapping[str, Any]) -> frozenset[str]:
 def _events_of_attempt(paths: StudyPaths, number: int, attempt: int, sampled: frozenset[str], now: str) -> list[Event]:
     told = read_json(paths.open_marker(number, attempt))
     if not isinstance(told, dict) or not isinstance(told.get("params"), dict):
-        told = {"params": _flat(read_json(paths.attempt(number, attempt).params))}
+        params = read_json(paths.attempt(number, attempt).params)
+        told = {"params": flat(params) if isinstance(params, dict) else {}}
     params = {name: value for name, value in told["params"].items() if name in sampled}
     created = TrialCreated(number, now, params, int(told.get("seed", 0)), source="repaired")
     if not params and sampled:
@@ -69,16 +70,6 @@ def _events_of_attempt(paths: StudyPaths, number: int, attempt: int, sampled: fr
         lost = AttemptEnded(number, attempt, now, TrialState.FAILED, Cause.LOST, reason)
         return [created, AttemptOpened(number, attempt, now), lost]
     return [created, AttemptOpened(number, attempt, now)]
-
-
-def _flat(nested: Any, prefix: str = "") -> dict[str, Any]:
-    """``params.json`` by dotted names."""
-    if not isinstance(nested, dict):
-        return {}
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return flat
 
 
 def index_rows(paths: StudyPaths) -> dict[int, list[Event]]:
