@@ -29,21 +29,30 @@ function figure(value, digits = 5) {
   if (!isNumber(value)) return typeof value === "object" ? JSON.stringify(value) : String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(Math.max(0, digits - 2)).replace(/\.?0+e/, "e");
+  if (size !== 0 && (size < 1e-4 || size >= 1e7))
+    return value.toExponential(Math.max(0, digits - 2)).replace(/\.?0+e/, "e");
   return String(Number(value.toPrecision(digits)));
 }
 
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 60) return `${Number(seconds.toPrecision(3))} s`;
-  const minutes = Math.round(seconds / 60), hours = Math.floor(minutes / 60), days = Math.floor(hours / 24);
+  const minutes = Math.round(seconds / 60),
+    hours = Math.floor(minutes / 60),
+    days = Math.floor(hours / 24);
   if (hours < 1) return `${minutes} min`;
   if (days < 2) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
   return `${days} d ${hours % 24} h`;
 }
 
-const moment = (iso) => (iso ? String(iso).replace("T", " ").replace(/(\.\d+)?(\+00:00|Z)$/, " UTC") : "–");
-const at = (first, seconds) => (seconds === null || !first ? "–" : moment(new Date(Date.parse(first) + seconds * 1000).toISOString()));
+const moment = (iso) =>
+  iso
+    ? String(iso)
+        .replace("T", " ")
+        .replace(/(\.\d+)?(\+00:00|Z)$/, " UTC")
+    : "–";
+const at = (first, seconds) =>
+  seconds === null || !first ? "–" : moment(new Date(Date.parse(first) + seconds * 1000).toISOString());
 
 // A column of words is kept as its different words and which of them each row has.
 function column(raw) {
@@ -52,16 +61,43 @@ function column(raw) {
   return (row) => (raw.at[row] < 0 ? null : raw.words[raw.at[row]]);
 }
 
-const shade = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
-const section = (id, title, ...children) => el("section", { id, "aria-labelledby": id + "-title" }, el("h2", { id: id + "-title" }, title), ...children);
+// The colours of the theme, looked up once until it changes.
+const shades = new Map();
+function shade(name) {
+  if (!shades.has(name))
+    shades.set(
+      name,
+      getComputedStyle(document.documentElement)
+        .getPropertyValue("--" + name)
+        .trim(),
+    );
+  return shades.get(name);
+}
+const spaced = (word) => word.replaceAll("_", " ");
+const section = (id, title, ...children) =>
+  el("section", { id, "aria-labelledby": id + "-title" }, el("h2", { id: id + "-title" }, title), ...children);
 
 function copyButton(text, label = "Copy") {
-  const button = el("button", { type: "button", onclick: async () => {
-    let done = false;
-    try { await navigator.clipboard.writeText(text); done = true; } catch { done = copiedByHand(text); }
-    button.textContent = done ? "Copied" : "Select and copy";
-    setTimeout(() => { button.textContent = label; }, 1500);
-  } }, label);
+  const button = el(
+    "button",
+    {
+      type: "button",
+      onclick: async () => {
+        let done = false;
+        try {
+          await navigator.clipboard.writeText(text);
+          done = true;
+        } catch {
+          done = copiedByHand(text);
+        }
+        button.textContent = done ? "Copied" : "Select and copy";
+        setTimeout(() => {
+          button.textContent = label;
+        }, 1500);
+      },
+    },
+    label,
+  );
   return button;
 }
 
@@ -71,20 +107,61 @@ function copiedByHand(text) {
   area.value = text;
   (document.querySelector("dialog[open]") || document.body).append(area);
   area.select();
-  try { return document.execCommand("copy"); } finally { area.remove(); }
+  try {
+    return document.execCommand("copy");
+  } finally {
+    area.remove();
+  }
 }
 
 const toCopy = (text) => el("div", { class: "copy" }, el("pre", {}, text), copyButton(text));
 
 function facts(pairs) {
-  return el("dl", { class: "facts" }, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [
-    el("dt", {}, name), el("dd", {}, value instanceof Node || Array.isArray(value) ? value : figure(value)),
-  ]));
+  return el(
+    "dl",
+    { class: "facts" },
+    pairs
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([name, value]) => [
+        el("dt", {}, name),
+        el("dd", {}, value instanceof Node || Array.isArray(value) ? value : figure(value)),
+      ]),
+  );
 }
 
 function grid(head, rows, { differs = () => false, numeric = [] } = {}) {
-  return el("div", { class: "scroll" }, el("table", { class: "plain" },
-    el("thead", {}, el("tr", {}, head.map((name, i) => el("th", { scope: "col", class: numeric.includes(i) ? "num" : null }, name)))),
-    el("tbody", {}, rows.map((row) => el("tr", { class: differs(row) ? "differs" : null },
-      row.map((cell, i) => el("td", { class: numeric.includes(i) ? "num" : null }, cell instanceof Node ? cell : isNumber(cell) ? figure(cell) : cell)))))));
+  return el(
+    "div",
+    { class: "scroll" },
+    el(
+      "table",
+      { class: "plain" },
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          head.map((name, i) => el("th", { scope: "col", class: numeric.includes(i) ? "num" : null }, name)),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        rows.map((row) =>
+          el(
+            "tr",
+            { class: differs(row) ? "differs" : null },
+            row.map((cell, i) =>
+              el(
+                "td",
+                { class: numeric.includes(i) ? "num" : null },
+                cell instanceof Node ? cell : isNumber(cell) ? figure(cell) : cell,
+              ),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }

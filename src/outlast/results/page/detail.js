@@ -2,20 +2,27 @@
 class Detail {
   constructor(trials, table) {
     Object.assign(this, { trials, table, box: document.getElementById("detail") });
-    this.box.addEventListener("close", () => { if (location.hash.startsWith("#trial-")) history.replaceState(null, "", location.pathname + location.search); });
-    this.box.addEventListener("click", (event) => { if (event.target === this.box) this.box.close(); });
+    this.box.addEventListener("close", () => {
+      if (location.hash.startsWith("#trial-")) history.replaceState(null, "", location.pathname + location.search);
+    });
+    this.box.addEventListener("click", (event) => {
+      if (event.target === this.box) this.box.close();
+    });
     this.box.addEventListener("keydown", (event) => {
       if (event.altKey || event.ctrlKey || event.metaKey) return;
-      if (event.key === "ArrowLeft") this.step(-1); else if (event.key === "ArrowRight") this.step(1);
+      if (event.key === "ArrowLeft") this.step(-1);
+      else if (event.key === "ArrowRight") this.step(1);
     });
   }
   step(by) {
-    const rows = this.table.rows, to = rows[rows.indexOf(this.row) + by];
+    const rows = this.table.rows,
+      to = rows[rows.indexOf(this.row) + by];
     if (to !== undefined) this.open(to);
   }
   open(row) {
     this.row = row;
-    const { trials, box } = this, number = trials.number[row];
+    const { trials, box } = this,
+      number = trials.number[row];
     hideTip();
     box.replaceChildren(...this.content(row, number));
     if (!box.open) box.showModal();
@@ -24,32 +31,101 @@ class Detail {
     history.replaceState(null, "", `#trial-${number}`);
   }
   content(row, number) {
-    const { trials } = this, { data } = trials, state = trials.state(row), log = data.logs[number], command = data.commands[number], reason = trials.reason(row);
+    const { trials } = this,
+      { data } = trials,
+      state = trials.state(row),
+      log = data.logs[number],
+      command = data.commands[number],
+      reason = trials.reason(row);
     const values = trials.metrics.map(({ name }, i) => [name, figure(trials.value(row, i), 8)]);
     const exact = data.best && data.best.trial === number ? data.best.configuration : null;
-    const params = exact ? Object.entries(exact) : trials.params.map((name) => [name, trials.param[name](row)]).filter(([, value]) => value !== null);
-    const nav = (text, by, name) => el("button", { type: "button", "aria-label": name, onclick: () => this.step(by) }, text);
+    const params = exact
+      ? Object.entries(exact)
+      : trials.params.map((name) => [name, trials.param[name](row)]).filter(([, value]) => value !== null);
+    const nav = (text, by, name) =>
+      el("button", { type: "button", "aria-label": name, onclick: () => this.step(by) }, text);
     const points = curveOf(data.curves[row]);
     return [
-      el("div", { class: "top" }, el("h2", { id: "detail-title" }, `Trial ${number} `, el("span", { class: `tag s-${state}` }, state), row === trials.best ? [" ", el("span", { class: "tag" }, "best")] : null),
-        el("div", { class: "tools" }, nav("←", -1, "The trial before"), nav("→", 1, "The next trial"), el("button", { type: "button", class: "close", onclick: () => this.box.close() }, "Close"))),
+      el(
+        "div",
+        { class: "top" },
+        el(
+          "h2",
+          { id: "detail-title" },
+          `Trial ${number} `,
+          el("span", { class: `tag s-${state}` }, state),
+          row === trials.best ? [" ", el("span", { class: "tag" }, "best")] : null,
+        ),
+        el(
+          "div",
+          { class: "tools" },
+          nav("←", -1, "The trial before"),
+          nav("→", 1, "The next trial"),
+          el("button", { type: "button", class: "close", onclick: () => this.box.close() }, "Close"),
+        ),
+      ),
       reason ? el("p", { class: state === "failed" ? "error" : "quiet" }, reason) : null,
-      el("div", { class: "pair" },
-        el("div", {}, el("h3", {}, "Parameters"), facts(params.map(([name, value]) => [name, isNumber(value) ? String(value) : shown(value)]))),
-        el("div", {}, el("h3", {}, "Outcome"), facts([...values, ["duration", duration(trials.raw.seconds[row])], ["epochs", trials.raw.epochs[row] || null], ["GPU hours", trials.raw.gpu_seconds[row] ? figure(trials.raw.gpu_seconds[row] / 3600, 3) : null],
-          ["started", at(data.study.created_at, trials.raw.started[row])], ["finished", at(data.study.created_at, trials.raw.finished[row])], ["seed", trials.raw.seed[row]], ["came from", trials.source(row)], ["revision", trials.raw.revision[row]]]))),
-      points.length ? [el("h3", {}, "Learning curve"), curvesPlot(trials, [row], { height: 230, ranged: false }).host] : null,
+      el(
+        "div",
+        { class: "pair" },
+        el(
+          "div",
+          {},
+          el("h3", {}, "Parameters"),
+          facts(params.map(([name, value]) => [name, isNumber(value) ? String(value) : shown(value)])),
+        ),
+        el(
+          "div",
+          {},
+          el("h3", {}, "Outcome"),
+          facts([
+            ...values,
+            ["duration", duration(trials.raw.seconds[row])],
+            ["epochs", trials.raw.epochs[row] || null],
+            ["GPU hours", trials.raw.gpu_seconds[row] ? figure(trials.raw.gpu_seconds[row] / 3600, 3) : null],
+            ["started", at(data.study.created_at, trials.raw.started[row])],
+            ["finished", at(data.study.created_at, trials.raw.finished[row])],
+            ["seed", trials.raw.seed[row]],
+            ["came from", trials.source(row)],
+            ["revision", trials.raw.revision[row]],
+          ]),
+        ),
+      ),
+      points.length
+        ? [el("h3", {}, "Learning curve"), curvesPlot(trials, [row], { height: 230 }).host]
+        : null,
       trials.attempts[row].length ? [el("h3", {}, "Attempts"), this.attempts(row)] : null,
       command ? [el("h3", {}, "Train it again"), toCopy(command)] : null,
       el("h3", {}, "Output"),
-      log ? el("pre", {}, log) : el("p", { class: "quiet" }, trials.attempts[row].length ? "Not in this page, which holds the ends of some outputs only." : "It has not run."),
+      log
+        ? el("pre", {}, log)
+        : el(
+            "p",
+            { class: "quiet" },
+            trials.attempts[row].length
+              ? "Not in this page, which holds the ends of some outputs only."
+              : "It has not run.",
+          ),
       trials.attempts[row].length ? toCopy(`outlast logs ${data.study.folder} ${number}`) : null,
-    ].flat(Infinity).filter(Boolean);
+    ]
+      .flat(Infinity)
+      .filter(Boolean);
   }
   attempts(row) {
-    const { trials } = this, raw = trials.data.attempts, a = trials.attempt;
-    return grid(["#", "began", "took", "ended as", "where", "from", "why"], trials.attempts[row].map((i) => [
-      raw.number[i], at(trials.data.study.created_at, raw.opened[i]), duration(raw.seconds[i]), `${a.state(i)}${a.cause(i) && a.cause(i) !== a.state(i) ? ` (${a.cause(i).replaceAll("_", " ")})` : ""}`,
-      [a.host(i), a.slot(i), a.job(i) ? `job ${a.job(i)}` : "", a.gpus(i)].filter(Boolean).join(", "), raw.resumed[i] ? "a checkpoint" : "the start", a.reason(i) || ""]));
+    const { trials } = this,
+      raw = trials.data.attempts,
+      a = trials.attempt;
+    return grid(
+      ["#", "began", "took", "ended as", "where", "from", "why"],
+      trials.attempts[row].map((i) => [
+        raw.number[i],
+        at(trials.data.study.created_at, raw.opened[i]),
+        duration(raw.seconds[i]),
+        endOf(a, i),
+        [a.host(i), a.slot(i), a.job(i) ? `job ${a.job(i)}` : "", a.gpus(i)].filter(Boolean).join(", "),
+        raw.resumed[i] ? "a checkpoint" : "the start",
+        a.reason(i) || "",
+      ]),
+    );
   }
 }

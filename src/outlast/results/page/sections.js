@@ -1,41 +1,4 @@
 // The parts of the page, from top to bottom. Each returns an element, or nothing where the study has nothing to say about it.
-const legend = (items) => el("ul", { class: "legend" }, items.map(([cls, state, text]) => el("li", {}, el("i", { class: `${cls} ${state ? "s-" + state : ""}` }), text)));
-
-function headline(data) {
-  const { study } = data, total = study.counts, best = data.best, metric = study.metrics[0];
-  const share = study.target ? `of ${study.target.toLocaleString("en")}` : "trials", hours = study.hours;
-  const states = STATES.filter((state) => total[state] && state !== "complete").map((state) => `${total[state].toLocaleString("en")} ${state}`).join(", ");
-  return [
-    el("div", { class: "top" },
-      el("div", {}, el("h1", {}, study.name), el("p", { class: "quiet" }, el("span", { class: `tag s-${{ done: "complete", running: "running", halted: "failed" }[study.state] || "pruned"}` }, study.state), ` ${study.reason || ""}`),
-        el("p", { class: "quiet small" }, `as of ${moment(data.made_at)}`)),
-      el("div", { class: "tools" }, themeSwitch())),
-    el("dl", { class: "figures" },
-      tile(best ? `best ${metric.name} (${metric.goal})` : metric.name, best ? figure(best.values[0], 6) : "–", best ? `trial ${best.trial}${study.metrics.length > 1 ? `, one of ${study.pareto.length} on the front` : ""}` : "no trial has completed"),
-      tile("complete", (total.complete || 0).toLocaleString("en"), states || share),
-      tile("counted", study.counted.toLocaleString("en"), study.target ? share : "no target"),
-      tile(hours.unit === "gpu" ? "GPU hours" : "hours of training", figure(hours.used, 4), `${percent(hours.wasted, hours.used)} wasted, ${percent(hours.saved, hours.used)} saved by resuming`),
-      tile("ran for", duration(study.ran_seconds), study.eta ? `done about ${moment(study.eta).slice(0, 16)}` : moment(study.created_at).slice(0, 10))),
-  ];
-}
-const tile = (name, value, note) => el("div", {}, el("dt", {}, name), el("dd", {}, value, el("small", {}, note)));
-const percent = (part, whole) => (whole > 0 ? `${Math.round(100 * part / whole)} %` : "0 %");
-
-function themeSwitch() {
-  const root = document.documentElement, query = matchMedia("(prefers-color-scheme: dark)"), dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : query.matches);
-  const button = el("button", { type: "button", onclick: () => { root.dataset.theme = dark() ? "light" : "dark"; try { localStorage.setItem("outlast-theme", root.dataset.theme); } catch { /* pages from a disk may have no storage */ } told(); } });
-  const told = () => { button.textContent = dark() ? "Light" : "Dark"; button.setAttribute("aria-label", dark() ? "Switch to light colours" : "Switch to dark colours"); redrawAll(); };
-  try { const known = localStorage.getItem("outlast-theme"); if (known === "light" || known === "dark") root.dataset.theme = known; } catch { /* likewise */ }
-  query.addEventListener("change", told);
-  told();
-  return button;
-}
-
-function warnings(data) {
-  const said = data.study.warnings || [];
-  return said.length ? section("warnings", "Worth knowing", el("ul", {}, said.map((text) => el("li", {}, text)))) : null;
-}
-
 function range(each) {
   if (each.value !== undefined) return `always ${shown(each.value)}`;
   if (each.choices) return each.choices.map(shown).join(", ");
@@ -44,94 +7,329 @@ function range(each) {
 
 function searched(data) {
   const { study } = data;
-  const rows = data.space.map((each) => [each.name, each.distribution.replaceAll("_", " "), range(each), each.when ? Object.entries(each.when).map(([name, values]) => `${name} = ${values.map(shown).join(" or ")}`).join(", ") : ""]);
-  return section("searched", "What was searched, and how",
-    facts([["goal", study.metrics.map(({ name, goal }) => `${goal} ${name}`).join(", ")], ["command", study.command ? el("code", {}, study.command) : null], ["sampler", study.sampler], ["pruner", study.pruner], ["budget", study.budget], ["a trial gets", study.resources], ["runs", study.runs], ["versions of the study file", study.revisions.length > 1 ? el("ul", {}, study.revisions.map(({ number, at, changes }) => el("li", {}, `${number}, ${moment(at)}: ${changes.join("; ") || "the first"}`))) : null]]),
-    el("h3", {}, "Search space"), grid(["parameter", "distribution", "values", "only if"], rows),
-    data.study_file ? el("details", {}, el("summary", {}, "The study file, resolved"), toCopy(data.study_file)) : null);
+  const rows = data.space.map((each) => [
+    each.name,
+    spaced(each.distribution),
+    range(each),
+    each.when
+      ? Object.entries(each.when)
+          .map(([name, values]) => `${name} = ${values.map(shown).join(" or ")}`)
+          .join(", ")
+      : "",
+  ]);
+  return section(
+    "searched",
+    "What was searched, and how",
+    facts([
+      ["goal", study.metrics.map(({ name, goal }) => `${goal} ${name}`).join(", ")],
+      ["command", study.command ? el("code", {}, study.command) : null],
+      ["sampler", study.sampler],
+      ["pruner", study.pruner],
+      ["budget", study.budget],
+      ["a trial gets", study.resources],
+      ["runs", study.runs],
+      [
+        "versions of the study file",
+        study.revisions.length > 1
+          ? el(
+              "ul",
+              {},
+              study.revisions.map(({ number, at, changes }) =>
+                el("li", {}, `${number}, ${moment(at)}: ${changes.join("; ") || "the first"}`),
+              ),
+            )
+          : null,
+      ],
+    ]),
+    el("h3", {}, "Search space"),
+    grid(["parameter", "distribution", "values", "only if"], rows),
+    data.study_file ? el("details", {}, el("summary", {}, "The study file, resolved"), toCopy(data.study_file)) : null,
+  );
 }
 
 function progress(trials, pick) {
   if (!trials.rows.some((row) => trials.raw.finished[row] !== null)) return null;
-  const place = el("div"), { name } = trials.metrics[0];
-  const over = el("select", { "aria-label": "Over what", onchange: () => place.replaceChildren(progressPlot(trials, over.value, pick).host) });
-  const kinds = [["time", "time"], ["trials", "trials"], ["epochs", "epochs"], ["hours", hoursName(trials)]].filter(([kind]) => kind !== "epochs" || trials.raw.epochs.some((n) => n > 0));
-  add(over, kinds.map(([kind, text]) => el("option", { value: kind }, text)));
+  const place = el("div"),
+    { name } = trials.metrics[0];
+  const over = el("select", {
+    "aria-label": "Over what",
+    onchange: () => place.replaceChildren(progressPlot(trials, over.value, pick).host),
+  });
+  const kinds = [
+    ["time", "time"],
+    ["trials", "trials"],
+    ["epochs", "epochs"],
+    ["hours", overName(trials, "hours")],
+  ].filter(([kind]) => kind !== "epochs" || trials.raw.epochs.some((n) => n > 0));
+  add(
+    over,
+    kinds.map(([kind, text]) => el("option", { value: kind }, text)),
+  );
   place.append(progressPlot(trials, "time", pick).host);
-  const beyond = valueRange(trials.rows.map((row) => trials.value(row)), trials.sign[0])[2];
-  return section("progress", "Best so far", el("div", { class: "controls" }, el("label", {}, "over", over)), place,
-    legend([["line", null, `best ${name} so far`], ["", "complete", "complete"], ["hollow", "pruned", "pruned (its last report)"]]),
-    beyond ? el("p", { class: "quiet small" }, `${plural(beyond, "trial")} far from the others ${beyond === 1 ? "lies" : "lie"} beyond the edge.`) : null);
+  const beyond = valueRange(
+    trials.rows.map((row) => trials.value(row)),
+    trials.sign[0],
+  )[2];
+  return section(
+    "progress",
+    "Best so far",
+    el("div", { class: "controls" }, el("label", {}, "over", over)),
+    place,
+    legend([
+      ["line", null, `best ${name} so far`],
+      ["", "complete", "complete"],
+      ["hollow", "pruned", "pruned (its last report)"],
+    ]),
+    beyond
+      ? el(
+          "p",
+          { class: "quiet small" },
+          `${plural(beyond, "trial")} far from the others ${beyond === 1 ? "lies" : "lie"} beyond the edge.`,
+        )
+      : null,
+  );
 }
 
 function best(data) {
   if (!data.best) return null;
   const { best, study } = data;
-  return section("best", study.metrics.length > 1 ? "A best configuration" : "The best configuration",
-    el("p", {}, `Trial ${best.trial}: ${study.metrics.map(({ name }, i) => `${name} ${figure(best.values[i], 8)}`).join(", ")}. `, best.confirmed || (data.confirm ? "" : el("span", { class: "quiet" }, "One run each: how much of its lead is luck, outlast confirm can tell."))),
-    el("div", { class: "pair" }, el("div", {}, el("h3", {}, "Configuration"), toCopy(best.yaml)), best.command ? el("div", {}, el("h3", {}, "Train it"), toCopy(best.command), best.checkpoint ? el("p", { class: "quiet small" }, `Checkpoints: ${best.checkpoint}`) : null) : null));
+  return section(
+    "best",
+    study.metrics.length > 1 ? "A best configuration" : "The best configuration",
+    el(
+      "p",
+      {},
+      `Trial ${best.trial}: ${study.metrics.map(({ name }, i) => `${name} ${figure(best.values[i], 8)}`).join(", ")}. `,
+      best.confirmed ||
+        (data.confirm
+          ? ""
+          : el("span", { class: "quiet" }, "One run each: how much of its lead is luck, outlast confirm can tell.")),
+    ),
+    el(
+      "div",
+      { class: "pair" },
+      el("div", {}, el("h3", {}, "Configuration"), toCopy(best.yaml)),
+      best.command
+        ? el(
+            "div",
+            {},
+            el("h3", {}, "Train it"),
+            toCopy(best.command),
+            best.checkpoint ? el("p", { class: "quiet small" }, `Checkpoints: ${best.checkpoint}`) : null,
+          )
+        : null,
+    ),
+  );
 }
 
 function pareto(trials, pick) {
   const { metrics, data } = trials;
   if (metrics.length < 2 || !data.study.pareto.length) return null;
-  const place = el("div"), draw = () => place.replaceChildren(paretoPlot(trials, Number(first.value), Number(second.value), pick).host);
-  const choose = (chosen, label) => add(el("select", { "aria-label": label, onchange: () => draw() }), metrics.map(({ name }, i) => el("option", { value: i, selected: i === chosen }, name)));
-  const first = choose(0, "Across"), second = choose(1, "Upwards");
+  const place = el("div"),
+    draw = () => place.replaceChildren(paretoPlot(trials, Number(first.value), Number(second.value), pick).host);
+  const choose = (chosen, label) =>
+    add(
+      el("select", { "aria-label": label, onchange: () => draw() }),
+      metrics.map(({ name }, i) => el("option", { value: i, selected: i === chosen }, name)),
+    );
+  const first = choose(0, "Across"),
+    second = choose(1, "Upwards");
   draw();
-  return section("pareto", "Pareto front", el("p", { class: "quiet" }, `${plural(data.study.pareto.length, "trial")} that no other beats in every objective.`), metrics.length > 2 ? el("div", { class: "controls" }, first, "against", second) : null, place,
-    legend([["box", null, "on the front"], ["", "complete", "complete"]]),
-    grid(["trial", ...metrics.map(({ name }) => name)], data.study.pareto.slice(0, 50).map((number) => [number, ...metrics.map((_, i) => trials.value(trials.rowOf.get(number), i))]), { numeric: [0, ...metrics.map((_, i) => i + 1)] }));
+  return section(
+    "pareto",
+    "Pareto front",
+    el("p", { class: "quiet" }, `${plural(data.study.pareto.length, "trial")} that no other beats in every objective.`),
+    metrics.length > 2 ? el("div", { class: "controls" }, first, "against", second) : null,
+    place,
+    legend([
+      ["box", null, "on the front"],
+      ["", "complete", "complete"],
+    ]),
+    grid(
+      ["trial", ...metrics.map(({ name }) => name)],
+      data.study.pareto
+        .slice(0, 50)
+        .map((number) => [number, ...metrics.map((_, i) => trials.value(trials.rowOf.get(number), i))]),
+      { numeric: [0, ...metrics.map((_, i) => i + 1)] },
+    ),
+  );
 }
 
 function table(trials, view) {
-  return section("trials", "Trials", el("p", { class: "quiet small" }, "Click a row, or choose one with the arrow keys and press Enter. The filter also chooses what stands out in the parallel coordinates and the curves."), view);
+  return section(
+    "trials",
+    "Trials",
+    el(
+      "p",
+      { class: "quiet small" },
+      "Click a row, or choose one with the arrow keys and press Enter. The filter also chooses what stands out in the parallel coordinates and the curves.",
+    ),
+    view,
+  );
 }
 
 function parameters(trials, view, pick, data) {
   if (!trials.params.length || !trials.rows.some((row) => trials.counts(row))) return null;
-  const parallel = parallelPlot(trials, () => view.inside), names = trials.params.slice(0, 24), found = importances(data);
-  view.listeners.push(() => { if (parallel.shown) parallel.draw(); });
-  return section("parameters", "Parameters", found,
-    el("h3", {}, "Parallel coordinates"), el("p", { class: "quiet small" }, "Each line is a complete trial; the stronger, the better. The thick one is the best."), parallel.host,
-    el("h3", {}, "One by one"), el("div", { class: "grid" }, names.map((name) => slicePlot(trials, name, pick).host)),
-    names.length < trials.params.length ? el("p", { class: "quiet small" }, `The first ${names.length} of ${trials.params.length} parameters.`) : null);
+  const parallel = parallelPlot(trials, () => view.inside),
+    names = trials.params.slice(0, 24),
+    found = importances(data);
+  view.listeners.push(() => {
+    if (parallel.shown) parallel.draw();
+  });
+  return section(
+    "parameters",
+    "Parameters",
+    found,
+    el("h3", {}, "Parallel coordinates"),
+    el(
+      "p",
+      { class: "quiet small" },
+      "Each line is a complete trial; the stronger, the better. The thick one is the best.",
+    ),
+    parallel.host,
+    el("h3", {}, "One by one"),
+    el(
+      "div",
+      { class: "grid" },
+      names.map((name) => slicePlot(trials, name, pick).host),
+    ),
+    names.length < trials.params.length
+      ? el("p", { class: "quiet small" }, `The first ${names.length} of ${trials.params.length} parameters.`)
+      : null,
+  );
 }
 
 function importances(data) {
   const found = data.facts.importances;
   if (!found || !found.length) return null;
-  return [el("h3", {}, "Importance"), el("p", { class: "quiet small" }, data.facts.importances_note || "How much of the metric's variation each parameter explains, with 95 % intervals."), barsPlot(found, { label: "importance" }).host];
+  return [
+    el("h3", {}, "Importance"),
+    el(
+      "p",
+      { class: "quiet small" },
+      data.facts.importances_note || "How much of the metric's variation each parameter explains, with 95 % intervals.",
+    ),
+    barsPlot(found, { label: "importance" }).host,
+  ];
 }
 
 function curves(trials, view, pick) {
   const all = trials.rows.filter((row) => trials.data.curves[row]);
   if (!all.length) return null;
-  const some = all.length > 1500 ? all.filter((row, i) => row === trials.best || i % Math.ceil(all.length / 1500) === 0) : all;
+  const some =
+    all.length > 1500 ? all.filter((row, i) => row === trials.best || i % Math.ceil(all.length / 1500) === 0) : all;
   const plot = curvesPlot(trials, some, { pick, inside: () => view.inside });
-  view.listeners.push(() => { if (plot.shown) plot.draw(); });
-  return section("curves", "Learning curves", some.length < all.length ? el("p", { class: "quiet small" }, `${some.length.toLocaleString("en")} of ${all.length.toLocaleString("en")} curves, evenly chosen.`) : null, plot.host,
-    legend([["line", null, "the best trial"], ["line", "complete", "complete"], ["hollow", "pruned", "pruned, and where"], ["line", "failed", "failed"]]));
+  view.listeners.push(() => {
+    if (plot.shown) plot.draw();
+  });
+  return section(
+    "curves",
+    "Learning curves",
+    some.length < all.length
+      ? el(
+          "p",
+          { class: "quiet small" },
+          `${some.length.toLocaleString("en")} of ${all.length.toLocaleString("en")} curves, evenly chosen.`,
+        )
+      : null,
+    plot.host,
+    legend([
+      ["line", null, "the best trial"],
+      ["line", "complete", "complete"],
+      ["hollow", "pruned", "pruned, and where"],
+      ["line", "failed", "failed"],
+    ]),
+  );
 }
 
 function timeline(trials, pick) {
   if (!trials.data.attempts.row.length) return null;
-  const faults = trials.data.attempts.row.filter((_, i) => FAULTS.has(trials.attempt.cause(i))).length, resumed = trials.data.attempts.resumed.filter(Boolean).length;
-  return section("timeline", "Timeline", el("p", { class: "quiet" }, `${plural(trials.data.attempts.row.length, "attempt")}, ${plural(faults, "fault")}, ${resumed.toLocaleString("en")} resumed from a checkpoint.`), timelinePlot(trials, pick).host,
-    legend([["box", "complete", "complete"], ["box", "pruned", "pruned"], ["box hollow", "interrupted", "interrupted, goes on later"], ["box", "failed", "failed; a narrow edge: a fault that the trial outlived"], ["box", "running", "runs"]]), incidents(trials.data, pick, trials));
+  const faults = trials.data.attempts.row.filter((_, i) => FAULTS.has(trials.attempt.cause(i))).length,
+    resumed = trials.data.attempts.resumed.filter(Boolean).length;
+  return section(
+    "timeline",
+    "Timeline",
+    el(
+      "p",
+      { class: "quiet" },
+      `${plural(trials.data.attempts.row.length, "attempt")}, ${plural(faults, "fault")}, ${resumed.toLocaleString("en")} resumed from a checkpoint.`,
+    ),
+    timelinePlot(trials, pick).host,
+    legend([
+      ["box", "complete", "complete"],
+      ["box", "pruned", "pruned"],
+      ["box hollow", "interrupted", "interrupted, goes on later"],
+      ["box", "failed", "failed; a narrow edge: a fault that the trial outlived"],
+      ["box", "running", "runs"],
+    ]),
+    incidents(trials.data, pick, trials),
+  );
 }
 
 function incidents(data, pick, trials) {
-  const found = data.facts.incidents || [], open = (number) => el("button", { type: "button", onclick: () => pick(trials.rowOf.get(number)) }, number);
-  return found.length ? el("details", {}, el("summary", {}, plural(found.length, "incident")), grid(["when", "what", "trial"], found.slice(-200).map((each) => [moment(each.at), each.text, each.trial === undefined ? "" : open(each.trial)]))) : null;
+  const found = data.facts.incidents || [],
+    open = (number) => el("button", { type: "button", onclick: () => pick(trials.rowOf.get(number)) }, number);
+  return found.length
+    ? el(
+        "details",
+        {},
+        el("summary", {}, plural(found.length, "incident")),
+        grid(
+          ["when", "what", "trial"],
+          found
+            .slice(-200)
+            .map((each) => [moment(each.at), each.text, each.trial === undefined ? "" : open(each.trial)]),
+        ),
+      )
+    : null;
 }
 
 function failures(data, trials, pick) {
   const groups = (data.facts.failures || []).slice(0, 60);
   if (!groups.length) return null;
-  return section("failures", "Failures", groups.map((group) => el("details", { open: groups.length < 4 },
-    el("summary", {}, `${plural(group.trials.length, "trial")}: ${group.reason || group.cause.replaceAll("_", " ")}`),
-    facts([["cause", group.cause.replaceAll("_", " ")], ["signature", group.signature ? el("code", {}, group.signature) : null], ["all of them have", Object.entries(group.shared).map(([name, value]) => `${name} = ${shown(value)}`).concat(group.ranges.map((r) => `${r.parameter} ${r.is} ${figure(r.than)}`)).join(", ") || null],
-      ["trials", el("span", {}, group.trials.slice(0, 12).map((number, i) => [i ? ", " : "", el("a", { href: `#trial-${number}`, onclick: (event) => { event.preventDefault(); pick(trials.rowOf.get(number)); } }, number)]), group.trials.length > 12 ? ` and ${group.trials.length - 12} more` : "")]]),
-    data.stories[group.trials[0]] ? el("pre", {}, data.stories[group.trials[0]]) : null)));
+  return section(
+    "failures",
+    "Failures",
+    groups.map((group) =>
+      el(
+        "details",
+        { open: groups.length < 4 },
+        el("summary", {}, `${plural(group.trials.length, "trial")}: ${group.reason || spaced(group.cause)}`),
+        facts([
+          ["cause", spaced(group.cause)],
+          ["signature", group.signature ? el("code", {}, group.signature) : null],
+          [
+            "all of them have",
+            Object.entries(group.shared)
+              .map(([name, value]) => `${name} = ${shown(value)}`)
+              .concat(group.ranges.map((r) => `${r.parameter} ${r.is} ${figure(r.than)}`))
+              .join(", ") || null,
+          ],
+          [
+            "trials",
+            el(
+              "span",
+              {},
+              group.trials.slice(0, 12).map((number, i) => [
+                i ? ", " : "",
+                el(
+                  "a",
+                  {
+                    href: `#trial-${number}`,
+                    onclick: (event) => {
+                      event.preventDefault();
+                      pick(trials.rowOf.get(number));
+                    },
+                  },
+                  number,
+                ),
+              ]),
+              group.trials.length > 12 ? ` and ${group.trials.length - 12} more` : "",
+            ),
+          ],
+        ]),
+        data.stories[group.trials[0]] ? el("pre", {}, data.stories[group.trials[0]]) : null,
+      ),
+    ),
+  );
 }
