@@ -19,9 +19,22 @@ from outlast.core.plain_json import plain_json
 
 _SCRIPTS = tuple(
     f"{name}.js"
-    for name in (
-        "base charts trials points lines timeline figures table detail heading sections analysis compare main"
-    ).split()
+    for name in [
+        "base",
+        "charts",
+        "trials",
+        "points",
+        "lines",
+        "timeline",
+        "figures",
+        "table",
+        "detail",
+        "heading",
+        "sections",
+        "analysis",
+        "compare",
+        "main",
+    ]
 )
 _PLACE = re.compile(r"<!--(policy|title|style|data|script)-->")
 #: Where a script element could end, or an old parser think that a comment begins; and what was no JavaScript before ES2019.
