@@ -112,9 +112,8 @@ class PsijExecutor(JobExecutor):
     def _job(self, marker: str, log: str) -> Any:
         psij = self._psij
         attributes = psij.JobAttributes(custom_attributes=dict(self._options), **self._place)
-        attributes.duration = (
-            None if self._walltime is None else timedelta(seconds=self._walltime)
-        )  # PSI/J's are 10 minutes
+        # Without a word of ours PSI/J's are 10 minutes.
+        attributes.duration = None if self._walltime is None else timedelta(seconds=self._walltime)
         arguments = ["-c", self._script(), log, *runner_command(marker)]
         return psij.Job(psij.JobSpec("/bin/sh", arguments, resources=self._resources(), attributes=attributes))
 

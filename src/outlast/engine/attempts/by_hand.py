@@ -35,9 +35,7 @@ def command_by_hand(settings: Settings, trial: Trial, configuration: Mapping[str
     if settings.command is None:
         return _call(settings, configuration)
     part = next(iter(study_parts(settings)), None)
-    told = replace(
-        settings, command=tuple(_ENVVAR.sub(lambda m: _MARK.format(m[1]), word) for word in settings.command)
-    )
+    command = tuple(_ENVVAR.sub(lambda m: _MARK.format(m[1]), word) for word in settings.command)
     folder = f"by-hand/{trial.number:04d}"
     context = CommandContext(
         trial=trial.number,
@@ -52,7 +50,7 @@ def command_by_hand(settings: Settings, trial: Trial, configuration: Mapping[str
         args_json_file=f"{folder}/params.json",
     )
     try:
-        words = render_command(told, configuration, context)
+        words = render_command(replace(settings, command=command), configuration, context)
     except UsageError:  # it names what this revision no longer has
         return None
     return _there(settings, " ".join(map(_quoted, words)))

@@ -206,9 +206,8 @@ def not_in_snapshot(settings: Settings, taken: Snapshot) -> list[str]:
         elif not (taken.folder / word).exists():
             found.append(f"{word}, which the command names, is not tracked by git: the copy of the code lacks it")
         elif untracked := _untracked(folder, word):
-            found.append(
-                f"{word}, which the command names, holds {untracked} files that git does not track: the copy lacks them"
-            )
+            what = f"{untracked} files that git does not track: the copy lacks them"
+            found.append(f"{word}, which the command names, holds {what}")
     return [f"{text} (data: name it by its whole path; code: git add it; or code: live)" for text in found]
 
 
@@ -266,9 +265,8 @@ def _tracked(root: str, notes: list[str], prefix: str = "") -> list[str]:
             notes.append(f"submodule {name} is copied as it is checked out")
             found |= dict.fromkeys(_tracked(os.path.join(root, os.fsdecode(raw)), notes, name))
         else:
-            notes.append(
-                f"submodule {name} is not checked out: the copy of the code lacks it (git submodule update --init)"
-            )
+            cure = "git submodule update --init"
+            notes.append(f"submodule {name} is not checked out: the copy of the code lacks it ({cure})")
     return list(found)
 
 

@@ -1,23 +1,25 @@
-"""The attempts that run just now: their reports as they come, and how sure we are that they live."""
+"""The attempts that run just now: their reports as they come, how sure we are that they live, and ending what is left of one."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import asdict, replace
 
-from outlast._system.processes import Identity
+from outlast._system.processes import Identity, is_running
 from outlast._system.reading import read_bytes, read_json
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.core.file_names import AttemptPaths, TrialPaths, attempt_name
 from outlast.runner.capture.curve import LiveReports
 from outlast.runner.capture.objective import Objective
-from outlast.runner.spec import RunnerSpec, silent_after
-from outlast.study.attempts import Life, Status, inspect
+from outlast.runner.spec import RunnerSpec, silent_after, token_of_attempt
+from outlast.study.attempts import Life, Status, end_tree, inspect, void_start
 from outlast.study.layout import StudyPaths
 
 
@@ -131,3 +133,29 @@ class Running:
 def objectives_of(settings: Settings) -> tuple[Objective, ...]:
     """What is looked for in reports."""
     return tuple(Objective.from_json(asdict(metric)) for metric in settings.metrics)
+
+
+def end_attempt(paths: StudyPaths, trial: int, number: int) -> list[int]:
+    """See to it that no process of an attempt lives on this host, and that none will begin.
+
+    Returns pids that would not go.
+    """
+    attempt = paths.attempt(trial, number)
+    if not attempt.folder.is_dir():
+        return []  # it was put away: over long since
+    status = inspect(attempt)
+    if status.life is Life.UNCLAIMED and not void_start(attempt):
+        status = inspect(attempt)  # a runner was faster
+    if status.life is Life.RUNNING and status.runner is not None:
+        _end(status.runner)
+    if status.life in (Life.RUNNING, Life.GONE):
+        return end_tree(attempt, token_of_attempt(str(paths.root), trial, number))
+    return []
+
+
+def _end(runner: Identity) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(runner.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while is_running(runner) and time.monotonic() < deadline:
+        time.sleep(0.005)

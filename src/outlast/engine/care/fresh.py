@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from outlast._system.clock import utc_now
 from outlast._system.files import rename
-from outlast.engine.attempts.orphans import end_attempt
+from outlast.engine.attempts.running import end_attempt
 from outlast.engine.derived.checkpoints import owner_of, unused
 from outlast.errors import StorageError
 from outlast.study.home import home_of

@@ -85,9 +85,8 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
 def _refuse_other_goals(imported: ImportedStudy, settings: Settings) -> None:
     goals = [metric.goal for metric in settings.metrics]
     if goals != list(imported.directions):
-        fact = (
-            f"the storage's study asks to {' and '.join(imported.directions)}, the study file to {' and '.join(goals)}"
-        )
+        theirs, ours = (" and ".join(each) for each in (imported.directions, goals))
+        fact = f"the storage's study asks to {theirs}, the study file to {ours}"
         cure = "the metrics of the study file have to be the objectives of the storage, in their order"
         raise UsageError(fact, cure=cure)
 
@@ -123,9 +122,8 @@ def _trials(trials: Sequence[Trial]) -> str:
 
 def _drafted(imported: ImportedStudy) -> dict[str, Any]:
     """A study file for a storage that came without one. Its command is still to be written."""
-    names = imported.metric_names or tuple(
-        "value" if len(imported.directions) == 1 else f"value_{i}" for i in range(len(imported.directions))
-    )
+    many = len(imported.directions)
+    names = imported.metric_names or tuple("value" if many == 1 else f"value_{i}" for i in range(many))
     return {
         "name": re.sub(r"[^A-Za-z0-9._-]+", "-", imported.name).lstrip(".-") or "imported",
         "command": [NO_COMMAND, "${args}"],

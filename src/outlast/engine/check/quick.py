@@ -75,9 +75,8 @@ def _code(settings: Settings, folder: str) -> Iterator[Finding]:
 
 def _metric(settings: Settings) -> Iterator[Finding]:
     for metric in settings.metrics:
-        where = (
-            f", from {metric.file}" if metric.file else f", by its pattern {metric.pattern}" if metric.pattern else ""
-        )
+        where = f", by its pattern {metric.pattern}" if metric.pattern else ""
+        where = f", from {metric.file}" if metric.file else where
         yield Finding("metric", "ok", f"{metric.goal} {metric.name}{where}")
 
 
@@ -178,10 +177,8 @@ def _space(settings: Settings) -> list[Finding]:
 
 def _resume(settings: Settings) -> list[Finding]:
     text = " ".join(settings.command or ())
-    knows = (
-        settings.trial.resume_args or "${checkpoint_dir}" in text or "${last_checkpoint}" in text or settings.function
-    )
-    if knows:
+    told = "${checkpoint_dir}" in text or "${last_checkpoint}" in text
+    if told or settings.trial.resume_args or settings.function:
         what = f"a second attempt is given {_means(settings)}: whether it goes on from there, only `check --rehearse` shows"
         return [Finding("resume", "ok", what)]
     text = (

@@ -154,10 +154,8 @@ def judge(first: FirstRun, second: SecondRun | None, *, params: Mapping[str, Any
         return conclude("resumes", f"killed after step {last}, it went on with step {step} ({times})")
     if step > begun:
         again = "step" if step == last else "steps"
-        text = (
-            f"killed after step {last}, it went on with step {step} and not {begun}; the {again} since its checkpoint"
-        )
-        return conclude("resumes", f"{text} ran again ({times})")
+        text = f"killed after step {last}, it went on with step {step} and not {begun}"
+        return conclude("resumes", f"{text}; the {again} since its checkpoint ran again ({times})")
     if not first.saved_between:
         return conclude("cannot tell", f"killed after step {last}, it reported step {step} again ({times})")
     text = f"killed after step {last}, with a checkpoint there, it began again at step {step} ({times})"

@@ -51,11 +51,9 @@ def throwaway_study(settings: Settings, folder: str) -> Iterator[StudyPaths]:
     left = contextlib.ExitStack()  # to be removed, the last thing first
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt  # it ends like with Ctrl-C, and is cleaned up after
 
-    with handling(
-        {signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}
-    ):  # it ends like with Ctrl-C, and is cleaned up after
+    with handling({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
         try:
             try:
                 paths = _lay_out(settings, folder, left)

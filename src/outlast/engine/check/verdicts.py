@@ -144,8 +144,7 @@ def _metric(name: str, tried: Sequence[Tried], seen: Mapping[str, float]) -> Ite
         yield Finding("metric", "error", text, f"metric: {{name: {near[0]}, …}} if that is meant")
     elif any(trial.cause == Cause.NO_SCORE for trial in ended):
         text = f"{name} was not found in any trial" + ("" if seen else ", and no other metric either")
-        yield Finding(
-            "metric", "error", text, f"print `{name}=0.91`, or outlast.current_trial().report(step=…, {name}=…)"
-        )
+        cure = f"print `{name}=0.91`, or outlast.current_trial().report(step=…, {name}=…)"
+        yield Finding("metric", "error", text, cure)
     else:
         yield Finding("metric", "note", f"{name} has not been reported within the limit", "--limit gives trials longer")

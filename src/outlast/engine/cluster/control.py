@@ -87,9 +87,8 @@ def control(
             jobs = SlurmJobs(queue.slurm, every=queue.options.poll)
             with closing(SlurmExecutor(jobs, queue.mark, queue.trial, say=say)) as executor:
                 hears = listener(study, settings, len(slots.local))
-                controller = _Controller(
-                    paths, settings, opened, executor, hears, slots=slots, holding=Holding.UNATTENDED
-                )
+                holding = Holding.UNATTENDED
+                controller = _Controller(paths, settings, opened, executor, hears, slots=slots, holding=holding)
                 controller.job = job
                 with handling({signal.SIGTERM: controller.told_to_leave, signal.SIGINT: controller.told_to_leave}):
                     verdict = controller.run()

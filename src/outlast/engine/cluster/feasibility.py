@@ -90,22 +90,20 @@ def _time_allowed(
 ) -> Iterator[Finding]:
     """SLURM takes a job that asks for more than the partition allows, and lets it wait for ever (EnforcePartLimits=NO)."""
     asked = asked_time_s(options)
-    short = [
-        each for each in partitions if each.max_time_s is not None and asked is not None and asked > each.max_time_s
-    ]
-    if asked is None or not short:
+    if asked is None:
+        return
+    short = [each for each in partitions if each.max_time_s is not None and asked > each.max_time_s]
+    if not short:
         return
     most = max(each.max_time_s or 0.0 for each in short)
     names = ", ".join(each.name for each in short)
     if len(short) < len(partitions):
         yield Finding(about, "note", f"{_span(asked)} is more than {names} allows: {who} never start there")
         return
-    longer = [
-        each.name for each in facts.partitions if each.up and (each.max_time_s is None or each.max_time_s >= asked)
-    ]
-    text = (
-        f"{_span(asked)} is asked for and {names} allows {_span(most)}: {who} would wait for ever (PartitionTimeLimit)"
-    )
+    up = (each for each in facts.partitions if each.up)
+    longer = [each.name for each in up if each.max_time_s is None or each.max_time_s >= asked]
+    text = f"{_span(asked)} is asked for and {names} allows {_span(most)}: {who} would wait for ever"
+    text += " (PartitionTimeLimit)"
     cure = f"time: {_minutes(most)}" + (f", or partition: {' or '.join(longer[:3])}" if longer else "")
     # a QOS may have the flag PartitionTimeLimit, which lifts the limit
     yield Finding(about, "note" if options.get("qos") else "error", text, cure)

@@ -223,10 +223,8 @@ def in_vain(study: Study, *, began: bool = True) -> Verdict | None:
     found = [(t, a) for t in study.trials.values() for a in t.attempts if a.job.startswith(f"{array.job}_")]
     said_since = study.last_run is not None and study.last_run.at > array.at
     if not found and not began:
-        stopped = Verdict(
-            StudyState.STOPPED, f"array {array.job} was cancelled before it began; outlast submit goes on"
-        )
-        return None if said_since else stopped
+        reason = f"array {array.job} was cancelled before it began; outlast submit goes on"
+        return None if said_since else Verdict(StudyState.STOPPED, reason)
     if any(a.opened_at > array.at for t in study.trials.values() for a in t.attempts) and not found:
         return None  # others did: there was nothing left for it
     if not found:

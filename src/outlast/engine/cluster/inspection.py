@@ -42,11 +42,8 @@ def check_cluster(settings: Settings, folder: str) -> list[Finding]:
         text = "its commands are not on this machine: `outlast run` works here, `outlast submit` where they are"
         return [Finding("slurm", "note", text, "the same check there looks at the cluster too")]
     except SlurmUnavailable as error:
-        return [
-            Finding(
-                "slurm", "error", f"no answer, so nothing is known about the cluster: {error.fact}", "try again later"
-            )
-        ]
+        text = f"no answer, so nothing is known about the cluster: {error.fact}"
+        return [Finding("slurm", "error", text, "try again later")]
 
 
 def cluster_findings(settings: Settings, folder: str, slurm: Slurm | None = None) -> list[Finding]:

@@ -62,9 +62,8 @@ def _mode(facts: ClusterFacts) -> Finding:
 
 
 def _tasks(facts: ClusterFacts) -> Iterator[Finding]:
-    trials, tasks, most, timeout = (
-        facts.settings.budget.trials, facts.tasks, facts.tasks_at_most, facts.settings.trial.timeout,
-    )  # fmt: skip
+    trials, timeout = facts.settings.budget.trials, facts.settings.trial.timeout
+    tasks, most = facts.tasks, facts.tasks_at_most
     if tasks is None:
         text = "no number of trials is asked for: the finisher submits arrays until the budget is used up"
         yield Finding("tasks", "ok", text)
@@ -82,19 +81,12 @@ def _tasks(facts: ClusterFacts) -> Iterator[Finding]:
 def _preemption(facts: ClusterFacts) -> Iterator[Finding]:
     mode, array = facts.preemption(facts.chosen), facts.options.mode == "array"
     if mode == "CANCEL":
-        who = (
-            "the finisher submits tasks that go on with their trials"
-            if array
-            else "the controller goes on with their trials"
-        )
-        yield Finding("preemption", "note", f"preempted jobs are cancelled, not requeued (PreemptMode=CANCEL): {who}")
+        who = "the finisher submits tasks that go on" if array else "the controller goes on"
+        text = "preempted jobs are cancelled, not requeued (PreemptMode=CANCEL)"
+        yield Finding("preemption", "note", f"{text}: {who} with their trials")
     elif mode == "REQUEUE":
-        what = (
-            "are requeued, and go on with their trials"
-            if array
-            else "end, and the controller goes on with their trials"
-        )
-        yield Finding("preemption", "ok", f"preempted jobs {what}")
+        what = "are requeued, and go on" if array else "end, and the controller goes on"
+        yield Finding("preemption", "ok", f"preempted jobs {what} with their trials")
     elif mode.startswith(("SUSPEND", "GANG")):
         yield Finding("preemption", "ok", f"preempted jobs stand still and wake up again (PreemptMode={mode})")
     if not array and facts.preemption(facts.small) == "CANCEL":

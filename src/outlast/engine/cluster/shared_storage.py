@@ -61,8 +61,7 @@ def quota_findings(quota: Quota | None, needed: int) -> Iterator[Finding]:
     if level == "ok":
         yield Finding("quota", "ok", text)
     else:
-        cure = (
-            "outlast clean frees checkpoints; checkpoints.keep bounds them; another filesystem: --dir, checkpoints.dir"
-        )
+        elsewhere = "another filesystem: --dir, checkpoints.dir"
+        cure = f"outlast clean frees checkpoints; checkpoints.keep bounds them; {elsewhere}"
         text = f"{text}: little is left; the study comes to {needed:,} files and its checkpoints"
         yield Finding("quota", "note", text, cure)

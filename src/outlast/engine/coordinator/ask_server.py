@@ -62,9 +62,10 @@ class AskServer:
                 self._watch.judge(attempt)
                 return {"value": attempt.stop_reason == "pruned"}
             case "note":
-                return self._note(
-                    attempt.trial, str(question["name"]), str(question["value"]), bool(question["system"])
-                )
+                name, value = str(question["name"]), str(question["value"])
+                self._decisions.take(AttributeSet(attempt.trial, name, value, bool(question["system"])))
+                self._decisions.commit()
+                return {}
             case "about":
                 return self._teller.about()
             case "rows":
@@ -78,11 +79,6 @@ class AskServer:
                 noted = {"user_attrs": trial.user_attrs, "system_attrs": trial.optuna_attrs}
                 texts = {of: {key: json.dumps(value) for key, value in attrs.items()} for of, attrs in noted.items()}
                 return {"number": trial.number, "started": trial.started_at, **texts}
-
-    def _note(self, trial: int, name: str, value: str, system: bool) -> Mapping[str, Any]:
-        self._decisions.take(AttributeSet(trial, name, value, system))
-        self._decisions.commit()
-        return {}
 
     def _curves(self) -> dict[int, dict[int, float]]:
         for attempt in self._watch.running.values():

@@ -12,8 +12,7 @@ from outlast.core.records import Event
 from outlast.core.states import TrialState
 from outlast.engine.attempts.bad_checkpoints import set_bad_aside
 from outlast.engine.attempts.folds import ensure_splits
-from outlast.engine.attempts.orphans import end_attempt
-from outlast.engine.attempts.running import Running
+from outlast.engine.attempts.running import Running, end_attempt
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.round import Holding

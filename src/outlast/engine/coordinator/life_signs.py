@@ -49,9 +49,8 @@ class LifeSigns:
             return self._unclaimed(attempt, why) if self._void(attempt) else None
         stuck = end_tree(attempt.paths, token_of_attempt(str(self._paths.root), attempt.trial, attempt.number))
         if stuck:
-            self._decisions.warn(
-                f"stuck-{attempt.name}", f"processes of trial {attempt.trial} cannot be ended: {stuck}"
-            )
+            text = f"processes of trial {attempt.trial} cannot be ended: {stuck}"
+            self._decisions.warn(f"stuck-{attempt.name}", text)
             return None
         return self._completed(attempt, give_up(attempt.paths, why), now)
 
@@ -63,9 +62,8 @@ class LifeSigns:
 
     def _unclaimed(self, attempt: Running, why: str) -> Evidence:
         """A runner that dies before its claim would die again: that counts. One that nobody started does not."""
-        end = (
-            self._executor.job_end(attempt.name) if attempt.submitted and not attempt.worker else JobEnd.NEVER_SUBMITTED
-        )
+        submitted = attempt.submitted and not attempt.worker
+        end = self._executor.job_end(attempt.name) if submitted else JobEnd.NEVER_SUBMITTED
         if end is not None and end.blames_nobody:
             return Evidence(never_started=True)
         return Evidence(lost=why + last_words(attempt.paths), new_steps=False)

@@ -122,9 +122,8 @@ class Watch:
                 by_hand = event.reason == HOPELESS and attempt.stop_reason == "pruned" and attempt.pruned_at is None
                 event = replace(event, pruned_at=attempt.pruned_at, reason=BY_HAND if by_hand else event.reason)
             if event.cause is Cause.PART and self._hopeless(event):
-                event = replace(
-                    event, state=TrialState.PRUNED, cause=Cause.PRUNED, reason=f"pruned after {event.reason}"
-                )
+                reason = f"pruned after {event.reason}"
+                event = replace(event, state=TrialState.PRUNED, cause=Cause.PRUNED, reason=reason)
             self._decisions.take(event)
             del self.running[attempt.name]
             self._pulses.pop(attempt.name, None)

@@ -54,9 +54,8 @@ class DerivedFiles:
             try:
                 rebuild_index(index, study, self._settings)
             except OSError as error:
-                self.index.warnings.append(
-                    f"{index.name} cannot be built ({error}); every result is safe in the ledger"
-                )
+                text = f"{index.name} cannot be built ({error}); every result is safe in the ledger"
+                self.index.warnings.append(text)
         self.index.update(study.trials.values())
         self.index.start()
         self._write_results(study)

@@ -89,9 +89,8 @@ class HomeSyncThread:
         except UsageError as error:  # they have parted: nothing more is brought home
             trouble, again = error.fact, False
         except OSError as error:
-            trouble = (
-                f"{error.filename or self._home.root} cannot be brought home ({error.strerror}): tried again later"
-            )
+            what = error.filename or self._home.root
+            trouble = f"{what} cannot be brought home ({error.strerror}): tried again later"
             self._wanted.set()
         if trouble and trouble != self._trouble:
             self._warnings.append(trouble)

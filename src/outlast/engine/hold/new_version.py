@@ -149,10 +149,8 @@ def told_of(events: Sequence[Event]) -> list[str]:
             f"{out[0].reason.partition(': ')[2]}"
         )
     if back:
-        lines.append(
-            f"trial {back[0].trial} fits the study file" if len(back) == 1 else f"{len(back)} trials fit the study file"
-        )
-        lines[-1] += f" {'and counts' if len(back) == 1 else 'and count'} again"
+        one = f"trial {back[0].trial} fits the study file and counts again"
+        lines.append(one if len(back) == 1 else f"{len(back)} trials fit the study file and count again")
     return lines
 
 

@@ -70,9 +70,8 @@ class SlurmJobs:
         """Seconds between two listings at the most: fewer while the last one left something open."""
         if self.trouble:
             return min(self._every, _AFTER_TROUBLE)
-        half_sure = any(
-            job in self._watched and not self._sightings.certainly_over(job) for job in self._sightings.missing
-        )
+        missing = (job for job in self._sightings.missing if job in self._watched)
+        half_sure = any(not self._sightings.certainly_over(job) for job in missing)
         return min(self._every, _SOON) if half_sure else self._every
 
     def over(self, job: str, restarts: int = 0) -> bool | None:
