@@ -28,12 +28,24 @@ def test_incidents_are_faults_and_changes_in_the_order_of_time_with_what_became_
     build.end(200, "done", "the target is met")
     found = incidents(build.study)
     assert [(each["what"], each["text"]) for each in found] == [
-        ("fault", "trial 0 preempted on n1: signal 15; went on, complete"),
+        ("fault", "trial 0 preempted on n1: signal 15; went on from its checkpoint, complete"),
         ("revision", "budget.trials: 10 -> 20"),
         ("fault", found[2]["text"]),
         ("ended", "done: the target is met"),
     ]
+    assert found[2]["times"] == 1 and found[2]["trials"] == [1]
     assert "abc123def456" not in found[2]["text"] and found[2]["text"].endswith("; failed")
+
+
+def test_faults_that_are_alike_are_told_once():
+    build = StudyBuilder()
+    for number in range(50):
+        build.trial({}, TrialState.FAILED, at=number, seconds=1, reason=f"ValueError: row {number}")
+    build.trial({}, TrialState.FAILED, at=9, seconds=1, cause=Cause.TIMEOUT)
+    first, second = incidents(build.study)
+    assert (first["text"], first["times"]) == ("trial 0 crash on box: ValueError: row 0; failed; 49 more like it", 50)
+    assert (first["at"], first["until"], first["trials"]) == (build.at(1), build.at(50), list(range(20)))
+    assert second["text"] == "trial 50 timeout on box; failed"
 
 
 def test_the_facts_are_plain_data_for_any_study():

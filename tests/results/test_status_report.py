@@ -77,7 +77,7 @@ def test_the_status_report_says_what_is_known():
         "done, 2026-01-06", "54 complete, 6 failed", "metric: acc_%",
         "1e-05 to 0.1, on a logarithmic scale",
         "model is mlp", "What won", "| opt.lr | 0.9 | 0.8 to 1 |", "the study file was changed: budget.trials: 10 -\\> 60",
-        "trial 9 crash on n1", "| 6 | crash |",
+        "trial 9 crash on n1: ", "5 more like it, until 2026-01-05 11:00", "| 6 | crash |",
     ):  # fmt: skip
         assert said in text, said
     assert NASTY not in re.sub(r"```.*?```", "", text, flags=re.DOTALL)  # whatever a name says, it is text

@@ -139,11 +139,11 @@ def at_length(analysis: Facts) -> list[tuple[str, list[str]]]:
 
 
 def number(value: float | str, digits: int = 4) -> str:
-    """A figure with so many significant digits; whole numbers of up to seven digits whole."""
+    """A figure with so many significant digits, but never fewer than stand before its point; whole numbers whole."""
     if isinstance(value, str):
         return value
-    if float(value).is_integer() and abs(value) < 1e7:
-        return str(int(value))
+    if abs(value) < 1e7 and (float(value).is_integer() or abs(value) >= 10 ** (digits - 1)):
+        return f"{value:.0f}"
     return f"{value:.{digits}g}"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from outlast.analysis.summary import analyse
@@ -11,13 +12,14 @@ from outlast.config.settings import Settings
 from outlast.core.best import ranked
 from outlast.core.fold import Study
 from outlast.core.plain_json import plain_json
-from outlast.core.records import Attempt, Trial
+from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
 
 _MOST_INCIDENTS = 500
 _MOST_TOP = 10
+_MOST_TRIALS = 20  # named of a fault
 #: What ends an attempt without anything having gone wrong.
 _IN_ORDER = (Cause.COMPLETED, Cause.PART, Cause.PRUNED, Cause.IMPORTED, Cause.SPACE_CHANGED, Cause.CONSTRAINT)
 
@@ -94,49 +96,51 @@ def report_facts(
 
 def incidents(study: Study) -> list[dict[str, Any]]:
     """What happened to a search beside its trials' own ends, in the order of time: versions of the study file, faults and what
-    became of the trials that they hit, warnings. Many are told from the end.
+    became of the trials that they hit, how it ended. Faults that are alike are told once.
 
     Returns:
-        ``at`` (UTC), ``what`` (``revision``, ``fault``, ``ended``), ``text``, and for a fault ``trial``, ``attempt``, ``cause``.
+        ``at`` (UTC), ``what`` (``revision``, ``fault``, ``ended``), ``text``, and for a fault ``cause``, ``trials`` (the first
+        ones that it hit), ``times`` and ``until`` (when it happened last).
     """
     found: list[dict[str, Any]] = [
         {"at": each.at, "what": "revision", "text": mask_text("; ".join(each.changes)) or f"version {each.number}"}
         for each in study.revisions[1:]
     ]
-    faults = [
-        (attempt.outcome.at, trial.number, attempt)
-        for trial in study.trials.values()
-        for attempt in trial.attempts
-        if attempt.outcome is not None and attempt.outcome.cause not in _IN_ORDER
-    ]
-    faults.sort(key=lambda each: each[:2])
-    found += [_fault(study.trials[number], attempt) for _, number, attempt in faults[-_MOST_INCIDENTS:]]
+    alike: dict[tuple[str, str, str], list[tuple[str, int, AttemptEnded]]] = {}
+    for trial in study.trials.values():
+        for attempt in trial.attempts:
+            outcome = attempt.outcome
+            if outcome is not None and outcome.cause not in _IN_ORDER:
+                kind = (outcome.cause.value, re.sub(r"\d+", "N", outcome.reason), _became(trial, attempt))
+                alike.setdefault(kind, []).append((outcome.at, trial.number, outcome))
+    found += [_fault(became, sorted(hits, key=lambda hit: hit[:2])) for (_, _, became), hits in alike.items()]
     if study.ended is not None:
         reason = f": {study.ended.reason}" if study.ended.reason else ""
         found.append({"at": study.ended.at, "what": "ended", "text": mask_text(f"{study.ended.state}{reason}")})
     return sorted(found, key=lambda each: str(each["at"]))[-_MOST_INCIDENTS:]
 
 
-def _fault(trial: Trial, attempt: Attempt) -> dict[str, Any]:
-    outcome = attempt.outcome
-    assert outcome is not None
-    later = any(other.number > attempt.number for other in trial.attempts)
-    if later:
-        became = "went on" if any(a.number > attempt.number and a.resumed for a in trial.attempts) else "began again"
-        became = (
-            f"{became}, {trial.state.value} now" if trial.state is not TrialState.COMPLETE else f"{became}, complete"
-        )
-    else:
-        became = trial.state.value
-    where = f" on {outcome.host}" if outcome.host else ""
-    reason = f": {outcome.reason}" if outcome.reason else ""
+def _became(trial: Trial, attempt: Attempt) -> str:
+    later = [other for other in trial.attempts if other.number > attempt.number]
+    if not later:
+        return trial.state.value
+    how = "went on from its checkpoint" if any(other.resumed for other in later) else "began again"
+    return f"{how}, {trial.state.value} now" if trial.state is not TrialState.COMPLETE else f"{how}, complete"
+
+
+def _fault(became: str, hits: Sequence[tuple[str, int, AttemptEnded]]) -> dict[str, Any]:
+    at, number, first = hits[0]
+    where = f" on {first.host}" if first.host else ""
+    reason = f": {first.reason}" if first.reason else ""
+    more = f"; {len(hits) - 1} more like it" if len(hits) > 1 else ""
     return {
-        "at": outcome.at,
+        "at": at,
         "what": "fault",
-        "trial": trial.number,
-        "attempt": attempt.number,
-        "cause": outcome.cause.value,
-        "text": mask_text(f"trial {trial.number} {outcome.cause.value.replace('_', ' ')}{where}{reason}; {became}"),
+        "cause": first.cause.value,
+        "trials": [number for _, number, _ in hits[:_MOST_TRIALS]],
+        "times": len(hits),
+        "until": hits[-1][0],
+        "text": mask_text(f"trial {number} {first.cause.value.replace('_', ' ')}{where}{reason}; {became}{more}"),
     }
 
 

@@ -156,8 +156,14 @@ def _incidents(data: Data) -> list[Block]:
     if not found:
         return []
     left_out = [f"{len(found) - _MOST_INCIDENTS} earlier ones are left out"] if len(found) > _MOST_INCIDENTS else []
-    shown = [f"{_time(each['at'])} {_WHAT[each['what']]}{each['text']}" for each in found[-_MOST_INCIDENTS:]]
+    shown = [
+        f"{_time(each['at'])} {_WHAT[each['what']]}{each['text']}{_until(each)}" for each in found[-_MOST_INCIDENTS:]
+    ]
     return [Heading("What happened, and what became of it"), Bullets([*left_out, *shown])]
+
+
+def _until(each: Data) -> str:
+    return f", until {_time(each['until'])}" if each.get("times", 1) > 1 else ""
 
 
 _WHAT = {"fault": "", "revision": "the study file was changed: ", "ended": "the search was "}
