@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast.analysis.dimensions import Dimension
 from outlast.analysis.shares import at_least
@@ -15,8 +16,7 @@ _CHANCE = 0.01
 _FURTHER = 0.25  # of the range, in its own scale
 
 
-@dataclass(frozen=True)
-class Border:
+class Border(Struct, frozen=True):
     """An end of a range at which the best trials are."""
 
     end: str  # "low" or "high"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.core.records import Trial
 from outlast.space.parameters import Parameter
@@ -15,8 +16,7 @@ from outlast.space.parameters import Parameter
 _NO_ENDS = ("normal", "log_normal", "beta")
 
 
-@dataclass(frozen=True)
-class Dimension:
+class Dimension(Struct, frozen=True):
     """One parameter. ``low`` and ``high`` are None where it has no ends that somebody chose."""
 
     name: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.analysis.dimensions import Dimension, is_number
 from outlast.analysis.ranks import separation
@@ -15,8 +16,7 @@ from outlast.analysis.shares import CategoryShare, category_shares
 _CHANCE = 0.01
 
 
-@dataclass(frozen=True)
-class Steps:
+class Steps(Struct, frozen=True):
     """At which steps trials were given up."""
 
     counts: tuple[tuple[int, int], ...]  # (step, trials), by step
@@ -24,8 +24,7 @@ class Steps:
     unknown: int  # trials without a step
 
 
-@dataclass(frozen=True)
-class Apart:
+class Apart(Struct, frozen=True):
     """A parameter whose values set some trials apart from the others."""
 
     parameter: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _MOST_POINTS = 40
 
 
-@dataclass(frozen=True)
-class ExpectedBest:
+class ExpectedBest(Struct, frozen=True):
     """The best of `trials` trials."""
 
     trials: int

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _LEAST = 20  # trials; with less, a tail is a guess
 _MOST_TAIL = 100
@@ -13,8 +14,7 @@ _HEAVIEST = 0.5  # a heavier tail has no variance, and a few trials cannot tell 
 _RESAMPLES = 100
 
 
-@dataclass(frozen=True)
-class Gain:
+class Gain(Struct, frozen=True):
     """What `trials` further trials would bring."""
 
     trials: int
@@ -24,8 +24,7 @@ class Gain:
     chance: float  # of a new best at all
 
 
-@dataclass(frozen=True)
-class Tail:
+class Tail(Struct, frozen=True):
     """A generalised Pareto distribution of what lies above a threshold."""
 
     threshold: float

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 _ALIKE = 1e-12  # of the values' size: what adding and dividing may leave of no spread at all
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """A mean with the interval that holds the true one with a probability of `level`.
 
     Attributes:

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast.analysis.intervals import differences, mean, p_above, std
 
@@ -28,8 +29,7 @@ _FAILURES = 2  # more than the leader has: such a configuration does not win
 Scores = Mapping[int, float | None]
 
 
-@dataclass(frozen=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """A configuration left the race.
 
     Attributes:
@@ -43,8 +43,7 @@ class Dropped:
     behind: float
 
 
-@dataclass(frozen=True)
-class Race:
+class Race(Struct, frozen=True):
     """Where a race stands.
 
     Attributes:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast.analysis.intervals import Interval, differences, p_above, seeds_needed, t_interval
 from outlast.analysis.racing import ALPHA, Dropped, Race, Scores, all_alike, failures, race, standing, successes
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """A configuration in the ranking. All scores: more is better.
 
     Attributes:
@@ -37,8 +37,7 @@ class Row:
     told_apart: bool
 
 
-@dataclass(frozen=True)
-class Ranking:
+class Ranking(Struct, frozen=True):
     """All configurations, best first.
 
     Attributes:

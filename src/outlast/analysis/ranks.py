@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
+
+from msgspec import Struct
 
 
 def ranks(values: Sequence[float]) -> list[float]:
@@ -23,8 +24,7 @@ def ranks(values: Sequence[float]) -> list[float]:
     return found
 
 
-@dataclass(frozen=True)
-class Correlation:
+class Correlation(Struct, frozen=True):
     """A rank correlation with the interval that it is in."""
 
     rho: float
@@ -69,8 +69,7 @@ def spearman(first: Sequence[float], second: Sequence[float], level: float = 0.9
     return Correlation(rho, math.tanh(math.atanh(rho) - z), math.tanh(math.atanh(rho) + z), len(pairs))
 
 
-@dataclass(frozen=True)
-class Separation:
+class Separation(Struct, frozen=True):
     """How far some trials' values lie above the others'."""
 
     above: float  # the probability that one of them is larger than one of the others; 0.5: no difference

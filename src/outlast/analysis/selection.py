@@ -9,11 +9,11 @@ https://github.com/longdang193/resume-ner-azureml, "Model Selection Strategy").
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class Preference:
+class Preference(Struct, frozen=True):
     """What decides among configurations that are as good.
 
     Attributes:
@@ -29,8 +29,7 @@ class Preference:
     relative: bool = True
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The configuration that is taken.
 
     Attributes:

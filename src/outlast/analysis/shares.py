@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist, median
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.analysis.dimensions import category
 
@@ -61,8 +62,7 @@ def best_part(costs: Sequence[float], share: float = 0.1, least: int = 5) -> lis
     return sorted(chosen) if len(chosen) <= len(known) / 2 else []
 
 
-@dataclass(frozen=True)
-class CategoryShare:
+class CategoryShare(Struct, frozen=True):
     """How one category fared. `share` and `part_share` are of the trials that have the parameter at all."""
 
     value: Any

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import median
+
+from msgspec import Struct
 
 from outlast.core.fold import Study
 from outlast.core.hours import Hours, hours
 from outlast.core.states import TrialState
 
 
-@dataclass(frozen=True)
-class StateCost:
+class StateCost(Struct, frozen=True):
     """The trials of one state. Hours of training, and of GPUs where attempts had any."""
 
     state: str
@@ -22,8 +22,7 @@ class StateCost:
     median_seconds: float  # of one trial, all its attempts
 
 
-@dataclass(frozen=True)
-class Spending:
+class Spending(Struct, frozen=True):
     """What the search took."""
 
     states: tuple[StateCost, ...]  # most hours first

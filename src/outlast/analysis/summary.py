@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.analysis.borders import Border, border
 from outlast.analysis.dimensions import Dimension, category, dimensions_of, of_numbers
@@ -25,8 +26,7 @@ from outlast.space.parameters import Parameter
 _INDEPENDENT = ("random", "qmc", "grid")  # samplers whose trials do not learn from each other
 
 
-@dataclass(frozen=True)
-class Correlated:
+class Correlated(Struct, frozen=True):
     """A number's correlation with the metric, in all trials that have it or under one value of the parameter it hangs on."""
 
     parameter: str
@@ -34,16 +34,14 @@ class Correlated:
     correlation: Correlation
 
 
-@dataclass(frozen=True)
-class AtBorder:
+class AtBorder(Struct, frozen=True):
     """A parameter whose best values are at an end of its range."""
 
     parameter: str
     border: Border
 
 
-@dataclass(frozen=True)
-class ObjectiveAnalysis:
+class ObjectiveAnalysis(Struct, frozen=True):
     """What the complete trials say about one objective."""
 
     name: str
@@ -57,8 +55,7 @@ class ObjectiveAnalysis:
     further: tuple[Gain, ...]
 
 
-@dataclass(frozen=True)
-class Analysis:
+class Analysis(Struct, frozen=True):
     """See `analyse`."""
 
     objectives: tuple[ObjectiveAnalysis, ...]
@@ -69,7 +66,7 @@ class Analysis:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what is not finite is a text, as in the ledger."""
-        plain: dict[str, Any] = plain_json(asdict(self))
+        plain: dict[str, Any] = plain_json(self)
         return plain
 
 
@@ -113,8 +110,7 @@ def analyse(
     )
 
 
-@dataclass(frozen=True)
-class _How:
+class _How(Struct, frozen=True):
     sampler: str
     resamples: int
     brief: bool

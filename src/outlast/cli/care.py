@@ -13,7 +13,7 @@ import click
 
 from outlast.cli.help import Argument, Command
 from outlast.cli.locate import damaged_or_not, study_or_trial, the_folder
-from outlast.cli.options import WholeNumber, complete_files, dir_option, json_option, study_argument
+from outlast.cli.options import WholeNumber, collect_nothing, complete_files, dir_option, json_option, study_argument
 from outlast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def clean(study: str | None, directory: str | None, keep: int | None, dry_run: b
         outlast clean studies/digits --dry-run
         outlast clean studies/digits --keep 3
     """
+    collect_nothing()
     from outlast.engine.care.clean import find_waste, free, require_idle
 
     folder = the_folder(study, directory)

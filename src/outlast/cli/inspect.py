@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from collections.abc import Collection
@@ -12,7 +11,7 @@ import click
 
 from outlast.cli.help import Argument, Command
 from outlast.cli.locate import study_or_trial, the_folder
-from outlast.cli.options import WholeNumber, dir_option, json_option, study_argument
+from outlast.cli.options import WholeNumber, collect_nothing, dir_option, json_option, study_argument
 from outlast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,9 +36,7 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         outlast status studies/digits -w
     """
     if not watch:
-        _collect_nothing()
-    from outlast.cli import render
-    from outlast.cli.text import make_console
+        collect_nothing()
     from outlast.core.states import StudyState
     from outlast.engine.record.look import look
 
@@ -52,16 +49,13 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         if as_json:
             click.echo(json.dumps(snapshot.to_json()))
         else:
+            from outlast.cli import render
+            from outlast.cli.text import make_console
+
             make_console().print(render.status(snapshot))
     finally:  # the answer is the exit code, whether or not anybody reads the words
         if check and (snapshot.warnings or snapshot.state is StudyState.HALTED):
             click.get_current_context().exit(1)
-
-
-def _collect_nothing() -> None:
-    """No search for cycles while a study is read once: next to all of it stays to the end, and is looked through in vain."""
-    gc.disable()
-    click.get_current_context().call_on_close(gc.enable)
 
 
 def _watch(folder: str) -> None:
@@ -112,7 +106,7 @@ def logs(study: str | None, trial: int | None, directory: str | None, follow: bo
         outlast logs studies/digits -n 20
     """
     if not follow:
-        _collect_nothing()
+        collect_nothing()
     from outlast.cli.following import print_log
     from outlast.engine.record.examine import in_force, read_study
     from outlast.study.layout import StudyPaths
@@ -168,7 +162,7 @@ def show(
         outlast show studies/digits --where "lr < 0.01"
         outlast show studies/digits plots
     """
-    _collect_nothing()
+    collect_nothing()
     from outlast.cli import showing
 
     if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,12 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic clas
         if number < self._least:
             self.fail(f"{number} is less than {self._least}", param, ctx)
         return number
+
+
+def collect_nothing() -> None:
+    """No search for cycles while a study is read once: next to all of it stays to the end, and is looked through in vain."""
+    gc.disable()
+    click.get_current_context().call_on_close(gc.enable)
 
 
 def complete_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from outlast._system.files import rename
+from outlast._system.reading import list_names
 from outlast.config.settings import Settings
 from outlast.core.best import table_value
 from outlast.core.file_names import throwaway_prefix
@@ -188,8 +189,9 @@ def _aside(paths: StudyPaths) -> Iterator[Waste]:
 
 
 def _leftovers(paths: StudyPaths, settings: Settings, study: Study) -> Iterator[Waste]:
+    beside = _trials_beside_which_something_is_hidden(paths)
     for trial in study.trials.values():
-        if not trial.state.finished:
+        if not trial.state.finished or trial.number not in beside:
             continue
         files = paths.trial(trial.number)
         places = leftovers_of(files.checkpoints)
@@ -210,6 +212,16 @@ def _leftovers(paths: StudyPaths, settings: Settings, study: Study) -> Iterator[
     for name in sorted(os.listdir(paths.root)):
         if re.match(r"^\.(study\.db\.|ledger\.damaged\.).*\.deleted", name):
             yield Waste("leftover", str(paths.root / name), "half deleted", _size(paths.root / name))
+
+
+def _trials_beside_which_something_is_hidden(paths: StudyPaths) -> set[int]:
+    """Nearly none, in one listing each: of most trials of a long study no more is asked."""
+    folders = os.fspath(paths.trials)
+    numbers = {name for name in list_names(paths.trials) if name.isdigit()}
+    found = {name for name in numbers if any(each.startswith(".") for each in list_names(f"{folders}/{name}"))}
+    if paths.checkpoints_root is not None:
+        found |= {name[1:].partition(".")[0] for name in list_names(paths.checkpoints_root) if name.startswith(".")}
+    return {int(name) for name in found if name.isdigit()}
 
 
 def _is_abandoned(place: Path, name: str) -> bool:
