@@ -12,7 +12,8 @@ from outlast.core import records
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, StudyCreated
 from outlast.core.states import Cause, TrialState
-from outlast.optimizer.sampling import Draw, Optimizer
+from outlast.optimizer.proposals import Draw
+from outlast.optimizer.sampling import Optimizer
 from outlast.space.definitions import define
 
 CONTINUOUS = {

@@ -12,8 +12,7 @@ import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.study import StudyDirection
 
-from outlast.optimizer.index_build import trial_of
-from outlast.optimizer.index_rows import IndexRow
+from outlast.optimizer.index_rows import IndexRow, trial_of
 from outlast.optimizer.index_sql import METRIC_NAMES
 from outlast.optimizer.view import View
 

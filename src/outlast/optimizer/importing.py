@@ -18,8 +18,7 @@ from outlast.core.records import AttemptEnded, AttributeSet, Event, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyNotFound
 from outlast.optimizer.import_sources import Source, Times, opened
-from outlast.optimizer.index_rows import split_attrs
-from outlast.optimizer.index_sql import OURS
+from outlast.optimizer.index_rows import OURS, split_attrs
 from outlast.optimizer.optuna_distributions import latent_of
 from outlast.space.distributions import Latent, multiple
 

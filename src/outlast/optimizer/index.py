@@ -14,9 +14,9 @@ from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.errors import LeaseLost
 from outlast.optimizer.index_build import BUILDING, BUILT_HERE, build_index
-from outlast.optimizer.index_rows import CLAIM, IndexRow, RowMaker, directions_of
-from outlast.optimizer.index_sql import KNOWN_HEADS, ForeignRow, IndexBroken, Tables, head_of
-from outlast.optimizer.sampling import Draw
+from outlast.optimizer.index_rows import CLAIM, ForeignRow, IndexRow, RowMaker, directions_of
+from outlast.optimizer.index_sql import KNOWN_HEADS, IndexBroken, Tables, head_of
+from outlast.optimizer.proposals import Draw
 
 #: How long one attempt waits for a lock, in seconds. Short: a writer that waits for its commit keeps new readers out.
 BUSY_SECONDS = 0.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sqlite3
@@ -16,17 +15,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import optuna
-from optuna.distributions import json_to_distribution
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
-from optuna.trial import TrialState as Row
 
 from outlast._system.files import remove, rename, write_atomic
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
-from outlast.optimizer.index_rows import IndexRow, RowMaker, directions_of
-from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, METRIC_NAMES, OURS, ForeignRow, IndexBroken, Tables, head_of
+from outlast.optimizer.index_rows import ForeignRow, IndexRow, RowMaker, directions_of, trial_of
+from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, METRIC_NAMES, IndexBroken, Tables, head_of
 from outlast.optimizer.view import silent
 
 #: What SQLite keeps beside a database; a new database must never find an old one's.
@@ -250,32 +247,6 @@ def _fill_through_optuna(file: str, settings: Settings, rows: list[IndexRow], wa
             study.add_trial(trial_of(row))
         for enqueued in waiting:
             study.enqueue_trial(enqueued.params, user_attrs=enqueued.user_attrs)
-
-
-def trial_of(row: IndexRow) -> optuna.trial.FrozenTrial:
-    """A row as Optuna's own."""
-    distributions = {name: json_to_distribution(text) for name, _, text in row.params}
-    return optuna.trial.FrozenTrial(
-        number=row.number,
-        trial_id=-1,
-        state=Row[row.state],
-        value=None,
-        values=row.values or None,
-        datetime_start=_local(row.started or row.finished or "1970-01-01 00:00:00.000000"),
-        datetime_complete=_local(row.finished or row.started) if row.state != "RUNNING" else None,
-        params={name: distributions[name].to_external_repr(value) for name, value, _ in row.params},
-        distributions=distributions,
-        user_attrs={key: json.loads(text) for key, text in row.attrs},
-        system_attrs={OURS: row.number, **{key: json.loads(text) for key, text in row.system}},
-        intermediate_values=dict(row.curve),
-    )
-
-
-def _local(stored: str | None) -> datetime | None:
-    if stored is None:
-        return None
-    utc = datetime.strptime(stored, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
-    return utc.astimezone().replace(tzinfo=None)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as Row
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -19,6 +21,8 @@ from outlast.core.states import TrialState
 from outlast.optimizer.optuna_distributions import contains, distribution_of
 from outlast.space.space import Space
 
+#: The system attribute of a row of ours: the trial's number.
+OURS = "outlast:trial"
 #: The system attribute of a trial that somebody enqueued in the index: ``INDEX_ID:TRIAL_ID`` of the row it came from.
 CLAIM = "outlast:row"
 #: The user attributes that are ours, under another name where the objective has set one of that name; others that people
@@ -55,6 +59,23 @@ class IndexRow:
     def keys(self) -> tuple[frozenset[str], frozenset[str]]:
         """Names of the user and of the system attributes that are the ledger's."""
         return frozenset(OUR_ATTRS) | {k for k, _ in self.attrs}, frozenset(k for k, _ in self.system)
+
+
+@dataclass(frozen=True)
+class ForeignRow:
+    """A row that Outlast did not write."""
+
+    key: str  # INDEX_ID:TRIAL_ID, what a trial made from it carries as its claim
+    trial_id: int
+    number: int
+    state: str  # Optuna's word
+    params: dict[str, Any] = field(default_factory=dict)  # that were asked for (a waiting row), or those it has
+    user_attrs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody enqueued it and nobody took it yet."""
+        return self.state == "WAITING"
 
 
 class RowMaker:
@@ -192,3 +213,29 @@ def _one_nan(value: float) -> float:
 def _drawn(text: str) -> tuple[BaseDistribution, str] | None:
     """The distribution of a parameter that a define-by-run objective drew."""
     return (json_to_distribution(text), text) if text else None
+
+
+def trial_of(row: IndexRow) -> FrozenTrial:
+    """A row as Optuna's own."""
+    distributions = {name: json_to_distribution(text) for name, _, text in row.params}
+    return FrozenTrial(
+        number=row.number,
+        trial_id=-1,
+        state=Row[row.state],
+        value=None,
+        values=row.values or None,
+        datetime_start=_local(row.started or row.finished or "1970-01-01 00:00:00.000000"),
+        datetime_complete=_local(row.finished or row.started) if row.state != "RUNNING" else None,
+        params={name: distributions[name].to_external_repr(value) for name, value, _ in row.params},
+        distributions=distributions,
+        user_attrs={key: json.loads(text) for key, text in row.attrs},
+        system_attrs={OURS: row.number, **{key: json.loads(text) for key, text in row.system}},
+        intermediate_values=dict(row.curve),
+    )
+
+
+def _local(stored: str | None) -> datetime | None:
+    if stored is None:
+        return None
+    utc = datetime.strptime(stored, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
+    return utc.astimezone().replace(tzinfo=None)

@@ -17,14 +17,11 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from outlast.optimizer.index_rows import OUR_ATTRS, IndexRow
+from outlast.optimizer.index_rows import OUR_ATTRS, OURS, ForeignRow, IndexRow
 
 KNOWN_HEADS = frozenset({"v3.2.0.a"})
-#: The system attribute of a row of ours: the trial's number.
-OURS = "outlast:trial"
 #: The system attribute of the study: the index's own name and how many rows of ours it holds.
 INDEX = "outlast:index"
 #: Optuna's own system attribute of the study.
@@ -33,23 +30,6 @@ METRIC_NAMES = "study:metric_names"
 
 class IndexBroken(Exception):
     """The index is not what was written; it has to be built anew."""
-
-
-@dataclass(frozen=True)
-class ForeignRow:
-    """A row that Outlast did not write."""
-
-    key: str  # INDEX_ID:TRIAL_ID, what a trial made from it carries as its claim
-    trial_id: int
-    number: int
-    state: str  # Optuna's word
-    params: dict[str, Any] = field(default_factory=dict)  # that were asked for (a waiting row), or those it has
-    user_attrs: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether somebody enqueued it and nobody took it yet."""
-        return self.state == "WAITING"
 
 
 def head_of(connection: sqlite3.Connection) -> str | None:
@@ -100,23 +80,17 @@ class Tables:
 
     def reload_ids(self) -> None:
         """Read which rows are ours."""
-        self.ids = {
-            int(json.loads(value)): int(trial_id)
-            for trial_id, value in self._c.execute(
-                "SELECT t.trial_id, a.value_json FROM trials t JOIN trial_system_attributes a USING (trial_id) "
-                "WHERE t.study_id = ? AND a.key = ?",
-                (self._study, OURS),
-            )
-        }
+        rows = self._c.execute(
+            "SELECT t.trial_id, a.value_json FROM trials t JOIN trial_system_attributes a USING (trial_id) "
+            "WHERE t.study_id = ? AND a.key = ?",
+            (self._study, OURS),
+        )
+        self.ids = {int(json.loads(value)): int(trial_id) for trial_id, value in rows}
 
     def directions(self) -> list[str]:
         """Optuna's words for the goals, by objective."""
-        return [
-            str(d)
-            for (d,) in self._c.execute(
-                "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", (self._study,)
-            )
-        ]
+        query = "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective"
+        return [str(direction) for (direction,) in self._c.execute(query, (self._study,))]
 
     def metric_names(self) -> list[str]:
         """What the objectives are called; empty where nobody said."""

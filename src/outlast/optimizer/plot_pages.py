@@ -16,8 +16,7 @@ from outlast.config.plugins import quiet
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
-from outlast.optimizer.index_build import trial_of
-from outlast.optimizer.index_rows import RowMaker
+from outlast.optimizer.index_rows import RowMaker, trial_of
 from outlast.optimizer.view import silent
 
 #: The files, in the folder ``plots``.

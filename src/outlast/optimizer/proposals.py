@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 
 from outlast.config.plugins import quiet
 from outlast.config.settings import Settings
-from outlast.core.records import Trial
+from outlast.core.records import Trial, TrialCreated
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
 from outlast.optimizer.optuna_distributions import Axis, contains
@@ -35,6 +35,22 @@ def stable_seed(*parts: object) -> int:
     """A 31-bit seed that is the same for the same parts in every process and version of Python."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A proposed configuration with everything that its ledger line has to carry."""
+
+    params: dict[str, Any]  # of active parameters, constants left out
+    latent: dict[str, Any] = field(default_factory=dict)  # what was drawn, where it differs from the value
+    system_attrs: dict[str, Any] = field(default_factory=dict)
+    study_attrs: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    source: str = "sampler"
+
+    def created(self, number: int, at: str, revision: int) -> TrialCreated:
+        """The event that makes a trial of it."""
+        return TrialCreated(number, at, revision=revision, **vars(self))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
@@ -27,27 +26,11 @@ from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
 from outlast.optimizer.failure_feedback import Lesson, frozen, teaches, worst_values
-from outlast.optimizer.proposals import Proposer, stable_seed
+from outlast.optimizer.proposals import Draw, Proposer, stable_seed
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.optimizer.view import View
 from outlast.space.parameters import SpaceError
 from outlast.space.space import Space
-
-
-@dataclass(frozen=True)
-class Draw:
-    """A proposed configuration with everything that its ledger line has to carry."""
-
-    params: dict[str, Any]  # of active parameters, constants left out
-    latent: dict[str, Any] = field(default_factory=dict)  # what was drawn, where it differs from the value
-    system_attrs: dict[str, Any] = field(default_factory=dict)
-    study_attrs: dict[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    source: str = "sampler"
-
-    def created(self, number: int, at: str, revision: int) -> TrialCreated:
-        """The event that makes a trial of it."""
-        return TrialCreated(number, at, revision=revision, **vars(self))
 
 
 class Optimizer:

@@ -11,8 +11,8 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.errors import StudyFileError
 from outlast.optimizer.index import IndexWriter, claimed
-from outlast.optimizer.index_sql import ForeignRow
-from outlast.optimizer.sampling import Draw
+from outlast.optimizer.index_rows import ForeignRow
+from outlast.optimizer.proposals import Draw
 
 
 def created(settings: Settings, draw: Draw, number: int, *, revision: int, at: str) -> list[Event]:
