@@ -87,7 +87,7 @@ def test_of_a_study_that_runs_nothing_more_is_loaded_than_its_evidence(searched)
         requests.answer(searched, asked[0])
         ours, others = loaded(status)
         assert (ours, others & HEAVY) == (
-            READING | {"client", "engine.attempts", "executors", "monitor", "runner"},
+            READING | {"engine.attempts", "monitor", "runner"},
             set(),
         )
         ours, others = loaded(stop)

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from outlast._system.files import write_atomic
 from outlast.errors import UsageError
 
 #: Beside the page.
@@ -35,6 +34,8 @@ def print_report(folder: str, kind: str, *, output: str | None, for_paper: bool)
         raise UsageError("a Parquet file is nothing for a terminal", cure="--output trials.parquet")
     content = _content(folder, kind, for_paper)
     if to_file:
+        from outlast._system.files import write_atomic
+
         assert output is not None
         write_atomic(output, content, durable=False)
         click.echo(os.path.relpath(output))

@@ -23,7 +23,7 @@ from outlast.core.parts import Part, next_part
 from outlast.core.records import Trial
 from outlast.core.states import Cause
 from outlast.engine.attempts.folds import study_parts
-from outlast.engine.attempts.running import objectives_of
+from outlast.engine.attempts.objectives import objectives_of
 from outlast.engine.attempts.slots import Slots, job_slots, local_slots
 from outlast.errors import UsageError
 from outlast.executors.base import Executor, StudyFacts

@@ -9,11 +9,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from outlast._system.processes import Identity, is_running
 from outlast._system.reading import read_bytes, read_json
-from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence, Report
 from outlast.core.file_names import AttemptPaths, TrialPaths, attempt_name
 from outlast.runner.capture.curve import LiveReports
@@ -128,11 +127,6 @@ class Running:
         told = told if isinstance(told, dict) and "argv" in told else None
         saved = told is not None and RunnerSpec.from_json(told).has_saved(study.root)
         return replace(evidence, reports=tuple(self.reports), new_steps=moved or saved, saved=saved)
-
-
-def objectives_of(settings: Settings) -> tuple[Objective, ...]:
-    """What is looked for in reports."""
-    return tuple(Objective.from_json(asdict(metric)) for metric in settings.metrics)
 
 
 def end_attempt(paths: StudyPaths, trial: int, number: int) -> list[int]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from outlast._system.card_locks import CardLock
 from outlast._system.memory import machine_memory
 from outlast._system.processes import Identity, is_running
 from outlast.config.settings import Settings
-from outlast.executors.gpu_pool import GpuPool, Grant
 from outlast.study.layout import StudyPaths
 from outlast.study.requests import Request, answer
+
+if TYPE_CHECKING:
+    from outlast._system.card_locks import CardLock
+    from outlast.executors.gpu_pool import GpuPool, Grant
 
 _JOBS = 8  # in a scheduler's queue at once, where the study file leaves it to us
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -183,6 +185,8 @@ def gpu_pool(settings: Settings, say: Callable[[str], object]) -> GpuPool | None
     """The cards for the study's attempts; ``None`` where they need none, or where there is no trace of a card."""
     if not settings.resources.gpus:
         return None
+    from outlast.executors.gpu_pool import GpuPool
+
     visible = settings.env.get(_VISIBLE, os.environ.get(_VISIBLE))
     pool = GpuPool(settings.resources.gpus, say, visible=visible)
     if not pool.is_empty_handed:

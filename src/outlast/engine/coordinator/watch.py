@@ -12,8 +12,9 @@ from outlast.core.faults import HOPELESS, is_beyond_hope
 from outlast.core.file_names import attempt_name
 from outlast.core.records import AttemptEnded, JobSubmitted, Trial
 from outlast.core.states import BY_HAND, Cause, TrialState
+from outlast.engine.attempts.objectives import objectives_of
 from outlast.engine.attempts.outcome import outcome_of
-from outlast.engine.attempts.running import Pulse, Running, objectives_of
+from outlast.engine.attempts.running import Pulse, Running
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.life_signs import LifeSigns

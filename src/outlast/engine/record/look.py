@@ -169,7 +169,7 @@ def _latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict
     """Running trial → its latest report of the first objective, read from the attempts' files."""
     if not (open_attempts := _open_attempts(paths, study)):
         return {}
-    from outlast.engine.attempts.running import objectives_of
+    from outlast.engine.attempts.objectives import objectives_of
     from outlast.runner.capture.curve import LiveReports
 
     name, objectives = settings.metrics[0].name, objectives_of(settings)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -66,6 +65,8 @@ def owners(objectives: Sequence[Objective], names: Iterable[str]) -> dict[str, s
 
 def nearest_names(wanted: str, names: Iterable[str], most: int = 3) -> list[str]:
     """The names most like the one wanted, for a message."""
+    from difflib import get_close_matches
+
     by_spelling = {_canonical(name): name for name in names}
     close = get_close_matches(_canonical(wanted), by_spelling, n=most, cutoff=0.5)
     return [by_spelling[name] for name in close]
