@@ -30,6 +30,7 @@ def test_it_draws_itself_without_a_complaint_or_a_request_and_no_name_is_markup(
     with opened(browser, pages[name]) as it:
         it.page.evaluate("plots.forEach((plot) => { plot.shown = true; plot.draw(); })")
         if name == "hostile":
+            assert "The test set was looked at twice." in it.text("#followups")
             it.page.locator("tbody tr[data-trial]").first.click()
             assert "<script>" in it.text("dialog"), "names are shown as they are"
         assert it.page.evaluate("[window.hurt, document.querySelectorAll('img, iframe, object, embed, link').length]") == [

@@ -17,25 +17,10 @@ from typing import Any
 
 from outlast.core.plain_json import plain_json
 
-_SCRIPTS = tuple(
-    f"{name}.js"
-    for name in [
-        "base",
-        "charts",
-        "trials",
-        "points",
-        "lines",
-        "timeline",
-        "figures",
-        "table",
-        "detail",
-        "heading",
-        "sections",
-        "analysis",
-        "compare",
-        "main",
-    ]
-)
+_SCRIPTS = (
+    "base.js", "charts.js", "trials.js", "points.js", "lines.js", "timeline.js", "figures.js", "table.js", "detail.js",
+    "heading.js", "sections.js", "followups.js", "analysis.js", "compare.js", "main.js",
+)  # fmt: skip
 _PLACE = re.compile(r"<!--(policy|title|style|data|script)-->")
 #: Where a script element could end, or an old parser think that a comment begins; and what was no JavaScript before ES2019.
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}

@@ -1,4 +1,4 @@
-// What the figures say in words and tables; what was confirmed, trained again and tested; where it ran.
+// What the figures say in words and tables, and where it ran.
 function analysis(data) {
   const all = data.facts.analysis;
   if (!all) return null;
@@ -117,50 +117,6 @@ function spent(spending) {
         )
       : null,
   ];
-}
-
-// Results of what follows a search, as their own files tell them: words where there are words, tables where there are rows.
-function confirmed(data) {
-  const parts = [
-    ["confirm", "Confirmed with fresh seeds"],
-    ["refit", "Trained again on all of it"],
-    ["evaluate", "On the test set"],
-  ].filter(([key]) => data[key]);
-  if (!parts.length) return null;
-  return section(
-    "confirm",
-    "After the search",
-    parts.map(([key, title]) => [el("h3", {}, title), told(data[key])]),
-  );
-}
-function told(value) {
-  const plain = Object.entries(value).filter(([, each]) => each === null || typeof each !== "object"),
-    nested = Object.entries(value).filter(([, each]) => each && typeof each === "object");
-  return [
-    facts(plain.map(([name, each]) => [spaced(name), each])),
-    nested.map(([name, each]) => [
-      el("p", { class: "quiet" }, spaced(name)),
-      Array.isArray(each)
-        ? listed(each)
-        : facts(
-            Object.entries(each).map(([k, v]) => [
-              spaced(k),
-              v === null || typeof v !== "object" ? v : JSON.stringify(v),
-            ]),
-          ),
-    ]),
-  ];
-}
-function listed(rows) {
-  if (!rows.length) return "–";
-  if (typeof rows[0] !== "object" || rows[0] === null || Array.isArray(rows[0])) return rows.map(shown).join(", ");
-  const keys = [...new Set(rows.flatMap(Object.keys))];
-  return grid(
-    keys.map((key) => spaced(key)),
-    rows.map((row) =>
-      keys.map((key) => (row[key] === null || typeof row[key] !== "object" ? row[key] : JSON.stringify(row[key]))),
-    ),
-  );
 }
 
 function environment(data) {

@@ -73,6 +73,8 @@ function shade(name) {
     );
   return shades.get(name);
 }
+const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "");
+const times = (count) => ["never", "once", "twice"][count] || `${count} times`;
 const spaced = (word) => word.replaceAll("_", " ");
 const section = (id, title, ...children) =>
   el("section", { id, "aria-labelledby": id + "-title" }, el("h2", { id: id + "-title" }, title), ...children);

@@ -85,15 +85,13 @@ class Detail {
             ["GPU hours", trials.raw.gpu_seconds[row] ? figure(trials.raw.gpu_seconds[row] / 3600, 3) : null],
             ["started", at(data.study.created_at, trials.raw.started[row])],
             ["finished", at(data.study.created_at, trials.raw.finished[row])],
-            ["seed", trials.raw.seed[row]],
+            ["seed", trials.raw.seed.length ? String(trials.raw.seed[row]) : null],
             ["came from", trials.source(row)],
             ["revision", trials.raw.revision[row]],
           ]),
         ),
       ),
-      points.length
-        ? [el("h3", {}, "Learning curve"), curvesPlot(trials, [row], { height: 230 }).host]
-        : null,
+      points.length ? [el("h3", {}, "Learning curve"), curvesPlot(trials, [row], { height: 230 }).host] : null,
       trials.attempts[row].length ? [el("h3", {}, "Attempts"), this.attempts(row)] : null,
       command ? [el("h3", {}, "Train it again"), toCopy(command)] : null,
       el("h3", {}, "Output"),

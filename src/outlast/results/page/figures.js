@@ -17,13 +17,7 @@ function barsPlot(bars, { label, digits = 2 }) {
         ctx.fillRect(zero, v - 7, Math.max(1, to - zero), 14);
         ctx.globalAlpha = 1;
         if (isNumber(bar.low) && isNumber(bar.high)) {
-          ctx.strokeStyle = shade("ink");
-          ctx.lineWidth = 1.5;
-          const a = X(Math.max(0, bar.low)),
-            b = X(bar.high);
-          stroke(ctx, a, v, b, v);
-          stroke(ctx, a, v - 4, a, v + 4);
-          stroke(ctx, b, v - 4, b, v + 4);
+          whiskers(ctx, X(Math.max(0, bar.low)), X(bar.high), v);
         }
         plot.spots.push({
           x: zero,
@@ -83,4 +77,12 @@ function expectedPlot(each) {
       ctx.restore();
     },
   });
+}
+
+function whiskers(ctx, from, to, y) {
+  ctx.strokeStyle = shade("ink");
+  ctx.lineWidth = 1.5;
+  stroke(ctx, from, y, to, y);
+  stroke(ctx, from, y - 4, from, y + 4);
+  stroke(ctx, to, y - 4, to, y + 4);
 }

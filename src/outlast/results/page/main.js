@@ -39,7 +39,7 @@ function oneStudy(data) {
     ["progress", "Best so far", progress(trials, pick)],
     ["best", "Best configuration", best(data)],
     ["pareto", "Pareto front", pareto(trials, pick)],
-    ["confirm", "Confirmed", confirmed(data)],
+    ["followups", "After the search", followUps(data)],
     ["trials", "Trials", trials.count ? table(trials, view.view) : null],
     ["parameters", "Parameters", parameters(trials, view, pick, data)],
     ["curves", "Curves", curves(trials, view, pick)],

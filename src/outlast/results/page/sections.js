@@ -100,10 +100,7 @@ function best(data) {
       "p",
       {},
       `Trial ${best.trial}: ${study.metrics.map(({ name }, i) => `${name} ${figure(best.values[i], 8)}`).join(", ")}. `,
-      best.confirmed ||
-        (data.confirm
-          ? ""
-          : el("span", { class: "quiet" }, "One run each: how much of its lead is luck, outlast confirm can tell.")),
+      el("span", { class: "quiet" }, howSure(data)),
     ),
     el(
       "div",
@@ -120,6 +117,14 @@ function best(data) {
         : null,
     ),
   );
+}
+
+function howSure({ best, confirm }) {
+  if (!confirm || !confirm.best) return "One run each: how much of its lead is luck, outlast confirm can tell.";
+  const { trial } = confirm.best;
+  return trial === best.trial
+    ? "Fresh seeds confirm it."
+    : `With fresh seeds trial ${trial} is taken instead: see below.`;
 }
 
 function pareto(trials, pick) {
