@@ -25,7 +25,8 @@ def without_dashes(words: Sequence[str]) -> UsageError | None:
     """
     if not words or words[0] not in _TAKES_A_COMMAND:
         return None
-    at = next((at for at in range(1, len(words)) if _is_positional(words, at)), None)
+    places = (at for at in range(1, len(words)) if words[at - 1] not in _WITH_A_VALUE)
+    at = next((at for at in places if not words[at].startswith("-")), None)
     if at is None or not _is_program(words[at]):
         return None
     training = list(words[at:])
@@ -39,10 +40,6 @@ def without_dashes(words: Sequence[str]) -> UsageError | None:
     if words[0] != "init" and "~" not in cure:
         cure += "\nwhat is to be searched stands in place of a value: --lr '~log(1e-5,1e-1)'"
     return UsageError(f"{words[at]} is a training command, which stands behind a --", cure=cure)
-
-
-def _is_positional(words: Sequence[str], at: int) -> bool:
-    return not words[at].startswith("-") and words[at - 1] not in _WITH_A_VALUE
 
 
 def _is_program(word: str) -> bool:

@@ -37,7 +37,8 @@ def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings
     target = None if len(settings.metrics) == 1 else (lambda trial: trial.values[0])
     complete = len(study.in_state(TrialState.COMPLETE))
     written = []
-    for file, draw in zip(PLOTS, (_history, _importances, _parallel), strict=True):
+    draws: list[Callable[..., Any]] = [visualization.plot_optimization_history, _importances]
+    for file, draw in zip(PLOTS, [*draws, visualization.plot_parallel_coordinate], strict=True):
         path = os.path.join(folder, file)
         page = _page(draw, shown, target, name, complete, folder)
         write_atomic(path, f"{page}\n<!-- outlast: {mark} -->\n", durable=False)
@@ -74,7 +75,7 @@ def _page(draw: Callable[..., Any], shown: optuna.Study, target: Any, name: str,
         return _empty("No trial has completed.")
     try:
         with quiet():
-            figure = draw(shown, target, name)
+            figure = draw(shown, target=target, target_name=name)
     except (ValueError, RuntimeError, ZeroDivisionError, ImportError) as error:
         return _empty(f"{complete} completed trial(s): {error}")
     library = os.path.join(folder, "plotly.min.js")
@@ -91,16 +92,8 @@ def _empty(reason: str) -> str:
     return f"<!doctype html><meta charset='utf-8'><title>no plot yet</title><p>No plot yet. {escape(reason)}</p>"
 
 
-def _history(shown: optuna.Study, target: Any, name: str) -> Any:
-    return visualization.plot_optimization_history(shown, target=target, target_name=name)
-
-
-def _importances(shown: optuna.Study, target: Any, name: str) -> Any:
+def _importances(shown: optuna.Study, *, target: Any, target_name: str) -> Any:
     if len(shown.trials) < 2:
         raise ValueError("importances need two")
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    return visualization.plot_param_importances(shown, evaluator=evaluator, target=target, target_name=name)
-
-
-def _parallel(shown: optuna.Study, target: Any, name: str) -> Any:
-    return visualization.plot_parallel_coordinate(shown, target=target, target_name=name)
+    return visualization.plot_param_importances(shown, evaluator=evaluator, target=target, target_name=target_name)

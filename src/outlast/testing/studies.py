@@ -31,20 +31,10 @@ _CAUSES = {
 
 
 class StudyBuilder:
-    """Writes the events of a study that never ran. Times are seconds after `start`.
-
-    Args:
-        name: The study's.
-        start: When the study was created.
-        gpus: ``resources.gpus`` of its study file.
-
-    Attributes:
-        study: The fold of the events so far.
-        start: When the study was created.
-    """
+    """Writes the events of a study that never ran. Times are seconds after `start`; `gpus` are ``resources.gpus`` of its file."""
 
     def __init__(self, name: str = "digits", start: datetime | None = None, *, gpus: float = 0.0) -> None:
-        self.study = Study()
+        self.study = Study()  # the fold of the events so far
         self.start = start or datetime(2026, 1, 5, 10, 0, tzinfo=timezone.utc)
         self.study.apply(StudyCreated(name, self.at(0), study_seed=1))
         self.study.apply(RevisionMade(1, self.at(0), {"resources": {"gpus": gpus}} if gpus else {}))
@@ -83,18 +73,8 @@ class StudyBuilder:
     ) -> int:
         """One trial with one attempt from `at` on, ended after `seconds` unless `state` is running or created.
 
-        Args:
-            params: Its parameters.
-            state: Where it stands.
-            at: When its attempt was opened.
-            seconds: How long it trained.
-            values: One value or one per objective.
-            number: Its number; the next free one by default.
-            source: Where it came from.
-            outcome: Further fields of its `AttemptEnded`: cause, reason, signature, curves, metrics, last_step …
-
-        Returns:
-            Its number.
+        `values`: one, or one per objective. `number`: the next free one by default; it is returned. `outcome`: further fields of
+        its `AttemptEnded`, such as cause, reason, signature, curves, metrics, last_step.
         """
         number = self.study.next_number if number is None else number
         self.study.apply(TrialCreated(number, self.at(at), dict(params or {}), seed=100 + number, source=source))
@@ -117,9 +97,7 @@ class StudyBuilder:
     ) -> None:
         """One more attempt of a trial; the arguments are those of `trial`.
 
-        Args:
-            resumed: Whether it begins from a checkpoint; by default every attempt but the first does.
-            gpus: Its cards.
+        By default every attempt but the first is `resumed`, beginning from a checkpoint. `gpus` are its cards.
         """
         trial = self.study.trials[number]
         attempt = len(trial.attempts) + 1

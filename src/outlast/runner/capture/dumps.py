@@ -56,7 +56,7 @@ class ConfigDumps:
             return False
         if not _ENTRY.match(entry[:_MOST_LETTERS]):
             return False
-        self._depth = max(0, self._depth + _balance(line))
+        self._depth = max(0, self._depth + sum(_DEPTH.get(letter, 0) for letter in line))
         return True
 
     def _cut(self, line: str, opener: re.Match[str]) -> str:
@@ -68,7 +68,3 @@ class ConfigDumps:
         if line.rstrip().endswith(("(", "{", ",")):
             self._depth, self._lines = depth, 0
         return line[: opener.start()]
-
-
-def _balance(line: str) -> int:
-    return sum(_DEPTH.get(letter, 0) for letter in line)
