@@ -31,6 +31,14 @@ def test_the_correlation_is_spearmans(n, ties):
     assert found.low < found.rho < found.high and found.pairs == n
 
 
+def test_its_chance_is_near_scipys():
+    for seed in range(20):
+        first, second = drawn(seed, 60, False)
+        second = [y + 2 * x for x, y in zip(second, first, strict=True)] if seed % 2 else second[::-1]
+        known = stats.spearmanr(first, second).pvalue
+        assert spearman(first, second).p == pytest.approx(known, rel=0.5 if known < 0.001 else 0.1, abs=1e-6)
+
+
 def test_the_interval_is_bonett_and_wrights():
     first, second = drawn(1, 50, False)
     found = spearman(first, second)
@@ -66,7 +74,7 @@ def test_too_few_or_constant_is_no_correlation(first, second):
 
 def test_a_perfect_one_is_certain():
     found = spearman([1, 2, 3, 4], [-1, -2, -4, -8])
-    assert (found.rho, found.low, found.high, found.beyond_chance) == (-1.0, -1.0, -1.0, True)
+    assert (found.rho, found.low, found.high, found.p) == (-1.0, -1.0, -1.0, 2 / 24)
 
 
 @pytest.mark.parametrize("ties", [False, True])

@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from outlast.analysis.shares import at_least, best_part, category_shares, wilson_interval
+from outlast.analysis.shares import at_least, best_part, category_shares, more_often, wilson_interval
 
 
 @pytest.mark.parametrize(("hits", "of"), [(0, 1), (1, 1), (3, 10), (0, 20), (20, 20), (500, 1000)])
@@ -22,6 +22,13 @@ def test_of_no_trials_nothing_is_known():
 @pytest.mark.parametrize(("hits", "of", "share"), [(1, 5, 0.05), (5, 10, 0.05), (10, 10, 0.9), (300, 1000, 0.25)])
 def test_the_upper_tail_is_the_binomials(hits, of, share):
     assert at_least(hits, of, share) == pytest.approx(stats.binom.sf(hits - 1, of, share), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("hits", "part", "all_hits", "of"), [(0, 5, 3, 9), (3, 5, 3, 9), (2, 9, 4, 9), (40, 100, 300, 1000), (5, 5, 5, 60)]
+)
+def test_being_there_more_often_is_fishers_exact_test(hits, part, all_hits, of):
+    assert more_often(hits, part, all_hits, of) == pytest.approx(stats.hypergeom.sf(hits - 1, of, all_hits, part))
 
 
 @pytest.mark.parametrize(("hits", "share", "known"), [(0, 0.5, 1.0), (0, 0.0, 1.0), (3, 0.0, 0.0), (3, 1.0, 1.0)])

@@ -121,6 +121,27 @@ def test_a_search_that_says_nothing_gives_no_finding(make, metrics):
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["objectives"][0]["name"] == metrics[0].name
 
 
+def test_of_searches_in_which_nothing_matters_few_are_said_to_show_anything():
+    draw, told = random.Random(8), {"won": 0, "correlates": 0, "border": 0, "ends": 0}
+    for _ in range(100):
+        build = StudyBuilder()
+        for _ in range(60):
+            params = {
+                "lr": 10 ** draw.uniform(-5, -1),
+                "model": draw.choice(["mlp", "cnn", "vit"]),
+                "noise": draw.random(),
+            }
+            state = draw.choice([TrialState.COMPLETE] * 8 + [TrialState.PRUNED, TrialState.FAILED])
+            build.trial(params, state, values=draw.gauss(0, 1) if state is TrialState.COMPLETE else None)
+        found = analyse(build.study, SPACE, [ACC], resamples=0)
+        (objective,) = found.objectives
+        told["won"] += any(share.stands_out for shares in objective.wins.values() for share in shares)
+        told["correlates"] += any(each.stands_out for each in objective.correlations)
+        told["border"] += bool(objective.borders)
+        told["ends"] += bool(found.pruned or found.failed)
+    assert max(told.values()) <= 12, told  # of 100, where 5 are expected
+
+
 def test_each_of_several_objectives_is_analysed_in_its_own_direction():
     build, draw = StudyBuilder(), random.Random(1)
     for _ in range(100):

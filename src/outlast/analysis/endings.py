@@ -67,8 +67,8 @@ def set_apart(
             if apart is not None and apart.p < chance:
                 found.append(Apart(dimension.name, apart.above, median(ours), median(rest), p=apart.p))
         else:
-            shares = category_shares([*mine, *theirs], range(len(mine)), level=1 - chance)
-            found += [Apart(dimension.name, category=each) for each in shares if each.stands_out]
+            shares = category_shares([*mine, *theirs], range(len(mine)), chance=chance)
+            found += [Apart(dimension.name, category=each, p=each.p) for each in shares if each.stands_out]
     return sorted(found, key=lambda each: -_clearness(each))
 
 

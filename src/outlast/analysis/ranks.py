@@ -31,11 +31,7 @@ class Correlation(Struct, frozen=True):
     low: float
     high: float
     pairs: int
-
-    @property
-    def beyond_chance(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low > 0 or self.high < 0
+    p: float  # of such a correlation, or a stronger one, by chance; both sides
 
 
 def spearman(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Correlation | None:
@@ -64,9 +60,10 @@ def spearman(first: Sequence[float], second: Sequence[float], level: float = 0.9
         return None
     rho = max(-1.0, min(1.0, across / math.sqrt(within)))
     if abs(rho) == 1.0:
-        return Correlation(rho, rho, rho, len(pairs))
+        return Correlation(rho, rho, rho, len(pairs), 2 / math.factorial(min(len(pairs), 100)))
+    p = math.erfc(abs(math.atanh(rho)) * math.sqrt((len(pairs) - 3) / 2))  # of nothing, z has the variance 1 / (n - 3)
     z = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt((1 + rho * rho / 2) / (len(pairs) - 3))
-    return Correlation(rho, math.tanh(math.atanh(rho) - z), math.tanh(math.atanh(rho) + z), len(pairs))
+    return Correlation(rho, math.tanh(math.atanh(rho) - z), math.tanh(math.atanh(rho) + z), len(pairs), p)
 
 
 class Separation(Struct, frozen=True):

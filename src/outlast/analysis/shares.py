@@ -72,19 +72,28 @@ class CategoryShare(Struct, frozen=True):
     part_share: float
     low: float  # of the interval of `part_share`
     high: float
+    p: float  # of being in the part so often, or more often, by chance
+    stands_out: bool  # whether that is too seldom to be chance
     best: float | None = (
-        None  # the least and the middle cost of its trials, in the metric's own sign where `sign` says so
+        None  # the least and the middle cost of its trials, in the metric's own sign where there is one
     )
     median: float | None = None
 
-    @property
-    def stands_out(self) -> bool:
-        """Whether it is there more often than by its share of all, beyond chance."""
-        return self.low > self.share
+
+def more_often(part_hits: int, part: int, hits: int, of: int) -> float:
+    """The probability that at least `part_hits` of a random part of `of` trials are among `hits` of them.
+
+    The upper tail of the hypergeometric distribution, which is the one-sided exact test of R. A. Fisher ("The logic of inductive
+    inference", J. R. Stat. Soc. 98, 1935).
+    """
+    most = min(part, hits)
+    if part_hits <= max(0, part + hits - of):
+        return 1.0
+    return min(1.0, math.fsum(_drawn(k, part, hits, of) for k in range(part_hits, most + 1)))
 
 
 def category_shares(
-    values: Sequence[Any], part: Sequence[int], costs: Sequence[float] = (), sign: float = 1.0, level: float = 0.95
+    values: Sequence[Any], part: Sequence[int], costs: Sequence[float] = (), sign: float = 1.0, *, chance: float = 0.05
 ) -> list[CategoryShare]:
     """Of each category, its share of all trials against its share of some of them: which won, which is pruned, which fails.
 
@@ -96,7 +105,7 @@ def category_shares(
         part: The indices of the trials that are looked at.
         costs: One per trial, less being better; left out, no values are told.
         sign: What a cost is multiplied with to be the metric's value again.
-        level: Of the interval (`wilson_interval`).
+        chance: The probability (`more_often`) below which a category stands out; divide it by how many are looked at.
 
     Returns:
         One per category, largest share of the part first.
@@ -106,7 +115,8 @@ def category_shares(
     all_of, part_of = Counter(names), Counter(names[at] for at in part)
     found = []
     for name, count in all_of.items():
-        low, high = wilson_interval(part_of[name], len(part), level)
+        low, high = wilson_interval(part_of[name], len(part))
+        p = more_often(part_of[name], len(part), count, len(names))
         own = [cost for known, cost in zip(names, costs, strict=False) if known == name and math.isfinite(cost)]
         found.append(
             CategoryShare(
@@ -117,6 +127,8 @@ def category_shares(
                 part_of[name] / len(part) if part else 0.0,
                 low,
                 high,
+                p,
+                p < chance,
                 sign * min(own) if own else None,
                 sign * median(own) if own else None,
             )
@@ -124,6 +136,13 @@ def category_shares(
     return sorted(found, key=lambda each: (-each.part, -each.trials, category(each.value)))
 
 
+def _drawn(hits: int, part: int, all_hits: int, of: int) -> float:
+    return math.exp(_log_choose(all_hits, hits) + _log_choose(of - all_hits, part - hits) - _log_choose(of, part))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
 def _binomial(hits: int, of: int, share: float) -> float:
-    log = math.lgamma(of + 1) - math.lgamma(hits + 1) - math.lgamma(of - hits + 1)
-    return math.exp(log + hits * math.log(share) + (of - hits) * math.log1p(-share))
+    return math.exp(_log_choose(of, hits) + hits * math.log(share) + (of - hits) * math.log1p(-share))

@@ -23,6 +23,7 @@ from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 from outlast.space.parameters import Parameter
 
+_CHANCE = 0.05  # divided by how many are looked at (Bonferroni)
 _INDEPENDENT = ("random", "qmc", "grid")  # samplers whose trials do not learn from each other
 
 
@@ -32,6 +33,7 @@ class Correlated(Struct, frozen=True):
     parameter: str
     where: tuple[str, Any] | None
     correlation: Correlation
+    stands_out: bool  # beyond chance, as many as are looked at
 
 
 class AtBorder(Struct, frozen=True):
@@ -131,14 +133,16 @@ def _objective(
     tried = sorted([*zip((t.number for t in trials), values, strict=True), *reported])
     known = [value for _, value in tried if value is not None and math.isfinite(value)]
     numeric = [dimension for dimension in dimensions if dimension.numeric]
-    wins = {dimension.name: tuple(_wins(dimension, params, best, costs, sign)) for dimension in dimensions}
+    chance = _CHANCE / max(1, sum(one.values or 2 for one in dimensions if not one.numeric))
+    wins = {one.name: tuple(_wins(one, params, best, costs, sign, chance)) for one in dimensions}
+    ranked = [] if how.brief else [each for one in numeric for each in _correlations(one, params, values)]
     return ObjectiveAnalysis(
         metric.name,
         metric.goal,
         len(trials),
         tuple(trials[index].number for index in best),
         {name: shares for name, shares in wins.items() if shares},
-        () if how.brief else tuple(each for one in numeric for each in _correlations(one, params, values)),
+        tuple(Correlated(name, where, found, found.p < _CHANCE / len(ranked)) for name, where, found in ranked),
         tuple(AtBorder(one.name, end) for one in numeric if (end := _at_border(one, params, best)) is not None),
         () if how.brief else tuple(expected_best(known, metric.goal)),
         tuple(_further(known, metric.goal, how.sampler, how.resamples)),
@@ -146,19 +150,22 @@ def _objective(
 
 
 def _wins(
-    dimension: Dimension, params: Sequence[Mapping[str, Any]], best: Sequence[int], costs: Sequence[float], sign: float
-) -> list[CategoryShare]:
+    dimension: Dimension, params: Sequence[Mapping[str, Any]], best: Sequence[int], costs: Sequence[float], sign: float,
+    chance: float,
+) -> list[CategoryShare]:  # fmt: skip
     having = [at for at, each in enumerate(params) if dimension.name in each]
     if dimension.numeric or not having:
         return []
     place = {at: index for index, at in enumerate(having)}
     values = [params[at][dimension.name] for at in having]
-    return category_shares(values, [place[at] for at in best if at in place], [costs[at] for at in having], sign)
+    return category_shares(
+        values, [place[at] for at in best if at in place], [costs[at] for at in having], sign, chance=chance
+    )
 
 
 def _correlations(
     dimension: Dimension, params: Sequence[Mapping[str, Any]], values: Sequence[float]
-) -> list[Correlated]:
+) -> list[tuple[str, tuple[str, Any] | None, Correlation]]:
     """Over all trials that have the parameter, and under each value of the one that it hangs on, where there are several."""
     pairs = of_numbers(dimension, params)
     groups: list[tuple[tuple[str, Any] | None, list[tuple[int, float]]]] = [(None, pairs)]
@@ -172,7 +179,7 @@ def _correlations(
     for where, chosen in groups:
         correlation = spearman([x for _, x in chosen], [values[at] for at, _ in chosen])
         if correlation is not None:
-            found.append(Correlated(dimension.name, where, correlation))
+            found.append((dimension.name, where, correlation))
     return found
 
 

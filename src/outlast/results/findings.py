@@ -16,7 +16,7 @@ def winners(objective: Facts) -> list[str]:
     found = []
     for parameter, shares in objective["wins"].items():
         for share in shares:
-            if share["low"] > share["share"]:
+            if share["stands_out"]:
                 found.append(
                     f"{parameter} = {_shown(share['value'])} has {share['part']} of the best "
                     f"{sum(each['part'] for each in shares)} trials ({_percent(share['part_share'])}), "
@@ -30,7 +30,7 @@ def correlations(objective: Facts) -> list[str]:
     found = []
     for each in objective["correlations"]:
         rank = each["correlation"]
-        if rank["low"] > 0 or rank["high"] < 0:
+        if each["stands_out"]:
             where = "" if each["where"] is None else f" where {each['where'][0]} = {_shown(each['where'][1])}"
             found.append(
                 (
