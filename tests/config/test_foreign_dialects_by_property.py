@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from outlast.config import reference_dialect as reference
 from outlast.config import wandb, yaml
-from outlast.config.from_record import read_record
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
+from outlast.config.resolved import read_record
 from outlast.errors import StudyFileError
 
 GARBAGE = st.one_of(

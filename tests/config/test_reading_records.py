@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 from tests.config.test_round_trip import studies
 
-from outlast.config.from_record import read_record, settings_on_record
 from outlast.config.load import settings_from_resolved
 from outlast.config.native import STUDY_FILE
+from outlast.config.resolved import read_record, settings_on_record
 from outlast.config.settings import LATER_KEYS
 from outlast.core.records import RevisionMade
 from outlast.errors import StudyFileError

@@ -26,7 +26,7 @@ from outlast.cli.main import Invocation, run_cli
 from outlast.cli.phrases import hours_text
 from outlast.config.load import load_study_file
 from outlast.config.settings import MetricSettings, Settings
-from outlast.config.site_defaults import read_site
+from outlast.config.slurm_section import read_site
 from outlast.core.fold import Study
 from outlast.core.hours import Hours
 from outlast.core.records import JobSubmitted

@@ -12,8 +12,7 @@ import pytest
 from outlast._system.job_environment import ENDS_IN, NOTICE, JobFacts, seconds_left
 from outlast.config.load import load_study_file
 from outlast.config.settings import ResourceSettings
-from outlast.config.site_defaults import read_site
-from outlast.config.slurm_section import srun_arguments
+from outlast.config.slurm_section import read_site, srun_arguments
 from outlast.engine.cluster.inspection import check_cluster
 from outlast.errors import StudyFileError, UsageError
 from outlast.executors.slurm.planning import array_option, slot_limit, tasks_for

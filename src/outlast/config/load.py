@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from outlast.config import native, overrides, yaml
-from outlast.config.from_record import IDLE_INDEX_KEYS
+from outlast.config.resolved import IDLE_INDEX_KEYS
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
 from outlast.config.yaml import Document, Place

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from outlast.config import checks, command_checks, key_hints
 from outlast.config.notation import ParametersShape
-from outlast.config.resolve import resolve
+from outlast.config.resolved import resolve
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.secrets import MASK
 from outlast.config.sections import COMMAND, section

@@ -3,7 +3,7 @@
 Durations are seconds (float), sizes bytes (int). Attribute names are the study file's keys. A section's key stands once:
 type, shape where the type does not say it all, what the reference page says, default. What stands in an annotation is text
 until a person's file is read: `outlast.config.sections` then makes the shape of it that reads and checks the key. A study's
-own record is read without that (`outlast.config.from_record`). A copy with other values is made by `msgspec.structs.replace`.
+own record is read without that (`outlast.config.resolved`). A copy with other values is made by `msgspec.structs.replace`.
 
 To add a section: a class `…Settings` here, an attribute of `Settings` that is annotated with it, a line in
 `outlast.config.native.STUDY_FILE` that says `section(ITS CLASS, …)`, and the section with every key in

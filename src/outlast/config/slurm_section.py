@@ -1,14 +1,17 @@
 """The ``slurm:`` section: sbatch's own options under their own names, and a few keys of ours.
 
-Lives here: which keys are whose, and why some of sbatch's are not to be given. What becomes of them is the executors' affair.
+Lives here: which keys are whose, and why some of sbatch's are not to be given; a person's defaults for all studies. What
+becomes of them is the executors' affair.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from outlast.config import yaml
 from outlast.config.scalars import Anything, Duration, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, Shape
 
@@ -114,3 +117,24 @@ SLURM = Checked(
     ),
     _sbatch_options,
 )
+#: A person's defaults for every study: ``~/.config/outlast.yaml``.
+_SITE = Fields({"slurm": SLURM}, description="Defaults for every study")
+
+
+def site_file() -> str:
+    """Where it lies (XDG base directories)."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return os.path.join(home, "outlast.yaml")
+
+
+def read_site(path: str | None = None) -> Mapping[str, Any]:
+    """The defaults by section; nothing where there is no such file.
+
+    Raises:
+        StudyFileError: The file is wrong, with line and key.
+    """
+    path = path or site_file()
+    if not os.path.exists(path):
+        return {}
+    document = yaml.read(path)
+    return _SITE.read(document.data or {}, At(document))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from outlast.config.settings import Settings
-from outlast.config.site_defaults import read_site
+from outlast.config.slurm_section import read_site
 from outlast.core.finding import Finding
 from outlast.engine.cluster.facts import Answer, ClusterFacts
 from outlast.engine.cluster.feasibility import request_findings

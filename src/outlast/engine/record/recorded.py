@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from outlast.config.from_record import settings_on_record
+from outlast.config.resolved import settings_on_record
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import RunStarted

@@ -17,7 +17,7 @@ from outlast._system.job_environment import KILL_WAIT, NOTICE, JobFacts
 from outlast._system.reading import read_bytes
 from outlast._system.syncing import make_dir
 from outlast.config.settings import Settings
-from outlast.config.site_defaults import read_site
+from outlast.config.slurm_section import read_site
 from outlast.core.file_names import parse_attempt_name
 from outlast.errors import SlurmMissing, SlurmUnavailable
 from outlast.executors.slurm.cluster_facts import Partition, asked_partitions, walltime_s

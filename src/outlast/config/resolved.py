@@ -1,8 +1,9 @@
-"""A study's settings from its own record, for whoever only looks: no places, no shapes, no checks.
+"""Settings as plain data in our dialect: what the ledger and ``study.yaml`` keep, and what is read of it.
 
-What a record says was checked when it was written, in the words of `outlast.config.resolve`: ours, each the shortest way.
-What stands there otherwise (a key of another version's, a mapping where a word is meant) is left to the reader of study
-files, `outlast.config.load.settings_from_resolved`, which reads it or says what is wrong.
+What is written leaves out defaults and secrets, and says each thing the shortest way. It was checked then: `read_record` reads it
+for whoever only looks, without places, shapes and checks. What stands there otherwise (a key of another version's, a text where
+a list is written) is left to the reader of study files, `outlast.config.load.settings_from_resolved`, which reads it or says
+what is wrong.
 """
 
 from __future__ import annotations
@@ -12,24 +13,77 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from outlast.config import settings as classes
-from outlast.config.secrets import MASK
+from outlast.config import units
+from outlast.config.secrets import MASK, mask_secrets
 from outlast.config.settings import LATER_KEYS, ChosenSettings, IsolationSettings, MetricSettings, Settings
-from outlast.config.units import parse_duration, parse_size
-from outlast.space.definitions import define
+from outlast.space.definitions import define, to_definition
 from outlast.space.parameters import Parameter
 
-#: What is on record with its unit.
-_FIGURES: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("time", "timeout", "grace", "hang_after"), parse_duration),
-    "memory": parse_size,
+#: What else a study is, which its file does not say.
+_NOT_KEPT = ("working_directory", "resolved", "notes")
+#: What is on record with its unit: how it is written, and read.
+_UNITS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    **dict.fromkeys(("time", "timeout", "grace", "hang_after"), (units.format_duration, units.parse_duration)),
+    "memory": (units.format_size, units.parse_size),
 }
 #: Taken once, without effect; earlier records have them.
 IDLE_INDEX_KEYS = ("path", "study_name")
 
 S = TypeVar("S", bound=Struct)
+
+
+def resolve(settings: Settings, secrets: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The study in our dialect, as plain data that can be written as JSON or YAML and read back equal.
+
+    Args:
+        settings: The study.
+        secrets: Environment variables whose value is not here because it was masked when it was recorded.
+    """
+    out: dict[str, Any] = {}
+    for name, value in asdict(settings).items():
+        if name == "metrics":
+            metrics = _plain(value)
+            out["metric"] = metrics[0] if len(metrics) == 1 else metrics
+        elif name == "parameters":
+            out["parameters"] = {parameter.name: to_definition(parameter) for parameter in value}
+        elif name == "env":
+            out["env"] = {**value, **(secrets or {})}
+        elif name not in ("later", *_NOT_KEPT):
+            out[name] = _plain(value)
+    keep = {"name"}
+    keep |= {"parameters"} if settings.function is None else set()
+    keep |= {"nested"} if settings.nested is not None else set()
+    out["parallel"] = None if settings.parallel == "auto" else settings.parallel
+    said = {key: value for key, value in out.items() if key in keep or value not in (None, [], {})}
+    return mask_secrets({**said, **settings.later})
+
+
+def _plain(value: Any) -> Any:
+    """A part of the settings as a study file says it: the shortest way, defaults left out."""
+    if isinstance(value, ChosenSettings):
+        options = {"seed": getattr(value, "seed", None), **value.options}
+        options = {key: option for key, option in options.items() if option is not None}
+        if options:
+            return {"name": value.name, **options}
+        return None if value.name == type(value)().name else value.name
+    if isinstance(value, IsolationSettings):
+        short = {IsolationSettings(): None, IsolationSettings(mode="worker"): "worker"}
+        return short.get(value, {"worker": value.trials})
+    if isinstance(value, Struct):
+        usual = dict(zip(reversed(value.__struct_fields__), reversed(value.__struct_defaults__), strict=False))
+        always = ("name", "goal") if isinstance(value, MetricSettings) else ()
+        said = {
+            key: one for key, one in asdict(value).items() if key in always or key not in usual or one != usual[key]
+        }
+        return {key: _UNITS[key][0](one) if key in _UNITS else _plain(one) for key, one in said.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
 
 
 def settings_on_record(record: Mapping[str, Any], working_directory: str) -> Settings:
@@ -95,7 +149,7 @@ def _held(annotation: str, value: Any) -> Any:
 
 def _section(cls: type[S], given: Mapping[str, Any]) -> S:
     held = {key: _held(cls.__annotations__[key], value) for key, value in given.items()}
-    return cls(**{key: _FIGURES[key](value) if key in _FIGURES else value for key, value in held.items()})
+    return cls(**{key: _UNITS[key][1](value) if key in _UNITS else value for key, value in held.items()})
 
 
 def _chosen(cls: type[ChosenSettings], given: Any) -> ChosenSettings:
