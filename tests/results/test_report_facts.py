@@ -48,11 +48,24 @@ def test_faults_that_are_alike_are_told_once():
     assert second["text"] == "trial 50 timeout on box; failed"
 
 
+def test_what_an_objective_drew_is_its_search_space():
+    build = StudyBuilder()
+    build.trial({"x": 1.0, "k": "a"}, values=0.5)
+    build.study.trials[0].distributions.update(
+        x='{"name": "FloatDistribution", "attributes": {"step": null, "low": 0.1, "high": 2.0, "log": true}}',
+        k='{"name": "CategoricalDistribution", "attributes": {"choices": ["a", null]}}',
+    )
+    assert report_facts(build.study, SETTINGS)["drawn"] == [
+        {"name": "x", "distribution": "float", "low": 0.1, "high": 2.0, "log": True},
+        {"name": "k", "distribution": "categorical", "choices": ["a", None]},
+    ]
+
+
 def test_the_facts_are_plain_data_for_any_study():
     for build in (StudyBuilder(), StudyBuilder()):
         facts = report_facts(build.study, SETTINGS, importances=[Importance("lr", 1.0, 0.9, 1.0)])
         assert set(json.loads(json.dumps(facts, allow_nan=False))) == {
-            "analysis", "importances", "importances_note", "failures", "incidents", "top", "when", "runs_each",
+            "analysis", "importances", "importances_note", "failures", "incidents", "top", "when", "runs_each", "drawn",
         }  # fmt: skip
         assert facts["importances"] == [{"name": "lr", "value": 1.0, "low": 0.9, "high": 1.0}]
         build.trial({"lr": float("nan")}, values=float("nan"))

@@ -32,6 +32,7 @@ def test_a_pandas_frame_is_typed(columns):
     frame = frame_of(columns, "pandas")
     assert list(frame.columns) == list(columns) and len(frame) == 3
     assert (frame["number"].dtype, frame["value"].dtype, frame["layers"].dtype) == ("int64", "float64", "Int64")
+    assert frame["name"].dtype == "string" and frame["name"].isna().tolist() == [False, False, True]
     assert frame["on"].dtype == "boolean" and str(frame["started_at"].dt.tz) == "UTC"
     assert frame["value"].tolist()[:2] == [0.5, -math.inf] and math.isnan(frame["value"][2])
     assert frame["sizes"][0] == [1, 2] and frame["mixed"][1] == "x"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -63,7 +64,8 @@ def report_facts(
         ``analysis`` (`outlast.analysis.summary.Analysis`), ``importances`` (``name``, ``value``, ``low``, ``high``) with
         ``importances_note``, ``failures`` (groups, largest first), ``incidents`` (in the order of time), ``top`` (the ten best
         complete trials: ``trial``, ``values``, ``params``), ``when`` (first start, last end), ``runs_each`` (how many
-        seeds and folds a trial's value is the mean of).
+        seeds and folds a trial's value is the mean of), ``drawn`` (the parameters that the objective drew as it went, as a
+        report's ``space`` has those of a study file).
     """
     found = analyse(study, settings.parameters, settings.metrics, sampler=settings.sampler.name, running=running)
     return {
@@ -87,6 +89,7 @@ def report_facts(
             if each.state is TrialState.COMPLETE and each.values is not None
         ],
         "runs_each": max(1, len(settings.trial.seeds)) * int((settings.trial.folds or {}).get("n", 1)),
+        "drawn": _drawn(study),
         "when": [
             min((t.started_at for t in study.trials.values() if t.started_at), default=None),
             max((t.finished_at for t in study.trials.values() if t.finished_at), default=None),
@@ -142,6 +145,26 @@ def _fault(became: str, hits: Sequence[tuple[str, int, AttemptEnded]]) -> dict[s
         "until": hits[-1][0],
         "text": mask_text(f"trial {number} {first.cause.value.replace('_', ' ')}{where}{reason}; {became}{more}"),
     }
+
+
+def _drawn(study: Study) -> list[dict[str, Any]]:
+    """From the JSON texts of Optuna's distributions; of one that changed, the latest."""
+    latest: dict[str, str] = {}
+    for trial in study.trials.values():
+        if trial.distributions:
+            latest.update(trial.distributions)
+    rows = []
+    for name, text in latest.items():
+        told = json.loads(text)
+        figures, kind = told.get("attributes", {}), str(told.get("name", "")).removesuffix("Distribution").lower()
+        row: dict[str, Any] = {"name": name, "distribution": kind}
+        if "choices" in figures:
+            row["choices"] = plain_json(figures["choices"])
+        else:
+            row |= {key: plain_json(figures[key]) for key in ("low", "high", "log")}
+            row |= {"step": figures["step"]} if figures.get("step") not in (None, 1) else {}
+        rows.append(row)
+    return rows
 
 
 def _failure(group: Any) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def searched(data: Data) -> list[str]:
 
 def space_table(data: Data) -> Table:
     """The search space: bounds, scale, choices, conditions."""
-    rows = [[row["name"], row["distribution"].replace("_", " "), _range(row), _when(row)] for row in data["space"]]
+    space = [*data["space"], *data["facts"]["drawn"]]
+    rows = [[row["name"], row["distribution"].replace("_", " "), _range(row), _when(row)] for row in space]
     return Table(["parameter", "distribution", "values", "only where"], rows, "The search space")
 
 

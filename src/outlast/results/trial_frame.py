@@ -75,6 +75,8 @@ def _pandas(columns: Mapping[str, Sequence[Any]]) -> Any:
             frame[name] = frame[name].astype("Int64" if len(known) < len(frame) else "int64")
         elif known and all(_is_number(value) for value in known):
             frame[name] = frame[name].astype("float64")
+        elif known and all(isinstance(value, str) for value in known):
+            frame[name] = frame[name].astype("string")
     return frame
 
 
