@@ -85,6 +85,12 @@ def test_the_status_report_says_what_is_known():
     assert all(len({len(re.findall(r"(?<!\\)\|", line)) for line in rows}) == 1 for rows in tables)
 
 
+def test_of_several_objectives_the_pareto_front_is_named():
+    text = as_markdown(status_report(data_of(searched(60, 2), 2)))
+    assert "On the Pareto front: trials" in text and "### What won by loss" in text
+    assert "On the Pareto front" not in as_markdown(status_report(data_of(searched(60))))
+
+
 def test_the_checklists_are_answered_and_what_is_missing_is_asked():
     text = as_markdown(paper(data_of(searched(60))))
     for said in (

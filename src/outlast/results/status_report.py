@@ -12,6 +12,7 @@ from outlast.results.prose import Block, Bullets, Code, Heading, Paragraph, Tabl
 
 _MOST_INCIDENTS = 40
 _MOST_GROUPS = 15
+_MOST_ON_FRONT = 30
 
 Data = Mapping[str, Any]  # as `outlast.results.page_data.page_data` makes it
 
@@ -120,6 +121,10 @@ def _best(data: Data) -> list[Block]:
     blocks: list[Block] = [Paragraph(f"Trial {best['trial']}: {values}."), Code(best["yaml"], "yaml")]
     if best["command"]:
         blocks.append(Code(best["command"], "sh"))
+    front = data["study"]["pareto"]
+    if front:
+        more = f" and {len(front) - _MOST_ON_FRONT} more" if len(front) > _MOST_ON_FRONT else ""
+        blocks.append(Paragraph(f"On the Pareto front: trials {', '.join(map(str, front[:_MOST_ON_FRONT]))}{more}."))
     return [*blocks, *afterwards(data), top_table(data)]
 
 
@@ -174,7 +179,7 @@ def _range(row: Data) -> str:
     if "value" in row:
         return f"always {_cell(row['value'])}"
     if "choices" in row:
-        return ", ".join(map(_cell, row["choices"]))
+        return ", ".join("null" if choice is None else _cell(choice) for choice in row["choices"])
     step = f" in steps of {number(row['step'])}" if "step" in row else ""
     scale = ", on a logarithmic scale" if row["log"] else ""
     return f"{number(row['low'])} to {number(row['high'])}{step}{scale}"
