@@ -6,15 +6,12 @@ import time
 from collections.abc import Sequence
 
 from outlast._system.clock import utc_now
-from outlast.config.settings import Settings
-from outlast.core.fold import Study
 from outlast.core.records import TrialRetried
 from outlast.core.states import Cause, TrialState
 from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.study import requests
-from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 from outlast.study.opened import opened_briefly
 
@@ -32,10 +29,12 @@ def retry_trials(
     for number in numbers or ():
         if number not in study.trials or not study.trials[number].state.finished:
             raise UsageError(f"trial {number} does not exist or is not finished", cure=f"outlast show {folder}")
+    # Without numbers: failed trials, and of a cause that is named what could not run as well.
+    failed = (TrialState.FAILED,) if cause is None else (TrialState.FAILED, TrialState.INFEASIBLE)
     chosen = [
         trial.number
         for trial in study.trials.values()
-        if (trial.number in numbers if numbers is not None else trial.state in _failed(cause))
+        if (trial.number in numbers if numbers is not None else trial.state in failed)
         and (cause is None or trial.cause == cause)
         and trial.cause not in (Cause.IMPORTED, Cause.SPACE_CHANGED)
     ]
@@ -52,16 +51,7 @@ def retry_trials(
         opened.ledger.append(events)
         for event in events:
             opened.study.apply(event)
-        _refresh(paths, settings, opened.study)
+        derived = DerivedFiles(paths, settings)
+        derived.start(opened.study, doubtful=False, rivalled=False)
+        derived.close(opened.study)
     return chosen, False
-
-
-def _refresh(paths: StudyPaths, settings: Settings, study: Study) -> None:
-    derived = DerivedFiles(paths, settings)
-    derived.start(study, doubtful=False, rivalled=False)
-    derived.close(study)
-
-
-def _failed(cause: str | None) -> tuple[TrialState, ...]:
-    """What `retry` without numbers takes: failed trials, and of a cause that is named what could not run as well."""
-    return (TrialState.FAILED,) if cause is None else (TrialState.FAILED, TrialState.INFEASIBLE)

@@ -40,11 +40,6 @@ class Submitted:
     active: Sequence[Job] = ()  # what was in the queue before
     refused: str = ""  # why SLURM did not take all of it; a limit that passes
 
-    @property
-    def waits_for(self) -> str:
-        """Why the jobs that were there wait, in SLURM's word."""
-        return waiting_reason(self.active)
-
 
 def dry_run(paths: StudyPaths, settings: Settings) -> list[str]:
     """The scripts that `submit_study` would submit for a new study; writes and submits nothing."""
@@ -217,7 +212,8 @@ def tell(submitted: Submitted, folder: str) -> list[str]:
             lines.append(f"submitted the {job.role} as job {job.job}")
     if not submitted.jobs and submitted.active:
         waiting = sum(job.life is JobLife.WAITING for job in submitted.active)
-        why = f" ({submitted.waits_for})" if submitted.waits_for else ""
+        reason = waiting_reason(submitted.active)
+        why = f" ({reason})" if reason else ""
         who = "the controller" if "controller" in roles_of(submitted.active) else "the finisher"
         lines.append(
             f"in the queue already: {len(submitted.active) - waiting} running, {waiting} waiting{why}; "

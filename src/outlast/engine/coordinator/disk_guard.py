@@ -47,7 +47,6 @@ def whenever_there_is_room(paths: StudyPaths, work: Callable[[], _Result], say: 
             refused = StorageError.of(error) if isinstance(error, OSError) else error
             with contextlib.suppress(OSError):  # our words may go to the same disk
                 say(f"{refused.fact}: waiting for room; it goes on by itself")
-        guard = DiskGuard(paths)
         time.sleep(_TRY_EVERY)
-        while guard.lacking(time.monotonic()):
+        while lacking_space(paths):
             time.sleep(_LOOK_EVERY)
