@@ -182,7 +182,10 @@ def test_the_end_has_statistics_the_best_configuration_and_the_next_command() ->
     ):
         assert fact in " ".join(said.split())
     assert f"{FOLDER}/best_config.yaml" in said and "epochs" in said
-    assert said.rstrip().endswith(f"outlast show {FOLDER} best")
+    assert said.rstrip().splitlines()[-2:] == [
+        f"  next        outlast show {FOLDER} best",
+        f"  then        outlast confirm {FOLDER}",
+    ]
 
 
 def test_the_end_of_a_study_without_a_completed_trial_is_no_trouble() -> None:

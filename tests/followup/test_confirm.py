@@ -49,6 +49,14 @@ def test_the_best_are_run_again_with_seeds_that_the_search_did_not_use(
     assert config.startswith(f"# small: trial {best}, mean score = ") and f"x: {found['best']['params']['x']}" in config
     assert run_cli(["confirm", SEARCH, "--top", "2", "--seeds", "4", "--no-race"]) == 0
     assert said() == found and len(audit()) == 8
+    capsys.readouterr()
+    assert run_cli(["show", SEARCH, "best"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        f"trial {best}: mean score" in " ".join(out.split())
+        and "over 4 fresh seeds" in out
+        and "confirmed_config.yaml" in out
+    )
 
 
 def test_a_configuration_that_cannot_win_gets_no_more_seeds(here: Path) -> None:
@@ -129,3 +137,24 @@ def test_what_cannot_be_confirmed_says_so(here: Path, capsys: pytest.CaptureFixt
     assert run_cli(["run", "other.yaml"]) == 3
     assert run_cli(["confirm", "studies/other"]) == 2
     assert "no trial of studies/other has completed yet" in capsys.readouterr().err
+
+
+def test_the_faster_of_those_that_are_as_good_is_taken_and_several_objectives_have_their_front(here: Path) -> None:
+    script = Path("train.py").read_text()
+    Path("train.py").write_text(script + 'print(f"latency_ms={10 + 100 * x:.3f}")\n')
+    study = json.loads(Path("study.yaml").read_text())
+    prefer = {"metric": "latency_ms", "within": 5.0}  # of the best: everything is as good
+    metric = [{"name": "score", "goal": "maximize"}, {"name": "latency_ms", "goal": "minimize"}]
+    one = {**study, "name": "one", "budget": {"trials": 3}, "confirm": {"top": 2, "seeds": 2, "prefer": prefer}}
+    two = {**study, "name": "two", "budget": {"trials": 3}, "metric": metric, "pruner": "none", "confirm": {"seeds": 2}}
+    for each in (one, two):
+        Path("study.yaml").write_text(json.dumps(each))
+        assert run_cli(["run", "study.yaml"]) == 0
+        assert run_cli(["confirm", f"studies/{each['name']}"]) == 0
+    found = dict(confirmation_of("studies/one") or {})
+    fast = min(found["ranking"], key=lambda entry: entry["params"]["x"])
+    assert found["best"]["trial"] == fast["trial"] and "the lowest latency_ms" in found["best"]["reason"]
+    found = dict(confirmation_of("studies/two") or {})
+    assert found["final"] and not found["racing"]
+    assert set(found["pareto_front"]) <= {entry["trial"] for entry in found["ranking"]}
+    assert all(entry["objectives"]["latency_ms"]["n"] == 2 for entry in found["ranking"])

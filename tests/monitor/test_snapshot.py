@@ -205,6 +205,16 @@ def test_the_next_command_follows_from_the_state(word: str, command: str) -> Non
     assert look(build, live=False).next_command == command
 
 
+def test_behind_a_search_its_best_is_confirmed_and_a_follow_up_goes_back_to_it() -> None:
+    build = some(StudyBuilder())
+    build.end(1000, "done")
+    assert look(build, live=False).then == "outlast confirm studies/digits"
+    for trial in build.study.trials.values():
+        trial.of, trial.source = 7, "confirm"
+    found = snapshot(build.study, settings(), now=build.moment(1000), folder="studies/digits/confirm")
+    assert (found.next_command, found.then) == ("outlast confirm studies/digits", "")
+
+
 def test_several_objectives_tell_the_front() -> None:
     build = StudyBuilder()
     build.trial({"x": 0}, values=(0.8, 0.1))

@@ -129,7 +129,8 @@ def end_summary(
     if not kept:
         return Group(*parts, *_problems(snapshot.warnings), *([] if story is None else [Text(), story]))
     if story is None:
-        return Group(*parts, *_problems(snapshot.warnings), next_line(snapshot.next_command))
+        then = [Command(snapshot.then, label="then")] if snapshot.then else []
+        return Group(*parts, *_problems(snapshot.warnings), next_line(snapshot.next_command), *then)
     command, what = snapshot.once_mended
     return Group(*parts, Text(), story, next_line(command), Facts([("", what)], label_width=LABELS))
 

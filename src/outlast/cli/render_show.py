@@ -138,14 +138,32 @@ def _moment(at: str | None) -> str:
 
 
 def show_best(
-    trials: Sequence[RenderableType], *, folder: str, files: Sequence[tuple[str, str]] = ()
+    trials: Sequence[RenderableType],
+    *,
+    folder: str,
+    files: Sequence[tuple[str, str]] = (),
+    confirmed: Mapping[str, Any] | None = None,
 ) -> RenderableType:
     """The best trial, or the Pareto front, each with all that `show_trial` says of it."""
     if not trials:
         return Group(Text("  no trial has completed", style="yellow"), next_line(f"outlast show {folder}"))
     parts = [part for trial in trials for part in (trial, Text())]
     results = _section("the study's best files", list(files))[1:]
-    return Group(*parts, *results, next_line(f"outlast show {folder}"))
+    parts += [*results, *_confirmed(confirmed), next_line(f"outlast show {folder}")]
+    return Group(*parts)
+
+
+def _confirmed(said: Mapping[str, Any] | None) -> list[RenderableType]:
+    """What fresh seeds say of the best, which may be another trial than the one with the best score."""
+    best = None if said is None else said.get("best")
+    if said is None or not best:
+        return []
+    name, n = said["metric"]["name"], best["n"]
+    mean, low, high = (metric_value(name, float(best[key])) for key in ("mean", "low", "high"))
+    interval = f" (95%: {low} to {high})" if n > 1 else ""
+    taken = f"trial {best['trial']}: mean {one_line(name)} {mean}{interval} over {n} fresh seed{'' if n == 1 else 's'}"
+    rows = [("taken" if said["final"] else "so far", taken), ("because", best["reason"]), ("verdict", said["verdict"])]
+    return _section("confirmed" if said["final"] else "being confirmed", rows)
 
 
 def show_failures(

@@ -11,7 +11,7 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from outlast._system.reading import read_bytes
+from outlast._system.reading import read_bytes, read_json
 from outlast.cli import render_show
 from outlast.cli.text import make_console
 from outlast.config.settings import Settings
@@ -26,6 +26,7 @@ from outlast.errors import UsageError
 from outlast.results.configuration import configuration
 from outlast.results.failures import FailureGroup, group_failures
 from outlast.results.writer import resolved_config
+from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
 _TAIL_LINES, _STORY_LINES = 15, 40
@@ -61,7 +62,10 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
     elif what == "best":
         found = _best(study, settings)
         wholes = (_whole(trial, study, settings, paths) for trial in found)
-        tell(lambda: facts_of(found), lambda: render_show.show_best([*wholes], folder=folder, files=_files(folder)))
+        tell(
+            lambda: facts_of(found),
+            lambda: render_show.show_best([*wholes], folder=folder, files=_files(folder), confirmed=_confirmed(folder)),
+        )
     elif what == "failures":
         groups = group_failures(study)
         tell(
@@ -194,11 +198,20 @@ def _story(paths: StudyPaths, number: int) -> list[str]:
 def _files(folder: str) -> list[tuple[str, str]]:
     names = (
         ("configuration", StudyPaths.best_config),
+        ("confirmed", StudyPaths.confirmed_config),
         ("results", StudyPaths.best_results),
         ("checkpoint", StudyPaths.best_checkpoint),
     )
     found = [(label, os.path.join(folder, each.name)) for label, each in names]
     return [(label, path) for label, path in found if os.path.exists(path)]
+
+
+def _confirmed(folder: str) -> dict[str, Any] | None:
+    """What fresh seeds say of the best, as `confirm` has written it down at the study's home."""
+    here = StudyPaths.at(folder)
+    home = home_of(here) or here
+    said = read_json(home.confirm / home.confirmation.name)
+    return said if isinstance(said, dict) else None
 
 
 def _trial_files(paths: StudyPaths, trial: Trial) -> list[tuple[str, str]]:

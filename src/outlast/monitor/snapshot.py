@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -111,6 +112,7 @@ class Snapshot(Struct, frozen=True):
     without_result: bool = False  # it is over, and no trial has completed
     to_retry: str | None = None  # flags of the retry without which a halt costs what has ended badly so far
     left_out: int = 0  # of the failed trials: those that the study file in force does not hold
+    follows: str = ""  # of a follow-up: the command that it was begun by
 
     @property
     def finished(self) -> int:
@@ -131,12 +133,21 @@ class Snapshot(Struct, frozen=True):
             case StudyState.RUNNING | StudyState.WAITING:
                 return f"outlast status {self.folder} -w"
             case StudyState.HALTED | StudyState.DONE:
+                if self.follows and self.state is StudyState.DONE:
+                    return f"outlast {self.follows} {os.path.dirname(self.folder.rstrip('/')) or os.pardir}"
                 if self.state is StudyState.DONE and self.best:
                     return f"outlast show {self.folder} best"
                 bad = self.counts[TrialState.FAILED] > self.left_out or self.counts[TrialState.INFEASIBLE]
                 return f"outlast show {self.folder}{' failures' if bad else ''}"
             case _:
                 return f"outlast {self.begun_by} {self.folder}"
+
+    @property
+    def then(self) -> str:
+        """What to type after that, when a search is over: the best score may be luck."""
+        return (
+            f"outlast confirm {self.folder}" if self.state is StudyState.DONE and self.best and not self.follows else ""
+        )
 
     @property
     def once_mended(self) -> tuple[str, str]:
@@ -283,6 +294,7 @@ def snapshot(
         without_result=over_without_result(study),
         to_retry=_to_retry(study, settings),
         left_out=len(study.misfits),
+        follows=next((trial.source for trial in study.trials.values() if trial.of is not None), ""),
     )
 
 

@@ -7,7 +7,6 @@ repeat (`of`) and with which seed. What is there already is left as it is, so th
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from outlast.core.records import Event, ParamDrawn, RevisionMade, StudyEnded, Tr
 from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.coordinator.listener import Listener
+from outlast.engine.followup.child_document import child_document
 from outlast.engine.hold.new_version import difference_from_recorded, keep_study_file, opening_events, refit
 from outlast.engine.launch import make_ready, run
 from outlast.engine.record.examine import read_sound, read_study
@@ -37,12 +37,6 @@ from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened, opened_briefly
 
 Kind = Literal["confirm", "refit", "evaluate"]
-
-_NAME_LENGTH = 100  # of a study's name (`outlast.config.native`)
-#: What a search has and its follow-ups have not: what to draw, when to give up, and the follow-ups themselves.
-_OF_A_SEARCH = (
-    "enqueue", "constraints", "derive", "pruner", "faults", "index", "confirm", "refit", "evaluate", "selection", "description",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -175,41 +169,13 @@ class Followup:
         """
         search = self.search.settings
         place = as_taken(StudyPaths.at(self.search.folder), search, self.search.study).working_directory
-        document = copy.deepcopy({key: value for key, value in search.resolved.items() if key not in _OF_A_SEARCH})
-        usual = {
-            "name": f"{search.name[: _NAME_LENGTH - len(self.kind) - 1]}-{self.kind}",
-            "sampler": "random",
-            "code": "live",  # what the search took a copy of is run from that copy
-            "metric": _without_target(document["metric"]),
-            "trial": {"seeds": None},
-        }
-        document = _merged(_merged(document, usual), self.changes)
-        document["budget"] = {"trials": max(1, trials), "count": ["complete", "pruned", "failed", "infeasible"]}
-        folds = (document.get("trial") or {}).get("folds")
-        if folds and "seed" not in folds:
-            folds["seed"] = self.search.study.study_seed  # the search's own folds
+        document = child_document(
+            search.resolved, self.kind, self.changes, trials=trials, folds_seed=self.search.study.study_seed
+        )
         root = (document.get("checkpoints") or {}).get("dir")
         if root and not os.path.isabs(root):
             document["checkpoints"]["dir"] = os.path.relpath(os.path.join(search.working_directory, root), place)
         return settings_from_resolved(document, place)
-
-
-def _without_target(metric: Any) -> Any:
-    """The metrics, without the value at which a search ends."""
-    if isinstance(metric, Mapping):
-        return {key: value for key, value in metric.items() if key != "target"}
-    return [_without_target(each) for each in metric]
-
-
-def _merged(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(document)
-    for key, value in changes.items():
-        there = merged.pop(key, None)
-        if isinstance(value, Mapping) and key != "metric":
-            merged[key] = _merged(there if isinstance(there, Mapping) else {}, value)
-        elif value is not None:
-            merged[key] = value
-    return {key: value for key, value in merged.items() if value != {} or key == "parameters"}
 
 
 def lay_out(
