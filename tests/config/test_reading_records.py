@@ -107,7 +107,7 @@ def test_recorded_studies_are_read_alike(entry):
     "otherwise",
     [
         {"command": "python train.py ${args}"}, {"metric": "minimize x"}, {"parameters": {"x": "log(1, 2)"}},
-        {"constraints": "x < 1"}, {"checkpoints": {"pattern": "*.pt"}}, {"env": {"N": 3}}, {"isolation": "process"},
+        {"constraints": "x < 1"}, {"checkpoints": {"pattern": "*.pt"}}, {"env": {"N": 3}},
     ],
     ids=str,
 )  # fmt: skip

@@ -23,6 +23,7 @@ from outlast.config.settings import (
     BudgetSettings,
     CheckpointSettings,
     CheckSettings,
+    ChosenSettings,
     ConfirmSettings,
     EvaluateSettings,
     ExecutorSettings,
@@ -57,17 +58,10 @@ def _option_text(value: Any, at: At) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
-def _named(cls: type[Any], name: Shape, description: str, **own: Shape) -> Checked:
+def _named(cls: type[ChosenSettings], name: Shape, description: str, **own: Shape) -> Checked:
     """A name, or a mapping with ``name`` and options, read as a settings class with these."""
-
-    def settings(given: Any, at: At) -> Any:
-        if isinstance(given, str):
-            return cls(name=given)
-        known = {key: given[key] for key in ("name", *own) if key in given}
-        return cls(**known, options={key: value for key, value in given.items() if key not in ("name", *own)})
-
     mapping = Fields({"name": name, **own}, required=("name",), open=True)
-    return Checked(ByType(text=name, mapping=mapping, description=description), settings)
+    return Checked(ByType(text=name, mapping=mapping, description=description), lambda given, at: cls.of(given))
 
 
 def _class_of_optuna(words: tuple[str, ...]) -> Word:
@@ -88,15 +82,15 @@ _INDEX = Fields(
     description=LATER_KEYS["index"],
 )
 
-_ISOLATION = ByType(
-    text=Checked(Word(("process", "worker")), lambda word, at: IsolationSettings(mode=word)),
-    mapping=Checked(
-        Fields(
+_ISOLATION = Checked(
+    ByType(
+        text=Word(("process", "worker")),
+        mapping=Fields(
             {"worker": Number(whole=True, least=1, description="replaced after so many trials")}, required=("worker",)
         ),
-        lambda given, at: IsolationSettings(mode="worker", trials=given["worker"]),
+        description="of a function's trials: a process each, or forked from a worker that has its imports",
     ),
-    description="of a function's trials: a process each, or forked from a worker that has its imports",
+    lambda given, at: IsolationSettings.of(given),
 )
 
 STUDY_FILE = Fields(

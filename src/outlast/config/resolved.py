@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from outlast.config import settings as classes
 from outlast.config import units
@@ -139,24 +139,14 @@ def _held(annotation: str, value: Any) -> Any:
             raise ValueError(f"{value!r} is no list")  # one word for several is a person's way to write it
         return _tuples(value)
     cls = getattr(classes, named[0])
-    if issubclass(cls, ChosenSettings):
-        return _chosen(cls, value)
-    if cls is IsolationSettings:
-        worker = IsolationSettings(mode="worker")
-        return worker if value == "worker" else replace(worker, trials=value["worker"])
+    if issubclass(cls, (ChosenSettings, IsolationSettings)):
+        return cls.of(value)
     return _section(cls, value) if isinstance(value, dict) or named.start() == 0 else value
 
 
 def _section(cls: type[S], given: Mapping[str, Any]) -> S:
     held = {key: _held(cls.__annotations__[key], value) for key, value in given.items()}
     return cls(**{key: _UNITS[key][1](value) if key in _UNITS else value for key, value in held.items()})
-
-
-def _chosen(cls: type[ChosenSettings], given: Any) -> ChosenSettings:
-    if isinstance(given, str):
-        return cls(name=given)
-    own = {key: given[key] for key in cls.__struct_fields__ if key in given and key != "options"}
-    return cls(**own, options={key: value for key, value in given.items() if key not in own})
 
 
 def _parameter(name: str, definition: Mapping[str, Any]) -> Parameter:

@@ -22,6 +22,8 @@ from outlast.config.secrets import MASK
 from outlast.space.parameters import Parameter
 
 if TYPE_CHECKING:  # shapes, and what they need, are for files that people write
+    from typing_extensions import Self
+
     from outlast.config.scalars import Duration, Number, Size, Text, Word
     from outlast.config.sections import ARGUMENT, CHECKPOINT_GLOBS, COMMAND, FOLDS, SHRINK, real, section
     from outlast.config.shapes import ByType, ListOf
@@ -75,6 +77,14 @@ class ChosenSettings(Struct, frozen=True, kw_only=True):
 
     name: str = ""
     options: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, given: str | Mapping[str, Any]) -> Self:
+        """What a study file says: a name, or a mapping with it, with keys of ours, and with options."""
+        if isinstance(given, str):
+            return cls(name=given)
+        own = {key: given[key] for key in cls.__struct_fields__ if key in given and key != "options"}
+        return cls(**own, options={key: value for key, value in given.items() if key not in own})
 
 
 class SamplerSettings(ChosenSettings, frozen=True, kw_only=True):
@@ -204,6 +214,11 @@ class IsolationSettings(Struct, frozen=True, kw_only=True):
 
     mode: Literal["process", "worker"] = "process"
     trials: int = 100  # a worker is replaced after so many
+
+    @classmethod
+    def of(cls, given: Any) -> Self:
+        """What a study file says: a mode, or a mapping with the number of trials of a worker."""
+        return cls(mode="worker", trials=given["worker"]) if isinstance(given, Mapping) else cls(mode=given)
 
 
 class ExecutorSettings(ChosenSettings, frozen=True, kw_only=True):

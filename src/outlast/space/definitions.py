@@ -115,7 +115,7 @@ def to_definition(parameter: Parameter) -> dict[str, Any]:
         out: dict[str, Any] = {"value": parameter.value}
     else:
         out = {key: list(v) if isinstance(v, tuple) else v for key, v in (parameter.options or {}).items()}
-        if infer({**out}) != parameter.distribution if _says(out) else True:
+        if not out.keys() & {"values", "min"} or infer(out) != parameter.distribution:
             out["distribution"] = parameter.distribution
     if parameter.when:
         out["when"] = {
@@ -123,10 +123,6 @@ def to_definition(parameter: Parameter) -> dict[str, Any]:
             for parent, values in parameter.when.items()
         }
     return out
-
-
-def _says(definition: Mapping[str, Any]) -> bool:
-    return any(key in definition for key in ("value", "values", "min", "max"))
 
 
 def _figures(word: str, definition: Mapping[str, Any]) -> dict[str, Any]:

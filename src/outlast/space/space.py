@@ -42,8 +42,11 @@ class Space:
                 of conditions, or a constraint that does not parse or mentions an unknown name.
         """
         declared = tuple(parameters)
-        _check_names(declared)
-        by_name = {parameter.name: parameter for parameter in declared}
+        by_name: dict[str, Parameter] = {}
+        for parameter in declared:
+            if parameter.name in by_name:
+                raise SpaceError("is there twice", name=parameter.name)
+            by_name[parameter.name] = parameter
         for parameter in declared:
             _check_conditions(parameter, by_name)
         return cls(_order(declared), declared, tuple(_constraint(text, by_name) for text in constraints))
@@ -69,14 +72,9 @@ class Space:
     def decode(self, latent: Mapping[str, Any]) -> dict[str, Any]:
         """The configuration for what a sampler drew. Draws of inactive parameters are left out."""
         params: dict[str, Any] = {}
-        known = dict(self.constants)
-        for parameter in self._ordered:
-            if parameter.name in known or not _met(parameter, known):
-                continue
-            if parameter.constant:
-                known[parameter.name] = parameter.value
-            elif parameter.name in latent:
-                params[parameter.name] = known[parameter.name] = parameter.decode(latent[parameter.name])
+        for parameter in self._walk(params):  # which sees what is decided on the way
+            if not parameter.constant and parameter.name in latent:
+                params[parameter.name] = parameter.decode(latent[parameter.name])
         return params
 
     def encode(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,7 +169,7 @@ class Space:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _walk(self, values: Mapping[str, Any]) -> Iterator[Parameter]:
-        """Every active parameter but the constants without a condition."""
+        """Every active parameter but the constants without a condition. ``values`` may grow between two of them."""
         known = dict(self.constants)
         for parameter in self._ordered:
             if parameter.name in known or not _met(parameter, known):
@@ -273,14 +271,6 @@ def _switched_off(ordered: Sequence[Parameter]) -> set[str]:
         if parameter.constant:
             fixed[parameter.name] = parameter.value
     return off
-
-
-def _check_names(parameters: Sequence[Parameter]) -> None:
-    names: set[str] = set()
-    for parameter in parameters:
-        if parameter.name in names:
-            raise SpaceError("is there twice", name=parameter.name)
-        names.add(parameter.name)
 
 
 def _check_conditions(parameter: Parameter, by_name: Mapping[str, Parameter]) -> None:
