@@ -8,7 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from outlast.core.file_names import StudyNames
+from outlast.engine.derived import report_behind
 from outlast.engine.derived.report import is_newer
 from outlast.engine.record.recorded import recorded_settings
 
@@ -73,3 +76,19 @@ def test_without_a_trial_it_is_a_page_as_well(here) -> None:
     assert here("run").code == 3
     assert here("report").code == 0
     assert data_in(Path("studies/small/report.html"))["best"] is None
+
+
+@pytest.mark.slow
+def test_a_page_is_there_while_the_search_still_runs_and_a_last_one_at_its_end(here, monkeypatch) -> None:
+    monkeypatch.setenv("OUTLAST_PLOTS", "1")
+    monkeypatch.setattr(report_behind, "_EVERY", 0.1)
+    here.write(
+        "train.py",
+        "import os, time\nend = time.monotonic() + 120\n"
+        "while not os.path.exists('studies/small/report.html') and time.monotonic() < end:\n    time.sleep(0.05)\n"
+        "open('seen', 'w').write(str(os.path.exists('studies/small/report.html')))\nprint('score=0.5')\n",
+    )
+    here.study(budget="{trials: 1}")
+    assert here("run").code == 0
+    assert Path("seen").read_text() == "True"
+    assert data_in(Path("studies/small/report.html"))["study"]["state"] == "done"
