@@ -35,6 +35,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", choices=["mlp", "logistic", "forest", "svm"], default="mlp")
     parser.add_argument("--epochs", type=int, default=30, help="passes over the data; svm needs only one")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--data",
+        choices=["train", "train+val"],
+        default="train",
+        help="what is trained on; with both there is nothing left to choose by, and no score is printed",
+    )
     parser.add_argument("--checkpoint-dir", type=Path, help="save a checkpoint here after each epoch")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
     parser.add_argument("--test", action="store_true", help="score the test pictures at the end; not for choosing")
@@ -173,13 +179,18 @@ def main() -> None:
         print(f"resuming after epoch {state['epoch']}")
     else:
         model, line = build_model(args), ""
+    pictures, digits = data["train"]
+    if args.data == "train+val":
+        pictures, digits = np.concatenate([pictures, data["val"][0]]), np.concatenate([digits, data["val"][1]])
     first = state["epoch"] + 1 if state else 1
     last = 1 if args.model == "svm" else args.epochs
 
     for epoch in range(first, last + 1):
-        train_one_epoch(model, args, epoch, *data["train"])
-        accuracy, loss = evaluate(model, *data["val"])
-        line = f"epoch {epoch}: val_accuracy={accuracy:.4f} val_loss={loss:.4f}"
+        train_one_epoch(model, args, epoch, pictures, digits)
+        line = f"epoch {epoch}"
+        if args.data == "train":
+            accuracy, loss = evaluate(model, *data["val"])
+            line += f": val_accuracy={accuracy:.4f} val_loss={loss:.4f}"
         print(line, flush=True)
         if args.checkpoint_dir:
             save_checkpoint(

@@ -165,6 +165,8 @@ def parse(words: list[str]) -> None:
         compile(rest[1], "-c", "exec")
     elif program == "python":
         assert (ROOT / rest[0]).exists() or (ROOT / "examples" / "digits" / rest[0]).exists()
+    elif program == "sh":
+        assert rest[0].endswith("/run.sh")  # of an exported model
     elif program == "cd":
         assert (ROOT / rest[0]).is_dir()
     else:

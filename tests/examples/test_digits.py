@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +61,32 @@ def test_a_checkpoint_of_other_arguments_is_refused(tmp_path: Path) -> None:
     train("--model", "forest", "--checkpoint-dir", str(tmp_path), "--epochs", "1")
     lines = train("--model", "svm", "--checkpoint-dir", str(tmp_path), "--resume", expect=1)
     assert "other arguments" in lines[-1]
+
+
+@pytest.mark.slow
+def test_the_page_leads_from_search_to_model(tmp_path: Path) -> None:
+    """Every command of the section, in its order, with a smaller search; the exported folder works where it is moved to."""
+    shutil.copytree(FOLDER, tmp_path / "examples" / "digits", ignore=shutil.ignore_patterns("__pycache__"))
+    study = tmp_path / "examples/digits/study.yaml"
+    text = study.read_text().replace("trials: 40", "trials: 3").replace("epochs: {value: 30}", "epochs: {value: 6}")
+    study.write_text(text.replace("{top: 3, seeds: 5}", "{top: 2, seeds: 2}"))
+    section = (FOLDER / "README.md").read_text().partition("## From search to model")[2]
+    lines = re.findall(r"^\$ (outlast .*)$", section, re.MULTILINE)
+    assert [line.split()[1] for line in lines] == ["run", "confirm", "refit", "evaluate", "export"]
+    env = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    for line in lines:
+        done = subprocess.run(shlex.split(line), cwd=tmp_path, env=env, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    seen = json.loads((tmp_path / "studies/digits/evaluate/evaluation.json").read_text())
+    shutil.move(tmp_path / "digits-model", tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "examples")
+    shutil.rmtree(tmp_path / "studies")
+    scored = subprocess.check_output(["sh", "elsewhere/run.sh", "evaluate"], cwd=tmp_path, env=env, text=True)
+    assert f"test_accuracy={seen['looks'][0]['scores']['test_accuracy']:.4f}" in scored
 
 
 def test_the_script_knows_nothing_of_outlast() -> None:

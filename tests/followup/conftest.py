@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.followup.models import FOR_GOOD, HOW, PYTHON, TEST
 
 from outlast.cli.main import run_cli
 
@@ -55,4 +56,19 @@ def here(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     shutil.copytree(finished, place, symlinks=True)
     os.unlink(place / "audit.txt")
     monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def refitted(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("refitted") / "here"
+    shutil.copytree(finished, place, symlinks=True)
+    (place / "forgood.py").write_text(FOR_GOOD)
+    (place / "test.py").write_text(TEST)
+    study = json.loads((place / "study.yaml").read_text())
+    study |= {"refit": {"command": [*PYTHON, "forgood.py", "${args}"], "seeds": 2}, "evaluate": HOW}
+    (place / "study.yaml").write_text(json.dumps(study))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        assert run_cli(["refit"]) == 0
     return place

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.followup.test_one_training import FOR_GOOD, PYTHON, SEARCH, best
+from tests.followup.models import HOW, SEARCH, TEST, best
 
 from outlast.cli.main import run_cli
 from outlast.config.settings import EvaluateSettings
@@ -17,32 +17,7 @@ from outlast.engine.followup.evaluate import looks_in, plan_evaluation, take_bac
 from outlast.errors import UsageError
 
 slow = pytest.mark.slow
-#: Scores a model: how long its name is.
-TEST = """\
-import os, sys
-with open("looks.txt", "a") as file:
-    file.write(open(sys.argv[1]).read() + "\\n")
-if os.path.exists("broken"):
-    raise ValueError("broken")
-print(f"test_score={float(open(sys.argv[1]).read().split('=')[1]):.4f}")
-"""
-HOW = {"command": [*PYTHON, "test.py", "${model}"], "metric": "test_score"}
 SECTION = EvaluateSettings(command=("test", "${model}"), metric="test_score")
-
-
-@pytest.fixture(scope="session")
-def refitted(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("refitted") / "here"
-    shutil.copytree(finished, place, symlinks=True)
-    (place / "forgood.py").write_text(FOR_GOOD)
-    (place / "test.py").write_text(TEST)
-    study = json.loads((place / "study.yaml").read_text())
-    study |= {"refit": {"command": [*PYTHON, "forgood.py", "${args}"], "seeds": 2}, "evaluate": HOW}
-    (place / "study.yaml").write_text(json.dumps(study))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        assert run_cli(["refit"]) == 0
-    return place
 
 
 @pytest.fixture
@@ -89,6 +64,16 @@ def test_one_that_failed_is_the_same_look_when_it_is_mended(here: Path, capsys) 
     Path("study.yaml").write_text(json.dumps(study))
     assert run_cli(["evaluate"]) == 0
     assert (facts()["looked"], facts()["looks"][0]["look"]) == (1, 1)
+
+
+@slow
+def test_a_look_that_nobody_was_told_of_is_told_and_is_no_new_one(here: Path, capsys) -> None:
+    assert run_cli(["evaluate"]) == 0
+    said = capsys.readouterr().out
+    Path(SEARCH, "evaluate/evaluation.json").unlink()
+    assert run_cli(["evaluate", "--again"]) == 0
+    assert capsys.readouterr().out == said[said.index("test set") :]
+    assert facts()["looked"] == 1
 
 
 def test_a_look_that_was_begun_goes_on_as_the_same(here: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from msgspec import structs
+from tests.followup.models import FOR_GOOD, PYTHON, SEARCH, best
 
 from outlast.cli.main import run_cli
 from outlast.config.settings import RefitSettings
@@ -17,21 +17,7 @@ from outlast.engine.followup.child import Followup, lay_out, the_search
 from outlast.engine.followup.refit import choose, plan_refit, refit_facts
 from outlast.errors import UsageError
 
-SEARCH = "studies/small"
 slow = pytest.mark.slow
-PYTHON = [sys.executable, "-S", "-E"]
-#: Trains for good: says no score, leaves a model.
-FOR_GOOD = """\
-import os, sys
-folder = os.environ["OUTLAST_CHECKPOINT_DIR"]
-with open("audit.txt", "a") as file:
-    file.write(" ".join(sys.argv[1:]) + "\\n")
-if os.path.exists("broken"):
-    raise ValueError("broken")
-os.makedirs(folder, exist_ok=True)
-with open(os.path.join(folder, "last.pkl"), "w") as file:
-    file.write(sys.argv[1])
-"""
 
 
 def say_how(refit: dict | None = None, **more) -> None:
@@ -45,12 +31,6 @@ def say_how(refit: dict | None = None, **more) -> None:
 def told(here: Path) -> Path:
     say_how({"command": [*PYTHON, "forgood.py", "${args}", "all"]})
     return here
-
-
-def best() -> tuple[int, str]:
-    """The search's best trial, and the word that its training is given."""
-    found = json.loads(Path(SEARCH, "best_results.json").read_text())["best"]
-    return found["trial"], f"--x={found['params']['x']}"
 
 
 def facts() -> dict:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from typing import Any
 
 import click
 
@@ -18,11 +20,13 @@ from outlast.core.states import StudyState, TrialState
 from outlast.engine.care.retry import retry_trials
 from outlast.engine.followup.child import Followup, Repetition, lay_out, the_search
 from outlast.engine.followup.evaluate import (
-    Evaluation,
     evaluation_facts,
+    is_untold,
+    looks_in,
     plan_evaluation,
-    said_of,
+    said_of_look,
     take_back,
+    times,
     write_evaluation,
 )
 from outlast.engine.followup.export import export_model, place_of
@@ -101,24 +105,34 @@ def run_evaluation(
     """
     search = the_search(folder)
     followup = Followup(search, "evaluate")
-    if as_json and not again and any(look["whole"] for look in evaluation_facts(followup.study)["looks"]):
-        click.echo(json.dumps(write_evaluation(followup)))
-        return 0
-    plan: Evaluation = plan_evaluation(search, (given or search.settings).evaluate, trial=trial, again=again)
-    take_back(plan)
-    with contextlib.redirect_stdout(None) if as_json else contextlib.nullcontext():
-        code = _run(plan.followup, plan.wanted)
-    study = plan.followup.study
-    trials = plan.trials(study)
-    facts = write_evaluation(plan.followup)
+    looks = looks_in(followup.study)
+    known = looks and looks[-1].whole and (is_untold(followup) or (as_json and not again))
+    if not known:
+        plan = plan_evaluation(search, (given or search.settings).evaluate, trial=trial, again=again)
+        take_back(plan)
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            code = _run(plan.followup, plan.wanted)
+        trials = plan.trials(plan.followup.study)
+        if not _complete(trials, plan.wanted):
+            return _unfinished(trials, plan.followup.folder, f"outlast evaluate {typed}", code)
+    facts = evaluation_facts(followup.study)
     if as_json:
         click.echo(json.dumps(facts))
-    if not _complete(trials, plan.wanted):
-        return _unfinished(trials, plan.followup.folder, f"outlast evaluate {typed}", code)
-    if not as_json:
-        click.echo(f"test set  looked at {said_of(study)}")
+    else:
+        _tell_looks(facts)
         make_console().print(next_line(f"outlast export {typed}"))
+    write_evaluation(followup)  # last: what was not told yet is told by the same command
     return 0
+
+
+def _tell_looks(facts: Mapping[str, Any]) -> None:
+    """What the last look has seen, and how many there were."""
+    *before, last = [(look, said_of_look(look)) for look in facts["looks"]]
+    many = len(last[0]["models"])
+    click.echo(f"test set  {last[1]}{'' if many == 1 else f', the mean of {many} models'}")
+    click.echo(f"          looked at {times(facts['looked'])}{':' if before else ''}")
+    for _, said in [*before, last] if before else []:
+        click.echo(f"            {said}")
 
 
 def _run(followup: Followup, wanted: Sequence[Repetition], *, fresh: bool = False) -> int:

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from outlast._system.clock import utc_now
+from outlast._system.reading import read_json
 from outlast.config.settings import EvaluateSettings, MetricSettings, Settings
 from outlast.core.fold import Study
 from outlast.core.plain_json import plain_json
@@ -266,6 +267,12 @@ def evaluation_facts(study: Study) -> dict[str, Any]:
     return {"version": 1, "looked": looked(study), "looks": looks}
 
 
+def is_untold(followup: Followup) -> bool:
+    """Whether a look has happened of which nobody was told: whoever began it was cut off before ``evaluation.json``."""
+    told = read_json(StudyPaths.at(live_of(followup.folder)).evaluation)
+    return looked(followup.study) > (int(told.get("looked", 0)) if isinstance(told, dict) else 0)
+
+
 def write_evaluation(followup: Followup) -> dict[str, Any]:
     """Write ``evaluation.json`` from the ledger where it says anything else, and return what it says."""
     facts: dict[str, Any] = plain_json(evaluation_facts(followup.study))
@@ -305,13 +312,18 @@ def _metric_names(study: Study, outcome: AttemptEnded) -> list[str]:
 
 def said_of(study: Study) -> str:
     """How often the test set was looked at, when, and what was seen, in one line."""
-    happened = [look for look in looks_in(study) if look.happened]
-    told = []
-    for look in happened:
-        scores = _look_facts(study, look)["scores"]
-        shown = ", ".join(f"{name} = {value:.6g}" for name, value in scores.items())
-        told.append(f"{look.at[:16].replace('T', ' ')} UTC, {shown}, trial {look.scores[0][0].of}")
-    return f"{times(looked(study))} ({'; '.join(told)})"
+    return f"{times(looked(study))} ({'; '.join(map(said_of_look, evaluation_facts(study)['looks']))})"
+
+
+def said_of_look(look: Mapping[str, Any]) -> str:
+    """What was seen, when, of which trial's model.
+
+    Args:
+        look: Of `evaluation_facts`.
+    """
+    shown = ", ".join(f"{name} = {value:.6g}" for name, value in look["scores"].items())
+    again = "" if look["times"] == 1 else f", {times(look['times'])}"
+    return f"{shown}, trial {look['models'][0]['trial']}, {look['at'][:16].replace('T', ' ')} UTC{again}"
 
 
 def times(number: int) -> str:
