@@ -152,29 +152,19 @@ def _parsed(path: str) -> Any:
 def _override(config: dict[str, Any], name: str, value: Any, path: str) -> None:
     here: Any = config
     parts = name.split(".")
-    for depth, part in enumerate(parts):
-        rest = ".".join(parts[depth:])
-        if isinstance(here, dict) and rest in here and depth < len(parts) - 1:
-            here[rest] = value  # the file itself has the dotted key
+    for depth, part in enumerate(parts, start=1):
+        rest = ".".join(parts[depth - 1 :])
+        if isinstance(here, dict) and (depth == len(parts) or rest in here):  # the file itself may have the dotted key
+            here[rest] = value
             return
-        last = depth == len(parts) - 1
-        if isinstance(here, list):
-            if not part.isdigit() or int(part) >= len(here):
-                raise _no_place(name, part, path)
-            index = int(part)
-            here[index], here = (value, None) if last else (here[index], here[index])
-        elif isinstance(here, dict):
-            if last:
-                here[part] = value
-            else:
-                if here.get(part) is None:
-                    here[part] = {}
-                here = here[part]
+        if isinstance(here, dict):
+            if here.get(part) is None:
+                here[part] = {}
+            here = here[part]
+        elif isinstance(here, list) and part.isdigit() and int(part) < len(here):
+            if depth == len(parts):
+                here[int(part)] = value
+            here = here[int(part)]
         else:
-            raise _no_place(name, part, path)
-
-
-def _no_place(name: str, part: str, path: str) -> StudyFileError:
-    return StudyFileError(
-        f"parameter `{name}`: `{part}` has no place in the base configuration", file=path, key="config"
-    )
+            fact = f"parameter `{name}`: `{part}` has no place in the base configuration"
+            raise StudyFileError(fact, file=path, key="config")
