@@ -284,6 +284,15 @@ def failures(place: Place) -> None:
     place.outlast("run", "study.yaml")
 
 
+def warm_start(place: Place) -> None:
+    """Begun with what an earlier search found: its best are tried first, and all is what the sampler knows."""
+    (place.root / "smaller.csv").write_text(
+        "".join(f"{x},{s}\n" for x, s in [("x", "score"), (0.9, 0.8), (0.4, 0.3), (0.7, 0.6)])
+    )
+    place.write(trials=4, sampler={"name": "tpe", "seed": 3})
+    place.outlast("run", "study.yaml", "--from", "smaller.csv", "--from-as", "both", "--from-top", "2")
+
+
 def function(place: Place) -> None:
     """An objective of Optuna's that draws as it goes, by `outlast.optimize`."""
     call = "outlast.optimize(objective, trials=4, name='lab', direction='maximize', seed=7, parallel=1, quiet=True)"
@@ -296,7 +305,7 @@ LIVES = {
     life.__name__.replace("_", "-"): life
     for life in (
         complete, halted, pruned, objectives, constraints, folds, killed, cut_off, retried, imported, revised, stopped, workers,
-        slurm, gpu_memory, failures, function,
+        slurm, gpu_memory, failures, function, warm_start,
     )
 }  # fmt: skip
 

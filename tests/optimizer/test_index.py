@@ -498,9 +498,12 @@ def test_a_writer_that_lost_the_study_does_not_write_to_its_successors_index(
     with writing(path, lab, study) as paused:
         assert paused.flush(LIMIT)
         study.apply(lab.ended(6, values=(0.3,)))
+        for module in (
+            index,
+            index_build,
+        ):  # two sets: what builds it is another process than what looks, at any moment
+            monkeypatch.setattr(module, "BUILT_HERE", set())
         rebuild_index(path, study, lab.settings())
-        for module in (index, index_build):
-            monkeypatch.setattr(module, "BUILT_HERE", set())  # another process built it
         study.trials[0].values = (0.1,)
         paused.update([study.trials[0]])
         assert not paused.flush(LIMIT)
