@@ -12,7 +12,6 @@ import errno
 import itertools
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -98,6 +97,8 @@ def copy_file(
     """
 
     def copy(temporary: str) -> None:
+        import shutil
+
         see("copy", temporary, source=os.fspath(source))
         shutil.copy2(source, temporary, follow_symlinks=False)
         if durable and not os.path.islink(temporary):
@@ -227,6 +228,8 @@ def remove_tree(path: PathLike) -> None:
     Over NFS, what a process still has open stays behind under a name of the client's, and its folder with it: it is tried
     again for a second, in which a runner that has just left its evidence ends, and then left to whoever tidies up later.
     """
+    import shutil  # not by whoever only reads
+
     path = os.fspath(path)
     see("rmtree", path)
     for wait in STALE_WAITS[1:-1]:
