@@ -55,6 +55,7 @@ def loaded(process: subprocess.Popen[str]) -> tuple[set[str], set[str]]:
         ".".join(name.split(".")[1 : 3 if ".engine." in name else 2]) for name in modules if name.startswith("outlast.")
     }
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"outlast"}
+    others |= {"rich.console"} & set(modules)  # what a terminal needs, which none of these has
     others -= {"typing_extensions"}  # which msgspec takes, where it is installed
     return ours - {"__main__", "_version", "cli", "engine", "errors"}, {name for name in others if name[0] != "_"}
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from outlast.cli.live import LiveView, progress_line
-from outlast.cli.text import _Console
+from outlast.cli.text import _console_class
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
 from outlast.monitor.health import HealthWarning
@@ -51,7 +51,7 @@ class Terminal:
     def __init__(self, *, tty: bool = True, width: int = 80, height: int = 30) -> None:
         self.out = io.StringIO()
         self.now = 0.0
-        self.console = _Console(
+        self.console = _console_class()(
             file=self.out, width=width, height=height, force_terminal=tty, markup=False, highlight=False, emoji=False,
             color_system="standard" if tty else None,
         )  # fmt: skip

@@ -6,8 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from datetime import datetime, timezone
-
-from rich.console import RenderableType
+from typing import TYPE_CHECKING
 
 from outlast.cli.render import end_summary
 from outlast.cli.render_show import show_failures
@@ -24,6 +23,9 @@ from outlast.monitor.snapshot import snapshot
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
 from outlast.study.layout import StudyPaths
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _FILES = (
     StudyPaths.trials_table,

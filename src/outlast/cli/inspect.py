@@ -50,9 +50,9 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
             click.echo(json.dumps(snapshot.to_json()))
         else:
             from outlast.cli import render
-            from outlast.cli.text import make_console
+            from outlast.cli.text import print_out
 
-            make_console().print(render.status(snapshot))
+            print_out(render.status(snapshot))
     finally:  # the answer is the exit code, whether or not anybody reads the words
         if check and (snapshot.warnings or snapshot.state is StudyState.HALTED):
             click.get_current_context().exit(1)

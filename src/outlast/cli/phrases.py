@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.text import Text
-
+from outlast.cli.styled import Text
 from outlast.cli.text import Paragraph, clock_time, is_unicode, one_line, params_text
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
 from outlast.monitor.times import duration, figure, metric_value
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 _PARAMETERS_AT = 42  # the column of a running trial's parameters
 STATE_STYLES: Mapping[str, str] = {

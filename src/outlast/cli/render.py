@@ -7,11 +7,9 @@ the order is: how far, what is best, how fast, what is wrong, what to type next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.text import Text
 
 from outlast.cli.phrases import (
     STATE_STYLES,
@@ -24,6 +22,7 @@ from outlast.cli.phrases import (
     state_text,
     tally_text,
 )
+from outlast.cli.styled import Group, Text
 from outlast.cli.text import (
     LABELS,
     Command,
@@ -48,6 +47,9 @@ from outlast.monitor.health import HealthWarning
 from outlast.monitor.queue import queue_in_words
 from outlast.monitor.snapshot import RunningTrial, Snapshot
 from outlast.monitor.times import duration, metric_value, time_span
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 _RESUMED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INTERRUPTED)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
+from outlast.cli.styled import Group, Text
 from outlast.cli.text import LABELS, Command, Facts, Paragraph, Rows, next_line, one_line
 from outlast.monitor.times import figure, metric_value
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _MANY = 200  # seeds: nobody runs more of them because a line says so
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from outlast.cli.phrases import STATE_STYLES
+from outlast.cli.styled import Group, Text
 from outlast.cli.text import (
     LABELS,
     Command,
@@ -34,6 +32,9 @@ from outlast.engine.attempts.by_hand import CONFIG_FILE
 from outlast.monitor.snapshot import when_it_ran
 from outlast.monitor.times import duration, figure, local_time, metric_value, parse_time, time_span
 from outlast.results.failures import FailureGroup
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 _MOST_NOTED = 300  # characters of an attribute; the record has all of it
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import RenderableType
-from rich.text import Text
 
 from outlast._system.reading import read_bytes, read_json
 from outlast.cli import render_show
-from outlast.cli.text import make_console
+from outlast.cli.styled import Text
+from outlast.cli.text import print_out
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial, best_trials
 from outlast.core.fold import Study
@@ -28,6 +27,9 @@ from outlast.results.failures import FailureGroup, group_failures
 from outlast.results.writer import resolved_config
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _TAIL_LINES, _STORY_LINES = 15, 40
 _FEWEST_ANALYSED, _MOST_ANALYSED = 10, 3000  # trials: looking must not wait for statistics
@@ -46,7 +48,7 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         if as_json:
             click.echo(json.dumps(plain_json(facts()), default=str, allow_nan=False))
         else:
-            make_console().print(shown())
+            print_out(shown())
 
     def facts_of(trials: Iterable[Trial]) -> list[dict[str, Any]]:
         return [_facts(trial, study, settings) for trial in trials]

@@ -12,17 +12,22 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import IO, Any
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group
-from rich.text import Text
 
+from outlast.cli.styled import Group, Sheet, Text
 from outlast.core.escapes import without_escapes
 from outlast.monitor.times import figure
 
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+
 LABELS = 10  # the width of the label column, so that sections line up with each other
 _UNLIMITED = 10_000  # columns, where nobody's window ends a line
+#: By what people tell Rich that a pipe is to be treated as a terminal, or how wide it is.
+_TOLD_RICH = ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 _PACKED = 24  # columns at least for parameters beside the others of a table
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -39,21 +44,40 @@ def make_console(*, stderr: bool = False, file: IO[str] | None = None) -> Consol
         reconfigure(errors="replace")
     piped = not stream.isatty()
     width = _UNLIMITED if piped and not os.environ.get("COLUMNS") else None
-    return _Console(
+    return _console_class()(
         file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False, force_jupyter=False
     )
 
 
-class _Console(Console):
-    """Lets the caller decide what a reader that has left means; Rich itself would end the process."""
+@lru_cache(maxsize=1)
+def _console_class() -> type[Console]:
+    from rich.console import Console
 
-    def print(self, *objects: Any, **options: Any) -> None:
-        """See `rich.console.Console`; what is wider than the window is left whole, for the terminal to wrap."""
-        super().print(*objects, **{"crop": False, **options})
+    class OurConsole(Console):
+        """Lets the caller decide what a reader that has left means; Rich itself would end the process."""
 
-    def on_broken_pipe(self) -> None:
-        """See `rich.console.Console`; called while the error is handled."""
-        raise
+        def print(self, *objects: Any, **options: Any) -> None:
+            """See `rich.console.Console`; what is wider than the window is left whole, for the terminal to wrap."""
+            super().print(*objects, **{"crop": False, **options})
+
+        def on_broken_pipe(self) -> None:
+            """See `rich.console.Console`; called while the error is handled."""
+            raise
+
+    return OurConsole
+
+
+def print_out(part: RenderableType) -> None:
+    """Print to the standard output, as `make_console` does; where that is no terminal, without loading what a terminal needs."""
+    if sys.stdout.isatty() or any(os.environ.get(name) for name in _TOLD_RICH):
+        make_console().print(part)
+        return
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+    sheet = Sheet(sys.stdout.encoding or "utf-8", _UNLIMITED)
+    sys.stdout.write("".join(f"{line}\n" for line in sheet.lines(part)))
+    sys.stdout.flush()
 
 
 def clean(text: str) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 from rich.cells import cell_len
-from rich.text import Text
 
 from outlast.cli.phrases import STATE_STYLES
-from outlast.cli.text import Rows, make_console, one_line, param
+from outlast.cli.styled import Text
+from outlast.cli.text import Rows, one_line, param, print_out
 from outlast.core.plain_json import plain_json
 from outlast.engine.record.recorded import recorded_settings
 from outlast.results.trial_query import chosen_rows, sorted_rows
@@ -56,7 +56,7 @@ def show_table(folder: str, *, where: str | None, sort: str | None, as_json: boo
     if sys.stdout.isatty() and len(rows) <= _MOST_STYLED:
         state = shown.index("state")
         styled = [[Text(c, STATE_STYLES[c]) if at == state else c for at, c in enumerate(row)] for row in cells]
-        make_console().print(Rows(header, styled, right=right, keep=3, packed="", indent=0))
+        print_out(Rows(header, styled, right=right, keep=3, packed="", indent=0))
     else:
         click.echo("\n".join(_lines(header, cells, right)))
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Group, RenderableType
-from rich.text import Text
 
+from outlast.cli.styled import Group, Text
 from outlast.cli.text import Paragraph, clean, make_console, one_line, params_text
 from outlast.config.settings import Settings
 from outlast.config.units import format_duration, parse_duration
@@ -17,6 +16,9 @@ from outlast.core.finding import Finding
 from outlast.engine.check.verdicts import Tried
 from outlast.errors import UsageError
 from outlast.space.covering import small_categoricals
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _Show = Callable[..., None]
 _MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "error": ("error", "bold red")}
