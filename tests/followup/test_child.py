@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,39 @@ def test_constants_and_derived_values_are_those_that_its_trial_had(here: Path) -
     search = the_search(SEARCH)
     assert dict(search.repetition(5, 1).derived) == {"depth": 1}
     assert dict(search.repetition(6, 1, model="there").derived) == {"model": "there"}
+
+
+@slow
+def test_it_runs_from_the_copy_of_the_code_that_the_search_ran_from(here: Path) -> None:
+    Path(".gitignore").write_text("studies/\naudit.txt\n")
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], check=True)
+    study = json.loads(Path("study.yaml").read_text())
+    changed = {**study, "name": "copied", "code": "snapshot", "budget": {"trials": 1}, "checkpoints": {"dir": "ck"}}
+    Path("study.yaml").write_text(json.dumps(changed))
+    assert run_cli(["run", "study.yaml"]) == 0
+    Path("train.py").write_text("raise SystemExit(1)\n")
+    search = the_search("studies/copied")
+    study_now = run(Followup(search, "confirm"), 5)
+    assert [trial.state for trial in study_now.trials.values()] == [TrialState.COMPLETE]
+    assert Path("ck/copied").is_dir() and Path("ck/copied-confirm").is_dir()
+    assert study_now.last_run is not None and not os.path.isabs(study_now.last_run.working_directory)
+
+
+@slow
+def test_that_of_a_search_on_scratch_lies_at_its_home_and_runs_on_scratch(here: Path) -> None:
+    study = json.loads(Path("study.yaml").read_text())
+    scratch = here.with_name("scratch")
+    changed = {**study, "name": "far", "slurm": {"scratch": str(scratch)}, "budget": {"trials": 1}}
+    Path("study.yaml").write_text(json.dumps(changed))
+    assert run_cli(["run", "study.yaml"]) == 0
+    assert run_cli(["confirm", "studies/far", "--top", "1", "--seeds", "2"]) == 0
+    home = Path("studies/far/confirm")
+    live = Path(os.readlink(home / "live"))
+    assert live.parent == scratch and (live / "ledger").is_dir() and (home / "ledger").is_dir()
+    assert json.loads((home / "confirmation.json").read_text())["final"]
+    shutil.rmtree(scratch)
+    assert run_cli(["run", "study.yaml", "--trials", "2"]) == 0
+    assert run_cli(["confirm", "studies/far", "--top", "1", "--seeds", "3"]) == 0
+    assert len(Followup(the_search(os.readlink("studies/far/live")), "confirm").study.trials) >= 3
+    assert not any((Path(os.readlink("studies/far/live")) / name).exists() for name in ("confirm", "refit"))
