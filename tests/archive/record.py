@@ -301,11 +301,19 @@ def function(place: Place) -> None:
     subprocess.run([sys.executable, "search.py"], cwd=place.root, env=place.env, timeout=120, check=True)
 
 
+def confirming(place: Place) -> None:
+    """A follow-up: the study in a search's folder that runs its best again."""
+    place.write(trials=3, confirm={"top": 2, "seeds": 3})
+    place.outlast("run", "study.yaml")
+    place.outlast("confirm", "studies/lab")
+    place.study /= "confirm"
+
+
 LIVES = {
     life.__name__.replace("_", "-"): life
     for life in (
         complete, halted, pruned, objectives, constraints, folds, killed, cut_off, retried, imported, revised, stopped, workers,
-        slurm, gpu_memory, failures, function, warm_start,
+        slurm, gpu_memory, failures, function, warm_start, confirming,
     )
 }  # fmt: skip
 
