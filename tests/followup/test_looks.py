@@ -13,7 +13,8 @@ from outlast.cli.main import run_cli
 from outlast.config.settings import EvaluateSettings
 from outlast.core.states import TrialState
 from outlast.engine.followup.child import lay_out, the_search
-from outlast.engine.followup.evaluate import looks_in, plan_evaluation, take_back
+from outlast.engine.followup.evaluate import plan_evaluation, take_back
+from outlast.engine.followup.looks import looks_in
 from outlast.errors import UsageError
 
 slow = pytest.mark.slow
@@ -72,7 +73,7 @@ def test_a_look_that_nobody_was_told_of_is_told_and_is_no_new_one(here: Path, ca
     said = capsys.readouterr().out
     Path(SEARCH, "evaluate/evaluation.json").unlink()
     assert run_cli(["evaluate", "--again"]) == 0
-    assert capsys.readouterr().out == said[said.index("test set") :]
+    assert capsys.readouterr().out == said[said.index("  test set") :]
     assert facts()["looked"] == 1
 
 

@@ -12,24 +12,16 @@ from typing import Any
 
 import click
 
-from outlast.cli.text import make_console, next_line
+from outlast.cli.text import Facts, make_console, next_line
 from outlast.cli.watching import Watching
 from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.care.retry import retry_trials
 from outlast.engine.followup.child import Followup, Repetition, lay_out, the_search
-from outlast.engine.followup.evaluate import (
-    evaluation_facts,
-    is_untold,
-    looks_in,
-    plan_evaluation,
-    said_of_look,
-    take_back,
-    times,
-    write_evaluation,
-)
+from outlast.engine.followup.evaluate import plan_evaluation, take_back
 from outlast.engine.followup.export import export_model, place_of
+from outlast.engine.followup.looks import evaluation_facts, is_untold, looks_in, said_of_look, times, write_evaluation
 from outlast.engine.followup.refit import plan_refit, refuse_other, write_refit
 from outlast.engine.launch import run
 from outlast.errors import StorageError
@@ -53,20 +45,18 @@ def run_refit(
     plan = plan_refit(search, (given or search.settings).refit, trial=trial, seeds=seeds)
     if not fresh:
         refuse_other(plan, plan.followup.study)
-    length = "" if plan.length is None else f", for {plan.length.epochs} epochs"
-    click.echo(f"refit     trial {plan.chosen.trial}, {plan.chosen.why}{length}")
-    for line in plan.told:
-        click.echo(f"          {line}")
+    epochs = 0 if plan.length is None else plan.length.epochs
+    length = f", for {epochs} epoch{'' if epochs == 1 else 's'}" if epochs else ""
+    _tell([("refit", f"trial {plan.chosen.trial}, {plan.chosen.why}{length}"), *(("", line) for line in plan.told)])
     code = _run(plan.followup, plan.wanted, fresh=fresh)
     study = plan.followup.study
     facts = write_refit(plan, study)
     trials = plan.trials(study)
     if not _complete(trials, plan.wanted):
         return _unfinished(trials, plan.followup.folder, f"outlast refit {typed}", code)
-    for training in facts["trainings"]:
-        place = training["model"] and f"{plan.followup.folder}/{training['model']}"
-        click.echo(f"model     {place or 'none: the training left no checkpoint in ${checkpoint_dir}'}")
-    make_console().print(next_line(f"outlast {'evaluate' if facts['trainings'][0]['model'] else 'export'} {typed}"))
+    models = [training["model"] and f"{plan.followup.folder}/{training['model']}" for training in facts["trainings"]]
+    _tell([("model", model or "none: the training left no checkpoint in ${checkpoint_dir}") for model in models])
+    make_console().print(next_line(f"outlast {'evaluate' if models[0] else 'export'} {typed}"))
     return 0
 
 
@@ -87,9 +77,8 @@ def run_export(folder: str, given: Settings | None, *, output: str | None, archi
         done = export_model(search, (given or search.settings).evaluate, place=place, trial=trial)
     except OSError as error:
         raise StorageError.of(error) from error
-    click.echo(f"{'current' if done.current else 'exported'}  {os.path.relpath(done.place)}")
-    for line in done.told:
-        click.echo(f"          {line}")
+    place = os.path.relpath(done.place)
+    _tell([("current" if done.current else "exported", place), *(("", line) for line in done.told)])
 
 
 def run_evaluation(
@@ -129,10 +118,14 @@ def _tell_looks(facts: Mapping[str, Any]) -> None:
     """What the last look has seen, and how many there were."""
     *before, last = [(look, said_of_look(look)) for look in facts["looks"]]
     many = len(last[0]["models"])
-    click.echo(f"test set  {last[1]}{'' if many == 1 else f', the mean of {many} models'}")
-    click.echo(f"          looked at {times(facts['looked'])}{':' if before else ''}")
-    for _, said in [*before, last] if before else []:
-        click.echo(f"            {said}")
+    mean = "" if many == 1 else f", the mean of {many} models"
+    looked = f"looked at {times(facts['looked'])}{':' if before else ''}"
+    _tell([("test set", last[1] + mean), ("", looked), *(("", said) for _, said in [*before, last] if before)])
+
+
+def _tell(rows: Sequence[tuple[str, str]]) -> None:
+    """Labelled lines, wrapped under themselves."""
+    make_console().print(Facts(rows, label_width=8))
 
 
 def _run(followup: Followup, wanted: Sequence[Repetition], *, fresh: bool = False) -> int:
@@ -177,10 +170,7 @@ def _complete(trials: Sequence[Trial], wanted: Sequence[Repetition]) -> bool:
 def _unfinished(trials: Sequence[Trial], folder: str, command: str, code: int) -> int:
     failed = next((trial for trial in trials if trial.state.finished and trial.state is not TrialState.COMPLETE), None)
     if failed is not None:
-        click.echo(f"failed    {failed.reason}", err=True)
-        click.echo(
-            f"          outlast logs {folder} {failed.number} shows what it printed; mend that, then: {command}",
-            err=True,
-        )
+        cure = f"outlast logs {folder} {failed.number} shows what it printed; mend that, then: {command}"
+        make_console(stderr=True).print(Facts([("failed", failed.reason), ("", cure)], label_width=8))
         return 3
     return code or 4

@@ -50,9 +50,8 @@ def _trained(facts: Mapping[str, Any]) -> list[str]:
     refit = facts["refit"]
     if refit is None:
         return []
-    long = "".join(
-        f", for {number} {name.replace('best_step', 'steps')}" for name, number in refit["trained_for"].items()
-    )
+    number = refit["trained_for"].get("epochs")
+    long = "" if number is None else f", for {number} epoch{'' if number == 1 else 's'}"
     return ["", f"It was trained once more for good, with seed {refit['seed']}{long}."]
 
 

@@ -18,7 +18,8 @@ from outlast.core.records import Trial
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.followup.child import Followup, Search
 from outlast.engine.followup.confirmation_document import confirmed_of
-from outlast.engine.followup.evaluate import Model, evaluation_facts, models_of
+from outlast.engine.followup.evaluate import Model, models_of
+from outlast.engine.followup.looks import evaluation_facts
 from outlast.engine.followup.model_files import is_pretrained
 from outlast.engine.followup.refit import Chosen, choose
 from outlast.engine.record.recorded import recorded_settings, study_paths
