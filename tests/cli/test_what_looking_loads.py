@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from tests.lab.waiting import until
@@ -43,7 +45,9 @@ COMMANDS = [
 def start(*words: str) -> subprocess.Popen[str]:
     """A command, which says on its error stream what it has loaded when it ends."""
     program = LISTED.format(words=list(words))
-    return subprocess.Popen([sys.executable, "-c", program], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    unlimited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    pipes: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", program], env=unlimited, **pipes)
 
 
 def loaded(process: subprocess.Popen[str]) -> tuple[set[str], set[str]]:
