@@ -6,14 +6,23 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
 from importlib import resources
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.report_data import data_of
-from lab.searched import HOSTILE, a_search
+from lab.report_data import MADE_AT, data_of
+from lab.searched import HOSTILE, a_search, settings_of, study_file
+from outlast.core.fold import fold
+from outlast.core.records import AttemptEnded, AttemptOpened, RevisionMade, StudyCreated, TrialCreated
+from outlast.core.states import Cause, TrialState
+from outlast.engine.attempts.code_snapshot import uncommitted, working_tree
+from outlast.engine.derived.report import end_of
 from outlast.results.page_columns import curve_columns, trial_columns
+from outlast.results.page_data import FromFiles, page_data
 from outlast.results.report_page import as_data, mark_of_report, report_page
 
 
@@ -82,11 +91,61 @@ def test_secrets_in_outputs_are_masked() -> None:
     data = data_of(3)
     assert "epoch 0: val_accuracy" in data["logs"]["0"]
     token = "hf_" + "a1B2" * 8
-    from outlast.results.page_data import FromFiles, page_data
-
     study, settings = a_search(3)
     files = FromFiles("studies/digits", {0: f"using {token}"}, {1: f"using {token}"})
     status = {"hours": {}, "state": "done"}
     whole = json.dumps(page_data(study, settings, files, status=status, facts={}, made_at="2026-01-06T00:00:00+00:00"))
     assert token not in whole
     assert whole.count("using ***") == 2
+
+
+def test_a_page_of_ten_thousand_trials_with_long_names_outputs_and_as_many_failures_is_small() -> None:
+    whole = {f"parameter_{at}": at / 3 for at in range(40)}
+    found = [StudyCreated("long", MADE_AT), RevisionMade(1, MADE_AT, study_file())]
+    for number in range(10_000):
+        found += [TrialCreated(number, MADE_AT, {name: value + number / 7 for name, value in whole.items()})]
+        curve = tuple((step, step / 3) for step in range(30))
+        for attempt in (1, 2):
+            found += [AttemptOpened(number, attempt, MADE_AT, f"job-{number}")]
+            why = f"{number}.{attempt}: {'x' * 500}"
+            state, cause = (TrialState.FAILED, Cause.CRASH) if attempt == 2 else (TrialState.INTERRUPTED, Cause.LOST)
+            ended = AttemptEnded(number, attempt, MADE_AT, state, cause, why, None, (curve,), signature=str(number))
+            found += [ended]
+    study, settings = fold(found), settings_of(study_file())
+    files = FromFiles(
+        "studies/long",
+        dict.fromkeys(range(1000), "epoch 7: loss=0.123\n" * 150),
+        commands=dict.fromkeys(range(2000), "x" * 1000),
+    )
+    status = {"hours": {}, "state": "done"}
+    facts = {"failures": [{"reason": "x" * 500}] * 10_000}
+    data = page_data(study, settings, files, status=status, facts=facts, made_at=MADE_AT)
+    assert len(report_page(data, title="long")) < 15_000_000
+
+
+@pytest.mark.parametrize(("printed", "shown"), [
+    (b"one\r\ntwo\r\n", "one\ntwo"),
+    (b"  1%\r 50%\r100%\ndone\n", "100%\ndone"),
+    (b"\x1b[31mred\x1b[0m \x1b[2Kline\n\xff", "red line\n\ufffd"),
+    (b"", ""),
+])  # fmt: skip
+def test_the_end_of_an_output_is_what_a_terminal_would_show(printed: bytes, shown: str, tmp_path: Path) -> None:
+    (tmp_path / "output.log").write_bytes(printed)
+    assert end_of(tmp_path / "output.log", 1000) == shown
+
+
+def test_changes_that_were_not_committed_are_told_while_they_are_still_those(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@x", *words], cwd=tmp_path, check=True, capture_output=True
+        )
+
+    git("init")
+    (tmp_path / "train.py").write_text("lr = 1\n")
+    git("add", ".")
+    git("commit", "-m", "first")
+    (tmp_path / "train.py").write_text("lr = 2\n")
+    code = working_tree(str(tmp_path))
+    assert "+lr = 2" in uncommitted(str(tmp_path), code)
+    (tmp_path / "train.py").write_text("lr = 3\n")
+    assert uncommitted(str(tmp_path), code) == ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,8 @@ _EXACT_CELLS = 50_000  # up to so many parameter values are shown with all their
 _DIGITS = 6  # beyond
 _CURVE_POINTS = 200_000  # of all curves together
 _FEWEST_POINTS, _MOST_POINTS = 6, 200  # of one curve
-_LONGEST_REASON = 300  # characters
+_LONGEST_REASON, _SHORT_REASON = 300, 100  # characters; where there are many
+_MANY = 2000  # trials
 
 
 def trial_columns(study: Study, settings: Settings) -> dict[str, Any]:
@@ -35,11 +36,12 @@ def trial_columns(study: Study, settings: Settings) -> dict[str, Any]:
     names = [p.name for p in settings.parameters if not p.constant]
     names += sorted({name for trial in trials for name in trial.params} - set(names))
     exact = len(names) * len(trials) <= _EXACT_CELLS
+    longest = _longest_reason(study)
     return {
         "number": [trial.number for trial in trials],
         "state": _words(trial.state.value for trial in trials),
         "cause": _words(trial.cause.value if trial.cause else "" for trial in trials),
-        "reason": _words(trial.reason[:_LONGEST_REASON] for trial in trials),
+        "reason": _words(trial.reason[:longest] for trial in trials),
         "source": _words(trial.source for trial in trials),
         "values": [[_value(trial, at) for trial in trials] for at in range(len(settings.metrics))],
         "params": {name: _column([trial.params.get(name) for trial in trials], exact) for name in names},
@@ -56,7 +58,7 @@ def trial_columns(study: Study, settings: Settings) -> dict[str, Any]:
 
 def attempt_columns(study: Study) -> dict[str, Any]:
     """Every attempt: of which row of the trials, where, when, and how it ended."""
-    since = _Since(study)
+    since, longest = _Since(study), _longest_reason(study)
     pairs = [(row, attempt) for row, trial in enumerate(_in_order(study)) for attempt in trial.attempts]
     ended = [attempt.outcome for _, attempt in pairs]
     return {
@@ -68,7 +70,7 @@ def attempt_columns(study: Study) -> dict[str, Any]:
         "seconds": [None if outcome is None else _short(outcome.seconds) for outcome in ended],
         "state": _words("running" if outcome is None else outcome.state.value for outcome in ended),
         "cause": _words("" if outcome is None else outcome.cause.value for outcome in ended),
-        "reason": _words("" if outcome is None else outcome.reason[:_LONGEST_REASON] for outcome in ended),
+        "reason": _words("" if outcome is None else outcome.reason[:longest] for outcome in ended),
         "resumed": [int(attempt.resumed) for _, attempt in pairs],
         "host": _words("" if outcome is None else outcome.host for outcome in ended),
         "job": _words(attempt.job for _, attempt in pairs),
@@ -77,14 +79,18 @@ def attempt_columns(study: Study) -> dict[str, Any]:
     }
 
 
-def curve_columns(study: Study) -> list[list[Any] | None]:
+def curve_columns(study: Study, running: Mapping[int, Mapping[int, float]] | None = None) -> list[list[Any] | None]:
     """The learning curve of each trial for the first objective, thinned where many are shown: steps and values.
 
     Steps that follow each other are told by the first of them alone.
+
+    Args:
+        study: The folded ledger.
+        running: Trial → the curve of its attempt that runs, which the ledger does not have yet.
     """
     trials = _in_order(study)
     most = max(_FEWEST_POINTS, min(_MOST_POINTS, _CURVE_POINTS // max(1, len(trials))))
-    return [_curve(trial, most) for trial in trials]
+    return [_curve({**trial.curve(0), **(running or {}).get(trial.number, {})}, most) for trial in trials]
 
 
 def parameters_of(settings: Settings) -> list[dict[str, Any]]:
@@ -106,6 +112,10 @@ def parameters_of(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
+def _longest_reason(study: Study) -> int:
+    return _SHORT_REASON if len(study.trials) > _MANY else _LONGEST_REASON
+
+
 def _in_order(study: Study) -> list[Trial]:
     return [study.trials[number] for number in sorted(study.trials)]
 
@@ -123,8 +133,8 @@ def _epochs(trial: Trial) -> Iterable[int]:
     return (max((len(curve) for curve in outcome.curves), default=0) for outcome in trial.ended)
 
 
-def _curve(trial: Trial, most: int) -> list[Any] | None:
-    points = sorted(trial.curve(0).items())
+def _curve(found: Mapping[int, float], most: int) -> list[Any] | None:
+    points = sorted(found.items())
     if len(points) < 2:
         return None
     if len(points) > most:

@@ -20,6 +20,8 @@ from outlast.results.failures import group_failures
 from outlast.results.page_columns import attempt_columns, curve_columns, parameters_of, trial_columns
 
 _MOST_WARNINGS = 30
+#: Groups of failures that a page shows.
+MOST_FAILURES = 60
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class FromFiles:
         checkpoint: Where the best trial's checkpoints lie, relative to the folder.
         packages: ``name==version`` of the environment that drew the page.
         follow_ups: ``confirm``, ``refit``, ``evaluate`` → what came of them.
+        running: Trial → the curve of its attempt that runs.
+        diff: What the training runs from and nobody has committed.
     """
 
     folder: str
@@ -43,6 +47,8 @@ class FromFiles:
     checkpoint: str | None = None
     packages: Sequence[str] = ()
     follow_ups: Mapping[str, Any] = field(default_factory=dict)
+    running: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+    diff: str = ""
 
 
 def page_data(
@@ -72,12 +78,12 @@ def page_data(
         "best": _best(study, settings, files),
         "trials": trial_columns(study, settings),
         "attempts": attempt_columns(study),
-        "curves": curve_columns(study),
+        "curves": curve_columns(study, files.running),
         "stories": {str(number): mask_text(text) for number, text in files.stories.items()},
         "logs": {str(number): mask_text(text) for number, text in files.logs.items()},
         "commands": {str(number): text for number, text in files.commands.items()},
         "environment": _environment(study, files),
-        "facts": dict(facts),
+        "facts": {**facts, "failures": list(facts.get("failures", ()))[:MOST_FAILURES]},
         **files.follow_ups,
     }
 
@@ -187,6 +193,7 @@ def _environment(study: Study, files: FromFiles) -> dict[str, Any]:
         "gpus": _different(card for trial in trials for attempt in trial.attempts for card in attempt.gpus),
         "study_seed": study.study_seed,
         "packages": list(files.packages),
+        "diff": mask_text(files.diff),
         "packages_of": "of the environment that drew this page",
     }
 

@@ -19,7 +19,7 @@ from outlast.core.plain_json import plain_json
 
 _SCRIPTS = (
     "base.js", "charts.js", "trials.js", "points.js", "lines.js", "timeline.js", "figures.js", "table.js", "detail.js",
-    "heading.js", "sections.js", "followups.js", "analysis.js", "compare.js", "main.js",
+    "heading.js", "sections.js", "happened.js", "followups.js", "analysis.js", "compare.js", "main.js",
 )  # fmt: skip
 _PLACE = re.compile(r"<!--(policy|title|style|data|script)-->")
 #: Where a script element could end, or an old parser think that a comment begins; and what was no JavaScript before ES2019.

@@ -63,6 +63,13 @@ def working_tree(folder: str) -> str:
     return commit.decode().strip() + (f"+{hashlib.sha256(diff).hexdigest()[:8]}" if diff else "")
 
 
+def uncommitted(folder: str, code: str) -> str:
+    """The diff that `code` has the hash of, where the folder's working tree is still the one that it names; else ``""``."""
+    if "+" not in code or working_tree(folder) != code:
+        return ""
+    return (_git(folder, "diff", "HEAD", "--", ".") or b"").decode(errors="replace")
+
+
 def changed_code(study: Study, settings: Settings) -> str:
     """One line on the training code, if it is not what the last attempt so far ran from; ``""`` otherwise."""
     attempts = [(a.opened_at, t.number, a.code) for t in study.trials.values() for a in t.attempts if a.code]

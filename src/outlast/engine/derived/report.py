@@ -13,17 +13,22 @@ from outlast._system.files import write_atomic
 from outlast._system.reading import read_json
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.core.states import TrialState
 from outlast.engine.attempts.by_hand import command_by_hand
+from outlast.engine.attempts.code_snapshot import uncommitted
+from outlast.engine.attempts.objectives import objectives_of
 from outlast.engine.derived.report_figures import facts_of
 from outlast.monitor.snapshot import snapshot
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
-from outlast.results.page_data import FromFiles, page_data, worth_keeping
+from outlast.results.page_data import MOST_FAILURES, FromFiles, page_data, worth_keeping
 from outlast.results.report_page import mark_of_report, report_page
+from outlast.runner.capture.curve import LiveReports
 from outlast.study.layout import StudyPaths
 
 _LOGS, _LOG_BYTES, _LOG_LINES = 1000, 3000, 30  # how many trials' ends, and how much of each
-_COMMANDS = 2000
+_COMMANDS, _COMMAND_BYTES = 2000, 2_000_000  # and of all of them together
+_DIFF_BYTES = 60_000
 _STORY_BYTES = 6000
 _FOLLOW_UPS = {"confirm": "confirmation.json", "refit": "refit.json", "evaluate": "evaluation.json"}
 
@@ -45,11 +50,13 @@ def report_data(
     files = FromFiles(
         folder or _called(paths, settings),
         _ends(paths, study, worth_keeping(study, settings, _LOGS)),
-        {group.first: _story(paths, group.first) for group in group_failures(study)},
+        {group.first: _story(paths, group.first) for group in group_failures(study)[:MOST_FAILURES]},
         _commands(study, settings, worth_keeping(study, settings, _COMMANDS)),
         _checkpoint(paths),
         _packages(),
         _follow_ups(paths),
+        _running_curves(paths, study, settings),
+        _diff(study, settings),
     )
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return page_data(study, settings, files, status=status, facts=facts, made_at=now)
@@ -127,7 +134,7 @@ def _ends(paths: StudyPaths, study: Study, numbers: Iterable[int]) -> dict[int, 
         open_attempt = study.trials[number].open_attempt
         if open_attempt is not None:
             log = paths.attempt(number, open_attempt.number).log
-        text = _end(log, _LOG_BYTES)
+        text = end_of(log, _LOG_BYTES)
         if text:
             found[number] = "\n".join(text.splitlines()[-_LOG_LINES:])
     return found
@@ -135,28 +142,55 @@ def _ends(paths: StudyPaths, study: Study, numbers: Iterable[int]) -> dict[int, 
 
 def _story(paths: StudyPaths, number: int) -> str:
     """The traceback of a failed trial, or the end of its output."""
-    error = _end(paths.trial(number).error_log, _STORY_BYTES)
-    return error.partition("\n\n")[2].strip() or _end(paths.trial(number).log, _LOG_BYTES)
+    error = end_of(paths.trial(number).error_log, _STORY_BYTES)
+    return error.partition("\n\n")[2].strip() or end_of(paths.trial(number).log, _LOG_BYTES)
 
 
-def _end(path: os.PathLike[str], most: int) -> str:
+def end_of(path: os.PathLike[str], most: int) -> str:
+    """The end of what was printed, as a terminal would show it; empty where there is nothing.
+
+    Args:
+        path: Of the output.
+        most: How many bytes of it are read.
+    """
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - most))
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    return re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text).replace("\r\n", "\n").strip("\n")
+    text = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text).replace("\r\n", "\n")
+    return re.sub(r"[^\n]*\r(?=[^\n])", "", text).strip("\r\n")  # a progress bar wrote over what stood there
 
 
 def _commands(study: Study, settings: Settings, numbers: Iterable[int]) -> dict[int, str]:
-    found = {}
+    found: dict[int, str] = {}
+    room = _COMMAND_BYTES
     for number in numbers:
         trial = study.trials[number]
-        command = command_by_hand(settings, trial, configuration(trial, study, settings))
+        command = command_by_hand(settings, trial, configuration(trial, study, settings)) or ""
+        room -= len(command)
+        if room < 0 and found:
+            break
         if command:
             found[number] = command
     return found
+
+
+def _running_curves(paths: StudyPaths, study: Study, settings: Settings) -> dict[int, dict[int, float]]:
+    """Trial → what its running attempt has reported of the first objective."""
+    name, objectives, found = settings.metrics[0].name, objectives_of(settings), {}
+    for trial in study.in_state(TrialState.RUNNING):
+        if trial.open_attempt is not None:
+            reports = LiveReports(paths.attempt(trial.number, trial.open_attempt.number).reports, objectives).poll()
+            found[trial.number] = {each.step: float(each.metrics[name]) for each in reports if name in each.metrics}
+    return found
+
+
+def _diff(study: Study, settings: Settings) -> str:
+    """What the last attempt ran from and nobody has committed, as far as that can be told."""
+    codes = [attempt.code for trial in study.trials.values() for attempt in trial.attempts[-1:] if attempt.code]
+    return uncommitted(settings.working_directory, codes[-1])[:_DIFF_BYTES] if codes else ""
 
 
 def _checkpoint(paths: StudyPaths) -> str | None:
