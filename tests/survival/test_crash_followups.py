@@ -14,7 +14,7 @@ from lab.survival import Lab, again, crash, crash_points, kind_of, part_of, read
 pytestmark = pytest.mark.slow
 CONFIRM = ("confirm", "studies/lab", "--top", "2", "--seeds", "2")
 REPETITIONS, EPOCHS = 4, 2
-PARTS = 12  # a run of the tests strikes one share of the points
+PARTS = 24  # a run of the tests strikes one share of the points
 
 
 class _Child(StudyFolder):
@@ -73,4 +73,4 @@ def test_a_confirmation_that_is_killed_is_finished_by_the_same_command(make_lab:
         wrong += again(lab, *CONFIRM) + _wrong(lab, source)
         assert wrong == [], (kind, later)
         lab.end()
-    assert struck >= 2
+    assert struck >= 1
