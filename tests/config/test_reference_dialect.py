@@ -106,3 +106,16 @@ def test_what_is_wrong_is_refused_with_its_line(load, old, new, line, key, fact)
 def test_without_a_command_the_cure_says_what_to_add(load):
     with pytest.raises(StudyFileError, match="says nothing to run"):
         load(HPO.replace("command: python train.py ${args}\n", ""))
+
+
+def test_accuracy_first_then_speed_is_what_confirm_decides_by(load):
+    given = "selection: {accuracy_threshold: 0.015, use_relative_threshold: true, min_accuracy_gain: 0.02}\n"
+    settings = load(f"{HPO}\n{given}")
+    prefer = settings.confirm.prefer
+    assert prefer is not None
+    assert (prefer.metric, prefer.goal, prefer.within, prefer.relative) == ("latency_ms", "minimize", 0.02, True)
+    assert any("`selection`: what `outlast confirm` decides by" in note for note in settings.notes)
+    assert "selection" not in settings.later
+    own = "confirm: {prefer: {metric: size}}\nselection: {accuracy_threshold: 0.015}\n"
+    assert load(f"{HPO}\n{own}").confirm.prefer.metric == "size"
+    assert load(f"{HPO}\nselection: {{accuracy_threshold: null}}\n").confirm.prefer is None

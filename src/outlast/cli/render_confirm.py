@@ -12,7 +12,7 @@ from outlast.monitor.times import figure, metric_value
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_MANY = 200  # seeds: nobody runs more of them because a line says so
+_MANY = 30  # seeds: nobody runs more of them because a line says so
 
 
 def beginning(said: Mapping[str, Any], *, folder: str, ended: int) -> RenderableType:

@@ -110,7 +110,27 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
         tracking = out.data.get("tracking")
         merged = {**(tracking if isinstance(tracking, Mapping) else {}), "mlflow": values["mlflow"]}
         out.put(("tracking",), merged, ("mlflow",), document)
-    return out, (*notes, *told)
+    return out, (*notes, *told, *_selection(out))
+
+
+def _selection(out: Document) -> list[str]:
+    """Accuracy first, then speed: what `outlast confirm` decides by (that project's "Model Selection Strategy").
+
+    Its minimum gain of a slower model is a tolerance as well: whichever of the two is larger holds.
+    """
+    given = out.data.get("selection")
+    if not isinstance(given, Mapping) or not isinstance(given.get("accuracy_threshold"), (int, float)):
+        return []
+    gain = given.get("min_accuracy_gain")
+    within = max(float(given["accuracy_threshold"]), float(gain) if isinstance(gain, (int, float)) else 0.0)
+    prefer = {"metric": "latency_ms", "within": within, "relative": given.get("use_relative_threshold") is not False}
+    del out.data["selection"]
+    if isinstance(out.data.get("confirm"), Mapping) and "prefer" in out.data["confirm"]:
+        return []
+    out.put(("confirm", "prefer"), prefer, ("selection",), out)
+    return [
+        "`selection`: what `outlast confirm` decides by; the training reports its latency_ms, or confirm.prefer names another"
+    ]
 
 
 def _refit(document: Document) -> list[str]:
