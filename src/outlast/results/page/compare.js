@@ -129,7 +129,7 @@ function comparedBest(all, names) {
 }
 
 function comparedSpaces(all, names) {
-  const of = all.map((d) => new Map(d.space.map((each) => [each.name, range(each)]))),
+  const of = all.map((d) => new Map(spaceOf(d).map((each) => [each.name, range(each)]))),
     keys = [...new Set(of.flatMap((space) => [...space.keys()]))];
   return section(
     "spaces",

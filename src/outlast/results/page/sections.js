@@ -7,7 +7,7 @@ function range(each) {
 
 function searched(data) {
   const { study } = data;
-  const rows = data.space.map((each) => [
+  const rows = spaceOf(data).map((each) => [
     each.name,
     spaced(each.distribution),
     range(each),

@@ -1,6 +1,9 @@
 // One search as columns, and what follows from them.
 const STATES = ["complete", "pruned", "failed", "infeasible", "running", "interrupted", "created"];
 
+// The parameters of the study file, and those that an objective drew as it went.
+const spaceOf = (data) => [...data.space, ...(data.facts.drawn || [])];
+
 // One study's columns with what follows from them: which rows count, which is best, how long things took.
 class Trials {
   constructor(data) {
@@ -19,7 +22,7 @@ class Trials {
     this.rows = Array.from({ length: this.count }, (_, row) => row);
     this.rowOf = new Map(raw.number.map((number, row) => [number, row]));
     this.gpu = raw.gpu_seconds.some((v) => v > 0);
-    this.space = new Map(data.space.map((each) => [each.name, each]));
+    this.space = new Map(spaceOf(data).map((each) => [each.name, each]));
     this.best = data.best ? this.rowOf.get(data.best.trial) : undefined;
     this.attempts = Array.from({ length: this.count }, () => []);
     data.attempts.row.forEach((row, i) => this.attempts[row].push(i));
