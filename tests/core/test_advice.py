@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from outlast.core.advice import advice
+from outlast.core.symptoms import advice
 
 
 def argparse_says(*words: str) -> str:

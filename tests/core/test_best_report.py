@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.core.best_report import BestReport, best_report
+from outlast.core.length import BestReport, best_report
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.testing.studies import StudyBuilder

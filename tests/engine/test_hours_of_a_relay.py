@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.core.alive import beat
+from outlast.core.evidence import beat
 from outlast.core.records import (
     AttemptEnded,
     AttemptOpened,

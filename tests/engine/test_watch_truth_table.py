@@ -18,8 +18,7 @@ from msgspec.structs import replace
 
 from outlast._system.processes import identity_of, my_identity
 from outlast.config.settings import MetricSettings, Settings
-from outlast.core.alive import beat
-from outlast.core.evidence import Report
+from outlast.core.evidence import Report, beat
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import TrialState
 from outlast.engine.attempts.slots import Slots

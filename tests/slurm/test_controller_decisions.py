@@ -13,8 +13,7 @@ from _slots_simulated import SimulatedCluster, SimulatedExecutor
 
 from outlast._system.processes import my_identity
 from outlast.config.load import load_study_file
-from outlast.core.alive import beat
-from outlast.core.evidence import Evidence
+from outlast.core.evidence import Evidence, beat
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
 from outlast.engine.attempts.slots import job_slots

@@ -32,13 +32,7 @@ def best_trial(study: Study, metrics: Sequence[Objective]) -> Trial | None:
     """The best complete trial; among equals the one with the lowest number.
 
     With several objectives: the trial of the Pareto front that is best in the first of them, then in the next ones.
-
-    Args:
-        study: The folded ledger.
-        metrics: The objectives in the study file's order.
-
-    Returns:
-        The trial, or ``None`` while no trial has completed.
+    ``None`` while no trial has completed.
     """
     signs = _signs(metrics)
     best: tuple[tuple[float, ...], int] | None = None
@@ -79,12 +73,8 @@ def best_trials(study: Study, metrics: Sequence[Objective]) -> list[Trial]:
 def ranked(study: Study, metrics: Sequence[Objective], limit: int | None = None) -> list[Trial]:
     """All trials, best first: complete ones by value, pruned ones by their last value, failed ones, unfinished ones.
 
-    With several objectives the Pareto front comes first, and each group is in the order of the first objective.
-
-    Args:
-        study: The folded ledger.
-        metrics: The objectives in the study file's order.
-        limit: How many to return; all by default.
+    With several objectives the Pareto front comes first, and each group is in the order of the first objective. All of them,
+    or the first `limit`.
     """
     signs = _signs(metrics)
     front = {trial.number for trial in best_trials(study, metrics)}
@@ -92,7 +82,7 @@ def ranked(study: Study, metrics: Sequence[Objective], limit: int | None = None)
     def key(trial: Trial) -> tuple[int, int, float, int]:
         value = table_value(trial, metrics)
         cost = math.inf if value is None or math.isnan(value) else signs[0] * value
-        return _GROUPS[trial.state], trial.number not in front, cost, trial.number
+        return _GROUPS.get(trial.state, 3), trial.number not in front, cost, trial.number
 
     if limit is None:
         return sorted(study.trials.values(), key=key)
@@ -117,15 +107,7 @@ def table_value(trial: Trial, metrics: Sequence[Objective], objective: int = 0) 
     return curve[max(curve)] if curve else None
 
 
-_GROUPS = {
-    TrialState.COMPLETE: 0,
-    TrialState.PRUNED: 1,
-    TrialState.INFEASIBLE: 2,
-    TrialState.FAILED: 2,
-    TrialState.RUNNING: 3,
-    TrialState.INTERRUPTED: 3,
-    TrialState.CREATED: 3,
-}
+_GROUPS = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1, TrialState.INFEASIBLE: 2, TrialState.FAILED: 2}  # others: 3
 
 
 def _candidates(study: Study, signs: Sequence[float]) -> Iterator[tuple[Trial, tuple[float, ...]]]:

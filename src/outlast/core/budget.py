@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
 
-_IN_FLIGHT = (TrialState.CREATED, TrialState.RUNNING, TrialState.INTERRUPTED)
-
 
 def counted(study: Study, count: Sequence[str]) -> int:
     """Finished trials whose state is one of `count`."""
@@ -18,8 +16,7 @@ def counted(study: Study, count: Sequence[str]) -> int:
 
 def in_flight(study: Study) -> int:
     """Trials that have a number and no outcome yet: created, running or interrupted."""
-    counts = study.counts()
-    return sum(counts[state] for state in _IN_FLIGHT)
+    return sum(number for state, number in study.counts().items() if not state.finished)
 
 
 def failures(study: Study) -> int:
@@ -38,11 +35,6 @@ def room_for_new(study: Study, target: int | None, count: Sequence[str]) -> int 
 
 
 def startable(study: Study, target: int | None, count: Sequence[str]) -> int | None:
-    """How many trials somebody could start now: those that wait for an attempt and those that may be created.
-
-    ``None`` without a target.
-    """
+    """How many trials somebody could start now, waiting or to be created; ``None`` without a target."""
     new = room_for_new(study, target, count)
-    if new is None:
-        return None
-    return new + len(study.in_state(TrialState.CREATED, TrialState.INTERRUPTED))
+    return None if new is None else new + len(study.in_state(TrialState.CREATED, TrialState.INTERRUPTED))

@@ -1,7 +1,8 @@
-"""What a runner saw: the content of ``exit.json``. Evidence only; what it means is decided in `outlast.core.faults`."""
+"""What a runner says: that it is alive, and what it saw (``exit.json``). What that means is decided in `outlast.core.faults`."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -101,3 +102,36 @@ def _floats(obj: Mapping[str, Any]) -> dict[str, float]:
 
 
 _DEFAULTS = asdict(Evidence())
+
+
+class Alive(Struct, frozen=True):
+    """What the file ``alive`` holds: the heartbeat, and what a host that sees new files late could otherwise not know.
+
+    The first line is the heartbeat and is written over. On a network filesystem the runner's claim and, in the end, the evidence
+    follow, one line each: copies of ``started.json`` and ``exit.json``, written after those. The file exists from the start, so
+    whoever opens it reads what it has now, while a file that was looked for in vain stays missing for up to a minute.
+    """
+
+    beat: bytes = b""
+    claim: Mapping[str, Any] | None = None
+    evidence: Mapping[str, Any] | None = None
+
+    @classmethod
+    def read(cls, data: bytes | None) -> Alive:
+        """Read it; a line that is not whole is none."""
+        beat, *copies = (data or b"").split(b"\n")[:-1] or [b""]
+        claim, evidence, *_ = [*map(_parsed, copies), None, None]
+        return cls(beat, claim, evidence)
+
+
+def beat(number: int, seconds: float, at: str) -> bytes:
+    """The line of a heartbeat: its number, seconds of training, and the time; always of the same length."""
+    return f"{number:012d} {seconds:012.1f} {at}\n".encode()
+
+
+def _parsed(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

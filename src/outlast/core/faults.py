@@ -13,11 +13,19 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from outlast.core.advice import advice
 from outlast.core.evidence import Evidence, JobEnd, Report
 from outlast.core.records import AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
-from outlast.core.symptoms import Symptom, last_words, line_about, signature_of, symptom_of, told_story, was_killed
+from outlast.core.symptoms import (
+    Symptom,
+    advice,
+    last_words,
+    line_about,
+    signature_of,
+    symptom_of,
+    told_story,
+    was_killed,
+)
 
 _RESUME_EXITS = (75, 130, 143)  # EX_TEMPFAIL (sysexits.h): "resume me"; 128 + SIGINT and SIGTERM: of a shell, of srun
 _OUTSIDE = (signals.SIGTERM, signals.SIGINT, signals.SIGHUP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import takewhile
 
 from msgspec import Struct
 
@@ -59,13 +60,8 @@ def plan_starts(
 ) -> Starts:
     """Fill the free slots: interrupted trials first, then created ones, then new ones as far as the budget has room.
 
-    Args:
-        study: The folded ledger.
-        limits: Its budget.
-        free_slots: How many attempts may be started now.
-        not_before: Trial → monotonic time before which it rests (backoff).
-        now: The same clock.
-        exhausted: Whether the search space holds no new configuration.
+    A trial rests until its time in `not_before` (backoff), by the monotonic clock of `now`; an `exhausted` search space holds no
+    new configuration.
     """
     wait = not_before or {}
     waiting = study.in_state(TrialState.INTERRUPTED) + study.in_state(TrialState.CREATED)
@@ -133,11 +129,7 @@ def over_without_result(study: Study) -> bool:
 def used_up(study: Study, limits: Limits, elapsed: float, gpu_seconds: float = 0.0) -> str | None:
     """Which budget that is measured in time is used up, as a word; ``None`` while there is some left of each.
 
-    Args:
-        study: The folded ledger.
-        limits: Its budget.
-        elapsed: Seconds that the study was run for.
-        gpu_seconds: What the attempts that run now have used so far, beyond those that have ended.
+    The study was run for `elapsed` seconds; `gpu_seconds` is what running attempts have used, beyond those that have ended.
     """
     if limits.time is not None and elapsed >= limits.time:
         return "time"
@@ -148,12 +140,9 @@ def used_up(study: Study, limits: Limits, elapsed: float, gpu_seconds: float = 0
 
 def target_value_reached(study: Study, limits: Limits) -> bool:
     """Whether a complete trial is as good as the metric's target."""
-    if limits.target_value is None:
+    if limits.target_value is None or study.extreme_values is None:
         return False
-    reached = study.extreme_values
-    if reached is None:
-        return False
-    smallest, largest = reached
+    smallest, largest = study.extreme_values
     return largest >= limits.target_value if limits.maximize else smallest <= limits.target_value
 
 
@@ -169,7 +158,7 @@ def halting(study: Study, limits: Limits) -> Verdict | None:
         return _halted(f"{len(recent)} trials failed (max_failures: {limits.max_failures})")
     if study.ruled_out_in_a_row >= _RULED_OUT:
         return _halted(f"the derive hook ruled out the last {study.ruled_out_in_a_row} configurations")
-    if success is not None and _ended_since(study, success):
+    if success is not None and study.last_run is not None and success >= study.last_run.at:
         row = [outcome for outcome in recent if outcome.at > success]
         if limits.max_failures is None and len(row) >= limits.failures_in_a_row:
             return _halted(
@@ -191,28 +180,15 @@ def _halted(reason: str) -> Verdict:
     return Verdict(StudyState.HALTED, reason)
 
 
-def _ended_since(study: Study, at: str | None) -> bool:
-    return at is not None and study.last_run is not None and at >= study.last_run.at
-
-
 def setbacks_in_a_row(trial: Trial, causes: Collection[Cause]) -> int:
     """How often in a row, up to now, the trial's attempts ended for one of these causes; starts that never were left out."""
-    number = 0
-    for outcome in reversed([o for o in trial.ended if o.cause is not Cause.NEVER_STARTED]):
-        if outcome.cause not in causes:
-            break
-        number += 1
-    return number
+    began = [outcome for outcome in trial.ended if outcome.cause is not Cause.NEVER_STARTED]
+    return sum(1 for _ in takewhile(lambda outcome: outcome.cause in causes, reversed(began)))
 
 
 def false_starts(trial: Trial) -> int:
     """How often in a row, up to now, the trial's attempts were opened and never began."""
-    number = 0
-    for outcome in reversed(trial.ended):
-        if outcome.cause is not Cause.NEVER_STARTED:
-            break
-        number += 1
-    return number
+    return sum(1 for _ in takewhile(lambda outcome: outcome.cause is Cause.NEVER_STARTED, reversed(trial.ended)))
 
 
 def backoff(setbacks: int, *, first: float = 1.0, most: float = 300.0) -> float:

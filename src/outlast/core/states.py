@@ -8,8 +8,15 @@ from enum import Enum
 BY_HAND = "stopped by hand (outlast stop --trial)"
 
 
-class TrialState(str, Enum):
-    """Where a trial stands. Its value is the word that every file and command uses."""
+class _Word(str, Enum):
+    """A word that every file and command uses."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class TrialState(_Word):
+    """Where a trial stands."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -24,14 +31,11 @@ class TrialState(str, Enum):
         """Whether the trial has its outcome and waits for nothing more."""
         return self in _FINISHED
 
-    def __str__(self) -> str:
-        return self.value
-
 
 _FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INFEASIBLE})
 
 
-class StudyState(str, Enum):
+class StudyState(_Word):
     """Where a study stands, as ``outlast status`` says it."""
 
     RUNNING = "running"
@@ -41,11 +45,8 @@ class StudyState(str, Enum):
     HALTED = "halted"
     DONE = "done"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Cause(str, Enum):
+class Cause(_Word):
     """Why an attempt ended as it did; `outlast.core.faults` says when it is which."""
 
     COMPLETED = "completed"
@@ -69,9 +70,6 @@ class Cause(str, Enum):
     CONSTRAINT = "constraint"  # derive said "infeasible"
     SPACE_CHANGED = "space_changed"  # does not fit an accepted new revision
     IMPORTED = "imported"  # failed in the study that it was imported from
-
-    def __str__(self) -> str:
-        return self.value
 
 
 #: Failures that say something about the configuration; the sampler learns from them. The others are the machine's.

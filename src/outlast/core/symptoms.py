@@ -1,4 +1,7 @@
-"""What error messages mean, whatever framework wrote them. Pure; what follows from it is decided in `outlast.core.faults`."""
+"""What error messages mean, whatever framework wrote them, and what a person can do about them. Pure.
+
+What follows for a trial is decided in `outlast.core.faults`.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,13 @@ _MESSAGES: dict[Symptom, re.Pattern[str]] = {
         re.IGNORECASE,
     ),
 }
+#: argparse, click and getopt about a flag that got a value although it takes none.
+_NO_VALUE = re.compile(
+    r"argument .+: ignored explicit argument '(True|False|None)'"
+    r"|Option '?--\S+? does not take a value"
+    r"|option --\S+ must not have an argument"
+    r"|unrecognized arguments:.* (True|False)\b"
+)
 _KILLED = re.compile(r"killed by signal: Killed|[Ss]ignal 9\b|SIGKILL|^Killed$|exitcode\W+-9\b", re.MULTILINE)
 _FRAME_AND_CODE = re.compile(r'^\s*File "[^"]+", line \d+.*\n?(?:[ \t]{4,}.*\n?)*', re.MULTILINE)
 
@@ -107,3 +117,10 @@ def signature_of(text: str) -> str:
     digest = hashlib.sha256("|".join(f"{each.place}|{alike(each.line)}" for each in said).encode()).hexdigest()[:8]
     name = alike(last.line)[:60]
     return f"{name.split(':', 1)[0]} {last.place} {digest}" if last.place else f"{name} {digest}"
+
+
+def advice(message: str) -> str:
+    """What a person can do about a failure whose message says it, with the blank before it; empty where nothing is known here."""
+    if _NO_VALUE.search(message):
+        return "  (that flag takes no value: ${args_no_boolean_flags} in the command writes it, or nothing)"
+    return ""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from outlast._system.clock import utc_now
 from outlast._system.locks import FileLock
 from outlast._system.syncing import fsync_file
-from outlast.core.alive import beat
+from outlast.core.evidence import beat
 from outlast.core.file_names import AttemptPaths
 
 _TICK = 0.5  # seconds

@@ -17,8 +17,7 @@ from outlast._system.observed import observe_from_environment
 from outlast._system.processes import end_processes, my_identity, reap_orphans
 from outlast._system.reading import read_bytes
 from outlast._system.syncing import make_dir
-from outlast.core.alive import beat
-from outlast.core.evidence import Evidence
+from outlast.core.evidence import Evidence, beat
 from outlast.core.file_names import AttemptPaths, StudyNames
 from outlast.runner.attempt_gpus import foreign_memory, sign_locks, with_cards
 from outlast.runner.forked import Loaded
@@ -119,7 +118,7 @@ def _claim(folder: Path, spec: RunnerSpec, lock: FileLock) -> bool:
 
 
 def _copy(lock: FileLock, line: bytes, *, at: int) -> None:
-    """Into ``alive``, which other hosts read (`outlast.core.alive`)."""
+    """Into ``alive``, which other hosts read (`outlast.core.evidence`)."""
     try:
         os.pwrite(lock.content, line, at)
         os.fsync(lock.content)

@@ -22,8 +22,7 @@ from outlast._system.locks import is_locked
 from outlast._system.processes import Identity, end_processes, is_running, lock_holders
 from outlast._system.reading import read_bytes, read_json
 from outlast._system.syncing import make_dir
-from outlast.core.alive import Alive
-from outlast.core.evidence import Evidence
+from outlast.core.evidence import Alive, Evidence
 from outlast.core.file_names import AttemptPaths, TrialPaths
 from outlast.study.layout import StudyPaths
 

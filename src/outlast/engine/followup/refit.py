@@ -14,9 +14,9 @@ from outlast._system.reading import read_bytes, read_json
 from outlast.config.command import FOLLOWUP_MACROS, MACRO_ITSELF, macros
 from outlast.config.settings import RefitSettings, Settings
 from outlast.core.best import best_trial
-from outlast.core.best_report import BestReport, best_report
 from outlast.core.file_names import StudyNames
 from outlast.core.fold import Study
+from outlast.core.length import BestReport, best_report
 from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
