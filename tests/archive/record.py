@@ -309,11 +309,22 @@ def confirming(place: Place) -> None:
     place.study /= "confirm"
 
 
+def evaluating(place: Place) -> None:
+    """A follow-up whose trials are told of a model, and of which look they are: two looks at the test set."""
+    scores = ["python", "-c", "print('score=0.5')", "${model}"]
+    place.write("--checkpoint", "${checkpoint_dir}/last.txt", trials=2, evaluate={"command": scores})
+    place.outlast("run", "study.yaml")
+    place.outlast("refit", "studies/lab")
+    place.outlast("evaluate", "studies/lab")
+    place.outlast("evaluate", "studies/lab", "--again")
+    place.study /= "evaluate"
+
+
 LIVES = {
     life.__name__.replace("_", "-"): life
     for life in (
         complete, halted, pruned, objectives, constraints, folds, killed, cut_off, retried, imported, revised, stopped, workers,
-        slurm, gpu_memory, failures, function, warm_start, confirming,
+        slurm, gpu_memory, failures, function, warm_start, confirming, evaluating,
     )
 }  # fmt: skip
 

@@ -130,3 +130,15 @@ def test_a_score_is_a_look_whatever_becomes_of_its_trial(here: Path) -> None:
     assert run_cli(["run", f"{SEARCH}/evaluate"]) == 0
     assert run_cli(["evaluate", "--json"]) == 0
     assert facts()["looked"] == 3
+
+
+@slow
+def test_one_that_is_run_elsewhere_is_told_of_here(here: Path, capsys) -> None:
+    assert run_cli(["evaluate", "--no-run"]) == 0
+    assert f"outlast run {SEARCH}/evaluate" in capsys.readouterr().out
+    assert not Path("looks.txt").exists()
+    assert run_cli(["run", f"{SEARCH}/evaluate"]) == 0
+    capsys.readouterr()
+    assert run_cli(["evaluate"]) == 0
+    assert "looked at once" in capsys.readouterr().out
+    assert len(Path("looks.txt").read_text().splitlines()) == 2

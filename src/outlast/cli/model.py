@@ -18,6 +18,8 @@ trial_option = click.option(
     "--trial", metavar="N", type=WholeNumber(0), help="This trial of the search, instead of its best."
 )
 
+no_run_option = click.option("--no-run", is_flag=True, help="Only lay it out, for `submit` or `run` of its own folder.")
+
 
 def asked_for(study: str | None, directory: str | None) -> tuple[str, Settings | None, str]:
     """The search's folder; its study file, where one is named or lies here: it may have been edited since the search; and
@@ -37,8 +39,11 @@ def asked_for(study: str | None, directory: str | None) -> tuple[str, Settings |
 @trial_option
 @click.option("--seeds", metavar="N", type=WholeNumber(1), help="So many trainings, each with a seed of its own.")
 @click.option("--fresh", is_flag=True, help="Keep an earlier refit under a name with the time, and train anew.")
+@no_run_option
 @dir_option
-def refit(study: str | None, trial: int | None, seeds: int | None, fresh: bool, directory: str | None) -> None:
+def refit(
+    study: str | None, trial: int | None, seeds: int | None, fresh: bool, no_run: bool, directory: str | None
+) -> None:
     """Train the best configuration once more, on everything that is not for testing: the model to keep.
 
     It is the confirmed best, or else the best of the search. How it is trained, `refit:` in the study file says: the
@@ -53,7 +58,8 @@ def refit(study: str | None, trial: int | None, seeds: int | None, fresh: bool, 
     from outlast.cli.model_runs import run_refit
 
     folder, settings, typed = asked_for(study, directory)
-    click.get_current_context().exit(run_refit(folder, settings, typed, trial=trial, seeds=seeds, fresh=fresh))
+    code = run_refit(folder, settings, typed, trial=trial, seeds=seeds, fresh=fresh, here=not no_run)
+    click.get_current_context().exit(code)
 
 
 @click.command(cls=Command)
@@ -62,9 +68,12 @@ def refit(study: str | None, trial: int | None, seeds: int | None, fresh: bool, 
     "--trial", metavar="N", type=WholeNumber(0), help="The model of this trial of the search, not of its refit."
 )
 @click.option("--again", is_flag=True, help="Look at the test set although it was looked at before.")
+@no_run_option
 @dir_option
 @json_option
-def evaluate(study: str | None, trial: int | None, again: bool, directory: str | None, as_json: bool) -> None:
+def evaluate(
+    study: str | None, trial: int | None, again: bool, no_run: bool, directory: str | None, as_json: bool
+) -> None:
     """Score the model on the test set, once: looks are counted, and a second one has to be asked for.
 
     How, `evaluate:` in the study file says: a `command` with ${model}, and the `metric` that it prints. A look that was
@@ -78,7 +87,8 @@ def evaluate(study: str | None, trial: int | None, again: bool, directory: str |
     from outlast.cli.model_runs import run_evaluation
 
     folder, settings, typed = asked_for(study, directory)
-    click.get_current_context().exit(run_evaluation(folder, settings, typed, trial=trial, again=again, as_json=as_json))
+    code = run_evaluation(folder, settings, typed, trial=trial, again=again, here=not no_run, as_json=as_json)
+    click.get_current_context().exit(code)
 
 
 @click.command(cls=Command)

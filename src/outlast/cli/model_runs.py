@@ -31,7 +31,7 @@ from outlast.study.opened import Opened
 
 
 def run_refit(
-    folder: str, given: Settings | None, typed: str, *, trial: int | None, seeds: int | None, fresh: bool
+    folder: str, given: Settings | None, typed: str, *, trial: int | None, seeds: int | None, fresh: bool, here: bool
 ) -> int:
     """Train the best once more. Returns the exit code.
 
@@ -40,6 +40,7 @@ def run_refit(
         given: Its study file, where one was named; by default what is on record.
         typed: What the next command is given.
         trial, seeds, fresh: The flags.
+        here: Whether it is run here, and not only laid out.
     """
     search = the_search(folder)
     plan = plan_refit(search, (given or search.settings).refit, trial=trial, seeds=seeds)
@@ -48,7 +49,9 @@ def run_refit(
     epochs = 0 if plan.length is None else plan.length.epochs
     length = f", for {epochs} epoch{'' if epochs == 1 else 's'}" if epochs else ""
     _tell([("refit", f"trial {plan.chosen.trial}, {plan.chosen.why}{length}"), *(("", line) for line in plan.told)])
-    code = _run(plan.followup, plan.wanted, fresh=fresh)
+    code = _run(plan.followup, plan.wanted, fresh=fresh, here=here)
+    if code is None:
+        return 0
     study = plan.followup.study
     facts = write_refit(plan, study)
     trials = plan.trials(study)
@@ -82,7 +85,7 @@ def run_export(folder: str, given: Settings | None, *, output: str | None, archi
 
 
 def run_evaluation(
-    folder: str, given: Settings | None, typed: str, *, trial: int | None, again: bool, as_json: bool
+    folder: str, given: Settings | None, typed: str, *, trial: int | None, again: bool, here: bool, as_json: bool
 ) -> int:
     """Score the model on the test set. Returns the exit code.
 
@@ -91,6 +94,7 @@ def run_evaluation(
         given: Its study file, where one was named; by default what is on record.
         typed: What the next command is given.
         trial, again, as_json: The flags.
+        here: Whether it is run here, and not only laid out.
     """
     search = the_search(folder)
     followup = Followup(search, "evaluate")
@@ -100,7 +104,9 @@ def run_evaluation(
         plan = plan_evaluation(search, (given or search.settings).evaluate, trial=trial, again=again)
         take_back(plan)
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-            code = _run(plan.followup, plan.wanted)
+            code = _run(plan.followup, plan.wanted, here=here)
+        if code is None:
+            return 0
         trials = plan.trials(plan.followup.study)
         if not _complete(trials, plan.wanted):
             return _unfinished(trials, plan.followup.folder, f"outlast evaluate {typed}", code)
@@ -128,8 +134,12 @@ def _tell(rows: Sequence[tuple[str, str]]) -> None:
     make_console().print(Facts(rows, label_width=8))
 
 
-def _run(followup: Followup, wanted: Sequence[Repetition], *, fresh: bool = False) -> int:
-    """Let the follow-up have its trials and run what has no good outcome yet. Returns the exit code of that."""
+def _run(followup: Followup, wanted: Sequence[Repetition], *, fresh: bool = False, here: bool = True) -> int | None:
+    """Let the follow-up have its trials and run what has no good outcome yet.
+
+    Returns:
+        The exit code of that; ``None`` where it is not to be run here, and there is something to run.
+    """
     paths, settings = lay_out(followup, wanted, fresh=fresh, accept_changes=True, say=click.echo)
     there = {(trial.of, trial.seed): trial for trial in followup.study.trials.values()}
     mine = [there[each.of, each.seed] for each in wanted]
@@ -138,6 +148,9 @@ def _run(followup: Followup, wanted: Sequence[Repetition], *, fresh: bool = Fals
         retry_trials(str(paths.root), failed)
     if all(trial.state is TrialState.COMPLETE for trial in mine):
         return 0
+    if not here:
+        make_console().print(next_line(f"outlast {'run' if settings.slurm is None else 'submit'} {followup.folder}"))
+        return None
     return run_quietly(paths, settings)
 
 
