@@ -30,7 +30,6 @@ from pathlib import Path
 
 from _slots_simulated import SimulatedCluster, SimulatedExecutor
 from _slots_training import seconds_of
-from outlast.engine.record.queue import StudyQueue
 
 from outlast.config.load import load_study_file
 from outlast.config.settings import Settings
@@ -42,6 +41,7 @@ from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import study_paths
+from outlast.engine.record.study_queue import StudyQueue
 from outlast.executors.slurm.listing import SlurmJobs
 from outlast.study.layout import StudyPaths
 from outlast.testing.manual_clock import FakeClock
