@@ -15,9 +15,11 @@ import yaml
 from tests.followup.models import SEARCH
 
 from outlast.cli.main import run_cli
+from outlast.config.load import settings_from_resolved
 from outlast.config.settings import EvaluateSettings
 from outlast.engine.followup.child import the_search
 from outlast.engine.followup.export import export_model, place_of
+from outlast.engine.followup.exported_code import copy_code
 from outlast.engine.followup.model_files import is_pretrained, model_in, parts_of
 from outlast.errors import UsageError
 
@@ -187,3 +189,31 @@ def test_from_pretrained_reads_the_exported_folder(here: Path) -> None:
     assert yaml.safe_load((folder / "README.md").read_text().split("---\n")[1])["library_name"] == "transformers"
     again = BertModel.from_pretrained(folder)
     assert all(torch.equal(one, other) for one, other in zip(model.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("command", "inside", "there"),
+    [
+        (("python", "train.py"), ".", {"train.py", "lib.py"}),
+        (("python", "../other.py"), "app", {"app/train.py", "app/lib.py", "other.py", ".outlast-code.json"}),
+    ],
+)
+def test_of_a_checkout_what_is_tracked_is_copied(
+    command: tuple[str, ...], inside: str, there: set[str], tmp_path: Path
+) -> None:
+    (tmp_path / "app").mkdir()
+    for name in ("app/train.py", "app/lib.py", "other.py", "app/notes.txt"):
+        (tmp_path / name).write_text(name)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "app/train.py", "app/lib.py", "other.py"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], check=True)
+    (tmp_path / "app/lib.py").write_text("changed since")
+    study = {"name": "s", "command": [*command, "notes.txt"], "metric": "maximize a", "parameters": {"a": [1, 2]}}
+    settings = settings_from_resolved({**study, "budget": {"trials": 1}}, str(tmp_path / "app"))
+    found, told = copy_code(settings, settings.command or (), tmp_path / "out/code")
+    files = {
+        str(path.relative_to(tmp_path / "out/code")) for path in (tmp_path / "out/code").rglob("*") if path.is_file()
+    }
+    assert (found, files) == (inside, there)
+    assert "notes.txt" in told[0]
+    assert (tmp_path / "out/code" / inside / "lib.py").read_text() == "changed since"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,49 +54,67 @@ class Model:
         return self.of, self.refit, self.made_at
 
 
-def models_of(search: Search, number: int | None = None, *, refitted_of: int | None = None) -> list[Model]:
+def models_of(search: Search, number: int | None = None) -> list[Model]:
     """What there is to score: the models of the last refit, or that of one of the search's own trials.
 
     Args:
         search: Whose.
         number: The search's trial; by default what was trained for good is meant.
-        refitted_of: Whose refit, where several trials were trained for good; the last one by default.
 
     Raises:
         UsageError: There is no model.
     """
-    if number is not None:
-        trial = search.study.trials.get(number)
-        if trial is None or trial.state is not TrialState.COMPLETE:
-            raise UsageError(
-                f"trial {number} does not exist or has not completed", cure=f"outlast show {search.folder}"
-            )
-        return [_model(search.paths, search.settings, trial, number, None)]
+    if number is None:
+        paths, settings, trials = refitted(search)
+        return [model_of(paths, settings, trial, refit=trial.number) for trial in trials]
+    trial = search.study.trials.get(number)
+    if trial is None or trial.state is not TrialState.COMPLETE:
+        raise UsageError(f"trial {number} does not exist or has not completed", cure=f"outlast show {search.folder}")
+    return [model_of(search.paths, search.settings, trial)]
+
+
+def refitted(search: Search, number: int | None = None) -> tuple[StudyPaths, Settings, list[Trial]]:
+    """The refit of a trial of the search, or the last one: where it lies, as what it was run, and its trainings.
+
+    Raises:
+        UsageError: There is none, or it is not done.
+    """
     followup = Followup(search, "refit")
-    trials = [trial for trial in followup.study.trials.values() if trial.of is not None]
+    trials = [trial for trial in followup.study.trials.values() if number in (None, trial.of)]
     if not trials:
         raise UsageError(
             "nothing was trained for good yet",
             cure=f"outlast refit {search.folder}  (or --trial N: the model of one of the search's own trials)",
         )
-    last = trials[-1].of if refitted_of is None else refitted_of
-    meant = [trial for trial in trials if trial.of == last]
+    of = trials[-1].of
+    meant = [trial for trial in trials if trial.of == of]
     if any(trial.state is not TrialState.COMPLETE for trial in meant):
-        raise UsageError(f"the refit of trial {last} is not done", cure=f"outlast refit {search.folder} --trial {last}")
+        raise UsageError(f"the refit of trial {of} is not done", cure=f"outlast refit {search.folder} --trial {of}")
     folder = live_of(followup.folder)
     settings, _ = recorded_settings(folder)
-    assert last is not None
-    return [_model(study_paths(folder, settings), settings, trial, last, trial.number) for trial in meant]
+    return study_paths(folder, settings), settings, meant
 
 
-def _model(paths: StudyPaths, settings: Settings, trial: Trial, of: int, refit: int | None) -> Model:
+def model_of(paths: StudyPaths, settings: Settings, trial: Trial, *, refit: int | None = None) -> Model:
+    """The model that a training left.
+
+    Args:
+        paths: Of the study that trained it.
+        settings: Likewise.
+        trial: In it.
+        refit: Its number where that is a refit.
+
+    Raises:
+        UsageError: There is none.
+    """
     checkpoints = paths.trial(trial.number).checkpoints
     path = model_in(checkpoints, settings.checkpoints.pattern)
     if path is None:
         raise UsageError(
-            f"the training left no checkpoint in {checkpoints}",
+            f"the training left no checkpoint in {os.path.relpath(checkpoints)}",
             cure="the training has to save its model in ${checkpoint_dir} (or OUTLAST_CHECKPOINT_DIR)",
         )
+    of = trial.number if trial.of is None else trial.of
     return Model(of, trial.seed, refit, trial.finished_at or "", path, checkpoints)
 
 

@@ -18,13 +18,11 @@ from outlast.core.records import Trial
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.followup.child import Followup, Search
 from outlast.engine.followup.confirmation_document import confirmed_of
-from outlast.engine.followup.evaluate import Model, models_of
+from outlast.engine.followup.evaluate import Model, model_of, refitted
 from outlast.engine.followup.looks import evaluation_facts
 from outlast.engine.followup.model_files import is_pretrained
 from outlast.engine.followup.refit import Chosen, choose
-from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
-from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 
 _ASK = (
@@ -56,25 +54,22 @@ def subject_of(search: Search, number: int | None) -> Subject:
     Raises:
         UsageError: There is no such trial, or its refit is not done.
     """
-    refitted = Followup(search, "refit").study
-    if any(number in (None, trial.of) for trial in refitted.trials.values()):
-        model = next(iter(models_of(search, refitted_of=number)), None)
-        folder = live_of(Followup(search, "refit").folder)
-        settings, study = recorded_settings(folder)
-        assert model is not None and model.refit is not None
+    if any(number in (None, trial.of) for trial in Followup(search, "refit").study.trials.values()):
+        paths, settings, trials = refitted(search, number)
+        trial, told = trials[0], list[str]()
         chosen = choose(search)
-        chosen = chosen if chosen.trial == model.of else choose(search, model.of)
-        return Subject(chosen, settings, study_paths(folder, settings), study.trials[model.refit], model)
-    chosen = choose(search, number)
-    trial = search.study.trials[chosen.trial]
-    told = [f"it was not trained for good (outlast refit {search.folder}): this is the search's own model"]
+        chosen = chosen if chosen.trial == trial.of else choose(search, trial.of)
+    else:
+        chosen = choose(search, number)
+        trial, paths = search.study.trials[chosen.trial], search.paths
+        settings = as_taken(StudyPaths.at(search.folder), search.settings, search.study)
+        told = [f"it was not trained for good (outlast refit {search.folder}): this is the search's own model"]
     try:
-        found: Model | None = models_of(search, chosen.trial)[0]
+        model: Model | None = model_of(paths, settings, trial, refit=trial.number if trial.source == "refit" else None)
     except UsageError:
-        found = None
+        model = None
         told.append("its training left no checkpoint: there is no model in the folder")
-    settings = as_taken(StudyPaths.at(search.folder), search.settings, search.study)
-    return Subject(chosen, settings, search.paths, trial, found, told)
+    return Subject(chosen, settings, paths, trial, model, told)
 
 
 def exported_facts(search: Search, subject: Subject, whole: Mapping[str, Any]) -> dict[str, Any]:

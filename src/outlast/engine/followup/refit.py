@@ -256,9 +256,7 @@ def _told(search: Search, section: RefitSettings, chosen: Chosen) -> tuple[str, 
     if not chosen.confirmed:
         told = [f"it is not confirmed: its score may be luck (outlast confirm {search.folder})"]
     if section == RefitSettings(seeds=section.seeds):
-        own = "function" if search.settings.command is None else "command"
-        told = [
-            *told,
-            f"the study file has no `refit:`: the search's own {own} is run, on the data that it trains on by itself",
-        ]
+        how = "the study file has no `refit:`: the search's own command is run"
+        how = "the search's function is called" if search.settings.command is None else how
+        told = [*told, f"{how}, on the data that it trains on by itself"]
     return tuple(told)
