@@ -132,7 +132,7 @@ function environment(data) {
       ],
       ["hosts", env.hosts.join(", ")],
       ["GPUs", env.gpus.join(", ")],
-      ["study seed", env.study_seed],
+      ["study seed", String(env.study_seed)],
       ["folder", el("code", {}, data.study.folder)],
     ]),
     env.code.some((code) => code.includes("+"))
