@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.records import TrialRetried
 from outlast.core.states import Cause, TrialState
-from outlast.results.csv_text import cell, row
-from outlast.results.trial_table import TrialTable, study_summary
+from outlast.results.trial_table import TrialTable, cell, row, study_summary
 from outlast.space.distributions import Latent
 from outlast.space.parameters import Parameter
 from outlast.testing.studies import StudyBuilder

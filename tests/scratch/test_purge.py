@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from outlast.engine.check.quick import quick_check
 from outlast.engine.record.look import look
 from outlast.monitor.health import purge_days, purge_warning
-from outlast.study.purge import untouched_days
+from outlast.study.disk_space import untouched_days
 
 DAY = 86400.0
 

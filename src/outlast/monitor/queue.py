@@ -11,27 +11,16 @@ _SMALL = ("finisher", "controller")
 
 
 class QueuedJob(Struct, frozen=True):
-    """One job that waits or runs.
+    """One job that waits or runs."""
 
-    Attributes:
-        id: ``123``, or ``120_7`` for a task of an array.
-        role: array, finisher, controller, or the name of the attempt that it runs.
-        state: The scheduler's word, for people.
-        waits: Whether it has not started.
-        reason: Why it waits, likewise.
-        node: Where it runs.
-        restarts: How often it was started anew.
-        suspended: Whether it stands still: it keeps its node, trains nothing, and wakes up where it was.
-    """
-
-    id: str
-    role: str
-    state: str
-    waits: bool = False
-    reason: str = ""
-    node: str = ""
-    restarts: int = 0
-    suspended: bool = False
+    id: str  # ``123``, or ``120_7`` for a task of an array
+    role: str  # array, finisher, controller, or the name of the attempt that it runs
+    state: str  # the scheduler's word, for people
+    waits: bool = False  # it has not started
+    reason: str = ""  # why it waits, in the scheduler's word
+    node: str = ""  # where it runs
+    restarts: int = 0  # how often it was started anew
+    suspended: bool = False  # it stands still: it keeps its node, trains nothing, and wakes up where it was
 
     @property
     def is_small(self) -> bool:

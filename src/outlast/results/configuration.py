@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from outlast.config.settings import Settings
@@ -41,21 +41,10 @@ def _constants(trial: Trial, study: Study, settings: Settings) -> list[Parameter
         return constants
     conditions = {parameter.name: parameter.when for parameter in constants}
     return [
-        Parameter(name, "constant", value=value, when=conditions.get(name))
-        for name, value in _recorded_constants(recorded.get("parameters"))
+        Parameter(name, "constant", value=definition["value"], when=conditions.get(name))
+        for name, definition in recorded.get("parameters", {}).items()
+        if "value" in definition
     ]
-
-
-def _recorded_constants(parameters: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    if not isinstance(parameters, Mapping):
-        return
-    for name, body in parameters.items():
-        if not isinstance(body, Mapping):
-            continue
-        if "value" in body and not isinstance(body["value"], Mapping):
-            yield f"{prefix}{name}", body["value"]
-        elif isinstance(body.get("parameters"), Mapping):
-            yield from _recorded_constants(body["parameters"], f"{prefix}{name}.")
 
 
 def _active(parameter: Parameter, values: Mapping[str, Any]) -> bool:

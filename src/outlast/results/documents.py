@@ -22,15 +22,8 @@ _TOP = 10  # as many as a person compares, or confirms with more seeds
 def best_config_yaml(study: Study, settings: Settings, *, resolved: str | None = None) -> str | None:
     """The best trial's whole configuration as YAML, nested as the training had it, with a header comment.
 
-    Every YAML reader, 1.1 or 1.2, reads the same values from it.
-
-    Args:
-        study: The folded ledger.
-        settings: The settings in force.
-        resolved: The configuration file that the best trial was given, where the study has a base configuration.
-
-    Returns:
-        The text, or ``None`` while no trial has completed.
+    Every YAML reader, 1.1 or 1.2, reads the same values from it. Where the study has a base configuration it is `resolved`, the
+    file that the best trial was given. ``None`` while no trial has completed.
     """
     best = best_trial(study, settings.metrics)
     if best is None:
@@ -47,17 +40,11 @@ def best_config_yaml(study: Study, settings: Settings, *, resolved: str | None =
 
 
 def best_results(study: Study, settings: Settings, *, checkpoint: str | None = None) -> dict[str, Any]:
-    """What best_results.json says.
+    """What best_results.json says, as plain data.
 
-    Args:
-        study: The folded ledger.
-        settings: The settings in force.
-        checkpoint: Where the best trial's checkpoints lie, relative to the study folder; ``None`` if it has none.
-
-    Returns:
-        Plain data: the study, its objectives, the best trial (``None`` while there is none) with its whole
-        configuration, the ten best for comparing and confirming, the Pareto front where there are several objectives,
-        the counts, and what the study took (times, attempts, interruptions, GPU hours).
+    The study, its objectives, the best trial (``None`` while there is none) with its whole configuration, the ten best for
+    comparing and confirming, the Pareto front where there are several objectives, the counts, and what the study took (times,
+    attempts, interruptions, GPU hours). `checkpoint` is where the best trial's checkpoints lie, relative to the study folder.
     """
     metrics = settings.metrics
     best = best_trial(study, metrics)
@@ -105,12 +92,9 @@ def best_results_json(study: Study, settings: Settings, *, checkpoint: str | Non
 
 
 def _entry(trial: Trial, study: Study, settings: Settings) -> dict[str, Any]:
-    values = {metric.name: value for metric, value in zip(settings.metrics, trial.values or (), strict=False)}
-    entry: dict[str, Any] = {"trial": trial.number, "value": trial.value}
-    if len(settings.metrics) > 1:
-        entry["values"] = values
-    entry["params"] = configuration(trial, study, settings)
-    return entry
+    names = [metric.name for metric in settings.metrics]
+    values = {"values": dict(zip(names, trial.values or (), strict=False))} if len(names) > 1 else {}
+    return {"trial": trial.number, "value": trial.value, **values, "params": configuration(trial, study, settings)}
 
 
 def _printable(text: str) -> str:

@@ -1,9 +1,16 @@
-"""trials.csv, study_summary.csv and the facts of a study. Pure; `TrialTable` remembers the rows of finished trials."""
+"""trials.csv, study_summary.csv and the facts of a study. Pure; `TrialTable` remembers the rows of finished trials.
+
+The CSV is such that a spreadsheet opens it without running anything, and that Python reads it back.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -14,13 +21,16 @@ from outlast.core.budget import remaining
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
-from outlast.results.csv_text import cell, row
 
 _BEFORE = ("number", "state", "cause")
 _AFTER = ("attempts", "seconds", "started_at", "finished_at", "seed", "revision", "code", "source", "reason")
 _ABSENT: Any = object()  # a trial has no such value; one that is None has it
 #: A script that prints a new name at every step must not make a column of each.
 _MOST_METRIC_COLUMNS = 64
+# What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), full-width ones too.
+_FORMULA = re.compile("^[=+\\-@\t\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class _Row(Struct, frozen=True):
@@ -148,6 +158,24 @@ class TrialTable:
         return {
             name: [None if values[at] is _ABSENT else values[at] for values in rows] for at, name in enumerate(names)
         }
+
+
+def cell(value: Any) -> str:
+    """One value as text: numbers exact, ``true``, ``null`` and lists as JSON, no text that becomes a formula."""
+    if isinstance(value, bool) or value is None or isinstance(value, (list, tuple, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, (int, float)):
+        return repr(value)
+    text = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", str(value))
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.match(text) else text
+
+
+def row(cells: Iterable[str]) -> str:
+    """One line of a CSV file, quoted where needed, with its newline."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(cells)
+    return out.getvalue()
 
 
 def study_summary(study: Study, settings: Settings) -> list[tuple[str, Any]]:

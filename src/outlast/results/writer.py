@@ -24,8 +24,6 @@ from outlast.results.trial_table import TrialTable
 _LONGEST_TARGET = 4096  # bytes of a path
 
 PathLike = Union[str, "os.PathLike[str]"]
-#: Where a trial's checkpoints lie.
-CheckpointFolder = Callable[[int], PathLike]
 
 
 class ResultsWriter:
@@ -46,7 +44,7 @@ class ResultsWriter:
         folder: PathLike,
         settings: Settings,
         *,
-        checkpoints: CheckpointFolder | None = None,
+        checkpoints: Callable[[int], PathLike] | None = None,
         fence: Callable[[], object] | None = None,
     ) -> None:
         self._files, self._fence = StudyNames(Path(folder)), fence
@@ -129,9 +127,8 @@ class ResultsWriter:
     def _link_target(self, study: Study) -> str | None:
         """Where best_checkpoint should point: relative inside the study folder; ``None`` without a checkpoint."""
         best = best_trial(study, self._settings.metrics)
-        if best is None:
-            return None
-        return self._target_of(best.number) if _has_content(Path(self._checkpoints(best.number))) else None
+        saved = best is not None and _has_content(Path(self._checkpoints(best.number)))
+        return self._target_of(best.number) if best is not None and saved else None
 
     def _target_of(self, number: int) -> str:
         home, place = os.path.abspath(self._files.root), os.path.abspath(self._checkpoints(number))

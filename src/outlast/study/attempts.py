@@ -52,12 +52,8 @@ class Status(Struct, frozen=True):
 def open_attempt(paths: StudyPaths, trial: int, attempt: int, marker: str, files: Mapping[str, str]) -> None:
     """Lay out an attempt whose ledger line is durable; with the marker, the last file, it can be claimed.
 
-    Args:
-        paths: Of the study.
-        trial: Its number.
-        attempt: Its number within the trial, from 1.
-        marker: What the runner is told, JSON.
-        files: Name → content of the files that the script may read.
+    The first attempt of a trial is 1; `marker` is what the runner is told, JSON; `files` are those that the script may read,
+    name → content.
     """
     files_of = paths.attempt(trial, attempt)
     folder = files_of.folder
@@ -124,12 +120,9 @@ def _without_claim(attempt: AttemptPaths) -> Status:
     """No claim, or an unreadable one: a claim appears whole, so that one was cut off by a power loss (no runner lives then)."""
     if read_bytes(attempt.started) is None or is_locked(str(attempt.alive)):
         return Status(Life.UNCLAIMED)
-    claim = read_json(attempt.started)
-    return (
-        Status(Life.UNCLAIMED)
-        if isinstance(claim, dict)
-        else Status(Life.GONE, reason="its claim was lost with the power")
-    )
+    if isinstance(read_json(attempt.started), dict):
+        return Status(Life.UNCLAIMED)
+    return Status(Life.GONE, reason="its claim was lost with the power")
 
 
 def last_words(attempt: AttemptPaths) -> str:
@@ -175,7 +168,9 @@ def end_tree(attempt: AttemptPaths, token: str) -> list[int]:
 
 def give_up(attempt: AttemptPaths, reason: str, host: str = "") -> Evidence:
     """Write the evidence of an attempt whose runner cannot. Whoever wrote first is believed."""
-    lost = Evidence(lost=reason, host=host, new_steps=_reported_anything(attempt), seconds=trained_seconds(attempt))
+    lost = Evidence(
+        lost=reason, host=host, new_steps=bool(read_bytes(attempt.reports)), seconds=trained_seconds(attempt)
+    )
     elsewhere = inspect(attempt).life is Life.ELSEWHERE
     try:
         created = write_once(attempt.exit, json.dumps(lost.to_json()))
@@ -196,10 +191,6 @@ def trained_seconds(attempt: AttemptPaths) -> float:
         return float(words[1])
     except (IndexError, ValueError):  # of an earlier version
         return 0.0
-
-
-def _reported_anything(attempt: AttemptPaths) -> bool:
-    return bool(read_bytes(attempt.reports))
 
 
 def ask_to_end(attempt: AttemptPaths, reason: str, *, grace: float, now: bool = False, step: int | None = None) -> None:

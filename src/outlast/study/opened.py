@@ -19,27 +19,20 @@ from outlast.study.segments import read_ledger
 
 
 class Opened(Struct):
-    """A study in hand.
+    """A study in hand."""
 
-    Attributes:
-        ledger: Its newest segment is ours.
-        study: What the ledger says; whoever appends applies the events to it as well.
-        new: It has just been begun.
-        taken_over: The holder before did not end its run, or the machine its writing: what it derived may be stale.
-        rivalled: And it may be alive, in the middle of something.
-        elapsed: Seconds that this run of the study goes on already, under earlier holders.
-        asked_before: Keys of the requests that were there before it was ours: those to stop were meant for the holder before.
-        told: What a person should know of it.
-    """
-
-    ledger: Ledger
-    study: Study
-    new: bool = False
-    taken_over: bool = False
-    rivalled: bool = False
-    elapsed: float = 0.0
-    asked_before: frozenset[str] = frozenset()
-    told: list[str] = []
+    ledger: Ledger  # its newest segment is ours
+    study: Study  # what the ledger says; whoever appends applies the events to it as well
+    new: bool = False  # it has just been begun
+    taken_over: bool = (
+        False  # the holder before did not end its run, or the machine its writing: what it derived may be stale
+    )
+    rivalled: bool = False  # and it may be alive, in the middle of something
+    elapsed: float = 0.0  # seconds that this run of the study goes on already, under earlier holders
+    asked_before: frozenset[str] = (
+        frozenset()
+    )  # requests from before it was ours: those to stop were meant for the holder before
+    told: list[str] = []  # what a person should know of it
 
 
 @contextmanager

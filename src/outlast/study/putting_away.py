@@ -1,17 +1,20 @@
-"""Putting a finished trial's files away: its record, its output, its reports or what went wrong, and nothing else."""
+"""Putting away a finished trial: its record, output, and reports or what went wrong. And what interrupted writers left behind."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from outlast._system.capped_log import copy_log, is_one_file
 from outlast._system.files import remove, remove_temporaries, remove_tree, rename, write_atomic
-from outlast._system.reading import read_bytes
+from outlast._system.processes import identity_of
+from outlast._system.reading import list_names, read_bytes
 from outlast._system.syncing import make_dir
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import AttemptPaths, TrialPaths
@@ -19,7 +22,11 @@ from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
 from outlast.core.symptoms import told_story
 from outlast.study.attempts import inspect
+from outlast.study.layout import StudyPaths
 
+_INDEX_IN_THE_MAKING = re.compile(r"^\.study\.db\.\d+\.[0-9a-f]+\.new")
+_LEASE_IN_TRANSIT = re.compile(r"^lease\.(?:break|restore)\.(\d+)\.[0-9a-f]+$")
+_REQUEST_FORGOTTEN_S = 3600.0
 _LOG_BYTES = 64 * 2**20  # of a finished trial's output, all attempts together
 
 
@@ -64,6 +71,18 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
         remove_tree(paths.attempts)  # its entries were lost with the power
     remove_tree(paths.checkpoints.with_name(f".{paths.checkpoints.name}.old"))
     _remove_where_empty(paths.checkpoints)
+
+
+def is_untidy(trial: TrialPaths) -> bool:
+    """Whether a finished trial's folder is not in its final form.
+
+    Its files were being put away, or deleted, when that ended, or the power failed soon after.
+    """
+    try:
+        names = os.listdir(trial.folder)
+    except FileNotFoundError:
+        return False
+    return any(name.startswith(".") or name == TrialPaths.attempts.name for name in names) or not is_whole(trial.record)
 
 
 def told_of(trial: Trial) -> dict[str, Any]:
@@ -156,3 +175,34 @@ def _error_text(trial: Trial, attempts: list[AttemptPaths]) -> str:
         told_story(evidence.traceback, evidence.tail),
     ]
     return "\n".join(lines) + "\n"
+
+
+def clear_leftovers(paths: StudyPaths) -> None:
+    """Remove temporary files from the study folder; those of single trials go when the trial is put away.
+
+    Called by whoever has just claimed the ledger, before anything else is written. That order is part of the fencing: a
+    coordinator that was paused between writing a temporary file and renaming it finds it gone.
+    """
+    for folder in (paths.root, paths.ledger, paths.open, paths.revisions):
+        remove_temporaries(folder)
+    for name in os.listdir(paths.root):
+        transit = _LEASE_IN_TRANSIT.match(name)
+        if _INDEX_IN_THE_MAKING.match(name) or (transit and identity_of(int(transit[1])) is None):
+            _unlink(os.path.join(paths.root, name))
+    _clear_requests(paths)
+
+
+def _clear_requests(paths: StudyPaths) -> None:
+    """Half-written requests, and answers whose askers never came back for them."""
+    for name in list_names(paths.requests):
+        path = os.path.join(paths.requests, name)
+        if not name.startswith(".") and not name.endswith(".answer.json"):
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - os.stat(path).st_mtime > _REQUEST_FORGOTTEN_S:
+                _unlink(path)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

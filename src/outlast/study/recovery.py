@@ -35,23 +35,13 @@ class Problem(Struct, frozen=True):
 
 
 def ledger_problems(reading: Reading, *, trial_folders: int) -> list[Problem]:
-    """What is wrong with the ledger.
-
-    Args:
-        reading: As it was read.
-        trial_folders: How many trial folders there are.
-    """
+    """What is wrong with a ledger, beside which there are so many trial folders."""
     found = []
     if not any(segment.lines for segment in reading.segments) and trial_folders:
-        found.append(
-            Problem(
-                "ledger", "the ledger is lost", "it is rebuilt from the trials' copies, the open attempts and the index"
-            )
-        )
-    found += [
-        Problem("ledger", flaw, "what it decided is taken from the trials' copies and the index")
-        for flaw in reading.flaws
-    ]
+        cure = "it is rebuilt from the trials' copies, the open attempts and the index"
+        found.append(Problem("ledger", "the ledger is lost", cure))
+    cure = "what it decided is taken from the trials' copies and the index"
+    found += [Problem("ledger", flaw, cure) for flaw in reading.flaws]
     last = reading.last
     if last is not None and last.torn:
         torn = f"segment {last.number:08d} ends in a torn line of {last.torn} bytes"
@@ -69,28 +59,16 @@ def fold_known(events: Iterable[Event]) -> tuple[Study, list[Problem]]:
         try:
             study.apply(event)
         except (KeyError, TypeError, ValueError, AttributeError):
-            about = getattr(event, "trial", "?")
-            found.append(
-                Problem(
-                    "ledger",
-                    f"the ledger tells of trial {about} ({event.kind}) but not how it began",
-                    "it is taken from the trial's copy, its folder or the index",
-                )
-            )
+            text = f"the ledger tells of trial {getattr(event, 'trial', '?')} ({event.kind}) but not how it began"
+            found.append(Problem("ledger", text, "it is taken from the trial's copy, its folder or the index"))
     if study.trials and not study.revisions:
         found.append(Problem("ledger", "the ledger does not know the study file", "it is taken from study.yaml"))
     return study, found
 
 
 def lost_decisions(study: Study, folders: Set[int], copies: Set[int]) -> list[Problem]:
-    """What the trials' folders know and the ledger does not: no trial gets a folder, or a record, before its decision is
-    durable.
-
-    Args:
-        study: The folded ledger.
-        folders: The trials that have a folder.
-        copies: Those with a ``trial.json``.
-    """
+    """What the trials' folders know and the ledger does not: no trial gets a folder, or a record (`copies`), before its decision
+    is durable."""
     unknown = sorted(folders - set(study.trials))
     unfinished = {t.number for t in study.trials.values() if not t.state.finished and not t.retried_at_attempt}
     found = [
@@ -106,9 +84,7 @@ def lost_decisions(study: Study, folders: Set[int], copies: Set[int]) -> list[Pr
 def trial_problems(study: Study, agrees: Mapping[int, bool | None]) -> list[Problem]:
     """Finished trials whose copy is gone, or does not say what the ledger says.
 
-    Args:
-        study: The folded ledger.
-        agrees: Trial → whether its ``trial.json`` says the same; ``None`` if there is none.
+    `agrees`: trial → whether its ``trial.json`` says the same; ``None`` if there is none.
     """
     found = []
     for trial in study.trials.values():

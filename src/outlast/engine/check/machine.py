@@ -14,9 +14,9 @@ from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, StudyFileError
 from outlast.monitor.health import purge_days, purge_warning
+from outlast.study.disk_space import untouched_days
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
-from outlast.study.purge import untouched_days
 
 _LITTLE_DISK = 500 * 2**20
 _FEW_INODES = 1000

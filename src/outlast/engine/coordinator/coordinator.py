@@ -22,8 +22,7 @@ from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.study import requests
 from outlast.study.attempts import close_attempt
 from outlast.study.layout import StudyPaths
-from outlast.study.leftovers import is_untidy
-from outlast.study.putting_away import put_away
+from outlast.study.putting_away import is_untidy, put_away
 from outlast.study.recovery import had_a_folder
 
 _TURN = 5.0  # seconds of a turn in which further requests are answered

@@ -31,8 +31,8 @@ from outlast.study.attempts import trained_seconds
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
 from outlast.study.ledger import Ledger
-from outlast.study.leftovers import clear_leftovers
 from outlast.study.opened import Opened
+from outlast.study.putting_away import clear_leftovers
 from outlast.study.segments import Reading
 
 Given: TypeAlias = Callable[[Study], tuple[Sequence[Event], Sequence[str]]]

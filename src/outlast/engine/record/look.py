@@ -22,10 +22,9 @@ from outlast.errors import OutlastError, SlurmUnavailable
 from outlast.monitor.health import HealthFacts, purge_days
 from outlast.monitor.queue import QueuedJob
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
-from outlast.study.disk_space import lacking_space
+from outlast.study.disk_space import lacking_space, untouched_days
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
-from outlast.study.purge import untouched_days
 
 _ASK_EVERY = 15.0  # seconds between two listings of the queue, for somebody who keeps looking
 
