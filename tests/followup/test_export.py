@@ -14,14 +14,15 @@ import pytest
 import yaml
 from tests.followup.models import SEARCH
 
+from outlast._system.locks import FileLock
 from outlast.cli.main import run_cli
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import EvaluateSettings
 from outlast.engine.followup.child import the_search
 from outlast.engine.followup.export import export_model, place_of
 from outlast.engine.followup.exported_code import copy_code
-from outlast.engine.followup.model_files import is_pretrained, model_in, parts_of
-from outlast.errors import UsageError
+from outlast.engine.followup.model_files import is_pretrained, left_beside, model_in, parts_of
+from outlast.errors import StudyBusy, UsageError
 
 slow = pytest.mark.slow
 SECRET = "correct-horse-battery"
@@ -87,6 +88,30 @@ def test_the_same_command_again_is_current_and_another_model_replaces_it(here: P
     export("out")
     assert (folder / "export.json").stat().st_mtime_ns == now
     assert sorted(each for each in os.listdir() if each.startswith(".out")) == []
+
+
+def test_two_at_once_do_not_mix_and_what_lies_beside_the_model_is_told(here: Path) -> None:
+    other = FileLock(".out.lock")
+    assert other.acquire()
+    with pytest.raises(StudyBusy):
+        export("out")
+    assert not Path("out").exists()
+    other.close()
+    model = Path(SEARCH, "refit/trials/0000/checkpoints")
+    for name in ("vocabulary.txt", "last2.pkl"):
+        shutil.copy(model / "last.pkl", model / name)
+        os.utime(model / name, (1, 1))
+    study = json.loads(Path("study.yaml").read_text())["evaluate"]
+    done = export_model(the_search(SEARCH), EvaluateSettings(command=tuple(study["command"])), place="out")
+    assert [line for line in done.told if "vocabulary.txt, beside" in line] and not list(Path().glob(".out*"))
+    assert left_beside(model, model) == []
+
+
+def test_a_copy_without_its_code_says_so(here: Path) -> None:
+    for path in here.glob("*.py"):
+        path.unlink()
+    done = export_model(the_search(SEARCH), EvaluateSettings(), place="out")
+    assert any("code/ is empty" in line for line in done.told)
 
 
 def test_what_is_no_export_is_not_replaced(here: Path) -> None:

@@ -14,7 +14,7 @@ from outlast.cli.main import run_cli
 from outlast.config.settings import RefitSettings
 from outlast.core.states import TrialState
 from outlast.engine.followup.child import Followup, lay_out, the_search
-from outlast.engine.followup.refit import choose, plan_refit, refit_facts
+from outlast.engine.followup.refit import choose, overtaken, plan_refit, refit_facts
 from outlast.errors import UsageError
 
 slow = pytest.mark.slow
@@ -104,6 +104,39 @@ def test_which_trial_it_is_and_why(here: Path) -> None:
     assert choose(search, 3).confirmed
     with pytest.raises(UsageError, match="there is no trial 99"):
         choose(search, 99)
+
+
+def test_a_best_that_the_search_found_after_it_was_confirmed_is_told_of(here: Path, capsys) -> None:
+    search, place = the_search(SEARCH), here / SEARCH / "confirm"
+    assert overtaken(search) is None
+    place.mkdir()
+    said = {
+        "final": True,
+        "metric": {"name": "score"},
+        "ranking": [{"trial": 3}, {"trial": best()[0]}],
+        "verdict": "so",
+    }
+    said["best"] = {"trial": 3, "n": 1, "mean": 1, "low": 1, "high": 1, "reason": "so"}
+    (place / "confirmation.json").write_text(json.dumps(said))
+    assert overtaken(search) is None and plan_refit(search, RefitSettings(epochs=1)).told == ()
+    assert run_cli(["show", SEARCH, "best"]) == 0
+    assert "since" not in capsys.readouterr().out
+    (place / "confirmation.json").write_text(json.dumps({**said, "ranking": [{"trial": 3}]}))
+    assert plan_refit(search, RefitSettings(epochs=1)).told == (overtaken(search),)
+    assert f"trial {best()[0]} since" in (overtaken(search) or "")
+    assert run_cli(["show", SEARCH, "best"]) == 0
+    assert f"trial {best()[0]} was found since" in capsys.readouterr().out
+
+
+@slow
+def test_a_training_that_left_no_model_names_a_command_that_works(told: Path, capsys) -> None:
+    Path("forgood.py").write_text("")
+    assert run_cli(["refit"]) == 0
+    assert "outlast export study.yaml" in capsys.readouterr().out
+    assert run_cli(["export"]) == 0
+    Path("forgood.py").write_text(FOR_GOOD)
+    assert run_cli(["refit", "--fresh", "study.yaml"]) == 0
+    assert "outlast export study.yaml" in capsys.readouterr().out  # nothing says how it is tested
 
 
 def test_how_long_is_what_the_study_file_says_or_what_the_search_found(here: Path) -> None:

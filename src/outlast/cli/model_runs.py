@@ -19,7 +19,7 @@ from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.care.retry import retry_trials
 from outlast.engine.followup.child import Followup, Repetition, lay_out, the_search
-from outlast.engine.followup.evaluate import plan_evaluation, take_back
+from outlast.engine.followup.evaluate import evaluation_command, plan_evaluation, take_back
 from outlast.engine.followup.export import export_model, place_of
 from outlast.engine.followup.looks import evaluation_facts, is_untold, looks_in, said_of_look, times, write_evaluation
 from outlast.engine.followup.refit import plan_refit, refuse_other, write_refit
@@ -57,9 +57,13 @@ def run_refit(
     trials = plan.trials(study)
     if not _complete(trials, plan.wanted):
         return _unfinished(trials, plan.followup.folder, f"outlast refit {typed}", code)
-    models = [training["model"] and f"{plan.followup.folder}/{training['model']}" for training in facts["trainings"]]
+    models = [
+        training["model"] and os.path.normpath(f"{plan.followup.folder}/{training['model']}")
+        for training in facts["trainings"]
+    ]
     _tell([("model", model or "none: the training left no checkpoint in ${checkpoint_dir}") for model in models])
-    make_console().print(next_line(f"outlast {'evaluate' if models[0] else 'export'} {typed}"))
+    tested = evaluation_command(search.settings, (given or search.settings).evaluate) is not None
+    make_console().print(next_line(f"outlast {'evaluate' if tested and all(models) else 'export'} {typed}"))
     return 0
 
 

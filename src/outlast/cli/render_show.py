@@ -150,11 +150,11 @@ def show_best(
         return Group(Text("  no trial has completed", style="yellow"), next_line(f"outlast show {folder}"))
     parts = [part for trial in trials for part in (trial, Text())]
     results = _section("the study's best files", list(files))[1:]
-    parts += [*results, *_confirmed(confirmed), next_line(f"outlast show {folder}")]
+    parts += [*results, *_confirmed(confirmed, folder), next_line(f"outlast show {folder}")]
     return Group(*parts)
 
 
-def _confirmed(said: Mapping[str, Any] | None) -> list[RenderableType]:
+def _confirmed(said: Mapping[str, Any] | None, folder: str) -> list[RenderableType]:
     """What fresh seeds say of the best, which may be another trial than the one with the best score."""
     best = None if said is None else said.get("best")
     if said is None or not best:
@@ -164,6 +164,10 @@ def _confirmed(said: Mapping[str, Any] | None) -> list[RenderableType]:
     interval = f" (95%: {low} to {high})" if n > 1 else ""
     taken = f"trial {best['trial']}: mean {one_line(name)} {mean}{interval} over {n} fresh seed{'' if n == 1 else 's'}"
     rows = [("taken" if said["final"] else "so far", taken), ("because", best["reason"]), ("verdict", said["verdict"])]
+    if len(said.get("newer", ())) == 1:  # a Pareto front is repeated in part
+        rows.append(
+            ("but", f"trial {said['newer'][0]} was found since and is no part of that: outlast confirm {folder}")
+        )
     return _section("confirmed" if said["final"] else "being confirmed", rows)
 
 

@@ -66,7 +66,9 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         wholes = (_whole(trial, study, settings, paths) for trial in found)
         tell(
             lambda: facts_of(found),
-            lambda: render_show.show_best([*wholes], folder=folder, files=_files(folder), confirmed=_confirmed(folder)),
+            lambda: render_show.show_best(
+                [*wholes], folder=folder, files=_files(folder), confirmed=_confirmed(folder, found)
+            ),
         )
     elif what == "failures":
         groups = group_failures(study)
@@ -208,12 +210,15 @@ def _files(folder: str) -> list[tuple[str, str]]:
     return [(label, path) for label, path in found if os.path.exists(path)]
 
 
-def _confirmed(folder: str) -> dict[str, Any] | None:
+def _confirmed(folder: str, best: Sequence[Trial]) -> dict[str, Any] | None:
     """What fresh seeds say of the best, as `confirm` has written it down at the study's home."""
     here = StudyPaths.at(folder)
     home = home_of(here) or here
     said = read_json(home.confirm / home.confirmation.name)
-    return said if isinstance(said, dict) else None
+    if not isinstance(said, dict):
+        return None
+    repeated = {entry["trial"] for entry in said.get("ranking", ())}
+    return {**said, "newer": [trial.number for trial in best if trial.number not in repeated]}
 
 
 def _trial_files(paths: StudyPaths, trial: Trial) -> list[tuple[str, str]]:

@@ -112,7 +112,8 @@ def model_of(paths: StudyPaths, settings: Settings, trial: Trial, *, refit: int 
     if path is None:
         raise UsageError(
             f"the training left no checkpoint in {os.path.relpath(checkpoints)}",
-            cure="the training has to save its model in ${checkpoint_dir} (or OUTLAST_CHECKPOINT_DIR)",
+            cure="the training has to save its model in ${checkpoint_dir} (or OUTLAST_CHECKPOINT_DIR)"
+            + ("" if refit is None else "; then: outlast refit --fresh"),
         )
     of = trial.number if trial.of is None else trial.of
     return Model(of, trial.seed, refit, trial.finished_at or "", path, checkpoints)

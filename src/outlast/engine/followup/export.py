@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from outlast._system.files import remove_tree, rename, write_atomic
+from outlast._system.locks import FileLock
 from outlast._system.reading import read_json
 from outlast._system.syncing import make_dir, settle_tree
 from outlast._version import __version__
@@ -34,9 +36,9 @@ from outlast.engine.followup.child import Search
 from outlast.engine.followup.evaluate import Model, evaluation_command
 from outlast.engine.followup.exported_code import copy_code, copy_model
 from outlast.engine.followup.exported_facts import Subject, environment_of, exported_facts, subject_of
-from outlast.engine.followup.model_files import is_pretrained, parts_of
+from outlast.engine.followup.model_files import is_pretrained, left_beside, parts_of
 from outlast.engine.followup.run_script import Runnable, run_script
-from outlast.errors import UsageError
+from outlast.errors import StudyBusy, UsageError
 from outlast.results.configuration import configuration
 from outlast.results.model_card import model_card
 from outlast.results.writer import resolved_config
@@ -77,9 +79,35 @@ def export_model(search: Search, section: EvaluateSettings, *, place: str, trial
 
     Raises:
         UsageError: There is nothing to export, or something else at the place.
+        StudyBusy: Somebody else exports to that place.
         OSError: The disk refused.
     """
     subject = subject_of(search, trial)
+    with _alone(Path(place).absolute()):
+        return _export(search, section, subject, place)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Put nothing together that somebody else puts together just now."""
+    path = target.with_name(f".{target.name}.lock")
+    make_dir(path.parent)
+    lock = FileLock(str(path))
+    try:
+        # A lock on a file that another export has removed meanwhile keeps nobody out.
+        if not (lock.acquire() and path.exists() and os.path.samestat(os.fstat(lock.content), path.stat())):
+            raise StudyBusy(
+                f"somebody else exports to {target.name} just now", cure="give the same command again when that is done"
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # while it is ours: whoever opens it after us makes a new one
+    finally:
+        lock.close()
+
+
+def _export(search: Search, section: EvaluateSettings, subject: Subject, place: str) -> Exported:
     packed, target = place.endswith(_SUFFIXES), Path(place).absolute()
     there = mark_in(target) if packed else _mark_of(target)
     if there is None and os.path.lexists(place) and not (target.is_dir() and not os.listdir(target)):
@@ -114,6 +142,17 @@ def _texts(search: Search, section: EvaluateSettings, subject: Subject, making: 
     words = [*(subject.settings.command or ()), *(evaluation or ())]
     inside, told = copy_code(subject.settings, words, making / "code")
     subject.told.extend(told)
+    if not any((making / "code").rglob("*")):
+        subject.told.append(
+            f"no code was found in {os.path.basename(subject.settings.working_directory)}/: code/ is empty"
+        )
+    named = subject.model is None or subject.settings.checkpoints.pattern
+    beside = [] if subject.model is None or named else left_beside(subject.model.path, subject.model.checkpoints)
+    if beside:
+        few = ", ".join(beside[:5]) + (", …" if len(beside) > 5 else "")
+        subject.told.append(
+            f"not exported: {few}, beside the model (`checkpoints.pattern` says what the model is, such as a folder)"
+        )
     facts = exported_facts(search, subject, whole)
     texts = {
         "metrics.json": _json(facts),

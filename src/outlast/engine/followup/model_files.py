@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from outlast.client import newest_checkpoint
 
 _CONFIG = "config.json"
+_DIGITS = re.compile(r"\d+")
 #: Weights as `save_pretrained` writes them, in one file or in several with an index:
 #: https://huggingface.co/docs/transformers/main_classes/model (`save_pretrained`, `max_shard_size`)
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -42,6 +44,22 @@ def model_in(checkpoints: str | os.PathLike[str], pattern: Sequence[str] = ()) -
         return Path(checkpoints)
     found = newest_checkpoint(str(checkpoints), list(pattern))
     return None if found is None else Path(found)
+
+
+def left_beside(model: Path, checkpoints: Path) -> list[str]:
+    """What a training left beside its model that is no older checkpoint of the same name: it may well belong to the model.
+
+    Args:
+        model: As `model_in` has it.
+        checkpoints: The folder that it was found in.
+
+    Returns:
+        Names in the model's folder; none where the model is the whole of `checkpoints`.
+    """
+    if model == checkpoints:
+        return []
+    others = [each.name for each in model.parent.iterdir() if not each.name.startswith(".") and each != model]
+    return sorted(name for name in others if _DIGITS.sub("", name) != _DIGITS.sub("", model.name))
 
 
 def parts_of(model: Path) -> list[Path]:

@@ -21,6 +21,7 @@ from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.engine.followup.child import Followup, Repetition, Search
+from outlast.engine.followup.confirmation import candidates
 from outlast.engine.followup.confirmation_document import confirmed_of
 from outlast.engine.followup.model_files import model_in
 from outlast.engine.record.recorded import study_paths
@@ -101,8 +102,24 @@ def choose(search: Search, number: int | None = None) -> Chosen:
 
 def confirmed_best(search: Search) -> int | None:
     """The trial that was confirmed to be the best; ``None`` where nothing was confirmed."""
-    number = confirmed_of(read_json(StudyPaths.at(search.home).confirm / StudyNames.confirmation.name))
+    number = confirmed_of(_confirmation(search))
     return number if number in search.study.trials else None
+
+
+def overtaken(search: Search) -> str | None:
+    """That the search's best came after what was confirmed, and is no part of it, as a sentence; ``None`` where it is."""
+    said = _confirmation(search)
+    if confirmed_of(said) is None:
+        return None
+    repeated = {entry["trial"] for entry in said.get("ranking", ())}
+    best = next((number for number in candidates(search, 1) if number not in repeated), None)
+    if best is None:
+        return None
+    return f"the search has found trial {best} since, which is better there and not confirmed (outlast confirm {search.folder})"
+
+
+def _confirmation(search: Search) -> Any:
+    return read_json(StudyPaths.at(search.home).confirm / StudyNames.confirmation.name)
 
 
 def plan_refit(search: Search, section: RefitSettings, *, trial: int | None = None, seeds: int | None = None) -> Refit:
@@ -255,6 +272,8 @@ def _told(search: Search, section: RefitSettings, chosen: Chosen) -> tuple[str, 
     told: Sequence[str] = ()
     if not chosen.confirmed:
         told = [f"it is not confirmed: its score may be luck (outlast confirm {search.folder})"]
+    elif newer := overtaken(search):
+        told = [newer]
     if section == RefitSettings(seeds=section.seeds):
         how = "the study file has no `refit:`: the search's own command is run"
         how = "the search's function is called" if search.settings.command is None else how
