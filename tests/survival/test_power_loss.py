@@ -80,8 +80,10 @@ def _boot_anew(lab: Lab) -> None:
 def _of_another_boot(line: bytes, boot: bytes) -> bytes:
     """A line that says so, with a checksum that is right if it had one."""
     changed = line.replace(boot, boot[::-1])
-    known = from_line(line.removesuffix(b"\n"))
-    if changed == line or known is None or "crc" not in known:
+    if changed == line or from_line(line.removesuffix(b"\n")) is None:
+        return changed
+    known = json.loads(line)
+    if "crc" not in known:
         return changed
     del known["crc"]
     return to_line(json.loads(json.dumps(known).replace(boot.decode(), boot.decode()[::-1])))
