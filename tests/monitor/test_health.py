@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from outlast.config.settings import MetricSettings, PrunerSettings, Settings
+from outlast.core.plain_json import plain_json
 from outlast.core.states import Cause, TrialState
 from outlast.monitor.health import HealthFacts, health
 from outlast.testing.studies import StudyBuilder
@@ -172,7 +173,7 @@ def test_each_warning_names_the_command_that_helps(build: StudyBuilder) -> None:
     for _ in range(3):
         build.trial(state=TrialState.FAILED, signature="abc", reason="ValueError: shape")
     (warning,) = health(build.study, settings(), now=build.moment(10), live=True, folder="studies/digits")
-    assert warning.to_json() == {
+    assert plain_json(warning) == {
         "key": "same_failure",
         "text": "the same failure 3 times, first in trial 0: ValueError: shape",
         "cure": "outlast show studies/digits failures",

@@ -51,6 +51,14 @@ def list_names(path: PathLike) -> list[str]:
         return []
 
 
+def read_link(path: PathLike) -> str | None:
+    """Where a symbolic link points to; ``None`` if it is not there, or is no link."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
 def read_json(path: PathLike) -> Any | None:
     """The JSON in a file; ``None`` if there is no such file or it does not hold whole JSON."""
     data = read_bytes(path)

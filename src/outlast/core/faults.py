@@ -60,9 +60,7 @@ class Policy(Struct, frozen=True):
     timeout_counts: bool = False
     restart_interrupted: bool = True  # otherwise a lost trial is given up and a new one drawn in its place
     losses_in_a_row: int = 3
-    losses_with_host: int = (
-        10  # the same where everything on the host went with it, which no trial is to blame for at first
-    )
+    losses_with_host: int = 10  # where everything on the host went with it, which no trial is to blame for at first
     transient_in_all: int = 3
     smaller: Mapping[str, Any] = {}  # what a trial too large for its card may run with instead
     length: int | None = None  # the last step of the completed trials like this one, where that is certain
@@ -82,13 +80,7 @@ class Decision(Struct, frozen=True):
 
 
 def decide(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
-    """What this attempt's end means for its trial.
-
-    Args:
-        evidence: What the runner saw.
-        trial: The trial with its earlier outcomes.
-        policy: Of the study.
-    """
+    """What this attempt's end means for its trial, which comes with its earlier outcomes."""
     if evidence.never_started:
         return Decision(TrialState.INTERRUPTED, Cause.NEVER_STARTED, "the attempt was never started")
     decision = _judge(evidence, trial, policy)
@@ -201,12 +193,9 @@ def _diverged(what: str) -> Decision:
 
 def diverged_at(reports: Sequence[Report], objectives: Sequence[str]) -> str | None:
     """The first report in which an objective is no number, as a phrase; of infinite ones if there is none; else ``None``."""
-    for bad in (math.isnan, math.isinf):
-        for report in reports:
-            for name in objectives:
-                if bad(report.metrics.get(name, 0.0)):
-                    return f"{name} = {report.metrics[name]} at step {report.step}"
-    return None
+    told = [(report.metrics.get(name, 0.0), name, report.step) for report in reports for name in objectives]
+    found = ((value, name, step) for bad in (math.isnan, math.isinf) for value, name, step in told if bad(value))
+    return next((f"{name} = {value} at step {step}" for value, name, step in found), None)
 
 
 def is_beyond_hope(reports: Sequence[Report], objectives: Sequence[str]) -> bool:
@@ -223,11 +212,8 @@ def ended_by_others(evidence: Evidence) -> bool:
 
 
 def _stopped_from_outside(evidence: Evidence) -> bool:
-    if evidence.outside_signal is not None:
-        return True
-    if evidence.exit_code in _RESUME_EXITS:
-        return True
-    return evidence.signal in _OUTSIDE
+    signalled = evidence.outside_signal is not None or evidence.signal in _OUTSIDE
+    return signalled or evidence.exit_code in _RESUME_EXITS
 
 
 def _interrupted(trial: Trial, policy: Policy, cause: Cause, reason: str, evidence: Evidence) -> Decision:
@@ -356,7 +342,7 @@ def _crashed(evidence: Evidence, trial: Trial, policy: Policy) -> Decision:
     if symptom is Symptom.TRANSIENT and sum(o.cause is Cause.TRANSIENT for o in earlier) < policy.transient_in_all:
         return Decision(TrialState.INTERRUPTED, Cause.TRANSIENT, last, signature=signature)
     reason = _describe_end(evidence) + (f": {last}{advice(last)}" if last else "")
-    if _last_is_no_number(evidence, policy):
+    if not all(math.isfinite(evidence.scores.get(name, 0.0)) for name in policy.objectives):
         at = diverged_at(evidence.reports, policy.objectives) or "a metric that is no number"
         return _diverged(f"{at}; then {reason}")
     bad = "" if symptom else _bad_checkpoint(evidence, earlier, signature)
@@ -403,10 +389,6 @@ def _out_of_memory(evidence: Evidence, trial: Trial, policy: Policy, text: str) 
     return _interrupted(
         trial, policy, cause, f"the machine ran out of memory and the kernel ended it, {share}", evidence
     )
-
-
-def _last_is_no_number(evidence: Evidence, policy: Policy) -> bool:
-    return any(not math.isfinite(evidence.scores.get(name, 0.0)) for name in policy.objectives)
 
 
 def _bad_checkpoint(evidence: Evidence, earlier: Sequence[AttemptEnded], signature: str) -> str:

@@ -36,10 +36,6 @@ class HealthWarning(Struct, frozen=True):
     text: str
     cure: str = ""
 
-    def to_json(self) -> dict[str, str]:
-        """The plain object of the status JSON."""
-        return {"key": self.key, "text": self.text, "cure": self.cure}
-
 
 class HealthFacts(Struct, frozen=True):
     """What only a look at the machine can tell. Everything is optional: an unknown fact warns of nothing."""

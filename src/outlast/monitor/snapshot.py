@@ -176,7 +176,7 @@ class Snapshot(Struct, frozen=True):
             "best": None,
             "rate_per_hour": None if self.rate_per_hour is None else round(self.rate_per_hour, 3),
             "eta": _iso(self.eta),
-            "warnings": [warning.to_json() for warning in self.warnings],
+            "warnings": plain_json(self.warnings),
             "reason": self.reason,
             "run": None,
             "running": [_running_json(trial) for trial in self.running],

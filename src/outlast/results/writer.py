@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Union
 
 from outlast._system.files import remove, symlink_atomic, write_atomic
-from outlast._system.reading import read_bytes
+from outlast._system.reading import list_names, read_bytes, read_link
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.file_names import StudyNames
@@ -78,7 +78,7 @@ class ResultsWriter:
                 found.append(f"{path.name} is missing")
             elif there != content:
                 found.append(f"{path.name} disagrees with the ledger")
-        pointed = _read_link(self._files.best_checkpoint)
+        pointed = read_link(self._files.best_checkpoint)
         if pointed != link:
             found.append(
                 f"{self._files.best_checkpoint.name} points to {pointed or 'nothing'} instead of {link or 'nothing'}"
@@ -127,7 +127,7 @@ class ResultsWriter:
     def _link_target(self, study: Study) -> str | None:
         """Where best_checkpoint should point: relative inside the study folder; ``None`` without a checkpoint."""
         best = best_trial(study, self._settings.metrics)
-        saved = best is not None and _has_content(Path(self._checkpoints(best.number)))
+        saved = best is not None and bool(list_names(self._checkpoints(best.number)))
         return self._target_of(best.number) if best is not None and saved else None
 
     def _target_of(self, number: int) -> str:
@@ -136,7 +136,7 @@ class ResultsWriter:
 
     def _point_link(self, target: str | None, study: Study) -> None:
         link = self._files.best_checkpoint
-        if _read_link(link) == target and (target is not None or not os.path.lexists(link)):
+        if read_link(link) == target and (target is not None or not os.path.lexists(link)):
             return
         if os.path.lexists(link) and not link.is_symlink() and not self._was_a_link(link, study):
             return  # something of the user's that is not ours to replace
@@ -161,18 +161,3 @@ def resolved_config(record: PathLike) -> str | None:
         return None
     text = kept.get("config") if isinstance(kept, dict) else None
     return text if isinstance(text, str) else None
-
-
-def _has_content(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return next(entries, None) is not None
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _read_link(link: Path) -> str | None:
-    try:
-        return os.readlink(link)
-    except OSError:  # not there, or not a link
-        return None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from outlast._system.files import copy_file, remove_tree, rename, symlink_atomic, write_atomic
 from outlast._system.mounts import NOT_SUPPORTED
-from outlast._system.reading import read_bytes, read_json
+from outlast._system.reading import read_bytes, read_json, read_link
 from outlast._system.syncing import make_dir
 from outlast.core.file_names import CHECKPOINTS, FOLLOWUPS, StudyNames, TrialPaths
 from outlast.core.file_names import StudyNames as _At
@@ -53,10 +53,9 @@ def ran_from(paths: StudyPaths) -> Path:
 
 def _tied(folder: Path) -> str | None:
     """What ``live`` in a folder says; ``None`` where there is none."""
-    with contextlib.suppress(OSError):
-        return os.readlink(StudyNames(folder).live)
-    text = read_bytes(StudyNames(folder).live) if (StudyNames(folder).live).is_file() else None
-    return os.fsdecode(text).strip() if text else None
+    live = StudyNames(folder).live
+    text = read_bytes(live) if not live.is_symlink() and live.is_file() else None
+    return os.fsdecode(text).strip() if text else read_link(live)
 
 
 def tie(home: StudyPaths, live: StudyPaths) -> None:
@@ -115,9 +114,9 @@ def restore(live: StudyPaths, home: StudyPaths) -> list[str]:
         make_dir((live.root / name).parent)
         copy_file(home.root / name, live.root / name)
         copied.append(name)
-    with contextlib.suppress(OSError):
-        target = os.readlink(home.best_checkpoint)
-        if not os.path.lexists(live.best_checkpoint):
+    target = read_link(home.best_checkpoint)
+    if target is not None and not os.path.lexists(live.best_checkpoint):
+        with contextlib.suppress(OSError):
             symlink_atomic(target, live.best_checkpoint)
             copied.append(_At.best_checkpoint.name)
     return copied

@@ -33,7 +33,7 @@ from outlast._system.files import (
     symlink_atomic,
     write_atomic,
 )
-from outlast._system.reading import read_bytes, read_json
+from outlast._system.reading import read_bytes, read_json, read_link
 from outlast._system.syncing import fsync_file, make_dir, settle_tree
 from outlast.core.file_names import FOLLOWUPS, TrialPaths
 from outlast.core.file_names import StudyNames as _At
@@ -62,7 +62,7 @@ class HomeSync:
     """
 
     def __init__(self, live: StudyPaths, home: StudyPaths, *, fence: Callable[[], object] | None = None) -> None:
-        self._live, self._home, self._fence = live, home, fence
+        self._live, self._home, self._fence = live, home, fence or (lambda: None)
         self._known: dict[str, list[int]] = {}  # what lies at home: path → size and time of what it was copied from
         self._begun = False
 
@@ -81,14 +81,16 @@ class HomeSync:
             self._begin()
         finished = self._finished()  # before the ledger is read: it knows about each of them
         copied = [*self._ledger(), *self._files(_FIRST)]
-        copied += self._tree(_At.revisions.name) + self._tree(_At.code.name, whole=True)
+        copied += self._tree(_At.revisions.name)
+        for commit in entries(self._live.code):
+            copied += self._folder(f"{_At.code.name}/{commit}", once=True)
         for name in finished:
             copied += self._outdated(name)
             copied += self._files(tuple(os.path.join(_At.trials.name, name, file) for file in _OF_A_TRIAL))
         copied += self._best_checkpoint()
         copied += self._files(_DERIVED) + self._tree(_At.plots.name) + self._index()
         if copied:
-            self._check()
+            self._fence()
             write_atomic(self._home.root / _MANIFEST, json.dumps({"version": 1, "files": self._known}))
         return copied
 
@@ -96,9 +98,7 @@ class HomeSync:
         make_dir(self._home.root)
         for folder, below, _ in os.walk(self._home.root):
             if folder == str(self._home.root):
-                below[:] = [
-                    name for name in below if name not in FOLLOWUPS
-                ]  # studies of their own, which may be run now
+                below[:] = [name for name in below if name not in FOLLOWUPS]  # studies of their own, perhaps run now
             remove_temporaries(folder)  # so that nobody who was held up can make an old file appear over a new one
         finish_replacing(self._home.root)
         require_extension(self._live, self._home)
@@ -108,10 +108,6 @@ class HomeSync:
                 path: known for path, known in manifest["files"].items() if (self._home.root / path).exists()
             }
         self._begun = True
-
-    def _check(self) -> None:
-        if self._fence is not None:
-            self._fence()
 
     def _finished(self) -> list[str]:
         """Trials whose files are put away and not at home yet, or not as they are now."""
@@ -156,16 +152,14 @@ class HomeSync:
                 copied.append(name)
         return copied
 
-    def _tree(self, name: str, *, whole: bool = False) -> list[str]:
-        """A folder's files; `whole`: each folder in it at once or not at all, and never again."""
-        if whole:
-            return [
-                path for inner in entries(self._live.root / name) for path in self._folder(f"{name}/{inner}", once=True)
-            ]
+    def _tree(self, name: str) -> list[str]:
         return self._files(tuple(sorted(files_below(self._live.root, name))))
 
     def _folder(self, name: str, *, once: bool = False) -> list[str]:
-        """A folder as it is now, replaced whole: at home there is the old one or the new one, or for a moment neither."""
+        """A folder as it is now, replaced whole: at home there is the old one or the new one, or for a moment neither.
+
+        With `once` it is brought home at once or not at all, and never again.
+        """
         source, target = self._live.root / name, self._home.root / name
         if once and target.exists():
             return []
@@ -178,7 +172,7 @@ class HomeSync:
         remove_tree(making)
         shutil.copytree(source, making, symlinks=True, ignore=None if once else shutil.ignore_patterns(".*"))
         settle_tree(making)
-        self._check()
+        self._fence()
         remove_tree(aside)
         if target.exists():
             rename(target, aside)
@@ -195,16 +189,15 @@ class HomeSync:
         path = f"{_At.trials.name}/{name}/{gone.name}"
         if not (self._home.root / path).exists():
             return []
-        self._check()
+        self._fence()
         remove(self._home.root / path)
         self._known.pop(path, None)
         return [path]
 
     def _best_checkpoint(self) -> list[str]:
         """The weights of the best trial, where they lie in the study folder; then the link; then those of the last best go."""
-        try:
-            pointed = os.readlink(self._live.best_checkpoint)
-        except OSError:
+        pointed = read_link(self._live.best_checkpoint)
+        if pointed is None:
             return []
         inside = not os.path.isabs(pointed)
         try:
@@ -213,7 +206,7 @@ class HomeSync:
             return []
         if inside and not (self._home.root / pointed).is_dir():
             return copied
-        if not _points_to(self._home.best_checkpoint, pointed):
+        if read_link(self._home.best_checkpoint) != pointed:
             symlink_atomic(pointed, self._home.best_checkpoint, fence=self._fence)
             copied.append(_At.best_checkpoint.name)
         for name in [key.rstrip("/") for key in self._known if key.endswith("/checkpoints/")]:
@@ -235,7 +228,7 @@ class HomeSync:
         making = self._home.root / f".{name}.{os.getpid()}.0.tmp"
         try:
             _back_up(self._live.index, making)
-            self._check()
+            self._fence()
             rename(making, self._home.index)
         except sqlite3.Error:  # busy, or being rebuilt: next time; it is only derived
             return []
@@ -243,13 +236,6 @@ class HomeSync:
             remove(making, durable=False)
         self._known[name] = mark
         return [name]
-
-
-def _points_to(link: Path, target: str) -> bool:
-    try:
-        return os.readlink(link) == target
-    except OSError:
-        return False
 
 
 def _mark(path: Path) -> list[int] | None:

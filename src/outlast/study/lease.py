@@ -134,7 +134,8 @@ class Lease:
             if self._look() == look:
                 self._break(look)
         elif _is_copy(self._ledger) and self._lock.pid == self._holder.get("pid"):
-            self._unlink()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
 
     @property
     def _may_be_held(self) -> bool:
@@ -164,10 +165,6 @@ class Lease:
             with contextlib.suppress(FileExistsError):
                 os.link(aside, self._path)
         os.unlink(aside)
-
-    def _unlink(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
 
     def _silent(self) -> bool:
         """Whether the marker looks as if nobody refreshed it: by two times of the filesystem's clock, never by a host's."""

@@ -42,7 +42,7 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
     remove_temporaries(paths.folder)
     attempts = _attempt_folders(paths)
     failed = trial.state is TrialState.FAILED
-    reports = _joined(attempts, AttemptPaths.reports.name)
+    reports = b"".join(read_bytes(attempt.reports) or b"" for attempt in attempts)
     resolved = config if config is not None else _last_config(attempts)
     if attempts or not is_whole(paths.record):
         record: dict[str, Any] = {"version": 1, **told_of(trial)}
@@ -133,16 +133,9 @@ def _attempt_folders(paths: TrialPaths) -> list[AttemptPaths]:
     return earlier + [paths.attempt(number) for number in numbers]
 
 
-def _joined(attempts: list[AttemptPaths], name: str) -> bytes:
-    return b"".join(read_bytes(attempt.folder / name) or b"" for attempt in attempts)
-
-
 def _last_config(attempts: list[AttemptPaths]) -> Any:
-    for attempt in reversed(attempts):
-        text = read_bytes(attempt.config)
-        if text is not None:
-            return text.decode()
-    return None
+    found = (read_bytes(attempt.config) for attempt in reversed(attempts))
+    return next((text.decode() for text in found if text is not None), None)
 
 
 def _gather_log(paths: TrialPaths, attempts: list[AttemptPaths]) -> None:
@@ -155,26 +148,16 @@ def _gather_log(paths: TrialPaths, attempts: list[AttemptPaths]) -> None:
     with open(paths.log, "wb") as whole:
         for log in logs:
             if len(logs) > 1:
-                whole.write(f"=== {_called(log.parent.name)} ===\n".encode())
+                name = log.parent.name
+                whole.write(f"=== {f'attempt {name}' if name.isdigit() else 'before the retry'} ===\n".encode())
             copy_log(log, whole, most=_LOG_BYTES // len(logs))
-
-
-def _called(attempt: str) -> str:
-    return f"attempt {attempt}" if attempt.isdigit() else "before the retry"
 
 
 def _error_text(trial: Trial, attempts: list[AttemptPaths]) -> str:
     last = trial.last
     evidence = inspect(attempts[-1]).evidence or Evidence()
-    lines = [
-        f"trial: {trial.number}",
-        f"time: {last.at if last else ''}",
-        f"cause: {trial.cause}",
-        f"reason: {trial.reason}",
-        "",
-        told_story(evidence.traceback, evidence.tail),
-    ]
-    return "\n".join(lines) + "\n"
+    head = f"trial: {trial.number}\ntime: {last.at if last else ''}\ncause: {trial.cause}\nreason: {trial.reason}\n"
+    return f"{head}\n{told_story(evidence.traceback, evidence.tail)}\n"
 
 
 def clear_leftovers(paths: StudyPaths) -> None:

@@ -10,7 +10,7 @@ from importlib.metadata import distributions
 from typing import Any
 
 from outlast._system.files import write_atomic
-from outlast._system.reading import read_json
+from outlast._system.reading import read_json, read_link
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
@@ -194,11 +194,8 @@ def _diff(study: Study, settings: Settings) -> str:
 
 
 def _checkpoint(paths: StudyPaths) -> str | None:
-    try:
-        target = os.readlink(paths.best_checkpoint)
-    except OSError:
-        return None
-    return None if os.path.isabs(target) else target
+    target = read_link(paths.best_checkpoint)
+    return None if target is None or os.path.isabs(target) else target
 
 
 def _packages() -> list[str]:

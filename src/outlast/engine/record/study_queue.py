@@ -135,17 +135,13 @@ class StudyQueue:
         by_hand += (
             [f"  cd {shlex.quote(spec.get('cwd', '.'))}", "  " + shlex.join(spec.get("argv", ()))] if spec else []
         )
-        return JobScript(
-            purpose=f"{self.settings.name}: trial {parsed[0]}, attempt {parsed[1]}",
-            name=f"{self.settings.name}_trial_{parsed[0]}",
-            output=log,
-            command=[sys.executable, "-m", "outlast.runner", marker],
-            directory=os.path.abspath(self.settings.working_directory),
-            options={"no-requeue": None, **self.options.sbatch},
-            setup=self.options.setup,
-            environment=self._environment,
-            walltime_s=walltime_s(self.options.sbatch, self._partitions),
-            comment=self.mark + name,
+        return self._script(
+            name,
+            f"{self.settings.name}: trial {parsed[0]}, attempt {parsed[1]}",
+            f"{self.settings.name}_trial_{parsed[0]}",
+            log,
+            ["outlast.runner", marker],
+            {"no-requeue": None, **self.options.sbatch},
             by_hand=by_hand,
         )
 
@@ -163,7 +159,7 @@ class StudyQueue:
         return JobScript(
             purpose=purpose,
             name=name,
-            output=str(self.paths.jobs / log),
+            output=os.path.join(self.paths.jobs, log),  # or where the log is, if its whole path is given
             command=[sys.executable, "-m", *module],
             directory=os.path.abspath(self.settings.working_directory),
             options=options,
