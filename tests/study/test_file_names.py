@@ -22,6 +22,14 @@ KNOWN = {
     "cli/locate.py": {"study.yaml"},  # the name that a person's study file is looked for by
     "cli/search_request.py": {"study.yaml"},
     "cli/search.py": {"study.yaml"},
+    "cli/model.py": {"study.yaml"},
+    "engine/followup/export.py": {
+        "code",
+        "config.yaml",
+        "params.json",
+        "report.html",
+        "study.yaml",
+    },  # in what is exported
 }
 
 

@@ -30,7 +30,11 @@ _LOGS, _LOG_BYTES, _LOG_LINES = 1000, 3000, 30  # how many trials' ends, and how
 _COMMANDS, _COMMAND_BYTES = 2000, 2_000_000  # and of all of them together
 _DIFF_BYTES = 60_000
 _STORY_BYTES = 6000
-_FOLLOW_UPS = {"confirm": "confirmation.json", "refit": "refit.json", "evaluate": "evaluation.json"}
+_FOLLOW_UPS = {
+    "confirm": StudyPaths.confirmation.name,
+    "refit": StudyPaths.refit_facts.name,
+    "evaluate": StudyPaths.evaluation.name,
+}
 
 
 def report_data(

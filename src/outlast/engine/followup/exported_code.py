@@ -14,6 +14,7 @@ from outlast.config.settings import Settings
 from outlast.engine.attempts.code_snapshot import in_checkout, snapshot_code
 from outlast.engine.followup.archive import ABOUT
 from outlast.errors import UsageError
+from outlast.study.layout import StudyPaths
 
 #: Where no git says what is code: Python's files, and what the command names.
 _CODE = (".py", ".pyi", ".sh", ".toml", ".cfg")
@@ -78,7 +79,7 @@ def _python_files(start: Path) -> Iterator[Path]:
             if not name.startswith(".")
             and name not in _NOT_CODE
             and not (Path(folder) / name / "pyvenv.cfg").exists()
-            and not (Path(folder) / name / "ledger").is_dir()  # a study
+            and not (Path(folder) / name / StudyPaths.ledger.name).is_dir()  # a study
             and not (Path(folder) / name / ABOUT).exists()  # another export
         )
         yield from (Path(folder, name).relative_to(start) for name in sorted(names) if name.endswith(_CODE))
