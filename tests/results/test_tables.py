@@ -124,9 +124,9 @@ def test_a_table_that_grew_equals_one_made_at_once() -> None:
 
 def test_finished_rows_are_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     build, table, rendered = StudyBuilder(), TrialTable(settings(LR)), []
-    original = TrialTable._cells
+    original = TrialTable._values
     monkeypatch.setattr(
-        TrialTable, "_cells", lambda self, trial, *rest: rendered.append(trial.number) or original(self, trial, *rest)
+        TrialTable, "_values", lambda self, trial, *rest: rendered.append(trial.number) or original(self, trial, *rest)
     )
     for i in range(5):
         build.trial({"lr": i / 10}, values=0.5)

@@ -50,11 +50,8 @@ class Hours(Struct, frozen=True):
 def hours(study: Study, running: Mapping[int, float] | None = None) -> Hours:
     """Add up what the study's attempts used and what for.
 
-    In GPU hours where any attempt had a card, otherwise in hours of training. Imported trials were not run here.
-
-    Args:
-        study: The folded ledger.
-        running: Trial → seconds that its open attempt has trained so far; one that is not named counts nothing yet.
+    In GPU hours where any attempt had a card, otherwise in hours of training. Imported trials were not run here. `running`:
+    trial → seconds that its open attempt has trained so far; one that is not named counts nothing yet.
     """
     trials = [trial for trial in study.trials.values() if trial.source != "imported"]
     gpu = any(attempt.cards for trial in trials for attempt in trial.attempts)

@@ -24,12 +24,8 @@ _SETS_LENGTH = re.compile(
 def usual_length(study: Study, trial: Trial, part: int | None = None) -> int | None:
     """The last step of every completed trial like this one; ``None`` where too few tell, or where they differ.
 
-    Alike are trials of the same revision with equal values of whatever may set the length, run as they were drawn.
-
-    Args:
-        study: The folded ledger.
-        trial: That is asked about.
-        part: Of a trial in parts: each counts its own steps.
+    Alike are trials of the same revision with equal values of whatever may set the length, run as they were drawn. Each part of
+    a trial in parts counts its own steps.
     """
     own, peers = _of(trial), 0
     found: set[int | None] = set()
@@ -57,14 +53,8 @@ class BestReport(Struct, frozen=True):
 def best_report(trials: Sequence[Trial], goal: str) -> BestReport | None:
     """The best report of a training in the first objective; of several trainings the median of theirs.
 
-    Of equally good reports the first counts. Each part (seed, fold) of a trial is a training of its own.
-
-    Args:
-        trials: Of one configuration.
-        goal: ``maximize`` or ``minimize``.
-
-    Returns:
-        ``None`` where nothing was reported with a number that can be compared.
+    Of equally good reports the first counts. Each part (seed, fold) of a trial is a training of its own. The trials are of one
+    configuration. ``None`` where nothing was reported with a number that can be compared.
     """
     found = [best for trial in trials for curve in _curves(trial) if (best := _best(curve, goal)) is not None]
     if not found:

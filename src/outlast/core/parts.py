@@ -58,14 +58,8 @@ def with_part(
     """What one part's outcome means for its trial.
 
     A part that ended well leaves the trial waiting for the next part, and with the last one it is complete by the mean. The
-    curve of such a trial is its parts' values. Any other outcome is the trial's.
-
-    Args:
-        event: The outcome of the attempt as if the trial were whole.
-        trial: With its earlier outcomes.
-        part: That was run.
-        whole: All parts.
-        names: Of the objectives.
+    curve of such a trial is its parts' values. Any other outcome is the trial's. The `event` is the attempt's outcome as if the
+    trial were whole, which comes with its earlier ones; `whole` are all parts, `names` those of the objectives.
     """
     event = replace(event, part=part.number, curves=tuple(() for _ in names))
     if event.state is not TrialState.COMPLETE or event.values is None:

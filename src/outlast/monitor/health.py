@@ -70,13 +70,7 @@ def health(
 ) -> list[HealthWarning]:
     """Everything that is wrong, worst first; what the ledger has on record to be said comes last.
 
-    Args:
-        study: The folded ledger.
-        settings: The settings in force.
-        now: The current time, aware.
-        live: Whether somebody holds the study's lease.
-        folder: The study folder as a person types it, for the cures.
-        facts: What was found on the machine.
+    It is `live` while somebody holds its lease; `folder` is as a person types it, for the cures; `now` is aware.
     """
     finished = [
         trial
@@ -215,10 +209,8 @@ def _long_trial(view: _View) -> HealthWarning | None:
 def purge_warning(untouched_days: Mapping[str, float], purge_days: float, where: str) -> HealthWarning | None:
     """Whether files that a study needs to go on are about to be purged: within a week, or within half of a shorter time.
 
-    Args:
-        untouched_days: File → days since it was last read or written.
-        purge_days: The filesystem's rule, as ``slurm.purge_days`` says it.
-        where: The study folder as a person types it.
+    `untouched_days`: file → days since it was last read or written; `purge_days` is the filesystem's rule, as
+    ``slurm.purge_days`` says it; `where` is the study folder as a person types it.
     """
     limit = max(purge_days - 7, purge_days / 2)
     due = sorted(

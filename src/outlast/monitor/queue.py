@@ -42,9 +42,7 @@ class QueuedJob(Struct, frozen=True):
 def queue_in_words(jobs: Iterable[QueuedJob], silence: str = "") -> str:
     """``6 running, 1 suspended, 18 waiting (Resources), finisher 131 waiting (Dependency)``; empty where there is nothing to say.
 
-    Args:
-        jobs: As listed last.
-        silence: Why the scheduler gave no answer since.
+    The jobs are as listed last; `silence` is why the scheduler gave no answer since.
     """
     found = list(jobs)
     trials = [job for job in found if not job.is_small]

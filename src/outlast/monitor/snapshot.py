@@ -235,8 +235,7 @@ def snapshot(
     """Look at a study.
 
     Args:
-        study: The folded ledger.
-        settings: The settings in force, a target given on the command line included.
+        settings: In force, a target given on the command line included.
         now: The current time, aware.
         live: Who holds the study's lease; ``None`` if nobody does.
         running_reports: Running trial → (step, value) of its latest report.

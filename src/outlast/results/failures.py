@@ -63,16 +63,13 @@ def group_failures(study: Study) -> list[FailureGroup]:
 def _shared(members: Sequence[Trial], everyone: Sequence[Trial]) -> tuple[tuple[str, Any], ...]:
     if len(members) < 2:
         return ()
-    first = members[0].params
-    common = [
-        (name, value)
-        for name, value in first.items()
-        if all(name in trial.params and trial.params[name] == value for trial in members[1:])
-    ]
+
+    def have(trials: Sequence[Trial], name: str, value: Any) -> bool:
+        return all(name in trial.params and trial.params[name] == value for trial in trials)
+
+    first = members[0].params.items()
     return tuple(
-        (name, value)
-        for name, value in common
-        if any(name not in trial.params or trial.params[name] != value for trial in everyone)
+        (name, value) for name, value in first if have(members[1:], name, value) and not have(everyone, name, value)
     )
 
 

@@ -66,7 +66,8 @@ class TrialTable:
             changed = list(self._rows)
         for number in changed:
             old = self._rows[number]
-            text = row(self._cells(study.trials[number], params, metrics))
+            values = self._values(study.trials[number], params, metrics)
+            text = row("" if value is _ABSENT else cell(value) for value in values)
             self._rows[number] = _Row(old.fingerprint, old.params, old.metrics, text)
         return self._header(params, metrics) + "".join(self._rows[number].text for number in sorted(self._rows))
 
@@ -119,9 +120,6 @@ class TrialTable:
         taken = {"rank", *_BEFORE, *values, *_AFTER}
         names = [f"param.{name}" if name in taken or name.startswith("metric.") else name for name in params]
         return (*_BEFORE, *values, *names, *_AFTER, *(f"metric.{name}" for name in metrics))
-
-    def _cells(self, trial: Trial, params: Sequence[str], metrics: Sequence[str]) -> list[str]:
-        return ["" if value is _ABSENT else cell(value) for value in self._values(trial, params, metrics)]
 
     def _values(self, trial: Trial, params: Sequence[str], metrics: Sequence[str]) -> list[Any]:
         measured = trial.metrics
@@ -184,7 +182,7 @@ def study_summary(study: Study, settings: Settings) -> list[tuple[str, Any]]:
     left = remaining(study, budget.trials, budget.count)
     outcomes = [a.outcome for trial in study.trials.values() for a in trial.attempts if a.outcome is not None]
     training_seconds = sum(outcome.seconds for outcome in outcomes)
-    facts: list[tuple[str, Any]] = [
+    return [
         ("study", study.name or settings.name),
         ("created_at", study.created_at),
         ("metric", ", ".join(metric.name for metric in settings.metrics)),
@@ -207,7 +205,6 @@ def study_summary(study: Study, settings: Settings) -> list[tuple[str, Any]]:
         ("pruner", settings.pruner.name),
         ("state", study.ended.state if study.ended is not None else ""),
     ]
-    return facts
 
 
 def _best_facts(study: Study, metrics: Sequence[Objective]) -> list[tuple[str, Any]]:

@@ -33,8 +33,8 @@ class ResultsWriter:
     throttle: the caller decides how often.
 
     Args:
-        folder: The study folder.
-        settings: The settings in force.
+        folder: The study's.
+        settings: In force.
         checkpoints: Trial number → its checkpoint folder; by default ``trials/NNNN/checkpoints`` in the study folder.
         fence: Raises when these files are somebody else's to write by now; asked right before each appears.
     """
@@ -47,7 +47,7 @@ class ResultsWriter:
         checkpoints: Callable[[int], PathLike] | None = None,
         fence: Callable[[], object] | None = None,
     ) -> None:
-        self._files, self._fence = StudyNames(Path(folder)), fence
+        self._files, self._fence = StudyNames(Path(folder)), fence or (lambda: None)
         self._settings = settings
         self._checkpoints = checkpoints or (lambda number: self._files.trial(number).checkpoints)
         self._table = TrialTable(settings)
@@ -120,8 +120,7 @@ class ResultsWriter:
         self._written[path] = content
 
     def _remove(self, path: Path) -> None:
-        if self._fence is not None:
-            self._fence()
+        self._fence()
         remove(path)
 
     def _link_target(self, study: Study) -> str | None:

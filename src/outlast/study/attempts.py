@@ -196,12 +196,8 @@ def trained_seconds(attempt: AttemptPaths) -> float:
 def ask_to_end(attempt: AttemptPaths, reason: str, *, grace: float, now: bool = False, step: int | None = None) -> None:
     """Ask an attempt to stop. Asking again with `now` ends it at once. One that was pruned stays so, whoever asks next.
 
-    Args:
-        attempt: Its files.
-        reason: ``pruned``, ``user``, …
-        grace: Seconds that it may take.
-        now: Do not wait for it.
-        step: The report at which the pruner gave it up: whoever takes the study over knows it from here.
+    The `reason` is ``pruned``, ``user``, …; it may take `grace` seconds. `step` is the report at which the pruner gave it up:
+    whoever takes the study over knows it from here.
     """
     at = {} if step is None else {"step": step}
     asked = read_json(attempt.asked)

@@ -55,10 +55,7 @@ _MANIFEST = ".synced.json"
 class HomeSync:
     """Brings home what is new in a live folder. Cheap where nothing is: files are compared by size and time.
 
-    Args:
-        live: The study where it runs.
-        home: Where it is kept.
-        fence: Raises where somebody else holds the study by now; asked right before each file appears at home.
+    Its `fence` raises where somebody else holds the study by now; it is asked right before each file appears at home.
     """
 
     def __init__(self, live: StudyPaths, home: StudyPaths, *, fence: Callable[[], object] | None = None) -> None:

@@ -68,7 +68,9 @@ class Lease:
         if not self._silent():
             return False
         if say is not None:
-            say(f"{_who(self._holder)} has been silent: taking over unless it shows up within {lease_duration():g} s")
+            who = f"pid {self._holder.get('pid', '?')} on {self._holder.get('host', '?')}"
+            rest = f"has been silent: taking over unless it shows up within {lease_duration():g} s"
+            say(f"the process that runs this study ({who}) {rest}")
         return self._acquired(lease_duration() + 1.0) or (self._break_if_abandoned() and self._acquired(_MOMENT))
 
     def _break_if_abandoned(self) -> bool:
@@ -240,10 +242,6 @@ def _is_of_another_folder(ledger: Path, holder: Mapping[str, Any]) -> bool:
     """
     recorded = holder.get("folder") or folder_identity(ledger.parent)
     return bool(recorded[-1] != folder_identity(ledger.parent)[-1])
-
-
-def _who(holder: Mapping[str, Any]) -> str:
-    return f"the process that runs this study (pid {holder.get('pid', '?')} on {holder.get('host', '?')})"
 
 
 def describe_holder(holder: Mapping[str, Any], root: Path) -> str:

@@ -103,9 +103,7 @@ def kinds_of_later(line: Mapping[str, Any]) -> list[str]:
 def disorder(number: int, lines: Sequence[Mapping[str, Any] | None]) -> list[str]:
     """What is out of order in a segment: a header, the seals of those before, then decisions that count from 1.
 
-    Args:
-        number: The segment's.
-        lines: As they stand in the file; ``None`` for one that cannot be read. It counts as one of those that are missing.
+    A line that cannot be read is ``None``, and counts as one of those that are missing.
     """
     if not lines:
         return []

@@ -167,11 +167,7 @@ def _parse(number: int, data: bytes, sealed_at: int | None) -> Segment:
 
 
 def read_ledger(folder: Path, *, below: int | None = None) -> Reading:
-    """Read all segments, each up to its seal.
-
-    Args:
-        folder: The study's ledger folder.
-        below: Only segments with lower numbers; all of them are there.
+    """Read all segments, each up to its seal; only those `below` a number, all of which are there.
 
     Raises:
         StorageError: The disk does not let us read.

@@ -30,11 +30,7 @@ _ASK_EVERY = 15.0  # seconds between two listings of the queue, for somebody who
 
 
 class Looker:
-    """Looks at one study, once or again and again; the queue is asked now and then only.
-
-    Args:
-        folder: The study's.
-    """
+    """Looks at the study in a folder, once or again and again; the queue is asked now and then only."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = folder

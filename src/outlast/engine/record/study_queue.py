@@ -33,14 +33,7 @@ _FINISHER_TIME_S = 4 * 3600.0
 
 
 class StudyQueue:
-    """Its jobs and scripts.
-
-    Args:
-        paths: The study's.
-        settings: In force.
-        slurm: The commands.
-        first: A person submits: what the search is to wait for is waited for. Whoever submits what is missing later need not.
-    """
+    """Its jobs and scripts. The `first` ones a person submits: what the search is to wait for is waited for, later no more."""
 
     def __init__(
         self, paths: StudyPaths, settings: Settings, slurm: Slurm | None = None, *, first: bool = False
@@ -104,8 +97,7 @@ class StudyQueue:
     def finisher(self, array: str | None = None) -> JobScript:
         """Takes in what the tasks left, submits what is missing, or says that the search is done.
 
-        Args:
-            array: Whose tasks it waits for; without one it begins at once.
+        It waits for the tasks of an array; without one it begins at once.
         """
         return self._script(
             "finisher",
