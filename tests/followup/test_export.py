@@ -154,14 +154,22 @@ def test_where_it_goes(here: Path) -> None:
     assert (place_of(search, "a.zip", True), place_of(search, "b/", True)) == ("a.zip", "b.tar.gz")
 
 
-def test_no_secret_is_in_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_no_secret_is_in_it(known: bool, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = json.loads(Path("study.yaml").read_text())
     monkeypatch.setenv("API_TOKEN", SECRET)
     Path("study.yaml").write_text(
         json.dumps({**study, "env": {"API_TOKEN": SECRET, "PLAIN": "a b"}, "budget": {"trials": 6}})
     )
+    script = Path("train.py").read_text()
+    Path("train.py").write_text(f"{script}print('the token is', os.environ['API_TOKEN'])\n")
     assert run_cli(["run", "study.yaml"]) == 0
-    folder = export("out", trial=1)
+    if not known:  # but for the study file
+        monkeypatch.delenv("API_TOKEN")
+    Path("train.sh").write_text(f"API_TOKEN={SECRET} python train.py\n")
+    Path("train.sh").chmod(0o755)
+    folder = export("out", trial=5)
+    assert "is ***" in (folder / "report.html").read_text() and os.access(folder / "code/train.sh", os.X_OK)
     assert not any(SECRET in path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
     script = (folder / "run.sh").read_text()
     assert "export PLAIN='a b'" in script and "${API_TOKEN:?" in script

@@ -36,6 +36,7 @@ from outlast.engine.followup.child import Search
 from outlast.engine.followup.evaluate import Model, evaluation_command
 from outlast.engine.followup.exported_code import copy_code, copy_model
 from outlast.engine.followup.exported_facts import Subject, environment_of, exported_facts, subject_of
+from outlast.engine.followup.exported_secrets import secret_values, take_out
 from outlast.engine.followup.model_files import is_pretrained, left_beside, parts_of
 from outlast.engine.followup.run_script import Runnable, run_script
 from outlast.errors import StudyBusy, UsageError
@@ -125,9 +126,12 @@ def _export(search: Search, section: EvaluateSettings, subject: Subject, place: 
     if "run.sh" in texts:
         script = making / "run.sh"
         script.chmod(script.stat().st_mode | 0o111)
+    draw_report(search.paths, search.study, search.settings, path=making / _REPORT)
+    studies = [search.settings, subject.settings]
+    code = [making / "code", *(Path(each.working_directory) for each in studies)]
+    take_out(making.rglob("*"), secret_values(studies, code))
     if subject.model is not None:
         copy_model(parts_of(subject.model.path), making if _at_top(subject.model, texts) else making / "model")
-    draw_report(search.paths, search.study, search.settings, path=making / _REPORT)
     settle_tree(making)
     (write_archive if packed else _appear)(making, target)
     return Exported(place, False, tuple(subject.told))
@@ -185,8 +189,7 @@ def _texts(search: Search, section: EvaluateSettings, subject: Subject, making: 
     texts["README.md"] = model_card(
         {**facts, "why": subject.chosen.why}, files=_contents([*texts, _REPORT], model), told=subject.told
     )
-    texts = {name: mask_text(text) if name != "run.sh" else text for name, text in texts.items()}
-    return {name: _without(text, search.settings.secret_env) for name, text in texts.items()}
+    return {name: mask_text(text) if name != "run.sh" else text for name, text in texts.items()}
 
 
 def _difference(subject: Subject) -> str | None:
@@ -230,12 +233,6 @@ def _at_top(model: Model, texts: Mapping[str, str]) -> bool:
 
 def _with_command(settings: Settings, command: tuple[str, ...]) -> Settings:
     return replace(settings, command=command, function=None)
-
-
-def _without(text: str, secrets: Mapping[str, str]) -> str:
-    for value in secrets.values():
-        text = text.replace(value, "***") if len(value) > 3 else text
-    return text
 
 
 def _mark(texts: Mapping[str, str], model: Model | None) -> str:
