@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from outlast.core.best import best_trial, is_best
-from outlast.core.budget import counted, failures, in_flight
+from outlast.core.budget import counted, in_flight
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, target_value_reached
 from outlast.core.records import (
@@ -69,7 +69,7 @@ def check(study: Study) -> None:
     for states in combinations(TrialState, 2):
         assert study.in_state(*states) == [t for _, t in sorted(study.trials.items()) if t.state in states]
     assert in_flight(study) == sum(not trial.state.finished for trial in trials)
-    assert failures(study) == sum(trial.state is TrialState.FAILED for trial in trials)
+    assert study.counts()[TrialState.FAILED] == sum(trial.state is TrialState.FAILED for trial in trials)
     for count in (WORDS[:1], WORDS[:2], [*WORDS[:2], "infeasible"], WORDS):
         slow = sum(t.state.value in count and t.cause is not Cause.SPACE_CHANGED for t in trials)
         assert counted(study, count) == slow

@@ -19,11 +19,6 @@ def in_flight(study: Study) -> int:
     return sum(number for state, number in study.counts().items() if not state.finished)
 
 
-def failures(study: Study) -> int:
-    """Failed trials, whatever for."""
-    return study.counts()[TrialState.FAILED]
-
-
 def remaining(study: Study, target: int | None, count: Sequence[str]) -> int | None:
     """Trials still to be finished, those in flight included; ``None`` without a target."""
     return None if target is None else max(0, target - counted(study, count))

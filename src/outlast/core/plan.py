@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from msgspec import Struct
 
-from outlast.core.budget import counted, failures, in_flight, room_for_new
+from outlast.core.budget import counted, in_flight, room_for_new
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import Cause, StudyState, TrialState
@@ -154,7 +154,7 @@ def halting(study: Study, limits: Limits) -> Verdict | None:
             f"{study.false_starts} attempts in a row were opened here and never began: something is wrong with this machine or "
             "the study's folder (outlast repair --check looks)"
         )
-    if limits.max_failures is not None and failures(study) and len(recent) >= limits.max_failures:
+    if limits.max_failures is not None and study.counts()[TrialState.FAILED] and len(recent) >= limits.max_failures:
         return _halted(f"{len(recent)} trials failed (max_failures: {limits.max_failures})")
     if study.ruled_out_in_a_row >= _RULED_OUT:
         return _halted(f"the derive hook ruled out the last {study.ruled_out_in_a_row} configurations")

@@ -145,21 +145,18 @@ class Snapshot(Struct, frozen=True):
     @property
     def then(self) -> str:
         """What to type after that, when a search is over: the best score may be luck."""
-        return (
-            f"outlast confirm {self.folder}" if self.state is StudyState.DONE and self.best and not self.follows else ""
-        )
+        over = self.state is StudyState.DONE and self.best and not self.follows
+        return f"outlast confirm {self.folder}" if over else ""
 
     @property
     def once_mended(self) -> tuple[str, str]:
         """What to type once the cause of a halt is mended, and what it does."""
-        if self.to_retry is not None and not self.without_result:
+        if not self.without_result and self.to_retry is None:
+            what = "once it is mended; the failures so far no longer count then"
+            return f"outlast {self.begun_by} {self.folder}", what
+        if not self.without_result:
             what = f"once it is mended, or they are not tried again; then outlast {self.begun_by} goes on"
             return f"outlast retry {self.folder}{self.to_retry}", what
-        if not self.without_result:
-            return (
-                f"outlast {self.begun_by} {self.folder}",
-                "once it is mended; the failures so far no longer count then",
-            )
         if self.counts[TrialState.FAILED] > self.left_out:
             return f"outlast retry {self.folder}", f"once it is mended; then outlast {self.begun_by} goes on with them"
         return f"outlast show {self.folder} failures", "then change the search space, or the training"

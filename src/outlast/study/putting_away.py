@@ -78,11 +78,8 @@ def is_untidy(trial: TrialPaths) -> bool:
 
     Its files were being put away, or deleted, when that ended, or the power failed soon after.
     """
-    try:
-        names = os.listdir(trial.folder)
-    except FileNotFoundError:
-        return False
-    return any(name.startswith(".") or name == TrialPaths.attempts.name for name in names) or not is_whole(trial.record)
+    in_the_way = (name.startswith(".") or name == TrialPaths.attempts.name for name in list_names(trial.folder))
+    return any(in_the_way) or (trial.folder.is_dir() and not is_whole(trial.record))
 
 
 def told_of(trial: Trial) -> dict[str, Any]:
@@ -125,10 +122,7 @@ def is_whole(record: Path) -> bool:
 
 
 def _attempt_folders(paths: TrialPaths) -> list[AttemptPaths]:
-    try:
-        numbers = sorted(int(name) for name in os.listdir(paths.attempts) if name.isdigit())
-    except FileNotFoundError:
-        return []
+    numbers = sorted(int(name) for name in list_names(paths.attempts) if name.isdigit())
     earlier = [paths.earlier] if paths.earlier.folder.is_dir() else []
     return earlier + [paths.attempt(number) for number in numbers]
 

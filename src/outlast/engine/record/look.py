@@ -106,7 +106,8 @@ def _live(
     if study.ended is not None:
         return None
     since = study.last_run.at if study.last_run else ""
-    if holder_is_live(paths.ledger) is not False and not _is_shared(study):
+    shared = any(job.role == "array" for job in study.jobs[-2:])  # then nobody holds it for longer than a moment
+    if holder_is_live(paths.ledger) is not False and not shared:
         from outlast.engine.attempts.slots import slot_count
 
         holder = current_holder(paths.ledger)
@@ -146,11 +147,6 @@ def _workers(study: Study, since: str) -> LiveFacts | None:
         if trial.open_attempt is not None and trial.open_attempt.slot.startswith("worker:")
     ]
     return LiveFacts(since=since, slots=len(at_work)) if at_work else None
-
-
-def _is_shared(study: Study) -> bool:
-    """Whether nobody holds the study for longer than a moment."""
-    return any(job.role == "array" for job in study.jobs[-2:])
 
 
 def _waiting(paths: StudyPaths, study: Study) -> frozenset[int]:

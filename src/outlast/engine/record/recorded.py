@@ -31,9 +31,8 @@ def recorded_settings(folder: str | os.PathLike[str], study: Study | None = None
     paths = StudyPaths.at(folder)
     study = study if study is not None else read_study(paths)
     recorded = in_force(study, folder).settings
-    if study.last_run is None:  # imported, never run: where a person types the first command is where it runs
-        return settings_on_record(recorded, os.getcwd()), study
-    return settings_on_record(recorded, _ran_in(paths, study.last_run)), study
+    # One that was imported and never run runs where a person types the first command.
+    return settings_on_record(recorded, _ran_in(paths, study.last_run) if study.last_run else os.getcwd()), study
 
 
 def recorded_working_directory(folder: str | os.PathLike[str]) -> str | None:

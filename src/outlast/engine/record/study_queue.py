@@ -123,10 +123,8 @@ class StudyQueue:
         """One attempt."""
         parsed = parse_attempt_name(name) or (0, 0)
         spec = json.loads(read_bytes(Path(marker)) or b"{}")
-        by_hand = ["By hand, without Outlast and without SLURM:"] if spec else []
-        by_hand += (
-            [f"  cd {shlex.quote(spec.get('cwd', '.'))}", "  " + shlex.join(spec.get("argv", ()))] if spec else []
-        )
+        cd, run = f"  cd {shlex.quote(spec.get('cwd', '.'))}", "  " + shlex.join(spec.get("argv", ()))
+        by_hand = ["By hand, without Outlast and without SLURM:", cd, run] if spec else []
         return self._script(
             name,
             f"{self.settings.name}: trial {parsed[0]}, attempt {parsed[1]}",
@@ -155,9 +153,7 @@ class StudyQueue:
             command=[sys.executable, "-m", *module],
             directory=os.path.abspath(self.settings.working_directory),
             options=options,
-            setup=()
-            if role == "finisher"
-            else self.options.setup,  # it trains nothing, and has to say what a setup broke
+            setup=() if role == "finisher" else self.options.setup,  # it trains nothing, and says what a setup broke
             environment=self._environment,
             walltime_s=walltime_s(options, self._partitions),
             comment=self.mark + role,
@@ -186,9 +182,7 @@ class StudyQueue:
     def _small(self, seconds: float) -> dict[str, str | None]:
         """Options of a job that runs no trial: so long, or what its partition allows. Asking for more, it would never start."""
         small, us = self.options.small, None if self._partitions else JobFacts.of(os.environ)
-        if (
-            us is not None and us.seconds is not None
-        ):  # a node without scontrol: what we were given, another one gets too
+        if us is not None and us.seconds is not None:  # a node without scontrol: another job gets what we were given
             seconds = min(seconds, us.seconds)
         seconds = min(
             [seconds, *(p.max_time_s for p in asked_partitions(small, self._partitions) if p.max_time_s is not None)]
