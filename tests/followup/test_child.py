@@ -87,6 +87,18 @@ def test_a_follow_up_has_none_of_its_own(here: Path) -> None:
 
 
 @slow
+@slow
+def test_it_has_the_secrets_of_the_search_or_is_not_begun(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "")  # and what the command puts there ends with the test
+    monkeypatch.delenv("API_TOKEN")
+    study = json.loads(Path("study.yaml").read_text())
+    Path("study.yaml").write_text(json.dumps({**study, "env": {"API_TOKEN": "correct-horse"}, "budget": {"trials": 6}}))
+    Path("train.py").write_text(Path("train.py").read_text() + "os.environ['API_TOKEN']\n")
+    assert run_cli(["run", "study.yaml"]) == 0
+    assert run_cli(["confirm", SEARCH]) == 2 and not Path(SEARCH, "confirm").exists()
+    assert run_cli(["confirm", "study.yaml", "--top", "1", "--seeds", "1"]) == 0
+
+
 def test_another_training_is_refused_and_another_range_is_not(here: Path) -> None:
     run(laid_out(11), 11)
     study = json.loads(Path("study.yaml").read_text())

@@ -7,7 +7,7 @@ import json
 import click
 
 from outlast.cli.help import Command
-from outlast.cli.locate import the_folder
+from outlast.cli.model import asked_for
 from outlast.cli.options import WholeNumber, dir_option, json_option, study_argument
 
 
@@ -51,7 +51,7 @@ def confirm(
     from outlast.cli.confirm_here import confirm_here
     from outlast.engine.followup.child import the_search
 
-    search = the_search(the_folder(study, directory))
+    search = the_search(asked_for(study, directory)[0])
     usual = search.settings.confirm
     wanted = replace(usual, top=top or usual.top, seeds=seeds or usual.seeds, race=usual.race and not no_race)
     said, code = confirm_here(search, wanted, run=not no_run, fresh=fresh, quiet=as_json)

@@ -30,6 +30,8 @@ def asked_for(study: str | None, directory: str | None) -> tuple[str, Settings |
         study = "study.yaml"
     named = None if study is None else by_name(study)
     settings = load_study_file(named) if named is not None and os.path.isfile(named) else None
+    if settings is not None:
+        os.environ.update(settings.secret_env)  # a follow-up is made of the search's record, which cannot have them
     folder = the_folder(study, directory)
     return folder, settings, folder if study is None or directory is not None else study
 

@@ -213,6 +213,8 @@ def lay_out(
         _refuse_other_trainings(followup, known, settings)
     paths = study_paths(make_ready(settings, followup.folder, fresh=fresh, refusal=refusal, say=say), settings)
     other = accept_changes and bool(difference_from_recorded(known, settings).needs_acceptance)
+    if _missing(known, wanted) or not all(trial.state.finished for trial in known.trials.values()):
+        _refuse_without_secrets(settings)
     if not paths.exists or _missing(known, wanted) or other:
         _give_objective(followup.search, paths)
         if paths.exists:
@@ -258,6 +260,16 @@ def run_followup(
         return study
     _, study = run(paths, settings, listener, tell=tell, accept_changes=True, say=say, kept=False)
     return study
+
+
+def _refuse_without_secrets(settings: Settings) -> None:
+    """Refuse trainings that would miss what the search's had: a secret of `env` stands in no record."""
+    missing = [name for name in settings.masked_env if name not in os.environ]
+    if missing:
+        raise UsageError(
+            f"{', '.join(missing)}: a secret of `env:` that stands in no record, and not in this environment either",
+            cure=f"name the study file instead of the folder, or: export {missing[0]}=…",
+        )
 
 
 def _missing(study: Study, wanted: Sequence[Repetition]) -> list[Repetition]:
