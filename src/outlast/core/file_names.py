@@ -74,7 +74,7 @@ class AttemptPaths(_Folder, Struct, frozen=True):
     runner_log = Name("runner.log", "What its runner says.")
     stop = Name("stop.json", "A request to stop, with its reason.")
     asked = Name(
-        "asked.json", "The same for a runner on another host: there from the start, as it may see new files late."
+        "asked.json", "The same for a runner on another host; there from the start: it may see new files late."
     )
     exit = Name("exit.json", "The evidence. An attempt that was claimed is over when this exists, and not before.")
     script = Name("job.sh", "The attempt's own job script, where it has one.")
@@ -136,9 +136,7 @@ class StudyNames(_Folder, Struct, frozen=True):
     objective = Name("objective.pkl", "The objective that `outlast.optimize` was given.")
     report = Name("report.html", "The page that shows everything.")
     plots = Name("plots", "Pages drawn when a search ends.")
-    code = Name(
-        "code", "Copies of the training's repository that trials run from, by the number of the revision of each."
-    )
+    code = Name("code", "Copies of the training's repository that trials run from, by their revisions' numbers.")
     jobs = Name("jobs", "Scripts and logs of jobs that are not one trial's.")
     looked = Name("jobs/looked", "Touched by the task that looks for lost ones.")
     run_log = Name("run.log", "What a detached run says.")
@@ -153,13 +151,9 @@ class StudyNames(_Folder, Struct, frozen=True):
     confirm = Name("confirm", "The study that runs the best again with fresh seeds.")
     refit = Name("refit", "The study that trains the confirmed best again.")
     evaluate = Name("evaluate", "The study that looks at the test set.")
-    refit_facts = Name(
-        "refit.json", "In a refit: whose configuration, why, for how long, and the model of each training."
-    )
+    refit_facts = Name("refit.json", "In a refit: whose configuration, why, how long, and each training's model.")
     export = Name("export", "The model with all that belongs to it, where `outlast export` puts it by itself.")
-    evaluation = Name(
-        "evaluation.json", "In an evaluation: each look at the test set, when, of which model, with what score."
-    )
+    evaluation = Name("evaluation.json", "In an evaluation: each look at the test set, when, which model, what score.")
     confirmation = Name("confirmation.json", "In a study that confirms: what its repetitions say.")
 
     @property

@@ -187,9 +187,8 @@ def _nothing_completed(view: _View) -> HealthWarning | None:
     usual = max((trial.seconds for trial in complete[-_ENOUGH:]), default=0.0)
     if quiet < max(_NOTHING_COMPLETED, 1.5 * usual):  # trials that take five hours each are no trouble
         return None
-    return HealthWarning(
-        "nothing_completed", f"no trial has completed for {duration(quiet)}", f"outlast logs {view.where}"
-    )
+    text = f"no trial has completed for {duration(quiet)}"
+    return HealthWarning("nothing_completed", text, f"outlast logs {view.where}")
 
 
 def _long_trial(view: _View) -> HealthWarning | None:

@@ -271,9 +271,7 @@ def snapshot(
         counts={key: counts[key] for key in TrialState},
         counted=done,
         remaining=left,
-        best=None
-        if best is None or best.values is None
-        else Best(best.number, best.values[0], best.values, best.params),
+        best=Best(best.number, best.values[0], best.values, best.params) if best and best.values else None,
         pareto=tuple(t.number for t in best_trials(study, settings.metrics)) if len(settings.metrics) > 1 else (),
         rate_per_hour=rate,
         eta=_eta(now, left, rate, None if budget.time is None else budget.time - seconds) if goes_on else None,

@@ -5,12 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from outlast.core.file_names import (
-    StudyNames,
-    TrialPaths,
-    names_of,
-    parse_attempt_name,
-)
+from outlast.core.file_names import StudyNames, TrialPaths, names_of, parse_attempt_name
 
 #: What a folder's entries begin with that are the study's own.
 _OURS = frozenset(each.name.split(".", 1)[0] for each in names_of(StudyNames))

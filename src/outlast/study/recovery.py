@@ -71,14 +71,9 @@ def lost_decisions(study: Study, folders: Set[int], copies: Set[int]) -> list[Pr
     is durable."""
     unknown = sorted(folders - set(study.trials))
     unfinished = {t.number for t in study.trials.values() if not t.state.finished and not t.retried_at_attempt}
-    found = [
-        Problem("ledger", f"the ledger does not know trial {n}", "it is taken in from its folder") for n in unknown
-    ]
-    found += [
-        Problem("ledger", f"the ledger does not know how trial {n} ended", "it is taken from the trial's copy")
-        for n in sorted(unfinished & copies)
-    ]
-    return found
+    lost = [(f"trial {n}", "it is taken in from its folder") for n in unknown]
+    lost += [(f"how trial {n} ended", "it is taken from the trial's copy") for n in sorted(unfinished & copies)]
+    return [Problem("ledger", f"the ledger does not know {what}", cure) for what, cure in lost]
 
 
 def trial_problems(study: Study, agrees: Mapping[int, bool | None]) -> list[Problem]:

@@ -50,9 +50,8 @@ def _judged(
     paths: StudyPaths, reading: Reading, folded: tuple[Study, list[Problem]], folders: set[int], copies: set[int]
 ) -> Examined:
     study, unfounded = folded
-    problems = (
-        [Problem("ledger", "a repair was interrupted", "it is brought to its end")] if half_swapped(paths) else []
-    )
+    half_done = Problem("ledger", "a repair was interrupted", "it is brought to its end")
+    problems = [half_done] if half_swapped(paths) else []
     problems += ledger_problems(reading, trial_folders=len(folders))
     if not any(problem.serious for problem in problems):
         problems += [*unfounded, *lost_decisions(study, folders, copies)]
