@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -36,15 +37,17 @@ def recorded(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 
 def _acknowledged(operations: Sequence[Mapping[str, Any]]) -> int:
-    """How many trials' outcomes had been synced, and so may have been told to somebody."""
-    unsynced, told = 0, 0
+    """How many trials' outcomes the coordinator has acted on: it puts a trial's record beside its files once its append has
+    returned. (What threads and processes beside it write meanwhile says nothing.)"""
+    decided: set[int] = set()
+    put_away: set[int] = set()
     for operation in operations:
         if operation["op"] == "append":
-            line = json.loads(base64.b64decode(operation["data"]))
-            unsynced += sum(event["kind"] == "attempt_ended" for event in line.get("events", ()))
-        elif operation["op"] == "fsync_dir" or (operation["op"] == "write" and unsynced):
-            told, unsynced = told + unsynced, 0  # the coordinator has gone on: its append had returned
-    return told
+            events = json.loads(base64.b64decode(operation["data"])).get("events", ())
+            decided |= {event["trial"] for event in events if event["kind"] == "attempt_ended"}
+        elif operation["op"] == "write" and (record := re.search(r"/trials/(\d+)/\.trial\.json", operation["path"])):
+            put_away.add(int(record[1]))
+    return len(decided & put_away)
 
 
 def _study_left(folder: Path) -> Study:
