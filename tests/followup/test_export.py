@@ -109,7 +109,7 @@ def test_two_at_once_do_not_mix_and_what_lies_beside_the_model_is_told(here: Pat
 
 def test_a_copy_without_its_code_says_so(here: Path) -> None:
     for path in here.glob("*.py"):
-        path.unlink()
+        path.rename(f"not-{path.name}")
     done = export_model(the_search(SEARCH), EvaluateSettings(), place="out")
     assert any("code/ is empty" in line for line in done.told)
 

@@ -146,7 +146,7 @@ def _texts(search: Search, section: EvaluateSettings, subject: Subject, making: 
     words = [*(subject.settings.command or ()), *(evaluation or ())]
     inside, told = copy_code(subject.settings, words, making / "code")
     subject.told.extend(told)
-    if not any((making / "code").rglob("*")):
+    if not told and not any((making / "code").rglob("*")):
         subject.told.append(
             f"no code was found in {os.path.basename(subject.settings.working_directory)}/: code/ is empty"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from outlast._system.files import copy_file, remove_tree, rename
@@ -37,6 +38,10 @@ def copy_code(settings: Settings, commands: Iterable[str], into: Path) -> tuple[
         The folder in the copy to run in, and what a person should know.
     """
     start, words = Path(settings.working_directory), [word for word in commands if not macros(word)]
+    scripts = [word for word in words if word.endswith(_CODE) and not os.path.isabs(word)]
+    if scripts and not any((start / word).is_file() for word in scripts):
+        make_dir(into, durable=False)  # a study that was moved alone: whatever lies there is somebody else's
+        return ".", [f"{scripts[0]} is not where the study runs: code/ is empty"]
     if not in_checkout(str(start)):
         return ".", _copy_plainly(start, words, into)
     whole = into.with_name(f".{into.name}.whole")
@@ -64,7 +69,7 @@ def _copy_plainly(start: Path, words: Iterable[str], into: Path) -> list[str]:
         for word in words
         if (start / word).is_file() and not os.path.isabs(word) and ".." not in Path(word).parts
     ]
-    found = [*named, *_python_files(start)]
+    found = [*named, *islice(_python_files(start), _MOST_FILES + 1)]
     for path in dict.fromkeys(found[:_MOST_FILES]):
         make_dir((into / path).parent, durable=False)
         copy_file(start / path, into / path, durable=False)
