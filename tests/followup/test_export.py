@@ -20,7 +20,7 @@ from outlast.config.load import settings_from_resolved
 from outlast.config.settings import EvaluateSettings
 from outlast.engine.followup.child import the_search
 from outlast.engine.followup.export import export_model, place_of
-from outlast.engine.followup.exported_code import copy_code
+from outlast.engine.followup.exported_code import copy_code, copy_model
 from outlast.engine.followup.model_files import is_pretrained, left_beside, model_in, parts_of
 from outlast.errors import StudyBusy, UsageError
 
@@ -105,6 +105,21 @@ def test_two_at_once_do_not_mix_and_what_lies_beside_the_model_is_told(here: Pat
     done = export_model(the_search(SEARCH), EvaluateSettings(command=tuple(study["command"])), place="out")
     assert [line for line in done.told if "vocabulary.txt, beside" in line] and not list(Path().glob(".out*"))
     assert left_beside(model, model) == []
+
+
+def test_links_that_lead_nowhere_keep_no_model_from_being_copied(tmp_path: Path) -> None:
+    folder, inner = tmp_path / "model", tmp_path / "model/inner"
+    inner.mkdir(parents=True)
+    (folder / "weights").write_text("w")
+    for place in (folder, inner):
+        (place / "gone").symlink_to("/not/there")
+        (place / "loop").symlink_to("." if place is folder else "..")
+        (place / "same").symlink_to(folder / "weights")
+        os.mkfifo(place / "pipe")
+    copy_model([*folder.iterdir()], tmp_path / "out")
+    found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert found == {"weights", "same", "inner/same"}
+    assert not any(path.is_symlink() for path in (tmp_path / "out").rglob("*"))
 
 
 def test_a_copy_without_its_code_says_so(here: Path) -> None:

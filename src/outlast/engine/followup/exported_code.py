@@ -94,9 +94,20 @@ def copy_model(parts: Iterable[Path], into: Path) -> None:
     """Copy the files and folders of a model, links followed: what they point to stays behind. What is there already is left."""
     make_dir(into, durable=False)
     for part in parts:
-        if (into / part.name).exists():
+        if (into / part.name).exists() or not _can_be_copied(part):
             continue
         if part.is_dir():
-            shutil.copytree(part, into / part.name, ignore=lambda _, names: [n for n in names if n.startswith(".")])
+            shutil.copytree(part, into / part.name, ignore=_not_copied)
         else:
             copy_file(part.resolve(), into / part.name, durable=False)
+
+
+def _not_copied(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith(".") or not _can_be_copied(Path(folder, name))]
+
+
+def _can_be_copied(path: Path) -> bool:
+    """Whether it is a file or folder, and no link to nothing or back to what it lies in."""
+    if path.is_symlink() and path.resolve() in [path.parent.resolve(), *path.parent.resolve().parents]:
+        return False
+    return path.is_file() or path.is_dir()
