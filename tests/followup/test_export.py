@@ -21,7 +21,7 @@ from outlast.config.settings import EvaluateSettings
 from outlast.engine.followup.child import the_search
 from outlast.engine.followup.export import export_model, place_of
 from outlast.engine.followup.exported_code import copy_code, copy_model
-from outlast.engine.followup.model_files import is_pretrained, left_beside, model_in, parts_of
+from outlast.engine.followup.model_files import from_outside, is_pretrained, left_beside, model_in, parts_of
 from outlast.errors import StudyBusy, UsageError
 
 slow = pytest.mark.slow
@@ -116,6 +116,11 @@ def test_links_that_lead_nowhere_keep_no_model_from_being_copied(tmp_path: Path)
         (place / "loop").symlink_to("." if place is folder else "..")
         (place / "same").symlink_to(folder / "weights")
         os.mkfifo(place / "pipe")
+    assert from_outside([*folder.iterdir()], folder) == []
+    (tmp_path / "else").write_text("e")
+    (inner / "cached").symlink_to(tmp_path / "else")
+    assert from_outside([*folder.iterdir()], folder) == ["cached"]
+    (inner / "cached").unlink()
     copy_model([*folder.iterdir()], tmp_path / "out")
     found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert found == {"weights", "same", "inner/same"}

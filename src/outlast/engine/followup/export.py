@@ -37,7 +37,7 @@ from outlast.engine.followup.evaluate import Model, evaluation_command
 from outlast.engine.followup.exported_code import copy_code, copy_model
 from outlast.engine.followup.exported_facts import Subject, environment_of, exported_facts, subject_of
 from outlast.engine.followup.exported_secrets import secret_values, take_out
-from outlast.engine.followup.model_files import is_pretrained, left_beside, parts_of
+from outlast.engine.followup.model_files import from_outside, is_pretrained, left_beside, parts_of
 from outlast.engine.followup.run_script import Runnable, run_script
 from outlast.errors import StudyBusy, UsageError
 from outlast.results.configuration import configuration
@@ -157,6 +157,10 @@ def _texts(search: Search, section: EvaluateSettings, subject: Subject, making: 
         subject.told.append(
             f"not exported: {few}, beside the model (`checkpoints.pattern` says what the model is, such as a folder)"
         )
+    model = subject.model
+    outside = [] if model is None else from_outside(parts_of(model.path), model.checkpoints)
+    if outside:
+        subject.told.append(f"{', '.join(outside[:5])}: copied from outside the training's folder, where a link points")
     facts = exported_facts(search, subject, whole)
     texts = {
         "metrics.json": _json(facts),
@@ -170,7 +174,7 @@ def _texts(search: Search, section: EvaluateSettings, subject: Subject, making: 
     if given is not None:
         config = f"training-config{Path(str(subject.settings.config)).suffix}"
         texts[config] = given
-    model = None if subject.model is None else _model_name(subject.model, texts)
+    inside_it = None if subject.model is None else _model_name(subject.model, texts)
     scored = (
         None
         if evaluation is None
@@ -179,7 +183,7 @@ def _texts(search: Search, section: EvaluateSettings, subject: Subject, making: 
     script = run_script(
         f"Trial {subject.chosen.trial} of the search {search.settings.name}.",
         Runnable(subject.settings, params, subject.trial.seed, subject.trial.told),
-        scored, code=os.path.normpath(f"code/{inside}"), model=model, config=config,
+        scored, code=os.path.normpath(f"code/{inside}"), model=inside_it, config=config,
     )  # fmt: skip
     if script is not None:
         texts["run.sh"] = script
@@ -187,7 +191,7 @@ def _texts(search: Search, section: EvaluateSettings, subject: Subject, making: 
     if difference:
         texts["code.diff"] = difference
     texts["README.md"] = model_card(
-        {**facts, "why": subject.chosen.why}, files=_contents([*texts, _REPORT], model), told=subject.told
+        {**facts, "why": subject.chosen.why}, files=_contents([*texts, _REPORT], inside_it), told=subject.told
     )
     return {name: mask_text(text) if name != "run.sh" else text for name, text in texts.items()}
 

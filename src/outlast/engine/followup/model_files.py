@@ -62,6 +62,12 @@ def left_beside(model: Path, checkpoints: Path) -> list[str]:
     return sorted(name for name in others if _DIGITS.sub("", name) != _DIGITS.sub("", model.name))
 
 
+def from_outside(parts: Sequence[Path], checkpoints: Path) -> list[str]:
+    """The names of links in a model that lead out of the folder of its training: what they point to is copied with it."""
+    found = [path for part in parts for path in (part, *part.rglob("*")) if path.is_symlink() and path.exists()]
+    return sorted({path.name for path in found if not path.resolve().is_relative_to(checkpoints.resolve())})
+
+
 def parts_of(model: Path) -> list[Path]:
     """The files and folders that a model is made of, without what is only there to go on with its training."""
     if not model.is_dir():
