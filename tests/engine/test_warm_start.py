@@ -227,6 +227,7 @@ def test_tables_as_others_write_them(file: str) -> None:
     ("file", "text", "says"),
     [
         ("nothing.csv", "lr,loss\n0.1,0.2\n", "no row has a score"),
+        ("twice.csv", "lr,lr,score\n0.1,0.2,0.3\n", "two columns are called lr"),
         ("broken.json", "{", "is no JSON"),
         ("other.json", '{"a": 1}', "is no list of runs"),
         ("gone.csv", None, "no such file or folder"),

@@ -15,6 +15,7 @@ from outlast.core.states import TrialState
 from outlast.engine.followup.child import lay_out, the_search
 from outlast.engine.followup.evaluate import plan_evaluation, take_back
 from outlast.engine.followup.looks import looks_in
+from outlast.engine.followup.refit import superseded
 from outlast.errors import UsageError
 
 slow = pytest.mark.slow
@@ -75,6 +76,16 @@ def test_a_look_that_nobody_was_told_of_is_told_and_is_no_new_one(here: Path, ca
     assert run_cli(["evaluate", "--again"]) == 0
     assert capsys.readouterr().out == said[said.index("  test set") :]
     assert facts()["looked"] == 1
+
+
+@slow
+def test_that_the_model_is_not_of_the_best_any_more_is_said_before_the_look(here: Path, capsys) -> None:
+    assert superseded(the_search(SEARCH), best()[0]) == []
+    Path(SEARCH, "confirm").mkdir()
+    Path(SEARCH, "confirm/confirmation.json").write_text(json.dumps({"final": True, "best": {"trial": 3}}))
+    assert run_cli(["evaluate"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith(f"note trial 3 is the best by now: this is the model of trial {best()[0]}")
 
 
 def test_a_look_that_was_begun_goes_on_as_the_same(here: Path) -> None:

@@ -86,6 +86,13 @@ def test_without_a_section_it_is_the_searchs_own_command_which_is_said(here: Pat
     assert with_more.followup.settings(1).command == (*(search.settings.command or ()), "--all")
 
 
+def test_that_the_search_is_not_over_is_said(here: Path) -> None:
+    search = the_search(SEARCH)
+    assert not any("not over" in line for line in plan_refit(search, RefitSettings()).told)
+    search.study.ended = None
+    assert any("the search is not over" in line for line in plan_refit(search, RefitSettings()).told)
+
+
 def test_it_needs_no_score_keeps_its_checkpoints_and_takes_its_time(here: Path) -> None:
     say_how(trial={"timeout": "5m", "seeds": [1, 2]}, checkpoints={"keep": 1}, budget={"trials": 6})
     settings = plan_refit(the_search(SEARCH), RefitSettings()).followup.settings(1)

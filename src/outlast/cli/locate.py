@@ -49,6 +49,8 @@ def the_folder(given: str | None, directory: str | None = None) -> str:
 def _named(given: str | None, directory: str | None) -> str:
     if directory is not None:
         return _existing(directory)
+    if given == "":
+        raise UsageError("there is nothing where a study's folder, file or name should be")
     if given is None:
         return _only_one(_known_studies())
     given = by_name(given)

@@ -22,7 +22,7 @@ from outlast.engine.followup.child import Followup, Repetition, lay_out, the_sea
 from outlast.engine.followup.evaluate import evaluation_command, plan_evaluation, take_back
 from outlast.engine.followup.export import export_model, place_of
 from outlast.engine.followup.looks import evaluation_facts, is_untold, looks_in, said_of_look, times, write_evaluation
-from outlast.engine.followup.refit import plan_refit, refuse_other, write_refit
+from outlast.engine.followup.refit import plan_refit, refuse_other, superseded, write_refit
 from outlast.engine.launch import run
 from outlast.errors import StorageError
 from outlast.monitor.snapshot import LiveFacts
@@ -108,6 +108,7 @@ def run_evaluation(
         plan = plan_evaluation(search, (given or search.settings).evaluate, trial=trial, again=again)
         take_back(plan)
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            _tell([("note", line) for line in (superseded(search, plan.wanted[0].of) if trial is None else ())])
             code = _run(plan.followup, plan.wanted, here=here)
         if code is None:
             return 0

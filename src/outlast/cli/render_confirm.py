@@ -161,7 +161,7 @@ def _next(said: Mapping[str, Any], search: str, folder: str) -> list[RenderableT
     needed = said["seeds_that_would_tell"]
     if not said["final"]:
         return [next_line(f"outlast confirm {search}")]
-    parts: list[RenderableType] = [next_line(f"outlast refit {search}")]
+    parts: list[RenderableType] = [] if said["best"] is None else [next_line(f"outlast refit {search}")]
     if needed is not None and len(said["seeds"]) < needed <= _MANY and not said["beyond_noise"]:
         parts.append(Command(f"outlast confirm {search} --seeds {needed}", label="to tell"))
     if said["repetitions"]["failed"]:

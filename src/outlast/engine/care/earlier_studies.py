@@ -137,7 +137,11 @@ def _rows(file: str) -> list[dict[str, Any]]:
         with open(file, encoding="utf-8-sig", newline="") as lines:
             if file.lower().endswith((".csv", ".tsv")):
                 delimiter = "\t" if file.lower().endswith(".tsv") else ","
-                return [_flat(row) for row in csv.DictReader(lines, delimiter=delimiter)]
+                rows = csv.DictReader(lines, delimiter=delimiter)
+                names = [name for name in rows.fieldnames or () if name]
+                if twice := next((name for name in names if names.count(name) > 1), None):
+                    raise UsageError(f"--from {file}: two columns are called {twice}", cure="give each a name of its own")
+                return [_flat(row) for row in rows]
             text = lines.read()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"--from {file} cannot be read: {error}") from None

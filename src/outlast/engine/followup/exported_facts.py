@@ -21,7 +21,7 @@ from outlast.engine.followup.confirmation_document import confirmed_of
 from outlast.engine.followup.evaluate import Model, model_of, refitted
 from outlast.engine.followup.looks import evaluation_facts
 from outlast.engine.followup.model_files import is_pretrained
-from outlast.engine.followup.refit import Chosen, choose, overtaken
+from outlast.engine.followup.refit import Chosen, choose, superseded
 from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 
@@ -58,11 +58,9 @@ def subject_of(search: Search, number: int | None) -> Subject:
         paths, settings, trials = refitted(search, number)
         trial, told = trials[0], list[str]()
         chosen = choose(search)
-        best = chosen.trial
-        chosen = chosen if best == trial.of else choose(search, trial.of)
+        chosen = chosen if chosen.trial == trial.of else choose(search, trial.of)
         if number is None:
-            newer = f"trial {best} is the best by now: this is the model of trial {trial.of} (outlast refit {search.folder})"
-            told = [newer] if best != trial.of else list(filter(None, [overtaken(search)]))
+            told = superseded(search, trial.of)
     else:
         chosen = choose(search, number)
         trial, paths = search.study.trials[chosen.trial], search.paths

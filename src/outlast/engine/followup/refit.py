@@ -118,6 +118,14 @@ def overtaken(search: Search) -> str | None:
     return f"the search has found trial {best} since, which is better there and not confirmed (outlast confirm {search.folder})"
 
 
+def superseded(search: Search, of: int | None) -> list[str]:
+    """What speaks against the model of one of the search's trials by now, a sentence each: another is better, or may be."""
+    best = choose(search).trial
+    if best != of:
+        return [f"trial {best} is the best by now: this is the model of trial {of} (outlast refit {search.folder})"]
+    return list(filter(None, [overtaken(search)]))
+
+
 def _confirmation(search: Search) -> Any:
     return read_json(StudyPaths.at(search.home).confirm / StudyNames.confirmation.name)
 
@@ -269,11 +277,13 @@ def _length(search: Search, section: RefitSettings, number: int) -> BestReport:
 
 
 def _told(search: Search, section: RefitSettings, chosen: Chosen) -> tuple[str, ...]:
-    told: Sequence[str] = ()
+    told: list[str] = []
     if not chosen.confirmed:
         told = [f"it is not confirmed: its score may be luck (outlast confirm {search.folder})"]
     elif newer := overtaken(search):
         told = [newer]
+    if search.study.ended is None:
+        told = [*told, f"the search is not over: another trial may yet be its best (outlast status {search.folder})"]
     if section == RefitSettings(seeds=section.seeds):
         how = "the study file has no `refit:`: the search's own command is run"
         how = "the search's function is called" if search.settings.command is None else how
