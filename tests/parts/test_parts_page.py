@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from outlast.config.load import load_study_file
-from outlast.config.settings import _FOLDS
+from outlast.config.sections import FOLDS
 from outlast.engine.attempts.folds import drawn_splits, study_parts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "parts.md").read_text()
@@ -36,4 +36,4 @@ def test_its_script_runs_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_every_key_is_in_its_table() -> None:
     table = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE))))
-    assert set(_FOLDS.shapes) == table
+    assert set(FOLDS.shapes) == table

@@ -140,7 +140,9 @@ def _rows(file: str) -> list[dict[str, Any]]:
                 rows = csv.DictReader(lines, delimiter=delimiter)
                 names = [name for name in rows.fieldnames or () if name]
                 if twice := next((name for name in names if names.count(name) > 1), None):
-                    raise UsageError(f"--from {file}: two columns are called {twice}", cure="give each a name of its own")
+                    raise UsageError(
+                        f"--from {file}: two columns are called {twice}", cure="give each a name of its own"
+                    )
                 return [_flat(row) for row in rows]
             text = lines.read()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
