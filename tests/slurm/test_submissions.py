@@ -15,7 +15,8 @@ from outlast._system.processes import my_identity
 from outlast.cli.main import run_cli
 from outlast.config.load import load_study_file
 from outlast.core.evidence import Evidence
-from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated
+from outlast.core.fold import Study
+from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.engine.care.stop import stop_study
 from outlast.engine.cluster import finish, submit
@@ -115,6 +116,26 @@ def test_submit_leaves_a_controller_alone_that_does_what_is_wanted(slurm: FakeSl
     again = site.submit()
     assert site.roles() == ["controller"] and not again.jobs and len(again.active) == 1
     assert len(list(site.paths.ledger.iterdir())) == segments, "the lease was not even asked for"
+
+
+def test_earlier_trials_reach_a_study_whose_controller_is_in_the_queue(slurm: FakeSlurm, tmp_path: Path) -> None:
+    site = Site(tmp_path, slurm, slurm={"mode": "controller"})
+    site.submit()
+
+    def given(study: Study) -> tuple[list[Event], list[str]]:
+        if study.trials:
+            return [], ["nothing is new"]
+        events = [TrialCreated(0, utc_now(), {"x": 0.75}, source="earlier: old 1")]
+        for event in events:
+            study.apply(event)
+        return list(events), ["its best is tried first"]
+
+    said: list[str] = []
+    for _ in range(2):
+        again = submit_study(site.paths, site.settings, say=said.append, given=given)
+        assert site.roles() == ["controller"] and not again.jobs
+    assert [trial.source for trial in read_study(site.paths).trials.values()] == ["earlier: old 1"]
+    assert "its best is tried first" in said and said[-1] == "nothing is new"
 
 
 def test_stopping_a_copy_cancels_nothing_of_the_original(slurm: FakeSlurm, tmp_path: Path) -> None:

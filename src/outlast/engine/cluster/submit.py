@@ -76,7 +76,11 @@ def submit_study(
     queue = StudyQueue(paths, settings)
     there = queue.active()  # SLURM answers, before anything is written
     if "controller" in roles_of(there) and _is_as_recorded(paths, settings):
-        return Submitted(None, read_study(paths), active=there)  # it has the study all along, or will have
+        more, words = given(read_study(paths)) if given is not None else ((), ())  # on a copy, which is thrown away
+        if not more:
+            for text in words:
+                say(text)
+            return Submitted(None, read_study(paths), active=there)  # it has the study all along, or will have
     came: list[Submitted] = []
 
     def last(coordinator: Coordinator, verdict: Verdict | None) -> None:
