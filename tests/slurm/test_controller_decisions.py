@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from _slots_simulated import SimulatedCluster, SimulatedExecutor
 
+from outlast._system.job_environment import JobFacts
 from outlast._system.processes import my_identity
 from outlast.config.load import load_study_file
 from outlast.core.evidence import Evidence, beat
 from outlast.core.plan import Verdict
 from outlast.core.states import Cause, StudyState
 from outlast.engine.attempts.slots import job_slots
+from outlast.engine.cluster import control
 from outlast.engine.coordinator.coordinator import Coordinator
-from outlast.engine.coordinator.listener import Listener
+from outlast.engine.coordinator.listener import Saying
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.examine import read_study
@@ -48,7 +50,12 @@ class Controlled:
         self.clock = FakeClock()
         self.cluster = SimulatedCluster(self.clock, lambda trial: 60.0, latency=1.0)
 
-    def run(self, holding: Holding = Holding.UNATTENDED) -> Verdict | None:
+    def run(
+        self,
+        holding: Holding = Holding.UNATTENDED,
+        make: type[Coordinator] = Coordinator,
+        say: Callable[[str], object] = lambda _text: None,
+    ) -> Verdict | None:
         """To its rest."""
         queue = StudyQueue(self.paths, self.settings, self.cluster)
         jobs = SlurmJobs(self.cluster, every=60.0, now=self.clock.monotonic)
@@ -56,9 +63,9 @@ class Controlled:
         executor.cluster, executor.clock = self.cluster, self.clock
         slots = job_slots(self.settings, "slurm")
         with open_study(self.paths, self.settings) as opened, closing(executor):
-            return Coordinator(
-                self.paths, self.settings, opened, executor, Listener(), slots=slots, clock=self.clock, holding=holding
-            ).run()  # fmt: skip
+            return make(
+                self.paths, self.settings, opened, executor, Saying(say), slots=slots, clock=self.clock, holding=holding
+            ).run()
 
     @property
     def in_queue(self) -> int:
@@ -147,6 +154,36 @@ def test_a_person_s_stop_ends_a_search_that_waits_for_room(tmp_path: Path, monke
     monkeypatch.setattr(disk_space, "no_room", lacking)
     end = controlled.run()
     assert end is not None and end.state in (StudyState.PAUSED, StudyState.STOPPED)
+
+
+def test_a_controller_leaves_after_the_round_in_which_its_walltime_runs_out(tmp_path: Path) -> None:
+    controlled, said = Controlled(tmp_path), list[str]()
+
+    class Job(JobFacts):
+        def is_almost_over(self, within: float) -> bool:
+            return controlled.cluster.submissions > 0  # SLURM was slow to take them
+
+    class Controller(control._Controller):
+        job = Job("7", "7")
+
+    assert controlled.run(make=Controller, say=said.append) is None
+    assert controlled.cluster.submissions == 4 and controlled.clock.seconds == 0.0, "nothing was waited for"
+    assert said == ["this job's walltime is almost over: the next coordinator takes over"]
+
+
+def test_a_controller_that_is_told_to_leave_says_so_outside_the_handler(tmp_path: Path) -> None:
+    controlled, said, within = Controlled(tmp_path), list[str](), list[list[str]]()
+
+    class Controller(control._Controller):
+        def round(self) -> Verdict | None:
+            end = super().round()
+            self.told_to_leave(signal.SIGTERM, None)
+            within.append(list(said))
+            return end
+
+    assert controlled.run(make=Controller, say=said.append) is None
+    assert within == [[]]
+    assert said == ["this controller was told to leave: the next coordinator takes over"]
 
 
 class OneOddJob(SimulatedCluster):

@@ -39,11 +39,11 @@ class _Controller(Coordinator):
 
     job: JobFacts | None = None
 
-    def round(self) -> Verdict | None:
-        """See `Shell.round`."""
+    def _tell(self) -> None:
+        super()._tell()
+        # At the end of a round, which may have waited long for SLURM: another one might not be over in time.
         if self.job is not None and self.job.is_almost_over(_BEFORE_WALLTIME):
             self.step_down("this job's walltime is almost over")
-        return super().round()
 
     def told_to_leave(self, _number: int, _frame: object) -> None:
         """SLURM ends this job: that says nothing about the trials. Ctrl-C by hand likewise."""

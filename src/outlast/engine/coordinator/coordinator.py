@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 
 from outlast.config.settings import Settings
@@ -52,6 +53,9 @@ class Coordinator(Shell):
         except BaseException:
             self._derived.abandon()  # what was taken in may not be durable, or the study somebody else's
             raise
+        if end is None:
+            with contextlib.suppress(OSError):  # our words may go to a disk that is full: we leave all the same
+                self._decisions.say(f"{self._stepping_down}: the next coordinator takes over")
         self._derive_last()
         return end
 
@@ -123,10 +127,11 @@ class Coordinator(Shell):
         self._round.holding = Holding.UNATTENDED
 
     def step_down(self, why: str) -> None:
-        """Leave the study to the next coordinator after this round: what runs goes on, and nothing is decided about it."""
-        if not self._stepping_down:
-            self._stepping_down = why
-            self._decisions.say(f"{why}: the next coordinator takes over")
+        """Leave the study to the next coordinator after this round: what runs goes on, and nothing is decided about it.
+
+        A signal handler may ask for it: it is said once the last round is over.
+        """
+        self._stepping_down = self._stepping_down or why
 
     def record(self, event: Event) -> None:
         """Make something durable that was done for the study from outside."""
