@@ -44,7 +44,7 @@ def stopping_at_signals(coordinator: Coordinator, executor: Executor, say: Calla
         nonlocal at_terminal
         if at_terminal:
             at_terminal = False
-            coordinator.soon.append(move)
+            coordinator.soon.insert(0, move)  # what is still to be said would be said to a terminal that is gone
         coordinator.nobody_watches()
         os.write(executor.wake_fd, b"!")
 
