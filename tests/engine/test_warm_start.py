@@ -78,6 +78,14 @@ MIXED: list[tuple[dict[str, Any], float | None]] = [
 ]
 
 
+def test_values_that_the_derive_hook_fails_on_are_left_out_and_the_others_are_taken() -> None:
+    Path("hook.py").write_text("def derive(params):\n    return {'width': {0.01: 8, 0.05: 4}[params['lr']]}\n")
+    study, folder = begun(settings := settings_of(derive="hook:derive")), earlier(MIXED)
+    events, told = given(settings, study, folder)
+    assert [event.params["lr"] for event in events] == [0.01, 0.05]
+    assert any("left out: lr=0.001" in text and "KeyError" in text for text in told), told
+
+
 def given(settings: Settings, study: Study, *places: str, **more: Any) -> tuple[list[Any], list[str]]:
     return WarmStart(places, **more).prepared(settings)(study)
 

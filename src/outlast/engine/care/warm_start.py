@@ -210,14 +210,15 @@ def asked_for(
         number = study.next_number
         try:
             draw = optimizer.ask(number, fixed=params, source=source)
-        except StudyFileError as error:
+            if draw is None:
+                left_out.append("every configuration of the search space is tried")
+                break
+            new = created(settings, draw, number, revision=study.revisions[-1].number, at=now)
+        except StudyFileError as error:  # the values do not fit, or the derive hook fails on them
             shown = ", ".join(f"{name}={value}" for name, value in params.items())
             left_out.append(f"{shown}: {error.fact}")
             continue
-        if draw is None:
-            left_out.append("every configuration of the search space is tried")
-            break
-        for event in created(settings, draw, number, revision=study.revisions[-1].number, at=now):
+        for event in new:
             study.apply(event)
             optimizer.apply(event)
             events.append(event)
