@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.engine.derived.report_behind import ReportBehind
 from outlast.study.layout import StudyPaths
 
@@ -89,3 +92,13 @@ def test_one_that_hangs_is_ended_and_so_is_one_that_runs_when_the_search_ends(tm
 def test_it_is_left_out_with_the_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTLAST_PLOTS", "0")
     assert Watched(tmp_path).at(1000) == 0
+
+
+def test_a_search_that_gives_up_waits_for_the_page_only_once_nothing_else_writes() -> None:
+    order: list[str] = []
+    derived: Any = object.__new__(DerivedFiles)
+    derived.index = SimpleNamespace(close=lambda timeout: order.append("index"))
+    derived._home_sync = SimpleNamespace(abandon=lambda: order.append("home"))
+    derived._report = SimpleNamespace(close=lambda: order.append("page"))
+    derived.abandon()
+    assert order == ["index", "home", "page"]

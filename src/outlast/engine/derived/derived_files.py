@@ -146,7 +146,7 @@ class DerivedFiles:
 
     def abandon(self) -> None:
         """Write no more: what we know may not be what the study is."""
-        self._report.close()
         self.index.close(timeout=0.0)
         if self._home_sync is not None:
             self._home_sync.abandon()
+        self._report.close()  # last: it may wait for a process's end, and the others still write
