@@ -72,6 +72,28 @@ def test_what_nobody_reads_ends_nothing(monkeypatch, tmp_path: Path) -> None:
     settle(StudyPaths.at(tmp_path), Study(), None, full)
 
 
+def test_a_page_that_cannot_be_drawn_costs_neither_the_other_one_nor_what_comes_home(
+    monkeypatch, tmp_path: Path
+) -> None:
+    did: list[str] = []
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def odd(*_: object) -> None:
+        did.append("report")
+        raise ValueError("what nobody thought of")
+
+    monkeypatch.setattr(plotting, "are_wanted", lambda *_: True)
+    monkeypatch.setattr(plotting, "draw_plots", full)
+    monkeypatch.setattr("outlast.engine.derived.report.draw_report", odd)
+    monkeypatch.setattr(plotting, "waits_at_a_prompt", lambda: False)
+    monkeypatch.setattr("outlast.engine.launch.bring_home", lambda _paths: did.append("home"))
+    with pytest.raises(ValueError, match="nobody thought of"):
+        settle(StudyPaths.at(tmp_path), Study(), None, print)
+    assert did == ["report", "home"]
+
+
 @pytest.mark.parametrize(
     ("state", "wanted"), [("done", True), ("halted", True), ("stopped", False), ("paused", False), (None, False)]
 )

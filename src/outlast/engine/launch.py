@@ -1,4 +1,4 @@
-"""How a search is begun, or gone on with: settings → check → fresh → live folder → run → plots → home.
+"""How a search is begun, or gone on with: settings → check → fresh → live folder → run → report and plots → home.
 
 The command line, `submit` and `outlast.optimize` all come this way; they differ in how they speak, not in what they do.
 """
@@ -98,7 +98,7 @@ def run(
     say: Callable[[str], object] = print,
     given: Given | None = None,
 ) -> tuple[Verdict, Study]:
-    """Run a study here to its rest, tell how it ended, and only then draw its plots and bring the rest home.
+    """Run a study here to its rest, tell how it ended, and only then draw its report and plots and bring the rest home.
 
     Args:
         paths: The files of the folder that `make_ready` gave.
@@ -119,9 +119,11 @@ def run(
 
 
 def settle(paths: StudyPaths, study: Study, settings: Settings, say: Callable[[str], object]) -> None:
-    """What is left to do for a study that has come to rest: its plots, and a last sync of what is made after a run."""
-    draw_at_the_end(paths, study, settings)
-    behind = bring_home(paths)
+    """What is left to do for a study that has come to rest: its report and plots, and a last sync of what is made after a run."""
+    try:
+        draw_at_the_end(paths, study, settings)
+    finally:  # whatever becomes of the pages, the results come home
+        behind = bring_home(paths)
     if behind is not None:
         with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
             say(behind)

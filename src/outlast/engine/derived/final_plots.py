@@ -41,6 +41,7 @@ def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> None
     # A full disk costs the pages, never the search: `outlast report DIR` and `outlast show DIR plots` draw them.
     with contextlib.suppress(OSError):
         draw_plots(paths, study, settings)
+    with contextlib.suppress(OSError):
         draw_report(paths, study, settings)
 
 
