@@ -150,9 +150,12 @@ def test_polling_more_often_than_it_is_worth_costs_nothing(bench: Bench) -> None
 
 def test_the_first_job_that_is_refused_is_told_and_a_later_one_is_submitted_again(bench: Bench) -> None:
     desk = bench.desk()
-    desk.answers = [JobRefused("qsub: Unknown queue")]
-    with pytest.raises(JobRefused, match="Unknown queue"):
+    refused, why = JobRefused("qsub: Unknown queue"), OSError("qsub")
+    refused.__cause__ = why  # as `raise ... from` leaves it
+    desk.answers = [refused]
+    with pytest.raises(JobRefused, match="Unknown queue") as kept:
         desk.submit(A, "marker", "log")
+    assert kept.value.__cause__ is why
     assert desk.ended(A) is None
     submitted(bench, desk)
     desk.answers = [JobRefused("qsub: would exceed limit")]

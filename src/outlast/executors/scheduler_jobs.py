@@ -124,7 +124,9 @@ class JobExecutor(Executor):
             refused = trouble if isinstance(trouble, JobRefused) else JobRefused(_fact_of(trouble))
             if not (refused.limit or self._accepted or isinstance(trouble, SchedulerUnavailable)):
                 del self._of[name]  # not even the first one: it is the request that is wrong
-                raise refused from (None if refused is trouble else trouble)
+                if refused is trouble:
+                    raise
+                raise refused from trouble
             self._tell(f"{_fact_of(trouble)}; submitted again in a while")
         else:
             wanted.job, self._accepted, self._said = job, True, ""
