@@ -33,7 +33,11 @@ _FINISHER_TIME_S = 4 * 3600.0
 
 
 class StudyQueue:
-    """Its jobs and scripts. The `first` ones a person submits: what the search is to wait for is waited for, later no more."""
+    """Its jobs and scripts.
+
+    Args:
+        first: A person submits, so what the search is to wait for is waited for; whoever submits what is missing later need not.
+    """
 
     def __init__(
         self, paths: StudyPaths, settings: Settings, slurm: Slurm | None = None, *, first: bool = False
@@ -88,7 +92,7 @@ class StudyQueue:
             f"{self.settings.name}: a task fetches {'one trial' if trials == 1 else f'{trials} trials'} and runs "
             f"{'it' if trials == 1 else 'them'}. Anything may die; `outlast submit` goes on.",
             self.settings.name,
-            "%A_%a.out",
+            self.paths.jobs / "%A_%a.out",
             ["outlast.engine.cluster.task", str(self.paths.root), str(trials), str(options.trials_at_once)],
             {"array": array_option(tasks, self.at_once), "requeue": None, **options.sbatch, **self._waits()},
             by_hand=["By hand, on any machine that shares the folder: outlast worker " + str(self.paths.root)],
@@ -103,7 +107,7 @@ class StudyQueue:
             "finisher",
             f"{self.settings.name}: when no task is left, takes in the rest and submits what the budget still lacks.",
             f"{self.settings.name}_finisher",
-            "%j.finisher.out",
+            self.paths.jobs / "%j.finisher.out",
             ["outlast", "finisher", str(self.paths.root), *([] if array is None else ["--after", array])],
             {**({} if array is None else {"dependency": f"afterany:{array}"}), **self._small(_FINISHER_TIME_S)},
         )
@@ -114,7 +118,7 @@ class StudyQueue:
             "controller",
             f"{self.settings.name}: keeps trials in the queue. It may die: any later one adopts what runs.",
             f"{self.settings.name}_controller",
-            "%j.controller.out",
+            self.paths.jobs / "%j.controller.out",
             ["outlast", "controller", str(self.paths.root)],
             {**self._small(_CONTROLLER_TIME_S), **self._waits()},
         )
@@ -129,7 +133,7 @@ class StudyQueue:
             name,
             f"{self.settings.name}: trial {parsed[0]}, attempt {parsed[1]}",
             f"{self.settings.name}_trial_{parsed[0]}",
-            log,
+            Path(log),
             ["outlast.runner", marker],
             {"no-requeue": None, **self.options.sbatch},
             by_hand=by_hand,
@@ -137,10 +141,10 @@ class StudyQueue:
 
     def _script(
         self,
-        role: str,
+        comment: str,
         purpose: str,
         name: str,
-        log: str,
+        log: Path,
         module: list[str],
         options: Mapping[str, str | None],
         *,
@@ -149,14 +153,14 @@ class StudyQueue:
         return JobScript(
             purpose=purpose,
             name=name,
-            output=os.path.join(self.paths.jobs, log),  # or where the log is, if its whole path is given
+            output=str(log),
             command=[sys.executable, "-m", *module],
             directory=os.path.abspath(self.settings.working_directory),
             options=options,
-            setup=() if role == "finisher" else self.options.setup,  # it trains nothing, and says what a setup broke
+            setup=() if comment == "finisher" else self.options.setup,  # it trains nothing, and says what a setup broke
             environment=self._environment,
             walltime_s=walltime_s(options, self._partitions),
-            comment=self.mark + role,
+            comment=self.mark + comment,
             by_hand=by_hand or [],
         )
 
