@@ -24,14 +24,12 @@ class Opened(Struct):
     ledger: Ledger  # its newest segment is ours
     study: Study  # what the ledger says; whoever appends applies the events to it as well
     new: bool = False  # it has just been begun
-    taken_over: bool = (
-        False  # the holder before did not end its run, or the machine its writing: what it derived may be stale
-    )
+    # the holder before did not end its run, or the machine its writing: what it derived may be stale
+    taken_over: bool = False
     rivalled: bool = False  # and it may be alive, in the middle of something
     elapsed: float = 0.0  # seconds that this run of the study goes on already, under earlier holders
-    asked_before: frozenset[str] = (
-        frozenset()
-    )  # requests from before it was ours: those to stop were meant for the holder before
+    # requests from before it was ours: those to stop were meant for the holder before
+    asked_before: frozenset[str] = frozenset()
     told: list[str] = []  # what a person should know of it
 
 

@@ -36,9 +36,8 @@ def set_bad_aside(paths: TrialPaths, trial: Trial, pattern: Sequence[str] = ()) 
         inside = os.path.islink(newest) and Path(target).is_relative_to(os.path.realpath(folder))
         _hide(Path(target if inside else newest), last.attempt)
     for path in there:
-        dead = os.path.islink(path) and not os.path.exists(
-            path
-        )  # to what was set aside: a script would stumble over it
+        # a link to what was set aside: a script would stumble over it
+        dead = os.path.islink(path) and not os.path.exists(path)
         if dead and not os.path.basename(path).startswith("."):
             _hide(Path(path), last.attempt)
 

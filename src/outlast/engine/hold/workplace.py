@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from outlast._system.job_environment import JobFacts
+from outlast.errors import OutlastError, StorageError
 from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
     from outlast.core.plan import Verdict
     from outlast.engine.coordinator.coordinator import Coordinator
     from outlast.engine.hold.worker_by_hand import WorkerCards
-import time
-
-from outlast.errors import OutlastError, StorageError
 
 _REFUSED_FOR = 600.0  # seconds for the disk to come back
 
@@ -69,6 +68,8 @@ class Workplace:
 
 class Leaving:
     """Whether a worker leaves. It asks for no more trials then, and goes once what it began is over and taken in.
+
+    There is nothing more to do, it was told to, its walltime is over, or it cannot go on.
 
     Args:
         say: Takes a line for the person; does without where the disk of our log is the one that refuses.
