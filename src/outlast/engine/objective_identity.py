@@ -150,6 +150,7 @@ def _short(text: str) -> str:
 
 
 def _function_in(objective: Any) -> tuple[FunctionType | None, dict[str, str]]:
+    """The function that does the work, and what wraps it."""
     held: dict[str, str] = {}
     while not isinstance(objective, FunctionType):
         if isinstance(objective, functools.partial):

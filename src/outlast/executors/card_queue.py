@@ -26,6 +26,8 @@ _BYTES = 8192  # every file's length: a write replaces all of it at once
 
 @dataclass(frozen=True)
 class _Place:
+    """What a search says of itself."""
+
     uid: int
     holds: float = 0.0
     wants: int = 0
@@ -107,6 +109,7 @@ class CardQueue:
         os.pwrite(self._fd, content.ljust(_BYTES), 0)
 
     def _others(self) -> list[_Place]:
+        """What the other living searches say."""
         found = []
         for name in sorted(os.listdir(self._directory)):
             path = os.path.join(self._directory, name)

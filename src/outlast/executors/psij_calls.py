@@ -44,6 +44,7 @@ class Batch:
         self._left: set[str] = set()  # jobs whose files are to go
 
     def submit(self, job: Any, log: str) -> str:
+        """Submit a job of PSI/J's whose output goes to `log`; its id."""
         self._executor.submit(job)
         script = self._executor.work_directory / f"{job.id}.job"
         with contextlib.suppress(OSError):  # for people; the scheduler may read the original until the job starts
@@ -52,6 +53,7 @@ class Batch:
         return str(job.native_id)
 
     def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]:
+        """As `JobExecutor.living`."""
         command = self._executor.get_status_command(jobs)
         code, out, words = _call(command)
         if code and words and all(_UNKNOWN_JOB.search(line) for line in words.splitlines()):
@@ -70,11 +72,15 @@ class Batch:
         return {job: not told[job].state.final for job in jobs if job in told}
 
     def end(self, job: str) -> None:
+        """As `JobExecutor.end`."""
         with contextlib.suppress(subprocess.CalledProcessError):  # it is over, or will be seen to live
             _run(self._executor.get_cancel_command(job))
 
     def tidy(self, job: str, *, last: bool = False) -> None:
-        """Its exit code comes last, a moment after the runner's evidence."""
+        """Remove what was written for a job that is over; `last`: for all of them.
+
+        Its exit code comes last, a moment after the runner's evidence.
+        """
         self._left.update([job] if job else [])
         place = self._executor.work_directory
         for over in [each for each in self._left if last or (place / f"{each}.ec").exists()]:
@@ -113,6 +119,7 @@ class Here:
         self._executor = psij.JobExecutor.get_instance("local")
 
     def submit(self, job: Any, log: str) -> str:
+        """Submit a job of PSI/J's whose output goes to `log`; its id."""
         self._executor.submit(job)
         entry = self._executor._reaper._jobs.get(job)
         if entry is not None and entry.process.stdout is not None:  # of what the launcher says; left open by PSI/J
@@ -122,10 +129,12 @@ class Here:
         return f"{job.native_id}.{'' if who is None else who.start}@{os.uname().nodename}"
 
     def living(self, jobs: Collection[str]) -> Mapping[str, bool | None]:
+        """As `JobExecutor.living`."""
         found = {job: _identity(job) for job in jobs}
         return {job: is_running(who) if who.here else None for job, who in found.items()}
 
     def end(self, job: str) -> None:
+        """As `JobExecutor.end`."""
         who = _identity(job)
         if who.here and is_running(who):
             import psutil
@@ -137,7 +146,7 @@ class Here:
                         process.kill()
 
     def tidy(self, job: str, *, last: bool = False) -> None:
-        return
+        """As `Batch.tidy`: nothing was written."""
 
 
 def _identity(job: str) -> Identity:

@@ -87,6 +87,8 @@ class _Study(optuna.Study):
 
 
 def _looking_first(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Rows as they are now: each of these asks for news before it reads."""
+
     def look_and_read(self: _Told, *args: Any, **kwargs: Any) -> Any:
         self.look()
         return read(self, *args, **kwargs)

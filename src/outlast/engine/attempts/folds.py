@@ -66,6 +66,7 @@ def drawn_splits(settings: Settings, study_seed: int) -> dict[str, Any]:
 
 
 def _origin(folds: Mapping[str, Any], study_seed: int) -> dict[str, Any]:
+    """What determines the folds: where it differs from what is there, they are drawn anew."""
     return {
         "version": 1,
         "n": int(folds["n"]),

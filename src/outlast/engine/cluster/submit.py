@@ -132,6 +132,7 @@ def roles_of(jobs: Sequence[Job]) -> set[str]:
 
 
 def _record(coordinator: Coordinator, job: str, role: str, tasks: int = 1) -> JobSubmitted:
+    """Put a job on record as soon as SLURM has it."""
     submitted = JobSubmitted(job, utc_now(), role, tasks=tasks)
     coordinator.record(submitted)
     return submitted

@@ -102,7 +102,10 @@ _PIECE_BYTES = 1 << 16
 
 @dataclass
 class Conversation:
-    """The coordinator's end of one attempt's socket."""
+    """The coordinator's end of one attempt's socket.
+
+    Each line is a question and gets one answer, in pieces if it is long (``more`` asks for the next).
+    """
 
     connection: socket.socket
     _buffer: bytes = b""

@@ -157,6 +157,8 @@ def take_over(
 ) -> None:
     """Begin where the holder before ended, whatever it was doing. Repeating it is harmless.
 
+    Live attempts are adopted, what is left of dead ones ended, files put away.
+
     Args:
         watch: Over the study's attempts; empty so far.
         unclean: The holder before did not end its run: any finished trial's files may be untidy.

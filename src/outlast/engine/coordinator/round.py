@@ -134,7 +134,8 @@ class Round:
         return waits and self.rest.reason in ("", "paused")
 
     def disk_seen(self, now: float, lacking: str = "", lacked: str = "") -> list[do.Instruction]:
-        """A look at the disks, or one that refused: what is lacking for certain, and what was when one last refused."""
+        """A look at the disks, or one that refused: what is lacking for certain, and what was when one last refused: it may
+        have room again, so it is tried."""
         lacks = lacking or lacked
         paused = self._paused(lacks, now) if lacks else []
         worth_it = self.rest.paused and self._waits_for_room and now >= self._room_at

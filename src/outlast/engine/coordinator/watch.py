@@ -133,6 +133,7 @@ class Watch:
             yield attempt, event
 
     def _hopeless(self, event: AttemptEnded) -> bool:
+        """Whether the pruner gives a trial up after this part."""
         assert event.part is not None and event.part_values is not None
         return self._decisions.pruning.should_prune(event.trial, event.part, event.part_values[0])
 

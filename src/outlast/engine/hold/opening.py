@@ -155,7 +155,8 @@ def _claimed(
 
 
 def lasted(paths: StudyPaths, study: Study, ledger: Ledger) -> float:
-    """Seconds that the run goes on already; hours in which nobody was there are taken out, on record."""
+    """Seconds that the run goes on already. Hours in which nobody was there to run it are not charged to its budget: they are
+    taken out, on record."""
     if study.ended is not None or study.last_run is None:
         return 0.0
     now = utc_now()

@@ -1,4 +1,5 @@
-"""What SLURM says of the jobs that somebody waits for: one listing for all of them, and not more often than it is worth."""
+"""What SLURM says of the jobs that somebody waits for: one listing for all of them, and not more often than it is worth; and the
+executor of attempts that workers fetch by themselves: nothing is submitted for one, it is watched."""
 
 from __future__ import annotations
 
