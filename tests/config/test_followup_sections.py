@@ -45,6 +45,18 @@ def test_a_command_is_words_or_a_text_and_comes_back_from_a_record():
     assert (again.refit, again.evaluate) == (settings.refit, settings.evaluate)
 
 
+@pytest.mark.parametrize("change", ["confirm.top=0", "confirm.tpo=9", "refit.epoch=3", "evaluate=3", "index.path=a.db"])
+def test_what_a_person_changes_on_a_record_is_looked_at_like_a_study_file(change):
+    record = study(confirm={"top": 4, "seeds": 7}).resolved
+    with pytest.raises(StudyFileError, match=change.partition("=")[0]):
+        settings_from_resolved(record, "/", [change])
+
+
+def test_what_a_record_says_in_them_that_had_no_effect_once_hinders_no_change():
+    record = {**STUDY, "confirm": {"once": 1}, "refit": ["anything"]}
+    assert settings_from_resolved(record, "/", ["confirm.top=4"]).confirm.top == 4
+
+
 def test_they_change_nothing_about_a_search():
     before = study().resolved
     difference = compare(before, study(refit={"arguments": ["--all"]}, evaluate={"command": "score"}).resolved)

@@ -8,7 +8,7 @@ import sys
 import pytest
 from msgspec.structs import replace
 
-from outlast.config.load import load_study_file, override_resolved, settings_from_resolved
+from outlast.config.load import load_study_file, settings_from_resolved
 from outlast.config.trial_config import derive, resolve_trial_config
 from outlast.errors import StudyFileError
 
@@ -64,7 +64,7 @@ def test_set_changes_it_for_a_study_file_and_not_for_a_record(repository):
     settings = load_study_file(repository / "experiments/lr/s.yaml", overrides=["cwd=../.."])
     assert settings.working_directory == str(repository) and settings.resolved["cwd"] == "../.."
     with pytest.raises(StudyFileError, match="from a study file only"):
-        override_resolved(settings.resolved, ["cwd=."])
+        settings_from_resolved(settings.resolved, ".", ["cwd=."])
     again = settings_from_resolved(settings.resolved, settings.working_directory)  # it is not gone up a second time
     assert (again.working_directory, again.resolved) == (settings.working_directory, settings.resolved)
 

@@ -105,7 +105,7 @@ class SearchRequest:
         )
 
     def _on_record(self, folder: str) -> Settings:
-        from outlast.config.load import override_resolved, settings_from_resolved
+        from outlast.config.load import settings_from_resolved
         from outlast.engine.record.recorded import recorded_settings
         from outlast.study.home import live_of
 
@@ -113,7 +113,7 @@ class SearchRequest:
         if self.study and os.path.isfile(self.study[0]):
             _refuse_an_edited_copy(self.study[0], folder, recorded)
         _refuse_for_a_record(settings, self._metric, self.name)
-        return settings_from_resolved(override_resolved(settings.resolved, self._changes), settings.working_directory)
+        return settings_from_resolved(settings.resolved, settings.working_directory, self._changes)
 
 
 def _refuse_an_edited_copy(file: str, folder: str, recorded: Study) -> None:

@@ -76,12 +76,30 @@ def load_studies(
     return studies
 
 
-def settings_from_resolved(resolved: Mapping[str, Any], working_directory: str) -> Settings:
+def settings_from_resolved(
+    resolved: Mapping[str, Any], working_directory: str, changes: Sequence[str] = ()
+) -> Settings:
     """The settings of a study from its own record (ledger, ``study.yaml``). Files need not be there.
 
+    Args:
+        resolved: The record.
+        working_directory: Where the study's trainings run.
+        changes: ``key=value`` texts, applied to it as ``--set`` applies them to a study file.
+
     Raises:
-        StudyFileError: The record is not a study file of ours.
+        StudyFileError: The record is not a study file of ours, or is none any more with the changes.
     """
+    document = _on_record(resolved)
+    for change in changes:
+        parts, value, place = overrides.parse_override(change)
+        if parts == ["cwd"]:
+            raise StudyFileError("is read from a study file only", file=place.file, cure="run the study file with it")
+        overrides.override(document, parts, value, place, tuple(native.STUDY_FILE.shapes))
+    return native.read(document, working_directory=working_directory, files=False)
+
+
+def _on_record(resolved: Mapping[str, Any]) -> Document:
+    """A record to read, without what was taken as it stood once and had no effect. What a person changes comes after this."""
     document = Document(copy.deepcopy(dict(resolved)), "study.yaml")
     if isinstance(index := document.data.get("index"), dict):
         for name in IDLE_INDEX_KEYS:
@@ -90,24 +108,9 @@ def settings_from_resolved(resolved: Mapping[str, Any], working_directory: str) 
         with contextlib.suppress(KeyError):
             try:
                 native.STUDY_FILE.shapes[key].read(document.data[key], At(document, (key,)))
-            except StudyFileError:  # was taken as it stood once, without effect
+            except StudyFileError:
                 del document.data[key]
-    return native.read(document, working_directory=working_directory, files=False)
-
-
-def override_resolved(resolved: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    """A study's own record with ``key=value`` texts applied, as ``--set`` applies them to a study file.
-
-    Raises:
-        StudyFileError: An unknown key, or a text that is no ``key=value``.
-    """
-    document = Document(copy.deepcopy(dict(resolved)), "study.yaml")
-    for change in changes:
-        parts, value, place = overrides.parse_override(change)
-        if parts == ["cwd"]:
-            raise StudyFileError("is read from a study file only", file=place.file, cure="run the study file with it")
-        overrides.override(document, parts, value, place, tuple(native.STUDY_FILE.shapes))
-    return document.data
+    return document
 
 
 def to_yaml(settings: Settings) -> str:
