@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,15 @@ from hypothesis import strategies as st
 
 from outlast.core.fold import Study, fold
 from outlast.core.parts import Part, draw_folds, next_part, parts, with_part
-from outlast.core.records import AttemptEnded, AttemptOpened, RevisionMade, TrialCreated, TrialRetried
+from outlast.core.records import (
+    AttemptEnded,
+    AttemptOpened,
+    RevisionMade,
+    TrialCreated,
+    TrialRetried,
+    from_json,
+    to_json,
+)
 from outlast.core.states import Cause, TrialState
 
 AT = "2026-01-01T00:00:00+00:00"
@@ -57,6 +66,25 @@ def test_an_interrupted_trial_repeats_only_its_unfinished_part() -> None:
     study = run_parts([1.0, None, None, 2.0, 3.0])
     assert study.trials[0].value == 2.0
     assert [outcome.part for outcome in study.trials[0].ended] == [0, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("scores", [[(), (), ()], [(0.5,), (), (0.7,)], [(0.5,), (0.6,), ()]])
+def test_where_no_score_is_asked_for_every_part_is_run_and_the_trial_has_a_value_only_if_all_have(
+    scores: list[tuple[float, ...]],
+) -> None:
+    whole, study = parts((1, 2, 3), None), Study()
+    study.apply(TrialCreated(0, AT))
+    for number, values in enumerate(scores, 1):
+        study.apply(AttemptOpened(0, number, AT))
+        trial = study.trials[0]
+        assert next_part(trial, whole) == whole[number - 1]
+        event = AttemptEnded(0, number, AT, TrialState.COMPLETE, Cause.COMPLETED, values=values or None)
+        event = with_part(event, trial, whole[number - 1], whole, ["acc"])
+        assert from_json(json.loads(json.dumps(to_json(event)))) == event
+        study.apply(event)
+        assert trial.state is (TrialState.COMPLETE if number == 3 else TrialState.INTERRUPTED)
+    assert trial.values is None and next_part(trial, whole) is None
+    assert trial.curve() == {number: values[0] for number, values in enumerate(scores) if values}
 
 
 def test_a_failed_part_fails_the_trial() -> None:

@@ -38,7 +38,8 @@ def parts(seeds: Sequence[int], folds: int | None) -> tuple[Part, ...]:
 
 
 def part_results(trial: Trial) -> dict[int, tuple[float, ...]]:
-    """Part → its values, for every part that has ended well since the trial was last begun from scratch."""
+    """Part → its values (none, where no score was asked for), for every part that has ended well since the trial was last begun
+    from scratch."""
     return {
         outcome.part: outcome.part_values
         for outcome in trial.kept
@@ -57,19 +58,22 @@ def with_part(
 ) -> AttemptEnded:
     """What one part's outcome means for its trial.
 
-    A part that ended well leaves the trial waiting for the next part, and with the last one it is complete by the mean. The
-    curve of such a trial is its parts' values. Any other outcome is the trial's. The `event` is the attempt's outcome as if the
-    trial were whole, which comes with its earlier ones; `whole` are all parts, `names` those of the objectives.
+    A part that ended well leaves the trial waiting for the next part, and with the last one it is complete by the mean; where
+    one has no score, as none was asked for, the trial has none. The curve of such a trial is its parts' values. Any other
+    outcome is the trial's. The `event` is the attempt's outcome as if the trial were whole, which comes with its earlier ones;
+    `whole` are all parts, `names` those of the objectives.
     """
     event = replace(event, part=part.number, curves=tuple(() for _ in names))
-    if event.state is not TrialState.COMPLETE or event.values is None:
+    if event.state is not TrialState.COMPLETE:
         return event
-    own = event.values
+    own = event.values or ()
     results = {**part_results(trial), part.number: own}
-    event = replace(event, part_values=own, curves=tuple(((part.number, value),) for value in own))
+    event = replace(event, part_values=own, curves=tuple(((part.number, value),) for value in own) or event.curves)
     if len(results) < len(whole):
         reason = f"part {len(results)} of {len(whole)} done"
         return replace(event, state=TrialState.INTERRUPTED, cause=Cause.PART, values=None, reason=reason)
+    if not all(results.values()):
+        return replace(event, values=None)
     columns = list(zip(*(results[i] for i in sorted(results)), strict=True))
     means = tuple(math.fsum(column) / len(column) for column in columns)
     spread = {f"{name}.std": _std(column) for name, column in zip(names, columns, strict=True)}

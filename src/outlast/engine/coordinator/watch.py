@@ -135,7 +135,8 @@ class Watch:
     def _hopeless(self, event: AttemptEnded) -> bool:
         """Whether the pruner gives a trial up after this part."""
         assert event.part is not None and event.part_values is not None
-        return self._decisions.pruning.should_prune(event.trial, event.part, event.part_values[0])
+        scored = event.part_values  # nothing, where no score was asked for
+        return bool(scored) and self._decisions.pruning.should_prune(event.trial, event.part, scored[0])
 
     def gpu_seconds(self) -> float:
         """What the attempts that run now have used of their cards, up to their last heartbeats; 0 where nobody limits it."""
