@@ -7,12 +7,15 @@ import gc
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+from types import SimpleNamespace
 
 import pytest
 
-from outlast.cli.main import run_cli
+from outlast.cli.main import main, run_cli
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -214,6 +217,27 @@ def test_the_answer_to_a_check_is_the_exit_code_though_nobody_takes_what_is_said
     with open(writing, "w") as unread:
         monkeypatch.setattr(sys, "stdout", unread)
         assert run_cli([command, "--check"]) == 1
+
+
+@pytest.mark.parametrize("command", ["status", "repair"])
+def test_a_fault_of_our_own_while_a_check_is_told_is_not_its_answer(command, here, monkeypatch):
+    monkeypatch.setattr("outlast.cli.inspect.the_folder", lambda *_: ".")
+    monkeypatch.setattr("outlast.engine.record.look.look", lambda _: (SimpleNamespace(warnings=["one"]), None, None))
+    monkeypatch.setattr("outlast.cli.care.damaged_or_not", lambda *_: ".")
+    monkeypatch.setattr("outlast.engine.care.repair.repair_study", lambda *_, **__: [None])
+    said = here(command, "--check", "--json")
+    os.unlink(re.search(r"details are in (\S+)\n", said.err)[1])
+    assert said.code == 1 and "a fault of Outlast's own" in said.err
+
+
+def test_a_fault_on_the_way_to_the_commands_is_told_as_any_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # for the details
+    monkeypatch.setitem(sys.modules, "outlast.cli.app", None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert "a fault of Outlast's own" in capsys.readouterr().err and os.listdir(tmp_path) and gc.isenabled()
 
 
 @pytest.mark.slow

@@ -134,13 +134,15 @@ def repair(study: str | None, directory: str | None, check: bool, as_json: bool)
             _tell(problems)
             changed = "nothing was changed: outlast repair mends it"
             click.echo(changed if check else "mended; what was replaced is set aside in the folder")
-    finally:  # the answer is the exit code, whether or not anybody reads the words
-        if check and problems:
-            click.get_current_context().exit(1)
+    except OSError:  # the answer is the exit code, whether or not anybody reads the words
+        if not (check and problems):
+            raise
+    if check and problems:
+        click.get_current_context().exit(1)
 
 
 def _tell(problems: Sequence[Problem]) -> None:
-    """Problems by what they are about and what mends them, in their order."""
+    """Print the problems by what they are about and what mends them, in their order."""
     found: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
         found.setdefault((problem.about, problem.cure), []).append(problem)

@@ -45,6 +45,7 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         _watch(folder)
         return
     snapshot, _, _ = look(folder)
+    wrong = check and bool(snapshot.warnings or snapshot.state is StudyState.HALTED)
     try:
         if as_json:
             click.echo(json.dumps(snapshot.to_json()))
@@ -53,9 +54,11 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
             from outlast.cli.text import print_out
 
             print_out(render.status(snapshot))
-    finally:  # the answer is the exit code, whether or not anybody reads the words
-        if check and (snapshot.warnings or snapshot.state is StudyState.HALTED):
-            click.get_current_context().exit(1)
+    except OSError:  # the answer is the exit code, whether or not anybody reads the words
+        if not wrong:
+            raise
+    if wrong:
+        click.get_current_context().exit(1)
 
 
 def _watch(folder: str) -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -27,10 +26,8 @@ class Invocation:
 def main() -> NoReturn:
     """The ``outlast`` command."""
     signal.signal(signal.SIGTERM, _asked_to_leave)
-    gc.disable()  # what is imported stays to the end: there are no cycles to be found
+    gc.disable()  # what is imported stays to the end: there are no cycles to be found, until a command runs
     try:
-        import_module("outlast.cli.app")
-        gc.enable()
         code = run_cli(sys.argv[1:])
     except KeyboardInterrupt:
         code = _INTERRUPTED
@@ -54,8 +51,10 @@ def run_cli(arguments: Sequence[str]) -> int:
 
     invocation, code = Invocation(arguments), 0
     try:
-        from outlast.cli.app import app
-
+        try:
+            from outlast.cli.app import app
+        finally:
+            gc.enable()
         if "_OUTLAST_COMPLETE" in os.environ:  # a shell asks what could follow
             _complete(app)
         try:
