@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from outlast._system import observed
-from outlast._system.files import remove, write_atomic
+from outlast._system.files import remove, write_atomic, write_once
 from outlast.testing.fault_injection import Faults
 
 _WRITE_TWICE = """
@@ -72,3 +73,15 @@ def test_an_operation_fails_as_often_as_was_asked(tmp_path: Path, monkeypatch: p
     write_atomic(tmp_path / "full.json", "x")
     assert os.listdir(tmp_path) == ["full.json"]
     remove(tmp_path / "full.json")
+
+
+@pytest.mark.parametrize("write", [write_atomic, write_once])
+def test_the_temporary_file_of_another_host_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any
+) -> None:
+    monkeypatch.setattr("outlast._system.files._serial", itertools.repeat(7))
+    theirs = tmp_path / f".a.json.{os.getpid()}.7.tmp"
+    theirs.write_text("theirs")
+    with pytest.raises(FileExistsError):
+        write(tmp_path / "a.json", "ours")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]

@@ -41,6 +41,8 @@ def _appear(
             fence()
         see("rename", temporary, target=path)
         os.replace(temporary, path)
+    except FileExistsError:  # another host's process of the same number is writing it
+        raise
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -132,13 +134,21 @@ def write_once(path: PathLike, data: bytes | str, *, durable: bool = True, spare
     try:
         _write(temporary, _bytes(data), durable=durable or spare is not None, flags=_NEW if spare is None else 0)
         created = _link(temporary, path)
-    finally:
-        see("unlink", temporary)
-        with contextlib.suppress(FileNotFoundError):  # it became the file, where there is no inode for a link
-            os.unlink(temporary)
+    except FileExistsError:  # another host's process of the same number is writing it
+        raise
+    except BaseException:
+        _used_up(temporary)
+        raise
+    _used_up(temporary)
     if durable:
         fsync_dir(os.path.dirname(path))
     return created
+
+
+def _used_up(temporary: str) -> None:
+    see("unlink", temporary)
+    with contextlib.suppress(FileNotFoundError):  # it became the file, where there is no inode for a link
+        os.unlink(temporary)
 
 
 def _link(temporary: str, path: str) -> bool:
