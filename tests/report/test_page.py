@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lab.report_data import MADE_AT, data_of
 from lab.searched import HOSTILE, a_search, settings_of, study_file
@@ -92,10 +93,13 @@ def test_secrets_in_outputs_are_masked() -> None:
     assert "epoch 0: val_accuracy" in data["logs"]["0"]
     token = "hf_" + "a1B2" * 8
     study, settings = a_search(3)
+    settings = replace(
+        settings, resolved={**settings.resolved, "env": {"MY_API_KEY": "abc1234567"}}
+    )  # of an old record
     files = FromFiles("studies/digits", {0: f"using {token}"}, {1: f"using {token}"})
     status = {"hours": {}, "state": "done"}
     whole = json.dumps(page_data(study, settings, files, status=status, facts={}, made_at="2026-01-06T00:00:00+00:00"))
-    assert token not in whole
+    assert token not in whole and "MY_API_KEY" in whole and "abc1234567" not in whole
     assert whole.count("using ***") == 2
 
 

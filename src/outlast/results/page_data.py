@@ -9,7 +9,7 @@ from typing import Any
 
 from outlast._version import __version__
 from outlast.config import yaml_writer
-from outlast.config.secrets import mask_text
+from outlast.config.secrets import mask_secrets, mask_text
 from outlast.config.settings import Settings
 from outlast.config.units import format_duration, format_size
 from outlast.core.best import best_trial, best_trials, ranked
@@ -74,7 +74,7 @@ def page_data(
         "made_at": made_at,
         "study": _study(study, settings, files, status, made_at),
         "space": parameters_of(settings),
-        "study_file": mask_text(yaml_writer.dump(settings.resolved)) if settings.resolved else None,
+        "study_file": mask_text(yaml_writer.dump(mask_secrets(settings.resolved))) if settings.resolved else None,
         "best": _best(study, settings, files),
         "trials": trial_columns(study, settings),
         "attempts": attempt_columns(study),
