@@ -162,6 +162,13 @@ def test_the_name_is_the_files_unless_given(load):
 def test_enqueued_configurations_may_nest_and_be_partial(load):
     text = BASE.replace("budget", "  a.b: int(1, 2)\nenqueue: [{a: {b: 2}}]\nbudget")
     assert load(text).enqueue == ({"a.b": 2},)
+    assert load(text.replace("b: 2}", "b: 2}, opt: {}, c: {d: {}}")).enqueue == ({"a.b": 2},), (
+        "an empty group says nothing"
+    )
+
+
+def test_our_own_files_may_give_hyperband_s_figures_as_any_number(load):
+    assert load(BASE + "pruner: {name: wandb_hyperband, min_iter: 2.5}\n").pruner.options == {"min_iter": 2.5}
 
 
 def test_a_function_needs_no_parameters(load):

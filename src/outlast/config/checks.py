@@ -13,7 +13,7 @@ from outlast.config.command import GROUPED, MACRO
 from outlast.config.key_hints import SBATCH
 from outlast.config.range_notes import range_notes
 from outlast.config.secrets import secret_in
-from outlast.config.sections import HYPERBAND
+from outlast.config.sections import hyperband
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
 from outlast.config.yaml import names_in
@@ -48,7 +48,9 @@ def enqueued(settings: Settings, at: At) -> Settings:
     entries = []
     for index, entry in enumerate(settings.enqueue):
         place = at.child("enqueue").child(index)
-        values = flat(entry, {parameter.name for parameter in space.parameters})
+        names = {parameter.name for parameter in space.parameters}
+        given = flat(entry, names).items()
+        values = {name: value for name, value in given if value != {} or name in names}  # an empty group says nothing
         for name, value in values.items():
             try:
                 space.encode({name: value})
@@ -220,7 +222,7 @@ def _pruner(settings: Settings, at: At) -> None:
     if pruner.name != "none" and len(settings.metrics) > 1:
         raise place.error("pruning takes one objective; this study has several", "pruner: none")
     if pruner.name == "wandb_hyperband":
-        options = HYPERBAND.read(pruner.options, place)
+        options = hyperband(whole=False).read(pruner.options, place)
         if "min_iter" not in options and not {"max_iter", "s"} <= options.keys():
             raise place.error("hyperband needs `min_iter`, or `max_iter` and `s`")
 

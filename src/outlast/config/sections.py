@@ -63,16 +63,12 @@ SHRINK = ByType(
     ),
 )
 
-#: The figures of W&B's hyperband.
-HYPERBAND = Fields(
-    {
-        "min_iter": Number(whole=True, least=1),
-        "max_iter": Number(whole=True, least=1),
-        "s": Number(whole=True, least=1),
-        "eta": Number(above=1),
-        "strict": Flag(),
-    }
-)
+
+def hyperband(*, whole: bool) -> Fields:
+    """The figures of W&B's hyperband, which there are `whole`; our own study files never asked for that."""
+    steps = {name: Number(whole=whole, least=1) for name in ("min_iter", "max_iter", "s")}
+    return Fields({**steps, "eta": Number(above=1), "strict": Flag()})
+
 
 _GLOB = Text(
     r"^(?![/~])(?!(?:.*/)?\.\.(?:/|$))(?!.*\$\{)[^\n]+$",

@@ -16,7 +16,7 @@ from outlast.config.command import ARGS_MACROS, GROUPED, MACRO_ITSELF
 from outlast.config.native import NAME_PATTERN, clean_name
 from outlast.config.notation import definitions, holds_others
 from outlast.config.scalars import Anything, Number, Text, Word
-from outlast.config.sections import ARGUMENT, HYPERBAND
+from outlast.config.sections import ARGUMENT, hyperband
 from outlast.config.shapes import At, ByType, Fields, ListOf, MapOf, show
 from outlast.config.yaml import Document, Path, dotted
 
@@ -57,7 +57,7 @@ SWEEP_FILE = Fields(
             required=("name",),
         ),
         "parameters": MapOf(Anything(), least=1),
-        "early_terminate": Fields({"type": Word(("hyperband",)), **HYPERBAND.shapes}, required=("type",)),
+        "early_terminate": Fields({"type": Word(("hyperband",)), **hyperband(whole=True).shapes}, required=("type",)),
         "run_cap": Number(whole=True, least=1),
         "name": Text(),
         "description": ByType(text=Anything()),
