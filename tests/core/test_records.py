@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -15,6 +16,7 @@ from outlast.core.records import (
     AttemptEnded,
     AttemptOpened,
     AttributeSet,
+    EarlierTrial,
     Event,
     ParamDrawn,
     RunStarted,
@@ -145,3 +147,11 @@ def test_evidence_survives_its_file() -> None:
     assert "signal" not in plain
     lost = Evidence.from_json(Evidence(job_end=JobEnd.HOST_LOST).to_json())
     assert lost.job_end is JobEnd.HOST_LOST
+
+
+def test_what_is_known_of_other_searches_is_there_once_and_a_copy_of_a_study_is_one() -> None:
+    known = [EarlierTrial("old 1", {"lr": value}) for value in (1, 2, 1)] + [EarlierTrial("old 2", {"lr": 1})]
+    study = fold([TrialCreated(4, "2026-01-01T00:00:00+00:00"), *known])
+    for each in (study, copy.copy(study), copy.deepcopy(study)):
+        each.apply(EarlierTrial("old 1", {"lr": 2}))
+        assert each.earlier == [known[0], known[1], known[3]] and each.next_number == 5

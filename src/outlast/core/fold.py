@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
@@ -63,8 +64,17 @@ class Study(Struct, dict=True):
     running_since: str = ""  # when the last run started, or last went on
     last_at: str = ""  # when a run last put anything on record
 
-    def __post_init__(self) -> None:
-        self._tally = Tally(self.trials)
+    @cached_property
+    def _tally(self) -> Tally:
+        return Tally(self.trials)
+
+    @cached_property
+    def _taken(self) -> dict[str, list[EarlierTrial]]:
+        """Origin → what is known from there, which is one trial, or two of searches with one name."""
+        taken: dict[str, list[EarlierTrial]] = {}
+        for event in self.earlier:
+            taken.setdefault(event.origin, []).append(event)
+        return taken
 
     @property
     def revision(self) -> RevisionMade | None:
@@ -142,7 +152,9 @@ class Study(Struct, dict=True):
                 self.ended = event
                 self.elapsed_before += event.elapsed
             case EarlierTrial():
-                if event not in self.earlier:
+                alike = self._taken.setdefault(event.origin, [])
+                if event not in alike:
+                    alike.append(event)
                     self.earlier.append(event)
             case Warned():
                 self.warnings[event.key or event.text] = event.text

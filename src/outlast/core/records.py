@@ -81,9 +81,8 @@ class TrialCreated(Record, frozen=True, tag="trial_created"):
     params: Params = {}  # what the training gets (constants left out)
     seed: int = 0
     revision: int = 1
-    source: str = (
-        "sampler"  # sampler | enqueued | foreign (a WAITING row of the index) | imported | confirm | refit | evaluate
-    )
+    # sampler | enqueued | foreign (a WAITING row of the index) | imported | confirm | refit | evaluate
+    source: str = "sampler"
     system_attrs: Mapping[str, Any] = {}  # sampler state of this trial
     study_attrs: Mapping[str, Any] = {}  # sampler state of the study, after this ask
     latent: Params = {}  # what the sampler drew where it differs from what the training gets
@@ -160,7 +159,7 @@ class AttemptEnded(Record, frozen=True, tag="attempt_ended"):
     last_step: int | None = None
     saved: bool = False  # a checkpoint was written during the attempt
     part: int | None = None  # of a trial in parts: which one this attempt ran
-    part_values: tuple[float, ...] | None = None  # its own values, if it ended well
+    part_values: tuple[float, ...] | None = None  # its own values, if it ended well; empty: no score was asked for
     instead: Params = {}  # values that the trial's further attempts run with, not its own
     scores: Mapping[str, float] = {}  # of an attempt whose trial goes on: what it scored so far
     together: bool = False  # lost, and everything else on its host with it
@@ -236,6 +235,7 @@ Event: TypeAlias = (
 )
 
 _KINDS: dict[str, type[Any]] = {kind_of(cls): cls for cls in get_args(Event)}
+_FIELDS = {kind: frozenset(cls.__struct_fields__) for kind, cls in _KINDS.items()}
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -265,11 +265,9 @@ def from_json(obj: Mapping[str, Any]) -> Event:
     if not is_known(obj):
         raise LedgerTooNew("a record", str(obj.get("kind")))
     cls = _KINDS[obj["kind"]]
-    kwargs = dict(obj)
-    for key in obj.keys() - {
-        *cls.__struct_fields__
-    }:  # its kind, and what later versions say beside what this one knows
-        del kwargs[key]
+    # All but its kind, and what later versions say beside what this one knows.
+    fields = _FIELDS[obj["kind"]]
+    kwargs = {key: value for key, value in obj.items() if key in fields}
     if cls is AttemptEnded:
         kwargs["state"] = TrialState(kwargs["state"])
         kwargs["cause"] = Cause(kwargs["cause"])
