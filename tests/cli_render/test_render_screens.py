@@ -104,6 +104,15 @@ def test_a_resumed_search_says_where_it_stands() -> None:
     assert "val_accuracy 0.9100 (91.00%) in trial 11" in flat
 
 
+@pytest.mark.parametrize(("new", "title"), [(True, "STARTING NEW SEARCH"), (False, "RESUMING")])
+def test_trials_that_only_wait_are_a_new_search_s_first_ones_or_those_of_a_run_that_was_killed(
+    new: bool, title: str
+) -> None:
+    made = StudyBuilder()
+    made.trial({"lr": 0.01}, TrialState.CREATED)
+    assert banner(made, new=new).startswith(title)
+
+
 def test_a_percentage_metric_has_two_decimals() -> None:
     made = StudyBuilder()
     made.trial(values=87.4512)

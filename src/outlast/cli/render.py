@@ -63,8 +63,9 @@ def start_banner(
     sampler: str | None = None,
     notes: Sequence[tuple[str, str]] = (),
     kept: bool = True,
+    new: bool = False,
 ) -> RenderableType:
-    """What a run says first; "resuming" where the study holds trials already.
+    """What a run says first; "resuming" where the study was there and holds trials already.
 
     Args:
         index: The index's path or address, passwords left out.
@@ -72,8 +73,9 @@ def start_banner(
         sampler: What ``auto`` turned out to be; the settings' word by default.
         notes: Further (label, text) lines: which checkpoints will be deleted, what a lost session would lose.
         kept: Whether anything of the study is left when the command ends.
+        new: Whether it has just been begun; trials that wait in it then are the first ones, taken from elsewhere.
     """
-    resuming = sum(count for state, count in snapshot.counts.items() if state != "created") > 0
+    resuming = not new and sum(snapshot.counts.values()) > 0
     title = "RESUMING" if resuming else "STARTING NEW SEARCH"
     goals = ", ".join(f"{name} ({goal})" for name, goal in snapshot.metrics)
     total = "no limit" if snapshot.target is None else f"{snapshot.target} in total"

@@ -56,6 +56,7 @@ def run_here(
             sampler=_sampler_text(settings),
             notes=[*_notes(settings, opened.study), *_home_note(paths)],
             kept=kept,
+            new=opened.new,
         )
         with suppress(OSError):  # a pipe that nobody reads ends no search
             console.print(banner)
