@@ -63,7 +63,7 @@ class JobFacts:
     node: str = ""
     gpus: tuple[str, ...] = ()  # the cards it was given, as CUDA_VISIBLE_DEVICES names them
     seconds: float | None = None  # from `began` until its walltime is over; None where nobody says
-    began: float = field(default_factory=time.monotonic)  # when this was looked at
+    began: float = field(default_factory=time.monotonic)  # when this was looked at, on this host's monotonic clock
     notice: float | None = None  # seconds before that end at which SLURM sends SIGTERM, if it was asked to
 
     @classmethod

@@ -15,7 +15,6 @@ from outlast.cli.main import Invocation
 from outlast.cli.options import (
     WholeNumber,
     accept_option,
-    collect_nothing,
     complete_files,
     dir_option,
     fresh_option,
@@ -179,7 +178,6 @@ def stop(study: str | None, directory: str | None, drain: bool, now: bool, trial
         outlast stop studies/digits
         outlast stop studies/digits --trial 7
     """
-    collect_nothing()
     from outlast.engine.care.stop import stop_study
 
     click.echo(stop_study(the_folder(study, directory), drain=drain, now=now, trial=trial, say=click.echo))

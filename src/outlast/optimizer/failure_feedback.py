@@ -74,8 +74,9 @@ def frozen(
 ) -> FrozenTrial:
     """The row of the sampler's private study for a trial.
 
-    `params` and their distributions are those that the sampler knows, `worst` is what `worst_values` says now. Every complete row
-    carries the constraint (`constrained`) once one trial could not run.
+    `params` and their distributions are those that the sampler knows, `worst` is what `worst_values` says now. `lesson`: how this
+    sampler learns of configurations that cannot run. Every complete row carries the constraint (`constrained`) once one trial
+    could not run.
     """
     state, values, curve = Row.RUNNING, None, {}
     attrs = dict(trial.system_attrs)

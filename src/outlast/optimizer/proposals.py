@@ -26,6 +26,7 @@ from outlast.space.space import Space
 #: Proposals asked of a model before an unused or random configuration is taken: one can cost a second.
 MODEL_REDRAWS = 10
 CHEAP_REDRAWS = 1_000
+# A proposal of these costs nothing, so that many may be refused.
 _CHEAP = dict.fromkeys(("random", "qmc"), CHEAP_REDRAWS)
 #: The note with the values that a define-by-run objective gets when it asks for them.
 PLANNED = "outlast:planned"

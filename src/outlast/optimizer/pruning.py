@@ -69,6 +69,8 @@ class Pruning:
     how much that is depends on when the script noticed. For a pruner by dotted path, which may note things about
     trials, every trial's reports are replayed one by one in step order.
 
+    The folded ledger is read once; later events come through `apply`.
+
     Resources that a rule takes from the trials (``auto``) are those of the trial that completed first, once and for all.
 
     Raises:

@@ -18,7 +18,10 @@ _CUT_OFF_AFTER = 12  # heartbeats that could not be written; half the time after
 
 
 class Heartbeat:
-    """Written into the file that the attempt's lock is on, every so many seconds of training."""
+    """Written into the file that the attempt's lock is on, every so many seconds of training.
+
+    The lock is held by whoever makes this.
+    """
 
     def __init__(self, files: AttemptPaths, lock: FileLock, every: float) -> None:
         self._files, self._lock, self._every = files, lock, every

@@ -49,7 +49,10 @@ class Stopwatch:
 
 
 class Stopping:
-    """The request that is in force, if there is one, and how far it has been carried out."""
+    """The request that is in force, if there is one, and how far it has been carried out.
+
+    `shared`: the files lie on a network filesystem, where new ones are seen late.
+    """
 
     def __init__(self, spec: RunnerSpec, files: AttemptPaths, *, shared: bool) -> None:
         self._spec, self._files, self._shared = spec, files, shared

@@ -45,7 +45,10 @@ _PIPE = 1 << 20  # a training that prints much waits less often
 
 
 class Supervisor:
-    """Runs the training of one claimed attempt and gathers evidence. Decides nothing."""
+    """Runs the training of one claimed attempt and gathers evidence. Decides nothing.
+
+    `lock` is the one on the attempt's ``alive``, and is held.
+    """
 
     def __init__(
         self, root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None = None, clock: Clock | None = None
