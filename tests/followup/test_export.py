@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.followup.models import SEARCH
+from tests.followup.models import SEARCH, best, came_to
 
 from outlast._system.locks import FileLock
 from outlast.cli.main import run_cli
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import EvaluateSettings
-from outlast.engine.followup.child import the_search
+from outlast.core.states import TrialState
+from outlast.engine.followup.child import lay_out, the_search
+from outlast.engine.followup.evaluate import plan_evaluation
 from outlast.engine.followup.export import export_model, place_of
 from outlast.engine.followup.exported_code import copy_code, copy_model
 from outlast.engine.followup.model_files import from_outside, is_pretrained, left_beside, model_in, parts_of
@@ -65,6 +67,19 @@ def test_the_card_has_the_head_that_the_hub_reads(here: Path) -> None:
     _, head, text = card.split("---\n", 2)
     assert yaml.safe_load(head)["tags"] == ["hyperparameter-search", "outlast"]
     assert "not known" in text and "trained once more for good" in text
+
+
+def test_the_card_says_whose_test_it_was_and_no_noise_of_one_training(here: Path) -> None:
+    shutil.copytree(Path(SEARCH, "refit/trials/0000/checkpoints"), Path(SEARCH, "trials/0002/checkpoints"))
+    other = plan_evaluation(the_search(SEARCH), EvaluateSettings(command=("test", "${model}")), trial=2)
+    lay_out(other.followup, other.wanted)
+    came_to(other.followup.folder, TrialState.COMPLETE, 0, values=(0.5,))
+    said = {"trial": best()[0], "mean": 0.9, "low": "-inf", "high": "inf", "std": 0.0, "n": 1}
+    Path(SEARCH, "confirm").mkdir()
+    Path(SEARCH, "confirm/confirmation.json").write_text(json.dumps({"final": True, "best": said, "ranking": [said]}))
+    text = (export("out") / "README.md").read_text()
+    assert "| test | not known | not of this model: the test set was looked at once with others |" in text
+    assert "| fresh seeds | 0.9 | of one training |" in text
 
 
 @slow

@@ -84,20 +84,20 @@ def _scores(facts: Mapping[str, Any]) -> list[str]:
     rows = [("the search's validation", _values(search["scores"]), "the best of many by this very score: too good")]
     confirmed = facts["confirm"]
     if confirmed is not None and confirmed.get("mean") is not None:
-        between = (
-            f" ({_figure(confirmed['low'])} to {_figure(confirmed['high'])})"
-            if confirmed.get("low") is not None
-            else ""
-        )
-        rows.append(
-            ("fresh seeds", f"{_figure(confirmed['mean'])}{between}", f"mean of {confirmed.get('n')} trainings")
-        )
+        n = confirmed.get("n") or 1  # one training says nothing of the noise
+        known = n > 1 and confirmed.get("low") is not None
+        between = f" ({_figure(confirmed['low'])} to {_figure(confirmed['high'])})" if known else ""
+        of = "of one training" if n == 1 else f"mean of {n} trainings"
+        rows.append(("fresh seeds", f"{_figure(confirmed['mean'])}{between}", of))
     if test:
         looked = facts["test"]["looked"]
         said = "looked at once" if looked == 1 else f"the test set was looked at {looked} times in all"
         rows.append(("**test**", f"**{_values(test['scores'])}**", said))
     else:
-        rows.append(("test", "not known", "nobody has looked yet"))
+        looked = facts["test"]["looked"] if facts["test"] else 0
+        times = "once" if looked == 1 else f"{looked} times"
+        with_others = f"not of this model: the test set was looked at {times} with others"
+        rows.append(("test", "not known", with_others if looked else "nobody has looked yet"))
     return _table(rows, ("on", "score", ""))
 
 
