@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.followup.models import HOW, SEARCH, TEST, best
+from msgspec import structs
+from tests.followup.models import HOW, SEARCH, TEST, best, came_to
 
 from outlast.cli.main import run_cli
 from outlast.config.settings import EvaluateSettings
 from outlast.core.states import TrialState
 from outlast.engine.followup.child import lay_out, the_search
-from outlast.engine.followup.evaluate import plan_evaluation, take_back
-from outlast.engine.followup.looks import looks_in
-from outlast.engine.followup.refit import superseded
+from outlast.engine.followup.evaluate import Evaluation, models_of, plan_evaluation, refitted, take_back
+from outlast.engine.followup.looks import evaluation_facts, looks_in
+from outlast.engine.followup.refit import plan_refit, superseded, write_refit
 from outlast.errors import UsageError
 
 slow = pytest.mark.slow
@@ -32,6 +34,17 @@ def here(refitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def score() -> float:
     return round(float(best()[1].partition("=")[2]), 4)
+
+
+def give_model(trial: int) -> None:
+    """Let one of the search's own trials have a model."""
+    shutil.copytree(Path(SEARCH, "refit/trials/0000/checkpoints"), Path(SEARCH, f"trials/{trial:04d}/checkpoints"))
+
+
+def with_model(trial: int) -> Evaluation:
+    """A look at the model of one of the search's own trials, which is given one."""
+    give_model(trial)
+    return plan_evaluation(the_search(SEARCH), SECTION, trial=trial)
 
 
 def facts() -> dict:
@@ -101,8 +114,7 @@ def test_a_look_that_was_begun_goes_on_as_the_same(here: Path) -> None:
 def test_what_was_begun_for_a_model_that_was_replaced_is_no_look(here: Path) -> None:
     plan = plan_evaluation(the_search(SEARCH), SECTION)
     lay_out(plan.followup, plan.wanted)
-    shutil.copytree(Path(SEARCH, "refit/trials/0000/checkpoints"), Path(SEARCH, "trials/0002/checkpoints"))
-    other = plan_evaluation(the_search(SEARCH), SECTION, trial=2)
+    other = with_model(2)
     assert (other.look, other.retired) == (1, (0, 1))
     take_back(other)
     lay_out(other.followup, other.wanted)
@@ -111,12 +123,61 @@ def test_what_was_begun_for_a_model_that_was_replaced_is_no_look(here: Path) -> 
     assert study.trials[0].state is TrialState.INFEASIBLE
 
 
+def test_one_that_failed_for_another_model_is_a_look_of_its_own(here: Path) -> None:
+    plan = plan_evaluation(the_search(SEARCH), SECTION)
+    lay_out(plan.followup, plan.wanted)
+    came_to(plan.followup.folder, TrialState.FAILED, 0, 1)
+    other = with_model(2)
+    assert (other.look, other.retired) == (2, ())
+    lay_out(other.followup, other.wanted)
+    came_to(plan.followup.folder, TrialState.COMPLETE, 2, values=(0.5,))
+    look = evaluation_facts(other.followup.study)["looks"][0]
+    assert (look["whole"], [model["trial"] for model in look["models"]]) == (True, [2])
+
+
+def test_as_json_it_says_the_looks_at_this_model_or_looks(here: Path, capsys) -> None:
+    assert run_cli(["evaluate", "--json", "--no-run"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": 1, "looked": 0, "looks": []}
+    came_to(f"{SEARCH}/evaluate", TrialState.COMPLETE, 0, 1, values=(0.5,))
+    assert run_cli(["evaluate", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["looked"] == 1
+    give_model(2)
+    assert run_cli(["evaluate", "--json", "--trial", "2"]) == 2
+    assert "looked at before: once" in capsys.readouterr().err
+
+
+def test_the_refit_is_the_one_asked_for_last(here: Path) -> None:
+    search, section = the_search(SEARCH), the_search(SEARCH).settings.refit
+    other, same = plan_refit(search, section, trial=2), plan_refit(search, section, seeds=2)
+    lay_out(other.followup, other.wanted, accept_changes=True)
+    with pytest.raises(UsageError, match="refit of trial 2 is not done"):
+        refitted(search)
+    came_to(other.followup.folder, TrialState.COMPLETE, 2)
+    assert refitted(search)[2][0].of == 2  # whoever ran it wrote no ``refit.json``
+    for plan in (other, same):
+        write_refit(plan, plan.followup.study)
+        assert refitted(search)[2][0].of == plan.chosen.trial
+    more = plan_refit(search, section, seeds=3)
+    lay_out(more.followup, more.wanted, accept_changes=True)
+    with pytest.raises(UsageError, match="is not done") as refused:
+        refitted(search)
+    assert refused.value.cure == f"outlast refit {SEARCH} --trial {best()[0]} --seeds 3"
+
+
 def test_it_says_what_is_missing(here: Path) -> None:
     search = the_search(SEARCH)
     with pytest.raises(UsageError, match="does not say how"):
         plan_evaluation(search, EvaluateSettings())
-    with pytest.raises(UsageError, match="left no checkpoint"):
+    with pytest.raises(UsageError, match="left no checkpoint") as refused:
         plan_evaluation(search, SECTION, trial=1)
+    assert f"outlast refit {SEARCH} --trial 1" in (refused.value.cure or "")
+    kept = structs.replace(search.settings, checkpoints=structs.replace(search.settings.checkpoints, keep=1))
+    with pytest.raises(UsageError, match=r"`checkpoints\.keep: 1` removed it"):
+        models_of(replace(search, settings=kept), 1)
+    Path(SEARCH, "refit/trials/0000/checkpoints/last.pkl").unlink()
+    with pytest.raises(UsageError) as refused:
+        models_of(search)
+    assert f"outlast refit {SEARCH} --fresh" in (refused.value.cure or "")
     shutil.rmtree(Path(SEARCH, "refit"))
     with pytest.raises(UsageError, match="nothing was trained for good"):
         plan_evaluation(search, SECTION)

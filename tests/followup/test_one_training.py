@@ -14,7 +14,7 @@ from outlast.cli.main import run_cli
 from outlast.config.settings import RefitSettings
 from outlast.core.states import TrialState
 from outlast.engine.followup.child import Followup, lay_out, the_search
-from outlast.engine.followup.refit import choose, overtaken, plan_refit, refit_facts
+from outlast.engine.followup.refit import choose, overtaken, plan_refit, refit_facts, refuse_other
 from outlast.errors import UsageError
 
 slow = pytest.mark.slow
@@ -56,12 +56,16 @@ def test_the_best_is_trained_once_and_the_same_command_changes_nothing(told: Pat
 @slow
 def test_one_that_failed_is_tried_again_when_the_study_file_is_mended(told: Path, capsys) -> None:
     Path("broken").touch()
-    assert run_cli(["refit"]) == 3
-    assert "ValueError: broken" in capsys.readouterr().err
+    assert run_cli(["refit", "--trial", str(best()[0]), "--seeds", "1"]) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "ValueError: broken" in said and f"then: outlast refit study.yaml --trial {best()[0]} --seeds 1" in said
     Path("broken").unlink()
     say_how({"command": [*PYTHON, "forgood.py", "${args}", "mended"]})
     assert run_cli(["refit"]) == 0
+    assert run_cli(["refit"]) == 0  # it was created for another command, and trained with this one
     assert Path("audit.txt").read_text().splitlines() == [f"{best()[1]} all", f"{best()[1]} mended"]
+    say_how({"command": [*PYTHON, "forgood.py", "${args}", "all"]})
+    assert run_cli(["refit"]) == 2
 
 
 @slow
@@ -153,6 +157,23 @@ def test_how_long_is_what_the_study_file_says_or_what_the_search_found(here: Pat
     plan = plan_refit(search, RefitSettings(command=("train", "${epochs}"), epochs=7))
     assert [each.told for each in plan.wanted] == [{"epochs": 7}]
     assert plan_refit(search, RefitSettings(command=("train",), epochs=7)).wanted[0].told == {}
+
+
+def test_one_that_is_not_done_keeps_its_length_and_takes_another_command(here: Path) -> None:
+    search = the_search(SEARCH)
+    plan = plan_refit(search, RefitSettings(command=("true", "${epochs}"), epochs=20))
+    lay_out(plan.followup, plan.wanted)
+    study = plan.followup.study
+    refuse_other(plan_refit(search, RefitSettings(command=("false", "${epochs}"), epochs=20)), study)
+    with pytest.raises(UsageError, match=r"was to be trained again .* epochs: 20 → 5"):
+        refuse_other(plan_refit(search, RefitSettings(command=("true", "${epochs}"), epochs=5)), study)
+
+
+def test_what_was_begun_for_another_trial_and_goes_on_too_is_said(told: Path, capsys) -> None:
+    assert run_cli(["refit", "--trial", "2", "--no-run"]) == 0
+    assert "goes on too" not in capsys.readouterr().out
+    assert run_cli(["refit", "--trial", "3", "--no-run"]) == 0
+    assert "trial 2: it was begun before, is not done, and goes on too" in capsys.readouterr().out
 
 
 def test_a_search_in_folds_says_how_to_train_once(here: Path) -> None:

@@ -19,7 +19,7 @@ from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.care.retry import retry_trials
 from outlast.engine.followup.child import Followup, Repetition, lay_out, the_search
-from outlast.engine.followup.evaluate import evaluation_command, plan_evaluation, take_back
+from outlast.engine.followup.evaluate import evaluation_command, models_of, plan_evaluation, take_back
 from outlast.engine.followup.export import export_model, place_of
 from outlast.engine.followup.looks import evaluation_facts, is_untold, looks_in, said_of_look, times, write_evaluation
 from outlast.engine.followup.refit import plan_refit, refuse_other, superseded, write_refit
@@ -56,7 +56,7 @@ def run_refit(
     facts = write_refit(plan, study)
     trials = plan.trials(study)
     if not _complete(trials, plan.wanted):
-        return _unfinished(trials, plan.followup.folder, f"outlast refit {typed}", code)
+        return _unfinished(trials, plan.followup.folder, f"outlast refit {typed}{_flags(trial, seeds)}", code)
     models = [
         training["model"] and os.path.normpath(f"{plan.followup.folder}/{training['model']}")
         for training in facts["trainings"]
@@ -102,25 +102,27 @@ def run_evaluation(
     """
     search = the_search(folder)
     followup = Followup(search, "evaluate")
-    looks = looks_in(followup.study)
-    known = looks and looks[-1].whole and (is_untold(followup) or (as_json and not again))
-    if not known:
+    looks, told_only = looks_in(followup.study), is_untold(followup) or (as_json and not again)
+    known = looks and looks[-1].whole and told_only
+    if not known or looks[-1].models != {model.name for model in models_of(search, trial)}:
         plan = plan_evaluation(search, (given or search.settings).evaluate, trial=trial, again=again)
         take_back(plan)
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             _tell([("note", line) for line in (superseded(search, plan.wanted[0].of) if trial is None else ())])
             code = _run(plan.followup, plan.wanted, here=here)
         if code is None:
+            if as_json:
+                click.echo(json.dumps(evaluation_facts(followup.study)))
             return 0
         trials = plan.trials(plan.followup.study)
         if not _complete(trials, plan.wanted):
-            return _unfinished(trials, plan.followup.folder, f"outlast evaluate {typed}", code)
+            return _unfinished(trials, plan.followup.folder, f"outlast evaluate {typed}{_flags(trial)}", code)
     facts = evaluation_facts(followup.study)
     if as_json:
         click.echo(json.dumps(facts))
     else:
         _tell_looks(facts)
-        make_console().print(next_line(f"outlast export {typed}"))
+        make_console().print(next_line(f"outlast export {typed}{_flags(trial)}"))
     write_evaluation(followup)  # last: what was not told yet is told by the same command
     return 0
 
@@ -132,6 +134,11 @@ def _tell_looks(facts: Mapping[str, Any]) -> None:
     mean = "" if many == 1 else f", the mean of {many} models"
     looked = f"looked at {times(facts['looked'])}{':' if before else ''}"
     _tell([("test set", last[1] + mean), ("", looked), *(("", said) for _, said in [*before, last] if before)])
+
+
+def _flags(trial: int | None, seeds: int | None = None) -> str:
+    """What was meant, for a command that is to mean the same."""
+    return "".join(f" --{name} {n}" for name, n in (("trial", trial), ("seeds", seeds)) if n is not None)
 
 
 def _tell(rows: Sequence[tuple[str, str]]) -> None:
@@ -153,6 +160,11 @@ def _run(followup: Followup, wanted: Sequence[Repetition], *, fresh: bool = Fals
         retry_trials(str(paths.root), failed)
     if all(trial.state is TrialState.COMPLETE for trial in mine):
         return 0
+    others = [
+        of for (of, _), trial in there.items() if of is not None and not trial.state.finished and trial not in mine
+    ]
+    if others:
+        _tell([("also", f"trial {of}: it was begun before, is not done, and goes on too") for of in sorted({*others})])
     if not here:
         make_console().print(next_line(f"outlast {'run' if settings.slurm is None else 'submit'} {followup.folder}"))
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from outlast._system.clock import utc_now
+from outlast._system.reading import read_json
 from outlast.config.settings import EvaluateSettings, MetricSettings, Settings
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial
@@ -26,6 +27,8 @@ from outlast.study.opened import opened_briefly
 
 #: What an evaluation has no use for: it trains nothing, and keeps nothing.
 _UNUSED = {"resume_args": None, "oom": None}
+#: States of a trial that nobody is at, and that is not done.
+_WAITING = (TrialState.CREATED, TrialState.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,15 @@ def models_of(search: Search, number: int | None = None) -> list[Model]:
     """
     if number is None:
         paths, settings, trials = refitted(search)
-        return [model_of(paths, settings, trial, refit=trial.number) for trial in trials]
+        return [model_of(search, paths, settings, trial, refit=trial.number) for trial in trials]
     trial = search.study.trials.get(number)
     if trial is None or trial.state is not TrialState.COMPLETE:
         raise UsageError(f"trial {number} does not exist or has not completed", cure=f"outlast show {search.folder}")
-    return [model_of(search.paths, search.settings, trial)]
+    return [model_of(search, search.paths, search.settings, trial)]
 
 
 def refitted(search: Search, number: int | None = None) -> tuple[StudyPaths, Settings, list[Trial]]:
-    """The refit of a trial of the search, or the last one: where it lies, as what it was run, and its trainings.
+    """The refit of a trial of the search, or the one asked for last: where it lies, as what it was run, and its trainings.
 
     Raises:
         UsageError: There is none, or it is not done.
@@ -86,19 +89,32 @@ def refitted(search: Search, number: int | None = None) -> tuple[StudyPaths, Set
             "nothing was trained for good yet",
             cure=f"outlast refit {search.folder}  (or --trial N: the model of one of the search's own trials)",
         )
-    of = trials[-1].of
+    folder = live_of(followup.folder)
+    of = _asked_for_last(folder, trials) if number is None else number
     meant = [trial for trial in trials if trial.of == of]
     if any(trial.state is not TrialState.COMPLETE for trial in meant):
-        raise UsageError(f"the refit of trial {of} is not done", cure=f"outlast refit {search.folder} --trial {of}")
-    folder = live_of(followup.folder)
+        seeds = "" if len(meant) == 1 else f" --seeds {len(meant)}"
+        raise UsageError(
+            f"the refit of trial {of} is not done", cure=f"outlast refit {search.folder} --trial {of}{seeds}"
+        )
     settings, _ = recorded_settings(folder)
     return study_paths(folder, settings), settings, meant
 
 
-def model_of(paths: StudyPaths, settings: Settings, trial: Trial, *, refit: int | None = None) -> Model:
+def _asked_for_last(folder: str, trials: Sequence[Trial]) -> int | None:
+    """The search's trial that was trained for good last: one that is there already may be asked for again."""
+    said = read_json(StudyPaths.at(folder).refit_facts)
+    # What was begun since, and what goes on, is younger than ``refit.json``.
+    if isinstance(said, dict) and said.get("known") == len(trials) and all(trial.state.finished for trial in trials):
+        return next((trial.of for trial in trials if trial.of == said.get("trial")), trials[-1].of)
+    return trials[-1].of
+
+
+def model_of(search: Search, paths: StudyPaths, settings: Settings, trial: Trial, *, refit: int | None = None) -> Model:
     """The model that a training left.
 
     Args:
+        search: Whose configuration it has.
         paths: Of the study that trained it.
         settings: Likewise.
         trial: In it.
@@ -110,11 +126,17 @@ def model_of(paths: StudyPaths, settings: Settings, trial: Trial, *, refit: int 
     checkpoints = paths.trial(trial.number).checkpoints
     path = model_in(checkpoints, settings.checkpoints.pattern)
     if path is None:
-        raise UsageError(
-            f"the training left no checkpoint in {os.path.relpath(checkpoints)}",
-            cure="the training has to save its model in ${checkpoint_dir} (or OUTLAST_CHECKPOINT_DIR)"
-            + ("" if refit is None else "; then: outlast refit --fresh"),
-        )
+        fact = f"the training left no checkpoint in {os.path.relpath(checkpoints)}"
+        cure = "the training has to save its model in ${checkpoint_dir} (or OUTLAST_CHECKPOINT_DIR)"
+        if refit is not None:
+            raise UsageError(fact, cure=f"{cure}; then: outlast refit {search.folder} --fresh")
+        anew = f"outlast refit {search.folder} --trial {trial.number}"
+        if settings.checkpoints.keep is not None:
+            fact += (
+                f", or `checkpoints.keep: {settings.checkpoints.keep}` removed it, which keeps those of the best trials"
+            )
+            raise UsageError(fact, cure=f"{anew} trains it again; {cure}")
+        raise UsageError(fact, cure=f"{cure}; where it was removed since: {anew}")
     of = trial.number if trial.of is None else trial.of
     return Model(of, trial.seed, refit, trial.finished_at or "", path, checkpoints)
 
@@ -177,8 +199,9 @@ def plan_evaluation(
             f"the test set was looked at before: {said_of(study)}",
             cure="who looks again and again chooses by the test set: --again looks all the same, and is counted",
         )
-    retired = tuple(t.number for look in looks for t in look.trials if not t.state.finished)
-    number = 1 + sum(look.happened for look in looks)
+    retired = tuple(t.number for look in looks for t in look.trials if t.state in _WAITING)
+    # Trials of other models that failed or still run keep the number of their look.
+    number = 1 + max((look.number for look in looks if not {t.number for t in look.trials} <= {*retired}), default=0)
     return Evaluation(followup, tuple(models), number, _wanted(search, followup, study, models, number), retired)
 
 
@@ -195,7 +218,7 @@ def take_back(evaluation: Evaluation) -> None:
     with opened_briefly(study_paths(folder, settings)) as opened:
         events: list[Event] = []
         for trial in (opened.study.trials[number] for number in evaluation.retired):
-            if trial.state in (TrialState.CREATED, TrialState.INTERRUPTED):
+            if trial.state in _WAITING:
                 attempt, now = next_attempt(trial), utc_now()
                 events.append(AttemptOpened(trial.number, attempt, now, "none"))
                 events.append(

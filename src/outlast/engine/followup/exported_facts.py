@@ -67,7 +67,9 @@ def subject_of(search: Search, number: int | None) -> Subject:
         settings = as_taken(StudyPaths.at(search.folder), search.settings, search.study)
         told = [f"it was not trained for good (outlast refit {search.folder}): this is the search's own model"]
     try:
-        model: Model | None = model_of(paths, settings, trial, refit=trial.number if trial.source == "refit" else None)
+        model: Model | None = model_of(
+            search, paths, settings, trial, refit=trial.number if trial.source == "refit" else None
+        )
     except UsageError:
         model = None
         told.append("its training left no checkpoint: there is no model in the folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -179,25 +180,30 @@ def refuse_other(refit: Refit, study: Study) -> None:
     """Refuse to take a model that is there for one of another training.
 
     Raises:
-        UsageError: A training of it is complete, and the study file asks for another one by now.
+        UsageError: A training of it is complete, or for another length, and the study file asks for another one by now.
     """
     settings = refit.followup.settings(len(study.trials) or 1).resolved
     for trial, wanted in zip(refit.trials(study), refit.wanted, strict=False):
-        recorded = next((each.settings for each in study.revisions if each.number == trial.revision), settings)
-        if trial.state is not TrialState.COMPLETE:
-            continue
-        changed = [key for key in ("command", "function", "config") if recorded.get(key) != settings.get(key)]
+        recorded, done = _trained_as(study, trial), trial.state is TrialState.COMPLETE
+        # What is not done yet takes any other command, but keeps the length that it was created with.
+        changed = [key for key in ("command", "function", "config") if done and recorded.get(key) != settings.get(key)]
         changed += [name for name, value in wanted.told.items() if trial.told.get(name) != value]
         if changed:
             now = ", ".join(
                 f"{name}: {trial.told.get(name)} → {wanted.told[name]}" if name in wanted.told else f"another {name}"
                 for name in changed
             )
-            folder = refit.followup.search.folder
+            folder, was = refit.followup.search.folder, "was" if done else "was to be"
             raise UsageError(
-                f"trial {trial.of} was trained again in {refit.followup.folder}, but otherwise than is asked for now: {now}",
+                f"trial {trial.of} {was} trained again in {refit.followup.folder}, but otherwise than is asked for now: {now}",
                 cure=f"outlast refit {folder} --fresh keeps that under another name and trains anew",
             )
+
+
+def _trained_as(study: Study, trial: Trial) -> Mapping[str, Any]:
+    """The study file that was in force when a training's last attempt began: it may be younger than the training."""
+    began = trial.attempts[-1].opened_at if trial.attempts else trial.created_at
+    return ([each for each in study.revisions if each.at <= began] or study.revisions)[-1].settings
 
 
 def refit_facts(refit: Refit, study: Study) -> dict[str, Any]:
@@ -211,6 +217,7 @@ def refit_facts(refit: Refit, study: Study) -> dict[str, Any]:
         "why": refit.chosen.why,
         "epochs": None if refit.length is None else refit.length.epochs,
         "best_step": None if refit.length is None else refit.length.step,
+        "known": len(study.trials),  # so many trainings were there by then, of whichever configuration
         "trainings": [_training(paths, settings, trial) for trial in refit.trials(study)],
     }
 
