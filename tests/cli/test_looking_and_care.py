@@ -334,17 +334,39 @@ def test_retry_is_taken_in_by_a_live_run(here):
         process.wait(timeout=60)
 
 
+#: A server that answers once, and ends.
+DIES_LATER = """\
+import os, signal, socket, sys, time
+with socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1]))) as server:
+    server.accept()
+    if os.path.exists("hang up"):
+        os.kill(os.getppid(), signal.SIGHUP)
+        time.sleep(60)
+sys.exit(3)
+"""
+
+
 def test_the_dashboard_says_what_it_lacks(here, monkeypatch):
     assert here("run").code == 0
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
+        assert "70000 is more than 65535" in here("dashboard", "--port", "70000").err
         assert f"--port {port} is taken" in here("dashboard", "--port", str(port), "--no-browser").err
     (here.folder / "studies" / "small" / "study.db").unlink()
-    said = here("dashboard")
+    python, said = sys.executable, here("dashboard")
     assert said.code == 2 and "has no study.db" in said.err and "outlast repair" in said.err
     assert here("repair").code == 0
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "executable", str(here.folder / "python"))
+    server = here.folder / "optuna-dashboard"
+    server.write_text(f"#!{python}\n{DIES_LATER}")
+    server.chmod(0o755)
+    said = here("dashboard", "--no-browser")
+    assert said.code == 1 and "optuna-dashboard ended with 3" in said.err
+    (here.folder / "hang up").touch()
+    began, said = time.monotonic(), here("dashboard", "--no-browser")
+    assert said.code == 0 and "closed" in said.out and time.monotonic() - began < 50
+    server.unlink()
     assert "pip install 'outlast[dashboard]'" in here("dashboard").err

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 import webbrowser
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -29,7 +31,9 @@ _UP_WITHIN = 60.0  # seconds; it imports a good deal
 @click.command(cls=Command)
 @study_argument
 @dir_option
-@click.option("--port", metavar="N", type=WholeNumber(1), help="Port.  [default: the first free one from 8080 on]")
+@click.option(
+    "--port", metavar="N", type=WholeNumber(1, 65535), help="Port.  [default: the first free one from 8080 on]"
+)
 @click.option("--no-browser", is_flag=True, help="Print the address only.")
 def dashboard(study: str | None, directory: str | None, port: int | None, no_browser: bool) -> None:
     """Open optuna-dashboard on a study, also while it runs; Ctrl-C closes it.
@@ -40,6 +44,8 @@ def dashboard(study: str | None, directory: str | None, port: int | None, no_bro
         outlast dashboard studies/digits
         outlast dashboard studies/digits --port 8090 --no-browser
     """
+    from outlast.engine.hold.signals import handling
+
     folder = the_folder(study, directory)
     index = os.path.abspath(os.path.join(folder, StudyNames.index.name))
     if not os.path.exists(index):
@@ -47,22 +53,24 @@ def dashboard(study: str | None, directory: str | None, port: int | None, no_bro
         raise StudyNotFound(f"{folder} has no {StudyNames.index.name}, which the dashboard shows", cure=cure)
     program = _program()
     port = _free_port() if port is None else port
-    if not _is_free(port):
-        raise UsageError(f"--port {port} is taken", cure="leave it out: a free one is found")
+    if speaks_against := _why_not(port):
+        raise UsageError(f"--port {port} {speaks_against}", cure="leave it out: a free one is found")
     server = subprocess.Popen(
         [program, f"sqlite:///{index}", "--host", _LOOPBACK, "--port", str(port), "--quiet"],
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is for this process, which ends it without a traceback
     )
     try:
-        _await(server, port)
-        address = f"http://{_LOOPBACK}:{port}/dashboard"
-        click.echo(f"{os.path.relpath(folder)} is shown at {address}  (Ctrl-C closes it)")
-        if not no_browser:
-            webbrowser.open(address)
-        server.wait()
+        with handling(_closing()):
+            _await(server, port)
+            address = f"http://{_LOOPBACK}:{port}/dashboard"
+            click.echo(f"{os.path.relpath(folder)} is shown at {address}  (Ctrl-C closes it)")
+            if not no_browser:
+                webbrowser.open(address)
+            raise OutlastError(f"optuna-dashboard ended with {server.wait()} and shows nothing any more")
     except KeyboardInterrupt:
-        click.echo("closed; a search that runs goes on")
+        with suppress(OSError):  # the terminal may be gone
+            click.echo("closed; a search that runs goes on")
     finally:
         _end(server)
 
@@ -76,18 +84,31 @@ def _program() -> str:
     return found
 
 
-def _is_free(port: int) -> bool:
+def _why_not(port: int) -> str | None:
+    """What speaks against a port; `None` if it is free."""
     with closing(socket.socket()) as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tried.bind((_LOOPBACK, port))
-        except (OSError, OverflowError):
-            return False
-    return True
+        except PermissionError:
+            return "is not for this user: the lowest ones are the system's"
+        except OSError:
+            return "is taken"
+    return None
 
 
 def _free_port() -> int:
-    return next((port for port in range(_FIRST_PORT, _FIRST_PORT + 100) if _is_free(port)), _FIRST_PORT)
+    return next((port for port in range(_FIRST_PORT, _FIRST_PORT + 100) if _why_not(port) is None), _FIRST_PORT)
+
+
+def _closing() -> dict[signal.Signals, Callable[[int, FrameType | None], object]]:
+    """A terminal that is closed, or whoever ends this process, closes the dashboard like Ctrl-C; under nohup it stays."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    return {number: interrupt for number in ends if signal.getsignal(number) is not signal.SIG_IGN}
 
 
 def _await(server: subprocess.Popen[bytes], port: int) -> None:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
-    """A whole number from `least` on."""
+    """A whole number from `least` on, up to `most`."""
 
     name = "whole number"
 
-    def __init__(self, least: int) -> None:
-        self._least = least
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self._least, self._most = least, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number, in which people may have mistyped themselves."""
@@ -34,6 +34,8 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic clas
             self.fail(f"{value!r} is not a whole number", param, ctx)
         if number < self._least:
             self.fail(f"{number} is less than {self._least}", param, ctx)
+        if self._most is not None and number > self._most:
+            self.fail(f"{number} is more than {self._most}", param, ctx)
         return number
 
 
