@@ -106,7 +106,8 @@ def test_the_same_command_again_adds_nothing_even_if_the_other_search_went_on() 
     settings, folder = settings_of(), earlier(MIXED)
     study = begun(settings)
     given(settings, study, folder, top=1, use="trials")
-    assert given(settings, study, folder, top=3) == ([], [])
+    said = "old: a search of that name was given before: nothing of it is added"
+    assert given(settings, study, folder, top=3) == ([], [said])
 
 
 def test_what_does_not_fit_is_drawn_and_said() -> None:
@@ -126,7 +127,7 @@ def test_a_constant_that_was_another_is_said() -> None:
     settings = settings_of()
     Path("runs.csv").write_text("lr,model,epochs,score\n0.01,mlp,30,0.9\n")
     _, told = given(settings, begun(settings), "runs.csv")
-    assert "runs: epochs was 30 there, and is 10 here (1 of 1)" in told
+    assert f"{Path.cwd().name}/runs.csv: epochs was 30 there, and is 10 here (1 of 1)" in told
 
 
 def test_no_more_than_the_budget_has_room_for_and_nothing_that_is_there() -> None:
@@ -227,8 +228,20 @@ def test_tables_as_others_write_them(file: str) -> None:
     settings = settings_of()
     events, _ = given(settings, begun(settings), file)
     assert [(e.params, e.source) for e in events] == [
-        ({"lr": 0.01, "model": "cnn", "kernel": 5}, f"earlier: {file.split('.')[0]} 4")
+        ({"lr": 0.01, "model": "cnn", "kernel": 5}, f"earlier: {Path.cwd().name}/{file} 4")
     ]
+
+
+def test_tables_of_one_name_in_two_folders_are_two_and_a_score_without_a_name_is_said() -> None:
+    settings = settings_of()
+    for folder, lr in (("a", 0.01), ("b", 0.02)):
+        Path(folder).mkdir()
+        Path(folder, "trials.csv").write_text(f"lr,model,value\n{lr},mlp,0.9\n")
+    events, told = given(settings, begun(settings), "a/trials.csv", "b/trials.csv")
+    assert [event.source for event in events] == ["earlier: a/trials.csv 0", "earlier: b/trials.csv 0"]
+    assert "b/trials.csv: its column `value` is taken for score" in told
+    Path("named.csv").write_text("lr,model,score,value\n0.03,mlp,0.9,7\n")
+    assert earlier_study("named.csv", settings.metrics).notes == ()
 
 
 @pytest.mark.parametrize(

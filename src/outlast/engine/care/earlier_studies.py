@@ -24,6 +24,8 @@ from outlast.study.layout import StudyPaths
 _PREFIXES = ("", "params_", "config.", "config/")
 #: And a score: by its name, or as the only value of a trial.
 _SCORES = ("", "summary.", "metric.")
+#: A study's only objective, by names that say nothing of which it is.
+_ALONE = ("value", "score")
 _BAD = ("fail", "crash", "killed", "prun", "infeasible", "running", "error", "interrupted", "waiting")
 
 
@@ -47,16 +49,18 @@ class EarlierStudy:
     """An earlier search.
 
     Attributes:
-        name: What it is called.
+        name: What it is called; a table by its folder and file: many are called trials.csv.
         results: Its complete trials, best first.
         comparable: Whether their values are of the same objectives as this study's.
         as_text: Whether values of parameters are text.
+        notes: How it was read, where that is a guess.
     """
 
     name: str
     results: tuple[EarlierResult, ...]
     comparable: bool
     as_text: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def earlier_study(place: str, metrics: Sequence[Objective]) -> EarlierStudy:
@@ -129,7 +133,17 @@ def _of_table(file: str, metrics: Sequence[Objective]) -> EarlierStudy:
     signs = [-1.0 if metric.goal == "maximize" else 1.0 for metric in metrics]
     scored.sort(key=lambda entry: [sign * value for sign, value in zip(signs, entry[1], strict=True)])
     results = tuple(EarlierResult(_label(row, at), _params(row), values) for at, (row, values) in enumerate(scored))
-    return EarlierStudy(os.path.splitext(os.path.basename(file))[0], results, comparable=True, as_text=True)
+    name = os.path.join(*os.path.abspath(file).split(os.sep)[-2:])
+    return EarlierStudy(
+        name, results, comparable=True, as_text=True, notes=_guesses([row for row, _ in scored], metrics)
+    )
+
+
+def _guesses(rows: Sequence[Mapping[str, Any]], metrics: Sequence[Objective]) -> tuple[str, ...]:
+    """That a score is taken for this study's which nothing says it is."""
+    metric = metrics[0].name
+    used = [name for name in _ALONE if any(_columns(row, metrics)[0][0] == name != metric for row in rows)]
+    return tuple(f"its column `{name}` is taken for {metric}" for name in used)
 
 
 def _rows(file: str) -> list[dict[str, Any]]:
@@ -189,15 +203,19 @@ def _ended_badly(row: Mapping[str, Any]) -> bool:
 
 
 def _scores(row: Mapping[str, Any], metrics: Sequence[Objective]) -> tuple[float, ...]:
-    values = []
+    found = _columns(row, metrics)
+    return tuple(value for _, value in found) if len(found) == len(metrics) else ()
+
+
+def _columns(row: Mapping[str, Any], metrics: Sequence[Objective]) -> list[tuple[str, float]]:
+    """For each objective that has a score, in which column that stands, and the score."""
+    found = []
     for at, metric in enumerate(metrics):
-        alone = ("value", "score") if len(metrics) == 1 else ()
+        alone = _ALONE if len(metrics) == 1 else ()
         names = (*(prefix + metric.name for prefix in _SCORES), f"values_{at}", f"values_{metric.name}", *alone)
-        number = next((number for name in names if (number := _number(row.get(name))) is not None), None)
-        if number is None:
-            return ()
-        values.append(number)
-    return tuple(values)
+        known = ((name, number) for name in names if (number := _number(row.get(name))) is not None)
+        found += [*known][:1]
+    return found
 
 
 def _number(cell: Any) -> float | None:

@@ -47,7 +47,7 @@ class WarmStart:
 
         Returns:
             What makes, of the study as it was opened, the events that it is given and what a person should know. A search
-            that the study was given already is passed over: the same command again adds nothing.
+            that the study was given already is passed over, which is said: the same command again adds nothing.
 
         Raises:
             StudyNotFound, UsageError: See `earlier_study`; or nothing can be learnt from it.
@@ -58,7 +58,8 @@ class WarmStart:
         twice = [name for name, count in Counter(study.name for study in studies).items() if count > 1]
         if twice:
             raise UsageError(
-                f"--from: two earlier searches are called {twice[0]}", cure="name them one run after another"
+                f"--from: two earlier searches are called {twice[0]}",
+                cure="give one of them as a table instead; a study's folder has one: trials.csv",
             )
         if self.use != "trials":
             _refuse_unlearnable(studies, settings)
@@ -72,6 +73,7 @@ class WarmStart:
         known = _names_given(study)
         for earlier in studies:
             if earlier.name in known:
+                told.append(f"{earlier.name}: a search of that name was given before: nothing of it is added")
                 continue
             fitted = _Fitted(earlier, settings.space)
             taken: list[Event] = []
@@ -88,7 +90,7 @@ class WarmStart:
                 offered, said = _first_trials(fitted, settings, study, self.top)
                 taken += offered
                 told += said
-            told += fitted.told
+            told += [*(f"{earlier.name}: {note}" for note in earlier.notes), *fitted.told]
             events += taken
         return events, told
 
