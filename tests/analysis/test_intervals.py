@@ -27,10 +27,10 @@ def test_how_probable_a_mean_is_says_the_one_sided_t_test(given_values: list[flo
     assert p_above(given_values, margin) == pytest.approx(expected, abs=1e-9)
 
 
-def test_one_value_says_nothing_and_equal_values_all() -> None:
+def test_one_value_says_nothing_and_equal_values_what_their_signs_do() -> None:
     assert t_interval([0.5]).low == -math.inf
     assert (t_interval([0.1 + 0.2, 0.3]).low, t_interval([0.5] * 3).std) == (pytest.approx(0.3), 0.0)
-    assert (p_above([0.5]), p_above([0.5, 0.5]), p_above([-0.5, -0.5]), p_above([0.0, 0.0])) == (1.0, 0.0, 1.0, 1.0)
+    assert (p_above([0.5]), p_above([0.5, 0.5]), p_above([-0.5, -0.5]), p_above([0.0, 0.0])) == (1.0, 0.25, 1.0, 1.0)
 
 
 def test_differences_are_of_the_same_seeds() -> None:
@@ -46,4 +46,5 @@ def test_how_many_seeds_would_tell_is_what_published_tables_say(effect: float, n
 def test_where_no_number_of_seeds_would_tell() -> None:
     assert seeds_needed(0.0, 1.0, alpha=0.05) is None
     assert seeds_needed(0.01, 1.0, alpha=0.05) is None
-    assert seeds_needed(0.01, 0.0, alpha=0.05) == 2
+    assert seeds_needed(0.01, 0.0, alpha=0.05) == 5
+    assert p_above([0.01] * 5) <= 0.05 < p_above([0.01] * 4)

@@ -37,6 +37,22 @@ def test_fewer_failures_come_before_a_better_mean_and_the_race_before_both() -> 
     assert found.rows[1].behind is not None and found.rows[1].behind.mean == pytest.approx(-0.4)
 
 
+def test_differences_that_are_all_alike_tell_no_more_than_their_signs() -> None:
+    def lead(n: int) -> bool:
+        first = {seed: 0.82 + 0.02 * (seed % 2) for seed in range(n)}
+        return rank({0: first, 1: {seed: value - 0.02 for seed, value in first.items()}}, range(n)).beyond_noise
+
+    assert [lead(n) for n in (2, 4, 5)] == [False, False, True]
+
+
+def test_having_left_for_failures_is_not_being_worse() -> None:
+    steady = {seed: 0.903 + 0.01 * (seed % 3) for seed in SEEDS}
+    failing = {**{seed: 0.973 + 0.01 * (seed % 2) for seed in SEEDS}, 3: None, 1: None}
+    found = rank({0: steady, 1: failing}, SEEDS)
+    assert found.rows[1].dropped is not None and found.rows[1].configuration == 1
+    assert not found.rows[1].told_apart and not found.beyond_noise
+
+
 def test_being_beyond_noise_is_claimed_as_seldom_of_equals_as_is_said() -> None:
     chance, claims = random.Random(5), 0
     for _ in range(400):

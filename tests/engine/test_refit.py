@@ -17,7 +17,7 @@ from outlast.core.budget import counted
 from outlast.core.fold import Study, fold
 from outlast.core.records import Event, RevisionMade, RunStarted
 from outlast.core.states import Cause, TrialState
-from outlast.engine.hold.new_version import refit, told_of
+from outlast.engine.hold.new_version import fitted_anew, told_of
 from outlast.testing.studies import StudyBuilder
 
 WIDE = {"x": {"min": 0.0, "max": 1.0}, "kind": {"values": ["a", "b"]}}
@@ -51,7 +51,7 @@ class Search:
         self._seconds += 1000
         new, now = settings(parameters, metric, **more), self.build.at(self._seconds)
         events: list[Event] = [
-            RevisionMade(len(self.study.revisions) + 1, now, new.resolved), *refit(self.study, new, now), RunStarted(now)
+            RevisionMade(len(self.study.revisions) + 1, now, new.resolved), *fitted_anew(self.study, new, now), RunStarted(now)
         ]  # fmt: skip
         for event in events:
             read = records.from_json(json.loads(json.dumps(records.to_json(event))))
@@ -160,6 +160,6 @@ def test_a_trial_s_own_record_brings_it_back_as_well(state: TrialState) -> None:
     rebuilt: Study = fold([*search.study.revisions, *search.study.trials[0].events()])
     assert rebuilt.trials[0] == search.study.trials[0]
     search.study.trials.clear()
-    for event in refit(rebuilt, settings(), "2026-02-01T00:00:00.000+00:00"):
+    for event in fitted_anew(rebuilt, settings(), "2026-02-01T00:00:00.000+00:00"):
         rebuilt.apply(event)
     assert replace(rebuilt.trials[0], created_at=before.created_at) == before

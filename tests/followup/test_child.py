@@ -35,7 +35,7 @@ def run(followup: Followup, *seeds: int, of: int = 0) -> Study:
     wanted = [followup.search.repetition(of, seed) for seed in seeds]
     return run_followup(
         followup, wanted, lambda _opened, _slots: Saying(lambda _: None), tell=lambda *_: None, say=lambda _: None
-    )
+    )[0]
 
 
 def test_its_trials_are_there_before_it_is_run_in_one_record(here: Path) -> None:

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 from outlast.cli.main import run_cli
+from outlast.core.fold import Study
+from outlast.core.plan import Verdict
+from outlast.core.states import StudyState
+from outlast.engine.followup.child import Followup, lay_out, run_followup, the_search
 from outlast.engine.followup.confirm import confirmation_of
 from outlast.study.layout import StudyPaths
 
@@ -70,17 +74,23 @@ def test_a_configuration_that_cannot_win_gets_no_more_seeds(here: Path) -> None:
 
 def test_more_of_the_search_and_more_seeds_join_what_is_known(here: Path) -> None:
     assert run_cli(["confirm", SEARCH, "--top", "1", "--seeds", "2"]) == 0
-    before = said()["ranking"][0]["scores"]
+    before, taken = said()["ranking"][0]["scores"], StudyPaths.at(SEARCH).confirmed_config
+    assert taken.exists()
+    assert run_cli(["confirm", SEARCH, "--top", "2", "--seeds", "3", "--no-race", "--no-run"]) == 0
+    assert not said()["final"] and not taken.exists()
     assert run_cli(["confirm", SEARCH, "--top", "2", "--seeds", "3", "--no-race"]) == 0
     rows = {entry["trial"]: entry["scores"] for entry in said()["ranking"]}
     assert len(rows) == 2 and all(len(scores) == 3 for scores in rows.values())
     assert any(before.items() <= scores.items() for scores in rows.values())
-    assert len(audit()) == 6
+    assert len(audit()) == 6 and taken.exists()
 
 
 def test_it_can_be_laid_out_for_others_to_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(["confirm", SEARCH, "--no-run", "--seeds", "3", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["final"] is False
+    study = json.loads(Path("study.yaml").read_text())
+    Path("study.yaml").write_text(json.dumps({**study, "confirm": {"seeds": 3}}))  # written since
+    assert run_cli(["confirm", "study.yaml", "--no-run", "--json"]) == 0
+    laid_out = json.loads(capsys.readouterr().out)
+    assert laid_out["final"] is False and len(laid_out["seeds"]) == 3
     assert audit() == []
     assert run_cli(["run", f"{SEARCH}/confirm"]) == 0
     assert len(audit()) == 9
@@ -98,6 +108,19 @@ def test_a_script_that_does_not_use_its_seed_is_told_and_not_run_for_nothing(
     out = capsys.readouterr().out
     assert "does not seem to use its seed" in out and "no seed changed any score" in out
     assert len(audit()) < 27
+    search = the_search(SEARCH)
+    lay_out(Followup(search, "confirm"), [search.repetition(said()["best"]["trial"], 12345)])  # as a kill may leave it
+    assert run_cli(["confirm", SEARCH, "--seeds", "9", "--no-run"]) == 0
+    assert "wait" not in capsys.readouterr().out and said()["final"]
+
+
+def test_a_stop_is_heard_also_while_the_last_of_a_block_end(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*args: Any, **given: Any) -> tuple[Study, Verdict]:
+        return run_followup(*args, **given)[0], Verdict(StudyState.STOPPED, "asked to")
+
+    monkeypatch.setattr("outlast.engine.followup.confirm.run_followup", stopped)
+    assert run_cli(["confirm", SEARCH, "--top", "2", "--seeds", "9"]) == 4
+    assert len(audit()) == 6 and not said()["final"]
 
 
 def test_repetitions_that_fail_are_shown_and_count_against_their_configuration(

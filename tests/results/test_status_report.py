@@ -103,8 +103,13 @@ def test_the_checklists_are_answered_and_what_is_missing_is_asked():
 
 def test_what_came_after_the_search_is_told():
     row = {"trial": 7, "n": 5, "mean": 0.9, "low": 0.88, "high": 0.92, "std": 0.016}
+    once = {**row, "trial": 8, "n": 1, "low": None, "high": None, "std": None}
     after = {
-        "confirm": {"verdict": "trial 7 is beyond noise", "error_level": 0.05, "ranking": [row, {**row, "low": None}]},
+        "confirm": {
+            "verdict": "trial 7 is beyond noise",
+            "error_level": 0.05,
+            "ranking": [row, once],
+        },
         "refit": {
             "trial": 7,
             "why": "confirmed",
@@ -116,6 +121,7 @@ def test_what_came_after_the_search_is_told():
     data = data_of(searched(60), **after)
     for text in (as_markdown(paper(data)), as_markdown(status_report(data))):
         assert "trial 7 is beyond noise" in text and "| 7 | 5 | 0.9 | 0.88 to 0.92 | 0.016 |" in text
+        assert "| 8 | 1 | 0.9 |  |  |" in text
     assert "was run once" not in as_markdown(paper(data)) and "outlast evaluate" not in as_markdown(paper(data))
     text = as_markdown(status_report(data))
     assert "trial 7 (confirmed) for 12 epochs, 1 of 2 trainings done" in text

@@ -77,13 +77,14 @@ def p_above(values: Sequence[float], margin: float = 0.0) -> float:
     """How probable a mean as high as this would be if the true one were not above a margin: the one-sided t test.
 
     Returns:
-        1 where fewer than two values say nothing; 0 or 1 where the values are all alike.
+        1 where fewer than two values say nothing. Where the values are all alike, what the sign test says: coarse scores may be
+        so by chance, each above the margin as well as not.
     """
     if len(values) < 2:
         return 1.0
     above, spread = mean(values) - margin, std(values)
     if spread == 0.0:
-        return 0.0 if above > 0 else 1.0
+        return 0.5 ** len(values) if above > 0 else 1.0
     from scipy.special import stdtr
 
     return float(stdtr(len(values) - 1, -above / (spread / math.sqrt(len(values)))))
@@ -108,7 +109,7 @@ def seeds_needed(difference: float, spread: float, *, alpha: float, power: float
     if difference <= 0.0:
         return None
     if spread == 0.0:
-        return 2
+        return max(2, math.ceil(-math.log2(alpha)))  # as many as the sign test of `p_above` takes
     effect, low, high = difference / spread, 2, most
     if _power(effect, high, alpha) < power:
         return None

@@ -95,7 +95,10 @@ def _row(c: int, winner: int, results: Mapping[int, Scores], ran: Race, level: f
     p = p_above(found) if found else 1.0
     behind = t_interval(found) if found else None
     dropped = ran.dropped.get(c)
-    told_apart = c != winner and (p <= level or (dropped is not None and dropped.by == winner))
+    left_behind = (
+        dropped is not None and dropped.by == winner and not math.isnan(dropped.behind)
+    )  # and not for its failures
+    told_apart = c != winner and (p <= level or left_behind)
     return Row(c, interval, failures(results[c]), dropped, behind, p, told_apart)
 
 

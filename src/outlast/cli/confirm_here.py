@@ -68,7 +68,9 @@ def confirm_here(
         names = {"search": search.folder, "folder": followup.folder}
         waiting = sum(not trial.state.finished for trial in now.known.trials.values())
         with suppress(OSError):
-            if waiting and not run:
+            if (
+                waiting and not run and not now.final
+            ):  # what a kill left of a block that changes nothing any more does not wait
                 console.print(laid_out(said, waiting=waiting, **names))
             else:
                 console.print(summary(said, files=_files(search), **names))

@@ -51,8 +51,9 @@ def confirm(
     from outlast.cli.confirm_here import confirm_here
     from outlast.engine.followup.child import the_search
 
-    search = the_search(asked_for(study, directory)[0])
-    usual = search.settings.confirm
+    folder, given, _ = asked_for(study, directory)
+    search = the_search(folder)
+    usual = (given or search.settings).confirm
     wanted = replace(usual, top=top or usual.top, seeds=seeds or usual.seeds, race=usual.race and not no_race)
     said, code = confirm_here(search, wanted, run=not no_run, fresh=fresh, quiet=as_json)
     if as_json:

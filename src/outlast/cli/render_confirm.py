@@ -139,11 +139,10 @@ def _behind(entry: Mapping[str, Any]) -> str:
 
 def _front(said: Mapping[str, Any]) -> str:
     front = said.get("pareto_front")
-    if front is None:
+    if not front:
         return ""
-    return (
-        f"trials {', '.join(map(str, front))}: by their means no other is as good in all objectives; all ran all seeds"
-    )
+    ran = "; all ran all seeds" if said["final"] else ""
+    return f"trials {', '.join(map(str, front))}: by their means no other is as good in all objectives{ran}"
 
 
 def _chosen_note(said: Mapping[str, Any]) -> str:

@@ -160,8 +160,8 @@ def _confirmed(said: Mapping[str, Any] | None, folder: str) -> list[RenderableTy
     if said is None or not best:
         return []
     name, n = said["metric"]["name"], best["n"]
-    mean, low, high = (metric_value(name, float(best[key])) for key in ("mean", "low", "high"))
-    interval = f" (95%: {low} to {high})" if n > 1 else ""
+    mean, *ends = (metric_value(name, float(best[key])) for key in ("mean", "low", "high") if best[key] is not None)
+    interval = f" (95%: {' to '.join(ends)})" if n > 1 else ""
     taken = f"trial {best['trial']}: mean {one_line(name)} {mean}{interval} over {n} fresh seed{'' if n == 1 else 's'}"
     rows = [("taken" if said["final"] else "so far", taken), ("because", best["reason"]), ("verdict", said["verdict"])]
     if len(said.get("newer", ())) == 1:  # a Pareto front is repeated in part

@@ -207,7 +207,14 @@ def _files(folder: str) -> list[tuple[str, str]]:
         ("checkpoint", StudyPaths.best_checkpoint),
     )
     found = [(label, os.path.join(folder, each.name)) for label, each in names]
-    return [(label, path) for label, path in found if os.path.exists(path)]
+    return [
+        (label, path) for label, path in found if os.path.exists(path) and (label != "confirmed" or _is_final(folder))
+    ]
+
+
+def _is_final(folder: str) -> bool:
+    """Whether what was confirmed is confirmed still: not while more is being repeated."""
+    return bool((_confirmed(folder, ()) or {}).get("final"))
 
 
 def _confirmed(folder: str, best: Sequence[Trial]) -> dict[str, Any] | None:

@@ -23,9 +23,9 @@ def confirmed(data: Data) -> list[Block]:
         return []
     level = f"{100 * (1 - said.get('error_level', 0.05)):.0f} % interval"
     rows = [
-        [str(row["trial"]), str(row["n"]), number(row["mean"]), _interval(row), number(row["std"], 2)]
+        [str(row["trial"]), str(row["n"]), number(row["mean"]), *_spread(row)]
         for row in said.get("ranking", ())
-        if None not in (row["mean"], row["low"], row["std"])
+        if row["mean"] is not None
     ]
     header = ["trial", "runs", "mean", level, "standard deviation"]
     return [
@@ -40,8 +40,11 @@ def verdict(data: Data) -> str | None:
     return None if found is None else str(found)
 
 
-def _interval(row: Data) -> str:
-    return f"{number(row['low'])} to {number(row['high'])}"
+def _spread(row: Data) -> list[str]:
+    """Interval and standard deviation, which one repetition has none of."""
+    if row["n"] < 2 or row["low"] is None:
+        return ["", ""]
+    return [f"{number(row['low'])} to {number(row['high'])}", number(row["std"], 2)]
 
 
 def _trained(said: Data) -> list[Block]:

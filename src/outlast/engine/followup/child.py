@@ -26,7 +26,7 @@ from outlast.core.states import StudyState
 from outlast.engine.attempts.code_snapshot import as_taken
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.followup.child_document import child_document
-from outlast.engine.hold.new_version import difference_from_recorded, keep_study_file, opening_events, refit
+from outlast.engine.hold.new_version import difference_from_recorded, fitted_anew, keep_study_file, opening_events
 from outlast.engine.launch import make_ready, run
 from outlast.engine.record.examine import read_sound, read_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
@@ -241,7 +241,7 @@ def run_followup(
     fresh: bool = False,
     refusal: Callable[[Finding], OutlastError] | None = None,
     say: Callable[[str], object] = print,
-) -> Study:
+) -> tuple[Study, Verdict | None]:
     """Lay a follow-up out and run what of it has no outcome yet, to its rest; nothing is run where everything has one.
 
     Args:
@@ -249,7 +249,7 @@ def run_followup(
         listener, tell: See `outlast.engine.launch.run`.
 
     Returns:
-        The follow-up as it is now. Whether it is whole, its trials say: a person may have stopped it.
+        The follow-up as it is now, whose trials say whether it is whole; and how the run ended, ``None`` where nothing was run.
 
     Raises:
         OutlastError: As `lay_out`, and any of a run.
@@ -257,9 +257,9 @@ def run_followup(
     paths, settings = lay_out(followup, wanted, fresh=fresh, refusal=refusal, say=say)
     study = read_study(paths)
     if all(trial.state.finished for trial in study.trials.values()):
-        return study
-    _, study = run(paths, settings, listener, tell=tell, accept_changes=True, say=say, kept=False)
-    return study
+        return study, None
+    verdict, study = run(paths, settings, listener, tell=tell, accept_changes=True, say=say, kept=False)
+    return study, verdict
 
 
 def _refuse_without_secrets(settings: Settings) -> None:
@@ -297,7 +297,7 @@ def _refuse_other_trainings(followup: Followup, known: Study, settings: Settings
         return
     changed = difference_from_recorded(known, settings).needs_acceptance
     ranges = ("parameters.", "nested", "name:")
-    harmless = all(line.startswith(ranges) for line in changed) and not refit(known, settings, "")
+    harmless = all(line.startswith(ranges) for line in changed) and not fitted_anew(known, settings, "")
     if changed and not harmless:
         shown = "\n".join(f"    {line}" for line in changed)
         kind = followup.kind

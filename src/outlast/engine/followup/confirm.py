@@ -16,6 +16,7 @@ from outlast.core.finding import Finding
 from outlast.core.fold import Study
 from outlast.core.plain_json import plain_json
 from outlast.core.plan import Verdict
+from outlast.core.states import StudyState
 from outlast.engine.attempts.slots import slot_count
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.followup.child import Followup, Search, lay_out, run_followup
@@ -63,14 +64,17 @@ def confirm(
         block = [search.repetition(number, seed) for number, seed in now.next_block(slots)]
         if not block:
             break
+        ended: Verdict | None = None
         if not run:
             lay_out(followup, block, fresh=fresh, refusal=refusal, say=say)
         else:
-            study = run_followup(followup, block, listener, tell=tell, fresh=fresh, refusal=refusal, say=say)
+            study, ended = run_followup(followup, block, listener, tell=tell, fresh=fresh, refusal=refusal, say=say)
         fresh = False
         now = Confirmation(search, followup.study, wanted)
         _write(now)
         if not run or not all(trial.state.finished for trial in study.trials.values()):
+            return now
+        if ended is not None and ended.state is not StudyState.DONE:  # stopped while the last of the block were ending
             return now
     _write(now)
     return now
@@ -102,7 +106,8 @@ def confirmation_of(folder: str | os.PathLike[str]) -> Mapping[str, Any] | None:
 
 
 def _write(now: Confirmation) -> None:
-    """What it says, beside the repetitions; once that is final, the configuration that it takes, beside the search's best."""
+    """What it says, beside the repetitions; once that is final, and only then, the configuration that it
+    takes lies beside the search's best."""
     home, said = StudyPaths.at(now.search.home), document(now)
     make_dir(home.confirm)
     text = json.dumps(plain_json(said), indent=2, ensure_ascii=False, default=str) + "\n"
@@ -110,6 +115,8 @@ def _write(now: Confirmation) -> None:
     taken = confirmed_of(said)
     if taken is not None:
         _replace(home.confirmed_config, _config(now, taken, said["best"]))
+    else:
+        home.confirmed_config.unlink(missing_ok=True)  # of an earlier confirmation, which this one goes beyond
 
 
 def _replace(path: os.PathLike[str], text: str) -> None:

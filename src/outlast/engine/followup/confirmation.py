@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from outlast.analysis.intervals import mean
 from outlast.analysis.racing import Scores, next_block, successes
 from outlast.analysis.ranking import Ranking, Row, rank
@@ -35,10 +37,16 @@ def candidates(search: Search, top: int) -> list[int]:
             continue
         if len(metrics) > 1 and trial.number not in front:
             continue
-        found.setdefault(repr(sorted(configuration(trial, study, search.settings).items(), key=repr)), trial.number)
+        found.setdefault(alike(search, trial.number), trial.number)
         if len(found) == top:
             break
     return list(found.values())
+
+
+def alike(search: Search, number: int) -> str:
+    """What two trials of a search have in common if they are of one configuration."""
+    had = configuration(search.study.trials[number], search.study, search.settings)
+    return repr(sorted(had.items(), key=repr))
 
 
 def fresh_seeds(search: Search, known: Study, number: int) -> list[int]:
@@ -70,9 +78,14 @@ class Confirmation:
 
     @cached_property
     def top(self) -> list[int]:
-        """The configurations, as trials of the search: its best now, and those that were repeated before."""
-        before = [trial.of for trial in self.known.trials.values() if trial.of is not None]
-        return list(dict.fromkeys([*candidates(self.search, self.wanted.top), *before]))
+        """The configurations, as trials of the search: its best now, and those that were repeated before.
+
+        One that the search drew again since goes on under the trial that was repeated.
+        """
+        before = list(dict.fromkeys(trial.of for trial in self.known.trials.values() if trial.of is not None))
+        repeated = {alike(self.search, number): number for number in reversed(before)}
+        now = [repeated.get(alike(self.search, n), n) for n in candidates(self.search, self.wanted.top)]
+        return list(dict.fromkeys([*now, *before]))
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -134,20 +147,32 @@ class Confirmation:
         if not rows:
             return None
         sign, prefer = self.sign(), self.wanted.prefer
+        name = self.metrics[0].name
         means = [(row.configuration, sign * row.interval.mean) for row in rows if row.interval is not None]
         if prefer is None:
-            return choose(means, {}, None, name=self.metrics[0].name, maximize=sign > 0)
-        known = {number: self.preferred(number, prefer) for number in self.top}
-        others = {number: value for number, value in known.items() if value is not None}
-        preference = Preference(prefer.metric, prefer.goal == "maximize", prefer.within, prefer.relative)
-        return choose(means, others, preference, name=self.metrics[0].name, maximize=sign > 0)
+            choice = choose(means, {}, None, name=name, maximize=sign > 0)
+        else:
+            known = {number: self.preferred(number, prefer) for number in self.top}
+            others = {number: value for number, value in known.items() if value is not None}
+            preference = Preference(prefer.metric, prefer.goal == "maximize", prefer.within, prefer.relative)
+            choice = choose(means, others, preference, name=name, maximize=sign > 0)
+        if not self.better_but_failing:
+            return choice
+        return replace(choice, reason=f"{choice.reason}, of those with the fewest failures")
+
+    @property
+    def better_but_failing(self) -> list[int]:
+        """Configurations whose mean is better than that of the first in the ranking, which has failed less often."""
+        first, *others = self.ranking.rows
+        worse = [row for row in others if row.failed > first.failed and row.behind is not None]
+        return [row.configuration for row in worse if row.behind is not None and row.behind.mean < 0]
 
     @property
     def _in_question(self) -> list[Row]:
-        """Those that may be taken: still in the race, with the fewest failures; of several objectives on the front of means."""
-        alive = [row for row in self.ranking.rows if row.dropped is None]
-        fewest = min((row.failed for row in alive), default=0)
-        return [row for row in alive if row.failed == fewest and row.configuration in self.front]
+        """What may be taken: still in the race, of several objectives on the front of means; of these, the fewest failures."""
+        alive = [row for row in self.ranking.rows if row.dropped is None and row.configuration in self.front]
+        fewest = min((row.failed for row in alive if row.interval is not None), default=0)
+        return [row for row in alive if row.failed == fewest]
 
     @cached_property
     def front(self) -> list[int]:

@@ -83,6 +83,8 @@ def _objectives(now: Confirmation, number: int) -> dict[str, Any]:
 def _figures(interval: Interval | None, sign: float) -> dict[str, Any]:
     if interval is None:
         return {"mean": None, "low": None, "high": None, "std": None, "n": 0}
+    if interval.n < 2:  # how far it spreads, nobody has measured
+        return {"mean": sign * interval.mean, "low": None, "high": None, "std": None, "n": interval.n}
     low, high = sorted((sign * interval.low, sign * interval.high))
     return {"mean": sign * interval.mean, "low": low, "high": high, "std": interval.std, "n": interval.n}
 
@@ -96,7 +98,10 @@ def verdict(now: Confirmation) -> str:
     objective = f" {now.metrics[0].name}, the first objective" if len(now.metrics) > 1 else ""
     said = f"trial {first.configuration} has the best mean{objective}"
     close = [row.configuration for row in others if not row.told_apart]
-    if not others:
+    if failing := now.better_but_failing:
+        better = f"{_trials(failing)}, with more of them, {'has a better mean' if len(failing) == 1 else 'have better means'}"
+        said = f"trial {first.configuration} has the fewest failures; {better}{objective}"
+    elif not others:
         said += ": there is nothing to compare it with"
     elif now.ranking.seed_unused:
         said += ", and no seed changed any score"

@@ -21,7 +21,7 @@ from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.engine.followup.child import Followup, Repetition, Search
-from outlast.engine.followup.confirmation import candidates
+from outlast.engine.followup.confirmation import alike, candidates
 from outlast.engine.followup.confirmation_document import confirmed_of
 from outlast.engine.followup.model_files import model_in
 from outlast.engine.record.recorded import study_paths
@@ -111,8 +111,9 @@ def overtaken(search: Search) -> str | None:
     said = _confirmation(search)
     if confirmed_of(said) is None:
         return None
-    repeated = {entry["trial"] for entry in said.get("ranking", ())}
-    best = next((number for number in candidates(search, 1) if number not in repeated), None)
+    there = {entry["trial"] for entry in said.get("ranking", ())} & search.study.trials.keys()
+    repeated = {alike(search, number) for number in there}
+    best = next((number for number in candidates(search, 1) if alike(search, number) not in repeated), None)
     if best is None:
         return None
     return f"the search has found trial {best} since, which is better there and not confirmed (outlast confirm {search.folder})"

@@ -39,7 +39,7 @@ def refuse_unaccepted(study: Study, settings: Settings, accept_changes: bool) ->
         return
     changed = difference_from_recorded(study, settings).needs_acceptance
     if changed:
-        would = [f"with it, {line}" for line in told_of(refit(study, settings, ""))]
+        would = [f"with it, {line}" for line in told_of(fitted_anew(study, settings, ""))]
         shown = "\n".join(f"    {line}" for line in (*changed, *would))
         raise UsageError(
             f"the study file has changed in a way that affects the trials so far:\n{shown}",
@@ -85,7 +85,7 @@ def opening_events(study: Study, settings: Settings, paths: StudyPaths) -> list[
             number = study.revisions[-1].number + 1
             events.append(RevisionMade(number, now, settings.resolved, tuple(changes)))
             if difference.needs_acceptance:
-                events += refit(study, settings, now)
+                events += fitted_anew(study, settings, now)
     where = os.path.relpath(settings.working_directory, paths.root)
     events.append(RunStarted(now, os.uname().nodename, os.getpid(), settings.budget.trials, where))
     return events
@@ -104,7 +104,7 @@ def keep_study_file(paths: StudyPaths, study: Study, settings: Settings, ledger:
         write_atomic(paths.study_file, text, fence=ledger.check)
 
 
-def refit(study: Study, settings: Settings, now: str) -> list[Event]:
+def fitted_anew(study: Study, settings: Settings, now: str) -> list[Event]:
     """What a new version of the study file makes of the trials so far: those that it does not hold are left out, as failed
     rows that nothing counts; those that an earlier version did not hold, and this one does, are back.
 

@@ -122,9 +122,9 @@ function best(data) {
 function howSure({ best, confirm }) {
   if (!confirm || !confirm.best) return "One run each: how much of its lead is luck, outlast confirm can tell.";
   const { trial } = confirm.best;
-  return trial === best.trial
-    ? "Fresh seeds confirm it."
-    : `With fresh seeds trial ${trial} is taken instead: see below.`;
+  if (trial !== best.trial) return `With fresh seeds trial ${trial} is taken instead: see below.`;
+  if (!confirm.final) return "Fresh seeds are not done with it: see below.";
+  return confirm.beyond_noise ? "Fresh seeds confirm it." : "With fresh seeds it is taken as well, within noise: see below.";
 }
 
 function pareto(trials, pick) {
