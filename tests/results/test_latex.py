@@ -39,5 +39,11 @@ def test_a_table_has_as_many_cells_in_every_row_and_ends_what_it_begins():
     assert not re.search(r"[#%$_^~]", bare) and bare.count("{") == bare.count("}")
 
 
+def test_nothing_is_read_as_an_option_of_what_stands_before_it():
+    text = table(["λ"], [["λ"], ["[3pt]"], ["*"]], caption="", label="x") + list_of(["[a]", "*"])
+    assert not re.search(r"(\\\\|\\item)\s*[\[*]", text)
+    assert "{}[3pt]" in text
+
+
 def test_a_list_has_its_items():
     assert list_of(["a_b", "c"]) == "\\begin{itemize}\n\\item a\\_b\n\\item c\n\\end{itemize}\n"

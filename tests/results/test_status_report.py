@@ -15,7 +15,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.optimizer.importances import Importance
 from outlast.results.checklist import paper
 from outlast.results.page_data import FromFiles, page_data
-from outlast.results.prose import as_latex, as_markdown
+from outlast.results.prose import Paragraph, as_latex, as_markdown
 from outlast.results.report_facts import report_facts
 from outlast.results.status_report import status_report
 from outlast.testing.studies import StudyBuilder
@@ -99,6 +99,14 @@ def test_the_checklists_are_answered_and_what_is_missing_is_asked():
         "Each configuration was run once", "torch==2.9", "seed of the search: 1", "For the authors to say", "outlast evaluate",
     ):  # fmt: skip
         assert said in text, said
+
+
+@pytest.mark.parametrize(("text", "written"), [
+    ("__proto__ _lr_ val_acc", "\\_\\_proto_\\_ \\_lr_ val_acc"), ("&lt; a & b", "\\&lt; a & b"), ("# no", "\\# no"),
+    ("1. no", "1\\. no"), ("+ no", "\\+ no"), ("---", "\\---"), ("-0.5 #3 1.5", "-0.5 #3 1.5"),
+])  # fmt: skip
+def test_what_markdown_would_read_as_its_own_is_text(text, written):
+    assert as_markdown([Paragraph(text)]) == f"{written}\n"
 
 
 def test_what_came_after_the_search_is_told():

@@ -55,7 +55,7 @@ def table(
 
 def list_of(items: Sequence[str]) -> str:
     """Texts as an unnumbered list."""
-    inside = "\n".join(rf"\item {escaped(text)}" for text in items)
+    inside = "\n".join(rf"\item {_guarded(escaped(text))}" for text in items)
     return f"\\begin{{itemize}}\n{inside}\n\\end{{itemize}}\n"
 
 
@@ -72,4 +72,9 @@ def _letter(char: str) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     short = (cell if len(cell) <= _LONGEST else f"{cell[: _LONGEST - 3]}..." for cell in cells)
-    return " & ".join(escaped(" ".join(cell.split())) for cell in short) + r" \\"
+    return _guarded(" & ".join(escaped(" ".join(cell.split())) for cell in short)) + r" \\"
+
+
+def _guarded(text: str) -> str:
+    """What follows a command that may be given options, so that it is not read as one: ``\\\\[3pt]``, ``\\\\*``."""
+    return "{}" + text if text.lstrip().startswith(("[", "*")) else text

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from outlast.results import latex
 
 # What Markdown reads as its own inside a line (CommonMark 0.31, "Backslash escapes"), and GitHub's tables.
-_MARKS = re.compile(r"([\\`*\[\]<>|])")
+_MARKS = re.compile(r"([\\`*\[\]<>|]|(?<![^\W_])_|&(?=#?\w+;))")
+# And at the beginning of a block: headings, lists, fences, rules.
+_BEGINS = re.compile(r"^(\d{1,9}(?=[.)](?: |$))|(?=#{1,6}(?: |$)|[+-](?: |$)|~~~|=+$|-(?: *-){2,}$))")
 _NOT_A_LABEL = re.compile(r"[^a-z0-9]+")
 
 
@@ -69,11 +71,11 @@ def as_latex(blocks: Iterable[Block]) -> str:
 def _markdown(block: Block) -> str:
     match block:
         case Heading():
-            return f"{'#' * block.level} {_plain(block.text)}"
+            return f"{'#' * block.level} {_begun(block.text)}"
         case Paragraph():
-            return _plain(block.text)
+            return _begun(block.text)
         case Bullets():
-            return "\n".join(f"- {_plain(item)}" for item in block.items)
+            return "\n".join(f"- {_begun(item)}" for item in block.items)
         case Table():
             rule = ["---:" if at in block.right else "---" for at in range(len(block.header))]
             rows = [map(_plain, block.header), rule, *(map(_plain, row) for row in block.rows)]
@@ -103,6 +105,10 @@ def _latex(block: Block) -> str:
             )
         case Code():
             return latex.verbatim(block.text) if block.text.strip() else ""
+
+
+def _begun(text: str) -> str:
+    return _BEGINS.sub(r"\1\\", _plain(text))
 
 
 def _plain(text: str) -> str:
