@@ -70,7 +70,7 @@ def test_the_json_has_every_column_of_every_trial(here, made):
         (["--where", "opt.l < 1"], 2, "opt.lr"),
         (["--sort", "speed"], 2, "there is no column 'speed'"),
         (["best", "--trials"], 2, "--trials is of all trials"),
-        (["--where", "model == 'vit'"], 0, "no trial is so"),
+        (["--where", "model == 'vit'"], 0, "no trial matches"),
     ],
 )
 def test_what_cannot_be_shown_is_said(words, code, says, here):

@@ -82,3 +82,11 @@ def test_a_study_without_trials_has_columns_and_no_rows():
     columns = TrialTable(settings).columns(StudyBuilder().study)
     assert len(frame_of(columns, "pandas")) == 0 and frame_of(columns, "polars").height == 0
     assert pandas.read_parquet(io.BytesIO(parquet_of(columns))).columns.tolist() == list(columns)
+
+
+def test_whole_numbers_beyond_64_bits_are_no_error():
+    columns = {"seed": [2**63, None], "huge": [10**400, 1], "small": [-(2**63), 2**63 - 1]}
+    frame = frame_of(columns, "pandas")
+    assert (frame["seed"][0], frame["huge"][0], frame["small"].dtype) == (2.0**63, 10**400, "int64")
+    assert frame_of(columns, "polars")["seed"].to_list() == [2.0**63, None]
+    assert pyarrow.parquet.read_table(io.BytesIO(parquet_of(columns))).num_rows == 2

@@ -82,5 +82,9 @@ def test_a_column_that_is_not_there_is_said():
     assert raised.value.cure == "did you mean `value`?"
 
 
+def test_whole_numbers_beyond_any_float_have_an_order():
+    assert sorted_rows({"seed": [10**400, 1, 2.5]}, range(3), "seed") == [1, 2, 0]
+
+
 def test_no_trials_have_no_rows():
     assert chosen_rows({"number": []}, "number > 1") == [] and sorted_rows({"number": []}, [], "-number") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -46,7 +47,7 @@ def show_table(folder: str, *, where: str | None, sort: str | None, as_json: boo
         click.echo(json.dumps(plain_json(whole), default=str, allow_nan=False))
         return
     if not rows:
-        click.echo("no trials yet" if not study.trials else "no trial is so", err=True)
+        click.echo("no trials yet" if not study.trials else "no trial matches", err=True)
         return
     asked = f"{where or ''} {sort or ''}"
     shown = [name for name in columns if _is_shown(name, columns[name], asked)]
@@ -63,7 +64,7 @@ def show_table(folder: str, *, where: str | None, sort: str | None, as_json: boo
 
 def _is_shown(name: str, values: Sequence[Any], asked: str) -> bool:
     """Whether a person wants to see the column: what is empty, and what is not asked for, stays in the JSON."""
-    if name in asked:
+    if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", asked):
         return True
     return name not in _ASIDE and not name.startswith("metric.") and any(value is not None for value in values)
 

@@ -71,7 +71,7 @@ def _pandas(columns: Mapping[str, Sequence[Any]]) -> Any:
             frame[name] = pandas.to_datetime(frame[name], utc=True, format="ISO8601")
         elif known and all(isinstance(value, bool) for value in known):
             frame[name] = frame[name].astype("boolean")
-        elif known and all(isinstance(value, int) and not isinstance(value, bool) for value in known):
+        elif known and all(map(_is_whole, known)):
             frame[name] = frame[name].astype("Int64" if len(known) < len(frame) else "int64")
         elif known and all(_is_number(value) for value in known):
             frame[name] = frame[name].astype("float64")
@@ -100,7 +100,7 @@ def _one_kind(name: str, values: Sequence[Any]) -> list[Any]:
     if all(isinstance(value, (bool, str)) for value in known) and len({type(value) for value in known}) < 2:
         return list(values)
     if all(_is_number(value) for value in known):
-        whole = all(isinstance(value, int) and abs(value) < 2**63 for value in known)
+        whole = all(map(_is_whole, known))
         return [value if value is None or whole else float(value) for value in values]
     return [
         value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -108,5 +108,10 @@ def _one_kind(name: str, values: Sequence[Any]) -> list[Any]:
     ]
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether it is a number of 64 bits, whole or not."""
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1023)

@@ -100,5 +100,5 @@ def _is_missing(value: Any) -> bool:
 
 def _order(value: Any) -> tuple[int, float, str]:
     if isinstance(value, (bool, int, float)):
-        return 0, float(value), ""
+        return 0, value, ""  # compared as it is: a whole number may be larger than any float
     return 1, 0.0, value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
