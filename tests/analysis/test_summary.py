@@ -8,6 +8,7 @@ import random
 
 import pytest
 
+from outlast.analysis.dimensions import Dimension
 from outlast.analysis.endings import set_apart, steps_of
 from outlast.analysis.summary import analyse
 from outlast.config.settings import MetricSettings
@@ -157,3 +158,14 @@ def test_steps_without_a_number_are_counted_as_unknown():
     assert steps_of([3, None, 1, 3]).counts == ((1, 1), (3, 2)) and steps_of([3, None, 1, 3]).unknown == 1
     assert steps_of([]).median is None
     assert set_apart([], [{}], [{}]) == []
+
+
+def test_how_many_are_looked_at_counts_for_borders_and_for_what_sets_apart():
+    build = StudyBuilder()
+    for at in range(10):  # three of the best five at the end of one of two ranges: p is 0.0086
+        build.trial({"lr": 0.09 if at < 3 else 1e-3, "noise": 0.5}, values=10 - at)
+    assert analyse(build.study, [LR], [ACC], resamples=0).objectives[0].borders
+    assert not analyse(build.study, [LR, NOISE], [ACC], resamples=0).objectives[0].borders
+    some, others = [{"model": "a"}] * 8, [{"model": "b"}] * 5
+    assert set_apart([Dimension("model", False, values=1)], some, others)
+    assert not set_apart([Dimension("model", False, values=40)], some, others)

@@ -47,14 +47,14 @@ def set_apart(
     """In which parameters some trials differ from the others beyond chance, the clearest first.
 
     Numbers by the test of Mann and Whitney (`outlast.analysis.ranks.separation`), categories by their share
-    (`category_shares`), each at one hundredth divided by the number of parameters (Bonferroni), as many are looked at.
+    (`category_shares`), each at one hundredth divided by how many are looked at (Bonferroni): every number, every category.
 
     Args:
         dimensions: Of the study.
         some: The configurations of the trials that are looked at.
         others: Of those they are compared with.
     """
-    chance = _CHANCE / max(1, len(dimensions))
+    chance = _CHANCE / max(1, sum(1 if one.numeric else one.values or 2 for one in dimensions))
     found = []
     for dimension in dimensions:
         mine = [each[dimension.name] for each in some if dimension.name in each]

@@ -24,6 +24,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.space.parameters import Parameter
 
 _CHANCE = 0.05  # divided by how many are looked at (Bonferroni)
+_BORDER_CHANCE = 0.01  # likewise
 _INDEPENDENT = ("random", "qmc", "grid")  # samplers whose trials do not learn from each other
 
 
@@ -143,7 +144,7 @@ def _objective(
         tuple(trials[index].number for index in best),
         {name: shares for name, shares in wins.items() if shares},
         tuple(Correlated(name, where, found, found.p < _CHANCE / len(ranked)) for name, where, found in ranked),
-        tuple(AtBorder(one.name, end) for one in numeric if (end := _at_border(one, params, best)) is not None),
+        tuple(AtBorder(one.name, end) for one, end in _at_borders(numeric, params, best)),
         () if how.brief else tuple(expected_best(known, metric.goal)),
         tuple(_further(known, metric.goal, how.sampler, how.resamples)),
     )
@@ -183,8 +184,12 @@ def _correlations(
     return found
 
 
-def _at_border(dimension: Dimension, params: Sequence[Mapping[str, Any]], best: Sequence[int]) -> Border | None:
-    return border(dimension, [value for _, value in of_numbers(dimension, [params[at] for at in best])])
+def _at_borders(
+    dimensions: Sequence[Dimension], params: Sequence[Mapping[str, Any]], best: Sequence[int]
+) -> list[tuple[Dimension, Border]]:
+    chosen, chance = [params[at] for at in best], _BORDER_CHANCE / max(1, len(dimensions))
+    ends = [(one, border(one, [value for _, value in of_numbers(one, chosen)], chance=chance)) for one in dimensions]
+    return [(one, end) for one, end in ends if end is not None]
 
 
 def _further(values: Sequence[float], goal: str, sampler: str, resamples: int) -> list[Gain]:
