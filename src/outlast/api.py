@@ -115,7 +115,7 @@ class Result:
         """The search as an Optuna study, for every tool that takes one."""
         from outlast.optimizer.index_build import load_index
 
-        return load_index(StudyPaths.at(self.dir).index)
+        return load_index(StudyPaths.at(live_of(self.dir)).index)
 
 
 def optimize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -49,13 +50,17 @@ def test_the_same_call_goes_on_with_exactly_the_rest(capsys, parabola):
     assert frame["value"].min() == second.best_value and (frame["x"] ** 2 - frame["value"]).abs().max() < 1e-9
 
 
-def test_the_result_is_an_optuna_study_too(parabola):
+def test_the_result_is_an_optuna_study_too(here, parabola):
     import optuna
 
     result = outlast.optimize(parabola, trials=2)
     assert isinstance(result.study, optuna.Study)
     assert result.study.best_params == result.best_params
     assert result.study.study_name == "parabola"
+    (here / "home").mkdir()
+    (here / "home/live").symlink_to(here / "studies/parabola")
+    (here / "studies/parabola/home.json").write_text(json.dumps({"home": str(here / "home")}))
+    assert Result.of("home").study.best_params == result.best_params, "it lies where the search ran"
 
 
 def test_the_result_is_shown_on_one_line(parabola):
