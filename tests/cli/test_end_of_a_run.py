@@ -13,6 +13,7 @@ from outlast.core.fold import Study
 from outlast.core.records import StudyEnded, TrialCreated
 from outlast.engine import launch
 from outlast.engine.derived import final_plots as plotting
+from outlast.engine.derived.report import write_report
 from outlast.engine.launch import settle
 from outlast.optimizer.plot_pages import PLOTS, mark_of
 from outlast.study.layout import StudyPaths
@@ -104,6 +105,17 @@ def test_plots_are_drawn_at_a_studys_end(state: str | None, wanted: bool, tmp_pa
     if state is not None:
         study.apply(StudyEnded(at, state))
     assert plotting.are_wanted(StudyPaths.at(tmp_path), study) is wanted
+
+
+def test_a_page_is_wanted_until_it_knows_how_the_study_came_to_rest(tmp_path: Path) -> None:
+    study, paths = Study(), StudyPaths.at(tmp_path)
+    study.apply(TrialCreated(0, "2026-01-01T00:00:00.000+00:00", {"x": 0.5}))
+    assert not plotting.is_page_wanted(paths, study), "it runs"
+    write_report(paths.report, {}, title="x", study=study)
+    study.apply(StudyEnded("2026-01-01T00:00:01.000+00:00", "stopped"))
+    assert plotting.is_page_wanted(paths, study)
+    write_report(paths.report, {}, title="x", study=study)
+    assert not plotting.is_page_wanted(paths, study)
 
 
 @pytest.mark.parametrize(("terminal", "parent", "job", "waits"), [

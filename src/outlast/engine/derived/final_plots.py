@@ -15,6 +15,7 @@ from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
 _FINAL = (StudyState.DONE.value, StudyState.HALTED.value)
+_AT_REST = (*_FINAL, StudyState.STOPPED.value, StudyState.PAUSED.value)
 _behind: list[subprocess.Popen[bytes]] = []  # never waited for: whoever drops such an object is warned
 
 
@@ -23,8 +24,19 @@ def are_wanted(paths: StudyPaths, study: Study) -> bool:
 
     ``OUTLAST_PLOTS=0`` leaves them out: plotly takes some seconds, which matters where many small searches are run.
     """
-    ended = study.ended is not None and study.ended.state in _FINAL
-    return ended and bool(study.trials) and os.environ.get("OUTLAST_PLOTS") != "0" and not _are_current(paths, study)
+    return _may_be_drawn(study, _FINAL) and not _are_current(paths, study)
+
+
+def is_page_wanted(paths: StudyPaths, study: Study) -> bool:
+    """Whether a study at rest, stopped ones included, has no page or one that does not know how it came to rest."""
+    from outlast.engine.derived.report import is_newer
+
+    return _may_be_drawn(study, _AT_REST) and not is_newer(paths.report, study)
+
+
+def _may_be_drawn(study: Study, states: tuple[str, ...]) -> bool:
+    ended = study.ended is not None and study.ended.state in states
+    return ended and bool(study.trials) and os.environ.get("OUTLAST_PLOTS") != "0"
 
 
 def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> None:
@@ -32,9 +44,15 @@ def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> None
 
     Where a person waits at a prompt, a process of its own draws them: it holds nothing of the study, and whatever becomes of
     the folder, it writes into the very folder that was meant or nowhere. Elsewhere (a script, a container, a job) they are
-    there when this returns: what outlives a script there is ended with it.
+    there when this returns: what outlives a script there is ended with it. There, a study that was stopped gets no page: whoever
+    stops it may not wait.
     """
-    if not are_wanted(paths, study) or (waits_at_a_prompt() and home_of(paths) is None and _drawn_behind(paths)):
+    plots, page = are_wanted(paths, study), is_page_wanted(paths, study)
+    if not plots and not page:
+        return
+    if waits_at_a_prompt() and home_of(paths) is None and _drawn_behind(paths, plots=plots):
+        return
+    if not plots and not _may_be_drawn(study, _FINAL):
         return
     from outlast.engine.derived.report import draw_report
 
@@ -67,12 +85,12 @@ def waits_at_a_prompt() -> bool:
         return False
 
 
-def _drawn_behind(paths: StudyPaths) -> bool:
-    """Start what draws both in the study folder, which goes on to mean it if the folder is moved aside."""
-    process = drawing(paths, ["show", os.curdir, "plots"])
-    report = drawing(paths, ["report", os.curdir, "--behind"])
-    _behind.extend(each for each in (process, report) if each is not None)
-    return process is not None
+def _drawn_behind(paths: StudyPaths, *, plots: bool) -> bool:
+    """Start what draws, in the study folder, which goes on to mean it if the folder is moved aside."""
+    words = [["show", os.curdir, "plots"]] if plots else []
+    started = [drawing(paths, each) for each in (*words, ["report", os.curdir, "--behind"])]
+    _behind.extend(each for each in started if each is not None)
+    return started[0] is not None
 
 
 def _mark(study: Study) -> str:
