@@ -45,6 +45,9 @@ def test_several_studies_are_compared(here) -> None:
     said = here("report", "one", "two", "--output", "both.html")
     assert (said.code, said.out) == (0, "both.html\n")
     assert [each["study"]["name"] for each in data_in(Path("both.html"))["studies"]] == ["one", "two"]
+    said = here("report", str(Path("studies/one").absolute()), "two", "--output", "both.html")
+    assert said.code == 0
+    assert str(Path.cwd()) not in Path("both.html").read_text()
 
 
 def test_a_process_behind_a_run_leaves_a_newer_page_as_it_is(here) -> None:
@@ -60,6 +63,14 @@ def test_a_process_behind_a_run_leaves_a_newer_page_as_it_is(here) -> None:
     here("run", "--trials", "3")
     assert here("report", "--behind").code == 0
     assert os.stat(page).st_mtime_ns != before
+
+
+@pytest.mark.parametrize("words", [["--output", "-"], ["--open", "--format", "csv"]])
+def test_what_a_page_or_another_format_cannot_do_is_said(words: list[str], here) -> None:
+    here.study()
+    assert here("run").code == 0
+    assert here("report", *words).code == 2
+    assert not Path("-").exists()
 
 
 def test_a_disk_that_refuses_is_told(here) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.config.secrets import is_masked, mask_secrets, mask_text, secret_in
+from outlast.config.secrets import is_masked, mask_code, mask_secrets, mask_text, secret_in
 
 GITHUB = "ghp_" + "a1B2" * 9
 OPENAI = "sk-proj-" + "aB3x" * 10
@@ -31,6 +31,20 @@ def test_secrets_are_known_by_name_form_and_place(text, masked):
     found = mask_text(text)
     assert found == masked if masked else "abcdefghijkl" not in found
     assert mask_text(found) == found and is_masked(found) and secret_in(text)
+
+
+@pytest.mark.parametrize(("text", "masked"), [
+    ('+API_KEY = "abcdefgh"  # mine', '+API_KEY = "***"  # mine'),
+    ("+  password: hunter2", "+  password: ***"),
+    ("-db_password = hunter2", "-db_password = ***"),
+    ("+ {'client_secret': 'a b', 'lr': 0.1}", "+ {'client_secret': '***', 'lr': 0.1}"),
+    (f'wandb.login(key="{"0123abcd" * 5}")', 'wandb.login(key="***")'),
+    ("api_key = os.environ['KEY']", None), ("password: str", None), ("if password == 'x':", None), ('key="val_accuracy"', None),
+    ("lr: 0.1\npad_token: eos", None), ("import a as api_key\nx = api_key.strip()", None),
+])  # fmt: skip
+def test_in_code_more_sets_a_credential(text, masked):
+    assert mask_code(text) == (masked or text)
+    assert mask_code(mask_code(text)) == mask_code(text)
 
 
 @pytest.mark.parametrize(

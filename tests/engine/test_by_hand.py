@@ -64,6 +64,13 @@ def test_it_begins_anew_in_the_directory_and_with_the_variables_of_the_training(
     assert "--resume" not in command and "TOKEN" not in command
 
 
+def test_for_where_the_training_runs_there_is_no_way_to_go(tmp_path: Any) -> None:
+    settings = Settings(
+        name="s", command=("python", "a.py"), metrics=(MetricSettings(name="a"),), working_directory=str(tmp_path)
+    )
+    assert command_by_hand(settings, Trial(0), {}, start=str(tmp_path)) == "python a.py"
+
+
 def test_a_function_is_called_as_a_trial_calls_it(tmp_path: Any) -> None:
     (tmp_path / "mine.py").write_text("def f(lr, name, epochs):\n    return f'{lr} {name} {epochs}'\n")
     settings = Settings(

@@ -9,6 +9,7 @@ import pytest
 
 from lab.report_data import MADE_AT, data_of
 from lab.searched import HOSTILE
+from outlast.results.page_data import for_comparison
 from outlast.results.report_page import report_page
 
 
@@ -16,9 +17,10 @@ from outlast.results.report_page import report_page
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A page of each kind."""
     folder = tmp_path_factory.mktemp("pages")
+    several = data_of(40), data_of(60), data_of(30, hostile=True)
     data: dict[str, dict[str, Any]] = {
         "small": data_of(240), "hostile": data_of(60, hostile=True), "two": data_of(80, objectives=2), "none": data_of(0),
-        "compared": {"made_at": MADE_AT, "studies": [data_of(40), data_of(60), data_of(30, hostile=True)]},
+        "compared": {"made_at": MADE_AT, "studies": list(map(for_comparison, several))},
     }  # fmt: skip
     found = {}
     for name, each in data.items():

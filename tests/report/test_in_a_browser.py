@@ -40,6 +40,23 @@ def test_it_draws_itself_without_a_complaint_or_a_request_and_no_name_is_markup(
         assert (it.said, it.asked) == ([], [])
 
 
+def test_scales_and_lines_bear_numbers_that_differ_by_next_to_nothing_and_none(browser, pages) -> None:
+    with opened(browser, pages["small"]) as it:
+        for low, high in ((0.9999999999999999, 1), (0.3, 0.30000000000000004), (1e300, 1e300), (0, 0), (0, 5e-324)):
+            assert 0 < it.page.evaluate(f"scale('linear', {low!r}, {high!r}).ticks(6).length") < 20
+        assert it.page.evaluate("steps(0.3, 0.30000000000000004, 6).length") <= 1000
+        drawn = (
+            "(() => { const said = []; const ctx = { beginPath() {}, stroke() {}, moveTo: (x, y) => said.push(['to', x, y]),"
+            " lineTo: (x, y) => said.push(['line', x, y]) };"
+            " trace(ctx, [[0, null], [1, 5], [2, 6], [3, null], [4, 7]], (v) => v, (v) => v); return said; })()"
+        )
+        assert it.page.evaluate(drawn) == [["to", 1, 5], ["line", 2, 6], ["to", 4, 7]]
+        it.page.locator("#timeline details summary").click()
+        cells = it.page.locator("#timeline details tbody tr").first.locator("td").all_inner_texts()
+        assert cells[2], "the trials that it hit"
+        assert it.said == []
+
+
 def test_its_policy_stops_what_would_ask_somebody(browser, pages) -> None:
     with opened(browser, pages["small"]) as it:
         tried = it.page.evaluate("fetch('https://example.invalid/').then(() => 'asked', () => 'stopped')")

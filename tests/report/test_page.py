@@ -21,10 +21,12 @@ from outlast.core.fold import fold
 from outlast.core.records import AttemptEnded, AttemptOpened, RevisionMade, StudyCreated, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.code_snapshot import uncommitted, working_tree
-from outlast.engine.derived.report import end_of
+from outlast.engine.derived.report import end_of, report_data
 from outlast.results.page_columns import curve_columns, trial_columns
-from outlast.results.page_data import FromFiles, page_data
+from outlast.results.page_data import FromFiles, for_comparison, page_data
 from outlast.results.report_page import as_data, mark_of_report, report_page
+from outlast.study.layout import StudyPaths
+from outlast.testing.studies import StudyBuilder
 
 
 @given(st.text() | st.dictionaries(st.text(), st.text() | st.floats() | st.none()))
@@ -103,6 +105,57 @@ def test_secrets_in_outputs_are_masked() -> None:
     assert whole.count("using ***") == 2
 
 
+def test_secrets_are_masked_wherever_a_text_says_why_and_in_what_was_not_committed() -> None:
+    token = "hf_" + "a1B2" * 8
+    build = StudyBuilder()
+    build.trial({}, TrialState.FAILED, reason=f"{'x' * 280} {token}")
+    settings = settings_of(study_file())
+    files = FromFiles(
+        "s", follow_ups={"confirm": {"verdict": [token]}}, diff=f'+api_key = "{token[3:]}"\n+password: a b\n'
+    )
+    status = {"hours": {}, "state": "done", "reason": token, "warnings": [{"text": token}]}
+    data = page_data(build.study, settings, files, status=status, facts={}, made_at=MADE_AT)
+    assert token[:15] not in json.dumps(data)
+    assert token[3:] not in json.dumps(data)
+
+
+def test_choices_are_spelled_as_the_trials_spell_them() -> None:
+    choices = [[64, 32], 1e-5, None, "a"]
+    settings = settings_of({**study_file(), "parameters": {"x": {"values": choices}, "y": {"values": [1, 2]}}})
+    build = StudyBuilder()
+    for choice in choices:
+        build.trial({"x": choice, "y": 1}, values=0.5)
+    build.trial({"y": 2}, values=0.5)
+    data = page_data(build.study, settings, FromFiles("s"), status={"hours": {}}, facts={}, made_at=MADE_AT)
+    assert data["space"][0]["choices"] == data["trials"]["params"]["x"]["words"] == ["[64, 32]", "1e-05", "null", "a"]
+    assert data["trials"]["params"]["x"]["at"] == [0, 1, 2, 3, -1]
+    assert (data["space"][1]["choices"], data["trials"]["params"]["y"]) == ([1, 2], [1, 1, 1, 1, 2])
+
+
+def test_a_comparison_holds_nothing_that_it_does_not_show() -> None:
+    data = data_of(5, hostile=True)
+    found = for_comparison(data)
+    assert found["best"]["command"] == data["best"]["command"]
+    assert not {"logs", "stories", "commands", "curves", "study_file"} & set(found)
+    assert "Traceback" not in json.dumps(found)
+
+
+def test_follow_ups_lie_at_the_home_of_a_search_on_scratch_and_commands_are_for_where_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, home = StudyPaths.at(tmp_path / "live"), StudyPaths.at(tmp_path / "home")
+    live.root.mkdir()
+    home.confirm.mkdir(parents=True)
+    live.home.write_text(json.dumps({"version": 1, "home": str(home.root)}))
+    (home.confirm / home.confirmation.name).write_text('{"verdict": "so it is"}')
+    study, settings = a_search(3)
+    monkeypatch.chdir(live.root)
+    settings = replace(settings, working_directory=str(tmp_path))
+    data = report_data(live, study, settings, status={"hours": {}}, facts={})
+    assert data["confirm"] == {"verdict": "so it is"}
+    assert data["commands"]["0"].startswith("python train.py")
+
+
 def test_a_page_of_ten_thousand_trials_with_long_names_outputs_and_as_many_failures_is_small() -> None:
     whole = {f"parameter_{at}": at / 3 for at in range(40)}
     found = [StudyCreated("long", MADE_AT), RevisionMade(1, MADE_AT, study_file())]
@@ -132,6 +185,9 @@ def test_a_page_of_ten_thousand_trials_with_long_names_outputs_and_as_many_failu
     (b"  1%\r 50%\r100%\ndone\n", "100%\ndone"),
     (b"\x1b[31mred\x1b[0m \x1b[2Kline\n\xff", "red line\n\ufffd"),
     (b"", ""),
+    (b"x" * 990 + b" hf_" + b"a1B2" * 8 + b"\nnext\n", "next"),
+    (b"x" * 2000 + b"\r99%\r", "99%"),
+    (b"x" * 2000 + b" one long line", "one long line"),
 ])  # fmt: skip
 def test_the_end_of_an_output_is_what_a_terminal_would_show(printed: bytes, shown: str, tmp_path: Path) -> None:
     (tmp_path / "output.log").write_bytes(printed)

@@ -48,6 +48,14 @@ def test_faults_that_are_alike_are_told_once():
     assert second["text"] == "trial 50 timeout on box; failed"
 
 
+def test_incidents_that_are_left_out_are_counted():
+    build = StudyBuilder()
+    for number in range(502):
+        build.study.apply(RevisionMade(number + 2, build.at(number), {}, (f"change {number}",)))
+    facts = report_facts(build.study, SETTINGS)
+    assert (len(facts["incidents"]), facts["incidents_before"]) == (500, 2)
+
+
 def test_what_an_objective_drew_is_its_search_space():
     build = StudyBuilder()
     build.trial({"x": 1.0, "k": "a"}, values=0.5)
@@ -65,7 +73,8 @@ def test_the_facts_are_plain_data_for_any_study():
     for build in (StudyBuilder(), StudyBuilder()):
         facts = report_facts(build.study, SETTINGS, importances=[Importance("lr", 1.0, 0.9, 1.0)])
         assert set(json.loads(json.dumps(facts, allow_nan=False))) == {
-            "analysis", "importances", "importances_note", "failures", "incidents", "top", "when", "runs_each", "drawn",
+            "analysis", "importances", "importances_note", "failures", "incidents", "incidents_before",
+            "top", "when", "runs_each", "drawn",
         }  # fmt: skip
         assert facts["importances"] == [{"name": "lr", "value": 1.0, "low": 0.9, "high": 1.0}]
         build.trial({"lr": float("nan")}, values=float("nan"))

@@ -57,6 +57,8 @@ def report(
     folders = [the_folder(study) for study in studies] or [the_folder(None)]
     kind = kind or ("md" if paper else "html")
     try:
+        if show and kind != "html":
+            raise UsageError("--open is of the page, in html", cure=f"--output FILE writes {kind} to a file")
         if kind != "html":
             if len(folders) > 1:
                 raise UsageError(f"{kind} is of one study", cure="several studies are compared on a page, in html")
@@ -64,6 +66,8 @@ def report(
             return
         if paper:
             raise UsageError("--paper is a text, html is none", cure="--paper --format md, or latex")
+        if output == "-":
+            raise UsageError("a page goes to a file", cure="--output report.html")
         path = _one(folders[0], output, behind=behind) if len(folders) == 1 else _several(folders, output)
     except OSError as error:
         raise StorageError.of(error, "the report cannot be written") from error
@@ -91,12 +95,15 @@ def _several(folders: list[str], output: str | None) -> str:
     from outlast.engine.derived.report import report_data, write_report
     from outlast.engine.record.look import look
     from outlast.engine.record.recorded import study_paths
+    from outlast.results.page_data import for_comparison
+    from outlast.results.report_facts import drawn_space
 
     found: list[dict[str, Any]] = []
     for folder in folders:
         snapshot, study, settings = look(folder)
-        paths = study_paths(folder, settings)
-        found.append(report_data(paths, study, settings, status=snapshot.to_json(), facts={}, folder=folder))
+        facts = {"drawn": drawn_space(study)}
+        data = report_data(study_paths(folder, settings), study, settings, status=snapshot.to_json(), facts=facts)
+        found.append(for_comparison(data))
     path = output or _COMPARISON
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     title = " · ".join(str(each["study"]["name"]) for each in found)

@@ -36,7 +36,7 @@ _CREDENTIAL = (
     r"|secret|password|passwd|passphrase|pass|pwd|github[_-]?pat|conn(?:ection)?[_-]?str(?:ing)?|dsn)$"
 )
 #: A password that is a macro (``${envvar:DB_PASSWORD}``) is none.
-_IN_URL = r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)(?!\$\{[^{}\s]*\}@)[^/\s@]+(?=@)"
+_IN_URL = r"((?<![a-zA-Z])[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)(?!\$\{[^{}\s]*\}@)[^/\s@]+(?=@)"
 _WEBHOOK = r"(https://hooks\.slack\.com/services/|https://discord(?:app)?\.com/api/webhooks/)[^\s\"']+"
 _FORMS = (
     r"(?<![\w-])(?:hf_[A-Za-z0-9]{20,}|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|npm_[A-Za-z0-9]{30,}"
@@ -47,9 +47,17 @@ _IN_CONNECTION = r"(?i)((?:AccountKey|SharedAccessKey|SharedAccessSignature)=|\b
 _PRIVATE_KEY = r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*"
 #: ``NAME=value``, ``--name=value``, ``--name value``: name and value of what a line of shell or a word of a command sets.
 _SET = (
-    r"(?<![\w${./-])(?:(-{0,2})([A-Za-z][\w.-]*)(=)|(-{1,2})([A-Za-z][\w.-]*)(\s+)(?!-|[\w.-]+=[^=]))"
+    r"(?<![\w${./-])(?:(-{0,2})([A-Za-z][\w.-]*)(=)|(-{1,2})([A-Za-z][\w.-]*)(\s+)(?!-|=\s|[\w.-]+=[^=]))"
     r"(\"[^\"]*\"|'[^']*'|[^\s\"']+)"
 )
+#: The same in code and in settings files: blanks around ``=`` and ``:``, names in quotes, values in quotes or to the line's end.
+_ASSIGNED = (
+    r"(?<![\w$.])([\"']?)([A-Za-z_][\w.-]*)\1([ \t]*(?::(?!:)|=(?!=))[ \t]*)"
+    r"(\"[^\"\n]+\"|'[^'\n]+'|[^\s\"'()\[\]{},;#]+(?=[ \t]*(?:#.*)?$))"
+)
+_TYPE = r"(?:str|bytes|int|float|bool|object|Any|None|SecretStr)$"
+#: A long value in quotes that somebody calls a key (``login(key="…")``) is one in code, where a search's own words are short.
+_KEY_IN_CODE = r"(?i)(\b(?:key|token|secret|auth)[\"']?\s*[=:]\s*)([\"'])[\w+/=-]{24,}\2"
 #: A value that only says where the secret is (a macro, a variable, a file) or that a person would not mask.
 _ELSEWHERE = (
     r"(?i)^[\"']?(?:[$`]|~?/|\.{1,2}/|-|$)|\.(?:json|ya?ml|toml|txt|pem|key|crt|env|ini)[\"']?$"
@@ -85,6 +93,12 @@ def mask_text(text: str) -> str:
     return re.sub(_SET, _masked_setting, text)
 
 
+def mask_code(text: str) -> str:
+    """`mask_text` for code, settings files and differences of them, where more than that sets a credential."""
+    text = re.sub(_KEY_IN_CODE, rf"\g<1>\g<2>{MASK}\g<2>", mask_text(text))
+    return re.sub(rf"(?m){_ASSIGNED}", _masked_assignment, text)
+
+
 def is_masked(text: str) -> bool:
     """Whether a secret stood here before it was recorded."""
     return bool(re.search(_MASKED, text))
@@ -105,6 +119,14 @@ def _is_credential(name: str, value: str) -> bool:
 def _masked_setting(match: re.Match[str]) -> str:
     dashes, name, between, value = match.group(1, 2, 3, 7) if match[3] else match.group(4, 5, 6, 7)
     return f"{dashes}{name}{between}{MASK}" if _is_credential(name, value) else match[0]
+
+
+def _masked_assignment(match: re.Match[str]) -> str:
+    quote, name, between, value = match.groups()
+    inside = value.strip("\"'")
+    if not _is_credential(name, inside) or (inside == value and re.match(_TYPE, value)):
+        return match[0]
+    return f"{quote}{name}{quote}{between}{value.replace(inside, MASK)}"
 
 
 def _mask_words(words: Sequence[Any]) -> list[Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from outlast.config.secrets import mask_text
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plain_json import plain_json
@@ -36,15 +37,16 @@ def trial_columns(study: Study, settings: Settings) -> dict[str, Any]:
     names = [p.name for p in settings.parameters if not p.constant]
     names += sorted({name for trial in trials for name in trial.params} - set(names))
     exact = len(names) * len(trials) <= _EXACT_CELLS
+    words = {p.name for p in settings.parameters if not p.constant and _are_words(p.shown.choices)}
     longest = _longest_reason(study)
     return {
         "number": [trial.number for trial in trials],
         "state": _words(trial.state.value for trial in trials),
         "cause": _words(trial.cause.value if trial.cause else "" for trial in trials),
-        "reason": _words(trial.reason[:longest] for trial in trials),
+        "reason": _words(_reasons([trial.reason for trial in trials], longest)),
         "source": _words(trial.source for trial in trials),
         "values": [[_value(trial, at) for trial in trials] for at in range(len(settings.metrics))],
-        "params": {name: _column([trial.params.get(name) for trial in trials], exact) for name in names},
+        "params": {name: _column(name, trials, exact=exact, words=name in words) for name in names},
         "seconds": [_short(trial.seconds) for trial in trials],
         "gpu_seconds": [_short(sum(attempt.gpu_seconds for attempt in trial.attempts)) for trial in trials],
         "epochs": [sum(_epochs(trial)) for trial in trials],
@@ -70,7 +72,7 @@ def attempt_columns(study: Study) -> dict[str, Any]:
         "seconds": [None if outcome is None else _short(outcome.seconds) for outcome in ended],
         "state": _words("running" if outcome is None else outcome.state.value for outcome in ended),
         "cause": _words("" if outcome is None else outcome.cause.value for outcome in ended),
-        "reason": _words("" if outcome is None else outcome.reason[:longest] for outcome in ended),
+        "reason": _words(_reasons(["" if outcome is None else outcome.reason for outcome in ended], longest)),
         "resumed": [int(attempt.resumed) for _, attempt in pairs],
         "host": _words("" if outcome is None else outcome.host for outcome in ended),
         "job": _words(attempt.job for _, attempt in pairs),
@@ -116,6 +118,12 @@ def _longest_reason(study: Study) -> int:
     return _SHORT_REASON if len(study.trials) > _MANY else _LONGEST_REASON
 
 
+def _reasons(texts: Sequence[str], longest: int) -> Iterable[str]:
+    """Without secrets, as anything that was printed, and only then cut: half of a secret is not known as one."""
+    shown = {text: mask_text(text)[:longest] for text in set(texts)}
+    return (shown[text] for text in texts)
+
+
 def _in_order(study: Study) -> list[Trial]:
     return [study.trials[number] for number in sorted(study.trials)]
 
@@ -143,11 +151,28 @@ def _curve(found: Mapping[int, float], most: int) -> list[Any] | None:
     return [steps[0] if steps == list(range(steps[0], steps[0] + len(steps))) else steps, values]
 
 
-def _column(values: Sequence[Any], exact: bool) -> Any:
-    """Numbers as they are, anything else by its words."""
-    if all(value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)) for value in values):
+def _column(name: str, trials: Sequence[Trial], *, exact: bool, words: bool) -> Any:
+    """Numbers as they are, anything else by its words; what a trial does not have is none, its ``null`` is a word."""
+    if not words and all(_is_number(trial.params.get(name, 0)) for trial in trials):
+        values = [trial.params.get(name) for trial in trials]
         return [value if isinstance(value, int) else _short(value, 17 if exact else _DIGITS) for value in values]
-    return _words(None if value is None else _shown(value) for value in values)
+    return _words(_shown(trial.params[name]) if name in trial.params else None for trial in trials)
+
+
+def as_columns_say(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a search space, with choices that are not all numbers spelled as in the columns of `trial_columns`."""
+    return [
+        {**row, "choices": [*map(_shown, row["choices"])]} if _are_words(row.get("choices")) else {**row}
+        for row in rows
+    ]
+
+
+def _are_words(choices: Sequence[Any] | None) -> bool:
+    return not all(map(_is_number, choices or ()))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from outlast._version import __version__
 from outlast.config import yaml_writer
-from outlast.config.secrets import mask_secrets, mask_text
+from outlast.config.secrets import mask_code, mask_secrets, mask_text
 from outlast.config.settings import Settings
 from outlast.config.units import format_duration, format_size
 from outlast.core.best import best_trial, best_trials, ranked
@@ -17,9 +17,13 @@ from outlast.core.fold import Study, seconds_between
 from outlast.core.states import TrialState
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
-from outlast.results.page_columns import attempt_columns, curve_columns, parameters_of, trial_columns
+from outlast.results.page_columns import as_columns_say, attempt_columns, curve_columns, parameters_of, trial_columns
 
 _MOST_WARNINGS = 30
+_COMPARED = (
+    "name", "folder", "metrics", "state", "hours", "counts", "target", "ran_seconds", "sampler", "pruner",
+)  # fmt: skip
+_COMPARED_COLUMNS = ("number", "state", "values", "seconds", "gpu_seconds", "epochs", "finished", "feasible")
 #: Groups of failures that a page shows.
 MOST_FAILURES = 60
 
@@ -73,7 +77,7 @@ def page_data(
     return {
         "made_at": made_at,
         "study": _study(study, settings, files, status, made_at),
-        "space": parameters_of(settings),
+        "space": as_columns_say(parameters_of(settings)),
         "study_file": mask_text(yaml_writer.dump(mask_secrets(settings.resolved))) if settings.resolved else None,
         "best": _best(study, settings, files),
         "trials": trial_columns(study, settings),
@@ -83,8 +87,30 @@ def page_data(
         "logs": {str(number): mask_text(text) for number, text in files.logs.items()},
         "commands": {str(number): text for number, text in files.commands.items()},
         "environment": _environment(study, files),
-        "facts": {**facts, "failures": list(facts.get("failures", ()))[:MOST_FAILURES]},
-        **files.follow_ups,
+        "facts": {
+            **facts,
+            "drawn": as_columns_say(facts.get("drawn", ())),
+            "failures": list(facts.get("failures", ()))[:MOST_FAILURES],
+        },
+        **{name: _masked(said) for name, said in files.follow_ups.items()},
+    }
+
+
+def for_comparison(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a page of several studies shows of one: no outputs, and nothing else that nobody would see before sending it on.
+
+    Args:
+        data: Of `page_data`.
+    """
+    best = data["best"]
+    return {
+        "study": {name: data["study"][name] for name in _COMPARED},
+        "space": data["space"],
+        "best": None if best is None else {key: best[key] for key in ("trial", "values", "configuration", "command")},
+        "trials": {**{name: data["trials"][name] for name in _COMPARED_COLUMNS}, "params": {}},
+        "attempts": {"row": []},
+        "environment": {"code": data["environment"]["code"]},
+        "facts": {"drawn": data["facts"]["drawn"]},
     }
 
 
@@ -107,7 +133,7 @@ def _study(
         "folder": files.folder,
         "metrics": [{"name": metric.name, "goal": metric.goal} for metric in settings.metrics],
         "state": status.get("state", ""),
-        "reason": status.get("reason", ""),
+        "reason": mask_text(status.get("reason", "")),
         "eta": status.get("eta"),
         "hours": status["hours"],
         "warnings": [_warning(warning) for warning in status.get("warnings", ())][:_MOST_WARNINGS],
@@ -132,7 +158,7 @@ def _study(
 
 
 def _warning(warning: Mapping[str, str]) -> str:
-    return warning["text"] + (f" ({warning['cure']})" if warning.get("cure") else "")
+    return mask_text(warning["text"] + (f" ({warning['cure']})" if warning.get("cure") else ""))
 
 
 def _ran(study: Study, made_at: str) -> float:
@@ -193,9 +219,17 @@ def _environment(study: Study, files: FromFiles) -> dict[str, Any]:
         "gpus": _different(card for trial in trials for attempt in trial.attempts for card in attempt.gpus),
         "study_seed": study.study_seed,
         "packages": list(files.packages),
-        "diff": mask_text(files.diff),
+        "diff": mask_code(files.diff),
         "packages_of": "of the environment that drew this page",
     }
+
+
+def _masked(said: Any) -> Any:
+    if isinstance(said, Mapping):
+        return {name: _masked(each) for name, each in said.items()}
+    if isinstance(said, (list, tuple)):
+        return [_masked(each) for each in said]
+    return mask_text(said) if isinstance(said, str) else said
 
 
 def _different(words: Any) -> list[str]:

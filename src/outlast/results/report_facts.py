@@ -62,12 +62,14 @@ def report_facts(
 
     Returns:
         ``analysis`` (`outlast.analysis.summary.Analysis`), ``importances`` (``name``, ``value``, ``low``, ``high``) with
-        ``importances_note``, ``failures`` (groups, largest first), ``incidents`` (in the order of time), ``top`` (the ten best
+        ``importances_note``, ``failures`` (groups, largest first), ``incidents`` (in the order of time, the
+        latest; ``incidents_before`` is how many there were before those), ``top`` (the ten best
         complete trials: ``trial``, ``values``, ``params``), ``when`` (first start, last end), ``runs_each`` (how many
         seeds and folds a trial's value is the mean of), ``drawn`` (the parameters that the objective drew as it went, as a
         report's ``space`` has those of a study file).
     """
     found = analyse(study, settings.parameters, settings.metrics, sampler=settings.sampler.name, running=running)
+    happened = incidents(study)
     return {
         "analysis": found.to_json(),
         "importances": [
@@ -78,7 +80,8 @@ def report_facts(
             "(PED-ANOVA), with the interval of nine of ten resamples of the trials."
         ),
         "failures": [_failure(group) for group in group_failures(study)],
-        "incidents": incidents(study),
+        "incidents": happened[-_MOST_INCIDENTS:],
+        "incidents_before": len(happened[:-_MOST_INCIDENTS]),
         "top": [
             {
                 "trial": each.number,
@@ -89,7 +92,7 @@ def report_facts(
             if each.state is TrialState.COMPLETE and each.values is not None
         ],
         "runs_each": max(1, len(settings.trial.seeds)) * int((settings.trial.folds or {}).get("n", 1)),
-        "drawn": _drawn(study),
+        "drawn": drawn_space(study),
         "when": [
             min((t.started_at for t in study.trials.values() if t.started_at), default=None),
             max((t.finished_at for t in study.trials.values() if t.finished_at), default=None),
@@ -120,7 +123,7 @@ def incidents(study: Study) -> list[dict[str, Any]]:
     if study.ended is not None:
         reason = f": {study.ended.reason}" if study.ended.reason else ""
         found.append({"at": study.ended.at, "what": "ended", "text": mask_text(f"{study.ended.state}{reason}")})
-    return sorted(found, key=lambda each: str(each["at"]))[-_MOST_INCIDENTS:]
+    return sorted(found, key=lambda each: str(each["at"]))
 
 
 def _became(trial: Trial, attempt: Attempt) -> str:
@@ -147,8 +150,14 @@ def _fault(became: str, hits: Sequence[tuple[str, int, AttemptEnded]]) -> dict[s
     }
 
 
-def _drawn(study: Study) -> list[dict[str, Any]]:
-    """From the JSON texts of Optuna's distributions; of one that changed, the latest."""
+def drawn_space(study: Study) -> list[dict[str, Any]]:
+    """The parameters that the objective drew as it went, by their names, as a report's ``space`` has those of a study file.
+
+    From the JSON texts of Optuna's distributions; of one that changed, the latest.
+
+    Args:
+        study: The folded ledger.
+    """
     latest: dict[str, str] = {}
     for trial in study.trials.values():
         if trial.distributions:

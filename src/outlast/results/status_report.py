@@ -179,7 +179,7 @@ def _range(row: Data) -> str:
     if "value" in row:
         return f"always {_cell(row['value'])}"
     if "choices" in row:
-        return ", ".join("null" if choice is None else _cell(choice) for choice in row["choices"])
+        return ", ".join(map(_cell, row["choices"]))
     step = f" in steps of {number(row['step'])}" if "step" in row else ""
     scale = ", on a logarithmic scale" if row["log"] else ""
     return f"{number(row['low'])} to {number(row['high'])}{step}{scale}"

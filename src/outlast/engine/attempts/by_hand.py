@@ -23,17 +23,25 @@ _ENVVAR = re.compile(r"(?<!\$)\$\{envvar:([A-Za-z_][A-Za-z0-9_]*)\}")
 _MARK, _MARKED = "__outlast_envvar_{}__", re.compile(r"__outlast_envvar_([A-Za-z0-9_]+?)__")
 
 
-def command_by_hand(settings: Settings, trial: Trial, configuration: Mapping[str, Any]) -> str | None:
+def command_by_hand(
+    settings: Settings, trial: Trial, configuration: Mapping[str, Any], *, start: str | None = None
+) -> str | None:
     """The training command of a trial with its values, from the start and with a checkpoint folder of its own.
 
     Variables of the environment stay variables: a secret is not shown. Of several parts it is the first.
+
+    Args:
+        settings: In force.
+        trial: Which one.
+        configuration: Its values.
+        start: The folder in which a person types it; the current one if left out.
 
     Returns:
         ``cd examples/digits && python train.py --lr=0.01``; for an objective that was handed over in Python the call there;
         ``None`` where the command names what is not there any more.
     """
     if settings.command is None:
-        return _call(settings, configuration)
+        return _call(settings, configuration, start)
     part = next(iter(study_parts(settings)), None)
     command = tuple(_ENVVAR.sub(lambda m: _MARK.format(m[1]), word) for word in settings.command)
     folder = f"by-hand/{trial.number:04d}"
@@ -53,10 +61,10 @@ def command_by_hand(settings: Settings, trial: Trial, configuration: Mapping[str
         words = render_command(replace(settings, command=command), configuration, context)
     except UsageError:  # it names what this revision no longer has
         return None
-    return _there(settings, " ".join(map(_quoted, words)))
+    return _there(settings, " ".join(map(_quoted, words)), start)
 
 
-def _call(settings: Settings, configuration: Mapping[str, Any]) -> str | None:
+def _call(settings: Settings, configuration: Mapping[str, Any], start: str | None) -> str | None:
     params = settings.nest(settings.space.complete(configuration))
     if settings.function == OBJECTIVE and not settings.parameters:
         return f"objective(optuna.trial.FixedTrial({dict(configuration)!r}))"
@@ -64,12 +72,12 @@ def _call(settings: Settings, configuration: Mapping[str, Any]) -> str | None:
         return f"objective(**{params!r})"
     module, _, name = (settings.function or "").partition(":")
     code = f"import {module}; from outlast.objective.function import call; print(call({module}.{name}, {params!r}))"
-    return _there(settings, f"python -c {shlex.quote(code)}")
+    return _there(settings, f"python -c {shlex.quote(code)}", start)
 
 
-def _there(settings: Settings, line: str) -> str:
+def _there(settings: Settings, line: str, start: str | None) -> str:
     """The line where the training runs, and with the variables that it is given."""
-    place = os.path.relpath(settings.working_directory)
+    place = os.path.relpath(settings.working_directory, start)
     env = [f"{name}={shlex.quote(value)}" for name, value in settings.env.items() if not is_masked(value)]
     line = " ".join([*env, line])
     return line if place == os.curdir else f"cd {shlex.quote(place)} && {line}"

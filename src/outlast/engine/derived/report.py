@@ -24,6 +24,7 @@ from outlast.results.failures import group_failures
 from outlast.results.page_data import MOST_FAILURES, FromFiles, page_data, worth_keeping
 from outlast.results.report_page import mark_of_report, report_page
 from outlast.runner.capture.curve import LiveReports
+from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
 _LOGS, _LOG_BYTES, _LOG_LINES = 1000, 3000, 30  # how many trials' ends, and how much of each
@@ -151,7 +152,7 @@ def _story(paths: StudyPaths, number: int) -> str:
 
 
 def end_of(path: os.PathLike[str], most: int) -> str:
-    """The end of what was printed, as a terminal would show it; empty where there is nothing.
+    """The end of what was printed, as a terminal would show it, in whole lines; empty where there is nothing.
 
     Args:
         path: Of the output.
@@ -159,10 +160,13 @@ def end_of(path: os.PathLike[str], most: int) -> str:
     """
     try:
         with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+            before = max(0, os.fstat(file.fileno()).st_size - most)
+            file.seek(before)
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
+    if before:  # a secret that is cut in two is not known as one any more
+        text = re.sub(r"\A(?:[^\r\n]*[\r\n]|\S*\s?)", "", text)
     text = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text).replace("\r\n", "\n")
     return re.sub(r"[^\n]*\r(?=[^\n])", "", text).strip("\r\n")  # a progress bar wrote over what stood there
 
@@ -172,7 +176,8 @@ def _commands(study: Study, settings: Settings, numbers: Iterable[int]) -> dict[
     room = _COMMAND_BYTES
     for number in numbers:
         trial = study.trials[number]
-        command = command_by_hand(settings, trial, configuration(trial, study, settings)) or ""
+        whole, there = configuration(trial, study, settings), settings.working_directory
+        command = command_by_hand(settings, trial, whole, start=there) or ""  # wherever the page is drawn from
         room -= len(command)
         if room < 0 and found:
             break
@@ -193,8 +198,11 @@ def _running_curves(paths: StudyPaths, study: Study, settings: Settings) -> dict
 
 def _diff(study: Study, settings: Settings) -> str:
     """What the last attempt ran from and nobody has committed, as far as that can be told."""
-    codes = [attempt.code for trial in study.trials.values() for attempt in trial.attempts[-1:] if attempt.code]
-    return uncommitted(settings.working_directory, codes[-1])[:_DIFF_BYTES] if codes else ""
+    codes = [(each.opened_at, each.code) for trial in study.trials.values() for each in trial.attempts if each.code]
+    text = uncommitted(settings.working_directory, max(codes)[1]) if codes else ""
+    if len(text) > _DIFF_BYTES:  # at a line's end: a secret that is cut in two is not known as one
+        text = text[:_DIFF_BYTES].rpartition("\n")[0]
+    return text
 
 
 def _checkpoint(paths: StudyPaths) -> str | None:
@@ -209,9 +217,9 @@ def _packages() -> list[str]:
 
 
 def _follow_ups(paths: StudyPaths) -> dict[str, Any]:
-    found = {}
+    found, home = {}, home_of(paths) or paths  # they lie there, also where the search runs on scratch
     for name, file in _FOLLOW_UPS.items():
-        result = read_json(paths.root / name / file)
+        result = read_json(home.root / name / file)
         if isinstance(result, dict):
             found[name] = result
     return found

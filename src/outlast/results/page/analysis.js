@@ -19,13 +19,16 @@ function analysis(data) {
   return section("analysis", "Analysis", found);
 }
 
+// How many of the best have the parameter at all: of so many are the shares.
+const bestOf = (shares) => shares.reduce((sum, one) => sum + one.part, 0);
+
 function objective(each, several, data) {
   const out = several ? [el("h3", {}, each.name)] : [],
     share = (part) => `${Math.round(100 * part)} %`;
   const tables = Object.entries(each.wins || {}).map(([name, shares]) => [
     el("h3", {}, `${name}: which value won how often`),
     grid(
-      ["value", "trials", `of the best ${each.best_part.length}`, "share of them (95 %)", "its best", "its median"],
+      ["value", "trials", `of the best ${bestOf(shares)}`, "share of them (95 %)", "its best", "its median"],
       shares.map((one) => [
         shown(one.value),
         `${one.trials} (${share(one.share)})`,

@@ -105,7 +105,8 @@ function scale(kind, low, high, words) {
       ticks: () => words.map((word) => [word, word]),
     };
   }
-  if (!(high > low)) {
+  if (!(high - low > Math.max(1e-300, 1e-12 * Math.max(Math.abs(low), Math.abs(high))))) {
+    // Nearer to each other than a tick can be: as one value.
     const pad = Math.abs(low) * 0.05 || 0.5;
     low -= kind === "log" ? 0 : pad;
     high = kind === "log" ? high * 1.1 : high + pad;
@@ -133,13 +134,17 @@ const UNITS = [
 ];
 const unitOf = (most) => UNITS[most < 180 ? 0 : most < 10800 ? 1 : most < 259200 ? 2 : 3];
 const clock = (seconds, most) => (seconds === 0 ? "0" : `${figure(seconds / unitOf(most)[0], 3)} ${unitOf(most)[1]}`);
+const MOST_STEPS = 1000; // where a step is less than what two numbers can differ by, there would be no end of them
 function steps(low, high, count, { unit = 1, whole = false } = {}) {
   const raw = Math.max((high - low) / Math.max(1, count) / unit, whole ? 1 : 0);
   const size = 10 ** Math.floor(Math.log10(raw)),
     step = (whole ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10]).map((m) => m * size).find((s) => s >= raw * 0.999) * unit,
     found = [];
-  for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step)
+  const first = Math.ceil(low / step - 1e-9);
+  for (let i = 0; i < MOST_STEPS && (first + i) * step <= high + step * 1e-9; i += 1) {
+    const v = (first + i) * step;
     found.push(Math.abs(v) < step * 1e-9 ? 0 : Number(v.toPrecision(12)));
+  }
   return found;
 }
 function decades(low, high, count) {
@@ -238,9 +243,14 @@ function within(ctx, box, draw) {
   draw();
   ctx.restore();
 }
+// A line through points; it breaks off where a value is none.
 function trace(ctx, points, X, Y) {
+  let open = false;
   ctx.beginPath();
-  points.forEach(([x, y], i) => ctx[i ? "lineTo" : "moveTo"](X(x), Y(y)));
+  for (const [x, y] of points) {
+    if (isNumber(y)) ctx[open ? "lineTo" : "moveTo"](X(x), Y(y));
+    open = isNumber(y);
+  }
   ctx.stroke();
 }
 // A filled dot for what is complete, a ring for what was pruned, a cross for what failed: told apart without colour as well.

@@ -121,7 +121,7 @@ function comparedBest(all, names) {
       ["parameter", ...names],
       keys.map((key) => [
         key,
-        ...all.map((d) => (d.best && key in d.best.configuration ? shown(d.best.configuration[key]) : "–")),
+        ...all.map((d) => (d.best && Object.hasOwn(d.best.configuration, key) ? shown(d.best.configuration[key]) : "–")),
       ]),
     ),
     all.map((d, i) => (d.best && d.best.command ? [el("h3", {}, names[i]), toCopy(d.best.command)] : null)),

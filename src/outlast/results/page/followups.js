@@ -31,7 +31,7 @@ function confirmation(found) {
     found.best ? el("p", {}, `Taken: trial ${found.best.trial}. ${sentence(found.best.reason)}`) : null,
     scored.length ? repetitionsPlot(scored, found.metric.name).host : null,
     grid(head, rows, { numeric: [0, 1, 2, 4, 5, 6] }),
-    found.seeds_that_would_tell
+    found.seeds_that_would_tell > (found.seeds || []).length
       ? el(
           "p",
           { class: "quiet small" },
@@ -58,7 +58,7 @@ function repetitionsPlot(rows, metric) {
         ctx.globalAlpha = 0.7;
         scores[i].forEach((score) => spot(ctx, "pruned", X(score), v, 3.5));
         ctx.globalAlpha = 1;
-        whiskers(ctx, X(row.low), X(row.high), v);
+        if (isNumber(row.low) && isNumber(row.high)) whiskers(ctx, X(row.low), X(row.high), v);
         ctx.fillStyle = shade("best");
         ctx.fillRect(X(row.mean) - 3, v - 6, 6, 12);
         const text = () =>

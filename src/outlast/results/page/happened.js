@@ -25,17 +25,24 @@ function timeline(trials, pick) {
 
 function incidents(data, pick, trials) {
   const found = data.facts.incidents || [],
+    shownOnes = found.slice(-200),
+    before = found.length - shownOnes.length + (data.facts.incidents_before || 0),
     open = (number) => el("button", { type: "button", onclick: () => pick(trials.rowOf.get(number)) }, number);
   return found.length
     ? el(
         "details",
         {},
-        el("summary", {}, plural(found.length, "incident")),
+        el("summary", {}, plural(shownOnes.length + before, "incident")),
+        before ? el("p", { class: "quiet small" }, `The latest ${shownOnes.length} of them.`) : null,
         grid(
-          ["when", "what", "trial"],
-          found
-            .slice(-200)
-            .map((each) => [moment(each.at), each.text, each.trial === undefined ? "" : open(each.trial)]),
+          ["when", "what", "trials", "times", "until"],
+          shownOnes.map((each) => [
+            moment(each.at),
+            each.text,
+            el("span", {}, (each.trials || []).map((number, i) => [i ? ", " : "", open(number)])),
+            each.times > 1 ? each.times : "",
+            each.times > 1 ? moment(each.until) : "",
+          ]),
         ),
       )
     : null;

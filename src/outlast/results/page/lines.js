@@ -135,9 +135,10 @@ function curvesPlot(trials, rows, { height = 340, pick, inside = () => null } = 
           ctx.strokeStyle = ctx.fillStyle = shade(best ? "best" : trials.state(row));
           ctx.lineWidth = best ? 2.5 : few ? 2 : 1;
           curve(ctx, points, frame, alpha, trials.state(row));
-          const [step, value] = points[points.length - 1];
-          plot.spots.push({ x: frame.X(step), y: frame.Y(value), row, text: () => trials.text(row) });
-          if (few) plot.spots.push(...points.map(([s, v]) => pointOf(frame, s, v, row, metric)));
+          const known = points.filter(([, v]) => isNumber(v));
+          const end = known[known.length - 1];
+          if (end) plot.spots.push({ x: frame.X(end[0]), y: frame.Y(end[1]), row, text: () => trials.text(row) });
+          if (few) plot.spots.push(...known.map(([s, v]) => pointOf(frame, s, v, row, metric)));
         }
       });
     },
@@ -148,9 +149,10 @@ function curve(ctx, points, { X, Y }, alpha, state) {
   ctx.globalAlpha = alpha;
   trace(ctx, points, X, Y);
   if (state !== "pruned" && state !== "failed") return;
-  const [step, value] = points[points.length - 1];
+  const end = points.filter(([, v]) => isNumber(v)).pop();
+  if (!end) return;
   ctx.globalAlpha = alpha === 0.05 ? alpha : Math.min(1, alpha * 2.5);
-  spot(ctx, state, X(step), Y(value), 3);
+  spot(ctx, state, X(end[0]), Y(end[1]), 3);
 }
 
 const pointOf = ({ X, Y }, step, value, row, metric) => ({

@@ -209,11 +209,7 @@ function importances(data) {
   if (!found || !found.length) return null;
   return [
     el("h3", {}, "Importance"),
-    el(
-      "p",
-      { class: "quiet small" },
-      data.facts.importances_note || "How much of the metric's variation each parameter explains, with 95 % intervals.",
-    ),
+    el("p", { class: "quiet small" }, data.facts.importances_note || ""),
     barsPlot(found, { label: "importance" }).host,
   ];
 }
