@@ -119,17 +119,21 @@ def test_secrets_are_masked_wherever_a_text_says_why_and_in_what_was_not_committ
     assert token[3:] not in json.dumps(data)
 
 
-def test_choices_are_spelled_as_the_trials_spell_them() -> None:
-    choices = [[64, 32], 1e-5, None, "a"]
+@pytest.mark.parametrize(("choices", "words"), [
+    ([[64, 32], 1e-5, None, "a"], ["[64, 32]", "1e-05", "null", "a"]),
+    ([1e-5, None, "a"], ["1e-05", "null", "a"]),
+    ([True, 2, None], ["true", "2", "null"]),
+])  # fmt: skip
+def test_choices_are_spelled_as_the_trials_spell_them(choices: list[object], words: list[str]) -> None:
     settings = settings_of({**study_file(), "parameters": {"x": {"values": choices}, "y": {"values": [1, 2]}}})
     build = StudyBuilder()
     for choice in choices:
         build.trial({"x": choice, "y": 1}, values=0.5)
     build.trial({"y": 2}, values=0.5)
     data = page_data(build.study, settings, FromFiles("s"), status={"hours": {}}, facts={}, made_at=MADE_AT)
-    assert data["space"][0]["choices"] == data["trials"]["params"]["x"]["words"] == ["[64, 32]", "1e-05", "null", "a"]
-    assert data["trials"]["params"]["x"]["at"] == [0, 1, 2, 3, -1]
-    assert (data["space"][1]["choices"], data["trials"]["params"]["y"]) == ([1, 2], [1, 1, 1, 1, 2])
+    assert data["space"][0]["choices"] == data["trials"]["params"]["x"]["words"] == words
+    assert data["trials"]["params"]["x"]["at"] == [*range(len(words)), -1]
+    assert (data["space"][1]["choices"], data["trials"]["params"]["y"]) == ([1, 2], [*[1] * len(words), 2])
 
 
 def test_a_comparison_holds_nothing_that_it_does_not_show() -> None:
