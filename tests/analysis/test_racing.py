@@ -26,7 +26,7 @@ def test_the_best_is_dropped_as_seldom_as_is_said(grain: float) -> None:
     """The hardest case: all are as good as the best. Coarse scores, such as an accuracy on few examples, included."""
     chance, races = random.Random(7), 600
     lost = sum(0 in race(simulated(chance, [0.0] * 5, grain=grain), SEEDS).dropped for _ in range(races))
-    assert lost <= races * ALPHA + 2 * math.sqrt(races * ALPHA), f"{lost} of {races}, seed 7"
+    assert lost <= races * ALPHA / 2 + 2 * math.sqrt(races * ALPHA / 2), f"{lost} of {races}, seed 7"
 
 
 def test_those_that_are_far_behind_leave_early() -> None:

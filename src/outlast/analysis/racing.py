@@ -6,10 +6,10 @@ A. Moore (*Hoeffding races*, 1994) with the paired t test of the race for algori
 algorithm for configuring metaheuristics*, 2002; irace's ``t-test``) in place of Hoeffding's bound, which for a handful of seeds
 would drop nobody.
 
-The best configuration is dropped with a probability of at most `ALPHA` over the whole race: it leaves only if a test against one
-of the others errs, and each of these, at each of the looks, gets an equal part of `ALPHA` (Bonferroni). That holds for
-differences that are normal. It is a race of what is there: given more results, it is run again from the first seed, and comes to
-the same decisions.
+The best configuration is dropped with a probability of at most half of `ALPHA` over the whole race (`level`; the other half
+is for the tests when all is run, see `outlast.analysis.ranking`): it leaves only if a test against one of the others errs,
+and each of these, at each of the looks, gets an equal part (Bonferroni). That holds for differences that are normal. It is a
+race of what is there: given more results, it is run again from the first seed, and comes to the same decisions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from outlast.analysis.intervals import differences, mean, p_above, std
 
-ALPHA = 0.05  # with which probability a race may drop the best at all
+ALPHA = 0.05  # with which probability the best is lost: dropped by a race, or said to be worse in the end
 FIRST_LOOK = 3  # seeds: two differences that happen to be alike say nothing (irace waits for five instances)
 _FAILURES = 2  # more than the leader has: such a configuration does not win
 
@@ -76,6 +76,11 @@ def standing(scores: Scores) -> tuple[int, float]:
     return failures(scores), -mean(good) if good else math.inf
 
 
+def level(seeds: Sequence[int]) -> float:
+    """The error of all looks of a race together, and of all tests after it: half of `ALPHA` each, or all without a look."""
+    return ALPHA / 2 if len(seeds) > FIRST_LOOK else ALPHA
+
+
 def race(results: Mapping[int, Scores], seeds: Sequence[int], *, within: float = 0.0, relative: bool = True) -> Race:
     """Run the race with the results that are there.
 
@@ -86,15 +91,14 @@ def race(results: Mapping[int, Scores], seeds: Sequence[int], *, within: float =
         relative: Whether that is a share of the leader's mean.
     """
     alive, dropped = sorted(results), dict[int, Dropped]()
-    looks = max(1, len(seeds) - FIRST_LOOK)
-    level = ALPHA / looks / max(1, len(results) - 1)
+    each = level(seeds) / max(1, len(seeds) - FIRST_LOOK) / max(1, len(results) - 1)
     for n in range(FIRST_LOOK, len(seeds)):
         seen = {c: {seed: results[c][seed] for seed in seeds[:n] if seed in results[c]} for c in alive}
         if any(len(scores) < n for scores in seen.values()):
             break
         leader = min(alive, key=lambda c: standing(seen[c]))
         for c in [c for c in alive if c != leader]:
-            behind = _behind(seen[leader], seen[c], level, within, relative)
+            behind = _behind(seen[leader], seen[c], each, within, relative)
             if behind is not None:
                 dropped[c] = Dropped(n, leader, behind)
                 alive.remove(c)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from outlast.analysis.intervals import Interval, differences, p_above, seeds_needed, t_interval
-from outlast.analysis.racing import ALPHA, Dropped, Race, Scores, all_alike, failures, race, standing, successes
+from outlast.analysis.racing import ALPHA, Dropped, Race, Scores, all_alike, failures, level, race, standing, successes
 
 
 class Row(Struct, frozen=True):
@@ -44,7 +44,8 @@ class Ranking(Struct, frozen=True):
         rows: One each; those that left the race come after those that did not.
         race: Where it stands.
         beyond_noise: Whether the first is better than each of the others, with an error of at most `ALPHA` for all of these
-            statements together: each is tested at an equal part of it. `False` where there is only one.
+            statements and the race together: each is tested at an equal part of what the race leaves of it. `False` where
+            there is only one.
         seeds_that_would_tell: With how many the closest of those that are not told apart would be, with a probability of 80%,
             if the difference is what it seems; `None` where that is beyond a thousand, or not known.
         seed_unused: Whether all repetitions of each configuration scored exactly alike.
@@ -76,14 +77,14 @@ def rank(
     ran = race(results, seeds, within=within, relative=relative) if racing else Race(tuple(sorted(results)), {})
     left = {c: ran.dropped[c].after for c in ran.dropped}
     order = sorted(results, key=lambda c: (-left.get(c, math.inf), standing(results[c]), c))
-    level = ALPHA / max(1, len(order) - 1)
-    rows = tuple(_row(c, order[0], results, ran, level) for c in order)
+    each = (level(seeds) if racing else ALPHA) / max(1, len(order) - 1)
+    rows = tuple(_row(c, order[0], results, ran, each) for c in order)
     others = rows[1:]
     return Ranking(
         rows,
         ran,
         beyond_noise=bool(others) and all(row.told_apart for row in others),
-        seeds_that_would_tell=_would_tell(others, level),
+        seeds_that_would_tell=_would_tell(others, each),
         seed_unused=_seed_unused(results),
     )
 
