@@ -309,12 +309,15 @@ def test_a_constant_parameter_with_a_password_is_refused_and_one_from_the_enviro
     assert settings_from_resolved(settings.resolved, ".").command == settings.command
 
 
-def test_what_has_no_effect_yet_is_said_in_one_note(folder):
+def test_what_has_no_effect_is_said(folder):
     (folder / "s.yaml").write_text(
-        f"{PLAIN}command: python train.py ${{args}}\nselection: {{seeds: 3}}\nnotify: null\n"
+        f"{PLAIN}command: python train.py ${{args}}\nselection: {{seeds: 3}}\ntracking: {{mlflow: {{}}}}\nnotify: null\n"
     )
     notes = load_study_file("s.yaml").notes
-    assert [note for note in notes if "without effect" in note] == ["`selection`: accepted, but without effect yet"]
+    assert [note for note in notes if "without effect" in note] == [
+        "`tracking`: accepted, but without effect yet",
+        "`selection`: without effect; `confirm.prefer` says how the best is chosen",
+    ]
 
 
 def test_a_key_of_the_index_without_effect_is_refused_in_a_file_and_passed_over_in_an_old_record(folder):

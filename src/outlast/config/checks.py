@@ -23,7 +23,7 @@ from outlast.space.parameters import SpaceError
 from outlast.space.space import Space, flat
 
 #: Keys that are read and that no room does anything with yet.
-_NOT_YET = ("selection", "tracking", "notify")
+_NOT_YET = ("tracking", "notify")
 
 #: Macros that hand the parameters over nested.
 _NESTING = ("args_json", "args_json_file")
@@ -92,6 +92,8 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     idle = [name for name in _NOT_YET if settings.later.get(name) is not None]
     if idle:
         notes.append(f"{', '.join(f'`{name}`' for name in idle)}: accepted, but without effect yet")
+    if settings.later.get("selection") is not None:
+        notes.append("`selection`: without effect; `confirm.prefer` says how the best is chosen")
     return tuple(notes)
 
 

@@ -36,7 +36,7 @@ LATER_KEYS: Mapping[str, str] = {
     "index": "how the study is kept and resumed",
     "tracking": "where runs are logged to (no effect yet)",
     "notify": "who is told (no effect yet)",
-    "selection": "how the best is chosen (no effect yet)",
+    "selection": "no effect: `confirm.prefer` says how the best is chosen",
     "description": "for people",
 }
 
