@@ -174,3 +174,21 @@ class StudyNames(_Folder, Struct, frozen=True):
     def open_marker(self, trial: int, attempt: int) -> Path:
         """The marker of an open attempt; holds what its runner needs."""
         return self.open / attempt_name(trial, attempt)
+
+
+class CampaignNames(_Folder, Struct, frozen=True):
+    """A campaign's folder: several studies that are run by one command. Whatever is in it can be made again."""
+
+    root: Path
+
+    campaign = Name(
+        "campaign.json", "Which studies belong to it, how they share their slots, and the command that goes on with it."
+    )
+    supervisor = Name("supervisor.json", "Who supervises, and which coordinators; locked as long as somebody does.")
+    log = Name("campaign.log", "What the supervisor says.")
+    slots = Name("slots", "Locks on the slots that its studies share, and who waits for one.")
+
+    @property
+    def folder(self) -> Path:  # type: ignore[override]
+        """The campaign's."""
+        return self.root

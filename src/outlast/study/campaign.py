@@ -1,0 +1,101 @@
+"""A campaign: several studies that one command begins, watches and ends. Its folder holds nothing that cannot be made again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from outlast._system.files import write_atomic
+from outlast._system.syncing import make_dir
+from outlast.core.file_names import FOLLOWUPS, CampaignNames
+from outlast.study.home import live_of
+from outlast.study.layout import StudyPaths
+
+_DEPTH = 3  # folders below the one that was named in which studies are looked for
+
+Share = Literal["weight", "priority", "together"]
+
+
+class Member(Struct, frozen=True):
+    """A study of a campaign."""
+
+    study: str  # its name; no two of a campaign have the same
+    folder: str  # as seen from the campaign's folder
+    weight: float = 1.0  # its part of the slots' time, as compared with the others'
+    priority: int = 0  # with `share: priority`: higher ones first
+
+
+class Campaign(Struct, frozen=True):
+    """What a campaign's folder has on record."""
+
+    name: str
+    members: tuple[Member, ...]
+    parallel: int | None = None  # attempts side by side, of all studies together; None: as many as the machine holds
+    share: Share = "weight"
+    command: tuple[str, ...] = ()  # the words behind `outlast` that begin it and go on with it
+    working_directory: str = "."  # where those were typed, as seen from the campaign's folder
+    notify: Any = None  # as in a study file
+
+
+class CampaignPaths(CampaignNames, frozen=True):
+    """A campaign's folder."""
+
+    @classmethod
+    def at(cls, folder: str | os.PathLike[str]) -> CampaignPaths:
+        """The campaign in this folder, made absolute."""
+        return cls(Path(os.path.abspath(folder)))
+
+    def member(self, member: Member) -> str:
+        """The study folder of one of its studies, as seen from the working directory or absolute, like the campaign's."""
+        return os.path.normpath(self.root / member.folder)
+
+
+def read_campaign(folder: str | os.PathLike[str]) -> Campaign | None:
+    """What the folder has on record; ``None`` where there is nothing, or nothing that can be read: it can be made again."""
+    try:
+        return msgspec.json.decode(CampaignPaths.at(folder).campaign.read_bytes(), type=Campaign)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def keep_campaign(folder: str | os.PathLike[str], campaign: Campaign) -> None:
+    """Put it on record.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    paths = CampaignPaths.at(folder)
+    make_dir(paths.root)
+    write_atomic(paths.campaign, msgspec.json.format(msgspec.json.encode(campaign), indent=2).decode())
+
+
+def member_folders(folder: str | os.PathLike[str]) -> list[str]:
+    """The study folders of a campaign: those on record that are there, and whatever studies lie below.
+
+    Also of a folder that is no campaign's: every study below it. Follow-ups of a study, and what ``--fresh`` set aside, are not
+    meant: they are their study's. Paths begin as the folder's does; sorted but for those on record, which come first, in order.
+    """
+    record = read_campaign(folder)
+    listed = [] if record is None else [os.path.normpath(os.path.join(folder, each.folder)) for each in record.members]
+    known = [each for each in listed if StudyPaths.at(live_of(each)).exists]
+    seen = {os.path.realpath(each) for each in known}
+    return known + [each for each in _below(os.fspath(folder), _DEPTH) if os.path.realpath(each) not in seen]
+
+
+def _below(folder: str, depth: int) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        return
+    for name in found:
+        path = os.path.join(folder, name)
+        if StudyPaths.at(live_of(path)).exists:
+            yield path
+        elif depth > 1 and name not in FOLLOWUPS:
+            yield from _below(path, depth - 1)
