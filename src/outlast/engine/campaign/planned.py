@@ -1,0 +1,59 @@
+"""What a command that means several studies means: which, where each lies, and what each is to do. Values only."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from outlast.config.settings import Settings
+from outlast.engine.care.warm_start import WarmStart
+from outlast.errors import OutlastError
+from outlast.study.campaign import Campaign, Member
+
+
+class Planned(Struct, frozen=True, kw_only=True):
+    """One study of a campaign: what it is to do, or why it can do nothing. Nothing of it is checked yet but its file."""
+
+    member: Member
+    folder: str  # as seen from the working directory, or absolute; of a study with a live folder elsewhere, its home
+    settings: Settings | None = None
+    error: OutlastError | None = None  # one of the two is there
+
+
+class HowToRun(Struct, frozen=True, kw_only=True):
+    """What a person asked for beside the studies: the same for each of them. See `outlast.engine.launch`."""
+
+    fresh: bool = False  # set an earlier study aside; once, at the beginning: a restarted coordinator goes on
+    resume: bool = False  # go on with what is there; start no new study
+    accept_changes: bool = False
+    warm_start: WarmStart | None = None  # earlier searches; prepared for each study's settings
+
+
+class CampaignPlan(Struct, frozen=True, kw_only=True):
+    """Several studies that one command begins or goes on with.
+
+    Attributes:
+        campaign: What is put on record (`outlast.study.campaign.keep_campaign`). It may have more members than are planned:
+            where a person names one study of a campaign, the others stay as they are.
+        folder: The campaign's, as seen from the working directory, or absolute.
+        planned: The studies that are meant, in order. A study that cannot be read is among them, with its error.
+    """
+
+    campaign: Campaign
+    folder: str
+    planned: tuple[Planned, ...]
+    how: HowToRun = HowToRun()
+
+    @property
+    def startable(self) -> tuple[Planned, ...]:
+        """Those whose settings could be read."""
+        return tuple(each for each in self.planned if each.settings is not None)
+
+    @property
+    def refused(self) -> tuple[Planned, ...]:
+        """Those whose settings could not be read: their errors say why. The others are run all the same."""
+        return tuple(each for each in self.planned if each.settings is None)
+
+    def asked(self, how: HowToRun) -> CampaignPlan:
+        """The same studies, run in this way."""
+        return replace(self, how=how)
