@@ -104,9 +104,9 @@ def test_a_study_that_is_nearly_called_so(here):
 def test_several_studies_are_listed(here):
     here("run")
     here("run", "--name", "other")
-    err = refused(here, "status")
+    err = refused(here, "show")
     assert "studies/other  studies/small" in err
-    assert here("status", "other").code == 0
+    assert here("show", "other").code == 0
 
 
 def test_a_study_that_was_set_aside_leaves_the_new_one_the_only_one(here):

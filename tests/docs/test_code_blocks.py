@@ -44,7 +44,13 @@ PAGES = [
     *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
 ]  # fmt: skip
 #: Output and drawings. Those of cli.md are made from the commands' help, and compared with it elsewhere.
-TEXT = {"docs/architecture.md": 4, "docs/executors.md": 1, "docs/gpus.md": 2, "docs/pruning.md": 1}
+TEXT = {
+    "docs/architecture.md": 4,
+    "docs/executors.md": 1,
+    "docs/gpus.md": 2,
+    "docs/pruning.md": 1,
+    "docs/watching.md": 1,
+}
 #: Scripts that need a framework, by the tests that run them with it.
 RUN_ELSEWHERE = {
     "docs/callbacks.md": ("tests/callbacks/test_callbacks_disturbed.py", 5),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from outlast.cli.help import Argument, Command
-from outlast.cli.locate import study_or_trial, the_folder
+from outlast.cli.locate import one_or_several, study_or_trial, the_folder
 from outlast.cli.options import WholeNumber, collect_nothing, dir_option, json_option, study_argument
 from outlast.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from outlast.core.fold import Study
     from outlast.core.records import Trial
 
@@ -29,36 +31,69 @@ _RESULTS_BEFORE = 5  # shown at the beginning, of those that had ended before
 @click.option("--check", is_flag=True, help="Say by the exit code whether something is wrong (1).")
 @json_option
 def status(study: str | None, directory: str | None, watch: bool, check: bool, as_json: bool) -> None:
-    """How a search goes: state, counts, best, speed, expected end, and what is wrong.
+    """How a search goes, or several: state, counts, best, speed, expected end, and what is wrong.
+
+    Of a campaign, and of a folder that studies lie below, it is a line for each study, and all of them together; so it is
+    without an argument where there are several studies here.
 
     Example:
         outlast status studies/digits
         outlast status studies/digits -w
+        outlast status studies
     """
-    if not watch:
-        collect_nothing()
+    if watch:
+        _watch(the_folder(study, directory))
+        return
+    collect_nothing()
+    from outlast.cli.text import print_out
+
+    folder, several = one_or_several(study, directory)
+    found = _see_several(folder) if several else _see_one(folder)
+    try:
+        if as_json:
+            click.echo(json.dumps(found.to_json()))
+        else:
+            print_out(found.draw())
+    except OSError:  # the answer is the exit code, whether or not anybody reads the words
+        if not (check and found.is_wrong):
+            raise
+    if check and found.is_wrong:
+        click.get_current_context().exit(1)
+
+
+class _Seen(NamedTuple):
+    """What `status` has to say, in each of its forms."""
+
+    is_wrong: bool
+    to_json: Callable[[], dict[str, Any]]
+    draw: Callable[[], RenderableType]
+
+
+def _see_one(folder: str) -> _Seen:
     from outlast.core.states import StudyState
     from outlast.engine.record.look import look
 
-    folder = the_folder(study, directory)
-    if watch:
-        _watch(folder)
-        return
     snapshot, _, _ = look(folder)
-    wrong = check and bool(snapshot.warnings or snapshot.state is StudyState.HALTED)
-    try:
-        if as_json:
-            click.echo(json.dumps(snapshot.to_json()))
-        else:
-            from outlast.cli import render
-            from outlast.cli.text import print_out
 
-            print_out(render.status(snapshot))
-    except OSError:  # the answer is the exit code, whether or not anybody reads the words
-        if not wrong:
-            raise
-    if wrong:
-        click.get_current_context().exit(1)
+    def draw() -> RenderableType:
+        from outlast.cli import render
+
+        return render.status(snapshot)
+
+    return _Seen(bool(snapshot.warnings or snapshot.state is StudyState.HALTED), snapshot.to_json, draw)
+
+
+def _see_several(folder: str) -> _Seen:
+    from outlast.engine.record.look_many import ManyLooker
+
+    overview = ManyLooker(folder).look()
+
+    def draw() -> RenderableType:
+        from outlast.cli import render_many
+
+        return render_many.several(overview)
+
+    return _Seen(overview.is_wrong, overview.to_json, draw)
 
 
 def _watch(folder: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 #: How the names of study files end.
 SUFFIXES = (".yaml", ".yml", ".json")
-_ASIDE = re.compile(r"\.\d{8}_\d{6}(-\d+)?$")
 _REMAINS = (StudyNames.ledger.name, StudyNames.new_ledger.name, StudyNames.trials.name, StudyNames.index.name)
 
 
@@ -62,6 +60,54 @@ def _named(given: str | None, directory: str | None) -> str:
         return given.rstrip("/")
     below = os.path.join("studies", given)
     return below if is_study_folder(below) else _existing(given)
+
+
+def one_or_several(given: str | None, directory: str | None = None) -> tuple[str, bool]:
+    """What a command is about that looks at several studies as well: a folder, and whether it is several that are meant, a
+    campaign's or all below it.
+
+    Args:
+        given: As for `the_folder`, or a folder that studies lie below; nothing means all that are here.
+        directory: ``--dir``.
+
+    Raises:
+        StudyNotFound: With what there is to choose from.
+    """
+    named = given if directory is None else directory
+    if named is None:
+        return _all_here()
+    below = [os.path.join("studies", named)] if directory is None and named else []
+    for folder in (named, *below):
+        if is_study_folder(folder):
+            break
+        if os.path.isdir(folder) and _holds_studies(folder):
+            return folder.rstrip("/") or folder, True
+    return the_folder(given, directory), False
+
+
+def _all_here() -> tuple[str, bool]:
+    """The campaign or study in this very folder, the only one in ``studies/``, or all of them there."""
+    if is_study_folder(os.curdir) or not _holds_studies("studies"):
+        return (os.curdir, True) if _has_campaign(os.curdir) else (the_folder(None), False)
+    from outlast.study.campaign import member_folders
+
+    found = member_folders("studies")
+    within = sorted({each.split(os.sep)[1] for each in found})
+    if len(within) == 1 and _has_campaign(only := os.path.join("studies", within[0])):
+        return only, True
+    return ("studies", True) if len(found) > 1 else (the_folder(found[0]), False)
+
+
+def _has_campaign(folder: str) -> bool:
+    from outlast.study.campaign import CampaignPaths
+
+    return CampaignPaths.at(folder).campaign.is_file()
+
+
+def _holds_studies(folder: str) -> bool:
+    from outlast.study.campaign import member_folders
+
+    return _has_campaign(folder) or bool(member_folders(folder))
 
 
 def study_of_file(file: str, settings: Settings) -> str:
@@ -141,7 +187,9 @@ def _known_studies() -> list[str]:
 
 def _only_one(known: Sequence[str]) -> str:
     """The one study; earlier ones of the same name that ``--fresh`` set aside are not meant."""
-    found = [each for each in known if _ASIDE.sub("", each) not in known or not _ASIDE.search(each)]
+    from outlast.study.campaign import is_set_aside
+
+    found = [each for each in known if not is_set_aside(each, known)]
     if not found:
         raise StudyNotFound("no study here", cure="name a study folder, or start one: outlast run STUDY.yaml")
     if len(found) > 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from outlast.cli.styled import Text
 from outlast.cli.text import Paragraph, clock_time, is_unicode, one_line, params_text
 from outlast.core.states import StudyState, TrialState
+from outlast.monitor.overview import Overview
 from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
 from outlast.monitor.times import duration, figure, metric_value
 
@@ -33,7 +34,7 @@ STATE_STYLES: Mapping[str, str] = {
 
 def counts_text(snapshot: Snapshot, *, always: Iterable[TrialState] = ()) -> Text:
     """``18 complete, 4 pruned, 1 failed, 25 remaining``: states without trials are left out unless in `always`."""
-    text = _left_out_text(_states_text(_really(snapshot), always), snapshot)
+    text = _left_out_text(states_text(_really(snapshot), always), snapshot)
     if snapshot.remaining is not None:
         text.append(f"{', ' if text else ''}{snapshot.remaining} remaining")
     return text
@@ -49,7 +50,7 @@ def tally_text(snapshot: Snapshot) -> Text:
     text = Text(f"{snapshot.counted} of {snapshot.target}")
     for head, of in ((": ", counts), ("; besides ", others)):
         if any(of.values()):
-            text.append(head).append_text(_states_text(of))
+            text.append(head).append_text(states_text(of))
     _left_out_text(text, snapshot)
     return text.append(f"; {snapshot.remaining} remaining" if snapshot.remaining else "")
 
@@ -67,7 +68,8 @@ def _left_out_text(text: Text, snapshot: Snapshot) -> Text:
     return text
 
 
-def _states_text(counts: Mapping[TrialState, int], always: Iterable[TrialState] = ()) -> Text:
+def states_text(counts: Mapping[TrialState, int], always: Iterable[TrialState] = ()) -> Text:
+    """``18 complete, 4 pruned``; states without trials are left out unless in `always`."""
     text, shown = Text(), set(always)
     for state in STATE_ORDER:
         number = counts.get(state, 0)
@@ -83,7 +85,12 @@ def values_text(names: Sequence[str], values: Sequence[float], *, both: bool = F
     return ", ".join(f"{one_line(name)} {metric_value(name, value, both=both)}" for name, value in pairs)
 
 
-def speed_text(snapshot: Snapshot) -> str:
+def ahead_text(of: Snapshot | Overview) -> str:
+    """``25% 14:32, 50% Tue 09:10``: the shares of the target that are expected."""
+    return ", ".join(f"{m.percent}% {clock_time(m.at, of.now)}" for m in of.milestones if m.at is not None)
+
+
+def speed_text(snapshot: Snapshot | Overview) -> str:
     """``12.4 per hour, done in 2h 10m (14:32)``; what is not known is left out."""
     parts = [rate_text(snapshot)]
     if snapshot.eta is not None:
@@ -130,7 +137,7 @@ def state_text(snapshot: Snapshot) -> Text:
     return text
 
 
-def rate_text(snapshot: Snapshot) -> str:
+def rate_text(snapshot: Snapshot | Overview) -> str:
     """``12.4 per hour``, in the shortest unit in which there is at least one trial; nothing where it is not known."""
     per_hour = snapshot.rate_per_hour
     if per_hour is None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from outlast.cli.phrases import (
     STATE_STYLES,
+    ahead_text,
     best_text,
     counts_text,
     hours_text,
@@ -30,7 +31,6 @@ from outlast.cli.text import (
     Paragraph,
     bar,
     clean,
-    clock_time,
     is_unicode,
     next_line,
     one_line,
@@ -44,6 +44,7 @@ from outlast.core.records import Trial
 from outlast.core.states import BY_HAND, StudyState, TrialState
 from outlast.errors import OutlastError
 from outlast.monitor.health import HealthWarning
+from outlast.monitor.overview import Overview
 from outlast.monitor.queue import queue_in_words
 from outlast.monitor.snapshot import RunningTrial, Snapshot
 from outlast.monitor.times import duration, metric_value, time_span
@@ -131,17 +132,16 @@ def end_summary(
         Facts([*rows, *inner, *files], label_width=column),
     ]
     if not kept:
-        return Group(*parts, *_problems(snapshot.warnings), *([] if story is None else [Text(), story]))
+        return Group(*parts, *problems(snapshot.warnings), *([] if story is None else [Text(), story]))
     if story is None:
         then = [Command(snapshot.then, label="then")] if snapshot.then else []
-        return Group(*parts, *_problems(snapshot.warnings), next_line(snapshot.next_command), *then)
+        return Group(*parts, *problems(snapshot.warnings), next_line(snapshot.next_command), *then)
     command, what = snapshot.once_mended
     return Group(*parts, Text(), story, next_line(command), Facts([("", what)], label_width=LABELS))
 
 
 def status(snapshot: Snapshot) -> RenderableType:
     """The text of ``outlast status``."""
-    ahead = ", ".join(f"{m.percent}% {clock_time(m.at, snapshot.now)}" for m in snapshot.milestones if m.at is not None)
     parts: list[RenderableType] = [
         Paragraph(Text.assemble((one_line(snapshot.study), "bold cyan"), "  ", state_text(snapshot))),
         Facts(
@@ -153,15 +153,15 @@ def status(snapshot: Snapshot) -> RenderableType:
                 ("queue", queue_in_words(snapshot.jobs, snapshot.silence)),
                 ("rate", speed_text(snapshot)),
                 *_time_rows(snapshot),
-                ("ahead", ahead),
+                ("ahead", ahead_text(snapshot)),
             ],
             label_width=LABELS,
         ),
     ]
-    parts.insert(1, _Progress(snapshot))
+    parts.insert(1, Progress(snapshot))
     if snapshot.running and snapshot.live is not None:
         parts += [Text(), *running_lines(snapshot.running, snapshot.metrics[0][0])]
-    return Group(*parts, *_problems(snapshot.warnings), next_line(snapshot.next_command))
+    return Group(*parts, *problems(snapshot.warnings), next_line(snapshot.next_command))
 
 
 def render_error(error: OutlastError) -> RenderableType:
@@ -247,7 +247,7 @@ def progress_block(
     ]
     if snapshot.state is not StudyState.RUNNING:
         rows.insert(0, ("state", state_text(snapshot)))
-    block: list[RenderableType] = [Text(), _Progress(snapshot), Facts(rows, label_width=LABELS)]
+    block: list[RenderableType] = [Text(), Progress(snapshot), Facts(rows, label_width=LABELS)]
     if running and most_running > 0:
         block += running_lines(running, metric, limit=most_running)
     worst = [replace(warning, text=one_line(warning.text, 120)) for warning in snapshot.warnings[:1]]
@@ -262,14 +262,14 @@ def event_text(text: str) -> Text:
     return line
 
 
-class _Progress:
+class Progress:
     """The bar with its figures, as wide as fits; without a target the number of finished trials alone."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+    def __init__(self, of: Snapshot | Overview) -> None:
+        self._of = of
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
-        snapshot = self._snapshot
+        snapshot = self._of
         if snapshot.share is None:
             yield Text(f"  {snapshot.finished} finished, no target")
             return
@@ -285,7 +285,8 @@ def _runner_text(snapshot: Snapshot) -> str:
     return f"pid {live.pid} on {one_line(live.host)}" if live is not None and live.pid else ""
 
 
-def _problems(found: Sequence[HealthWarning]) -> list[RenderableType]:
+def problems(found: Sequence[HealthWarning]) -> list[RenderableType]:
+    """The warnings, set off by a blank line; nothing where there are none."""
     return [Text(), *warnings(found)] if found else []
 
 

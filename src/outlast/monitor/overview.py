@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
+from typing import Any
 
 from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
-from outlast.monitor.snapshot import Snapshot
+from outlast.core.states import StudyState, TrialState
+from outlast.monitor.snapshot import STATE_ORDER, Milestone, Snapshot
+from outlast.monitor.together import Pace, done_at, milestones_of
+
+_GOING = (StudyState.RUNNING, StudyState.WAITING)
 
 
 class Sight(Struct, frozen=True):
@@ -23,6 +29,29 @@ class Sight(Struct, frozen=True):
     settings: Settings | None = None  # likewise
     weight: float = 1.0  # in its campaign
     priority: int = 0
+    begun: bool = True  # False: its campaign names it, and there is nothing of it yet
+    cure: str = ""  # of the error
+
+    @property
+    def state(self) -> str:
+        """The study's state in a word; ``unreadable`` or ``not begun`` where it has none."""
+        if self.snapshot is not None:
+            return self.snapshot.state.value
+        return "unreadable" if self.begun else "not begun"
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a person should look at it: it cannot be read, has halted, or there is a warning."""
+        if self.snapshot is None:
+            return self.begun
+        return bool(self.snapshot.warnings) or self.snapshot.state is StudyState.HALTED
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``outlast status STUDY --json`` says it, its place in the campaign beside it."""
+        about: dict[str, Any] = {"weight": self.weight, "priority": self.priority}
+        if self.snapshot is None:
+            about = {"study": self.name, "dir": self.folder, "state": self.state, "error": self.error, **about}
+        return about if self.snapshot is None else {**self.snapshot.to_json(), "study": self.name, **about}
 
 
 class SupervisorFacts(Struct, frozen=True):
@@ -43,6 +72,7 @@ class Overview(Struct, frozen=True):
     now: datetime
     parallel: int | None = None  # slots of all together, as far as known
     supervisor: SupervisorFacts | None = None  # None: nobody supervises
+    is_campaign: bool = False  # whether the folder has a campaign on record
 
     @property
     def snapshots(self) -> list[Snapshot]:
@@ -57,10 +87,108 @@ class Overview(Struct, frozen=True):
 
     @property
     def counted(self) -> int:
-        """Trials that count, of all together."""
-        return sum(each.counted for each in self.snapshots)
+        """Trials that count, of all together; of each study no more than its target."""
+        return sum(each.counted if each.target is None else min(each.counted, each.target) for each in self.snapshots)
+
+    @property
+    def finished(self) -> int:
+        """Trials with an outcome, of all together."""
+        return sum(each.finished for each in self.snapshots)
 
     @property
     def share(self) -> float | None:
         """How much of the target is reached, 0 to 1."""
         return None if self.target is None else 1.0 if self.target <= 0 else min(1.0, self.counted / self.target)
+
+    @property
+    def counts(self) -> Counter[TrialState]:
+        """Trials per state, of all together."""
+        found: Counter[TrialState] = Counter()
+        for each in self.snapshots:
+            found.update(each.counts)
+        return found
+
+    @property
+    def states(self) -> Counter[str]:
+        """Studies per state: ``running``, ``halted``, …, ``unreadable``, ``not begun``."""
+        return Counter(sight.state for sight in self.sights)
+
+    @property
+    def rate_per_hour(self) -> float | None:
+        """Trials per hour of the studies that are run now; ``None`` where none has a rate."""
+        rates = [each.rate_per_hour for each in self.snapshots if each.live is not None and each.rate_per_hour]
+        return sum(rates) if rates else None
+
+    @property
+    def eta(self) -> datetime | None:
+        """When the last of those that are run now is expected to be done; ``None`` where none is, or that is not known."""
+        return done_at(self._paces, self.now)
+
+    @property
+    def milestones(self) -> tuple[Milestone, ...]:
+        """Shares of the target of all together, and when they are expected."""
+        return milestones_of(self._paces, self.now) if self.target else ()
+
+    @property
+    def _paces(self) -> list[Pace]:
+        return [
+            Pace(
+                min(each.counted, each.target), each.target, (each.rate_per_hour or 0.0) if each.eta else 0.0, each.eta
+            )
+            for each in self.snapshots
+            if each.target is not None
+        ]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether any of them is run now."""
+        return any(each.state in _GOING for each in self.snapshots)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether something is wrong with any of them."""
+        return any(sight.is_wrong for sight in self.sights)
+
+    @property
+    def next_command(self) -> str:
+        """What to type next."""
+        if self.is_live:
+            return f"outlast status {self.folder} -w"
+        open_ones = [sight for sight in self.sights if sight.state in ("not begun", "stopped", "paused")]
+        if open_ones and self.is_campaign:
+            return f"outlast run {self.folder}"
+        troubled = [sight for sight in self.sights if sight.begun and (sight.snapshot is None or sight.is_wrong)]
+        for sight in (*troubled, *open_ones):
+            return f"outlast status {sight.folder}" if sight.snapshot is None else sight.snapshot.next_command
+        return f"outlast report {' '.join(sight.folder for sight in self.sights[:4])}" if self.sights else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The status JSON of several studies."""
+        by = self.supervisor
+        return {
+            "name": self.name,
+            "dir": self.folder,
+            "studies": [sight.to_json() for sight in self.sights],
+            "states": dict(self.states),
+            "target": self.target,
+            "counted": self.counted,
+            "share": None if self.share is None else round(self.share, 6),
+            "counts": {state.value: self.counts[state] for state in STATE_ORDER},
+            "rate_per_hour": None if self.rate_per_hour is None else round(self.rate_per_hour, 3),
+            "eta": _iso(self.eta),
+            "milestones": [
+                {"percent": m.percent, "trials": m.trials, "reached": m.reached, "at": _iso(m.at)}
+                for m in self.milestones
+            ],
+            "parallel": self.parallel,
+            "supervisor": None if by is None else {
+                "host": by.host, "pid": by.pid, "since": by.since, "restarts": dict(by.restarts)
+            },
+            "wrong": [sight.name for sight in self.sights if sight.is_wrong],
+            "at": _iso(self.now),
+            "next": self.next_command,
+        }  # fmt: skip
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(timezone.utc).isoformat(timespec="seconds")

@@ -24,7 +24,8 @@ from outlast.monitor.queue import QueuedJob
 from outlast.monitor.rate import rate_per_hour
 from outlast.monitor.times import parse_time
 
-_MILESTONES = (10, 25, 50, 75, 100)
+#: Percent of the target.
+MILESTONES = (10, 25, 50, 75, 100)
 
 
 class LiveFacts(Struct, frozen=True):
@@ -339,7 +340,7 @@ def _milestones(target: int | None, done: int, rate: float | None, now: datetime
     if not target:
         return ()
     found = []
-    for percent in _MILESTONES:
+    for percent in MILESTONES:
         trials = math.ceil(target * percent / 100)
         reached = done >= trials
         at = None if reached or not rate else now + timedelta(hours=(trials - done) / rate)

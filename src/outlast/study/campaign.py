@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from outlast.core.file_names import FOLLOWUPS, CampaignNames
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 
+_ASIDE = re.compile(r"\.\d{8}_\d{6}(-\d+)?$")  # what `--fresh` adds to a folder's name
 _DEPTH = 3  # folders below the one that was named in which studies are looked for
 
 Share = Literal["weight", "priority", "together"]
@@ -82,9 +84,20 @@ def member_folders(folder: str | os.PathLike[str]) -> list[str]:
     """
     record = read_campaign(folder)
     listed = [] if record is None else [os.path.normpath(os.path.join(folder, each.folder)) for each in record.members]
-    known = [each for each in listed if StudyPaths.at(live_of(each)).exists]
+    known = [each for each in listed if _holds_a_study(each)]
     seen = {os.path.realpath(each) for each in known}
     return known + [each for each in _below(os.fspath(folder), _DEPTH) if os.path.realpath(each) not in seen]
+
+
+def is_set_aside(name: str, names: Collection[str]) -> bool:
+    """Whether a folder is an earlier study of the same name, which ``--fresh`` set aside; `names` are those beside it."""
+    return bool(_ASIDE.search(name)) and _ASIDE.sub("", name) in names
+
+
+def _holds_a_study(folder: str) -> bool:
+    """Whether a study was begun here, even if nothing but its trials is left."""
+    paths = StudyPaths.at(live_of(folder))
+    return paths.exists or paths.has_orphans
 
 
 def _below(folder: str, depth: int) -> Iterator[str]:
@@ -93,9 +106,12 @@ def _below(folder: str, depth: int) -> Iterator[str]:
             found = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     except OSError:
         return
+    names = frozenset(found)
     for name in found:
         path = os.path.join(folder, name)
-        if StudyPaths.at(live_of(path)).exists:
+        if is_set_aside(name, names):
+            continue
+        if _holds_a_study(path):
             yield path
         elif depth > 1 and name not in FOLLOWUPS:
             yield from _below(path, depth - 1)

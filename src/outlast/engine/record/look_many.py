@@ -24,13 +24,14 @@ class ManyLooker:
         members = {os.path.realpath(paths.member(each)): each for each in record.members} if record else {}
         found = [self._sight(each, members.pop(os.path.realpath(each), None)) for each in member_folders(self._folder)]
         found += [Sight(each.study, os.path.normpath(os.path.join(self._folder, each.folder)), error="not begun yet",
-                        weight=each.weight, priority=each.priority) for each in members.values()]  # fmt: skip
+                        begun=False, weight=each.weight, priority=each.priority) for each in members.values()]  # fmt: skip
         return Overview(
             name=record.name if record else os.path.basename(os.path.abspath(self._folder)),
             folder=self._folder,
             sights=tuple(found),
             now=datetime.now(timezone.utc),
             parallel=record.parallel if record else None,
+            is_campaign=record is not None,
         )
 
     def _sight(self, folder: str, member: Member | None) -> Sight:
@@ -40,5 +41,5 @@ class ManyLooker:
         try:
             snapshot, study, settings = looker.look()
         except OutlastError as error:
-            return Sight(name, folder, error=error.fact, weight=weight, priority=priority)
+            return Sight(name, folder, error=error.fact, weight=weight, priority=priority, cure=error.cure or "")
         return Sight(name, folder, snapshot, "", study, settings, weight, priority)

@@ -1,0 +1,68 @@
+"""`status` of several studies: all that are here, all below a folder, a campaign's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+
+from outlast.study.campaign import Campaign, Member, keep_campaign
+
+
+@pytest.fixture
+def two(here):
+    assert here("run").code == 0
+    shutil.copytree("studies/small", "studies/other")
+    return here
+
+
+def facts(here, *words):
+    return json.loads(here("status", *words, "--json").out)
+
+
+def test_all_that_are_here_are_told_of_without_an_argument(two):
+    assert two("status").out == two("status", "studies").out == two("status", "--dir", "studies").out
+    said = facts(two)
+    assert [(each["study"], each["state"]) for each in said["studies"]] == [("other", "done"), ("small", "done")]
+    assert (said["counted"], said["target"], said["share"]) == (4, 4, 1.0)
+    assert two("status", "--check").code == 0
+
+
+def test_one_study_is_told_of_as_ever(two):
+    assert facts(two, "small")["counts"]["complete"] == 2
+    shutil.rmtree("studies/other")
+    assert facts(two)["dir"] == "studies/small"
+
+
+def test_a_damaged_study_is_a_line_and_the_exit_code_of_a_check(two):
+    for name in os.listdir("studies/other/ledger"):
+        if name.endswith(".jsonl"):
+            with open(f"studies/other/ledger/{name}", "r+b") as file:
+                file.write(b"garbage")
+    said = two("status")
+    assert said.code == 0, said.everything
+    assert "2 studies: 1 unreadable, 1 done" in said.out
+    assert "other: the ledger in" in said.out and "outlast repair" in said.out
+    assert two("status", "--check").code == 1
+    assert [each.get("error", "")[:10] for each in facts(two)["studies"]] == ["the ledger", ""]
+
+
+def test_a_campaign_says_its_order_its_slots_and_who_is_missing(two):
+    members = (Member("small", "../small", weight=2.0), Member("late", "late"))
+    keep_campaign("studies/all", Campaign("both", members, parallel=3))
+    said = facts(two, "all")
+    assert (said["name"], said["dir"], said["parallel"]) == ("both", "studies/all", 3)
+    assert [(each["study"], each["state"]) for each in said["studies"]] == [("small", "done"), ("late", "not begun")]
+    assert [each["weight"] for each in said["studies"]] == [2.0, 1.0]
+    assert said["next"] == "outlast run studies/all"
+    assert two("status", "all", "--check").code == 0
+    os.chdir("studies/all")
+    assert facts(two)["name"] == "both"
+
+
+def test_a_folder_without_studies_is_none(here):
+    os.mkdir("empty")
+    assert here("status", "empty").code == 2
+    assert "no study in empty" in here("status", "empty").err

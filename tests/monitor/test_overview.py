@@ -1,0 +1,132 @@
+"""Several studies together: what adds up, when it is expected, what is wrong, what to type next."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from outlast.config.settings import BudgetSettings, MetricSettings, Settings
+from outlast.core.states import TrialState
+from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
+from outlast.monitor.together import Pace, milestones_of
+from outlast.testing.studies import StudyBuilder
+
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=timezone.utc)
+
+
+def settings(trials: int | None) -> Settings:
+    return Settings(
+        name="a", command=("true",), metrics=(MetricSettings(name="score"),), budget=BudgetSettings(trials=trials)
+    )
+
+
+def seen(name: str, done: int, target: int | None, *, live: bool = False, ended: str = "", failed: int = 0) -> Sight:
+    """A study whose trials took a minute each, one after another."""
+    build = StudyBuilder(name)
+    build.run(0, trials=target)
+    for at in range(done):
+        build.trial(at=60 * at, values=0.5 + at / 100)
+    for at in range(failed):
+        build.trial(state=TrialState.FAILED, at=60 * (done + at))
+    if ended:
+        build.end(60 * done, ended)
+    facts = LiveFacts("box", 1, build.at(0)) if live else None
+    made = snapshot(
+        build.study, settings(target), now=build.moment(60 * (done + failed)), live=facts, folder=f"studies/{name}"
+    )
+    return Sight(name, made.folder, made)
+
+
+def over(*sights: Sight, **given: Any) -> Overview:
+    return Overview("all", "studies", sights, NOW, **given)
+
+
+def test_the_totals_are_the_sums() -> None:
+    found = over(seen("a", 3, 10, live=True), seen("b", 30, 1590, live=True, failed=2), seen("c", 0, 1600))
+    assert (found.counted, found.target, found.finished) == (33, 3200, 35)
+    assert found.share == pytest.approx(0.0103, abs=1e-4)
+    assert found.counts[TrialState.COMPLETE] == 33
+    assert found.counts[TrialState.FAILED] == 2
+    assert found.states == {"running": 2, "stopped": 1}
+    assert found.rate_per_hour == pytest.approx(sum(each.rate_per_hour or 0 for each in found.snapshots[:2]))
+
+
+def test_one_study_beyond_its_target_makes_up_for_no_other() -> None:
+    assert over(seen("a", 5, 3), seen("b", 0, 3)).share == 0.5
+
+
+def test_without_a_target_of_one_there_is_none_of_all() -> None:
+    found = over(seen("a", 5, None), seen("b", 0, 3))
+    assert (found.target, found.share, found.milestones) == (None, None, ())
+
+
+def test_what_cannot_be_read_counts_nowhere_and_hides_nothing() -> None:
+    found = over(seen("a", 5, 10), Sight("b", "studies/b", error="damaged"), Sight("c", "studies/c", begun=False))
+    assert (found.counted, found.target) == (5, 10)
+    assert found.states == {"stopped": 1, "unreadable": 1, "not begun": 1}
+    assert [each["study"] for each in found.to_json()["studies"]] == ["a", "b", "c"]
+    assert found.to_json()["wrong"] == ["a", "b"]
+
+
+def pace(counted: int, target: int, per_hour: float) -> Pace:
+    return Pace(counted, target, per_hour, NOW if per_hour else None)
+
+
+@pytest.mark.parametrize(
+    ("paces", "hours"),
+    [
+        ([pace(0, 100, 10)], [1, 2.5, 5, 7.5, 10]),
+        ([pace(50, 100, 10)], [None, None, None, 2.5, 5]),
+        ([pace(0, 100, 10), pace(0, 100, 10)], [1, 2.5, 5, 7.5, 10]),
+        ([pace(0, 50, 10), pace(0, 150, 10)], [1, 2.5, 5, 10, 15]),  # one is through after 5 hours
+        ([pace(0, 100, 10), pace(0, 100, 0)], [2, 5, 10, None, None]),  # and one stands still
+        ([pace(0, 100, 0)], [None] * 5),
+        ([pace(100, 100, 10)], [None] * 5),
+    ],
+)
+def test_milestones_of_all_together(paces: list[Pace], hours: list[float | None]) -> None:
+    found = milestones_of(paces, NOW)
+    assert [m.percent for m in found] == [10, 25, 50, 75, 100]
+    assert [None if m.at is None else round((m.at - NOW) / timedelta(hours=1), 6) for m in found] == hours
+
+
+def unwell(sight: Sight) -> Sight:
+    build = StudyBuilder()
+    build.warn("the index was drawn anew")
+    made = snapshot(build.study, settings(10), now=NOW).warnings
+    assert sight.snapshot is not None
+    return replace(sight, snapshot=replace(sight.snapshot, warnings=made))
+
+
+@pytest.mark.parametrize(
+    ("sights", "wrong", "then"),
+    [
+        ([seen("a", 3, 10, live=True), seen("b", 1, 3)], True, "outlast status studies -w"),  # b was left alone
+        ([seen("a", 3, 10, live=True), seen("b", 3, 3, ended="done")], False, "outlast status studies -w"),
+        ([seen("a", 3, 10, ended="stopped"), seen("b", 3, 3, ended="done")], False, "outlast run studies/a"),
+        ([seen("a", 3, 10, ended="halted"), seen("b", 3, 3, ended="done")], True, "outlast show studies/a"),
+        ([Sight("a", "studies/a", error="damaged"), seen("b", 3, 10, ended="stopped")], True, "outlast status studies/a"),
+        ([seen("a", 3, 3, ended="done"), unwell(seen("b", 3, 3, ended="done"))], True, "outlast show studies/b best"),
+        ([seen("a", 3, 3, ended="done")], False, "outlast report studies/a"),
+        ([], False, ""),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_and_what_is_next(sights: list[Sight], wrong: bool, then: str) -> None:
+    found = over(*sights)
+    assert (found.is_wrong, found.next_command) == (wrong, then)
+
+
+def test_a_campaign_with_work_left_is_gone_on_with_as_one() -> None:
+    waiting = Sight("c", "studies/all/c", error="not begun yet", begun=False)
+    assert over(seen("a", 3, 3, ended="done"), waiting, is_campaign=True).next_command == "outlast run studies"
+    assert not over(waiting, is_campaign=True).is_wrong
+
+
+def test_a_study_is_said_as_by_itself_with_its_place_in_the_campaign() -> None:
+    sight = replace(seen("a", 3, 10, live=True), weight=2.0)
+    assert isinstance(sight.snapshot, Snapshot)
+    assert sight.to_json() == {**sight.snapshot.to_json(), "weight": 2.0, "priority": 0}
