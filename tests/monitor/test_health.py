@@ -169,6 +169,16 @@ def test_what_the_ledger_has_to_say_comes_last(build: StudyBuilder) -> None:
     assert keys(build, inodes_free=500) == ["disk", "code"]
 
 
+def test_what_was_said_once_is_a_note_with_its_time_and_what_needs_a_hand_is_more(build: StudyBuilder) -> None:
+    build.warn("isolation is a process each", key="isolation")
+    build.warn("processes of trial 0 cannot be ended", key="stuck-0000.1")
+    found = health(build.study, settings(), now=build.moment(10), live=True)
+    assert [(w.key, w.level, w.since) for w in found] == [
+        ("stuck-0000.1", "warning", build.at(0)), ("isolation", "note", build.at(0))
+    ]  # fmt: skip
+    assert [w.is_trouble for w in found] == [True, False]
+
+
 def test_each_warning_names_the_command_that_helps(build: StudyBuilder) -> None:
     for _ in range(3):
         build.trial(state=TrialState.FAILED, signature="abc", reason="ValueError: shape")
@@ -177,4 +187,7 @@ def test_each_warning_names_the_command_that_helps(build: StudyBuilder) -> None:
         "key": "same_failure",
         "text": "the same failure 3 times, first in trial 0: ValueError: shape",
         "cure": "outlast show studies/digits failures",
+        "since": build.at(60),
+        "level": "warning",
+        "study": "",
     }

@@ -111,6 +111,17 @@ def is_running(who: Identity) -> bool:
     return who.boot == _boot_id() and _start_of(who.pid) == who.start
 
 
+def is_stopped(who: Identity) -> bool:
+    """Whether that process of this host is there and stopped, by SIGSTOP or a debugger (proc(5), state T or t). Linux only."""
+    if not _LINUX or not is_running(who):
+        return False
+    try:
+        with open(f"/proc/{who.pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    except OSError:
+        return False
+
+
 def _libc() -> Any:
     return ctypes.CDLL(None, use_errno=True)
 

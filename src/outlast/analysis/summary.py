@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from outlast.analysis.borders import Border, border
+from outlast.analysis.border_search import at_borders
+from outlast.analysis.borders import Border
 from outlast.analysis.dimensions import Dimension, category, dimensions_of, of_numbers
 from outlast.analysis.endings import Apart, Steps, set_apart, steps_of
 from outlast.analysis.expected_best import ExpectedBest, expected_best
@@ -24,7 +25,6 @@ from outlast.core.states import Cause, TrialState
 from outlast.space.parameters import Parameter
 
 _CHANCE = 0.05  # divided by how many are looked at (Bonferroni)
-_BORDER_CHANCE = 0.01  # likewise
 _INDEPENDENT = ("random", "qmc", "grid")  # samplers whose trials do not learn from each other
 
 
@@ -144,7 +144,7 @@ def _objective(
         tuple(trials[index].number for index in best),
         {name: shares for name, shares in wins.items() if shares},
         tuple(Correlated(name, where, found, found.p < _CHANCE / len(ranked)) for name, where, found in ranked),
-        tuple(AtBorder(one.name, end) for one, end in _at_borders(numeric, params, best)),
+        tuple(AtBorder(one.name, end) for one, end in at_borders(numeric, params, best)),
         () if how.brief else tuple(expected_best(known, metric.goal)),
         tuple(_further(known, metric.goal, how.sampler, how.resamples)),
     )
@@ -182,14 +182,6 @@ def _correlations(
         if correlation is not None:
             found.append((dimension.name, where, correlation))
     return found
-
-
-def _at_borders(
-    dimensions: Sequence[Dimension], params: Sequence[Mapping[str, Any]], best: Sequence[int]
-) -> list[tuple[Dimension, Border]]:
-    chosen, chance = [params[at] for at in best], _BORDER_CHANCE / max(1, len(dimensions))
-    ends = [(one, border(one, [value for _, value in of_numbers(one, chosen)], chance=chance)) for one in dimensions]
-    return [(one, end) for one, end in ends if end is not None]
 
 
 def _further(values: Sequence[float], goal: str, sampler: str, resamples: int) -> list[Gain]:

@@ -80,7 +80,8 @@ def _see_one(folder: str) -> _Seen:
 
         return render.status(snapshot)
 
-    return _Seen(bool(snapshot.warnings or snapshot.state is StudyState.HALTED), snapshot.to_json, draw)
+    wrong = snapshot.state is StudyState.HALTED or any(each.is_trouble for each in snapshot.warnings)
+    return _Seen(wrong, snapshot.to_json, draw)
 
 
 def _see_several(folder: str) -> _Seen:

@@ -223,7 +223,8 @@ def warnings(found: Sequence[HealthWarning]) -> list[RenderableType]:
     """Each warning with its cure under it."""
     parts: list[RenderableType] = []
     for warning in found:
-        parts.append(Facts([("warning", clean(warning.text))], label_width=LABELS, label_style="bold yellow"))
+        label, style = ("warning", "bold yellow") if warning.is_trouble else ("note", "bold")
+        parts.append(Facts([(label, clean(warning.text))], label_width=LABELS, label_style=style))
         parts += _cure(warning.cure, LABELS + 4)
     return parts
 

@@ -59,6 +59,7 @@ class Study(Struct, dict=True):
     first_completed_step: int | None = None  # the last step of the trial that completed first: stays what it is
     gpu_seconds: float = 0.0  # of all attempts that have ended
     warnings: dict[str, str] = {}
+    warned_at: dict[str, str] = {}  # key → when it was said last
     jobs: list[JobSubmitted] = []  # that SLURM took, in order
     earlier: list[EarlierTrial] = []  # what the sampler knows of other searches
     running_since: str = ""  # when the last run started, or last went on
@@ -158,6 +159,7 @@ class Study(Struct, dict=True):
                     self.earlier.append(event)
             case Warned():
                 self.warnings[event.key or event.text] = event.text
+                self.warned_at[event.key or event.text] = event.at
         if isinstance(event, (TrialCreated, AttemptOpened, AttemptEnded, TrialRetried, TrialFits)):
             self._tally.note(event.trial)
 

@@ -41,10 +41,10 @@ class Sight(Struct, frozen=True):
 
     @property
     def is_wrong(self) -> bool:
-        """Whether a person should look at it: it cannot be read, has halted, or there is a warning."""
+        """Whether a person should look at it: it cannot be read, has halted, or there is more than a note."""
         if self.snapshot is None:
             return self.begun
-        return bool(self.snapshot.warnings) or self.snapshot.state is StudyState.HALTED
+        return any(each.is_trouble for each in self.snapshot.warnings) or self.snapshot.state is StudyState.HALTED
 
     def to_json(self) -> dict[str, Any]:
         """As ``outlast status STUDY --json`` says it, its place in the campaign beside it."""

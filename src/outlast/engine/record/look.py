@@ -12,17 +12,16 @@ from datetime import datetime, timezone
 
 from msgspec.structs import replace
 
-from outlast._system.mounts import room_in
 from outlast.config.settings import Settings
 from outlast.core.file_names import AttemptPaths
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
+from outlast.engine.record.health_facts import FactFinder
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError, SlurmUnavailable
-from outlast.monitor.health import HealthFacts, purge_days
 from outlast.monitor.queue import QueuedJob
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
-from outlast.study.disk_space import lacking_space, untouched_days
+from outlast.study.disk_space import lacking_space
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 
@@ -37,6 +36,7 @@ class Looker:
         self._jobs: Sequence[QueuedJob] | None = None
         self._silence = ""  # why SLURM did not answer
         self._asked_at = float("-inf")
+        self._facts = FactFinder()
 
     def look(self) -> tuple[Snapshot, Study, Settings]:
         """How it stands.
@@ -48,15 +48,16 @@ class Looker:
         settings, study = recorded_settings(self._folder)
         paths = study_paths(self._folder, settings)
         jobs = self._queued(paths, settings, study)
+        live = _waits_for_room(paths, _live(paths, settings, study, jobs, self._silence))
         found = snapshot(
             study,
             settings,
             now=datetime.now(timezone.utc),
-            live=_waits_for_room(paths, _live(paths, settings, study, jobs, self._silence)),
+            live=live,
             running_reports=_latest_reports(paths, study, settings),
             running_seconds=_trained(paths, study),
             folder=os.fspath(self._folder),
-            facts=_facts(paths, study, settings),
+            facts=self._facts.find(paths, study, settings, live=live is not None),
             jobs=jobs or (),
             silence=self._silence,
             waiting=_waiting(paths, study) if settings.executor.plugged else (),
@@ -185,13 +186,3 @@ def _open_attempts(paths: StudyPaths, study: Study) -> dict[int, AttemptPaths]:
     """Running trial → the files of its attempt."""
     running = ((trial, trial.open_attempt) for trial in study.in_state(TrialState.RUNNING))
     return {trial.number: paths.attempt(trial.number, attempt.number) for trial, attempt in running if attempt}
-
-
-def _facts(paths: StudyPaths, study: Study, settings: Settings) -> HealthFacts:
-    untouched = {} if purge_days(settings) is None else untouched_days(paths, study)
-    room = room_in(paths.root)
-    if room is None:
-        return HealthFacts(untouched_days=untouched)
-    return HealthFacts(
-        untouched_days=untouched, disk_free=room.free, disk_total=room.size, inodes_free=room.inodes_free or None
-    )

@@ -1,0 +1,99 @@
+"""What every rule looks at: the study, what was found on the machine, and a few figures that several rules need."""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+
+from msgspec import Struct
+
+from outlast.config.settings import Settings
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.core.states import Cause, TrialState
+from outlast.monitor.health.warning import HealthFacts
+from outlast.monitor.times import parse_time
+
+RECENT = 50
+_TYPICAL = 10
+
+
+class View(Struct, frozen=True, dict=True):
+    """One study at one moment."""
+
+    study: Study
+    settings: Settings
+    now: datetime
+    live: bool
+    where: str  # its folder, as a person types it
+    facts: HealthFacts
+    counts: Mapping[TrialState, int]  # of finished trials that were run here
+    recent: list[Trial]  # the last of them, by the time they ended
+    complete: list[Trial]  # the last complete ones, likewise
+
+    @classmethod
+    def of(cls, study: Study, settings: Settings, now: datetime, live: bool, where: str, facts: HealthFacts) -> View:
+        """The view of a study. Trials that were imported, and those that a new version left out, say nothing of its health."""
+        finished = [
+            trial
+            for trial in study.trials.values()
+            if trial.state.finished and trial.source != "imported" and trial.cause is not Cause.SPACE_CHANGED
+        ]
+        return cls(
+            study=study,
+            settings=settings,
+            now=now,
+            live=live,
+            where=where,
+            facts=facts,
+            counts=Counter(trial.state for trial in finished),
+            recent=_latest(finished),
+            complete=_latest([trial for trial in finished if trial.state is TrialState.COMPLETE]),
+        )
+
+    @cached_property
+    def running(self) -> list[Trial]:
+        """The trials that run, without those that stand still by a scheduler's will."""
+        return [trial for trial in self.study.in_state(TrialState.RUNNING) if trial.number not in self.facts.still]
+
+    @cached_property
+    def usual_step(self) -> float | None:
+        """Seconds between two reports, at the median of the last trials that made several; ``None`` where none has."""
+        steps = [
+            outcome.seconds / len(outcome.curves[0])
+            for trial in self.recent
+            if (outcome := trial.last) is not None and outcome.curves and len(outcome.curves[0]) > 1
+        ]
+        return statistics.median(steps) if steps else None
+
+    @cached_property
+    def usual_trial(self) -> float | None:
+        """Seconds of training, at the median of the last complete trials; ``None`` where none has completed."""
+        return statistics.median([trial.seconds for trial in self.complete]) if self.complete else None
+
+    @cached_property
+    def longest_trial(self) -> float:
+        """Seconds of training of the longest among the last complete trials; 0 where there is none."""
+        return max((trial.seconds for trial in self.complete[-_TYPICAL:]), default=0.0)
+
+    def before(self, seconds: float) -> str:
+        """So long ago, as a record says it."""
+        return self.time(self.now - timedelta(seconds=seconds))
+
+    @staticmethod
+    def time(moment: datetime) -> str:
+        """A moment as a record says it."""
+        return moment.astimezone(timezone.utc).isoformat(timespec="seconds")
+
+    def opened(self, trial: Trial) -> datetime | None:
+        """When the attempt that runs was begun."""
+        attempt = trial.open_attempt
+        return parse_time(attempt.opened_at) if attempt is not None else None
+
+
+def _latest(trials: list[Trial]) -> list[Trial]:
+    return heapq.nlargest(RECENT, trials, key=lambda trial: trial.finished_at or "")[::-1]
