@@ -9,7 +9,7 @@ import pytest
 from outlast.config.load import settings_from_resolved
 from outlast.core.states import TrialState
 from outlast.monitor.health import HealthWarning
-from outlast.monitor.health.rules_of_campaigns import NOT_BEGUN, campaign_health
+from outlast.monitor.health.rules_of_campaigns import campaign_health
 from outlast.monitor.overview import Overview, Sight, SupervisorFacts
 from outlast.monitor.snapshot import LiveFacts, snapshot
 from outlast.testing.studies import StudyBuilder
@@ -37,7 +37,7 @@ def said(*sights: Sight, supervisor: SupervisorFacts | None = MANNED, supervised
 
 
 def test_a_campaign_in_good_health_sets_off_nothing() -> None:
-    waiting = Sight("c", "studies/c", error=NOT_BEGUN)
+    waiting = Sight("c", "studies/c", error="not begun yet", begun=False)
     assert said(sight("a"), sight("b", live=False, end="done"), waiting) == []
     assert said(sight("a", live=False, end="stopped"), supervisor=None, supervised=False) == []
 

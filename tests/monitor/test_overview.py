@@ -96,7 +96,7 @@ def test_milestones_of_all_together(paces: list[Pace], hours: list[float | None]
 
 def unwell(sight: Sight) -> Sight:
     build = StudyBuilder()
-    build.warn("the index was drawn anew")
+    build.warn("processes of trial 0 cannot be ended", key="stuck-0000.1")
     made = snapshot(build.study, settings(10), now=NOW).warnings
     assert sight.snapshot is not None
     return replace(sight, snapshot=replace(sight.snapshot, warnings=made))

@@ -11,8 +11,6 @@ from outlast.monitor.health.warning import LEVELS, HealthWarning
 from outlast.monitor.overview import Overview, Sight
 
 _RESTARTS = 3
-#: What `Sight.error` says of a study whose turn has not come.
-NOT_BEGUN = "not begun yet"
 
 
 def campaign_health(overview: Overview, *, supervised: bool = False) -> list[HealthWarning]:
@@ -44,7 +42,7 @@ def _together(overview: Overview, supervised: bool) -> Iterator[HealthWarning]:
 def _has_fallen(sight: Sight) -> bool:
     """Whether it came to rest otherwise than by its end or a person's hand."""
     if sight.snapshot is None:
-        return sight.error != NOT_BEGUN
+        return sight.begun
     return sight.snapshot.state is StudyState.HALTED or any(w.key == "left_alone" for w in _warnings(sight))
 
 
@@ -55,9 +53,11 @@ def _warnings(sight: Sight) -> tuple[HealthWarning, ...]:
 def _of_one(sight: Sight, overview: Overview) -> Iterator[HealthWarning]:
     snapshot, name = sight.snapshot, sight.name
     if snapshot is None:
-        if sight.error != NOT_BEGUN:
+        if sight.begun:
             text = f"{name} cannot be run: {sight.error}"
-            yield HealthWarning("not_started", text, f"outlast check {sight.folder}", level="error", study=name)
+            yield HealthWarning(
+                "not_started", text, sight.cure or f"outlast check {sight.folder}", level="error", study=name
+            )
         return
     if snapshot.state is StudyState.HALTED:
         text = f"{name} halted: {snapshot.reason}"
