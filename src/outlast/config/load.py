@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from outlast.config import native, overrides, yaml
+from outlast.config import native, overrides
+from outlast.config.chain import read_chain, resolve_chain, start_of
+from outlast.config.matrix import multiplied
 from outlast.config.resolved import IDLE_INDEX_KEYS
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
 from outlast.config.yaml import Document, Place
 from outlast.errors import StudyFileError
 
+#: What makes a campaign of a file.
+CAMPAIGN_KEY = "studies"
 Metric = tuple[str, Literal["maximize", "minimize"]]
-
-_SHARED = ("name", "description", "metric", "parameters", "command", "extends", "matrix", "cwd")
-_MAX_STUDIES = 1000
 
 
 def load_study_file(
@@ -59,21 +59,55 @@ def load_studies(
     Args and errors are those of `load_study_file`. Names get the values as suffixes.
     """
     file = os.fspath(path)
+    called = None if name is None else (name, Place("--name"))
+    read = [each for _, each in read_studies(file, read_chain(file), changes=overrides, metric=metric, name=called)]
+    for each in read:
+        if isinstance(each, StudyFileError):
+            raise each
+    return [each for each in read if isinstance(each, Settings)]
+
+
+def read_studies(
+    file: str,
+    chain: Sequence[Document],
+    *,
+    changes: Sequence[str] = (),
+    metric: Metric | None = None,
+    name: tuple[str, Place] | None = None,
+) -> list[tuple[str, Settings | StudyFileError]]:
+    """The studies that a document makes: the name of each, with its settings or what is wrong with it alone.
+
+    Args:
+        file: The study file. Its folder is where relative paths start; its name is the study's where nothing else is said.
+        chain: It, behind what it extends; see `outlast.config.chain.read_chain`.
+        changes, metric: See `load_study_file`.
+        name: What the study is called whatever the file says, and where that was said.
+
+    Raises:
+        StudyFileError: What is wrong with all of them.
+    """
+    if CAMPAIGN_KEY in chain[-1].data:
+        cure = "name one of its studies, or the command's own file; `run`, `check` and `submit` take a campaign"
+        raise chain[-1].error((CAMPAIGN_KEY,), "is a campaign's: several studies, where one is meant", cure)
     folder = os.path.dirname(os.path.abspath(file))
-    document, notes = _document(file, overrides, folder)
+    document, notes = resolve_chain(chain, changes, folder)
     if metric is not None:
         _put_metric(document, metric)
     if name is not None:
-        document.put(("name",), name, Place("--name"))
+        document.put(("name",), *name)
     document.data.setdefault("name", native.clean_name(os.path.splitext(os.path.basename(file))[0]))
-    studies = []
-    for one in _matrix(document):
-        studies.append(native.read(one, working_directory=_start(one, folder), notes=notes))
-    names = [study.name for study in studies]
-    twice = next((each for each in names if names.count(each) > 1), None)
-    if twice is not None:
+    found = [(str(one.data["name"]), _settings(one, folder, notes)) for one in multiplied(document)]
+    names = [each for each, _ in found]
+    if (twice := next((each for each in names if names.count(each) > 1), None)) is not None:
         raise document.error(("matrix",), f"makes two studies named `{twice}`")
-    return studies
+    return found
+
+
+def _settings(one: Document, folder: str, notes: tuple[str, ...]) -> Settings | StudyFileError:
+    try:
+        return native.read(one, working_directory=start_of(one, folder), notes=notes)
+    except StudyFileError as error:
+        return error
 
 
 def settings_from_resolved(
@@ -123,147 +157,6 @@ def to_yaml(settings: Settings) -> str:
     )
 
 
-def _start(document: Document, folder: str) -> str:
-    """Where the command runs and relative paths start: the study file's folder, or what `cwd` says from there."""
-    cwd = document.data.get("cwd")
-    if not isinstance(cwd, str):  # none, or one that its shape refuses
-        return folder
-    start = os.path.normpath(os.path.join(folder, cwd))
-    if not os.path.isdir(start):
-        raise document.error(("cwd",), f"`{cwd}` is no folder", "it is relative to the study file's folder")
-    return start
-
-
-def _document(file: str, changes: Sequence[str], folder: str) -> tuple[Document, tuple[str, ...]]:
-    """The document in our dialect, with everything that it extends and every override."""
-    from outlast.config import reference_dialect, wandb
-
-    chain = _chain(file)
-    notes = tuple(
-        note for document in chain if _dialect(document) == "wandb" for note in wandb.as_wandb_reads(document)
-    )
-    dialects = [dialect for dialect in (_dialect(document) for document in chain) if dialect]
-    parsed = [overrides.parse_override(change) for change in changes]
-    if len(set(dialects)) > 1:  # each is translated by itself
-        translated = []
-        for document in chain:
-            one, more = _translate(document, _dialect(document) or "outlast", folder, files=False)
-            translated.append(one)
-            notes += more
-        document, dialect = _merged(translated), "outlast"
-    else:
-        document, dialect = _merged(chain), dialects[0] if dialects else "outlast"
-    own = {"wandb": tuple(wandb.SWEEP_FILE.shapes), "reference": tuple(reference_dialect.HPO_FILE.shapes)}.get(
-        dialect, ()
-    )
-    later = []
-    for parts, value, place in parsed:
-        if parts[0] == "extends":
-            raise StudyFileError(
-                "is read from a study file only", file=place.file, cure="write `extends:` into the file"
-            )
-        if parts[0] in own:
-            overrides.override(document, parts, value, place, own)
-        else:
-            later.append((parts, value, place))
-    document, more = _translate(document, dialect, _start(document, folder), files=True)
-    for parts, value, place in later:
-        overrides.override(document, parts, value, place, tuple(native.STUDY_FILE.shapes))
-    document.data.pop("extends", None)
-    return document, notes + more
-
-
-def _translate(document: Document, dialect: str, folder: str, *, files: bool) -> tuple[Document, tuple[str, ...]]:
-    from outlast.config import reference_dialect, wandb
-
-    if dialect == "wandb":
-        return wandb.translate(document, folder=folder, files=files)
-    if dialect == "reference":
-        return reference_dialect.translate(document)
-    return document, ()
-
-
-def _chain(file: str) -> list[Document]:
-    """The file and all that it extends, the farthest first. A base's own name is not handed down."""
-    documents: list[Document] = []
-    seen: list[str] = []
-    here = file
-    while True:
-        real = os.path.realpath(here)
-        if real in seen:
-            raise documents[-1].error(("extends",), f"goes round in a circle: `{here}` is extended already")
-        seen.append(real)
-        document = yaml.read(here)
-        if documents:
-            document.data.pop("name", None)
-        overrides.spell(document)
-        documents.append(document)
-        base = document.data.get("extends")
-        if base is None:
-            _rebase(documents[::-1])
-            return documents[::-1]
-        if not isinstance(base, str) or not base:
-            raise document.error(("extends",), "must be a study file's path")
-        here = os.path.join(os.path.dirname(here), base)
-        if not os.path.exists(here):
-            raise document.error(("extends",), f"`{base}` does not exist", "paths start at the study file's folder")
-
-
-def _rebase(chain: Sequence[Document]) -> None:
-    """Paths of bases in other folders, as they are seen from where the study file's own start."""
-    homes = [os.path.dirname(os.path.abspath(document.file)) for document in chain]
-    starts: list[str] = []
-    for document, home in zip(chain, homes, strict=True):
-        cwd = document.data.get("cwd")
-        handed_down = starts[-1] if starts and "cwd" in _keys(chain[: len(starts)]) else home
-        starts.append(os.path.normpath(os.path.join(home, cwd)) if isinstance(cwd, str) else handed_down)
-        if isinstance(cwd, str) and home != homes[-1] and not os.path.isabs(cwd):
-            document.data["cwd"] = os.path.relpath(starts[-1], homes[-1])
-    for document, start in zip(chain, starts, strict=True):
-        for key in ("config", "program"):
-            value = document.data.get(key)
-            if isinstance(value, str) and not os.path.isabs(value) and start != starts[-1]:
-                document.data[key] = os.path.relpath(os.path.join(start, value), starts[-1])
-
-
-def _keys(chain: Sequence[Document]) -> set[str]:
-    return {key for document in chain for key, value in document.data.items() if value is not None}
-
-
-def _merged(chain: Sequence[Document]) -> Document:
-    document = chain[0]
-    for top in chain[1:]:
-        document = overrides.merge(document, top)
-    return document
-
-
-def _dialect(document: Document) -> str | None:
-    """Whose words a file speaks; ``None`` where it has only words that all share."""
-    from outlast.config import reference_dialect, wandb
-
-    ours = [key for key in document.data if key in native.STUDY_FILE.shapes and key not in _SHARED]
-    sweep = [key for key in document.data if key in wandb.ONLY_KEYS]
-    hpo = [key for key in document.data if key in reference_dialect.ONLY_KEYS]
-    if hpo:
-        mixed = [*sweep, *(key for key in document.data if key in reference_dialect.COUNTERPARTS)]
-        if mixed:
-            raise _mixture(document, mixed[0], hpo[0], "an HPO file's")
-        return "reference"
-    if sweep and ours:
-        raise _mixture(document, ours[0], sweep[0], "a W&B sweep file's")
-    if sweep:
-        return "wandb"
-    return "outlast" if ours else None
-
-
-def _mixture(document: Document, ours: str, theirs: str, whose: str) -> StudyFileError:
-    return document.error(
-        (ours,),
-        f"two dialects in one file: `{theirs}` (line {document.place((theirs,)).line}) is {whose}, `{ours}` is not",
-        f"keep one, or put `{ours}` into a file of its own that says `extends: {os.path.basename(document.file)}`",
-    )
-
-
 def _put_metric(document: Document, metric: Metric) -> None:
     name, goal = metric
     given = document.data.get("metric")
@@ -271,38 +164,3 @@ def _put_metric(document: Document, metric: Metric) -> None:
     kept = next((one for one in several if isinstance(one, Mapping) and one.get("name") == name), {})
     document.data.pop("goal", None)
     document.put(("metric",), {**kept, "name": name, "goal": goal}, Place(f"--{goal} {name}"))
-
-
-def _matrix(document: Document) -> list[Document]:
-    """One document for each combination."""
-    matrix = document.data.get("matrix")
-    if matrix is None:
-        document.data.pop("matrix", None)
-        return [document]
-    values: dict[str, Any] = native.STUDY_FILE.shapes["matrix"].read(matrix, At(document, ("matrix",)))
-    total = 1
-    for each in values.values():
-        total *= len(each)
-    if total > _MAX_STUDIES:
-        raise document.error(("matrix",), f"makes {total} studies; at most {_MAX_STUDIES}")
-    return [
-        _combination(document, dict(zip(values, picked, strict=True)), values)
-        for picked in itertools.product(*values.values())
-    ]
-
-
-def _combination(document: Document, picked: Mapping[str, Any], values: Mapping[str, Any]) -> Document:
-    one = Document(copy.deepcopy(document.data), document.file, dict(document.places))
-    one.data.pop("matrix", None)
-    suffixes = []
-    for key, value in picked.items():
-        place = document.place(("matrix", key))
-        parts = key.split(".")
-        if parts[0] in native.STUDY_FILE.shapes:
-            overrides.override(one, parts, value, place, tuple(native.STUDY_FILE.shapes))
-        else:
-            overrides.override(one, ["parameters", *parts], {"value": value}, place, ("parameters",))
-        plain = isinstance(value, (str, int, float))
-        suffixes.append(native.clean_name(str(value)) if plain else str(values[key].index(value)))
-    one.data["name"] = "-".join([str(document.data["name"]), *suffixes])
-    return one
