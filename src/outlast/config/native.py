@@ -46,7 +46,7 @@ SAMPLERS = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
 PRUNERS = ("none", "asha", "hyperband", "median", "percentile", "patient", "wilcoxon", "bandit", "wandb_hyperband")
 #: A study's name is a folder's: it cannot be hidden and cannot lead out of `studies/`.
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)"
-_NAME_SAYS = "a name of at most 100 letters, digits, . _ and -, not beginning with . or -"
+NAME_SAYS = "a name of at most 100 letters, digits, . _ and -, not beginning with . or -"
 _FUNCTION = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$(?!\n)"
 _METRIC_TEXT = r"^\s*(maximize|minimize)\s+(\S+)\s*$"
 
@@ -95,7 +95,7 @@ _ISOLATION = Checked(
 
 STUDY_FILE = Fields(
     {
-        "name": Text(NAME_PATTERN, _NAME_SAYS, description="the study and its folder; the file's name by default"),
+        "name": Text(NAME_PATTERN, NAME_SAYS, description="the study and its folder; the file's name by default"),
         "command": replace(
             COMMAND, description="how to train once; ${args} is where the parameters go; never run by a shell"
         ),

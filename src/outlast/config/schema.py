@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from outlast.config.campaign_shape import CAMPAIGN_FILE, OF_A_MEMBER
+from outlast.config.load import CAMPAIGN_KEY
 from outlast.config.native import STUDY_FILE
 from outlast.config.notation import ParametersShape
 from outlast.config.reference_dialect import HPO_FILE
 from outlast.config.reference_dialect import ONLY_KEYS as HPO_KEYS
+from outlast.config.shapes import nullable
 from outlast.config.wandb import ONLY_KEYS as SWEEP_KEYS
 from outlast.config.wandb import SWEEP_FILE
 
@@ -26,6 +29,7 @@ _DIALECTS = {
     "study": ("Our own dialect", STUDY_FILE),
     "sweep": ("A W&B sweep file", SWEEP_FILE),
     "hpo": ("An HPO file with `search_space`", HPO_FILE),
+    "campaign": ("A campaign: several studies", CAMPAIGN_FILE),
 }
 #: Where the schema has a key of our own dialect.
 _OURS = "#/$defs/study/properties/"
@@ -34,8 +38,8 @@ _WIDTH = 120
 _INTRODUCTION = """\
 # The study file
 
-Three dialects are read; which one a file speaks is seen by its keys. What a study folder keeps is always the first. An
-editor that knows YAML checks a file as it is typed with the JSON Schema that the package brings:
+Three dialects are read, and campaigns of several studies; which one a file speaks is seen by its keys. What a study folder
+keeps is always the first. An editor that knows YAML checks a file as it is typed with the JSON Schema that the package brings:
 
 ```console
 $ python -c "from outlast.config.schema import SCHEMA_FILE; print(SCHEMA_FILE)"
@@ -49,7 +53,7 @@ This page is made by `python -m outlast.config.schema`.
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of all dialects, told apart as the reader does: by keys that only one of them has.
+    """JSON Schema (draft 2020-12) of all dialects and of campaigns, told apart as the reader does: by keys of their own.
 
     It says what one key may hold. What only several keys together say (a range the right way round, a grid over
     continuous parameters, files that must be there) is the reader's.
@@ -59,14 +63,36 @@ def json_schema() -> dict[str, Any]:
         "$id": _ID,
         "title": "Outlast study file",
         "type": "object",
+        "if": _has_one_of((CAMPAIGN_KEY,)),
+        "then": {"$ref": "#/$defs/campaign"},
+        "else": _by_dialect("#/$defs/study"),
+        "$defs": {
+            **{name: _dialect(name) for name in _DIALECTS},
+            **_inside_a_campaign(),
+            **ParametersShape.definitions(),
+        },
+    }
+
+
+def _by_dialect(ours: str) -> dict[str, Any]:
+    return {
         "if": _has_one_of(HPO_KEYS),
         "then": {"$ref": "#/$defs/hpo"},
-        "else": {
-            "if": _has_one_of(SWEEP_KEYS),
-            "then": {"$ref": "#/$defs/sweep"},
-            "else": {"$ref": "#/$defs/study"},
+        "else": {"if": _has_one_of(SWEEP_KEYS), "then": {"$ref": "#/$defs/sweep"}, "else": {"$ref": ours}},
+    }
+
+
+def _inside_a_campaign() -> dict[str, Any]:
+    """A study's keys inside a campaign file: in our dialect with those that only a campaign's study has; or in another one."""
+    keys = {key: {"$ref": f"{_OURS}{key}"} for key in STUDY_FILE.shapes}
+    member = {**keys, **{key: nullable(shape.schema()) for key, shape in OF_A_MEMBER.items()}}
+    foreign = {"if": _has_one_of((*HPO_KEYS, *SWEEP_KEYS)), "then": {"type": "object"}}
+    return {
+        "base": {**foreign, "else": {"$ref": "#/$defs/study"}},
+        "member": {
+            **foreign,
+            "else": {"type": ["object", "null"], "properties": member, "additionalProperties": False},
         },
-        "$defs": {**{name: _dialect(name) for name in _DIALECTS}, **ParametersShape.definitions()},
     }
 
 
@@ -152,7 +178,7 @@ _KINDS = {
 def _takes(form: Mapping[str, Any]) -> str:
     """The kinds of value; null, which an optional key may be, is none."""
     if "$ref" in form:
-        return "parameters"
+        return "parameters" if form["$ref"].startswith("#/$defs/param") else "a study's keys"
     if "enum" in form:
         return ", ".join(f"`{word}`" for word in form["enum"] if word is not None)
     if "anyOf" in form:
