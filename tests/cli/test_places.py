@@ -44,8 +44,8 @@ def test_a_device_is_not_read(here):
     assert "is not a regular file" in refused(here, "run", "/dev/zero")
 
 
-def test_several_files_where_one_is_meant(here):
-    assert "one study at a time; 2 were given" in refused(here, "run", "study.yaml", "study.yaml")
+def test_one_file_twice(here):
+    assert "two studies are called small" in refused(here, "run", "study.yaml", "study.yaml")
 
 
 def test_a_study_file_and_a_command_exclude_each_other(here):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from outlast.cli.app import app
-from outlast.config import load, native, wandb, yaml
+from outlast.config import chain, native, wandb, yaml
 from outlast.config import reference_dialect as reference
 from outlast.core.records import Event
 from outlast.core.states import Cause
@@ -247,7 +247,7 @@ def test_a_dialect_is_added_where_the_page_says() -> None:
     for dialect in (wandb, reference):
         assert get_type_hints(dialect.translate)["return"] == tuple[yaml.Document, tuple[str, ...]]
         name = dialect.__name__.rpartition(".")[2]
-        assert all(f"{name}.{word}" in inspect.getsource(load) for word in ("translate", "ONLY_KEYS"))
+        assert all(f"{name}.{word}" in inspect.getsource(chain) for word in ("translate", "ONLY_KEYS"))
 
 
 def test_a_distribution_is_added_where_the_page_says() -> None:

@@ -13,6 +13,7 @@ from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
     from outlast.config.settings import Settings
+    from outlast.study.campaign import Member
 
 #: How the names of study files end.
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -88,26 +89,20 @@ def one_or_several(given: str | None, directory: str | None = None) -> tuple[str
 def _all_here() -> tuple[str, bool]:
     """The campaign or study in this very folder, the only one in ``studies/``, or all of them there."""
     if is_study_folder(os.curdir) or not _holds_studies("studies"):
-        return (os.curdir, True) if _has_campaign(os.curdir) else (the_folder(None), False)
+        return (os.curdir, True) if is_campaign_folder(os.curdir) else (the_folder(None), False)
     from outlast.study.campaign import member_folders
 
     found = member_folders("studies")
     within = sorted({each.split(os.sep)[1] for each in found})
-    if len(within) == 1 and _has_campaign(only := os.path.join("studies", within[0])):
+    if len(within) == 1 and is_campaign_folder(only := os.path.join("studies", within[0])):
         return only, True
     return ("studies", True) if len(found) > 1 else (the_folder(found[0]), False)
-
-
-def _has_campaign(folder: str) -> bool:
-    from outlast.study.campaign import CampaignPaths
-
-    return CampaignPaths.at(folder).campaign.is_file()
 
 
 def _holds_studies(folder: str) -> bool:
     from outlast.study.campaign import member_folders
 
-    return _has_campaign(folder) or bool(member_folders(folder))
+    return is_campaign_folder(folder) or bool(member_folders(folder))
 
 
 def study_of_file(file: str, settings: Settings) -> str:
@@ -133,15 +128,48 @@ def _runs_in(folder: Path, working_directory: str) -> bool:
 
 
 def by_name(given: str) -> str:
-    """The folder of the study that is called so, unless there is a file or folder of that very name.
+    """The folder of the study or campaign that is called so, unless there is a file or folder of that very name.
 
-    A study's own copy of its study file (``studies/NAME/study.yaml``) means the study.
+    A study's own copy of its study file (``studies/NAME/study.yaml``) means the study. A study of a campaign is named by that
+    and its name (``studies/CAMPAIGN/NAME``, wherever it lies), or by its name alone where one campaign here has it.
     """
     folder, name = os.path.split(given)
     if name == "study.yaml" and (is_study_folder(folder) if folder else within_a_study()):
         return folder or "."
+    if os.path.exists(given) or not given:
+        return given
     below = os.path.join("studies", given)
-    return below if not os.path.exists(given) and is_study_folder(below) else given
+    if is_study_folder(below) or is_campaign_folder(below):
+        return below
+    named = member_named(given)
+    return given if named is None else os.path.normpath(os.path.join(named[0], named[1].folder))
+
+
+def is_campaign_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a campaign has its record here."""
+    from outlast.study.campaign import CampaignPaths
+
+    return CampaignPaths.at(path).campaign.is_file()
+
+
+def member_named(given: str) -> tuple[str, Member] | None:
+    """The campaign's folder and the study of it that ``CAMPAIGN/NAME`` or ``NAME`` means.
+
+    Raises:
+        UsageError: Several campaigns here have a study of that name.
+    """
+    from outlast.study.campaign import read_campaign
+
+    folder, name = os.path.split(given.rstrip("/"))
+    places = [folder, os.path.join("studies", folder)] if folder else sorted(map(str, Path("studies").glob("*")))
+    found = []
+    for place in places:
+        record = read_campaign(place)
+        found += [(place, each) for each in record.members if each.study == name] if record is not None else []
+    if len({os.path.realpath(os.path.join(place, each.folder)) for place, each in found}) > 1:
+        cure = "  ".join(os.path.join(place, name) for place, _ in found)
+        raise UsageError(f"several campaigns here have a study {name}: which one?", cure=cure)
+    return found[0] if found else None
 
 
 def within_a_study() -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from outlast.config.settings import Settings
     from outlast.core.finding import Finding
     from outlast.core.fold import Study
+    from outlast.engine.campaign.planned import CampaignPlan
 
 _Metric = tuple[str, Literal["maximize", "minimize"]]
 
@@ -37,8 +38,8 @@ class SearchRequest:
     directory: str | None = None
 
     @cached_property
-    def settings(self) -> Settings:
-        """What is meant: a study file, a study folder, or a command with inline spaces."""
+    def meant(self) -> Settings | CampaignPlan:
+        """What is meant: a study file, a study folder, a command with inline spaces; or several studies."""
         if "" in self.study or ("--" in self.invocation.arguments and not self.invocation.command):
             raise UsageError(
                 "there is nothing where a study file or a command should be", cure="outlast run STUDY.yaml"
@@ -47,13 +48,37 @@ class SearchRequest:
             return self._of_a_command()
         if (meant := without_dashes(self.invocation.before)) is not None:
             raise meant
-        if len(self.study) > 1:
-            raise UsageError(f"one study at a time; {len(self.study)} were given: {', '.join(self.study)}")
-        if is_study_folder(file := self._source):
-            return self._on_record(file)
-        from outlast.config.load import load_study_file
+        if len(self.study) == 1 and is_study_folder(file := self._source):
+            return self.recorded(file)
+        from outlast.cli import campaign_request
 
-        return load_study_file(file, overrides=self._changes, metric=self._metric, name=self.name)
+        if len(self.study) > 1:
+            return campaign_request.of_several(self)
+        return campaign_request.of_one_place(self, self._source)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The one study that is meant.
+
+        Raises:
+            UsageError: Several are.
+        """
+        from outlast.engine.campaign.planned import CampaignPlan
+
+        if isinstance(self.meant, CampaignPlan):
+            names = [each.member.study for each in self.meant.planned]
+            if len(self.study) > 1:
+                raise UsageError(f"one study at a time; {len(names)} were given: {', '.join(names)}")
+            fact = f"makes {len(names)} studies where one is meant: {', '.join(names)}"
+            raise StudyFileError(fact, file=self._source)
+        return self.meant
+
+    @cached_property
+    def campaign(self) -> CampaignPlan | None:
+        """The several studies that are meant; ``None`` where it is one."""
+        from outlast.engine.campaign.planned import CampaignPlan
+
+        return self.meant if isinstance(self.meant, CampaignPlan) else None
 
     @cached_property
     def folder(self) -> str:
@@ -62,8 +87,8 @@ class SearchRequest:
             if not self.directory:
                 raise UsageError("--dir: there is no folder without a name", cure="--dir FOLDER")
             return self.directory
-        if self.study and is_study_folder(by_name(self.study[0])):
-            return by_name(self.study[0]).rstrip("/")
+        if self.study and not os.path.isfile(place := by_name(self.study[0])):
+            return place.rstrip("/")
         return (
             study_of_file(self.study[0], self.settings) if self.study else os.path.join("studies", self.settings.name)
         )
@@ -77,7 +102,8 @@ class SearchRequest:
         return by_name(self.study[0]) if self.study else _default_study()
 
     @property
-    def _metric(self) -> _Metric | None:
+    def metric(self) -> _Metric | None:
+        """Name and goal, where the command line says them."""
         if self.maximize is not None and self.minimize is not None:
             cure = "several objectives go into a study file"
             raise UsageError("--maximize and --minimize exclude each other", cure=cure)
@@ -86,9 +112,9 @@ class SearchRequest:
         return None if self.minimize is None else (self.minimize, "minimize")
 
     @property
-    def _changes(self) -> list[str]:
-        flags = {"budget.trials": self.trials, "parallel": self.parallel}
-        return [*self.overrides, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
+    def changes_of_each(self) -> list[str]:
+        """What is changed of each study that is meant, as texts of ``--set``."""
+        return [*self.overrides, *([] if self.trials is None else [f"budget.trials={self.trials}"])]
 
     def _of_a_command(self) -> Settings:
         from outlast.config.inline import settings_from_command
@@ -98,22 +124,29 @@ class SearchRequest:
             raise UsageError(fact, cure="a study file has its own `command`; leave one of the two out")
         if self.overrides:
             raise UsageError("--set changes a study file; there is none", cure="leave it out, or write a study file")
-        if (metric := self._metric) is None:
+        if (metric := self.metric) is None:
             raise UsageError("a command needs its metric", cure="--maximize NAME or --minimize NAME")
         return settings_from_command(
             self.invocation.command, name=self.name, metric=metric, trials=self.trials, parallel=self.parallel
         )
 
-    def _on_record(self, folder: str) -> Settings:
+    def recorded(self, folder: str, *, one_of_several: bool = False) -> Settings:
+        """The settings of a study that is there, with what the command line changes of it.
+
+        Args:
+            folder: Its folder, or its home.
+            one_of_several: Whether `name` and `parallel` are those of a campaign that it belongs to.
+        """
         from outlast.config.load import settings_from_resolved
         from outlast.engine.record.recorded import recorded_settings
         from outlast.study.home import live_of
 
         settings, recorded = recorded_settings(live_of(folder))
-        if self.study and os.path.isfile(self.study[0]):
+        if self.study and os.path.isfile(self.study[0]) and not one_of_several:
             _refuse_an_edited_copy(self.study[0], folder, recorded)
-        _refuse_for_a_record(settings, self._metric, self.name)
-        return settings_from_resolved(settings.resolved, settings.working_directory, self._changes)
+        _refuse_for_a_record(settings, self.metric, None if one_of_several else self.name)
+        pool = [] if one_of_several or self.parallel is None else [f"parallel={self.parallel}"]
+        return settings_from_resolved(settings.resolved, settings.working_directory, [*self.changes_of_each, *pool])
 
 
 def _refuse_an_edited_copy(file: str, folder: str, recorded: Study) -> None:

@@ -84,6 +84,14 @@ def studies_in(path: str, *, changes: Sequence[str] = (), metric: Metric | None 
         return [CampaignStudy(name=native.clean_name(os.path.splitext(os.path.basename(path))[0]), error=error)]
 
 
+def makes_a_campaign(path: str) -> bool:
+    """Whether it is a campaign file; what cannot be read is none."""
+    try:
+        return CAMPAIGN_KEY in yaml.read(path).data
+    except StudyFileError:
+        return False
+
+
 def _campaign(
     document: Document, file: str, texts: Sequence[str], metric: Metric | None, name: str | None, parallel: int | None
 ) -> CampaignFile:

@@ -1,0 +1,247 @@
+"""Which studies a command line means: study files, a campaign file, a study file with ``matrix``, a campaign's folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from outlast.cli.locate import by_name, is_study_folder, member_named, study_of_file
+from outlast.cli.main import Invocation
+from outlast.config import native, yaml
+from outlast.config.campaign_file import CampaignFile, load_search, makes_a_campaign, studies_in
+from outlast.config.campaign_members import CampaignStudy
+from outlast.engine.campaign.planned import CampaignPlan, Planned
+from outlast.errors import OutlastError, StudyNotFound, UsageError
+from outlast.study.campaign import Campaign, Member, member_folders, read_campaign
+
+if TYPE_CHECKING:
+    from outlast.cli.search_request import SearchRequest
+    from outlast.config.settings import Settings
+
+#: Flags that are about one run, and not about what the campaign is.
+_ONCE = ("--detach", "--fresh", "--resume", "--accept-changes", "--dry-run")
+_LONGEST = 100  # characters of a campaign's name that is made of its studies'
+
+
+def of_one_place(request: SearchRequest, place: str) -> Settings | CampaignPlan:
+    """What one file or folder means that is no study's folder: a study, or a campaign.
+
+    Raises:
+        UsageError: Nothing.
+    """
+    if os.path.isdir(place) and (found := of_folder(request, place)) is not None:
+        return found
+    if request.study and not os.path.isfile(place) and (named := member_named(request.study[0])) is not None:
+        return _not_begun(request, *named)
+    read = load_search(
+        place, changes=request.changes_of_each, metric=request.metric, name=request.name, parallel=request.parallel
+    )
+    return of_file(request, place, read) if isinstance(read, CampaignFile) else read
+
+
+def of_file(request: SearchRequest, file: str, read: CampaignFile) -> CampaignPlan:
+    """The campaign of a campaign file, or of a study file with ``matrix``: its studies lie in its folder."""
+    folder = request.directory or _folder_of(file, read.name)
+    planned = [_planned(each, folder, os.path.join(folder, each.name)) for each in read.studies]
+    campaign = Campaign(
+        read.name,
+        tuple(each.member for each in planned),
+        parallel=read.parallel,
+        share=read.share,
+        command=_command(request.invocation),
+        working_directory=os.path.relpath(os.curdir, folder),
+        notify=read.notify,
+    )
+    return _sound(campaign, folder, planned)
+
+
+def of_several(request: SearchRequest) -> CampaignPlan:
+    """The campaign of study files and study folders that were named one by one: each lies where it would lie alone."""
+    words = [by_name(word).rstrip("/") or word for word in request.study]
+    stems = [os.path.splitext(os.path.basename(os.path.abspath(word)))[0] for word in words]
+    name = request.name or _name_of(stems)
+    if not re.search(native.NAME_PATTERN, name.replace("+", "-")):
+        raise UsageError(f"--name: `{name}` is not {native.NAME_SAYS}")
+    folder = request.directory or os.path.join("studies", name)
+    planned = [each for word in words for each in _of_one(request, word, folder)]
+    campaign = Campaign(
+        name,
+        tuple(each.member for each in planned),
+        parallel=request.parallel,
+        command=_command(request.invocation),
+        working_directory=os.path.relpath(os.curdir, folder),
+    )
+    return _sound(campaign, folder, planned)
+
+
+def of_folder(request: SearchRequest, folder: str) -> CampaignPlan | None:
+    """The campaign that has this folder, from its record or from the studies below it; ``None`` where there is neither.
+
+    A study that was begun goes on from its own record. One that was not is read again, as the campaign's own command says.
+    """
+    record = read_campaign(folder)
+    if record is None:
+        below = [os.path.relpath(each, folder) for each in member_folders(folder)]
+        members = tuple(Member(each, each) for each in below if os.sep not in each)
+        if not members:
+            return None
+        name = os.path.basename(os.path.abspath(folder))
+        record = Campaign(name, members, command=("run", folder), working_directory=os.path.relpath(os.curdir, folder))
+    if request.name is not None and request.name != record.name:
+        raise UsageError(f"--name: the campaign that is there is called {record.name}", cure="leave it out")
+    record = record if request.parallel is None else _with_pool(record, request.parallel)
+    planned: list[Planned] = []
+    anew: dict[str, Planned] | None = None
+    for member in record.members:
+        place = os.path.normpath(os.path.join(folder, member.folder))
+        if is_study_folder(place):
+            planned.append(_from_record(request, member, place))
+            continue
+        anew = _read_again(request, record, folder) if anew is None else anew
+        found = anew.get(member.study)
+        settings, error = (None, _forgotten(member, record)) if found is None else (found.settings, found.error)
+        planned.append(Planned(member=member, folder=place, settings=settings, error=error))
+    return _sound(record, folder, planned)
+
+
+def _not_begun(request: SearchRequest, folder: str, member: Member) -> Settings:
+    """A study of a campaign that was not begun yet, and is to be begun alone."""
+    record = read_campaign(folder)
+    found = _read_again(request, record, folder).get(member.study) if record is not None else None
+    if found is not None and found.settings is not None:
+        return found.settings
+    raise (found.error if found is not None else None) or _forgotten(member, record)
+
+
+def _planned(study: CampaignStudy, folder: str, place: str) -> Planned:
+    member = Member(study.name, os.path.relpath(place, folder), float(study.weight), study.priority)
+    return Planned(member=member, folder=place, settings=study.settings, error=study.error)
+
+
+def _of_one(request: SearchRequest, word: str, folder: str) -> list[Planned]:
+    """What one word of several means: one study, or those of its ``matrix``."""
+    if is_study_folder(word):
+        name = os.path.basename(os.path.abspath(word))
+        return [_from_record(request, Member(name, os.path.relpath(word, folder)), word)]
+    if os.path.isdir(word) and read_campaign(word) is not None:
+        raise UsageError(f"{word} is a campaign, which goes on alone", cure=f"outlast run {word}")
+    if os.path.isdir(word) or not os.path.exists(word):  # a word that means nothing, not a study that is broken
+        yaml.read(word)
+    if makes_a_campaign(word):
+        raise UsageError(f"{word} is a campaign file, which is run alone", cure=f"outlast run {word}")
+    found = studies_in(word, changes=request.changes_of_each, metric=request.metric)
+    if len(found) == 1 and request.directory is None:
+        settings = found[0].settings
+        alone = os.path.join("studies", found[0].name) if settings is None else study_of_file(word, settings)
+        return [_planned(found[0], folder, alone)]
+    stem = os.path.splitext(os.path.basename(word))[0]
+    above = os.path.join("studies", stem) if request.directory is None else folder
+    return [_planned(each, folder, os.path.join(above, each.name)) for each in found]
+
+
+def _from_record(request: SearchRequest, member: Member, place: str) -> Planned:
+    try:
+        settings = request.recorded(place, one_of_several=True)
+    except OutlastError as error:
+        return Planned(member=member, folder=place, error=error)
+    return Planned(member=member, folder=place, settings=settings)
+
+
+def _read_again(request: SearchRequest, record: Campaign, folder: str) -> dict[str, Planned]:
+    """The studies that the campaign's own command means now, each by its name; none where that cannot be told any more."""
+    from outlast.cli.app import app
+    from outlast.cli.search_request import SearchRequest
+
+    start = os.path.normpath(os.path.join(folder, record.working_directory))
+    command = app.commands.get(record.command[0]) if record.command else None
+    try:
+        given = (
+            command.make_context(record.command[0], list(record.command[1:]), obj=Invocation()).params
+            if command
+            else {}
+        )
+    except click.ClickException:  # of another version
+        given = {}
+    if "overrides" not in given:
+        return {}
+    asked = {each.name: given[each.name] for each in fields(SearchRequest) if each.name in given}
+    words = tuple(os.path.relpath(os.path.join(start, word)) for word in asked["study"])
+    if any(os.path.isdir(word) and os.path.realpath(word) == os.path.realpath(folder) for word in words):
+        return {}
+    again = replace(
+        SearchRequest(Invocation(record.command), **asked),
+        study=words,
+        directory=folder,
+        overrides=(*asked["overrides"], *request.overrides),
+        trials=request.trials or asked["trials"],
+    )
+    meant = again.meant
+    return {each.member.study: each for each in meant.planned} if isinstance(meant, CampaignPlan) else {}
+
+
+def _forgotten(member: Member, record: Campaign | None) -> StudyNotFound:
+    words = record.command if record is not None else ()
+    cure = f"the campaign's own command begins it: outlast {' '.join(words)}" if words else None
+    return StudyNotFound(f"{member.study} was not begun, and nothing says any more what it is to do", cure=cure)
+
+
+def _folder_of(file: str, name: str) -> str:
+    """``studies/NAME`` here, unless that file's campaign was begun from another working directory above it or this one."""
+    here = os.path.join("studies", name)
+    if read_campaign(here) is None:
+        for above in (*Path(file).resolve().parents, *Path.cwd().parents):
+            folder = above / "studies" / name
+            record = read_campaign(folder)
+            if record is not None and os.path.realpath(file) in _files_of(record, folder):
+                return os.path.relpath(folder)
+    return here
+
+
+def _files_of(record: Campaign, folder: Path) -> set[str]:
+    return {os.path.realpath(folder / record.working_directory / word) for word in record.command[1:]}
+
+
+def _command(invocation: Invocation) -> tuple[str, ...]:
+    return tuple(word for word in invocation.before if word not in _ONCE)
+
+
+def _name_of(stems: Sequence[str]) -> str:
+    name = "+".join(dict.fromkeys(stems))
+    return name if len(name) <= _LONGEST else f"{stems[0][: _LONGEST - 10]}+{len(stems) - 1}"
+
+
+def _with_pool(record: Campaign, parallel: int) -> Campaign:
+    from msgspec.structs import replace as changed
+
+    return changed(record, parallel=parallel)
+
+
+def _sound(campaign: Campaign, folder: str, planned: Sequence[Planned]) -> CampaignPlan:
+    """The plan, unless no campaign can be that.
+
+    Raises:
+        UsageError: Two studies have a name or a folder in common, or the campaign's folder is a study's.
+    """
+    if is_study_folder(folder):
+        fact = f"{folder} is the folder of one study, and cannot be a campaign's"
+        raise UsageError(fact, cure="give the campaign another name: --name NAME, or --dir FOLDER")
+    names, places = [each.member.study for each in planned], [os.path.realpath(each.folder) for each in planned]
+    for index, each in enumerate(planned):
+        if each.member.study in names[:index] or places[index] in places[:index]:
+            fact = f"two studies are called {each.member.study}"
+            raise UsageError(fact, cure="say `name: …` in one of the files; or write a campaign file that names them")
+    return CampaignPlan(campaign=campaign, folder=folder, planned=tuple(_kept(each) for each in planned))
+
+
+def _kept(each: Planned) -> Planned:
+    """A study that keeps nothing on disk cannot be looked after."""
+    if each.settings is None or not (each.settings.later.get("index") or {}).get("in_memory"):
+        return each
+    error = UsageError("index.in_memory keeps nothing, and a campaign goes on with what is kept", cure="leave it out")
+    return Planned(member=each.member, folder=each.folder, error=error)
