@@ -1,9 +1,8 @@
 """Locks on shares of cards that the kernel drops with the last process that inherited them.
 
 Every card has one file, named by its UUID, in a folder that all users of the machine share. A share of the card is a range of
-that file's bytes, locked through an open file description (fcntl(2), F_OFD_SETLK): whoever inherits the descriptor holds it as
-well, until the last of them ends or closes it, and ranges that do not touch are independent. So one descriptor is one share of
-any size, and "all of the card" excludes every part of it. Whoever holds a range writes his pid at its beginning.
+that file's bytes (`outlast._system.range_locks`). So one descriptor is one share of any size, and "all of the card" excludes
+every part of it. Whoever holds a range writes his pid at its beginning.
 
 The folder is like /tmp: everybody may add to it and nobody may remove what is another's (sticky bit). The files carry that bit
 as well, which keeps systemd-tmpfiles(8) from removing them for their age.
@@ -13,13 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import stat
-import struct
 import uuid as uuids
 from dataclasses import dataclass
+
+from outlast._system.range_locks import lock_range, locked_ranges
 
 #: Environment variable with another folder for the locks.
 DIRECTORY_VARIABLE = "OUTLAST_GPU_LOCK_DIR"
@@ -28,7 +27,6 @@ _DIRECTORY = "/tmp/outlast-gpu-locks"  # noqa: S108  # not TMPDIR: all users and
 #: A whole card. Divisible by 1 to 8, 10, 12, 14, 15 …: that many equal shares fill it.
 UNITS = 840
 _RECORD = 32  # bytes for each unit: room for the holder's pid
-_FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux: type, whence, start, len, pid
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class CardLock:
         for _ in range(3):
             fd = _open(directory, uuid)
             for start in range(0, UNITS - units + 1, units):
-                if not _lock(fd, start, units):
+                if not lock_range(fd, start * _RECORD, units * _RECORD):
                     continue
                 if _is_there(fd, _path(directory, uuid)):
                     sign(fd, start)
@@ -83,7 +81,10 @@ def sign(fd: int, start: int) -> None:
 
 def holders(fd: int) -> list[Holder]:
     """Who holds shares of the card whose file this descriptor has open, other than through this descriptor."""
-    return sorted(_holders(fd, 0, UNITS), key=lambda holder: holder.start)
+    return [
+        Holder(at // _RECORD, length // _RECORD, _signed(fd, at))
+        for at, length in locked_ranges(fd, 0, UNITS * _RECORD)
+    ]
 
 
 def holders_of(directory: str, uuid: str) -> list[Holder]:
@@ -153,26 +154,6 @@ def _is_there(fd: int, path: str) -> bool:
     return (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino)
 
 
-def _lock(fd: int, start: int, units: int) -> bool:
-    wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start * _RECORD, units * _RECORD, 0)
-    try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        raise
-    return True
-
-
-def _holders(fd: int, start: int, end: int) -> list[Holder]:
-    """Asks for any lock in a range (F_OFD_GETLK names one), then for those before and after it."""
-    if start >= end:
-        return []
-    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start * _RECORD, (end - start) * _RECORD, 0)
-    kind, _, at, length, _ = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_OFD_GETLK, asked))
-    if kind == fcntl.F_UNLCK:
-        return []
-    first, after = at // _RECORD, (at + length) // _RECORD
+def _signed(fd: int, at: int) -> int:
     text = os.pread(fd, _RECORD, at).strip(b"\0 \n")
-    found = Holder(first, after - first, int(text) if text.isdigit() else 0)
-    return [found, *_holders(fd, start, first), *_holders(fd, after, end)]
+    return int(text) if text.isdigit() else 0

@@ -27,6 +27,7 @@ from outlast.engine.hold.opening import Given
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, StorageError, StudyBusy, StudyNotFound, UsageError
+from outlast.executors.shared_slots import Sharing
 from outlast.study.home import home_of, live_of, ran_from, tie
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
@@ -97,6 +98,7 @@ def run(
     kept: bool = True,
     say: Callable[[str], object] = print,
     given: Given | None = None,
+    sharing: Sharing | None = None,
 ) -> tuple[Verdict, Study]:
     """Run a study here to its rest, tell how it ended, and only then draw its report and plots and bring the rest home.
 
@@ -106,11 +108,18 @@ def run(
         tell: Says how it ended; nobody waits for plots to hear that.
         unattended: Nobody is there, as is known from elsewhere; under nohup nobody is in any case.
         kept: Whether the folder is still there afterwards: without, plots would be drawn for nobody.
-        accept_changes, say, given: See `outlast.engine.hold.run.run_study`.
+        accept_changes, say, given, sharing: See `outlast.engine.hold.run.run_study`.
     """
     unattended = unattended or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     verdict, study = run_study(
-        paths, settings, listener, accept_changes=accept_changes, say=say, unattended=unattended, given=given
+        paths,
+        settings,
+        listener,
+        accept_changes=accept_changes,
+        say=say,
+        unattended=unattended,
+        given=given,
+        sharing=sharing,
     )
     tell(verdict, study)
     if kept:

@@ -10,7 +10,6 @@ holds up nobody for good. Nothing is taken away from a running attempt.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -18,10 +17,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from outlast.executors.places import OwnPlace, read_place
+
 #: Seconds for which a free card is left to a search that goes before.
 PATIENCE = 5.0
 _PREFIX = "search."
-_BYTES = 8192  # every file's length: a write replaces all of it at once
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ class CardQueue:
 
     def __init__(self, directory: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._directory, self._clock = directory, clock
-        self._path = os.path.join(directory, f"{_PREFIX}{os.getpid()}.{uuid.uuid4().hex[:8]}")
-        self._fd: int | None = None
+        self._own = OwnPlace(os.path.join(directory, f"{_PREFIX}{os.getpid()}.{uuid.uuid4().hex[:8]}"))
         self._said = _Place(os.getuid())
         self._left: dict[str, float] = {}  # card → since when it is left to somebody else
 
@@ -75,7 +74,7 @@ class CardQueue:
         since = self._clock() if begins else before.since
         self._said = replace(before, holds=holds, wants=wants, since=since, cards=tuple(cards))
         if self._said != before:
-            self._write(json.dumps(asdict(self._said)).encode())
+            self._own.write(json.dumps(asdict(self._said)).encode())
 
     def is_our_turn(self, card: str) -> bool:
         """Whether we may try to take a card that is free: nobody goes before us, or they did not come for it."""
@@ -92,28 +91,14 @@ class CardQueue:
 
     def close(self) -> None:
         """Leave the queue."""
-        if self._fd is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)
-            os.close(self._fd)
-            self._fd = None
-
-    def _write(self, content: bytes) -> None:
-        """The file appears with its lock held, and is replaced by one write of the same length."""
-        if self._fd is None:
-            beside = os.path.join(self._directory, f".{uuid.uuid4().hex}")
-            self._fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            os.fchmod(self._fd, 0o644)
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-            os.rename(beside, self._path)
-        os.pwrite(self._fd, content.ljust(_BYTES), 0)
+        self._own.close()
 
     def _others(self) -> list[_Place]:
         """What the other living searches say."""
         found = []
         for name in sorted(os.listdir(self._directory)):
             path = os.path.join(self._directory, name)
-            said = _read_if_alive(path) if name.startswith(_PREFIX) and path != self._path else None
+            said = _read_if_alive(path) if name.startswith(_PREFIX) and path != self._own.path else None
             if said is not None:
                 found.append(said)
         return found
@@ -121,26 +106,14 @@ class CardQueue:
 
 def _read_if_alive(path: str) -> _Place | None:
     """``None`` for a search that is dead; its file is removed where that is allowed."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+    said = read_place(path)
+    if said is None:
         return None
-    try:
-        if not _is_free(fd):
-            said = _Place.from_text(os.read(fd, _BYTES))
-            return replace(said, uid=os.fstat(fd).st_uid)  # whose search it is, the kernel says
+    if not said.alive:
         with contextlib.suppress(OSError):
             os.unlink(path)
+        return None
+    try:
+        return replace(_Place.from_text(said.content), uid=said.uid)
     except (ValueError, KeyError, TypeError):
         return None  # of a version that says it otherwise
-    finally:
-        os.close(fd)
-    return None
-
-
-def _is_free(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -48,11 +48,17 @@ class RunnerSpec:
     heartbeat: float = field(default_factory=lambda: silent_after() / 24)
     gpus: tuple[str, ...] = ()  # UUIDs of its cards
     gpu_locks: tuple[tuple[int, int, int], ...] = ()  # for each card: inherited descriptor, the share's start, units
+    slot_fd: int | None = None  # inherited: the lock on its slot, where several studies share them
     shared: bool = False  # other trials run in the working directory meanwhile, as far as the coordinator knows
     segment: int = 0  # of the ledger that opened the attempt: nobody starts it once there is a newer one
     srun: bool = False  # within a job of SLURM's, srun starts the command: on all of its nodes
     srun_arguments: tuple[str, ...] = ()  # of its own
     pipe_fd: int | None = None  # inherited socket to the coordinator, for objectives that draw as they go
+
+    @property
+    def place_fds(self) -> list[int]:
+        """Inherited descriptors that hold the attempt's cards and its slot."""
+        return [*(fd for fd, _, _ in self.gpu_locks), *([] if self.slot_fd is None else [self.slot_fd])]
 
     def to_json(self) -> str:
         """One JSON object."""

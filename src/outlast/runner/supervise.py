@@ -93,7 +93,7 @@ class Supervisor:
                 token=self.token,
                 lock_fd=self.lock.fd,
                 pipe_fd=self.spec.pipe_fd,
-                gpu_fds=[fd for fd, _, _ in self.spec.gpu_locks],
+                place_fds=self.spec.place_fds,
                 loaded=self._loaded,
             )
         except OSError as error:

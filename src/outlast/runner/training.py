@@ -39,13 +39,13 @@ class Training:
         token: str,
         lock_fd: int,
         pipe_fd: int | None = None,
-        gpu_fds: Sequence[int] = (),
+        place_fds: Sequence[int] = (),
         loaded: Loaded | None = None,
     ) -> None:
         self._token = token
         self._process: subprocess.Popen[bytes] | Forked
         if loaded is not None:
-            self._process = Forked(loaded, env=env, token=token, lock_fds=[lock_fd, *gpu_fds], pipe_fd=pipe_fd)
+            self._process = Forked(loaded, env=env, token=token, lock_fds=[lock_fd, *place_fds], pipe_fd=pipe_fd)
         else:
             self._process = subprocess.Popen(
                 list(argv),
@@ -55,7 +55,7 @@ class Training:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=[fd for fd in (lock_fd, *gpu_fds, pipe_fd) if fd is not None],
+                pass_fds=[fd for fd in (lock_fd, *place_fds, pipe_fd) if fd is not None],
                 preexec_fn=die_with_parent,
             )
         assert self._process.stdout is not None

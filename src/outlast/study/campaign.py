@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -14,13 +14,12 @@ from msgspec import Struct
 from outlast._system.files import write_atomic
 from outlast._system.syncing import make_dir
 from outlast.core.file_names import FOLLOWUPS, CampaignNames
+from outlast.core.sharing import Share
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 
 _ASIDE = re.compile(r"\.\d{8}_\d{6}(-\d+)?$")  # what `--fresh` adds to a folder's name
 _DEPTH = 3  # folders below the one that was named in which studies are looked for
-
-Share = Literal["weight", "priority", "together"]
 
 
 class Member(Struct, frozen=True):

@@ -29,6 +29,7 @@ from outlast.errors import UsageError
 from outlast.executors.base import Executor, StudyFacts
 from outlast.executors.fork_request import WarmStart
 from outlast.executors.plugged import make_executor
+from outlast.executors.shared_slots import Sharing
 from outlast.runner.environment import worker_environment
 from outlast.runner.hooks import hooks_path
 from outlast.runner.spec import RunnerSpec
@@ -60,7 +61,7 @@ def next_attempt(trial: Trial) -> int:
 
 def prepare_attempt(
     paths: StudyPaths, settings: Settings, trial: Trial, *, cards: tuple[CardLock, ...] = (), pipe_fd: int | None = None,
-    cpus_per_trial: int | None = None, shared: bool = False, segment: int = 0,
+    cpus_per_trial: int | None = None, shared: bool = False, segment: int = 0, slot_fd: int | None = None,
 ) -> Prepared:  # fmt: skip
     """Work out the trial's next attempt: command, environment, files.
 
@@ -125,6 +126,7 @@ def prepare_attempt(
         srun=bool(srun),
         srun_arguments=srun_arguments(srun),
         pipe_fd=pipe_fd,
+        slot_fd=slot_fd,
     )
     contents = _contents(settings, params, {**trial.params, **beyond}, config)
     left = "" if start_over or last is not None else no_checkpoints(checkpoints)
@@ -222,13 +224,13 @@ def _relative(path: Path, root: Path) -> str:
     return os.path.relpath(path, root) if path.is_relative_to(root) else str(path)
 
 
-def slots_of(settings: Settings) -> Slots:
-    """Room for attempts: on this machine, or as many jobs as are to wait or run at once.
+def slots_of(settings: Settings, sharing: Sharing | None = None) -> Slots:
+    """Room for attempts: on this machine, perhaps shared with other studies, or as many jobs as are to wait or run at once.
 
     Raises:
         UsageError: A trial needs more of this machine than it may ever use.
     """
-    return job_slots(settings, settings.executor.name) if settings.executor.plugged else local_slots(settings)
+    return job_slots(settings, settings.executor.name) if settings.executor.plugged else local_slots(settings, sharing)
 
 
 def plugged_executor(paths: StudyPaths, settings: Settings) -> Executor | None:

@@ -16,9 +16,11 @@ from outlast.study.requests import Request, answer
 if TYPE_CHECKING:
     from outlast._system.card_locks import CardLock
     from outlast.executors.gpu_pool import GpuPool, Grant
+    from outlast.executors.shared_slots import SharedSlots, Sharing
 
 _JOBS = 8  # in a scheduler's queue at once, where the study file leaves it to us
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_WORKER = "worker:"  # what the slot of a worker's request begins with
 _WAIT = 1.0  # seconds after which a worker that got nothing asks again
 _WAIT_FOR_ROOM = 5.0  # the same while the disk is full: each answer is a file
 
@@ -31,9 +33,11 @@ class Slots:
     # its cards, where attempts need some. A slot is then available only with cards that are locked for it
     pool: GpuPool | None = None
     cpus_per_trial: int | None = None  # for each attempt
+    shared: SharedSlots | None = None  # with the other studies of a campaign; a slot is then available in turn only
     # lines for the person that have come up; whoever reads them clears them
     news: list[str] = field(default_factory=list)
     _grants: dict[str, Grant] = field(default_factory=dict)  # slot → cards that we hold until its attempt does
+    _held: dict[str, int] = field(default_factory=dict)  # slot → the descriptor that holds it, until its attempt does
     _taken: set[str] = field(default_factory=set)
     _asking: dict[str, Request] = field(default_factory=dict)
 
@@ -55,10 +59,19 @@ class Slots:
             StorageError: Cards cannot be locked on this machine.
         """
         free = self._free()
+        wanted = min(wanted, len(free))
+        room = wanted if self.shared is None else self.shared.room(wanted)
         if self.pool is not None:
-            grants = self.pool.take(min(wanted, len(free)), running=len(self._ours()), avoid=avoid)
-            free = free[: len(grants)]
-            self._grants.update(zip(free, grants, strict=True))
+            grants = self.pool.take(room, running=len(self._ours()), avoid=avoid)
+            self._grants.update(zip(free, grants, strict=False))
+            wanted = len(grants) if room else wanted  # without cards we leave the slots to others
+        if self.shared is not None:
+            for slot, lock in zip(free, self.shared.take(wanted), strict=False):
+                self._held[slot] = lock
+        if self.pool is not None:
+            free = [slot for slot in free if slot in self._grants]
+        if self.shared is not None:
+            free = [slot for slot in free if slot in self._held]
         return free + list(self._asking)
 
     def _free(self) -> list[str]:
@@ -66,37 +79,52 @@ class Slots:
         return free[: max(0, len(self.local) - len(self._ours()))]
 
     def _ours(self) -> list[str]:
-        return [slot for slot in self._taken if not slot.startswith("worker:")]
+        return [slot for slot in self._taken if not slot.startswith(_WORKER)]
 
     def give_back(self) -> None:
-        """Unlock the cards of slots that nobody took."""
+        """Unlock slots that nobody took, and their cards."""
         for slot in [slot for slot in self._grants if slot not in self._taken]:
             self._grants.pop(slot).close()
+        for slot in [slot for slot in self._held if slot not in self._taken]:
+            assert self.shared is not None
+            self.shared.give_back(self._held.pop(slot))
 
     def started(self, slot: str) -> None:
-        """The slot's attempt has its cards: they are locked as long as it lives, and no longer by us."""
-        grant = self._grants.pop(slot, None)
+        """The slot's attempt has it, and its cards: they are locked as long as it lives, and no longer by us."""
+        grant, held = self._grants.pop(slot, None), self._held.pop(slot, None)
         if grant is not None:
             grant.close()
+        if held is not None:
+            os.close(held)
 
     def close(self) -> None:
-        """Unlock what was not handed on, and leave the queue for cards."""
-        for slot in list(self._grants):
+        """Unlock what was not handed on, and leave the queues."""
+        for slot in [*self._grants, *self._held]:
             self.started(slot)
         if self.pool is not None:
             self.pool.close()
+        if self.shared is not None:
+            self.shared.close()
 
     def take(self, slot: str) -> None:
         """An attempt runs there."""
         self._taken.add(slot)
+        if self.shared is not None and not slot.startswith(_WORKER):
+            self.shared.began(slot)
 
     def free(self, slot: str) -> None:
         """It ended."""
         self._taken.discard(slot)
+        if self.shared is not None:
+            self.shared.ended(slot)
 
     def locks(self, slot: str) -> tuple[CardLock, ...]:
         """The cards that are locked for a slot."""
         return self._grants[slot].locks if slot in self._grants else ()
+
+    def held_by(self, slot: str) -> int | None:
+        """The descriptor that holds a slot that is shared with other studies, to be inherited by its attempt."""
+        return self._held.get(slot)
 
     def asked(self, slot: str) -> Mapping[str, Any]:
         """What a worker said of itself when it asked; empty for a slot of this machine."""
@@ -118,7 +146,7 @@ class Slots:
     def name_of(request: Request) -> str:
         """What the slot of a worker's request is called: there is one for each request."""
         who = Identity.from_json(request.content.get("worker", {}))
-        return f"worker:{who.host}:{who.pid}:{request.key[-8:]}"
+        return f"{_WORKER}{who.host}:{who.pid}:{request.key[-8:]}"
 
     def hand_over(self, paths: StudyPaths, slot: str, attempt: str, *, grace: float, judges: bool) -> None:
         """Answer a worker with its attempt.
@@ -161,19 +189,33 @@ def job_slots(settings: Settings, kind: str) -> Slots:
     return Slots(tuple(f"{name}:{at}" for at in range(many)), cpus_per_trial=settings.resources.cpus)
 
 
-def local_slots(settings: Settings) -> Slots:
+def local_slots(settings: Settings, sharing: Sharing | None = None) -> Slots:
     """This machine's slots for a study: as many as `parallel` says, or as CPUs, GPUs and memory allow.
+
+    Args:
+        sharing: How it shares them with the other studies of its campaign, which may say how many there are in all.
 
     Raises:
         UsageError: A trial needs more GPUs than this session may ever use.
+        OSError: Nothing can be shared in the campaign's folder.
     """
     news: list[str] = []
     pool = gpu_pool(settings, news.append)
     if pool is not None:
         pool.check()
-    count = _count(settings, pool)
+    parts = count = _count(settings, pool)
+    if sharing is not None and sharing.parallel is not None:
+        parts = sharing.parallel
+        count = parts if settings.parallel == "auto" else min(count, parts)
     names = tuple(f"local:{i}" for i in range(count))
-    return Slots(names, pool, cpus_per_trial=settings.resources.cpus or max(1, cpus() // count), news=news)
+    cpus_per_trial = settings.resources.cpus or max(1, cpus() // parts)
+    return Slots(names, pool, cpus_per_trial, None if sharing is None else _shared(sharing, parts), news)
+
+
+def _shared(sharing: Sharing, parts: int) -> SharedSlots:
+    from outlast.executors.shared_slots import SharedSlots
+
+    return SharedSlots(sharing, parts)
 
 
 def slot_count(settings: Settings) -> int:

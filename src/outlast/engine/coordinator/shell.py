@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from outlast._system.clock import Clock
 from outlast.config.settings import Settings
+from outlast.core.budget import startable
 from outlast.core.file_names import attempt_name
 from outlast.core.plan import Limits, Verdict
 from outlast.engine.attempts.folds import study_parts
@@ -67,8 +68,9 @@ class Shell:
         self._decisions, self._in_parts = decisions, bool(study_parts(settings))
         in_batches = bool((settings.slurm or {}).get("barrier")) and executor.outlives
         first_wait = os.environ.get("OUTLAST_BACKOFF_SECONDS")
+        self._limits = limits or limits_of(settings)
         self._round = Round(
-            self.study, limits or limits_of(settings), holding, in_batches=in_batches,
+            self.study, self._limits, holding, in_batches=in_batches,
             at_once=_STARTS if pruning.active and not in_batches else None,  # a batch begins whole
             first_wait=float(first_wait) if first_wait else None,
         )  # fmt: skip
@@ -174,6 +176,9 @@ class Shell:
 
     def _fill(self, wanted: int, now: float, avoid: Collection[str]) -> None:
         """Lock slots, open what the round begins in them, and unlock those that it left."""
+        if self._slots.shared is not None:
+            limits = self._limits
+            self._slots.shared.still_to_begin(startable(self.study, limits.trials, limits.count))
         free = self._slots.available(wanted, avoid)
         while self._slots.news:
             self._decisions.say(self._slots.news.pop(0))

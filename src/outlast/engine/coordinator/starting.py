@@ -70,7 +70,7 @@ class Starting:
             prepared = prepare_attempt(
                 self._paths, self._settings, trial, cards=cards, pipe_fd=pipe_fd,
                 cpus_per_trial=self._slots.cpus_per_trial, shared=others,
-                segment=0 if self._executor.outlives else self._ledger.number,
+                segment=0 if self._executor.outlives else self._ledger.number, slot_fd=self._slots.held_by(slot),
             )  # fmt: skip
         except (StudyFileError, OSError):
             self._ask_server.end(name)
@@ -120,8 +120,8 @@ class Starting:
             self.hand_over(attempt)
             return
         marker = str(self._paths.open_marker(attempt.trial, attempt.number))
-        cards = tuple(card.fd for card in self._slots.locks(attempt.slot))
-        keep = cards if prepared.pipe_fd is None else (*cards, prepared.pipe_fd)
+        cards = (card.fd for card in self._slots.locks(attempt.slot))
+        keep = tuple(fd for fd in (*cards, self._slots.held_by(attempt.slot), prepared.pipe_fd) if fd is not None)
         self._executor.submit(attempt.name, marker, str(attempt.paths.runner_log), keep_fds=keep)
         attempt.submitted = True
         self._slots.started(attempt.slot)

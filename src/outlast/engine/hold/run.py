@@ -18,6 +18,7 @@ from outlast.engine.coordinator.round import Holding
 from outlast.engine.hold.opening import Given, open_study
 from outlast.engine.hold.terminal import stopping_at_signals
 from outlast.executors.local import LocalExecutor
+from outlast.executors.shared_slots import Sharing
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
@@ -32,6 +33,7 @@ def run_study(
     limits: Limits | None = None,
     unattended: bool = False,
     given: Given | None = None,
+    sharing: Sharing | None = None,
 ) -> tuple[Verdict, Study]:
     """Run a study here until it comes to rest.
 
@@ -42,6 +44,7 @@ def run_study(
         limits: Totals and policies instead of the study file's.
         unattended: Nobody is there to go on once a full disk has room: wait for it.
         given: See `open_study`.
+        sharing: How it shares this machine's slots with other studies.
 
     Raises:
         OutlastError: Any of the tree; what runs goes on and is taken up by the next run.
@@ -50,7 +53,7 @@ def run_study(
     def once() -> tuple[Verdict, Study]:
         with ExitStack() as held:
             # What can never run here leaves no study behind: slots and executor come first.
-            slots = held.enter_context(closing(slots_of(settings)))
+            slots = held.enter_context(closing(slots_of(settings, sharing)))
             plugged = plugged_executor(paths, settings)
             opened = held.enter_context(
                 open_study(paths, settings, accept_changes=accept_changes, say=say, given=given)
@@ -60,6 +63,8 @@ def run_study(
             held.callback(executor.close)  # before the lease is given back: what it tidies up is ours until then
             hears = listener(opened, len(slots.local))
             executor.say = hears.said
+            if slots.shared is not None and slots.shared.wake_fd is not None:
+                executor.watch_fd(slots.shared.wake_fd)
             holding = Holding.UNATTENDED if unattended else Holding.WATCHED
             coordinator = Coordinator(
                 paths, taken, opened, executor, hears, slots=slots, limits=limits, holding=holding

@@ -1,0 +1,72 @@
+"""Places in a queue of processes: one small file each, with an flock on it as long as its owner lives."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import uuid
+from dataclasses import dataclass
+
+_BYTES = 8192  # every file's length: a write replaces all of it at once
+
+
+class OwnPlace:
+    """Our file in a folder of places, seen by the others from the first `write` on."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    def write(self, content: bytes) -> None:
+        """Say this, and nothing else any more. The file appears with its lock held.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        if self._fd is None:
+            beside = os.path.join(os.path.dirname(self.path), f".{uuid.uuid4().hex}")
+            self._fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            os.fchmod(self._fd, 0o644)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            os.pwrite(self._fd, content.ljust(_BYTES), 0)
+            os.rename(beside, self.path)
+        os.pwrite(self._fd, content.ljust(_BYTES), 0)
+
+    def close(self, *, keep: bool = False) -> None:
+        """Leave the queue; what we said last stays to be read if it is to be kept."""
+        if self._fd is not None:
+            if not keep:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.path)
+            os.close(self._fd)
+            self._fd = None
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a place's file says."""
+
+    content: bytes
+    alive: bool  # somebody holds it
+    uid: int  # whose it is, as the kernel knows
+
+
+def read_place(path: str) -> Said | None:
+    """Read a place; ``None`` where there is none, or none for us."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return Said(os.read(fd, _BYTES), not _is_free(fd), os.fstat(fd).st_uid)
+    finally:
+        os.close(fd)
+
+
+def _is_free(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
