@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -109,17 +110,20 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(
     assert not lab.folder.exists()
 
 
-def unattended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `run --detach` starts it; and whatever waits for room is quick."""
-    monkeypatch.setenv("OUTLAST_DETACHED", "1")
+@pytest.fixture
+def unattended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As under nohup; and whatever waits for room is quick."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     monkeypatch.setattr(decisions, "_ROOM_AGAIN", 0.2)
     monkeypatch.setattr(room, "_TRY_EVERY", 0.2)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("unattended")
 def test_an_unattended_search_waits_for_room_and_goes_on_by_itself(
-    mount: Mount, lab_on: Callable[[Path], FaultLab], monkeypatch: pytest.MonkeyPatch
+    mount: Mount, lab_on: Callable[[Path], FaultLab]
 ) -> None:
-    unattended(monkeypatch)
     place = mount("size=48m")
     lab = lab_on(place)
     lab.write_study_file("crash", [])
@@ -200,10 +204,8 @@ def test_a_script_that_meets_a_full_disk_elsewhere_pauses_the_study_as_well(lab:
     assert lab.causes(2) == ["disk_full", "completed"]
 
 
-def test_an_unattended_search_outlives_a_ledger_without_any_room(
-    lab: FaultLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unattended(monkeypatch)
+@pytest.mark.usefixtures("unattended")
+def test_an_unattended_search_outlives_a_ledger_without_any_room(lab: FaultLab) -> None:
     lab.write_study_file("crash", [])
     plan = {"op": "append", "path": "*/ledger/*", "nth": 4, "times": 4, "errno": 122}
     inject(lab, {"role": "coordinator", "fail_on": plan})
@@ -212,10 +214,8 @@ def test_an_unattended_search_outlives_a_ledger_without_any_room(
     lab.check({})
 
 
-def test_an_unattended_search_goes_on_after_a_script_met_a_full_disk(
-    lab: FaultLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unattended(monkeypatch)
+@pytest.mark.usefixtures("unattended")
+def test_an_unattended_search_goes_on_after_a_script_met_a_full_disk(lab: FaultLab) -> None:
     lab.write_study_file("no_space", [2], times=1)
     assert "there is room again" in lab.run()
     lab.check({})

@@ -35,6 +35,7 @@ _HEADINGS = {
         "worker": "outlast.cli.cluster:worker",
         "finisher": "outlast.cli.cluster:finisher",
         "controller": "outlast.cli.cluster:controller",
+        "coordinate": "outlast.cli.coordinating:coordinate",
     },
 }
 

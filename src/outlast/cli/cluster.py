@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -25,7 +24,7 @@ from outlast.cli.search_request import SearchRequest
 if TYPE_CHECKING:
     from outlast.config.settings import Settings
     from outlast.core.fold import Study
-    from outlast.engine.hold.opening import Given
+    from outlast.engine.care.warm_start import WarmStart
 
 
 @click.command(cls=Command)
@@ -39,7 +38,7 @@ def submit(
     search: SearchRequest,
     fresh: bool,
     accept_changes: bool,
-    given: Callable[[Settings], Given | None],
+    warm_start: WarmStart | None,
     dry_run: bool,
 ) -> None:
     """Run a search in SLURM's queue. The same command again submits exactly what is missing.
@@ -55,7 +54,7 @@ def submit(
     from outlast.engine.record.recorded import study_paths
 
     settings = search.settings
-    offered = given(settings)
+    offered = None if warm_start is None else warm_start.prepared(settings)
     if dry_run:
         _dry_run(search)
         return

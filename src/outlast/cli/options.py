@@ -14,9 +14,6 @@ from outlast.cli.help import Argument
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from outlast.config.settings import Settings
-    from outlast.engine.hold.opening import Given
-
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
     """A whole number from `least` on, up to `most`."""
@@ -130,19 +127,17 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def from_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that name earlier searches. The command is handed them as `given`: a function from the study's settings to
-    what its study is given of them, or ``None``; it reads the earlier searches, and refuses what cannot be meant."""
+    """The options that name earlier searches. The command is handed them as `warm_start`, whose `prepared` reads them and refuses
+    what cannot be meant; ``None`` where none is named."""
 
     @wraps(command)
     def handed(*args: Any, places: tuple[str, ...], use: str, top: int, **others: Any) -> None:
-        def given(settings: Settings) -> Given | None:
-            if not places:
-                return None
+        warm_start = None
+        if places:
             from outlast.engine.care.warm_start import WarmStart
 
-            return WarmStart(places, use, top).prepared(settings)  # type: ignore[arg-type]
-
-        command(*args, given=given, **others)
+            warm_start = WarmStart(places, use, top)  # type: ignore[arg-type]
+        command(*args, warm_start=warm_start, **others)
 
     about = "An earlier search: study folder, Optuna storage[::NAME], CSV or JSON; may be given several times."
     taken = click.option(

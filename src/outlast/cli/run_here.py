@@ -1,21 +1,15 @@
-"""`run` on the terminal: the banner before, the live view during, what came of it after; here or in the background."""
+"""`run` on the terminal: the banner before, the live view during, what came of it after."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
 from contextlib import ExitStack, closing, suppress
 from datetime import datetime, timezone
 from tempfile import TemporaryDirectory
 
-import click
 from msgspec.structs import replace
 
-from outlast._system.syncing import make_dir
 from outlast.cli.ending import tell_end
-from outlast.cli.main import Invocation
 from outlast.cli.render import start_banner
 from outlast.cli.text import make_console
 from outlast.cli.watching import Watching
@@ -23,6 +17,8 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.engine.attempts.code_snapshot import changed_code
+from outlast.engine.campaign.life import Living
+from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.opening import Given
 from outlast.engine.launch import run
 from outlast.engine.record.recorded import study_paths
@@ -30,22 +26,28 @@ from outlast.monitor.snapshot import LiveFacts, snapshot
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
-from outlast.study.lease import current_holder
 from outlast.study.opened import Opened
-
-_DETACHED = "OUTLAST_DETACHED"  # for the process in the background only: trainings do not see it
-_DETACHED_WITHIN = 30.0  # seconds for a run in the background to take the study in hand
 
 
 def run_here(
-    settings: Settings, folder: str, accept_changes: bool, *, kept: bool = True, given: Given | None = None
+    settings: Settings,
+    folder: str,
+    accept_changes: bool,
+    *,
+    kept: bool = True,
+    given: Given | None = None,
+    supervised: bool = False,
 ) -> int:
-    """Run a search in this process, its progress on the terminal. Returns the exit code. `kept`: its folder stays."""
+    """Run a search in this process, its progress on the terminal. Returns the exit code.
+
+    Args:
+        kept: Its folder stays.
+        supervised: For a supervisor, with nobody there to read; it is shown that this process lives.
+    """
     console, paths = make_console(), study_paths(folder, settings)
-    detached = os.environ.pop(_DETACHED, None) is not None
     view, code = ExitStack(), 0
 
-    def listener(opened: Opened, slots: int) -> Watching:
+    def listener(opened: Opened, slots: int) -> Listener:
         started = opened.study.last_run.at if opened.study.last_run else ""
         live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
         banner = start_banner(
@@ -60,7 +62,8 @@ def run_here(
         )
         with suppress(OSError):  # a pipe that nobody reads ends no search
             console.print(banner)
-        return view.enter_context(closing(Watching(console, settings, live, folder)))
+        watching = view.enter_context(closing(Watching(console, settings, live, folder)))
+        return Living(watching, paths) if supervised else watching
 
     def tell(_verdict: Verdict, study: Study) -> None:
         nonlocal code
@@ -70,7 +73,7 @@ def run_here(
     with view:
         run(
             paths, settings, listener,
-            tell=tell, accept_changes=accept_changes, say=console.print, unattended=detached, kept=kept, given=given,
+            tell=tell, accept_changes=accept_changes, say=console.print, unattended=supervised, kept=kept, given=given,
         )  # fmt: skip
     return code
 
@@ -109,38 +112,3 @@ def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:
         best = f"the best {kept} finished trials' and " if kept else ""
         notes.append(("checkpoints", f"kept: {best}those of trials without an outcome; the others are deleted"))
     return notes
-
-
-def detach(invocation: Invocation, folder: str) -> None:
-    """Start the same command again in a session of its own, its output in ``run.log``; wait until it holds the study."""
-    ours = [argument for argument in invocation.before if argument not in ("--detach", "--fresh")]
-    arguments = [*ours, "--", *invocation.command] if invocation.command else ours
-    paths = StudyPaths.at(folder)
-    make_dir(paths.root)
-    log = os.path.join(folder, paths.run_log.name)
-    with open(log, "ab") as output:
-        began = output.tell()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "outlast", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            env={**os.environ, _DETACHED: "1"},
-        )
-    deadline = time.monotonic() + _DETACHED_WITHIN
-    while process.poll() is None and current_holder(paths.ledger).get("pid") != process.pid:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.05)
-    if process.poll() is not None:  # it failed, or there was nothing left to do: either way it has said so
-        with open(log, "rb") as lines:
-            lines.seek(began)
-            words = lines.read().decode(errors="replace")
-        click.echo(words, nl=False, err=process.returncode != 0)
-        if not paths.exists and not began:
-            os.unlink(log)
-            os.rmdir(paths.root)
-        click.get_current_context().exit(process.returncode)
-    click.echo(f"running in the background (pid {process.pid}); its words go to {log}")
-    click.echo(f"watch it:  outlast status -w {folder}\nend it:    outlast stop {folder}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -27,8 +26,7 @@ from outlast.errors import UsageError
 
 if TYPE_CHECKING:
     from outlast.cli.search_request import SearchRequest
-    from outlast.config.settings import Settings
-    from outlast.engine.hold.opening import Given
+    from outlast.engine.care.warm_start import WarmStart
 
 
 @click.command(cls=Command)
@@ -132,14 +130,16 @@ def _to_run(checked: Invocation) -> list[str]:
 @click.option("--resume", is_flag=True, help="Go on with a study that is there; never start a new one.")
 @accept_option
 @from_options
-@click.option("--detach", is_flag=True, help="Run in the background; words go to run.log.")
+@click.option(
+    "--detach", is_flag=True, help="Run in the background, begun again if it dies; words go to run.log or campaign.log."
+)
 def run(
     context: click.Context,
     search: SearchRequest,
     fresh: bool,
     resume: bool,
     accept_changes: bool,
-    given: Callable[[Settings], Given | None],
+    warm_start: WarmStart | None,
     detach: bool,
 ) -> None:
     """Run a search here. The same command again goes on with exactly the rest.
@@ -150,17 +150,43 @@ def run(
         outlast run study.yaml --from studies/smaller
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
-    from outlast.cli.run_here import detach as run_in_the_background
+    from outlast.cli.detached import detach as run_in_the_background
+    from outlast.cli.detached import is_detached
     from outlast.cli.run_here import run_here, run_without_a_trace
+    from outlast.cli.supervising import refuse_supervised, run_campaign, run_supervised
+    from outlast.engine.campaign.orders import Orders
+    from outlast.engine.campaign.planned import HowToRun
     from outlast.engine.launch import make_ready
+    from outlast.study.campaign import CampaignPaths
+    from outlast.study.layout import StudyPaths
 
+    background = is_detached()
+    how = HowToRun(fresh=fresh, resume=resume, accept_changes=accept_changes, warm_start=warm_start)
+    if len(search.study) > 1:
+        from outlast.cli.several import plan_of
+
+        plan = plan_of(search).asked(how)
+        at = CampaignPaths.at(plan.folder)
+        if detach:
+            refuse_supervised(at.supervisor, plan.folder)
+            run_in_the_background(search.invocation, plan.folder, at.supervisor, at.log)
+            return
+        context.exit(run_campaign(plan))
     settings = search.settings
-    offered = given(settings)
+    offered = None if warm_start is None else warm_start.prepared(settings)
     if (settings.later.get("index") or {}).get("in_memory"):
         context.exit(run_without_a_trace(settings, accept_changes, given=offered))
+    if not background:
+        refuse_supervised(StudyPaths.at(search.folder).supervisor, search.folder)
     folder = make_ready(settings, search.folder, fresh=fresh, resume=resume, refusal=search.refusal, say=click.echo)
+    if background:
+        orders = Orders(
+            study=settings.name, settings=settings, folder=folder, accept_changes=accept_changes, warm_start=warm_start
+        )
+        context.exit(run_supervised(orders, how))
     if detach:
-        run_in_the_background(search.invocation, folder)
+        paths = StudyPaths.at(folder)
+        run_in_the_background(search.invocation, folder, paths.supervisor, paths.run_log)
         return
     context.exit(run_here(settings, folder, accept_changes, given=offered))
 

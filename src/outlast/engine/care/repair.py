@@ -37,6 +37,8 @@ _FILES = (
     StudyNames.best_config,
     StudyNames.best_results,
     StudyNames.run_log,
+    StudyNames.earlier_run_log,
+    StudyNames.supervisor,
 )
 _FOLDERS = (StudyNames.ledger, StudyNames.trials, StudyNames.open, StudyNames.requests, StudyNames.revisions)
 

@@ -1,0 +1,173 @@
+"""One study's coordinator as its supervisor knows it: begun or found, looked at, asked to stop, replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+from outlast._system.clock import utc_now
+from outlast._system.processes import Identity, identity_of, is_running, is_stopped
+from outlast.core.fold import seconds_between
+from outlast.engine.campaign.orders import Orders, begin, is_supervised
+from outlast.engine.campaign.restarts import Ending
+from outlast.engine.campaign.vital_signs import Signs
+from outlast.engine.record.examine import read_study
+from outlast.errors import OutlastError
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import current_holder, holder_is_live
+from outlast.study.supervision import Charge
+
+_MOST_WORDS = 20_000  # bytes of the end of a log in which its last words are looked for
+
+
+class Coordination:
+    """Between a supervisor and the coordinator of one study, of which there is one at a time.
+
+    Attributes:
+        process: Who coordinates, or did last.
+        ours: A supervisor began it: it may be ended by force.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        self.orders, self.paths = orders, StudyPaths.at(orders.folder)
+        self.process: Identity | None = None
+        self.ours = True
+        self.since = ""
+        self._child: subprocess.Popen[bytes] | None = None
+        self._asked = False
+        self._log_began = 0
+        self._stopped_since: float | None = None
+        self._seen: tuple[tuple[int, int] | None, float] | None = None  # the lease's marker, and since when it is so
+        self._round_seen: tuple[float, float] | None = None
+
+    # -- beginning ----------------------------------------------------------------------------------------------------
+
+    def find(self, before: Charge | None) -> bool:
+        """Take over a coordinator that lives: one that an earlier supervisor had, or whoever holds the study on this host.
+
+        Returns whether there is one.
+        """
+        who, since = None, ""
+        holder = current_holder(self.paths.ledger)
+        if holder and holder_is_live(self.paths.ledger):
+            who, since = Identity.from_json(holder), str(holder.get("since", ""))
+        elif before is not None and before.process is not None and before.process.here and is_running(before.process):
+            who, since = before.process, before.since
+        if who is None or who.pid == os.getpid():
+            return False
+        self._forget()
+        self.process, self.since, self._child, self.ours = who, since, None, is_supervised(who.pid)
+        return True
+
+    def begin(self) -> None:
+        """Start one.
+
+        Raises:
+            OSError: No process can be had, or the folder cannot be written.
+        """
+        self._forget()
+        self.since = utc_now()
+        self._child = begin(self.orders)
+        with contextlib.suppress(OSError):
+            self._log_began = os.stat(self.paths.run_log).st_size
+        self.process, self.ours = identity_of(self._child.pid), True
+
+    def _forget(self) -> None:
+        self._asked = False
+        self._stopped_since = self._seen = self._round_seen = None
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def holds(self) -> bool:
+        """Whether it has the study in hand."""
+        holder = current_holder(self.paths.ledger)
+        return self.process is not None and holder.get("pid") == self.process.pid
+
+    def ending(self) -> Ending | None:
+        """How it ended; ``None`` while it is there."""
+        code = None
+        if self._child is not None:
+            code = self._child.poll()
+            if code is None:
+                return None
+        elif self.process is not None and is_running(self.process):
+            return None
+        return Ending(code, self._came_to(), self._asked, seconds_between(self.since, utc_now()) if self.since else 0.0)
+
+    def _came_to(self) -> str:
+        """How the study came to rest since this coordinator was begun."""
+        try:
+            ended = read_study(self.paths).ended
+        except OutlastError:
+            return ""
+        return "" if ended is None or (self.since and ended.at < self.since) else ended.state
+
+    def signs(self) -> Signs:
+        """What is seen of it now."""
+        if self.process is None:
+            return Signs()
+        now = time.monotonic()
+        if not is_stopped(self.process):
+            self._stopped_since = None
+        elif self._stopped_since is None:
+            self._stopped_since = now
+        stopped = 0.0 if self._stopped_since is None else now - self._stopped_since
+        if not self.holds or (marker := _marker(self.paths)) is None:
+            self._seen = self._round_seen = None
+            return Signs(stopped)
+        if self._seen is None or self._seen[0] != marker:
+            self._seen = marker, now
+        return Signs(stopped, now - self._seen[1], self._idle(now))
+
+    def _idle(self, now: float) -> float:
+        """Seconds since a round was over, of which a coordinator of ours gives a sign (`life.Living`)."""
+        if not self.ours:
+            return 0.0
+        try:
+            touched = os.stat(self.paths.run_log).st_mtime
+        except OSError:
+            return 0.0
+        if self._round_seen is None or self._round_seen[0] != touched:
+            self._round_seen = touched, now
+        return now - self._round_seen[1]
+
+    def last_words(self) -> str:
+        """The first line that it printed last: what was wrong, where it left at once."""
+        try:
+            with open(self.paths.run_log, "rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                log.seek(max(0, min(self._log_began, size), size - _MOST_WORDS))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return next((line.strip() for line in lines if line.strip()), "")
+
+    # -- ending -------------------------------------------------------------------------------------------------------
+
+    def ask_to_stop(self) -> None:
+        """Once: running trials may save and leave. Again: now."""
+        self._asked = True
+        self._send(signal.SIGTERM)
+        if self.ours and self._stopped_since is not None:
+            self._send(signal.SIGCONT)
+
+    def replace(self) -> None:
+        """End it by force, and what it runs not: the next one takes that over. Its lease, once it wakes up, would be void."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        if self.process is not None and (self._child is not None or is_running(self.process)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.process.pid, number)
+
+
+def _marker(paths: StudyPaths) -> tuple[int, int] | None:
+    try:
+        status = os.stat(paths.lease)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns

@@ -1,0 +1,238 @@
+"""The supervisor: a coordinator for each study until that comes to rest, begun again when it dies, and each of it said."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from outlast._system.clock import utc_now
+from outlast.engine.campaign.coordination import Coordination
+from outlast.engine.campaign.orders import Orders
+from outlast.engine.campaign.restarts import REFUSED, Ending, Misfortunes, follow, manner
+from outlast.engine.campaign.vital_signs import judge
+from outlast.engine.launch import make_ready
+from outlast.errors import OutlastError, StudyBusy
+from outlast.monitor.times import duration
+from outlast.study.lease import lease_duration
+from outlast.study.supervision import Charge, Post, Supervision
+
+_LOOK_EVERY = 5.0  # seconds between two looks at the vital signs
+_TOUCH_EVERY = 30.0  # seconds after which the record is written anew, as a sign of life
+_GONE = ("ended", "refused", "given up")
+
+
+def pace() -> float:
+    """Seconds before the first restart; what a supervisor waits for otherwise is in proportion to it."""
+    return float(os.environ.get("OUTLAST_RESTART_SECONDS") or 1.0)
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """A study to be looked after: its orders, whose folder is not made ready yet; or why it cannot be run."""
+
+    study: str
+    folder: str
+    orders: Orders | None = None
+    error: OutlastError | None = None
+    fresh: bool = False  # set an earlier study aside first
+    resume: bool = False  # go on with one that is there; start no new one
+
+
+class _Watched:
+    """One study between its beginning and its end."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.charge = Charge(wanted.study, wanted.folder)
+        self.at: Coordination | None = None  # once its folder is ready
+        self.misfortunes = Misfortunes()
+        self.not_before = 0.0
+        self.look_at = 0.0
+        self.said = ""  # what is wrong with its coordinator, as long as it is
+
+    @property
+    def is_over(self) -> bool:
+        return self.charge.condition in _GONE
+
+
+class Supervisor:
+    """Looks after studies, each in a process of its own. One that cannot start, halts or is broken touches no other.
+
+    Args:
+        post: Taken.
+        wanted: The studies, in their order; no two of one name.
+        before: What an earlier supervisor has on record: its coordinators may live.
+        alone: It is one study in the background, whose coordinator says itself how it begins and ends.
+        say: Told what happens, study and sentence; the study is empty for what is about all.
+    """
+
+    def __init__(
+        self,
+        post: Post,
+        wanted: Sequence[Wanted],
+        before: Supervision | None,
+        say: Callable[[str, str], object],
+        *,
+        alone: bool = False,
+    ) -> None:
+        self._post, self._before, self._say, self._alone = post, before, say, alone
+        self._studies = [_Watched(each) for each in wanted]
+        self._stopping = 0  # how often that was asked for
+        self._pace = pace()
+        self._touched = 0.0
+        self._changed = True
+
+    # -- from outside -------------------------------------------------------------------------------------------------
+
+    def round(self) -> None:
+        """Begin what is due, take in what ended, look after what runs."""
+        now = time.monotonic()
+        for each in self._studies:
+            if each.is_over:
+                continue
+            if each.charge.condition in ("starting", "waiting"):
+                self._begin(each, now)
+            elif each.at is not None and (ending := each.at.ending()) is not None:
+                self._take_in(each, each.at, ending, now)
+            elif each.at is not None and now >= each.look_at:
+                each.look_at = now + _LOOK_EVERY * min(1.0, self._pace)
+                self._look(each, each.at)
+        if self._changed or now - self._touched > _TOUCH_EVERY:
+            self._changed, self._touched = False, now
+            self._post.write(self.charges)
+
+    def stop(self) -> None:
+        """Once: every study stops gracefully, each in its own grace; nothing is begun again. Twice: now."""
+        self._stopping += 1
+        for each in self._studies:
+            if each.charge.condition in ("starting", "waiting"):
+                self._set(each, condition="ended", code=each.charge.code if each.charge.code is not None else 4)
+            elif each.at is not None and not each.is_over:
+                each.at.ask_to_stop()
+
+    def begin_nothing(self) -> None:
+        """Let what runs come to its rest by itself, and begin nothing again."""
+        for each in self._studies:
+            each.misfortunes = Misfortunes(1 << 30)
+            if each.charge.condition in ("starting", "waiting"):
+                self._set(each, condition="ended", code=4)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every study has come to its end."""
+        return all(each.is_over for each in self._studies)
+
+    @property
+    def charges(self) -> tuple[Charge, ...]:
+        """The studies as they are seen now."""
+        return tuple(each.charge for each in self._studies)
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether every study is held by its coordinator, or over."""
+        return all(each.is_over or (each.at is not None and each.at.holds) for each in self._studies)
+
+    # -- one study ----------------------------------------------------------------------------------------------------
+
+    def _set(self, each: _Watched, **changes: object) -> None:
+        each.charge = replace(each.charge, **changes)
+        self._changed = True
+
+    def _begin(self, each: _Watched, now: float) -> None:
+        if now < each.not_before:
+            return
+        try:
+            if each.at is None:
+                each.at = self._made_ready(each.wanted)
+            restart = each.charge.condition == "waiting"
+            if each.at.find(None if self._before is None else self._before.of(each.wanted.study)):
+                self._say(each.wanted.study, f"runs already (pid {_pid(each.at)}): taken over, not begun again")
+                restart = False
+            else:
+                each.at.begin()
+                if restart or not self._alone:
+                    self._say(each.wanted.study, f"{'begun again' if restart else 'begun'} (pid {_pid(each.at)})")
+        except OutlastError as error:
+            self._refused(each, error, now)
+            return
+        except OSError as error:
+            self._died(each, Ending(1), f"cannot be begun: {error.strerror or error}", now)
+            return
+        restarts = each.charge.restarts + restart
+        self._set(
+            each, condition="running", process=each.at.process, ours=each.at.ours, since=each.at.since,
+            restarts=restarts, folder=each.at.orders.folder, word="",
+        )  # fmt: skip
+        each.said, each.look_at = "", now + _LOOK_EVERY * min(1.0, self._pace)
+        self._post.write(self.charges)  # before anything else: whoever comes after us takes it over
+
+    def _made_ready(self, wanted: Wanted) -> Coordination:
+        if wanted.error is not None or wanted.orders is None:
+            raise wanted.error or OutlastError("there is nothing to run")
+        orders = wanted.orders
+        folder = make_ready(
+            orders.settings, wanted.folder, fresh=wanted.fresh, resume=wanted.resume,
+            say=lambda text: self._say(wanted.study, text),
+        )  # fmt: skip
+        return Coordination(replace(orders, folder=folder))
+
+    def _refused(self, each: _Watched, error: OutlastError, now: float) -> None:
+        if error.exit_code == REFUSED or isinstance(error, StudyBusy):
+            self._set(each, condition="refused", code=error.exit_code, word=str(error), since=utc_now())
+            self._say(each.wanted.study, f"cannot start: {error}")
+        else:
+            self._died(each, Ending(error.exit_code), f"cannot be begun: {error.fact}", now)
+
+    def _take_in(self, each: _Watched, at: Coordination, ending: Ending, now: float) -> None:
+        if at.find(None):  # somebody else holds it by now
+            self._set(each, process=at.process, ours=at.ours, since=at.since)
+            self._say(each.wanted.study, f"is run by another process by now (pid {_pid(at)}): nothing is begun")
+            return
+        after = follow(ending, each.misfortunes, pace=self._pace)
+        if after.what == "over":
+            refused = after.code == REFUSED
+            word = at.last_words() if refused else ""
+            self._set(each, condition="refused" if refused else "ended", code=after.code, since=utc_now(), word=word)
+            came_to = {0: "is done", 3: "has halted", REFUSED: f"cannot start: {word}"}.get(after.code, "has stopped")
+            if not self._alone:
+                self._say(each.wanted.study, came_to)
+            return
+        self._died(each, ending, f"its coordinator {manner(ending)}", now)
+
+    def _died(self, each: _Watched, ending: Ending, what: str, now: float) -> None:
+        after = follow(ending, each.misfortunes, pace=self._pace)
+        each.misfortunes = after.misfortunes
+        if after.what == "again" and not self._stopping:
+            each.not_before = now + after.after
+            self._set(each, condition="waiting", word=what, since=utc_now())
+            self._say(each.wanted.study, f"{what}: it is begun again in {duration(after.after)}")
+        else:
+            self._set(each, condition="given up", code=4, word=what, since=utc_now())
+            self._say(each.wanted.study, f"{what}: it is not begun again; the same command goes on")
+
+    def _look(self, each: _Watched, at: Coordination) -> None:
+        judgement = judge(at.signs(), lease=lease_duration(), pace=self._pace)
+        if judgement.what == "replace" and at.ours:
+            self._say(each.wanted.study, f"its coordinator (pid {_pid(at)}) {judgement.why}: it is ended and replaced")
+            at.replace()
+        elif judgement.what != "well" and each.said != judgement.why:
+            what = "it is replaced if that lasts" if at.ours else "somebody else began it: it is left alone"
+            self._say(each.wanted.study, f"its coordinator (pid {_pid(at)}) {judgement.why}: {what}")
+            self._set(each, word=f"its coordinator {judgement.why}")
+        elif judgement.what == "well" and each.said:
+            self._say(each.wanted.study, "its coordinator is at work again")
+            self._set(each, word="")
+        each.said = "" if judgement.what == "well" else judgement.why
+
+
+def _pid(at: Coordination) -> int:
+    return at.process.pid if at.process is not None else 0
+
+
+def exit_code(charges: Sequence[Charge]) -> int:
+    """What a command leaves with: 2 one could never start, 3 one halted, 4 there is work left, 0 all are done."""
+    codes = [4 if each.code is None else each.code for each in charges]
+    return next((code for code in (REFUSED, 3, 4) if code in codes), 1 if any(codes) else 0)
