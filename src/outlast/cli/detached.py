@@ -26,8 +26,8 @@ def is_detached() -> bool:
     return os.environ.pop(_DETACHED, None) is not None
 
 
-def detach(invocation: Invocation, folder: str, record: Path, log: Path) -> None:
-    """Start it, wait until it has the studies in hand, and say who they are.
+def detach(invocation: Invocation, folder: str, record: Path, log: Path) -> int:
+    """Start it, wait until it has the studies in hand, and say who they are. Returns the exit code.
 
     Args:
         folder: Of the study or campaign, as a person types it.
@@ -55,8 +55,9 @@ def detach(invocation: Invocation, folder: str, record: Path, log: Path) -> None
             words = lines.read().decode(errors="replace")
         click.echo(words, nl=False, err=process.returncode != 0)
         _leave_nothing(log, record, new)
-        click.get_current_context().exit(process.returncode)
+        return process.returncode
     _tell(folder, record, log, process.pid)
+    return 0
 
 
 def _await(process: subprocess.Popen[bytes], fact: Callable[[], bool]) -> None:

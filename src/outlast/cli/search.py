@@ -150,45 +150,14 @@ def run(
         outlast run study.yaml --from studies/smaller
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
-    from outlast.cli.detached import detach as run_in_the_background
-    from outlast.cli.detached import is_detached
-    from outlast.cli.run_here import run_here, run_without_a_trace
-    from outlast.cli.supervising import refuse_supervised, run_campaign, run_supervised
-    from outlast.engine.campaign.orders import Orders
+    from outlast.cli.running import run_one, run_several
     from outlast.engine.campaign.planned import HowToRun
-    from outlast.engine.launch import make_ready
-    from outlast.study.campaign import CampaignPaths
-    from outlast.study.layout import StudyPaths
 
-    background = is_detached()
     how = HowToRun(fresh=fresh, resume=resume, accept_changes=accept_changes, warm_start=warm_start)
-    if len(search.study) > 1:
-        from outlast.cli.several import plan_of
-
-        plan = plan_of(search).asked(how)
-        at = CampaignPaths.at(plan.folder)
-        if detach:
-            refuse_supervised(at.supervisor, plan.folder)
-            run_in_the_background(search.invocation, plan.folder, at.supervisor, at.log)
-            return
-        context.exit(run_campaign(plan))
-    settings = search.settings
-    offered = None if warm_start is None else warm_start.prepared(settings)
-    if (settings.later.get("index") or {}).get("in_memory"):
-        context.exit(run_without_a_trace(settings, accept_changes, given=offered))
-    if not background:
-        refuse_supervised(StudyPaths.at(search.folder).supervisor, search.folder)
-    folder = make_ready(settings, search.folder, fresh=fresh, resume=resume, refusal=search.refusal, say=click.echo)
-    if background:
-        orders = Orders(
-            study=settings.name, settings=settings, folder=folder, accept_changes=accept_changes, warm_start=warm_start
-        )
-        context.exit(run_supervised(orders, how))
-    if detach:
-        paths = StudyPaths.at(folder)
-        run_in_the_background(search.invocation, folder, paths.supervisor, paths.run_log)
-        return
-    context.exit(run_here(settings, folder, accept_changes, given=offered))
+    plan = search.campaign
+    context.exit(
+        run_one(search, how, detach=detach) if plan is None else run_several(search, plan.asked(how), detach=detach)
+    )
 
 
 @click.command(cls=Command)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timezone
+from pathlib import Path
 
 from outlast.engine.record.look import Looker
 from outlast.errors import OutlastError
-from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.overview import Overview, Sight, SupervisorFacts
 from outlast.study.campaign import CampaignPaths, Member, member_folders, read_campaign
+from outlast.study.supervision import Charge, live_supervision, read_supervision
 
 
 class ManyLooker:
@@ -23,8 +25,8 @@ class ManyLooker:
         record, paths = read_campaign(self._folder), CampaignPaths.at(self._folder)
         members = {os.path.realpath(paths.member(each)): each for each in record.members} if record else {}
         found = [self._sight(each, members.pop(os.path.realpath(each), None)) for each in member_folders(self._folder)]
-        found += [Sight(each.study, os.path.normpath(os.path.join(self._folder, each.folder)), error="not begun yet",
-                        begun=False, weight=each.weight, priority=each.priority) for each in members.values()]  # fmt: skip
+        known = read_supervision(paths.supervisor)
+        found += [self._unbegun(each, None if known is None else known.of(each.study)) for each in members.values()]
         return Overview(
             name=record.name if record else os.path.basename(os.path.abspath(self._folder)),
             folder=self._folder,
@@ -32,7 +34,17 @@ class ManyLooker:
             now=datetime.now(timezone.utc),
             parallel=record.parallel if record else None,
             is_campaign=record is not None,
+            supervisor=_supervisor(paths.supervisor),
         )
+
+    def _unbegun(self, member: Member, charge: Charge | None) -> Sight:
+        """A study without a folder: nobody has begun it yet, or it cannot be."""
+        folder = os.path.normpath(os.path.join(self._folder, member.folder))
+        fact, _, cure = (charge.word if charge is not None and charge.condition == "refused" else "").partition("\n  ")
+        return Sight(
+            member.study, folder, error=fact or "not begun yet", begun=bool(fact), weight=member.weight,
+            priority=member.priority, cure=cure,
+        )  # fmt: skip
 
     def _sight(self, folder: str, member: Member | None) -> Sight:
         name = member.study if member is not None else os.path.basename(os.path.normpath(folder))
@@ -43,3 +55,12 @@ class ManyLooker:
         except OutlastError as error:
             return Sight(name, folder, error=error.fact, weight=weight, priority=priority, cure=error.cure or "")
         return Sight(name, folder, snapshot, "", study, settings, weight, priority)
+
+
+def _supervisor(record: Path) -> SupervisorFacts | None:
+    """Who looks after them now."""
+    found = live_supervision(record)
+    if found is None:
+        return None
+    restarts = {each.study: each.restarts for each in found.charges if each.restarts}
+    return SupervisorFacts(found.process.host, found.process.pid, found.since, restarts)

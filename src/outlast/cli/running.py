@@ -1,0 +1,52 @@
+"""What `run` does with what is meant: one study or several, here or in the background."""
+
+from __future__ import annotations
+
+import click
+
+from outlast.cli.detached import detach as in_the_background
+from outlast.cli.detached import is_detached
+from outlast.cli.run_here import run_here, run_without_a_trace
+from outlast.cli.search_request import SearchRequest
+from outlast.cli.supervising import refuse_supervised, run_campaign, run_supervised
+from outlast.engine.campaign.orders import Orders
+from outlast.engine.campaign.planned import CampaignPlan, HowToRun
+from outlast.engine.launch import make_ready
+from outlast.study.campaign import CampaignPaths
+from outlast.study.layout import StudyPaths
+
+
+def run_several(search: SearchRequest, plan: CampaignPlan, *, detach: bool) -> int:
+    """Run a campaign. Returns the exit code."""
+    if not detach:
+        is_detached()  # what is begun from here must not take itself for it
+        return run_campaign(plan)
+    at = CampaignPaths.at(plan.folder)
+    refuse_supervised(at.supervisor, plan.folder)
+    return in_the_background(search.invocation, plan.folder, at.supervisor, at.log)
+
+
+def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
+    """Run one study. Returns the exit code."""
+    settings, background = search.settings, is_detached()
+    given = None if how.warm_start is None else how.warm_start.prepared(settings)
+    if (settings.later.get("index") or {}).get("in_memory"):
+        return run_without_a_trace(settings, how.accept_changes, given=given)
+    if not background:
+        refuse_supervised(StudyPaths.at(search.folder).supervisor, search.folder)
+    folder = make_ready(
+        settings, search.folder, fresh=how.fresh, resume=how.resume, refusal=search.refusal, say=click.echo
+    )
+    if background:
+        orders = Orders(
+            study=settings.name,
+            settings=settings,
+            folder=folder,
+            accept_changes=how.accept_changes,
+            warm_start=how.warm_start,
+        )
+        return run_supervised(orders, how)
+    if detach:
+        paths = StudyPaths.at(folder)
+        return in_the_background(search.invocation, folder, paths.supervisor, paths.run_log)
+    return run_here(settings, folder, how.accept_changes, given=given)
