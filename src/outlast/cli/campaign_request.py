@@ -155,34 +155,38 @@ def _from_record(request: SearchRequest, member: Member, place: str) -> Planned:
 
 def _read_again(request: SearchRequest, record: Campaign, folder: str) -> dict[str, Planned]:
     """The studies that the campaign's own command means now, each by its name; none where that cannot be told any more."""
-    from outlast.cli.app import app
-    from outlast.cli.search_request import SearchRequest
-
     start = os.path.normpath(os.path.join(folder, record.working_directory))
-    command = app.commands.get(record.command[0]) if record.command else None
-    try:
-        given = (
-            command.make_context(record.command[0], list(record.command[1:]), obj=Invocation()).params
-            if command
-            else {}
-        )
-    except click.ClickException:  # of another version
-        given = {}
-    if "overrides" not in given:
+    if (asked := request_of(record.command)) is None:
         return {}
-    asked = {each.name: given[each.name] for each in fields(SearchRequest) if each.name in given}
-    words = tuple(os.path.relpath(os.path.join(start, word)) for word in asked["study"])
+    words = tuple(os.path.relpath(os.path.join(start, word)) for word in asked.study)
     if any(os.path.isdir(word) and os.path.realpath(word) == os.path.realpath(folder) for word in words):
         return {}
     again = replace(
-        SearchRequest(Invocation(record.command), **asked),
+        asked,
         study=words,
         directory=folder,
-        overrides=(*asked["overrides"], *request.overrides),
-        trials=request.trials or asked["trials"],
+        overrides=(*asked.overrides, *request.overrides),
+        trials=request.trials or asked.trials,
     )
     meant = again.meant
     return {each.member.study: each for each in meant.planned} if isinstance(meant, CampaignPlan) else {}
+
+
+def request_of(words: Sequence[str]) -> SearchRequest | None:
+    """What a command line asks for that takes studies, such as ``run a.yaml --trials 5``; ``None`` for another one."""
+    from outlast.cli.app import app
+    from outlast.cli.search_request import SearchRequest
+
+    invocation = Invocation(words)
+    command = app.commands.get(words[0]) if words else None
+    if command is None:
+        return None
+    try:
+        given = command.make_context(words[0], invocation.before[1:], obj=invocation).params
+    except click.ClickException:  # of another version
+        return None
+    asked = {each.name: given[each.name] for each in fields(SearchRequest) if each.name in given}
+    return SearchRequest(invocation, **asked) if "overrides" in asked else None
 
 
 def _forgotten(member: Member, record: Campaign | None) -> StudyNotFound:

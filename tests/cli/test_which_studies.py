@@ -1,0 +1,179 @@
+"""Which studies a command line means: each with its folder and settings, or with what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from outlast.cli.campaign_request import request_of
+from outlast.engine.campaign.planned import CampaignPlan
+from outlast.engine.hold.opening import open_study
+from outlast.errors import StudyFileError, StudyNotFound, UsageError
+from outlast.study.campaign import Member, keep_campaign
+from outlast.study.layout import StudyPaths
+
+CAMPAIGN = """\
+parallel: 3
+share: priority
+base: study.yaml
+studies: {a: {weight: 2, priority: 1}, b: {budget: {trials: 7}}, wrong: {budget: {trails: 1}}}
+"""
+
+
+@pytest.fixture
+def folder(here):
+    here.write("big.yaml", CAMPAIGN)
+    here.write("other.yaml", "extends: study.yaml\n")
+    here.write("many.yaml", "extends: study.yaml\nmatrix: {kind: [a, b], sampler: [tpe, none-such]}\n")
+    return here
+
+
+def request(*words):
+    return request_of(("run", *words))
+
+
+def plan(*words) -> CampaignPlan:
+    found = request(*words).campaign
+    assert found is not None
+    return found
+
+
+def places(found: CampaignPlan) -> dict[str, str]:
+    return {each.member.study: each.folder for each in found.planned}
+
+
+def trials(found: CampaignPlan) -> dict[str, int | None]:
+    return {each.member.study: each.settings.budget.trials if each.settings else None for each in found.planned}
+
+
+def begin(folder: str, settings) -> None:
+    with open_study(StudyPaths.at(folder), settings):
+        pass
+
+
+def test_studies_of_a_campaign_file_lie_in_the_campaign_s_folder(folder):
+    found = plan("big.yaml", "--detach", "--fresh")
+    assert found.folder == "studies/big"
+    assert places(found) == {name: f"studies/big/{name}" for name in ("a", "b", "wrong")}
+    assert [each.member for each in found.startable] == [Member("a", "a", 2.0, 1), Member("b", "b")]
+    assert str(found.refused[0].error).startswith("big.yaml:4: studies.wrong.budget.trails: ")
+    record = found.campaign
+    assert (record.name, record.parallel, record.share) == ("big", 3, "priority")
+    assert (record.command, record.working_directory) == (("run", "big.yaml"), "../..")
+    assert not os.path.exists("studies")
+
+
+def test_studies_of_files_of_their_own_lie_where_each_would_alone(folder):
+    found = plan("study.yaml", "other.yaml", "--parallel", "2", "--trials", "5", "--set", "parallel=1")
+    assert (found.folder, found.campaign.parallel) == ("studies/study+other", 2)
+    assert places(found) == {"small": "studies/small", "other": "studies/other"}
+    assert [each.member.folder for each in found.planned] == ["../small", "../other"]
+    assert trials(found) == {"small": 5, "other": 5}
+    assert all(each.settings.parallel == 1 for each in found.planned)
+
+
+def test_with_a_folder_of_its_own_all_of_it_lies_there(folder):
+    found = plan("study.yaml", "other.yaml", "--dir", "place", "--name", "n")
+    assert (found.folder, found.campaign.name) == ("place", "n")
+    assert places(found) == {"small": "place/small", "other": "place/other"}
+
+
+def test_a_matrix_is_a_campaign_and_one_wrong_combination_hides_no_other(folder):
+    found = plan("many.yaml")
+    assert [each.member.study for each in found.startable] == ["many-a-tpe", "many-b-tpe"]
+    assert [each.member.study for each in found.refused] == ["many-a-none-such", "many-b-none-such"]
+    assert found.folder == "studies/many"
+    assert places(plan("many.yaml", "study.yaml"))["many-a-tpe"] == "studies/many/many-a-tpe"
+
+
+def test_one_study_is_no_campaign(folder):
+    for words in (["study.yaml"], ["other.yaml", "--parallel", "4"], ["many.yaml", "--set", "matrix=null"]):
+        assert request(*words).campaign is None
+    assert request("other.yaml", "--parallel", "4").settings.parallel == 4
+
+
+def test_a_campaign_goes_on_from_its_folder_begun_studies_from_their_records(folder):
+    found = plan("big.yaml", "--trials", "5")
+    keep_campaign(found.folder, found.campaign)
+    begin("studies/big/a", found.planned[0].settings)
+    os.rename("study.yaml", "moved.yaml")
+    folder.write("big.yaml", CAMPAIGN.replace("study.yaml", "moved.yaml").replace("trails", "trials"))
+    again = plan("studies/big", "--parallel", "1")
+    assert trials(again) == {"a": 5, "b": 5, "wrong": 5}, "and what was mended is begun"
+    assert again.campaign.parallel == 1
+    assert again.campaign.command == found.campaign.command
+    assert trials(plan("big", "--trials", "9")) == {"a": 9, "b": 9, "wrong": 9}
+
+
+def test_without_a_record_it_is_the_studies_in_the_folder(folder):
+    settings = request("study.yaml").settings
+    for name in ("x", "y"):
+        begin(f"group/{name}", settings)
+    assert places(plan("group")) == {"x": "group/x", "y": "group/y"}
+    with pytest.raises(StudyFileError, match="is a directory"):
+        _ = request(".").meant
+
+
+def test_one_study_of_a_campaign_is_meant_by_its_folder_or_its_name(folder):
+    found = plan("big.yaml", "--trials", "5")
+    keep_campaign(found.folder, found.campaign)
+    begin("studies/big/a", found.planned[0].settings)
+    for words, trials_of_it in ((["studies/big/a"], 5), (["big/b"], 5), (["b", "--trials", "8"], 8)):
+        one = request(*words)
+        assert (one.campaign, one.settings.budget.trials) == (None, trials_of_it)
+        assert one.folder == f"studies/big/{words[0][-1]}"
+    with pytest.raises(StudyFileError, match=r"studies\.wrong\.budget\.trails"):
+        _ = request("wrong").settings
+
+
+def test_a_study_of_several_files_is_named_by_its_campaign_too(folder):
+    found = plan("study.yaml", "other.yaml")
+    keep_campaign(found.folder, found.campaign)
+    assert request("studies/study+other/small").folder == "studies/small"
+    keep_campaign("studies/more", found.campaign)
+    assert request("other").folder == "studies/other", "the same study twice is one"
+    keep_campaign("studies/more", plan("big.yaml").campaign)
+    keep_campaign("studies/most", plan("big.yaml").campaign)
+    with pytest.raises(UsageError, match="several campaigns here have a study a"):
+        _ = request("a").meant
+
+
+def test_what_was_not_begun_and_is_not_named_any_more_says_what_begins_it(folder):
+    found = plan("big.yaml")
+    keep_campaign(found.folder, found.campaign)
+    folder.write("big.yaml", "base: study.yaml\nstudies: {b: }\n")
+    assert str(plan("big").planned[0].error).startswith("a was not begun")
+    with pytest.raises(StudyNotFound, match=r"outlast run big\.yaml"):
+        _ = request("big/a").meant
+
+
+REFUSED = {
+    "a file that is not there": (["study.yaml", "nope.yaml"], "nope.yaml: does not exist"),
+    "a campaign file among others": (["study.yaml", "big.yaml"], "big.yaml is a campaign file"),
+    "one study twice": (["study.yaml", "./study.yaml"], "two studies are called small"),
+    "a name that leaves its folder": (["study.yaml", "other.yaml", "--name", "../x"], "--name: `../x`"),
+    "a change of no study": (
+        ["big.yaml", "--set", "studies.c.weight=1"],
+        "--set studies.c.weight=1: there is no such study",
+    ),
+    "a file that is missing altogether": (["nope.yaml"], "nope.yaml: does not exist"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_meant_is_refused_and_nothing_is_written(folder, case):
+    words, fact = REFUSED[case]
+    before = folder.entries
+    with pytest.raises(UsageError) as raised:
+        _ = request(*words).meant
+    assert str(raised.value).startswith(fact)
+    assert folder.entries == before
+
+
+def test_a_study_s_folder_is_no_campaign_s_and_a_study_that_keeps_nothing_belongs_to_none(folder):
+    begin("studies/big", request("study.yaml").settings)
+    with pytest.raises(UsageError, match="is the folder of one study"):
+        _ = plan("big.yaml")
+    found = plan("study.yaml", "other.yaml", "--set", "index.in_memory=true")
+    assert found.startable == () and "in_memory" in str(found.refused[0].error)
