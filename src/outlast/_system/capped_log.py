@@ -151,6 +151,22 @@ def is_one_file(path: str | os.PathLike[str]) -> bool:
     return len(_parts(os.fspath(path))) == 1
 
 
+def log_end(path: str | os.PathLike[str], most: int) -> bytes:
+    """The last `most` bytes at most of such a log, from the beginning of a line on; nothing where there is none."""
+    data = b""
+    for part in reversed(_parts(os.fspath(path))):
+        try:
+            with open(part.path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size if part.most is None else part.most
+                file.seek(max(0, size - (most - len(data))))
+                data = file.read(min(size, most - len(data))) + data
+        except FileNotFoundError:
+            continue
+        if len(data) >= most:
+            return data.partition(b"\n")[2] or data
+    return data
+
+
 def copy_log(path: str | os.PathLike[str], target: BinaryIO, *, most: int | None = None) -> None:
     """Write the whole log, with a line where something was dropped.
 

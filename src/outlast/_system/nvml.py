@@ -40,6 +40,7 @@ class Card:
     used: int | None = None  # bytes, without what the driver keeps for itself where it tells that apart
     processes: tuple[CardProcess, ...] | None = None  # None: cannot be told
     mig: bool = False
+    busy: int | None = None  # percent of the last moments in which something ran on it; None: cannot be told
     error: str = ""  # why something above is unknown
 
 
@@ -90,7 +91,15 @@ def _card(nvml: Any, index: str, handle: Any, *, mig: bool = False) -> Card:
     if uuid is None:
         return Card(index, "", mig=mig, error=errors[0])
     total, used = told(_memory) or (None, None)
-    return Card(index, uuid, total, used, told(_processes), mig, "; ".join(errors))
+    return Card(index, uuid, total, used, told(_processes), mig, _busy(nvml, handle), "; ".join(errors))
+
+
+def _busy(nvml: Any, handle: Any) -> int | None:
+    """Not told of a MIG device, nor by every driver: no error."""
+    try:
+        return int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    except nvml.NVMLError:
+        return None
 
 
 def _memory(nvml: Any, handle: Any) -> tuple[int, int]:

@@ -152,8 +152,8 @@ def controller(context: click.Context, study: str) -> None:
     from outlast._system.clock import say_with_time
     from outlast._system.job_environment import JobFacts
     from outlast.cli.ending import tell_and_settle
+    from outlast.cli.live.watching import Watching
     from outlast.cli.text import make_console
-    from outlast.cli.watching import Watching
     from outlast.core.plan import Verdict
     from outlast.engine.cluster.control import control
     from outlast.errors import SlurmMissing

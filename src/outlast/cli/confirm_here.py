@@ -7,9 +7,9 @@ from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from outlast.cli.ending import what_halted
+from outlast.cli.live.watching import Watching
 from outlast.cli.render_confirm import beginning, laid_out, summary
 from outlast.cli.text import make_console
-from outlast.cli.watching import Watching
 from outlast.config.settings import ConfirmSettings
 from outlast.core.fold import Study
 from outlast.core.plain_json import plain_json

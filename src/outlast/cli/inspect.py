@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -16,12 +15,6 @@ from outlast.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from outlast.core.fold import Study
-    from outlast.core.records import Trial
-
-_WATCH_EVERY = 0.5
-_RESULTS_BEFORE = 5  # shown at the beginning, of those that had ended before
 
 
 @click.command(cls=Command)
@@ -42,7 +35,7 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         outlast status studies
     """
     if watch:
-        _watch(the_folder(study, directory))
+        _watch(study, directory)
         return
     collect_nothing()
     from outlast.cli.text import print_out
@@ -97,36 +90,18 @@ def _see_several(folder: str) -> _Seen:
     return _Seen(overview.is_wrong, overview.to_json, draw)
 
 
-def _watch(folder: str) -> None:
-    from outlast.cli import render
-    from outlast.cli.live import LiveView
+def _watch(study: str | None, directory: str | None) -> None:
+    from outlast.cli import render, render_many
+    from outlast.cli.live.onlooker import watch
     from outlast.cli.text import make_console
-    from outlast.core.states import StudyState
     from outlast.engine.record.look import Looker
+    from outlast.engine.record.look_many import ManyLooker
 
-    console, looker = make_console(), Looker(folder)
-    snapshot, study, settings = looker.look()
-    view = LiveView(console, settings)
-    told = {trial.number for trial in _ended(study, ())[:-_RESULTS_BEFORE]}
-    try:
-        while snapshot.state in (StudyState.RUNNING, StudyState.WAITING):
-            for trial in _ended(study, told):
-                view.event(render.ended_line(trial, study, settings, params=view.is_wide))
-                told.add(trial.number)
-            view.update(snapshot)
-            time.sleep(_WATCH_EVERY)
-            snapshot, study, settings = looker.look()
-    except KeyboardInterrupt:
+    folder, several = one_or_several(study, directory)
+    found = watch(ManyLooker(folder).look if several else Looker(folder).overview)
+    if found.is_live:  # a person has left
         return
-    finally:
-        view.close()
-    console.print(render.status(snapshot))
-
-
-def _ended(study: Study, told: Collection[int]) -> list[Trial]:
-    """The trials that have ended and were not told of yet, in the order in which they did."""
-    new = [trial for trial in study.trials.values() if trial.state.finished and trial.number not in told]
-    return sorted(new, key=lambda trial: (trial.finished_at or "", trial.number))
+    make_console().print(render_many.several(found) if several else render.status(found.snapshots[0]))
 
 
 @click.command(cls=Command)

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
+from outlast.cli.live.watching import Watching
 from outlast.cli.text import Facts, make_console, next_line
-from outlast.cli.watching import Watching
 from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState

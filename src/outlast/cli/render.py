@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from outlast.cli.phrases import (
     STATE_STYLES,
     ahead_text,
@@ -41,12 +39,12 @@ from outlast.config.settings import MetricSettings, Settings
 from outlast.core.best import is_best, table_value
 from outlast.core.fold import Study
 from outlast.core.records import Trial
-from outlast.core.states import BY_HAND, StudyState, TrialState
+from outlast.core.states import BY_HAND, TrialState
 from outlast.errors import OutlastError
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.overview import Overview
 from outlast.monitor.queue import queue_in_words
-from outlast.monitor.snapshot import RunningTrial, Snapshot
+from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.times import duration, metric_value, time_span
 
 if TYPE_CHECKING:
@@ -235,24 +233,6 @@ def _cure(text: str, indent: int) -> list[RenderableType]:
         Command(line, indent) if line.startswith("outlast ") else Paragraph(Text(line), indent)
         for line in clean(text).splitlines()
     ]
-
-
-def progress_block(
-    snapshot: Snapshot, running: Sequence[RunningTrial], metric: str, *, most_running: int = 6
-) -> list[RenderableType]:
-    """The block under a live run: the bar, the counts, the best, the speed, the running trials, the worst warning."""
-    rows: list[tuple[str, str | Text]] = [
-        ("trials", counts_text(snapshot)),
-        ("best", best_text(snapshot)),
-        ("rate", speed_text(snapshot)),
-    ]
-    if snapshot.state is not StudyState.RUNNING:
-        rows.insert(0, ("state", state_text(snapshot)))
-    block: list[RenderableType] = [Text(), Progress(snapshot), Facts(rows, label_width=LABELS)]
-    if running and most_running > 0:
-        block += running_lines(running, metric, limit=most_running)
-    worst = [replace(warning, text=one_line(warning.text, 120)) for warning in snapshot.warnings[:1]]
-    return block + warnings(worst)
 
 
 def event_text(text: str) -> Text:

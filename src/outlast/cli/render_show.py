@@ -86,11 +86,13 @@ def show_trial(
     paths: Sequence[tuple[str, str]] = (),
     tail: Sequence[str] = (),
     command: str = "",
+    running: Sequence[Mapping[int, float]] = (),
 ) -> RenderableType:
     """Everything about one trial.
 
     `configuration` is the whole one, constants included; `paths` are (label, path) of its log, checkpoints and so on; `tail` is
-    the end of its output, where that helps; `command` runs it by hand.
+    the end of its output, where that helps; `command` runs it by hand; `running` is, per objective, what an attempt that runs has
+    reported so far.
     """
     state = Text(trial.state.value, style=STATE_STYLES[trial.state.value])
     cause = (
@@ -112,7 +114,7 @@ def show_trial(
     column = max(LABELS, *(len(one_line(metric.name)) for metric in settings.metrics))
     parts: list[RenderableType] = [Text(f"trial {trial.number}", style="bold cyan"), Facts(rows, label_width=column)]
     for at in range(len(settings.metrics)):
-        if curve := trial.curve(at):
+        if curve := {**trial.curve(at), **(running[at] if at < len(running) else {})}:
             unit = "parts" if any(outcome.part is not None for outcome in trial.ended) else "steps"
             parts.append(_Curve("curve" if at == 0 else f"curve {at + 1}", curve, column, unit))
     parts += _section(

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from outlast.cli.ending import tell_end
+from outlast.cli.live.watching import Watching
 from outlast.cli.render import start_banner
 from outlast.cli.text import make_console
-from outlast.cli.watching import Watching
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict

@@ -190,5 +190,10 @@ class Overview(Struct, frozen=True):
         }  # fmt: skip
 
 
+def overview_of(sight: Sight, now: datetime) -> Overview:
+    """A study that is looked at alone."""
+    return Overview(sight.name, sight.folder, (sight,), now)
+
+
 def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(timezone.utc).isoformat(timespec="seconds")

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -17,19 +18,27 @@ from outlast.core.file_names import AttemptPaths
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.record.health_facts import FactFinder
-from outlast.engine.record.recorded import recorded_settings, study_paths
+from outlast.engine.record.kept_record import KeptRecord
+from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, SlurmUnavailable
+from outlast.monitor.overview import Overview, Sight, overview_of
 from outlast.monitor.queue import QueuedJob
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.study.disk_space import lacking_space
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 
+if TYPE_CHECKING:
+    from outlast.runner.capture.curve import LiveReports
+
 _ASK_EVERY = 15.0  # seconds between two listings of the queue, for somebody who keeps looking
 
 
 class Looker:
-    """Looks at the study in a folder, once or again and again; the queue is asked now and then only."""
+    """Looks at the study in a folder, once or again and again: what was read is kept, and the queue is asked now and then only.
+
+    Looks of one looker are made one after the other. The study that a look gives is changed by the next one.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = folder
@@ -37,6 +46,9 @@ class Looker:
         self._silence = ""  # why SLURM did not answer
         self._asked_at = float("-inf")
         self._facts = FactFinder()
+        self._record = KeptRecord(folder)
+        self._reports: dict[AttemptPaths, LiveReports] = {}
+        self._latest: dict[AttemptPaths, tuple[int, float]] = {}
 
     def look(self) -> tuple[Snapshot, Study, Settings]:
         """How it stands.
@@ -45,7 +57,7 @@ class Looker:
             StudyNotFound: There is no study in this folder.
             LedgerDamaged: Its ledger cannot be read.
         """
-        settings, study = recorded_settings(self._folder)
+        settings, study = self._record.read()
         paths = study_paths(self._folder, settings)
         jobs = self._queued(paths, settings, study)
         live = _waits_for_room(paths, _live(paths, settings, study, jobs, self._silence))
@@ -54,7 +66,7 @@ class Looker:
             settings,
             now=datetime.now(timezone.utc),
             live=live,
-            running_reports=_latest_reports(paths, study, settings),
+            running_reports=self._latest_reports(paths, study, settings),
             running_seconds=_trained(paths, study),
             folder=os.fspath(self._folder),
             facts=self._facts.find(paths, study, settings, live=live is not None),
@@ -63,6 +75,35 @@ class Looker:
             waiting=_waiting(paths, study) if settings.executor.plugged else (),
         )
         return found, study, settings
+
+    def overview(self) -> Overview:
+        """`look`, of a study that is looked at alone."""
+        found, study, settings = self.look()
+        return overview_of(
+            Sight(found.study, os.fspath(self._folder), found, study=study, settings=settings), found.now
+        )
+
+    def _latest_reports(self, paths: StudyPaths, study: Study, settings: Settings) -> dict[int, tuple[int, float]]:
+        """Running trial → its latest report of the first objective, read from the attempts' files."""
+        attempts = _open_attempts(paths, study)
+        self._reports = {files: self._reports[files] for files in attempts.values() if files in self._reports}
+        if not attempts:
+            return {}
+        from outlast.engine.attempts.objectives import objectives_of
+        from outlast.runner.capture.curve import LiveReports
+
+        name, found = settings.metrics[0].name, {}
+        for number, files in attempts.items():
+            reports = self._reports.get(files)
+            if reports is None:
+                reports = self._reports[files] = LiveReports(files.reports, objectives_of(settings))
+                self._latest.pop(files, None)
+            for report in reports.poll():
+                if name in report.metrics:
+                    self._latest[files] = report.step, float(report.metrics[name])
+            if files in self._latest:
+                found[number] = self._latest[files]
+        return found
 
     def _queued(self, paths: StudyPaths, settings: Settings, study: Study) -> Sequence[QueuedJob] | None:
         """The study's jobs that wait or run; ``None`` where it has none, or the queue cannot be asked from here."""
@@ -155,22 +196,6 @@ def _waiting(paths: StudyPaths, study: Study) -> frozenset[int]:
     of_jobs = [trial for trial in study.in_state(TrialState.RUNNING) if trial.open_attempt and trial.open_attempt.job]
     started = {trial.number: paths.attempt(trial.number, trial.attempts[-1].number).started for trial in of_jobs}
     return frozenset(number for number, claim in started.items() if not claim.exists())
-
-
-def _latest_reports(paths: StudyPaths, study: Study, settings: Settings) -> dict[int, tuple[int, float]]:
-    """Running trial → its latest report of the first objective, read from the attempts' files."""
-    if not (open_attempts := _open_attempts(paths, study)):
-        return {}
-    from outlast.engine.attempts.objectives import objectives_of
-    from outlast.runner.capture.curve import LiveReports
-
-    name, objectives = settings.metrics[0].name, objectives_of(settings)
-    found: dict[int, tuple[int, float]] = {}
-    for number, attempt in open_attempts.items():
-        for report in LiveReports(attempt.reports, objectives).poll():
-            if name in report.metrics:
-                found[number] = (report.step, float(report.metrics[name]))
-    return found
 
 
 def _trained(paths: StudyPaths, study: Study) -> dict[int, float]:

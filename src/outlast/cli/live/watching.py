@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 
 from rich.console import Console
 
-from outlast.cli.live import LiveView
+from outlast.cli.live.keys import keyboard_of
+from outlast.cli.live.view import LiveView
 from outlast.cli.render import ended_line
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -16,8 +17,13 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.terminal import words_to_run_log
-from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
+from outlast.monitor.overview import Overview, Sight, overview_of
+from outlast.monitor.snapshot import LiveFacts, snapshot
 from outlast.study.layout import StudyPaths
+
+_HOW_TO_LEAVE = (
+    "this terminal runs the search: Ctrl-C stops it, and the same command goes on later; run --detach needs no terminal"
+)
 
 
 class Watching(Listener):
@@ -28,7 +34,7 @@ class Watching(Listener):
     """
 
     def __init__(self, console: Console, settings: Settings, live: LiveFacts, folder: str) -> None:
-        self._view = LiveView(console, settings)
+        self._view = LiveView(console, keyboard=keyboard_of(console.file), on_quit=_HOW_TO_LEAVE)
         self._settings, self._live, self._folder = settings, live, folder
         self._reports: dict[int, tuple[int, float]] = {}
         self._cut_off = False
@@ -57,7 +63,7 @@ class Watching(Listener):
             if attempt.reports and name in attempt.reports[-1].metrics:
                 last = attempt.reports[-1]
                 self._reports[attempt.trial] = (last.step, float(last.metrics[name]))
-        self._show(lambda: self._view.update(lambda: self._snapshot(study)))
+        self._show(lambda: self._view.update(lambda: self._overview(study)))
 
     def said(self, text: str) -> None:
         """A line."""
@@ -75,12 +81,9 @@ class Watching(Listener):
                 self._cut_off = True
                 words_to_run_log(StudyPaths.at(self._folder))
 
-    def _snapshot(self, study: Study) -> Snapshot:
-        return snapshot(
-            study,
-            self._settings,
-            now=datetime.now(timezone.utc),
-            live=self._live,
-            running_reports=self._reports,
-            folder=self._folder,
+    def _overview(self, study: Study) -> Overview:
+        now = datetime.now(timezone.utc)
+        found = snapshot(
+            study, self._settings, now=now, live=self._live, running_reports=self._reports, folder=self._folder
         )
+        return overview_of(Sight(found.study, self._folder, found, study=study, settings=self._settings), now)

@@ -1,0 +1,122 @@
+"""The page of several studies, as lines: how far they are, what runs, what is best, what failed, what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from outlast.cli.live.choice import Choice, running_of
+from outlast.cli.live.columns import Column, lines_of, shares_of
+from outlast.cli.live.curves import best_lines
+from outlast.cli.live.lines import Shown, Window, bar_line, cut, footer, supervised_by
+from outlast.cli.live.slots import slot_lines, slots_head
+from outlast.cli.live.troubles import failure_lines, warning_lines
+from outlast.cli.phrases import STATE_STYLES, rate_text
+from outlast.cli.styled import Text
+from outlast.cli.text import bar, clock_time, one_line
+from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.times import duration, metric_value
+
+_WIDE = 120  # columns from which an expected end is told with its range
+
+
+def picture(shown: Shown, choice: Choice, window: Window) -> list[Text]:
+    """The page of all, at most as high as the window."""
+    overview = shown.overview
+    head, foot = _heading(overview, window), footer(shown, choice, window)
+    chosen = next((sight for sight in overview.sights if sight.folder == choice.folder), None)
+    wrong, best = warning_lines(overview, window), best_lines(chosen, window)
+    failed = failure_lines(chosen, window)
+    slots = len(running_of(overview))
+    gaps = 1 + 2 * bool(slots) + bool(best or failed) + bool(wrong)
+    wanted = [len(overview.sights), slots, len(wrong), len(best), len(failed)]
+    given = shares_of(wanted, [4, 3, 3, 2, 2], window.height - len(head) - len(foot) - gaps)
+    lines = [*head, Text(), *_studies(overview, choice, window, given[0])]
+    if given[1]:
+        lines += [Text(), slots_head(overview), *slot_lines(shown, choice, window, given[1])]
+    if given[3] + given[4]:
+        lines += [Text(), *best[: given[3]], *failed[: given[4]]]
+    if given[2]:
+        lines += [Text(), *wrong[: given[2]]]
+    return [*lines[: max(1, window.height - len(foot))], *foot][: window.height]
+
+
+def _heading(overview: Overview, window: Window) -> list[Text]:
+    """The campaign's name, how far all of it is, when it is done, and who supervises it."""
+    states = Counter(map(_state, overview.sights))
+    title = Text.assemble((one_line(overview.name), "bold cyan"), "  ")
+    for at, (state, number) in enumerate(states.items()):
+        title.append(", " if at else "").append(f"{number} {state}", STATE_STYLES.get(state, "yellow"))
+    if overview.share is None:
+        total = Text(f"  {sum(each.finished for each in overview.snapshots)} finished")
+    else:
+        narrow = Window(window.width // 2, window.height, window.unicode)
+        total = bar_line(overview.share, overview.counted, overview.target, narrow)
+    if done := _done(overview):
+        total.append(f"  {done}")
+    who = supervised_by(overview)
+    if who and total.cell_len + 2 + len(who) <= window.width:
+        total.append(f"  {who}", "dim")
+        who = ""
+    return cut([title, total, *([Text(f"  {who}", "dim")] if who else [])], window)
+
+
+def _state(sight: Sight) -> str:
+    return sight.snapshot.state.value if sight.snapshot is not None else "not there"
+
+
+def _done(overview: Overview) -> str:
+    ends = [each.eta for each in overview.snapshots if each.eta is not None]
+    if not ends or len(ends) < sum(each.live is not None for each in overview.snapshots):
+        return ""
+    return f"done in {duration((max(ends) - overview.now).total_seconds())} ({clock_time(max(ends), overview.now)})"
+
+
+def _studies(overview: Overview, choice: Choice, window: Window, most: int) -> list[Text]:
+    at = next((at for at, sight in enumerate(overview.sights) if sight.folder == choice.folder), None)
+    strong = choice.row is not None and choice.row.trial is None
+    columns = [
+        Column(shrinks=True), Column(), Column(drop=4), Column(right=True), Column(drop=5), Column(drop=2, right=True),
+        Column(drop=3), Column(drop=1),
+    ]  # fmt: skip
+    cells = [_cells(sight, window) for sight in overview.sights]
+    return lines_of(cells, columns, window.width, marked=at, strong=strong, most=most)
+
+
+def _cells(sight: Sight, window: Window) -> list[Text]:
+    snapshot, name = sight.snapshot, Text(one_line(sight.name))
+    if snapshot is None:
+        return [name, Text(_state(sight), "yellow"), Text(one_line(sight.error), "red")]
+    state = Text(snapshot.state.value, STATE_STYLES[snapshot.state.value]).append(
+        "!" * bool(snapshot.warnings), "bold yellow"
+    )
+    progress, figures = Text(), Text(f"{snapshot.finished} finished")
+    if snapshot.share is not None:
+        progress = bar(snapshot.share, max(8, min(32, window.width // 10)), unicode=window.unicode)
+        figures = Text(f"{snapshot.counted}/{snapshot.target} {int(1000 * snapshot.share + 1e-6) / 10:5.1f}%")
+    best = Text()
+    if snapshot.best is not None:
+        value = metric_value(snapshot.metrics[0][0], snapshot.best.value)
+        best = Text.assemble((value, "green"), (f" #{snapshot.best.trial}", "dim"))
+    rate = rate_text(snapshot)
+    for unit, short in ((" per hour", "/h"), (" per minute", "/min"), (" per second", "/s")):
+        rate = rate.replace(unit, short)
+    return [name, state, progress, figures, best, Text(rate), _eta(sight, window), _bad(sight)]
+
+
+def _eta(sight: Sight, window: Window) -> Text:
+    snapshot = sight.snapshot
+    if snapshot is None or snapshot.eta is None:
+        return Text()
+    text = Text(clock_time(snapshot.eta, snapshot.now))
+    ends = getattr(snapshot, "eta_range", None)
+    if ends is not None and window.width >= _WIDE:
+        text.append(f" ({' to '.join(clock_time(end, snapshot.now) for end in ends)})", "dim")
+    return text
+
+
+def _bad(sight: Sight) -> Text:
+    text = Text()
+    for state, number in sight.snapshot.counts.items() if sight.snapshot is not None else ():
+        if number and state.value in ("failed", "infeasible"):
+            text.append(", " if text else "").append(f"{number} {state.value}", STATE_STYLES[state.value])
+    return text

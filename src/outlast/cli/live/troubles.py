@@ -1,0 +1,43 @@
+"""What failed and what is wrong, as lines."""
+
+from __future__ import annotations
+
+from outlast.cli.live.lines import Window, cut, fact_lines
+from outlast.cli.styled import Text
+from outlast.cli.text import one_line
+from outlast.monitor.overview import Overview, Sight
+from outlast.results.failures import FailureGroup, group_failures
+
+_MOST_FAILURES, _MOST_WARNINGS = 4, 4
+
+
+def failure_lines(sight: Sight | None, window: Window) -> list[Text]:
+    """A study's failures by what they have in common, the most frequent first."""
+    if sight is None or sight.study is None:
+        return []
+    return cut([_failure_line(group) for group in group_failures(sight.study)[:_MOST_FAILURES]], window)
+
+
+def _failure_line(group: FailureGroup) -> Text:
+    number, listed = len(group.trials), ", ".join(map(str, group.trials[-3:]))
+    which = listed if number < 4 else f"last {listed}"
+    return Text.assemble(
+        (f"  {'failed':<10}  ", "red"),
+        f"{number}× {group.cause.value}",
+        (f" ({which})", "dim"),
+        f"  {one_line(group.reason)}",
+    )
+
+
+def warning_lines(overview: Overview, window: Window) -> list[Text]:
+    """What is wrong with any of the studies, since when, and what to do."""
+    named = len(overview.sights) > 1
+    found = [(sight, warning) for sight in overview.sights if sight.snapshot for warning in sight.snapshot.warnings]
+    lines: list[Text] = []
+    for sight, warning in found[:_MOST_WARNINGS]:
+        name = f"{one_line(sight.name)}: " if named else ""
+        lines += fact_lines("warning", f"{name}{one_line(warning.text)}", window, most=2, style="bold yellow")
+        lines += cut([Text(f"{'':<14}{one_line(line)}", style="dim") for line in warning.cure.splitlines()[:2]], window)
+    if len(found) > _MOST_WARNINGS:
+        lines.append(Text(f"{'':<14}and {len(found) - _MOST_WARNINGS} more: outlast status", style="dim"))
+    return lines
