@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from outlast.cli import render
-from outlast.cli.inspect import _ended
+from outlast.cli.live.onlooker import _ended
 from outlast.cli.render_show import show_best, show_failures, show_trial, show_trials
 from outlast.config.settings import (
     BudgetSettings,

@@ -10,7 +10,7 @@ from outlast.cli.text import Paragraph, clock_time, is_unicode, one_line, params
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.overview import Overview
 from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
-from outlast.monitor.times import duration, figure, metric_value
+from outlast.monitor.times import duration, figure, metric_value, parse_time
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -28,8 +28,11 @@ STATE_STYLES: Mapping[str, str] = {
     "paused": "yellow",
     "stopped": "yellow",
     "halted": "red",
+    "unreadable": "bold red",
+    "not begun": "dim",
     "done": "green",
 }
+_STUDY_STATES = ("running", "waiting", "paused", "stopped", "halted", "unreadable", "not begun", "done")
 
 
 def counts_text(snapshot: Snapshot, *, always: Iterable[TrialState] = ()) -> Text:
@@ -88,6 +91,27 @@ def values_text(names: Sequence[str], values: Sequence[float], *, both: bool = F
 def ahead_text(of: Snapshot | Overview) -> str:
     """``25% 14:32, 50% Tue 09:10``: the shares of the target that are expected."""
     return ", ".join(f"{m.percent}% {clock_time(m.at, of.now)}" for m in of.milestones if m.at is not None)
+
+
+def studies_text(overview: Overview) -> Text:
+    """``4 studies: 3 running, 1 halted``."""
+    number, states = len(overview.sights), overview.states
+    text = Text(f"{number} {'study' if number == 1 else 'studies'}")
+    for at, state in enumerate(state for state in _STUDY_STATES if states[state]):
+        text.append(", " if at else ": ").append(f"{states[state]} {state}", STATE_STYLES[state])
+    return text
+
+
+def supervisor_text(overview: Overview) -> str:
+    """``pid 17 on box since 10:00; begun again: evidence 2``: who looks after a campaign; nothing where nobody does."""
+    by = overview.supervisor
+    if by is None:
+        return ""
+    since = parse_time(by.since)
+    when = "" if since is None else f" since {clock_time(since, overview.now)}"
+    again = [f"{one_line(name)} {times}" for name, times in sorted(by.restarts.items()) if times]
+    restarts = f"; begun again: {', '.join(again)}" if again else ""
+    return f"pid {by.pid} on {one_line(by.host)}{when}{restarts}"
 
 
 def speed_text(snapshot: Snapshot | Overview) -> str:

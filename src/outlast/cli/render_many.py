@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from outlast.cli.phrases import STATE_STYLES, ahead_text, rate_text, speed_text, states_text
+from outlast.cli.phrases import (
+    STATE_STYLES,
+    ahead_text,
+    rate_text,
+    speed_text,
+    states_text,
+    studies_text,
+    supervisor_text,
+)
 from outlast.cli.render import Progress, problems
 from outlast.cli.styled import Group, Text
 from outlast.cli.text import LABELS, Facts, Paragraph, clock_time, is_unicode, next_line, one_line
@@ -23,8 +31,6 @@ if TYPE_CHECKING:
 
 _MOST_WARNINGS = 8
 _NARROWEST_NAME = 12
-_STATES = ("running", "waiting", "paused", "stopped", "halted", "unreadable", "not begun", "done")
-_STYLES = {**STATE_STYLES, "unreadable": "bold red", "not begun": "dim"}
 
 
 def several(overview: Overview) -> RenderableType:
@@ -34,13 +40,13 @@ def several(overview: Overview) -> RenderableType:
     if target is not None:
         trials.append(f"{', ' if trials else ''}{target - overview.counted} remaining")
     facts: list[tuple[str, str | Text]] = [
-        ("run by", _supervisor_text(overview)),
+        ("run by", supervisor_text(overview)),
         ("trials", trials),
         ("rate", speed_text(overview)),
         ("ahead", ahead_text(overview)),
     ]
     return Group(
-        Paragraph(Text.assemble((one_line(overview.name), "bold cyan"), "  ", _studies_text(overview))),
+        Paragraph(Text.assemble((one_line(overview.name), "bold cyan"), "  ", studies_text(overview))),
         Progress(overview),
         Facts(facts, label_width=LABELS),
         Text(),
@@ -48,26 +54,6 @@ def several(overview: Overview) -> RenderableType:
         *problems(_warnings(overview)),
         next_line(overview.next_command),
     )
-
-
-def _studies_text(overview: Overview) -> Text:
-    """``4 studies: 3 running, 1 halted``."""
-    number, states = len(overview.sights), overview.states
-    text = Text(f"{number} {'study' if number == 1 else 'studies'}")
-    for at, state in enumerate(state for state in _STATES if states[state]):
-        text.append(", " if at else ": ").append(f"{states[state]} {state}", _STYLES[state])
-    return text
-
-
-def _supervisor_text(overview: Overview) -> str:
-    by = overview.supervisor
-    if by is None:
-        return ""
-    since = parse_time(by.since)
-    when = "" if since is None else f" since {clock_time(since, overview.now)}"
-    again = [f"{one_line(name)} {times}" for name, times in sorted(by.restarts.items()) if times]
-    restarts = f"; begun again: {', '.join(again)}" if again else ""
-    return f"pid {by.pid} on {one_line(by.host)}{when}{restarts}"
 
 
 def _warnings(overview: Overview) -> list[HealthWarning]:
@@ -131,7 +117,7 @@ def _count(*states: TrialState) -> Callable[[Sight, Snapshot, Overview], str]:
 
 _COLUMNS = (
     _Column("study", 0, lambda sight, *_: one_line(sight.name), right=False),
-    _Column("state", 0, lambda sight, *_: Text(sight.state, _STYLES[sight.state]), right=False),
+    _Column("state", 0, lambda sight, *_: Text(sight.state, STATE_STYLES[sight.state]), right=False),
     _Column("trials", 0, lambda _, of, __: f"{of.counted}/{'?' if of.target is None else of.target}"),
     _Column("%", 1, _share),
     _Column("complete", 7, _count(TrialState.COMPLETE)),

@@ -64,15 +64,6 @@ def bar_line(share: float, counted: int, target: int | None, window: Window) -> 
     return Text.assemble("  ", bar(share, width, unicode=window.unicode), (figures, "bold"))
 
 
-def supervised_by(overview: Overview) -> str:
-    """Who looks after a campaign, and how often a coordinator was begun again; nothing where nobody does."""
-    by = overview.supervisor
-    if by is None or not by.pid:
-        return ""
-    anew = ", ".join(f"{one_line(name)} {times}×" for name, times in by.restarts.items() if times)
-    return f"supervised by pid {by.pid} on {one_line(by.host)}" + (f"; started anew: {anew}" if anew else "")
-
-
 def footer(shown: Shown, choice: Choice, window: Window) -> list[Text]:
     """What is asked, or what was said last; else the keys."""
     if choice.asks is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from outlast.cli.live.choice import Choice
 from outlast.cli.live.columns import shares_of
 from outlast.cli.live.curves import best_lines
-from outlast.cli.live.lines import Shown, Window, bar_line, fact_lines, footer, supervised_by
-from outlast.cli.live.slots import slot_lines
+from outlast.cli.live.lines import Shown, Window, bar_line, fact_lines, footer
+from outlast.cli.live.slot_lines import slot_lines
 from outlast.cli.live.troubles import failure_lines, warning_lines
-from outlast.cli.phrases import counts_text, speed_text, state_text
+from outlast.cli.phrases import counts_text, speed_text, state_text, supervisor_text
 from outlast.cli.styled import Text
 from outlast.core.states import StudyState
 from outlast.monitor.snapshot import Snapshot
@@ -23,7 +23,7 @@ def picture_of_one(shown: Shown, choice: Choice, window: Window) -> list[Text]:
     foot = footer(shown, choice, window)
     if sight.snapshot is None:
         return [Text(), Text(f"  {sight.error}", "red"), *foot][: window.height]
-    head = _head(sight.snapshot, supervised_by(shown.overview), window)
+    head = _head(sight.snapshot, supervisor_text(shown.overview), window)
     slots = slot_lines(shown, choice, window, max(_MOST_RUNNING, window.height - _ABOVE))
     parts = [slots, best_lines(sight, window), warning_lines(shown.overview, window), failure_lines(sight, window)]
     given = shares_of([len(part) for part in parts], [2, 2, 3, 2], window.height - len(head) - len(foot))
@@ -38,7 +38,7 @@ def _head(snapshot: Snapshot, who: str, window: Window) -> list[Text]:
         ("state", state_text(snapshot) if snapshot.state is not StudyState.RUNNING else ""),
         ("trials", counts_text(snapshot)),
         ("rate", speed_text(snapshot)),
-        ("", who),
+        ("run by", who),
     ]
     if snapshot.share is None:
         line = Text(f"  {snapshot.finished} finished, no target")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from outlast.cli.live.keys import keyboard_of
-from outlast.cli.live.view import LiveView
+from outlast.cli.live.live_view import LiveView
 from outlast.cli.render import ended_line
 from outlast.cli.text import make_console
 from outlast.core.fold import Study

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from outlast.cli.live.choice import Choice, running_of
 from outlast.cli.live.columns import Column, lines_of, shares_of
 from outlast.cli.live.curves import best_lines
-from outlast.cli.live.lines import Shown, Window, bar_line, cut, footer, supervised_by
-from outlast.cli.live.slots import slot_lines, slots_head
+from outlast.cli.live.lines import Shown, Window, bar_line, cut, footer
+from outlast.cli.live.slot_lines import slot_lines, slots_head
 from outlast.cli.live.troubles import failure_lines, warning_lines
-from outlast.cli.phrases import STATE_STYLES, rate_text
+from outlast.cli.phrases import STATE_STYLES, rate_text, speed_text, studies_text, supervisor_text
 from outlast.cli.styled import Text
 from outlast.cli.text import bar, clock_time, one_line
 from outlast.monitor.overview import Overview, Sight
-from outlast.monitor.times import duration, metric_value
+from outlast.monitor.times import metric_value
 
 _WIDE = 120  # columns from which an expected end is told with its range
 
@@ -42,33 +40,19 @@ def picture(shown: Shown, choice: Choice, window: Window) -> list[Text]:
 
 def _heading(overview: Overview, window: Window) -> list[Text]:
     """The campaign's name, how far all of it is, when it is done, and who supervises it."""
-    states = Counter(map(_state, overview.sights))
-    title = Text.assemble((one_line(overview.name), "bold cyan"), "  ")
-    for at, (state, number) in enumerate(states.items()):
-        title.append(", " if at else "").append(f"{number} {state}", STATE_STYLES.get(state, "yellow"))
+    title = Text.assemble((one_line(overview.name), "bold cyan"), "  ", studies_text(overview))
     if overview.share is None:
         total = Text(f"  {sum(each.finished for each in overview.snapshots)} finished")
     else:
         narrow = Window(window.width // 2, window.height, window.unicode)
         total = bar_line(overview.share, overview.counted, overview.target, narrow)
-    if done := _done(overview):
-        total.append(f"  {done}")
-    who = supervised_by(overview)
+    if speed := speed_text(overview):
+        total.append(f"  {speed}")
+    who = f"supervised by {by}" if (by := supervisor_text(overview)) else ""
     if who and total.cell_len + 2 + len(who) <= window.width:
         total.append(f"  {who}", "dim")
         who = ""
     return cut([title, total, *([Text(f"  {who}", "dim")] if who else [])], window)
-
-
-def _state(sight: Sight) -> str:
-    return sight.snapshot.state.value if sight.snapshot is not None else "not there"
-
-
-def _done(overview: Overview) -> str:
-    ends = [each.eta for each in overview.snapshots if each.eta is not None]
-    if not ends or len(ends) < sum(each.live is not None for each in overview.snapshots):
-        return ""
-    return f"done in {duration((max(ends) - overview.now).total_seconds())} ({clock_time(max(ends), overview.now)})"
 
 
 def _studies(overview: Overview, choice: Choice, window: Window, most: int) -> list[Text]:
@@ -85,10 +69,14 @@ def _studies(overview: Overview, choice: Choice, window: Window, most: int) -> l
 def _cells(sight: Sight, window: Window) -> list[Text]:
     snapshot, name = sight.snapshot, Text(one_line(sight.name))
     if snapshot is None:
-        return [name, Text(_state(sight), "yellow"), Text(one_line(sight.error), "red")]
-    state = Text(snapshot.state.value, STATE_STYLES[snapshot.state.value]).append(
-        "!" * bool(snapshot.warnings), "bold yellow"
-    )
+        return [
+            name,
+            Text(sight.state, STATE_STYLES[sight.state]),
+            Text(one_line(sight.error) if sight.begun else "", "red"),
+        ]
+    state = Text(sight.state, STATE_STYLES[sight.state])
+    if any(warning.is_trouble for warning in snapshot.warnings):
+        state.append("!", "bold yellow")
     progress, figures = Text(), Text(f"{snapshot.finished} finished")
     if snapshot.share is not None:
         progress = bar(snapshot.share, max(8, min(32, window.width // 10)), unicode=window.unicode)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from outlast.cli.live.lines import Window, cut, fact_lines
 from outlast.cli.styled import Text
-from outlast.cli.text import one_line
+from outlast.cli.text import clock_time, one_line
 from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.times import parse_time
 from outlast.results.failures import FailureGroup, group_failures
 
 _MOST_FAILURES, _MOST_WARNINGS = 4, 4
@@ -36,7 +37,11 @@ def warning_lines(overview: Overview, window: Window) -> list[Text]:
     lines: list[Text] = []
     for sight, warning in found[:_MOST_WARNINGS]:
         name = f"{one_line(sight.name)}: " if named else ""
-        lines += fact_lines("warning", f"{name}{one_line(warning.text)}", window, most=2, style="bold yellow")
+        began = parse_time(warning.since)
+        since = "" if began is None else f"  since {clock_time(began, overview.now)}"
+        label, style = ("warning", "bold yellow") if warning.is_trouble else ("note", "bold")
+        said = Text.assemble(f"{name}{one_line(warning.text)}", (since, "dim"))
+        lines += fact_lines(label, said, window, most=2, style=style)
         lines += cut([Text(f"{'':<14}{one_line(line)}", style="dim") for line in warning.cure.splitlines()[:2]], window)
     if len(found) > _MOST_WARNINGS:
         lines.append(Text(f"{'':<14}and {len(found) - _MOST_WARNINGS} more: outlast status", style="dim"))

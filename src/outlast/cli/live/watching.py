@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from rich.console import Console
 
 from outlast.cli.live.keys import keyboard_of
-from outlast.cli.live.view import LiveView
+from outlast.cli.live.live_view import LiveView
 from outlast.cli.render import ended_line
 from outlast.config.settings import Settings
 from outlast.core.fold import Study

@@ -21,7 +21,7 @@ from outlast.cli.live.one import picture_of_one
 from outlast.cli.live.pages import help_page, log_page, trial_page, trials_of, trials_page
 from outlast.cli.live.picture import picture
 from outlast.cli.live.plain import plain_line
-from outlast.cli.live.stopping import Stopping
+from outlast.cli.live.stop_one import Stopping
 from outlast.cli.render import event_text
 from outlast.cli.styled import Text
 from outlast.cli.text import is_unicode, one_line

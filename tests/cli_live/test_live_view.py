@@ -5,46 +5,21 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.lab.terminal import Screen
 
-from outlast.cli.live import LiveView, progress_line
+from outlast.cli.live.live_view import LiveView
+from outlast.cli.live.plain import progress_line
 from outlast.cli.text import _console_class
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
 from outlast.monitor.health import HealthWarning
-from outlast.monitor.snapshot import LiveFacts, RunningTrial, Snapshot, snapshot
+from outlast.monitor.overview import Overview, Sight, overview_of
+from outlast.monitor.snapshot import LiveFacts, RunningTrial, snapshot
 from outlast.testing.studies import StudyBuilder
 
 SETTINGS = Settings(
     name="digits", command=("true",), metrics=(MetricSettings(name="acc"),), budget=BudgetSettings(trials=20)
 )
-
-
-class Screen:
-    """As much of a terminal as the view uses: text, newline, cursor up, carriage return, erase below."""
-
-    def __init__(self) -> None:
-        self.lines = [""]
-        self.row = 0
-
-    def feed(self, data: str) -> None:
-        import re
-
-        for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|[^\x1b]", data):
-            if part == "\n":
-                self.row += 1
-                if self.row == len(self.lines):
-                    self.lines.append("")
-            elif part.endswith("A") and part[0] == "\x1b":
-                self.row -= int(part[2:-1])
-                assert self.row >= 0, "above the first line"
-            elif part == "\x1b[J":
-                self.lines = [*self.lines[: self.row], ""]
-            elif part[0] != "\x1b" and part != "\r":
-                self.lines[self.row] += part
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
 
 
 class Terminal:
@@ -55,11 +30,12 @@ class Terminal:
             file=self.out, width=width, height=height, force_terminal=tty, markup=False, highlight=False, emoji=False,
             color_system="standard" if tty else None,
         )  # fmt: skip
-        self.view = LiveView(self.console, SETTINGS, clock=lambda: self.now)
+        self.view = LiveView(self.console, clock=lambda: self.now)
 
     def screen(self) -> str:
-        screen = Screen()
+        screen = Screen(self.console.width, self.console.height)
         screen.feed(self.out.getvalue())
+        assert not screen.wrapped
         return screen.text
 
 
@@ -70,15 +46,17 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def look(finished: int, running: int = 2) -> Snapshot:
+def look(finished: int, at_work: int = 2, **changed: Any) -> Overview:
     build = StudyBuilder()
     build.run(0)
     for i in range(finished):
         build.trial({"lr": 0.1}, at=i * 60, values=i / 100)
-    for _ in range(running):
+    for _ in range(at_work):
         build.trial(state=TrialState.RUNNING, at=finished * 60)
     live = LiveFacts("box", 1, build.at(0), 2)
-    return snapshot(build.study, SETTINGS, now=build.moment(finished * 60 + 5), live=live, folder="studies/digits")
+    now = build.moment(finished * 60 + 5)
+    found = replace(snapshot(build.study, SETTINGS, now=now, live=live, folder="studies/digits"), **changed)
+    return overview_of(Sight("digits", "studies/digits", found, study=build.study, settings=SETTINGS), now)
 
 
 def test_the_block_stands_under_the_finished_trials() -> None:
@@ -117,7 +95,7 @@ def test_a_line_longer_than_the_window_is_broken_between_words() -> None:
 def test_it_redraws_at_most_four_times_a_second() -> None:
     terminal, made = Terminal(), []
 
-    def make() -> Snapshot:
+    def make() -> Overview:
         made.append(terminal.now)
         return look(1)
 
@@ -130,7 +108,7 @@ def test_it_redraws_at_most_four_times_a_second() -> None:
 def test_a_study_that_is_slow_to_look_at_is_looked_at_less_often() -> None:
     terminal, made = Terminal(), []
 
-    def slow() -> Snapshot:
+    def slow() -> Overview:
         made.append(terminal.now)
         terminal.now += 0.5
         return look(1)
@@ -143,13 +121,13 @@ def test_a_study_that_is_slow_to_look_at_is_looked_at_less_often() -> None:
 
 def test_only_so_many_running_trials_are_listed() -> None:
     terminal = Terminal()
-    terminal.view.update(look(1, running=40))
+    terminal.view.update(look(1, 40))
     assert terminal.screen().count("\n  trial ") == 5 and "and 35 more" in terminal.screen()
 
 
 def test_the_block_is_never_higher_than_the_window() -> None:
     terminal = Terminal(height=6)
-    terminal.view.update(look(5, running=10))
+    terminal.view.update(look(5, 10))
     assert len(terminal.screen().split("\n")) <= 6
 
 
@@ -213,7 +191,7 @@ def test_a_state_that_has_not_changed_is_not_said_again_on_a_pipe() -> None:
 
 
 def test_the_progress_line_has_everything_in_one_line() -> None:
-    line = progress_line(look(3))
+    line = progress_line(look(3).snapshots[0])
     assert line.startswith(
         "3/20 trials; 3 complete, 2 running, 17 remaining; best acc=0.02000 (trial 2); 1.0 per minute"
     )
@@ -230,7 +208,7 @@ def test_an_event_cannot_write_control_codes() -> None:
     ("width", "says"),
     [
         (200, "step 3 0.5000 lr=0.0123 model=a_long_name_of_a_model batch=64"),
-        (80, "step 3 0.5000 lr=0.0123 …"),
+        (64, "step 3 0.5000 lr=0.0123 …"),
         (44, "step 3 0.5000"),
     ],
 )
@@ -238,7 +216,7 @@ def test_running_trials_show_as_many_of_their_parameters_as_there_is_room_for(wi
     terminal = Terminal(width=width)
     params = {"lr": 0.0123, "model": "a_long_name_of_a_model", "batch": 64}
     running = [RunningTrial(0, 1, "", 5.0, step=3, value=0.5, params=params)]
-    terminal.view.update(replace(look(1), running=running))
+    terminal.view.update(look(1, running=running))
     line = next(line for line in terminal.screen().split("\n") if "step 3" in line)
     assert says == " ".join(line.partition("5.0s")[2].split())
     assert len(line) <= width
@@ -248,5 +226,5 @@ def test_running_trials_show_as_many_of_their_parameters_as_there_is_room_for(wi
 def test_the_block_has_one_row_a_line_however_long_a_command_in_it_is() -> None:
     terminal = Terminal(width=60)
     warning = HealthWarning("disk", "the disk is nearly full", f"outlast clean {'studies/' * 20}")
-    terminal.view.update(replace(look(1), warnings=(warning,)))
+    terminal.view.update(look(1, warnings=(warning,)))
     assert max(map(len, terminal.screen().split("\n"))) <= 60
