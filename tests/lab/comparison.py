@@ -191,7 +191,7 @@ def _check_derived(verdict: Verdict, lab: Lab, study: Study) -> None:
         return
     storage = optuna.storages.RDBStorage(f"sqlite:///{lab.folder / 'study.db'}")
     try:
-        index = optuna.load_study(study_name="lab", storage=storage).trials
+        index = optuna.load_study(study_name=lab.settings["name"], storage=storage).trials
     finally:
         storage.remove_session()
         storage.engine.dispose()

@@ -169,10 +169,21 @@ def run(
 def stop(study: str | None, directory: str | None, drain: bool, now: bool, trial: int | None) -> None:
     """Ask a running search, or one of its trials, to stop. Running trials may save a checkpoint first.
 
+    Of a campaign, every study is asked, and none is begun again.
+
     Example:
         outlast stop studies/digits
         outlast stop studies/digits --trial 7
     """
-    from outlast.engine.care.stop import stop_study
+    from outlast.cli.locate import is_campaign_folder, one_or_several
+    from outlast.engine.campaign.stopping import stop_campaign, stop_one
 
-    click.echo(stop_study(the_folder(study, directory), drain=drain, now=now, trial=trial, say=click.echo))
+    named, several = one_or_several(study, directory)
+    if several and is_campaign_folder(named):
+        if trial is not None:
+            cure = f"outlast stop {os.path.join(named, 'STUDY')} --trial {trial}"
+            raise UsageError("--trial: this is a campaign; of which study is the trial?", cure=cure)
+        for line in stop_campaign(named, drain=drain, now=now):
+            click.echo(line)
+        return
+    click.echo(stop_one(the_folder(study, directory), drain=drain, now=now, trial=trial, say=click.echo))

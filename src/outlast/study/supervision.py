@@ -30,7 +30,7 @@ class Charge(Struct, frozen=True):
     """One study as its supervisor sees it."""
 
     study: str
-    folder: str  # as the supervisor's working directory sees it, or absolute
+    folder: str  # absolute: who reads this may be elsewhere
     condition: Condition = "starting"
     process: Identity | None = None  # its coordinator, the last one
     ours: bool = True  # a supervisor began it, and may end it

@@ -16,6 +16,7 @@ from outlast.engine.campaign.restarts import Ending
 from outlast.engine.campaign.vital_signs import Signs
 from outlast.engine.record.examine import read_study
 from outlast.errors import OutlastError
+from outlast.study import requests
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 from outlast.study.supervision import Charge
@@ -145,6 +146,13 @@ class Coordination:
         except OSError:
             return ""
         return next((line.strip() for line in lines if line.strip()), "")
+
+    def asked_to_end(self) -> bool:
+        """Whether a person has asked for the study's end while nobody held it; such a request is taken."""
+        asked = [each for each in requests.pending(self.paths) if each.kind == "stop"]
+        for each in asked:
+            requests.take(self.paths, each)
+        return bool(asked)
 
     # -- ending -------------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ class _Watched:
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
-        self.charge = Charge(wanted.study, wanted.folder)
+        self.charge = Charge(wanted.study, os.path.abspath(wanted.folder))
         self.at: Coordination | None = None  # once its folder is ready
         self.misfortunes = Misfortunes()
         self.not_before = 0.0
@@ -142,6 +142,10 @@ class Supervisor:
         self._changed = True
 
     def _begin(self, each: _Watched, now: float) -> None:
+        if each.at is not None and each.charge.condition == "waiting" and each.at.asked_to_end():
+            self._set(each, condition="ended", code=4, since=utc_now())
+            self._say(each.wanted.study, "a person asked for its end: it is not begun again")
+            return
         if now < each.not_before:
             return
         try:
@@ -164,7 +168,7 @@ class Supervisor:
         restarts = each.charge.restarts + restart
         self._set(
             each, condition="running", process=each.at.process, ours=each.at.ours, since=each.at.since,
-            restarts=restarts, folder=each.at.orders.folder, word="",
+            restarts=restarts, folder=str(each.at.paths.root), word="",
         )  # fmt: skip
         each.said, each.look_at = "", now + _LOOK_EVERY * min(1.0, self._pace)
         self._post.write(self.charges)  # before anything else: whoever comes after us takes it over
