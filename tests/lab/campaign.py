@@ -185,7 +185,7 @@ class CampaignLab:
         assert found.counted == sum(each.counted for each in found.snapshots)
         return found
 
-    def until(self, fact: Callable[[], bool], what: str) -> None:
+    def keep_looking(self, fact: Callable[[], bool], what: str) -> None:
         """Wait for a fact, looking all the while."""
 
         def looked() -> bool:
@@ -218,7 +218,7 @@ def hurt(lab: CampaignLab, chance: random.Random) -> int:
     run = lab.start()
     lab.await_running(run, *names)
     for part in (0.05, 0.1):
-        lab.until(lambda part=part: all(lab.count(each) >= part * lab.trials for each in lab.good), "trials end")
+        lab.keep_looking(lambda part=part: all(lab.count(each) >= part * lab.trials for each in lab.good), "trials end")
         run.kill()
         run.wait()
         time.sleep(chance.random() * 0.3)  # the coordinators go on
@@ -227,7 +227,7 @@ def hurt(lab: CampaignLab, chance: random.Random) -> int:
     (lab.place / "poison").touch()
     os.kill(lab.coordinator(lab.good[0]), signal.SIGSTOP)
     os.kill(lab.coordinator(lab.good[1]), signal.SIGKILL)
-    lab.until(lambda: run.poll() is not None, "the campaign ends")
+    lab.keep_looking(lambda: run.poll() is not None, "the campaign ends")
     return int(run.returncode)
 
 

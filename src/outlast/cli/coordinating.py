@@ -21,5 +21,7 @@ def coordinate(study: str) -> None:
 
     orders = orders_given()
     given = None if orders.warm_start is None else orders.warm_start.prepared(orders.settings)
-    code = run_here(orders.settings, orders.folder, orders.accept_changes, given=given, supervised=True)
+    code = run_here(
+        orders.settings, orders.folder, orders.accept_changes, given=given, supervised=True, sharing=orders.sharing
+    )
     click.get_current_context().exit(code)

@@ -22,6 +22,7 @@ from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.opening import Given
 from outlast.engine.launch import run
 from outlast.engine.record.recorded import study_paths
+from outlast.executors.shared_slots import Sharing
 from outlast.monitor.snapshot import LiveFacts, snapshot
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.study.home import home_of
@@ -37,12 +38,14 @@ def run_here(
     kept: bool = True,
     given: Given | None = None,
     supervised: bool = False,
+    sharing: Sharing | None = None,
 ) -> int:
     """Run a search in this process, its progress on the terminal. Returns the exit code.
 
     Args:
         kept: Its folder stays.
         supervised: For a supervisor, with nobody there to read; it is shown that this process lives.
+        sharing: How it shares this machine's slots with other studies.
     """
     console, paths = make_console(), study_paths(folder, settings)
     view, code = ExitStack(), 0
@@ -74,6 +77,7 @@ def run_here(
         run(
             paths, settings, listener,
             tell=tell, accept_changes=accept_changes, say=console.print, unattended=supervised, kept=kept, given=given,
+            sharing=sharing,
         )  # fmt: skip
     return code
 

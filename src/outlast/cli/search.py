@@ -150,7 +150,7 @@ def run(
         outlast run study.yaml --from studies/smaller
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
-    from outlast.cli.running import run_one, run_several
+    from outlast.cli.run_meant import run_one, run_several
     from outlast.engine.campaign.planned import HowToRun
 
     how = HowToRun(fresh=fresh, resume=resume, accept_changes=accept_changes, warm_start=warm_start)
@@ -176,7 +176,7 @@ def stop(study: str | None, directory: str | None, drain: bool, now: bool, trial
         outlast stop studies/digits --trial 7
     """
     from outlast.cli.locate import is_campaign_folder, one_or_several
-    from outlast.engine.campaign.stopping import stop_campaign, stop_one
+    from outlast.engine.campaign.stop_campaign import stop_campaign, stop_one
 
     named, several = one_or_several(study, directory)
     if several and is_campaign_folder(named):

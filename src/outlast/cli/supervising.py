@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import click
-
 from outlast._system.clock import utc_now
 from outlast._system.turning_log import append_words
+from outlast.cli.live.keys import keyboard_of
+from outlast.cli.live.live_view import LiveView
+from outlast.cli.text import make_console
+from outlast.core.states import StudyState
 from outlast.engine.campaign.orders import Orders
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
 from outlast.engine.campaign.supervisor import Supervisor, Wanted, exit_code
 from outlast.engine.hold.signals import handling
 from outlast.engine.record.look_many import ManyLooker
 from outlast.errors import StudyBusy
+from outlast.executors.shared_slots import Sharing
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.times import metric_value
 from outlast.study.campaign import CampaignPaths, keep_campaign
 from outlast.study.layout import StudyPaths
 from outlast.study.supervision import Charge, Post, live_supervision, read_supervision
 
-_PAUSE = 0.25  # seconds between two rounds; a child that ends wakes us
-_LOOK_EVERY = 60.0  # seconds between two lines of progress
-_SHARE_OF_TIME = 0.05  # what looking may cost
+_PAUSE = 0.25  # seconds between two rounds
+_STOPPING = "stopping: running trials have their grace to save a checkpoint and leave; once more to end them now"
+_HOW_TO_LEAVE = "Ctrl-C stops all of it; with the terminal closed it goes on"
 
 
 def run_campaign(plan: CampaignPlan) -> int:
@@ -47,7 +48,8 @@ def run_campaign(plan: CampaignPlan) -> int:
         supervisor = Supervisor(post, [_wanted(each.member.study, plan, at) for at, each in enumerate(plan.planned)],
                                 before, screen.said)  # fmt: skip
         screen.begun()
-        _supervise(supervisor, screen.update, screen.said, screen.to_log)
+        with contextlib.closing(screen):
+            _supervise(supervisor, screen.wait, screen.said, screen.to_log)
         supervisor.round()  # the record knows the end
         screen.tell_end(supervisor.charges)
         return exit_code(supervisor.charges)
@@ -68,7 +70,7 @@ def run_supervised(orders: Orders, how: HowToRun) -> int:
     wanted = Wanted(study=orders.study, folder=orders.folder, orders=orders, resume=how.resume)
     with contextlib.closing(taken(paths.supervisor, orders.folder)) as post:
         supervisor = Supervisor(post, [wanted], before, said, alone=True)
-        _supervise(supervisor, lambda: None, said, lambda: None)
+        _supervise(supervisor, time.sleep, said, lambda: None)
         supervisor.round()
         return next((each.code for each in supervisor.charges if each.code is not None), 4)
 
@@ -107,7 +109,7 @@ def _busy(who: str, folder: str) -> str:
 
 
 def _wanted(study: str, plan: CampaignPlan, at: int) -> Wanted:
-    planned, how = plan.planned[at], plan.how
+    planned, how, campaign = plan.planned[at], plan.how, plan.campaign
     if planned.settings is None:
         return Wanted(study=study, folder=planned.folder, error=planned.error)
     orders = Orders(
@@ -116,53 +118,45 @@ def _wanted(study: str, plan: CampaignPlan, at: int) -> Wanted:
         folder=planned.folder,
         accept_changes=how.accept_changes,
         warm_start=how.warm_start,
-        campaign=plan.folder,
+        sharing=Sharing(
+            str(CampaignPaths.at(plan.folder).slots),
+            study,
+            weight=planned.member.weight,
+            priority=planned.member.priority,
+            share=campaign.share,
+            parallel=campaign.parallel,
+        ),
     )
     return Wanted(study=study, folder=planned.folder, orders=orders, fresh=how.fresh, resume=how.resume)
 
 
 def _supervise(
     supervisor: Supervisor,
-    update: Callable[[], None],
+    wait: Callable[[float], None],
     say: Callable[[str, str], None],
     hung_up: Callable[[], None],
 ) -> None:
     """Round after round until everything is over, or was stopped. A handler only takes note."""
     heard: list[int] = []
-    wakes, wake = os.pipe()
-    os.set_blocking(wake, False)
-
-    def hear(number: int, _frame: object) -> None:
-        heard.append(number)
-        with contextlib.suppress(BlockingIOError):
-            os.write(wake, b"!")
-
     asked = 0
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1]
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    try:
-        with handling(dict.fromkeys(numbers, hear)):
-            while not supervisor.is_over:
-                supervisor.round()
-                update()
-                if select.select([wakes], [], [], _PAUSE)[0]:
-                    os.read(wakes, 4096)
-                for number in _drained(heard):
-                    if number in (signal.SIGINT, signal.SIGTERM):
-                        asked += 1
-                        say("", "stopping: every study has its grace; once more to end all now" if asked == 1 else
-                            "ending the running trials now")  # fmt: skip
-                        supervisor.stop()
-                    elif number == signal.SIGUSR1:
-                        say("", "nothing is begun again from now on")
-                        supervisor.begin_nothing()
-                    elif number == signal.SIGHUP:
-                        hung_up()
-                        say("", "the terminal was closed: the searches go on, and this is where words go")
-    finally:
-        os.close(wakes)
-        os.close(wake)
+    with handling(dict.fromkeys(numbers, lambda number, _frame: heard.append(number))):
+        while not supervisor.is_over:
+            supervisor.round()
+            wait(_PAUSE)
+            for number in _drained(heard):
+                if number in (signal.SIGINT, signal.SIGTERM):
+                    asked += 1
+                    say("", _STOPPING if asked == 1 else "ending the running trials now")
+                    supervisor.stop()
+                elif number == signal.SIGUSR1:
+                    say("", "nothing is begun again from now on")
+                    supervisor.begin_nothing()
+                elif number == signal.SIGHUP:
+                    hung_up()
+                    say("", "the terminal was closed: the searches go on, and this is where words go")
 
 
 def _drained(heard: list[int]) -> Sequence[int]:
@@ -172,24 +166,27 @@ def _drained(heard: list[int]) -> Sequence[int]:
 
 
 class _Screen:
-    """What a person reads of a campaign: a line for what happens, now and then one about all, and at the end one a study."""
+    """What a person reads of a campaign: lines for what happens above the live view, and at the end one a study."""
 
     def __init__(self, folder: str, log: Path) -> None:
         self._folder, self._log = folder, log
         self._looker = ManyLooker(folder)
-        self._due = time.monotonic() + _LOOK_EVERY
-        self._last = ""
+        self._console = make_console()
+        self._view = LiveView(self._console, keyboard=keyboard_of(self._console.file), on_quit=_HOW_TO_LEAVE)
+        self._is_closed = False
 
     def said(self, study: str, text: str) -> None:
         """A line, here and in the campaign's log."""
         line = f"{study}: {text}" if study else text
         append_words(self._log, f"{utc_now()[:19]}Z {line}\n")
-        self._print(line)
+        self._show(lambda: self._print(line) if self._is_closed else self._view.event(" ".join(line.split())))
 
     def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
+
+    def _show(self, draw: Callable[[], object]) -> None:
         try:
-            click.echo(line)
-            sys.stdout.flush()
+            draw()
         except OSError:
             self.to_log()
 
@@ -202,20 +199,18 @@ class _Screen:
 
     def begun(self) -> None:
         """What to type elsewhere."""
-        self._print(f"watch:  outlast status -w {self._folder}\nend:    Ctrl-C, or: outlast stop {self._folder}")
+        self._show(lambda: self._print(f"watch it:  outlast status -w {self._folder}"))
+        self._show(lambda: self._print(f"end it:    Ctrl-C, or: outlast stop {self._folder}"))
 
-    def update(self) -> None:
-        """A line of progress, if it is time."""
-        began = time.monotonic()
-        if began < self._due:
-            return
-        with contextlib.suppress(OSError):
-            line = progress(self._looker.look())
-            if line != self._last:
-                self._last = line
-                self._print(line)
-        now = time.monotonic()
-        self._due = now + max(_LOOK_EVERY, (now - began) / _SHARE_OF_TIME)
+    def wait(self, seconds: float) -> None:
+        """Show how it stands, and let so much time pass."""
+        self._show(lambda: self._view.update(self._looker.look))
+        self._view.wait(seconds)
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        self._show(self._view.close)
+        self._is_closed = True
 
     def tell_end(self, charges: Sequence[Charge]) -> None:
         """What came of each study, and of all."""
@@ -225,7 +220,8 @@ class _Screen:
             self.said("", came_to(sight, said.get(sight.name)))
         self.said("", progress(overview))
         if exit_code(charges):
-            self._print(f"look:   outlast status {self._folder}\ngo on:  outlast run {self._folder}")
+            self._show(lambda: self._print(f"look at it:  outlast status {self._folder}"))
+            self._show(lambda: self._print(f"go on:       outlast run {self._folder}"))
 
 
 def progress(overview: Overview) -> str:
@@ -253,4 +249,7 @@ def came_to(sight: Sight, charge: Charge | None) -> str:
         best = f", best {name} {metric_value(name, at.best.values[0])} in trial {at.best.trial}"
     reason = f": {at.reason}" if at.reason else ""
     why = f" ({word})" if word else ""
-    return f"{sight.name}: {at.state.value}{reason}, {_tally(sight)}{best}{why}  →  {at.next_command}"
+    then = (
+        "" if at.state in (StudyState.STOPPED, StudyState.PAUSED) else f"  →  {at.next_command}"
+    )  # the campaign goes on
+    return f"{sight.name}: {at.state.value}{reason}, {_tally(sight)}{best}{why}{then}"

@@ -21,6 +21,7 @@ from outlast._system.turning_log import turn_over
 from outlast.config.settings import Settings
 from outlast.engine.care.warm_start import WarmStart
 from outlast.errors import UsageError
+from outlast.executors.shared_slots import Sharing
 from outlast.study.layout import StudyPaths
 
 #: In the environment of a coordinator that a supervisor began, and of nothing that it starts.
@@ -35,7 +36,7 @@ class Orders(Struct, frozen=True, kw_only=True):
     folder: str  # that `outlast.engine.launch.make_ready` gave
     accept_changes: bool = False
     warm_start: WarmStart | None = None
-    campaign: str | None = None  # the folder of the campaign whose slots it shares
+    sharing: Sharing | None = None  # of one of several: how it takes part in their slots
 
 
 def begin(orders: Orders) -> subprocess.Popen[bytes]:
