@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
+from collections.abc import Collection
 from typing import BinaryIO
 
 from msgspec import Struct
@@ -87,14 +88,25 @@ class _Part(Struct, frozen=True):
 def _parts(path: str) -> list[_Part]:
     folder, name = os.path.split(path)
     try:
-        found = [
-            (entry, _PIECE.search(entry)) for entry in os.listdir(folder or ".") if entry.startswith(f"{name}.tail.")
-        ]
+        names = os.listdir(folder or ".")
     except FileNotFoundError:
         return []
-    pieces = sorted((int(m[2]), int(m[1]), os.path.join(folder, entry)) for entry, m in found if m is not None)
-    head = pieces[0][1] if pieces else None
-    return [_Part(path, 0, head), *(_Part(piece, start) for start, _, piece in pieces)]
+    found = parts_of(name, names, head=True)
+    return [_Part(os.path.join(folder, part), start, most) for part, start, most in found]
+
+
+def parts_of(name: str, names: Collection[str], *, head: bool = False) -> list[tuple[str, int, int | None]]:
+    """The files of a log, in order: name, where in the output it begins, how many of its bytes count (``None``: all).
+
+    Args:
+        name: Of the log.
+        names: What lies in its folder.
+        head: Count the log's own file, whether it is there or not.
+    """
+    found = [(entry, _PIECE.search(entry)) for entry in names if entry.startswith(f"{name}.tail.")]
+    pieces = sorted((int(m[2]), int(m[1]), entry) for entry, m in found if m is not None)
+    first = [(name, 0, pieces[0][1] if pieces else None)] if head or name in names else []
+    return [*first, *((piece, start, None) for start, _, piece in pieces)]
 
 
 class LogReader:

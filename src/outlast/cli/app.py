@@ -13,6 +13,7 @@ _HEADINGS = {
         "run": "outlast.cli.search:run",
         "submit": "outlast.cli.cluster:submit",
         "status": "outlast.cli.inspect:status",
+        "serve": "outlast.cli.serving:serve",
         "logs": "outlast.cli.inspect:logs",
         "stop": "outlast.cli.search:stop",
     },

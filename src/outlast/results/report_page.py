@@ -39,10 +39,30 @@ def report_page(data: Mapping[str, Any], *, title: str, mark: int = 0) -> str:
     Returns:
         The whole page.
     """
-    style, script = _part("page.css"), "\n".join(['"use strict";', *map(_part, _SCRIPTS)])
+    script = "\n".join(['"use strict";', *map(part, _SCRIPTS)])
+    page, _ = put_together(part("page.html"), title=title, style=part("page.css"), script=script, data=data)
+    return f"{page.rstrip()}\n<!-- outlast: {mark} -->\n"
+
+
+def put_together(
+    frame: str, *, title: str, style: str, script: str, data: Mapping[str, Any], also: str = ""
+) -> tuple[str, str]:
+    """A page that runs this script and no other.
+
+    Args:
+        frame: With places for the rest.
+        title: For the browser's tab.
+        style: Its CSS.
+        script: Its JavaScript.
+        data: Plain data, which the script finds as JSON.
+        also: What its policy allows beside.
+
+    Returns:
+        The page, and its policy (https://www.w3.org/TR/CSP3/), which stands in its head as well.
+    """
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"base-uri 'none'; form-action 'none'{also}"
     )
     parts = {
         "policy": f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
@@ -51,8 +71,7 @@ def report_page(data: Mapping[str, Any], *, title: str, mark: int = 0) -> str:
         "data": f'<script id="data" type="application/json">{as_data(data)}</script>',
         "script": f"<script>{script}</script>",
     }
-    page = _PLACE.sub(lambda place: parts[place[1]], _part("page.html"))  # once: what was put in is not looked at again
-    return f"{page.rstrip()}\n<!-- outlast: {mark} -->\n"
+    return _PLACE.sub(lambda place: parts[place[1]], frame), policy  # once: what was put in is not looked at again
 
 
 def as_data(data: Mapping[str, Any]) -> str:
@@ -67,7 +86,8 @@ def mark_of_report(end: bytes) -> int | None:
     return None if found is None else int(found[1])
 
 
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """One of the files that pages are made of."""
     return resources.files("outlast.results").joinpath("page").joinpath(name).read_text(encoding="utf-8")
 
 

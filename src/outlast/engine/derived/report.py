@@ -12,6 +12,7 @@ from typing import Any
 from outlast._system.files import write_atomic
 from outlast._system.reading import read_json, read_link
 from outlast.config.settings import Settings
+from outlast.core.escapes import as_on_a_screen
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
 from outlast.engine.attempts.by_hand import command_by_hand
@@ -167,8 +168,7 @@ def end_of(path: os.PathLike[str], most: int) -> str:
         return ""
     if before:  # a secret that is cut in two is not known as one any more
         text = re.sub(r"\A(?:[^\r\n]*[\r\n]|\S*\s?)", "", text)
-    text = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text).replace("\r\n", "\n")
-    return re.sub(r"[^\n]*\r(?=[^\n])", "", text).strip("\r\n")  # a progress bar wrote over what stood there
+    return as_on_a_screen(text).strip("\r\n")
 
 
 def _commands(study: Study, settings: Settings, numbers: Iterable[int]) -> dict[int, str]:

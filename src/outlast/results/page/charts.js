@@ -54,6 +54,20 @@ class Plot {
     this.width = width;
     this.paint(ctx, width, this.height, this);
   }
+  // Shows from now on what another plot would, on the canvas that is there.
+  become(other) {
+    plots.delete(other);
+    seen.unobserve(other.host);
+    resized.unobserve(other.host);
+    Object.assign(this, { paint: other.paint, onpick: other.onpick });
+    this.canvas.setAttribute("aria-label", other.canvas.getAttribute("aria-label"));
+    if (this.shown) this.draw();
+  }
+  // At once, where nobody should see that it is a new one.
+  now() {
+    this.shown = true;
+    this.draw();
+  }
   nearest(event) {
     const box = this.canvas.getBoundingClientRect(),
       x = event.clientX - box.left,

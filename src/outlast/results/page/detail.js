@@ -3,7 +3,7 @@ class Detail {
   constructor(trials, table) {
     Object.assign(this, { trials, table, box: document.getElementById("detail") });
     this.box.addEventListener("close", () => {
-      if (location.hash.startsWith("#trial-")) history.replaceState(null, "", location.pathname + location.search);
+      if (location.hash === this.address(this.number)) history.replaceState(null, "", this.address(null));
     });
     this.box.addEventListener("click", (event) => {
       if (event.target === this.box) this.box.close();
@@ -14,27 +14,30 @@ class Detail {
       else if (event.key === "ArrowRight") this.step(1);
     });
   }
+  // What stands in the address bar while a trial is open, and afterwards.
+  address(number) {
+    return number === null ? location.pathname + location.search : `#trial-${number}`;
+  }
   step(by) {
     const rows = this.table.rows,
       to = rows[rows.indexOf(this.row) + by];
     if (to !== undefined) this.open(to);
   }
   open(row) {
-    this.row = row;
     const { trials, box } = this,
       number = trials.number[row];
+    Object.assign(this, { row, number });
     hideTip();
     box.replaceChildren(...this.content(row, number));
     if (!box.open) box.showModal();
     box.scrollTop = 0;
     box.querySelector("button.close").focus({ preventScroll: true });
-    history.replaceState(null, "", `#trial-${number}`);
+    history.replaceState(null, "", this.address(number));
   }
   content(row, number) {
     const { trials } = this,
       { data } = trials,
       state = trials.state(row),
-      log = data.logs[number],
       command = data.commands[number],
       reason = trials.reason(row);
     const values = trials.metrics.map(({ name }, i) => [name, figure(trials.value(row, i), 8)]);
@@ -95,19 +98,20 @@ class Detail {
       trials.attempts[row].length ? [el("h3", {}, "Attempts"), this.attempts(row)] : null,
       command ? [el("h3", {}, "Train it again"), toCopy(command)] : null,
       el("h3", {}, "Output"),
-      log
-        ? el("pre", {}, log)
-        : el(
-            "p",
-            { class: "quiet" },
-            trials.attempts[row].length
-              ? "Not in this page, which holds the ends of some outputs only."
-              : "It has not run.",
-          ),
+      this.output(row, number),
       trials.attempts[row].length ? toCopy(`outlast logs ${data.study.folder} ${number}`) : null,
     ]
       .flat(Infinity)
       .filter(Boolean);
+  }
+  output(row, number) {
+    const { trials } = this,
+      log = trials.data.logs[number];
+    if (log) return el("pre", {}, log);
+    const why = trials.attempts[row].length
+      ? "Not in this page, which holds the ends of some outputs only."
+      : "It has not run.";
+    return el("p", { class: "quiet" }, why);
   }
   attempts(row) {
     const { trials } = this,

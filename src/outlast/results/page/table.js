@@ -28,39 +28,13 @@ class TrialTable {
       },
     });
     this.said = el("span", { class: "quiet small", role: "status", "aria-live": "polite" });
-    this.chips = STATES.filter((state) => trials.rows.some((row) => trials.state(row) === state)).map((state) =>
-      el(
-        "button",
-        {
-          type: "button",
-          "aria-pressed": "false",
-          onclick: (event) => this.toggle(state, event.currentTarget),
-        },
-        el("span", { class: `dot s-${state}` }),
-        state,
-      ),
-    );
-    this.heads = this.columns.map((col, i) =>
-      el(
-        "th",
-        { scope: "col", "aria-sort": "none", class: col.numeric ? "num" : null },
-        el("button", { type: "button", title: `Sort by ${col.name}`, onclick: () => this.sort(i) }, col.name),
-      ),
-    );
+    this.chips = el("span", { class: "controls" });
     this.body = el("tbody");
     this.table = el(
       "table",
       { "aria-label": "Trials" },
-      el(
-        "colgroup",
-        {},
-        this.columns.map((col) => {
-          const c = el("col");
-          c.style.width = col.width + "px";
-          return c;
-        }),
-      ),
-      el("thead", {}, el("tr", { "aria-rowindex": 1 }, this.heads)),
+      (this.widths = el("colgroup")),
+      el("thead", {}, (this.top = el("tr", { "aria-rowindex": 1 }))),
       this.body,
     );
     this.scroller = el(
@@ -76,8 +50,61 @@ class TrialTable {
       this.table,
     );
     this.view = [el("div", { class: "controls" }, this.filter, this.chips), this.said, this.scroller];
+    this.lay();
     this.sort(2);
     if (trials.sign[0] < 0) this.sort(2);
+  }
+  // Chips for the states that there are, and the head of each column.
+  lay() {
+    const { trials } = this,
+      there = STATES.filter(
+        (state) => this.states.has(state) || trials.rows.some((row) => trials.state(row) === state),
+      );
+    this.chips.replaceChildren(
+      ...there.map((state) =>
+        el(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(this.states.has(state)),
+            onclick: (event) => this.toggle(state, event.currentTarget),
+          },
+          el("span", { class: `dot s-${state}` }),
+          state,
+        ),
+      ),
+    );
+    this.heads = this.columns.map((col, i) =>
+      el(
+        "th",
+        { scope: "col", "aria-sort": "none", class: col.numeric ? "num" : null },
+        el("button", { type: "button", title: `Sort by ${col.name}`, onclick: () => this.sort(i) }, col.name),
+      ),
+    );
+    this.top.replaceChildren(...this.heads);
+    this.widths.replaceChildren(
+      ...this.columns.map((col) => {
+        const c = el("col");
+        c.style.width = col.width + "px";
+        return c;
+      }),
+    );
+    this.there = there.join();
+    this.mark();
+  }
+  // The trials have changed: what is sorted, filtered, chosen and in view stays so.
+  adopt() {
+    const { trials } = this,
+      names = this.columns.map(({ name }) => name),
+      chosen = this.rows[this.active];
+    this.columns = this.allColumns();
+    const there = STATES.filter(
+      (state) => this.states.has(state) || trials.rows.some((row) => trials.state(row) === state),
+    );
+    if (there.join() !== this.there || this.columns.map(({ name }) => name).join() !== names.join()) this.lay();
+    this.update(true);
+    if (this.rows.includes(chosen)) this.active = this.rows.indexOf(chosen);
+    this.render(true);
   }
   example() {
     const name = this.trials.params.find((param) => isNumber(this.trials.param[param](0)));
@@ -138,11 +165,14 @@ class TrialTable {
       this.sorted = i;
       this.down = false;
     }
+    this.mark();
+    this.update();
+  }
+  mark() {
     this.heads.forEach((head, k) => {
       head.setAttribute("aria-sort", k !== this.sorted ? "none" : this.down ? "descending" : "ascending");
       head.firstChild.textContent = this.columns[k].name + (k !== this.sorted ? "" : this.down ? " ↓" : " ↑");
     });
-    this.update();
   }
   // What the query asks for: a test for each of its words, or what is wrong with it.
   tests() {
@@ -169,7 +199,7 @@ class TrialTable {
     }
     return { found };
   }
-  update() {
+  update(again = false) {
     const { found, error } = this.tests(),
       { trials } = this;
     this.said.className = error ? "error small" : "quiet small";
@@ -191,7 +221,7 @@ class TrialTable {
     this.active = Math.min(this.active, Math.max(0, this.rows.length - 1));
     this.table.setAttribute("aria-rowcount", this.rows.length + 1);
     this.inside = filtered ? new Set(this.rows) : null;
-    this.scroller.scrollTop = 0;
+    if (!again) this.scroller.scrollTop = 0;
     this.render(true);
     this.listeners.forEach((listen) => listen());
   }

@@ -7,6 +7,10 @@ const spaceOf = (data) => [...data.space, ...(data.facts.drawn || [])];
 // One study's columns with what follows from them: which rows count, which is best, how long things took.
 class Trials {
   constructor(data) {
+    this.take(data);
+  }
+  // The same search later: whoever holds this sees what is new.
+  take(data) {
     const raw = data.trials;
     Object.assign(this, {
       data,

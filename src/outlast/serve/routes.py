@@ -1,0 +1,165 @@
+"""What is asked and what is answered. Who may ask at all is `outlast.serve.access`'s affair."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from outlast.core.file_names import CampaignNames, StudyNames, TrialPaths
+from outlast.engine.care.stop import stop_study
+from outlast.errors import OutlastError
+from outlast.serve import frame
+from outlast.serve.access import HOME, Secrets
+from outlast.serve.tails import folder_below, tail
+from outlast.serve.watcher import BOARD, METRICS, Answer, Watcher
+from outlast.study.home import live_of
+
+_LONGEST_BODY = 1024  # bytes
+_BODY_WITHIN = 5.0  # seconds
+_MOST_TRIALS = 10**9
+
+
+def application(watcher: Watcher, secrets: Secrets, *, folder: str, may_stop: bool) -> ASGIApp:
+    """Everything behind the check of who asks.
+
+    Args:
+        watcher: What is known.
+        secrets: Of this server.
+        folder: The one that is shown, whose campaign's log is handed out.
+        may_stop: Whether pages may stop studies and trials.
+    """
+    desk = _Desk(watcher, secrets, folder, may_stop=may_stop)
+    routes = [
+        Route(HOME, desk.page),
+        Route("/api/board", desk.board),
+        Route("/api/log", desk.campaign_log),
+        Route("/api/studies/{key}", desk.study),
+        Route("/api/studies/{key}/log", desk.study_log),
+        Route("/api/studies/{key}/trials/{trial:int}/log", desk.trial_log),
+        Route("/metrics", desk.metrics),
+    ]
+    if may_stop:
+        routes.append(Route("/api/studies/{key}/stop", desk.stop, methods=["POST"]))
+    return GZipMiddleware(Starlette(routes=routes), minimum_size=2000, compresslevel=3)
+
+
+class _Desk:
+    def __init__(self, watcher: Watcher, secrets: Secrets, folder: str, *, may_stop: bool) -> None:
+        self._watcher, self._secrets, self._folder, self._may_stop = watcher, secrets, folder, may_stop
+
+    async def page(self, request: Request) -> Response:
+        has_token = bool(request.scope.get("outlast.token"))
+        text, policy = frame.page(key=self._secrets.key if has_token else None, may_stop=self._may_stop)
+        headers = {"content-security-policy": policy}
+        return HTMLResponse(text, headers=headers | ({"set-cookie": self._secrets.set_cookie} if has_token else {}))
+
+    async def board(self, request: Request) -> Response:
+        return _known(request, await self._watcher.ask(BOARD))
+
+    async def study(self, request: Request) -> Response:
+        return _known(request, await self._watcher.ask(request.path_params["key"]))
+
+    async def metrics(self, request: Request) -> Response:
+        answer = await self._watcher.ask(METRICS)
+        if answer is None:
+            return PlainTextResponse("nothing is known yet\n", 503)
+        return Response(answer.body, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def campaign_log(self, request: Request) -> Response:
+        return await self._tail(request, self._folder, (), CampaignNames.log.name)
+
+    async def study_log(self, request: Request) -> Response:
+        place = await self._watcher.place(request.path_params["key"])
+        return _missing() if place is None else await self._tail(request, place.folder, (), StudyNames.run_log.name)
+
+    async def trial_log(self, request: Request) -> Response:
+        place, number = await self._watcher.place(request.path_params["key"]), request.path_params["trial"]
+        if place is None or number > _MOST_TRIALS:
+            return _missing()
+        trial = (StudyNames.trials.name, f"{number:04d}")
+        folders = await run_in_threadpool(_where_it_prints, live_of(place.folder), trial)
+        return await self._tail(request, place.folder, folders, TrialPaths.log.name)
+
+    async def _tail(self, request: Request, folder: str, folders: tuple[str, ...], name: str) -> Response:
+        source = folders[-1] if len(folders) > 2 else ""
+        after = request.query_params.get("after", "0")
+        goes_on = (
+            request.query_params.get("source") == source and after.isascii() and after.isdigit() and len(after) < 19
+        )
+        found = await run_in_threadpool(tail, live_of(folder), folders, name, after=int(after) if goes_on else 0)
+        return JSONResponse(
+            {"source": source, **(found or {"from": 0, "to": 0, "lines": "", "rest": "", "none": True})}
+        )
+
+    async def stop(self, request: Request) -> Response:
+        place, asked = await self._watcher.place(request.path_params["key"]), await _body(request)
+        if place is None:
+            return _missing()
+        trial = asked.get("trial") if isinstance(asked, dict) else None
+        if not isinstance(asked, dict) or not (trial is None or (type(trial) is int and 0 <= trial < _MOST_TRIALS)):
+            return JSONResponse({"said": "which trial?"}, 400)
+        what = place.name if trial is None else f"trial {trial} of {place.name}"
+        try:
+            said = await run_in_threadpool(stop_study, live_of(place.folder), trial=trial, say=lambda _text: None)
+        except (OutlastError, OSError) as error:
+            return JSONResponse({"said": getattr(error, "fact", None) or str(error)}, 409)
+        print(f"stop was asked for by a page: {what!a}", flush=True)
+        return JSONResponse({"said": said})
+
+
+def _where_it_prints(root: str, trial: tuple[str, str]) -> tuple[str, ...]:
+    """The folder of its log: the trial's own once it is finished, that of its latest attempt before."""
+    try:
+        with folder_below(root, *trial) as fd:
+            if TrialPaths.log.name in os.listdir(fd):
+                return trial
+        with folder_below(root, *trial, TrialPaths.attempts.name) as fd:
+            numbers = [int(name) for name in os.listdir(fd) if name.isascii() and name.isdigit()]
+    except OSError:
+        return trial
+    return (*trial, TrialPaths.attempts.name, str(max(numbers))) if numbers else trial
+
+
+async def _body(request: Request) -> Any:
+    """What was sent, if it is JSON, short and in time."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return None
+    found = b""
+
+    async def read() -> bytes:
+        nonlocal found
+        async for chunk in request.stream():
+            found += chunk
+            if len(found) > _LONGEST_BODY:
+                return b""
+        return found
+
+    try:
+        return json.loads(await asyncio.wait_for(read(), _BODY_WITHIN))
+    except (ValueError, RecursionError, asyncio.TimeoutError, TimeoutError):
+        return None
+
+
+def _known(request: Request, answer: Answer | None) -> Response:
+    if answer is None:
+        return _missing()
+    head = {"version": answer.version, "age": round(time.monotonic() - answer.made, 1), "page": frame.version()}
+    start = json.dumps(head).encode()
+    if request.query_params.get("have") == answer.version:
+        return Response(start, media_type="application/json")
+    return Response(start[:-1] + b', "data": ' + answer.body + b"}", media_type="application/json")
+
+
+def _missing() -> Response:
+    return JSONResponse({"said": "there is no such study"}, 404)

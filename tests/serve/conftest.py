@@ -1,0 +1,35 @@
+"""One campaign and one server for many tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.searched import HOSTILE
+from lab.served import Running, Server, four, served
+
+
+@pytest.fixture(scope="package")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served") / "maximal"
+
+
+@pytest.fixture(scope="package")
+def campaign(root: Path) -> Iterator[dict[str, Running]]:
+    with four(root, 60, hostile=True) as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def server(root: Path, campaign: dict[str, Running]) -> Iterator[Server]:
+    assert campaign
+    with served(root) as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def keys(server: Server) -> dict[str, str]:
+    """What a page calls each study."""
+    return {each["study"].removesuffix(HOSTILE): each["key"] for each in server.data("/api/board")["data"]["studies"]}
