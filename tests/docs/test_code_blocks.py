@@ -49,6 +49,7 @@ TEXT = {
     "docs/executors.md": 1,
     "docs/gpus.md": 2,
     "docs/pruning.md": 1,
+    "docs/serve.md": 1,
     "docs/watching.md": 1,
 }
 #: Scripts that need a framework, by the tests that run them with it.

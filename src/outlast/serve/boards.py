@@ -11,11 +11,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import asdict
+
 from outlast.config.secrets import mask_text
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.fold import Study, seconds_between
 from outlast.core.states import TrialState
+from outlast.monitor.health import HealthWarning
+from outlast.monitor.health.rules_of_campaigns import campaign_health
 from outlast.monitor.overview import Overview, Sight
 from outlast.results.failures import group_failures
 
@@ -44,7 +48,12 @@ class Boards:
             overview: As it was looked at.
             curves: Study folder → the curves of its running trials.
         """
-        told = {**overview.to_json(), "is_campaign": overview.is_campaign}
+        wrong = campaign_health(overview, supervised=overview.is_campaign)
+        told = {
+            **overview.to_json(),
+            "is_campaign": overview.is_campaign,
+            "findings": [_finding(each) for each in wrong],
+        }
         told["studies"] = [
             self._study(sight, each, curves.get(sight.folder, {}))
             for sight, each in zip(overview.sights, told["studies"], strict=True)
@@ -63,7 +72,7 @@ class Boards:
             trial["curve"] = thinned(curves.get(trial["trial"], {}))
         return found | {
             "reason": mask_text(found["reason"]),
-            "warnings": [_warning(each) for each in found["warnings"]],
+            "warnings": (),  # among the findings
             "counted": snapshot.counted,
             "share": snapshot.share,
             "slots": snapshot.live.slots if snapshot.live is not None else 0,
@@ -121,5 +130,5 @@ def _failures(study: Study) -> list[dict[str, Any]]:
     ]
 
 
-def _warning(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: mask_text(value) if isinstance(value, str) else value for name, value in told.items()}
+def _finding(found: HealthWarning) -> dict[str, str]:
+    return {name: mask_text(value) for name, value in asdict(found).items()}

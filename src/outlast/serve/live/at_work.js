@@ -102,7 +102,7 @@ function failureGroups(studies, { named = true } = {}) {
             "tr",
             {},
             [...(named ? ["study"] : []), "times", "cause", "what it said", "trials"].map((name) =>
-              el("th", { scope: "col" }, name),
+              el("th", { scope: "col", class: name === "times" ? "num" : null }, name),
             ),
           ),
         ),

@@ -146,7 +146,7 @@ const secondsBetween = (from, to) => (from && to ? (Date.parse(to) - Date.parse(
 function wholeHead(board) {
   const { studies } = board,
     going = studies.filter(({ state }) => GOING.includes(state)),
-    wrong = studies.flatMap(({ warnings }) => warnings || []).length;
+    wrong = board.findings.filter(({ level }) => level !== "note").length;
   const running = studies.flatMap((study) => study.running || []).length,
     said = Object.entries(board.states || {}).map(([state, count]) => `${count} ${state}`);
   return [
@@ -190,23 +190,29 @@ function wholeHead(board) {
   ];
 }
 
-function findings(studies, { named = true } = {}) {
-  const found = studies.flatMap((study) => (study.warnings || []).map((each) => [study, each]));
+// Of all of them, or of one: what is wrong, since when, what to do. Notes come last.
+function findings(board, of = null) {
+  const found = board.findings.filter(({ study }) => of === null || study === nameOf(of)),
+    known = new Map(board.studies.map((study) => [nameOf(study), study]));
   if (!found.length) return null;
+  const said = ({ study, text }) => {
+    if (of !== null || !known.has(study)) return sentence(text);
+    const link = el("a", { href: studyLink(known.get(study)) }, study);
+    return text.startsWith(`${study} `) ? [link, sentence(text).slice(study.length)] : [link, ": ", sentence(text)];
+  };
   return section(
     "findings",
     "Findings",
     el(
       "ul",
       { class: "findings" },
-      found.map(([study, { key, text, cure, since }]) =>
+      found.map((each) =>
         el(
           "li",
-          { "data-key": `${study.key} ${key}` },
-          named ? [el("a", { href: studyLink(study) }, nameOf(study)), ": "] : null,
-          sentence(text),
-          since ? el("span", { class: "quiet" }, ` Since ${expected(since)}.`) : null,
-          cure ? el("span", { class: "cure" }, ` ${cure}`) : null,
+          { "data-key": `${each.study} ${each.key}`, class: each.level },
+          said(each),
+          each.since ? el("span", { class: "quiet" }, ` Since ${expected(each.since)}.`) : null,
+          each.cure ? el("span", { class: "cure" }, ` ${each.cure}`) : null,
         ),
       ),
     ),
@@ -216,7 +222,7 @@ function findings(studies, { named = true } = {}) {
 function boardParts(board) {
   const { studies } = board;
   return [
-    findings(studies),
+    findings(board),
     el("div", { class: "studies" }, studies.map(studyCard)),
     slots(studies),
     failureGroups(studies),

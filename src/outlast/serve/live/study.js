@@ -59,11 +59,7 @@ class StudyView {
     if (!study) return [el("h1", {}, "There is no such study"), el("p", {}, el("a", { href: "#" }, "All studies"))];
     const parts = study.error
       ? [el("p", { class: "error" }, study.error)]
-      : [
-          findings([study], { named: false }),
-          slots([study], { named: false }),
-          failureGroups([study], { named: false }),
-        ];
+      : [findings(board, study), slots([study], { named: false }), failureGroups([study], { named: false })];
     morphChildren(this.top, parts.filter(Boolean));
     return studyHead(study, board.studies.length > 1);
   }
