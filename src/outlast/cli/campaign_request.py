@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from outlast.cli.locate import by_name, is_study_folder, member_named, study_of_file
+from outlast.cli.campaign_places import member_named
+from outlast.cli.locate import by_name, is_study_folder, study_of_file
 from outlast.cli.main import Invocation
 from outlast.config import native, yaml
 from outlast.config.campaign_file import CampaignFile, load_search, makes_a_campaign, studies_in

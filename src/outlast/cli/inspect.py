@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from outlast.cli.help import Argument, Command
-from outlast.cli.locate import one_or_several, study_or_trial, the_folder
+from outlast.cli.locate import study_or_trial, the_folder
+from outlast.cli.locate_several import one_or_several
 from outlast.cli.options import WholeNumber, collect_nothing, dir_option, json_option, study_argument
 from outlast.errors import UsageError
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from outlast.cli.campaign_places import campaign_of_file, is_campaign_folder, member_named
 from outlast.core.file_names import StudyNames
 from outlast.errors import StudyNotFound, UsageError
 from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
     from outlast.config.settings import Settings
-    from outlast.study.campaign import Member
 
 #: How the names of study files end.
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -56,53 +56,13 @@ def _named(given: str | None, directory: str | None) -> str:
     if os.path.isfile(given) and given.endswith(SUFFIXES):
         from outlast.config.load import load_study_file
 
+        if (campaign := campaign_of_file(given)) is not None:
+            return _existing(campaign)
         return _existing(study_of_file(given, load_study_file(given)))
     if is_study_folder(given):
         return given.rstrip("/")
     below = os.path.join("studies", given)
     return below if is_study_folder(below) else _existing(given)
-
-
-def one_or_several(given: str | None, directory: str | None = None) -> tuple[str, bool]:
-    """What a command is about that looks at several studies as well: a folder, and whether it is several that are meant, a
-    campaign's or all below it.
-
-    Args:
-        given: As for `the_folder`, or a folder that studies lie below; nothing means all that are here.
-        directory: ``--dir``.
-
-    Raises:
-        StudyNotFound: With what there is to choose from.
-    """
-    named = given if directory is None else directory
-    if named is None:
-        return _all_here()
-    below = [os.path.join("studies", named)] if directory is None and named else []
-    for folder in (named, *below):
-        if is_study_folder(folder):
-            break
-        if os.path.isdir(folder) and _holds_studies(folder):
-            return folder.rstrip("/") or folder, True
-    return the_folder(given, directory), False
-
-
-def _all_here() -> tuple[str, bool]:
-    """The campaign or study in this very folder, the only one in ``studies/``, or all of them there."""
-    if is_study_folder(os.curdir) or not _holds_studies("studies"):
-        return (os.curdir, True) if is_campaign_folder(os.curdir) else (the_folder(None), False)
-    from outlast.study.campaign import member_folders
-
-    found = member_folders("studies")
-    within = sorted({each.split(os.sep)[1] for each in found})
-    if len(within) == 1 and is_campaign_folder(only := os.path.join("studies", within[0])):
-        return only, True
-    return ("studies", True) if len(found) > 1 else (the_folder(found[0]), False)
-
-
-def _holds_studies(folder: str) -> bool:
-    from outlast.study.campaign import member_folders
-
-    return is_campaign_folder(folder) or bool(member_folders(folder))
 
 
 def study_of_file(file: str, settings: Settings) -> str:
@@ -145,33 +105,6 @@ def by_name(given: str) -> str:
     return given if named is None else os.path.normpath(os.path.join(named[0], named[1].folder))
 
 
-def is_campaign_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether a campaign has its record here."""
-    from outlast.study.campaign import CampaignPaths
-
-    return CampaignPaths.at(path).campaign.is_file()
-
-
-def member_named(given: str) -> tuple[str, Member] | None:
-    """The campaign's folder and the study of it that ``CAMPAIGN/NAME`` or ``NAME`` means.
-
-    Raises:
-        UsageError: Several campaigns here have a study of that name.
-    """
-    from outlast.study.campaign import read_campaign
-
-    folder, name = os.path.split(given.rstrip("/"))
-    places = [folder, os.path.join("studies", folder)] if folder else sorted(map(str, Path("studies").glob("*")))
-    found = []
-    for place in places:
-        record = read_campaign(place)
-        found += [(place, each) for each in record.members if each.study == name] if record is not None else []
-    if len({os.path.realpath(os.path.join(place, each.folder)) for place, each in found}) > 1:
-        cure = "  ".join(os.path.join(place, name) for place, _ in found)
-        raise UsageError(f"several campaigns here have a study {name}: which one?", cure=cure)
-    return found[0] if found else None
-
-
 def within_a_study() -> bool:
     """Whether this working directory is a study folder; somebody's own ``trials/`` beside a study file makes none of it."""
     return os.path.isfile("study.yaml") and any(StudyNames(Path()).ledger.glob("*.jsonl"))
@@ -203,13 +136,24 @@ def complete_study(incomplete: str) -> list[str]:
 
 def _existing(folder: str) -> str:
     if not is_study_folder(folder):
+        if is_campaign_folder(folder):
+            from outlast.study.campaign import member_folders
+
+            known = member_folders(folder)
+            cure = "  ".join(known) if known else f"none was begun yet: outlast run {folder}"
+            raise UsageError(f"{folder} is a campaign's: which of its studies?", cure=cure)
         raise StudyNotFound(f"no study in {folder}", cure=_suggestion(folder))
     return folder
 
 
 def _known_studies() -> list[str]:
+    from outlast.study.campaign import member_folders
+
     here = Path("studies")
-    found = [str(path) for path in sorted(here.iterdir()) if is_study_folder(path)] if here.is_dir() else []
+    within = sorted(here.iterdir()) if here.is_dir() else []
+    found = [str(path) for path in within if is_study_folder(path)]
+    others = [each for path in within if is_campaign_folder(path) for each in member_folders(path)]
+    found += [each for each in dict.fromkeys(others) if each not in found]
     return found or ([os.curdir] if is_study_folder(os.curdir) else [])
 
 

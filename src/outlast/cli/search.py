@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import TYPE_CHECKING
 
 import click
 
 from outlast.cli.help import Command
-from outlast.cli.locate import the_folder
+from outlast.cli.locate_several import studies_named
 from outlast.cli.main import Invocation
 from outlast.cli.options import (
     WholeNumber,
@@ -83,6 +82,7 @@ def check(
     """Look through study file, command, space, sampler, machine, folder and disk; start nothing, write nothing.
 
     Where the study file has a `slurm:` section, also through the cluster: whether SLURM takes the jobs, and which mode fits.
+    Of a campaign, each study is looked through, and what is wrong with one is said of that one.
     With --smoke or --rehearse, trials run in a temporary folder, their command with `check.args` of the study file appended.
     Exit code 2: the study file, the command or this machine is at fault. 1: a trial failed, or starts over when resumed.
 
@@ -90,27 +90,26 @@ def check(
         outlast check study.yaml
         outlast check study.yaml --smoke --rehearse
         outlast check study.yaml --set budget.trials=200 --json
+        outlast check campaign.yaml
         outlast check --maximize val_acc -- python train.py --lr '~log(1e-5,1e-1)'
     """
+    from outlast.cli.checking import all_findings, check_campaign
     from outlast.cli.trying import seconds_of, try_out
-    from outlast.engine.check.quick import quick_check
-    from outlast.engine.cluster.inspection import check_cluster, meant_for_slurm
-    from outlast.engine.cluster.shared_storage import storage_findings
 
-    seconds = seconds_of(limit)
+    seconds, again = seconds_of(limit), _to_run(search.invocation)
+    if (plan := search.campaign) is not None:
+        code = check_campaign(plan, smoke=smoke, rehearse=rehearse, limit=seconds, as_json=as_json, again=again)
+        context.exit(code)
     settings, folder = search.settings, search.folder
-    findings = quick_check(settings, folder)
-    if meant_for_slurm(settings):
-        findings += [*check_cluster(settings, folder), *storage_findings(settings, folder)]
+    findings = all_findings(settings, folder)
     code = try_out(settings, folder, findings, smoke=smoke, rehearse=rehearse, limit=seconds, as_json=as_json)
     if code:
         context.exit(code)
     if not as_json:
+        from outlast.cli.checking import how_to_begin
         from outlast.cli.text import make_console, next_line
-        from outlast.executors.slurm.commands import can_submit
 
-        go = "submit" if settings.slurm is not None and can_submit() else "run"
-        make_console().print(next_line(shlex.join(["outlast", go, *_to_run(search.invocation)])))
+        make_console().print(next_line(how_to_begin([settings], again)))
 
 
 def _to_run(checked: Invocation) -> list[str]:
@@ -169,21 +168,20 @@ def run(
 def stop(study: str | None, directory: str | None, drain: bool, now: bool, trial: int | None) -> None:
     """Ask a running search, or one of its trials, to stop. Running trials may save a checkpoint first.
 
-    Of a campaign, every study is asked, and none is begun again.
+    A campaign means all of its studies, of which none is begun again; FOLDER/STUDY, or a study's name, one of them.
 
     Example:
         outlast stop studies/digits
         outlast stop studies/digits --trial 7
+        outlast stop studies/maximal/criteria
     """
-    from outlast.cli.locate import is_campaign_folder, one_or_several
     from outlast.engine.campaign.stop_campaign import stop_campaign, stop_one
 
-    named, several = one_or_several(study, directory)
-    if several and is_campaign_folder(named):
-        if trial is not None:
-            cure = f"outlast stop {os.path.join(named, 'STUDY')} --trial {trial}"
-            raise UsageError("--trial: this is a campaign; of which study is the trial?", cure=cure)
-        for line in stop_campaign(named, drain=drain, now=now):
-            click.echo(line)
+    folders, campaign = studies_named(study, directory)
+    if campaign is None:
+        click.echo(stop_one(folders[0], drain=drain, now=now, trial=trial, say=click.echo))
         return
-    click.echo(stop_one(the_folder(study, directory), drain=drain, now=now, trial=trial, say=click.echo))
+    if trial is not None:
+        raise UsageError(f"--trial: this is a campaign; of which study is trial {trial}?", cure="  ".join(folders))
+    for line in stop_campaign(campaign, drain=drain, now=now):
+        click.echo(line)

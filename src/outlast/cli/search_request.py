@@ -11,6 +11,7 @@ import click
 
 from outlast.cli.dashes import without_dashes
 from outlast.cli.locate import by_name, is_study_folder, study_of_file, the_folder, within_a_study
+from outlast.cli.locate_several import only_campaign
 from outlast.cli.main import Invocation
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
 
@@ -180,7 +181,7 @@ def _default_study() -> str:
         if os.path.isfile(name):
             return name
     try:
-        return the_folder(None)
+        return only_campaign() or the_folder(None)
     except StudyNotFound:
         raise UsageError("no study file", cure="outlast run STUDY.yaml, or: outlast init -- python train.py") from None
 

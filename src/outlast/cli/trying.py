@@ -57,18 +57,34 @@ def try_out(
     """
     console = make_console(stderr=as_json)
     show = _nothing if as_json else console.print
-    facts: dict[str, Any] = {"findings": [finding.to_json() for finding in findings], "smoke": None, "rehearse": None}
     show(check_table(findings))
-    code = 2 if any(finding.level == "error" for finding in findings) else 0
-    if smoke and code == 0:
-        code = _smoke(settings, folder, limit, facts, show, console.print)
-    if rehearse and code in (0, 1):
-        code = max(code, _rehearse(settings, folder, limit, facts, show, console.print))
+    code, facts = tried(settings, folder, findings, show, console.print, smoke=smoke, rehearse=rehearse, limit=limit)
     if as_json:
         click.echo(json.dumps(facts))
     elif code == 4:
         console.print("ended early; nothing was left behind")
     return code
+
+
+def tried(
+    settings: Settings,
+    folder: str,
+    findings: Sequence[Finding],
+    show: _Show,
+    say: _Show,
+    *,
+    smoke: bool,
+    rehearse: bool,
+    limit: float,
+) -> tuple[int, dict[str, Any]]:
+    """As `try_out`, after what was found is printed: the exit code, and the facts as `check --json` has them."""
+    facts: dict[str, Any] = {"findings": [finding.to_json() for finding in findings], "smoke": None, "rehearse": None}
+    code = 2 if any(finding.level == "error" for finding in findings) else 0
+    if smoke and code == 0:
+        code = _smoke(settings, folder, limit, facts, show, say)
+    if rehearse and code in (0, 1):
+        code = max(code, _rehearse(settings, folder, limit, facts, show, say))
+    return code, facts
 
 
 def _nothing(*_shown: Any) -> None:

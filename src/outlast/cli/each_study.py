@@ -1,0 +1,28 @@
+"""A command that does the same to each study of a campaign: its words, each behind the study's name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+import click
+
+from outlast.errors import OutlastError
+
+
+def name_of(folder: str) -> str:
+    """What a study is called where several are told of."""
+    return os.path.basename(os.path.abspath(folder))
+
+
+def do_each(folders: Iterable[str], act: Callable[[str], object]) -> int:
+    """Do something to each, under its name; what one refuses does not touch the others. Returns the worst exit code."""
+    code = 0
+    for folder in folders:
+        click.echo(f"{name_of(folder)}:")
+        try:
+            act(folder)
+        except OutlastError as error:
+            click.echo(f"error:  {error}", err=True)
+            code = max(code, error.exit_code)
+    return code
