@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from outlast.cli.help import Argument, Command
-from outlast.cli.locate import damaged_or_not, study_or_trial, the_folder
+from outlast.cli.locate import damaged_or_not, study_or_trial
+from outlast.cli.locate_several import studies_named
 from outlast.cli.options import WholeNumber, collect_nothing, complete_files, dir_option, json_option, study_argument
 from outlast.errors import UsageError
 
@@ -33,10 +34,16 @@ _MOST_ALIKE = 5  # a damaged index differs in every one of ten thousand trials
 @dir_option
 @click.option("--cause", metavar="CAUSE", help="Only trials that failed for this cause, such as crash.")
 @click.option("--from-scratch", is_flag=True, help="Without their checkpoints.")
+@click.pass_context
 def retry(
-    study: str | None, trial: tuple[int, ...], directory: str | None, cause: str | None, from_scratch: bool
+    context: click.Context,
+    study: str | None,
+    trial: tuple[int, ...],
+    directory: str | None,
+    cause: str | None,
+    from_scratch: bool,
 ) -> None:
-    """Give finished trials new attempts under their old numbers. Without numbers: all failed ones.
+    """Give finished trials new attempts under their old numbers. Without numbers: all failed, of a campaign those of each study.
 
     Example:
         outlast retry studies/digits --cause crash
@@ -44,14 +51,26 @@ def retry(
         outlast retry 7 --from-scratch
     """
     from outlast.core.states import Cause
-    from outlast.engine.care.retry import retry_trials
-    from outlast.engine.record.recorded import recorded_settings
 
     if cause is not None and cause not in {c.value for c in Cause}:
         raise UsageError(f"unknown cause {cause!r}", cure=f"one of: {', '.join(c.value for c in Cause)}")
     study, first = study_or_trial(study, directory)
     trials = [*([] if first is None else [first]), *trial]
-    folder = the_folder(study, directory)
+    folders, campaign = studies_named(study, directory)
+    if campaign is None:
+        _retry(folders[0], trials, cause=cause, from_scratch=from_scratch)
+        return
+    if trials:
+        raise UsageError(f"trial {trials[0]} of which study?", cure="  ".join(folders))
+    from outlast.cli.each_study import do_each
+
+    context.exit(do_each(folders, lambda folder: _retry(folder, (), cause=cause, from_scratch=from_scratch)))
+
+
+def _retry(folder: str, trials: Sequence[int], *, cause: str | None, from_scratch: bool) -> None:
+    from outlast.engine.care.retry import retry_trials
+    from outlast.engine.record.recorded import recorded_settings
+
     numbers, live = retry_trials(folder, trials or None, cause=cause, from_scratch=from_scratch)
     if not numbers:
         click.echo("no trial to retry")
@@ -166,8 +185,17 @@ def _tell(problems: Sequence[Problem]) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be freed.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @json_option
-def clean(study: str | None, directory: str | None, keep: int | None, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Free what a study can do without: superfluous checkpoints, and what was set aside.
+@click.pass_context
+def clean(
+    context: click.Context,
+    study: str | None,
+    directory: str | None,
+    keep: int | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Free what a study, or each study of a campaign, can do without: superfluous checkpoints, and what was set aside.
 
     It says first what it would free, and asks. Nothing without an outcome is touched: a trial that waits for its next
     attempt keeps all it has.
@@ -177,9 +205,21 @@ def clean(study: str | None, directory: str | None, keep: int | None, dry_run: b
         outlast clean studies/digits --keep 3
     """
     collect_nothing()
+    folders, campaign = studies_named(study, directory)
+    if campaign is None:
+        _clean(folders[0], keep=keep, dry_run=dry_run, yes=yes, as_json=as_json)
+        return
+    if as_json:
+        raise UsageError(f"--json is of one study, and {campaign} is a campaign's", cure="  ".join(folders))
+    from outlast.cli.each_study import do_each
+
+    code = do_each(folders, lambda folder: _clean(folder, keep=keep, dry_run=dry_run, yes=yes, as_json=False))
+    context.exit(code)
+
+
+def _clean(folder: str, *, keep: int | None, dry_run: bool, yes: bool, as_json: bool) -> None:
     from outlast.engine.care.clean import find_waste, free, require_idle
 
-    folder = the_folder(study, directory)
     if not dry_run:
         require_idle(folder)
     found = find_waste(folder, keep=keep)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from outlast.cli.help import Argument, Command
-from outlast.cli.locate import the_folder
+from outlast.cli.locate_several import studies_named
 from outlast.cli.options import complete_files
 from outlast.cli.report_formats import FORMATS, print_report
 from outlast.errors import StorageError, UsageError
@@ -24,7 +24,7 @@ _COMPARISON = "comparison.html"
     cls=Argument,
     nargs=-1,
     metavar="[DIR]...",
-    help="Study folders, study files or names; several are compared.  [default: the only study here]",
+    help="Study folders, study files or names; several, or a campaign's, are compared.  [default: the only study here]",
     shell_complete=complete_files,
 )
 @click.option(
@@ -54,7 +54,7 @@ def report(
         outlast report studies/digits --format md --output status.md
         outlast report studies/digits --paper --format latex
     """
-    folders = [the_folder(study) for study in studies] or [the_folder(None)]
+    folders = [folder for study in studies or (None,) for folder in studies_named(study)[0]]
     kind = kind or ("md" if paper else "html")
     try:
         if show and kind != "html":
