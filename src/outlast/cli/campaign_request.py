@@ -183,7 +183,8 @@ def request_of(words: Sequence[str]) -> SearchRequest | None:
     if command is None:
         return None
     try:
-        given = command.make_context(words[0], invocation.before[1:], obj=invocation).params
+        above = click.Context(app, info_name="outlast", obj=invocation, **app.context_settings)
+        given = command.make_context(words[0], invocation.before[1:], parent=above).params
     except click.ClickException:  # of another version
         return None
     asked = {each.name: given[each.name] for each in fields(SearchRequest) if each.name in given}
