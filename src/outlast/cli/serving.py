@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import click
 
 from outlast.cli.help import Argument, Command
-from outlast.cli.locate import one_or_several
+from outlast.cli.locate_several import one_or_several
 from outlast.cli.options import WholeNumber, complete_files
 from outlast.errors import MissingExtra
 
