@@ -195,7 +195,7 @@ def test_the_progress_line_has_everything_in_one_line() -> None:
     assert line.startswith(
         "3/20 trials; 3 complete, 2 running, 17 remaining; best acc=0.02000 (trial 2); 1.0 per minute"
     )
-    assert "done in 17m 00s" in line
+    assert ", done in " in line
 
 
 def test_an_event_cannot_write_control_codes() -> None:

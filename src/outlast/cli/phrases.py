@@ -115,12 +115,20 @@ def supervisor_text(overview: Overview) -> str:
 
 
 def speed_text(snapshot: Snapshot | Overview) -> str:
-    """``12.4 per hour, done in 2h 10m (14:32)``; what is not known is left out."""
+    """``12.4 per hour, done in 2h 10m (14:32, or 13:50 to 15:20)``, without what is not known and a range within a minute."""
     parts = [rate_text(snapshot)]
     if snapshot.eta is not None:
         left = (snapshot.eta - snapshot.now).total_seconds()
-        parts.append(f"done in {duration(left)} ({clock_time(snapshot.eta, snapshot.now)})")
+        parts.append(f"done in {duration(left)} ({clock_time(snapshot.eta, snapshot.now)}{_range_text(snapshot)})")
     return ", ".join(filter(None, parts))
+
+
+def _range_text(of: Snapshot | Overview) -> str:
+    if of.eta_range is None:
+        return ""
+    low, high = (clock_time(moment, of.now) for moment in of.eta_range)
+    day, _, clock = high.rpartition(" ")
+    return "" if low == high else f", or {low} to {clock if day and low.startswith(f'{day} ') else high}"
 
 
 def hours_text(snapshot: Snapshot) -> str:

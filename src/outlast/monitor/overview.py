@@ -12,8 +12,9 @@ from msgspec import Struct
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
-from outlast.monitor.snapshot import STATE_ORDER, Milestone, Snapshot
-from outlast.monitor.together import Pace, done_at, milestones_of
+from outlast.monitor.milestones import Milestone
+from outlast.monitor.snapshot import STATE_ORDER, Snapshot
+from outlast.monitor.together import Pace, done_at, done_within, milestones_of
 
 _GOING = (StudyState.RUNNING, StudyState.WAITING)
 
@@ -125,6 +126,11 @@ class Overview(Struct, frozen=True):
         return done_at(self._paces, self.now)
 
     @property
+    def eta_range(self) -> tuple[datetime, datetime] | None:
+        """That holds the end in about 80% of cases."""
+        return done_within(self._paces, self.now)
+
+    @property
     def milestones(self) -> tuple[Milestone, ...]:
         """Shares of the target of all together, and when they are expected."""
         return milestones_of(self._paces, self.now) if self.target else ()
@@ -176,6 +182,7 @@ class Overview(Struct, frozen=True):
             "counts": {state.value: self.counts[state] for state in STATE_ORDER},
             "rate_per_hour": None if self.rate_per_hour is None else round(self.rate_per_hour, 3),
             "eta": _iso(self.eta),
+            "eta_range": None if self.eta_range is None else [_iso(moment) for moment in self.eta_range],
             "milestones": [
                 {"percent": m.percent, "trials": m.trials, "reached": m.reached, "at": _iso(m.at)}
                 for m in self.milestones
@@ -193,6 +200,13 @@ class Overview(Struct, frozen=True):
 def overview_of(sight: Sight, now: datetime) -> Overview:
     """A study that is looked at alone."""
     return Overview(sight.name, sight.folder, (sight,), now)
+
+
+def _per_hour(of: Snapshot) -> float:
+    """The speed at which it reaches its target by its expected end."""
+    if of.eta is None or not of.remaining:
+        return 0.0
+    return of.remaining / max(1e-9, (of.eta - of.now).total_seconds()) * 3600.0
 
 
 def _iso(moment: datetime | None) -> str | None:

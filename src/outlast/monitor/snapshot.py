@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from msgspec import Struct
@@ -19,13 +18,12 @@ from outlast.core.hours import Hours, hours
 from outlast.core.plain_json import plain_json
 from outlast.core.plan import over_without_result
 from outlast.core.states import StudyState, TrialState
+from outlast.monitor.eta import time_left
 from outlast.monitor.health import HealthFacts, HealthWarning, health
+from outlast.monitor.milestones import Milestone, ends, milestones
 from outlast.monitor.queue import QueuedJob
 from outlast.monitor.rate import rate_per_hour
 from outlast.monitor.times import parse_time
-
-#: Percent of the target.
-MILESTONES = (10, 25, 50, 75, 100)
 
 
 class LiveFacts(Struct, frozen=True):
@@ -63,15 +61,6 @@ class Best(Struct, frozen=True):
     value: float
     values: tuple[float, ...]
     params: Mapping[str, Any]
-
-
-class Milestone(Struct, frozen=True):
-    """A share of the target. ``at`` is when it is expected; ``None`` if it is reached or no speed is known."""
-
-    percent: int
-    trials: int
-    reached: bool
-    at: datetime | None = None
 
 
 class Stopwatch(Struct, frozen=True):
@@ -114,6 +103,7 @@ class Snapshot(Struct, frozen=True):
     to_retry: str | None = None  # flags of the retry without which a halt costs what has ended badly so far
     left_out: int = 0  # of the failed trials: those that the study file in force does not hold
     follows: str = ""  # of a follow-up: the command that it was begun by
+    eta_range: tuple[datetime, datetime] | None = None  # that holds the end in 80% of cases
 
     @property
     def finished(self) -> int:
@@ -175,6 +165,7 @@ class Snapshot(Struct, frozen=True):
             "rate_per_hour": None if self.rate_per_hour is None else round(self.rate_per_hour, 3),
             "eta": _iso(self.eta),
             "warnings": plain_json(self.warnings),
+            "eta_range": None if self.eta_range is None else [_iso(moment) for moment in self.eta_range],
             "reason": self.reason,
             "run": None,
             "running": [_running_json(trial) for trial in self.running],
@@ -261,6 +252,14 @@ def snapshot(
     facts = replace(facts or HealthFacts(), still=still)
     best = best_trial(study, settings.metrics)
     seconds = _running_seconds(study, now, live)
+    ahead = None
+    if goes_on and left and live is not None:
+        ahead = time_left(
+            study, budget.count, left, now=now, slots=live.slots,
+            steps={number: step for number, (step, _) in (running_reports or {}).items()}, trained=running_seconds,
+        )  # fmt: skip
+    limit = None if budget.time is None else budget.time - seconds
+    eta, eta_range = ends(now, ahead, limit) if goes_on and left != 0 else (None, None)
     return Snapshot(
         study=study.name or settings.name,
         folder=folder or study.name or settings.name,
@@ -275,8 +274,9 @@ def snapshot(
         best=Best(best.number, best.values[0], best.values, best.params) if best and best.values else None,
         pareto=tuple(t.number for t in best_trials(study, settings.metrics)) if len(settings.metrics) > 1 else (),
         rate_per_hour=rate,
-        eta=_eta(now, left, rate, None if budget.time is None else budget.time - seconds) if goes_on else None,
-        milestones=_milestones(budget.trials, done, rate if goes_on else None, now),
+        eta=eta,
+        eta_range=eta_range,
+        milestones=milestones(budget.trials, done, ahead, eta, now),
         running=running,
         warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),
         live=live,
@@ -326,26 +326,6 @@ def _running_seconds(study: Study, now: datetime, live: LiveFacts | None) -> flo
     """Over all runs that ended, and the one that goes on."""
     since = parse_time(study.running_since or live.since) if live is not None else None
     return study.elapsed_before + (max(0.0, (now - since).total_seconds()) if since is not None else 0.0)
-
-
-def _eta(now: datetime, left: int | None, rate: float | None, time_left: float | None) -> datetime | None:
-    """When the trials are through or the time is up, whichever comes first."""
-    waits = [] if time_left is None else [max(0.0, time_left)]
-    if left and rate:
-        waits.append(left / rate * 3600.0)
-    return now + timedelta(seconds=min(waits)) if waits and left != 0 else None
-
-
-def _milestones(target: int | None, done: int, rate: float | None, now: datetime) -> tuple[Milestone, ...]:
-    if not target:
-        return ()
-    found = []
-    for percent in MILESTONES:
-        trials = math.ceil(target * percent / 100)
-        reached = done >= trials
-        at = None if reached or not rate else now + timedelta(hours=(trials - done) / rate)
-        found.append(Milestone(percent, trials, reached, at))
-    return tuple(found)
 
 
 def _running(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from outlast.monitor.snapshot import MILESTONES, Milestone
+from outlast.monitor.milestones import MILESTONES, Milestone
 
 
 class Pace(Struct, frozen=True):
@@ -18,11 +18,18 @@ class Pace(Struct, frozen=True):
     target: int
     per_hour: float  # 0: it stands still
     eta: datetime | None
+    eta_range: tuple[datetime, datetime] | None = None
 
 
 def done_at(paces: Sequence[Pace], now: datetime) -> datetime | None:
     """When the last of those that move is through; ``None`` where none moves."""
     return max((pace.eta for pace in paces if pace.eta is not None and pace.counted < pace.target), default=None)
+
+
+def done_within(paces: Sequence[Pace], now: datetime) -> tuple[datetime, datetime] | None:
+    """Within which range that is: each end is that of the study which is last by it."""
+    ranges = [pace.eta_range for pace in paces if pace.eta_range is not None and pace.counted < pace.target]
+    return (max(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
 
 def milestones_of(paces: Sequence[Pace], now: datetime) -> tuple[Milestone, ...]:
