@@ -13,6 +13,8 @@ from outlast._system.clock import utc_now
 from outlast._system.turning_log import append_words
 from outlast.cli.live.keys import keyboard_of
 from outlast.cli.live.live_view import LiveView
+from outlast.cli.live.onlooker import Onlooker
+from outlast.cli.live.plain import plain_line, tally
 from outlast.cli.text import make_console
 from outlast.core.states import StudyState
 from outlast.engine.campaign.orders import Orders
@@ -22,7 +24,7 @@ from outlast.engine.hold.signals import handling
 from outlast.engine.record.look_many import ManyLooker
 from outlast.errors import StudyBusy
 from outlast.executors.shared_slots import Sharing
-from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.overview import Sight
 from outlast.monitor.times import metric_value
 from outlast.study.campaign import CampaignPaths, keep_campaign
 from outlast.study.layout import StudyPaths
@@ -173,6 +175,7 @@ class _Screen:
         self._looker = ManyLooker(folder)
         self._console = make_console()
         self._view = LiveView(self._console, keyboard=keyboard_of(self._console.file), on_quit=_HOW_TO_LEAVE)
+        self._onlooker = Onlooker(self._looker.look, self._view)
         self._is_closed = False
 
     def said(self, study: str, text: str) -> None:
@@ -204,7 +207,7 @@ class _Screen:
 
     def wait(self, seconds: float) -> None:
         """Show how it stands, and let so much time pass."""
-        self._show(lambda: self._view.update(self._looker.look))
+        self._show(self._onlooker.update)
         self._view.wait(seconds)
 
     def close(self) -> None:
@@ -218,23 +221,10 @@ class _Screen:
         said = {each.study: each for each in charges}
         for sight in overview.sights:
             self.said("", came_to(sight, said.get(sight.name)))
-        self.said("", progress(overview))
+        self.said("", plain_line(overview))
         if exit_code(charges):
             self._show(lambda: self._print(f"look at it:  outlast status {self._folder}"))
             self._show(lambda: self._print(f"go on:       outlast run {self._folder}"))
-
-
-def progress(overview: Overview) -> str:
-    """``33/3200 (1.0%)  a 4/800  b 5/1200``."""
-    each = "  ".join(f"{sight.name} {_tally(sight)}" for sight in overview.sights)
-    target, share = overview.target, overview.share
-    total = f"{overview.counted} trials" if target is None else f"{overview.counted}/{target} ({share or 0:.1%})"
-    return f"{total}  {each}"
-
-
-def _tally(sight: Sight) -> str:
-    at = sight.snapshot
-    return "-" if at is None else f"{at.counted}" + ("" if at.target is None else f"/{at.target}")
 
 
 def came_to(sight: Sight, charge: Charge | None) -> str:
@@ -252,4 +242,4 @@ def came_to(sight: Sight, charge: Charge | None) -> str:
     then = (
         "" if at.state in (StudyState.STOPPED, StudyState.PAUSED) else f"  →  {at.next_command}"
     )  # the campaign goes on
-    return f"{sight.name}: {at.state.value}{reason}, {_tally(sight)}{best}{why}{then}"
+    return f"{sight.name}: {at.state.value}{reason}, {tally(at)}{best}{why}{then}"

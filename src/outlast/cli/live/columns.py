@@ -74,9 +74,10 @@ def _around(rows: int, marked: int, most: int) -> tuple[int, int]:
 
 def _widths(cells: Sequence[Sequence[Text]], columns: Sequence[Column], width: int) -> list[int]:
     """Of each column; 0: left out."""
-    found = [
-        max((row[at].cell_len for row in cells if len(row) == len(columns)), default=0) for at in range(len(columns))
-    ]
+    found = [0] * len(columns)
+    for row in cells:
+        for at, cell in enumerate(row if len(row) == len(columns) else row[:-1]):  # the last one of a short row runs on
+            found[at] = max(found[at], cell.cell_len)
     found = [0 if column.fills else cells for cells, column in zip(found, columns, strict=True)]
     while sum(found) + _GAP * (sum(map(bool, found)) - 1) > width:
         over = sum(found) + _GAP * (sum(map(bool, found)) - 1) - width

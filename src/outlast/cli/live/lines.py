@@ -69,7 +69,7 @@ def footer(shown: Shown, choice: Choice, window: Window) -> list[Text]:
     if choice.asks is not None:
         of = f" of {name_of(shown.overview, choice.asks.folder)}" if len(shown.overview.sights) > 1 else ""
         asked = f"stop trial {choice.asks.trial}{of}?"
-        return cut([Text.assemble((asked, "bold yellow"), " y stops it, any other key does not")], window)
+        return cut([Text.assemble((asked, "bold yellow"), " it counts as pruned; y: yes, any other key: no")], window)
     if choice.note:
         return cut([Text(one_line(choice.note), style="yellow")], window)
     if not shown.keys:

@@ -1,4 +1,4 @@
-"""``outlast status -w``: looks at folders again and again and shows what it sees, until nothing runs there any more."""
+"""Whoever looks at folders again and again: ``outlast status -w``, and the terminal of a campaign."""
 
 from __future__ import annotations
 
@@ -12,42 +12,59 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.monitor.overview import Overview, Sight
 
-_EVERY = 0.5  # seconds between two looks
-_SHARE_OF_TIME = 0.05  # that looking may take
-_RESULTS_BEFORE = 5  # shown at the beginning, of those that had ended before
+_PAUSE = 0.25  # seconds until it is asked again whether something is to be drawn; a key wakes us
+_RESULTS_BEFORE = 5  # shown at the beginning, of those that had ended before; of each of several studies only the last
+
+
+class Onlooker:
+    """Shows what `look` finds on a view, and says which trials have ended since the last look."""
+
+    def __init__(self, look: Callable[[], Overview], view: LiveView) -> None:
+        self._look, self._view = look, view
+        self._told: dict[str, set[int]] = {}
+        self.overview: Overview | None = None  # the last look
+
+    def update(self) -> None:
+        """Look and draw, if it is time."""
+        self._view.update(self.look)
+
+    def look(self) -> Overview:
+        """Look now, and have what ended said with the next redraw."""
+        found = self.overview = self._look()
+        for sight in found.sights:
+            self._tell(sight, named=len(found.sights) > 1)
+        return found
+
+    def _tell(self, sight: Sight, *, named: bool) -> None:
+        study = sight.study
+        if study is None or sight.settings is None:
+            return
+        if sight.folder not in self._told:
+            before = 1 if named else _RESULTS_BEFORE
+            self._told[sight.folder] = {trial.number for trial in _ended(study, ())[:-before]}
+        told = self._told[sight.folder]
+        for trial in _ended(study, told):
+            line = ended_line(trial, study, sight.settings, params=self._view.is_wide)
+            self._view.event(f"{sight.name}: {line}" if named else line)
+            told.add(trial.number)
 
 
 def watch(look: Callable[[], Overview]) -> Overview:
-    """Show what `look` finds, with the trials that end, until a person leaves or nothing goes on. Returns the last look."""
-    console, overview = make_console(), look()
+    """Show what `look` finds until a person leaves or nothing goes on any more. Returns the last look."""
+    console = make_console()
     view = LiveView(console, keyboard=keyboard_of(console.file))
-    told: dict[str, set[int]] = {}
+    onlooker = Onlooker(look, view)
+    overview = onlooker.look()
     try:
         while overview.is_live and not view.wants_to_quit:
-            for sight in overview.sights:
-                _tell(sight, told, view, named=len(overview.sights) > 1)
-            view.update(overview)
-            view.wait(_EVERY)
-            view.update(overview)
-            overview = look()
+            onlooker.update()
+            view.wait(_PAUSE)
+            overview = onlooker.overview or overview
     except KeyboardInterrupt:
         pass
     finally:
         view.close()
     return overview
-
-
-def _tell(sight: Sight, told: dict[str, set[int]], view: LiveView, *, named: bool) -> None:
-    """A line for each trial that has ended since; at first for the last few."""
-    if sight.study is None or sight.settings is None:
-        return
-    if sight.folder not in told:
-        before = 1 if named else _RESULTS_BEFORE
-        told[sight.folder] = {trial.number for trial in _ended(sight.study, ())[:-before]}
-    for trial in _ended(sight.study, told[sight.folder]):
-        line = ended_line(trial, sight.study, sight.settings, params=view.is_wide)
-        view.event(f"{sight.name}: {line}" if named else line)
-        told[sight.folder].add(trial.number)
 
 
 def _ended(study: Study, told: Collection[int]) -> list[Trial]:

@@ -33,14 +33,16 @@ _LOG_BYTES = 1 << 16  # of a log are shown, from its end
 _TAIL = 12  # lines of it on a trial's page
 
 HELP = """\
-↑ ↓  j k      move; PgUp PgDn  Home End  g G: further
-⏎  →          open: a study's trials, a trial with its parameters, curve, attempts and the end of its log
-l             follow the log of the chosen trial
-s             stop the chosen trial: it saves a checkpoint if it can; asks first (y)
-Esc  ←        back to the page before
-Ctrl-L        draw everything anew
-q             leave; nothing is stopped by that
-Ctrl-C        while watching: leave. In the terminal of `outlast run`: once, checkpoint and stop; twice, now"""
+↑ ↓  j k     move; PgUp PgDn, Home End, g G: further
+⏎  →         open a study's trials, or a trial with its curve and its log's end
+Esc  ←       back to the page before
+l            follow the log of the chosen trial
+s            stop the chosen trial; asks first, and y stops it: it saves a
+             checkpoint if it can, and counts as pruned
+Ctrl-L       draw everything anew
+q            leave; nothing is stopped by that
+Ctrl-C       where you only watch: leave. In the terminal of `outlast run`:
+             once, checkpoint and stop; twice, now"""
 
 
 def trials_of(sight: Sight | None) -> list[int]:
@@ -60,14 +62,15 @@ def trials_page(sight: Sight, choice: Choice, window: Window) -> list[Text]:
     if sight.study is None or sight.settings is None or not numbers:
         return [Text(one_line(sight.name), "bold cyan"), Text(f"  {one_line(sight.error) or 'no trial has begun yet'}")]
     at = numbers.index(choice.trial) if choice.trial in numbers else 0
-    first = max(0, min(at - window.height // 2, len(numbers) - window.height))
-    cells = [
-        _trial_cells(sight.study.trials[number], sight.settings) for number in numbers[first : first + window.height]
-    ]
+    room = max(1, window.height - 1)
+    first = max(0, min(at - room // 2, len(numbers) - room))
+    cells = [_trial_cells(sight.study.trials[number], sight.settings) for number in numbers[first : first + room]]
     columns = [Column(right=True), Column(), Column(right=True), Column(right=True), Column(fills=True)]
-    title = Text.assemble((one_line(sight.name), "bold cyan"), f"  {len(numbers)} trials")
-    lines = lines_of(cells, columns, window.width, marked=at - first, strong=True, most=max(1, window.height - 1))
-    return cut([title, *lines], window)
+    which = (
+        f"trials {first + 1} to {first + len(cells)} of {len(numbers)}" if len(cells) < len(numbers) else "all trials"
+    )
+    title = Text.assemble((one_line(sight.name), "bold cyan"), f"  {which}, the latest first")
+    return cut([title, *lines_of(cells, columns, window.width, marked=at - first, strong=True, most=room)], window)
 
 
 def _trial_cells(trial: Trial, settings: Settings) -> list[Text]:
@@ -132,9 +135,7 @@ def log_page(sight: Sight, choice: Choice, window: Window) -> list[Text]:
 
 def help_page(window: Window) -> list[Text]:
     """What the keys do."""
-    said = (
-        HELP
-        if window.unicode
-        else HELP.replace("↑ ↓  j k", "j k     ").replace("⏎  →", "Enter").replace("Esc  ←", "Esc   ")
-    )
+    said = HELP
+    for sign, word in () if window.unicode else (("↑ ↓  j k", "j k     "), ("⏎  → ", "Enter"), ("Esc  ←", "Esc   ")):
+        said = said.replace(sign, word)
     return cut([Text("keys", "bold cyan"), *(Text(f"  {line}") for line in said.splitlines())], window)

@@ -12,9 +12,9 @@ from outlast.cli.phrases import STATE_STYLES, rate_text, speed_text, studies_tex
 from outlast.cli.styled import Text
 from outlast.cli.text import bar, clock_time, one_line
 from outlast.monitor.overview import Overview, Sight
-from outlast.monitor.times import metric_value
+from outlast.monitor.times import duration, metric_value
 
-_WIDE = 120  # columns from which an expected end is told with its range
+_WIDE = 120  # columns from which an expected end is told by the clock, with its range
 
 
 def picture(shown: Shown, choice: Choice, window: Window) -> list[Text]:
@@ -46,13 +46,14 @@ def _heading(overview: Overview, window: Window) -> list[Text]:
     else:
         narrow = Window(window.width // 2, window.height, window.unicode)
         total = bar_line(overview.share, overview.counted, overview.target, narrow)
-    if speed := speed_text(overview):
-        total.append(f"  {speed}")
-    who = f"supervised by {by}" if (by := supervisor_text(overview)) else ""
-    if who and total.cell_len + 2 + len(who) <= window.width:
-        total.append(f"  {who}", "dim")
-        who = ""
-    return cut([title, total, *([Text(f"  {who}", "dim")] if who else [])], window)
+    lines = [title, total]
+    by = supervisor_text(overview)
+    for words in (speed_text(overview), f"supervised by {by}" if by else ""):
+        if words and lines[-1].cell_len + 2 + len(words) <= window.width:
+            lines[-1].append(f"  {words}")
+        elif words:
+            lines.append(Text(f"  {words}"))
+    return cut(lines, window)
 
 
 def _studies(overview: Overview, choice: Choice, window: Window, most: int) -> list[Text]:
@@ -95,11 +96,12 @@ def _eta(sight: Sight, window: Window) -> Text:
     snapshot = sight.snapshot
     if snapshot is None or snapshot.eta is None:
         return Text()
-    text = Text(clock_time(snapshot.eta, snapshot.now))
+    left = duration((snapshot.eta - snapshot.now).total_seconds())
+    if window.width < _WIDE:
+        return Text(left)
     ends = getattr(snapshot, "eta_range", None)
-    if ends is not None and window.width >= _WIDE:
-        text.append(f" ({' to '.join(clock_time(end, snapshot.now) for end in ends)})", "dim")
-    return text
+    between = f", {' to '.join(clock_time(end, snapshot.now) for end in ends)}" if ends else ""
+    return Text.assemble(left, (f" ({clock_time(snapshot.eta, snapshot.now)}{between})", "dim"))
 
 
 def _bad(sight: Sight) -> Text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from outlast.cli.phrases import counts_text, speed_text
 from outlast.cli.text import one_line
-from outlast.monitor.overview import Overview
+from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.times import metric_value
 
@@ -13,19 +13,26 @@ def plain_line(overview: Overview) -> str:
     """One study's state, or that of several together with each one's beginning."""
     if len(overview.sights) == 1 and overview.snapshots:
         return progress_line(overview.snapshots[0])
-    total = f"{overview.counted}/{overview.target}" if overview.target is not None else f"{overview.counted}"
-    share = "" if overview.share is None else f", {int(1000 * overview.share + 1e-6) / 10:.1f}%"
-    studies = []
-    for sight in overview.sights:
-        found = sight.snapshot
-        if found is None:
-            studies.append(f"{one_line(sight.name)} not there: {one_line(sight.error)}")
-            continue
-        of = f"{found.counted}/{found.target}" if found.target is not None else f"{found.finished}"
-        state = "" if found.live is not None else f" {found.state.value}"
-        warned = f" (warning: {one_line(found.warnings[0].text)})" if found.warnings else ""
-        studies.append(f"{one_line(sight.name)}{state} {of}{warned}")
-    return f"{total} trials{share}; {'; '.join(studies)}"
+    share = (
+        "" if overview.share is None else f" ({int(1000 * overview.share + 1e-6) / 10:.1f}%)"
+    )  # 100% is reached, not near
+    total = f"{overview.counted} trials" if overview.target is None else f"{overview.counted}/{overview.target}{share}"
+    studies = "  ".join(map(_of_study, overview.sights))
+    wrong = [sight.name for sight in overview.sights if sight.is_wrong]
+    return f"{total}  {studies}" + (f"; something is wrong with {', '.join(map(one_line, wrong))}" if wrong else "")
+
+
+def _of_study(sight: Sight) -> str:
+    """``criteria 12/800``, with its state unless it is run."""
+    at, name = sight.snapshot, one_line(sight.name)
+    if at is None or at.live is None:
+        name += f" {sight.state}"
+    return name if at is None else f"{name} {tally(at)}"
+
+
+def tally(snapshot: Snapshot) -> str:
+    """``12/800``."""
+    return f"{snapshot.finished}" if snapshot.target is None else f"{snapshot.counted}/{snapshot.target}"
 
 
 def progress_line(snapshot: Snapshot) -> str:
