@@ -8,6 +8,7 @@ The exit code is 0 if every other study finished exactly, and every look on the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -26,8 +27,8 @@ from typing import Any
 from lab.comparison import Verdict, verify
 from lab.study import TRAININGS, lines_of
 from lab.survival import Lab
-from lab.waiting import until, wait_gone
-from outlast._system.processes import is_running
+from lab.waiting import until
+from outlast._system.processes import processes_with
 from outlast.core.budget import counted
 from outlast.engine.record.look_many import ManyLooker
 from outlast.monitor.overview import Overview
@@ -201,15 +202,11 @@ class CampaignLab:
 
     def close(self) -> None:
         """End what still runs."""
+        for pid in processes_with(self.mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for process in self.commands:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        found = read_supervision(self.folder / "supervisor.json")
-        for charge in () if found is None else found.charges:
-            if charge.process is not None and is_running(charge.process):
-                os.kill(charge.process.pid, signal.SIGKILL)
-                wait_gone(charge.process.pid)
+            process.wait()
 
 
 def hurt(lab: CampaignLab, chance: random.Random) -> int:

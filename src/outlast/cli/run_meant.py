@@ -11,9 +11,14 @@ from outlast.cli.search_request import SearchRequest
 from outlast.cli.supervising import refuse_supervised, run_campaign, run_supervised
 from outlast.engine.campaign.orders import Orders
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
+from outlast.engine.campaign.restarts import AT_REST
 from outlast.engine.launch import make_ready
+from outlast.engine.record.examine import read_study
 from outlast.study.campaign import CampaignPaths
+from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
+from outlast.study.lease import holder_is_live
+from outlast.study.supervision import Supervision, live_supervision, read_supervision
 
 
 def run_several(search: SearchRequest, plan: CampaignPlan, *, detach: bool) -> int:
@@ -50,3 +55,26 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
         paths = StudyPaths.at(folder)
         return in_the_background(search.invocation, folder, paths.supervisor, paths.run_log)
     return run_here(settings, folder, how.accept_changes, given=given)
+
+
+def has_come_to_rest(search: SearchRequest) -> bool:
+    """Whether there is nothing to do unless a person asks for it: each study runs, is done, halted, was stopped or refused."""
+    plan = search.campaign
+    if plan is None:
+        return _rests(search.folder, read_supervision(StudyPaths.at(search.folder).supervisor), search.settings.name)
+    record = CampaignPaths.at(plan.folder).supervisor
+    if live_supervision(record) is not None:
+        return True
+    known = read_supervision(record)
+    return all(_rests(each.folder, known, each.member.study) for each in plan.planned)
+
+
+def _rests(folder: str, known: Supervision | None, study: str) -> bool:
+    charge = None if known is None else known.of(study)
+    if charge is not None and charge.condition == "refused":
+        return True
+    paths = StudyPaths.at(live_of(folder))
+    if live_supervision(paths.supervisor) is not None or holder_is_live(paths.ledger) is not False:
+        return True
+    ended = read_study(paths).ended if paths.exists else None
+    return ended is not None and ended.state in AT_REST

@@ -132,6 +132,17 @@ def _to_run(checked: Invocation) -> list[str]:
 @click.option(
     "--detach", is_flag=True, help="Run in the background, begun again if it dies; words go to run.log or campaign.log."
 )
+@click.option(
+    "--unless-over",
+    is_flag=True,
+    help="Do nothing where it runs already, is done, has halted or was stopped: for whoever starts it by the clock.",
+)
+@click.option(
+    "--print-unit",
+    "unit",
+    type=click.Choice(["systemd", "cron"]),
+    help="Print what keeps this very command running on this machine, also after a reboot; run nothing.",
+)
 def run(
     context: click.Context,
     search: SearchRequest,
@@ -140,20 +151,30 @@ def run(
     accept_changes: bool,
     warm_start: WarmStart | None,
     detach: bool,
+    unless_over: bool,
+    unit: str | None,
 ) -> None:
-    """Run a search here. The same command again goes on with exactly the rest.
+    """Run a search here, or several. The same command again goes on with exactly the rest.
 
     Example:
         outlast run study.yaml
         outlast run study.yaml --trials 100
+        outlast run a.yaml b.yaml --parallel 4 --detach
         outlast run study.yaml --from studies/smaller
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
-    from outlast.cli.run_meant import run_one, run_several
+    from outlast.cli.run_meant import has_come_to_rest, run_one, run_several
     from outlast.engine.campaign.planned import HowToRun
 
-    how = HowToRun(fresh=fresh, resume=resume, accept_changes=accept_changes, warm_start=warm_start)
     plan = search.campaign
+    if unit is not None:
+        from outlast.cli.unit_files import crontab_line, systemd_unit
+
+        click.echo((systemd_unit if unit == "systemd" else crontab_line)(search), nl=False)
+        return
+    if unless_over and has_come_to_rest(search):
+        return
+    how = HowToRun(fresh=fresh, resume=resume, accept_changes=accept_changes, warm_start=warm_start)
     context.exit(
         run_one(search, how, detach=detach) if plan is None else run_several(search, plan.asked(how), detach=detach)
     )
