@@ -66,3 +66,13 @@ def test_a_folder_without_studies_is_none(here):
     os.mkdir("empty")
     assert here("status", "empty").code == 2
     assert "no study in empty" in here("status", "empty").err
+
+
+@pytest.mark.parametrize(("words", "studies"), [(["small"], 1), ([], 2)])
+def test_numbers_for_a_scraper(words, studies, two):
+    said = two("status", *words, "--format", "prometheus")
+    assert said.code == 0, said.everything
+    complete = [line for line in said.out.splitlines() if line.startswith("outlast_trials{") and "complete" in line]
+    assert len(complete) == studies
+    assert all(line.endswith('state="complete"} 2') for line in complete)
+    assert two("status", *words, "--format", "json").out[:10] == two("status", *words, "--json").out[:10]

@@ -17,6 +17,9 @@ from outlast.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from outlast.monitor.overview import Overview
+    from outlast.monitor.snapshot import Snapshot
+
 
 @click.command(cls=Command)
 @study_argument
@@ -24,7 +27,14 @@ if TYPE_CHECKING:
 @click.option("-w", "--watch", is_flag=True, help="Stay and show it live.")
 @click.option("--check", is_flag=True, help="Say by the exit code whether something is wrong (1).")
 @json_option
-def status(study: str | None, directory: str | None, watch: bool, check: bool, as_json: bool) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "prometheus"]),
+    default="text",
+    help="prometheus: numbers for a scraper, in its text format.",
+)
+def status(study: str | None, directory: str | None, watch: bool, check: bool, as_json: bool, form: str) -> None:
     """How a search goes, or several: state, counts, best, speed, expected end, and what is wrong.
 
     Of a campaign, and of a folder that studies lie below, it is a line for each study, and all of them together; so it is
@@ -34,6 +44,7 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         outlast status studies/digits
         outlast status studies/digits -w
         outlast status studies
+        outlast status studies --format prometheus
     """
     if watch:
         _watch(study, directory)
@@ -44,8 +55,12 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
     folder, several = one_or_several(study, directory)
     found = _see_several(folder) if several else _see_one(folder)
     try:
-        if as_json:
+        if as_json or form == "json":
             click.echo(json.dumps(found.to_json()))
+        elif form == "prometheus":
+            from outlast.monitor.exposition import exposition
+
+            click.echo(exposition(found.overview()).encode(), nl=False)  # as UTF-8 whatever the terminal takes
         else:
             print_out(found.draw())
     except OSError:  # the answer is the exit code, whether or not anybody reads the words
@@ -61,6 +76,7 @@ class _Seen(NamedTuple):
     is_wrong: bool
     to_json: Callable[[], dict[str, Any]]
     draw: Callable[[], RenderableType]
+    overview: Callable[[], Overview]
 
 
 def _see_one(folder: str) -> _Seen:
@@ -75,7 +91,7 @@ def _see_one(folder: str) -> _Seen:
         return render.status(snapshot)
 
     wrong = snapshot.state is StudyState.HALTED or any(each.is_trouble for each in snapshot.warnings)
-    return _Seen(wrong, snapshot.to_json, draw)
+    return _Seen(wrong, snapshot.to_json, draw, lambda: _alone(snapshot))
 
 
 def _see_several(folder: str) -> _Seen:
@@ -88,7 +104,13 @@ def _see_several(folder: str) -> _Seen:
 
         return render_many.several(overview)
 
-    return _Seen(overview.is_wrong, overview.to_json, draw)
+    return _Seen(overview.is_wrong, overview.to_json, draw, lambda: overview)
+
+
+def _alone(snapshot: Snapshot) -> Overview:
+    from outlast.monitor.overview import Sight, overview_of
+
+    return overview_of(Sight(snapshot.study, snapshot.folder, snapshot), snapshot.now)
 
 
 def _watch(study: str | None, directory: str | None) -> None:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from outlast.core.file_names import CampaignNames, StudyNames, TrialPaths
 from outlast.engine.care.stop import stop_study
 from outlast.errors import OutlastError
+from outlast.monitor.exposition import CONTENT_TYPE
 from outlast.serve import frame
 from outlast.serve.access import HOME, Secrets
 from outlast.serve.tails import folder_below, tail
@@ -74,7 +75,7 @@ class _Desk:
         answer = await self._watcher.ask(METRICS)
         if answer is None:
             return PlainTextResponse("nothing is known yet\n", 503)
-        return Response(answer.body, media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(answer.body, media_type=CONTENT_TYPE)
 
     async def campaign_log(self, request: Request) -> Response:
         return await self._tail(request, self._folder, (), CampaignNames.log.name)

@@ -15,6 +15,7 @@ from outlast.engine.hold.signals import handling
 from outlast.engine.record.look import Looker
 from outlast.engine.record.look_many import ManyLooker
 from outlast.errors import OutlastError
+from outlast.monitor.exposition import exposition
 from outlast.monitor.overview import Overview, Sight
 from outlast.serve.access import Access, Secrets
 from outlast.serve.connections import limits
@@ -40,7 +41,7 @@ def serve(
     """
     port = int(listener.getsockname()[1])
     secrets = Secrets(token, port)
-    watcher = Watcher(_looker(folder, several=several))
+    watcher = Watcher(_looker(folder, several=several), exposition)
     app = Access(
         application(watcher, secrets, folder=folder, may_stop=may_stop),
         secrets=secrets,
