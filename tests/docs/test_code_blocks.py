@@ -50,6 +50,7 @@ TEXT = {
     "docs/gpus.md": 2,
     "docs/pruning.md": 1,
     "docs/serve.md": 1,
+    "docs/unattended.md": 1,
     "docs/watching.md": 1,
 }
 #: Scripts that need a framework, by the tests that run them with it.

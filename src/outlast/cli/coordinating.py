@@ -8,7 +8,7 @@ from outlast.cli.help import Command
 from outlast.cli.options import folder_argument
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, hidden=True)
 @folder_argument
 def coordinate(study: str) -> None:
     """Run one study for a supervisor, which says on the standard input how. Nobody types this.

@@ -75,7 +75,7 @@ def _sections() -> Iterator[str]:
         yield _block("outlast", app.get_help(top))
         for name, command in app.commands.items():
             with click.Context(command, info_name=name, parent=top, terminal_width=_WIDTH) as context:
-                hidden = "Not in the list of commands: it is for a second machine.\n\n" if command.hidden else ""
+                hidden = "Not in the list of commands: Outlast begins it itself.\n\n" if command.hidden else ""
                 yield _block(f"outlast {name}", command.get_help(context), hidden)
 
 
