@@ -11,14 +11,13 @@ from outlast.core.fold import Study
 from outlast.monitor.snapshot import Snapshot
 from outlast.results.page_data import FromFiles, page_data
 from outlast.results.report_facts import drawn_space
-from outlast.serve.boards import Curves
 
 #: What nobody looks at while a search runs: the report has it.
 _LEFT_OUT = ("study_file", "environment", "stories")
 
 
-def mark_of_study(study: Study, running: Curves) -> str:
-    """Changes with every record, and every report, that changes what the page shows."""
+def mark_of_study(study: Study) -> str:
+    """Changes with every record that changes what the page shows. Curves of running trials come with the first page."""
     attempts = sum(len(trial.attempts) for trial in study.trials.values())
     told = (
         study.last_at,
@@ -29,22 +28,21 @@ def mark_of_study(study: Study, running: Curves) -> str:
         study.runs,
     )
     return hashlib.sha256(
-        repr((told, study.ended, [(number, len(curve)) for number, curve in running.items()])).encode()
+        repr((told, study.ended)).encode()
     ).hexdigest()
 
 
-def study_data(study: Study, settings: Settings, snapshot: Snapshot, running: Curves) -> dict[str, Any]:
+def study_data(study: Study, settings: Settings, snapshot: Snapshot) -> dict[str, Any]:
     """Trials, attempts and curves in columns, the best configuration, and the figures above them.
 
     Args:
         study: The folded ledger.
         settings: In force.
         snapshot: How it stands.
-        running: The curves of its running trials.
     """
     made_at = snapshot.now.astimezone(timezone.utc).isoformat(timespec="seconds")
     told, facts = snapshot.to_json(), {"drawn": drawn_space(study)}
     data = page_data(
-        study, settings, FromFiles(snapshot.folder, running=running), status=told, facts=facts, made_at=made_at
+        study, settings, FromFiles(snapshot.folder), status=told, facts=facts, made_at=made_at
     )
     return {name: value for name, value in data.items() if name not in _LEFT_OUT}

@@ -22,7 +22,7 @@ from msgspec import Struct
 from outlast.core.plain_json import plain_json
 from outlast.errors import OutlastError
 from outlast.monitor.overview import Overview, Sight
-from outlast.serve.boards import Boards, Curves, key_of
+from outlast.serve.boards import Boards, key_of
 from outlast.serve.live_curves import RunningCurves
 from outlast.serve.study_view import mark_of_study, study_data
 
@@ -162,24 +162,24 @@ class Watcher:
         if METRICS in wanted and self._metrics is not None:
             self._keep(METRICS, self._metrics(overview).encode())
         for key in wanted & set(by_key):
-            self._draw(key, by_key[key], curves.get(by_key[key].folder, {}))
+            self._draw(key, by_key[key])
         with self._lock:
             for key in set(self._answers) - set(by_key) - {BOARD, METRICS}:
                 del self._answers[key]
         self._looked, self.looks = time.monotonic(), self.looks + 1
 
-    def _draw(self, key: str, sight: Sight, running: Curves) -> None:
+    def _draw(self, key: str, sight: Sight) -> None:
         if sight.study is None or sight.settings is None or sight.snapshot is None:
             self._keep(key, _encoded({"error": sight.error}))
             return
-        mark, known = mark_of_study(sight.study, running), self._drawn.get(key)
+        mark, known = mark_of_study(sight.study), self._drawn.get(key)
         if (
             known is not None
             and key in self._answers
             and (mark == known[0] or time.monotonic() - known[1] < _STUDY_EVERY)
         ):
             return
-        self._keep(key, _encoded(study_data(sight.study, sight.settings, sight.snapshot, running)))
+        self._keep(key, _encoded(study_data(sight.study, sight.settings, sight.snapshot)))
         self._drawn[key] = mark, time.monotonic()
 
     def _keep(self, what: str, body: bytes) -> None:

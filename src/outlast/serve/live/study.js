@@ -8,6 +8,13 @@ class LiveDetail extends Detail {
   address(number) {
     return number === null ? `#study-${this.key}` : `#study-${this.key}-trial-${number}`;
   }
+  // The curve of a trial that runs comes with what the first page knows.
+  content(row, number) {
+    const now = this.runs && this.runs.find(({ trial }) => trial === number);
+    if (now && now.curve.length > 1)
+      this.trials.data.curves[row] = [now.curve.map(([step]) => step), now.curve.map(([, value]) => value)];
+    return super.content(row, number);
+  }
   output(row, number) {
     this.seen = this.mark(row);
     if (this.log && this.log.of === number && !this.log.ended) return [this.stopButton(row, number), this.log.view];
@@ -27,8 +34,8 @@ class LiveDetail extends Detail {
     return stop;
   }
   mark(row) {
-    const curve = this.trials.data.curves[row];
-    return `${this.trials.state(row)} ${this.trials.attempts[row].length} ${curve ? curve[1].length : 0}`;
+    const now = this.runs && this.runs.find(({ trial }) => trial === this.number);
+    return `${this.trials.state(row)} ${this.trials.attempts[row].length} ${now ? now.step : ""}`;
   }
   // What is open has gone on: drawn anew only where it has, with everything where it was.
   refresh() {
@@ -60,6 +67,8 @@ class StudyView {
     const parts = study.error
       ? [el("p", { class: "error" }, study.error)]
       : [findings(board, study), slots([study], { named: false }), failureGroups([study], { named: false })];
+    this.runs = study.running || [];
+    this.refresh();
     morphChildren(this.top, parts.filter(Boolean));
     return studyHead(study, board.studies.length > 1);
   }
@@ -70,17 +79,23 @@ class StudyView {
     else {
       this.trials.take(data);
       this.view.adopt();
-      if (this.detail.box.open) this.detail.refresh();
+      this.refresh();
     }
     this.renew("progress", progress(this.trials, pick));
     this.renew("best", data.best ? best(data) : null);
     this.renew("timeline", timeline(this.trials, pick));
     if (this.wanted !== null) this.open(this.wanted);
   }
+  refresh() {
+    if (!this.detail) return;
+    this.detail.runs = this.runs;
+    if (this.detail.box.open) this.detail.refresh();
+  }
   begin(data, pick) {
     this.trials = new Trials(data);
     this.view = new TrialTable(this.trials, pick);
     this.detail = new LiveDetail(this.trials, this.view, this.key);
+    this.detail.runs = this.runs;
     const order = ["progress", "best", "trials", "timeline"];
     order.forEach((name) => (this.parts[name] = el("div", { hidden: true })));
     this.parts.trials = section("trials", "Trials", this.view.view);
