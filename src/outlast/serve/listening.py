@@ -60,7 +60,7 @@ def names_of_server(host: str, port: int) -> set[str]:
     """
     found = {host}
     address = _address(host)
-    if address is None or address.is_loopback or address.is_unspecified:
+    if not is_open_to_others(host) or (address is not None and address.is_unspecified):
         found |= {LOOPBACK, "localhost", "::1"}
     if address is not None and address.is_unspecified:
         found |= {socket.gethostname(), socket.getfqdn(), *_own_addresses()}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import sys
 import threading
 import time
@@ -156,7 +155,7 @@ class Watcher:
 
     def _put_together(self, overview: Overview, wanted: set[str]) -> None:
         by_key = {key_of(sight.folder): sight for sight in overview.sights}
-        self._places = {key: Place(sight.name, os.path.abspath(sight.folder)) for key, sight in by_key.items()}
+        self._places = {key: Place(sight.name, sight.folder) for key, sight in by_key.items()}
         curves = self._curves.of(overview)
         self._keep(BOARD, _encoded(self._boards.board(overview, curves)))
         if METRICS in wanted and self._metrics is not None:
