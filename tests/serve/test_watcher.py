@@ -13,6 +13,7 @@ from lab.searched import a_search
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated
 from outlast.errors import LedgerDamaged
+from outlast.monitor.exposition import exposition
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import LiveFacts, snapshot
 from outlast.serve.boards import Boards, key_of, thinned
@@ -35,7 +36,7 @@ def overview() -> Overview:
 
 @pytest.fixture
 def watcher(overview: Overview) -> Iterator[Watcher]:
-    found = Watcher(lambda: overview)
+    found = Watcher(lambda: overview, exposition)
     found.start()
     yield found
     found.stop()
@@ -80,7 +81,7 @@ def test_a_look_that_fails_is_said_and_the_next_one_may_succeed(overview, error,
             raise found
         return found
 
-    watcher = Watcher(look)
+    watcher = Watcher(look, exposition)
     watcher.start()
     try:
         first = json.loads(asyncio.run(watcher.ask(BOARD)).body)

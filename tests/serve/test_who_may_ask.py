@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lab.served import Server, served
+from outlast.monitor.exposition import CONTENT_TYPE
 from outlast.study.lease import holder_is_live
 
 pytestmark = pytest.mark.slow
@@ -59,7 +60,9 @@ def test_the_cookie_alone_opens_an_empty_page_and_nothing_else(server) -> None:
 def test_the_token_opens_everything_where_it_is_sent_as_a_scraper_does(server) -> None:
     bearer = {"Authorization": f"Bearer {server.token}"}
     assert server.ask("/api/board", bearer)[0].status == 200
-    assert server.ask("/metrics", bearer)[0].status in (200, 503)
+    answer, text = server.ask("/metrics", bearer)
+    assert (answer.status, answer.getheader("content-type")) == (200, CONTENT_TYPE)
+    assert "outlast_trials_target{" in text and text.endswith("\n")
 
 
 @pytest.mark.parametrize(

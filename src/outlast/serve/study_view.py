@@ -27,9 +27,7 @@ def mark_of_study(study: Study) -> str:
         len(study.revisions),
         study.runs,
     )
-    return hashlib.sha256(
-        repr((told, study.ended)).encode()
-    ).hexdigest()
+    return hashlib.sha256(repr((told, study.ended)).encode()).hexdigest()
 
 
 def study_data(study: Study, settings: Settings, snapshot: Snapshot) -> dict[str, Any]:
@@ -42,7 +40,5 @@ def study_data(study: Study, settings: Settings, snapshot: Snapshot) -> dict[str
     """
     made_at = snapshot.now.astimezone(timezone.utc).isoformat(timespec="seconds")
     told, facts = snapshot.to_json(), {"drawn": drawn_space(study)}
-    data = page_data(
-        study, settings, FromFiles(snapshot.folder), status=told, facts=facts, made_at=made_at
-    )
+    data = page_data(study, settings, FromFiles(snapshot.folder), status=told, facts=facts, made_at=made_at)
     return {name: value for name, value in data.items() if name not in _LEFT_OUT}

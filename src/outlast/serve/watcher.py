@@ -55,10 +55,10 @@ class Watcher:
 
     Args:
         look: How all studies stand now.
-        metrics: The same as numbers for a scraper; ``None`` where nobody made that.
+        metrics: The same as numbers for a scraper.
     """
 
-    def __init__(self, look: Callable[[], Overview], metrics: Callable[[Overview], str] | None = None) -> None:
+    def __init__(self, look: Callable[[], Overview], metrics: Callable[[Overview], str]) -> None:
         self._look, self._metrics = look, metrics
         self._boards, self._curves = Boards(), RunningCurves()
         self._lock = threading.Lock()
@@ -158,7 +158,7 @@ class Watcher:
         self._places = {key: Place(sight.name, sight.folder) for key, sight in by_key.items()}
         curves = self._curves.of(overview)
         self._keep(BOARD, _encoded(self._boards.board(overview, curves)))
-        if METRICS in wanted and self._metrics is not None:
+        if METRICS in wanted:
             self._keep(METRICS, self._metrics(overview).encode())
         for key in wanted & set(by_key):
             self._draw(key, by_key[key])
