@@ -246,7 +246,7 @@ def snapshot(
     rate = rate_per_hour(
         study, budget.count, now=now, live=live is not None, slots=live.slots if live else 1, trained=running_seconds
     )
-    running = _running(study, running_reports or {}, now, {job.id: job for job in jobs}, waiting)
+    running = running_trials(study, running_reports or {}, now, {job.id: job for job in jobs}, waiting)
     still = frozenset(trial.trial for trial in running if trial.suspended or trial.waits)
     goes_on = live is not None and not (running and len(still) == len(running))  # nobody knows when those wake up
     facts = replace(facts or HealthFacts(), still=still)
@@ -328,10 +328,11 @@ def _running_seconds(study: Study, now: datetime, live: LiveFacts | None) -> flo
     return study.elapsed_before + (max(0.0, (now - since).total_seconds()) if since is not None else 0.0)
 
 
-def _running(
+def running_trials(
     study: Study, reports: Mapping[int, tuple[int, float]], now: datetime, jobs: Mapping[str, QueuedJob],
     waiting: Collection[int],
 ) -> tuple[RunningTrial, ...]:  # fmt: skip
+    """The trials that run, with their latest reports."""
     found = []
     for trial in study.in_state(TrialState.RUNNING):
         attempt = trial.open_attempt

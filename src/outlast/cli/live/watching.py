@@ -17,13 +17,16 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.terminal import words_to_run_log
+from outlast.monitor.moved_on import moved_on
 from outlast.monitor.overview import Overview, Sight, overview_of
-from outlast.monitor.snapshot import LiveFacts, snapshot
+from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.study.layout import StudyPaths
 
 _HOW_TO_LEAVE = (
     "this terminal runs the search: Ctrl-C stops it, and the same command goes on later; run --detach needs no terminal"
 )
+
+_WHOLE_EVERY = 20.0  # seconds between two looks at everything while nothing is decided
 
 
 class Watching(Listener):
@@ -37,10 +40,12 @@ class Watching(Listener):
         self._view = LiveView(console, keyboard=keyboard_of(console.file), on_quit=_HOW_TO_LEAVE)
         self._settings, self._live, self._folder = settings, live, folder
         self._reports: dict[int, tuple[int, float]] = {}
+        self._whole: Snapshot | None = None  # everything, as it was worked out since the last decision
         self._cut_off = False
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
         """A line for each trial that ended, and for each that was interrupted."""
+        self._whole = None
         self._show(lambda: self._tell(events, study))
 
     def _tell(self, events: Sequence[Event], study: Study) -> None:
@@ -82,8 +87,11 @@ class Watching(Listener):
                 words_to_run_log(StudyPaths.at(self._folder))
 
     def _overview(self, study: Study) -> Overview:
-        now = datetime.now(timezone.utc)
-        found = snapshot(
-            study, self._settings, now=now, live=self._live, running_reports=self._reports, folder=self._folder
-        )
+        now, before = datetime.now(timezone.utc), self._whole
+        if before is not None and 0 <= (now - before.now).total_seconds() < _WHOLE_EVERY:
+            found = moved_on(before, study, now=now, running_reports=self._reports)
+        else:
+            found = self._whole = snapshot(
+                study, self._settings, now=now, live=self._live, running_reports=self._reports, folder=self._folder
+            )
         return overview_of(Sight(found.study, self._folder, found, study=study, settings=self._settings), now)

@@ -13,12 +13,17 @@ from outlast.study.reading_on import ReadingOn
 
 
 class KeptRecord:
-    """What the study folder has on record. Reads it all at first, and again whenever something else than appending happened."""
+    """What the study folder has on record. Reads it all at first, and again whenever something else than appending happened.
+
+    Attributes:
+        changed: Whether the last reading found anything that the one before had not.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = folder
         self._reading: ReadingOn | None = None
         self._study: Study | None = None
+        self.changed = True
         self._settings: tuple[object, object, Settings] | None = None  # of which revision, by which run
 
     def read(self) -> tuple[Settings, Study]:
@@ -46,11 +51,11 @@ class KeptRecord:
                 study.apply(event)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
-        self._study = study
+        self._study, self.changed = study, bool(events)
         return study
 
     def _anew(self) -> Study:
         paths = StudyPaths.at(self._folder)
         reading, study = read_sound(paths)
-        self._reading, self._study = ReadingOn(paths.ledger, reading), study
+        self._reading, self._study, self.changed = ReadingOn(paths.ledger, reading), study, True
         return study

@@ -21,6 +21,7 @@ from outlast.engine.record.health_facts import FactFinder
 from outlast.engine.record.kept_record import KeptRecord
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, SlurmUnavailable
+from outlast.monitor.moved_on import moved_on
 from outlast.monitor.overview import Overview, Sight, overview_of
 from outlast.monitor.queue import QueuedJob
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
@@ -31,6 +32,7 @@ from outlast.study.lease import current_holder, holder_is_live
 if TYPE_CHECKING:
     from outlast.runner.capture.curve import LiveReports
 
+_WHOLE_EVERY = 20.0  # seconds between two looks at everything while nothing is put on record
 _ASK_EVERY = 15.0  # seconds between two listings of the queue, for somebody who keeps looking
 
 
@@ -47,6 +49,7 @@ class Looker:
         self._asked_at = float("-inf")
         self._facts = FactFinder()
         self._record = KeptRecord(folder)
+        self._whole: tuple[Snapshot, object] | None = None  # the last look at everything, and what it was about
         self._reports: dict[AttemptPaths, LiveReports] = {}
         self._latest: dict[AttemptPaths, tuple[int, float]] = {}
 
@@ -61,20 +64,32 @@ class Looker:
         paths = study_paths(self._folder, settings)
         jobs = self._queued(paths, settings, study)
         live = _waits_for_room(paths, _live(paths, settings, study, jobs, self._silence))
+        reports, now = self._latest_reports(paths, study, settings), datetime.now(timezone.utc)
+        waiting = _waiting(paths, study) if settings.executor.plugged else frozenset()
+        whole, key = self._whole, (live, jobs, self._silence)
+        if whole is not None and whole[1] == key and not self._record.changed and self._is_recent(whole[0], now):
+            return moved_on(whole[0], study, now=now, running_reports=reports, waiting=waiting), study, settings
         found = snapshot(
             study,
             settings,
-            now=datetime.now(timezone.utc),
+            now=now,
             live=live,
-            running_reports=self._latest_reports(paths, study, settings),
+            running_reports=reports,
             running_seconds=_trained(paths, study),
             folder=os.fspath(self._folder),
             facts=self._facts.find(paths, study, settings, live=live is not None),
             jobs=jobs or (),
             silence=self._silence,
-            waiting=_waiting(paths, study) if settings.executor.plugged else (),
+            waiting=waiting,
         )
+        self._whole = found, key
         return found, study, settings
+
+    @staticmethod
+    def _is_recent(before: Snapshot, now: datetime) -> bool:
+        """Whether what depends on the time alone need not be worked out again yet."""
+        passed = (now - before.now).total_seconds()
+        return 0 <= passed < _WHOLE_EVERY
 
     def overview(self) -> Overview:
         """`look`, of a study that is looked at alone."""
