@@ -84,3 +84,10 @@ def test_what_fresh_seeds_rank_first_is_truly_better_where_the_best_score_was_lu
     assert found.misled == 60
     assert found.better >= 0.8 * 60
     assert found.runs < 60 * 50
+
+
+def test_two_searches_share_slots_whatever_their_trials_take(tmp_path: Path) -> None:
+    """The shares themselves are held by values (tests/sharing); here, that real coordinators come to them within a few trials."""
+    found = run(tmp_path, "sharing.py", "--only", "equal", "--seconds", "8", codes=(0, 1))["equal"]
+    assert abs(found["shares"]["a"] - found["shares"]["b"]) < 0.3
+    assert found["busy"] > 0.7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outlast.core.sharing import Claim, Share, goes_first, joining, over
+from outlast.core.sharing import Claim, Share, goes_first, joining, unused
 from outlast.core.sharing import given as granted
 
 NOW = 100.0
@@ -68,4 +68,4 @@ def test_who_did_not_wait_is_owed_nothing() -> None:
 def test_a_slot_that_is_not_used_costs_nothing() -> None:
     taken = granted(Claim("a", wants=2, expected=7.0), NOW)
     assert (taken.wants, taken.since, taken.tag(NOW)) == (1, (NOW,), 7.0)
-    assert over(taken, NOW, 0.0).tag(NOW) == 0.0
+    assert unused(taken, NOW).tag(NOW) == 0.0

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 #: Slot time by weight, or strictly by priority, or so that all are likely to finish at the same time.
 Share: TypeAlias = Literal["weight", "priority", "together"]
+_RECENT = 50  # attempts, from which it is expected how long the next one takes
 
 
 class Claim(Struct, frozen=True):
@@ -29,6 +30,7 @@ class Claim(Struct, frozen=True):
     charged: float = 0.0  # for attempts that ended: seconds of the whole machine, by weight
     since: tuple[float, ...] = ()  # when those began that run now
     expected: float = 0.0  # seconds of an attempt; 0 while none has ended
+    ended: int = 0  # attempts
     wants: int = 0  # attempts that could begin now
     start: float = 0.0  # its tag when it was given its last slot
     trials: int | None = None  # that are still to begin, for `together`; None: nobody knows
@@ -66,9 +68,17 @@ def given(claim: Claim, now: float) -> Claim:
 
 def over(claim: Claim, since: float, seconds: float) -> Claim:
     """The claim of a study after an attempt that began then ended, having taken so many seconds."""
+    ended = claim.ended + 1
+    expected = claim.expected + (seconds - claim.expected) / min(ended, _RECENT)
+    charged = claim.charged + claim.cost(max(0.0, seconds))
+    return replace(unused(claim, since), charged=charged, expected=expected, ended=ended)
+
+
+def unused(claim: Claim, since: float) -> Claim:
+    """The claim of a study that did not use the slot that it was given then."""
     left = list(claim.since)
     left.remove(since)
-    return replace(claim, since=tuple(left), charged=claim.charged + claim.cost(max(0.0, seconds)))
+    return replace(claim, since=tuple(left))
 
 
 def goes_first(claim: Claim, others: Collection[Claim], now: float, share: Share) -> bool:

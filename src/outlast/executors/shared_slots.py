@@ -23,13 +23,12 @@ from outlast._system.file_events import CLOSED, WRITTEN, FolderEvents
 from outlast._system.locks import lock_path
 from outlast._system.mounts import is_shared
 from outlast._system.range_locks import free_ranges, lock_range
-from outlast.core.sharing import Claim, Share, given, goes_first, joining, over
+from outlast.core.sharing import Claim, Share, given, goes_first, joining, over, unused
 from outlast.executors.places import OwnPlace, read_place
 
 #: Seconds for which a free slot is left to a study that goes before and is not heard of.
 PATIENCE = 2.0
 _HEARTBEAT = 0.5  # seconds after which one that waits says again that it does
-_RECENT = 50  # attempts from which it is expected how long one takes
 _MACHINE = "machine"
 _PREFIX = "study."
 _BYTES = 1 << 40  # of the machine's file, none of which is there: any number of equal parts fits, and not one more
@@ -60,7 +59,6 @@ class _Place(msgspec.Struct, frozen=True):
 
     claim: Claim
     began: dict[str, float] = {}  # slot → when its attempt began
-    ended: int = 0  # attempts
     heard: float = 0.0  # when it last said that it waits, or anything else
 
 
@@ -85,7 +83,7 @@ class SharedSlots:
         self._own = OwnPlace(self._path_of(self.sharing.study))
         before = _read(self._own.path)
         self._said = _Place(Claim(self.sharing.study)) if before is None else before
-        self._before, self._ended = dict(self._said.began), self._said.ended  # attempts of an earlier coordinator
+        self._before = dict(self._said.began)  # attempts of an earlier coordinator
         part = {"weight": self.sharing.weight, "priority": self.sharing.priority, "size": 1 / self.parts}
         self._claim = replace(self._said.claim, since=(), wants=0, **part)
         # Opened for reading: its closing wakes nobody.
@@ -143,7 +141,7 @@ class SharedSlots:
         """A slot is not used after all."""
         os.close(lock)
         if self._granted:
-            self._claim = over(self._claim, self._granted.pop(), 0.0)
+            self._claim = unused(self._claim, self._granted.pop())
 
     def began(self, slot: str) -> None:
         """An attempt has this slot of ours: one that was taken just now, or by an earlier coordinator, or from nobody."""
@@ -158,10 +156,7 @@ class SharedSlots:
         """Its attempt is over."""
         since = self._began.pop(slot, None)
         if since is not None:
-            seconds = self.clock() - since
-            self._ended += 1
-            expected = self._claim.expected + (seconds - self._claim.expected) / min(self._ended, _RECENT)
-            self._claim = replace(over(self._claim, since, seconds), expected=expected)
+            self._claim = over(self._claim, since, self.clock() - since)
 
     def close(self) -> None:
         """Leave the queue. Locks of running attempts are theirs."""
@@ -221,7 +216,7 @@ class SharedSlots:
         self._claim = replace(self._claim, wants=wants)
         waits = bool(wants) and now - self._said.heard >= _HEARTBEAT
         if self._claim != self._said.claim or self._began != self._said.began or waits:
-            self._said = _Place(self._claim, dict(self._began), self._ended, now)
+            self._said = _Place(self._claim, dict(self._began), now)
             self._own.write(msgspec.json.encode(self._said))
 
 
