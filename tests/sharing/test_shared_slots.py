@@ -37,7 +37,7 @@ def test_attempts_of_different_size_fill_the_machine_and_no_more(study: Studies)
 def test_equals_take_turns_and_who_came_late_is_not_owed_the_time_before(study: Studies, time: Time) -> None:
     a = study("a")
     assert a.want(4) == 4
-    time.pass_(1000)
+    time.pass_(10)
     b = study("b")
     assert b.want(4) == 0
     for _ in range(2):
@@ -161,3 +161,29 @@ def test_who_left_a_slot_to_another_is_woken_when_that_has_what_it_wants(study: 
     assert b.want(1) == 1
     assert select.select([a.slots.wake_fd], [], [], 5)[0]
     assert a.want(2) == 1
+
+
+def test_a_slot_is_left_to_who_goes_first_although_that_has_not_noticed_its_end_yet(study: Studies, time: Time) -> None:
+    high, low = study("high", share="priority", priority=1), study("low", share="priority")
+    assert high.want(4) == 4
+    assert high.want(0) == 0  # it has all that it can use
+    assert low.want(4) == 0
+    os.close(high.running.pop("local:0"))
+    assert low.want(4) == 0
+    high.slots.ended("local:0")
+    assert high.want(1) == 1
+    assert select.select([low.slots.wake_fd], [], [], 5)[0]
+    assert low.want(4) == 0
+    os.close(high.running.pop("local:1"))
+    assert low.want(4) == 0
+    time.pass_(PATIENCE + 0.1)
+    assert low.want(4) == 1, "it does not come"
+
+
+def test_who_has_nothing_more_to_begin_is_not_waited_for(study: Studies) -> None:
+    high, low = study("high", share="priority", priority=1), study("low", share="priority")
+    assert high.want(4) == 4
+    high.slots.still_to_begin(0)
+    assert high.want(0) == 0
+    os.close(high.running.pop("local:0"))
+    assert low.want(4) == 1

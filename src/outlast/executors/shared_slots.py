@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -22,13 +22,14 @@ from msgspec.structs import replace
 from outlast._system.file_events import CLOSED, WRITTEN, FolderEvents
 from outlast._system.locks import lock_path
 from outlast._system.mounts import is_shared
-from outlast._system.range_locks import free_ranges, lock_range
+from outlast._system.range_locks import free_ranges, lock_range, locked_ranges
 from outlast.core.sharing import Claim, Share, given, goes_first, joining, over, unused
 from outlast.executors.places import OwnPlace, read_place
 
 #: Seconds for which a free slot is left to a study that goes before and is not heard of.
 PATIENCE = 2.0
 _HEARTBEAT = 0.5  # seconds after which one that waits says again that it does
+_LEAST = 1e-6  # of the machine: less than any attempt takes
 _MACHINE = "machine"
 _PREFIX = "study."
 _BYTES = 1 << 40  # of the machine's file, none of which is there: any number of equal parts fits, and not one more
@@ -77,6 +78,7 @@ class SharedSlots:
     _began: dict[str, float] = field(default_factory=dict)  # slot → when its attempt began
     _granted: list[float] = field(default_factory=list)  # when slots were taken that no attempt has yet
     _looked: float = -PATIENCE
+    _late: float | None = None  # since when somebody has not noticed that an attempt is over
 
     def __post_init__(self) -> None:
         self._folder = slots_folder(self.sharing.folder)
@@ -156,7 +158,9 @@ class SharedSlots:
         """Its attempt is over."""
         since = self._began.pop(slot, None)
         if since is not None:
-            self._claim = over(self._claim, since, self.clock() - since)
+            now = self.clock()
+            self._claim = over(self._claim, since, now - since)
+            self._say(now, self._claim.wants)  # the others need not wonder whose slot that is
 
     def close(self) -> None:
         """Leave the queue. Locks of running attempts are theirs."""
@@ -202,8 +206,21 @@ class SharedSlots:
         self._before = {}
 
     def _is_our_turn(self, now: float) -> bool:
-        waiting = [place.claim for place in self._others() if now - place.heard <= PATIENCE]
-        return goes_first(self._claim, waiting, now, self.sharing.share)
+        others = self._others()
+        waiting = [place.claim for place in others if now - place.heard <= PATIENCE]
+        return goes_first(self._claim, [*waiting, *self._about_to_want(others, now)], now, self.sharing.share)
+
+    def _about_to_want(self, others: Sequence[_Place], now: float) -> list[Claim]:
+        """Studies that had all the slots that they can use, and one of which has not noticed yet that an attempt is over."""
+        told = sum(len(claim.since) * claim.size for claim in (self._claim, *(place.claim for place in others)))
+        if told - sum(length for _, length in locked_ranges(self._machine, 0, _BYTES)) / _BYTES < _LEAST:
+            self._late = None
+            return []
+        self._late = now if self._late is None else self._late
+        if now - self._late > PATIENCE:
+            return []
+        full = (place.claim for place in others if place.claim.since and not place.claim.wants)
+        return [replace(claim, wants=1) for claim in full if claim.trials != 0]
 
     def _others(self) -> list[_Place]:
         """What the other studies said last."""

@@ -177,8 +177,8 @@ class Shell:
     def _fill(self, wanted: int, now: float, avoid: Collection[str]) -> None:
         """Lock slots, open what the round begins in them, and unlock those that it left."""
         if self._slots.shared is not None:
-            limits = self._limits
-            self._slots.shared.still_to_begin(startable(self.study, limits.trials, limits.count))
+            left = startable(self.study, self._limits.trials, self._limits.count)
+            self._slots.shared.still_to_begin(0 if self._round.rest.reason else left)
         free = self._slots.available(wanted, avoid)
         while self._slots.news:
             self._decisions.say(self._slots.news.pop(0))
