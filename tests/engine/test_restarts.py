@@ -83,6 +83,9 @@ def test_how_it_ended_is_said(ending: Ending, words: str) -> None:
         (Signs(idle=600), "say"),
         (Signs(idle=7200), "replace"),
         (Signs(stopped=25, silent=300), "replace"),
+        (Signs(absent=119), "well"),
+        (Signs(absent=120), "say"),
+        (Signs(absent=3600), "replace"),
     ],
 )
 def test_one_that_stands_still_is_said_within_a_minute_and_replaced_after_some(signs: Signs, what: str) -> None:

@@ -87,7 +87,7 @@ class CampaignLab:
             "budget": {"trials": self.trials},
             "sampler": {"name": "random", "seed": 7},
             "trial": {"resume_args": ["--resume"], "grace": "2s"},
-            "parallel": 1,
+            "parallel": self.parallel or 1,
         }
         about = {} if self.parallel is None else {"parallel": self.parallel}
         (self.place / "camp.yaml").write_text(json.dumps({**about, "base": base, "studies": studies}))

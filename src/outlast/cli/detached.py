@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import click
@@ -26,15 +26,16 @@ def is_detached() -> bool:
     return os.environ.pop(_DETACHED, None) is not None
 
 
-def detach(invocation: Invocation, folder: str, record: Path, log: Path) -> int:
+def detach(invocation: Invocation, folder: str, record: Path, log: Path, *, done: Collection[str] = ()) -> int:
     """Start it, wait until it has the studies in hand, and say who they are. Returns the exit code.
 
     Args:
         folder: Of the study or campaign, as a person types it.
         record: The supervisor's (`outlast.study.supervision`).
         log: What its words go to.
+        done: Flags of the command that are obeyed already.
     """
-    ours = [argument for argument in invocation.before if argument not in ("--detach", "--fresh")]
+    ours = [argument for argument in invocation.before if argument not in ("--detach", *done)]
     arguments = [*ours, "--", *invocation.command] if invocation.command else ours
     new = not log.parent.exists()
     make_dir(log.parent)

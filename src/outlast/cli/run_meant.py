@@ -28,7 +28,7 @@ def run_several(search: SearchRequest, plan: CampaignPlan, *, detach: bool) -> i
         return run_campaign(plan)
     at = CampaignPaths.at(plan.folder)
     refuse_supervised(at.supervisor, plan.folder)
-    return in_the_background(search.invocation, plan.folder, at.supervisor, at.log)
+    return in_the_background(search.invocation, plan.folder, at.supervisor, at.log, done=["--unless-over"])
 
 
 def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
@@ -53,7 +53,9 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
         return run_supervised(orders, how)
     if detach:
         paths = StudyPaths.at(folder)
-        return in_the_background(search.invocation, folder, paths.supervisor, paths.run_log)
+        return in_the_background(
+            search.invocation, folder, paths.supervisor, paths.run_log, done=["--fresh", "--unless-over"]
+        )
     return run_here(settings, folder, how.accept_changes, given=given)
 
 

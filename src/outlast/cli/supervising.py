@@ -140,7 +140,7 @@ def _supervise(
 ) -> None:
     """Round after round until everything is over, or was stopped. A handler only takes note."""
     heard: list[int] = []
-    asked = 0
+    asked, gone = 0, False
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
@@ -156,7 +156,8 @@ def _supervise(
                 elif number == signal.SIGUSR1:
                     say("", "nothing is begun again from now on")
                     supervisor.begin_nothing()
-                elif number == signal.SIGHUP:
+                elif number == signal.SIGHUP and not gone:
+                    gone = True
                     hung_up()
                     say("", "the terminal was closed: the searches go on, and this is where words go")
 
@@ -176,7 +177,9 @@ class _Screen:
         self._console = make_console()
         self._view = LiveView(self._console, keyboard=keyboard_of(self._console.file), on_quit=_HOW_TO_LEAVE)
         self._onlooker = Onlooker(self._looker.look, self._view)
-        self._is_closed = False
+        self._is_closed, self._is_shown = False, True
+        if _is_same(1, log):  # in the background: each word once
+            self.to_log()
 
     def said(self, study: str, text: str) -> None:
         """A line, here and in the campaign's log."""
@@ -188,17 +191,25 @@ class _Screen:
         self._console.print(line, soft_wrap=True)
 
     def _show(self, draw: Callable[[], object]) -> None:
+        """Draw; what goes wrong with that ends no supervision."""
         try:
             draw()
         except OSError:
             self.to_log()
+        except Exception as error:
+            append_words(
+                self._log, f"{utc_now()[:19]}Z what goes on cannot be shown ({type(error).__name__}: {error})\n"
+            )
+            self.to_log()
 
     def to_log(self) -> None:
-        """The terminal or pipe is gone: nothing is printed from now on, for the log has it."""
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(nothing, fd)
+        """The terminal or pipe is gone: nothing is printed from now on, nor looked at for that; the log has it."""
+        self._is_shown = False
+        nothing, log = os.open(os.devnull, os.O_RDWR), os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        for fd, to in ((0, nothing), (1, nothing), (2, log)):
+            os.dup2(to, fd)
         os.close(nothing)
+        os.close(log)
 
     def begun(self) -> None:
         """What to type elsewhere."""
@@ -207,8 +218,11 @@ class _Screen:
 
     def wait(self, seconds: float) -> None:
         """Show how it stands, and let so much time pass."""
-        self._show(self._onlooker.update)
-        self._view.wait(seconds)
+        if self._is_shown:
+            self._show(self._onlooker.update)
+            self._view.wait(seconds)
+        else:
+            time.sleep(seconds)
 
     def close(self) -> None:
         """Leave the terminal in order."""
@@ -243,3 +257,9 @@ def came_to(sight: Sight, charge: Charge | None) -> str:
         "" if at.state in (StudyState.STOPPED, StudyState.PAUSED) else f"  →  {at.next_command}"
     )  # the campaign goes on
     return f"{sight.name}: {at.state.value}{reason}, {tally(at)}{best}{why}{then}"
+
+
+def _is_same(fd: int, path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    return False

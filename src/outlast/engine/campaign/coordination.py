@@ -38,7 +38,8 @@ class Coordination:
         self.ours = True
         self.since = ""
         self._child: subprocess.Popen[bytes] | None = None
-        self._asked = False
+        self._asked = self._has_held = False
+        self._begun = time.monotonic()
         self._log_began = 0
         self._stopped_since: float | None = None
         self._seen: tuple[tuple[int, int] | None, float] | None = None  # the lease's marker, and since when it is so
@@ -77,7 +78,8 @@ class Coordination:
         self.process, self.ours = identity_of(self._child.pid), True
 
     def _forget(self) -> None:
-        self._asked = False
+        self._asked = self._has_held = False
+        self._begun = time.monotonic()
         self._stopped_since = self._seen = self._round_seen = None
 
     # -- looking ------------------------------------------------------------------------------------------------------
@@ -117,9 +119,11 @@ class Coordination:
         elif self._stopped_since is None:
             self._stopped_since = now
         stopped = 0.0 if self._stopped_since is None else now - self._stopped_since
-        if not self.holds or (marker := _marker(self.paths)) is None:
+        holds = self.holds
+        self._has_held = self._has_held or holds
+        if not holds or (marker := _marker(self.paths)) is None:
             self._seen = self._round_seen = None
-            return Signs(stopped)
+            return Signs(stopped, absent=0.0 if self._has_held else now - self._begun)
         if self._seen is None or self._seen[0] != marker:
             self._seen = marker, now
         return Signs(stopped, now - self._seen[1], self._idle(now))

@@ -91,15 +91,12 @@ class Supervisor:
         """Begin what is due, take in what ended, look after what runs."""
         now = time.monotonic()
         for each in self._studies:
-            if each.is_over:
-                continue
-            if each.charge.condition in ("starting", "waiting"):
-                self._begin(each, now)
-            elif each.at is not None and (ending := each.at.ending()) is not None:
-                self._take_in(each, each.at, ending, now)
-            elif each.at is not None and now >= each.look_at:
-                each.look_at = now + _LOOK_EVERY * min(1.0, self._pace)
-                self._look(each, each.at)
+            try:
+                self._attend(each, now)
+            except Exception as error:  # whatever is wrong with one is nothing to the others
+                each.at = None
+                what = f"a fault of Outlast's own ({type(error).__name__}: {error})"
+                self._died(each, Ending(1), what, now)
         if self._changed or now - self._touched > _TOUCH_EVERY:
             self._changed, self._touched = False, now
             self._post.write(self.charges)
@@ -136,6 +133,17 @@ class Supervisor:
         return all(each.is_over or (each.at is not None and each.at.holds) for each in self._studies)
 
     # -- one study ----------------------------------------------------------------------------------------------------
+
+    def _attend(self, each: _Watched, now: float) -> None:
+        if each.is_over:
+            return
+        if each.charge.condition in ("starting", "waiting"):
+            self._begin(each, now)
+        elif each.at is not None and (ending := each.at.ending()) is not None:
+            self._take_in(each, each.at, ending, now)
+        elif each.at is not None and now >= each.look_at:
+            each.look_at = now + _LOOK_EVERY * min(1.0, self._pace)
+            self._look(each, each.at)
 
     def _set(self, each: _Watched, **changes: object) -> None:
         each.charge = replace(each.charge, **changes)
