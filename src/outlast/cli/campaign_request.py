@@ -121,7 +121,9 @@ def _not_begun(request: SearchRequest, folder: str, member: Member) -> Settings:
 
 
 def _planned(study: CampaignStudy, folder: str, place: str) -> Planned:
-    member = Member(study.name, os.path.relpath(place, folder), float(study.weight), study.priority)
+    own = study.settings.parallel if study.settings is not None else "auto"
+    most = None if own == "auto" else int(own)
+    member = Member(study.name, os.path.relpath(place, folder), float(study.weight), study.priority, most)
     return Planned(member=member, folder=place, settings=study.settings, error=study.error)
 
 

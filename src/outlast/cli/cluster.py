@@ -43,9 +43,12 @@ def submit(
 ) -> None:
     """Run a search in SLURM's queue. The same command again submits exactly what is missing.
 
+    Of several studies, each has its part of the campaign's `parallel`; when one is done, the others get that part.
+
     Example:
         outlast submit study.yaml
         outlast submit study.yaml --dry-run
+        outlast submit campaign.yaml
         outlast submit study.yaml --set slurm.partition=gpu --set slurm.mode=controller
     """
     from outlast.cli.ending import tell_and_settle
@@ -53,6 +56,12 @@ def submit(
     from outlast.engine.launch import make_ready
     from outlast.engine.record.recorded import study_paths
 
+    if (plan := search.campaign) is not None:
+        from outlast.cli.submitting import dry_run_of_several, submit_several
+        from outlast.engine.campaign.planned import HowToRun
+
+        how = HowToRun(fresh=fresh, accept_changes=accept_changes, warm_start=warm_start)
+        context.exit(dry_run_of_several(plan) if dry_run else submit_several(plan.asked(how)))
     settings = search.settings
     offered = None if warm_start is None else warm_start.prepared(settings)
     if dry_run:
@@ -127,6 +136,7 @@ def finisher(context: click.Context, study: str, once: bool, after: str | None) 
     from outlast._system.job_environment import JobFacts
     from outlast.cli.ending import tell_and_settle
     from outlast.engine.cluster.finish import finish
+    from outlast.engine.cluster.siblings import share_anew
     from outlast.errors import SlurmMissing, SlurmRefused
     from outlast.executors.slurm.planning import how_to_go_on
 
@@ -136,6 +146,8 @@ def finisher(context: click.Context, study: str, once: bool, after: str | None) 
         for line in (refused.fact, *how_to_go_on(study)):
             say_with_time(line)
         context.exit(4)
+    if turn is not None:
+        share_anew(study, say_with_time)
     if turn is not None and turn.study.ended is not None:
         context.exit(tell_and_settle(study, turn.study, turn.settings, say_with_time))
 

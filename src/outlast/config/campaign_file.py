@@ -19,13 +19,14 @@ from outlast.config.campaign_members import (
     entries,
     studies_of,
 )
-from outlast.config.campaign_shape import CAMPAIGN_FILE, Share
+from outlast.config.campaign_shape import CAMPAIGN_FILE
 from outlast.config.chain import read_chain
 from outlast.config.load import CAMPAIGN_KEY, Metric, read_studies
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
 from outlast.config.yaml import Document, Place
 from outlast.core.nearest import nearest
+from outlast.core.sharing import Share
 from outlast.errors import StudyFileError
 
 

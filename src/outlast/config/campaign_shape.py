@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from outlast.config import native
 from outlast.config.load import CAMPAIGN_KEY
 from outlast.config.scalars import Anything, Number, Text, Word
 from outlast.config.shapes import At, ByType, Fields, ListOf, MapOf, Shape
 from outlast.core.file_names import CampaignNames, names_of
-
-Share = Literal["weight", "priority", "together"]
-
+from outlast.core.sharing import Share
 
 #: Keys of a study of a campaign that are the campaign's: what it gets of the shared slots.
 OF_A_MEMBER: Mapping[str, Shape] = {

@@ -15,7 +15,7 @@ from outlast._system.files import write_atomic
 from outlast._system.syncing import make_dir
 from outlast.core.file_names import FOLLOWUPS, CampaignNames
 from outlast.core.sharing import Share
-from outlast.study.home import live_of
+from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
 
 _ASIDE = re.compile(r"\.\d{8}_\d{6}(-\d+)?$")  # what `--fresh` adds to a folder's name
@@ -29,6 +29,7 @@ class Member(Struct, frozen=True):
     folder: str  # as seen from the campaign's folder
     weight: float = 1.0  # its part of the slots' time, as compared with the others'
     priority: int = 0  # with `share: priority`: higher ones first
+    parallel: int | None = None  # attempts side by side at the most, where its study file says so
 
 
 class Campaign(Struct, frozen=True):
@@ -73,6 +74,22 @@ def keep_campaign(folder: str | os.PathLike[str], campaign: Campaign) -> None:
     paths = CampaignPaths.at(folder)
     make_dir(paths.root)
     write_atomic(paths.campaign, msgspec.json.format(msgspec.json.encode(campaign), indent=2).decode())
+
+
+def campaigns_of(study: str | os.PathLike[str]) -> list[tuple[str, Campaign]]:
+    """The campaigns that a study belongs to, with their folders: the one that it lies in, and those that lie beside it."""
+    paths = StudyPaths.at(study)
+    root = (home_of(paths) or paths).root
+    places = [root.parent, *sorted(each.parent for each in root.parent.glob(f"*/{CampaignNames.campaign.name}"))]
+    found = []
+    for place in places:
+        record = read_campaign(place)
+        members = () if record is None else record.members
+        if record is not None and any(
+            os.path.realpath(place / each.folder) == os.path.realpath(root) for each in members
+        ):
+            found.append((str(place), record))
+    return found
 
 
 def member_folders(folder: str | os.PathLike[str]) -> list[str]:

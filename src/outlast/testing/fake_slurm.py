@@ -35,6 +35,7 @@ class FakeSlurm(Slurm):
         self.accounts: dict[str, Job] = {}  # as accounting remembers it
         self.asked: list[tuple[str, ...]] = []  # what accounting was asked for, call by call
         self.cancelled: list[str] = []  # in order
+        self.throttles: dict[str, int] = {}  # array → how many tasks may run side by side, where that was changed
         self.listings = self.submissions = 0  # how often squeue and sbatch were called, whatever they answered
         self._next_answers: deque[tuple[OutlastError, bool]] = deque()  # and whether the job is there all the same
         self._silent = 0
@@ -119,6 +120,11 @@ class FakeSlurm(Slurm):
                 continue
             self.cancelled.append(job)
             self.set(job, "CANCELLED")
+
+    def throttle(self, array: str, tasks: int) -> bool:
+        self._answer("scontrol")
+        self.throttles[array] = tasks
+        return any(job.array == array and job.life is JobLife.WAITING for job in self.queue.values())
 
     def requeue(self, job: str) -> bool:
         self._answer("scontrol")

@@ -150,6 +150,11 @@ class Slurm:
             states = ["--state=PENDING"] if pending_only else []
             self._call(["scancel", *states, *jobs])
 
+    def throttle(self, array: str, tasks: int) -> bool:
+        """Let so many tasks of an array run side by side from now on. Returns whether SLURM took it: an array that waits for
+        nothing any more has no limit to change."""
+        return self._call(["scontrol", "update", f"JobId={array}", f"ArrayTaskThrottle={tasks}"]).returncode == 0
+
     def requeue(self, job: str) -> bool:
         """``scontrol requeue``: the job starts again under its id. Returns whether SLURM took it."""
         return self._call(["scontrol", "requeue", job]).returncode == 0

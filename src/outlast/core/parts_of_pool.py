@@ -1,0 +1,30 @@
+"""How a number of slots is cut into fixed parts, where each study has a queue of its own and none can wait for its turn. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def parts_of(pool: int, weights: Sequence[float], most: Sequence[int | None] = ()) -> list[int]:
+    """Slots for each study by weight, whole ones, together as many as there are; but at least one each, so that all go on.
+
+    What is left over by rounding goes to the largest fractions (Hamilton's method of apportionment), and what a study may not
+    use to the others.
+
+    Args:
+        pool: Slots in all.
+        weights: One a study.
+        most: What each may have at the most; ``None`` for no limit.
+    """
+    limits = [math.inf if each is None else each for each in most] or [math.inf] * len(weights)
+    parts = [1] * len(weights)
+    while (left := pool - sum(parts)) > 0:
+        open_to = [at for at in range(len(weights)) if parts[at] < limits[at]]
+        if not open_to:
+            break
+        total = sum(weights[at] for at in open_to)
+        room = left + sum(parts[at] for at in open_to)
+        lacks = {at: room * weights[at] / total - parts[at] for at in open_to}
+        parts[max(open_to, key=lambda at: (lacks[at], -at))] += 1
+    return parts

@@ -1,0 +1,97 @@
+"""Who gets the tasks of a study that is done, on a cluster in memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from outlast.cli.campaign_request import request_of
+from outlast.cli.main import run_cli
+from outlast.core.records import StudyEnded
+from outlast.engine.cluster.siblings import share_anew
+from outlast.engine.cluster.submit import submit_study
+from outlast.engine.hold.opening import open_study
+from outlast.engine.record.recorded import study_paths
+from outlast.study.campaign import keep_campaign
+from outlast.study.layout import StudyPaths
+from outlast.testing.fake_slurm import FakeSlurm
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def queue(tmp_path, monkeypatch):
+    """Three studies of a campaign in a queue, as `submit` would have put them there."""
+    monkeypatch.chdir(tmp_path)
+    slurm = FakeSlurm()
+    monkeypatch.setattr("outlast.engine.record.study_queue.Slurm", lambda: slurm)
+    study = {
+        "command": ["true"], "metric": {"name": "score", "goal": "maximize"}, "sampler": "random",
+        "parameters": {"x": {"min": 0.0, "max": 1.0}}, "budget": {"trials": 20}, "slurm": {},
+    }  # fmt: skip
+    studies = {"a": {"weight": 2}, "b": {}, "c": {"parallel": 2}}
+    (tmp_path / "big.yaml").write_text(json.dumps({"parallel": 8, "base": study, "studies": studies}))
+    plan = request_of(("submit", "big.yaml")).campaign
+    keep_campaign(plan.folder, plan.campaign)
+    for each in plan.planned:
+        submit_study(study_paths(each.folder, each.settings), each.settings, say=lambda text: None)
+    return slurm
+
+
+def end(study: str, state: str = "done") -> None:
+    settings = request_of(("run", f"studies/big/{study}")).settings
+    paths = StudyPaths.at(f"studies/big/{study}")
+    with open_study(paths, settings) as opened:
+        opened.ledger.append([StudyEnded("2026-01-05T10:00:00.000+00:00", state, "all of it", 1.0)])
+
+
+def test_nobody_gets_anything_while_all_of_them_go_on(queue, said):
+    share_anew("studies/big/a", said.append, queue)
+    assert (queue.throttles, said) == ({}, [])
+
+
+def test_what_a_study_had_goes_to_the_others_by_weight_and_none_gets_more_than_its_file_says(queue, said):
+    arrays = dict(
+        zip("abc", (job.array for job in queue.queue.values() if job.comment.endswith(":array")), strict=True)
+    )
+    end("b", "halted")
+    share_anew("studies/big/b", said.append, queue)
+    assert queue.throttles == {arrays["a"]: 6, arrays["c"]: 2}
+    assert said[0] == f"a: 6 tasks of array {arrays['a']} side by side from now on"
+    end("a")
+    share_anew("studies/big/a", said.append, queue)
+    assert queue.throttles[arrays["c"]] == 2
+    end("c")
+    said.clear()
+    share_anew("studies/big/c", said.append, queue)
+    assert said == []
+
+
+def test_a_cluster_that_gives_no_answer_changes_nothing_and_is_said(queue, said):
+    end("b")
+    queue.fall_silent(1)
+    share_anew("studies/big/b", said.append, queue)
+    assert queue.throttles == {} and said[0].startswith("big: its other studies keep the parts they have: squeue")
+
+
+def test_a_dry_run_prints_every_study_s_scripts_with_its_part_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    study = {
+        "command": ["true"],
+        "metric": "maximize score",
+        "parameters": {"x": "float(0,1)"},
+        "budget": {"trials": 20},
+    }
+    studies = {"a": {"weight": 3}, "b": {"slurm": {"time": "1:00:00"}}, "wrong": {"budget": {"trails": 1}}}
+    (tmp_path / "big.yaml").write_text(json.dumps({"parallel": 8, "base": study, "studies": studies}))
+    assert run_cli(["submit", "big.yaml", "--dry-run"]) == 2
+    told = capsys.readouterr()
+    assert "#### a: studies/big/a" in told.out and "--array=0-19%6" in told.out
+    assert "#### b: studies/big/b" in told.out and "--array=0-19%2" in told.out
+    assert "wrong: not submitted" in told.err and "did you mean `trials`?" in told.err
+    assert {each.name for each in tmp_path.iterdir()} == {"big.yaml"}
