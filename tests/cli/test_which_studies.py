@@ -56,7 +56,7 @@ def test_studies_of_a_campaign_file_lie_in_the_campaign_s_folder(folder):
     found = plan("big.yaml", "--detach", "--fresh")
     assert found.folder == "studies/big"
     assert places(found) == {name: f"studies/big/{name}" for name in ("a", "b", "wrong")}
-    assert [each.member for each in found.startable] == [Member("a", "a", 2.0, 1), Member("b", "b")]
+    assert [each.member for each in found.startable] == [Member("a", "a", 2.0, 1, 2), Member("b", "b", parallel=2)]
     assert str(found.refused[0].error).startswith("big.yaml:4: studies.wrong.budget.trails: ")
     record = found.campaign
     assert (record.name, record.parallel, record.share) == ("big", 3, "priority")

@@ -82,7 +82,7 @@ def test_a_dry_run_prints_every_study_s_scripts_with_its_part_and_writes_nothing
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "/nowhere")
     study = {
-        "command": ["true"],
+        "command": ["/bin/true"],
         "metric": "maximize score",
         "parameters": {"x": "float(0,1)"},
         "budget": {"trials": 20},
