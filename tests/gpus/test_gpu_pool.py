@@ -11,8 +11,9 @@ import pytest
 from lab.fake_driver import GB, STRANGER, Driver
 from outlast._system.card_locks import UNITS, CardLock, make_lock_directory
 from outlast._system.nvml import Card, CardProcess, Reading
+from outlast.core.sharing import Claim
 from outlast.errors import StorageError, UsageError
-from outlast.executors.card_queue import PATIENCE
+from outlast.executors.card_queue import PATIENCE, Standing
 from outlast.executors.gpu_pool import GpuPool, Grant, Need, visible_cards
 
 A, B, C, D = "GPU-0000", "GPU-1111", "GPU-2222", "GPU-3333"
@@ -37,11 +38,12 @@ class Search(GpuPool):
     def __init__(self, gpus: float, clock: Time, visible: str | None) -> None:
         self.said: list[str] = []
         self.held: list[Grant] = []
+        self.standing: Standing | None = None
         super().__init__(gpus, self.said.append, visible=visible, clock=clock)
 
     def want(self, wanted: int, avoid: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
         """Ask; what is granted counts as running."""
-        got = self.take(wanted, running=len(self.held), avoid=avoid)
+        got = self.take(wanted, running=len(self.held), avoid=avoid, standing=self.standing)
         self.held += got
         return [tuple(lock.uuid for lock in grant.locks) for grant in got]
 
@@ -350,6 +352,35 @@ def test_a_search_that_cannot_use_the_card_is_not_waited_for(driver: Driver, sea
     assert len(one.want(2)) == 2 and other.want(1) == []
     one.end(0)
     assert one.want(1) == [(A,)]
+
+
+def test_a_campaign_of_several_studies_gets_no_more_than_a_search_of_its_own(
+    driver: Driver, search: Callable[..., Search]
+) -> None:
+    driver.cards(4)
+    alone, one, two = search(), search(), search()
+    one.standing = Standing("campaign", "weight", Claim("one"))
+    two.standing = Standing("campaign", "weight", Claim("two", charged=5.0))
+    assert len(alone.want(4)) == 4 and one.want(2) == two.want(2) == []
+    alone.end()
+    assert alone.want(1) == two.want(2) == [] and len(one.want(2)) == 1  # of a campaign the one that had less
+    alone.end()
+    one.standing = Standing("campaign", "weight", Claim("one", charged=6.0))
+    assert one.want(2) == [] and len(two.want(2)) == 1
+    alone.end()
+    assert one.want(2) == two.want(2) == [] and len(alone.want(1)) == 1  # two and two
+
+
+def test_within_a_campaign_priority_decides_about_cards_as_about_slots(
+    driver: Driver, search: Callable[..., Search]
+) -> None:
+    driver.cards(1)
+    low, high = search(), search()
+    low.standing = Standing("campaign", "priority", Claim("low"))
+    high.standing = Standing("campaign", "priority", Claim("high", priority=1, charged=1e6))
+    assert len(low.want(1)) == 1 and high.want(1) == []
+    low.end()
+    assert low.want(1) == [] and len(high.want(1)) == 1
 
 
 def test_a_search_with_nothing_says_once_that_it_waits(driver: Driver, search: Callable[..., Search]) -> None:

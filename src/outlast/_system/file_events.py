@@ -31,12 +31,13 @@ class FolderEvents:
         elif self._watch >= 0:
             self._libc.inotify_rm_watch(self.fd, self._watch)
             self.forget()  # that it is removed is an event as well
+            self._watch = -1
         self._mask = mask
 
     def forget(self) -> bool:
         """Take what has happened so far as known. Returns whether there was anything."""
         found = False
-        while self.fd is not None:
+        while self.fd is not None and self._watch >= 0:
             try:
                 found = bool(os.read(self.fd, 8192)) or found
             except BlockingIOError:

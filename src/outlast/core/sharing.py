@@ -84,11 +84,11 @@ def unused(claim: Claim, since: float) -> Claim:
 def goes_first(claim: Claim, others: Collection[Claim], now: float, share: Share) -> bool:
     """Whether nobody who waits goes before."""
     everybody = [*others, claim]
-    mine = _rank(claim, everybody, now, share)
-    return all(mine <= _rank(other, everybody, now, share) for other in others if other.wants)
+    mine = rank(claim, everybody, now, share)
+    return all(mine <= rank(other, everybody, now, share) for other in others if other.wants)
 
 
-def _rank(claim: Claim, everybody: Collection[Claim], now: float, share: Share) -> tuple[float, float, str]:
+def rank(claim: Claim, everybody: Collection[Claim], now: float, share: Share) -> tuple[float, float, str]:
     """Who has the lowest goes first; the name decides between equals, so that all see one order."""
     first = 0.0
     if share == "priority":

@@ -16,7 +16,7 @@ from outlast._system.card_locks import UNITS, CardLock, Holder, holders_of, lock
 from outlast._system.nvml import Card, Reading, read_cards, use_of
 from outlast.core.faults import NEGLIGIBLE_GPU_MEMORY
 from outlast.errors import StorageError, UsageError
-from outlast.executors.card_queue import CardQueue
+from outlast.executors.card_queue import CardQueue, Standing
 
 _LOOK_EVERY = 0.5  # seconds between two questions to the driver
 
@@ -129,13 +129,16 @@ class GpuPool:
         fact = f"a trial needs {many}; this session may use {may}{limit}"
         raise UsageError(fact, cure="change resources.gpus in the study file, or CUDA_VISIBLE_DEVICES")
 
-    def take(self, wanted: int, *, running: int = 0, avoid: Collection[str] = ()) -> list[Grant]:
+    def take(
+        self, wanted: int, *, running: int = 0, avoid: Collection[str] = (), standing: Standing | None = None
+    ) -> list[Grant]:
         """Lock cards for attempts that would be started now.
 
         Args:
             wanted: For how many; 0 tells the other searches that we wait for nothing.
             running: Attempts of ours that run here with cards.
             avoid: Cards that are taken last.
+            standing: Ours in our campaign, if we belong to one.
 
         Returns:
             A grant each, as many as can be had.
@@ -144,7 +147,7 @@ class GpuPool:
             StorageError: Nothing can be locked on this machine.
         """
         try:
-            return self._take(wanted, running, avoid)
+            return self._take(wanted, running, avoid, standing)
         except OSError as error:
             fact = f"cannot lock GPUs in {self._directory}: {error.strerror}"
             cure = "OUTLAST_GPU_LOCK_DIR names another folder, the same for all users of this machine"
@@ -156,7 +159,7 @@ class GpuPool:
 
     # -- choosing -----------------------------------------------------------------------------------------------------
 
-    def _take(self, wanted: int, running: int, avoid: Collection[str]) -> list[Grant]:
+    def _take(self, wanted: int, running: int, avoid: Collection[str], standing: Standing | None) -> list[Grant]:
         if not self._ready and wanted:
             make_lock_directory(self._directory)
             self._ready = True
@@ -171,6 +174,7 @@ class GpuPool:
                 holds=held + len(grants) * self.need.amount,
                 wants=wanted - len(grants),
                 cards=[card.uuid for card in usable],
+                standing=standing,
             )
             grant = self._one(usable) if len(grants) < wanted else None
             if grant is None:

@@ -24,6 +24,7 @@ from outlast._system.locks import lock_path
 from outlast._system.mounts import is_shared
 from outlast._system.range_locks import free_ranges, lock_range, locked_ranges
 from outlast.core.sharing import Claim, Share, given, goes_first, joining, over, unused
+from outlast.executors.card_queue import Standing
 from outlast.executors.places import OwnPlace, read_place
 
 #: Seconds for which a free slot is left to a study that goes before and is not heard of.
@@ -98,6 +99,11 @@ class SharedSlots:
     def wake_fd(self) -> int | None:
         """Readable when a slot that we wait for may be ours; ``None`` where the kernel does not tell."""
         return self._events.fd
+
+    @property
+    def standing(self) -> Standing:
+        """What decides whose turn it is among the studies of the campaign, where something else is shared as well."""
+        return Standing(os.path.realpath(self.sharing.folder), self.sharing.share, self._claim)
 
     def still_to_begin(self, trials: int | None) -> None:
         """So many trials of the study are; ``None``: nobody knows."""

@@ -62,7 +62,8 @@ class Slots:
         wanted = min(wanted, len(free))
         room = wanted if self.shared is None else self.shared.room(wanted)
         if self.pool is not None:
-            grants = self.pool.take(room, running=len(self._ours()), avoid=avoid)
+            standing = None if self.shared is None else self.shared.standing
+            grants = self.pool.take(room, running=len(self._ours()), avoid=avoid, standing=standing)
             self._grants.update(zip(free, grants, strict=False))
             wanted = len(grants) if room else wanted  # without cards we leave the slots to others
         if self.shared is not None:
