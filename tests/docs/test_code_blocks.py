@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from outlast.cli.app import app
 from outlast.cli.main import Invocation, run_cli
 from outlast.cli.phrases import hours_text
+from outlast.config.campaign_file import CampaignFile, load_search
 from outlast.config.load import load_study_file
 from outlast.config.settings import MetricSettings, Settings
 from outlast.config.slurm_section import read_site
@@ -134,8 +135,23 @@ def test_every_study_file_is_read(block: Block, tmp_path: Path, monkeypatch: pyt
         (tmp_path / "outlast.yaml").write_text(block.text)
         assert read_site(str(tmp_path / "outlast.yaml"))
         return
+    if re.search(r"^studies:", block.text, re.MULTILINE):
+        monkeypatch.chdir(tmp_path)
+        assert [each.error for each in campaign(block.text, tmp_path).studies if each.error is not None] == []
+        return
     for text in study_files(block):
         read(text, tmp_path)
+
+
+def campaign(text: str, place: Path) -> CampaignFile:
+    """What a campaign file says, where the study files that it names are there."""
+    (place / "train.py").touch()
+    for name in ("base", "criteria", "evidence"):
+        (place / f"{name}.yaml").write_text(completed(f"name: {name}\n"))
+    (place / "campaign.yaml").write_text(text)
+    found = load_search("campaign.yaml")
+    assert isinstance(found, CampaignFile)
+    return found
 
 
 def before(block: Block) -> str:
