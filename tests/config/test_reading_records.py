@@ -62,6 +62,7 @@ WHOLE = {
     },
     "refit": {"command": "python refit.py ${epochs}", "epochs": 9, "seeds": 2},
     "evaluate": {"arguments": ["--test", 1], "metric": {"name": "acc"}},
+    "notify": {"urls": ["${NTFY_URL}", "tgram://***"], "command": ["./tell.sh", "--now"], "what": ["error", "end", "begin"]},
     "index": {"auto_resume": False},
     **{key: {"some": ["thing", 1]} for key in LATER_KEYS if key != "index"},
 }  # fmt: skip

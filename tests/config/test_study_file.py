@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outlast.config.load import load_study_file
-from outlast.config.settings import Settings
+from outlast.config.settings import NotifySettings, Settings
 from outlast.errors import StudyFileError
 
 BASE = """\
@@ -78,7 +78,7 @@ def test_every_key_is_read(load, folder):
             "slurm: {partition: gpu, time: 24:00:00}",
             "checkpoints: {dir: null, keep: 3, pattern: '*.pt'}",
             "faults: {interrupted: new}",
-            "notify: {slack: https://example.org}",
+            "notify: {urls: ['ntfy://${HOST}/topic', '${MAIL}'], command: ./tell.sh --loud, what: [error, begin]}",
             "budget: {trials: 5, time: 5-00:00:00, gpu_hours: 1.5, max_failures: 3, count: [complete]}",
             without="budget",
         )
@@ -93,7 +93,10 @@ def test_every_key_is_read(load, folder):
     assert settings.checkpoints.pattern == ("*.pt",)
     assert settings.checkpoints.dir is None and settings.faults.interrupted == "new"
     assert settings.slurm == {"partition": "gpu", "time": "24:00:00"}
-    assert settings.later == {"notify": {"slack": "https://example.org"}}
+    assert settings.notify == NotifySettings(
+        urls=("ntfy://${HOST}/topic", "${MAIL}"), command=("./tell.sh", "--loud"), what=("error", "begin")
+    )
+    assert settings.resolved["notify"]["urls"] == ["ntfy://***", "${MAIL}"], "a topic is a secret"
     assert settings.working_directory == str(folder)
 
 

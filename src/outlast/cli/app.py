@@ -37,6 +37,7 @@ _HEADINGS = {
         "finisher": "outlast.cli.cluster:finisher",
         "controller": "outlast.cli.cluster:controller",
         "coordinate": "outlast.cli.coordinating:coordinate",
+        "tell": "outlast.cli.behind:tell",
     },
 }
 

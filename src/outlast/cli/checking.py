@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -11,19 +12,21 @@ import click
 
 from outlast.cli.text import make_console, next_line
 from outlast.cli.trying import check_table, tried
-from outlast.config.settings import Settings
+from outlast.config.settings import NotifySettings, Settings
 from outlast.core.finding import Finding
 from outlast.engine.campaign.planned import CampaignPlan, Planned
 from outlast.engine.check.quick import quick_check
 from outlast.engine.cluster.inspection import check_cluster, meant_for_slurm
 from outlast.engine.cluster.shared_storage import storage_findings
+from outlast.engine.telling.tryout import notify_findings
 from outlast.errors import OutlastError
 from outlast.executors.slurm.commands import can_submit
 
 
-def all_findings(settings: Settings, folder: str) -> list[Finding]:
-    """What is found of one study, on a cluster too where it is meant for one."""
-    findings = quick_check(settings, folder)
+def all_findings(settings: Settings, folder: str, *, notify: bool = False) -> list[Finding]:
+    """What is found of one study, on a cluster too where it is meant for one. `notify`: people get a test message."""
+    told = notify_findings(settings.notify, settings.name, settings.working_directory, settings.env, send=notify)
+    findings = [*quick_check(settings, folder), *told]
     if meant_for_slurm(settings):
         findings += [*check_cluster(settings, folder), *storage_findings(settings, folder)]
     return findings
@@ -36,8 +39,9 @@ def how_to_begin(studies: Sequence[Settings], words: Sequence[str]) -> str:
 
 
 def check_campaign(
-    plan: CampaignPlan, *, smoke: bool, rehearse: bool, limit: float, as_json: bool, again: Sequence[str]
-) -> int:
+    plan: CampaignPlan, *, smoke: bool, rehearse: bool, limit: float, as_json: bool, again: Sequence[str],
+    notify: bool = False,
+) -> int:  # fmt: skip
     """Look through each study, and print what is found but for what is as it should be.
 
     Returns:
@@ -46,26 +50,40 @@ def check_campaign(
     console = make_console(stderr=as_json)
     codes: dict[str, int] = {}
     studies: list[dict[str, Any]] = []
+    told = [*notify_findings(NotifySettings.of(plan.campaign.notify), plan.campaign.name, os.curdir, {}, send=notify)]
+    if told and not as_json:
+        console.print(check_table(told))
     for each in plan.planned:
         codes[each.member.study], facts = _check(
-            each, _nothing if as_json else console.print, console.print, smoke=smoke, rehearse=rehearse, limit=limit
-        )
+            each, _nothing if as_json else console.print, console.print, smoke=smoke, rehearse=rehearse, limit=limit,
+            notify=notify,
+        )  # fmt: skip
         studies.append({"study": each.member.study, "dir": each.folder, **facts})
         if codes[each.member.study] == 4:
             break
     bad = [name for name, code in codes.items() if code]
+    untold = 2 if any(finding.level == "error" for finding in told) else 0
     if as_json:
-        click.echo(json.dumps({"name": plan.campaign.name, "dir": plan.folder, "studies": studies}))
-        return max(codes.values())
+        click.echo(
+            json.dumps(
+                {
+                    "name": plan.campaign.name,
+                    "dir": plan.folder,
+                    "studies": studies,
+                    "notify": [e.to_json() for e in told],
+                }
+            )
+        )
+        return max(untold, *codes.values())
     count = f"{len(codes)} {'study' if len(codes) == 1 else 'studies'}"
     console.print(f"{count}: {len(codes) - len(bad)} can run" + (f"; not {', '.join(bad)}" if bad else ""))
     if len(bad) < len(codes):
         console.print(next_line(how_to_begin([s.settings for s in plan.startable if s.settings is not None], again)))
-    return max(codes.values())
+    return max(untold, *codes.values())
 
 
 def _check(
-    each: Planned, show: Any, say: Any, *, smoke: bool, rehearse: bool, limit: float
+    each: Planned, show: Any, say: Any, *, smoke: bool, rehearse: bool, limit: float, notify: bool
 ) -> tuple[int, dict[str, Any]]:
     name = each.member.study
     if each.settings is None:
@@ -73,7 +91,7 @@ def _check(
         about, fact, cure = _place_and_fact(each.error)
         show(check_table([Finding(about, "error", fact, cure)]))
         return 2, {"error": str(each.error)}
-    findings = all_findings(each.settings, each.folder)
+    findings = all_findings(each.settings, each.folder, notify=notify)
     trials = each.settings.budget.trials
     much = "" if trials is None else f", {trials} trials"
     wrong = any(finding.level == "error" for finding in findings)

@@ -70,6 +70,7 @@ def init(context: click.Context, output: str) -> None:
 @click.option(
     "--limit", metavar="TIME", default="3m", show_default=True, help="With these two: how long a trial may take."
 )
+@click.option("--notify", is_flag=True, help="Send a test message to everybody who is told of the search.")
 @json_option
 def check(
     context: click.Context,
@@ -77,6 +78,7 @@ def check(
     smoke: bool,
     rehearse: bool,
     limit: str,
+    notify: bool,
     as_json: bool,
 ) -> None:
     """Look through study file, command, space, sampler, machine, folder and disk; start nothing, write nothing.
@@ -89,6 +91,7 @@ def check(
     Example:
         outlast check study.yaml
         outlast check study.yaml --smoke --rehearse
+        outlast check study.yaml --notify
         outlast check study.yaml --set budget.trials=200 --json
         outlast check campaign.yaml
         outlast check --maximize val_acc -- python train.py --lr '~log(1e-5,1e-1)'
@@ -98,10 +101,13 @@ def check(
 
     seconds, again = seconds_of(limit), _to_run(search.invocation)
     if (plan := search.campaign) is not None:
-        code = check_campaign(plan, smoke=smoke, rehearse=rehearse, limit=seconds, as_json=as_json, again=again)
+        code = check_campaign(plan, smoke=smoke, rehearse=rehearse, limit=seconds, as_json=as_json, again=again,
+                              notify=notify)  # fmt: skip
         context.exit(code)
     settings, folder = search.settings, search.folder
-    findings = all_findings(settings, folder)
+    if notify and not settings.notify:
+        raise UsageError("nobody is told of this search", cure="notify: ntfy://TOPIC in the study file, or a command")
+    findings = all_findings(settings, folder, notify=notify)
     code = try_out(settings, folder, findings, smoke=smoke, rehearse=rehearse, limit=seconds, as_json=as_json)
     if code:
         context.exit(code)
@@ -118,7 +124,7 @@ def _to_run(checked: Invocation) -> list[str]:
     for word in words:
         if word == "--limit":
             next(words, None)
-        elif word not in ("--smoke", "--rehearse") and not word.startswith("--limit="):
+        elif word not in ("--smoke", "--rehearse", "--notify") and not word.startswith("--limit="):
             ours.append(word)
     return [*ours, "--", *checked.command] if checked.command else ours
 

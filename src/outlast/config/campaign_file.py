@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec import Struct
 
@@ -22,7 +21,7 @@ from outlast.config.campaign_members import (
 from outlast.config.campaign_shape import CAMPAIGN_FILE
 from outlast.config.chain import read_chain
 from outlast.config.load import CAMPAIGN_KEY, Metric, read_studies
-from outlast.config.settings import Settings
+from outlast.config.settings import NotifySettings, Settings
 from outlast.config.shapes import At
 from outlast.config.yaml import Document, Place
 from outlast.core.nearest import nearest
@@ -37,7 +36,7 @@ class CampaignFile(Struct, frozen=True, kw_only=True):
     studies: tuple[CampaignStudy, ...]
     parallel: int | None = None  # of all studies together; None: what the machine holds
     share: Share = "weight"
-    notify: Any = None
+    notify: NotifySettings = NotifySettings()
 
 
 def load_search(
@@ -121,5 +120,5 @@ def _campaign(
         studies=tuple(studies),
         parallel=None if given == "auto" else given,
         share=values.get("share", "weight"),
-        notify=values.get("notify"),
+        notify=values.get("notify", NotifySettings()),
     )

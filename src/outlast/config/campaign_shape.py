@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from outlast.config import native
@@ -53,7 +53,7 @@ CAMPAIGN_FILE = Fields(
             get_args(Share),
             description="how the slots are shared: weight (the default), priority, or together: all end at the same time",
         ),
-        "notify": Anything(description="who is told of what happens to any of them"),
+        "notify": replace(native.NOTIFY, description="who is told of what happens to any of them"),
         "base": _StudyShape("base", description="a study file, or its keys: what every study extends"),
         CAMPAIGN_KEY: ByType(
             mapping=MapOf(

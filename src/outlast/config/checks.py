@@ -23,7 +23,7 @@ from outlast.space.parameters import SpaceError
 from outlast.space.space import Space, flat
 
 #: Keys that are read and that no room does anything with yet.
-_NOT_YET = ("tracking", "notify")
+_NOT_YET = ("tracking",)
 
 #: Macros that hand the parameters over nested.
 _NESTING = ("args_json", "args_json_file")

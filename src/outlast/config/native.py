@@ -31,6 +31,7 @@ from outlast.config.settings import (
     Goal,
     IsolationSettings,
     MetricSettings,
+    NotifySettings,
     PrunerSettings,
     RefitSettings,
     ResourceSettings,
@@ -91,6 +92,17 @@ _ISOLATION = Checked(
         description="of a function's trials: a process each, or forked from a worker that has its imports",
     ),
     lambda given, at: IsolationSettings.of(given),
+)
+
+#: Of a study file and of a campaign's.
+NOTIFY = Checked(
+    ByType(
+        text=Text(),
+        items=ListOf(Text()),
+        mapping=section(NotifySettings),
+        description="who is told when something is wrong, and at the end: an Apprise URL, several, or a mapping",
+    ),
+    lambda given, at: given if isinstance(given, NotifySettings) else NotifySettings.of(given),
 )
 
 STUDY_FILE = Fields(
@@ -156,6 +168,7 @@ STUDY_FILE = Fields(
         "confirm": section(ConfirmSettings, "how `outlast confirm` runs the best again"),
         "refit": section(RefitSettings, "how `outlast refit` trains the best once more, for the model to keep"),
         "evaluate": section(EvaluateSettings, "how `outlast evaluate` scores that model on the test set"),
+        "notify": NOTIFY,
         **{key: Anything(description=description) for key, description in LATER_KEYS.items() if key != "index"},
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),

@@ -13,12 +13,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from outlast.config import settings as classes
 from outlast.config import units
-from outlast.config.secrets import MASK, mask_secrets
-from outlast.config.settings import LATER_KEYS, ChosenSettings, IsolationSettings, MetricSettings, Settings
+from outlast.config.secrets import MASK, mask_address, mask_secrets
+from outlast.config.settings import (
+    LATER_KEYS,
+    ChosenSettings,
+    IsolationSettings,
+    MetricSettings,
+    NotifySettings,
+    Settings,
+)
 from outlast.space.definitions import define, to_definition
 from outlast.space.parameters import Parameter
 
@@ -72,6 +79,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, IsolationSettings):
         short = {IsolationSettings(): None, IsolationSettings(mode="worker"): "worker"}
         return short.get(value, {"worker": value.trials})
+    if isinstance(value, NotifySettings):
+        value = replace(value, urls=tuple(mask_address(url) for url in value.urls))
     if isinstance(value, Struct):
         usual = dict(zip(reversed(value.__struct_fields__), reversed(value.__struct_defaults__), strict=False))
         always = ("name", "goal") if isinstance(value, MetricSettings) else ()
@@ -121,6 +130,8 @@ def read_record(record: Mapping[str, Any], working_directory: str) -> Settings:
             attributes[key] = {name: text for name, text in value.items() if MASK not in text}
         elif key == "enqueue":
             attributes[key] = tuple(value)
+        elif key == "notify":
+            attributes[key] = NotifySettings.of(value)
         elif key not in LATER_KEYS:
             attributes[key] = _held(Settings.__annotations__[key], value)
     later = {key: record[key] for key in LATER_KEYS if key in record}
@@ -139,7 +150,7 @@ def _held(annotation: str, value: Any) -> Any:
             raise ValueError(f"{value!r} is no list")  # one word for several is a person's way to write it
         return _tuples(value)
     cls = getattr(classes, named[0])
-    if issubclass(cls, (ChosenSettings, IsolationSettings)):
+    if issubclass(cls, (ChosenSettings, IsolationSettings, NotifySettings)):
         return cls.of(value)
     return _section(cls, value) if isinstance(value, dict) or named.start() == 0 else value
 

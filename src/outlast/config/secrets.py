@@ -99,6 +99,15 @@ def mask_code(text: str) -> str:
     return re.sub(rf"(?m){_ASSIGNED}", _masked_assignment, text)
 
 
+def mask_address(url: str) -> str:
+    """An Apprise URL without what it says behind its scheme, which for most services is the secret itself: ``ntfy://***``.
+
+    One that takes all of it from the environment (``${NTFY_URL}``, ``tgram://${BOT}/${CHAT}``) says nothing and stays.
+    """
+    scheme, between, rest = url.partition("://") if "://" in url else ("", "", url)
+    return url if re.fullmatch(r"(?:\$\{[\w:]+\}|[/:@?&=.,#-])*", rest) else f"{scheme}{between}{MASK}"
+
+
 def is_masked(text: str) -> bool:
     """Whether a secret stood here before it was recorded."""
     return bool(re.search(_MASKED, text))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from msgspec import Struct
 
-from outlast.config.secrets import MASK
+from outlast.config.secrets import MASK, mask_address
 from outlast.space.parameters import Parameter
 
 if TYPE_CHECKING:  # shapes, and what they need, are for files that people write
@@ -35,12 +35,12 @@ OBJECTIVE = "outlast.api:objective"
 LATER_KEYS: Mapping[str, str] = {
     "index": "how the study is kept and resumed",
     "tracking": "where runs are logged to (no effect yet)",
-    "notify": "who is told (no effect yet)",
     "selection": "no effect: `confirm.prefer` says how the best is chosen",
     "description": "for people",
 }
 
 Goal = Literal["maximize", "minimize"]
+Told = Literal["error", "warning", "note", "begin", "end"]
 State = Literal["complete", "pruned", "failed", "infeasible"]
 
 
@@ -209,6 +209,45 @@ class EvaluateSettings(Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class NotifySettings(Struct, frozen=True, kw_only=True):
+    """Who is told what of a search: a finding once and again when it is over, that it began well, and how it ended."""
+
+    urls: Annotated[
+        tuple[str, ...], ListOf(Text()), "where to, as Apprise has it (extra `notify`), with ${NAME} of the environment"
+    ] = ()
+    command: Annotated[
+        tuple[str, ...] | None, COMMAND, "is run in the study's working directory with the finding as JSON on its input"
+    ] = None
+    what: Annotated[
+        tuple[Told, ...],
+        ListOf(Word(get_args(Told)), least=1),
+        "which: findings by their level, that the first trials ended well, how it ended; error, warning, end by default",
+    ] = ("error", "warning", "end")
+
+    @classmethod
+    def of(cls, given: Any) -> Self:
+        """What a study file says: an URL, a list of them, or a mapping. What only earlier versions took says nothing."""
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, str):
+            return cls(urls=(given,))
+        if isinstance(given, (list, tuple)):
+            return cls(urls=tuple(str(each) for each in given))
+        known = given if isinstance(given, Mapping) else {}
+        held = {key: value for key, value in known.items() if key in cls.__struct_fields__}
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in held.items()})
+
+    def __bool__(self) -> bool:
+        """Whether anybody is told anything."""
+        return bool(self.urls or self.command)
+
+    @property
+    def on_record(self) -> dict[str, Any]:
+        """As a record may have it: addresses without what they keep secret."""
+        command = None if self.command is None else list(self.command)
+        return {"urls": [mask_address(url) for url in self.urls], "command": command, "what": list(self.what)}
+
+
 class IsolationSettings(Struct, frozen=True, kw_only=True):
     """What a Python function's trials share: nothing, or the imports of a worker that each is forked from."""
 
@@ -263,6 +302,7 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
     confirm: ConfirmSettings = ConfirmSettings()
     refit: RefitSettings = RefitSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    notify: NotifySettings = NotifySettings()
     later: dict[str, Any] = {}  # LATER_KEYS, as given
     #: Where the command runs: the study file's folder, or its `cwd`; never recorded absolute.
     working_directory: str = "."

@@ -21,6 +21,7 @@ from outlast.core.evidence import Evidence, beat
 from outlast.core.file_names import AttemptPaths, StudyNames
 from outlast.runner.attempt_gpus import foreign_memory, sign_locks, with_cards
 from outlast.runner.forked import Loaded
+from outlast.runner.orphaned import Orphaned
 from outlast.runner.spec import RunnerSpec, token_of_trial
 from outlast.runner.supervise import SETTLES_AFTER, Supervisor
 
@@ -58,15 +59,19 @@ def run_attempt(marker: Path, told: bytes, loaded: Loaded | None = None) -> None
         return
     reserve = folder / ".reserve"
     _fill(reserve)
-    evidence = _run_claimed(root, spec, lock, loaded)
+    orphaned = Orphaned(root, AttemptPaths(folder), spec.tell_after)
+    evidence = _run_claimed(root, spec, lock, loaded, orphaned)
     if evidence is not None:
         _leave_evidence(folder, reserve, evidence, lock)
     reserve.unlink(missing_ok=True)
     if lock.shared and evidence is not None and not evidence.lost:
         Path(lock.path).unlink(missing_ok=True)  # whatever could hold it has ended
+    orphaned.leave()
 
 
-def _run_claimed(root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None) -> Evidence | None:
+def _run_claimed(
+    root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None, orphaned: Orphaned
+) -> Evidence | None:
     reap_orphans()
     stuck = end_processes(token_of_trial(str(root), spec.trial)) if spec.attempt > 1 else []
     if stuck:
@@ -76,7 +81,7 @@ def _run_claimed(root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | 
     make_dir(root / spec.checkpoint_dir, durable=False)
     sign_locks(spec)
     foreign = foreign_memory(spec)
-    evidence = Supervisor(root, spec, lock, loaded).run()
+    evidence = Supervisor(root, spec, lock, loaded, orphaned=orphaned).run()
     if evidence is None or not spec.gpus:
         return evidence
     return replace(evidence, foreign_gpu_memory=foreign, foreign_gpu_memory_end=foreign_memory(spec))

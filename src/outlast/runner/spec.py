@@ -53,6 +53,7 @@ class RunnerSpec:
     segment: int = 0  # of the ledger that opened the attempt: nobody starts it once there is a newer one
     srun: bool = False  # within a job of SLURM's, srun starts the command: on all of its nodes
     srun_arguments: tuple[str, ...] = ()  # of its own
+    tell_after: float | None = None  # without a heartbeat of the coordinator's, people are told; None: nobody is to be
     pipe_fd: int | None = None  # inherited socket to the coordinator, for objectives that draw as they go
 
     @property

@@ -29,6 +29,7 @@ from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.heartbeat import Heartbeat
 from outlast.runner.hooks import hooks_path
+from outlast.runner.orphaned import Orphaned
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.stopping import Stopping, Stopwatch
 from outlast.runner.training import Training
@@ -51,8 +52,9 @@ class Supervisor:
     """
 
     def __init__(
-        self, root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None = None, clock: Clock | None = None
-    ) -> None:
+        self, root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None = None, clock: Clock | None = None,
+        orphaned: Orphaned | None = None,
+    ) -> None:  # fmt: skip
         self.root, self.lock, self._loaded = root, lock, loaded
         self.spec = replace(spec, saved_before=spec.stamps(root))  # as this host sees them
         self.files = AttemptPaths(root / spec.attempt_dir)
@@ -65,6 +67,7 @@ class Supervisor:
         self._memory = MemoryCounters()
         self._neighbours = None if spec.shared else Neighbours(root, f"{spec.trial:04d}.{spec.attempt}")
         self._heartbeat = Heartbeat(self.files, lock, spec.heartbeat)
+        self._orphaned = orphaned
         self._stopping = Stopping(self.spec, self.files, shared=lock.shared)
 
     def run(self) -> Evidence | None:
@@ -167,6 +170,8 @@ class Supervisor:
             self._time.heard()
         if not self._heartbeat.beat(self._time.seconds):
             return False
+        if self._orphaned is not None:
+            self._orphaned.look(self._time.seconds)
         if not self.lock.shared or self._time.seconds - self._asked_at >= min(_SHARED_TICK, self.spec.heartbeat):
             self._asked_at = self._time.seconds
             if not self._ours():

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast._system.files import write_atomic
 from outlast._system.syncing import make_dir
+from outlast.config.settings import NotifySettings
 from outlast.core.file_names import FOLLOWUPS, CampaignNames
 from outlast.core.sharing import Share
 from outlast.study.home import home_of, live_of
@@ -41,7 +43,7 @@ class Campaign(Struct, frozen=True):
     share: Share = "weight"
     command: tuple[str, ...] = ()  # the words behind `outlast` that begin it and go on with it
     working_directory: str = "."  # where those were typed, as seen from the campaign's folder
-    notify: Any = None  # as in a study file
+    notify: Any = None  # as in a study file; without secrets where it comes from the record
 
 
 class CampaignPaths(CampaignNames, frozen=True):
@@ -72,8 +74,10 @@ def keep_campaign(folder: str | os.PathLike[str], campaign: Campaign) -> None:
         OSError: The folder cannot be written.
     """
     paths = CampaignPaths.at(folder)
+    notify = NotifySettings.of(campaign.notify)
+    kept = replace(campaign, notify=notify.on_record if notify else None)
     make_dir(paths.root)
-    write_atomic(paths.campaign, msgspec.json.format(msgspec.json.encode(campaign), indent=2).decode())
+    write_atomic(paths.campaign, msgspec.json.format(msgspec.json.encode(kept), indent=2).decode())
 
 
 def campaigns_of(study: str | os.PathLike[str]) -> list[tuple[str, Campaign]]:

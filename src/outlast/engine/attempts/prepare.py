@@ -35,6 +35,7 @@ from outlast.runner.hooks import hooks_path
 from outlast.runner.spec import RunnerSpec
 from outlast.study.attempts import open_attempt
 from outlast.study.layout import StudyPaths
+from outlast.study.lease import lease_duration
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def prepare_attempt(
         srun_arguments=srun_arguments(srun),
         pipe_fd=pipe_fd,
         slot_fd=slot_fd,
+        tell_after=1.5 * lease_duration() if settings.notify else None,
     )
     contents = _contents(settings, params, {**trial.params, **beyond}, config)
     left = "" if start_over or last is not None else no_checkpoints(checkpoints)

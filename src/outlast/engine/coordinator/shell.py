@@ -29,6 +29,7 @@ from outlast.engine.coordinator.round import Holding, Round
 from outlast.engine.coordinator.starting import Starting
 from outlast.engine.coordinator.watch import Watch
 from outlast.engine.derived.derived_files import DerivedFiles
+from outlast.engine.telling.teller_behind import TellerBehind
 from outlast.errors import NO_ROOM, DiskFull, JobRefused, StorageError, StudyFileError
 from outlast.executors.base import Executor
 from outlast.optimizer.pruning import Pruning
@@ -81,6 +82,9 @@ class Shell:
         self._starting = Starting(paths, settings, opened.ledger, decisions, watch, slots, executor, asks, creation)
         self._ending = Ending(paths, settings, self.study, executor, self._derived, self._refused)
         self._disk_guard = DiskGuard(paths)
+        self._teller = TellerBehind(
+            paths.root, settings.notify, settings.working_directory, env=settings.env, say=decisions.say
+        )
         self._to_do: list[do.OnceDurable] = []
         self._stepping_down = ""
         self.soon: list[Callable[[], object]] = []  # at a round's end: for a signal's handler, say, that may not itself
@@ -241,6 +245,7 @@ class Shell:
         running: list[Running] = list(self._watch.running.values())
         for warning in self._derived.looked(self.study, running):
             self._decisions.say(warning)
+        self._teller.looked()
         while self.soon:
             self.soon.pop(0)()
         self._listener.looked(self.study, running)

@@ -42,8 +42,8 @@ class Looker:
     Looks of one looker are made one after the other. The study that a look gives is changed by the next one.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._folder = folder
+    def __init__(self, folder: str | os.PathLike[str], shown: str = "") -> None:
+        self._folder, self._shown = folder, shown or os.fspath(folder)  # as a person types it
         self._jobs: Sequence[QueuedJob] | None = None
         self._silence = ""  # why SLURM did not answer
         self._asked_at = float("-inf")
@@ -76,7 +76,7 @@ class Looker:
             live=live,
             running_reports=reports,
             running_seconds=_trained(paths, study),
-            folder=os.fspath(self._folder),
+            folder=self._shown,
             facts=self._facts.find(paths, study, settings, live=live is not None),
             jobs=jobs or (),
             silence=self._silence,
