@@ -141,7 +141,12 @@ ACCEPTED = [
     {"resources": {"gpus": 0.5, "memory": "16G", "cpus": 2}, "checkpoints": {"dir": None, "keep": 0}},
     {"checkpoints": {"pattern": "*.ckpt"}},
     {"checkpoints": {"pattern": ["run/step_*", "**/state..v2"]}},
-    {"slurm": {"partition": "gpu"}, "notify": {"urls": ["x"], "what": ["end"]}, "tracking": "x", "faults": {"interrupted": "new"}},
+    {
+        "slurm": {"partition": "gpu"},
+        "notify": {"urls": ["x"], "what": ["end"]},
+        "tracking": "x",
+        "faults": {"interrupted": "new"},
+    },
     {"parameters": {"a": 1, "b": "text", "c": True, "d.e": [1], "f": "choice(a, b)", "g": {"parameters": {"h": 1}}}},
     {"parameters": {"a": {"min": 1, "max": 2, "q": 0.5}, "b": {"min": 1, "max": 4}, "c": {"value": None}}},
     {

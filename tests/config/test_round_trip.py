@@ -89,7 +89,12 @@ studies = st.fixed_dictionaries(
         "checkpoints": st.sampled_from([{"keep": 2}, {"pattern": "*.pt"}, {"pattern": ["a/*", "b"]}]),
         "check": st.just({"args": ["--max_steps", "20"]}),
         "notify": st.sampled_from(
-            ["${NTFY}", ["${A}", "ntfy://***"], {"command": "tell now"}, {"urls": ["tgram://${A}/${B}"], "what": ["end", "begin"]}]
+            [
+                "${NTFY}",
+                ["${A}", "ntfy://***"],
+                {"command": "tell now"},
+                {"urls": ["tgram://${A}/${B}"], "what": ["end", "begin"]},
+            ]
         ),
     },
 )

@@ -12,7 +12,7 @@ import pytest
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.states import Cause, TrialState
-from outlast.monitor.health import RULES, HealthFacts, HealthWarning, begun_well, health
+from outlast.monitor.health import EVERY_RULE, HealthFacts, HealthWarning, begun_well, health
 from outlast.testing.studies import StudyBuilder
 
 HOUR = 3600.0
@@ -234,7 +234,7 @@ def test_a_rule_fires_on_what_was_made_for_it_and_no_other_does(made: Made) -> N
 
 def test_every_rule_is_in_the_table() -> None:
     fired = {looked_at(made)[0].key for made in MADE}
-    assert fired == {rule.__name__ for rule in RULES}
+    assert fired == {rule.__name__ for rule in EVERY_RULE}
 
 
 def test_what_began_at_a_known_moment_says_so() -> None:

@@ -16,14 +16,14 @@ from outlast.monitor.health import rules_of_the_search as search
 from outlast.monitor.health import rules_of_time as time
 from outlast.monitor.health.rules_of_the_run import purge_days as purge_days
 from outlast.monitor.health.rules_of_the_run import purge_warning as purge_warning
-from outlast.monitor.health.view import View
 from outlast.monitor.health.warning import LEVELS as LEVELS
 from outlast.monitor.health.warning import HealthFacts as HealthFacts
 from outlast.monitor.health.warning import HealthWarning as HealthWarning
 from outlast.monitor.health.warning import Level as Level
+from outlast.monitor.health.what_rules_see import View
 
 #: In the order in which they are told among those of one level.
-RULES: tuple[Callable[[View], HealthWarning | None], ...] = (
+EVERY_RULE: tuple[Callable[[View], HealthWarning | None], ...] = (
     run.left_alone,
     run.holder_silent,
     run.disk,
@@ -65,7 +65,7 @@ def health(
     It is `live` while somebody holds its lease; `folder` is as a person types it, for the cures; `now` is aware.
     """
     view = View.of(study, settings, now, live, folder or study.name, facts or HealthFacts())
-    found = [warning for rule in RULES if (warning := rule(view)) is not None]
+    found = [warning for rule in EVERY_RULE if (warning := rule(view)) is not None]
     found += [_on_record(key, text, study.warned_at.get(key, "")) for key, text in study.warnings.items()]
     return sorted(found, key=lambda warning: LEVELS.index(warning.level))
 

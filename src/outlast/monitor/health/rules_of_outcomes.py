@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from outlast.core.states import Cause, StudyState, TrialState
-from outlast.monitor.health.view import View
 from outlast.monitor.health.warning import HealthWarning
+from outlast.monitor.health.what_rules_see import View
 
 _FAILURE_SHARE = 0.30
 _ENOUGH = 10  # finished trials before a share says anything

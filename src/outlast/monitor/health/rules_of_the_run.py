@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from outlast.config.settings import Settings
-from outlast.monitor.health.view import View
 from outlast.monitor.health.warning import HealthWarning
+from outlast.monitor.health.what_rules_see import View
 from outlast.monitor.times import duration, parse_time
 
 _DISK_BYTES, _DISK_SHARE = 5 * 2**30, 0.05  # nearly full: below both

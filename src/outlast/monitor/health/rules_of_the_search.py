@@ -7,8 +7,8 @@ import math
 
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
-from outlast.monitor.health.view import RECENT, View
 from outlast.monitor.health.warning import HealthWarning
+from outlast.monitor.health.what_rules_see import RECENT, View
 
 _AMONG = 500  # of the latest trials, in which doubles are looked for
 _DOUBLES, _DOUBLE_SHARE = 5, 0.2

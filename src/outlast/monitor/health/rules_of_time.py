@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from outlast.core.states import TrialState
-from outlast.monitor.health.view import View
 from outlast.monitor.health.warning import HealthWarning
+from outlast.monitor.health.what_rules_see import View
 from outlast.monitor.times import duration, parse_time
 
 _HOUR = 3600.0
