@@ -67,7 +67,7 @@ def test_studies_are_files_or_keys_over_a_shared_base(read):
         "  evidence: {extends: criteria.yaml, weight: 0.5}\n  bare:\n"
     )
     assert (campaign.name, campaign.parallel, campaign.share) == ("maximal", 4, "priority")
-    assert campaign.notify == {"urls": ["json://localhost"]}
+    assert campaign.notify.urls == ("json://localhost",)
     assert trials(campaign) == {"criteria": 3, "joint": 600, "evidence": 3, "bare": 10}
     assert [(each.weight, each.priority) for each in campaign.studies] == [(1, 0), (2, 1), (0.5, 0), (1, 0)]
     assert [p.name for p in named(campaign)["joint"].settings.parameters] == ["lr", "model"]

@@ -16,12 +16,14 @@ from outlast.cli.live.live_view import LiveView
 from outlast.cli.live.onlooker import Onlooker
 from outlast.cli.live.plain import plain_line, tally
 from outlast.cli.text import make_console
+from outlast.config.settings import NotifySettings
 from outlast.core.states import StudyState
 from outlast.engine.campaign.orders import Orders
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
 from outlast.engine.campaign.supervisor import Supervisor, Wanted, exit_code
 from outlast.engine.hold.signals import handling
 from outlast.engine.record.look_many import ManyLooker
+from outlast.engine.telling.teller_behind import TellerBehind
 from outlast.errors import StudyBusy
 from outlast.executors.shared_slots import Sharing
 from outlast.monitor.overview import Sight
@@ -49,9 +51,20 @@ def run_campaign(plan: CampaignPlan) -> int:
         screen = _Screen(plan.folder, paths.log)
         supervisor = Supervisor(post, [_wanted(each.member.study, plan, at) for at, each in enumerate(plan.planned)],
                                 before, screen.said)  # fmt: skip
+        notify, here = (
+            NotifySettings.of(plan.campaign.notify),
+            os.path.normpath(paths.root / plan.campaign.working_directory),
+        )
+        teller = TellerBehind(paths.root, notify, here, env={}, say=lambda text: screen.said("", text))
+
+        def wait(seconds: float) -> None:
+            teller.looked()
+            screen.wait(seconds)
+
         screen.begun()
-        with contextlib.closing(screen):
-            _supervise(supervisor, screen.wait, screen.said, screen.to_log)
+        with contextlib.closing(screen), contextlib.closing(teller):
+            teller.start()
+            _supervise(supervisor, wait, screen.said, screen.to_log)
         supervisor.round()  # the record knows the end
         screen.tell_end(supervisor.charges)
         return exit_code(supervisor.charges)

@@ -191,6 +191,8 @@ class CampaignNames(_Folder, Struct, frozen=True):
     supervisor = Name("supervisor.json", "Who supervises, and which coordinators; locked as long as somebody does.")
     log = Name("campaign.log", "What the supervisor says.")
     slots = Name("slots", "Locks on the slots that its studies share, and who waits for one.")
+    told = StudyNames.told
+    telling = StudyNames.telling
 
     @property
     def folder(self) -> Path:  # type: ignore[override]

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from outlast._system.files import write_atomic
 from outlast._system.syncing import make_dir
-from outlast.config.settings import NotifySettings
 from outlast.core.file_names import FOLLOWUPS, CampaignNames
 from outlast.core.sharing import Share
 from outlast.study.home import home_of, live_of
@@ -74,6 +73,8 @@ def keep_campaign(folder: str | os.PathLike[str], campaign: Campaign) -> None:
         OSError: The folder cannot be written.
     """
     paths = CampaignPaths.at(folder)
+    from outlast.config.settings import NotifySettings  # whoever only looks needs none of it
+
     notify = NotifySettings.of(campaign.notify)
     kept = replace(campaign, notify=notify.on_record if notify else None)
     make_dir(paths.root)

@@ -28,10 +28,6 @@ def notify_findings(
     usable, lacking = addresses_of(notify, {**os.environ, **env}, os.path.abspath(cwd))
     for what, why in lacking:
         yield Finding("notify", "error" if send else "note", f"{what} {why}")
-    if send and not settings.notify:
-        yield Finding(
-            "notify", "error", "nobody is to be told", "notify: ntfy://TOPIC, or notify: {command: ./tell.sh}"
-        )
     for address in usable if send else ():
         try:
             address.send(message.test(name))

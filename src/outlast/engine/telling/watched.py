@@ -79,6 +79,7 @@ class ACampaign:
     def __init__(self, folder: str, what: Sequence[str]) -> None:
         self._what, self.over, self.doubtful = what, False, False
         self._looker = ManyLooker(folder)
+        self._left_since: dict[str, float] = {}
 
     def news(self, told: ToldBefore, *, alone: bool) -> list[Message]:
         """See `Watched`."""
@@ -91,8 +92,9 @@ class ACampaign:
             each for each in campaign_health(overview, supervised=alone and not resting)
             if each.study not in themselves or each.key in ("not_started", "restarted")
         ]  # fmt: skip
+        found = self._borne_out(found, patience=look_every() * (4 if overview.supervisor is not None else 1))
         news = told.see(overview.name, found, self._what, now)
-        self.over = alone and resting
+        self.over = alone and resting and not self.doubtful
         if self.over and ended and "end" in self._what:
             last = max((each.time.ended.isoformat() for each in seen if each.time.ended is not None), default="")
             if told.ended != last:
@@ -100,13 +102,24 @@ class ACampaign:
                 news.append(message.all_ended(overview.name, seen))
         return news
 
+    def _borne_out(self, found: Sequence[HealthWarning], patience: float) -> list[HealthWarning]:
+        """Without studies that were left alone a moment ago: a supervisor begins them again."""
+        left = {each.study for each in found if each.key == "left_alone"}
+        now = time.monotonic()
+        self._left_since = {name: self._left_since.get(name, now) for name in left}
+        fresh = {name for name, since in self._left_since.items() if now - since < patience}
+        self.doubtful = bool(fresh)
+        return [each for each in found if each.key != "left_alone" or each.study not in fresh]
+
 
 def watched_in(folder: str, notify: NotifySettings, cwd: str) -> Watched:
     """A study where there is one, otherwise a campaign. Commands name it as seen from `cwd`, where it lies below that."""
     near = os.path.relpath(folder, cwd)
     shown = os.path.abspath(folder) if near.startswith(os.pardir) else near
-    one = StudyPaths.at(folder).exists or read_campaign(folder) is None
-    return OneStudy(folder, notify.what, shown) if one else ACampaign(folder, notify.what)
+    if StudyPaths.at(folder).exists or read_campaign(folder) is None:
+        return OneStudy(folder, notify.what, shown)
+    os.chdir(cwd)
+    return ACampaign(shown, notify.what)
 
 
 def look_every() -> float:

@@ -29,7 +29,7 @@ def campaign_health(overview: Overview, *, supervised: bool = False) -> list[Hea
 def _together(overview: Overview, supervised: bool) -> Iterator[HealthWarning]:
     live = [sight for sight in overview.sights if sight.snapshot is not None and sight.snapshot.live is not None]
     fallen = [sight for sight in overview.sights if _has_fallen(sight)]
-    if fallen and not live:
+    if fallen and not live and overview.supervisor is None:  # who would begin them again
         since = max((w.since for sight in fallen for w in _warnings(sight) if w.key == "left_alone"), default="")
         names = ", ".join(sight.name for sight in fallen)
         text = f"nothing runs any more, and there is work left in {names}"
@@ -40,10 +40,9 @@ def _together(overview: Overview, supervised: bool) -> Iterator[HealthWarning]:
 
 
 def _has_fallen(sight: Sight) -> bool:
-    """Whether it came to rest otherwise than by its end or a person's hand."""
-    if sight.snapshot is None:
-        return sight.begun
-    return sight.snapshot.state is StudyState.HALTED or any(w.key == "left_alone" for w in _warnings(sight))
+    """Whether it came to rest otherwise than by its end or a person's hand. One that never began has a rule of its own."""
+    halted = sight.snapshot is not None and sight.snapshot.state is StudyState.HALTED
+    return halted or any(w.key == "left_alone" for w in _warnings(sight))
 
 
 def _warnings(sight: Sight) -> tuple[HealthWarning, ...]:
