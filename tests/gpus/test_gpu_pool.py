@@ -368,7 +368,8 @@ def test_a_campaign_of_several_studies_gets_no_more_than_a_search_of_its_own(
     one.standing = Standing("campaign", "weight", Claim("one", charged=6.0))
     assert one.want(2) == [] and len(two.want(2)) == 1
     alone.end()
-    assert one.want(2) == two.want(2) == [] and len(alone.want(1)) == 1  # two and two
+    assert len(alone.want(1)) == 1  # one against two
+    assert one.want(2) == two.want(2) == []
 
 
 def test_within_a_campaign_priority_decides_about_cards_as_about_slots(
