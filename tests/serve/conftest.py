@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from lab.browser import chromium, why_not
 from lab.searched import HOSTILE
 from lab.served import Running, Server, four, served
 
@@ -33,3 +35,12 @@ def server(root: Path, campaign: dict[str, Running]) -> Iterator[Server]:
 def keys(server: Server) -> dict[str, str]:
     """What a page calls each study."""
     return {each["study"].removesuffix(HOSTILE): each["key"] for each in server.data("/api/board")["data"]["studies"]}
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    with chromium() as found:
+        yield found

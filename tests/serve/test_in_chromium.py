@@ -9,22 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from lab.browser import chromium, why_not
 from lab.searched import HOSTILE
 from lab.served import Server, served
 from lab.waiting import until
 from outlast.study import requests
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    reason = why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    with chromium() as found:
-        yield found
 
 
 @dataclass

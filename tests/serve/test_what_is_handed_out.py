@@ -60,7 +60,7 @@ def test_no_words_of_a_request_lead_to_a_file(server, keys, path) -> None:
 
 
 @pytest.mark.slow
-def test_links_pipes_devices_and_huge_files_in_place_of_a_log(server, campaign, keys, tmp_path) -> None:
+def test_links_pipes_devices_and_huge_files_in_place_of_a_log(server, root, campaign, keys, tmp_path) -> None:
     (tmp_path / "secret").write_text(SECRET + "\n")
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "output.log").write_text(SECRET + "\n")
@@ -82,6 +82,10 @@ def test_links_pipes_devices_and_huge_files_in_place_of_a_log(server, campaign, 
         assert SECRET not in str(said) and len(said["lines"]) + len(said["rest"]) <= MOST, number
     assert time.monotonic() - began < 5
     assert log_of(server, key, 60)["lines"].startswith("epoch 0"), "and an ordinary one is"
+    for log, path in ((trials.parent / "run.log", f"/api/studies/{key}/log"), (root / "campaign.log", "/api/log")):
+        log.symlink_to(tmp_path / "secret")
+        assert server.data(path)["none"]
+        log.unlink()
 
 
 @pytest.mark.slow

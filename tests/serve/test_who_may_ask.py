@@ -185,7 +185,7 @@ def test_a_token_is_compared_in_constant_time(monkeypatch) -> None:
     secrets = access.Secrets("a" * 43, 1)
     assert secrets.is_token("a" * 43) and not secrets.is_token("a") and not secrets.is_token("\udcff")
     assert (
-        secrets.is_cookie(f"x=1; outlast_1={secrets.cookie}")
+        secrets.is_cookie(f'x={{"a": 1}}; outlast_1={secrets.cookie}')
         and not secrets.is_cookie("outlast_1=no")
         and secrets.is_key(secrets.key)
     )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import sys
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from outlast.serve.saying import complain
 
 #: Where the page itself is.
 HOME = "/"
@@ -54,14 +54,9 @@ class Secrets:
         return _same(given, self._token)
 
     def is_cookie(self, header: str) -> bool:
-        """Whether a ``Cookie`` header has ours."""
-        jar: SimpleCookie = SimpleCookie()
-        try:
-            jar.load(header)
-        except CookieError:
-            return False
-        found = jar.get(self.cookie_name)
-        return found is not None and _same(found.value, self.cookie)
+        """Whether a ``Cookie`` header has ours, whatever others of this host have put beside it."""
+        pairs = (each.strip().partition("=") for each in header.split(";"))
+        return any(_same(value, self.cookie) for name, _, value in pairs if name == self.cookie_name)
 
     def is_key(self, given: str) -> bool:
         """Whether this is the page's key."""
@@ -107,7 +102,7 @@ class Access:
         try:
             await answer(scope, receive, send_safely)
         except Exception as error:  # the others' pages go on; whoever watches the terminal learns of it
-            print(f"outlast serve: no answer to a page: {type(error).__name__}: {error}", file=sys.stderr)
+            complain(f"no answer to a page: {type(error).__name__}: {error}")
             if not begun:
                 await PlainTextResponse("something went wrong\n", 500)(scope, receive, send_safely)
 

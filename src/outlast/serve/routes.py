@@ -22,6 +22,7 @@ from outlast.errors import OutlastError
 from outlast.monitor.exposition import CONTENT_TYPE
 from outlast.serve import frame
 from outlast.serve.access import HOME, Secrets
+from outlast.serve.saying import say
 from outlast.serve.tails import folder_below, tail
 from outlast.serve.watcher import BOARD, METRICS, Answer, Watcher
 from outlast.study.home import live_of
@@ -115,7 +116,7 @@ class _Desk:
             said = await run_in_threadpool(stop_study, live_of(place.folder), trial=trial, say=lambda _text: None)
         except (OutlastError, OSError) as error:
             return JSONResponse({"said": getattr(error, "fact", None) or str(error)}, 409)
-        print(f"stop was asked for by a page: {what!a}", flush=True)
+        say(f"stop was asked for by a page: {what!a}")
         return JSONResponse({"said": said})
 
 

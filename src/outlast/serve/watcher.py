@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from outlast.errors import OutlastError
 from outlast.monitor.overview import Overview, Sight
 from outlast.serve.boards import Boards, key_of
 from outlast.serve.live_curves import RunningCurves
+from outlast.serve.saying import complain
 from outlast.serve.study_view import mark_of_study, study_data
 
 _EVERY = 2.0  # seconds between two looks, while somebody asks
@@ -149,7 +149,7 @@ class Watcher:
 
     def _complain(self, text: str) -> None:
         if text != self._said:
-            print(f"outlast serve: {text}", file=sys.stderr)
+            complain(text)
         self._said = text
         self._keep(BOARD, json.dumps({"trouble": text}).encode())
 
