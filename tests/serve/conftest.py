@@ -37,7 +37,7 @@ def keys(server: Server) -> dict[str, str]:
     return {each["study"].removesuffix(HOSTILE): each["key"] for each in server.data("/api/board")["data"]["studies"]}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # no longer: while it is open, nothing else of asyncio runs in this thread
 def browser() -> Iterator[Browser]:
     reason = why_not()
     if reason is not None:
