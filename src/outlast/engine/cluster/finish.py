@@ -19,6 +19,7 @@ from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.hold.turn import Memory, Turn, take_turn
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.engine.record.study_queue import StudyQueue
+from outlast.engine.telling.teller_behind import tell_once
 from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, SlurmUnavailable, StorageError, UsageError
 from outlast.executors.slurm.commands import Slurm
 from outlast.executors.slurm.parse import Job
@@ -32,6 +33,7 @@ _ASK_AGAIN = 15.0  # seconds after no answer, at most
 _ENOUGH = 300.0  # seconds of walltime that are left when this job goes back into the queue
 _LEASE_POLL = 0.2
 _HELD_FOR = 120.0  # seconds that nobody needs who has the study for a turn only
+_LAST_WORDS = 60.0  # seconds for people to be told
 
 
 def finish(
@@ -59,7 +61,10 @@ def finish(
     """
     if once and not _is_wanted(folder):
         return None
-    return _Finisher(folder, job, once, after, say).work()
+    turn = _Finisher(folder, job, once, after, say).work()
+    if turn is not None and turn.study.revision is not None and turn.study.revision.settings.get("notify"):
+        tell_once(StudyPaths.at(folder).root, wait=_LAST_WORDS)  # the job ends with us, and whatever it began
+    return turn
 
 
 class _Finisher:

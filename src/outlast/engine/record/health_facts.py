@@ -5,7 +5,9 @@ Two times of one filesystem's clock are compared wherever a file's time matters 
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -25,8 +27,9 @@ from outlast.study.segments import first_lines, listed_segments, segment_path
 
 _SEGMENTS = 8  # the newest, of which it is asked whether they began without an end before
 _TAIL = 4096  # bytes
+_DRIVER = 2.0  # seconds that it has to answer
 _IN_USE = 2  # percent: less is what a desktop or a monitor needs
-_LOCKED = b"database is locked"
+_LOCKED = rb"(?i)database is locked(?!\")"  # quoted it is what we say of it
 
 
 class FactFinder:
@@ -42,7 +45,9 @@ class FactFinder:
         untouched = {} if purge_days(settings) is None else untouched_days(paths, study)
         free, total, inodes = (None, None, None) if room is None else (room.free, room.size, room.inodes_free or None)
         if not live:
-            return HealthFacts(disk_free=free, disk_total=total, inodes_free=inodes, untouched_days=untouched)
+            return HealthFacts(
+                disk_free=free, disk_total=total, inodes_free=inodes, untouched_days=untouched, untold=_untold(paths)
+            )
         attempts = dict(_open_attempts(paths, study))
         beats = {number: at for number, files in attempts.items() if (at := _written(files.alive)) is not None}
         lease = _written(paths.lease)
@@ -62,6 +67,7 @@ class FactFinder:
             idle_cards=self._idle_cards(study),
             walltime=_walltime(settings, study),
             clock_jump=self._clock_jump(),
+            untold=_untold(paths),
         )
 
     def _clock_jump(self) -> float | None:
@@ -75,9 +81,10 @@ class FactFinder:
         first, now = self._clocks is None, _since_boot()
         if not held or first:
             return {}
-        from outlast._system.card_use import busy_percent
+        from outlast._system.nvml import read_cards  # a large library, for whoever looks again and again
 
-        use = busy_percent(held)
+        cards = read_cards(_DRIVER).cards
+        use = {card.uuid: card.busy for card in cards if card.uuid in held and card.busy is not None}
         for card, percent in use.items():
             if percent > _IN_USE or card not in self._busy_at:
                 self._busy_at[card] = now
@@ -126,10 +133,22 @@ def _takeovers(ledger: Path) -> Iterator[str]:
 
 def _locked(paths: StudyPaths, attempts: Mapping[int, AttemptPaths]) -> Iterator[str]:
     for number, files in attempts.items():
-        if _LOCKED in _tail(files.log).lower():
+        if re.search(_LOCKED, _tail(files.log)):
             yield f"trial {number}"
-    if _LOCKED in _tail(paths.run_log).lower():
+    if re.search(_LOCKED, _tail(paths.run_log)):
         yield paths.run_log.name
+
+
+def _untold(paths: StudyPaths) -> str:
+    """Why somebody who was to be told something does not have it; empty in a study that tells nobody."""
+    try:
+        told = json.loads(paths.told.read_bytes())
+        late = {
+            name: why for letter in told["letters"] for name in letter["left"] if (why := told["trouble"].get(name))
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return "; ".join(f"{name}: {why}" for name, why in sorted(late.items()))
 
 
 def _tail(path: Path) -> bytes:

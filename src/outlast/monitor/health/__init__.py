@@ -29,6 +29,7 @@ EVERY_RULE: tuple[Callable[[View], HealthWarning | None], ...] = (
     run.disk,
     run.purge,
     run.contention,
+    run.not_told,
     outcomes.same_failure,
     outcomes.failure_rate,
     outcomes.no_result,

@@ -52,6 +52,14 @@ def contention(view: View) -> HealthWarning | None:
     return HealthWarning("contention", text, cure, view.time(close[0]))
 
 
+def not_told(view: View) -> HealthWarning | None:
+    """Somebody who was to be told something could not be reached."""
+    if not view.facts.untold:
+        return None
+    text = f"what was to be told has not arrived ({view.facts.untold}); it is tried again"
+    return HealthWarning("not_told", text, "outlast check STUDY.yaml --notify sends a test message")
+
+
 def disk(view: View) -> HealthWarning | None:
     """The study's filesystem is nearly full."""
     facts = view.facts

@@ -52,4 +52,5 @@ class HealthFacts(Struct, frozen=True):
     locked: tuple[str, ...] = ()  # whose output ends with "database is locked", as phrases
     idle_cards: Mapping[str, float] = {}  # card of a running attempt → since it last did anything
     walltime: float | None = None  # of a job of this study
+    untold: str = ""  # why somebody does not have what they were to be told
     clock_jump: float | None = None  # by how much the clock was set while somebody looked; back is negative

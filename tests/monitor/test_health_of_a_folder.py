@@ -1,0 +1,154 @@
+"""What a look at a real folder finds of a study's health, and says: silences, locks, hands that it went through."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outlast._system import nvml
+from outlast._system.clock import utc_now
+from outlast.config.load import settings_from_resolved
+from outlast.core.records import AttemptOpened, RevisionMade, RunStarted, StudyCreated, StudyEnded, TrialCreated
+from outlast.engine.record import health_facts
+from outlast.engine.record.look import Looker
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+from outlast.study.ledger import Ledger
+
+FILE = {
+    "name": "digits", "command": ["true"], "metric": {"name": "acc", "goal": "maximize"}, "parameters": {"lr": [1, 2]},
+    "budget": {"trials": 5},
+}  # fmt: skip
+
+
+class Held:
+    """A study that this process holds, with one trial that runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = StudyPaths.at(folder)
+        self.lease = Lease(self.paths.lease)
+        self.lease.acquire()
+        self.ledger, _ = Ledger.claim(self.paths.ledger)
+        now = utc_now()
+        self.ledger.append(
+            [
+                StudyCreated("digits", now, study_seed=1),
+                RevisionMade(1, now, settings_from_resolved(FILE, str(folder)).resolved),
+                RunStarted(now, os.uname().nodename, os.getpid()),
+                TrialCreated(0, now, {"lr": 1}),
+                AttemptOpened(0, 1, now, "local:0", gpus=("GPU-1",)),
+            ]
+        )
+        self.files = self.paths.attempt(0, 1)
+        self.files.folder.mkdir(parents=True)
+        for path in (self.files.started, self.files.alive, self.files.log, self.files.reports):
+            path.touch()
+
+    def again(self) -> None:
+        """Another takes it over."""
+        self.ledger.close()
+        self.ledger, _ = Ledger.claim(self.paths.ledger)
+
+    def keys(self, looker: Looker | None = None) -> list[str]:
+        return [each.key for each in (looker or Looker(self.paths.root)).look()[0].warnings]
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Held]:
+    made = Held(tmp_path / "digits")
+    yield made
+    made.ledger.close()
+    made.lease.release()
+
+
+def aged(path: Path, seconds: float) -> None:
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_a_study_in_good_health_says_nothing(held: Held) -> None:
+    looker = Looker(held.paths.root)
+    assert (held.keys(looker), held.keys(looker)) == ([], [])
+
+
+def test_a_trial_that_has_not_printed_for_an_hour_is_silent(held: Held) -> None:
+    for path in (held.files.started, held.files.log, held.files.reports):
+        aged(path, 3600)
+    assert held.keys() == ["silent"]
+    held.files.log.write_text("epoch 2\n")
+    assert held.keys() == []
+
+
+def test_a_runner_without_a_heartbeat_is_stale(held: Held) -> None:
+    aged(held.files.alive, 90)
+    assert held.keys() == ["stale_worker"]
+
+
+def test_a_coordinator_without_a_heartbeat_is_said_to_be_silent(held: Held) -> None:
+    aged(held.paths.lease, 90)
+    assert held.keys() == ["holder_silent"]
+
+
+def test_a_locked_database_is_seen_in_what_a_trial_prints_and_in_the_runs_own_words(held: Held) -> None:
+    held.paths.run_log.write_text("sqlite3.OperationalError: database is locked\n")
+    (said,) = Looker(held.paths.root).look()[0].warnings
+    held.paths.run_log.write_text(f"warning: {said.text}\n")
+    assert held.keys() == [], "what we say of it is no sign of it"
+    held.files.log.write_text("...\n(sqlite3.OperationalError) Database is locked\n")
+    assert held.keys() == ["database_locked"]
+
+
+def test_a_study_that_changes_hands_again_and_again_is_contended(held: Held) -> None:
+    for _ in range(3):
+        held.again()
+    assert held.keys() == []
+    held.again()
+    assert held.keys() == ["contention"]
+
+
+def test_runs_that_ended_in_order_contend_for_nothing(held: Held) -> None:
+    for _ in range(6):
+        held.ledger.append([StudyEnded(utc_now(), "stopped", "stopped by hand", 1.0)])
+        held.again()
+        held.ledger.append([RunStarted(utc_now(), "box", os.getpid())])
+    assert held.keys() == []
+
+
+def test_who_could_not_be_told_is_said(held: Held) -> None:
+    letter = {"message": {"event": "finding", "title": "x", "text": "x"}, "at": 0, "left": ["1:ntfy"]}
+    held.paths.told.write_text(json.dumps({"letters": [letter], "trouble": {"1:ntfy": "refused"}}))
+    assert held.keys() == ["not_told"]
+    held.paths.told.write_text("{")
+    assert held.keys() == []
+
+
+def test_a_clock_that_is_set_between_two_looks_is_noticed(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    finder = health_facts.FactFinder()
+    _, study, settings = Looker(held.paths.root).look()
+    assert finder.find(held.paths, study, settings, live=True).clock_jump is None
+    now = time.time
+    monkeypatch.setattr(health_facts.time, "time", lambda: now() + 3600)
+    jump = finder.find(held.paths, study, settings, live=True).clock_jump
+    assert jump is not None and abs(jump - 3600) < 60
+
+
+def test_a_card_is_idle_for_as_long_as_every_look_found_it_so(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    finder, at, busy = health_facts.FactFinder(), [0.0], [0]
+    monkeypatch.setattr(health_facts, "_since_boot", lambda: at[0])
+    cards = (nvml.Card("0", "GPU-1", busy=0), nvml.Card("1", "GPU-2", busy=0))
+    monkeypatch.setattr(
+        nvml, "read_cards", lambda _timeout: nvml.Reading((nvml.Card("0", "GPU-1", busy=busy[0]), cards[1]))
+    )
+    _, study, settings = Looker(held.paths.root).look()
+
+    def idle(moment: float, percent: int) -> dict[str, float]:
+        at[0], busy[0] = moment, percent
+        return dict(finder.find(held.paths, study, settings, live=True).idle_cards)
+
+    assert [idle(*each) for each in ((0, 0), (10, 0), (300, 1), (700, 0), (720, 60), (730, 0))] == [
+        {}, {"GPU-1": 0.0}, {"GPU-1": 290.0}, {"GPU-1": 690.0}, {"GPU-1": 0.0}, {"GPU-1": 10.0}
+    ]  # fmt: skip
