@@ -68,7 +68,7 @@ class CampaignLab:
 
     place: Path
     good: tuple[str, ...] = ("share", "joint")
-    trials: int = 40
+    trials: int = 30
     seconds: float = 0.08
     parallel: int | None = None
     pace: float = 0.02
@@ -78,7 +78,10 @@ class CampaignLab:
 
     def __post_init__(self) -> None:
         self.place.mkdir(parents=True, exist_ok=True)
-        half = {"command": [sys.executable, "-S", "-E", "-c", _BRITTLE, "${args}"], "budget": {"trials": 10_000}}
+        half = {
+            "command": [sys.executable, "-S", "-E", "-c", _BRITTLE, "${args}"],
+            "budget": {"trials": 10_000, "max_failures": 3},
+        }
         studies: dict[str, Any] = {name: {"command": self._command(name)} for name in self.good}
         studies |= {"half": half, "broken": {"metric": {"name": "score", "goal": "upwards"}}}
         base = {

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab.campaign import CampaignLab, hurt
+from lab.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -41,3 +45,31 @@ def test_two_finish_exactly_beside_one_that_cannot_start_one_that_breaks_and_sup
     assert {sight.name: sight.state for sight in end.sights} == {
         "share": "done", "joint": "done", "half": "halted", "broken": "unreadable",
     }  # fmt: skip
+
+
+def test_a_closed_terminal_is_nothing_to_it_once_asked_it_stops_gracefully_and_twice_at_once(lab: CampaignLab) -> None:
+    stubborn = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    )
+    study = {
+        "command": [sys.executable, "-S", "-E", "-c", stubborn, "${args}"], "trial": {"grace": "300s"},
+        "metric": {"name": "score", "goal": "maximize"}, "parameters": {"x": {"min": 0.0, "max": 1.0}},
+        "budget": {"trials": 3}, "parallel": 1,
+    }  # fmt: skip
+    for name in ("a", "b"):
+        (lab.place / f"{name}.yaml").write_text(json.dumps(study))
+    run = lab.start("run", "a.yaml", "b.yaml")
+    trained = "studies/[ab]/trials/0000/attempts/1/output.log"
+    until(lambda: [path.read_text() for path in lab.place.glob(trained)] == ["deaf\n"] * 2, lambda: lab.said)
+    log = lab.place / "studies" / "a+b" / "campaign.log"
+    for number, words in (
+        (signal.SIGHUP, "the terminal was closed: the searches go on"),
+        (signal.SIGINT, "stopping: running trials have their grace"),
+        (signal.SIGINT, "ending the running trials now"),
+    ):
+        assert run.poll() is None
+        run.send_signal(number)
+        until(lambda words=words: words in log.read_text(), words)
+    assert run.wait(timeout=60) == 4
+    words = log.read_text()
+    assert "a: stopped: the same command goes on, 0/3" in words and "b: has stopped" in words

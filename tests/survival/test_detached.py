@@ -20,6 +20,7 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder
 from outlast.study.supervision import Supervision, live_supervision
 
+SECRET = "hunter2-and-more"
 pytestmark = pytest.mark.slow
 
 
@@ -53,9 +54,17 @@ def test_a_campaign_in_the_background_is_one_thing_to_watch_to_refuse_and_to_sto
     assert again.returncode == 4
     assert f"is looked after already (pid {pid[1]}" in again.stderr and "outlast stop studies/camp" in again.stderr
 
+    os.kill(found.process.pid, signal.SIGKILL)
+    wait_gone(found.process.pid)
+    for each in ("campaign.json", "supervisor.json", "campaign.log"):
+        (lab.folder / each).unlink()
+    assert lab.call("run", "camp.yaml", "--detach").returncode == 0
+    second = lab.supervision()
+    assert second is not None and [each.process for each in second.charges if each.process is not None] == coordinators
+
     said = lab.call("stop", "studies/camp")
     assert "all of it is stopping: each study has its grace" in said.stdout, said
-    for process in (found.process, *coordinators):
+    for process in (second.process, *coordinators):
         until(lambda process=process: not is_running(process), f"{process.pid} ends; {lab.log}")
     assert "share: stopped: the same command goes on" in lab.log
 
@@ -75,7 +84,7 @@ def test_one_study_in_the_background_outlives_its_coordinator_and_its_supervisor
     file = {
         "command": [*training, "--audit", "one.jsonl", "--checkpoint-dir", "${checkpoint_dir}"],
         "metric": {"name": "score", "goal": "maximize"}, "parameters": {"x": {"min": 0.0, "max": 1.0}},
-        "budget": {"trials": 2000}, "trial": {"grace": "2s"},
+        "budget": {"trials": 2000}, "trial": {"grace": "2s"}, "env": {"HUB_TOKEN": SECRET},
     }  # fmt: skip
     (lab.place / "one.yaml").write_text(json.dumps(file))
     paths = StudyPaths.at(lab.place / "studies" / "one")
@@ -84,6 +93,12 @@ def test_one_study_in_the_background_outlives_its_coordinator_and_its_supervisor
     assert len(pids) == 2, begun
     coordinator, supervisor = pids
     supervisor_of(supervisor, paths.supervisor)
+
+    for pid in pids:
+        shown = [Path(f"/proc/{pid}/{what}").read_bytes() for what in ("cmdline", "environ")]
+        assert not any(SECRET.encode() in each for each in shown)
+    files = [path for path in lab.place.rglob("*") if path.is_file() and path.name != "one.yaml"]
+    assert not [path for path in files if SECRET.encode() in path.read_bytes()]
 
     os.kill(coordinator, signal.SIGKILL)
     until(lambda: current_holder(paths.ledger).get("pid") != coordinator, "another coordinator")

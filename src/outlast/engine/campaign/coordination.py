@@ -141,15 +141,16 @@ class Coordination:
         return now - self._round_seen[1]
 
     def last_words(self) -> str:
-        """The first line that it printed last: what was wrong, where it left at once."""
+        """What was wrong, in one line, as far as it said so."""
         try:
             with open(self.paths.run_log, "rb") as log:
                 size = log.seek(0, os.SEEK_END)
-                log.seek(max(0, min(self._log_began, size), size - _MOST_WORDS))
+                log.seek(max(min(self._log_began, size), size - _MOST_WORDS))
                 lines = log.read().decode(errors="replace").splitlines()
         except OSError:
             return ""
-        return next((line.strip() for line in lines if line.strip()), "")
+        errors = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
+        return errors[-1] if errors else ""
 
     def asked_to_end(self) -> bool:
         """Whether a person has asked for the study's end while nobody held it; such a request is taken."""

@@ -212,7 +212,8 @@ class Supervisor:
             if not self._alone:
                 self._say(each.wanted.study, came_to)
             return
-        self._died(each, ending, f"its coordinator {manner(ending)}", now)
+        words = at.last_words() if ending.code is not None and ending.code > 0 else ""
+        self._died(each, ending, f"its coordinator {manner(ending)}" + (f" ({words})" if words else ""), now)
 
     def _died(self, each: _Watched, ending: Ending, what: str, now: float) -> None:
         after = follow(ending, each.misfortunes, pace=self._pace)
