@@ -70,7 +70,7 @@ class CampaignLab:
     good: tuple[str, ...] = ("share", "joint")
     trials: int = 30
     seconds: float = 0.08
-    parallel: int | None = None
+    parallel: int = 3  # of all studies together
     pace: float = 0.02
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     commands: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -90,10 +90,9 @@ class CampaignLab:
             "budget": {"trials": self.trials},
             "sampler": {"name": "random", "seed": 7},
             "trial": {"resume_args": ["--resume"], "grace": "2s"},
-            "parallel": self.parallel or 1,
+            "parallel": self.parallel,
         }
-        about = {} if self.parallel is None else {"parallel": self.parallel}
-        (self.place / "camp.yaml").write_text(json.dumps({**about, "base": base, "studies": studies}))
+        (self.place / "camp.yaml").write_text(json.dumps({"parallel": self.parallel, "base": base, "studies": studies}))
 
     def _command(self, name: str) -> list[str]:
         training = [sys.executable, "-S", "-E", str(TRAININGS / "survival.py"), "${args}", "--epochs", "1"]

@@ -58,7 +58,7 @@ def test_a_closed_terminal_is_nothing_to_it_once_asked_it_stops_gracefully_and_t
     }  # fmt: skip
     for name in ("a", "b"):
         (lab.place / f"{name}.yaml").write_text(json.dumps(study))
-    run = lab.start("run", "a.yaml", "b.yaml")
+    run = lab.start("run", "a.yaml", "b.yaml", "--parallel", "2")
     trained = "studies/[ab]/trials/0000/attempts/1/output.log"
     until(lambda: [path.read_text() for path in lab.place.glob(trained)] == ["deaf\n"] * 2, lambda: lab.said)
     log = lab.place / "studies" / "a+b" / "campaign.log"
