@@ -10,7 +10,7 @@ import click
 
 from outlast.cli.help import Argument, Command
 from outlast.cli.locate import study_or_trial, the_folder
-from outlast.cli.locate_several import one_or_several
+from outlast.cli.locate_several import one_or_several, studies_named
 from outlast.cli.options import WholeNumber, collect_nothing, dir_option, json_option, study_argument
 from outlast.errors import UsageError
 
@@ -135,22 +135,47 @@ def _watch(study: str | None, directory: str | None) -> None:
 @dir_option
 @click.option("-f", "--follow", is_flag=True, help="Stay and print what comes.")
 @click.option("-n", "--lines", metavar="N", type=WholeNumber(0), help="Only the last N lines.")
-def logs(study: str | None, trial: int | None, directory: str | None, follow: bool, lines: int | None) -> None:
-    """What a trial printed, all attempts.
+@click.option("--errors", is_flag=True, help="What went wrong, in all trials; the newest last.")
+def logs(
+    study: str | None, trial: int | None, directory: str | None, follow: bool, lines: int | None, errors: bool
+) -> None:
+    """What a trial printed, all attempts; of a campaign, what all trials print that run now.
 
     Example:
         outlast logs studies/digits 7 -f
         outlast logs studies/digits -n 20
+        outlast logs studies/maximal -f
+        outlast logs studies/maximal --errors
     """
     if not follow:
         collect_nothing()
+    study, first = study_or_trial(study, directory)
+    trial = first if trial is None else trial
+    folders, campaign = studies_named(study, directory)
+    if errors:
+        from outlast.cli.logged_errors import print_errors
+
+        if follow or trial is not None:
+            raise UsageError("--errors is of all trials, and stays for nothing", cure="leave the trial and -f out")
+        print_errors(folders, lines)
+    elif campaign is None:
+        _log_of_one(folders[0], trial, follow=follow, lines=lines)
+    elif trial is not None:
+        raise UsageError(f"trial {trial} of which study?", cure="  ".join(folders))
+    elif follow:
+        from outlast.cli.follow_many import follow_many
+
+        follow_many(folders, lines=lines, campaign=campaign)
+    else:
+        cure = f"outlast logs {campaign} -f follows all of them; or name one: {'  '.join(folders)}"
+        raise UsageError(f"{campaign} is a campaign's: which of its studies?", cure=cure)
+
+
+def _log_of_one(folder: str, trial: int | None, *, follow: bool, lines: int | None) -> None:
     from outlast.cli.following import print_log
     from outlast.engine.record.examine import in_force, read_study
     from outlast.study.layout import StudyPaths
 
-    study, first = study_or_trial(study, directory)
-    trial = first if trial is None else trial
-    folder = the_folder(study, directory)
     paths = StudyPaths.at(folder)
     found = read_study(paths)
     in_force(found, folder)

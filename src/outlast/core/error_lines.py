@@ -98,6 +98,11 @@ def error_line(text: str) -> str:
     return next((line for line in reversed(lines) if _ERROR.search(line)), lines[-1])
 
 
+def speaks_of_an_error(line: str) -> bool:
+    """Whether a line, whatever stands around it, says that something went wrong."""
+    return any(_ERROR.search(each) is not None for each in _candidates(line))
+
+
 def _candidates(text: str) -> list[str]:
     lines = (line.strip(_BOX)[:_MOST_LETTERS] for line in text.splitlines())
     return [line for line in lines if any(map(str.isalpha, line)) and _CLOSING.match(line) is None]
