@@ -97,7 +97,7 @@ def _see_one(folder: str) -> _Seen:
 def _see_several(folder: str) -> _Seen:
     from outlast.engine.record.look_many import ManyLooker
 
-    overview = ManyLooker(folder).look()
+    overview = ManyLooker(folder, only_numbers=True).look()
 
     def draw() -> RenderableType:
         from outlast.cli import render_many

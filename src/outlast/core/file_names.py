@@ -142,6 +142,7 @@ class StudyNames(_Folder, Struct, frozen=True):
     run_log = Name("run.log", "What a run says that no terminal hears.")
     earlier_run_log = Name("run.log.1", "The part of it before, once it was full.")
     supervisor = Name("supervisor.json", "Who restarts a detached run's coordinator; locked as long as somebody does.")
+    glance = Name("glance", "How a study stands that has come to rest, for whoever looks at hundreds.")
     home = Name("home.json", "In a live folder: whose it is.")
     live = Name("live", "In a home folder: where the live one lies.")
     trials_table = Name("trials.csv", "Every trial, a row each.")

@@ -25,6 +25,7 @@ from outlast.engine.derived.final_plots import draw_at_the_end
 from outlast.engine.derived.home_sync import bring_home
 from outlast.engine.hold.opening import Given
 from outlast.engine.hold.run import run_study
+from outlast.engine.record.at_a_glance import keep_what_it_looks_like
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, StorageError, StudyBusy, StudyNotFound, UsageError
 from outlast.executors.shared_slots import Sharing
@@ -128,7 +129,9 @@ def run(
 
 
 def settle(paths: StudyPaths, study: Study, settings: Settings, say: Callable[[str], object]) -> None:
-    """What is left to do for a study that has come to rest: its report and plots, and a last sync of what is made after a run."""
+    """What is left to do for a study that has come to rest: what it looks like, its report and plots, and a last sync of what is
+    made after a run."""
+    keep_what_it_looks_like(paths)
     try:
         draw_at_the_end(paths, study, settings)
     finally:  # whatever becomes of the pages, the results come home

@@ -25,7 +25,7 @@ from outlast.study.segments import read_ledger
 #: What belongs to the folder that it lies in, and to nobody's copy. Follow-ups are studies of their own, with homes of their own.
 _STAYS = frozenset(
     (
-        *(each.name for each in (_At.lease, _At.open, _At.requests, _At.live, _At.home)),
+        *(each.name for each in (_At.lease, _At.open, _At.requests, _At.live, _At.home, _At.glance)),
         *(each.name for each in (_At.run_log, _At.earlier_run_log, _At.supervisor)),
         *FOLLOWUPS,
     )

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from outlast._system.mounts import room_in
 from outlast._system.processes import Identity, is_stopped
 from outlast.config.settings import Settings
@@ -41,23 +43,17 @@ class FactFinder:
 
     def find(self, paths: StudyPaths, study: Study, settings: Settings, *, live: bool) -> HealthFacts:
         """What there is to know. `live`: somebody runs it, so that it matters who does what."""
-        room = room_in(paths.root)
         untouched = {} if purge_days(settings) is None else untouched_days(paths, study)
-        free, total, inodes = (None, None, None) if room is None else (room.free, room.size, room.inodes_free or None)
+        rest = replace(facts_at_rest(paths), untouched_days=untouched)
         if not live:
-            return HealthFacts(
-                disk_free=free, disk_total=total, inodes_free=inodes, untouched_days=untouched, untold=_untold(paths)
-            )
+            return rest
         attempts = dict(_open_attempts(paths, study))
         beats = {number: at for number, files in attempts.items() if (at := _written(files.alive)) is not None}
         lease = _written(paths.lease)
         newest = max([*beats.values(), *([] if lease is None else [lease])], default=None)
         holder = Identity.from_json(current_holder(paths.ledger))
-        return HealthFacts(
-            disk_free=free,
-            disk_total=total,
-            inodes_free=inodes,
-            untouched_days=untouched,
+        return replace(
+            rest,
             quiet=_quiet(attempts),
             lost_touch={} if newest is None else {number: newest - at for number, at in beats.items()},
             holder_silent=None if lease is None or newest is None else newest - lease,
@@ -67,7 +63,6 @@ class FactFinder:
             idle_cards=self._idle_cards(study),
             walltime=_walltime(settings, study),
             clock_jump=self._clock_jump(),
-            untold=_untold(paths),
         )
 
     def _clock_jump(self) -> float | None:
@@ -90,6 +85,14 @@ class FactFinder:
                 self._busy_at[card] = now
         self._busy_at = {card: at for card, at in self._busy_at.items() if card in use}
         return {card: now - at for card, at in self._busy_at.items()}
+
+
+def facts_at_rest(paths: StudyPaths) -> HealthFacts:
+    """What may change of a study at rest: the room on its disk, and what could not be told to whom it was meant for."""
+    room, untold = room_in(paths.root), _untold(paths)
+    if room is None:
+        return HealthFacts(untold=untold)
+    return HealthFacts(disk_free=room.free, disk_total=room.size, inodes_free=room.inodes_free or None, untold=untold)
 
 
 def _since_boot() -> float:

@@ -6,6 +6,7 @@ import os
 from datetime import datetime, timezone
 from pathlib import Path
 
+from outlast.engine.record.at_a_glance import glance_at
 from outlast.engine.record.look import Looker
 from outlast.errors import OutlastError
 from outlast.monitor.overview import Overview, Sight, SupervisorFacts
@@ -14,10 +15,15 @@ from outlast.study.supervision import Charge, live_supervision, read_supervision
 
 
 class ManyLooker:
-    """Looks at several studies, once or again and again."""
+    """Looks at several studies, once or again and again.
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._folder = os.fspath(folder)
+    Args:
+        folder: A campaign's, or one that studies lie below.
+        only_numbers: Nobody asks for their trials: a study at rest is not read again, but told by what was kept of it.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, only_numbers: bool = False) -> None:
+        self._folder, self._only_numbers = os.fspath(folder), only_numbers
         self._lookers: dict[str, Looker] = {}
 
     def look(self) -> Overview:
@@ -49,6 +55,9 @@ class ManyLooker:
     def _sight(self, folder: str, member: Member | None) -> Sight:
         name = member.study if member is not None else os.path.basename(os.path.normpath(folder))
         weight, priority = (member.weight, member.priority) if member is not None else (1.0, 0)
+        kept = glance_at(folder) if self._only_numbers else None
+        if kept is not None:
+            return Sight(name, folder, kept, weight=weight, priority=priority)
         looker = self._lookers.setdefault(folder, Looker(folder))
         try:
             snapshot, study, settings = looker.look()

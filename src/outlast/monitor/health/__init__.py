@@ -71,6 +71,12 @@ def health(
     return sorted(found, key=lambda warning: LEVELS.index(warning.level))
 
 
+def of_facts(facts: HealthFacts, folder: str) -> list[HealthWarning]:
+    """What the machine alone tells of a study at rest, whatever its trials say: it changes while they do not."""
+    found = (run.disk_warning(facts, folder), run.not_told_warning(facts))
+    return [warning for warning in found if warning is not None]
+
+
 def begun_well(study: Study, settings: Settings, *, now: datetime, folder: str = "") -> HealthWarning | None:
     """That the first trials of the run ended well, once they have."""
     return search.begun_well(View.of(study, settings, now, True, folder or study.name, HealthFacts()))

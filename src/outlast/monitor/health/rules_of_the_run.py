@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from outlast.config.settings import Settings
-from outlast.monitor.health.warning import HealthWarning
+from outlast.monitor.health.warning import HealthFacts, HealthWarning
 from outlast.monitor.health.what_rules_see import View
 from outlast.monitor.times import duration, parse_time
 
@@ -54,15 +54,24 @@ def contention(view: View) -> HealthWarning | None:
 
 def not_told(view: View) -> HealthWarning | None:
     """Somebody who was to be told something could not be reached."""
-    if not view.facts.untold:
+    return not_told_warning(view.facts)
+
+
+def not_told_warning(facts: HealthFacts) -> HealthWarning | None:
+    """The same, of a study of which nothing else is known."""
+    if not facts.untold:
         return None
-    text = f"what was to be told has not arrived ({view.facts.untold}); it is tried again"
+    text = f"what was to be told has not arrived ({facts.untold}); it is tried again"
     return HealthWarning("not_told", text, "outlast check STUDY.yaml --notify sends a test message")
 
 
 def disk(view: View) -> HealthWarning | None:
     """The study's filesystem is nearly full."""
-    facts = view.facts
+    return disk_warning(view.facts, view.where)
+
+
+def disk_warning(facts: HealthFacts, where: str) -> HealthWarning | None:
+    """The same, of a study of which nothing else is known than its folder, as a person types it."""
     free, total = facts.disk_free, facts.disk_total
     if free is not None and free < _DISK_BYTES and (total is None or free < _DISK_SHARE * total):
         text = f"the disk is nearly full: {free / 2**30:.1f} GiB free"
@@ -70,7 +79,7 @@ def disk(view: View) -> HealthWarning | None:
         text = f"the filesystem is nearly out of inodes: {facts.inodes_free} free"
     else:
         return None
-    return HealthWarning("disk", text, f"outlast clean {view.where}")
+    return HealthWarning("disk", text, f"outlast clean {where}")
 
 
 def purge_warning(untouched_days: Mapping[str, float], purge_days: float, where: str) -> HealthWarning | None:

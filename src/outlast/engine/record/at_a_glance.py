@@ -1,0 +1,41 @@
+"""How a study at rest stands, kept where it came to rest and told without reading its ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import datetime, timezone
+
+from outlast.engine.record.examine import read_study
+from outlast.engine.record.health_facts import facts_at_rest
+from outlast.engine.record.recorded import recorded_settings
+from outlast.errors import OutlastError
+from outlast.monitor.at_rest import packed, unpacked
+from outlast.monitor.snapshot import Snapshot
+from outlast.study.glance import drop_glance, keep_glance, known_glance, marks_of
+from outlast.study.layout import StudyPaths
+
+
+def keep_what_it_looks_like(paths: StudyPaths) -> None:
+    """Keep how it stands, by whoever brought it to rest: read as everybody would read it.
+
+    Where reading or writing fails nothing is kept, and whoever looks reads the ledger.
+    """
+    with contextlib.suppress(OSError, OutlastError):
+        marks = marks_of(paths)
+        settings, study = recorded_settings(paths.root, read_study(paths))
+        content = packed(study, settings, now=datetime.now(timezone.utc))
+        if content is None or marks != marks_of(paths):
+            drop_glance(paths)
+        else:
+            keep_glance(paths, content, marks)
+
+
+def glance_at(folder: str | os.PathLike[str]) -> Snapshot | None:
+    """How the study in a folder stands, if that was kept and nothing has changed since; ``None``: look at it."""
+    paths = StudyPaths.at(folder)
+    content = known_glance(paths)
+    if content is None:
+        return None
+    facts = facts_at_rest(paths)
+    return unpacked(content, now=datetime.now(timezone.utc), folder=os.fspath(folder), facts=facts)
