@@ -40,6 +40,11 @@ __all__ = ["CampaignLab"]
 _BRITTLE = (
     "import os, sys, time; time.sleep(0.1); sys.exit('poisoned') if os.path.exists('poison') else print('score: 0.5')"
 )
+#: Whoever is told: puts on record when, and what.
+_TOLD = (
+    "import json, sys, time; "
+    "print(json.dumps({**json.load(sys.stdin), 'told_at': time.time()}), file=open('told.jsonl', 'a'))"
+)
 
 
 @dataclass
@@ -92,7 +97,9 @@ class CampaignLab:
             "trial": {"resume_args": ["--resume"], "grace": "2s"},
             "parallel": self.parallel,
         }
-        (self.place / "camp.yaml").write_text(json.dumps({"parallel": self.parallel, "base": base, "studies": studies}))
+        notify = {"command": [sys.executable, "-S", "-E", "-c", _TOLD]}
+        campaign = {"parallel": self.parallel, "notify": notify, "base": base, "studies": studies}
+        (self.place / "camp.yaml").write_text(json.dumps(campaign))
 
     def _command(self, name: str) -> list[str]:
         training = [sys.executable, "-S", "-E", str(TRAININGS / "survival.py"), "${args}", "--epochs", "1"]
@@ -134,6 +141,11 @@ class CampaignLab:
     def log(self) -> str:
         path = self.folder / "campaign.log"
         return path.read_text() if path.exists() else ""
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """What people were told, in order."""
+        return lines_of(self.place / "told.jsonl")
 
     def supervision(self) -> Supervision | None:
         return live_supervision(self.folder / "supervisor.json")
@@ -250,6 +262,8 @@ def main() -> None:
             lab.close()
         for name, verdict in verdicts.items():
             print(f"{name}: {'exact' if not verdict.faults else verdict.faults}")
+        for each in lab.told:
+            print(f"told: {each.get('study', '')}: {each['title']}")
         print(f"exit code {code}, {lab.looks} looks agreed with the folders, {time.monotonic() - began:.0f} s")
         sys.exit(bool(code != 2 or any(verdict.faults for verdict in verdicts.values())))
 

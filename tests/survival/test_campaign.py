@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ def test_two_finish_exactly_beside_one_that_cannot_start_one_that_breaks_and_sup
     )
     assert re.search(r"joint: its coordinator was ended by SIGKILL|joint: its coordinator is gone", log)
     assert re.search(r"joint: begun again \(pid \d+\)", log)
+    ended = next(line for line in lab.log.splitlines() if "half: has halted" in line)[:19]
+    told = {(each["study"], each.get("key")): each["told_at"] for each in reversed(lab.told)}
+    halted = datetime.fromisoformat(ended).replace(tzinfo=timezone.utc).timestamp()
+    assert told["half", "halted"] - halted < 60
+    assert ("broken", "not_started") in told
     end = lab.look()
     assert {sight.name: sight.state for sight in end.sights} == {
         "share": "done", "joint": "done", "half": "halted", "broken": "unreadable",
