@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 import sys
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from outlast.cli.live.keys import keyboard_of
 from outlast.cli.live.live_view import LiveView
@@ -65,17 +68,20 @@ def sight(name: str, *, done: int, target: int, failed: int = 0, at_work: int = 
     folder = f"studies/maximal/{name}"
     live = None if state else LiveFacts("box", 4242, build.at(0), 1)
     found = snapshot(build.study, settings, now=NOW, live=live, folder=folder, running_reports=reports)
-    return Sight(name, folder, _with(found, warnings), study=build.study, settings=settings)
-
-
-def _with(found: Any, warnings: tuple[HealthWarning, ...]) -> Any:
-    from msgspec.structs import replace
-
-    return replace(found, warnings=warnings)
+    done_at = NOW + timedelta(hours=target / 6)
+    if found.eta is not None:  # a picture of the view, and not of how the end is reckoned
+        between = done_at - timedelta(hours=target / 60), done_at + timedelta(hours=target / 40)
+        found = replace(found, eta=done_at, eta_range=between, rate_per_hour=6.0)
+    return Sight(name, folder, replace(found, warnings=warnings), study=build.study, settings=settings)
 
 
 def campaign(**changed: Any) -> Overview:
     """Two run, one has halted, one waits for its turn."""
+    return replace(_campaign(), **changed)
+
+
+@lru_cache(maxsize=1)
+def _campaign() -> Overview:
     hung = HealthWarning("hung", "trial 27 has reported nothing for 31m, 6 times as long as usual",
                          "outlast logs studies/maximal/criteria 27", "2026-01-05T14:09:00.000+00:00")  # fmt: skip
     same = HealthWarning("same", f"the same failure 3 times, first in trial 0: {OUT_OF_MEMORY}",
@@ -87,15 +93,7 @@ def campaign(**changed: Any) -> Overview:
         Sight("joint", "studies/maximal/joint", error="not begun yet", begun=False),
     )
     by = SupervisorFacts("box", 4000, "2026-01-05T10:00:00.000+00:00", {"evidence": 1})
-    given = {
-        "name": "maximal",
-        "folder": "studies/maximal",
-        "sights": sights,
-        "now": NOW,
-        "parallel": 4,
-        "supervisor": by,
-    }
-    return Overview(**{**given, "is_campaign": True, **changed})
+    return Overview("maximal", "studies/maximal", sights, NOW, 4, by, is_campaign=True)
 
 
 def main() -> None:

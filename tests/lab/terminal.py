@@ -66,8 +66,9 @@ class Screen:
             line += [" "] * (self.column - len(line))
             if cells:
                 line[self.column : self.column + cells] = [letter, *[""] * (cells - 1)]
-            elif line:
-                line[-1] += letter
+            elif self.column:  # it belongs to the letter before the cursor
+                at = self.column - 1
+                line[at - (not line[at])] += letter
             self.column += cells
 
     def _down(self, by: int, *, scrolls: bool) -> None:

@@ -18,6 +18,7 @@ from rich.style import Style
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+_JOINERS = "\u200d\ufe0e\ufe0f"
 _Line = list[Segment]
 _Cell = tuple[str, Style | None]
 
@@ -33,7 +34,7 @@ class InPlace:
     def draw(self, parts: Sequence[RenderableType], above: Sequence[RenderableType] = ()) -> None:
         """Show these parts, one below the other, cut to the window; `above` is said above them and stays."""
         size = self._console.width, self._console.height
-        lines = [_trimmed([*line.segments]) for line in self.lines(parts)][: max(1, size[1] - 1)]
+        lines = [_trimmed([*line.segments], size[0] - 1) for line in self.lines(parts)][: max(1, size[1] - 1)]
         said = self._text(above)
         rows = said.count("\n")
         if not self._drawn or size != self._size or rows + len(self._drawn) >= size[1]:
@@ -98,6 +99,8 @@ class InPlace:
         if not narrower:  # what is the same at the end stays where it is
             while end > same and shift + end > same and before[shift + end - 1] == after[end - 1]:
                 end -= 1
+            while end < len(after) and not cell_len(after[end][0]):
+                end += 1  # as above
         rest = self._ansi(_segments(after[same:end]))
         return f"\x1b[{_width(after[:same]) + 1}G{rest}" + ("\x1b[K" if narrower > 0 else "")
 
@@ -127,7 +130,7 @@ def _cells(line: _Line) -> list[_Cell]:
 
 
 def _width(cells: Sequence[_Cell]) -> int:
-    return cell_len("".join(letter for letter, _ in cells))
+    return sum(cell_len(letter) for letter, _ in cells)
 
 
 def _segments(cells: Sequence[_Cell]) -> _Line:
@@ -140,11 +143,10 @@ def _segments(cells: Sequence[_Cell]) -> _Line:
     return line
 
 
-def _trimmed(line: _Line) -> _Line:
-    """Without what is not seen: control codes, blanks at its end."""
-    line = _segments(_cells([segment for segment in line if not segment.control]))
-    while line and not line[-1].text.rstrip():
-        line.pop()
-    if line:
-        line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
-    return line
+def _trimmed(line: _Line, width: int) -> _Line:
+    """Without what is not seen: control codes, blanks at its end; and without what joins letters to one sign, whose width each
+    terminal has a mind of its own about."""
+    cells = [cell for cell in _cells([segment for segment in line if not segment.control]) if cell[0] not in _JOINERS]
+    while cells and (_width(cells) > width or not cells[-1][0].strip()):
+        cells.pop()
+    return _segments(cells)

@@ -34,7 +34,7 @@ _TAIL = 12  # lines of it on a trial's page
 
 HELP = """\
 ↑ ↓  j k     move; PgUp PgDn, Home End, g G: further
-⏎  →         open a study's trials, or a trial with its curve and its log's end
+⏎  →         open: a study's trials; a trial, its curve, the end of its log
 Esc  ←       back to the page before
 l            follow the log of the chosen trial
 s            stop the chosen trial; asks first, and y stops it: it saves a

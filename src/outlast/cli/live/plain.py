@@ -17,9 +17,9 @@ def plain_line(overview: Overview) -> str:
         "" if overview.share is None else f" ({int(1000 * overview.share + 1e-6) / 10:.1f}%)"
     )  # 100% is reached, not near
     total = f"{overview.counted} trials" if overview.target is None else f"{overview.counted}/{overview.target}{share}"
-    studies = "  ".join(map(_of_study, overview.sights))
+    studies = ", ".join(map(_of_study, overview.sights))
     wrong = [sight.name for sight in overview.sights if sight.is_wrong]
-    return f"{total}  {studies}" + (f"; something is wrong with {', '.join(map(one_line, wrong))}" if wrong else "")
+    return f"{total}: {studies}" + (f"; something is wrong with {', '.join(map(one_line, wrong))}" if wrong else "")
 
 
 def _of_study(sight: Sight) -> str:

@@ -22,9 +22,7 @@ from outlast.monitor.overview import Overview, Sight, overview_of
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.study.layout import StudyPaths
 
-_HOW_TO_LEAVE = (
-    "this terminal runs the search: Ctrl-C stops it, and the same command goes on later; run --detach needs no terminal"
-)
+_HOW_TO_LEAVE = "Ctrl-C stops the search, and the same command goes on with it later"
 
 _WHOLE_EVERY = 20.0  # seconds between two looks at everything while nothing is decided
 
