@@ -77,12 +77,12 @@ def test_a_coordinator_killed_during_a_trial_is_told_of_and_the_next_run_tells_h
     told.teller()
     until(lambda: len(told.study().in_state("running")) == 2, "both run")
     run.kill()
-    until(lambda: keys(told) == ["left_alone"], "it is told", 20)
+    until(lambda: keys(told) == ["left_alone"], "it is told", 60)
     assert told.told[0]["cure"] == "outlast run study"
     again = told.start()
     told.go()
     assert len(told.finish(again).trials) == 2
-    until(lambda: keys(told)[-1:] == ["ended"], "the end is told", 20)
+    until(lambda: keys(told)[-1:] == ["ended"], "the end is told", 60)
     assert keys(told).count("left_alone") <= 2, "once, and perhaps that it is over"
     assert told.told[-1]["best"]["value"] == 0.5
 
@@ -109,7 +109,7 @@ def test_the_token_of_an_address_is_on_no_record_in_no_log_and_in_no_list_of_pro
         assert b"TOPSECRET" not in Path(f"/proc/{teller}/environ").read_bytes()
         told.go()
         told.finish(run)
-        until(lambda: inbox.got, "the end is told", 20)
+        until(lambda: inbox.got, "the end is told", 60)
     assert [path for path, _ in inbox.got] == ["/TOPSECRET"]
     subprocess.run(
         [sys.executable, "-m", "outlast", "report", "study"], cwd=told.place, check=True, capture_output=True
@@ -131,3 +131,21 @@ def test_a_dead_server_costs_a_search_nothing_and_what_it_did_not_take_is_kept(t
         inbox.refuses = 0
         letters = json.loads((told.folder / "told.json").read_text())["letters"]
         assert [letter["left"] for letter in letters] == [["1:json"]]
+
+
+def test_a_supervisor_that_is_killed_is_told_of_and_the_next_one_ends_that(told: Told) -> None:
+    study = {key: value for key, value in told.settings.items() if key not in ("name", "notify")}
+    campaign = {"name": "both", "base": study, "studies": {"a": {}, "b": {}}, "notify": told.settings["notify"]}
+    (told.place / "study.yaml").write_text(json.dumps(campaign))
+    first = told.start()
+    told.teller()
+    until(lambda: all(told.place.glob(f"study/{name}/open/*") for name in "ab"), "both run")
+    first.kill()
+    until(lambda: keys(told) == ["supervisor_gone"], "it is told", 60)
+    second = told.start()
+    until(lambda: keys(told)[1:] == ["supervisor_gone"], "it is over", 60)
+    assert told.told[1]["event"] == "over"
+    told.go()
+    assert second.wait(60) == 0
+    until(lambda: keys(told)[-1] == "ended", "the end is told", 60)
+    assert [each["state"] for each in told.told[-1]["studies"]] == ["done", "done"]

@@ -16,6 +16,8 @@ from typing import Any
 
 #: What stands in a secret's place.
 MASK = "***"
+#: A variable of the environment in an address for `notify`: ``${NTFY_URL}``; also as it is written in a command.
+ADDRESS_VARIABLE = r"\$\{(?:envvar:|env:)?([A-Za-z_]\w*)\}"
 _MASKED = r"(?<!\*)\*{3}(?!\*)"
 
 #: The names of environment variables and of keys for services: whatever ends like this is kept to ourselves.

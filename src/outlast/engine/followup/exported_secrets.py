@@ -15,8 +15,8 @@ from pathlib import Path
 from outlast._system.files import write_atomic
 from outlast.config import yaml
 from outlast.config.command import ENVVAR, macros
-from outlast.config.secrets import MASK, is_secret_name
-from outlast.config.settings import Settings
+from outlast.config.secrets import ADDRESS_VARIABLE, MASK, is_secret_name, mask_address
+from outlast.config.settings import NotifySettings, Settings
 from outlast.errors import OutlastError
 
 _LEAST = 4  # characters: anything shorter stands in every text by chance
@@ -34,6 +34,7 @@ def secret_values(studies: Iterable[Settings], code: Iterable[Path]) -> set[str]
     words = [word for each in studies for word in each.command or ()]
     named = {found[1] for word in words for macro in macros(word) if (found := re.match(ENVVAR, macro))}
     named |= {name for each in studies for name in each.masked_env}
+    named |= {name for each in studies for url in each.notify.urls for name in re.findall(ADDRESS_VARIABLE, url)}
     values = {os.environ.get(name, "") for name in named}
     for path in (path for folder in code if folder.is_dir() for path in folder.iterdir()):
         if path.suffix in (".yaml", ".yml", ".json") and path.is_file():
@@ -63,10 +64,13 @@ def take_out(paths: Iterable[Path], values: set[str]) -> None:
 
 
 def _secrets_in(path: Path) -> set[str]:
-    """What a study file gives variables that are called like secrets."""
+    """What a study file gives variables that are called like secrets, and what its addresses for `notify` keep to themselves."""
     try:
         document = yaml.read_any(str(path))
     except (OSError, ValueError, OutlastError):
         return set()
-    env = document.get("env") if isinstance(document, dict) else None
-    return {str(value) for name, value in env.items() if is_secret_name(str(name))} if isinstance(env, dict) else set()
+    if not isinstance(document, dict):
+        return set()
+    env, told = document.get("env"), NotifySettings.of(document.get("notify")).urls
+    named = {str(value) for name, value in env.items() if is_secret_name(str(name))} if isinstance(env, dict) else set()
+    return named | {str(url).partition("://")[2] or url for url in told if mask_address(str(url)) != url}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Protocol
 
-from outlast.config.secrets import is_masked
+from outlast.config.secrets import ADDRESS_VARIABLE, is_masked
 from outlast.config.settings import NotifySettings
 from outlast.engine.telling.message import Message
 
@@ -22,7 +22,6 @@ _ANSWER = (
     60.0  # seconds that a server may take to answer, and a command to end: what is given up too early arrives twice
 )
 _CONNECT = 10.0
-_VARIABLE = r"\$\{(?:envvar:|env:)?([A-Za-z_]\w*)\}"
 
 
 class NotDeliveredError(Exception):
@@ -136,8 +135,8 @@ def addresses_of(
     found: list[Address] = []
     lacking: list[tuple[str, str]] = []
     for number, given in enumerate(notify.urls, start=1):
-        missing = [name for name in re.findall(_VARIABLE, given) if not environment.get(name)]
-        url = re.sub(_VARIABLE, lambda match: environment.get(match[1], ""), given)
+        missing = [name for name in re.findall(ADDRESS_VARIABLE, given) if not environment.get(name)]
+        url = re.sub(ADDRESS_VARIABLE, lambda match: environment.get(match[1], ""), given)
         name = f"{number}:{url.partition('://')[0]}" if "://" in url else f"{number}:?"
         if is_masked(given):
             lacking.append(

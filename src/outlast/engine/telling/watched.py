@@ -79,7 +79,7 @@ class ACampaign:
     def __init__(self, folder: str, what: Sequence[str]) -> None:
         self._what, self.over, self.doubtful = what, False, False
         self._looker = ManyLooker(folder)
-        self._left_since: dict[str, float] = {}
+        self._dead_since: dict[tuple[str, str], float] = {}
 
     def news(self, told: ToldBefore, *, alone: bool) -> list[Message]:
         """See `Watched`."""
@@ -103,13 +103,15 @@ class ACampaign:
         return news
 
     def _borne_out(self, found: Sequence[HealthWarning], patience: float) -> list[HealthWarning]:
-        """Without studies that were left alone a moment ago: a supervisor begins them again."""
-        left = {each.study for each in found if each.key == "left_alone"}
+        """Without processes that died a moment ago: a supervisor begins a study's again, and systemd a supervisor."""
         now = time.monotonic()
-        self._left_since = {name: self._left_since.get(name, now) for name in left}
-        fresh = {name for name, since in self._left_since.items() if now - since < patience}
+        dead = {
+            (each.study, each.key) for each in found if each.key in ("left_alone", "supervisor_gone", "all_stopped")
+        }
+        self._dead_since = {each: self._dead_since.get(each, now) for each in dead}
+        fresh = {each for each, since in self._dead_since.items() if now - since < patience}
         self.doubtful = bool(fresh)
-        return [each for each in found if each.key != "left_alone" or each.study not in fresh]
+        return [each for each in found if (each.study, each.key) not in fresh]
 
 
 def watched_in(folder: str, notify: NotifySettings, cwd: str) -> Watched:
