@@ -71,7 +71,28 @@ OF_ONE = (
 def test_a_command_about_one_study_says_which_there_are(campaign, words):
     said = campaign(*words, *([] if len(words) > 1 else ["studies/big"]))
     assert said.code == 2, said.everything
-    assert "studies/big/a  studies/big/b" in said.err
+    assert "studies/big/a" in said.err and "studies/big/b" in said.err
+
+
+def test_a_campaign_of_which_nothing_can_start_is_refused_and_nothing_is_written(here):
+    here.write("bad.yaml", "base: study.yaml\nstudies: {a: {budget: {trails: 1}}, b: 5}\n")
+    before = here.entries
+    for command in ("run", "submit"):
+        said = here(command, "bad.yaml")
+        assert said.code == 2
+        assert "a: " in said.err and "did you mean `trials`?" in said.err and "studies.b: must be" in said.err
+    assert here.entries == before
+
+
+def test_no_study_begins_in_a_campaign_s_own_folder(campaign):
+    said = campaign("run", "study.yaml", "--dir", "studies/big")
+    assert said.code == 2 and "studies/big holds other things and no study" in said.err
+
+
+def test_the_shell_completes_campaigns_and_their_studies(campaign):
+    from outlast.cli.locate import complete_study
+
+    assert complete_study("") == ["studies/big/a", "studies/big/b", "studies/big"]
 
 
 def test_check_looks_through_each_study_and_says_how_many_can_run(campaign):

@@ -64,6 +64,19 @@ def test_studies_of_a_campaign_file_lie_in_the_campaign_s_folder(folder):
     assert not os.path.exists("studies")
 
 
+def test_no_secret_of_a_command_line_is_put_on_record(folder):
+    words = [
+        "--set",
+        "env.API_TOKEN=abc",
+        "--set=studies.a.env.DB_PASSWORD=x",
+        "--set",
+        "env.HF=hf_abcdefghijklmnopqrstuv",
+    ]
+    found = plan("big.yaml", *words, "--set", "env.SEED=1", "--trials", "3")
+    assert found.campaign.command == ("run", "big.yaml", "--set", "env.SEED=1", "--trials", "3")
+    assert found.planned[0].settings.env["API_TOKEN"] == "abc"
+
+
 def test_studies_of_files_of_their_own_lie_where_each_would_alone(folder):
     found = plan("study.yaml", "other.yaml", "--parallel", "2", "--trials", "5", "--set", "parallel=1")
     assert (found.folder, found.campaign.parallel) == ("studies/study+other", 2)

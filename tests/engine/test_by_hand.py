@@ -39,6 +39,13 @@ def said(command: str | None, **environment: str) -> str:
     return done.stdout.strip()
 
 
+def test_a_secret_that_only_the_running_study_has_is_not_shown():
+    command = by_hand(
+        "x", env={"API_TOKEN": "of-mine", "DEPTH": "3"}, resolved={"env": {"API_TOKEN": "***", "DEPTH": "3"}}
+    )
+    assert command is not None and command.startswith("DEPTH=3 ") and "of-mine" not in command
+
+
 @pytest.mark.parametrize(
     ("words", "argv"),
     [

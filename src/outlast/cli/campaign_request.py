@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from outlast.cli.main import Invocation
 from outlast.config import native, yaml
 from outlast.config.campaign_file import CampaignFile, load_search, makes_a_campaign, studies_in
 from outlast.config.campaign_members import CampaignStudy
+from outlast.config.secrets import is_secret_name, secret_in
 from outlast.engine.campaign.planned import CampaignPlan, Planned
 from outlast.errors import OutlastError, StudyNotFound, UsageError
 from outlast.study.campaign import Campaign, Member, member_folders, read_campaign
@@ -216,7 +218,20 @@ def _files_of(record: Campaign, folder: Path) -> set[str]:
 
 
 def _command(invocation: Invocation) -> tuple[str, ...]:
-    return tuple(word for word in invocation.before if word not in _ONCE)
+    """The words that are put on record. A change that holds a secret is none of them: as of `env`, it is asked for again."""
+    kept: list[str] = []
+    words = iter(word for word in invocation.before if word not in _ONCE)
+    for word in words:
+        given = [word, *itertools.islice(words, 1)] if word == "--set" else [word]
+        if not _holds_a_secret(given[-1].removeprefix("--set=")):
+            kept += given
+    return tuple(kept)
+
+
+def _holds_a_secret(word: str) -> bool:
+    key, _, value = word.partition("=")
+    name = key.rpartition(".")[2]
+    return secret_in(word) or secret_in(value, name) or (".env." in f".{key}." and is_secret_name(name))
 
 
 def _name_of(stems: Sequence[str]) -> str:

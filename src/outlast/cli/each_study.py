@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 
 import click
 
+from outlast.cli.render import render_error
+from outlast.cli.text import make_console
 from outlast.errors import OutlastError
 
 
@@ -26,3 +28,12 @@ def do_each(folders: Iterable[str], act: Callable[[str], object]) -> int:
             click.echo(f"error:  {error}", err=True)
             code = max(code, error.exit_code)
     return code
+
+
+def tell_refused(study: str, what: str, error: OutlastError | None) -> int:
+    """Print that a study is not begun, and why. Returns the exit code that says so."""
+    console = make_console(stderr=True)
+    console.print(f"{study}: {what}")
+    if error is not None:
+        console.print(render_error(error))
+    return 2 if error is None else error.exit_code

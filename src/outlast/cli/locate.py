@@ -129,7 +129,7 @@ def damaged_or_not(given: str | None, directory: str | None = None) -> str:
 
 def complete_study(incomplete: str) -> list[str]:
     """For the shell: the studies here, by folder or by name; with none that fits, the shell completes files."""
-    known = _known_studies()
+    known = [*_known_studies(), *(str(path) for path in sorted(Path("studies").glob("*")) if is_campaign_folder(path))]
     names = [os.path.basename(folder) for folder in known]
     return [word for word in (*known, *names) if word.startswith(incomplete)] if incomplete else known
 

@@ -6,6 +6,7 @@ import click
 
 from outlast.cli.detached import detach as in_the_background
 from outlast.cli.detached import is_detached
+from outlast.cli.each_study import tell_refused
 from outlast.cli.run_here import run_here, run_without_a_trace
 from outlast.cli.search_request import SearchRequest
 from outlast.cli.supervising import refuse_supervised, run_campaign, run_supervised
@@ -22,7 +23,9 @@ from outlast.study.supervision import Supervision, live_supervision, read_superv
 
 
 def run_several(search: SearchRequest, plan: CampaignPlan, *, detach: bool) -> int:
-    """Run a campaign. Returns the exit code."""
+    """Run a campaign. Returns the exit code. Where none of its studies can be begun, nothing is written."""
+    if not plan.startable:
+        return max(tell_refused(each.member.study, "cannot start", each.error) for each in plan.refused)
     if not detach:
         is_detached()  # what is begun from here must not take itself for it
         return run_campaign(plan)

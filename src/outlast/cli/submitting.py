@@ -9,9 +9,8 @@ from contextlib import contextmanager
 import click
 from msgspec.structs import replace
 
+from outlast.cli.each_study import tell_refused
 from outlast.cli.ending import tell_and_settle
-from outlast.cli.render import render_error
-from outlast.cli.text import make_console
 from outlast.config.settings import Settings
 from outlast.core.parts_of_pool import parts_of
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun, Planned
@@ -24,6 +23,8 @@ from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, SlurmMissing, SlurmUnavailable
 from outlast.study.campaign import keep_campaign
 
+_NOT = "not submitted"
+
 
 def submit_several(plan: CampaignPlan) -> int:
     """Submit each study that can be.
@@ -31,7 +32,7 @@ def submit_several(plan: CampaignPlan) -> int:
     Returns:
         The exit code: the worst of its studies', as `submit` of one says it.
     """
-    codes = [_refused(each, each.error) for each in plan.refused]
+    codes = [tell_refused(each.member.study, _NOT, each.error) for each in plan.refused]
     kept = False
     for each, settings in _with_parts(plan):
         say = _under(each.member.study)
@@ -42,7 +43,7 @@ def submit_several(plan: CampaignPlan) -> int:
                 kept = True
             codes.append(_submit(folder, settings, plan.how, say))
         except OutlastError as error:
-            codes.append(_refused(each, error))
+            codes.append(tell_refused(each.member.study, _NOT, error))
     if kept:
         share_in(plan.folder, plan.campaign, click.echo)  # of what was in the queue already
         click.echo(f"watch all: outlast status -w {plan.folder}    end all: outlast stop {plan.folder}")
@@ -51,7 +52,7 @@ def submit_several(plan: CampaignPlan) -> int:
 
 def dry_run_of_several(plan: CampaignPlan) -> int:
     """Print each study's scripts. Returns the exit code, as `submit_several`; nothing is submitted or written."""
-    codes = [_refused(each, each.error) for each in plan.refused]
+    codes = [tell_refused(each.member.study, _NOT, each.error) for each in plan.refused]
     for each, settings in _with_parts(plan):
         try:
             refuse(quick_check(settings, each.folder))
@@ -61,7 +62,7 @@ def dry_run_of_several(plan: CampaignPlan) -> int:
         except (SlurmMissing, SlurmUnavailable) as error:
             click.echo(f"note: whether SLURM would take {each.member.study} is not known: {error.fact}", err=True)
         except OutlastError as error:
-            codes.append(_refused(each, error))
+            codes.append(tell_refused(each.member.study, _NOT, error))
     return max(codes, default=0)
 
 
@@ -114,11 +115,3 @@ def _environment(settings: Settings) -> Iterator[None]:
 
 def _under(study: str) -> Callable[[str], object]:
     return lambda text: click.echo(f"{study}: {text}")
-
-
-def _refused(each: Planned, error: OutlastError | None) -> int:
-    console = make_console(stderr=True)
-    console.print(f"{each.member.study}: not submitted")
-    if error is not None:
-        console.print(render_error(error))
-    return 2 if error is None else error.exit_code

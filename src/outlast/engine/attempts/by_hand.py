@@ -78,7 +78,9 @@ def _call(settings: Settings, configuration: Mapping[str, Any], start: str | Non
 def _there(settings: Settings, line: str, start: str | None) -> str:
     """The line where the training runs, and with the variables that it is given."""
     place = os.path.relpath(settings.working_directory, start)
-    env = [f"{name}={shlex.quote(value)}" for name, value in settings.env.items() if not is_masked(value)]
+    kept = settings.masked_env  # whoever runs the study has the secrets, and a page of it has not
+    told = {name: value for name, value in settings.env.items() if name not in kept and not is_masked(value)}
+    env = [f"{name}={shlex.quote(value)}" for name, value in told.items()]
     line = " ".join([*env, line])
     return line if place == os.curdir else f"cd {shlex.quote(place)} && {line}"
 
