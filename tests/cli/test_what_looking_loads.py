@@ -37,7 +37,7 @@ COMMANDS = [
     (["show"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}),
     (["show", "0"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}),
     (["logs", "small", "0"], LEDGER, {"click", "msgspec"}),
-    (["stop"], LEDGER | {"engine.care"}, {"click", "msgspec"}),
+    (["stop"], LEDGER | {"engine.campaign", "engine.care"}, {"click", "msgspec"}),
     (["clean", "--dry-run"], READING | {"engine.care", "engine.derived", "results"}, {"click", "msgspec"}),
 ]
 
@@ -96,7 +96,7 @@ def test_of_a_study_that_runs_nothing_more_is_loaded_than_its_evidence(searched)
             set(),
         )
         ours, others = loaded(stop)
-        assert (ours, others & HEAVY) == (LEDGER | {"engine.care"}, set())
+        assert (ours, others & HEAVY) == (LEDGER | {"engine.campaign", "engine.care"}, set())
     finally:
         ledger.close()
         lease.release()
