@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from outlast.core.states import TrialState
-from outlast.monitor.health.warning import HealthWarning
+from outlast.monitor.health.warning import HealthWarning, Level
 from outlast.monitor.health.what_rules_see import View
 from outlast.monitor.times import duration, parse_time
 
@@ -61,7 +61,8 @@ def silent(view: View) -> HealthWarning | None:
     what = "the trial that runs has" if len(known) == 1 else f"the {len(known)} trials that run have"
     text = f"{what} printed and reported nothing for {duration(min(known))}"
     cure = f"outlast logs {view.where} -f; trial.hang_after ends such trials"
-    return HealthWarning("silent", text, cure, view.before(min(known)), "error")
+    level: Level = "error" if view.complete else "warning"  # of the first trials nobody knows yet how quiet they are
+    return HealthWarning("silent", text, cure, view.before(min(known)), level)
 
 
 def hung_trial(view: View) -> HealthWarning | None:
