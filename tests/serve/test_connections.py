@@ -1,0 +1,78 @@
+"""Connections that do not get on are ended, those that do are not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+
+from lab.waiting import until
+from outlast.serve import connections
+from outlast.serve.listening import listen
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.fixture
+def port(monkeypatch) -> Iterator[int]:
+    """Of a server that looks often whether its connections get on."""
+    monkeypatch.setattr(connections, "_LOOK_EVERY", 0.2)
+    listener = listen("127.0.0.1", None)
+    found = int(listener.getsockname()[1])
+    server = uvicorn.Server(uvicorn.Config(PlainTextResponse("here"), **connections.limits()))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    until(lambda: server.started, "it serves", 30)
+    yield found
+    server.should_exit = True
+    thread.join(30)
+
+
+def is_ended(line: socket.socket) -> bool:
+    try:
+        return line.recv(65536) == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"GET / HT", GET, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\nx"]
+)
+def test_a_request_that_never_ends_is_ended(port, first) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(first)
+        began = time.monotonic()
+        while not is_ended(line):
+            assert time.monotonic() - began < 10
+
+
+def test_one_letter_after_the_other_is_no_way_to_hold_a_line(port) -> None:
+    def drip(line: socket.socket) -> bool:
+        try:
+            line.sendall(b"a")
+            return False
+        except OSError:
+            return True
+
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(GET + b"A: ")
+        until(lambda: drip(line), "it is ended", 10)
+
+
+def test_who_asks_again_and_again_keeps_the_line(port) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        began, answers = time.monotonic(), 0
+        while time.monotonic() - began < 0.7:  # three times as long as a silent one may stay
+            line.sendall(GET + b"\r\n")
+            said = b""
+            while b"here" not in said:
+                said += line.recv(65536)
+                assert said, "it was ended"
+            answers += 1
+            threading.Event().wait(0.02)
+        assert answers > 3
