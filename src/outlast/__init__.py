@@ -7,16 +7,22 @@ from __future__ import annotations
 
 from outlast._version import __version__
 
-__all__ = ["Trial", "__version__", "current_trial", "optimize"]
+__all__ = ["Trial", "__version__", "current_trial", "optimize", "watch"]
 
 TYPE_CHECKING = False  # without `typing`: it would be most of what a script's `import outlast` costs
 if TYPE_CHECKING:
     from typing import Any
 
     from outlast.api import optimize
+    from outlast.cli.live.notebook import watch
     from outlast.client import Trial, current_trial
 
-_LAZY = {"Trial": "outlast.client", "current_trial": "outlast.client", "optimize": "outlast.api"}
+_LAZY = {
+    "Trial": "outlast.client",
+    "current_trial": "outlast.client",
+    "optimize": "outlast.api",
+    "watch": "outlast.cli.live.notebook",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -103,4 +103,4 @@ def _shown(tmux: Tmux) -> int:
 def _modes(tmux: Tmux) -> str:
     """Of the terminal, while a command runs there."""
     tmux.run(["stty -g | cksum | sed s/^/sum:/"])
-    return next(line for line in tmux.waits_for("sum:") if line.startswith("sum:"))
+    return until(lambda: next((line for line in tmux.lines() if line.startswith("sum:")), ""), "the modes", 20.0)

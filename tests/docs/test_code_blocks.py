@@ -52,7 +52,7 @@ TEXT = {
     "docs/pruning.md": 1,
     "docs/serve.md": 1,
     "docs/unattended.md": 1,
-    "docs/watching.md": 1,
+    "docs/watching.md": 2,
 }
 #: Scripts that need a framework, by the tests that run them with it.
 RUN_ELSEWHERE = {

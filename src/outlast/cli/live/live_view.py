@@ -7,6 +7,7 @@ a pipe there is one plain line per finished trial, and a progress line now and t
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class LiveView:
         on_quit: str = "",
     ) -> None:
         self._console, self._clock, self._on_quit = console, clock, on_quit
-        self._block = console.is_terminal and not console.is_dumb_terminal and not console.is_jupyter
+        self._block = console.is_terminal and not console.is_dumb_terminal and not _in_a_cell()
         self._keyboard = keyboard if self._block else None
         self._in_place = InPlace(console)
         self._choice, self._stopping, self._cards = Choice(), Stopping(), CardWords()
@@ -203,3 +204,9 @@ class LiveView:
         self._pending.clear()
         self._skipped = 0
         return said
+
+
+def _in_a_cell() -> bool:
+    """Whether a notebook's ``!command`` shows our words: it is given a terminal, and shows what moves the cursor as it is. Its
+    kernel says so in the environment (``JPY_PARENT_PID``, jupyter_client; ``PAGER=cat``, ipykernel)."""
+    return "JPY_PARENT_PID" in os.environ and os.environ.get("PAGER") == "cat"
