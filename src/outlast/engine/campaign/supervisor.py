@@ -80,7 +80,7 @@ class Supervisor:
     ) -> None:
         self._post, self._before, self._say, self._alone = post, before, say, alone
         self._studies = [_Watched(each) for each in wanted]
-        self._stopping = 0  # how often that was asked for
+        self._begins_nothing = False  # a person asked for an end
         self._pace = pace()
         self._touched = 0.0
         self._changed = True
@@ -103,7 +103,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Once: every study stops gracefully, each in its own grace; nothing is begun again. Twice: now."""
-        self._stopping += 1
+        self._begins_nothing = True
         for each in self._studies:
             if each.charge.condition in ("starting", "waiting"):
                 self._set(each, condition="ended", code=each.charge.code if each.charge.code is not None else 4)
@@ -112,8 +112,8 @@ class Supervisor:
 
     def begin_nothing(self) -> None:
         """Let what runs come to its rest by itself, and begin nothing again."""
+        self._begins_nothing = True
         for each in self._studies:
-            each.misfortunes = Misfortunes(1 << 30)
             if each.charge.condition in ("starting", "waiting"):
                 self._set(each, condition="ended", code=4)
 
@@ -218,7 +218,7 @@ class Supervisor:
     def _died(self, each: _Watched, ending: Ending, what: str, now: float) -> None:
         after = follow(ending, each.misfortunes, pace=self._pace)
         each.misfortunes = after.misfortunes
-        if after.what == "again" and not self._stopping:
+        if after.what == "again" and not self._begins_nothing:
             each.not_before = now + after.after
             self._set(each, condition="waiting", word=what, since=utc_now())
             self._say(each.wanted.study, f"{what}: it is begun again in {duration(after.after)}")
