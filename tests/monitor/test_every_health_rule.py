@@ -92,7 +92,7 @@ def same_failure(build: StudyBuilder) -> dict[str, Any]:
 
 def failure_rate(build: StudyBuilder) -> dict[str, Any]:
     searched(build, 7)
-    failed(build, 4)
+    failed(build, 7)
     return {"at": 4200}
 
 
@@ -255,6 +255,26 @@ def test_what_began_at_a_known_moment_says_so() -> None:
         "database_locked",
     }
     assert {key for key, at in since.items() if not at} <= nobody_knows
+
+
+def test_four_failures_in_eleven_are_a_note_and_no_trouble_yet() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    searched(build, 7)
+    failed(build, 4)
+    (found,) = health(build.study, of(), now=build.moment(4200), live=True)
+    assert (found.key, found.level) == ("failure_rate", "note")
+
+
+def test_trials_that_are_pruned_before_the_first_completes_are_no_trouble_while_one_outlives_them() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    one = running(build, 0)
+    for number in range(12):
+        build.trial({"lr": number}, TrialState.PRUNED, at=60 * number, curves=CURVE)
+    assert health(build.study, of(), now=build.moment(800), live=True) == []
+    build.finish(one, TrialState.PRUNED, at=800, seconds=800)
+    assert [each.key for each in health(build.study, of(), now=build.moment(800), live=True)] == ["all_pruned"]
 
 
 def test_a_search_in_good_health_sets_off_none() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from outlast.core.states import Cause, StudyState, TrialState
-from outlast.monitor.health.warning import HealthWarning
+from outlast.monitor.health.warning import HealthWarning, Level
 from outlast.monitor.health.what_rules_see import View
 
 _FAILURE_SHARE = 0.30
+_USUAL_SHARE, _CHANCE = 0.2, 0.01  # of failures in a search of large models
 _ENOUGH = 10  # finished trials before a share says anything
 _ALIKE, _ALIKE_SHARE = 3, 0.15
 
@@ -31,13 +32,17 @@ def same_failure(view: View) -> HealthWarning | None:
 
 
 def failure_rate(view: View) -> HealthWarning | None:
-    """More than 30% of the last 50 trials failed."""
+    """More than 30% of the last 50 trials failed; a note as long as so many could be chance where a fifth fails."""
     recent = view.recent
     failed = [trial for trial in recent if trial.state is TrialState.FAILED]
     if len(recent) < _ENOUGH or len(failed) <= _FAILURE_SHARE * len(recent):
         return None
+    from outlast.analysis.shares import at_least
+
+    level: Level = "warning" if at_least(len(failed), len(recent), _USUAL_SHARE) < _CHANCE else "note"
     text = f"{len(failed)} of the last {len(recent)} trials failed ({100 * len(failed) / len(recent):.0f}%)"
-    return HealthWarning("failure_rate", text, f"outlast show {view.where} failures", failed[0].finished_at or "")
+    cure = f"outlast show {view.where} failures"
+    return HealthWarning("failure_rate", text, cure, failed[0].finished_at or "", level)
 
 
 def no_result(view: View) -> HealthWarning | None:
@@ -59,14 +64,21 @@ def no_result(view: View) -> HealthWarning | None:
 
 
 def all_pruned(view: View) -> HealthWarning | None:
-    """Every trial that could be judged was pruned."""
+    """Every trial that could be judged was pruned, and none that runs has lasted longer: pruned ones come first."""
     pruned = view.counts[TrialState.PRUNED]
-    if view.counts[TrialState.COMPLETE] or pruned < _ENOUGH:
+    if view.counts[TrialState.COMPLETE] or pruned < _ENOUGH or _outlived(view):
         return None
     text = f"all {pruned} trials that could be judged were pruned: none has completed"
     cure = "give the pruner more steps or trials to start with, or set pruner: none"
     first = next((t.finished_at or "" for t in view.recent if t.state is TrialState.PRUNED), "")
     return HealthWarning("all_pruned", text, cure, first, "error")
+
+
+def _outlived(view: View) -> bool:
+    """Whether a trial that runs has lasted longer than any that was pruned."""
+    longest = max((trial.seconds for trial in view.recent if trial.state is TrialState.PRUNED), default=0.0)
+    began = [at for trial in view.running if (at := view.opened(trial)) is not None]
+    return any((view.now - at).total_seconds() > longest for at in began)
 
 
 def pruner_without_values(view: View) -> HealthWarning | None:
