@@ -73,7 +73,11 @@ def decisions(trials: int, epochs: int, settings: dict[str, Any]) -> Iterator[li
         return time.strftime("%Y-%m-%dT%H:%M:%S.000+00:00", time.gmtime(1_767_600_000 + seconds))
 
     drawn = random.Random(7)
-    yield [StudyCreated("long", at(0), study_seed=7), RevisionMade(1, at(0), settings), RunStarted(at(0), "box", 1)]
+    yield [
+        StudyCreated(settings["name"], at(0), study_seed=7),
+        RevisionMade(1, at(0), settings),
+        RunStarted(at(0), "box", 1),
+    ]
     for number in range(trials):
         params = {
             "lr": 10 ** drawn.uniform(-5, -1), "layers": drawn.randint(1, 8),
@@ -94,10 +98,10 @@ def decisions(trials: int, epochs: int, settings: dict[str, Any]) -> Iterator[li
     yield [StudyEnded(at(60.0 * trials), "stopped", "stopped by hand", 60.0 * trials)]
 
 
-def make_study(folder: Path, trials: int, epochs: int) -> None:
-    """Lay out the study's folder."""
+def make_study(folder: Path, trials: int, epochs: int, text: str = STUDY_FILE) -> None:
+    """Lay out the folder of the study whose file says this."""
     file = folder.with_suffix(".yaml")
-    file.write_text(STUDY_FILE)
+    file.write_text(text)
     paths = StudyPaths.at(folder)
     events: list[Event] = []
     ledger, _ = Ledger.claim(paths.ledger)

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from outlast._system.capped_log import CappedLog, LogReader
 from outlast.cli.follow_many import RunningTrials
 from outlast.core.file_names import attempt_name
 from outlast.study.campaign import Campaign, Member, keep_campaign
@@ -128,3 +129,17 @@ def test_errors_of_all_studies_are_grouped_and_the_newest_is_last(here):
     assert one.startswith("(1 earlier left out; all: -n 2)") and one.count("RuntimeError: no such layer") == 2
     assert here("logs", "small", "--errors").out.count("(and 1 alike)") == 1
     assert here("logs", "all", "-f").out == ""
+
+
+@pytest.mark.parametrize("printed", [50, 150, 250, 1050])
+def test_the_end_of_a_long_log_is_found_without_reading_the_rest(tmp_path, printed):
+    log = CappedLog(str(tmp_path / "output.log"), head=200, piece=100)
+    text = bytes(at % 251 for at in range(printed))
+    log.write(text)
+    reader = LogReader(tmp_path / "output.log")
+    reader.skip(60)
+    assert b"".join(iter(reader.read, b"")) == text[-60:]
+    log.write(b"more")
+    assert reader.read() == b"more"
+    log.close()
+    reader.close()

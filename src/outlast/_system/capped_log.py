@@ -7,6 +7,7 @@ killed; the name says how long the head is and where in the output the piece beg
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import deque
@@ -132,6 +133,12 @@ class LogReader:
                 if data:
                     return data
         return b""
+
+    def skip(self, keep: int) -> None:
+        """Read on from the last `keep` bytes that are there now; nothing before them is read."""
+        last = _parts(self._path)[-1:]
+        with contextlib.suppress(FileNotFoundError):
+            self._at = max(self._at, last[0].start + os.stat(last[0].path).st_size - keep) if last else self._at
 
     def close(self) -> None:
         """Close what is open."""

@@ -58,9 +58,10 @@ class _Tail:
             self._reader.close()
 
     def skip(self, keep: int) -> list[str]:
-        """Everything so far, of which the last lines are kept."""
+        """Everything so far, of which the last lines are kept; of a long log only its end is read."""
         kept: deque[str] = deque(maxlen=keep)
         self.is_silent = False
+        self._reader.skip(_MOST)
         while before := self._reader.read(_MOST):
             *whole, self._line = (self._line + self._decode(before)).split("\n")
             kept.extend(whole[-keep:] if keep else ())
