@@ -40,7 +40,7 @@ def stop_study(
         raise UsageError(f"trial {trial} does not run", cure=f"running: {running}")
     shared = _is_shared(study)
     if holder_is_live(paths.ledger) is False and not shared:
-        return _stop_runners(paths, study, folder, now=now)
+        return _stop_runners(paths, study, folder, now=now, trial=trial)
     content = {"drain": drain, "now": now, **({} if trial is None else {"trial": trial})}
     if _is_answered(paths, requests.drop(paths, "stop", **content), shared=shared, say=say):
         what = "the search" if trial is None else f"trial {trial}"
@@ -75,11 +75,11 @@ def _is_answered(paths: StudyPaths, request: requests.Request, *, shared: bool, 
     return False
 
 
-def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, now: bool) -> str:
+def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, now: bool, trial: int | None) -> str:
     asked, go_on = 0, "submit" if study.jobs else "run"
     for each in study.trials.values():
         attempt = each.open_attempt
-        if attempt is None:
+        if attempt is None or trial not in (None, each.number):
             continue
         life = inspect(paths.attempt(each.number, attempt.number)).life
         waits = life is Life.UNCLAIMED and not attempt.slot.startswith("local:")  # as a job: it will learn of it
