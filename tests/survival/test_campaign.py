@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import signal
@@ -79,3 +80,28 @@ def test_a_closed_terminal_is_nothing_to_it_once_asked_it_stops_gracefully_and_t
     assert run.wait(timeout=60) == 4
     words = log.read_text()
     assert "a: stopped: the same command goes on, 0/3" in words and "b: has stopped" in words
+
+
+_PATIENT = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open("training", "a").close()
+while not os.path.exists("go"):
+    time.sleep(0.02)
+print("score: 0.5")
+"""
+
+
+def test_a_study_that_is_still_stopping_is_begun_again_by_whoever_runs_it_since(lab: CampaignLab) -> None:
+    study = {"command": [sys.executable, "-S", "-E", "-c", _PATIENT, "${args}"], "trial": {"grace": "60s"}}
+    base = json.loads((lab.place / "camp.yaml").read_text())["base"] | {"budget": {"trials": 2}}
+    (lab.place / "camp.yaml").write_text(json.dumps({"base": base, "studies": {"patient": study, "other": study}}))
+    first = lab.start()
+    until((lab.place / "training").exists, "a training has begun")
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert lab.call("stop", "studies/camp").returncode == 0
+    second = lab.start()
+    until(lambda: "patient: is stopping" in lab.log, lambda: lab.log)
+    (lab.place / "go").touch()
+    assert second.wait(60) == 0, lab.log

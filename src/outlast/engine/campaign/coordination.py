@@ -10,6 +10,7 @@ import time
 
 from outlast._system.clock import utc_now
 from outlast._system.processes import Identity, identity_of, is_running, is_stopped
+from outlast._system.reading import read_json
 from outlast.core.fold import seconds_between
 from outlast.engine.campaign.orders import Orders, begin, is_supervised
 from outlast.engine.campaign.restarts import Ending
@@ -151,6 +152,18 @@ class Coordination:
             return ""
         errors = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
         return errors[-1] if errors else ""
+
+    def is_leaving(self) -> bool:
+        """Whether a person has asked it to stop, and it has not come to that yet."""
+        if any(each.kind == "stop" for each in requests.pending(self.paths)):
+            return True
+        try:
+            trials = read_study(self.paths).trials.values()
+        except OutlastError:
+            return False
+        attempts = ((each.number, each.open_attempt) for each in trials)
+        asked = [read_json(self.paths.attempt(number, found.number).asked) for number, found in attempts if found]
+        return bool(asked) and all(isinstance(each, dict) and each.get("reason") == "user" for each in asked)
 
     def asked_to_end(self) -> bool:
         """Whether a person has asked for the study's end while nobody held it; such a request is taken."""

@@ -52,6 +52,9 @@ class _Watched:
         self.not_before = 0.0
         self.look_at = 0.0
         self.said = ""  # what is wrong with its coordinator, as long as it is
+        self.leaves = (
+            False  # it was asked to stop before it was taken over: whoever ran the command since wants it to go on
+        )
 
     @property
     def is_over(self) -> bool:
@@ -161,8 +164,11 @@ class Supervisor:
                 each.at = self._made_ready(each.wanted)
             restart = each.charge.condition == "waiting"
             if each.at.find(None if self._before is None else self._before.of(each.wanted.study)):
-                self._say(each.wanted.study, f"runs already (pid {_pid(each.at)}): taken over, not begun again")
-                restart = False
+                each.leaves, restart = each.at.is_leaving(), False
+                if each.leaves:
+                    self._say(each.wanted.study, f"is stopping (pid {_pid(each.at)}): it is begun again once it has")
+                else:
+                    self._say(each.wanted.study, f"runs already (pid {_pid(each.at)}): taken over, not begun again")
             else:
                 each.at.begin()
                 if restart or not self._alone:
@@ -204,6 +210,10 @@ class Supervisor:
             self._say(each.wanted.study, f"is run by another process by now (pid {_pid(at)}): nothing is begun")
             return
         after = follow(ending, each.misfortunes, pace=self._pace)
+        if each.leaves and after.what == "over" and after.code == 4 and not self._begins_nothing:
+            each.leaves = False
+            self._set(each, condition="starting", since=utc_now())
+            return
         if after.what == "over":
             refused = after.code == REFUSED
             word = at.last_words() if refused else ""
