@@ -41,7 +41,7 @@ from outlast.testing.studies import StudyBuilder
 ROOT = Path(__file__).parents[2]
 PAGES = [
     "README.md", "CONTRIBUTING.md", "benchmarks/README.md", "examples/digits/README.md",
-    "examples/handwriting/README.md",
+    "examples/handwriting/README.md", "examples/clinical_text/README.md",
     *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
 ]  # fmt: skip
 #: Output and drawings. Those of cli.md are made from the commands' help, and compared with it elsewhere.
