@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from lab.served import Server, served
+from lab.waiting import until
 from outlast.monitor.exposition import CONTENT_TYPE
+from outlast.study import requests
 from outlast.study.lease import holder_is_live
 
 pytestmark = pytest.mark.slow
@@ -206,3 +211,29 @@ def test_ctrl_c_ends_it_without_a_word_of_the_token_and_stops_nothing(root, camp
         assert "ssh" in other.said[1] and f"{other.port}:127.0.0.1:{other.port}" in other.said[1]
     for running in campaign.values():
         assert holder_is_live(running.paths.ledger) is True
+
+
+def test_ctrl_c_waits_for_no_coordinator_that_does_not_answer(root, campaign, keys) -> None:
+    paths = campaign["evidence"].paths
+    with served(root, "--allow-stop") as other:
+        own = {**other.own, "Origin": f"http://127.0.0.1:{other.port}", "Content-Type": "application/json"}
+        asked = (f"/api/studies/{keys['evidence']}/stop", own)
+        line = threading.Thread(target=suppressed(other.ask), args=asked, kwargs={"method": "POST", "body": "{}"})
+        line.start()
+        found = until(lambda: requests.pending(paths), "it is asked to stop")
+        began = time.monotonic()
+        other.process.send_signal(2)
+        other.process.wait(20)
+        assert (other.process.returncode, time.monotonic() - began < 8) == (0, True)
+        line.join()
+        requests.take(paths, found[0])
+
+
+def suppressed(function: Callable[..., object]) -> Callable[..., None]:
+    """The same for whoever does not mind that the line is cut."""
+
+    def called(*arguments: Any, **named: Any) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            function(*arguments, **named)
+
+    return called

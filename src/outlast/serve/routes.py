@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -30,6 +32,7 @@ from outlast.study.home import live_of
 _LONGEST_BODY = 1024  # bytes
 _BODY_WITHIN = 5.0  # seconds
 _MOST_TRIALS = 10**9
+_T = TypeVar("_T")
 
 
 def application(watcher: Watcher, secrets: Secrets, *, folder: str, may_stop: bool) -> ASGIApp:
@@ -90,7 +93,7 @@ class _Desk:
         if place is None or number > _MOST_TRIALS:
             return _missing()
         trial = (StudyNames.trials.name, f"{number:04d}")
-        folders = await run_in_threadpool(_where_it_prints, live_of(place.folder), trial)
+        folders = await _aside(_where_it_prints, live_of(place.folder), trial)
         return await self._tail(request, place.folder, folders, TrialPaths.log.name)
 
     async def _tail(self, request: Request, folder: str, folders: tuple[str, ...], name: str) -> Response:
@@ -99,7 +102,7 @@ class _Desk:
         goes_on = (
             request.query_params.get("source") == source and after.isascii() and after.isdigit() and len(after) < 19
         )
-        found = await run_in_threadpool(tail, live_of(folder), folders, name, after=int(after) if goes_on else 0)
+        found = await _aside(tail, live_of(folder), folders, name, after=int(after) if goes_on else 0)
         return JSONResponse(
             {"source": source, **(found or {"from": 0, "to": 0, "lines": "", "rest": "", "none": True})}
         )
@@ -113,11 +116,27 @@ class _Desk:
             return JSONResponse({"said": "which trial?"}, 400)
         what = place.name if trial is None else f"trial {trial} of {place.name}"
         try:
-            said = await run_in_threadpool(stop_study, live_of(place.folder), trial=trial, say=lambda _text: None)
+            said = await _aside(stop_study, live_of(place.folder), trial=trial, say=lambda _text: None)
         except (OutlastError, OSError) as error:
             return JSONResponse({"said": getattr(error, "fact", None) or str(error)}, 409)
         say(f"stop was asked for by a page: {what!a}")
         return JSONResponse({"said": said})
+
+
+async def _aside(function: Callable[..., _T], *arguments: Any, **named: Any) -> _T:
+    """What may wait, in a thread of its own that the end of the server does not wait for, as a pool's threads would."""
+    done: Future[_T] = Future()
+
+    def run() -> None:
+        if not done.set_running_or_notify_cancel():
+            return
+        try:
+            done.set_result(function(*arguments, **named))
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 def _where_it_prints(root: str, trial: tuple[str, str]) -> tuple[str, ...]:
