@@ -70,7 +70,6 @@ WRONG = {
     "missing base configuration": ({"config": "base.yaml"}, "study.yaml:10: config", ["does not exist"]),
     "missing base study": ({"extends": "base.yaml"}, "study.yaml:10: extends", ["does not exist"]),
     "extends itself": ({"extends": "study.yaml"}, "study.yaml:10: extends", ["circle"]),
-    "several studies": ({"matrix": "{kind: [a, b]}"}, "study.yaml", ["makes 2 studies where one is meant"]),
     "no duration": ({"trial": "{timeout: soon}"}, "study.yaml:10: trial.timeout", ["12h"]),
     "two dialects": ({"method": "bayes"}, "study.yaml", ["two dialects"]),
     "a name that leaves its folder": ({"name": "../evil"}, "study.yaml:1: name", ["letters, digits"]),

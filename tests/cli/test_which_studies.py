@@ -190,3 +190,17 @@ def test_a_study_s_folder_is_no_campaign_s_and_a_study_that_keeps_nothing_belong
         _ = plan("big.yaml")
     found = plan("study.yaml", "other.yaml", "--set", "index.in_memory=true")
     assert found.startable == () and "in_memory" in str(found.refused[0].error)
+
+
+def test_with_nothing_named_the_only_study_or_campaign_here_is_meant(folder):
+    begin("studies/small", request("study.yaml").settings)
+    for name in ("study.yaml", "many.yaml"):
+        os.rename(name, f"{name}.gone")
+    assert (request().settings.name, request().folder) == ("small", "studies/small")
+    os.rename("studies/small", "elsewhere")
+    os.rename("study.yaml.gone", "base.yaml")
+    folder.write("big.yaml", CAMPAIGN.replace("study.yaml", "base.yaml"))
+    found = plan("big.yaml")
+    keep_campaign(found.folder, found.campaign)
+    begin("studies/big/a", found.planned[0].settings)
+    assert plan().folder == "studies/big"

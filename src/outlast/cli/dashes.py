@@ -13,7 +13,19 @@ from outlast.errors import UsageError
 _INTERPRETERS = {".py": "python", ".sh": "bash", ".jl": "julia", ".r": "Rscript", ".lua": "lua", ".rb": "ruby"}
 #: A test holds it against the commands' own options.
 _WITH_A_VALUE = frozenset(
-    ["--trials", "--parallel", "--maximize", "--minimize", "--set", "--dir", "--name", "--limit", "--output", "-o"]
+    [
+        "--trials",
+        "--parallel",
+        "--print-unit",
+        "--maximize",
+        "--minimize",
+        "--set",
+        "--dir",
+        "--name",
+        "--limit",
+        "--output",
+        "-o",
+    ]
 ) | {"--from", "--from-top", "--from-as"}
 _TAKES_A_COMMAND = ("check", "init", "run", "submit")
 

@@ -49,7 +49,7 @@ class SearchRequest:
             return self._of_a_command()
         if (meant := without_dashes(self.invocation.before)) is not None:
             raise meant
-        if len(self.study) == 1 and is_study_folder(file := self._source):
+        if len(self.study) <= 1 and is_study_folder(file := self._source):
             return self.recorded(file)
         from outlast.cli import campaign_request
 
