@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.shared import Study, Time
+from outlast._system import locks
 from outlast.executors.shared_slots import PATIENCE
 
 Studies = Callable[..., Study]
@@ -187,3 +188,17 @@ def test_who_has_nothing_more_to_begin_is_not_waited_for(study: Studies) -> None
     assert high.want(0) == 0
     os.close(high.running.pop("local:0"))
     assert low.want(4) == 1
+
+
+def test_a_campaign_on_a_network_filesystem_has_its_locks_on_this_host(
+    study: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "is_shared", lambda path: True)
+    monkeypatch.setenv(locks.DIRECTORY_VARIABLE, str(tmp_path / "host"))
+    a, b = study("a"), study("b")
+    assert (a.want(3), b.want(3)) == (3, 1)
+    assert os.listdir(tmp_path / "slots") == []
+    (place,) = (tmp_path / "host").iterdir()
+    assert {"machine", "study.a", "study.b"} == set(os.listdir(place)) and place.stat().st_mode & 0o777 == 0o700
+    locks.clear_locks()
+    assert a.want(1) == 0

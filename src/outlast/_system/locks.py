@@ -87,6 +87,21 @@ def lock_path(path: str) -> str:
     return _beside(path, os.stat(path)) if is_shared(path) else path
 
 
+def lock_folder(folder: str) -> str:
+    """Where locks lie that go with a folder, which is made where it is not there: in it, or in one of this host's of its own.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    os.makedirs(folder, exist_ok=True)
+    place = lock_path(folder)
+    if place != folder:
+        for each in (os.path.dirname(place), place):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(each, 0o700)
+    return place
+
+
 def clear_locks() -> None:
     """Remove this host's lock files that nobody holds any more: their holders were killed."""
     folder = _directory()

@@ -20,8 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from outlast._system.file_events import CLOSED, WRITTEN, FolderEvents
-from outlast._system.locks import lock_path
-from outlast._system.mounts import is_shared
+from outlast._system.locks import lock_folder
 from outlast._system.range_locks import free_ranges, lock_range, locked_ranges
 from outlast.core.sharing import Claim, Share, given, goes_first, joining, over, unused
 from outlast.executors.card_queue import Standing
@@ -82,7 +81,7 @@ class SharedSlots:
     _late: float | None = None  # since when somebody has not noticed that an attempt is over
 
     def __post_init__(self) -> None:
-        self._folder = slots_folder(self.sharing.folder)
+        self._folder = lock_folder(self.sharing.folder)  # on a network filesystem one of this host
         self._own = OwnPlace(self._path_of(self.sharing.study))
         before = _read(self._own.path)
         self._said = _Place(Claim(self.sharing.study)) if before is None else before
@@ -241,19 +240,6 @@ class SharedSlots:
         if self._claim != self._said.claim or self._began != self._said.began or waits:
             self._said = _Place(self._claim, dict(self._began), now)
             self._own.write(msgspec.json.encode(self._said))
-
-
-def slots_folder(folder: str) -> str:
-    """Where the locks of a campaign's slots are: its folder of slots, or on a network filesystem one of this host and user.
-
-    Raises:
-        OSError: It cannot be made.
-    """
-    os.makedirs(folder, exist_ok=True)
-    if is_shared(folder):
-        folder = lock_path(folder)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    return folder
 
 
 def _read(path: str, now: float | None = None) -> _Place | None:
