@@ -96,7 +96,7 @@ def test_what_is_new_comes_by_itself_and_what_somebody_does_stays(browser, serve
             log.write("epoch 12: later\n")
         expect(it.page.locator("dialog .log")).to_contain_text("epoch 12: later", timeout=20_000)
         it.page.keyboard.press("Escape")
-        assert it.page.evaluate("location.hash") == f"#study-{keys['evidence']}"
+        expect(it.page).to_have_url(f"{server.url.partition('?')[0]}#study-{keys['evidence']}")
         assert it.said == []
 
 
