@@ -12,7 +12,7 @@ from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
-from outlast.monitor.together import Pace, milestones_of
+from outlast.monitor.together import Part, ahead, milestones_of
 from outlast.testing.studies import StudyBuilder
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=timezone.utc)
@@ -72,26 +72,70 @@ def test_what_cannot_be_read_counts_nowhere_and_hides_nothing() -> None:
     assert found.to_json()["wrong"] == ["a", "b"]
 
 
-def pace(counted: int, target: int, per_hour: float) -> Pace:
-    return Pace(counted, target, per_hour, NOW if per_hour else None)
+def part(counted: int, target: int, hours: float | None, **given: Any) -> Part:
+    seconds = None if hours is None else 3600 * hours
+    return Part(counted, target, seconds, (seconds or 0) * 0.8, (seconds or 0) * 1.25, **given)
 
 
 @pytest.mark.parametrize(
-    ("paces", "hours"),
+    ("parts", "hours"),
     [
-        ([pace(0, 100, 10)], [1, 2.5, 5, 7.5, 10]),
-        ([pace(50, 100, 10)], [None, None, None, 2.5, 5]),
-        ([pace(0, 100, 10), pace(0, 100, 10)], [1, 2.5, 5, 7.5, 10]),
-        ([pace(0, 50, 10), pace(0, 150, 10)], [1, 2.5, 5, 10, 15]),  # one is through after 5 hours
-        ([pace(0, 100, 10), pace(0, 100, 0)], [2, 5, 10, None, None]),  # and one stands still
-        ([pace(0, 100, 0)], [None] * 5),
-        ([pace(100, 100, 10)], [None] * 5),
+        ([part(0, 100, 10)], [1, 2.5, 5, 7.5, 10]),
+        ([part(50, 100, 5)], [None, None, None, 2.5, 5]),
+        ([part(0, 100, 10), part(0, 100, 10)], [1, 2.5, 5, 7.5, 10]),
+        ([part(0, 50, 5), part(0, 150, 15)], [1, 2.5, 5, 10, 15]),  # one is through after 5 hours
+        ([part(0, 100, 10), part(0, 100, None)], [2, 5, 10, None, None]),  # and one stands still
+        ([part(0, 100, None)], [None] * 5),
+        ([part(100, 100, 10)], [None] * 5),
     ],
 )
-def test_milestones_of_all_together(paces: list[Pace], hours: list[float | None]) -> None:
-    found = milestones_of(paces, NOW)
+def test_milestones_of_all_together(parts: list[Part], hours: list[float | None]) -> None:
+    found = milestones_of(parts, ahead(parts), NOW)
     assert [m.percent for m in found] == [10, 25, 50, 75, 100]
     assert [None if m.at is None else round((m.at - NOW) / timedelta(hours=1), 6) for m in found] == hours
+
+
+def works(trials: int, work: float, **given: Any) -> Part:
+    return part(0, trials, 99, work=3600 * work, **{"slots": 4, **given})
+
+
+@pytest.mark.parametrize(
+    ("sharing", "parts", "ends"),
+    [
+        ("weight", [works(10, 8), works(10, 8)], [4]),  # four slots for 16 hours of work
+        ("weight", [works(10, 4), works(10, 12)], [2, 4]),  # what is through leaves its slots to the other
+        ("weight", [works(10, 12, weight=3), works(10, 4)], [4]),
+        ("together", [works(10, 4), works(10, 12)], [4]),
+        ("priority", [works(10, 4), works(10, 12, priority=1)], [3, 4]),
+        ("weight", [works(10, 2, slots=1), works(10, 12)], [2, 3.5]),  # one cannot fill more than one
+        ("weight", [works(10, 8, slots=1)], [8]),
+        ("priority", [works(10, 8, slots=1, priority=1), works(10, 6, slots=4)], [2, 8]),
+    ],
+)
+def test_a_pool_that_studies_share(sharing: str, parts: list[Part], ends: list[float]) -> None:
+    found = ahead(parts, pool=4, sharing=sharing)
+    assert found is not None
+    assert [round(at / 3600, 6) for at, _ in found.line] == ends
+    assert found.line[-1][1] == pytest.approx(sum(each.target for each in parts))
+    assert found.low < found.seconds < found.high
+
+
+def test_the_range_of_many_that_share_is_narrower_than_that_of_one() -> None:
+    def width(parts: list[Part]) -> float:
+        found = ahead(parts, pool=4)
+        assert found is not None
+        return found.high / found.low
+
+    assert 1 < width([works(10, 8) for _ in range(16)]) < width([works(10, 128)])
+
+
+def test_a_campaign_ends_when_its_pool_has_done_all_of_it() -> None:
+    """Two studies, each of which would fill both slots alone: their own ends are told as if they went on sharing."""
+    alone = over(seen("a", 10, 40, live=True), seen("b", 10, 40, live=True))
+    shared = over(*alone.sights, is_campaign=True, parallel=2)
+    assert alone.eta is not None and shared.eta is not None and shared.eta_range is not None
+    assert (shared.eta - NOW).total_seconds() == pytest.approx(2 * 30 * 60 / 2, rel=0.02)
+    assert shared.eta_range[0] < shared.eta < shared.eta_range[1]
 
 
 def unwell(sight: Sight) -> Sight:

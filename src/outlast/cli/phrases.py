@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from outlast.cli.styled import Text
@@ -15,6 +16,7 @@ from outlast.monitor.times import duration, figure, metric_value, parse_time
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
+_FAR = timedelta(days=6)
 _PARAMETERS_AT = 42  # the column of a running trial's parameters
 STATE_STYLES: Mapping[str, str] = {
     "complete": "green",
@@ -124,7 +126,8 @@ def speed_text(snapshot: Snapshot | Overview) -> str:
 
 
 def _range_text(of: Snapshot | Overview) -> str:
-    if of.eta_range is None:
+    """Of an end within days; of one that is further away nobody asks for the hour."""
+    if of.eta_range is None or of.eta_range[1] - of.now > _FAR:
         return ""
     low, high = (clock_time(moment, of.now) for moment in of.eta_range)
     day, _, clock = high.rpartition(" ")

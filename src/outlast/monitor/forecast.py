@@ -55,6 +55,9 @@ class Forecast(Struct, frozen=True):
     seconds: float
     low: float
     high: float
+    work: float = (
+        0.0  # seconds of a slot that are left: what running trials have done is not among them, nor is any gap
+    )
 
 
 def forecast(
@@ -90,7 +93,9 @@ def forecast(
     pool = _Pool.of(lately, running, gap, since, random.Random(len(ended)))
     spread = _spread(ended, pool, gap, left)
     found = sorted(_one_future(pool, running, left, slots, pace) for pace in _paces(spread, slots, pool.drawn))
-    return Forecast(_quantile(found, 0.5), _quantile(found, _LOW), _quantile(found, _HIGH))
+    per = (pool.mean - gap) / pool.share
+    work = max(0.0, left * per - sum(min(each.seconds, per) for each in running))
+    return Forecast(_quantile(found, 0.5), _quantile(found, _LOW), _quantile(found, _HIGH), work)
 
 
 class _Pool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.milestones import Milestone
 from outlast.monitor.snapshot import STATE_ORDER, Snapshot
-from outlast.monitor.together import Pace, done_at, done_within, milestones_of
+from outlast.monitor.together import Ahead, Part, ahead, milestones_of
 
 _GOING = (StudyState.RUNNING, StudyState.WAITING)
 
@@ -73,6 +73,7 @@ class Overview(Struct, frozen=True):
     now: datetime
     parallel: int | None = None  # slots of all together, as far as known
     supervisor: SupervisorFacts | None = None  # None: nobody supervises
+    sharing: str = "weight"  # how a campaign's studies share them: weight, priority, together
     is_campaign: bool = False  # whether the folder has a campaign on record
 
     @property
@@ -123,26 +124,32 @@ class Overview(Struct, frozen=True):
     @property
     def eta(self) -> datetime | None:
         """When the last of those that are run now is expected to be done; ``None`` where none is, or that is not known."""
-        return done_at(self._paces, self.now)
+        found = self._ahead
+        return None if found is None else self.now + timedelta(seconds=found.seconds)
 
     @property
     def eta_range(self) -> tuple[datetime, datetime] | None:
         """That holds the end in about 80% of cases."""
-        return done_within(self._paces, self.now)
+        found = self._ahead
+        return None if found is None else (
+            self.now + timedelta(seconds=found.low), self.now + timedelta(seconds=found.high)
+        )  # fmt: skip
 
     @property
     def milestones(self) -> tuple[Milestone, ...]:
         """Shares of the target of all together, and when they are expected."""
-        return milestones_of(self._paces, self.now) if self.target else ()
+        return milestones_of(self._parts, self._ahead, self.now) if self.target else ()
 
     @property
-    def _paces(self) -> list[Pace]:
+    def _ahead(self) -> Ahead | None:
+        return ahead(self._parts, pool=self.parallel if self.is_campaign else None, sharing=self.sharing)
+
+    @property
+    def _parts(self) -> list[Part]:
         return [
-            Pace(
-                min(each.counted, each.target), each.target, (each.rate_per_hour or 0.0) if each.eta else 0.0, each.eta
-            )
-            for each in self.snapshots
-            if each.target is not None
+            _part(sight, sight.snapshot, sight.snapshot.target)
+            for sight in self.sights
+            if sight.snapshot is not None and sight.snapshot.target is not None
         ]
 
     @property
@@ -202,11 +209,13 @@ def overview_of(sight: Sight, now: datetime) -> Overview:
     return Overview(sight.name, sight.folder, (sight,), now)
 
 
-def _per_hour(of: Snapshot) -> float:
-    """The speed at which it reaches its target by its expected end."""
-    if of.eta is None or not of.remaining:
-        return 0.0
-    return of.remaining / max(1e-9, (of.eta - of.now).total_seconds()) * 3600.0
+def _part(sight: Sight, of: Snapshot, target: int) -> Part:
+    low, high = of.eta_range or (of.eta, of.eta)
+    seconds, least, most = (None if at is None else (at - of.now).total_seconds() for at in (of.eta, low, high))
+    return Part(
+        min(of.counted, target), target, seconds, least or 0.0, most or 0.0, of.work_left, sight.weight, sight.priority,
+        of.live.slots if of.live is not None else 1,
+    )  # fmt: skip
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -104,6 +104,7 @@ class Snapshot(Struct, frozen=True):
     left_out: int = 0  # of the failed trials: those that the study file in force does not hold
     follows: str = ""  # of a follow-up: the command that it was begun by
     eta_range: tuple[datetime, datetime] | None = None  # that holds the end in 80% of cases
+    work_left: float | None = None  # seconds of a slot until the target is reached, while somebody runs it
 
     @property
     def finished(self) -> int:
@@ -276,6 +277,7 @@ def snapshot(
         rate_per_hour=rate,
         eta=eta,
         eta_range=eta_range,
+        work_left=None if ahead is None else ahead.work,
         milestones=milestones(budget.trials, done, ahead, eta, now),
         running=running,
         warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),

@@ -39,6 +39,7 @@ class ManyLooker:
             sights=tuple(found),
             now=datetime.now(timezone.utc),
             parallel=record.parallel if record else None,
+            sharing=record.share if record else "weight",
             is_campaign=record is not None,
             supervisor=_supervisor(paths.supervisor),
         )
