@@ -204,3 +204,10 @@ def test_with_nothing_named_the_only_study_or_campaign_here_is_meant(folder):
     keep_campaign(found.folder, found.campaign)
     begin("studies/big/a", found.planned[0].settings)
     assert plan().folder == "studies/big"
+
+
+def test_files_whose_names_make_no_campaign_s_name_say_how_to_give_one(folder):
+    folder.write("zwölf & mehr.yaml", "extends: study.yaml\nname: twelve\n")
+    with pytest.raises(UsageError, match="together these are called `other\\+zwölf & mehr`, which is not"):
+        plan("other.yaml", "zwölf & mehr.yaml")
+    assert set(places(plan("other.yaml", "zwölf & mehr.yaml", "--name", "more"))) == {"other", "twelve"}

@@ -70,7 +70,12 @@ def of_several(request: SearchRequest) -> CampaignPlan:
     stems = [os.path.splitext(os.path.basename(os.path.abspath(word)))[0] for word in words]
     name = request.name or _name_of(stems)
     if not re.search(native.NAME_PATTERN, name.replace("+", "-")):
-        raise UsageError(f"--name: `{name}` is not {native.NAME_SAYS}")
+        if request.name:
+            raise UsageError(f"--name: `{name}` is not {native.NAME_SAYS}")
+        raise UsageError(
+            f"together these are called `{name}`, which is not {native.NAME_SAYS}",
+            cure="give the campaign a name: --name NAME",
+        )
     folder = request.directory or os.path.join("studies", name)
     planned = [each for word in words for each in _of_one(request, word, folder)]
     campaign = Campaign(
