@@ -117,7 +117,7 @@ def _page(port: int, token: str, at: int, over: threading.Event, answers: list[i
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
             asked = [("", "/api/board")] if look % 2 == 0 or not study else [("", "/api/board"), ("study", study)]
             for what, path in asked:
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
                 connection.request("GET", f"{path}?have={have[what]}", headers=headers)
                 said = json.loads(connection.getresponse().read())
                 connection.close()

@@ -18,6 +18,7 @@ from outlast.engine.attempts import slots as slots_module
 from outlast.engine.attempts.slots import Slots, local_slots, slot_count
 from outlast.engine.check.quick import quick_check
 from outlast.errors import UsageError
+from outlast.executors.shared_slots import Sharing
 from outlast.runner.attempt_gpus import (
     cards_for_runner,
     foreign_memory,
@@ -44,11 +45,11 @@ def study(tmp_path: Path) -> Callable[..., Settings]:
 
 
 @pytest.fixture
-def slots_of() -> Iterator[Callable[[Settings], Slots]]:
+def slots_of() -> Iterator[Callable[..., Slots]]:
     made: list[Slots] = []
 
-    def make(settings: Settings) -> Slots:
-        made.append(local_slots(settings))
+    def make(settings: Settings, sharing: Sharing | None = None) -> Slots:
+        made.append(local_slots(settings, sharing))
         return made[-1]
 
     yield make
@@ -144,6 +145,71 @@ def test_cards_are_locked_for_what_is_wanted_and_given_back_if_not_used(
     assert [bool(holders_of(str(driver.locks), card)) for card in cards] == [True, False, False, False]
     slots.started("local:0")
     assert slots.locks("local:0") == () and slots.most == 3
+
+
+def begin(slots: Slots, wanted: int) -> dict[str, list[int]]:
+    """Take what can be had. Returns what holds the cards and the slot of each attempt, as its processes would."""
+    held = {}
+    for slot in slots.available(wanted):
+        lock = slots.held_by(slot)
+        assert lock is not None
+        held[slot] = [os.dup(fd) for fd in (*(card.fd for card in slots.locks(slot)), lock)]
+        slots.take(slot)
+        slots.started(slot)
+    slots.give_back()
+    return held
+
+
+def end(slots: Slots, slot: str, fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+    slots.free(slot)
+
+
+@pytest.mark.parametrize(("gpus", "parts"), [(1, 4), (0.5, 8), (2, 2)])
+def test_in_a_campaign_an_attempt_takes_the_part_of_the_machine_that_its_cards_are(
+    driver: Driver,
+    study: Callable[..., Settings],
+    slots_of: Callable[..., Slots],
+    tmp_path: Path,
+    gpus: float,
+    parts: int,
+) -> None:
+    driver.cards(4)
+    shared = slots_of(study(resources={"gpus": gpus}), Sharing(str(tmp_path / "slots"), "a")).shared
+    assert shared is not None and shared.parts == parts
+
+
+def test_studies_of_a_campaign_pass_cards_and_slots_on_together(
+    driver: Driver, study: Callable[..., Settings], slots_of: Callable[..., Slots], tmp_path: Path
+) -> None:
+    driver.cards(2)
+    a, b = (slots_of(study(), Sharing(str(tmp_path / "slots"), name)) for name in "ab")
+    running = begin(a, 2)
+    assert len(running) == 2 and begin(b, 2) == {}
+    end(a, *running.popitem())
+    assert begin(a, 1) == {}, "it is the other's turn"
+    theirs = begin(b, 2)
+    assert len(theirs) == 1
+    for fds in (*running.values(), *theirs.values()):
+        for fd in fds:
+            os.close(fd)
+
+
+def test_a_study_without_a_card_leaves_its_turn_for_a_slot_to_one_that_needs_none(
+    driver: Driver, study: Callable[..., Settings], slots_of: Callable[..., Slots], tmp_path: Path
+) -> None:
+    driver.cards(1)
+    folder = str(tmp_path / "slots")
+    cards = slots_of(study(), Sharing(folder, "cards", share="priority", priority=1, parallel=3))
+    plain = slots_of(study(resources={}), Sharing(folder, "plain", share="priority", parallel=3))
+    held = begin(cards, 3)
+    assert len(held) == 1 and begin(cards, 2) == {}
+    theirs = begin(plain, 3)
+    assert len(theirs) == 2
+    for fds in (*held.values(), *theirs.values()):
+        for fd in fds:
+            os.close(fd)
 
 
 def test_the_attempt_sees_its_cards_whatever_else_the_study_file_says(tmp_path: Path) -> None:
