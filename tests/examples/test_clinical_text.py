@@ -77,7 +77,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 #: Three trainings in one process, as importing takes longer than they do: whole, begun, resumed.
 THREE = """
 import sys
-sys.path.insert(0, "examples/clinical_text")
+sys.path.append("examples/clinical_text")
 from train import main
 for more in (["--epochs=2"], ["--epochs=1", "--output=kept"], ["--epochs=2", "--output=kept", "--resume"]):
     sys.argv = ["train.py", *WORDS, *more]

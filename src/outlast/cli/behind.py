@@ -9,12 +9,13 @@ import sys
 import click
 
 from outlast.cli.help import Command
+from outlast.cli.options import folder_argument
 
 
 @click.command(cls=Command, hidden=True)
-@click.argument("folder")
+@folder_argument
 @click.option("--once", is_flag=True, help="Say what there is to say, as the record has it to whom, and leave.")
-def tell(folder: str, once: bool) -> None:
+def tell(study: str, once: bool) -> None:
     """Tell people of a study or a campaign; behind a run, whom to tell comes on the input, which lasts as long as the run does.
 
     Example:
@@ -26,15 +27,13 @@ def tell(folder: str, once: bool) -> None:
     if once:
         from outlast.engine.telling.on_record import told_on_record
 
-        notify, cwd, env = told_on_record(folder)
+        notify, cwd, env = told_on_record(study)
         os.environ.update({name: value for name, value in env.items() if name not in os.environ})
         if notify:
-            Teller(folder, notify, cwd).run()
+            Teller(study, notify, cwd).run()
         return
-    pipe, line = sys.stdin.fileno(), b""
-    while not line.endswith(b"\n") and (
-        byte := os.read(pipe, 1)
-    ):  # no more than the line: its end is waited for elsewhere
+    pipe, line = sys.stdin.fileno(), b""  # no more than the line is read: the input's end is waited for elsewhere
+    while not line.endswith(b"\n") and (byte := os.read(pipe, 1)):
         line += byte
     given = json.loads(line)
-    Teller(folder, NotifySettings.of(given), given["cwd"], pipe).run()
+    Teller(study, NotifySettings.of(given), given["cwd"], pipe).run()
