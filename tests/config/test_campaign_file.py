@@ -141,6 +141,24 @@ def test_a_change_of_a_study_that_is_not_there_is_refused(read):
     assert raised.value.cure
 
 
+@pytest.mark.parametrize(
+    "text", ["studies: [criteria.yaml]", "matrix: {sampler: [tpe, random]}\nstudies: [criteria.yaml]"]
+)
+def test_studies_that_a_change_may_name_are_listed_as_a_change_names_them(read, text):
+    """The file `criteria.yaml` says that its study is called `other`; a matrix puts its values behind that."""
+    with pytest.raises(StudyFileError, match=r"the campaign file has: criteria$"):
+        read(text, "studies.nothing.weight=2")
+    assert named(read("studies: [criteria.yaml]", "studies.criteria.weight=2"))["other"].weight == 2
+
+
+def test_no_file_of_a_list_is_called_as_a_file_of_the_campaign_s_folder(read, tmp_path):
+    (tmp_path / "slots.yaml").write_text("extends: base.yaml\n")
+    with pytest.raises(StudyFileError, match=r"maximal\.yaml:1: studies\[0\]: `slots` is a file of the campaign's own"):
+        read("studies: [slots.yaml]")
+    (tmp_path / "slots.yaml").write_text("extends: base.yaml\nname: places\n")
+    assert list(named(read("studies: [slots.yaml]"))) == ["places"]
+
+
 # -- what is wrong ----------------------------------------------------------------------------------------------------
 
 WRONG_STUDY = {

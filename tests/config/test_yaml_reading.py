@@ -94,6 +94,14 @@ def test_what_is_not_a_study_file_is_refused_with_its_line(text, line, words):
     assert error.line == line
 
 
+@pytest.mark.parametrize("text", ["a: 1\nt: {command: python x.py ${args}}\n", "a: 1\nt: [python, ${args}]\n"])
+def test_a_placeholder_between_braces_says_that_it_needs_quotes(text):
+    error = refused(text)
+    assert error.fact.startswith("not YAML") and error.line == 2
+    assert "${…} in quotes" in (error.cure or "")
+    assert refused("a: '${args}'\nb: [1").cure is None
+
+
 def test_an_alias_explosion_is_refused_before_it_costs_memory():
     bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n"
     for above, name in zip("abcdefgh", "bcdefghi", strict=True):

@@ -16,9 +16,10 @@ from outlast.config.campaign_members import (
     carried,
     copied,
     entries,
+    named,
     studies_of,
 )
-from outlast.config.campaign_shape import CAMPAIGN_FILE
+from outlast.config.campaign_shape import CAMPAIGN_FILE, TAKEN
 from outlast.config.chain import read_chain
 from outlast.config.load import CAMPAIGN_KEY, Metric, read_studies
 from outlast.config.settings import NotifySettings, Settings
@@ -108,12 +109,14 @@ def _campaign(
         taken = {each.name for each in studies}
         if (twice := next((each.name for each in found if each.name in taken), None)) is not None:
             raise document.error(path, f"there is a study named `{twice}` already", "give it another `name`")
+        if (own := next((each.name for each in found if each.name in TAKEN), None)) is not None:
+            raise document.error(path, f"`{own}` is a file of the campaign's own", "say another `name: …` in that file")
         studies += found
     if changes.of_one:
         word = changes.of_one[0]
-        known = ", ".join(each.name for each in studies)
-        raise StudyFileError(f"there is no such study; the campaign has: {known}", file=f"--set {word}",
-                             cure=nearest(word.split(".")[1], [each.name for each in studies]))  # fmt: skip
+        known = [named(document, called, path) for called, path in entries(document)]
+        raise StudyFileError(f"there is no such study; the campaign file has: {', '.join(known)}",
+                             file=f"--set {word}", cure=nearest(word.split(".")[1], known))  # fmt: skip
     given = values.get("parallel", "auto") if parallel is None else parallel
     return CampaignFile(
         name=values.get("name") or native.clean_name(os.path.splitext(os.path.basename(file))[0]),

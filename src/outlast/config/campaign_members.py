@@ -105,6 +105,14 @@ def entries(document: Document) -> Iterator[tuple[str | None, Path]]:
             raise document.error(path, f"must be a study file's path, or keys with `name`, not {show(item)}")
 
 
+def named(document: Document, called: str | None, path: Path) -> str:
+    """What an entry is called in the campaign file, and on the command line: a file by itself as that file is."""
+    given: Any = document.data
+    for key in path:
+        given = given[key]
+    return called or native.clean_name(os.path.splitext(os.path.basename(str(given)))[0])
+
+
 def studies_of(
     document: Document,
     file: str,
@@ -118,7 +126,7 @@ def studies_of(
     given: Any = document.data
     for key in path:
         given = given[key]
-    name = called or native.clean_name(os.path.splitext(os.path.basename(str(given)))[0])
+    name = named(document, called, path)
     try:
         share, mine = _own_part(document, path, given, changes.taken_for(name))
         if isinstance(given, str):

@@ -34,9 +34,10 @@ class _StudyShape(Shape):
         return {"anyOf": [{"type": "string"}, {"$ref": f"#/$defs/{self.ref}"}]}
 
 
-_TAKEN = tuple(each.name for each in names_of(CampaignNames))
+#: Files that a campaign's folder has: no study's folder can be called so.
+TAKEN = tuple(each.name for each in names_of(CampaignNames))
 #: How a study may be called: as a folder, and not as a file that the campaign's folder has.
-NAMED = rf"^(?!(?:{'|'.join(each.replace('.', '[.]') for each in _TAKEN)})$){native.NAME_PATTERN.removeprefix('^')}"
+NAMED = rf"^(?!(?:{'|'.join(each.replace('.', '[.]') for each in TAKEN)})$){native.NAME_PATTERN.removeprefix('^')}"
 _STUDY = _StudyShape(description="a study file, or its keys; also weight and priority")
 
 #: The whole file.
@@ -57,7 +58,7 @@ CAMPAIGN_FILE = Fields(
         "base": _StudyShape("base", description="a study file, or its keys: what every study extends"),
         CAMPAIGN_KEY: ByType(
             mapping=MapOf(
-                _STUDY, keys=NAMED, says=f"a study's name ({native.NAME_SAYS}, and none of {', '.join(_TAKEN)})", least=1
+                _STUDY, keys=NAMED, says=f"a study's name ({native.NAME_SAYS}, and none of {', '.join(TAKEN)})", least=1
             ),
             items=ListOf(_STUDY, least=1),
             description="each by its name: a study file, or its keys with `weight` (its part of the slots, 1 by default) and "

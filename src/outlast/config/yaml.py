@@ -195,6 +195,8 @@ def _compose(text: str, file: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         fact, cure = _explain(str(error.problem or error.context or "not YAML"))
+        if cure is None and mark is not None and "${" in "".join(text.splitlines()[mark.line : mark.line + 1]):
+            cure = "put text that holds ${…} in quotes: between braces and brackets, a brace of its own ends it"
         raise StudyFileError(fact, file=file, line=None if mark is None else mark.line + 1, cure=cure) from None
     except RecursionError:
         raise StudyFileError(f"is nested too deeply: more than {_MAX_DEPTH} levels", file=file) from None
