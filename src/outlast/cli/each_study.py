@@ -9,6 +9,7 @@ import click
 
 from outlast.cli.render import render_error
 from outlast.cli.text import make_console
+from outlast.engine.campaign.restarts import worst
 from outlast.errors import OutlastError
 
 
@@ -19,15 +20,15 @@ def name_of(folder: str) -> str:
 
 def do_each(folders: Iterable[str], act: Callable[[str], object]) -> int:
     """Do something to each, under its name; what one refuses does not touch the others. Returns the worst exit code."""
-    code = 0
+    codes = []
     for folder in folders:
         click.echo(f"{name_of(folder)}:")
         try:
             act(folder)
         except OutlastError as error:
             click.echo(f"error:  {error}", err=True)
-            code = max(code, error.exit_code)
-    return code
+            codes.append(error.exit_code)
+    return worst(codes)
 
 
 def tell_refused(study: str, what: str, error: OutlastError | None) -> int:

@@ -12,7 +12,7 @@ from outlast.cli.search_request import SearchRequest
 from outlast.cli.supervising import refuse_supervised, run_campaign, run_supervised
 from outlast.engine.campaign.orders import Orders
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
-from outlast.engine.campaign.restarts import AT_REST
+from outlast.engine.campaign.restarts import AT_REST, worst
 from outlast.engine.launch import make_ready
 from outlast.engine.record.examine import read_study
 from outlast.study.campaign import CampaignPaths
@@ -25,7 +25,7 @@ from outlast.study.supervision import Supervision, live_supervision, read_superv
 def run_several(search: SearchRequest, plan: CampaignPlan, *, detach: bool) -> int:
     """Run a campaign. Returns the exit code. Where none of its studies can be begun, nothing is written."""
     if not plan.startable:
-        return max(tell_refused(each.member.study, "cannot start", each.error) for each in plan.refused)
+        return worst(tell_refused(each.member.study, "cannot start", each.error) for each in plan.refused)
     if not detach:
         is_detached()  # what is begun from here must not take itself for it
         return run_campaign(plan)

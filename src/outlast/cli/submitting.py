@@ -14,13 +14,14 @@ from outlast.cli.ending import tell_and_settle
 from outlast.config.settings import Settings
 from outlast.core.parts_of_pool import parts_of
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun, Planned
+from outlast.engine.campaign.restarts import worst
 from outlast.engine.check.quick import quick_check
 from outlast.engine.cluster.inspection import cluster_findings
 from outlast.engine.cluster.siblings import share_in
 from outlast.engine.cluster.submit import dry_run, submit_study, tell
 from outlast.engine.launch import make_ready, refuse
 from outlast.engine.record.recorded import study_paths
-from outlast.errors import OutlastError, SlurmMissing, SlurmUnavailable
+from outlast.errors import OutlastError, SlurmMissing, SlurmUnavailable, StorageError
 from outlast.study.campaign import keep_campaign
 
 _NOT = "not submitted"
@@ -30,7 +31,7 @@ def submit_several(plan: CampaignPlan) -> int:
     """Submit each study that can be.
 
     Returns:
-        The exit code: the worst of its studies', as `submit` of one says it.
+        The exit code: the worst of its studies', as `run` of several says it.
     """
     codes = [tell_refused(each.member.study, _NOT, each.error) for each in plan.refused]
     kept = False
@@ -42,12 +43,13 @@ def submit_several(plan: CampaignPlan) -> int:
                 keep_campaign(plan.folder, plan.campaign)  # before the first job, whose finisher looks for it
                 kept = True
             codes.append(_submit(folder, settings, plan.how, say))
-        except OutlastError as error:
-            codes.append(tell_refused(each.member.study, _NOT, error))
+        except (OutlastError, OSError) as error:  # a disk that is full, say
+            said = error if isinstance(error, OutlastError) else StorageError.of(error)
+            codes.append(tell_refused(each.member.study, _NOT, said))
     if kept:
         share_in(plan.folder, plan.campaign, click.echo)  # of what was in the queue already
         click.echo(f"watch all: outlast status -w {plan.folder}    end all: outlast stop {plan.folder}")
-    return max(codes, default=0)
+    return worst(codes)
 
 
 def dry_run_of_several(plan: CampaignPlan) -> int:
@@ -63,7 +65,7 @@ def dry_run_of_several(plan: CampaignPlan) -> int:
             click.echo(f"note: whether SLURM would take {each.member.study} is not known: {error.fact}", err=True)
         except OutlastError as error:
             codes.append(tell_refused(each.member.study, _NOT, error))
-    return max(codes, default=0)
+    return worst(codes)
 
 
 def _with_parts(plan: CampaignPlan) -> list[tuple[Planned, Settings]]:

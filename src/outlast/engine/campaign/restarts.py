@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -61,6 +62,12 @@ def follow(ending: Ending, before: Misfortunes, *, pace: float = 1.0) -> Next:
     if deaths > _MOST:
         return Next("give up", misfortunes=Misfortunes(deaths))
     return Next("again", pace * _DELAYS[min(deaths, len(_DELAYS)) - 1], misfortunes=Misfortunes(deaths))
+
+
+def worst(codes: Iterable[int]) -> int:
+    """What a command leaves with that is about several: 2 one could not start, 3 one halted, 4 there is work left."""
+    given = set(codes)
+    return next((code for code in (REFUSED, 3, 4) if code in given), 1 if any(given) else 0)
 
 
 def manner(ending: Ending) -> str:

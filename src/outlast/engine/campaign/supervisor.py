@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from outlast._system.clock import utc_now
 from outlast.engine.campaign.coordination import Coordination
 from outlast.engine.campaign.orders import Orders
-from outlast.engine.campaign.restarts import REFUSED, Ending, Misfortunes, follow, manner
+from outlast.engine.campaign.restarts import REFUSED, Ending, Misfortunes, follow, manner, worst
 from outlast.engine.campaign.vital_signs import judge
 from outlast.engine.launch import make_ready
 from outlast.errors import OutlastError, StudyBusy
@@ -257,5 +257,4 @@ def _pid(at: Coordination) -> int:
 
 def exit_code(charges: Sequence[Charge]) -> int:
     """What a command leaves with: 2 one could never start, 3 one halted, 4 there is work left, 0 all are done."""
-    codes = [4 if each.code is None else each.code for each in charges]
-    return next((code for code in (REFUSED, 3, 4) if code in codes), 1 if any(codes) else 0)
+    return worst(4 if each.code is None else each.code for each in charges)
