@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 
 import pytest
 
-from outlast.study.campaign import Campaign, Member, keep_campaign
+from outlast.study.campaign import Campaign, CampaignPaths, Member, keep_campaign
+from outlast.study.supervision import Charge, Post
 
 
 @pytest.fixture
@@ -60,6 +62,22 @@ def test_a_campaign_says_its_order_its_slots_and_who_is_missing(two):
     assert two("status", "all", "--check").code == 0
     os.chdir("studies/all")
     assert facts(two)["name"] == "both"
+
+
+def test_a_study_that_cannot_start_says_what_to_mend_and_what_goes_on_then(two):
+    members = (Member("small", "../small", target=2), Member("wrong", "wrong"), Member("late", "late", target=6))
+    keep_campaign("studies/all", Campaign("all", members))
+    word = "wrong.yaml:2: budget.trails: unknown key\n  did you mean `trials`?"
+    with contextlib.closing(Post(CampaignPaths.at("studies/all").supervisor)) as post:
+        assert post.take()
+        post.write((Charge("wrong", os.path.abspath("studies/all/wrong"), "refused", word=word, code=2),))
+    said = facts(two, "all")
+    assert [each["state"] for each in said["studies"]] == ["done", "cannot start", "not begun"]
+    assert (said["counted"], said["target"], said["share"], said["without"]) == (2, 8, None, ["wrong"])
+    assert said["next"] == "outlast run studies/all"
+    told = " ".join(two("status", "all").out.split())
+    assert "2/8 without wrong" in told
+    assert "wrong: wrong.yaml:2: budget.trails: unknown key did you mean `trials`?" in told
 
 
 def test_a_folder_without_studies_is_none(here):

@@ -25,6 +25,7 @@ studies: {a: {weight: 2, priority: 1}, b: {budget: {trials: 7}}, wrong: {budget:
 def folder(here):
     here.write("big.yaml", CAMPAIGN)
     here.write("other.yaml", "extends: study.yaml\n")
+    here.write("same.yaml", "extends: study.yaml\nname: small\n")
     here.write("many.yaml", "extends: study.yaml\nmatrix: {kind: [a, b], sampler: [tpe, none-such]}\n")
     return here
 
@@ -56,7 +57,11 @@ def test_studies_of_a_campaign_file_lie_in_the_campaign_s_folder(folder):
     found = plan("big.yaml", "--detach", "--fresh")
     assert found.folder == "studies/big"
     assert places(found) == {name: f"studies/big/{name}" for name in ("a", "b", "wrong")}
-    assert [each.member for each in found.startable] == [Member("a", "a", 2.0, 1, 2), Member("b", "b", parallel=2)]
+    assert [each.member for each in found.startable] == [
+        Member("a", "a", 2.0, 1, 2, 2),
+        Member("b", "b", parallel=2, target=7),
+    ]
+    assert found.refused[0].member.target is None
     assert str(found.refused[0].error).startswith("big.yaml:4: studies.wrong.budget.trails: ")
     record = found.campaign
     assert (record.name, record.parallel, record.share) == ("big", 3, "priority")
@@ -161,10 +166,40 @@ def test_what_was_not_begun_and_is_not_named_any_more_says_what_begins_it(folder
         _ = request("big/a").meant
 
 
+@pytest.mark.parametrize("mistake", ["gone", "bad: ["])
+def test_studies_that_were_begun_go_on_whatever_became_of_the_campaign_file(folder, mistake):
+    found = plan("big.yaml")
+    keep_campaign(found.folder, found.campaign)
+    begin("studies/big/a", found.planned[0].settings)
+    os.remove("big.yaml") if mistake == "gone" else folder.write("big.yaml", mistake)
+    again = plan("studies/big")
+    assert [each.member.study for each in again.startable] == ["a"]
+    assert all(str(each.error).startswith("big.yaml") for each in again.refused)
+    assert [each.target for each in again.campaign.members] == [2, 7, None]
+
+
+def test_a_study_and_its_own_folder_are_the_same(folder):
+    begin("studies/small", request("study.yaml").settings)
+    with pytest.raises(
+        UsageError, match=r"^study\.yaml and studies/small are the same study: studies/small\n  name it once"
+    ):
+        _ = request("study.yaml", "studies/small").meant
+
+
+def test_a_study_s_own_limit_is_kept_where_its_folder_is_named(folder):
+    begin("studies/small", request("study.yaml").settings)
+    begin("studies/big/a", request("study.yaml", "--parallel", "1").settings)  # its part
+    assert [each.member.parallel for each in plan("studies/small", "studies/big/a").planned] == [2, 1]
+    found = plan("big.yaml")
+    keep_campaign(found.folder, found.campaign)
+    assert [each.member.parallel for each in plan("studies/small", "studies/big/a").planned] == [2, 2]
+
+
 REFUSED = {
     "a file that is not there": (["study.yaml", "nope.yaml"], "nope.yaml: does not exist"),
     "a campaign file among others": (["study.yaml", "big.yaml"], "big.yaml is a campaign file"),
-    "one study twice": (["study.yaml", "./study.yaml"], "two studies are called small"),
+    "one study twice": (["study.yaml", "./study.yaml"], "study.yaml and ./study.yaml are the same study: "),
+    "two of one name": (["study.yaml", "same.yaml"], "two studies are called small"),
     "a name that leaves its folder": (["study.yaml", "other.yaml", "--name", "../x"], "--name: `../x`"),
     "a change of no study": (
         ["big.yaml", "--set", "studies.c.weight=1"],

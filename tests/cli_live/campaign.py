@@ -90,7 +90,7 @@ def _campaign() -> Overview:
         sight("criteria", done=26, target=1200, at_work=2, warnings=(hung,)),
         sight("evidence", done=22, target=800, failed=2, at_work=1),
         sight("share", done=0, target=600, failed=3, state="halted", warnings=(same,)),
-        Sight("joint", "studies/maximal/joint", error="not begun yet", begun=False),
+        Sight("joint", "studies/maximal/joint", error="not begun yet", begun=False, target=400),
     )
     by = SupervisorFacts("box", 4000, "2026-01-05T10:00:00.000+00:00", {"evidence": 1})
     return Overview("maximal", "studies/maximal", sights, NOW, 4, by, is_campaign=True)

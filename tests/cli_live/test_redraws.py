@@ -204,4 +204,4 @@ def test_several_studies_on_a_pipe_are_one_plain_line() -> None:
         view.update(campaign())
     view.close()
     studies = "criteria 26/1200, evidence 22/800, share halted 0/600, joint not begun"
-    assert out.getvalue() == f"48/2600 (1.8%): {studies}; something is wrong with criteria, share\n"
+    assert out.getvalue() == f"48/3000 (1.6%): {studies}; something is wrong with criteria, share\n"

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
+from outlast.cli.campaign_screen import on_one_line
 from outlast.cli.render_many import several
 from outlast.cli.styled import Sheet
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
@@ -45,9 +46,9 @@ def campaign() -> Overview:
         "maximal", "studies/maximal",
         (
             sight("criteria", 12), sight("evidence", 20, failed=1), sight("share", 0, failed=3, state="halted"),
-            Sight("joint", "studies/maximal/joint", error="not begun yet", begun=False),
+            Sight("joint", "studies/maximal/joint", error="not begun yet", begun=False, target=800),
             Sight("broken", "studies/maximal/broken", error="the ledger is damaged: line 3 is unreadable",
-                  cure="outlast repair studies/maximal/broken"),
+                  cure="outlast repair studies/maximal/broken", target=800),
         ),
         NOW, 4, SupervisorFacts("box", 17, "2026-01-05T10:00:00.000+00:00", {"evidence": 2, "criteria": 0}), True,
     )  # fmt: skip
@@ -70,7 +71,7 @@ def line_of(lines: list[str], word: str) -> list[str]:
 def test_a_line_each_and_the_total() -> None:
     lines = shown(campaign(), 80)
     assert lines[0] == "maximal  5 studies: 2 running, 1 halted, 1 unreadable, 1 not begun"
-    assert lines[1].endswith("32/2400  1.3%")
+    assert lines[1].endswith("32/4000  0.8%")
     assert line_of(lines, "criteria")[1:6] == ["running", "12/800", "1.5%", "0", "0"]
     assert line_of(lines, "evidence")[6:8] == ["0.8190", "36.0/hour"]
     assert line_of(lines, "joint") == ["joint", "not", "begun"]
@@ -80,6 +81,31 @@ def test_a_line_each_and_the_total() -> None:
     assert "broken: the ledger is damaged: line 3 is unreadable" in text
     assert "outlast repair studies/maximal/broken" in text
     assert lines[-1] == "  next        outlast status studies/maximal -w"
+
+
+def test_where_nobody_knows_what_one_is_to_reach_there_is_no_share_of_all() -> None:
+    told = campaign()
+    wrong = Sight("broken", "studies/maximal/broken", error="camp.yaml:4: budget.trails: unknown key", refused=True,
+                  cure="did you mean `trials`?")  # fmt: skip
+    lines = shown(replace(told, sights=(*told.sights[:-1], wrong)), 80)
+    assert lines[0] == "maximal  5 studies: 2 running, 1 halted, 1 cannot start, 1 not begun"
+    assert lines[1] == "  32/3200 without broken"
+    assert line_of(lines, "broken") == ["broken", "cannot", "start"]
+    text = " ".join("\n".join(lines).split())
+    assert "broken: camp.yaml:4: budget.trails: unknown key did you mean `trials`?" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("b: cannot start: a.yaml:4: no key\n  did you mean `b`?", "b: cannot start: a.yaml:4: no key; did you mean `b`?"),
+        ("changed:\n  lr  0.1 → 0.2\n\n  x", "changed: lr 0.1 → 0.2; x"),
+        ("begun (pid 7)", "begun (pid 7)"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_what_has_lines_is_one_line_of_the_log(text: str, line: str) -> None:
+    assert on_one_line(text) == line
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])

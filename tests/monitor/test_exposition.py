@@ -73,6 +73,9 @@ def test_what_is_not_known_is_not_said() -> None:
     found = read(sight(live=False), broken)
     assert found["outlast_study_up"] == {("digits",): 0}
     assert found["outlast_study_state"]["broken", "unreadable"] == 1
+    assert read(replace(broken, target=9))["outlast_trials_target"] == {("broken",): 9}
+    refused = read(replace(broken, refused=True))["outlast_study_state"]
+    assert (refused["broken", "cannot start"], refused["broken", "unreadable"]) == (1, 0)
     assert found["outlast_expected_end_timestamp_seconds"] == found["outlast_supervisor_up"] == {}
     assert read()["outlast_trials"] == {}
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from outlast.cli.phrases import total_text
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
 from outlast.monitor.overview import Overview, Sight
@@ -66,10 +67,45 @@ def test_without_a_target_of_one_there_is_none_of_all() -> None:
 
 def test_what_cannot_be_read_counts_nowhere_and_hides_nothing() -> None:
     found = over(seen("a", 5, 10), Sight("b", "studies/b", error="damaged"), Sight("c", "studies/c", begun=False))
-    assert (found.counted, found.target) == (5, 10)
+    assert (found.counted, found.target, found.share, found.without) == (5, 10, None, ("b", "c"))
     assert found.states == {"stopped": 1, "unreadable": 1, "not begun": 1}
     assert [each["study"] for each in found.to_json()["studies"]] == ["a", "b", "c"]
     assert found.to_json()["wrong"] == ["a", "b"]
+
+
+REFUSED = Sight("c", "studies/c", error="c.yaml:1: budget.trails: unknown key", refused=True)
+
+
+@pytest.mark.parametrize(
+    ("sights", "counted", "target", "share", "text"),
+    [
+        ([seen("a", 3, 3, ended="done"), replace(REFUSED, target=3)], 3, 6, 0.5, "3/6 (50.0%)"),
+        ([seen("a", 3, 3, ended="done"), Sight("b", "b", begun=False, target=9)], 3, 12, 0.25, "3/12 (25.0%)"),
+        ([seen("a", 3, 3, ended="done"), REFUSED], 3, 3, None, "3/3 without c"),
+        ([seen("a", 3, None), REFUSED], 3, None, None, "3 trials"),
+        ([REFUSED], 0, None, None, "0 trials"),
+        ([], 0, None, None, "0 trials"),
+    ],
+)
+def test_a_study_that_did_not_begin_is_part_of_what_is_to_be_reached(
+    sights: list[Sight], counted: int, target: int | None, share: float | None, text: str
+) -> None:
+    found = over(*sights, is_campaign=True)
+    assert (found.counted, found.target, found.share) == (counted, target, share)
+    assert total_text(found) == text
+    assert found.to_json()["without"] == [sight.name for sight in sights if sight.aim is None and sight.name == "c"]
+
+
+def test_milestones_are_of_all_that_is_to_be_reached() -> None:
+    found = over(seen("a", 5, 10, live=True), Sight("b", "studies/b", begun=False, target=30))
+    assert [(m.percent, m.trials, m.at is not None) for m in found.milestones] == [
+        (10, 4, False), (25, 10, True), (50, 20, False), (75, 30, False), (100, 40, False),
+    ]  # fmt: skip
+
+
+def test_a_study_that_cannot_start_is_begun_by_the_campaign_s_own_command_once_it_is_mended() -> None:
+    found = over(seen("a", 3, 3, ended="done"), REFUSED, is_campaign=True)
+    assert (found.states["cannot start"], found.is_wrong, found.next_command) == (1, True, "outlast run studies")
 
 
 def part(counted: int, target: int, hours: float | None, **given: Any) -> Part:

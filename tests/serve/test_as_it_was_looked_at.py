@@ -58,9 +58,13 @@ def a_sight(name: str, *, runs: bool) -> Sight:
 def told() -> dict[str, Any]:
     """Path → what the server would say."""
     going, halted = a_sight("criteria", runs=True), a_sight("evidence", runs=False)
-    late = Sight("share", "/studies/share", error="not begun yet", begun=False)
+    late = Sight("share", "/studies/share", error="not begun yet", begun=False, target=400)
     broken = Sight(
-        "joint", "/studies/joint", error="joint.yaml:4: parameters.lr: unknown key", cure="outlast check joint.yaml"
+        "joint",
+        "/studies/joint",
+        error="joint.yaml:4: parameters.lr: unknown key",
+        cure="outlast check joint.yaml",
+        refused=True,
     )
     by = SupervisorFacts("box", 17, BEGAN.isoformat(), {"criteria": 3})
     seen = Overview("maximal", "/studies", (going, halted, late, broken), NOW, 3, by, is_campaign=True)

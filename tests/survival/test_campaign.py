@@ -50,7 +50,7 @@ def test_two_finish_exactly_beside_one_that_cannot_start_one_that_breaks_and_sup
     assert ("broken", "not_started") in told
     end = lab.look()
     assert {sight.name: sight.state for sight in end.sights} == {
-        "share": "done", "joint": "done", "half": "halted", "broken": "unreadable",
+        "share": "done", "joint": "done", "half": "halted", "broken": "cannot start",
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace as changed
 
 from outlast.cli.campaign_places import member_named
 from outlast.cli.locate import by_name, is_study_folder, study_of_file
@@ -19,9 +20,9 @@ from outlast.config import native, yaml
 from outlast.config.campaign_file import CampaignFile, load_search, makes_a_campaign, studies_in
 from outlast.config.campaign_members import CampaignStudy
 from outlast.config.secrets import is_secret_name, secret_in
-from outlast.engine.campaign.planned import CampaignPlan, Planned
+from outlast.engine.campaign.planned import CampaignPlan, Planned, aimed, limit_of
 from outlast.errors import OutlastError, StudyNotFound, UsageError
-from outlast.study.campaign import Campaign, Member, member_folders, read_campaign
+from outlast.study.campaign import Campaign, Member, member_folders, member_on_record, read_campaign
 
 if TYPE_CHECKING:
     from outlast.cli.search_request import SearchRequest
@@ -77,7 +78,16 @@ def of_several(request: SearchRequest) -> CampaignPlan:
             cure="give the campaign a name: --name NAME",
         )
     folder = request.directory or os.path.join("studies", name)
-    planned = [each for word in words for each in _of_one(request, word, folder)]
+    planned: list[Planned] = []
+    meant: dict[str, int] = {}  # a study's folder → which of the words
+    for at, word in enumerate(words):
+        for each in _of_one(request, word, folder):
+            other = meant.setdefault(os.path.realpath(each.folder), at)
+            files = {os.path.realpath(file) for file in (words[other], word) if os.path.isfile(file)}
+            if other != at and len(files) < 2:  # two files with one name are another mistake
+                fact = f"{words[other]} and {word} are the same study: {each.folder}"
+                raise UsageError(fact, cure="name it once")
+            planned.append(each)
     campaign = Campaign(
         name,
         tuple(each.member for each in planned),
@@ -96,26 +106,30 @@ def of_folder(request: SearchRequest, folder: str) -> CampaignPlan | None:
     record = read_campaign(folder)
     if record is None:
         below = [os.path.relpath(each, folder) for each in member_folders(folder)]
-        members = tuple(Member(each, each) for each in below if os.sep not in each)
-        if not members:
+        if not (members := tuple(Member(each, each) for each in below if os.sep not in each)):
             return None
         name = os.path.basename(os.path.abspath(folder))
         record = Campaign(name, members, command=("run", folder), working_directory=os.path.relpath(os.curdir, folder))
     if request.name is not None and request.name != record.name:
         raise UsageError(f"--name: the campaign that is there is called {record.name}", cure="leave it out")
-    record = record if request.parallel is None else _with_pool(record, request.parallel)
+    record = record if request.parallel is None else changed(record, parallel=request.parallel)
     planned: list[Planned] = []
     anew: dict[str, Planned] | None = None
+    lost: OutlastError | None = None
     for member in record.members:
         place = os.path.normpath(os.path.join(folder, member.folder))
         if is_study_folder(place):
             planned.append(_from_record(request, member, place))
             continue
-        anew = _read_again(request, record, folder) if anew is None else anew
-        found = anew.get(member.study)
-        settings, error = (None, _forgotten(member, record)) if found is None else (found.settings, found.error)
-        planned.append(Planned(member=member, folder=place, settings=settings, error=error))
-    return _sound(record, folder, planned)
+        if anew is None:
+            try:
+                anew = _read_again(request, record, folder)
+            except OutlastError as error:  # of those that were not begun only: the others go on by their records
+                anew, lost = {}, error
+        found = anew.get(member.study) or Planned(member=member, folder=place, error=lost or _forgotten(member, record))
+        planned.append(Planned(member=member, folder=place, settings=found.settings, error=found.error))
+    aims = tuple(aimed(each.member, each.settings) for each in planned)
+    return _sound(changed(record, members=aims), folder, planned)
 
 
 def _not_begun(request: SearchRequest, folder: str, member: Member) -> Settings:
@@ -128,17 +142,20 @@ def _not_begun(request: SearchRequest, folder: str, member: Member) -> Settings:
 
 
 def _planned(study: CampaignStudy, folder: str, place: str) -> Planned:
-    own = study.settings.parallel if study.settings is not None else "auto"
-    most = None if own == "auto" else int(own)
+    most = limit_of(study.settings)
     member = Member(study.name, os.path.relpath(place, folder), float(study.weight), study.priority, most)
-    return Planned(member=member, folder=place, settings=study.settings, error=study.error)
+    return Planned(member=aimed(member, study.settings), folder=place, settings=study.settings, error=study.error)
 
 
 def _of_one(request: SearchRequest, word: str, folder: str) -> list[Planned]:
     """What one word of several means: one study, or those of its ``matrix``."""
     if is_study_folder(word):
         name = os.path.basename(os.path.abspath(word))
-        return [_from_record(request, Member(name, os.path.relpath(word, folder)), word)]
+        begun = _from_record(request, Member(name, os.path.relpath(word, folder)), word)
+        known = member_on_record(word)  # what `submit` has put on record for a study is its part of a campaign's slots
+        most = limit_of(begun.settings) if known is None else known.parallel
+        member = changed(aimed(begun.member, begun.settings), parallel=most)
+        return [Planned(member=member, folder=word, settings=begun.settings, error=begun.error)]
     if os.path.isdir(word) and read_campaign(word) is not None:
         raise UsageError(f"{word} is a campaign, which goes on alone", cure=f"outlast run {word}")
     if os.path.isdir(word) or not os.path.exists(word):  # a word that means nothing, not a study that is broken
@@ -242,12 +259,6 @@ def _holds_a_secret(word: str) -> bool:
 def _name_of(stems: Sequence[str]) -> str:
     name = "+".join(dict.fromkeys(stems))
     return name if len(name) <= _LONGEST else f"{stems[0][: _LONGEST - 10]}+{len(stems) - 1}"
-
-
-def _with_pool(record: Campaign, parallel: int) -> Campaign:
-    from msgspec.structs import replace as changed
-
-    return changed(record, parallel=parallel)
 
 
 def _sound(campaign: Campaign, folder: str, planned: Sequence[Planned]) -> CampaignPlan:

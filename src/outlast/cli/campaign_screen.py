@@ -41,8 +41,9 @@ class CampaignScreen:
     def said(self, study: str, text: str) -> None:
         """A line, here and in the campaign's log."""
         line = f"{study}: {text}" if study else text
-        append_words(self._log, f"{utc_now()[:19]}Z {line}\n")
-        self._show(lambda: self._print(line) if self._is_closed else self._view.event(" ".join(line.split())))
+        flat = on_one_line(line)
+        append_words(self._log, f"{utc_now()[:19]}Z {flat}\n")
+        self._show(lambda: self._print(line) if self._is_closed else self._view.event(flat))
 
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
@@ -96,6 +97,12 @@ class CampaignScreen:
         if exit_code(charges):
             self._show(lambda: self._print(f"look at it:  outlast status {self._folder}"))
             self._show(lambda: self._print(f"go on:       outlast run {self._folder}"))
+
+
+def on_one_line(text: str) -> str:
+    """``camp.yaml:4: budget.trails: unknown key; did you mean `trials`?``: a fact and its cure, or whatever has lines."""
+    lines = [line for each in text.splitlines() if (line := " ".join(each.split()))]
+    return "".join(f"{line} " if line[-1] in ":;,." else f"{line}; " for line in lines[:-1]) + "".join(lines[-1:])
 
 
 def came_to(sight: Sight, charge: Charge | None) -> str:

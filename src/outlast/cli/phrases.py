@@ -31,10 +31,11 @@ STATE_STYLES: Mapping[str, str] = {
     "stopped": "yellow",
     "halted": "red",
     "unreadable": "bold red",
+    "cannot start": "bold red",
     "not begun": "dim",
     "done": "green",
 }
-_STUDY_STATES = ("running", "waiting", "paused", "stopped", "halted", "unreadable", "not begun", "done")
+_STUDY_STATES = ("running", "waiting", "paused", "stopped", "halted", "unreadable", "cannot start", "not begun", "done")
 
 
 def counts_text(snapshot: Snapshot, *, always: Iterable[TrialState] = ()) -> Text:
@@ -102,6 +103,17 @@ def studies_text(overview: Overview) -> Text:
     for at, state in enumerate(state for state in _STUDY_STATES if states[state]):
         text.append(", " if at else ": ").append(f"{states[state]} {state}", STATE_STYLES[state])
     return text
+
+
+def total_text(overview: Overview) -> str:
+    """``3/40 (7.5%)``; ``30/30 without gamma`` where nobody knows what that one is to reach."""
+    if overview.target is None:
+        return f"{overview.counted} trials"
+    done = f"{overview.counted}/{overview.target}"
+    if overview.share is not None:  # 100% is what is reached, not what is nearly
+        return f"{done} ({int(1000 * overview.share + 1e-6) / 10:.1f}%)"
+    names, more = overview.without[:5], len(overview.without) - 5
+    return f"{done} without {', '.join(map(one_line, names))}" + (f", and {more} more" if more > 0 else "")
 
 
 def supervisor_text(overview: Overview) -> str:

@@ -20,6 +20,7 @@ from outlast.cli.phrases import (
     speed_text,
     state_text,
     tally_text,
+    total_text,
 )
 from outlast.cli.styled import Group, Text
 from outlast.cli.text import (
@@ -251,6 +252,9 @@ class Progress:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
         snapshot = self._of
+        if isinstance(snapshot, Overview) and snapshot.without:
+            yield Text(f"  {total_text(snapshot)}", "bold")
+            return
         if snapshot.share is None:
             yield Text(f"  {snapshot.finished} finished, no target")
             return

@@ -78,7 +78,8 @@ def _warnings(overview: Overview) -> list[HealthWarning]:
 def _of(sight: Sight) -> Sequence[HealthWarning]:
     if sight.snapshot is not None:
         return sight.snapshot.warnings
-    return [HealthWarning("unreadable", sight.error, sight.cure)] if sight.begun else []
+    key = "not_started" if sight.refused else "unreadable"
+    return [HealthWarning(key, sight.error, sight.cure)] if sight.begun else []
 
 
 class _Column(Struct, frozen=True):

@@ -16,7 +16,7 @@ from outlast.monitor.times import parse_time
 
 #: What `status --format prometheus` and `serve` call it.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_STATES = (*(state.value for state in StudyState), "unreadable", "not begun")
+_STATES = (*(state.value for state in StudyState), "unreadable", "cannot start", "not begun")
 _Sample = tuple[Mapping[str, str], float]
 
 #: Metric → what it says. All are gauges.
@@ -64,6 +64,8 @@ def _of(sight: Sight, overview: Overview) -> Iterator[tuple[str, dict[str, str],
         yield "outlast_coordinator_restarts", {}, overview.supervisor.restarts.get(sight.name, 0)
     if sight.snapshot is not None:
         yield from _of_snapshot(sight.snapshot)
+    elif sight.target is not None:  # the sum of all is what a campaign is to reach
+        yield "outlast_trials_target", {}, sight.target
 
 
 def _of_snapshot(of: Snapshot) -> Iterator[tuple[str, dict[str, str], float]]:

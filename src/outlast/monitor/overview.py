@@ -17,6 +17,7 @@ from outlast.monitor.snapshot import STATE_ORDER, Snapshot
 from outlast.monitor.together import Ahead, Part, ahead, milestones_of
 
 _GOING = (StudyState.RUNNING, StudyState.WAITING)
+_OPEN = ("not begun", "cannot start", "stopped", "paused")  # what the campaign's own command goes on with
 
 
 class Sight(Struct, frozen=True):
@@ -32,13 +33,25 @@ class Sight(Struct, frozen=True):
     priority: int = 0
     begun: bool = True  # False: its campaign names it, and there is nothing of it yet
     cure: str = ""  # of the error
+    refused: bool = False  # it was to be begun, and cannot be before somebody mends what the error says
+    target: int | None = None  # trials, as its campaign has it on record
 
     @property
     def state(self) -> str:
-        """The study's state in a word; ``unreadable`` or ``not begun`` where it has none."""
+        """The study's state in a word; ``unreadable``, ``cannot start`` or ``not begun`` where it has none."""
         if self.snapshot is not None:
             return self.snapshot.state.value
-        return "unreadable" if self.begun else "not begun"
+        return "cannot start" if self.refused else "unreadable" if self.begun else "not begun"
+
+    @property
+    def aim(self) -> int | None:
+        """Trials that it is to reach; ``None`` where it has no number of them, or nobody knows it."""
+        return self.target if self.snapshot is None else self.snapshot.target
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether anything is known of how far it is: it can be read, or it is on record what it is to reach."""
+        return self.snapshot is not None or self.target is not None
 
     @property
     def is_wrong(self) -> bool:
@@ -83,9 +96,14 @@ class Overview(Struct, frozen=True):
 
     @property
     def target(self) -> int | None:
-        """Trials of all together; ``None`` if one has no target."""
-        targets = [each.target for each in self.snapshots]
-        return None if any(each is None for each in targets) else sum(each or 0 for each in targets)
+        """Trials of all together but those in `without`; ``None`` if one of the others has no target, or none is left."""
+        aims = [sight.aim for sight in self.sights if sight.is_counted]
+        return None if not aims or any(each is None for each in aims) else sum(each or 0 for each in aims)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The studies that no total counts: nothing of them can be read, and no record says what they are to reach."""
+        return tuple(sight.name for sight in self.sights if not sight.is_counted)
 
     @property
     def counted(self) -> int:
@@ -99,8 +117,14 @@ class Overview(Struct, frozen=True):
 
     @property
     def share(self) -> float | None:
-        """How much of the target is reached, 0 to 1."""
-        return None if self.target is None else 1.0 if self.target <= 0 else min(1.0, self.counted / self.target)
+        """How much of the target is reached, 0 to 1; ``None`` where that of one is not known."""
+        return (
+            None
+            if self.target is None or self.without
+            else 1.0
+            if self.target <= 0
+            else min(1.0, self.counted / self.target)
+        )
 
     @property
     def counts(self) -> Counter[TrialState]:
@@ -112,7 +136,7 @@ class Overview(Struct, frozen=True):
 
     @property
     def states(self) -> Counter[str]:
-        """Studies per state: ``running``, ``halted``, …, ``unreadable``, ``not begun``."""
+        """Studies per state: ``running``, ``halted``, …, ``unreadable``, ``cannot start``, ``not begun``."""
         return Counter(sight.state for sight in self.sights)
 
     @property
@@ -146,11 +170,7 @@ class Overview(Struct, frozen=True):
 
     @property
     def _parts(self) -> list[Part]:
-        return [
-            _part(sight, sight.snapshot, sight.snapshot.target)
-            for sight in self.sights
-            if sight.snapshot is not None and sight.snapshot.target is not None
-        ]
+        return [_part(sight, sight.snapshot, sight.aim) for sight in self.sights if sight.aim is not None]
 
     @property
     def is_live(self) -> bool:
@@ -167,7 +187,7 @@ class Overview(Struct, frozen=True):
         """What to type next."""
         if self.is_live:
             return f"outlast status {self.folder} -w"
-        open_ones = [sight for sight in self.sights if sight.state in ("not begun", "stopped", "paused")]
+        open_ones = [sight for sight in self.sights if sight.state in _OPEN]
         if open_ones and self.is_campaign:
             return f"outlast run {self.folder}"
         troubled = [sight for sight in self.sights if sight.begun and (sight.snapshot is None or sight.is_wrong)]
@@ -185,6 +205,7 @@ class Overview(Struct, frozen=True):
             "states": dict(self.states),
             "target": self.target,
             "counted": self.counted,
+            "without": list(self.without),
             "share": None if self.share is None else round(self.share, 6),
             "counts": {state.value: self.counts[state] for state in STATE_ORDER},
             "rate_per_hour": None if self.rate_per_hour is None else round(self.rate_per_hour, 3),
@@ -209,7 +230,9 @@ def overview_of(sight: Sight, now: datetime) -> Overview:
     return Overview(sight.name, sight.folder, (sight,), now)
 
 
-def _part(sight: Sight, of: Snapshot, target: int) -> Part:
+def _part(sight: Sight, of: Snapshot | None, target: int) -> Part:
+    if of is None:
+        return Part(0, target, None)
     low, high = of.eta_range or (of.eta, of.eta)
     seconds, least, most = (None if at is None else (at - of.now).total_seconds() for at in (of.eta, low, high))
     return Part(

@@ -31,6 +31,7 @@ class Member(Struct, frozen=True):
     weight: float = 1.0  # its part of the slots' time, as compared with the others'
     priority: int = 0  # with `share: priority`: higher ones first
     parallel: int | None = None  # attempts side by side at the most, where its study file says so
+    target: int | None = None  # trials that count; None: it has no number of them, or could not be read
 
 
 class Campaign(Struct, frozen=True):
@@ -95,6 +96,13 @@ def campaigns_of(study: str | os.PathLike[str]) -> list[tuple[str, Campaign]]:
         ):
             found.append((str(place), record))
     return found
+
+
+def member_on_record(study: str | os.PathLike[str]) -> Member | None:
+    """What a campaign has on record of a study; ``None`` where it belongs to none."""
+    real = os.path.realpath(study)
+    found = ((CampaignPaths.at(folder), record) for folder, record in campaigns_of(study))
+    return next((m for at, record in found for m in record.members if os.path.realpath(at.member(m)) == real), None)
 
 
 def member_folders(folder: str | os.PathLike[str]) -> list[str]:

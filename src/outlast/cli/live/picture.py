@@ -8,7 +8,7 @@ from outlast.cli.live.curves import best_lines
 from outlast.cli.live.lines import Shown, Window, bar_line, cut, footer
 from outlast.cli.live.slot_lines import slot_lines, slots_head
 from outlast.cli.live.troubles import failure_lines, warning_lines
-from outlast.cli.phrases import STATE_STYLES, rate_text, speed_text, studies_text, supervisor_text
+from outlast.cli.phrases import STATE_STYLES, rate_text, speed_text, studies_text, supervisor_text, total_text
 from outlast.cli.styled import Text
 from outlast.cli.text import bar, clock_time, one_line
 from outlast.monitor.overview import Overview, Sight
@@ -41,7 +41,9 @@ def picture(shown: Shown, choice: Choice, window: Window) -> list[Text]:
 def _heading(overview: Overview, window: Window) -> list[Text]:
     """The campaign's name, how far all of it is, when it is done, and who supervises it."""
     title = Text.assemble((one_line(overview.name), "bold cyan"), "  ", studies_text(overview))
-    if overview.share is None:
+    if overview.without:
+        total = Text(f"  {total_text(overview)}", "bold")
+    elif overview.share is None:
         total = Text(f"  {sum(each.finished for each in overview.snapshots)} finished")
     else:
         narrow = Window(window.width // 2, window.height, window.unicode)

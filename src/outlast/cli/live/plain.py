@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlast.cli.phrases import counts_text, speed_text
+from outlast.cli.phrases import counts_text, speed_text, total_text
 from outlast.cli.text import one_line
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import Snapshot
@@ -13,13 +13,11 @@ def plain_line(overview: Overview) -> str:
     """One study's state, or that of several together with each one's beginning."""
     if len(overview.sights) == 1 and overview.snapshots:
         return progress_line(overview.snapshots[0])
-    share = (
-        "" if overview.share is None else f" ({int(1000 * overview.share + 1e-6) / 10:.1f}%)"
-    )  # 100% is reached, not near
-    total = f"{overview.counted} trials" if overview.target is None else f"{overview.counted}/{overview.target}{share}"
     studies = ", ".join(map(_of_study, overview.sights))
     wrong = [sight.name for sight in overview.sights if sight.is_wrong]
-    return f"{total}: {studies}" + (f"; something is wrong with {', '.join(map(one_line, wrong))}" if wrong else "")
+    return f"{total_text(overview)}: {studies}" + (
+        f"; something is wrong with {', '.join(map(one_line, wrong))}" if wrong else ""
+    )
 
 
 def _of_study(sight: Sight) -> str:

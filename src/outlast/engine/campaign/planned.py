@@ -20,6 +20,16 @@ class Planned(Struct, frozen=True, kw_only=True):
     error: OutlastError | None = None  # one of the two is there
 
 
+def limit_of(settings: Settings | None) -> int | None:
+    """Attempts side by side at the most, where the study file says so."""
+    return None if settings is None or settings.parallel == "auto" else int(settings.parallel)
+
+
+def aimed(member: Member, settings: Settings | None) -> Member:
+    """A study of a campaign with the trials that it is to reach; as it is where its settings cannot be read."""
+    return member if settings is None else replace(member, target=settings.budget.trials)
+
+
 class HowToRun(Struct, frozen=True, kw_only=True):
     """What a person asked for beside the studies: the same for each of them. See `outlast.engine.launch`."""
 

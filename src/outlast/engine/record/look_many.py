@@ -50,7 +50,7 @@ class ManyLooker:
         fact, _, cure = (charge.word if charge is not None and charge.condition == "refused" else "").partition("\n  ")
         return Sight(
             member.study, folder, error=fact or "not begun yet", begun=bool(fact), weight=member.weight,
-            priority=member.priority, cure=cure,
+            priority=member.priority, cure=cure, refused=bool(fact), target=member.target,
         )  # fmt: skip
 
     def _sight(self, folder: str, member: Member | None) -> Sight:
@@ -63,7 +63,10 @@ class ManyLooker:
         try:
             snapshot, study, settings = looker.look()
         except OutlastError as error:
-            return Sight(name, folder, error=error.fact, weight=weight, priority=priority, cure=error.cure or "")
+            return Sight(
+                name, folder, error=error.fact, weight=weight, priority=priority, cure=error.cure or "",
+                target=member.target if member is not None else None,
+            )  # fmt: skip
         return Sight(name, folder, snapshot, "", study, settings, weight, priority)
 
 

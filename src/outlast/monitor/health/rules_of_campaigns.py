@@ -53,10 +53,11 @@ def _of_one(sight: Sight, overview: Overview) -> Iterator[HealthWarning]:
     snapshot, name = sight.snapshot, sight.name
     if snapshot is None:
         if sight.begun:
-            text = f"{name} cannot be run: {sight.error}"
-            yield HealthWarning(
-                "not_started", text, sight.cure or f"outlast check {sight.folder}", level="error", study=name
+            text = f"{name} cannot {'start' if sight.refused else 'be run'}: {sight.error}"
+            then = (
+                f"mend that, then: outlast run {overview.folder}" if sight.refused else f"outlast check {sight.folder}"
             )
+            yield HealthWarning("not_started", text, sight.cure or then, level="error", study=name)
         return
     if snapshot.state is StudyState.HALTED:
         text = f"{name} halted: {snapshot.reason}"

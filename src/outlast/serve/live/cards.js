@@ -6,6 +6,7 @@ const STUDY_SHADE = {
   waiting: "interrupted",
   halted: "failed",
   unreadable: "failed",
+  "cannot start": "failed",
 };
 const studyLink = (study) => `#study-${study.key}`;
 const trialLink = (study, number) => `#study-${study.key}-trial-${number}`;
@@ -95,7 +96,7 @@ function studyCard(study) {
       "section",
       { class: "study", "data-key": study.key, "aria-labelledby": `name-${study.key}` },
       heading,
-      el("p", { class: study.state === "unreadable" ? "error" : "quiet" }, study.error),
+      el("p", { class: study.state === "not begun" ? "quiet" : "error" }, study.error),
     );
   const { metric, best, line } = study,
     end = [...line];
@@ -169,7 +170,11 @@ function wholeHead(board) {
         board.target
           ? `${board.counted.toLocaleString("en")}/${board.target.toLocaleString("en")}`
           : board.counted.toLocaleString("en"),
-        board.share === null ? countsText(board.counts) : `${(100 * board.share).toFixed(1)}%`,
+        board.without.length
+          ? `without ${board.without.join(", ")}`
+          : board.share === null
+            ? countsText(board.counts)
+            : `${(100 * board.share).toFixed(1)}%`,
       ),
       tile(
         "running now",
