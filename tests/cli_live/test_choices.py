@@ -6,6 +6,7 @@ import pytest
 
 from outlast.cli.live.choice import Choice, Row, press, settle
 from outlast.cli.live.keys import keys_of
+from outlast.cli.live.stop_one import Stopping
 
 A, B = Row("a"), Row("b")
 A1, B2 = Row("a", 1), Row("b", 2)
@@ -96,3 +97,10 @@ def test_the_cursor_stays_on_a_trial_while_others_end_and_goes_to_its_study_when
 )  # fmt: skip
 def test_what_a_terminal_sends_is_told_apart(typed: str, keys: list[str]) -> None:
     assert keys_of(typed) == keys
+
+
+def test_a_request_for_which_there_is_no_process_is_said_and_ends_no_view() -> None:
+    stopping = Stopping()
+    stopping.ask("x" * 300_000, 7)  # longer than the kernel takes for a word
+    assert stopping.said().startswith("trial 7 was not asked: ")
+    assert stopping.said() == ""

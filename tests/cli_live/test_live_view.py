@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,16 @@ from tests.lab.terminal import Screen
 
 from outlast.cli.live.live_view import LiveView
 from outlast.cli.live.plain import progress_line
+from outlast.cli.live.watching import Watching
 from outlast.cli.text import _console_class
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
+from outlast.core.evidence import Report
 from outlast.core.states import TrialState
+from outlast.engine.attempts.running import Pulse, Running
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.overview import Overview, Sight, overview_of
 from outlast.monitor.snapshot import LiveFacts, RunningTrial, snapshot
+from outlast.study.layout import StudyPaths
 from outlast.testing.studies import StudyBuilder
 
 SETTINGS = Settings(
@@ -228,3 +233,14 @@ def test_the_block_has_one_row_a_line_however_long_a_command_in_it_is() -> None:
     warning = HealthWarning("disk", "the disk is nearly full", f"outlast clean {'studies/' * 20}")
     terminal.view.update(look(1, warnings=(warning,)))
     assert max(map(len, terminal.screen().split("\n"))) <= 60
+
+
+def test_the_next_attempt_does_not_begin_where_the_last_one_was(tmp_path: Path) -> None:
+    terminal, paths = Terminal(tty=False), StudyPaths.at(tmp_path)
+    watching = Watching(terminal.console, SETTINGS, LiveFacts(), str(tmp_path))
+    for number, reports in (1, [Report(9, {"acc": 0.5})]), (2, []):
+        attempt = Running(
+            0, number, paths.attempt(0, number), paths.trial(0), "local:0", (), Pulse(0.0), reports=reports
+        )
+        watching.looked(StudyBuilder().study, [attempt])
+        assert watching._reports == ({0: (9, 0.5)} if reports else {})

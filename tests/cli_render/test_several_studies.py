@@ -12,10 +12,13 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from outlast.cli.campaign_screen import on_one_line
+from outlast.cli.live.lines import Window
+from outlast.cli.live.troubles import warning_lines
 from outlast.cli.render_many import several
 from outlast.cli.styled import Sheet
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import Cause, TrialState
+from outlast.monitor.health import HealthWarning
 from outlast.monitor.overview import Overview, Sight, SupervisorFacts
 from outlast.monitor.snapshot import LiveFacts, snapshot
 from outlast.testing.studies import StudyBuilder
@@ -149,6 +152,20 @@ def test_many_alike_are_told_once() -> None:
     text = "\n".join(shown(replace(campaign(), sights=tuple(halted)), 80))
     assert text.count("the same failure 3 times") == 2
     assert "likewise in s2, s3, s4, s5, s6, and 33 more" in text
+
+
+def test_what_is_worst_is_said_first() -> None:
+    notes = [HealthWarning(f"note-{at}", f"a note, {at}", level="note") for at in range(9)]
+    worst = HealthWarning("worst", "it stands still", level="error")
+    sights = [
+        replace(sight(name, 3), snapshot=replace(sight(name, 3).snapshot, warnings=tuple(warnings)))
+        for name, warnings in {"a": notes, "b": notes, "c": notes, "d": [worst]}.items()
+    ]
+    overview = replace(campaign(), sights=tuple(sights))
+    said = [line for line in shown(overview, 80) if "note" in line or "stands" in line or "likewise" in line]
+    assert said[0].endswith("d: it stands still")
+    assert not any("warning" in line for line in said if "likewise" in line), "a note stays one"
+    assert "d: it stands still" in "\n".join(line.plain for line in warning_lines(overview, Window(80, 24, True)))
 
 
 def test_no_study_at_all_and_none_with_a_target() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,9 @@ budget: {trials: 4}
 """
 
 
-def events(*, value: float = 0.5, end: bool = True, running: bool = False):
+def events(
+    *, value: float = 0.5, end: bool = True, running: bool = False, at: str = AT % 4, reason: str = "stopped by hand"
+):
     Path("small.yaml").write_text(FILE)
     settings = load_study_file("small.yaml").resolved
     yield from (StudyCreated("small", AT % 0, 1), RevisionMade(1, AT % 0, settings), RunStarted(AT % 0, "box", 1))
@@ -51,7 +54,7 @@ def events(*, value: float = 0.5, end: bool = True, running: bool = False):
     if running:
         yield from (TrialCreated(4, AT % 3, {"x": 0.9}), AttemptOpened(4, 1, AT % 3))
     if end:
-        yield StudyEnded(AT % 4, "stopped", "stopped by hand", 4.0)
+        yield StudyEnded(at, "stopped", reason, 4.0)
 
 
 @pytest.fixture
@@ -94,9 +97,22 @@ def test_it_names_the_folder_as_a_person_types_it(lay):
     assert "\x01" not in json.dumps(found.to_json())
 
 
-@pytest.mark.parametrize("how", [{"end": False}, {"running": True}])
+@pytest.mark.parametrize("how", [{"end": False}, {"running": True}, {"at": AT.replace("2026", "2999") % 4}])
 def test_what_may_look_different_at_the_next_look_is_not_kept(how, lay):
     assert not lay(**how).glance.exists()
+
+
+def test_what_json_lacks_keeps_nobody_from_ending_a_run(lay):
+    assert not lay(reason="half a pair: \ud800").glance.exists()
+    assert "half a pair" in seen(only_numbers=True)["studies"][0]["reason"]
+
+
+def test_a_study_that_cannot_be_read_is_a_line_that_says_why(lay):
+    trials = lay().trials
+    shutil.rmtree(trials)
+    trials.symlink_to(trials)  # the superuser may read everything else
+    (sight,) = ManyLooker("studies").look().sights
+    assert sight.state == "unreadable" and "Too many levels of symbolic links" in sight.error
 
 
 def append(paths):

@@ -13,6 +13,7 @@ from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.states import Cause, TrialState
 from outlast.monitor.health import EVERY_RULE, HealthFacts, HealthWarning, begun_well, health
+from outlast.monitor.snapshot import LiveFacts, snapshot
 from outlast.testing.studies import StudyBuilder
 
 HOUR = 3600.0
@@ -136,6 +137,7 @@ def walltime_that_will_be_too_short(build: StudyBuilder) -> dict[str, Any]:
 
 def nothing_completed(build: StudyBuilder) -> dict[str, Any]:
     searched(build, 2)
+    running(build, 1200)
     return {"at": 1200 + 2.1 * HOUR}
 
 
@@ -284,9 +286,29 @@ def test_a_search_in_good_health_sets_off_none() -> None:
     one = running(build, 36_000, gpus=["GPU-1"])
     facts = HealthFacts(
         disk_free=2**42, disk_total=2**43, inodes_free=10**7, quiet={one: 300.0}, lost_touch={one: 6.0}, holder_silent=9.0,
-        takeovers=(build.at(0), build.at(30_000)), idle_cards={"GPU-1": 60.0}, walltime=7200.0, clock_jump=0.02,
+        takeovers=(build.at(0), build.at(30_000)), idle_cards={"GPU-1": 9000.0}, walltime=7200.0, clock_jump=0.02,
     )  # fmt: skip
     assert health(build.study, of(pruner="asha"), now=build.moment(36_400), live=True, facts=facts) == []
+
+
+@pytest.mark.parametrize(
+    "opened, trained", [(None, None), (4, None), (1, 0.1)]
+)  # nothing runs; just begun; a job waited
+def test_a_study_that_waits_is_no_trouble(opened: float | None, trained: float | None) -> None:
+    build = StudyBuilder()
+    build.run(0)
+    searched(build, 2)
+    one = None if opened is None else running(build, opened * HOUR)
+    facts = None if one is None or trained is None else {one: trained * HOUR}
+    found = snapshot(build.study, of(), now=build.moment(4.1 * HOUR), live=LiveFacts(), running_seconds=facts)
+    assert found.warnings == ()
+
+
+def test_a_run_that_died_is_a_note_where_a_supervisor_begins_it_again() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    (found,) = health(build.study, of(), now=build.moment(9), live=False, facts=HealthFacts(supervised=True))
+    assert (found.key, found.level) == ("left_alone", "note")
 
 
 def test_trainings_that_always_print_once_an_hour_are_not_silent() -> None:

@@ -53,6 +53,7 @@ def test_a_new_study_has_no_warnings() -> None:
 def test_nothing_completed_for_two_hours(build: StudyBuilder) -> None:
     build.trial(values=0.5)
     build.trial(state=TrialState.PRUNED, at=2 * HOUR)
+    build.trial(state=TrialState.RUNNING, at=60)
     assert keys(build, 2 * HOUR) == []
     assert keys(build, 2.1 * HOUR) == ["nothing_completed"]
     assert "nothing_completed" not in keys(build, 2.1 * HOUR, live=False)
@@ -67,6 +68,7 @@ def test_a_run_that_has_just_begun_is_not_blamed_for_the_night_before(build: Stu
 
 def test_trials_that_take_five_hours_each_are_no_trouble(build: StudyBuilder) -> None:
     build.trial(values=0.5, seconds=5 * HOUR)
+    build.trial(state=TrialState.RUNNING, at=5 * HOUR)
     assert keys(build, 9 * HOUR) == []
     assert keys(build, 13 * HOUR) == ["nothing_completed"]
 

@@ -16,9 +16,11 @@ from outlast.config.load import settings_from_resolved
 from outlast.core.records import AttemptOpened, RevisionMade, RunStarted, StudyCreated, StudyEnded, TrialCreated
 from outlast.engine.record import health_facts
 from outlast.engine.record.look import Looker
+from outlast.study.campaign import Campaign, CampaignPaths, Member, keep_campaign
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger
+from outlast.study.supervision import Charge, Post
 
 FILE = {
     "name": "digits", "command": ["true"], "metric": {"name": "acc", "goal": "maximize"}, "parameters": {"lr": [1, 2]},
@@ -49,10 +51,10 @@ class Held:
         for path in (self.files.started, self.files.alive, self.files.log, self.files.reports):
             path.touch()
 
-    def again(self) -> None:
+    def again(self, **about: object) -> None:
         """Another takes it over."""
         self.ledger.close()
-        self.ledger, _ = Ledger.claim(self.paths.ledger)
+        self.ledger, _ = Ledger.claim(self.paths.ledger, about=about)
 
     def keys(self, looker: Looker | None = None) -> list[str]:
         return [each.key for each in (looker or Looker(self.paths.root)).look()[0].warnings]
@@ -83,9 +85,29 @@ def test_a_trial_that_has_not_printed_for_an_hour_is_silent(held: Held) -> None:
     assert held.keys() == []
 
 
+def test_silence_is_measured_by_the_clock_of_the_files(held: Held) -> None:
+    """A file server whose clock is an hour late, and a study in good health."""
+    for path in (held.files.started, held.files.log, held.files.reports, held.files.alive, held.paths.lease):
+        aged(path, 3600)
+    assert held.keys() == []
+
+
+def test_a_machine_that_slept_was_not_silent(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    finder, since_boot = health_facts.FactFinder(), health_facts._since_boot
+    _, study, settings = Looker(held.paths.root).look()
+    finder.find(held.paths, study, settings, live=True)
+    for path in (held.files.started, held.files.log, held.files.reports):
+        aged(path, 3600)
+    assert finder.find(held.paths, study, settings, live=True).quiet[0] > 3000
+    monkeypatch.setattr(health_facts, "_since_boot", lambda: since_boot() + 3600)
+    assert finder.find(held.paths, study, settings, live=True).quiet[0] < 60
+
+
 def test_a_runner_without_a_heartbeat_is_stale(held: Held) -> None:
     aged(held.files.alive, 90)
     assert held.keys() == ["stale_worker"]
+    held.files.started.unlink()
+    assert held.keys() == [], "its job waits: nobody has begun it yet"
 
 
 def test_a_coordinator_without_a_heartbeat_is_said_to_be_silent(held: Held) -> None:
@@ -100,6 +122,10 @@ def test_a_locked_database_is_seen_in_what_a_trial_prints_and_in_the_runs_own_wo
     assert held.keys() == [], "what we say of it is no sign of it"
     held.files.log.write_text("...\n(sqlite3.OperationalError) Database is locked\n")
     assert held.keys() == ["database_locked"]
+    held.files.log.write_text("epoch 2\n")
+    held.paths.run_log.write_text("sqlite3.OperationalError: database is locked\n")
+    aged(held.paths.run_log, 3600)
+    assert held.keys() == [], "the words of an earlier run"
 
 
 def test_a_study_that_changes_hands_again_and_again_is_contended(held: Held) -> None:
@@ -108,6 +134,33 @@ def test_a_study_that_changes_hands_again_and_again_is_contended(held: Held) -> 
     assert held.keys() == []
     held.again()
     assert held.keys() == ["contention"]
+
+
+def test_tasks_that_take_turns_contend_for_nothing(held: Held) -> None:
+    for _ in range(6):
+        held.again(turn=True)
+    assert held.keys() == []
+
+
+def test_whoever_runs_it_says_how_many_slots_it_has(held: Held) -> None:
+    held.again(slots=3)
+    live = Looker(held.paths.root).look()[0].live
+    assert live is not None and live.slots == 3
+
+
+def test_a_study_that_died_is_supervised_while_its_campaigns_supervisor_is_there(held: Held) -> None:
+    _, study, settings = Looker(held.paths.root).look()
+    campaign, finder = CampaignPaths.at(held.paths.root.parent / "all"), health_facts.FactFinder()
+    keep_campaign(campaign.root, Campaign("all", (Member("digits", "../digits"),)))
+    post = Post(campaign.supervisor)
+    assert post.take()
+    post.write((Charge("digits", str(held.paths.root), "running"),))
+    assert finder.find(held.paths, study, settings, live=False).supervised
+    post.write((Charge("digits", str(held.paths.root), "given up"),))
+    assert not finder.find(held.paths, study, settings, live=False).supervised
+    post.write((Charge("digits", str(held.paths.root), "running"),))
+    post.close()
+    assert not finder.find(held.paths, study, settings, live=False).supervised
 
 
 def test_runs_that_ended_in_order_contend_for_nothing(held: Held) -> None:
@@ -152,3 +205,5 @@ def test_a_card_is_idle_for_as_long_as_every_look_found_it_so(held: Held, monkey
     assert [idle(*each) for each in ((0, 0), (10, 0), (300, 1), (700, 0), (720, 60), (730, 0))] == [
         {}, {"GPU-1": 0.0}, {"GPU-1": 290.0}, {"GPU-1": 690.0}, {"GPU-1": 0.0}, {"GPU-1": 10.0}
     ]  # fmt: skip
+    finder.find(held.paths, study, settings, live=False)
+    assert idle(9000, 0) == {"GPU-1": 0.0}, "nothing ran meanwhile"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from outlast.cli.phrases import total_text
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
-from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.overview import Overview, Sight, SupervisorFacts
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.monitor.together import Part, ahead, milestones_of
 from outlast.testing.studies import StudyBuilder
@@ -19,13 +19,21 @@ from outlast.testing.studies import StudyBuilder
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=timezone.utc)
 
 
-def settings(trials: int | None) -> Settings:
-    return Settings(
-        name="a", command=("true",), metrics=(MetricSettings(name="score"),), budget=BudgetSettings(trials=trials)
-    )
+def settings(trials: int | None, time: float | None = None) -> Settings:
+    budget = BudgetSettings(trials=trials, time=time)
+    return Settings(name="a", command=("true",), metrics=(MetricSettings(name="score"),), budget=budget)
 
 
-def seen(name: str, done: int, target: int | None, *, live: bool = False, ended: str = "", failed: int = 0) -> Sight:
+def seen(
+    name: str,
+    done: int,
+    target: int | None,
+    *,
+    live: bool = False,
+    ended: str = "",
+    failed: int = 0,
+    time: float | None = None,
+) -> Sight:
     """A study whose trials took a minute each, one after another."""
     build = StudyBuilder(name)
     build.run(0, trials=target)
@@ -37,7 +45,11 @@ def seen(name: str, done: int, target: int | None, *, live: bool = False, ended:
         build.end(60 * done, ended)
     facts = LiveFacts("box", 1, build.at(0)) if live else None
     made = snapshot(
-        build.study, settings(target), now=build.moment(60 * (done + failed)), live=facts, folder=f"studies/{name}"
+        build.study,
+        settings(target, time),
+        now=build.moment(60 * (done + failed)),
+        live=facts,
+        folder=f"studies/{name}",
     )
     return Sight(name, made.folder, made)
 
@@ -121,6 +133,10 @@ def part(counted: int, target: int, hours: float | None, **given: Any) -> Part:
         ([part(0, 100, 10), part(0, 100, 10)], [1, 2.5, 5, 7.5, 10]),
         ([part(0, 50, 5), part(0, 150, 15)], [1, 2.5, 5, 10, 15]),  # one is through after 5 hours
         ([part(0, 100, 10), part(0, 100, None)], [2, 5, 10, None, None]),  # and one stands still
+        (
+            [part(0, 100, 1, within=0.1), part(0, 100, 1, within=0.1)],
+            [1, None, None, None, None],
+        ),  # the time is up then
         ([part(0, 100, None)], [None] * 5),
         ([part(100, 100, 10)], [None] * 5),
     ],
@@ -172,6 +188,26 @@ def test_a_campaign_ends_when_its_pool_has_done_all_of_it() -> None:
     assert alone.eta is not None and shared.eta is not None and shared.eta_range is not None
     assert (shared.eta - NOW).total_seconds() == pytest.approx(2 * 30 * 60 / 2, rel=0.02)
     assert shared.eta_range[0] < shared.eta < shared.eta_range[1]
+
+
+def test_a_time_budget_leaves_trials_undone_in_the_totals_too() -> None:
+    """Two studies of 100 hours each, with 50 minutes left: in slots of their own, and in one that they share."""
+    alone = over(seen("a", 10, 6000, live=True, time=3600), seen("b", 10, 6000, live=True, time=3600))
+    for found in (alone, over(*alone.sights, is_campaign=True, parallel=1)):
+        assert found.eta == found.now + timedelta(minutes=50)
+        assert [m.at for m in found.milestones] == [None] * 5
+        assert found.eta_range is not None and found.eta_range[1] <= found.eta
+    shared = ahead([works(10, 100, limit=3600.0), works(10, 8)], pool=4)
+    assert shared is not None
+    assert [round(at / 3600, 6) for at, _ in shared.line] == [1, 2.5]
+    assert shared.line[-1][1] == pytest.approx(10.2)
+
+
+def test_a_supervised_campaign_shares_the_slots_of_this_machine_where_nobody_said_how_many() -> None:
+    alone = over(seen("a", 10, 40, live=True), seen("b", 10, 40, live=True))
+    shared = over(*alone.sights, is_campaign=True, supervisor=SupervisorFacts("box", 1))
+    assert shared.eta is not None
+    assert (shared.eta - NOW).total_seconds() == pytest.approx(2 * 30 * 60, rel=0.02)
 
 
 def unwell(sight: Sight) -> Sight:

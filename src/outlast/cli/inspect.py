@@ -80,7 +80,6 @@ class _Seen(NamedTuple):
 
 
 def _see_one(folder: str) -> _Seen:
-    from outlast.core.states import StudyState
     from outlast.engine.record.look import look
 
     snapshot, _, _ = look(folder)
@@ -90,8 +89,7 @@ def _see_one(folder: str) -> _Seen:
 
         return render.status(snapshot)
 
-    wrong = snapshot.state is StudyState.HALTED or any(each.is_trouble for each in snapshot.warnings)
-    return _Seen(wrong, snapshot.to_json, draw, lambda: _alone(snapshot))
+    return _Seen(snapshot.is_wrong, snapshot.to_json, draw, lambda: _alone(snapshot))
 
 
 def _see_several(folder: str) -> _Seen:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from outlast.cli.styled import Text
-from outlast.cli.text import Paragraph, clock_time, is_unicode, one_line, params_text
+from outlast.cli.text import Paragraph, clock_time, is_unicode, one_line, params_text, percent
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.overview import Overview
 from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
@@ -110,8 +110,8 @@ def total_text(overview: Overview) -> str:
     if overview.target is None:
         return f"{overview.counted} trials"
     done = f"{overview.counted}/{overview.target}"
-    if overview.share is not None:  # 100% is what is reached, not what is nearly
-        return f"{done} ({int(1000 * overview.share + 1e-6) / 10:.1f}%)"
+    if overview.share is not None:
+        return f"{done} ({percent(overview.share)}%)"
     names, more = overview.without[:5], len(overview.without) - 5
     return f"{done} without {', '.join(map(one_line, names))}" + (f", and {more} more" if more > 0 else "")
 

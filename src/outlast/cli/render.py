@@ -35,6 +35,7 @@ from outlast.cli.text import (
     one_line,
     param,
     params_text,
+    percent,
 )
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.best import is_best, table_value
@@ -258,9 +259,7 @@ class Progress:
         if snapshot.share is None:
             yield Text(f"  {snapshot.finished} finished, no target")
             return
-        tenths = int(1000 * snapshot.share + 1e-6)  # 100% is what is reached, not what is nearly
-        percent = f"{tenths / 10:.1f}".removesuffix(".0")
-        figures = f"  {snapshot.counted}/{snapshot.target}  {percent}%"
+        figures = f"  {snapshot.counted}/{snapshot.target}  {percent(snapshot.share).removesuffix('.0')}%"
         width = max(8, min(48, options.max_width - 2 - len(figures)))
         yield Text.assemble("  ", bar(snapshot.share, width, unicode=is_unicode(console)), (figures, "bold"))
 

@@ -19,9 +19,9 @@ from outlast.cli.phrases import (
 )
 from outlast.cli.render import Progress, problems
 from outlast.cli.styled import Group, Text
-from outlast.cli.text import LABELS, Facts, Paragraph, clock_time, is_unicode, next_line, one_line
+from outlast.cli.text import LABELS, Facts, Paragraph, clock_time, is_unicode, next_line, one_line, percent
 from outlast.core.states import TrialState
-from outlast.monitor.health import HealthWarning
+from outlast.monitor.health import LEVELS, HealthWarning
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.times import duration, metric_value, parse_time
@@ -57,18 +57,18 @@ def several(overview: Overview) -> RenderableType:
 
 
 def _warnings(overview: Overview) -> list[HealthWarning]:
-    """Each with the name of its study; many alike are one, and of very many the first ones are told."""
+    """Each with the name of its study, the worst first; many alike are one, and of very many the first ones are told."""
     alike: dict[str, list[tuple[Sight, HealthWarning]]] = {}
-    for sight in overview.sights:
-        for warning in _of(sight):
-            alike.setdefault(warning.key, []).append((sight, warning))
+    every = [(sight, warning) for sight in overview.sights for warning in _of(sight)]
+    for sight, warning in sorted(every, key=lambda each: LEVELS.index(each[1].level)):
+        alike.setdefault(warning.key, []).append((sight, warning))
     found: list[HealthWarning] = []
     for same in alike.values():
         found += [replace(each, text=f"{sight.name}: {each.text}") for sight, each in same[:2]]
         if len(same) > 2:
             names = [one_line(sight.name) for sight, _ in same[2:]]
             more = f", and {len(names) - 5} more" if len(names) > 5 else ""
-            found.append(HealthWarning("", f"likewise in {', '.join(names[:5])}{more}"))
+            found.append(HealthWarning("", f"likewise in {', '.join(names[:5])}{more}", level=same[2][1].level))
     if len(found) > _MOST_WARNINGS:
         others = len(found) - _MOST_WARNINGS
         found[_MOST_WARNINGS:] = [HealthWarning("", f"and {others} more", f"outlast status {overview.folder} --json")]
@@ -109,7 +109,7 @@ def _since(sight: Sight, of: Snapshot, overview: Overview) -> str:
 
 
 def _share(sight: Sight, of: Snapshot, _: Overview) -> str:
-    return "" if of.share is None else f"{int(1000 * of.share + 1e-6) / 10:.1f}".removesuffix(".0") + "%"
+    return "" if of.share is None else percent(of.share).removesuffix(".0") + "%"
 
 
 def _count(*states: TrialState) -> Callable[[Sight, Snapshot, Overview], str]:

@@ -92,6 +92,11 @@ def one_line(text: str, width: int = 0) -> str:
     return f"{line[: max(0, width - 3)]}..." if width and len(line) > width else line
 
 
+def percent(share: float) -> str:
+    """A share to a tenth, as ``31.4``: 100 is what is reached, not what is nearly."""
+    return f"{int(1000 * share + 1e-6) / 10:.1f}"
+
+
 def param(value: Any, *, exact: bool = False) -> str:
     """A parameter's value for people; floats with four significant digits unless `exact`."""
     if isinstance(value, bool) or value is None:

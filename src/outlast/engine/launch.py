@@ -131,8 +131,8 @@ def run(
 def settle(paths: StudyPaths, study: Study, settings: Settings, say: Callable[[str], object]) -> None:
     """What is left to do for a study that has come to rest: what it looks like, its report and plots, and a last sync of what is
     made after a run."""
-    keep_what_it_looks_like(paths)
     try:
+        keep_what_it_looks_like(paths)
         draw_at_the_end(paths, study, settings)
     finally:  # whatever becomes of the pages, the results come home
         behind = bring_home(paths)

@@ -30,7 +30,12 @@ def packed(study: Study, settings: Settings, *, now: datetime) -> bytes | None:
     if study.ended is None or study.jobs or study.in_state(TrialState.RUNNING) or purge_days(settings) is not None:
         return None
     found = snapshot(study, settings, now=now, folder=_WHERE)
-    kept = msgspec.json.encode(_Kept(__version__, found))
+    if any(each.key == "clock_jump" and each.is_trouble for each in found.warnings):  # the clock will catch up
+        return None
+    try:
+        kept = msgspec.json.encode(_Kept(__version__, found))
+    except (ValueError, TypeError):  # half a surrogate pair in a reason, a number beyond JSON's
+        return None
     return kept if _unpacked(kept) == found else None  # a value that JSON lacks
 
 

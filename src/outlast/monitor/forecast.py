@@ -55,9 +55,7 @@ class Forecast(Struct, frozen=True):
     seconds: float
     low: float
     high: float
-    work: float = (
-        0.0  # seconds of a slot that are left: what running trials have done is not among them, nor is any gap
-    )
+    work: float = 0.0  # seconds of a slot that are left, without what running trials have done, and without gaps
 
 
 def forecast(

@@ -34,6 +34,15 @@ def ends(
     return at, (low, high)
 
 
+def within(forecast: Forecast | None, time_left: float | None) -> float:
+    """How much of what is left the time allows for, 0 to 1."""
+    if time_left is None:
+        return 1.0
+    if forecast is None:  # nobody knows
+        return 0.0
+    return min(1.0, max(0.0, time_left) / forecast.seconds) if forecast.seconds > 0 else 1.0
+
+
 def milestones(
     target: int | None, done: int, forecast: Forecast | None, eta: datetime | None, now: datetime
 ) -> tuple[Milestone, ...]:

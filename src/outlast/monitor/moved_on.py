@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from outlast.core.fold import Study
 from outlast.monitor.snapshot import Snapshot, running_trials
 
+WHOLE_EVERY = 20.0  #: Seconds between two looks at everything while nothing is put on record.
+
 
 def moved_on(
     before: Snapshot,

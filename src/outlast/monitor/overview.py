@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -58,7 +59,7 @@ class Sight(Struct, frozen=True):
         """Whether a person should look at it: it cannot be read, has halted, or there is more than a note."""
         if self.snapshot is None:
             return self.begun
-        return any(each.is_trouble for each in self.snapshot.warnings) or self.snapshot.state is StudyState.HALTED
+        return self.snapshot.is_wrong
 
     def to_json(self) -> dict[str, Any]:
         """As ``outlast status STUDY --json`` says it, its place in the campaign beside it."""
@@ -166,7 +167,16 @@ class Overview(Struct, frozen=True):
 
     @property
     def _ahead(self) -> Ahead | None:
-        return ahead(self._parts, pool=self.parallel if self.is_campaign else None, sharing=self.sharing)
+        return ahead(self._parts, pool=self._pool, sharing=self.sharing)
+
+    @property
+    def _pool(self) -> int | None:
+        """Slots that those which move share. Where nobody has said how many, as many as the one with most of them has."""
+        if not self.is_campaign:
+            return None
+        if self.parallel is not None or self.supervisor is None:
+            return self.parallel
+        return max((part.slots for part in self._parts if part.moves), default=None)
 
     @property
     def _parts(self) -> list[Part]:
@@ -237,7 +247,7 @@ def _part(sight: Sight, of: Snapshot | None, target: int) -> Part:
     seconds, least, most = (None if at is None else (at - of.now).total_seconds() for at in (of.eta, low, high))
     return Part(
         min(of.counted, target), target, seconds, least or 0.0, most or 0.0, of.work_left, sight.weight, sight.priority,
-        of.live.slots if of.live is not None else 1,
+        of.live.slots if of.live is not None else 1, math.inf if of.time_left is None else of.time_left, of.within,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""How fast a study goes, and when it will be done. Pure."""
+"""How fast a study goes. Pure."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def rate_per_hour(
     done = sum(since is None or moment > since for moment in finishes)
     if not done:  # all of them ended in the same millisecond
         return None
-    spans = _spans(study, since)
+    spans = attempt_spans(study, since)
     worked = busy_seconds(spans, until=finishes[-1], open_until=finishes[-1] if live else None)
     if live:
         usual = worked / done * max(1, slots)
-        spans = _spans(study, since, trained or {})
+        spans = attempt_spans(study, since, trained or {})
         worked = max(worked, busy_seconds(spans, until=now, open_until=now) - usual)
     return done / worked * 3600.0 if worked > 0 else None
 
@@ -98,7 +98,7 @@ def busy_seconds(
     return total
 
 
-def _spans(
+def attempt_spans(
     study: Study, since: datetime | None, trained: Mapping[int, float] | None = None
 ) -> list[tuple[datetime, datetime | None]]:
     """When attempts ran, cut at `since`. An attempt ends with its training, not when its outcome was taken in: that may

@@ -20,7 +20,7 @@ from outlast.core.plan import over_without_result
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.eta import time_left
 from outlast.monitor.health import HealthFacts, HealthWarning, health
-from outlast.monitor.milestones import Milestone, ends, milestones
+from outlast.monitor.milestones import Milestone, ends, milestones, within
 from outlast.monitor.queue import QueuedJob
 from outlast.monitor.rate import rate_per_hour
 from outlast.monitor.times import parse_time
@@ -105,6 +105,8 @@ class Snapshot(Struct, frozen=True):
     follows: str = ""  # of a follow-up: the command that it was begun by
     eta_range: tuple[datetime, datetime] | None = None  # that holds the end in 80% of cases
     work_left: float | None = None  # seconds of a slot until the target is reached, while somebody runs it
+    time_left: float | None = None  # seconds until `budget.time` is used up, of a study that is run now and has one
+    within: float = 1.0  # how much of what is left is expected to be done by then, 0 to 1
 
     @property
     def finished(self) -> int:
@@ -117,6 +119,11 @@ class Snapshot(Struct, frozen=True):
         if self.target is None:
             return None
         return 1.0 if self.target <= 0 else min(1.0, self.counted / self.target)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a person should look at it: it has halted, or there is more than a note."""
+        return self.state is StudyState.HALTED or any(each.is_trouble for each in self.warnings)
 
     @property
     def next_command(self) -> str:
@@ -250,7 +257,7 @@ def snapshot(
     running = running_trials(study, running_reports or {}, now, {job.id: job for job in jobs}, waiting)
     still = frozenset(trial.trial for trial in running if trial.suspended or trial.waits)
     goes_on = live is not None and not (running and len(still) == len(running))  # nobody knows when those wake up
-    facts = replace(facts or HealthFacts(), still=still)
+    facts = replace(facts or HealthFacts(), still=still, trained=running_seconds or {})
     best = best_trial(study, settings.metrics)
     seconds = _running_seconds(study, now, live)
     ahead = None
@@ -278,6 +285,8 @@ def snapshot(
         eta=eta,
         eta_range=eta_range,
         work_left=None if ahead is None else ahead.work,
+        time_left=None if limit is None or live is None else max(0.0, limit),
+        within=within(ahead, limit),
         milestones=milestones(budget.trials, done, ahead, eta, now),
         running=running,
         warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),

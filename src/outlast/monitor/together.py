@@ -29,6 +29,8 @@ class Part(Struct, frozen=True):
     weight: float = 1.0
     priority: int = 0
     slots: int = 1  # that it can fill at most
+    limit: float = math.inf  # seconds until its time budget is used up
+    within: float = 1.0  # how much of what is left it does by its own expected end, 0 to 1
 
     @property
     def moves(self) -> bool:
@@ -78,7 +80,8 @@ def ahead(parts: Sequence[Part], *, pool: int | None = None, sharing: str = "wei
         (part.work or 0.0) * math.log(max(1.0, part.high / part.low) if part.low > 0 else 1.0) / 2 for part in moving
     ]
     half = math.sqrt(sum(each * each for each in off)) / work if work > 0 else 0.0
-    return Ahead(line, line[-1][0] * math.exp(-half), line[-1][0] * math.exp(half))
+    latest = max(part.limit for part in moving)
+    return Ahead(line, line[-1][0] * math.exp(-half), min(latest, line[-1][0] * math.exp(half)))
 
 
 def milestones_of(parts: Sequence[Part], found: Ahead | None, now: datetime) -> tuple[Milestone, ...]:
@@ -100,21 +103,25 @@ def _apart(moving: Sequence[Part]) -> tuple[tuple[float, float], ...]:
 
 
 def _gained(part: Part, at: float) -> float:
-    return (part.target - part.counted) * min(1.0, at / part.seconds if part.seconds else 1.0)
+    return (part.target - part.counted) * part.within * min(1.0, at / part.seconds if part.seconds else 1.0)
 
 
 def _shared(moving: Sequence[Part], pool: int, sharing: str) -> tuple[tuple[float, float], ...]:
-    """From end to end of a study: until then each gets what `_parts_of` says."""
+    """From end to end of a study: until then each gets what `_parts_of` says. One whose time is up leaves the rest undone."""
     left = {at: max(1e-9, part.work or 0.0) for at, part in enumerate(moving)}
-    whole = dict(left)
+    whole, undone = dict(left), dict[int, float]()
     line, now = [], 0.0
     while left:
         given = _parts_of(left, moving, float(pool), sharing)
-        step = min(work / given[at] for at, work in left.items() if given[at] > 0)
+        through = min(work / given[at] for at, work in left.items() if given[at] > 0)
+        step = max(0.0, min(through, *(moving[at].limit - now for at in left)))
         now += step
         left = {at: work - step * given[at] for at, work in left.items()}
         left = {at: work for at, work in left.items() if work > 1e-6 * whole[at]}
-        gained = sum((p.target - p.counted) * (1 - left.get(at, 0.0) / whole[at]) for at, p in enumerate(moving))
+        undone |= {at: work for at, work in left.items() if now >= moving[at].limit - 1e-6}
+        left = {at: work for at, work in left.items() if at not in undone}
+        rest = left | undone
+        gained = sum((p.target - p.counted) * (1 - rest.get(at, 0.0) / whole[at]) for at, p in enumerate(moving))
         line.append((now, gained))
     return tuple(line)
 

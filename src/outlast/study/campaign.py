@@ -113,7 +113,7 @@ def member_folders(folder: str | os.PathLike[str]) -> list[str]:
     """
     record = read_campaign(folder)
     listed = [] if record is None else [os.path.normpath(os.path.join(folder, each.folder)) for each in record.members]
-    known = [each for each in listed if _holds_a_study(each)]
+    known = [each for each in listed if _holds_a_study(each, unless_known=True)]
     seen = {os.path.realpath(each) for each in known}
     return known + [each for each in _below(os.fspath(folder), _DEPTH) if os.path.realpath(each) not in seen]
 
@@ -123,10 +123,13 @@ def is_set_aside(name: str, names: Collection[str]) -> bool:
     return bool(_ASIDE.search(name)) and _ASIDE.sub("", name) in names
 
 
-def _holds_a_study(folder: str) -> bool:
-    """Whether a study was begun here, even if nothing but its trials is left."""
-    paths = StudyPaths.at(live_of(folder))
-    return paths.exists or paths.has_orphans
+def _holds_a_study(folder: str, *, unless_known: bool = False) -> bool:
+    """Whether a study was begun here, even if nothing but its trials is left; `unless_known` where we may not look."""
+    try:
+        paths = StudyPaths.at(live_of(folder))
+        return paths.exists or paths.has_orphans
+    except OSError:
+        return unless_known
 
 
 def _below(folder: str, depth: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from outlast.cli.live.choice import Choice
 from outlast.cli.styled import Text
-from outlast.cli.text import LABELS, bar, one_line, wrapped
+from outlast.cli.text import LABELS, bar, one_line, percent, wrapped
 from outlast.monitor.overview import Overview
 
 KEYS = "↑↓ move  ⏎ open  l log  s stop a trial  ? help  q quit"
@@ -57,9 +57,8 @@ def cut(lines: list[Text], window: Window) -> list[Text]:
 
 
 def bar_line(share: float, counted: int, target: int | None, window: Window) -> Text:
-    """The bar with its figures. 100% is what is reached, not what is nearly."""
-    percent = f"{int(1000 * share + 1e-6) / 10:.1f}".removesuffix(".0")
-    figures = f"  {counted}/{target}  {percent}%"
+    """The bar with its figures."""
+    figures = f"  {counted}/{target}  {percent(share).removesuffix('.0')}%"
     width = max(8, min(48, window.width - 2 - len(figures)))
     return Text.assemble("  ", bar(share, width, unicode=window.unicode), (figures, "bold"))
 

@@ -10,7 +10,7 @@ from outlast.cli.live.slot_lines import slot_lines, slots_head
 from outlast.cli.live.troubles import failure_lines, warning_lines
 from outlast.cli.phrases import STATE_STYLES, rate_text, speed_text, studies_text, supervisor_text, total_text
 from outlast.cli.styled import Text
-from outlast.cli.text import bar, clock_time, one_line
+from outlast.cli.text import bar, clock_time, one_line, percent
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.times import duration, metric_value
 
@@ -83,7 +83,7 @@ def _cells(sight: Sight, window: Window) -> list[Text]:
     progress, figures = Text(), Text(f"{snapshot.finished} finished")
     if snapshot.share is not None:
         progress = bar(snapshot.share, max(8, min(32, window.width // 10)), unicode=window.unicode)
-        figures = Text(f"{snapshot.counted}/{snapshot.target} {int(1000 * snapshot.share + 1e-6) / 10:5.1f}%")
+        figures = Text(f"{snapshot.counted}/{snapshot.target} {percent(snapshot.share):>5}%")
     best = Text()
     if snapshot.best is not None:
         value = metric_value(snapshot.metrics[0][0], snapshot.best.value)
@@ -101,7 +101,7 @@ def _eta(sight: Sight, window: Window) -> Text:
     left = duration((snapshot.eta - snapshot.now).total_seconds())
     if window.width < _WIDE:
         return Text(left)
-    ends = getattr(snapshot, "eta_range", None)
+    ends = snapshot.eta_range or ()
     between = f", {' to '.join(clock_time(end, snapshot.now) for end in ends)}" if ends else ""
     return Text.assemble(left, (f" ({clock_time(snapshot.eta, snapshot.now)}{between})", "dim"))
 

@@ -42,5 +42,5 @@ def progress_line(snapshot: Snapshot) -> str:
         name = snapshot.metrics[0][0]
         parts.append(f"best {name}={metric_value(name, snapshot.best.value)} (trial {snapshot.best.trial})")
     parts.append(speed_text(snapshot))
-    parts += [f"warning: {warning.text}" for warning in snapshot.warnings[:1]]
+    parts += [f"{'warning' if each.is_trouble else 'note'}: {each.text}" for each in snapshot.warnings[:1]]
     return "; ".join(filter(None, parts))

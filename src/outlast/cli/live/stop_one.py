@@ -11,19 +11,25 @@ class Stopping:
 
     def __init__(self) -> None:
         self._asked: list[subprocess.Popen[str]] = []
+        self._refused = ""
 
     def ask(self, folder: str, trial: int) -> None:
         """Have ``outlast stop FOLDER --trial N`` typed."""
         command = [sys.executable, "-m", "outlast", "stop", folder, "--trial", str(trial)]
-        self._asked.append(
-            subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                start_new_session=True,
-            )
-        )  # fmt: skip
+        try:
+            self._asked.append(
+                subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                    start_new_session=True,
+                )
+            )  # fmt: skip
+        except OSError as error:  # no process to be had: the terminal is still there
+            self._refused = f"trial {trial} was not asked: {error.strerror or error}"
 
     def said(self) -> str:
         """What came of those that have been answered since; empty where none was."""
         over = [process for process in self._asked if process.poll() is not None]
         self._asked = [process for process in self._asked if process not in over]
-        return " ".join(" ".join(process.communicate()[0].split()) for process in over)
+        refused, self._refused = self._refused, ""
+        words = [refused, *(" ".join(process.communicate()[0].split()) for process in over)]
+        return " ".join(filter(None, words))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from outlast.cli.live.lines import Window, cut, fact_lines
 from outlast.cli.styled import Text
 from outlast.cli.text import clock_time, one_line
+from outlast.monitor.health import LEVELS
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.times import parse_time
 from outlast.results.failures import FailureGroup, group_failures
@@ -31,9 +32,10 @@ def _failure_line(group: FailureGroup) -> Text:
 
 
 def warning_lines(overview: Overview, window: Window) -> list[Text]:
-    """What is wrong with any of the studies, since when, and what to do."""
+    """What is wrong with any of the studies, the worst first, since when, and what to do."""
     named = len(overview.sights) > 1
     found = [(sight, warning) for sight in overview.sights if sight.snapshot for warning in sight.snapshot.warnings]
+    found.sort(key=lambda each: LEVELS.index(each[1].level))
     lines: list[Text] = []
     for sight, warning in found[:_MOST_WARNINGS]:
         name = f"{one_line(sight.name)}: " if named else ""

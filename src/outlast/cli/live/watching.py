@@ -17,14 +17,12 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.terminal import words_to_run_log
-from outlast.monitor.moved_on import moved_on
+from outlast.monitor.moved_on import WHOLE_EVERY, moved_on
 from outlast.monitor.overview import Overview, Sight, overview_of
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
 from outlast.study.layout import StudyPaths
 
 _HOW_TO_LEAVE = "Ctrl-C stops the search, and the same command goes on with it later"
-
-_WHOLE_EVERY = 20.0  # seconds between two looks at everything while nothing is decided
 
 
 class Watching(Listener):
@@ -66,6 +64,8 @@ class Watching(Listener):
             if attempt.reports and name in attempt.reports[-1].metrics:
                 last = attempt.reports[-1]
                 self._reports[attempt.trial] = (last.step, float(last.metrics[name]))
+            else:  # the last attempt's are no measure of this one
+                self._reports.pop(attempt.trial, None)
         self._show(lambda: self._view.update(lambda: self._overview(study)))
 
     def said(self, text: str) -> None:
@@ -86,7 +86,7 @@ class Watching(Listener):
 
     def _overview(self, study: Study) -> Overview:
         now, before = datetime.now(timezone.utc), self._whole
-        if before is not None and 0 <= (now - before.now).total_seconds() < _WHOLE_EVERY:
+        if before is not None and 0 <= (now - before.now).total_seconds() < WHOLE_EVERY:
             found = moved_on(before, study, now=now, running_reports=self._reports)
         else:
             found = self._whole = snapshot(

@@ -47,12 +47,14 @@ def open_study(
     wait: float = 0.0,
     say: Callable[[str], object] | None = None,
     given: Given | None = None,
+    slots: int | None = None,
 ) -> Iterator[Opened]:
     """Take a study in hand for a block; create it or bring its revision up to date; record that a person runs it.
 
     Args:
         given: What it is given before its first round, and what a person should know about that, from the study as opened.
             It takes its events in itself.
+        slots: How many attempts it runs side by side, for whoever looks from outside.
 
     Raises:
         StudyBusy: Somebody else runs it.
@@ -73,7 +75,7 @@ def open_study(
         refuse_lost_checkpoints(paths, study)
         rival = holder_is_live(paths.ledger) is not False and current_holder(paths.ledger).get("pid") != os.getpid()
         doubtful, asked = rebooted_since(current_holder(paths.ledger)), _asked(paths)
-        with _claimed(paths, before, study) as (ledger, study):
+        with _claimed(paths, before, study, None if slots is None else {"slots": slots}) as (ledger, study):
             unended = bool(study.runs) and study.ended is None
             opened = Opened(
                 ledger, study, not study.revisions, unended or doubtful, unended and rival, asked_before=asked

@@ -56,7 +56,7 @@ def run_study(
             slots = held.enter_context(closing(slots_of(settings, sharing)))
             plugged = plugged_executor(paths, settings)
             opened = held.enter_context(
-                open_study(paths, settings, accept_changes=accept_changes, say=say, given=given)
+                open_study(paths, settings, accept_changes=accept_changes, say=say, given=given, slots=len(slots.local))
             )
             taken, told = run_from(paths, settings, opened.study.revisions)
             executor = LocalExecutor(worker_start(paths, taken, slots.cpus_per_trial)) if plugged is None else plugged

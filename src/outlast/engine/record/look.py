@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -17,11 +17,11 @@ from outlast.config.settings import Settings
 from outlast.core.file_names import AttemptPaths
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
-from outlast.engine.record.health_facts import FactFinder
+from outlast.engine.record.health_facts import FactFinder, open_attempts
 from outlast.engine.record.kept_record import KeptRecord
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, SlurmUnavailable
-from outlast.monitor.moved_on import moved_on
+from outlast.monitor.moved_on import WHOLE_EVERY, moved_on
 from outlast.monitor.overview import Overview, Sight, overview_of
 from outlast.monitor.queue import QueuedJob
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
@@ -32,7 +32,6 @@ from outlast.study.lease import current_holder, holder_is_live
 if TYPE_CHECKING:
     from outlast.runner.capture.curve import LiveReports
 
-_WHOLE_EVERY = 20.0  # seconds between two looks at everything while nothing is put on record
 _ASK_EVERY = 15.0  # seconds between two listings of the queue, for somebody who keeps looking
 
 
@@ -52,6 +51,7 @@ class Looker:
         self._whole: tuple[Snapshot, object] | None = None  # the last look at everything, and what it was about
         self._reports: dict[AttemptPaths, LiveReports] = {}
         self._latest: dict[AttemptPaths, tuple[int, float]] = {}
+        self._counted: tuple[Settings, int] | None = None  # slots that a study file allows for here
 
     def look(self) -> tuple[Snapshot, Study, Settings]:
         """How it stands.
@@ -63,7 +63,7 @@ class Looker:
         settings, study = self._record.read()
         paths = study_paths(self._folder, settings)
         jobs = self._queued(paths, settings, study)
-        live = _waits_for_room(paths, _live(paths, settings, study, jobs, self._silence))
+        live = _waits_for_room(paths, _live(paths, settings, study, jobs, self._silence, self._slots))
         reports, now = self._latest_reports(paths, study, settings), datetime.now(timezone.utc)
         waiting = _waiting(paths, study) if settings.executor.plugged else frozenset()
         whole, key = self._whole, (live, jobs, self._silence)
@@ -85,11 +85,21 @@ class Looker:
         self._whole = found, key
         return found, study, settings
 
+    def _slots(self, holder: Mapping[str, Any], settings: Settings) -> int:
+        """What the holder says, who alone knows; as many as would be here where it is an older Outlast's."""
+        if isinstance(said := holder.get("slots"), int):
+            return said
+        if self._counted is None or self._counted[0] is not settings:
+            from outlast.engine.attempts.slots import slot_count
+
+            self._counted = settings, slot_count(settings)
+        return self._counted[1]
+
     @staticmethod
     def _is_recent(before: Snapshot, now: datetime) -> bool:
         """Whether what depends on the time alone need not be worked out again yet."""
         passed = (now - before.now).total_seconds()
-        return 0 <= passed < _WHOLE_EVERY
+        return 0 <= passed < WHOLE_EVERY
 
     def overview(self) -> Overview:
         """`look`, of a study that is looked at alone."""
@@ -100,7 +110,7 @@ class Looker:
 
     def _latest_reports(self, paths: StudyPaths, study: Study, settings: Settings) -> dict[int, tuple[int, float]]:
         """Running trial → its latest report of the first objective, read from the attempts' files."""
-        attempts = _open_attempts(paths, study)
+        attempts = open_attempts(paths, study)
         self._reports = {files: self._reports[files] for files in attempts.values() if files in self._reports}
         if not attempts:
             return {}
@@ -157,7 +167,12 @@ def look(folder: str | os.PathLike[str]) -> tuple[Snapshot, Study, Settings]:
 
 
 def _live(
-    paths: StudyPaths, settings: Settings, study: Study, jobs: Sequence[QueuedJob] | None, silence: str
+    paths: StudyPaths,
+    settings: Settings,
+    study: Study,
+    jobs: Sequence[QueuedJob] | None,
+    silence: str,
+    slots: Callable[[Mapping[str, Any], Settings], int],
 ) -> LiveFacts | None:
     """Who runs the study now: the holder of its lease, or its jobs among themselves, as far as SLURM tells of them."""
     if study.ended is not None:
@@ -165,10 +180,8 @@ def _live(
     since = study.last_run.at if study.last_run else ""
     shared = any(job.role == "array" for job in study.jobs[-2:])  # then nobody holds it for longer than a moment
     if holder_is_live(paths.ledger) is not False and not shared:
-        from outlast.engine.attempts.slots import slot_count
-
         holder = current_holder(paths.ledger)
-        return LiveFacts(str(holder.get("host", "")), int(holder.get("pid", 0)), since, slot_count(settings))
+        return LiveFacts(str(holder.get("host", "")), int(holder.get("pid", 0)), since, slots(holder, settings))
     trials = [job for job in jobs or () if not job.is_small]
     if not trials and not any(job.role == "controller" for job in jobs or ()):
         working = _workers(study, since)
@@ -215,14 +228,8 @@ def _waiting(paths: StudyPaths, study: Study) -> frozenset[int]:
 
 def _trained(paths: StudyPaths, study: Study) -> dict[int, float]:
     """Running trial → seconds that its attempt has trained so far."""
-    if not (open_attempts := _open_attempts(paths, study)):
+    if not (attempts := open_attempts(paths, study)):
         return {}
     from outlast.study.attempts import trained_seconds
 
-    return {number: trained_seconds(attempt) for number, attempt in open_attempts.items()}
-
-
-def _open_attempts(paths: StudyPaths, study: Study) -> dict[int, AttemptPaths]:
-    """Running trial → the files of its attempt."""
-    running = ((trial, trial.open_attempt) for trial in study.in_state(TrialState.RUNNING))
-    return {trial.number: paths.attempt(trial.number, attempt.number) for trial, attempt in running if attempt}
+    return {number: trained_seconds(attempt) for number, attempt in attempts.items()}

@@ -67,6 +67,12 @@ class ManyLooker:
                 name, folder, error=error.fact, weight=weight, priority=priority, cure=error.cure or "",
                 target=member.target if member is not None else None,
             )  # fmt: skip
+        except OSError as error:  # somebody else's, whose folder is closed to us
+            why = f"cannot be read: {error.strerror} ({error.filename or folder})"
+            return Sight(
+                name, folder, error=why, weight=weight, priority=priority,
+                target=member.target if member is not None else None,
+            )  # fmt: skip
         return Sight(name, folder, snapshot, "", study, settings, weight, priority)
 
 

@@ -24,6 +24,8 @@ def left_alone(view: View) -> HealthWarning | None:
     ago = f" {duration((view.now - began).total_seconds())} ago" if began is not None else ""
     who = f"pid {study.last_run.pid} on {study.last_run.host or 'an unknown host'}"
     text = f"the run that began{ago} ({who}) ended without a word"
+    if view.facts.supervised:
+        return HealthWarning("left_alone", text, "nothing: its supervisor begins it again", study.last_at, "note")
     return HealthWarning("left_alone", text, f"outlast run {view.where}", study.last_at, "error")
 
 

@@ -21,15 +21,16 @@ _CLOCK = 60.0  # by which recorded times may contradict each other
 
 
 def nothing_completed(view: View) -> HealthWarning | None:
-    """No trial has completed for two hours, and for longer than trials take."""
+    """No trial has completed for two hours of work, and for longer than trials take. While none runs no time passes: a study
+    that waits for a slot, a job or room on its disk is in good health."""
     run = parse_time(view.study.last_run.at) if view.study.last_run is not None else None
     if not view.live or run is None or (view.study.in_state(TrialState.RUNNING) and not view.running):
         return None
     complete = view.complete
     last = max((moment for t in complete[-1:] if (moment := parse_time(t.finished_at)) is not None), default=run)
     since = max(run, last)
-    quiet = (view.now - since).total_seconds()
-    if quiet < max(_NOTHING_COMPLETED, 1.5 * view.longest_trial):  # trials that take five hours each are no trouble
+    limit = max(_NOTHING_COMPLETED, 1.5 * view.longest_trial)  # trials that take five hours each are no trouble
+    if (view.now - since).total_seconds() < limit or (quiet := view.worked_since(since)) < limit:
         return None
     text = f"no trial has completed for {duration(quiet)}"
     return HealthWarning("nothing_completed", text, f"outlast logs {view.where}", view.time(since), "error")
@@ -96,14 +97,23 @@ def stale_worker(view: View) -> HealthWarning | None:
 
 def idle_card(view: View) -> HealthWarning | None:
     """A card that a running trial holds, and that nobody computes on."""
-    held = {card: trial.number for trial in view.running if (a := trial.open_attempt) is not None for card in a.gpus}
-    idle = [(age, card) for card, age in view.facts.idle_cards.items() if card in held and age > _IDLE_CARD]
+    held = {
+        card: (trial.number, (view.now - began).total_seconds())
+        for trial in reversed(view.running)  # of several that share a card the first
+        if (a := trial.open_attempt) is not None and (began := view.opened(trial)) is not None
+        for card in a.gpus
+    }
+    idle = [
+        (age, card)
+        for card, at_most in view.facts.idle_cards.items()
+        if card in held and (age := min(at_most, held[card][1])) > _IDLE_CARD
+    ]
     if not view.live or not idle:
         return None
     age, card = max(idle)
     more = f" and {len(idle) - 1} more" if len(idle) > 1 else ""
-    text = f"GPU {card}{more} has computed nothing for {duration(age)}, and trial {held[card]} holds it"
-    cure = f"outlast logs {view.where} {held[card]}: is it loading data, or training on the CPU?"
+    text = f"GPU {card}{more} has computed nothing for {duration(age)}, and trial {held[card][0]} holds it"
+    cure = f"outlast logs {view.where} {held[card][0]}: is it loading data, or training on the CPU?"
     return HealthWarning("idle_card", text, cure, view.before(age))
 
 

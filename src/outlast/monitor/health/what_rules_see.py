@@ -16,6 +16,7 @@ from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 from outlast.monitor.health.warning import HealthFacts
+from outlast.monitor.rate import attempt_spans, busy_seconds
 from outlast.monitor.times import parse_time
 
 RECENT = 50
@@ -79,6 +80,16 @@ class View(Struct, frozen=True, dict=True):
     def longest_trial(self) -> float:
         """Seconds of training of the longest among the last complete trials; 0 where there is none."""
         return max((trial.seconds for trial in self.complete[-_TYPICAL:]), default=0.0)
+
+    def worked_since(self, since: datetime) -> float:
+        """Seconds since then in which an attempt ran."""
+        spans = [span for span in attempt_spans(self.study, since) if span[1] is not None]
+        for trial in self.running:
+            trained, opened = self.facts.trained.get(trial.number), self.opened(trial)
+            began = opened if trained is None else self.now - timedelta(seconds=trained)
+            if began is not None:  # by its own clock: its job may have waited since it was opened
+                spans.append((max(since, began), self.now))
+        return busy_seconds(spans, until=self.now)
 
     def before(self, seconds: float) -> str:
         """So long ago, as a record says it."""
