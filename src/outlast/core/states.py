@@ -6,6 +6,8 @@ from enum import Enum
 
 #: The reason on record of a trial that a person gave up for good.
 BY_HAND = "stopped by hand (outlast stop --trial)"
+#: A study's: a machine that goes down sends such a signal as well, and nobody wanted its end then.
+BY_SIGNAL = "ended by a signal; the same command goes on"
 
 
 class _Word(str, Enum):

@@ -353,6 +353,22 @@ def test_a_turn_leaves_a_person_s_word_on_record_although_something_runs() -> No
     assert life.happens(life.round.turn_over(AT, 6.0)) == [], "once"
 
 
+@pytest.mark.parametrize(
+    ("signals", "reason"),
+    [
+        ((True,), "ended by a signal; the same command goes on"),
+        ((True, True), "ended by a signal; the same command goes on"),
+        ((False, True), "the same command goes on"),
+        ((True, False), "the same command goes on"),
+    ],
+)
+def test_a_signal_that_a_machine_sends_too_is_no_person_s_word(signals: tuple[bool, ...], reason: str) -> None:
+    life = Life()
+    for each in signals:
+        life.round.rest.ask("user", signal=each)
+    assert life.rests() == Verdict(StudyState.STOPPED, reason)
+
+
 def test_a_turn_on_a_study_at_rest_lets_it_rest() -> None:
     life = Life(holding=Holding.TURN)
     life.study.apply(StudyEnded(AT, "halted", "by itself", 5.0))
@@ -417,7 +433,7 @@ def test_a_person_s_request_ends_the_wait_for_room() -> None:
     life.asked(RestWanted())
     assert life.happens(life.round.disk_seen(9.0)) == []
     end = life.rests()
-    assert end is not None and end.state is StudyState.PAUSED and "free space" in end.reason
+    assert end is not None and end.state is StudyState.STOPPED and "free space" in end.reason
 
 
 def test_a_trial_that_met_a_full_disk_pauses_the_study_and_is_not_to_blame() -> None:

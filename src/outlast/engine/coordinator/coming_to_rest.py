@@ -13,7 +13,8 @@ class ComingToRest:
     """What was asked for: no new starts; running attempts are asked to end, or left to finish."""
 
     reason: str = ""  # user, halted, budget, paused, over; empty: nobody asked
-    by_hand: bool = False  # a person asked
+    by_hand: bool = False  # a person asked, or whoever ends processes
+    only_signal: bool = False  # it was a signal that a machine which goes down sends, too, and nothing else so far
     paused: str = ""  # why there is no going on for now
     drain: bool = False  # what runs may finish
     now: bool = False  # what runs ends without any grace
@@ -25,11 +26,13 @@ class ComingToRest:
         """The reason that running attempts are given: what the policy or the budget ended, no person did."""
         return self.reason if self.reason in ("halted", "budget") and not self.by_hand else "user"
 
-    def ask(self, reason: str, *, drain: bool = False, now: bool = False) -> None:
+    def ask(self, reason: str, *, drain: bool = False, now: bool = False, signal: bool = False) -> None:
         """Take a request in. The first reason stands; draining ends with the first request that does not want it."""
         self.drain = drain and not now and (self.drain or not self.reason)
         self.reason = self.reason or reason
-        self.by_hand = self.by_hand or reason == "user"
+        if reason == "user":
+            self.only_signal = signal and (self.only_signal or not self.by_hand)
+            self.by_hand = True
         self.now = self.now or now
 
     def go_on(self) -> None:

@@ -12,7 +12,7 @@ from enum import Enum
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Starts, Verdict, halting, plan_starts, target_value_reached, used_up, verdict
 from outlast.core.records import AttemptEnded, StudyEnded, TrialRetried
-from outlast.core.states import FEEDBACK_CAUSES, Cause, StudyState, TrialState
+from outlast.core.states import BY_SIGNAL, FEEDBACK_CAUSES, Cause, StudyState, TrialState
 from outlast.engine.attempts.outcome import cards_to_avoid
 from outlast.engine.coordinator import instructions as do
 from outlast.engine.coordinator.backoff import Backoff
@@ -21,6 +21,7 @@ from outlast.engine.coordinator.instructions import EndWanted, RestWanted, Retry
 
 _ROOM_AGAIN = 5.0  # seconds of a pause at least
 _STOPPED = Verdict(StudyState.STOPPED, "the same command goes on")
+_SIGNALLED = Verdict(StudyState.STOPPED, BY_SIGNAL)
 _SOON = 0.05  # seconds between two rounds, at most, where somebody waits for decisions
 
 
@@ -231,8 +232,12 @@ class Round:
         if end is not None or self._waits_for_room or not self.rest.reason:
             return end
         if self.rest.paused:
-            return Verdict(StudyState.PAUSED, f"{self.rest.paused}; free space, then the same command goes on")
-        return _STOPPED
+            by_person = self.rest.by_hand and not self.rest.only_signal
+            return Verdict(
+                StudyState.STOPPED if by_person else StudyState.PAUSED,
+                f"{self.rest.paused}; free space, then the same command goes on",
+            )
+        return _SIGNALLED if self.rest.only_signal else _STOPPED
 
     def closed(self, end: Verdict, at: str, lasted: float) -> list[do.Instruction]:
         """The study comes to rest, by a round or by somebody outside; what runs may finish."""

@@ -26,7 +26,7 @@ def stopping_at_signals(coordinator: Coordinator, executor: Executor, say: Calla
 
     def asked(number: int, _frame: object) -> None:
         again = coordinator.coming_to_rest.by_hand and not coordinator.coming_to_rest.drain
-        coordinator.coming_to_rest.ask("user", now=again)
+        coordinator.coming_to_rest.ask("user", now=again, signal=number == signal.SIGTERM)
         os.write(executor.wake_fd, b"!")
         words = "stopping"
         if again:
