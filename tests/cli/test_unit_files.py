@@ -26,7 +26,7 @@ def test_a_unit_gives_trainings_their_grace_and_ends_with_the_search(here):
     assert lines_of(unit, "KillMode") == ["process"]
     assert lines_of(unit, "TimeoutStopSec") == ["360"]
     assert lines_of(unit, "RestartPreventExitStatus") == ["0 2 3 4"]
-    assert lines_of(unit, "ExecStart")[0].endswith('"run" "study.yaml" "--set" "trial.grace=300s"')
+    assert lines_of(unit, "ExecStart")[0].endswith('"run" "study.yaml" "--set" "trial.grace=300s" "--unless-over"')
     assert "loginctl enable-linger" in unit
     assert here.entries == {"train.py", "study.yaml"}
 

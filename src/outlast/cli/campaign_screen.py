@@ -63,11 +63,9 @@ class CampaignScreen:
     def to_log(self) -> None:
         """The terminal or pipe is gone: nothing is printed from now on, nor looked at for that; the log has it."""
         self._is_shown = False
-        nothing, log = os.open(os.devnull, os.O_RDWR), os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        for fd, to in ((0, nothing), (1, nothing), (2, log)):
-            os.dup2(to, fd)
-        os.close(nothing)
-        os.close(log)
+        with contextlib.suppress(OSError):  # without a log, too, it is the searches that count
+            _redirect(os.devnull, 0, 1, 2)
+            _redirect(self._log, 2)
 
     def begun(self) -> None:
         """What to type elsewhere."""
@@ -89,7 +87,11 @@ class CampaignScreen:
 
     def tell_end(self, charges: Sequence[Charge]) -> None:
         """What came of each study, and of all."""
-        overview = self._looker.look()
+        try:
+            overview = self._looker.look()
+        except Exception as error:  # how it ended is known, and is not to be taken for another end
+            self.said("", f"what came of it cannot be shown ({type(error).__name__}: {error})")
+            return
         said = {each.study: each for each in charges}
         for sight in overview.sights:
             self.said("", came_to(sight, said.get(sight.name)))
@@ -120,6 +122,15 @@ def came_to(sight: Sight, charge: Charge | None) -> str:
     goes_on = at.state in (StudyState.STOPPED, StudyState.PAUSED)  # with the campaign's own command
     then = "" if goes_on else f"  →  {at.next_command}"
     return f"{sight.name}: {at.state.value}{reason}, {tally(at)}{best}{why}{then}"
+
+
+def _redirect(path: str | Path, *to: int) -> None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        for each in to:
+            os.dup2(fd, each)
+    finally:
+        os.close(fd)
 
 
 def _is_same(fd: int, path: Path) -> bool:

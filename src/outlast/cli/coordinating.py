@@ -16,12 +16,24 @@ def coordinate(study: str) -> None:
     Example:
         outlast coordinate studies/digits
     """
+    from outlast.cli.render import render_error
     from outlast.cli.run_here import run_here
+    from outlast.cli.text import make_console
     from outlast.engine.campaign.orders import orders_given
+    from outlast.engine.campaign.restarts import REFUSED
+    from outlast.errors import OutlastError
 
     orders = orders_given()
     given = None if orders.warm_start is None else orders.warm_start.prepared(orders.settings)
-    code = run_here(
-        orders.settings, orders.folder, orders.accept_changes, given=given, supervised=True, sharing=orders.sharing
-    )
+    try:
+        code = run_here(
+            orders.settings, orders.folder, orders.accept_changes, given=given, supervised=True, sharing=orders.sharing
+        )
+    except OutlastError as error:
+        if error.worth_retrying or error.exit_code == REFUSED:
+            raise
+        make_console(stderr=True).print(
+            render_error(error)
+        )  # a person has to mend that, a ledger that is damaged for one
+        code = REFUSED
     click.get_current_context().exit(code)

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import click
+from msgspec.structs import replace
 
+from outlast._system.processes import Identity
 from outlast.cli.detached import detach as in_the_background
 from outlast.cli.detached import is_detached
 from outlast.cli.each_study import tell_refused
 from outlast.cli.run_here import run_here, run_without_a_trace
 from outlast.cli.search_request import SearchRequest
 from outlast.cli.supervising import refuse_supervised, run_campaign, run_supervised
-from outlast.engine.campaign.orders import Orders
+from outlast.core.states import BY_SIGNAL
+from outlast.engine.campaign.orders import Orders, is_supervised
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
-from outlast.engine.campaign.restarts import AT_REST, worst
+from outlast.engine.campaign.restarts import AT_REST, CODES, worst
 from outlast.engine.launch import make_ready
 from outlast.engine.record.examine import read_study
 from outlast.study.campaign import CampaignPaths
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
-from outlast.study.lease import holder_is_live
-from outlast.study.supervision import Supervision, live_supervision, read_supervision
+from outlast.study.lease import current_holder, holder_is_live
+from outlast.study.supervision import Charge, Supervision, live_supervision, read_supervision
 
 
-def run_several(search: SearchRequest, plan: CampaignPlan, *, detach: bool) -> int:
-    """Run a campaign. Returns the exit code. Where none of its studies can be begun, nothing is written."""
+def run_several(search: SearchRequest, plan: CampaignPlan, *, detach: bool, unless_over: bool = False) -> int:
+    """Run a campaign. Returns the exit code. Where none of its studies can be begun, nothing is written.
+
+    Args:
+        unless_over: Nobody asks for it but a clock or a reboot: a study that has come to rest is left alone.
+    """
     if not plan.startable:
         return worst(tell_refused(each.member.study, "cannot start", each.error) for each in plan.refused)
     if not detach:
         is_detached()  # what is begun from here must not take itself for it
-        return run_campaign(plan)
+        return run_campaign(plan, _resting(plan) if unless_over else None)
     at = CampaignPaths.at(plan.folder)
     refuse_supervised(at.supervisor, plan.folder)
-    return in_the_background(search.invocation, plan.folder, at.supervisor, at.log, done=["--unless-over"])
+    return in_the_background(search.invocation, plan.folder, at.supervisor, at.log)
 
 
 def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
@@ -74,12 +81,34 @@ def has_come_to_rest(search: SearchRequest) -> bool:
     return all(_rests(each.folder, known, each.member.study) for each in plan.planned)
 
 
+def _resting(plan: CampaignPlan) -> dict[str, Charge]:
+    known = read_supervision(CampaignPaths.at(plan.folder).supervisor)
+    found = ((each.member.study, at_rest(each.folder, known, each.member.study)) for each in plan.planned)
+    return {study: charge for study, charge in found if charge is not None}
+
+
 def _rests(folder: str, known: Supervision | None, study: str) -> bool:
-    charge = None if known is None else known.of(study)
-    if charge is not None and charge.condition == "refused":
-        return True
     paths = StudyPaths.at(live_of(folder))
-    if live_supervision(paths.supervisor) is not None or holder_is_live(paths.ledger) is not False:
+    return _is_looked_after(paths) or at_rest(folder, known, study) is not None
+
+
+def _is_looked_after(paths: StudyPaths) -> bool:
+    """Whether somebody runs it who needs nobody: not a coordinator whose supervisor is gone."""
+    if live_supervision(paths.supervisor) is not None:
         return True
-    ended = read_study(paths).ended if paths.exists else None
-    return ended is not None and ended.state in AT_REST
+    if holder_is_live(paths.ledger) is False:
+        return False
+    who = Identity.from_json(current_holder(paths.ledger))
+    return who is None or not who.here or not is_supervised(who.pid)
+
+
+def at_rest(folder: str, known: Supervision | None, study: str) -> Charge | None:
+    """How a study stands that only a person begins again: it is over, was refused, or a person wanted its end."""
+    charge = None if known is None else known.of(study)
+    if charge is not None and (charge.condition == "refused" or charge.asked):
+        return charge if charge.code is not None else replace(charge, condition="ended", code=4)
+    paths = StudyPaths.at(live_of(folder))
+    ended = read_study(paths).ended if paths.exists and holder_is_live(paths.ledger) is False else None
+    if ended is None or ended.state not in AT_REST or ended.reason == BY_SIGNAL:
+        return None
+    return Charge(study, str(paths.root), condition="ended", code=CODES[ended.state])

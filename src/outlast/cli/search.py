@@ -182,7 +182,9 @@ def run(
         return
     how = HowToRun(fresh=fresh, resume=resume, accept_changes=accept_changes, warm_start=warm_start)
     context.exit(
-        run_one(search, how, detach=detach) if plan is None else run_several(search, plan.asked(how), detach=detach)
+        run_one(search, how, detach=detach)
+        if plan is None
+        else run_several(search, plan.asked(how), detach=detach, unless_over=unless_over)
     )
 
 

@@ -6,30 +6,37 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from outlast._system.clock import utc_now
 from outlast._system.turning_log import append_words
 from outlast.cli.campaign_screen import CampaignScreen
 from outlast.config.settings import NotifySettings
+from outlast.engine.campaign.looked_after import Wanted
 from outlast.engine.campaign.orders import Orders
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
-from outlast.engine.campaign.supervisor import Supervisor, Wanted, exit_code
+from outlast.engine.campaign.supervisor import Supervisor, exit_code
 from outlast.engine.hold.signals import handling
 from outlast.engine.telling.teller_behind import TellerBehind
 from outlast.errors import StudyBusy
 from outlast.executors.shared_slots import Sharing
 from outlast.study.campaign import CampaignPaths, keep_campaign
 from outlast.study.layout import StudyPaths
-from outlast.study.supervision import Post, live_supervision, read_supervision
+from outlast.study.supervision import Charge, Post, live_supervision, read_supervision
 
 _PAUSE = 0.25  # seconds between two rounds
 _STOPPING = "stopping: running trials have their grace to save a checkpoint and leave; once more to end them now"
+_ENDING = "ending the running trials now"
 
 
-def run_campaign(plan: CampaignPlan) -> int:
+def run_campaign(plan: CampaignPlan, resting: Mapping[str, Charge] | None = None) -> int:
     """Supervise several studies until each has come to rest. Returns the exit code.
+
+    Args:
+        resting: Those that are over, and are not begun again.
 
     Raises:
         StudyBusy: Somebody supervises them already.
@@ -37,11 +44,12 @@ def run_campaign(plan: CampaignPlan) -> int:
     """
     paths = CampaignPaths.at(plan.folder)
     before = read_supervision(paths.supervisor)
-    with contextlib.closing(taken(paths.supervisor, plan.folder)) as post:
+    with _in_place(paths.supervisor, plan.folder) as post:
         keep_campaign(plan.folder, plan.campaign)
         screen = CampaignScreen(plan.folder, paths.log)
-        supervisor = Supervisor(post, [_wanted(each.member.study, plan, at) for at, each in enumerate(plan.planned)],
-                                before, screen.said)  # fmt: skip
+        known, names = resting or {}, [each.member.study for each in plan.planned]
+        wanted = [replace(_wanted(name, plan, at), resting=known.get(name)) for at, name in enumerate(names)]
+        supervisor = Supervisor(post, wanted, before, screen.said)
         notify = NotifySettings.of(plan.campaign.notify)
         here = os.path.normpath(paths.root / plan.campaign.working_directory)
         teller = TellerBehind(paths.root, notify, here, env={}, say=lambda text: screen.said("", text))
@@ -69,14 +77,36 @@ def run_supervised(orders: Orders, how: HowToRun) -> int:
     before = read_supervision(paths.supervisor)
 
     def said(_study: str, text: str) -> None:
-        append_words(paths.run_log, f"{utc_now()[:19]}Z supervisor: {text}\n")
+        say_beside(paths.run_log, f"{utc_now()[:19]}Z supervisor: {text}\n")
 
     wanted = Wanted(study=orders.study, folder=orders.folder, orders=orders, resume=how.resume)
-    with contextlib.closing(taken(paths.supervisor, orders.folder)) as post:
+    with _in_place(paths.supervisor, orders.folder) as post:
         supervisor = Supervisor(post, [wanted], before, said, alone=True)
         _supervise(supervisor, time.sleep, said, lambda: None)
         supervisor.round()
         return next((each.code for each in supervisor.charges if each.code is not None), 4)
+
+
+def say_beside(log: Path, words: str) -> None:
+    """Append to a log whose time is a sign of life of somebody else's: it stays that."""
+    before = None
+    with contextlib.suppress(OSError):
+        before = os.stat(log)
+    append_words(log, words)
+    if before is not None:
+        with contextlib.suppress(OSError):
+            os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@contextlib.contextmanager
+def _in_place(record: Path, folder: str) -> Iterator[Post]:
+    """The supervisor's place, in which a signal of `outlast stop` that comes before or after the rounds ends nobody.
+
+    None is ignored: whatever is begun from here would ignore it as well.
+    """
+    deaf = dict.fromkeys((signal.SIGUSR1, signal.SIGUSR2), lambda *_: None)
+    with contextlib.closing(taken(record, folder)) as post, handling(deaf):
+        yield post
 
 
 def taken(record: Path, folder: str) -> Post:
@@ -142,19 +172,21 @@ def _supervise(
 ) -> None:
     """Round after round until everything is over, or was stopped. A handler only takes note."""
     heard: list[int] = []
-    asked, gone = 0, False
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+    asked = gone = False
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     with handling(dict.fromkeys(numbers, lambda number, _frame: heard.append(number))):
         while not supervisor.is_over:
-            supervisor.round()
-            wait(_PAUSE)
+            supervisor.round(heard)
+            if not heard:
+                wait(_PAUSE)
             for number in _drained(heard):
-                if number in (signal.SIGINT, signal.SIGTERM):
-                    asked += 1
-                    say("", _STOPPING if asked == 1 else "ending the running trials now")
-                    supervisor.stop()
+                if number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+                    now = asked or number == signal.SIGUSR2
+                    asked = True
+                    say("", _ENDING if now else _STOPPING)
+                    supervisor.stop(now=now, by_person=number != signal.SIGTERM)
                 elif number == signal.SIGUSR1:
                     say("", "nothing is begun again from now on")
                     supervisor.begin_nothing()

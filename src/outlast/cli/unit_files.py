@@ -23,7 +23,8 @@ _UNIT = """\
 #   systemctl --user daemon-reload
 #   systemctl --user enable --now {name}.service
 #   loginctl enable-linger
-# outlast stop, or systemctl --user stop {name}, ends it: running trials may save a checkpoint first.
+# systemctl --user stop {name} ends it until it is started again: running trials may save a checkpoint first.
+# What outlast stop ended is only begun again by: {command}
 [Unit]
 Description=Outlast: {what}
 StartLimitIntervalSec=1h
@@ -57,7 +58,7 @@ _LINE = """\
 def systemd_unit(search: SearchRequest) -> str:
     """A user unit (systemd.service(5)) that runs this command as it was typed, in this folder, by this interpreter."""
     variables = {**_environment(), "OUTLAST_DETACHED": "1"}
-    words = [sys.executable, "-m", "outlast", *_command(search)]
+    words = [sys.executable, "-m", "outlast", *_command(search, "--unless-over")]
     return _UNIT.format(
         command=_typed(_command(search)),
         again=_typed(_command(search, "--print-unit", "systemd")),

@@ -37,6 +37,7 @@ class Charge(Struct, frozen=True):
     since: str = ""  # that it is so, or that the coordinator was begun; UTC, ISO 8601
     restarts: int = 0
     word: str = ""  # for a person: why it was begun again, what is wrong with it, why it cannot start
+    asked: bool = False  # a person asked for its end: only a person begins it again
     code: int | None = None  # once it has ended: what `outlast run` would leave with
 
 

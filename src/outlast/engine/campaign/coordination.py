@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from outlast._system.clock import utc_now
 from outlast._system.processes import Identity, identity_of, is_running, is_stopped
 from outlast._system.reading import read_json
 from outlast.core.fold import seconds_between
+from outlast.core.records import StudyEnded
 from outlast.engine.campaign.orders import Orders, begin, is_supervised
 from outlast.engine.campaign.restarts import Ending
 from outlast.engine.campaign.vital_signs import Signs
+from outlast.engine.care.stop import stop_study
 from outlast.engine.record.examine import read_study
 from outlast.errors import OutlastError
 from outlast.study import requests
@@ -38,6 +43,7 @@ class Coordination:
         self.process: Identity | None = None
         self.ours = True
         self.since = ""
+        self._ended_before: StudyEnded | None = None  # how it stood when ours was begun
         self._child: subprocess.Popen[bytes] | None = None
         self._asked = self._has_held = False
         self._begun = time.monotonic()
@@ -72,7 +78,7 @@ class Coordination:
             OSError: No process can be had, or the folder cannot be written.
         """
         self._forget()
-        self.since = utc_now()
+        self.since, self._ended_before = utc_now(), self._ended()
         self._child = begin(self.orders)
         with contextlib.suppress(OSError):
             self._log_began = os.stat(self.paths.run_log).st_size
@@ -100,15 +106,25 @@ class Coordination:
                 return None
         elif self.process is not None and is_running(self.process):
             return None
-        return Ending(code, self._came_to(), self._asked, seconds_between(self.since, utc_now()) if self.since else 0.0)
+        return Ending(code, self._came_to(), self._asked, self._lived())
+
+    def _lived(self) -> float:
+        """Seconds; of one that somebody else began, by the clock of the day."""
+        seen = time.monotonic() - self._begun
+        return seen if self._child is not None or not self.since else max(seen, seconds_between(self.since, utc_now()))
 
     def _came_to(self) -> str:
         """How the study came to rest since this coordinator was begun."""
-        try:
-            ended = read_study(self.paths).ended
-        except OutlastError:
-            return ""
+        ended = self._ended()
+        if self._child is not None:  # whatever became of this machine's clock meanwhile
+            return "" if ended is None or ended == self._ended_before else ended.state
         return "" if ended is None or (self.since and ended.at < self.since) else ended.state
+
+    def _ended(self) -> StudyEnded | None:
+        try:
+            return read_study(self.paths).ended
+        except OutlastError:
+            return None
 
     def signs(self) -> Signs:
         """What is seen of it now."""
@@ -150,12 +166,15 @@ class Coordination:
                 lines = log.read().decode(errors="replace").splitlines()
         except OSError:
             return ""
-        errors = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
-        return errors[-1] if errors else ""
+        at = max((at for at, line in enumerate(lines) if line.startswith("error:")), default=None)
+        if at is None:
+            return ""
+        more = itertools.takewhile(lambda line: line.startswith(" "), lines[at + 1 :])  # what helps
+        return " ".join([lines[at].removeprefix("error:").strip(), *map(str.strip, more)])
 
     def is_leaving(self) -> bool:
         """Whether a person has asked it to stop, and it has not come to that yet."""
-        if any(each.kind == "stop" for each in requests.pending(self.paths)):
+        if self._asked_for_its_end():
             return True
         try:
             trials = read_study(self.paths).trials.values()
@@ -165,21 +184,43 @@ class Coordination:
         asked = [read_json(self.paths.attempt(number, found.number).asked) for number, found in attempts if found]
         return bool(asked) and all(isinstance(each, dict) and each.get("reason") == "user" for each in asked)
 
-    def asked_to_end(self) -> bool:
-        """Whether a person has asked for the study's end while nobody held it; such a request is taken."""
-        asked = [each for each in requests.pending(self.paths) if each.kind == "stop"]
+    def asked_to_end(self) -> Mapping[str, Any] | None:
+        """In which way a person has asked for the study's end while nobody held it, if so; such a request is taken."""
+        asked = self._asked_for_its_end()
         for each in asked:
             requests.take(self.paths, each)
-        return bool(asked)
+        return asked[-1].content if asked else None
+
+    def _asked_for_its_end(self) -> list[requests.Request]:
+        """The requests to stop that are about all of the study, not about one trial."""
+        return [
+            each for each in requests.pending(self.paths) if each.kind == "stop" and each.content.get("trial") is None
+        ]
 
     # -- ending -------------------------------------------------------------------------------------------------------
 
-    def ask_to_stop(self) -> None:
-        """Once: running trials may save and leave. Again: now."""
+    def ask_to_stop(self, *, now: bool = False, by_person: bool = True) -> None:
+        """Once: running trials may save and leave. Again, or with `now`: without any grace.
+
+        Args:
+            by_person: A machine that goes down asks otherwise, which is kept with the study's end.
+        """
         self._asked = True
-        self._send(signal.SIGTERM)
+        if now and by_person:  # two signals that follow each other soon may be one
+            with contextlib.suppress(OSError):
+                requests.drop(self.paths, "stop", now=True)
+        self._send(signal.SIGINT if by_person else signal.SIGTERM)
         if self.ours and self._stopped_since is not None:
             self._send(signal.SIGCONT)
+
+    def end_what_trains(self, *, now: bool = False) -> str:
+        """Where nobody coordinates, ask what trains all the same to stop. Returns what happened; empty: nothing trains."""
+        try:
+            if all(trial.open_attempt is None for trial in read_study(self.paths).trials.values()):
+                return ""
+            return stop_study(str(self.paths.root), now=now, say=lambda _: None)
+        except (OutlastError, OSError):
+            return ""
 
     def replace(self) -> None:
         """End it by force, and what it runs not: the next one takes that over. Its lease, once it wakes up, would be void."""

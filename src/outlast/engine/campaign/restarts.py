@@ -15,7 +15,7 @@ _GOOD_LIFE = 600.0  # seconds after which a death is a new misfortune, and not t
 _MOST = 30  # deaths in a row: about four hours of them
 #: How a study ends that nobody needs to begin again.
 AT_REST = (StudyState.DONE.value, StudyState.HALTED.value, StudyState.STOPPED.value)
-_CODES = {StudyState.DONE.value: 0, StudyState.HALTED.value: 3, StudyState.STOPPED.value: 4}
+CODES = {StudyState.DONE.value: 0, StudyState.HALTED.value: 3, StudyState.STOPPED.value: 4}
 REFUSED = 2
 
 
@@ -54,10 +54,10 @@ def follow(ending: Ending, before: Misfortunes, *, pace: float = 1.0) -> Next:
         pace: Seconds before the first restart; the later ones in proportion.
     """
     if ending.asked or ending.code in (0, REFUSED, 3):
-        code = ending.code if ending.code in (0, REFUSED, 3) else _CODES.get(ending.state, 4)
+        code = ending.code if ending.code in (0, REFUSED, 3) else CODES.get(ending.state, 4)
         return Next("over", code=code)
     if ending.code in (4, None) and ending.state in AT_REST:
-        return Next("over", code=_CODES[ending.state])
+        return Next("over", code=CODES[ending.state])
     deaths = 1 if ending.lived >= _GOOD_LIFE * pace else before.in_a_row + 1
     if deaths > _MOST:
         return Next("give up", misfortunes=Misfortunes(deaths))

@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from outlast._system.processes import Identity
 from outlast.engine.care.stop import stop_study
+from outlast.engine.record.examine import read_study
 from outlast.errors import OutlastError
 from outlast.study import requests
-from outlast.study.campaign import CampaignPaths, member_folders
+from outlast.study.campaign import CampaignPaths, campaigns_of, member_folders
+from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
+from outlast.study.lease import current_holder
 from outlast.study.supervision import Charge, Supervision, live_supervision
 
-_BETWEEN = 0.5  # seconds from the first signal to the second
 _WITHIN = 10.0  # seconds for the supervisor to see one
 
 
@@ -27,7 +30,7 @@ def stop_campaign(folder: str, *, drain: bool = False, now: bool = False) -> lis
         how = "the running trials are ended now" if now else "each study has its grace"
         return [f"all of it is stopping: {how} (supervisor: pid {found.process.pid}); outlast status {folder}"]
     if found is not None and _signal(found, signal.SIGUSR1):
-        _await(found, lambda charge: charge.condition != "waiting", CampaignPaths.at(folder).supervisor)
+        _await(found, _begins_no_more, CampaignPaths.at(folder).supervisor)
     return [f"{each}: {_stopped(each, drain=drain, now=now)}" for each in member_folders(folder)]
 
 
@@ -49,27 +52,31 @@ def stop_one(
         return f"the search is stopping; outlast status {folder}"
     if alone is not None:
         _signal(alone, signal.SIGUSR1)
-    elif trial is None and _waits_for_its_restart(folder):
-        requests.drop(StudyPaths.at(folder), "stop")
-        return f"it is not begun again; outlast run {folder} goes on"
+    elif trial is None and (charge := _charge_of(folder)) is not None:
+        if charge.condition == "waiting":
+            requests.drop(StudyPaths.at(charge.folder), "stop", drain=drain, now=now)
+            then = "what still trains of it may finish" if drain else "what still trains of it is asked to stop"
+            return f"it is not begun again, and {then}; outlast run {folder} goes on"
+        if not drain and _opens(charge) and _sent(charge.process):
+            requests.drop(StudyPaths.at(charge.folder), "stop", now=now)
+            return f"the search is stopping; outlast status {folder}"
     return stop_study(folder, drain=drain, now=now, trial=trial, say=say)
 
 
 def _told(found: Supervision, *, now: bool) -> bool:
     """Ask a supervisor of this host to stop all that it looks after. Returns whether that could be done."""
-    if not _signal(found, signal.SIGTERM):
-        return False
-    if now:
-        time.sleep(_BETWEEN)
-        _signal(found, signal.SIGTERM)
-    return True
+    return _signal(found, signal.SIGUSR2 if now else signal.SIGINT)
 
 
 def _signal(found: Supervision, number: int) -> bool:
-    if not found.process.here:
+    return _sent(found.process, number)
+
+
+def _sent(process: Identity | None, number: int = signal.SIGINT) -> bool:
+    if process is None or not process.here:
         return False
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(found.process.pid, number)
+        os.kill(process.pid, number)
         return True
     return False
 
@@ -88,12 +95,33 @@ def _stopped(folder: str, *, drain: bool, now: bool) -> str:
         return error.fact
 
 
-def _waits_for_its_restart(folder: str) -> bool:
-    """Whether a campaign's supervisor is about to begin this study again."""
-    root = Path(os.path.realpath(folder))
-    for record in (CampaignPaths.at(root.parent), *map(CampaignPaths.at, sorted(root.parent.glob("*")))):
-        found = live_supervision(record.supervisor) if record.campaign.is_file() else None
+def _begins_no_more(charge: Charge) -> bool:
+    """Whether nobody is about to begin it, nor to open it: a request is heard by whoever has it in hand."""
+    return charge.condition not in ("starting", "waiting") and not _opens(charge)
+
+
+def _opens(charge: Charge) -> bool:
+    """Whether its coordinator was begun, and has not taken it in hand yet: it throws a request away that is older."""
+    if charge.condition != "running" or _holds(charge):
+        return False
+    try:
+        ended = read_study(StudyPaths.at(charge.folder)).ended
+    except OutlastError:
+        return False
+    return ended is None or ended.at < charge.since
+
+
+def _holds(charge: Charge) -> bool:
+    holder = current_holder(StudyPaths.at(charge.folder).ledger)
+    return charge.process is not None and holder.get("pid") == charge.process.pid
+
+
+def _charge_of(folder: str) -> Charge | None:
+    """This study, as the supervisor of a campaign that it belongs to sees it."""
+    root = os.path.realpath(live_of(folder))
+    for place, _ in campaigns_of(folder):
+        found = live_supervision(CampaignPaths.at(place).supervisor)
         for each in () if found is None else found.charges:
-            if each.condition == "waiting" and os.path.realpath(each.folder) == str(root):
-                return True
-    return False
+            if os.path.realpath(live_of(each.folder)) == root:
+                return each
+    return None

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast._system.clock import utc_now
 from outlast.engine.campaign.coordination import Coordination
-from outlast.engine.campaign.orders import Orders
-from outlast.engine.campaign.restarts import REFUSED, Ending, Misfortunes, follow, manner, worst
+from outlast.engine.campaign.looked_after import Wanted, Watched
+from outlast.engine.campaign.restarts import REFUSED, Ending, follow, manner, worst
 from outlast.engine.campaign.vital_signs import judge
 from outlast.engine.launch import make_ready
 from outlast.errors import OutlastError, StudyBusy
@@ -22,43 +22,11 @@ from outlast.study.supervision import Charge, Post, Supervision
 
 _LOOK_EVERY = 5.0  # seconds between two looks at the vital signs
 _TOUCH_EVERY = 30.0  # seconds after which the record is written anew, as a sign of life
-_GONE = ("ended", "refused", "given up")
 
 
 def pace() -> float:
     """Seconds before the first restart; what a supervisor waits for otherwise is in proportion to it."""
     return float(os.environ.get("OUTLAST_RESTART_SECONDS") or 1.0)
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """A study to be looked after: its orders, whose folder is not made ready yet; or why it cannot be run."""
-
-    study: str
-    folder: str
-    orders: Orders | None = None
-    error: OutlastError | None = None
-    fresh: bool = False  # set an earlier study aside first
-    resume: bool = False  # go on with one that is there; start no new one
-
-
-class _Watched:
-    """One study between its beginning and its end."""
-
-    def __init__(self, wanted: Wanted) -> None:
-        self.wanted = wanted
-        self.charge = Charge(wanted.study, os.path.abspath(wanted.folder))
-        self.at: Coordination | None = None  # once its folder is ready
-        self.misfortunes = Misfortunes()
-        self.not_before = 0.0
-        self.look_at = 0.0
-        self.said = ""  # what is wrong with its coordinator, as long as it is
-        self.leaves = (
-            False  # it was asked to stop before it was taken over: whoever ran the command since wants it to go on
-        )
-
-    @property
-    def is_over(self) -> bool:
-        return self.charge.condition in _GONE
 
 
 class Supervisor:
@@ -82,43 +50,54 @@ class Supervisor:
         alone: bool = False,
     ) -> None:
         self._post, self._before, self._say, self._alone = post, before, say, alone
-        self._studies = [_Watched(each) for each in wanted]
-        self._begins_nothing = False  # a person asked for an end
+        self._studies = [Watched(each) for each in wanted]
+        self._begins_nothing = self._by_person = self._now = False  # the end was asked for; by whom; without any grace
         self._pace = pace()
         self._touched = 0.0
         self._changed = True
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
-    def round(self) -> None:
-        """Begin what is due, take in what ended, look after what runs."""
+    def round(self, heard: Sequence[object] = ()) -> None:
+        """Begin what is due, take in what ended, look after what runs.
+
+        Args:
+            heard: Once there is something in it, the rest of the round waits: beginning fifty studies takes its time.
+        """
         now = time.monotonic()
         for each in self._studies:
+            if heard:
+                break
             try:
                 self._attend(each, now)
             except Exception as error:  # whatever is wrong with one is nothing to the others
-                each.at = None
                 what = f"a fault of Outlast's own ({type(error).__name__}: {error})"
                 self._died(each, Ending(1), what, now)
         if self._changed or now - self._touched > _TOUCH_EVERY:
             self._changed, self._touched = False, now
             self._post.write(self.charges)
 
-    def stop(self) -> None:
-        """Once: every study stops gracefully, each in its own grace; nothing is begun again. Twice: now."""
+    def stop(self, *, now: bool = False, by_person: bool = True) -> None:
+        """Every study stops, each in its own grace or at once; nothing is begun again.
+
+        Args:
+            now: Without any grace. May follow a stop with it.
+            by_person: Not by a signal that a machine which goes down sends, too: only a person undoes what a person did.
+        """
         self._begins_nothing = True
+        self._by_person, self._now = self._by_person or by_person, self._now or now
         for each in self._studies:
-            if each.charge.condition in ("starting", "waiting"):
-                self._set(each, condition="ended", code=each.charge.code if each.charge.code is not None else 4)
+            if self._is_let_go(each) or (now and each.is_over and each.charge.code == 4):
+                self._end_what_trains(each)
             elif each.at is not None and not each.is_over:
-                each.at.ask_to_stop()
+                self._set(each, asked=each.charge.asked or by_person)
+                each.at.ask_to_stop(now=now, by_person=by_person)
 
     def begin_nothing(self) -> None:
-        """Let what runs come to its rest by itself, and begin nothing again."""
-        self._begins_nothing = True
+        """Let what runs come to its rest by itself, and begin nothing again: a person asked for that."""
+        self._begins_nothing = self._by_person = True
         for each in self._studies:
-            if each.charge.condition in ("starting", "waiting"):
-                self._set(each, condition="ended", code=4)
+            self._is_let_go(each)
 
     @property
     def is_over(self) -> bool:
@@ -137,7 +116,7 @@ class Supervisor:
 
     # -- one study ----------------------------------------------------------------------------------------------------
 
-    def _attend(self, each: _Watched, now: float) -> None:
+    def _attend(self, each: Watched, now: float) -> None:
         if each.is_over:
             return
         if each.charge.condition in ("starting", "waiting"):
@@ -148,44 +127,75 @@ class Supervisor:
             each.look_at = now + _LOOK_EVERY * min(1.0, self._pace)
             self._look(each, each.at)
 
-    def _set(self, each: _Watched, **changes: object) -> None:
+    def _set(self, each: Watched, **changes: object) -> None:
         each.charge = replace(each.charge, **changes)
         self._changed = True
 
-    def _begin(self, each: _Watched, now: float) -> None:
-        if each.at is not None and each.charge.condition == "waiting" and each.at.asked_to_end():
-            self._set(each, condition="ended", code=4, since=utc_now())
+    def _begin(self, each: Watched, now: float) -> None:
+        if each.at is not None and each.charge.condition == "waiting" and (how := each.at.asked_to_end()) is not None:
+            self._set(each, condition="ended", code=4, asked=True, since=utc_now())
             self._say(each.wanted.study, "a person asked for its end: it is not begun again")
+            if not how.get("drain"):
+                self._end_what_trains(each, now=bool(how.get("now")))
             return
         if now < each.not_before:
             return
         try:
-            if each.at is None:
-                each.at = self._made_ready(each.wanted)
+            if self._is_taken_over(each):
+                return
+            if each.at is None or not each.is_ready:
+                each.at, each.is_ready = self._made_ready(each.wanted), True
+                each.wanted = replace(each.wanted, fresh=False)  # it is done: what is there now is what goes on
+                if self._is_taken_over(each):
+                    return
             restart = each.charge.condition == "waiting"
-            if each.at.find(None if self._before is None else self._before.of(each.wanted.study)):
-                each.leaves, restart = each.at.is_leaving(), False
-                if each.leaves:
-                    self._say(each.wanted.study, f"is stopping (pid {_pid(each.at)}): it is begun again once it has")
-                else:
-                    self._say(each.wanted.study, f"runs already (pid {_pid(each.at)}): taken over, not begun again")
-            else:
-                each.at.begin()
-                if restart or not self._alone:
-                    self._say(each.wanted.study, f"{'begun again' if restart else 'begun'} (pid {_pid(each.at)})")
+            each.at.begin()
+            if restart or not self._alone:
+                self._say(each.wanted.study, f"{'begun again' if restart else 'begun'} (pid {_pid(each.at)})")
         except OutlastError as error:
             self._refused(each, error, now)
             return
         except OSError as error:
             self._died(each, Ending(1), f"cannot be begun: {error.strerror or error}", now)
             return
-        restarts = each.charge.restarts + restart
+        self._runs(each, each.at, restarts=each.charge.restarts + restart)
+
+    def _is_taken_over(self, each: Watched) -> bool:
+        """Whether there is a coordinator already, whom we look after from now on, whatever would speak against a beginning."""
+        at = None if each.wanted.fresh else each.where_it_lies
+        if at is None or not at.find(None if self._before is None else self._before.of(each.wanted.study)):
+            return False
+        each.at, each.leaves = at, at.is_leaving()
+        if each.leaves:
+            self._say(each.wanted.study, f"is stopping (pid {_pid(at)}): it is begun again once it has")
+        else:
+            self._say(each.wanted.study, f"runs already (pid {_pid(at)}): taken over, not begun again")
+        self._runs(each, at)
+        return True
+
+    def _runs(self, each: Watched, at: Coordination, **changes: object) -> None:
         self._set(
-            each, condition="running", process=each.at.process, ours=each.at.ours, since=each.at.since,
-            restarts=restarts, folder=str(each.at.paths.root), word="",
+            each, condition="running", process=at.process, ours=at.ours, since=at.since,
+            folder=str(at.paths.root), word="", **changes,
         )  # fmt: skip
-        each.said, each.look_at = "", now + _LOOK_EVERY * min(1.0, self._pace)
+        each.said, each.look_at = "", time.monotonic() + _LOOK_EVERY * min(1.0, self._pace)
         self._post.write(self.charges)  # before anything else: whoever comes after us takes it over
+
+    def _is_let_go(self, each: Watched) -> bool:
+        """Whether it was to be begun, which it is not any more."""
+        if each.charge.condition not in ("starting", "waiting"):
+            return False
+        with contextlib.suppress(OutlastError, OSError):  # what cannot be looked at cannot be begun either
+            if self._is_taken_over(each):
+                return False
+        self._set(each, condition="ended", code=4, asked=self._by_person, since=utc_now())
+        return True
+
+    def _end_what_trains(self, each: Watched, *, now: bool = False) -> None:
+        """Trainings outlive their coordinator: where none will come, they are asked themselves."""
+        at = each.where_it_lies
+        if at is not None and (words := at.end_what_trains(now=now or self._now)):
+            self._say(each.wanted.study, words)
 
     def _made_ready(self, wanted: Wanted) -> Coordination:
         if wanted.error is not None or wanted.orders is None:
@@ -197,14 +207,15 @@ class Supervisor:
         )  # fmt: skip
         return Coordination(replace(orders, folder=folder))
 
-    def _refused(self, each: _Watched, error: OutlastError, now: float) -> None:
-        if error.exit_code == REFUSED or isinstance(error, StudyBusy):
-            self._set(each, condition="refused", code=error.exit_code, word=str(error), since=utc_now())
+    def _refused(self, each: Watched, error: OutlastError, now: float) -> None:
+        if error.exit_code == REFUSED or isinstance(error, StudyBusy) or not error.worth_retrying:
+            code = error.exit_code if isinstance(error, StudyBusy) else REFUSED
+            self._set(each, condition="refused", code=code, word=str(error), since=utc_now())
             self._say(each.wanted.study, f"cannot start: {error}")
         else:
             self._died(each, Ending(error.exit_code), f"cannot be begun: {error.fact}", now)
 
-    def _take_in(self, each: _Watched, at: Coordination, ending: Ending, now: float) -> None:
+    def _take_in(self, each: Watched, at: Coordination, ending: Ending, now: float) -> None:
         if at.find(None):  # somebody else holds it by now
             self._set(each, process=at.process, ours=at.ours, since=at.since)
             self._say(each.wanted.study, f"is run by another process by now (pid {_pid(at)}): nothing is begun")
@@ -221,11 +232,13 @@ class Supervisor:
             came_to = {0: "is done", 3: "has halted", REFUSED: f"cannot start: {word}"}.get(after.code, "has stopped")
             if not self._alone:
                 self._say(each.wanted.study, came_to)
+            if ending.asked and not ending.state:  # it was ended before it had asked them
+                self._end_what_trains(each)
             return
         words = at.last_words() if ending.code is not None and ending.code > 0 else ""
         self._died(each, ending, f"its coordinator {manner(ending)}" + (f" ({words})" if words else ""), now)
 
-    def _died(self, each: _Watched, ending: Ending, what: str, now: float) -> None:
+    def _died(self, each: Watched, ending: Ending, what: str, now: float) -> None:
         after = follow(ending, each.misfortunes, pace=self._pace)
         each.misfortunes = after.misfortunes
         if after.what == "again" and not self._begins_nothing:
@@ -236,12 +249,16 @@ class Supervisor:
             self._set(each, condition="given up", code=4, word=what, since=utc_now())
             self._say(each.wanted.study, f"{what}: it is not begun again; the same command goes on")
 
-    def _look(self, each: _Watched, at: Coordination) -> None:
+    def _look(self, each: Watched, at: Coordination) -> None:
         judgement = judge(at.signs(), lease=lease_duration(), pace=self._pace)
         if judgement.what == "replace" and at.ours:
-            self._say(each.wanted.study, f"its coordinator (pid {_pid(at)}) {judgement.why}: it is ended and replaced")
+            what = f"its coordinator (pid {_pid(at)}) {judgement.why}: it is ended and replaced"
+            if each.said != what:  # one that hangs in the kernel is told of once, and goes when it can
+                self._say(each.wanted.study, what)
+            each.said = what
             at.replace()
-        elif judgement.what != "well" and each.said != judgement.why:
+            return
+        if judgement.what != "well" and each.said != judgement.why:
             what = "it is replaced if that lasts" if at.ours else "somebody else began it: it is left alone"
             self._say(each.wanted.study, f"its coordinator (pid {_pid(at)}) {judgement.why}: {what}")
             self._set(each, word=f"its coordinator {judgement.why}")
