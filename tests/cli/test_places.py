@@ -45,7 +45,7 @@ def test_a_device_is_not_read(here):
 
 
 def test_one_file_twice(here):
-    assert "two studies are called small" in refused(here, "run", "study.yaml", "study.yaml")
+    assert "study.yaml and study.yaml are the same study" in refused(here, "run", "study.yaml", "study.yaml")
 
 
 def test_a_study_file_and_a_command_exclude_each_other(here):
