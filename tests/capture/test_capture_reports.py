@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from pathlib import Path
 
 from hypothesis import given
@@ -25,6 +26,17 @@ def write(path: Path, *lines: dict[str, object] | str) -> None:
 
 def test_a_file_that_is_not_there_yet_is_no_news(tmp_path: Path) -> None:
     assert ReportsReader(tmp_path / "reports.jsonl").poll() is False
+
+
+def test_a_pipe_or_a_device_in_its_place_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    news: list[bool] = []
+    for name in ("pipe", "endless"):
+        reader = threading.Thread(target=lambda: news.append(ReportsReader(tmp_path / name).poll()), daemon=True)  # noqa: B023
+        reader.start()
+        reader.join(10)
+    assert news == [False, False]
 
 
 def test_lines_are_read_once_as_they_come(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from outlast.config.secrets import is_masked, mask_code, mask_secrets, mask_text, secret_in
@@ -84,3 +86,10 @@ def test_a_number_of_passes_is_no_password():
 
 def test_a_token_of_an_innocent_name_is_masked_by_its_form():
     assert mask_secrets({"env": {"EXTRA": GITHUB}}) == {"env": {"EXTRA": "***"}}
+
+
+def test_a_long_line_costs_no_more_than_its_length() -> None:
+    """Without a bound on a URL's scheme the square of it: hex that was printed without a newline takes minutes."""
+    began = time.process_time()
+    mask_text("deadbeef0123456789abcdef" * 8000)
+    assert time.process_time() - began < 2

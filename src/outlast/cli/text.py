@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rich.cells import cell_len
 
 from outlast.cli.styled import Group, Sheet, Text
-from outlast.core.escapes import without_escapes
+from outlast.core.escapes import as_on_a_screen
 from outlast.monitor.times import figure
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def print_out(part: RenderableType) -> None:
 
 def clean(text: str) -> str:
     """A foreign text made safe to show: no escape sequences or control characters, a progress bar's last state."""
-    lines = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in without_escapes(text).split("\n"))
-    return _CONTROL.sub("", "\n".join(lines)).replace("\t", "    ")
+    return _CONTROL.sub("", as_on_a_screen(text)).replace("\t", "    ")
 
 
 def one_line(text: str, width: int = 0) -> str:

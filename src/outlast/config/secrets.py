@@ -37,8 +37,9 @@ _CREDENTIAL = (
     rf"(?i)(?:^|[_.-])(?:(?:{_WHOSE})(?:[_-]?(?:api|access|auth|secret|account))?[_-]?(?:key|token|secret|pat)"
     r"|secret|password|passwd|passphrase|pass|pwd|github[_-]?pat|conn(?:ection)?[_-]?str(?:ing)?|dsn)$"
 )
+#: A scheme is short: without a bound, a long line of hex costs the square of its length.
 #: A password that is a macro (``${envvar:DB_PASSWORD}``) is none.
-_IN_URL = r"((?<![a-zA-Z])[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)(?!\$\{[^{}\s]*\}@)[^/\s@]+(?=@)"
+_IN_URL = r"((?<![a-zA-Z])[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^/\s:@]*:)(?!\$\{[^{}\s]*\}@)[^/\s@]+(?=@)"
 _WEBHOOK = r"(https://hooks\.slack\.com/services/|https://discord(?:app)?\.com/api/webhooks/)[^\s\"']+"
 _FORMS = (
     r"(?<![\w-])(?:hf_[A-Za-z0-9]{20,}|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|npm_[A-Za-z0-9]{30,}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-#: ECMA-48: control sequences, strings for the terminal and single functions; an escape by itself, too. A string without its end
-#: loses its beginning only: the rest of the line may hold a result.
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])?")
+#: ECMA-48 and ECMA-35: control sequences, strings for the terminal, sets of characters and single functions; an escape by itself,
+#: too. A string without its end loses its beginning only: the rest of the line may hold a result.
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(\x07|\x1b\\)|[#%()*+][0-~]|[@-Z\\-_])?")
 
 
 def without_escapes(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -73,11 +74,13 @@ class ReportsReader:
     def poll(self) -> bool:
         """Read what is new. Returns whether there was anything."""
         try:
-            file = unstale(open, self._path, "rb")  # closed below; a missing file is no error
+            file = unstale(_opened, self._path)  # closed below; a missing file is no error
         except FileNotFoundError:
             return False
         any_line = False
         with file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return False  # a device never ends
             if self._offset and unstale(self._before, file) != self._read:
                 self._offset, self._rest, self._read = 0, b"", b""
             while block := unstale(self._block, file):
@@ -125,6 +128,11 @@ class ReportsReader:
         self.listens = self.listens or bool(obj.get("listens") or self.acknowledged)
         self.done = self.done or bool(obj.get("done"))
         self.pruned = self.pruned or bool(obj.get("pruned"))
+
+
+def _opened(path: str) -> BinaryIO:
+    """A pipe in the file's place is opened without waiting for somebody to write into it."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
 def _step(value: Any) -> int:
