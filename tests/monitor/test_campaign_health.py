@@ -17,7 +17,7 @@ from outlast.testing.studies import StudyBuilder
 MANNED = SupervisorFacts("box", 4242)
 
 
-def sight(name: str, *, live: bool = True, end: str = "", failures: int = 0) -> Sight:
+def sight(name: str, *, live: bool = True, end: str = "", failures: int = 0, host: str = "box") -> Sight:
     build = StudyBuilder(name)
     build.run(0)
     build.trial(values=0.5, at=10)
@@ -27,7 +27,7 @@ def sight(name: str, *, live: bool = True, end: str = "", failures: int = 0) -> 
         build.end(200, end, "5 trials failed in a row")
     file = {"name": name, "command": ["true"], "metric": {"name": "acc", "goal": "maximize"}, "budget": {"trials": 9}}
     settings = settings_from_resolved({**file, "parameters": {"lr": [1, 2]}}, ".")
-    facts = LiveFacts("box", 1) if live else None
+    facts = LiveFacts(host, 1) if live else None
     return Sight(name, f"studies/{name}", snapshot(build.study, settings, now=build.moment(300), live=facts))
 
 
@@ -49,6 +49,7 @@ def test_a_campaign_in_good_health_sets_off_nothing() -> None:
         ([sight("a"), sight("b", live=False, end="halted")], {}, [("halted", "b", "error")]),
         ([sight("a")], {"supervisor": SupervisorFacts("box", 1, restarts={"a": 3})}, [("restarted", "a", "warning")]),
         ([sight("a")], {"supervisor": None}, [("supervisor_gone", "", "warning")]),
+        ([sight("jobs", host="")], {"supervisor": None}, []),
         ([sight("a"), sight("b", live=False)], {}, [("left_alone", "b", "error")]),
         (
             [sight("a", live=False), sight("b", live=False)],

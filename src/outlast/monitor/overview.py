@@ -89,6 +89,7 @@ class Overview(Struct, frozen=True):
     supervisor: SupervisorFacts | None = None  # None: nobody supervises
     sharing: str = "weight"  # how a campaign's studies share them: weight, priority, together
     is_campaign: bool = False  # whether the folder has a campaign on record
+    supervised: bool = False  # somebody is meant to supervise: a supervisor began, and has not seen the end of all
 
     @property
     def snapshots(self) -> list[Snapshot]:

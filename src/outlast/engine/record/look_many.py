@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from outlast.engine.record.at_a_glance import glance_at
 from outlast.engine.record.look import Looker
@@ -12,6 +16,8 @@ from outlast.errors import OutlastError
 from outlast.monitor.overview import Overview, Sight, SupervisorFacts
 from outlast.study.campaign import CampaignPaths, Member, member_folders, read_campaign
 from outlast.study.supervision import Charge, live_supervision, read_supervision
+
+_LOOKED_AFTER = ("starting", "running", "waiting")  # not so of any once a supervisor has left in good order
 
 
 class ManyLooker:
@@ -30,19 +36,32 @@ class ManyLooker:
         """How they stand. A study that cannot be looked at is one line that says why: it hides none of the others."""
         record, paths = read_campaign(self._folder), CampaignPaths.at(self._folder)
         members = {os.path.realpath(paths.member(each)): each for each in record.members} if record else {}
+        on_record = set(members)
         found = [self._sight(each, members.pop(os.path.realpath(each), None)) for each in member_folders(self._folder)]
         known = read_supervision(paths.supervisor)
+        self._lookers = {sight.folder: self._lookers[sight.folder] for sight in found if sight.folder in self._lookers}
         found += [self._unbegun(each, None if known is None else known.of(each.study)) for each in members.values()]
         return Overview(
             name=record.name if record else os.path.basename(os.path.abspath(self._folder)),
             folder=self._folder,
-            sights=tuple(found),
+            sights=tuple(self._told_apart(found, on_record)),
             now=datetime.now(timezone.utc),
             parallel=record.parallel if record else None,
             sharing=record.share if record else "weight",
             is_campaign=record is not None,
+            supervised=known is not None and any(each.condition in _LOOKED_AFTER for each in known.charges),
             supervisor=_supervisor(paths.supervisor),
         )
+
+    def _told_apart(self, found: Sequence[Sight], on_record: Collection[str]) -> list[Sight]:
+        """Studies of one name by where they lie; one on a campaign's record is known by its name to others, and keeps it."""
+        times = Counter(sight.name for sight in found)
+        return [
+            sight
+            if times[sight.name] == 1 or os.path.realpath(sight.folder) in on_record
+            else replace(sight, name=os.path.relpath(sight.folder, self._folder))
+            for sight in found
+        ]
 
     def _unbegun(self, member: Member, charge: Charge | None) -> Sight:
         """A study without a folder: nobody has begun it yet, or it cannot be."""

@@ -18,7 +18,7 @@ def campaign_health(overview: Overview, *, supervised: bool = False) -> list[Hea
 
     Args:
         overview: The studies as they were looked at.
-        supervised: Somebody is meant to supervise them: the campaign was begun, and no person has stopped it.
+        supervised: Somebody is meant to supervise them: a supervisor began, and did not leave in good order.
     """
     found = [*_together(overview, supervised)]
     for sight in overview.sights:
@@ -34,9 +34,14 @@ def _together(overview: Overview, supervised: bool) -> Iterator[HealthWarning]:
         names = ", ".join(sight.name for sight in fallen)
         text = f"nothing runs any more, and there is work left in {names}"
         yield HealthWarning("all_stopped", text, f"outlast run {overview.folder}", since, "error")
-    elif supervised and live and overview.supervisor is None:
+    elif supervised and overview.supervisor is None and any(_has_a_coordinator(sight) for sight in live):
         text = "nobody supervises: the searches go on, and one that dies is not started again"
         yield HealthWarning("supervisor_gone", text, f"outlast run {overview.folder}")
+
+
+def _has_a_coordinator(sight: Sight) -> bool:
+    """Whether a process holds it. What jobs or workers run among themselves has no host, and nobody to begin it again."""
+    return sight.snapshot is not None and sight.snapshot.live is not None and bool(sight.snapshot.live.host)
 
 
 def _has_fallen(sight: Sight) -> bool:
