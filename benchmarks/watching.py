@@ -96,6 +96,9 @@ def pages(place: Path) -> Iterator[int]:
         ]
         for thread in threads:
             thread.start()
+        deadline = time.monotonic() + 60
+        while not all(answers) and time.monotonic() < deadline:
+            time.sleep(0.1)  # the first look is the longest, and no part of what watching costs from then on
         yield process.pid
         if not all(answers):
             sys.exit(f"pages without any answer: {answers.count(0)} of {PAGES}")

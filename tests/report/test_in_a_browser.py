@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.parametrize("name", ["small", "hostile", "two", "none", "compared"])
 def test_it_draws_itself_without_a_complaint_or_a_request_and_no_name_is_markup(name, browser, pages) -> None:
     with opened(browser, pages[name]) as it:
-        it.page.evaluate("plots.forEach((plot) => { plot.shown = true; plot.draw(); })")
+        it.page.evaluate("document.querySelectorAll('.plot').forEach(({ plot }) => plot.now())")
         if name == "hostile":
             assert "The test set was looked at twice." in it.text("#followups")
             it.page.locator("tbody tr[data-trial]").first.click()
@@ -126,7 +126,7 @@ def test_printed_it_holds_the_charts_and_a_table_without_controls(browser, pages
     with opened(browser, pages["small"]) as it:
         it.page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert it.count("tbody tr[data-trial]") == 60
-        assert it.page.evaluate("Array.from(plots).every((plot) => plot.shown)")
+        assert it.page.evaluate("Array.from(document.querySelectorAll('.plot')).every(({ plot }) => plot.shown)")
         it.page.emulate_media(media="print")
         assert not it.page.locator("nav").is_visible()
         assert not it.page.get_by_label("Filter trials").is_visible()

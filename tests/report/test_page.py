@@ -77,6 +77,13 @@ def test_columns_say_what_the_trials_say() -> None:
             assert abs(columns["values"][0][row] - trial.values[0]) < 1e-8
 
 
+def test_a_trial_that_runs_for_the_first_time_has_no_duration_yet() -> None:
+    study, settings = a_search(3)
+    study.apply(TrialCreated(3, "2026-01-05T12:00:00+00:00", {"lr": 0.1}))
+    study.apply(AttemptOpened(3, 1, "2026-01-05T12:00:00+00:00", "local:0"))
+    assert [seconds is None for seconds in trial_columns(study, settings)["seconds"]] == [False, False, False, True]
+
+
 def test_a_curve_keeps_its_ends_when_it_is_thinned() -> None:
     study, _ = a_search(20, epochs=2000)
     for trial, curve in zip(study.trials.values(), curve_columns(study), strict=True):

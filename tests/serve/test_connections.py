@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -62,6 +63,54 @@ def test_one_letter_after_the_other_is_no_way_to_hold_a_line(port) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
         line.sendall(GET + b"A: ")
         until(lambda: drip(line), "it is ended", 10)
+
+
+def test_a_page_that_waits_for_its_first_answer_gives_way_to_no_silent_line(monkeypatch) -> None:
+    monkeypatch.setattr(connections, "MOST", 3)
+    asked, answer = threading.Event(), asyncio.Event()
+
+    async def slowly(scope, receive, send) -> None:
+        asked.set()
+        await answer.wait()
+        await PlainTextResponse("here")(scope, receive, send)
+
+    listener = listen("127.0.0.1", None)
+    port = int(listener.getsockname()[1])
+    server = uvicorn.Server(uvicorn.Config(slowly, **connections.limits()))
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        await server.serve(sockets=[listener])
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    silent = []
+    try:
+        until(lambda: server.started, "it serves", 30)
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as page:
+            page.sendall(GET + b"\r\n")
+            assert asked.wait(10)
+            for _ in range(12):
+                silent.append(socket.create_connection(("127.0.0.1", port), timeout=10))
+                silent[-1].sendall(b"GET")
+            until(lambda: sum(map(is_ended_now, silent)) >= 10, "silent lines give way", 10)
+            loops[0].call_soon_threadsafe(answer.set)
+            assert page.recv(65536).startswith(b"HTTP/1.1 200")
+    finally:
+        for line in silent:
+            line.close()
+        server.should_exit = True
+        thread.join(30)
+
+
+def is_ended_now(line: socket.socket) -> bool:
+    try:
+        return line.recv(1, socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 def test_who_asks_again_and_again_keeps_the_line(port) -> None:

@@ -169,4 +169,49 @@ def test_stopping_is_offered_only_where_it_was_allowed_and_asks_the_coordinator(
         asked = until(lambda: requests.pending(running.paths), "the coordinator is asked")
         assert [(each.kind, each.content["trial"]) for each in asked] == [("stop", 60)]
         requests.answer(running.paths, asked[0])
-        expect(it.page.locator("#state")).to_contain_text("trial 60 is stopping")
+        expect(it.page.locator("dialog [role=status]")).to_contain_text("rial 60 is stopping")
+        it.page.wait_for_timeout(2500)  # a look later it still says so
+        expect(it.page.locator("dialog [role=status]")).to_contain_text("rial 60 is stopping")
+
+
+def test_a_study_that_somebody_has_left_does_nothing_any_more(browser, server, keys) -> None:
+    with visited(browser, server) as it:
+        home = server.url.partition("?")[0]
+        it.page.goto(f"{home}#study-{keys['criteria']}-trial-60")
+        it.page.wait_for_selector("dialog[open] .log")
+        it.page.keyboard.press("Escape")
+        it.page.goto(f"{home}#")
+        it.page.goto(f"{home}#study-{keys['evidence']}")
+        it.page.wait_for_selector("#trials tbody tr[data-trial]")
+        last = it.page.evaluate("view.trials.number[view.view.rows[view.view.rows.length - 1]]")
+        it.page.goto(f"{home}#study-{keys['evidence']}-trial-{last}")
+        it.page.wait_for_selector("dialog[open]")
+        it.page.keyboard.press("ArrowRight")
+        it.page.wait_for_timeout(200)
+        assert f"Trial {last} " in it.page.locator("dialog h2").inner_text() + " "
+        assert it.page.url.endswith(f"#study-{keys['evidence']}-trial-{last}")
+        it.page.go_back()
+        expect(it.page.locator("dialog[open]")).to_have_count(0)
+        assert it.said == []
+
+
+def test_a_chart_that_is_gone_is_gone(browser, server) -> None:
+    with visited(browser, server) as it:
+        it.page.evaluate(
+            "window.held = [];"
+            "for (let i = 0; i < 20; i++) {"
+            "  const plot = new Plot({ label: 'x', draw() {} });"
+            "  document.body.append(plot.host);"
+            "  if (i % 2) plot.now();"
+            "  held.push(new WeakRef(plot));"
+            "  plot.host.remove();"
+            "}"
+        )
+        left = "held.filter((each) => each.deref()).length"
+        engine = it.page.context.new_cdp_session(it.page)
+        for _ in range(20):
+            it.page.wait_for_timeout(100)
+            engine.send("HeapProfiler.collectGarbage")
+            if it.page.evaluate(left) == 0:
+                break
+        assert it.page.evaluate(left) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import stat
 from contextlib import closing
@@ -11,7 +12,8 @@ import pytest
 from outlast.cli import serving
 from outlast.cli.main import run_cli
 from outlast.errors import UsageError
-from outlast.serve.listening import address_of, is_open_to_others, listen, names_of_server, token_from
+from outlast.serve.access import Access, Secrets
+from outlast.serve.listening import address_of, is_open_to_others, listen, names_of_server, token_from, tunnel
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,39 @@ def test_on_every_address_it_is_called_what_this_machine_is() -> None:
     found = names_of_server("0.0.0.0", 9)
     assert {"127.0.0.1:9", f"{socket.gethostname().lower()}:9"} <= found and "0.0.0.0:9" in found
     assert "evil.example:9" not in found and {"localhost", "localhost:80"} <= names_of_server("127.0.0.1", 80)
+
+
+@pytest.mark.parametrize(
+    ("came_in_on", "host", "status"),
+    [
+        ("192.168.1.5", "192.168.1.5:9", 401),
+        ("::ffff:192.168.1.5", "192.168.1.5:9", 401),
+        ("fe80::1%eth0", "[fe80::1]:9", 401),
+        ("192.168.1.5", "192.168.1.6:9", 421),
+        ("192.168.1.5", "192.168.1.5", 421),
+        ("192.168.1.5", "evil.example:9", 421),
+    ],
+)
+def test_it_answers_to_the_address_that_a_connection_came_in_on(came_in_on, host, status) -> None:
+    """To which nobody elsewhere can lead a name: 401 is the token's affair, 421 another name's."""
+    sent = []
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    async def asked() -> None:
+        headers = [(b"host", host.encode())]
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
+        await Access(None, secrets=Secrets("a" * 43, 9), names={"node:9"})(  # type: ignore[arg-type]  # it is never reached
+            {**scope, "server": (came_in_on, 9)}, None, send
+        )
+
+    asyncio.run(asked())
+    assert sent[0]["status"] == status
+
+
+def test_a_tunnel_leads_to_where_it_listens() -> None:
+    assert " 8787:127.0.1.1:8787 " in tunnel("127.0.1.1", 8787) and " 8787:[::1]:8787 " in tunnel("::1", 8787)
 
 
 @pytest.mark.parametrize(

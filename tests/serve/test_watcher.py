@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
 import pytest
 
 from lab.searched import a_search
+from lab.waiting import until
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated
 from outlast.errors import LedgerDamaged
 from outlast.monitor.exposition import exposition
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import LiveFacts, snapshot
+from outlast.serve import watcher as watching
+from outlast.serve.access import Secrets
 from outlast.serve.boards import Boards, key_of, thinned
+from outlast.serve.routes import application
 from outlast.serve.study_view import mark_of_study
-from outlast.serve.watcher import BOARD, Watcher
+from outlast.serve.watcher import BOARD, METRICS, Watcher
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=timezone.utc)
 
@@ -89,6 +96,116 @@ def test_a_look_that_fails_is_said_and_the_next_one_may_succeed(overview, error,
         asyncio.run(watcher.ask(key_of("studies/digits")))  # asked for anew: looked at once more
         assert json.loads(asyncio.run(watcher.ask(BOARD)).body)["name"] == "all"
         assert "outlast serve" in capsys.readouterr().err
+    finally:
+        watcher.stop()
+
+
+def test_what_is_ready_is_answered_though_the_same_look_still_puts_other_things_together(overview) -> None:
+    go_on = threading.Event()
+
+    def slowly(_overview: Overview) -> str:
+        go_on.wait(20)
+        return "numbers"
+
+    async def asked(watcher: Watcher) -> tuple[bytes, bool, bytes]:
+        numbers = asyncio.ensure_future(watcher.ask(METRICS))
+        await asyncio.sleep(0)  # it waits from now on
+        before, later = await watcher.ask(BOARD), await watcher.ask(BOARD)
+        assert before is not None and later is before
+        waits = not numbers.done()
+        go_on.set()
+        told = await numbers
+        assert told is not None
+        return before.body, waits, told.body
+
+    watcher = Watcher(lambda: overview, slowly)
+    watcher.start()
+    try:
+        board, waits, numbers = asyncio.run(asked(watcher))
+        assert (json.loads(board)["name"], waits, numbers) == ("all", True, b"numbers")
+    finally:
+        watcher.stop()
+
+
+async def status_of(app, path: str) -> int:
+    """What the server would say to somebody who may ask."""
+    sent = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request"}
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    await app(
+        {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "root_path": ""},
+        receive,
+        send,
+    )
+    return int(sent[0]["status"])
+
+
+def test_before_the_first_look_is_done_nobody_says_that_there_is_no_such_study(overview, monkeypatch) -> None:
+    monkeypatch.setattr(watching, "_PATIENCE", 0.05)
+    go_on = threading.Event()
+
+    def look() -> Overview:
+        go_on.wait(20)
+        return overview
+
+    watcher = Watcher(look, exposition)
+    app = application(watcher, Secrets("a" * 43, 1), folder="studies", may_stop=False)
+    places = ["/api/board", "/metrics", "/api/studies/abc", "/api/studies/abc/log", "/api/studies/abc/trials/1/log"]
+
+    async def asked() -> list[int]:
+        return [await status_of(app, path) for path in places]
+
+    watcher.start()
+    try:
+        assert asyncio.run(asked()) == [503] * 5
+        go_on.set()
+        monkeypatch.setattr(watching, "_PATIENCE", 20.0)
+        assert asyncio.run(asked()) == [200, 200, 404, 404, 404]
+    finally:
+        watcher.stop()
+
+
+def test_after_a_look_that_failed_nothing_old_is_handed_out(overview) -> None:
+    looks = iter([overview])
+
+    def look() -> Overview:
+        for found in looks:
+            return found
+        raise OSError(5, "input/output error")
+
+    watcher = Watcher(look, exposition)
+    watcher.start()
+    try:
+        assert asyncio.run(watcher.ask(METRICS)) is not None
+        asyncio.run(watcher.ask(key_of("studies/digits")))  # asked for anew: looked at once more
+        assert asyncio.run(watcher.ask(METRICS)) is None
+        assert not watcher.lacks(key_of("studies/digits"))
+    finally:
+        watcher.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere niceness is a process's")
+def test_the_first_look_is_as_urgent_as_anything_and_later_ones_are_not(overview, monkeypatch) -> None:
+    monkeypatch.setattr(watching, "_EVERY", 0.05)
+    seen = []
+
+    def look() -> Overview:
+        seen.append(os.getpriority(os.PRIO_PROCESS, 0))
+        return overview
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    watcher = Watcher(look, exposition, nicer=1)
+    watcher.want(BOARD)
+    watcher.start()
+    try:
+        asyncio.run(watcher.ask(BOARD))
+        until(lambda: len(seen) > 1, "it looks again", 20)
+        assert seen[:2] == [before, min(19, before + 1)] and os.getpriority(os.PRIO_PROCESS, 0) == before
     finally:
         watcher.stop()
 

@@ -146,8 +146,17 @@ def test_a_log_whose_middle_was_dropped_is_read_over_its_pieces(tmp_path) -> Non
 
 def test_what_was_printed_is_shown_as_a_screen_would_without_secrets_or_control(tmp_path) -> None:
     root = written(
-        tmp_path / "t", b"\x1b[31mred\x1b[0m\n10%\r20%\r100%\nAPI_TOKEN=hf_abcdefghijklmnop\n\x00\x07bell\xff\n"
+        tmp_path / "t",
+        b"\x1b[31mred\x1b[0m\n10%\r20%\r100%\nAPI_TOKEN=hf_abcdefghijklmnop\n\x00\x07bell\xff\n"
+        b"\x1b[36mpassword\x1b[0m=\x1b[35mhunter2secret\x1b[0m hf_abcde\x1b[1mfghijklmnopqrstuvwxyz\n",
     )
     found = tail(root, ("t",), "output.log")
     assert found is not None
     assert found["lines"].startswith("red\n100%\n") and "hf_abc" not in found["lines"] and "\x07" not in found["lines"]
+    assert found["lines"].endswith("password=*** ***\n"), "colours hide no secret"
+
+
+def test_half_a_secret_in_a_line_that_is_too_long_is_not_shown(tmp_path) -> None:
+    root = written(tmp_path / "t", b"a" * 50 + b" API_TOKEN=hf_" + b"q" * 40 + b" loss 0.5")
+    found = tail(root, ("t",), "output.log", last=30)
+    assert found is not None and (found["lines"], found["rest"]) == ("", "loss 0.5")

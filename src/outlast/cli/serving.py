@@ -46,11 +46,11 @@ def serve(folder: str | None, host: str, port: int | None, token_file: str | Non
     place, several = one_or_several(folder)
     token = listening.token_from(token_file)
     listener = listening.listen(host, port)
-    port = int(listener.getsockname()[1])
+    where, port = listener.getsockname()[:2]
     click.echo(f"{place} is shown at {listening.address_of(host, port, token)}  (Ctrl-C closes it)")
-    if listening.is_open_to_others(host):
+    if listening.is_open_to_others(where):
         click.echo("Others on the network reach it, and see what it sends: it is not encrypted. A tunnel is.")
     else:
-        click.echo(f"From another machine: {listening.tunnel(port)}  and open the same address there")
+        click.echo(f"From another machine: {listening.tunnel(where, port)}  and open the same address there")
     server.serve(place, listener, several=several, host=host, token=token, may_stop=allow_stop)
     click.echo("closed; searches that run go on")

@@ -17,6 +17,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial
+from outlast.core.states import TrialState
 
 _EXACT_CELLS = 50_000  # up to so many parameter values are shown with all their digits
 _DIGITS = 6  # beyond
@@ -47,7 +48,7 @@ def trial_columns(study: Study, settings: Settings) -> dict[str, Any]:
         "source": _words(trial.source for trial in trials),
         "values": [[_value(trial, at) for trial in trials] for at in range(len(settings.metrics))],
         "params": {name: _column(name, trials, exact=exact, words=name in words) for name in names},
-        "seconds": [_short(trial.seconds) for trial in trials],
+        "seconds": [_short(_seconds(trial)) for trial in trials],
         "gpu_seconds": [_short(sum(attempt.gpu_seconds for attempt in trial.attempts)) for trial in trials],
         "epochs": [sum(_epochs(trial)) for trial in trials],
         "started": [since(trial.started_at) for trial in trials],
@@ -134,6 +135,11 @@ def _value(trial: Trial, objective: int) -> float | None:
         return _short(trial.values[objective], 9) if objective < len(trial.values) else None
     curve = trial.curve(objective) if trial.state.value == "pruned" else {}
     return _short(curve[max(curve)]) if curve else None
+
+
+def _seconds(trial: Trial) -> float | None:
+    """Of training, once there is an end to tell it from."""
+    return None if trial.state is TrialState.RUNNING and not trial.ended else trial.seconds
 
 
 def _epochs(trial: Trial) -> Iterable[int]:

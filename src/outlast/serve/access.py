@@ -107,7 +107,7 @@ class Access:
                 await PlainTextResponse("something went wrong\n", 500)(scope, receive, send_safely)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
-        if headers.get("host", "").lower() not in self._names:
+        if headers.get("host", "").lower() not in (self._names | _came_in_on(scope)):
             return 421, "This server answers to its own address only, the port included."
         own = f"http://{headers['host'].lower()}"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
@@ -136,6 +136,13 @@ class Access:
             scope["outlast.token"] = self._secrets.is_token(given[0])
             return bool(scope["outlast.token"])
         return self._secrets.is_cookie(headers.get("cookie", ""))
+
+
+def _came_in_on(scope: Scope) -> set[str]:
+    """The address that this connection came in on. No name elsewhere can be made to send it: it is no name."""
+    host, port = scope.get("server") or ("", 0)
+    host = str(host).lower().removeprefix("::ffff:").partition("%")[0]
+    return {f"[{host}]:{port}" if ":" in host else f"{host}:{port}"} if host and port else set()
 
 
 def _with_ours(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

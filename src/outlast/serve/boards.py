@@ -48,7 +48,7 @@ class Boards:
             overview: As it was looked at.
             curves: Study folder → the curves of its running trials.
         """
-        wrong = campaign_health(overview, supervised=overview.is_campaign)
+        wrong = campaign_health(overview, supervised=overview.supervised)
         told = {
             **overview.to_json(),
             "is_campaign": overview.is_campaign,
@@ -58,6 +58,8 @@ class Boards:
             self._study(sight, each, curves.get(sight.folder, {}))
             for sight, each in zip(overview.sights, told["studies"], strict=True)
         ]
+        there = {sight.folder for sight in overview.sights}
+        self._drawn = {folder: known for folder, known in self._drawn.items() if folder in there}
         return told
 
     def _study(self, sight: Sight, told: Mapping[str, Any], curves: Curves) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _MOST_WAITS = 6  # times that, while somebody reads an answer
 
 
 class BoundedConnection(H11Protocol):
-    """A connection that is ended when it does not get on; where there are too many, one that never asked anything gives way."""
+    """A connection that is ended when it does not get on; where there are too many, one that asked nothing gives way first."""
 
     _answered = _seen = _waited = 0
     _alarm: asyncio.TimerHandle | None = None
@@ -31,8 +31,11 @@ class BoundedConnection(H11Protocol):
                 self.transport = transport
                 transport.abort()
                 return
-            mute[0].transport.abort()
-            self.connections.discard(mute[0])
+            given_up = min(
+                mute, key=lambda each: each.cycle is not None
+            )  # a page that waits for its first answer has asked
+            given_up.transport.abort()
+            self.connections.discard(given_up)
         super().connection_made(transport)
         self._alarm = self.loop.call_later(_LOOK_EVERY, self._look)
 

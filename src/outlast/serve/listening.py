@@ -78,14 +78,20 @@ def address_of(host: str, port: int, token: str) -> str:
     """What to open in a browser."""
     address = _address(host)
     if address is not None and address.is_unspecified:
-        host = socket.gethostname()
+        host = _towards_others() or socket.gethostname()
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/?{urlencode({'token': token})}"
 
 
-def tunnel(port: int) -> str:
+def tunnel(address: str, port: int) -> str:
     """What somebody types on another machine, to open the same address there. The port is the same on both: it is in the name
-    that the server answers to."""
-    return f"ssh -N -L {port}:{LOOPBACK}:{port} {getpass.getuser()}@{socket.gethostname()}"
+    that the server answers to.
+
+    Args:
+        address: On which it listens, as the socket says it.
+        port: Likewise.
+    """
+    there = f"[{address}]" if ":" in address else address
+    return f"ssh -N -L {port}:{there}:{port} {getpass.getuser()}@{socket.gethostname()}"
 
 
 def token_from(file: str | None) -> str:
@@ -126,6 +132,15 @@ def _own_addresses() -> Iterator[str]:
     with contextlib.suppress(OSError):
         for _, _, _, _, address in socket.getaddrinfo(socket.gethostname(), None):
             yield str(address[0]).partition("%")[0]
+
+
+def _towards_others() -> str:
+    """This machine's address on the way to others. Nothing is sent: 192.0.2.1 is nobody's (RFC 5737)."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        way.connect(("192.0.2.1", 9))
+        found = str(way.getsockname()[0])
+        return "" if ipaddress.ip_address(found).is_loopback else found
+    return ""
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

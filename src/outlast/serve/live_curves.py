@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
-
 from outlast.engine.attempts.objectives import objectives_of
 from outlast.engine.record.recorded import study_paths
 from outlast.monitor.overview import Overview
@@ -36,17 +32,10 @@ class RunningCurves:
                 if key not in self._known:
                     self._known[key] = LiveReports(reports, objectives_of(sight.settings)), {}
                 reader, points = self._known[key]
-                if _is_file(reports):
-                    points.update((each.step, each.metrics[name]) for each in reader.poll() if name in each.metrics)
+                if reader.poll():  # anew: a better source's points take the place of those before
+                    points = {each.step: each.metrics[name] for each in reader.curve.reports() if name in each.metrics}
+                    self._known[key] = reader, points
                 curves[trial.trial] = points
         for key in set(self._known) - seen:
             del self._known[key]
         return found
-
-
-def _is_file(path: Path) -> bool:
-    """A pipe in its place would hold up everybody who looks."""
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError:
-        return False

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from outlast.config.secrets import mask_text
 from outlast.core.file_names import CampaignNames, StudyNames, TrialPaths
 from outlast.engine.care.stop import stop_study
 from outlast.errors import OutlastError
@@ -31,7 +32,7 @@ from outlast.study.home import live_of
 
 _LONGEST_BODY = 1024  # bytes
 _BODY_WITHIN = 5.0  # seconds
-_MOST_TRIALS = 10**9
+_MOST_DIGITS = 9  # of a trial's number
 _T = TypeVar("_T")
 
 
@@ -51,7 +52,7 @@ def application(watcher: Watcher, secrets: Secrets, *, folder: str, may_stop: bo
         Route("/api/log", desk.campaign_log),
         Route("/api/studies/{key}", desk.study),
         Route("/api/studies/{key}/log", desk.study_log),
-        Route("/api/studies/{key}/trials/{trial:int}/log", desk.trial_log),
+        Route("/api/studies/{key}/trials/{trial}/log", desk.trial_log),
         Route("/metrics", desk.metrics),
     ]
     if may_stop:
@@ -70,10 +71,16 @@ class _Desk:
         return HTMLResponse(text, headers=headers | ({"set-cookie": self._secrets.set_cookie} if has_token else {}))
 
     async def board(self, request: Request) -> Response:
-        return _known(request, await self._watcher.ask(BOARD))
+        answer = await self._watcher.ask(BOARD)
+        return _not_yet() if answer is None else _known(request, answer)
 
     async def study(self, request: Request) -> Response:
-        return _known(request, await self._watcher.ask(request.path_params["key"]))
+        key = request.path_params["key"]
+        answer = await self._watcher.ask(key)
+        return self._no_study(key) if answer is None else _known(request, answer)
+
+    def _no_study(self, key: str) -> Response:
+        return _missing() if self._watcher.lacks(key) else _not_yet()
 
     async def metrics(self, request: Request) -> Response:
         answer = await self._watcher.ask(METRICS)
@@ -82,43 +89,41 @@ class _Desk:
         return Response(answer.body, media_type=CONTENT_TYPE)
 
     async def campaign_log(self, request: Request) -> Response:
-        return await self._tail(request, self._folder, (), CampaignNames.log.name)
+        return await self._tail(request, self._folder, CampaignNames.log.name)
 
     async def study_log(self, request: Request) -> Response:
-        place = await self._watcher.place(request.path_params["key"])
-        return _missing() if place is None else await self._tail(request, place.folder, (), StudyNames.run_log.name)
+        key = request.path_params["key"]
+        place = await self._watcher.place(key)
+        return (
+            self._no_study(key) if place is None else await self._tail(request, place.folder, StudyNames.run_log.name)
+        )
 
     async def trial_log(self, request: Request) -> Response:
-        place, number = await self._watcher.place(request.path_params["key"]), request.path_params["trial"]
-        if place is None or number > _MOST_TRIALS:
+        key, number = request.path_params["key"], request.path_params["trial"]
+        if not _is_number(number, _MOST_DIGITS):
             return _missing()
-        trial = (StudyNames.trials.name, f"{number:04d}")
-        folders = await _aside(_where_it_prints, live_of(place.folder), trial)
-        return await self._tail(request, place.folder, folders, TrialPaths.log.name)
+        place = await self._watcher.place(key)
+        if place is None:
+            return self._no_study(key)
+        trial = (StudyNames.trials.name, f"{int(number):04d}")
+        return await self._tail(request, place.folder, TrialPaths.log.name, trial)
 
-    async def _tail(self, request: Request, folder: str, folders: tuple[str, ...], name: str) -> Response:
-        source = folders[-1] if len(folders) > 2 else ""
-        after = request.query_params.get("after", "0")
-        goes_on = (
-            request.query_params.get("source") == source and after.isascii() and after.isdigit() and len(after) < 19
-        )
-        found = await _aside(tail, live_of(folder), folders, name, after=int(after) if goes_on else 0)
-        return JSONResponse(
-            {"source": source, **(found or {"from": 0, "to": 0, "lines": "", "rest": "", "none": True})}
-        )
+    async def _tail(self, request: Request, folder: str, name: str, trial: tuple[str, ...] = ()) -> Response:
+        return JSONResponse(await _aside(_end_of, folder, name, trial, request.query_params))
 
     async def stop(self, request: Request) -> Response:
-        place, asked = await self._watcher.place(request.path_params["key"]), await _body(request)
+        key = request.path_params["key"]
+        place, asked = await self._watcher.place(key), await _body(request)
         if place is None:
-            return _missing()
+            return self._no_study(key)
         trial = asked.get("trial") if isinstance(asked, dict) else None
-        if not isinstance(asked, dict) or not (trial is None or (type(trial) is int and 0 <= trial < _MOST_TRIALS)):
+        if not isinstance(asked, dict) or not (trial is None or (type(trial) is int and 0 <= trial < 10**_MOST_DIGITS)):
             return JSONResponse({"said": "which trial?"}, 400)
         what = place.name if trial is None else f"trial {trial} of {place.name}"
         try:
-            said = await _aside(stop_study, live_of(place.folder), trial=trial, say=lambda _text: None)
+            said = await _aside(_stop, place.folder, trial)
         except (OutlastError, OSError) as error:
-            return JSONResponse({"said": getattr(error, "fact", None) or str(error)}, 409)
+            return JSONResponse({"said": mask_text(getattr(error, "fact", None) or str(error))}, 409)
         say(f"stop was asked for by a page: {what!a}")
         return JSONResponse({"said": said})
 
@@ -139,7 +144,26 @@ async def _aside(function: Callable[..., _T], *arguments: Any, **named: Any) -> 
     return await asyncio.wrap_future(done)
 
 
-def _where_it_prints(root: str, trial: tuple[str, str]) -> tuple[str, ...]:
+def _stop(folder: str, trial: int | None) -> str:
+    return stop_study(live_of(folder), trial=trial, say=lambda _text: None)
+
+
+def _end_of(folder: str, name: str, trial: tuple[str, ...], query: Mapping[str, str]) -> dict[str, Any]:
+    """What a log holds behind the place that was asked for. Touches the disk, which may hang."""
+    root = live_of(folder)
+    folders = _where_it_prints(root, trial) if trial else ()
+    source = folders[-1] if len(folders) > 2 else ""
+    after = query.get("after", "0")
+    goes_on = query.get("source") == source and _is_number(after, 18)
+    found = tail(root, folders, name, after=int(after) if goes_on else 0)
+    return {"source": source, **(found or {"from": 0, "to": 0, "lines": "", "rest": "", "none": True})}
+
+
+def _is_number(text: str, most: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= most
+
+
+def _where_it_prints(root: str, trial: tuple[str, ...]) -> tuple[str, ...]:
     """The folder of its log: the trial's own once it is finished, that of its latest attempt before."""
     try:
         with folder_below(root, *trial) as fd:
@@ -172,9 +196,7 @@ async def _body(request: Request) -> Any:
         return None
 
 
-def _known(request: Request, answer: Answer | None) -> Response:
-    if answer is None:
-        return _missing()
+def _known(request: Request, answer: Answer) -> Response:
     head = {"version": answer.version, "age": round(time.monotonic() - answer.made, 1), "page": frame.version()}
     start = json.dumps(head).encode()
     if request.query_params.get("have") == answer.version:
@@ -184,3 +206,7 @@ def _known(request: Request, answer: Answer | None) -> Response:
 
 def _missing() -> Response:
     return JSONResponse({"said": "there is no such study"}, 404)
+
+
+def _not_yet() -> Response:
+    return JSONResponse({"said": "the first look is not done, or the last one failed"}, 503)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -21,7 +20,7 @@ from outlast.serve.access import Access, Secrets
 from outlast.serve.connections import limits
 from outlast.serve.listening import names_of_server
 from outlast.serve.routes import application
-from outlast.serve.watcher import Watcher
+from outlast.serve.watcher import BOARD, Watcher
 
 _NICER = 5  # the searches come first
 
@@ -41,20 +40,19 @@ def serve(
     """
     port = int(listener.getsockname()[1])
     secrets = Secrets(token, port)
-    watcher = Watcher(_looker(folder, several=several), exposition)
+    watcher = Watcher(_looker(folder, several=several), exposition, nicer=_NICER)
     app = Access(
         application(watcher, secrets, folder=folder, may_stop=may_stop),
         secrets=secrets,
-        names=names_of_server(host, port),
+        names=names_of_server(host, port) | names_of_server(str(listener.getsockname()[0]), port),
     )
     server = uvicorn.Server(uvicorn.Config(app, **limits()))
 
     def end(_number: int, _frame: object) -> None:
         server.should_exit = True
 
-    with contextlib.suppress(OSError):
-        os.nice(_NICER)
     watcher.start()
+    watcher.want(BOARD)  # whoever opens the page waits for less
     hangup = {} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else {signal.SIGHUP: end}
     quiet = {signal.SIGINT: end, signal.SIGTERM: end}  # uvicorn raises them again when it has ended
     try:

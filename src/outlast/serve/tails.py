@@ -76,7 +76,7 @@ def _tail(fd: int, pieces: list[tuple[int, int | None, str]], after: int, last: 
         first = max(begin, start)
         data, at = _read(fd, piece, first - start, at - first) + data, first
     if at != after and at > 0:  # in the middle of a line: a secret that is cut in two is not known as one any more
-        cut = data.find(b"\n") + 1
+        cut = data.find(b"\n") + 1 or len(re.match(rb"\S*\s?", data)[0])  # type: ignore[index]  # it matches anything
         data, at = data[cut:], at + cut
     until = data.rfind(b"\n") + 1
     if not until and len(data) >= last:
@@ -98,5 +98,5 @@ def _read(fd: int, name: str, at: int, size: int) -> bytes:
 
 
 def _shown(data: bytes) -> str:
-    text = as_on_a_screen(mask_text(data.decode(errors="replace")))
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "�", text)
+    text = as_on_a_screen(data.decode(errors="replace"))  # first: colours in a secret hide it from whoever masks
+    return mask_text(re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "�", text))

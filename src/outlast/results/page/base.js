@@ -74,6 +74,12 @@ function shade(name) {
   return shades.get(name);
 }
 const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "");
+// Cards are on record by their UUIDs, which nobody reads: their beginnings, and the whole to whoever points there.
+const cards = (uuids) =>
+  uuids
+    ? el("span", { title: uuids }, uuids.replace(/\b((?:GPU|MIG)-[0-9a-f]{4})[0-9a-f]{4}-[0-9a-f-]+/gi, "$1…"))
+    : null;
+const listed = (parts) => parts.filter(Boolean).map((each, i) => [i ? ", " : "", each]);
 const times = (count) => ["never", "once", "twice"][count] || `${count} times`;
 const spaced = (word) => word.replaceAll("_", " ");
 const section = (id, title, ...children) =>

@@ -1,5 +1,4 @@
 // Charts on a canvas: axes, layers, a tip for the nearest point. Drawn when they come into view, again when size or theme change.
-const plots = new Set();
 const seen = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries)
@@ -16,10 +15,7 @@ const resized = new ResizeObserver((entries) => {
 });
 function redrawAll() {
   shades.clear();
-  for (const plot of plots) {
-    if (!plot.host.isConnected) plots.delete(plot);
-    else if (plot.shown) plot.draw();
-  }
+  document.querySelectorAll(".plot").forEach(({ plot }) => plot.shown && plot.draw());
 }
 const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 
@@ -37,7 +33,6 @@ class Plot {
       const spot = this.nearest(event);
       if (spot && this.onpick && spot.row !== undefined) this.onpick(spot.row);
     });
-    plots.add(this);
     seen.observe(this.host);
     resized.observe(this.host);
   }
@@ -56,7 +51,6 @@ class Plot {
   }
   // Shows from now on what another plot would, on the canvas that is there.
   become(other) {
-    plots.delete(other);
     seen.unobserve(other.host);
     resized.unobserve(other.host);
     Object.assign(this, { paint: other.paint, onpick: other.onpick });

@@ -1,14 +1,15 @@
 // One trial, opened: parameters, curve, attempts, the end of its output, the command that trains it again.
 class Detail {
   constructor(trials, table) {
-    Object.assign(this, { trials, table, box: document.getElementById("detail") });
-    this.box.addEventListener("close", () => {
+    Object.assign(this, { trials, table, box: document.getElementById("detail"), leave: new AbortController() });
+    const listen = (name, heard) => this.box.addEventListener(name, heard, { signal: this.leave.signal });
+    listen("close", () => {
       if (location.hash === this.address(this.number)) history.replaceState(null, "", this.address(null));
     });
-    this.box.addEventListener("click", (event) => {
+    listen("click", (event) => {
       if (event.target === this.box) this.box.close();
     });
-    this.box.addEventListener("keydown", (event) => {
+    listen("keydown", (event) => {
       if (event.altKey || event.ctrlKey || event.metaKey) return;
       if (event.key === "ArrowLeft") this.step(-1);
       else if (event.key === "ArrowRight") this.step(1);
@@ -83,7 +84,7 @@ class Detail {
           el("h3", {}, "Outcome"),
           facts([
             ...values,
-            ["duration", duration(trials.raw.seconds[row])],
+            ...this.took(row, number),
             ["epochs", trials.raw.epochs[row] || null],
             ["GPU hours", trials.raw.gpu_seconds[row] ? figure(trials.raw.gpu_seconds[row] / 3600, 3) : null],
             ["started", at(data.study.created_at, trials.raw.started[row])],
@@ -103,6 +104,9 @@ class Detail {
     ]
       .flat(Infinity)
       .filter(Boolean);
+  }
+  took(row) {
+    return [["duration", duration(this.trials.raw.seconds[row])]];
   }
   output(row, number) {
     const { trials } = this,
@@ -124,7 +128,7 @@ class Detail {
         at(trials.data.study.created_at, raw.opened[i]),
         duration(raw.seconds[i]),
         endOf(a, i),
-        [a.host(i), a.slot(i), a.job(i) ? `job ${a.job(i)}` : "", a.gpus(i)].filter(Boolean).join(", "),
+        listed([a.host(i), a.slot(i), a.job(i) ? `job ${a.job(i)}` : "", cards(a.gpus(i))]),
         raw.resumed[i] ? "a checkpoint" : "the start",
         a.reason(i) || "",
       ]),

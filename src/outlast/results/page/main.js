@@ -54,12 +54,7 @@ function oneStudy(data) {
   addEventListener("beforeprint", () => {
     view.printing = true;
     wake();
-    plots.forEach((plot) => {
-      if (!plot.shown && plot.host.isConnected) {
-        plot.shown = true;
-        plot.draw();
-      }
-    });
+    document.querySelectorAll(".plot").forEach(({ plot }) => plot.shown || plot.now());
   });
   addEventListener("afterprint", () => {
     view.printing = false;

@@ -1,7 +1,10 @@
 // Asking the server: who we are, what we have already, and what to say when it is gone.
 const STORE = "outlast-page-key";
 const SOON = 2000, // ms between two questions
-  LATER = 20000; // while nobody looks at the page
+  LATER = 20000, // while nobody looks at the page
+  BEGUN = 15000, // ms until an answer has begun
+  ARRIVED = 90000; // and until all of it has arrived: a phone may need long for a big study
+const EARLIER = "This page belongs to an earlier start of the server. Open the address that outlast serve printed.";
 
 function ownKey() {
   let known = DATA.key;
@@ -16,10 +19,10 @@ function ownKey() {
 }
 const KEY = ownKey();
 
-// A question; `null` when the server gave no answer, or one that is none.
+// A question; `null` when the server gave no answer. One that is none of ours has a status only.
 async function ask(path, options = {}) {
-  const stop = new AbortController(),
-    late = setTimeout(() => stop.abort(), 15000);
+  const stop = new AbortController();
+  let late = setTimeout(() => stop.abort(), BEGUN);
   try {
     const answer = await fetch(path, {
       ...options,
@@ -31,7 +34,9 @@ async function ask(path, options = {}) {
     });
     const type = answer.headers.get("content-type") || "";
     if (answer.status === 401) return { denied: true };
-    if (!type.startsWith("application/json")) return null;
+    if (!type.startsWith("application/json")) return { status: answer.status };
+    clearTimeout(late);
+    late = setTimeout(() => stop.abort(), ARRIVED);
     return { status: answer.status, said: await answer.json() };
   } catch {
     return null;
@@ -57,7 +62,7 @@ class Asker {
     if (said && said.page && said.page !== DATA.version) return location.reload();
     if (said && said.data !== undefined) {
       this.have = said.version;
-      this.take(said.data);
+      this.take(said.data, said.age);
     }
     this.tell(found, said);
     this.timer = setTimeout(() => this.again(), document.hidden ? LATER : this.every);
@@ -79,23 +84,35 @@ function tellState(found, said) {
   const since = lastHeard ? ` What you see is of ${clockTime(lastHeard)}.` : "";
   const [kind, text] =
     found && found.denied
-      ? ["gone", "This page belongs to an earlier start of the server. Open the address that outlast serve printed."]
-      : !said
-        ? ["gone", `The server does not answer; asking again.${since}`]
-        : said.age > 30
-          ? ["late", `Looking takes long: what you see is ${duration(Math.round(said.age))} old.`]
-          : ["on", "Live"];
+      ? ["gone", EARLIER]
+      : found && found.status === 503
+        ? ["late", `Looking at the searches …${since}`]
+        : !said
+          ? ["gone", `The server does not answer; asking again.${since}`]
+          : said.age > 30
+            ? ["late", `Looking takes long: what you see is ${duration(Math.round(said.age))} old.`]
+            : ["on", "Live"];
   if (stateLine.textContent !== text) stateLine.textContent = text;
   if (stateLine.className !== kind) stateLine.className = kind;
 }
 const clockTime = (when) => when.toLocaleTimeString("en-GB");
 
-async function stopIt(button, key, trial) {
-  const what =
-    trial === undefined
-      ? "Stop this study? It can go on later, where it was."
-      : `Stop trial ${trial}? It counts as interrupted.`;
+// A button that stops a study or a trial, and what was answered, which stays until it is asked again.
+function stopOffer(text, key, trial) {
+  const said = el("span", { class: "small", role: "status" }),
+    onclick = () => stopIt(button, said, key, trial),
+    button = el("button", { type: "button", class: "stop", onclick }, text);
+  return el("p", { "data-key": `stop ${key} ${trial ?? ""}`, "data-still": "1" }, button, " ", said);
+}
+
+async function stopIt(button, answer, key, trial) {
+  const name = nameOf((board.studies || []).find((study) => study.key === key) || { study: "this study" }),
+    what =
+      trial === undefined
+        ? `Stop ${name}? It can go on later, where it was.`
+        : `Stop trial ${trial} of ${name}? It counts as interrupted.`;
   if (!confirm(what)) return;
+  answer.textContent = "";
   button.disabled = true;
   const found = await ask(`/api/studies/${key}/stop`, {
     method: "POST",
@@ -103,6 +120,11 @@ async function stopIt(button, key, trial) {
     body: JSON.stringify(trial === undefined ? {} : { trial }),
   });
   button.disabled = false;
-  stateLine.textContent =
-    found && found.said ? found.said.said : "The server did not answer; nothing may have been stopped.";
+  answer.textContent = !found
+    ? "The server did not answer; nothing may have been stopped."
+    : found.denied
+      ? EARLIER
+      : found.said
+        ? sentence(found.said.said)
+        : `The server could not do it (${found.status}); see what it said on its terminal.`;
 }

@@ -36,9 +36,8 @@ function slots(studies, { named = true } = {}) {
 }
 
 function slotRow(study, trial, named) {
-  const where = [trial.slot.replace("local:", "slot "), trial.node, trial.job ? `job ${trial.job}` : "", ...trial.gpus]
-      .filter(Boolean)
-      .join(", "),
+  const job = trial.job ? `job ${trial.job}` : "",
+    where = listed([trial.slot.replace("local:", "slot "), trial.node, job, cards(trial.gpus.join(", "))]),
     state = trial.waits ? "waits for its job" : trial.suspended ? "suspended" : "";
   return el(
     "tr",
@@ -58,7 +57,7 @@ function slotRow(study, trial, named) {
       { class: "curve" },
       trial.curve.length > 1 ? sparkline(study, trial) : el("span", { class: "quiet" }, "–"),
     ),
-    el("td", {}, where || "–", state ? el("span", { class: "quiet" }, ` ${state}`) : null),
+    el("td", {}, where.length ? where : "–", state ? el("span", { class: "quiet" }, ` ${state}`) : null),
   );
 }
 

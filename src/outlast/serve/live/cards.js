@@ -147,7 +147,9 @@ const secondsBetween = (from, to) => (from && to ? (Date.parse(to) - Date.parse(
 function wholeHead(board) {
   const { studies } = board,
     going = studies.filter(({ state }) => GOING.includes(state)),
-    wrong = board.findings.filter(({ level }) => level !== "note").length;
+    notes = board.findings.filter(({ level }) => level === "note").length,
+    wrong = board.findings.length - notes,
+    below = [wrong ? "see below" : "", notes ? `${plural(notes, "note")} below` : ""].filter(Boolean).join(", ");
   const running = studies.flatMap((study) => study.running || []).length,
     said = Object.entries(board.states || {}).map(([state, count]) => `${count} ${state}`);
   return [
@@ -189,7 +191,7 @@ function wholeHead(board) {
           ? `${expected(board.eta_range[0])} to ${expected(board.eta_range[1])}`
           : milestonesText(board) || "",
       ),
-      tile("findings", wrong, wrong ? "see below" : "nothing is wrong"),
+      tile("findings", wrong, below || "nothing is wrong"),
     ),
     board.eta_range && milestonesText(board) ? el("p", { class: "quiet small" }, milestonesText(board)) : null,
   ];

@@ -14,7 +14,7 @@ class Log {
     if (this.ended) return;
     const found = await ask(`${this.path}?source=${encodeURIComponent(this.source)}&after=${this.after}`);
     if (this.ended) return;
-    if (found && found.status === 200) this.take(found.said);
+    if (found && found.said && found.status === 200) this.take(found.said);
     this.timer = setTimeout(() => this.again(), document.hidden ? LATER : SOON);
   }
   take(said) {

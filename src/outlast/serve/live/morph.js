@@ -41,10 +41,15 @@ function morphChildren(parent, fresh) {
   }
 }
 
+// Whether somebody is copying from it.
+function isMarked(node) {
+  const said = document.getSelection();
+  return Boolean(said && !said.isCollapsed && node.contains(said.anchorNode));
+}
+
 // A part of the report, drawn anew: its choices stay as they were, and so does the focus.
 function renew(old, fresh) {
-  const said = document.getSelection();
-  if (said && !said.isCollapsed && old.contains(said.anchorNode)) return old; // somebody is copying from it
+  if (isMarked(old)) return old;
   const named = (root) => [...root.querySelectorAll("select[aria-label]")];
   for (const select of named(fresh)) {
     const before = named(old).find((each) => each.getAttribute("aria-label") === select.getAttribute("aria-label"));

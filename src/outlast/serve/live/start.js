@@ -23,7 +23,7 @@ function place() {
     main.replaceChildren(view ? view.box : boardBox);
     scrollTo(0, 0);
   }
-  if (view && trial !== null) view.open(trial);
+  if (view) view.open(trial);
   if (board) show();
 }
 
@@ -32,8 +32,6 @@ function show() {
     morphChildren(head, [el("h1", {}, "Outlast"), el("p", { class: "error" }, sentence(board.trouble))]);
     return;
   }
-  skew = (Date.parse(board.at) - Date.now()) / 1000;
-  if (Math.abs(skew) < 5) skew = 0;
   morphChildren(head, (view ? view.show(board) : wholeHead(board)).filter(Boolean));
   const tray = head.querySelector(".tools");
   if (tray && tools.parentNode !== tray) tray.replaceChildren(tools);
@@ -52,24 +50,21 @@ function tick() {
 main.append(boardBox);
 const boardAsker = new Asker(
   "/api/board",
-  (data) => {
-    const first = board === null;
+  (data, age) => {
     board = data;
-    if (first) place();
-    else show();
+    skew = board.at ? (Date.parse(board.at) - Date.now()) / 1000 + age : skew;
+    if (Math.abs(skew) < 5) skew = 0;
+    if (view) show();
+    else place(); // which view it is may not have been known
     window.outlastReady = true;
   },
   { tell: tellState },
 );
-addEventListener("hashchange", place);
+addEventListener("hashchange", () => /^(#study-.*)?$/.test(location.hash) && place()); // others lead within the page
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   boardAsker.now();
   if (view) view.asker.now();
-});
-document.addEventListener("click", (event) => {
-  const stop = event.target.closest("[data-stop]");
-  if (stop) stopIt(stop, stop.dataset.stop);
 });
 // A log is asked for as long as it is open.
 document.addEventListener(

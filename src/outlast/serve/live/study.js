@@ -8,6 +8,13 @@ class LiveDetail extends Detail {
   address(number) {
     return number === null ? `#study-${this.key}` : `#study-${this.key}-trial-${number}`;
   }
+  took(row, number) {
+    const now = this.runs && this.runs.find(({ trial }) => trial === number),
+      before = this.trials.raw.seconds[row];
+    if (!now) return super.took(row);
+    const since = el("span", { "data-since": now.since }, duration(Math.round(elapsed(now.since))));
+    return [["runs for", since], ...(before ? [["before that", duration(before)]] : [])];
+  }
   // The curve of a trial that runs comes with what the first page knows.
   content(row, number) {
     const now = this.runs && this.runs.find(({ trial }) => trial === number);
@@ -26,12 +33,11 @@ class LiveDetail extends Detail {
   }
   stopButton(row, number) {
     if (!DATA.may_stop || this.trials.state(row) !== "running") return null;
-    const stop = el(
-      "button",
-      { type: "button", class: "stop", onclick: () => stopIt(stop, this.key, number) },
-      "Stop this trial",
-    );
-    return stop;
+    if (!this.stop || this.stop.of !== number) {
+      this.stop = stopOffer("Stop this trial", this.key, number);
+      this.stop.of = number;
+    }
+    return this.stop; // the same one each time, with what was answered
   }
   mark(row) {
     const now = this.runs && this.runs.find(({ trial }) => trial === this.number);
@@ -39,7 +45,7 @@ class LiveDetail extends Detail {
   }
   // What is open has gone on: drawn anew only where it has, with everything where it was.
   refresh() {
-    if (this.seen === this.mark(this.row)) return;
+    if (this.seen === this.mark(this.row) || isMarked(this.box)) return;
     const box = this.log ? this.log.box : null,
       [at, within] = [this.box.scrollTop, box ? box.scrollTop : 0],
       label = this.box.contains(document.activeElement) ? document.activeElement.textContent : "";
@@ -56,9 +62,13 @@ class StudyView {
   constructor(key) {
     Object.assign(this, { key, parts: {}, wanted: null });
     this.top = el("div");
-    this.lower = el("div");
+    this.note = el("p", { class: "quiet", role: "status" }, "Asking for its trials …");
+    this.lower = el("div", {}, this.note);
     this.box = el("div", {}, this.top, this.lower);
-    this.asker = new Asker(`/api/studies/${key}`, (data) => this.take(data), { every: 3000 });
+    this.asker = new Asker(`/api/studies/${key}`, (data) => this.take(data), {
+      every: 3000,
+      tell: (found, said) => this.tell(found, said),
+    });
   }
   // What the first page knows of it, every two seconds.
   show(board) {
@@ -71,6 +81,12 @@ class StudyView {
     this.refresh();
     morphChildren(this.top, parts.filter(Boolean));
     return studyHead(study, board.studies.length > 1);
+  }
+  tell(found, said) {
+    if (said) this.note.remove();
+    else if (found && found.denied) this.note.textContent = EARLIER;
+    else if (found && found.said) this.note.textContent = sentence(found.said.said);
+    else this.note.textContent = "Its trials did not arrive; asking for them again …";
   }
   take(data) {
     if (data.error !== undefined) return;
@@ -113,13 +129,19 @@ class StudyView {
   }
   open(number) {
     this.wanted = number;
+    if (number === null && this.detail && this.detail.box.open) this.detail.box.close();
     if (!this.trials || !this.trials.rowOf.has(number)) return;
     this.wanted = null;
     this.detail.open(this.trials.rowOf.get(number));
   }
   end() {
     this.asker.end();
-    if (this.detail && this.detail.box.open) this.detail.box.close();
+    if (this.detail) {
+      if (this.detail.box.open) this.detail.box.close();
+      this.detail.leave.abort();
+      if (this.detail.log) this.detail.log.end();
+    }
+    this.box.querySelectorAll("details").forEach(({ log }) => log && log.end());
     if (this.sized) this.sized.disconnect();
   }
 }
@@ -140,13 +162,7 @@ function studyHead(study, several) {
       el("div", { class: "tools", "data-key": "tools", "data-still": "1" }),
     ),
     study.error ? null : studyFigures(study),
-    stop
-      ? el(
-          "p",
-          { "data-key": "stop" },
-          el("button", { type: "button", class: "stop", "data-stop": study.key }, "Stop this study"),
-        )
-      : null,
+    stop ? stopOffer("Stop this study", study.key) : null,
   ].filter(Boolean);
 }
 
