@@ -31,6 +31,15 @@ def test_a_unit_gives_trainings_their_grace_and_ends_with_the_search(here):
     assert here.entries == {"train.py", "study.yaml"}
 
 
+@pytest.mark.parametrize("kind", ["systemd", "cron"])
+def test_begun_by_the_clock_it_meets_the_others_and_keeps_to_its_cards(here, monkeypatch, kind):
+    given = {"CUDA_VISIBLE_DEVICES": "", "OUTLAST_GPU_LOCK_DIR": "/g", "OUTLAST_LOCK_DIR": "/l", "XDG_STATE_HOME": "/s"}
+    for name, text in given.items():
+        monkeypatch.setenv(name, text)
+    said = here("run", "study.yaml", "--print-unit", kind).out
+    assert all(f"{name}={text}" in said for name, text in given.items())
+
+
 def test_what_cannot_be_read_is_no_unit(here):
     here.study(metric="")
     said = here("run", "study.yaml", "--print-unit", "cron")

@@ -20,8 +20,8 @@ from outlast.cli.text import make_console
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import Cause, TrialState
 from outlast.monitor.health import HealthWarning
-from outlast.monitor.overview import Overview, Sight, SupervisorFacts
-from outlast.monitor.snapshot import LiveFacts, snapshot
+from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.snapshot import LiveFacts, SupervisorFacts, snapshot
 from outlast.testing.studies import StudyBuilder
 
 NOW = datetime(2026, 1, 5, 14, 40, tzinfo=timezone.utc)

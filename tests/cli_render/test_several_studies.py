@@ -14,13 +14,14 @@ from rich.console import Console
 from outlast.cli.campaign_screen import on_one_line
 from outlast.cli.live.lines import Window
 from outlast.cli.live.troubles import warning_lines
+from outlast.cli.render import status
 from outlast.cli.render_many import several
 from outlast.cli.styled import Sheet
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import Cause, TrialState
 from outlast.monitor.health import HealthWarning
-from outlast.monitor.overview import Overview, Sight, SupervisorFacts
-from outlast.monitor.snapshot import LiveFacts, snapshot
+from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.snapshot import LiveFacts, SupervisorFacts, snapshot
 from outlast.testing.studies import StudyBuilder
 
 NOW = datetime(2026, 1, 5, 10, 40, tzinfo=timezone.utc)
@@ -69,6 +70,15 @@ def piped(overview: Overview, encoding: str = "utf-8") -> list[str]:
 
 def line_of(lines: list[str], word: str) -> list[str]:
     return next(line for line in lines if line.split()[:1] == [word]).split()
+
+
+def test_one_study_in_the_background_is_told_with_who_looks_after_it() -> None:
+    found = sight("criteria", 12).snapshot
+    assert found is not None
+    out = io.StringIO()
+    by = SupervisorFacts("box", 17, restarts={"criteria": 2})
+    Console(file=out, width=100, markup=False, highlight=False).print(status(replace(found, supervisor=by)))
+    assert "looked after by pid 17 on box; begun again: criteria 2" in out.getvalue()
 
 
 def test_a_line_each_and_the_total() -> None:

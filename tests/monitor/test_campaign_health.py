@@ -10,8 +10,8 @@ from outlast.config.load import settings_from_resolved
 from outlast.core.states import TrialState
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.health.rules_of_campaigns import campaign_health
-from outlast.monitor.overview import Overview, Sight, SupervisorFacts
-from outlast.monitor.snapshot import LiveFacts, snapshot
+from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.snapshot import LiveFacts, SupervisorFacts, snapshot
 from outlast.testing.studies import StudyBuilder
 
 MANNED = SupervisorFacts("box", 4242)

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
 from outlast.monitor.exposition import METRICS, exposition
-from outlast.monitor.overview import Overview, Sight, SupervisorFacts
-from outlast.monitor.snapshot import Best, LiveFacts, snapshot
+from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.snapshot import Best, LiveFacts, SupervisorFacts, snapshot
 from outlast.testing.studies import StudyBuilder
 
 parser = pytest.importorskip("prometheus_client.parser")

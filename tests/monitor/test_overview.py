@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from outlast.cli.phrases import total_text
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
-from outlast.monitor.overview import Overview, Sight, SupervisorFacts
-from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
+from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.snapshot import LiveFacts, Snapshot, SupervisorFacts, snapshot
 from outlast.monitor.together import Part, ahead, milestones_of
 from outlast.testing.studies import StudyBuilder
 

@@ -18,8 +18,8 @@ from lab.searched import BEGAN, a_search
 from outlast.config.settings import BudgetSettings
 from outlast.core.plain_json import plain_json
 from outlast.core.records import AttemptOpened, RunStarted, StudyEnded, TrialCreated
-from outlast.monitor.overview import Overview, Sight, SupervisorFacts
-from outlast.monitor.snapshot import LiveFacts, snapshot
+from outlast.monitor.overview import Overview, Sight
+from outlast.monitor.snapshot import LiveFacts, SupervisorFacts, snapshot
 from outlast.serve import frame
 from outlast.serve.boards import Boards, key_of
 from outlast.serve.study_view import study_data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from lab.shared import Study, Time
 from outlast._system import locks
-from outlast.executors.shared_slots import PATIENCE
+from outlast.executors.shared_slots import PATIENCE, SharedSlots, Sharing
 
 Studies = Callable[..., Study]
 
@@ -128,6 +129,50 @@ def test_a_lost_folder_is_made_again_and_gives_nobody_an_advantage(study: Studie
     b.die()
     assert study("b").want(4) == 0
     assert a.want(0) == 0
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_anew_and_what_runs_keeps_its_slots(
+    study: Studies, tmp_path: Path
+) -> None:
+    a, b = study("a"), study("b")
+    assert a.want(3) == 3
+    assert b.want(0) == 0
+    shutil.rmtree(tmp_path / "slots")
+    assert b.want(4) == 1, "the three still count"
+    assert (a.want(1), b.want(3)) == (0, 0)
+    assert {"machine", "study.a", "study.b"} == set(os.listdir(tmp_path / "slots"))
+    a.end()
+    assert a.want(1) == 1
+    a.end(3)
+    assert b.want(3) == 3
+    assert a.want(0) == 0
+    assert a.slots._removed == b.slots._removed == [], "nobody holds anything of it any more"
+
+
+def test_any_number_of_running_attempts_is_seen_by_the_others(study: Studies, time: Time) -> None:
+    time.now = 1234567.123456789  # as many digits as a clock has
+    a, b = study("a", 300), study("b", 300)
+    assert (a.want(250), a.want(0)) == (250, 0)
+    assert [len(place.claim.since) for place in b.slots._others()] == [250]
+    a.end(240)
+    assert [len(place.claim.since) for place in b.slots._others()] == [10]
+
+
+def test_after_a_reboot_a_study_that_waits_is_seen_although_its_clock_began_anew(study: Studies, time: Time) -> None:
+    a, b = study("a", 1), study("b", 1)
+    assert (a.want(1), b.want(1)) == (1, 0)
+    b.die()
+    time.now = 5.0
+    assert study("b", 1).want(1) == 0
+    assert [place.claim.wants for place in a.slots._others()] == [1]
+
+
+def test_who_never_asked_for_a_slot_changes_nothing_of_what_its_study_said(study: Studies, tmp_path: Path) -> None:
+    a = study("a")
+    a.want(2)
+    before = (tmp_path / "slots" / "study.a").read_bytes()
+    SharedSlots(Sharing(str(tmp_path / "slots"), "a"), 4).close()
+    assert (tmp_path / "slots" / "study.a").read_bytes() == before
 
 
 def test_a_slot_is_busy_while_anybody_has_its_descriptor(study: Studies) -> None:

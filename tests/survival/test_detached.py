@@ -17,6 +17,7 @@ from lab.study import TRAININGS
 from lab.waiting import until, wait_gone
 from outlast._system.processes import is_running
 from outlast._system.reading import read_bytes
+from outlast.engine.record.look import look
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder
 from outlast.study.supervision import Supervision, live_supervision
@@ -111,10 +112,13 @@ def test_one_study_in_the_background_outlives_its_coordinator_and_its_supervisor
     os.kill(supervisor, signal.SIGKILL)
     wait_gone(supervisor)
     second = current_holder(paths.ledger)["pid"]
+    assert look(paths.root)[0].supervisor is None
     begun = lab.call("run", "one.yaml", "--detach")
     assert f"running in the background (pid {second})" in begun.stdout, begun
     new = live_supervision(paths.supervisor)
     assert new is not None and new.process.pid != supervisor
+    seen = look(paths.root)[0].supervisor
+    assert seen is not None and seen.pid == new.process.pid
 
     said = lab.call("stop", "studies/one")
     assert "the search is stopping" in said.stdout, said

@@ -34,6 +34,10 @@ class FolderEvents:
             self._watch = -1
         self._mask = mask
 
+    def begin_anew(self) -> None:
+        """The folder was removed and made again: the kernel tells of the one that is there now as soon as that is asked for."""
+        self.ask_for(0)
+
     def forget(self) -> bool:
         """Take what has happened so far as known. Returns whether there was anything."""
         found = False

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux: type, whence, start, len, pid
 
@@ -32,9 +32,9 @@ def locked_ranges(fd: int, start: int, end: int) -> list[tuple[int, int]]:
     return sorted(_locked(fd, start, end))
 
 
-def free_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Beginning and length of what nobody else holds between two bytes."""
-    for at, length in locked_ranges(fd, start, end):
+def gaps(locked: Iterable[tuple[int, int]], start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Beginning and length of what lies between these ranges, from one byte to another."""
+    for at, length in sorted(locked):
         if at > start:
             yield start, at - start
         start = max(start, at + length)

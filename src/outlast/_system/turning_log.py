@@ -33,13 +33,24 @@ def append_words(path: str | os.PathLike[str], words: str, *, most: int = MOST) 
 
 
 def keep_output_short(path: str | os.PathLike[str], *, most: int = MOST) -> None:
-    """Where this process's output goes to such a log: turn it over once it is full, and go on in the new one."""
+    """Where this process's output goes to such a log: turn it over once it is full, and go on in the new one.
+
+    Likewise where somebody else who appends to it has turned it over.
+    """
+    aside = f"{os.fspath(path)}.1"
     with contextlib.suppress(OSError):
-        ours = os.fstat(1)
-        if ours.st_size <= most or not os.path.samestat(ours, os.stat(path)):
+        if os.fstat(1).st_size > most and _is_output(path):
+            os.replace(path, aside)
+        elif not _is_output(aside):
             return
-        os.replace(path, f"{os.fspath(path)}.1")
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         for stream in (1, 2):
             os.dup2(fd, stream)
         os.close(fd)
+
+
+def _is_output(path: str | os.PathLike[str]) -> bool:
+    """Whether this process's output goes to this file."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(1), os.stat(path))
+    return False

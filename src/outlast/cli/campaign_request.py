@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from outlast.config.settings import Settings
 
 #: Flags that are about one run, and not about what the campaign is.
-_ONCE = ("--detach", "--fresh", "--resume", "--accept-changes", "--dry-run")
+_ONCE = ("--detach", "--fresh", "--resume", "--accept-changes", "--dry-run", "--unless-over")
 _LONGEST = 100  # characters of a campaign's name that is made of its studies'
 
 
@@ -177,7 +178,7 @@ def _from_record(request: SearchRequest, member: Member, place: str) -> Planned:
         settings = request.recorded(place, one_of_several=True)
     except OutlastError as error:
         return Planned(member=member, folder=place, error=error)
-    return Planned(member=member, folder=place, settings=settings)
+    return Planned(member=changed(member, parallel=limit_of(settings)), folder=place, settings=settings)
 
 
 def _read_again(request: SearchRequest, record: Campaign, folder: str) -> dict[str, Planned]:
@@ -219,7 +220,7 @@ def request_of(words: Sequence[str]) -> SearchRequest | None:
 
 def _forgotten(member: Member, record: Campaign | None) -> StudyNotFound:
     words = record.command if record is not None else ()
-    cure = f"the campaign's own command begins it: outlast {' '.join(words)}" if words else None
+    cure = f"the campaign's own command begins it: {shlex.join(['outlast', *words])}" if words else None
     return StudyNotFound(f"{member.study} was not begun, and nothing says any more what it is to do", cure=cure)
 
 

@@ -116,13 +116,13 @@ def total_text(overview: Overview) -> str:
     return f"{done} without {', '.join(map(one_line, names))}" + (f", and {more} more" if more > 0 else "")
 
 
-def supervisor_text(overview: Overview) -> str:
-    """``pid 17 on box since 10:00; begun again: evidence 2``: who looks after a campaign; nothing where nobody does."""
-    by = overview.supervisor
+def supervisor_text(of: Snapshot | Overview) -> str:
+    """``pid 17 on box since 10:00; begun again: evidence 2``: who looks after it; nothing where nobody does."""
+    by = of.supervisor
     if by is None:
         return ""
     since = parse_time(by.since)
-    when = "" if since is None else f" since {clock_time(since, overview.now)}"
+    when = "" if since is None else f" since {clock_time(since, of.now)}"
     again = [f"{one_line(name)} {times}" for name, times in sorted(by.restarts.items()) if times]
     restarts = f"; begun again: {', '.join(again)}" if again else ""
     return f"pid {by.pid} on {one_line(by.host)}{when}{restarts}"

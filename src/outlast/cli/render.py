@@ -19,6 +19,7 @@ from outlast.cli.phrases import (
     running_lines,
     speed_text,
     state_text,
+    supervisor_text,
     tally_text,
     total_text,
 )
@@ -265,8 +266,9 @@ class Progress:
 
 
 def _runner_text(snapshot: Snapshot) -> str:
-    live = snapshot.live
-    return f"pid {live.pid} on {one_line(live.host)}" if live is not None and live.pid else ""
+    live, by = snapshot.live, supervisor_text(snapshot)
+    runner = f"pid {live.pid} on {one_line(live.host)}" if live is not None and live.pid else ""
+    return "; ".join(filter(None, (runner, f"looked after by {by}" if by else "")))
 
 
 def problems(found: Sequence[HealthWarning]) -> list[RenderableType]:

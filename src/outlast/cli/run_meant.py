@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 from msgspec.structs import replace
 
@@ -13,13 +15,14 @@ from outlast.cli.run_here import run_here, run_without_a_trace
 from outlast.cli.search_request import SearchRequest
 from outlast.cli.supervising import refuse_supervised, run_campaign, run_supervised
 from outlast.core.states import BY_SIGNAL
-from outlast.engine.campaign.orders import Orders, is_supervised
+from outlast.engine.campaign.orders import Orders, is_supervised, sharing_in
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
 from outlast.engine.campaign.restarts import AT_REST, CODES, worst
 from outlast.engine.launch import make_ready
 from outlast.engine.record.examine import read_study
-from outlast.study.campaign import CampaignPaths
-from outlast.study.home import live_of
+from outlast.executors.shared_slots import Sharing
+from outlast.study.campaign import CampaignPaths, campaigns_of
+from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 from outlast.study.supervision import Charge, Supervision, live_supervision, read_supervision
@@ -48,10 +51,11 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
     if (settings.later.get("index") or {}).get("in_memory"):
         return run_without_a_trace(settings, how.accept_changes, given=given)
     if not background:
-        refuse_supervised(StudyPaths.at(search.folder).supervisor, search.folder)
+        refuse_supervised(StudyPaths.at(live_of(search.folder)).supervisor, search.folder)
     folder = make_ready(
         settings, search.folder, fresh=how.fresh, resume=how.resume, refusal=search.refusal, say=click.echo
     )
+    sharing = _sharing(folder)
     if background:
         orders = Orders(
             study=settings.name,
@@ -59,6 +63,7 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
             folder=folder,
             accept_changes=how.accept_changes,
             warm_start=how.warm_start,
+            sharing=sharing,
         )
         return run_supervised(orders, how)
     if detach:
@@ -66,14 +71,28 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
         return in_the_background(
             search.invocation, folder, paths.supervisor, paths.run_log, done=["--fresh", "--unless-over"]
         )
-    return run_here(settings, folder, how.accept_changes, given=given)
+    if sharing is not None:
+        click.echo(f"its campaign runs: it takes slots of {os.path.relpath(os.path.dirname(sharing.folder))} in turn")
+    return run_here(settings, folder, how.accept_changes, given=given, sharing=sharing)
+
+
+def _sharing(folder: str) -> Sharing | None:
+    """How a study that is run alone shares the slots of a campaign of its that runs now."""
+    home = os.path.realpath((home_of(StudyPaths.at(folder)) or StudyPaths.at(folder)).root)
+    for place, campaign in campaigns_of(folder):
+        at = CampaignPaths.at(place)
+        if live_supervision(at.supervisor) is not None:
+            member = next(each for each in campaign.members if os.path.realpath(at.member(each)) == home)
+            return sharing_in(place, campaign, member, campaign.pool)
+    return None
 
 
 def has_come_to_rest(search: SearchRequest) -> bool:
     """Whether there is nothing to do unless a person asks for it: each study runs, is done, halted, was stopped or refused."""
     plan = search.campaign
     if plan is None:
-        return _rests(search.folder, read_supervision(StudyPaths.at(search.folder).supervisor), search.settings.name)
+        known = read_supervision(StudyPaths.at(live_of(search.folder)).supervisor)
+        return _rests(search.folder, known, search.settings.name)
     record = CampaignPaths.at(plan.folder).supervisor
     if live_supervision(record) is not None:
         return True

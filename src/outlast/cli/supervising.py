@@ -15,14 +15,14 @@ from outlast._system.clock import utc_now
 from outlast._system.turning_log import append_words
 from outlast.cli.campaign_screen import CampaignScreen
 from outlast.config.settings import NotifySettings
+from outlast.engine.attempts.slots import count_on_machine
 from outlast.engine.campaign.looked_after import Wanted
-from outlast.engine.campaign.orders import Orders
+from outlast.engine.campaign.orders import Orders, sharing_in
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
 from outlast.engine.campaign.supervisor import Supervisor, exit_code
 from outlast.engine.hold.signals import handling
 from outlast.engine.telling.teller_behind import TellerBehind
 from outlast.errors import StudyBusy
-from outlast.executors.shared_slots import Sharing
 from outlast.study.campaign import CampaignPaths, keep_campaign
 from outlast.study.layout import StudyPaths
 from outlast.study.supervision import Charge, Post, live_supervision, read_supervision
@@ -61,10 +61,31 @@ def run_campaign(plan: CampaignPlan, resting: Mapping[str, Charge] | None = None
         screen.begun()
         with contextlib.closing(screen), contextlib.closing(teller):
             teller.start()
+            if words := slots_text(plan):
+                screen.said("", words)
             _supervise(supervisor, wait, screen.said, screen.to_log)
         supervisor.round()  # the record knows the end
         screen.tell_end(supervisor.charges)
         return exit_code(supervisor.charges)
+
+
+def slots_text(plan: CampaignPlan) -> str:
+    """How many slots there are for all studies together, and why; nothing where none takes a slot of this machine."""
+    taking = plan.on_this_machine
+    if not taking:
+        return ""
+    if plan.campaign.parallel is not None:
+        return f"{_slots(plan.campaign.parallel)} for all studies together, as the campaign's `parallel` says"
+    if plan.pool is not None:
+        return f"{_slots(plan.pool)}: what the studies' own `parallel` come to, as the campaign has none"
+    held = sorted({count_on_machine(each) for each in taking})
+    if len(held) == 1:
+        return f"{_slots(held[0])} for all studies together: as many trials as this machine holds"
+    return f"{held[0]} to {held[-1]} slots for all studies together: what this machine holds, by what a trial of each needs"
+
+
+def _slots(many: int) -> str:
+    return f"{many} {'slot' if many == 1 else 'slots'}"
 
 
 def run_supervised(orders: Orders, how: HowToRun) -> int:
@@ -143,7 +164,7 @@ def _busy(who: str, folder: str) -> str:
 
 
 def _wanted(study: str, plan: CampaignPlan, at: int) -> Wanted:
-    planned, how, campaign = plan.planned[at], plan.how, plan.campaign
+    planned, how = plan.planned[at], plan.how
     if planned.settings is None:
         return Wanted(study=study, folder=planned.folder, error=planned.error)
     orders = Orders(
@@ -152,14 +173,7 @@ def _wanted(study: str, plan: CampaignPlan, at: int) -> Wanted:
         folder=planned.folder,
         accept_changes=how.accept_changes,
         warm_start=how.warm_start,
-        sharing=Sharing(
-            str(CampaignPaths.at(plan.folder).slots),
-            study,
-            weight=planned.member.weight,
-            priority=planned.member.priority,
-            share=campaign.share,
-            parallel=campaign.parallel,
-        ),
+        sharing=sharing_in(plan.folder, plan.campaign, planned.member, plan.pool),
     )
     return Wanted(study=study, folder=planned.folder, orders=orders, fresh=how.fresh, resume=how.resume)
 

@@ -12,7 +12,11 @@ from collections.abc import Mapping, Sequence
 from outlast.cli.search_request import SearchRequest
 
 _OURS = ("--detach", "--fresh", "--unless-over")
-_HANDED_ON = ("PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH")  # by which trainings find their programs
+_HANDED_ON = (
+    *("PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH"),  # by which trainings find their programs
+    # Which cards are ours, and where all that run here meet: begun by the clock, it is to be among the others.
+    *("CUDA_VISIBLE_DEVICES", "OUTLAST_GPU_LOCK_DIR", "OUTLAST_LOCK_DIR", "XDG_STATE_HOME"),
+)
 _BEYOND = 60  # seconds over the longest grace: words, tables, plots
 
 _UNIT = """\
@@ -104,7 +108,8 @@ def _name(search: SearchRequest) -> str:
 
 
 def _environment() -> Mapping[str, str]:
-    found = {name: os.environ[name] for name in _HANDED_ON if os.environ.get(name)}
+    found = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+    found = {name: text for name, text in found.items() if text or name == "CUDA_VISIBLE_DEVICES"}  # empty: no card
     if "PATH" in found:  # a line of a crontab may have a thousand characters only
         found["PATH"] = os.pathsep.join(dict.fromkeys(found["PATH"].split(os.pathsep)))
     return found

@@ -35,7 +35,7 @@ class CampaignFile(Struct, frozen=True, kw_only=True):
 
     name: str
     studies: tuple[CampaignStudy, ...]
-    parallel: int | None = None  # of all studies together; None: what the machine holds
+    parallel: int | None = None  # of all studies together; None: auto
     share: Share = "weight"
     notify: NotifySettings = NotifySettings()
 

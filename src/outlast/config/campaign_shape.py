@@ -48,7 +48,7 @@ CAMPAIGN_FILE = Fields(
         "parallel": ByType(
             text=Word(("auto",)),
             scalar=Number(whole=True, least=1),
-            description="trials at once, of all studies together; auto (the default): what the machine holds",
+            description="trials at once, of all studies; auto (the default): their own together, or what the machine holds",
         ),
         "share": Word(
             get_args(Share),

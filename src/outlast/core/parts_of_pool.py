@@ -1,9 +1,25 @@
-"""How a number of slots is cut into fixed parts, where each study has a queue of its own and none can wait for its turn. Pure."""
+"""How many slots several studies have, and how they are cut into fixed parts where each study has a queue of its own. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+
+
+def pool_of(parallel: int | None, own: Sequence[int | None]) -> int | None:
+    """Slots of studies that share a machine; ``None``: as many as that holds.
+
+    Studies that each say a number of their own run side by side as from terminals of their own: there are as many slots as they
+    say together, unless their campaign says how many.
+
+    Args:
+        parallel: The campaign's; ``None`` where it leaves that to the machine.
+        own: Each study's; ``None`` likewise.
+    """
+    if parallel is not None:
+        return parallel
+    said = [each for each in own if each is not None]
+    return sum(said) if said and len(said) == len(own) else None
 
 
 def parts_of(pool: int, weights: Sequence[float], most: Sequence[int | None] = ()) -> list[int]:

@@ -8,7 +8,8 @@ import os
 import uuid
 from dataclasses import dataclass
 
-_BYTES = 8192  # every file's length: a write replaces all of it at once
+_BYTES = 8192  # a file's length is a number of these that never shrinks: a write replaces all of it at once
+_MOST = 2**24  # bytes that are read of somebody's file
 
 
 class OwnPlace:
@@ -17,6 +18,12 @@ class OwnPlace:
     def __init__(self, path: str) -> None:
         self.path = path
         self._fd: int | None = None
+        self._length = _BYTES
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether we have said anything yet."""
+        return self._fd is not None
 
     def write(self, content: bytes) -> None:
         """Say this, and nothing else any more. The file appears with its lock held.
@@ -24,14 +31,24 @@ class OwnPlace:
         Raises:
             OSError: The folder cannot be written.
         """
+        self._length = max(self._length, -(-len(content) // _BYTES) * _BYTES)
+        content = content.ljust(self._length)
         if self._fd is None:
-            beside = os.path.join(os.path.dirname(self.path), f".{uuid.uuid4().hex}")
-            self._fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            os.fchmod(self._fd, 0o644)
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-            os.pwrite(self._fd, content.ljust(_BYTES), 0)
+            self._fd = self._made(content)
+        os.pwrite(self._fd, content, 0)
+
+    def _made(self, content: bytes) -> int:
+        beside = os.path.join(os.path.dirname(self.path), f".{uuid.uuid4().hex}")
+        fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            os.fchmod(fd, 0o644)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            os.pwrite(fd, content, 0)
             os.rename(beside, self.path)
-        os.pwrite(self._fd, content.ljust(_BYTES), 0)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def close(self, *, keep: bool = False) -> None:
         """Leave the queue; what we said last stays to be read if it is to be kept."""
@@ -59,7 +76,7 @@ def read_place(path: str) -> Said | None:
     except OSError:
         return None
     try:
-        return Said(os.read(fd, _BYTES), not _is_free(fd), os.fstat(fd).st_uid)
+        return Said(os.read(fd, min(_MOST, os.fstat(fd).st_size)), not _is_free(fd), os.fstat(fd).st_uid)
     finally:
         os.close(fd)
 

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from outlast._system.file_events import CLOSED, WRITTEN, FolderEvents
 from outlast._system.locks import lock_folder
-from outlast._system.range_locks import free_ranges, lock_range, locked_ranges
+from outlast._system.range_locks import gaps, lock_range, locked_ranges
 from outlast.core.sharing import Claim, Share, given, goes_first, joining, over, unused
 from outlast.executors.card_queue import Standing
 from outlast.executors.places import OwnPlace, read_place
@@ -44,7 +44,7 @@ class Sharing:
         study: The study's name, of which there is one in the campaign.
         weight: Its part of the slots' time, as compared with the others'.
         priority: Higher ones go first, with `share` ``priority``.
-        parallel: Attempts side by side of all studies; ``None``: as many as the machine holds.
+        parallel: Attempts side by side of all studies; ``None``: as many as the machine holds, each as large as it needs.
     """
 
     folder: str
@@ -84,14 +84,13 @@ class SharedSlots:
         self._folder = lock_folder(self.sharing.folder)  # on a network filesystem one of this host
         self._own = OwnPlace(self._path_of(self.sharing.study))
         before = _read(self._own.path)
-        self._said = _Place(Claim(self.sharing.study)) if before is None else before
+        # When it was heard may be of before a reboot: what we say first is said anew, and with a lock of ours.
+        self._said = _Place(Claim(self.sharing.study)) if before is None else replace(before, heard=-PATIENCE)
         self._before = dict(self._said.began)  # attempts of an earlier coordinator
         part = {"weight": self.sharing.weight, "priority": self.sharing.priority, "size": 1 / self.parts}
         self._claim = replace(self._said.claim, since=(), wants=0, **part)
-        # Opened for reading: its closing wakes nobody.
-        machine = os.path.join(self._folder, _MACHINE)
-        os.close(os.open(machine, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
-        self._machine = os.open(machine, os.O_RDONLY | os.O_CLOEXEC)
+        self._machine = self._opened_machine()
+        self._removed: list[int] = []  # earlier files of the machine, on which attempts still have locks
         self._events = FolderEvents(self._folder)
 
     @property
@@ -119,6 +118,7 @@ class SharedSlots:
             Descriptors that hold a slot each, to be inherited by its attempt.
         """
         now = self.clock()
+        self._make_again()
         self._events.forget()
         if not wanted:
             self._events.ask_for(0)
@@ -169,11 +169,13 @@ class SharedSlots:
 
     def close(self) -> None:
         """Leave the queue. Locks of running attempts are theirs."""
-        with contextlib.suppress(OSError):
-            self._say(self.clock(), 0)
+        if self._own.is_taken:  # who never waited says nothing: the study may be another coordinator's
+            with contextlib.suppress(OSError):
+                self._say(self.clock(), 0)
         self._own.close(keep=True)
         self._events.close()
-        os.close(self._machine)
+        for machine in (self._machine, *self._removed):
+            os.close(machine)
 
     # -- the machine --------------------------------------------------------------------------------------------------
 
@@ -181,12 +183,42 @@ class SharedSlots:
     def _part(self) -> int:
         return _BYTES // self.parts
 
+    def _busy(self) -> list[tuple[int, int]]:
+        return [each for fd in (self._machine, *self._removed) for each in locked_ranges(fd, 0, _BYTES)]
+
     def _free(self) -> list[tuple[int, int]]:
-        return list(free_ranges(self._machine, 0, _BYTES))
+        return list(gaps(self._busy(), 0, _BYTES))
+
+    def _opened_machine(self) -> int:
+        """For reading: its closing wakes nobody."""
+        machine = os.path.join(self._folder, _MACHINE)
+        os.close(os.open(machine, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        return os.open(machine, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _make_again(self) -> None:
+        """What somebody removed is made anew; what attempts hold of the machine's earlier file stays theirs."""
+        for fd in [each for each in self._removed if not locked_ranges(each, 0, _BYTES)]:
+            self._removed.remove(fd)
+            os.close(fd)
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(os.path.join(self._folder, _MACHINE)), os.fstat(self._machine)):
+                return
+        with contextlib.suppress(OSError):  # if it cannot be made now, then in the next round
+            self._folder = lock_folder(self.sharing.folder)
+            machine = self._opened_machine()
+            self._removed.append(self._machine)
+            self._machine = machine
+            self._events.begin_anew()
+            self._own.close(keep=True)
+            self._own = OwnPlace(self._path_of(self.sharing.study))
+            self._own.write(msgspec.json.encode(self._said))
 
     def _lock(self) -> int | None:
         """Our part of what is free, in pieces if need be; ``None`` if somebody was faster."""
-        lock, lacking = os.open(os.path.join(self._folder, _MACHINE), os.O_RDWR | os.O_CLOEXEC), self._part
+        try:
+            lock, lacking = os.open(os.path.join(self._folder, _MACHINE), os.O_RDWR | os.O_CLOEXEC), self._part
+        except FileNotFoundError:  # removed just now
+            return None
         for start, length in self._free():
             piece = min(length, lacking)
             if not lock_range(lock, start, piece):
@@ -218,7 +250,7 @@ class SharedSlots:
     def _about_to_want(self, others: Sequence[_Place], now: float) -> list[Claim]:
         """Studies that had all the slots that they can use, and one of which has not noticed yet that an attempt is over."""
         told = sum(len(claim.since) * claim.size for claim in (self._claim, *(place.claim for place in others)))
-        if told - sum(length for _, length in locked_ranges(self._machine, 0, _BYTES)) / _BYTES < _LEAST:
+        if told - sum(length for _, length in self._busy()) / _BYTES < _LEAST:
             self._late = None
             return []
         self._late = now if self._late is None else self._late
@@ -229,7 +261,10 @@ class SharedSlots:
 
     def _others(self) -> list[_Place]:
         """What the other studies said last."""
-        paths = (os.path.join(self._folder, name) for name in os.listdir(self._folder) if name.startswith(_PREFIX))
+        names: list[str] = []
+        with contextlib.suppress(FileNotFoundError):  # removed just now
+            names = os.listdir(self._folder)
+        paths = (os.path.join(self._folder, name) for name in names if name.startswith(_PREFIX))
         found = [_read(path, self.clock()) for path in paths if path != self._own.path]
         return [place for place in found if place is not None]
 
@@ -239,7 +274,8 @@ class SharedSlots:
         waits = bool(wants) and now - self._said.heard >= _HEARTBEAT
         if self._claim != self._said.claim or self._began != self._said.began or waits:
             self._said = _Place(self._claim, dict(self._began), now)
-            self._own.write(msgspec.json.encode(self._said))
+            with contextlib.suppress(FileNotFoundError):  # the folder was removed just now
+                self._own.write(msgspec.json.encode(self._said))
 
 
 def _read(path: str, now: float | None = None) -> _Place | None:

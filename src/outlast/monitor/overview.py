@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -14,7 +13,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.milestones import Milestone
-from outlast.monitor.snapshot import STATE_ORDER, Snapshot
+from outlast.monitor.snapshot import STATE_ORDER, Snapshot, SupervisorFacts
 from outlast.monitor.together import Ahead, Part, ahead, milestones_of
 
 _GOING = (StudyState.RUNNING, StudyState.WAITING)
@@ -67,15 +66,6 @@ class Sight(Struct, frozen=True):
         if self.snapshot is None:
             about = {"study": self.name, "dir": self.folder, "state": self.state, "error": self.error, **about}
         return about if self.snapshot is None else {**self.snapshot.to_json(), "study": self.name, **about}
-
-
-class SupervisorFacts(Struct, frozen=True):
-    """Who looks after a campaign."""
-
-    host: str = ""
-    pid: int = 0
-    since: str = ""  # UTC, ISO 8601
-    restarts: Mapping[str, int] = {}  # study -> how often its coordinator was begun again
 
 
 class Overview(Struct, frozen=True):
@@ -208,7 +198,6 @@ class Overview(Struct, frozen=True):
 
     def to_json(self) -> dict[str, Any]:
         """The status JSON of several studies."""
-        by = self.supervisor
         return {
             "name": self.name,
             "dir": self.folder,
@@ -227,9 +216,7 @@ class Overview(Struct, frozen=True):
                 for m in self.milestones
             ],
             "parallel": self.parallel,
-            "supervisor": None if by is None else {
-                "host": by.host, "pid": by.pid, "since": by.since, "restarts": dict(by.restarts)
-            },
+            "supervisor": None if self.supervisor is None else self.supervisor.to_json(),
             "wrong": [sight.name for sight in self.sights if sight.is_wrong],
             "at": _iso(self.now),
             "next": self.next_command,

@@ -37,6 +37,19 @@ class LiveFacts(Struct, frozen=True):
     reason: str = ""  # why it waits or pauses
 
 
+class SupervisorFacts(Struct, frozen=True):
+    """Who looks after a campaign, or after one study in the background: begins a coordinator again that died."""
+
+    host: str = ""
+    pid: int = 0
+    since: str = ""  # UTC, ISO 8601
+    restarts: Mapping[str, int] = {}  # study -> how often its coordinator was begun again
+
+    def to_json(self) -> dict[str, Any]:
+        """As the status JSON says it."""
+        return {"host": self.host, "pid": self.pid, "since": self.since, "restarts": dict(self.restarts)}
+
+
 class RunningTrial(Struct, frozen=True):
     """A trial that runs now. ``step`` and ``value`` are of its latest report, if it made one."""
 
@@ -107,6 +120,7 @@ class Snapshot(Struct, frozen=True):
     work_left: float | None = None  # seconds of a slot until the target is reached, while somebody runs it
     time_left: float | None = None  # seconds until `budget.time` is used up, of a study that is run now and has one
     within: float = 1.0  # how much of what is left is expected to be done by then, 0 to 1
+    supervisor: SupervisorFacts | None = None  # who looks after it alone, in the background; a campaign's is not meant
 
     @property
     def finished(self) -> int:
@@ -176,6 +190,7 @@ class Snapshot(Struct, frozen=True):
             "eta_range": None if self.eta_range is None else [_iso(moment) for moment in self.eta_range],
             "reason": self.reason,
             "run": None,
+            "supervisor": None if self.supervisor is None else self.supervisor.to_json(),
             "running": [_running_json(trial) for trial in self.running],
             "jobs": [job.to_json() for job in self.jobs],
             "jobs_unknown": self.silence,

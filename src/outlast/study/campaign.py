@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from outlast._system.files import write_atomic
 from outlast._system.syncing import make_dir
 from outlast.core.file_names import FOLLOWUPS, CampaignNames
+from outlast.core.parts_of_pool import pool_of
 from outlast.core.sharing import Share
 from outlast.study.home import home_of, live_of
 from outlast.study.layout import StudyPaths
@@ -39,11 +40,16 @@ class Campaign(Struct, frozen=True):
 
     name: str
     members: tuple[Member, ...]
-    parallel: int | None = None  # attempts side by side, of all studies together; None: as many as the machine holds
+    parallel: int | None = None  # attempts side by side, of all studies together, where it says so; see `pool`
     share: Share = "weight"
     command: tuple[str, ...] = ()  # the words behind `outlast` that begin it and go on with it
     working_directory: str = "."  # where those were typed, as seen from the campaign's folder
     notify: Any = None  # as in a study file; without secrets where it comes from the record
+
+    @property
+    def pool(self) -> int | None:
+        """Slots of all studies together; ``None``: as many as the machine holds."""
+        return pool_of(self.parallel, [each.parallel for each in self.members])
 
 
 class CampaignPaths(CampaignNames, frozen=True):

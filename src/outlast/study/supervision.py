@@ -7,6 +7,7 @@ does as seen by whoever restarts it. It can be lost without harm.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from pathlib import Path
@@ -74,10 +75,21 @@ def live_supervision(path: str | os.PathLike[str]) -> Supervision | None:
     if found is None:
         return None
     if found.process.here:
-        return found if is_running(found.process) and is_locked(os.fspath(path)) else None
+        return found if is_running(found.process) and _is_held(path) else None
     with contextlib.suppress(OSError):
         return found if time.time() - os.stat(path).st_mtime < _FRESH else None
     return None
+
+
+def _is_held(path: str | os.PathLike[str]) -> bool:
+    """Whether somebody holds the record's lock; where we may not try, because it is another user's or read-only, the record
+    is believed."""
+    try:
+        return bool(is_locked(os.fspath(path)))
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return True
+        raise
 
 
 class Post:

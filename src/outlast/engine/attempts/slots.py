@@ -194,7 +194,8 @@ def local_slots(settings: Settings, sharing: Sharing | None = None) -> Slots:
     """This machine's slots for a study: as many as `parallel` says, or as CPUs, GPUs and memory allow.
 
     Args:
-        sharing: How it shares them with the other studies of its campaign, which may say how many there are in all.
+        sharing: How it shares them with the other studies of its campaign, which may say how many there are in all. If not, an
+            attempt takes the part of the machine that it needs; the study's own `parallel` is only its own limit.
 
     Raises:
         UsageError: A trial needs more GPUs than this session may ever use.
@@ -205,8 +206,8 @@ def local_slots(settings: Settings, sharing: Sharing | None = None) -> Slots:
     if pool is not None:
         pool.check()
     parts = count = _count(settings, pool)
-    if sharing is not None and sharing.parallel is not None:
-        parts = sharing.parallel
+    if sharing is not None:
+        parts = _held_by_machine(settings, pool) if sharing.parallel is None else sharing.parallel
         count = parts if settings.parallel == "auto" else min(count, parts)
     names = tuple(f"local:{i}" for i in range(count))
     cpus_per_trial = settings.resources.cpus or max(1, cpus() // parts)
@@ -222,6 +223,11 @@ def _shared(sharing: Sharing, parts: int) -> SharedSlots:
 def slot_count(settings: Settings) -> int:
     """How many attempts would run side by side here."""
     return _count(settings, gpu_pool(settings, lambda _: None) if settings.parallel == "auto" else None)
+
+
+def count_on_machine(settings: Settings) -> int:
+    """How many attempts of the study this machine holds, whatever its `parallel` says."""
+    return _held_by_machine(settings, gpu_pool(settings, lambda _: None))
 
 
 def gpu_pool(settings: Settings, say: Callable[[str], object]) -> GpuPool | None:
@@ -244,8 +250,10 @@ def cpus() -> int:
 
 
 def _count(settings: Settings, pool: GpuPool | None) -> int:
-    if settings.parallel != "auto":
-        return int(settings.parallel)
+    return _held_by_machine(settings, pool) if settings.parallel == "auto" else int(settings.parallel)
+
+
+def _held_by_machine(settings: Settings, pool: GpuPool | None) -> int:
     need = settings.resources
     most = [cpus() // (need.cpus or 1)]
     if need.gpus:

@@ -22,6 +22,7 @@ from outlast.config.settings import Settings
 from outlast.engine.care.warm_start import WarmStart
 from outlast.errors import UsageError
 from outlast.executors.shared_slots import Sharing
+from outlast.study.campaign import Campaign, CampaignPaths, Member
 from outlast.study.layout import StudyPaths
 
 #: In the environment of a coordinator that a supervisor began, and of nothing that it starts.
@@ -37,6 +38,23 @@ class Orders(Struct, frozen=True, kw_only=True):
     accept_changes: bool = False
     warm_start: WarmStart | None = None
     sharing: Sharing | None = None  # of one of several: how it takes part in their slots
+
+
+def sharing_in(folder: str, campaign: Campaign, member: Member, pool: int | None) -> Sharing:
+    """How a study takes part in its campaign's slots.
+
+    Args:
+        folder: The campaign's.
+        pool: Slots of all studies; ``None``: as many as the machine holds.
+    """
+    return Sharing(
+        str(CampaignPaths.at(folder).slots),
+        member.study,
+        weight=member.weight,
+        priority=member.priority,
+        share=campaign.share,
+        parallel=pool,
+    )
 
 
 def begin(orders: Orders) -> subprocess.Popen[bytes]:

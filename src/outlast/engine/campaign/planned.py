@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast.config.settings import Settings
+from outlast.core.parts_of_pool import pool_of
 from outlast.engine.care.warm_start import WarmStart
 from outlast.errors import OutlastError
 from outlast.study.campaign import Campaign, Member
@@ -63,6 +64,17 @@ class CampaignPlan(Struct, frozen=True, kw_only=True):
     def refused(self) -> tuple[Planned, ...]:
         """Those whose settings could not be read: their errors say why. The others are run all the same."""
         return tuple(each for each in self.planned if each.settings is None)
+
+    @property
+    def on_this_machine(self) -> tuple[Settings, ...]:
+        """Those of them that take slots of this machine, and leave no attempt to a scheduler."""
+        found = (each.settings for each in self.planned)
+        return tuple(each for each in found if each is not None and not each.executor.plugged)
+
+    @property
+    def pool(self) -> int | None:
+        """Slots of this machine for all studies together; ``None``: as many as it holds."""
+        return pool_of(self.campaign.parallel, [limit_of(each) for each in self.on_this_machine])
 
     def asked(self, how: HowToRun) -> CampaignPlan:
         """The same studies, run in this way."""

@@ -20,6 +20,7 @@ from outlast.core.states import StudyState, TrialState
 from outlast.engine.record.health_facts import FactFinder, open_attempts
 from outlast.engine.record.kept_record import KeptRecord
 from outlast.engine.record.recorded import study_paths
+from outlast.engine.record.supervised import supervisor_facts
 from outlast.errors import OutlastError, SlurmUnavailable
 from outlast.monitor.moved_on import WHOLE_EVERY, moved_on
 from outlast.monitor.overview import Overview, Sight, overview_of
@@ -66,7 +67,8 @@ class Looker:
         live = _waits_for_room(paths, _live(paths, settings, study, jobs, self._silence, self._slots))
         reports, now = self._latest_reports(paths, study, settings), datetime.now(timezone.utc)
         waiting = _waiting(paths, study) if settings.executor.plugged else frozenset()
-        whole, key = self._whole, (live, jobs, self._silence)
+        supervisor = supervisor_facts(paths.supervisor)
+        whole, key = self._whole, (live, supervisor, jobs, self._silence)
         if whole is not None and whole[1] == key and not self._record.changed and self._is_recent(whole[0], now):
             return moved_on(whole[0], study, now=now, running_reports=reports, waiting=waiting), study, settings
         found = snapshot(
@@ -82,6 +84,7 @@ class Looker:
             silence=self._silence,
             waiting=waiting,
         )
+        found = replace(found, supervisor=supervisor)
         self._whole = found, key
         return found, study, settings
 

@@ -6,16 +6,16 @@ import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 
 from msgspec.structs import replace
 
 from outlast.engine.record.at_a_glance import glance_at
 from outlast.engine.record.look import Looker
+from outlast.engine.record.supervised import supervisor_facts
 from outlast.errors import OutlastError
-from outlast.monitor.overview import Overview, Sight, SupervisorFacts
+from outlast.monitor.overview import Overview, Sight
 from outlast.study.campaign import CampaignPaths, Member, member_folders, read_campaign
-from outlast.study.supervision import Charge, live_supervision, read_supervision
+from outlast.study.supervision import Charge, read_supervision
 
 _LOOKED_AFTER = ("starting", "running", "waiting")  # not so of any once a supervisor has left in good order
 
@@ -50,7 +50,7 @@ class ManyLooker:
             sharing=record.share if record else "weight",
             is_campaign=record is not None,
             supervised=known is not None and any(each.condition in _LOOKED_AFTER for each in known.charges),
-            supervisor=_supervisor(paths.supervisor),
+            supervisor=supervisor_facts(paths.supervisor),
         )
 
     def _told_apart(self, found: Sequence[Sight], on_record: Collection[str]) -> list[Sight]:
@@ -93,12 +93,3 @@ class ManyLooker:
                 target=member.target if member is not None else None,
             )  # fmt: skip
         return Sight(name, folder, snapshot, "", study, settings, weight, priority)
-
-
-def _supervisor(record: Path) -> SupervisorFacts | None:
-    """Who looks after them now."""
-    found = live_supervision(record)
-    if found is None:
-        return None
-    restarts = {each.study: each.restarts for each in found.charges if each.restarts}
-    return SupervisorFacts(found.process.host, found.process.pid, found.since, restarts)
