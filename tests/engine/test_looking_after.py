@@ -19,6 +19,7 @@ from outlast.cli.supervising import say_beside
 from outlast.config.load import load_study_file
 from outlast.core.records import AttemptOpened, RevisionMade, RunStarted, StudyCreated, StudyEnded, TrialCreated
 from outlast.core.states import BY_SIGNAL
+from outlast.engine.campaign.coordination import Coordination
 from outlast.engine.campaign.looked_after import Wanted
 from outlast.engine.campaign.orders import Orders
 from outlast.engine.campaign.stop_campaign import stop_one
@@ -60,8 +61,8 @@ class Place:
         folder, file = str(self.study.root), self.camp.root / "lab.yaml"
         file.write_text(json.dumps(SETTINGS))
         settings = replace(load_study_file(str(file)), command=(self.program,))
-        orders = Orders(study="lab", settings=settings, folder=folder)
-        wanted = Wanted(study="lab", folder=folder, orders=orders)
+        self.orders = Orders(study="lab", settings=settings, folder=folder)
+        wanted = Wanted(study="lab", folder=folder, orders=self.orders)
         supervisor = Supervisor(self.post, [wanted], before, lambda _study, text: self.said.append(text))
         supervisor.round()
         return supervisor
@@ -138,6 +139,15 @@ def test_what_cannot_be_mended_by_trying_again_is_an_end_with_its_cure(place: Pl
     supervisor.round()
     assert (supervisor.charges[0].condition, supervisor.charges[0].code) == ("refused", 2)
     assert place.said == ["cannot start: decision 3 is missing\n  outlast repair lab"]
+
+
+def test_the_last_words_of_a_coordinator_say_what_helps(place: Place) -> None:
+    place.supervisor()
+    place.study.run_log.rmdir()
+    place.study.run_log.write_text(
+        "error:  before\nits work\nerror:  it is damaged\n        outlast repair lab\nmore\n"
+    )
+    assert Coordination(place.orders).last_words() == "it is damaged; outlast repair lab"
 
 
 def test_words_beside_a_coordinator_s_are_no_sign_of_its_life(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ class Coordination:
         if at is None:
             return ""
         more = itertools.takewhile(lambda line: line.startswith(" "), lines[at + 1 :])  # what helps
-        return " ".join([lines[at].removeprefix("error:").strip(), *map(str.strip, more)])
+        return "; ".join([lines[at].removeprefix("error:").strip(), *map(str.strip, more)])
 
     def is_leaving(self) -> bool:
         """Whether a person has asked it to stop, and it has not come to that yet."""
