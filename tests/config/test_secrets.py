@@ -91,5 +91,5 @@ def test_a_token_of_an_innocent_name_is_masked_by_its_form():
 def test_a_long_line_costs_no_more_than_its_length() -> None:
     """Without a bound on a URL's scheme the square of it: hex that was printed without a newline takes minutes."""
     began = time.process_time()
-    mask_text("deadbeef0123456789abcdef" * 8000)
+    mask_text("a1" * 50_000)
     assert time.process_time() - began < 2
