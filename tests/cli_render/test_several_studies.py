@@ -91,7 +91,7 @@ def test_a_line_each_and_the_total() -> None:
     text = " ".join("\n".join(lines).split())
     assert "run by pid 17 on box since" in text and "; begun again: evidence 2" in text
     assert "share: the same failure 3 times, first in trial 0: ValueError: a shape" in text
-    assert "broken: the ledger is damaged: line 3 is unreadable" in text
+    assert "broken cannot be run: the ledger is damaged: line 3 is unreadable" in text
     assert "outlast repair studies/maximal/broken" in text
     assert lines[-1] == "  next        outlast status studies/maximal -w"
 

@@ -16,10 +16,12 @@ from outlast.client import newest_checkpoint
 from outlast.core.fold import fold
 from outlast.core.records import Warned
 from outlast.core.states import TrialState
+from outlast.engine.campaign.stop_campaign import stop_campaign
 from outlast.engine.care.repair import repair_study
 from outlast.engine.care.retry import retry_trials
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.examine import read_study
+from outlast.engine.record.look_many import ManyLooker
 from outlast.errors import LeaseLost, StudyBusy, StudyFileError, UsageError
 from outlast.study.home import live_of, restore, tie
 from outlast.study.homesync import HomeSync
@@ -398,3 +400,14 @@ def test_a_live_folder_that_was_repaired_still_comes_home(scratch):
     HomeSync(scratch.live, scratch.home).sync()
     assert read_study(scratch.home).trials == scratch.study.trials
     assert scratch.study.trials[0].value == 0.5
+
+
+def test_among_others_it_is_looked_at_and_stopped_where_it_runs(scratch):
+    HomeSync(scratch.live, scratch.home).sync()
+    scratch.trial(0)
+    (found,) = ManyLooker(scratch.home.root.parent).look().sights
+    assert found.snapshot is not None
+    assert (found.name, found.folder, found.snapshot.counted) == ("s", str(scratch.live.root), 1)
+    scratch.ledger.close()
+    (said,) = stop_campaign(str(scratch.home.root.parent))
+    assert str(scratch.live.root) in said

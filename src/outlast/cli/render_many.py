@@ -21,7 +21,7 @@ from outlast.cli.render import Progress, problems
 from outlast.cli.styled import Group, Text
 from outlast.cli.text import LABELS, Facts, Paragraph, clock_time, is_unicode, next_line, one_line, percent
 from outlast.core.states import TrialState
-from outlast.monitor.health import LEVELS, HealthWarning
+from outlast.monitor.health import HealthWarning
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.times import duration, metric_value, parse_time
@@ -57,29 +57,22 @@ def several(overview: Overview) -> RenderableType:
 
 
 def _warnings(overview: Overview) -> list[HealthWarning]:
-    """Each with the name of its study, the worst first; many alike are one, and of very many the first ones are told."""
-    alike: dict[str, list[tuple[Sight, HealthWarning]]] = {}
-    every = [(sight, warning) for sight in overview.sights for warning in _of(sight)]
-    for sight, warning in sorted(every, key=lambda each: LEVELS.index(each[1].level)):
-        alike.setdefault(warning.key, []).append((sight, warning))
+    """Each with the name of its study, worst first; many alike are one, and of very many the first ones are told."""
+    alike: dict[tuple[str, str], list[HealthWarning]] = {}
+    for each in overview.findings:
+        alike.setdefault((each.key, each.level), []).append(each)
     found: list[HealthWarning] = []
     for same in alike.values():
-        found += [replace(each, text=f"{sight.name}: {each.text}") for sight, each in same[:2]]
+        found += [replace(each, text=each.named) for each in same[:2]]
         if len(same) > 2:
-            names = [one_line(sight.name) for sight, _ in same[2:]]
+            names = [one_line(each.study) for each in same[2:]]
             more = f", and {len(names) - 5} more" if len(names) > 5 else ""
-            found.append(HealthWarning("", f"likewise in {', '.join(names[:5])}{more}", level=same[2][1].level))
+            found.append(replace(same[0], text=f"likewise in {', '.join(names[:5])}{more}", cure="", since=""))
     if len(found) > _MOST_WARNINGS:
-        others = len(found) - _MOST_WARNINGS
-        found[_MOST_WARNINGS:] = [HealthWarning("", f"and {others} more", f"outlast status {overview.folder} --json")]
+        others, level = len(found) - _MOST_WARNINGS, found[_MOST_WARNINGS].level
+        rest = HealthWarning("", f"and {others} more", f"outlast status {overview.folder} --json", level=level)
+        found[_MOST_WARNINGS:] = [rest]
     return found
-
-
-def _of(sight: Sight) -> Sequence[HealthWarning]:
-    if sight.snapshot is not None:
-        return sight.snapshot.warnings
-    key = "not_started" if sight.refused else "unreadable"
-    return [HealthWarning(key, sight.error, sight.cure)] if sight.begun else []
 
 
 class _Column(Struct, frozen=True):

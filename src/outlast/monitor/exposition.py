@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from outlast.core.states import StudyState
+from outlast.monitor.health import HealthWarning
+from outlast.monitor.health.rules_of_campaigns import study_health
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import STATE_ORDER, Snapshot
 from outlast.monitor.times import parse_time
@@ -52,8 +54,15 @@ def exposition(overview: Overview) -> str:
     whole = {"campaign": overview.name, "dir": overview.folder}
     if overview.is_campaign:
         found["outlast_supervisor_up"].append((whole, float(overview.supervisor is not None)))
+    for name, more, value in _warnings(each for each in overview.findings if not each.study):
+        found[name].append(({**whole, **more}, value))
     found["outlast_look_timestamp_seconds"].append((whole, overview.now.timestamp()))
     return "".join(line for name, samples in found.items() for line in _lines(name, samples))
+
+
+def _warnings(findings: Iterable[HealthWarning]) -> Iterator[tuple[str, dict[str, str], float]]:
+    for key, level in {each.key: each.level for each in findings}.items():
+        yield "outlast_warnings", {"key": key, "level": str(level)}, 1.0
 
 
 def _of(sight: Sight, overview: Overview) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -62,6 +71,7 @@ def _of(sight: Sight, overview: Overview) -> Iterator[tuple[str, dict[str, str],
     yield "outlast_study_weight", {}, sight.weight
     if overview.supervisor is not None:
         yield "outlast_coordinator_restarts", {}, overview.supervisor.restarts.get(sight.name, 0)
+    yield from _warnings(study_health(sight, overview))
     if sight.snapshot is not None:
         yield from _of_snapshot(sight.snapshot)
     elif sight.target is not None:  # the sum of all is what a campaign is to reach
@@ -88,8 +98,6 @@ def _of_snapshot(of: Snapshot) -> Iterator[tuple[str, dict[str, str], float]]:
     if of.hours.gpu:
         for kind in ("complete", "pruned", "wasted", "open"):
             yield "outlast_gpu_seconds", {"kind": kind}, 3600.0 * getattr(of.hours, kind)
-    for key, level in {each.key: each.level for each in of.warnings}.items():
-        yield "outlast_warnings", {"key": key, "level": str(level)}, 1.0
 
 
 def _times(of: Snapshot) -> Iterator[tuple[str, dict[str, str], float]]:

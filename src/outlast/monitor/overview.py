@@ -12,6 +12,8 @@ from msgspec import Struct
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
+from outlast.monitor.health.rules_of_campaigns import campaign_health
+from outlast.monitor.health.warning import HealthWarning
 from outlast.monitor.milestones import Milestone
 from outlast.monitor.snapshot import STATE_ORDER, Snapshot, SupervisorFacts
 from outlast.monitor.together import Ahead, Part, ahead, milestones_of
@@ -180,8 +182,13 @@ class Overview(Struct, frozen=True):
 
     @property
     def is_wrong(self) -> bool:
-        """Whether something is wrong with any of them."""
-        return any(sight.is_wrong for sight in self.sights)
+        """Whether something is wrong with any of them, or with all together."""
+        return any(sight.is_wrong for sight in self.sights) or any(each.is_trouble for each in self.findings)
+
+    @property
+    def findings(self) -> tuple[HealthWarning, ...]:
+        """What a person should know of each and of all together, worst first."""
+        return tuple(campaign_health(self))
 
     @property
     def next_command(self) -> str:
@@ -217,6 +224,7 @@ class Overview(Struct, frozen=True):
             ],
             "parallel": self.parallel,
             "supervisor": None if self.supervisor is None else self.supervisor.to_json(),
+            "findings": [each.to_json() for each in self.findings],
             "wrong": [sight.name for sight in self.sights if sight.is_wrong],
             "at": _iso(self.now),
             "next": self.next_command,

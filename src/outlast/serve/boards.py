@@ -19,7 +19,6 @@ from outlast.core.best import best_trial
 from outlast.core.fold import Study, seconds_between
 from outlast.core.states import TrialState
 from outlast.monitor.health import HealthWarning
-from outlast.monitor.health.rules_of_campaigns import campaign_health
 from outlast.monitor.overview import Overview, Sight
 from outlast.results.failures import group_failures
 
@@ -48,11 +47,10 @@ class Boards:
             overview: As it was looked at.
             curves: Study folder → the curves of its running trials.
         """
-        wrong = campaign_health(overview, supervised=overview.supervised)
         told = {
             **overview.to_json(),
             "is_campaign": overview.is_campaign,
-            "findings": [_finding(each) for each in wrong],
+            "findings": [_finding(each) for each in overview.findings],
         }
         told["studies"] = [
             self._study(sight, each, curves.get(sight.folder, {}))

@@ -15,9 +15,9 @@ def plain_line(overview: Overview) -> str:
         return progress_line(overview.snapshots[0])
     studies = ", ".join(map(_of_study, overview.sights))
     wrong = [sight.name for sight in overview.sights if sight.is_wrong]
-    return f"{total_text(overview)}: {studies}" + (
-        f"; something is wrong with {', '.join(map(one_line, wrong))}" if wrong else ""
-    )
+    troubles = [f"something is wrong with {', '.join(map(one_line, wrong))}"] if wrong else []
+    troubles += [one_line(each.text) for each in overview.findings if each.is_trouble and not each.study]
+    return "; ".join([f"{total_text(overview)}: {studies}", *troubles])
 
 
 def _of_study(sight: Sight) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from outlast.cli.live.lines import Window, cut, fact_lines
 from outlast.cli.styled import Text
 from outlast.cli.text import clock_time, one_line
-from outlast.monitor.health import LEVELS
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.times import parse_time
 from outlast.results.failures import FailureGroup, group_failures
@@ -33,16 +32,14 @@ def _failure_line(group: FailureGroup) -> Text:
 
 def warning_lines(overview: Overview, window: Window) -> list[Text]:
     """What is wrong with any of the studies, the worst first, since when, and what to do."""
-    named = len(overview.sights) > 1
-    found = [(sight, warning) for sight in overview.sights if sight.snapshot for warning in sight.snapshot.warnings]
-    found.sort(key=lambda each: LEVELS.index(each[1].level))
+    alone = None if overview.is_campaign or len(overview.sights) != 1 else overview.sights[0].snapshot
+    found = overview.findings if alone is None else alone.warnings  # its state says the rest
     lines: list[Text] = []
-    for sight, warning in found[:_MOST_WARNINGS]:
-        name = f"{one_line(sight.name)}: " if named else ""
+    for warning in found[:_MOST_WARNINGS]:
         began = parse_time(warning.since)
         since = "" if began is None else f"  since {clock_time(began, overview.now)}"
         label, style = ("warning", "bold yellow") if warning.is_trouble else ("note", "bold")
-        said = Text.assemble(f"{name}{one_line(warning.text)}", (since, "dim"))
+        said = Text.assemble(one_line(warning.text if alone is not None else warning.named), (since, "dim"))
         lines += fact_lines(label, said, window, most=2, style=style)
         lines += cut([Text(f"{'':<14}{one_line(line)}", style="dim") for line in warning.cure.splitlines()[:2]], window)
     if len(found) > _MOST_WARNINGS:

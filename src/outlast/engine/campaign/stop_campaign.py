@@ -31,7 +31,7 @@ def stop_campaign(folder: str, *, drain: bool = False, now: bool = False) -> lis
         return [f"all of it is stopping: {how} (supervisor: pid {found.process.pid}); outlast status {folder}"]
     if found is not None and _signal(found, signal.SIGUSR1):
         _await(found, _begins_no_more, CampaignPaths.at(folder).supervisor)
-    return [f"{each}: {_stopped(each, drain=drain, now=now)}" for each in member_folders(folder)]
+    return [f"{each}: {_stopped(live_of(each), drain=drain, now=now)}" for each in member_folders(folder)]
 
 
 def stop_one(

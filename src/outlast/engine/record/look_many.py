@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
-
-from msgspec.structs import replace
 
 from outlast.engine.record.at_a_glance import glance_at
 from outlast.engine.record.look import Looker
@@ -15,6 +12,7 @@ from outlast.engine.record.supervised import supervisor_facts
 from outlast.errors import OutlastError
 from outlast.monitor.overview import Overview, Sight
 from outlast.study.campaign import CampaignPaths, Member, member_folders, read_campaign
+from outlast.study.home import live_of
 from outlast.study.supervision import Charge, read_supervision
 
 _LOOKED_AFTER = ("starting", "running", "waiting")  # not so of any once a supervisor has left in good order
@@ -36,15 +34,14 @@ class ManyLooker:
         """How they stand. A study that cannot be looked at is one line that says why: it hides none of the others."""
         record, paths = read_campaign(self._folder), CampaignPaths.at(self._folder)
         members = {os.path.realpath(paths.member(each)): each for each in record.members} if record else {}
-        on_record = set(members)
-        found = [self._sight(each, members.pop(os.path.realpath(each), None)) for each in member_folders(self._folder)]
+        found = self._begun(members)
         known = read_supervision(paths.supervisor)
         self._lookers = {sight.folder: self._lookers[sight.folder] for sight in found if sight.folder in self._lookers}
         found += [self._unbegun(each, None if known is None else known.of(each.study)) for each in members.values()]
         return Overview(
             name=record.name if record else os.path.basename(os.path.abspath(self._folder)),
             folder=self._folder,
-            sights=tuple(self._told_apart(found, on_record)),
+            sights=tuple(found),
             now=datetime.now(timezone.utc),
             parallel=record.parallel if record else None,
             sharing=record.share if record else "weight",
@@ -53,14 +50,14 @@ class ManyLooker:
             supervisor=supervisor_facts(paths.supervisor),
         )
 
-    def _told_apart(self, found: Sequence[Sight], on_record: Collection[str]) -> list[Sight]:
-        """Studies of one name by where they lie; one on a campaign's record is known by its name to others, and keeps it."""
-        times = Counter(sight.name for sight in found)
+    def _begun(self, members: dict[str, Member]) -> list[Sight]:
+        """Those that are there, taken from the members. Others are called as their folders; of two, by the way there."""
+        folders = [(each, members.pop(os.path.realpath(each), None)) for each in member_folders(self._folder)]
+        names = [os.path.basename(os.path.normpath(each)) if of is None else of.study for each, of in folders]
+        times = Counter([*names, *(each.study for each in members.values())])
         return [
-            sight
-            if times[sight.name] == 1 or os.path.realpath(sight.folder) in on_record
-            else replace(sight, name=os.path.relpath(sight.folder, self._folder))
-            for sight in found
+            self._sight(each, of, name if of or times[name] == 1 else os.path.relpath(each, self._folder))
+            for (each, of), name in zip(folders, names, strict=True)
         ]
 
     def _unbegun(self, member: Member, charge: Charge | None) -> Sight:
@@ -72,24 +69,21 @@ class ManyLooker:
             priority=member.priority, cure=cure, refused=bool(fact), target=member.target,
         )  # fmt: skip
 
-    def _sight(self, folder: str, member: Member | None) -> Sight:
-        name = member.study if member is not None else os.path.basename(os.path.normpath(folder))
+    def _sight(self, home: str, member: Member | None, name: str) -> Sight:
+        """A study as it stands where it runs, which is elsewhere with ``slurm.scratch``."""
         weight, priority = (member.weight, member.priority) if member is not None else (1.0, 0)
-        kept = glance_at(folder) if self._only_numbers else None
-        if kept is not None:
-            return Sight(name, folder, kept, weight=weight, priority=priority)
-        looker = self._lookers.setdefault(folder, Looker(folder))
+        folder = home
         try:
-            snapshot, study, settings = looker.look()
+            folder = live_of(home)
+            kept = glance_at(folder) if self._only_numbers else None
+            if kept is not None:
+                return Sight(name, folder, kept, weight=weight, priority=priority)
+            snapshot, study, settings = self._lookers.setdefault(folder, Looker(folder)).look()
         except OutlastError as error:
-            return Sight(
-                name, folder, error=error.fact, weight=weight, priority=priority, cure=error.cure or "",
-                target=member.target if member is not None else None,
-            )  # fmt: skip
+            fact, cure = error.fact, error.cure or ""
         except OSError as error:  # somebody else's, whose folder is closed to us
-            why = f"cannot be read: {error.strerror} ({error.filename or folder})"
-            return Sight(
-                name, folder, error=why, weight=weight, priority=priority,
-                target=member.target if member is not None else None,
-            )  # fmt: skip
-        return Sight(name, folder, snapshot, "", study, settings, weight, priority)
+            fact, cure = f"cannot be read: {error.strerror} ({error.filename or folder})", ""
+        else:
+            return Sight(name, folder, snapshot, "", study, settings, weight, priority)
+        target = member.target if member is not None else None
+        return Sight(name, folder, error=fact, weight=weight, priority=priority, cure=cure, target=target)

@@ -16,7 +16,6 @@ from outlast.engine.telling.message import Message
 from outlast.engine.telling.told_before import ToldBefore
 from outlast.errors import OutlastError
 from outlast.monitor.health import HealthWarning, begun_well
-from outlast.monitor.health.rules_of_campaigns import campaign_health
 from outlast.study.campaign import read_campaign
 from outlast.study.layout import StudyPaths
 
@@ -89,7 +88,7 @@ class ACampaign:
         resting = bool(seen) and all(each.live is None for each in seen)
         ended = resting and all(each.state is not StudyState.STOPPED or each.reason for each in seen)
         found = [
-            each for each in campaign_health(overview, supervised=alone and not resting)
+            each for each in overview.findings
             if each.study not in themselves or each.key in ("not_started", "restarted")
         ]  # fmt: skip
         found = self._borne_out(found, patience=look_every() * (4 if overview.supervisor is not None else 1))

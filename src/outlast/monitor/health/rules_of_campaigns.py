@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from outlast.core.states import StudyState
 from outlast.monitor.health.warning import LEVELS, HealthWarning
-from outlast.monitor.overview import Overview, Sight
+
+if TYPE_CHECKING:
+    from outlast.monitor.overview import Overview, Sight
 
 _RESTARTS = 3
 
 
-def campaign_health(overview: Overview, *, supervised: bool = False) -> list[HealthWarning]:
-    """Everything that is wrong, worst first; each names its study, or none where it concerns all.
-
-    Args:
-        overview: The studies as they were looked at.
-        supervised: Somebody is meant to supervise them: a supervisor began, and did not leave in good order.
-    """
-    found = [*_together(overview, supervised)]
+def campaign_health(overview: Overview) -> list[HealthWarning]:
+    """Everything that is wrong, worst first; each names its study, or none where it concerns all."""
+    found = [*_together(overview)] if overview.is_campaign or len(overview.sights) > 1 else []
     for sight in overview.sights:
-        found += _of_one(sight, overview)
+        found += study_health(sight, overview)
     return sorted(found, key=lambda warning: LEVELS.index(warning.level))
 
 
-def _together(overview: Overview, supervised: bool) -> Iterator[HealthWarning]:
+def _together(overview: Overview) -> Iterator[HealthWarning]:
     live = [sight for sight in overview.sights if sight.snapshot is not None and sight.snapshot.live is not None]
     fallen = [sight for sight in overview.sights if _has_fallen(sight)]
     if fallen and not live and overview.supervisor is None:  # who would begin them again
         since = max((w.since for sight in fallen for w in _warnings(sight) if w.key == "left_alone"), default="")
         names = ", ".join(sight.name for sight in fallen)
         text = f"nothing runs any more, and there is work left in {names}"
-        yield HealthWarning("all_stopped", text, f"outlast run {overview.folder}", since, "error")
-    elif supervised and overview.supervisor is None and any(_has_a_coordinator(sight) for sight in live):
+        yield HealthWarning("all_stopped", text, _to_go_on(overview, fallen), since, "error")
+    elif overview.supervised and overview.supervisor is None and any(_has_a_coordinator(sight) for sight in live):
         text = "nobody supervises: the searches go on, and one that dies is not started again"
         yield HealthWarning("supervisor_gone", text, f"outlast run {overview.folder}")
 
@@ -42,6 +40,14 @@ def _together(overview: Overview, supervised: bool) -> Iterator[HealthWarning]:
 def _has_a_coordinator(sight: Sight) -> bool:
     """Whether a process holds it. What jobs or workers run among themselves has no host, and nobody to begin it again."""
     return sight.snapshot is not None and sight.snapshot.live is not None and bool(sight.snapshot.live.host)
+
+
+def _to_go_on(overview: Overview, fallen: list[Sight]) -> str:
+    """What goes on with all of them; of studies that are no campaign's, with the first."""
+    seen = [sight.snapshot for sight in fallen if sight.snapshot is not None]
+    if not overview.is_campaign:
+        return seen[0].next_command
+    return f"outlast {'submit' if any(each.begun_by == 'submit' for each in seen) else 'run'} {overview.folder}"
 
 
 def _has_fallen(sight: Sight) -> bool:
@@ -54,7 +60,8 @@ def _warnings(sight: Sight) -> tuple[HealthWarning, ...]:
     return () if sight.snapshot is None else sight.snapshot.warnings
 
 
-def _of_one(sight: Sight, overview: Overview) -> Iterator[HealthWarning]:
+def study_health(sight: Sight, overview: Overview) -> Iterator[HealthWarning]:
+    """What is wrong with one of them: by itself, and as its supervisor sees it."""
     snapshot, name = sight.snapshot, sight.name
     if snapshot is None:
         if sight.begun:

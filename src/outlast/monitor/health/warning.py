@@ -28,6 +28,11 @@ class HealthWarning(Struct, frozen=True):
         """Whether something is wrong: more than a note."""
         return self.level != "note"
 
+    @property
+    def named(self) -> str:
+        """What is said of it where several studies are told of: behind the study's name."""
+        return self.text if not self.study or self.text.startswith(f"{self.study} ") else f"{self.study}: {self.text}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain object: what a command is told, and what is kept."""
         return {name: getattr(self, name) for name in self.__struct_fields__}
