@@ -8,10 +8,12 @@ import shutil
 import pytest
 
 from outlast._system.capped_log import CappedLog, LogReader
-from outlast.cli.follow_many import RunningTrials
+from outlast.cli.follow_many import RunningTrials, _has_jobs
 from outlast.core.file_names import attempt_name
+from outlast.core.records import JobSubmitted, RevisionMade, StudyCreated, StudyEnded
 from outlast.study.campaign import Campaign, Member, keep_campaign
 from outlast.study.layout import StudyPaths
+from outlast.study.ledger import Ledger
 
 
 @pytest.fixture
@@ -143,3 +145,25 @@ def test_the_end_of_a_long_log_is_found_without_reading_the_rest(tmp_path, print
     assert reader.read() == b"more"
     log.close()
     reader.close()
+
+
+def test_a_trial_without_a_log_holds_up_no_other_and_is_said_when_it_has_one(study):
+    study.first_look(5)
+    study.paths.trial(0).folder.mkdir(parents=True)  # nobody has begun it yet
+    study.begin(2)  # and there is no folder of 1, which was ruled out
+    study.print("quick 2\n", 2)
+    study.end(2)
+    assert study.look() == [("s/2", "quick 2")]
+    study.begin(0)
+    study.print("quick 0\n", 0)
+    study.end(0)
+    assert study.look() == [("s/0", "quick 0")]
+    assert study.look() == []
+
+
+@pytest.mark.parametrize(("jobs", "ended", "waits"), [(0, False, False), (1, False, True), (1, True, False)])
+def test_a_study_whose_jobs_may_begin_trials_is_followed_on(study, jobs, ended, waits):
+    at = "2026-01-05T10:00:00.000+00:00"
+    events = [StudyCreated("s", at, 1), RevisionMade(1, at, {}), *[JobSubmitted("7", at, "array")] * jobs]
+    Ledger.write_anew(study.paths.ledger, 1, [*events, *[StudyEnded(at, "stopped")] * ended], "for a test")
+    assert _has_jobs(study.paths) is waits

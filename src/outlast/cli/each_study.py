@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 import click
 
 from outlast.cli.render import render_error
-from outlast.cli.text import make_console
+from outlast.cli.text import make_console, one_line
 from outlast.engine.campaign.restarts import worst
 from outlast.errors import OutlastError
 
 
 def name_of(folder: str) -> str:
     """What a study is called where several are told of."""
-    return os.path.basename(os.path.abspath(folder))
+    return one_line(os.path.basename(os.path.abspath(folder)))
 
 
 def do_each(folders: Iterable[str], act: Callable[[str], object]) -> int:

@@ -16,6 +16,8 @@ from outlast._system.capped_log import LogReader
 from outlast.cli.each_study import name_of
 from outlast.cli.text import clean
 from outlast.core.file_names import parse_attempt_name
+from outlast.engine.record.examine import read_study
+from outlast.errors import OutlastError
 from outlast.study.campaign import CampaignPaths
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from rich.style import Style
 
 _LOOK_EVERY = 0.3  # seconds
+_JOBS_EVERY = 5.0  # seconds, while nothing but jobs in a queue may begin anything
 _MOST = 1 << 16  # bytes of a line, and of a log at a time: whoever prints without end holds up no other
 _BEFORE = 5  # lines of each running trial that were there before
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
@@ -75,12 +78,11 @@ class RunningTrials:
     def __init__(self, folder: str, name: str) -> None:
         self.paths, self._name = StudyPaths.at(folder), name
         self._tails: dict[tuple[int, int], _Tail] = {}
-        self._next: int | None = None  # the lowest number that no trial has had
+        self._known: set[int] = set()  # trials that are followed, were, or had ended before
 
     def begin(self, before: int, say: Say) -> None:
         """Find what runs already, and say its last lines."""
-        numbers = [int(each) for each in _names(self.paths.trials) if each.isdigit()]
-        self._next = max(numbers, default=-1) + 1
+        self._known = self._numbers()
         for key in sorted(self._open()):
             tail = self._tails[key] = self._tail(*key)
             for line in tail.skip(before):
@@ -103,12 +105,15 @@ class RunningTrials:
         return bool(there or ended)
 
     def _say_what_was_quick(self, seen: Collection[int], say: Say) -> None:
-        """A trial that began and ended between two looks."""
-        assert self._next is not None
-        while (trial := self.paths.trial(self._next)).folder.is_dir() and (self._next in seen or trial.log.exists()):
-            if self._next not in seen:
-                self._say_all(f"{self._name}/{self._next}", self._next, say)
-            self._next += 1
+        """A trial that began and ended between two looks. One without a log may still be about to begin."""
+        self._known.update(seen)
+        for trial in sorted(self._numbers() - self._known):
+            if self.paths.trial(trial).log.exists():
+                self._say_all(f"{self._name}/{trial}", trial, say)
+                self._known.add(trial)
+
+    def _numbers(self) -> set[int]:
+        return {int(each) for each in _names(self.paths.trials) if each.isdigit()}
 
     def _say_all(self, name: str, trial: int, say: Say) -> None:
         """The log of a finished trial."""
@@ -137,14 +142,26 @@ def follow_many(folders: Sequence[str], *, lines: int | None = None, campaign: s
         for each in studies:
             each.begin(_BEFORE if lines is None else lines, say)
         while True:
-            over = not any(holder_is_live(each.paths.ledger) for each in studies) and not _is_looked_after(campaign)
+            over = not _is_looked_after(campaign) and all(
+                holder_is_live(each.paths.ledger) is False for each in studies
+            )
             busy = [each.look(say) for each in studies]
-            if over and not any(busy):
+            rests = over and not any(busy)
+            if rests and not any(_has_jobs(each.paths) for each in studies):
                 return
             sys.stdout.flush()
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_JOBS_EVERY if rests else _LOOK_EVERY)
     except KeyboardInterrupt:
         sys.stdout.write("\n")
+
+
+def _has_jobs(paths: StudyPaths) -> bool:
+    """Whether its jobs may still begin trials: it has some, and no end."""
+    try:
+        study = read_study(paths)
+    except OutlastError:
+        return False
+    return bool(study.jobs) and study.ended is None
 
 
 def _is_looked_after(campaign: str | None) -> bool:

@@ -44,7 +44,7 @@ def print_errors(folders: Sequence[str], most: int | None = None) -> None:
         try:
             study = read_study(StudyPaths.at(folder))
         except OutlastError as error:
-            found.append(Said("", name_of(folder), error.fact, ()))
+            found.append(Said("", name_of(folder), clean(error.fact), ()))
             continue
         found += [*_failures(folder, study), *_growing(folder, study)]
     if not found:
