@@ -46,7 +46,7 @@ def test_a_damaged_study_is_a_line_and_the_exit_code_of_a_check(two):
     said = two("status")
     assert said.code == 0, said.everything
     assert "2 studies: 1 unreadable, 1 done" in said.out
-    assert "other: the ledger in" in said.out and "outlast repair" in said.out
+    assert "other cannot be run: the ledger in" in said.out and "outlast repair" in said.out
     assert two("status", "--check").code == 1
     assert [each.get("error", "")[:10] for each in facts(two)["studies"]] == ["the ledger", ""]
 
@@ -77,7 +77,7 @@ def test_a_study_that_cannot_start_says_what_to_mend_and_what_goes_on_then(two):
     assert said["next"] == "outlast run studies/all"
     told = " ".join(two("status", "all").out.split())
     assert "2/8 without wrong" in told
-    assert "wrong: wrong.yaml:2: budget.trails: unknown key did you mean `trials`?" in told
+    assert "wrong cannot start: wrong.yaml:2: budget.trails: unknown key did you mean `trials`?" in told
 
 
 def test_a_folder_without_studies_is_none(here):
@@ -94,3 +94,31 @@ def test_numbers_for_a_scraper(words, studies, two):
     assert len(complete) == studies
     assert all(line.endswith('state="complete"} 2') for line in complete)
     assert two("status", *words, "--format", "json").out[:10] == two("status", *words, "--json").out[:10]
+
+
+def test_two_of_one_name_are_told_apart(two):
+    for name, group in (("small", "a"), ("other", "b")):
+        os.renames(f"studies/{name}", f"studies/{group}/small")
+    assert [each["study"] for each in facts(two, "studies")["studies"]] == ["a/small", "b/small"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_study_that_may_not_be_read_hides_no_other(two):
+    keep_campaign("studies/all", Campaign("both", (Member("small", "../small"), Member("other", "../other"))))
+    os.chmod("studies/other", 0)
+    try:
+        found = facts(two, "studies/all")["studies"]
+        below = facts(two, "studies")["studies"]
+    finally:
+        os.chmod("studies/other", 0o700)
+    assert [each["state"] for each in found] == ["done", "unreadable"]
+    assert "Permission denied" in found[1]["error"]
+    assert [each["study"] for each in below] == ["small"]
+
+
+@pytest.mark.parametrize(
+    "words", [["-w", "--json"], ["-w", "--check"], ["-w", "--format", "json"], ["--json", "--format", "prometheus"]]
+)
+def test_two_answers_at_once_are_refused(words, here):
+    said = here("status", *words)
+    assert said.code == 2 and words[0] in said.err

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from outlast.cli.live.choice import Choice, Row, press, settle
-from outlast.cli.live.keys import keys_of
+from outlast.cli.live.keys import keys_of, read_keys
 from outlast.cli.live.stop_one import Stopping
 
 A, B = Row("a"), Row("b")
@@ -104,3 +106,18 @@ def test_a_request_for_which_there_is_no_process_is_said_and_ends_no_view() -> N
     stopping.ask("x" * 300_000, 7)  # longer than the kernel takes for a word
     assert stopping.said().startswith("trial 7 was not asked: ")
     assert stopping.said() == ""
+
+
+@pytest.mark.parametrize(
+    ("reads", "keys"),
+    [
+        ([b"\x1b", b"[A"], ["up"]), ([b"j\x1b[", b"5", b"~k"], ["down", "page up", "up"]), ([b"\x1b"], ["escape"]),
+        ([b"\x1bO", b"B"], ["down"]), ([b"q", b"s"], ["q"]),
+    ],
+)  # fmt: skip
+def test_a_sequence_that_comes_in_pieces_is_one_key(reads: list[bytes], keys: list[str]) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        for piece in reads:
+            theirs.send(piece)  # each is a read of its own
+        assert keys_of(read_keys(ours.fileno())) == keys

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from tests.lab.terminal import Screen
 
 from outlast.cli.live.live_view import LiveView
+from outlast.cli.live.onlooker import watch
 from outlast.cli.live.plain import progress_line
 from outlast.cli.live.watching import Watching
 from outlast.cli.text import _console_class
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.evidence import Report
-from outlast.core.states import TrialState
+from outlast.core.states import StudyState, TrialState
 from outlast.engine.attempts.running import Pulse, Running
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.overview import Overview, Sight, overview_of
@@ -244,3 +245,9 @@ def test_the_next_attempt_does_not_begin_where_the_last_one_was(tmp_path: Path) 
         )
         watching.looked(StudyBuilder().study, [attempt])
         assert watching._reports == ({0: (9, 0.5)} if reports else {})
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_who_looks_at_what_is_at_rest_is_told_how_it_stands(several: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    watch(lambda: look(3, live=None, state=StudyState.DONE), several=several)
+    assert "digits" in capsys.readouterr().out

@@ -205,3 +205,11 @@ def test_several_studies_on_a_pipe_are_one_plain_line() -> None:
     view.close()
     studies = "criteria 26/1200, evidence 22/800, share halted 0/600, joint not begun"
     assert out.getvalue() == f"48/3000 (1.6%): {studies}; something is wrong with criteria, share\n"
+
+
+def test_what_was_typed_before_the_question_could_be_read_is_no_answer() -> None:
+    terminal = Terminal()
+    terminal.update(campaign())
+    terminal.keyboard.keys = ["end", "s", "y"]  # as one paste
+    terminal.update(campaign())
+    assert "y: yes, any other key: no" in terminal.screen.text

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from outlast.cli import render
-from outlast.cli.live.onlooker import _ended
+from outlast.cli.live.onlooker import _ended, _outcome
 from outlast.cli.render_show import show_best, show_failures, show_trial, show_trials
 from outlast.config.settings import (
     BudgetSettings,
@@ -368,6 +368,8 @@ def test_in_a_wide_window_a_result_has_its_parameters_behind_it() -> None:
 
 def test_who_watches_is_told_of_the_last_results_and_of_each_new_one_once() -> None:
     made = build()
-    told = {trial.number for trial in _ended(made.study, ())[:-3]}
+    told = {_outcome(trial) for trial in _ended(made.study, ())[:-3]}
     assert [trial.number for trial in _ended(made.study, told)] == [11, 12, 13]
-    assert _ended(made.study, {*told, 11, 12, 13}) == []
+    last = {_outcome(made.study.trials[number]) for number in (11, 12, 13)}
+    assert _ended(made.study, told | last) == []
+    assert len(_ended(made.study, {(number, "before --fresh") for number, _ in told | last})) == len(told | last)

@@ -105,7 +105,7 @@ def test_where_nobody_knows_what_one_is_to_reach_there_is_no_share_of_all() -> N
     assert lines[1] == "  32/3200 without broken"
     assert line_of(lines, "broken") == ["broken", "cannot", "start"]
     text = " ".join("\n".join(lines).split())
-    assert "broken: camp.yaml:4: budget.trails: unknown key did you mean `trials`?" in text
+    assert "broken cannot start: camp.yaml:4: budget.trails: unknown key did you mean `trials`?" in text
 
 
 @pytest.mark.parametrize(

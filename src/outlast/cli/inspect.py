@@ -46,7 +46,11 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         outlast status studies
         outlast status studies --format prometheus
     """
+    if as_json and form == "prometheus":
+        raise UsageError("--json and --format prometheus are two answers", cure="ask for one of them")
     if watch:
+        if as_json or check or form != "text":
+            raise UsageError("-w stays and shows; --json, --format and --check answer once", cure="leave -w out")
         _watch(study, directory)
         return
     collect_nothing()
@@ -112,17 +116,12 @@ def _alone(snapshot: Snapshot) -> Overview:
 
 
 def _watch(study: str | None, directory: str | None) -> None:
-    from outlast.cli import render, render_many
     from outlast.cli.live.onlooker import watch
-    from outlast.cli.text import make_console
     from outlast.engine.record.look import Looker
     from outlast.engine.record.look_many import ManyLooker
 
     folder, several = one_or_several(study, directory)
-    found = watch(ManyLooker(folder).look if several else Looker(folder).overview)
-    if found.is_live:  # a person has left
-        return
-    make_console().print(render_many.several(found) if several else render.status(found.snapshots[0]))
+    watch(ManyLooker(folder).look if several else Looker(folder).overview, several=several)
 
 
 @click.command(cls=Command)

@@ -30,12 +30,22 @@ _NAMES = {
     "j": "down", "k": "up", "g": "home", "G": "end", "h": "left",
 }  # fmt: skip
 _KEY = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O[@-~])|.", re.DOTALL)
+_CUT = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*|O)?\Z")
+_REST = 0.05  # seconds within which the rest of a sequence comes
 
 
 def keys_of(text: str) -> list[str]:
     """What was pressed, by names: ``up``, ``enter``, ``page down``; letters as they are. Unknown sequences are left out."""
     found = (_NAMES.get(key, key) for key in _KEY.findall(text))
     return [key for key in found if len(key) > 1 or key.isprintable()]
+
+
+def read_keys(fd: int) -> str:
+    """What can be read now. The rest of an escape sequence, which SSH may cut, is waited for; a lone Escape has none."""
+    text = os.read(fd, 4096)
+    while _CUT.search(text) and select.select([fd], [], [], _REST)[0] and (more := os.read(fd, 4096)):
+        text += more
+    return text.decode(errors="replace")
 
 
 class Keyboard:
@@ -56,14 +66,14 @@ class Keyboard:
             return False
 
     def read(self) -> list[str]:
-        """What was pressed since; never waits. Sets the terminal up where that is still to be done, or again (Ctrl-Z, fg)."""
+        """What was pressed since; never waits for a key. Sets the terminal up where that is to be done, or again (Ctrl-Z, fg)."""
         if not self.is_there:
             return []
         try:
             self._set_up()
             if not select.select([self._fd], [], [], 0)[0]:
                 return []
-            return keys_of(os.read(self._fd, 4096).decode(errors="replace"))
+            return keys_of(read_keys(self._fd))
         except (OSError, termios.error):
             return []
 

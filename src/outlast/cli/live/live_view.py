@@ -149,6 +149,8 @@ class LiveView:
             sight = self._chosen(overview)
             rows, running = rows_of(overview), running_of(overview)
             self._do(press(self._choice, key, rows, trials_of(sight), running=running))
+            if self._choice.asks is not None:
+                break  # what was typed before the question could be read is no answer
         return bool(keys or said)
 
     def _do(self, wish: Wish) -> None:

@@ -43,7 +43,7 @@ def watch(dir: str | os.PathLike[str] | None = None, *, every: float = 1.0) -> N
     if not is_notebook():
         from outlast.cli.live import onlooker
 
-        onlooker.watch(look)
+        onlooker.watch(look, several=several)
         return
     from IPython.display import display
 

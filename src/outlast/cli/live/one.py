@@ -10,6 +10,7 @@ from outlast.cli.live.slot_lines import slot_lines
 from outlast.cli.live.troubles import failure_lines, warning_lines
 from outlast.cli.phrases import counts_text, speed_text, state_text, supervisor_text
 from outlast.cli.styled import Text
+from outlast.cli.text import one_line
 from outlast.core.states import StudyState
 from outlast.monitor.snapshot import Snapshot
 
@@ -22,7 +23,7 @@ def picture_of_one(shown: Shown, choice: Choice, window: Window) -> list[Text]:
     sight = shown.overview.sights[0]
     foot = footer(shown, choice, window)
     if sight.snapshot is None:
-        return [Text(), Text(f"  {sight.error}", "red"), *foot][: window.height]
+        return [Text(), Text(f"  {one_line(sight.error)}", "red"), *foot][: window.height]
     head = _head(sight.snapshot, supervisor_text(shown.overview), window)
     slots = slot_lines(shown, choice, window, max(_MOST_RUNNING, window.height - _ABOVE))
     parts = [slots, best_lines(sight, window), warning_lines(shown.overview, window), failure_lines(sight, window)]
