@@ -82,6 +82,21 @@ def test_no_secret_of_a_command_line_is_put_on_record(folder):
     assert found.planned[0].settings.env["API_TOKEN"] == "abc"
 
 
+ADDRESSES = {
+    "notify=tgram://123:AAH/9": False,
+    "notify.urls=[ntfy://topic]": False,
+    "notify.command=[tell, me]": False,
+    "notify=${NTFY}": True,
+    "notify.urls=['${NTFY}', 'tgram://${BOT}/${CHAT}']": True,
+    "notify.what=[end]": True,
+}
+
+
+@pytest.mark.parametrize("word", ADDRESSES)
+def test_an_address_of_a_command_line_is_put_on_record_where_the_environment_has_all_of_it(folder, word):
+    assert (word in plan("big.yaml", "--set", word).campaign.command) == ADDRESSES[word]
+
+
 def test_studies_of_files_of_their_own_lie_where_each_would_alone(folder):
     found = plan("study.yaml", "other.yaml", "--parallel", "2", "--trials", "5", "--set", "parallel=1")
     assert (found.folder, found.campaign.parallel) == ("studies/study+other", 2)

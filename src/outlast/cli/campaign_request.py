@@ -20,7 +20,7 @@ from outlast.cli.main import Invocation
 from outlast.config import native, yaml
 from outlast.config.campaign_file import CampaignFile, load_search, makes_a_campaign, studies_in
 from outlast.config.campaign_members import CampaignStudy
-from outlast.config.secrets import is_secret_name, secret_in
+from outlast.config.secrets import is_secret_name, mask_address, secret_in
 from outlast.engine.campaign.planned import CampaignPlan, Planned, aimed, limit_of
 from outlast.errors import OutlastError, StudyNotFound, UsageError
 from outlast.study.campaign import Campaign, Member, member_folders, member_on_record, read_campaign
@@ -254,6 +254,8 @@ def _command(invocation: Invocation) -> tuple[str, ...]:
 def _holds_a_secret(word: str) -> bool:
     key, _, value = word.partition("=")
     name = key.rpartition(".")[2]
+    if "notify" in key.split(".") and name != "what":  # an address is a secret, but where the environment has all of it
+        return any(each != mask_address(each) for each in re.split(r"[\s,\[\]\"']+", value))
     return secret_in(word) or secret_in(value, name) or (".env." in f".{key}." and is_secret_name(name))
 
 
