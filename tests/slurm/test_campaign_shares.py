@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from outlast.cli.campaign_request import request_of
 from outlast.cli.main import run_cli
-from outlast.cli.submitting import submit_several
+from outlast.cli.submitting import _with_parts, submit_several
+from outlast.config.resolved import settings_on_record
+from outlast.config.settings import NotifySettings
 from outlast.core.records import StudyEnded
 from outlast.engine.cluster.siblings import share_anew
 from outlast.engine.cluster.submit import submit_study
@@ -154,3 +156,14 @@ def test_a_disk_that_refuses_is_said_of_each_study_and_ends_nothing_halfway(tmp_
     told = capsys.readouterr().err
     assert all(f"{name}: not submitted" in told for name in ("a", "b", "wrong"))
     assert told.count("No space left on device") == 2
+
+
+def test_each_study_in_the_queue_tells_whom_the_campaign_names_but_for_one_that_says_whom(queue, tmp_path):
+    file = json.loads((tmp_path / "big.yaml").read_text())
+    file["studies"]["b"]["notify"] = {"command": ["tell"]}
+    (tmp_path / "big.yaml").write_text(json.dumps({**file, "notify": "${NTFY}"}))
+    given = {each.member.study: settings for each, settings in _with_parts(request_of(("submit", "big.yaml")).campaign)}
+    kept = {name: settings_on_record(settings.resolved, ".").notify for name, settings in given.items()}
+    assert kept == {name: settings.notify for name, settings in given.items()}
+    theirs = NotifySettings(urls=("${NTFY}",))
+    assert kept == {"a": theirs, "b": NotifySettings(command=("tell",)), "c": theirs}

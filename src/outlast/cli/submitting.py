@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from outlast.cli.each_study import tell_refused
 from outlast.cli.ending import tell_and_settle
-from outlast.config.settings import Settings
+from outlast.config.settings import NotifySettings, Settings
 from outlast.core.parts_of_pool import parts_of
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun, Planned
 from outlast.engine.campaign.restarts import worst
@@ -73,7 +73,8 @@ def _with_parts(plan: CampaignPlan) -> list[tuple[Planned, Settings]]:
     studies = list(plan.startable)
     if plan.campaign.share == "priority":  # an earlier job begins earlier
         studies.sort(key=lambda each: -each.member.priority)
-    pool, found = plan.campaign.parallel, [(each, each.settings) for each in studies if each.settings is not None]
+    pool, notify = plan.campaign.parallel, NotifySettings.of(plan.campaign.notify)
+    found = [(each, _telling(each.settings, notify)) for each in studies if each.settings is not None]
     if pool is None:
         return found
     if len(found) > pool:
@@ -81,6 +82,14 @@ def _with_parts(plan: CampaignPlan) -> list[tuple[Planned, Settings]]:
     members = [each.member for each, _ in found]
     parts = parts_of(pool, [each.weight for each in members], [each.parallel for each in members])
     return [(each, _with_part(settings, part)) for (each, settings), part in zip(found, parts, strict=True)]
+
+
+def _telling(settings: Settings, notify: NotifySettings) -> Settings:
+    """With the campaign's `notify` where the study has none: nobody watches over all of them, but each has its finisher."""
+    if settings.notify or not notify:
+        return settings
+    kept = {key: value for key, value in notify.on_record.items() if value}
+    return replace(settings, notify=notify, resolved={**settings.resolved, "notify": kept})
 
 
 def _with_part(settings: Settings, part: int) -> Settings:

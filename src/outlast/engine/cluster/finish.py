@@ -6,6 +6,7 @@ what the budget lacks, or brings the study to its end.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -61,10 +62,22 @@ def finish(
     """
     if once and not _is_wanted(folder):
         return None
-    turn = _Finisher(folder, job, once, after, say).work()
-    if turn is not None and turn.study.revision is not None and turn.study.revision.settings.get("notify"):
-        tell_once(StudyPaths.at(folder).root, wait=_LAST_WORDS)  # the job ends with us, and whatever it began
+    try:
+        turn = _Finisher(folder, job, once, after, say).work()
+    except (OutlastError, OSError):  # nobody goes on with the study now
+        _have_told(folder)
+        raise
+    if turn is not None:
+        _have_told(folder)
     return turn
+
+
+def _have_told(folder: str) -> None:
+    """Tell people whatever there is to tell. This job ends with us, and whatever it began: so it is waited for."""
+    with contextlib.suppress(OutlastError, OSError):
+        settings, _ = recorded_settings(folder)
+        if settings.notify:
+            tell_once(StudyPaths.at(folder).root, settings.env, wait=_LAST_WORDS)
 
 
 class _Finisher:
