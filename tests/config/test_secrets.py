@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from outlast.config.secrets import is_masked, mask_code, mask_secrets, mask_text, secret_in
+from outlast.config.secrets import is_masked, mask_code, mask_inside, mask_secrets, mask_text, secret_in
 
 GITHUB = "ghp_" + "a1B2" * 9
 OPENAI = "sk-proj-" + "aB3x" * 10
@@ -93,3 +93,10 @@ def test_a_long_line_costs_no_more_than_its_length() -> None:
     began = time.process_time()
     mask_text("a1" * 50_000)
     assert time.process_time() - began < 2
+
+
+def test_a_message_s_data_has_no_secret_however_deep_and_keeps_what_only_sounds_like_one() -> None:
+    data = {"key": "disk", "best": {"params": {"pad_token": "x", "hub": GITHUB}}, "studies": [{"why": f"401 {GITHUB}"}]}
+    assert mask_inside(data) == {
+        "key": "disk", "best": {"params": {"pad_token": "x", "hub": "***"}}, "studies": [{"why": "401 ***"}],
+    }  # fmt: skip

@@ -43,11 +43,15 @@ def sight(
 
 
 def together(
-    *sights: Sight, supervisor: SupervisorFacts | None = MANNED, supervised: bool = False, is_campaign: bool = True
+    *sights: Sight,
+    supervisor: SupervisorFacts | None = MANNED,
+    supervised: bool = False,
+    is_campaign: bool = True,
+    untold: str = "",
 ) -> Overview:
     return Overview(
         "all", "studies/all", sights, StudyBuilder().moment(300), supervisor=supervisor, is_campaign=is_campaign,
-        supervised=supervised,
+        supervised=supervised, untold=untold,
     )  # fmt: skip
 
 
@@ -71,6 +75,7 @@ def test_a_campaign_in_good_health_sets_off_nothing() -> None:
         ([sight("a"), sight("b", live=False, end="halted")], {}, [("halted", "b", "error")]),
         ([sight("a")], {"supervisor": SupervisorFacts("box", 1, restarts={"a": 3})}, [("restarted", "a", "warning")]),
         ([sight("a")], {"supervisor": None, "supervised": True}, [("supervisor_gone", "", "warning")]),
+        ([sight("a")], {"untold": "1:ntfy: refused"}, [("not_told", "", "warning")]),
         ([sight("a"), sight("b", live=False)], {}, [("left_alone", "b", "error")]),
         (
             [sight("a", live=False), sight("b", live=False)],

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from tests.lab.waiting import until
 from tests.telling.servers import http_server, smtp_server
 
 from outlast.config.settings import NotifySettings
-from outlast.engine.telling.addresses import Command, NotDeliveredError, Service, addresses_of
+from outlast.engine.telling.addresses import Command, NotDeliveredError, Service, _Said, addresses_of
 from outlast.engine.telling.message import Message, finding
 from outlast.engine.telling.post import Post
 from outlast.engine.telling.told_before import ToldBefore
@@ -53,12 +56,32 @@ def test_a_command_gets_it_as_json_on_its_input_in_the_working_directory(tmp_pat
     ("argv", "why"),
     [
         (["sh", "-c", "echo no such user >&2; exit 3"], "sh ended with 3 no such user"),
+        (["sh", "-c", "echo 7: https://me:hunter2@example.org >&2; exit 7"], r"7: https://me:\*{3}@example\.org"),
         (["./nowhere"], "./nowhere: No such file or directory"),
     ],
 )
 def test_a_command_that_fails_says_why(tmp_path: Path, argv: list[str], why: str) -> None:
     with pytest.raises(NotDeliveredError, match=why):
         Command(argv, str(tmp_path), os.environ).send(FOUND)
+
+
+def test_a_command_that_leaves_something_in_the_background_is_done_when_it_ends(tmp_path: Path) -> None:
+    began = time.monotonic()
+    Command(["sh", "-c", "sleep 10 & exit 0"], str(tmp_path), os.environ).send(FOUND)
+    assert time.monotonic() - began < 9
+
+
+def test_what_apprise_says_of_another_address_is_not_taken_for_ours() -> None:
+    logger, said = logging.getLogger("apprise"), _Said()
+    logger.addHandler(said)
+    try:
+        logger.warning("ours")
+        other = threading.Thread(target=logger.warning, args=("another's",))
+        other.start()
+        other.join()
+    finally:
+        logger.removeHandler(said)
+    assert said.last == "ours"
 
 
 def test_who_refuses_or_is_not_there_is_said_without_the_secret_of_the_address() -> None:
@@ -99,12 +122,13 @@ def test_a_slow_server_gets_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_come_from_the_environment_and_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    notify = NotifySettings(urls=("${NTFY}", "tgram://${BOT}/1", "ntfy://***"))
+    notify = NotifySettings(urls=("${NTFY}", "tgram://${BOT}/1", "ntfy://***"), command=("tell", "--token=***"))
     found, lacking = addresses_of(notify, {"NTFY": "ntfy://topic"}, ".")
     assert [each.name for each in found] == ["1:ntfy"]
     assert lacking == [
         ("address 2", "needs BOT, which the environment does not have"),
         ("address 3", "is not on record, as it is a secret: write it as ${NAME} of the environment"),
+        ("command", "is not on record whole, for the secret in it: have it read that from the environment"),
     ]
 
 

@@ -139,7 +139,7 @@ def test_a_supervisor_that_is_killed_is_told_of_and_the_next_one_ends_that(told:
     (told.place / "study.yaml").write_text(json.dumps(campaign))
     first = told.start()
     told.teller()
-    until(lambda: all(told.place.glob(f"study/{name}/open/*") for name in "ab"), "both run")
+    until(lambda: any(told.place.glob("study/*/open/*")), "one of them runs")
     first.kill()
     until(lambda: keys(told) == ["supervisor_gone"], "it is told", 60)
     second = told.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.engine.telling.message import Message
+from outlast.engine.telling.message import Message, signed
 from outlast.engine.telling.told_before import ToldBefore, keep_told, read_told
 from outlast.monitor.health import HealthWarning
 
@@ -41,6 +41,28 @@ def test_what_comes_and_goes_within_the_hour_is_told_once_in_all() -> None:
     ]
 
 
+def test_what_comes_back_within_the_hour_and_stays_is_told_again_and_when_it_is_over() -> None:
+    news = looks([DISK], [], [], *[[DISK]] * 42, [], [])
+    assert [(number, title) for number, look in enumerate(news) for _, title in look] == [
+        (0, "digits: error: disk"), (2, "digits: over: disk"), (44, "digits: error: disk"), (46, "digits: over: disk"),
+    ]  # fmt: skip
+
+
+def test_what_has_come_back_when_nobody_looks_again_is_told() -> None:
+    before = ToldBefore()
+    for at, found in enumerate([[DISK], [], [], [DISK]]):
+        before.see("digits", found, WHAT, float(at))
+    assert told(before.see("digits", [DISK], WHAT, 4.0, last=True)) == [("finding", "digits: error: disk")]
+    assert told(before.see("digits", [DISK], WHAT, 5.0, last=True)) == []
+
+
+def test_what_is_wrong_with_the_next_run_is_news_of_that() -> None:
+    before = ToldBefore()
+    before.see("digits", [DISK], WHAT, 0.0)
+    before.forget()
+    assert told(before.see("digits", [DISK], WHAT, 10.0)) == [("finding", "digits: error: disk")]
+
+
 def test_what_comes_again_after_an_hour_is_news() -> None:
     news = looks([DISK], [], [], [DISK], every=2000.0)
     assert news[3] == []
@@ -62,7 +84,7 @@ def test_two_studies_of_a_campaign_have_their_findings_each() -> None:
 def test_a_search_that_has_come_to_rest_is_not_told_to_be_well_again() -> None:
     before = ToldBefore()
     before.see("digits", [DISK], WHAT, 0.0)
-    before.forget(10.0)
+    before.forget()
     assert [before.see("digits", [], WHAT, at) for at in (20.0, 30.0)] == [[], []]
 
 
@@ -108,6 +130,16 @@ def test_it_is_read_back_as_it_was_kept_and_what_is_damaged_is_nothing(tmp_path:
     assert read_told(path) == before
     path.write_text(path.read_text()[:-5])
     assert read_told(path) == ToldBefore()
+
+
+def test_a_folder_whose_name_is_in_no_encoding_is_told_of_as_well(tmp_path: Path) -> None:
+    before, folder = ToldBefore(), "/data/caf\udce9"
+    found = HealthWarning("left_alone", f"{folder} is left", f"outlast run {folder}", level="error", study="caf\udce9")
+    news = [signed(each, folder) for each in before.see("caf\udce9", [found], WHAT, 0.0)]
+    before.post(news, ["mail"], 0.0)
+    keep_told(tmp_path / "told.json", before)
+    assert read_told(tmp_path / "told.json") == before
+    assert news[0].data["folder"] == "/data/caf\ufffd" and news[0].title == "caf\ufffd: error: left alone"
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -47,7 +47,9 @@ def test_whom_a_record_says_to_tell_has_no_secrets_and_its_variables(tmp_path: P
 
 def test_a_campaigns_record_has_none_either(tmp_path: Path) -> None:
     folder = tmp_path / "both"
-    keep_campaign(folder, Campaign("both", (Member("a", "a"),), notify=["ntfy://secret", "${NTFY}"]))
+    command = ["tell", "--api-key", "secret1", "X-Auth: Bearer secret-secret"]
+    given = {"urls": ["ntfy://secret", "${NTFY}"], "command": command}
+    keep_campaign(folder, Campaign("both", (Member("a", "a"),), notify=given))
     found = read_campaign(folder)
     assert found is not None
     assert "secret" not in json.dumps(found.notify)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from msgspec import Struct
 
-from outlast.config.secrets import MASK, mask_address
+from outlast.config.secrets import MASK, mask_address, mask_secrets
 from outlast.space.parameters import Parameter
 
 if TYPE_CHECKING:  # shapes, and what they need, are for files that people write
@@ -243,9 +243,10 @@ class NotifySettings(Struct, frozen=True, kw_only=True):
 
     @property
     def on_record(self) -> dict[str, Any]:
-        """As a record may have it: addresses without what they keep secret."""
+        """As a record may have it: addresses without what they keep secret, and a command without its credentials."""
         command = None if self.command is None else list(self.command)
-        return {"urls": [mask_address(url) for url in self.urls], "command": command, "what": list(self.what)}
+        urls = [mask_address(url) for url in self.urls]
+        return mask_secrets({"urls": urls, "command": command, "what": list(self.what)})
 
 
 class IsolationSettings(Struct, frozen=True, kw_only=True):

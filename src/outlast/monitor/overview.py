@@ -82,6 +82,7 @@ class Overview(Struct, frozen=True):
     sharing: str = "weight"  # how a campaign's studies share them: weight, priority, together
     is_campaign: bool = False  # whether the folder has a campaign on record
     supervised: bool = False  # somebody is meant to supervise: a supervisor began, and has not seen the end of all
+    untold: str = ""  # why somebody does not have what they were to be told of the campaign
 
     @property
     def snapshots(self) -> list[Snapshot]:

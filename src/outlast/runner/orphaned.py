@@ -29,12 +29,12 @@ class Orphaned:
         self._noticed = False
 
     def look(self, now: float) -> None:
-        """Look, now and then, and have it told once. `now`: seconds of training."""
-        if self._after is None or self._noticed or now < self._next:
+        """Look, now and then, and have it told, once for each coordinator that dies. `now`: seconds of training."""
+        if self._after is None or now < self._next:
             return
         self._next = now + self._after / 4
-        if self._is_silent():
-            self._noticed = True
+        noticed, self._noticed = self._noticed, self._is_silent()
+        if self._noticed and not noticed:
             self._tell()
 
     def leave(self) -> None:
@@ -50,7 +50,8 @@ class Orphaned:
 
     def _tell(self) -> None:
         with contextlib.suppress(OSError):
-            subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "outlast", "tell", os.curdir, "--once"], cwd=self._root, stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
+            os.setpriority(os.PRIO_PROCESS, process.pid, 10)  # behind the trainings

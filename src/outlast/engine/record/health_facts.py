@@ -118,7 +118,7 @@ class FactFinder:
 
 def facts_at_rest(paths: StudyPaths) -> HealthFacts:
     """What may change of a study at rest: the room on its disk, and what could not be told to whom it was meant for."""
-    room, untold = room_in(paths.root), _untold(paths)
+    room, untold = room_in(paths.root), untold_in(paths.told)
     if room is None:
         return HealthFacts(untold=untold)
     return HealthFacts(disk_free=room.free, disk_total=room.size, inodes_free=room.inodes_free or None, untold=untold)
@@ -181,10 +181,10 @@ def _locked(paths: StudyPaths, attempts: Mapping[int, AttemptPaths], newest: flo
         yield paths.run_log.name
 
 
-def _untold(paths: StudyPaths) -> str:
-    """Why somebody who was to be told something does not have it; empty in a study that tells nobody."""
+def untold_in(record: Path) -> str:
+    """Why somebody who was to be told something does not have it, by what a study or a campaign has of that; mostly empty."""
     try:
-        told = json.loads(paths.told.read_bytes())
+        told = json.loads(record.read_bytes())
         late = {
             name: why for letter in told["letters"] for name in letter["left"] if (why := told["trouble"].get(name))
         }

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime, timezone
 
 from outlast.engine.record.at_a_glance import glance_at
+from outlast.engine.record.health_facts import untold_in
 from outlast.engine.record.look import Looker
 from outlast.engine.record.supervised import supervisor_facts
 from outlast.errors import OutlastError
@@ -48,6 +49,7 @@ class ManyLooker:
             is_campaign=record is not None,
             supervised=known is not None and any(each.condition in _LOOKED_AFTER for each in known.charges),
             supervisor=supervisor_facts(paths.supervisor),
+            untold=untold_in(paths.told),
         )
 
     def _begun(self, members: dict[str, Member]) -> list[Sight]:

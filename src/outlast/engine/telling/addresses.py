@@ -8,12 +8,14 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Protocol
+from typing import IO, Protocol
 
-from outlast.config.secrets import ADDRESS_VARIABLE, is_masked
+from outlast.config.secrets import ADDRESS_VARIABLE, is_masked, mask_text
 from outlast.config.settings import NotifySettings
 from outlast.engine.telling.message import Message
 
@@ -22,6 +24,7 @@ _ANSWER = (
     60.0  # seconds that a server may take to answer, and a command to end: what is given up too early arrives twice
 )
 _CONNECT = 10.0
+_TAIL = 4096  # bytes of what a command says that are read for its last line
 
 
 class NotDeliveredError(Exception):
@@ -55,22 +58,29 @@ class Command:
     def send(self, message: Message) -> None:
         """Run it to its end; one that takes longer than a minute is ended with all that it began."""
         given = {"event": message.event, "title": message.title, "text": message.text, **message.data}
-        try:
-            process = subprocess.Popen(
-                list(self.argv), cwd=self.cwd, env=dict(self.env), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise NotDeliveredError(f"{self.argv[0]}: {error.strerror}") from error
-        try:
-            _, told = process.communicate((json.dumps(given) + "\n").encode(), timeout=_ANSWER)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise NotDeliveredError(f"{self.argv[0]} did not end within {_ANSWER:.0f} s") from None
-        if process.returncode:
-            last = told.decode(errors="replace").strip().splitlines()[-1:] or [""]
-            raise NotDeliveredError(f"{self.argv[0]} ended with {process.returncode} {last[0]}".rstrip())
+        with tempfile.TemporaryFile() as said:  # no pipe: what it leaves in the background may hold that open for hours
+            try:
+                process = subprocess.Popen(
+                    list(self.argv), cwd=self.cwd, env=dict(self.env), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                    stderr=said, start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:
+                raise NotDeliveredError(f"{self.argv[0]}: {error.strerror}") from error
+            try:
+                process.communicate((json.dumps(given) + "\n").encode(), timeout=_ANSWER)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise NotDeliveredError(f"{self.argv[0]} did not end within {_ANSWER:.0f} s") from None
+            if process.returncode:
+                raise NotDeliveredError(f"{self.argv[0]} ended with {process.returncode} {_last_line(said)}".rstrip())
+
+
+def _last_line(said: IO[bytes]) -> str:
+    """Without secrets: `curl`, say, prints the address that it could not reach."""
+    said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
+    lines = said.read().decode(errors="replace").strip().splitlines()
+    return mask_text(lines[-1]) if lines else ""
 
 
 @dataclass(frozen=True)
@@ -114,11 +124,13 @@ class Service:
 class _Said(logging.Handler):
     """What Apprise says of a failure."""
 
-    last = ""
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)  # more than talk
+        self.last, self._ours = "", threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep what is more than talk."""
-        if record.levelno >= logging.WARNING:
+        """Keep it. The logger is that of all threads: another's words are about another address, with secrets of its own."""
+        if record.thread == self._ours:
             self.last = record.getMessage().strip()
 
 
@@ -148,6 +160,9 @@ def addresses_of(
             lacking.append((f"address {number}", f"needs Apprise, which is not installed: {INSTALL}"))
         else:
             found.append(Service(url, name))
-    if notify.command:
+    if notify.command and any(is_masked(word) for word in notify.command):
+        why = "is not on record whole, for the secret in it: have it read that from the environment"
+        lacking.append(("command", why))
+    elif notify.command:
         found.append(Command(notify.command, cwd, environment))
     return found, lacking

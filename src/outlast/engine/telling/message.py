@@ -9,7 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from outlast.config.secrets import mask_text
+from outlast.config.secrets import mask_inside, mask_text
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.times import duration, local_time, metric_value, parse_time
@@ -85,11 +85,17 @@ def test(study: str) -> Message:
 
 def signed(told: Message, folder: str) -> Message:
     """With the place that it speaks of, by its host and folder."""
-    host = os.uname().nodename
-    return replace(told, text=f"{told.text}\n{host}:{folder}", data={**told.data, "host": host, "folder": folder})
+    host, folder = os.uname().nodename, readable(folder)
+    text = readable(f"{told.text}\n{host}:{folder}")
+    return replace(told, title=readable(told.title), text=text, data={**told.data, "host": host, "folder": folder})
+
+
+def readable(text: str) -> str:
+    """Text that services and records take: a folder's name may hold bytes that no encoding has."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _message(event: Event, title: str, lines: Sequence[str], data: Mapping[str, Any]) -> Message:
     text = mask_text("\n".join(line for line in lines if line))
-    masked = {key: mask_text(value) if isinstance(value, str) else value for key, value in data.items()}
-    return Message(event, mask_text(title), text if len(text) <= _MOST else f"{text[: _MOST - 1]}…", masked)
+    cut = text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+    return Message(event, mask_text(title), cut, mask_inside(data))

@@ -42,7 +42,12 @@ class Teller:
         self._sign = f"{os.getpid():>10}\n".encode()
 
     def run(self) -> None:
-        """Until there is nothing more to see. Leaves at once where somebody tells already and nobody waits for us."""
+        """Until there is nothing more to see. Leaves at once where somebody tells already and nobody waits for us.
+
+        Who can reach nobody leaves what there is to tell to whoever can.
+        """
+        if not self._post.names:
+            return
         self._lock = lock = FileLock(str(self._lock_path))
         try:
             while not lock.acquire():
@@ -60,10 +65,18 @@ class Teller:
         """Whether somebody who has a run behind them waits for us, who have none any more."""
         return self._alone and os.pread(self._lock.content, len(self._sign), 0) != self._sign
 
+    @property
+    def _is_deleted(self) -> bool:
+        """Whether somebody has deleted the folder: then there is nothing to tell, of that least of all."""
+        try:
+            return os.fstat(self._lock.content).st_nlink == 0
+        except OSError:  # ESTALE, on a network filesystem
+            return True
+
     def _tell(self) -> None:
         told = read_told(self._told_path)
         ended: float | None = None
-        while True:
+        while not self._is_deleted:
             began = time.monotonic()
             news = [signed(each, self._folder) for each in self._watched.news(told, alone=self._alone)]
             told.post(news, self._post.names, time.time())

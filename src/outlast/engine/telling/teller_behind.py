@@ -37,8 +37,9 @@ class TellerBehind:
         self, root: Path, notify: NotifySettings, cwd: str, *, env: Mapping[str, str], say: Callable[[str], object]
     ) -> None:
         self._root, self._notify, self._cwd, self._say = root, notify, os.path.abspath(cwd), say
-        self._env = {name: value for name, value in os.environ.items() if name != "OUTLAST_FAULTS"} | dict(env)
+        self._env = {**os.environ, **env}
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_wanted = False  # somebody can be reached
         self._began = self._looked = 0.0
 
     def start(self) -> None:
@@ -48,6 +49,7 @@ class TellerBehind:
         usable, lacking = addresses_of(self._notify, self._env, self._cwd)
         for what, why in lacking:
             self._say(f"notify: {what} {why}")
+        self._is_wanted = bool(usable)
         if usable:
             self._begin()
 
@@ -66,18 +68,18 @@ class TellerBehind:
                 self._process.stdin.flush()
 
     def looked(self) -> None:
-        """Begin again where the process has died."""
+        """Begin again where the process has died, or could not be begun."""
         now = time.monotonic()
-        if self._process is None or now - self._looked < _LOOKED_AFTER:
+        if not self._is_wanted or now - self._looked < _LOOKED_AFTER:
             return
         self._looked = now
-        if self._process.poll() is not None and now - self._began >= _AGAIN:
+        if (self._process is None or self._process.poll() is not None) and now - self._began >= _AGAIN:
             self._let_go()
             self._begin()
 
     def close(self, *, wait: float = _LAST_WORDS) -> None:
         """It is over: the last things are told, for which a few seconds are waited; what takes longer is told without us."""
-        process = self._process
+        process, self._is_wanted = self._process, False
         self._let_go()
         if process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -107,9 +109,11 @@ def tell_once(root: Path, env: Mapping[str, str] | None = None, *, wait: float =
 
 def started(root: Path, words: list[str], env: Mapping[str, str], *, stdin: int) -> subprocess.Popen[bytes] | None:
     """A command of ours in a folder and a session of its own, heard by nobody; ``None`` where it cannot be started."""
+    # Faults that a test injects are for the run that it is behind.
+    ours = {name: value for name, value in env.items() if name != "OUTLAST_FAULTS"}
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "outlast", *words], cwd=root, env=dict(env), stdin=stdin,
+            [sys.executable, "-m", "outlast", *words], cwd=root, env=ours, stdin=stdin,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     except OSError:

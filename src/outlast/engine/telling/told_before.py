@@ -1,7 +1,7 @@
 """What was told already, and what is still to be delivered: decided purely, kept in ``told.json``.
 
-A finding is told once, and again when it is over for good; one that comes and goes within the hour is told once in all. A message
-is kept until every address has it, or a day has passed.
+A finding is told once, and again when it is over for good; one that comes and goes within the hour is told once in all, until it
+stays. A message is kept until every address has it, or a day has passed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast._system.files import write_atomic
 from outlast.engine.telling import message
@@ -19,6 +20,7 @@ from outlast.engine.telling.message import Message
 from outlast.monitor.health import HealthWarning
 
 _AGAIN = 3600.0  # seconds after which what was over is news
+_STAYS = 600.0  # seconds after which what came back is there to stay
 _LOOKS = 2  # without a finding, before it is over
 _OLDEST = 86_400.0  # seconds that a message is worth delivering
 _FIRST_WAIT, _LONGEST_WAIT = 5.0, 600.0
@@ -28,10 +30,10 @@ class Finding(Struct):
     """A finding that was told. Times are seconds since the epoch."""
 
     warning: HealthWarning
-    at: float
+    at: float  # it was first seen, or came back
     over: float | None = None
     missed: int = 0  # looks in a row that did not find it
-    again: bool = False  # it was over and came back soon: nothing more is said of it
+    again: bool = False  # it was over and came back soon: nothing more is said of it, unless it stays
 
 
 class Letter(Struct):
@@ -53,25 +55,32 @@ class ToldBefore(Struct):
     ended: str = ""  # the end that was told
     trouble: dict[str, str] = {}  # address -> why it could not be reached the last time
 
-    def see(self, study: str, found: Sequence[HealthWarning], what: Collection[str], now: float) -> list[Message]:
+    def see(
+        self, study: str, found: Sequence[HealthWarning], what: Collection[str], now: float, *, last: bool = False
+    ) -> list[Message]:
         """What there is to tell after a look.
 
         Args:
             study: Its name, or the campaign's.
             found: All that is wrong now.
             what: Of which levels something is told.
+            last: Nobody looks again: what came back is there to stay.
         """
-        news: list[Message] = []
-        seen = {f"{each.study}/{each.key}": each for each in found if each.level in what}
+        news, study = list[Message](), message.readable(study)
+        known = [_readable(each) for each in found if each.level in what]
+        seen = {f"{each.study}/{each.key}": each for each in known}
         for key, warning in seen.items():
             before = self.findings.get(key)
             if before is None or (before.over is not None and now - before.over > _AGAIN):
                 self.findings[key] = Finding(warning, now)
                 news.append(message.finding(study, warning))
-            elif before.over is not None:
-                before.over, before.again, before.missed = None, True, 0
-            else:
-                before.warning, before.missed = warning, 0
+                continue
+            if before.over is not None:
+                before.over, before.again, before.at = None, True, now
+            before.warning, before.missed = warning, 0
+            if before.again and (last or now - before.at > _STAYS):
+                before.again = False
+                news.append(message.finding(study, warning))
         for key, before in self.findings.items():
             if key in seen or before.over is not None:
                 continue
@@ -82,10 +91,9 @@ class ToldBefore(Struct):
                     news.append(message.finding(study, before.warning, over=True))
         return news
 
-    def forget(self, now: float) -> None:
+    def forget(self) -> None:
         """The search has come to rest: nothing that was wrong with its run is so any more, and nobody needs to hear so."""
-        for each in self.findings.values():
-            each.over = now if each.over is None else each.over
+        self.findings.clear()
 
     def post(self, news: Sequence[Message], addresses: Sequence[str], now: float) -> None:
         """Put messages on their way to everyone; those that are too old, or for nobody any more, are dropped."""
@@ -117,6 +125,11 @@ def read_told(path: Path) -> ToldBefore:
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode(path.read_bytes(), type=ToldBefore)
     return ToldBefore()
+
+
+def _readable(found: HealthWarning) -> HealthWarning:
+    text, cure, study = (message.readable(each) for each in (found.text, found.cure, found.study))
+    return replace(found, text=text, cure=cure, study=study)
 
 
 def keep_told(path: Path, told: ToldBefore) -> None:

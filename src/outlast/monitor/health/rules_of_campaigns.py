@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from outlast.core.states import StudyState
-from outlast.monitor.health.warning import LEVELS, HealthWarning
+from outlast.monitor.health.rules_of_the_run import not_told_warning
+from outlast.monitor.health.warning import LEVELS, HealthFacts, HealthWarning
 
 if TYPE_CHECKING:
     from outlast.monitor.overview import Overview, Sight
@@ -25,6 +26,8 @@ def campaign_health(overview: Overview) -> list[HealthWarning]:
 
 
 def _together(overview: Overview) -> Iterator[HealthWarning]:
+    if (untold := not_told_warning(HealthFacts(untold=overview.untold))) is not None:
+        yield untold
     live = [sight for sight in overview.sights if sight.snapshot is not None and sight.snapshot.live is not None]
     fallen = [sight for sight in overview.sights if _has_fallen(sight)]
     if fallen and not live and overview.supervisor is None:  # who would begin them again
