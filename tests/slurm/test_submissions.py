@@ -246,6 +246,22 @@ def test_cron_without_the_study_s_secrets_says_which(
         finish.finish(str(site.paths.root), once=True, say=lambda text: None)
 
 
+def test_a_finisher_that_fails_has_people_told(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Path] = []
+    monkeypatch.setattr(finish, "tell_once", lambda root, env, wait: told.append(root))
+    site = Site(tmp_path, slurm, notify={"command": ["true"]})
+    site.submit()
+    slurm.queue.clear()
+    with open_study(site.paths, site.settings):  # that it goes on
+        pass
+    slurm.refuse("Invalid account or account/partition combination specified", times=9)
+    with pytest.raises(SlurmRefused):
+        finish.finish(str(site.paths.root), say=lambda text: None)
+    assert told == [site.paths.root]
+
+
 def test_a_job_s_last_act_is_tried_again_while_slurmctld_is_away(
     slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
