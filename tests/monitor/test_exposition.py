@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from prometheus_client import parser
 
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import TrialState
@@ -16,7 +17,6 @@ from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import Best, LiveFacts, SupervisorFacts, snapshot
 from outlast.testing.studies import StudyBuilder
 
-parser = pytest.importorskip("prometheus_client.parser")
 NOW = datetime(2026, 1, 5, 10, 40, tzinfo=timezone.utc)
 
 
