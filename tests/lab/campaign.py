@@ -114,7 +114,8 @@ class CampaignLab:
 
     @property
     def env(self) -> Mapping[str, str]:
-        return {**os.environ, "LAB_MARK": self.mark, "OUTLAST_RESTART_SECONDS": str(self.pace)}
+        often = {"OUTLAST_RESTART_SECONDS": str(self.pace), "OUTLAST_TELL_SECONDS": "1"}
+        return {**os.environ, "LAB_MARK": self.mark, **often}
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Begin ``outlast ARGUMENTS``, by default to run the campaign."""
@@ -239,6 +240,7 @@ def hurt(lab: CampaignLab, chance: random.Random) -> int:
     os.kill(lab.coordinator(lab.good[0]), signal.SIGSTOP)
     os.kill(lab.coordinator(lab.good[1]), signal.SIGKILL)
     lab.keep_looking(lambda: run.poll() is not None, "the campaign ends")
+    until(lambda: not list(processes_with(lab.mark)), "whoever tells has told, and leaves", 60.0)
     return int(run.returncode)
 
 
