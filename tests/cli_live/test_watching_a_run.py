@@ -64,7 +64,9 @@ def test_one_trial_is_stopped_from_the_view_and_nothing_by_leaving_it(folder: Pa
         tmux.waits_for("stop trial 0?")
         tmux.type("n")
         tmux.waits_for("not stopped")
-        tmux.type("s", "y")
+        tmux.type("s")
+        tmux.waits_for("y: yes")  # what is typed before the question is seen is no answer
+        tmux.type("y")
         tmux.waits_for("trial 0 pruned by hand")
         tmux.type("q")
         until(lambda: "$" in tmux.lines(), "the prompt", 20.0)
