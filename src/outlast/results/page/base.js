@@ -137,39 +137,40 @@ function facts(pairs) {
   );
 }
 
+// A table of rows below their heading; `numeric(name, i)`: whether a column's name stands to the right, above its figures.
+function plainTable(head, numeric, rows) {
+  return el(
+    "table",
+    { class: "plain" },
+    el(
+      "thead",
+      {},
+      el(
+        "tr",
+        {},
+        head.map((name, i) => el("th", { scope: "col", class: numeric(name, i) ? "num" : null }, name)),
+      ),
+    ),
+    el("tbody", {}, rows),
+  );
+}
+
 function grid(head, rows, { differs = () => false, numeric = [] } = {}) {
+  const row = (cells) =>
+    el(
+      "tr",
+      { class: differs(cells) ? "differs" : null },
+      cells.map((cell, i) =>
+        el(
+          "td",
+          { class: numeric.includes(i) ? "num" : null },
+          cell instanceof Node ? cell : isNumber(cell) ? figure(cell) : cell,
+        ),
+      ),
+    );
   return el(
     "div",
     { class: "scroll" },
-    el(
-      "table",
-      { class: "plain" },
-      el(
-        "thead",
-        {},
-        el(
-          "tr",
-          {},
-          head.map((name, i) => el("th", { scope: "col", class: numeric.includes(i) ? "num" : null }, name)),
-        ),
-      ),
-      el(
-        "tbody",
-        {},
-        rows.map((row) =>
-          el(
-            "tr",
-            { class: differs(row) ? "differs" : null },
-            row.map((cell, i) =>
-              el(
-                "td",
-                { class: numeric.includes(i) ? "num" : null },
-                cell instanceof Node ? cell : isNumber(cell) ? figure(cell) : cell,
-              ),
-            ),
-          ),
-        ),
-      ),
-    ),
+    plainTable(head, (_, i) => numeric.includes(i), rows.map(row)),
   );
 }

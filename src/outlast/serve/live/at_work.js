@@ -10,25 +10,10 @@ function slots(studies, { named = true } = {}) {
     el(
       "div",
       { class: "scroll slots", tabindex: "0", role: "region", "aria-label": "What runs now" },
-      el(
-        "table",
-        { class: "plain" },
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            head.map((name) =>
-              el("th", { scope: "col", class: ["for", "step", "last"].includes(name) ? "num" : null }, name),
-            ),
-          ),
-        ),
-        el(
-          "tbody",
-          {},
-          rows.map(([study, trial]) => slotRow(study, trial, named)),
-        ),
+      plainTable(
+        head,
+        (name) => ["for", "step", "last"].includes(name),
+        rows.map(([study, trial]) => slotRow(study, trial, named)),
       ),
     ),
     !named && free ? el("p", { class: "quiet small" }, `${plural(free, "slot")} free.`) : null,
@@ -91,41 +76,28 @@ function failureGroups(studies, { named = true } = {}) {
     el(
       "div",
       { class: "scroll", tabindex: "0", role: "region", "aria-label": "Failures that are alike" },
-      el(
-        "table",
-        { class: "plain" },
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            [...(named ? ["study"] : []), "times", "cause", "what it said", "trials"].map((name) =>
-              el("th", { scope: "col", class: name === "times" ? "num" : null }, name),
-            ),
-          ),
-        ),
-        el(
-          "tbody",
-          {},
-          groups.slice(0, 40).map(([study, { times: count, cause, reason, signature, trials }]) =>
-            el(
-              "tr",
-              { "data-key": `${study.key} ${cause} ${trials[0]}` },
-              named ? el("td", {}, nameOf(study)) : null,
-              el("td", { class: "num" }, count),
-              el("td", {}, spaced(cause)),
-              el("td", {}, reason || signature),
-              el(
-                "td",
-                {},
-                trials.map((number, i) => [i ? ", " : "", el("a", { href: trialLink(study, number) }, number)]),
-                count > trials.length ? ", …" : "",
-              ),
-            ),
-          ),
-        ),
+      plainTable(
+        [...(named ? ["study"] : []), "times", "cause", "what it said", "trials"],
+        (name) => name === "times",
+        groups.slice(0, 40).map((group) => failureRow(...group, named)),
       ),
+    ),
+  );
+}
+
+function failureRow(study, { times: count, cause, reason, signature, trials }, named) {
+  return el(
+    "tr",
+    { "data-key": `${study.key} ${cause} ${trials[0]}` },
+    named ? el("td", {}, nameOf(study)) : null,
+    el("td", { class: "num" }, count),
+    el("td", {}, spaced(cause)),
+    el("td", {}, reason || signature),
+    el(
+      "td",
+      {},
+      trials.map((number, i) => [i ? ", " : "", el("a", { href: trialLink(study, number) }, number)]),
+      count > trials.length ? ", …" : "",
     ),
   );
 }
