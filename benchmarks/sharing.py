@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import signal
 import subprocess
@@ -115,7 +114,8 @@ def measured(
 ) -> Shares:
     """See the module."""
     first = max(at for at, _ in came.values())
-    last = min(max((begin for begin, _ in spans), default=math.inf) for _, spans in came.values())
+    latest = {name: max((begin for begin, _ in spans), default=first) for name, (_, spans) in came.items()}
+    last = min((latest[name] for name in ends), default=max(latest.values()))  # who is not done has something to run
     time_of = {
         name: sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in spans)
         for name, (_, spans) in came.items()

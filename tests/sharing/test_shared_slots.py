@@ -23,6 +23,7 @@ def test_there_are_exactly_as_many_slots_as_there_should_be(study: Studies, part
     assert a.want(parts - 1) == parts - 1
     assert b.want(5) == 1
     a.end()
+    assert a.want(0) == 0  # every round of a coordinator says what it wants
     assert b.want(5) == 1
 
 
@@ -144,6 +145,7 @@ def test_a_folder_that_is_removed_meanwhile_is_made_anew_and_what_runs_keeps_its
     a.end()
     assert a.want(1) == 1
     a.end(3)
+    assert a.want(0) == 0
     assert b.want(3) == 3
     assert a.want(0) == 0
     assert a.slots._removed == b.slots._removed == [], "nobody holds anything of it any more"
@@ -180,6 +182,7 @@ def test_a_slot_is_busy_while_anybody_has_its_descriptor(study: Studies) -> None
     assert a.want(1) == 1
     inherited = os.dup(next(iter(a.running.values())))
     a.end()
+    assert a.want(0) == 0
     assert b.want(1) == 0
     os.close(inherited)
     assert b.want(1) == 1
@@ -191,6 +194,7 @@ def test_the_kernel_wakes_whoever_waits_and_nobody_else(study: Studies) -> None:
     b.want(1)
     assert c.want(0) == 0
     a.end()
+    assert a.want(0) == 0
     assert select.select([b.slots.wake_fd], [], [], 5)[0]
     assert not select.select([c.slots.wake_fd], [], [], 0)[0]
     assert b.want(1) == 1
@@ -217,6 +221,7 @@ def test_a_slot_is_left_to_who_goes_first_although_that_has_not_noticed_its_end_
     os.close(high.running.pop("local:0"))
     assert low.want(4) == 0
     high.slots.ended("local:0")
+    assert low.want(4) == 0, "between its last trial and its next one it wants a slot as well"
     assert high.want(1) == 1
     assert select.select([low.slots.wake_fd], [], [], 5)[0]
     assert low.want(4) == 0
@@ -232,6 +237,8 @@ def test_who_has_nothing_more_to_begin_is_not_waited_for(study: Studies) -> None
     high.slots.still_to_begin(0)
     assert high.want(0) == 0
     os.close(high.running.pop("local:0"))
+    assert low.want(4) == 1
+    high.end()
     assert low.want(4) == 1
 
 

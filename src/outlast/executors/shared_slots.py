@@ -165,7 +165,8 @@ class SharedSlots:
         if since is not None:
             now = self.clock()
             self._claim = over(self._claim, since, now - since)
-            self._say(now, self._claim.wants)  # the others need not wonder whose slot that is
+            # The others need not wonder whose slot that is; and the next trial is decided about before its slot is asked for.
+            self._say(now, max(self._claim.wants, int(self._claim.trials != 0)))
 
     def close(self) -> None:
         """Leave the queue. Locks of running attempts are theirs."""
