@@ -13,14 +13,14 @@ TYPE_CHECKING = False  # without `typing`: it would be most of what a script's `
 if TYPE_CHECKING:
     from typing import Any
 
-    from outlast.api import optimize
+    from outlast.api.optimizing import optimize
     from outlast.cli.live.notebook import watch
     from outlast.client import Trial, current_trial
 
 _LAZY = {
     "Trial": "outlast.client",
     "current_trial": "outlast.client",
-    "optimize": "outlast.api",
+    "optimize": "outlast.api.optimizing",
     "watch": "outlast.cli.live.notebook",
 }
 

@@ -17,7 +17,7 @@ PUBLIC = {
         "StopRequest", "Trial", "checkpoints_in", "current_trial", "newest_checkpoint", "random_states",
         "restore_random_states",
     ],
-    "api.py": ["Result", "optimize"],
+    "api/__init__.py": ["Result", "optimize"],
     "errors.py": [
         "NO_ROOM", "DiskFull", "JobRefused", "LeaseLost", "LedgerDamaged", "LedgerTooNew", "MissingExtra", "OutlastError",
         "SchedulerUnavailable",
