@@ -29,6 +29,12 @@ class SinkError(Exception):
         self.reason, self.cure, self.lasting = reason, cure, lasting
 
 
+class EverythingAgain(SinkError):
+    """The tracker no longer has what it took: it was set up anew, or is another one. The sink has cleared its memory; it is
+    opened again, and then given all trials.
+    """
+
+
 class TrackedMetric(Struct, frozen=True):
     """One objective of a study."""
 
@@ -42,6 +48,7 @@ class TrackedPoint(Struct, frozen=True):
     step: int
     at: float  # seconds since 1970, UTC, when it was reported; the same whenever it is asked for
     metrics: Mapping[str, float]
+    via: str = ""  # as in the protocol: "mlflow" or "wandb" where an unchanged script logged it there itself
 
 
 class TrackedTrial(Struct, frozen=True):
@@ -74,6 +81,7 @@ class TrackedStudy(Struct, frozen=True):
     identity: str  # the same wherever its folder lies, and no other study's
     name: str
     folder: str  # absolute
+    cwd: str  # absolute: where its trainings run, and from where relative addresses of a tracker are meant
     state: StudyState
     created: float  # seconds since 1970, UTC
     metrics: tuple[TrackedMetric, ...]
@@ -92,7 +100,11 @@ class TrackedStudy(Struct, frozen=True):
 
 
 class Memory(Protocol):
-    """What a sink remembers of what it sent; survives whatever happens between two calls of `keep`."""
+    """What a sink remembers of what it sent; survives whatever happens between two calls of `keep`.
+
+    What stands under ``"environment"``, trial number as text → variable → value, is given to that trial's trainings, unless the
+    user has set the variable: so they log into the run that the sink made for them. No secret may stand there.
+    """
 
     data: dict[str, Any]
 
