@@ -244,7 +244,7 @@ def test_the_next_attempt_does_not_begin_where_the_last_one_was(tmp_path: Path) 
             0, number, paths.attempt(0, number), paths.trial(0), "local:0", (), Pulse(0.0), reports=reports
         )
         watching.looked(StudyBuilder().study, [attempt])
-        assert watching._reports == ({0: (9, 0.5)} if reports else {})
+        assert watching._seen._reports == ({0: (9, 0.5)} if reports else {})
 
 
 @pytest.mark.parametrize("several", [False, True])

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from outlast.cli.text import Facts, Rows, bar, clean, clock_time, make_console, one_line, param, sparkline
+from outlast.cli.text import Facts, Rows, bar, clean, make_console, one_line, param, sparkline
+from outlast.monitor.speed_words import clock_time
 
 
 def drawn(renderable: object, width: int = 60) -> list[str]:

@@ -16,11 +16,11 @@ from outlast.core.plain_json import plain_json
 from outlast.core.plan import Verdict
 from outlast.core.states import StudyState
 from outlast.engine.coordinator.listener import Listener
+from outlast.engine.coordinator.seen_live import live_here
 from outlast.engine.followup.child import Followup, Search
 from outlast.engine.followup.confirm import confirm, standing
 from outlast.engine.followup.confirmation_document import document
 from outlast.engine.record.recorded import study_paths
-from outlast.monitor.snapshot import LiveFacts
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
@@ -44,8 +44,7 @@ def confirm_here(
     followup, code = Followup(search, "confirm"), 0
 
     def listener(opened: Opened, slots: int) -> Listener:
-        started = opened.study.last_run.at if opened.study.last_run else ""
-        live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
+        live = live_here(opened, slots)
         settings = followup.settings(len(opened.study.trials))
         return view.enter_context(closing(Watching(console, settings, live, followup.folder)))
 

@@ -18,6 +18,7 @@ from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.care.retry import retry_trials
+from outlast.engine.coordinator.seen_live import live_here
 from outlast.engine.followup.child import Followup, Repetition, lay_out, the_search
 from outlast.engine.followup.evaluate import evaluation_command, models_of, plan_evaluation, take_back
 from outlast.engine.followup.export import export_model, place_of
@@ -25,7 +26,6 @@ from outlast.engine.followup.looks import evaluation_facts, is_untold, looks_in,
 from outlast.engine.followup.refit import plan_refit, refuse_other, superseded, write_refit
 from outlast.engine.launch import run
 from outlast.errors import StorageError
-from outlast.monitor.snapshot import LiveFacts
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
@@ -181,8 +181,7 @@ def run_quietly(paths: StudyPaths, settings: Settings) -> int:
     folder = os.path.relpath(paths.root)
 
     def listener(opened: Opened, slots: int) -> Watching:
-        started = opened.study.last_run.at if opened.study.last_run else ""
-        live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
+        live = live_here(opened, slots)
         return view.enter_context(closing(Watching(console, settings, live, folder)))
 
     with view:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from outlast.cli.styled import Text
-from outlast.cli.text import Paragraph, clock_time, is_unicode, one_line, params_text, percent
+from outlast.cli.text import Paragraph, is_unicode, one_line, params_text, percent
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.overview import Overview
 from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
-from outlast.monitor.times import duration, figure, metric_value, parse_time
+from outlast.monitor.speed_words import clock_time
+from outlast.monitor.times import duration, metric_value, parse_time
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
-_FAR = timedelta(days=6)
 _PARAMETERS_AT = 42  # the column of a running trial's parameters
 STATE_STYLES: Mapping[str, str] = {
     "complete": "green",
@@ -91,11 +90,6 @@ def values_text(names: Sequence[str], values: Sequence[float], *, both: bool = F
     return ", ".join(f"{one_line(name)} {metric_value(name, value, both=both)}" for name, value in pairs)
 
 
-def ahead_text(of: Snapshot | Overview) -> str:
-    """``25% 14:32, 50% Tue 09:10``: the shares of the target that are expected."""
-    return ", ".join(f"{m.percent}% {clock_time(m.at, of.now)}" for m in of.milestones if m.at is not None)
-
-
 def studies_text(overview: Overview) -> Text:
     """``4 studies: 3 running, 1 halted``."""
     number, states = len(overview.sights), overview.states
@@ -126,24 +120,6 @@ def supervisor_text(of: Snapshot | Overview) -> str:
     again = [f"{one_line(name)} {times}" for name, times in sorted(by.restarts.items()) if times]
     restarts = f"; begun again: {', '.join(again)}" if again else ""
     return f"pid {by.pid} on {one_line(by.host)}{when}{restarts}"
-
-
-def speed_text(snapshot: Snapshot | Overview) -> str:
-    """``12.4 per hour, done in 2h 10m (14:32, or 13:50 to 15:20)``, without what is not known and a range within a minute."""
-    parts = [rate_text(snapshot)]
-    if snapshot.eta is not None:
-        left = (snapshot.eta - snapshot.now).total_seconds()
-        parts.append(f"done in {duration(left)} ({clock_time(snapshot.eta, snapshot.now)}{_range_text(snapshot)})")
-    return ", ".join(filter(None, parts))
-
-
-def _range_text(of: Snapshot | Overview) -> str:
-    """Of an end within days; of one that is further away nobody asks for the hour."""
-    if of.eta_range is None or of.eta_range[1] - of.now > _FAR:
-        return ""
-    low, high = (clock_time(moment, of.now) for moment in of.eta_range)
-    day, _, clock = high.rpartition(" ")
-    return "" if low == high else f", or {low} to {clock if day and low.startswith(f'{day} ') else high}"
 
 
 def hours_text(snapshot: Snapshot) -> str:
@@ -182,16 +158,6 @@ def state_text(snapshot: Snapshot) -> Text:
     if snapshot.reason:
         text.append(f": {one_line(snapshot.reason)}")
     return text
-
-
-def rate_text(snapshot: Snapshot | Overview) -> str:
-    """``12.4 per hour``, in the shortest unit in which there is at least one trial; nothing where it is not known."""
-    per_hour = snapshot.rate_per_hour
-    if per_hour is None:
-        return ""
-    if per_hour >= 3600:
-        return f"{figure(per_hour / 3600)} per second"
-    return f"{figure(per_hour)} per hour" if per_hour < 60 else f"{figure(per_hour / 60)} per minute"
 
 
 def running_lines(trials: Sequence[RunningTrial], metric: str, *, limit: int = 8) -> list[RenderableType]:

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from outlast.cli.phrases import (
     STATE_STYLES,
-    ahead_text,
     best_text,
     counts_text,
     hours_text,
-    rate_text,
     running_lines,
-    speed_text,
     state_text,
     supervisor_text,
     tally_text,
@@ -48,6 +45,7 @@ from outlast.monitor.health import HealthWarning
 from outlast.monitor.overview import Overview
 from outlast.monitor.queue import queue_in_words
 from outlast.monitor.snapshot import Snapshot
+from outlast.monitor.speed_words import ahead_text, rate_text, speed_text
 from outlast.monitor.times import duration, metric_value, time_span
 
 if TYPE_CHECKING:

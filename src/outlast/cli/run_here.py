@@ -19,11 +19,12 @@ from outlast.core.plan import Verdict
 from outlast.engine.attempts.code_snapshot import changed_code
 from outlast.engine.campaign.life import Living
 from outlast.engine.coordinator.listener import Listener
+from outlast.engine.coordinator.seen_live import live_here
 from outlast.engine.hold.opening import Given
 from outlast.engine.launch import run
 from outlast.engine.record.recorded import study_paths
 from outlast.executors.shared_slots import Sharing
-from outlast.monitor.snapshot import LiveFacts, snapshot
+from outlast.monitor.snapshot import snapshot
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
@@ -51,8 +52,7 @@ def run_here(
     view, code = ExitStack(), 0
 
     def listener(opened: Opened, slots: int) -> Listener:
-        started = opened.study.last_run.at if opened.study.last_run else ""
-        live = LiveFacts(os.uname().nodename, os.getpid(), started, slots)
+        live = live_here(opened, slots)
         banner = start_banner(
             snapshot(opened.study, settings, now=datetime.now(timezone.utc), live=live, folder=folder),
             settings,

@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
@@ -108,14 +107,6 @@ def param(value: Any, *, exact: bool = False) -> str:
 def params_text(params: Mapping[str, Any]) -> str:
     """``lr=0.0012 model=cnn``."""
     return " ".join(f"{one_line(name)}={param(value)}" for name, value in params.items())
-
-
-def clock_time(moment: datetime, now: datetime) -> str:
-    """A moment on the reader's own clock: ``14:32`` today, ``Tue 14:32`` this week, else with its date."""
-    local, today = moment.astimezone(), now.astimezone()
-    if local.date() == today.date():
-        return local.strftime("%H:%M")
-    return local.strftime("%a %H:%M" if abs((local.date() - today.date()).days) < 7 else "%Y-%m-%d %H:%M")
 
 
 def bar(share: float, width: int, *, unicode: bool) -> Text:

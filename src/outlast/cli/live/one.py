@@ -8,11 +8,12 @@ from outlast.cli.live.curves import best_lines
 from outlast.cli.live.lines import Shown, Window, bar_line, fact_lines, footer
 from outlast.cli.live.slot_lines import slot_lines
 from outlast.cli.live.troubles import failure_lines, warning_lines
-from outlast.cli.phrases import counts_text, speed_text, state_text, supervisor_text
+from outlast.cli.phrases import counts_text, state_text, supervisor_text
 from outlast.cli.styled import Text
 from outlast.cli.text import one_line
 from outlast.core.states import StudyState
 from outlast.monitor.snapshot import Snapshot
+from outlast.monitor.speed_words import speed_text
 
 _MOST_RUNNING = 6  # in a window of up to 30 lines
 _ABOVE = 24  # lines of a window that are for the rest

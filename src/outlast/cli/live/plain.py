@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from outlast.cli.phrases import counts_text, speed_text, total_text
+from outlast.cli.phrases import counts_text, total_text
 from outlast.cli.text import one_line
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import Snapshot
+from outlast.monitor.speed_words import speed_text
 from outlast.monitor.times import metric_value
 
 
