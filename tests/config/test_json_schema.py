@@ -135,6 +135,13 @@ ACCEPTED = [
     {"notify": "ntfy://topic"},
     {"notify": ["ntfy://topic", "${MAIL}"]},
     {"notify": {"command": "./tell.sh --loud"}},
+    {"tracking": ["wandb", "my.trackers.Mine"]},
+    {
+        "tracking": {
+            "mlflow": {"uri": "http://${USER}@h", "tags": {"n": 1}},
+            "sinks": ["a:B", {"name": "a.B", "any": [1]}],
+        }
+    },
     {"parallel": "auto"},
     {"check": {"args": ["--max_steps", 20]}},
     {"parallel": 4.0},
@@ -144,7 +151,7 @@ ACCEPTED = [
     {
         "slurm": {"partition": "gpu"},
         "notify": {"urls": ["x"], "what": ["end"]},
-        "tracking": "x",
+        "tracking": "mlflow",
         "faults": {"interrupted": "new"},
     },
     {"parameters": {"a": 1, "b": "text", "c": True, "d.e": [1], "f": "choice(a, b)", "g": {"parameters": {"h": 1}}}},
@@ -159,6 +166,9 @@ ACCEPTED = [
 
 REFUSED = [
     {"nmae": "s"},
+    {"tracking": "mlfow"},
+    {"tracking": {"mlflow": {"url": "x"}}},
+    {"tracking": {"sinks": ["one"]}},
     {"name": ".s"},
     {"name": "a/b"},
     {"checkpoints": {"pattern": []}},

@@ -256,12 +256,16 @@ def test_study_yaml_is_the_record_with_a_header(folder):
 def test_secrets_stay_out_of_the_record_and_in_the_environment(folder):
     (folder / "s.yaml").write_text(
         BASE
-        + "env: {HF_TOKEN: abc, DB: 'postgres://me:pw@host/db', N: 1}\ntracking: {uri: 'https://a:b@c', api_key: k}\n"
+        + "env: {HF_TOKEN: abc, DB: 'postgres://me:pw@host/db', N: 1}\n"
+        + "tracking: {mlflow: {uri: 'https://a:b@c'}, sinks: [{name: a.B, api_key: k}]}\n"
     )
     settings = load_study_file("s.yaml")
     assert settings.env["HF_TOKEN"] == "abc"
     assert settings.resolved["env"] == {"HF_TOKEN": "***", "DB": "postgres://me:***@host/db", "N": "1"}
-    assert settings.resolved["tracking"] == {"uri": "https://a:***@c", "api_key": "***"}
+    assert settings.resolved["tracking"] == {
+        "mlflow": {"uri": "https://a:***@c"},
+        "sinks": [{"name": "a.B", "api_key": "***"}],
+    }
     assert all(secret not in to_yaml(settings) for secret in ("abc", "pw@", "b@c"))
     again = settings_from_resolved(settings.resolved, ".")
     assert again.env == {"N": "1"} and "HF_TOKEN, DB" in again.notes[0]
@@ -311,11 +315,11 @@ def test_a_constant_parameter_with_a_password_is_refused_and_one_from_the_enviro
 
 def test_what_has_no_effect_is_said(folder):
     (folder / "s.yaml").write_text(
-        f"{PLAIN}command: python train.py ${{args}}\nselection: {{seeds: 3}}\ntracking: {{mlflow: {{}}}}\nnotify: null\n"
+        f"{PLAIN}command: python train.py ${{args}}\nselection: {{seeds: 3}}\ntracking: {{mlflow: }}\nnotify: null\n"
     )
     notes = load_study_file("s.yaml").notes
-    assert [note for note in notes if "without effect" in note] == [
-        "`tracking`: accepted, but without effect yet",
+    assert [note for note in notes if "without effect" in note or "tracking" in note] == [
+        "`tracking.mlflow` is empty, so nothing is sent there: write `mlflow: {}`",
         "`selection`: without effect; `confirm.prefer` says how the best is chosen",
     ]
 

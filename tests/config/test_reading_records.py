@@ -63,6 +63,13 @@ WHOLE = {
     "refit": {"command": "python refit.py ${epochs}", "epochs": 9, "seeds": 2},
     "evaluate": {"arguments": ["--test", 1], "metric": {"name": "acc"}},
     "notify": {"urls": ["${NTFY_URL}", "tgram://***"], "command": ["./tell.sh", "--now"], "what": ["error", "end", "begin"]},
+    "tracking": {
+        "mlflow": {"uri": "http://u:***@host", "experiment": "e", "run_name": "r", "artifacts": False, "tags": {"a": "b"}},
+        "azure_ml": {"workspace_name": "w", "resource_group": "g", "subscription_id": "s", "enabled": False},
+        "wandb": {"project": "p", "entity": "e", "dir": "d", "mode": "offline", "tags": ["x", "y"]},
+        "tensorboard": {"dir": "events"},
+        "sinks": ["my.trackers.Mine", {"name": "my.trackers:Other", "level": [1, 2]}],
+    },
     "index": {"auto_resume": False},
     **{key: {"some": ["thing", 1]} for key in LATER_KEYS if key != "index"},
 }  # fmt: skip
@@ -82,6 +89,15 @@ def test_a_record_with_every_key_is_read_alike():
     assert {*WHOLE} - {*recorded} == {"pruner", "isolation"}  # as usual
     assert_read_alike(recorded)
     assert read_record(recorded, "here").resolved == recorded
+
+
+@pytest.mark.parametrize(
+    "tracking", ["x", 3, ["x"], {"uri": "x"}, {"mlflow": "x"}, {"mlflow": {"uri": ["x"]}, "sinks": 1}]
+)
+def test_what_tracking_was_when_it_had_no_effect_is_passed_over(tracking):
+    record = {**settings_from_resolved(WHOLE, "here").resolved, "tracking": tracking}
+    for read in (settings_from_resolved, settings_on_record):
+        assert read(record, "here").name == "whole"
 
 
 @pytest.mark.parametrize("isolation", ["worker", {"worker": 7}])

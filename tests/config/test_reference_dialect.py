@@ -6,6 +6,7 @@ import pytest
 
 from outlast.config.load import load_study_file
 from outlast.config.settings import RefitSettings
+from outlast.config.tracking_section import MlflowSettings
 from outlast.errors import StudyFileError
 
 HPO = """\
@@ -56,9 +57,8 @@ def test_every_part_is_translated(load):
     assert settings.checkpoints.keep == 1
     assert "index" not in settings.later
     assert any("`checkpoint.storage_path`: not used" in note for note in settings.notes)
-    assert "`tracking`: accepted, but without effect yet" in settings.notes
     assert any("`refit.enabled`: not used" in note for note in settings.notes)
-    assert settings.later["tracking"] == {"mlflow": {"log_best_checkpoint": True}}
+    assert settings.tracking.mlflow == MlflowSettings(log_best_checkpoint=True)
     assert settings.refit == RefitSettings()
 
 

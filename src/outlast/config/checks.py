@@ -22,9 +22,6 @@ from outlast.errors import StudyFileError
 from outlast.space.parameters import SpaceError
 from outlast.space.space import Space, flat
 
-#: Keys that are read and that no room does anything with yet.
-_NOT_YET = ("tracking",)
-
 #: Macros that hand the parameters over nested.
 _NESTING = ("args_json", "args_json_file")
 
@@ -89,9 +86,7 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
         )
     if files and settings.config is not None:
         notes += _config_file(settings, at)
-    idle = [name for name in _NOT_YET if settings.later.get(name) is not None]
-    if idle:
-        notes.append(f"{', '.join(f'`{name}`' for name in idle)}: accepted, but without effect yet")
+    notes += _empty_trackers(at.document.data.get("tracking"))
     if settings.later.get("selection") is not None:
         notes.append("`selection`: without effect; `confirm.prefer` says how the best is chosen")
     return tuple(notes)
@@ -263,6 +258,12 @@ def _oom(settings: Settings, at: At) -> None:
             raise place.child("shrink").error(f"`{name}` is not a parameter", nearest(name, known))
     if oom.get("factor", 0.5) >= 1:
         raise place.child("factor").error(f"must be below 1, not {oom['factor']:g}", "0.5 halves the value")
+
+
+def _empty_trackers(tracking: Any) -> list[str]:
+    """A key without a value is one that is not there; here it looks like an order."""
+    names = [name for name, value in tracking.items() if value is None] if isinstance(tracking, Mapping) else []
+    return [f"`tracking.{name}` is empty, so nothing is sent there: write `{name}: {{}}`" for name in names]
 
 
 def _config_file(settings: Settings, at: At) -> list[str]:

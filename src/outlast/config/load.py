@@ -138,7 +138,7 @@ def _on_record(resolved: Mapping[str, Any]) -> Document:
     if isinstance(index := document.data.get("index"), dict):
         for name in IDLE_INDEX_KEYS:
             index.pop(name, None)
-    for key in ("confirm", "refit", "evaluate", "notify"):
+    for key in ("confirm", "refit", "evaluate", "notify", "tracking"):
         with contextlib.suppress(KeyError):
             try:
                 native.STUDY_FILE.shapes[key].read(document.data[key], At(document, (key,)))

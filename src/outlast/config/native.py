@@ -13,6 +13,7 @@ from typing import Any, get_args
 from msgspec import structs
 
 from outlast.config import checks, command_checks, key_hints
+from outlast.config.chosen import ChosenSettings
 from outlast.config.notation import ParametersShape
 from outlast.config.resolved import resolve
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
@@ -23,7 +24,6 @@ from outlast.config.settings import (
     BudgetSettings,
     CheckpointSettings,
     CheckSettings,
-    ChosenSettings,
     ConfirmSettings,
     EvaluateSettings,
     ExecutorSettings,
@@ -41,6 +41,7 @@ from outlast.config.settings import (
 )
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape
 from outlast.config.slurm_section import SLURM
+from outlast.config.tracking_section import TRACKERS, TrackingSettings
 from outlast.config.yaml import Document
 
 SAMPLERS = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
@@ -103,6 +104,17 @@ NOTIFY = Checked(
         description="who is told when something is wrong, and at the end: an Apprise URL, several, or a mapping",
     ),
     lambda given, at: given if isinstance(given, NotifySettings) else NotifySettings.of(given),
+)
+
+_TRACKER = Word(tuple(TRACKERS), dotted=True)
+_TRACKING = Checked(
+    ByType(
+        text=_TRACKER,
+        items=ListOf(_TRACKER, least=1),
+        mapping=section(TrackingSettings),
+        description="where the search is sent: mlflow, azure_ml, wandb, tensorboard, a class of your own, or several",
+    ),
+    lambda given, at: TrackingSettings.of(given),
 )
 
 STUDY_FILE = Fields(
@@ -169,6 +181,7 @@ STUDY_FILE = Fields(
         "refit": section(RefitSettings, "how `outlast refit` trains the best once more, for the model to keep"),
         "evaluate": section(EvaluateSettings, "how `outlast evaluate` scores that model on the test set"),
         "notify": NOTIFY,
+        "tracking": _TRACKING,
         **{key: Anything(description=description) for key, description in LATER_KEYS.items() if key != "index"},
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),

@@ -108,7 +108,8 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
     notes = _checkpoint(values.get("checkpoint", {}), document, out)
     if values.get("mlflow") is not None:
         tracking = out.data.get("tracking")
-        merged = {**(tracking if isinstance(tracking, Mapping) else {}), "mlflow": values["mlflow"]}
+        others = tracking if isinstance(tracking, Mapping) else {tracking: {}} if isinstance(tracking, str) else {}
+        merged = {**others, "mlflow": values["mlflow"]}
         out.put(("tracking",), merged, ("mlflow",), document)
     return out, (*notes, *told, *_selection(out))
 

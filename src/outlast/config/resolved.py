@@ -17,15 +17,16 @@ from msgspec.structs import asdict, replace
 
 from outlast.config import settings as classes
 from outlast.config import units
+from outlast.config.chosen import ChosenSettings
 from outlast.config.secrets import MASK, mask_address, mask_secrets
 from outlast.config.settings import (
     LATER_KEYS,
-    ChosenSettings,
     IsolationSettings,
     MetricSettings,
     NotifySettings,
     Settings,
 )
+from outlast.config.tracking_section import TrackingSettings
 from outlast.space.definitions import define, to_definition
 from outlast.space.parameters import Parameter
 
@@ -82,7 +83,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, NotifySettings):
         value = replace(value, urls=tuple(mask_address(url) for url in value.urls))
     if isinstance(value, Struct):
-        usual = dict(zip(reversed(value.__struct_fields__), reversed(value.__struct_defaults__), strict=False))
+        defaults = (getattr(each, "factory", lambda each=each: each)() for each in reversed(value.__struct_defaults__))
+        usual = dict(zip(reversed(value.__struct_fields__), defaults, strict=False))
         always = ("name", "goal") if isinstance(value, MetricSettings) else ()
         said = {
             key: one for key, one in asdict(value).items() if key in always or key not in usual or one != usual[key]
@@ -132,6 +134,8 @@ def read_record(record: Mapping[str, Any], working_directory: str) -> Settings:
             attributes[key] = tuple(value)
         elif key == "notify":
             attributes[key] = NotifySettings.of(value)
+        elif key == "tracking":
+            attributes[key] = TrackingSettings.of(value)
         elif key not in LATER_KEYS:
             attributes[key] = _held(Settings.__annotations__[key], value)
     later = {key: record[key] for key in LATER_KEYS if key in record}

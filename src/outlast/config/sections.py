@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from outlast.config import scalars
+from outlast.config.chosen import ChosenSettings
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
-from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, Shape
+from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape
 
 
 def real(**bounds: float) -> Checked:
@@ -75,6 +76,20 @@ _GLOB = Text(
     "a glob below the trial's checkpoint folder, such as *.ckpt or run/step_*",
 )
 CHECKPOINT_GLOBS = ByType(text=Checked(_GLOB, lambda one, at: (one,)), items=ListOf(_GLOB, least=1))
+
+_CLASS = Text(
+    r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*$(?!\n)",
+    "package.module.Class",
+    description="package.module.Class",
+)
+#: Trackers of a person's own.
+SINKS = ListOf(
+    Checked(
+        ByType(text=_CLASS, mapping=Fields({"name": _CLASS}, required=("name",), open=True)),
+        lambda given, at: ChosenSettings.of(given),
+    )
+)
+LABELS = MapOf(ARGUMENT)
 
 
 def section(

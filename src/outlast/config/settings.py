@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from msgspec import Struct
 
+from outlast.config.chosen import ChosenSettings
 from outlast.config.secrets import MASK, mask_address, mask_secrets
+from outlast.config.tracking_section import TrackingSettings
 from outlast.space.parameters import Parameter
 
 if TYPE_CHECKING:  # shapes, and what they need, are for files that people write
@@ -34,7 +36,6 @@ OBJECTIVE = "outlast.api:objective"
 #: Keys that other rooms read, and what they are for; here they are kept as given.
 LATER_KEYS: Mapping[str, str] = {
     "index": "how the study is kept and resumed",
-    "tracking": "where runs are logged to (no effect yet)",
     "selection": "no effect: `confirm.prefer` says how the best is chosen",
     "description": "for people",
 }
@@ -70,21 +71,6 @@ class BudgetSettings(Struct, frozen=True, kw_only=True):
         ListOf(Word(get_args(State)), least=1),
         "the states that count against `trials`; complete, pruned and infeasible by default",
     ] = ("complete", "pruned", "infeasible")
-
-
-class ChosenSettings(Struct, frozen=True, kw_only=True):
-    """Something by its name or the dotted path of a class, and options of its own."""
-
-    name: str = ""
-    options: dict[str, Any] = {}
-
-    @classmethod
-    def of(cls, given: str | Mapping[str, Any]) -> Self:
-        """What a study file says: a name, or a mapping with it, with keys of ours, and with options."""
-        if isinstance(given, str):
-            return cls(name=given)
-        own = {key: given[key] for key in cls.__struct_fields__ if key in given and key != "options"}
-        return cls(**own, options={key: value for key, value in given.items() if key not in own})
 
 
 class SamplerSettings(ChosenSettings, frozen=True, kw_only=True):
@@ -304,6 +290,7 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
     refit: RefitSettings = RefitSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     notify: NotifySettings = NotifySettings()
+    tracking: TrackingSettings = TrackingSettings()
     later: dict[str, Any] = {}  # LATER_KEYS, as given
     #: Where the command runs: the study file's folder, or its `cwd`; never recorded absolute.
     working_directory: str = "."
