@@ -104,7 +104,10 @@ def read_studies(
 
 
 def _settings(one: Document, folder: str, notes: tuple[str, ...]) -> Settings | StudyFileError:
+    from outlast.config.placeholders import fill_places
+
     try:
+        fill_places(one)
         return native.read(one, working_directory=start_of(one, folder), notes=notes)
     except StudyFileError as error:
         return error

@@ -1,0 +1,79 @@
+"""``{backbone}`` in a path stands for what is the same in every trial."""
+
+from __future__ import annotations
+
+import pytest
+
+from outlast.config.load import load_studies, load_study_file, settings_from_resolved
+from outlast.config.placeholders import filled, placeholder_values
+from outlast.errors import StudyFileError, UsageError
+
+STUDY = """\
+name: ner
+command: python -c "" ${args}
+metric: minimize loss
+budget: {trials: 3}
+parameters:
+  backbone: {value: org/distil bert}
+  model: {parameters: {depth: {value: 3}}}
+  lr: {min: 0.1, max: 1.0}
+"""
+
+
+def read(tmp_path, text, **given):
+    (tmp_path / "s.yaml").write_text(text)
+    return load_study_file(tmp_path / "s.yaml", **given)
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("{backbone}/study.db", "org-distil bert/study.db"),  # one step of a path, whatever is in it
+        ("a/{name}-{model.depth}", "a/ner-3"),
+        ("{{backbone}} ${HOME}", "{backbone} ${HOME}"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_path_is_filled_in(tmp_path, text, means):
+    assert filled(text, placeholder_values(read(tmp_path, STUDY))) == means
+
+
+def test_a_value_leads_nowhere_else():
+    assert filled("a/{b}/c", {"b": ".."}) == "a/--/c" and filled("{b}", {"b": "../x"}) == "..-x"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{bakbone}", "did you mean `backbone`?"),
+        ("{lr}", "searched"),
+        ("{}", "{backbone}"),
+        ("{zzzzzzz}", "{backbone}"),
+    ],
+)
+def test_what_stands_for_nothing_is_refused_with_the_nearest(tmp_path, text, says):
+    with pytest.raises(UsageError) as caught:
+        filled(text, placeholder_values(read(tmp_path, STUDY)))
+    assert says in str(caught.value)
+    with pytest.raises(StudyFileError) as caught:
+        read(tmp_path, f"{STUDY}checkpoints:\n  dir: {text!r}\n")
+    assert caught.value.key == "checkpoints.dir" and caught.value.line == 10 and says in str(caught.value)
+
+
+def test_a_study_has_its_paths_on_record_as_they_are(tmp_path):
+    settings = read(tmp_path, STUDY + "checkpoints: {dir: 'weights/{backbone}'}\n", name="other")
+    assert settings.checkpoints.dir == "weights/org-distil bert"
+    assert settings_from_resolved(settings.resolved, str(tmp_path)).checkpoints.dir == settings.checkpoints.dir
+
+
+def test_each_study_of_a_matrix_has_its_own(tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        STUDY
+        + "matrix: {backbone: [a, b], sampler: [tpe, random]}\ncheckpoints: {dir: '{backbone}/{sampler}/{name}'}\n"
+    )
+    found = [each.checkpoints.dir for each in load_studies(tmp_path / "s.yaml")]
+    assert found == ["a/tpe/ner-a-tpe", "a/random/ner-a-random", "b/tpe/ner-b-tpe", "b/random/ner-b-random"]
+
+
+def test_no_secret_stands_for_anything(tmp_path):
+    assert not any("KEY" in name for name in placeholder_values(read(tmp_path, STUDY + "env: {API_KEY: x}\n")))
