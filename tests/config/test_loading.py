@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from outlast.config.load import load_studies, load_study_file, settings_from_resolved, to_yaml
+from outlast.config.settings import IndexSettings
 from outlast.config.yaml import parse
 from outlast.errors import StudyFileError
 
@@ -331,7 +332,7 @@ def test_a_key_of_the_index_without_effect_is_refused_in_a_file_and_passed_over_
     (folder / "s.yaml").write_text(f"{PLAIN}command: python train.py ${{args}}\nindex: {{auto_resume: false}}\n")
     recorded = load_study_file("s.yaml").resolved
     recorded["index"]["path"] = "x.db"
-    assert settings_from_resolved(recorded, ".").later["index"] == {"auto_resume": False}
+    assert settings_from_resolved(recorded, ".").index == IndexSettings(auto_resume=False)
 
 
 def test_numbers_in_arguments_and_environment_keep_their_spelling(tmp_path):

@@ -70,8 +70,8 @@ WHOLE = {
         "tensorboard": {"dir": "events"},
         "sinks": ["my.trackers.Mine", {"name": "my.trackers:Other", "level": [1, 2]}],
     },
-    "index": {"auto_resume": False},
-    **{key: {"some": ["thing", 1]} for key in LATER_KEYS if key != "index"},
+    "index": {"url": "shared.db", "timeout": "1m", "in_memory": True, "auto_resume": False},
+    **{key: {"some": ["thing", 1]} for key in LATER_KEYS},
 }  # fmt: skip
 #: Words for what stands in the record otherwise, or in another file's.
 ELSEWHERE = {"function", "goal", "extends", "matrix"}

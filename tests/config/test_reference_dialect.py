@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outlast.config.load import load_study_file
-from outlast.config.settings import RefitSettings
+from outlast.config.settings import IndexSettings, RefitSettings
 from outlast.config.tracking_section import MlflowSettings
 from outlast.errors import StudyFileError
 
@@ -55,7 +55,7 @@ def test_every_part_is_translated(load):
     assert settings.pruner.options == {"evaluation_interval": 1, "slack_factor": 0.2, "delay_evaluation": 2}
     assert settings.trial.folds == {"n": 5, "seed": 42, "shuffle": True, "stratify": True}
     assert settings.checkpoints.keep == 1
-    assert "index" not in settings.later
+    assert settings.index == IndexSettings()
     assert any("`checkpoint.storage_path`: not used" in note for note in settings.notes)
     assert any("`refit.enabled`: not used" in note for note in settings.notes)
     assert settings.tracking.mlflow == MlflowSettings(log_best_checkpoint=True)
@@ -76,7 +76,7 @@ def test_checkpointing_off_is_in_memory_and_auto_resume_off_is_kept(load):
     text = HPO.replace("{enabled: true, storage_path", "{enabled: false, storage_path").replace(
         "auto_resume: true", "auto_resume: false"
     )
-    assert load(text).later["index"] == {"in_memory": True, "auto_resume": False}
+    assert load(text).index == IndexSettings(in_memory=True, auto_resume=False)
 
 
 def test_folds_that_are_not_enabled_are_none(load):

@@ -283,7 +283,7 @@ def _sound(campaign: Campaign, folder: str, planned: Sequence[Planned]) -> Campa
 
 def _kept(each: Planned) -> Planned:
     """A study that keeps nothing on disk cannot be looked after."""
-    if each.settings is None or not (each.settings.later.get("index") or {}).get("in_memory"):
+    if each.settings is None or not each.settings.index.in_memory:
         return each
     error = UsageError("index.in_memory keeps nothing, and a campaign goes on with what is kept", cure="leave it out")
     return Planned(member=each.member, folder=each.folder, error=error)

@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import click
 
 from outlast._system.syncing import make_dir
 from outlast.cli.main import Invocation
+from outlast.cli.options import HANDED_OVER
+from outlast.config.secrets import mask_text
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder
 from outlast.study.supervision import Charge, live_supervision
@@ -36,6 +38,7 @@ def detach(invocation: Invocation, folder: str, record: Path, log: Path, *, done
         done: Flags of the command that are obeyed already.
     """
     ours = [argument for argument in invocation.before if argument not in ("--detach", *done)]
+    ours, secrets = _without_secrets(ours)
     arguments = [*ours, "--", *invocation.command] if invocation.command else ours
     new = not log.parent.exists()
     make_dir(log.parent)
@@ -47,7 +50,7 @@ def detach(invocation: Invocation, folder: str, record: Path, log: Path, *, done
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env={**os.environ, _DETACHED: "1"},
+            env={**os.environ, **secrets, _DETACHED: "1"},
         )
     _await(process, lambda: _in_hand(record, process.pid))
     if process.poll() is not None:  # it failed, or there was nothing left to do: either way it has said so
@@ -59,6 +62,18 @@ def detach(invocation: Invocation, folder: str, record: Path, log: Path, *, done
         return process.returncode
     _tell(folder, record, log, process.pid)
     return 0
+
+
+def _without_secrets(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The words of a command line that others may see, and what goes through the environment: a store with its password."""
+    left, secrets = list(words), {}
+    for at, word in enumerate(left):
+        name, between, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        named = name if between else left[at - 1] if at else ""
+        if named in ("--index", "--storage") and mask_text(value) != value:
+            secrets[HANDED_OVER] = value
+            left[at] = f"{name}{between}${{{HANDED_OVER}}}"
+    return left, secrets
 
 
 def _await(process: subprocess.Popen[bytes], fact: Callable[[], bool]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,15 @@ fresh_option = click.option(
 )
 accept_option = click.option("--accept-changes", is_flag=True, help="Go on although the study file has changed.")
 
+#: For the process in the background only: an address with a secret, which no command line of ours holds.
+HANDED_OVER = "OUTLAST_INDEX"
+
+
+def handed_over(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    """What was typed; or, in the background, what the environment was given instead. It is taken once."""
+    return os.environ.pop(HANDED_OVER, given) if given == f"${{{HANDED_OVER}}}" else given
+
+
 _SEARCH = (
     click.argument(
         "study",
@@ -104,6 +114,14 @@ _SEARCH = (
         help="Change a key of the study file; may be given several times.",
     ),
     dir_option,
+    click.option(
+        "--index",
+        "--storage",
+        "index",
+        metavar="STORE",
+        callback=handed_over,
+        help="Write the study to this Optuna storage as well: a path or URL, with ${NAME} of the environment.",
+    ),
     click.option("--name", metavar="NAME", help="The study's name; wins over the study file."),
 )
 

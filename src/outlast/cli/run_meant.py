@@ -48,7 +48,7 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
     """Run one study. Returns the exit code."""
     settings, background = search.settings, is_detached()
     given = None if how.warm_start is None else how.warm_start.prepared(settings)
-    if (settings.later.get("index") or {}).get("in_memory"):
+    if settings.index.in_memory:
         return run_without_a_trace(settings, how.accept_changes, given=given)
     if not background:
         refuse_supervised(StudyPaths.at(live_of(search.folder)).supervisor, search.folder)

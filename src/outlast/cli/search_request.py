@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import click
+from msgspec.structs import replace
 
 from outlast.cli.dashes import without_dashes
 from outlast.cli.locate import by_name, is_study_folder, study_of_file, the_folder, within_a_study
@@ -37,6 +39,7 @@ class SearchRequest:
     minimize: str | None = None
     name: str | None = None
     directory: str | None = None
+    index: str | None = None
 
     @cached_property
     def meant(self) -> Settings | CampaignPlan:
@@ -115,7 +118,16 @@ class SearchRequest:
     @property
     def changes_of_each(self) -> list[str]:
         """What is changed of each study that is meant, as texts of ``--set``."""
-        return [*self.overrides, *([] if self.trials is None else [f"budget.trials={self.trials}"])]
+        trials = [] if self.trials is None else [f"budget.trials={self.trials}"]
+        return [*self.overrides, *trials, *self._store]
+
+    @property
+    def _store(self) -> list[str]:
+        """The index that ``--index`` names, a path of this folder's, as a text of ``--set``."""
+        if self.index is None:
+            return []
+        here = "://" not in self.index and not self.index.startswith(("~", "$", "{"))
+        return [f"index.url={json.dumps(os.path.abspath(self.index) if here else self.index)}"]
 
     def _of_a_command(self) -> Settings:
         from outlast.config.inline import settings_from_command
@@ -127,9 +139,15 @@ class SearchRequest:
             raise UsageError("--set changes a study file; there is none", cure="leave it out, or write a study file")
         if (metric := self.metric) is None:
             raise UsageError("a command needs its metric", cure="--maximize NAME or --minimize NAME")
-        return settings_from_command(
+        settings = settings_from_command(
             self.invocation.command, name=self.name, metric=metric, trials=self.trials, parallel=self.parallel
         )
+        if self.index is None:
+            return settings
+        from outlast.config.load import settings_from_resolved
+
+        told = settings_from_resolved(settings.resolved, settings.working_directory, self._store)
+        return replace(told, notes=settings.notes)
 
     def recorded(self, folder: str, *, one_of_several: bool = False) -> Settings:
         """The settings of a study that is there, with what the command line changes of it.

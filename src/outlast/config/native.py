@@ -16,7 +16,7 @@ from outlast.config import checks, command_checks, key_hints
 from outlast.config.chosen import ChosenSettings
 from outlast.config.notation import ParametersShape
 from outlast.config.resolved import resolve
-from outlast.config.scalars import Anything, Flag, Number, Text, Word
+from outlast.config.scalars import Anything, Number, Text, Word
 from outlast.config.secrets import MASK
 from outlast.config.sections import COMMAND, section
 from outlast.config.settings import (
@@ -29,6 +29,7 @@ from outlast.config.settings import (
     ExecutorSettings,
     FaultSettings,
     Goal,
+    IndexSettings,
     IsolationSettings,
     MetricSettings,
     NotifySettings,
@@ -76,12 +77,13 @@ _EXECUTOR_NAME = Text(
     description="local, psij, a name that an installed package registers, or package.module.Class",
 )
 
-_INDEX = Fields(
-    {
-        "in_memory": Flag(description="nothing is kept: the study is gone when its run ends"),
-        "auto_resume": Flag(description="false: a study that is there already is only gone on with by `run --resume`"),
-    },
-    description=LATER_KEYS["index"],
+_INDEX = Checked(
+    ByType(
+        text=Text(),
+        mapping=section(IndexSettings),
+        description="how the study is kept and resumed; as a word, a store that it is written to as well",
+    ),
+    lambda given, at: IndexSettings.of(given),
 )
 
 _ISOLATION = Checked(
@@ -182,7 +184,7 @@ STUDY_FILE = Fields(
         "evaluate": section(EvaluateSettings, "how `outlast evaluate` scores that model on the test set"),
         "notify": NOTIFY,
         "tracking": _TRACKING,
-        **{key: Anything(description=description) for key, description in LATER_KEYS.items() if key != "index"},
+        **{key: Anything(description=description) for key, description in LATER_KEYS.items()},
         "extends": Text(description="a study file that this one changes"),
         "matrix": MapOf(ListOf(Anything(), least=1), least=1, description="one study for each value"),
     },

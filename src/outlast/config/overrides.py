@@ -32,6 +32,10 @@ def parse_override(text: str) -> tuple[list[str], Any, Place]:
     return parts, value.strip() if _is_text(tuple(parts)) and _is_number(typed) else typed, place
 
 
+#: Sections that may be a word, and the key that this word is.
+_SHORT = {"sampler": "name", "pruner": "name", "index": "url"}
+
+
 def spell(document: Document) -> None:
     """Give numbers that become arguments or environment variables their spelling: ``1.10`` is no ``1.1`` there."""
     for path, text in document.numbers.items():
@@ -188,8 +192,8 @@ def _step(here: Any, part: str, place: Place) -> Any:
     inner = here.get(key)
     if inner is None:
         inner = {}
-    elif isinstance(inner, str) and key in ("sampler", "pruner"):
-        inner = {"name": inner}
+    elif isinstance(inner, str) and key in _SHORT:
+        inner = {_SHORT[key]: inner}
     here[key] = inner
     return inner
 

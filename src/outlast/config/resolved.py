@@ -21,6 +21,7 @@ from outlast.config.chosen import ChosenSettings
 from outlast.config.secrets import MASK, mask_address, mask_secrets
 from outlast.config.settings import (
     LATER_KEYS,
+    IndexSettings,
     IsolationSettings,
     MetricSettings,
     NotifySettings,
@@ -80,6 +81,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, IsolationSettings):
         short = {IsolationSettings(): None, IsolationSettings(mode="worker"): "worker"}
         return short.get(value, {"worker": value.trials})
+    if isinstance(value, IndexSettings) and value == IndexSettings(url=value.url):
+        return value.url
     if isinstance(value, NotifySettings):
         value = replace(value, urls=tuple(mask_address(url) for url in value.urls))
     if isinstance(value, Struct):
@@ -136,11 +139,14 @@ def read_record(record: Mapping[str, Any], working_directory: str) -> Settings:
             attributes[key] = NotifySettings.of(value)
         elif key == "tracking":
             attributes[key] = TrackingSettings.of(value)
+        elif key == "index" and isinstance(value, Mapping):
+            known = {name: each for name, each in value.items() if name not in IDLE_INDEX_KEYS}
+            attributes[key] = _section(IndexSettings, known)
+        elif key == "index":
+            attributes[key] = IndexSettings.of(value)
         elif key not in LATER_KEYS:
             attributes[key] = _held(Settings.__annotations__[key], value)
     later = {key: record[key] for key in LATER_KEYS if key in record}
-    if "index" in later:
-        later["index"] = {key: value for key, value in later["index"].items() if key not in IDLE_INDEX_KEYS}
     return Settings(**attributes, later=later, working_directory=working_directory, resolved=dict(record))
 
 

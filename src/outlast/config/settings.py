@@ -35,7 +35,6 @@ if TYPE_CHECKING:  # shapes, and what they need, are for files that people write
 OBJECTIVE = "outlast.api:objective"
 #: Keys that other rooms read, and what they are for; here they are kept as given.
 LATER_KEYS: Mapping[str, str] = {
-    "index": "how the study is kept and resumed",
     "selection": "no effect: `confirm.prefer` says how the best is chosen",
     "description": "for people",
 }
@@ -235,6 +234,26 @@ class NotifySettings(Struct, frozen=True, kw_only=True):
         return mask_secrets({"urls": urls, "command": command, "what": list(self.what)})
 
 
+class IndexSettings(Struct, frozen=True, kw_only=True):
+    """How the study is kept and resumed, and which store it is shown in beside its own folder's."""
+
+    url: Annotated[
+        str | None,
+        "a store that the study is written to as well: a path, sqlite:///path?timeout=60, a journal file, or any storage "
+        "URL of Optuna's, with ${NAME} of the environment",
+    ] = None
+    timeout: Annotated[float | None, Duration(), "how long one try waits for that store; 10s by default"] = None
+    in_memory: Annotated[bool, "nothing is kept: the study is gone when its run ends"] = False
+    auto_resume: Annotated[bool, "false: a study that is there already is only gone on with by `run --resume`"] = True
+
+    @classmethod
+    def of(cls, given: Any) -> Self:
+        """What a study file says: a store, or a mapping."""
+        if isinstance(given, cls):
+            return given
+        return cls(url=given) if isinstance(given, str) else cls(**given)
+
+
 class IsolationSettings(Struct, frozen=True, kw_only=True):
     """What a Python function's trials share: nothing, or the imports of a worker that each is forked from."""
 
@@ -289,6 +308,7 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
     confirm: ConfirmSettings = ConfirmSettings()
     refit: RefitSettings = RefitSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    index: IndexSettings = IndexSettings()
     notify: NotifySettings = NotifySettings()
     tracking: TrackingSettings = TrackingSettings()
     later: dict[str, Any] = {}  # LATER_KEYS, as given

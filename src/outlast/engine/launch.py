@@ -146,7 +146,7 @@ def _refuse_unmeant(settings: Settings, folder: str, earlier: StudyPaths, *, fre
     if resume and not earlier.exists:
         cure = "without --resume the same command starts one"
         raise StudyNotFound(f"--resume: there is no study in {folder}", cure=cure)
-    if (settings.later.get("index") or {}).get("auto_resume") is False and earlier.exists and not (resume or fresh):
+    if not settings.index.auto_resume and earlier.exists and not (resume or fresh):
         cure = "--resume goes on with it; --fresh sets it aside and starts anew"
         raise UsageError(f"auto_resume is off, and there is a study in {folder}", cure=cure)
 

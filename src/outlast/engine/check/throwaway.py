@@ -19,6 +19,7 @@ from outlast.config.settings import (
     BudgetSettings,
     CheckpointSettings,
     ExecutorSettings,
+    IndexSettings,
     PrunerSettings,
     SamplerSettings,
     Settings,
@@ -113,6 +114,7 @@ def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: 
         trial=trial,
         executor=ExecutorSettings(),  # here, whoever runs the search
         checkpoints=CheckpointSettings(pattern=settings.checkpoints.pattern),
+        index=IndexSettings(),
         later={},
     )
 
