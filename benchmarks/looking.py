@@ -2,10 +2,12 @@
 
     python benchmarks/looking.py
     python benchmarks/looking.py --trials 10000 --rounds 20
+    python benchmarks/looking.py --studies 1000
 
 Each command is started in turn with ``python -c pass``, so that whatever the machine does hits both alike; with how many
 modules it ends is counted in a run of its own. The study is fabricated: its ledger is written by the ledger's own writer, and
-each trial has the folder and the record of a real one.
+each trial has the folder and the record of a real one. With ``--studies`` it is ``status`` of a folder with so many studies at
+rest, by the clock as well.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from outlast.core.records import (
 )
 from outlast.core.records import to_json as as_json
 from outlast.core.states import Cause, TrialState
+from outlast.engine.record.at_a_glance import keep_what_it_looks_like
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 
@@ -132,6 +135,31 @@ def seconds_of(argv: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def wall_of(argv: list[str]) -> float:
+    """Seconds by the clock."""
+    begin = time.perf_counter()
+    seconds_of(argv)
+    return time.perf_counter() - begin
+
+
+def many_studies(place: Path, studies: int, rounds: int) -> list[Pair]:
+    """``status`` of a folder with so many studies at rest, of 10 to 40 trials each."""
+    drawn = random.Random(11)
+    folder = place / "many"
+    folder.mkdir()
+    for number in range(studies):
+        name = f"study-{number:04d}"
+        make_study(folder / name, drawn.randint(10, 40), 5, STUDY_FILE.replace("name: long", f"name: {name}"))
+        keep_what_it_looks_like(StudyPaths.at(folder / name))
+    command = [*OUTLAST, "status", str(folder)]
+    seconds_of(command)
+    return [
+        measure(f"status of {studies} studies, {what}", "s", lambda _, of=of: of(command), lambda _, of=of: of(NOTHING),
+                rounds=rounds)
+        for what, of in (("processor", seconds_of), ("clock", wall_of))
+    ]  # fmt: skip
+
+
 def modules_of(argv: list[str]) -> int:
     """How many modules a command ends with."""
     code = "import atexit, sys; atexit.register(lambda: print(len(sys.modules), file=sys.stderr)); "
@@ -148,12 +176,16 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1_000, help="length of the study")
     parser.add_argument("--epochs", type=int, default=20, help="reports of a trial")
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--studies", type=int, default=0, help="so many studies at rest in one folder, instead of one")
     parser.add_argument("--commands", nargs="*", default=list(COMMANDS), choices=list(COMMANDS))
     parser.add_argument("--json", type=Path, default=Path("studies/benchmarks/looking.json"))
     args = parser.parse_args()
     pairs: list[Pair] = []
     modules: dict[str, int] = {}
     with tempfile.TemporaryDirectory(prefix="outlast-bench-") as place:
+        if args.studies:
+            print(table(many_studies(Path(place), args.studies, args.rounds)))
+            return
         folder = Path(place, "long")
         make_study(folder, args.trials, args.epochs)
         for name in args.commands:
