@@ -15,6 +15,7 @@ class Notebook:
 
     def __init__(self, client, interrupt):
         self._client, self._interrupt = client, interrupt
+        self.outputs = 0  # that front ends add; those that they replace do not count
 
     def run(self, code: str, *, stop_at: str | None = None) -> str:
         """Run a cell.
@@ -32,6 +33,9 @@ class Notebook:
             kind, content = message["msg_type"], message["content"]
             if kind == "stream":
                 said += content["text"]
+            elif kind in ("display_data", "update_display_data"):
+                self.outputs += kind == "display_data"
+                said += f"{content['data']['text/plain']}\n"
             elif kind == "execute_result":
                 said += content["data"]["text/plain"]
             elif kind == "error":

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Literal
 
-from outlast._system.files import write_atomic
+from outlast.api.described import Described
+from outlast.api.handed_over import HandedOver
 from outlast.api.result import Result
-from outlast.api.said_lines import FRESH, SaidLines
-from outlast.config.load import settings_from_resolved
-from outlast.config.settings import OBJECTIVE, Settings
-from outlast.core.best import best_trials
-from outlast.core.states import TrialState
-from outlast.engine import launch
-from outlast.engine.coordinator.listener import Listener
-from outlast.engine.objective_identity import Fingerprint, compared, fingerprint_of, pickled_objective, remember
-from outlast.engine.record.examine import read_study
-from outlast.engine.record.recorded import recorded_settings, study_paths
-from outlast.errors import StudyFileError, UsageError
-from outlast.study.layout import StudyPaths
-from outlast.study.opened import Opened
+from outlast.api.searching import search
 
 Direction = Literal["minimize", "maximize"]
-
-_GOES_ON = "accept_changes=True goes on all the same"
 
 
 def optimize(
@@ -47,6 +33,7 @@ def optimize(
     fresh: bool = False,
     accept_changes: bool = False,
     quiet: bool = False,
+    **study_file: Any,
 ) -> Result:
     """Search for the best parameters of a Python objective; the same call again goes on with exactly the rest.
 
@@ -75,6 +62,8 @@ def optimize(
         fresh: Set an earlier study in this folder aside.
         accept_changes: Go on although space, sampler, pruner, directions or the objective are others than before.
         quiet: Print nothing.
+        study_file: Any other key of a study file: ``checkpoints={"keep": 3}``, ``notify="ntfy://topic"``,
+            ``budget={"max_failures": 5}`` beside `trials`.
 
     Returns:
         The result; also when it was stopped early: an interrupted call (Ctrl-C, the notebook's stop button) lets running
@@ -84,12 +73,9 @@ def optimize(
         UsageError: An argument that a study file could not have either, or that changes an earlier study.
         StudyBusy: Somebody runs this study just now.
     """
-    name = name or _name_of(objective)
     names = ["value"] if directions is None else [f"value_{i}" for i in range(len(directions))]
     goals = [direction] if directions is None else list(directions)
-    resolved: dict[str, Any] = {
-        "name": name,
-        "function": OBJECTIVE,
+    said: dict[str, Any] = {
         "metric": [{"name": n, "goal": g} for n, g in zip(names, goals, strict=True)],
         "parameters": dict(parameters or {}),
         "budget": {key: value for key, value in (("trials", trials), ("time", timeout)) if value is not None},
@@ -99,68 +85,16 @@ def optimize(
         "pruner": pruner,
         "parallel": parallel,
         "isolation": isolation if isinstance(isolation, str) else dict(isolation),
+        "trial": {"retries": retries} if retries else {},
     }
-    if retries:
-        resolved["trial"] = {"retries": retries}
-    settings = _settings(resolved)
-    folder = os.fspath(dir) if dir is not None else os.path.join("studies", name)
-    say = _silent if quiet else partial(print, flush=True)
-    paths = study_paths(launch.make_ready(settings, folder, fresh=fresh, say=say), settings)
-    own = fingerprint_of(objective)
-    changed = _compared_with_earlier(paths, folder, own, accept_changes)
-    pickled = pickled_objective(objective, takes_trial=parameters is None)
-
-    lines = SaidLines(settings, folder, paths, say)
-
-    def listener(opened: Opened, slots: int) -> Listener:
-        lines.begun(opened, slots, changed)
-        write_atomic(paths.objective, pickled)
-        remember(paths.root, own)
-        return lines
-
-    try:
-        verdict, study = launch.run(paths, settings, listener, tell=lines.ended, accept_changes=accept_changes, say=say)
-    except UsageError as error:
-        raise _in_words_of_python(error) from None
-    recorded, _ = recorded_settings(paths.root, study)
-    return Result(folder, verdict.state, tuple(study.trials.values()), tuple(best_trials(study, recorded.metrics)))
-
-
-def _compared_with_earlier(paths: StudyPaths, folder: str, own: Fingerprint, accept_changes: bool) -> str:
-    """In what the objective differs from that of the trials that are there.
-
-    Raises:
-        UsageError: They are two objectives under one name.
-    """
-    if not paths.exists:
-        return ""
-    trials = read_study(paths)
-    results = bool(trials.in_state(TrialState.COMPLETE, TrialState.PRUNED))
-    two, difference = compared(paths.root, own, results=results)
-    if two and not accept_changes:
-        fact = f"{folder} holds trials of another objective: {difference}"
-        raise UsageError(fact, cure=f"name= keeps both, each in a folder of its own; {_GOES_ON}; {FRESH}")
-    return f"not the objective of the trials in {folder}: {difference}" if difference else ""
-
-
-def _settings(resolved: Mapping[str, Any]) -> Settings:
-    try:
-        return settings_from_resolved(resolved, os.getcwd())
-    except StudyFileError as error:  # there is no file that it could be in
-        raise StudyFileError(error.fact, file="optimize()", key=error.key, cure=error.cure) from None
-
-
-def _in_words_of_python(error: UsageError) -> UsageError:
-    if error.cure is None or "--accept-changes" not in error.cure:
-        return error
-    cure = f"{_GOES_ON}; {FRESH}; another name= keeps both"
-    return UsageError(error.fact.replace("the study file has", "the arguments have"), cure=cure)
-
-
-def _silent(_text: str) -> None:
-    pass
-
-
-def _name_of(objective: Callable[..., Any]) -> str:
-    found = getattr(objective, "__name__", type(objective).__name__)
-    return "objective" if not found.isidentifier() else str(found)
+    for key, value in study_file.items():
+        both = isinstance(value, Mapping) and isinstance(said.get(key), dict)
+        said[key] = {**said[key], **value} if both else value
+    handed = HandedOver(objective, takes_trial=parameters is None)
+    described = Described(
+        {key: value for key, value in said.items() if value != {}} | {"name": name or handed.name},
+        "optimize()",
+        objective=handed,
+    )
+    folder = os.fspath(dir) if dir is not None else os.path.join("studies", name or handed.name)
+    return search(described, folder, fresh=fresh, accept_changes=accept_changes, quiet=quiet)

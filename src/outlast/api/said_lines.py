@@ -13,6 +13,7 @@ from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, StudyState
+from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.listener import Saying
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
@@ -27,6 +28,7 @@ class SaidLines(Saying):
     def __init__(self, settings: Settings, folder: str, paths: StudyPaths, say: Callable[[str], object]) -> None:
         super().__init__(say)
         self._settings, self._folder, self._paths = settings, folder, paths
+        self.at_round: Callable[[], object] = lambda: None  # what is done whenever the coordinator has looked
 
     def begun(self, opened: Opened, slots: int, changed: str) -> None:
         """Where it lies, what is there, what is to do, and that it can be interrupted."""
@@ -60,6 +62,10 @@ class SaidLines(Saying):
                 reason = f": {event.reason}" if event.reason else ""
                 values = _values(self._settings, event.values)
                 self._say(f"trial {event.trial} {event.state}{values}{reason}{self._progress(study)}")
+
+    def looked(self, study: Study, running: Sequence[Running]) -> None:
+        """A round is over."""
+        self.at_round()
 
     def _progress(self, study: Study) -> str:
         budget, metrics = self._settings.budget, self._settings.metrics

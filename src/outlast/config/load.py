@@ -40,15 +40,7 @@ def load_study_file(
     Raises:
         StudyFileError: Anything wrong with it, before anything runs.
     """
-    studies = load_studies(path, overrides=overrides, metric=metric, name=name)
-    if len(studies) > 1:
-        raise StudyFileError(
-            f"makes {len(studies)} studies where one is meant: {', '.join(study.name for study in studies)}",
-            file=os.fspath(path),
-            key="matrix",
-            cure="--set matrix=null leaves it out; or a file for each value that says `extends:`",
-        )
-    return studies[0]
+    return only_one(load_studies(path, overrides=overrides, metric=metric, name=name), os.fspath(path))
 
 
 def load_studies(
@@ -60,7 +52,29 @@ def load_studies(
     """
     file = os.fspath(path)
     called = None if name is None else (name, Place("--name"))
-    read = [each for _, each in read_studies(file, read_chain(file), changes=overrides, metric=metric, name=called)]
+    return _sound(
+        [each for _, each in read_studies(file, read_chain(file), changes=overrides, metric=metric, name=called)]
+    )
+
+
+def only_one(read: Sequence[Settings | StudyFileError], file: str) -> Settings:
+    """The one study that a document makes.
+
+    Raises:
+        StudyFileError: It makes several, or something is wrong with it.
+    """
+    studies = _sound(read)
+    if len(studies) > 1:
+        raise StudyFileError(
+            f"makes {len(studies)} studies where one is meant: {', '.join(study.name for study in studies)}",
+            file=file,
+            key="matrix",
+            cure="--set matrix=null leaves it out; or a file for each value that says `extends:`",
+        )
+    return studies[0]
+
+
+def _sound(read: Sequence[Settings | StudyFileError]) -> list[Settings]:
     for each in read:
         if isinstance(each, StudyFileError):
             raise each

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from statistics import median_high
 
 from outlast.cli.live.lines import Window, cut, fact_lines
@@ -10,6 +9,7 @@ from outlast.cli.phrases import best_text
 from outlast.cli.styled import Text
 from outlast.cli.text import LABELS, params_text, sparkline
 from outlast.core.states import TrialState
+from outlast.monitor.best_so_far import so_far
 from outlast.monitor.overview import Sight
 from outlast.monitor.times import metric_value
 
@@ -23,26 +23,6 @@ def usual_steps(sight: Sight) -> int | None:
     complete = sight.study.in_state(TrialState.COMPLETE)[-20:]
     steps = [t.last.last_step for t in complete if t.last is not None and t.last.last_step is not None]
     return median_high(steps) if steps else None
-
-
-def so_far(sight: Sight) -> list[float]:
-    """The best value after each complete trial, in the order in which they ended."""
-    if sight.study is None or sight.settings is None:
-        return []
-    better = max if sight.settings.metrics[0].goal == "maximize" else min
-    ended = sorted(
-        (
-            trial
-            for trial in sight.study.in_state(TrialState.COMPLETE)
-            if trial.values and math.isfinite(trial.values[0])
-        ),
-        key=lambda trial: (trial.finished_at or "", trial.number),
-    )
-    found: list[float] = []
-    for trial in ended:
-        value = trial.values[0] if trial.values else math.nan
-        found.append(better(found[-1], value) if found else value)
-    return found
 
 
 def best_lines(sight: Sight | None, window: Window) -> list[Text]:

@@ -1,0 +1,131 @@
+"""A search as Python says it: what to run, its settings, and changes to them for one run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from outlast.api.handed_over import HandedOver
+from outlast.config.settings import OBJECTIVE, Settings
+from outlast.errors import StudyFileError, UsageError
+from outlast.study.home import live_of
+
+Metric = tuple[str, Literal["maximize", "minimize"]]
+
+
+@dataclass(frozen=True)
+class Described:
+    """A search that is new, or goes on.
+
+    Attributes:
+        keys: Of a study file.
+        said_in: What errors call their place: ``Study.create()``.
+        file: The study file under these.
+        metric: Name and goal, where they were said apart.
+        objective: That was handed over in Python.
+    """
+
+    keys: Mapping[str, Any]
+    said_in: str
+    file: str | None = None
+    metric: Metric | None = None
+    objective: HandedOver | None = None
+
+    def settings(self, **changes: Any) -> Settings:
+        """Its settings, with keys of the study file changed for this run; names of sections, or ``budget__trials`` inside one.
+
+        Raises:
+            StudyFileError: Something is wrong, before anything runs.
+        """
+        said = texts_of(changes)
+        try:
+            if self.objective is not None:
+                from outlast.config.load import settings_from_resolved
+
+                named = {"name": self.objective.name, **self.keys, "function": OBJECTIVE}
+                return settings_from_resolved(named, os.getcwd(), said)
+            from outlast.config.from_python import settings_from_python
+
+            return settings_from_python(
+                self.file,
+                self.keys,
+                said_in=self.said_in,
+                changes=said,
+                metric=self.metric,
+                default_name=self._script(),
+            )
+        except StudyFileError as error:
+            raise in_python(error, self.said_in) from None
+
+    def _script(self) -> str:
+        """What a study without a name is called: as its script, or its function."""
+        from outlast.config.inline import script_stem
+
+        command, function = self.keys.get("command"), self.keys.get("function")
+        if isinstance(function, str):
+            return function.rpartition(":")[2]
+        try:
+            words = shlex.split(command) if isinstance(command, str) else list(command or ())
+            return script_stem([str(word) for word in words]) if words else ""
+        except (TypeError, ValueError):  # what is wrong with it is said by whoever reads it
+            return ""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A study that is there, as its folder has it on record."""
+
+    folder: str
+    said_in: str = "Study.run()"
+    objective: HandedOver | None = None  # it is on record as well
+
+    def settings(self, **changes: Any) -> Settings:
+        """Its settings, changed as those of `Described` are.
+
+        Raises:
+            StudyNotFound, LedgerDamaged: There is none, or it cannot be read.
+            StudyFileError: A change that no study file may have.
+        """
+        from outlast.engine.record.recorded import recorded_settings
+
+        settings, _ = recorded_settings(live_of(self.folder))
+        said = texts_of(changes)
+        if not said:
+            return settings
+        from outlast.config.load import settings_from_resolved
+
+        try:
+            return settings_from_resolved(settings.resolved, settings.working_directory, said)
+        except StudyFileError as error:
+            raise in_python(error, self.said_in) from None
+
+
+def texts_of(changes: Mapping[str, Any]) -> Sequence[str]:
+    """As of ``--set``; what is ``None`` changes nothing."""
+    import json
+
+    from outlast.core.plain_json import plain_json
+
+    return [
+        f"{key.replace('__', '.')}={json.dumps(plain_json(value))}"
+        for key, value in changes.items()
+        if value is not None
+    ]
+
+
+def in_python(error: StudyFileError, said_in: str) -> StudyFileError:
+    """An error whose place is the call, where it is no file."""
+    own = error.file is None or error.file == "study.yaml" or error.file.startswith("--set ")
+    file = said_in if own else error.file
+    return StudyFileError(error.fact, file=file, line=error.line, key=error.key, cure=error.cure)
+
+
+def in_words_of_python(error: UsageError, fresh: str, goes_on: str) -> UsageError:
+    """An error of a run that tells flags of the command line."""
+    if error.cure is None or "--accept-changes" not in error.cure:
+        return error
+    cure = f"{goes_on}; {fresh}; another name= keeps both"
+    return UsageError(error.fact.replace("the study file has", "the arguments have"), cure=cure)

@@ -1,0 +1,42 @@
+"""Ctrl-C, or a notebook's stop button, around a run in a process that lives on: pressed once or in a storm, at any moment."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from outlast.engine.hold.signals import handling
+
+
+class Interrupts:
+    """What an interrupt means where the run's own handlers are not, or not any more.
+
+    Before the study is open it ends the call: nothing was begun. From then on it belongs to the run: one that comes in the
+    moment before the run listens is told it at its first round, and one behind its end interrupts nobody who puts things away.
+    """
+
+    def __init__(self) -> None:
+        self._open = self._missed = False
+
+    def opened(self) -> None:
+        """The study is in hand."""
+        self._open = True
+
+    def tell_missed(self) -> None:
+        """The run listens: it hears of an interrupt that came before."""
+        if self._missed:
+            self._missed = False
+            signal.raise_signal(signal.SIGINT)
+
+    def _handle(self, _number: int, _frame: object) -> None:
+        if not self._open:
+            raise KeyboardInterrupt
+        self._missed = True
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """For a block; in the main thread, where signals go."""
+        ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with handling({signal.SIGINT: self._handle} if ours else {}):
+            yield

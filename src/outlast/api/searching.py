@@ -1,0 +1,95 @@
+"""A search is run from Python, here, to its rest: the one way of `outlast.optimize` and of `Study.run`, over `engine.launch`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from outlast.api.cell import is_notebook
+from outlast.api.described import Described, Recorded, in_words_of_python
+from outlast.api.handed_over import GOES_ON
+from outlast.api.in_cell import InCell
+from outlast.api.interrupts import Interrupts
+from outlast.api.result import Result
+from outlast.api.said_lines import FRESH, SaidLines
+from outlast.config.settings import Settings
+from outlast.core.best import best_trials
+from outlast.engine import launch
+from outlast.engine.coordinator.listener import Listener
+from outlast.engine.hold.opening import Given
+from outlast.engine.record.recorded import recorded_settings, study_paths
+from outlast.errors import UsageError
+from outlast.study.layout import StudyPaths
+from outlast.study.opened import Opened
+
+
+def search(
+    of: Described | Recorded,
+    folder: str,
+    *,
+    changes: dict[str, Any] | None = None,
+    fresh: bool = False,
+    accept_changes: bool = False,
+    quiet: bool = False,
+    given: Callable[[Settings], Given] | None = None,
+) -> Result:
+    """Begin a search, or go on with it, until it comes to rest.
+
+    Args:
+        of: What is searched.
+        folder: Its folder, or its home.
+        changes: See `Described.settings`.
+        fresh: Set an earlier study aside.
+        accept_changes: Go on although what needs acceptance has changed.
+        quiet: Print nothing.
+        given: What the study is given before its first round, made of its settings.
+
+    Raises:
+        OutlastError: As `outlast.engine.launch.run`.
+    """
+    settings = of.settings(**(changes or {}))
+    prepared = None if given is None else given(settings)
+    kept = not (settings.later.get("index") or {}).get("in_memory")
+    early: list[str] = []
+    interrupts = Interrupts()
+    with ExitStack() as held:
+        held.enter_context(interrupts.handled())
+        if not kept:
+            folder = held.enter_context(tempfile.TemporaryDirectory(prefix="outlast-in-memory-"))
+        paths = study_paths(launch.make_ready(settings, folder, fresh=fresh, say=early.append), settings)
+        own = of.objective
+        changed = "" if own is None else own.compared(paths, folder, accept_changes=accept_changes)
+        shown = _view(settings, folder, paths, quiet=quiet)
+        shown.at_round = interrupts.tell_missed
+        for text in early:
+            shown.said(text)
+
+        def listener(opened: Opened, slots: int) -> Listener:
+            interrupts.opened()
+            shown.begun(opened, slots, changed)
+            if own is not None:
+                own.keep(paths)
+            return shown
+
+        try:
+            verdict, study = launch.run(
+                paths, settings, listener, tell=shown.ended, accept_changes=accept_changes, say=shown.said, kept=kept,
+                given=prepared,
+            )  # fmt: skip
+        except UsageError as error:
+            raise in_words_of_python(error, FRESH, GOES_ON) from None
+        recorded, _ = recorded_settings(paths.root, study)
+        return Result(folder, verdict.state, tuple(study.trials.values()), tuple(best_trials(study, recorded.metrics)))
+
+
+def _view(settings: Settings, folder: str, paths: StudyPaths, *, quiet: bool) -> SaidLines:
+    if quiet or not is_notebook():
+        return SaidLines(settings, folder, paths, _silent if quiet else partial(print, flush=True))
+    return InCell(settings, folder, paths)
+
+
+def _silent(_text: str) -> None:
+    pass
