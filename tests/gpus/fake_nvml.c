@@ -3,6 +3,7 @@
  * FAKE_NVML names a folder. Its file `driver` has one statement a line:
  *   card UUID TOTAL USED        a card; USED comes on top of what its processes hold
  *   mig UUID TOTAL USED         a MIG device of the card before it
+ *   busy PERCENT                of the card or device before it; without: the driver cannot tell
  *   process PID USED            on the card or device before it; USED may be "unknown"
  *   fail FUNCTION CODE [INDEX]  that function answers with this error (for the card of that index only)
  *   old                         a driver without the newer functions
@@ -25,12 +26,14 @@
 typedef struct { unsigned pid; unsigned long long used; } process;
 typedef struct { unsigned pid; unsigned long long used; unsigned gpu_instance, compute_instance; } process_t;
 typedef struct { unsigned long long total, free, used; } memory_t;
+typedef struct { unsigned gpu, memory; } utilization;
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } memory_v2;
 
 typedef struct {
     int index, mig; /* mig: the number of the card that it is a part of, or -1 */
     char uuid[96];
     unsigned long long total, used;
+    int busy; /* percent, or -1 */
     int processes;
     process process[MOST];
 } device;
@@ -60,11 +63,14 @@ static void read_driver(void) {
             strcpy(next->uuid, text);
             next->total = total;
             next->used = used;
+            next->busy = -1;
         } else if (!strcmp(word, "process") && last && sscanf(line, "%*s %d %31s", &pid, number) == 2) {
             process *p = &last->process[last->processes++];
             p->pid = (unsigned)pid;
             p->used = number[0] == 'u' ? UNKNOWN_MEMORY : strtoull(number, NULL, 10);
             if (p->used != UNKNOWN_MEMORY) last->used += p->used;
+        } else if (!strcmp(word, "busy") && last && sscanf(line, "%*s %d", &pid) == 1) {
+            last->busy = pid;
         } else if (!strcmp(word, "fail")) {
             failing[failures].index = -1;
             sscanf(line, "%*s %79s %d %d", failing[failures].function, &failing[failures].code, &failing[failures].index);
@@ -142,6 +148,14 @@ int nvmlDeviceGetUUID(device *d, char *uuid, unsigned length) {
     CHECK("nvmlDeviceGetUUID", d);
     if (strlen(d->uuid) >= length) return INSUFFICIENT_SIZE;
     strcpy(uuid, d->uuid);
+    return 0;
+}
+
+int nvmlDeviceGetUtilizationRates(device *d, utilization *rates) {
+    CHECK("nvmlDeviceGetUtilizationRates", d);
+    if (d->busy < 0) return NOT_SUPPORTED;
+    rates->gpu = (unsigned)d->busy;
+    rates->memory = 0;
     return 0;
 }
 
