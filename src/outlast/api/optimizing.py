@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from outlast._system.platforms import studies_folder
 from outlast.api.described import Described
 from outlast.api.handed_over import HandedOver
 from outlast.api.result import Result
 from outlast.api.searching import search
+from outlast.config.placeholders import folder_of
 
 Direction = Literal["minimize", "maximize"]
 
@@ -96,5 +98,7 @@ def optimize(
         "optimize()",
         objective=handed,
     )
-    folder = os.fspath(dir) if dir is not None else os.path.join("studies", name or handed.name)
+    folder = os.path.join(studies_folder(), name or handed.name) if dir is None else os.fspath(dir)
+    if "{" in folder:
+        folder = folder_of(described.settings(), folder)
     return search(described, folder, fresh=fresh, accept_changes=accept_changes, quiet=quiet)

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from outlast.study.campaign import Member
 
 
+def studies_here() -> str:
+    """The folder in which studies lie where nobody says another."""
+    from outlast._system.platforms import studies_folder
+
+    return studies_folder()
+
+
 def is_campaign_folder(path: str | os.PathLike[str]) -> bool:
     """Whether a campaign has its record here."""
     from outlast.study.campaign import CampaignPaths
@@ -28,7 +35,9 @@ def member_named(given: str) -> tuple[str, Member] | None:
     from outlast.study.campaign import read_campaign
 
     folder, name = os.path.split(given.rstrip("/"))
-    places = [folder, os.path.join("studies", folder)] if folder else sorted(map(str, Path("studies").glob("*")))
+    places = (
+        [folder, os.path.join(studies_here(), folder)] if folder else sorted(map(str, Path(studies_here()).glob("*")))
+    )
     found = []
     for place in places:
         record = read_campaign(place)

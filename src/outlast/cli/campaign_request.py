@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace as changed
 
-from outlast.cli.campaign_places import member_named
+from outlast.cli.campaign_places import member_named, studies_here
 from outlast.cli.locate import by_name, is_study_folder, study_of_file
 from outlast.cli.main import Invocation
 from outlast.config import native, yaml
 from outlast.config.campaign_file import CampaignFile, load_search, makes_a_campaign, studies_in
 from outlast.config.campaign_members import CampaignStudy
+from outlast.config.placeholders import above_placeholders, folder_of
 from outlast.config.secrets import is_secret_name, mask_address, secret_in
 from outlast.engine.campaign.planned import CampaignPlan, Planned, aimed, limit_of
 from outlast.errors import OutlastError, StudyNotFound, UsageError
@@ -52,8 +53,8 @@ def of_one_place(request: SearchRequest, place: str) -> Settings | CampaignPlan:
 
 def of_file(request: SearchRequest, file: str, read: CampaignFile) -> CampaignPlan:
     """The campaign of a campaign file, or of a study file with ``matrix``: its studies lie in its folder."""
-    folder = request.directory or _folder_of(file, read.name)
-    planned = [_planned(each, folder, os.path.join(folder, each.name)) for each in read.studies]
+    folder = above_placeholders(request.directory) if request.directory else _folder_of(file, read.name)
+    planned = [_planned(each, folder, _place_of(each, folder, request.directory)) for each in read.studies]
     campaign = Campaign(
         read.name,
         tuple(each.member for each in planned),
@@ -78,7 +79,7 @@ def of_several(request: SearchRequest) -> CampaignPlan:
             f"together these are called `{name}`, which is not {native.NAME_SAYS}",
             cure="give the campaign a name: --name NAME",
         )
-    folder = request.directory or os.path.join("studies", name)
+    folder = above_placeholders(request.directory) if request.directory else os.path.join(studies_here(), name)
     planned: list[Planned] = []
     meant: dict[str, int] = {}  # a study's folder → which of the words
     for at, word in enumerate(words):
@@ -142,6 +143,13 @@ def _not_begun(request: SearchRequest, folder: str, member: Member) -> Settings:
     raise (found.error if found is not None else None) or _forgotten(member, record)
 
 
+def _place_of(study: CampaignStudy, folder: str, named: str | None) -> str:
+    """Where a study of a campaign lies: in its folder, or where ``--dir`` with placeholders has it."""
+    if named is None or folder == named or study.settings is None:
+        return os.path.join(folder, study.name)
+    return folder_of(study.settings, named)
+
+
 def _planned(study: CampaignStudy, folder: str, place: str) -> Planned:
     most = limit_of(study.settings)
     member = Member(study.name, os.path.relpath(place, folder), float(study.weight), study.priority, most)
@@ -166,11 +174,11 @@ def _of_one(request: SearchRequest, word: str, folder: str) -> list[Planned]:
     found = studies_in(word, changes=request.changes_of_each, metric=request.metric)
     if len(found) == 1 and request.directory is None:
         settings = found[0].settings
-        alone = os.path.join("studies", found[0].name) if settings is None else study_of_file(word, settings)
+        alone = os.path.join(studies_here(), found[0].name) if settings is None else study_of_file(word, settings)
         return [_planned(found[0], folder, alone)]
     stem = os.path.splitext(os.path.basename(word))[0]
-    above = os.path.join("studies", stem) if request.directory is None else folder
-    return [_planned(each, folder, os.path.join(above, each.name)) for each in found]
+    above = os.path.join(studies_here(), stem) if request.directory is None else folder
+    return [_planned(each, folder, _place_of(each, above, request.directory)) for each in found]
 
 
 def _from_record(request: SearchRequest, member: Member, place: str) -> Planned:
@@ -226,7 +234,7 @@ def _forgotten(member: Member, record: Campaign | None) -> StudyNotFound:
 
 def _folder_of(file: str, name: str) -> str:
     """``studies/NAME`` here, unless that file's campaign was begun from another working directory above it or this one."""
-    here = os.path.join("studies", name)
+    here = os.path.join(studies_here(), name)
     if read_campaign(here) is None:
         for above in (*Path(file).resolve().parents, *Path.cwd().parents):
             folder = above / "studies" / name

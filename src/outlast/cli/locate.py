@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outlast.cli.campaign_places import campaign_of_file, is_campaign_folder, member_named
+from outlast.cli.campaign_places import campaign_of_file, is_campaign_folder, member_named, studies_here
 from outlast.core.file_names import StudyNames
 from outlast.errors import StudyNotFound, UsageError
 from outlast.study.layout import StudyPaths
@@ -47,7 +47,7 @@ def the_folder(given: str | None, directory: str | None = None) -> str:
 
 def _named(given: str | None, directory: str | None) -> str:
     if directory is not None:
-        return _existing(directory)
+        return _existing(directory_meant(given, directory))
     if given == "":
         raise UsageError("there is nothing where a study's folder, file or name should be")
     if given is None:
@@ -61,15 +61,30 @@ def _named(given: str | None, directory: str | None) -> str:
         return _existing(study_of_file(given, load_study_file(given)))
     if is_study_folder(given):
         return given.rstrip("/")
-    below = os.path.join("studies", given)
+    below = os.path.join(studies_here(), given)
     return below if is_study_folder(below) else _existing(given)
+
+
+def directory_meant(given: str | None, directory: str) -> str:
+    """``--dir`` with its placeholders filled in, of the study file that is named or is here; of several studies,
+    the folder above theirs."""
+    if "{" not in directory:
+        return directory
+    from outlast.config.load import load_studies
+    from outlast.config.placeholders import above_placeholders, folder_of
+
+    file = given or "study.yaml"
+    if not os.path.isfile(file):
+        raise UsageError(f"--dir {directory}: nothing says what stands there", cure="name the study file as well")
+    studies = load_studies(file)
+    return folder_of(studies[0], directory) if len(studies) == 1 else above_placeholders(directory)
 
 
 def study_of_file(file: str, settings: Settings) -> str:
     """The folder of a study file's study: ``studies/NAME`` here, unless the study was begun from another working directory,
     beside its file or in a folder above that or this one.
     """
-    here = os.path.join("studies", settings.name)
+    here = os.path.join(studies_here(), settings.name)
     if not is_study_folder(here):
         for above in (*Path(file).resolve().parents, *Path.cwd().parents):
             folder = above / "studies" / settings.name
@@ -98,7 +113,7 @@ def by_name(given: str) -> str:
         return folder or "."
     if os.path.exists(given) or not given:
         return given
-    below = os.path.join("studies", given)
+    below = os.path.join(studies_here(), given)
     if is_study_folder(below) or is_campaign_folder(below):
         return below
     named = member_named(given)
@@ -112,16 +127,21 @@ def within_a_study() -> bool:
 
 def study_or_trial(first: str | None, directory: str | None) -> tuple[str | None, int | None]:
     """The first word of ``logs`` and ``retry``: a study, or the number of a trial where there is one study only."""
-    if first is None or not first.isdigit() or is_study_folder(first) or is_study_folder(f"studies/{first}"):
+    if (
+        first is None
+        or not first.isdigit()
+        or is_study_folder(first)
+        or is_study_folder(os.path.join(studies_here(), first))
+    ):
         return first, None
     return None, int(first)
 
 
 def damaged_or_not(given: str | None, directory: str | None = None) -> str:
     """As `the_folder`, for `repair`: a folder whose ledger is gone is taken as well."""
-    named = directory or given
+    named = directory_meant(given, directory) if directory else given
     if named is not None:
-        for folder in (named, os.path.join("studies", named)):
+        for folder in (named, os.path.join(studies_here(), named)):
             if os.path.isdir(folder) and any(os.path.exists(os.path.join(folder, name)) for name in _REMAINS):
                 return folder.rstrip("/")
     return the_folder(given, directory)
@@ -129,7 +149,8 @@ def damaged_or_not(given: str | None, directory: str | None = None) -> str:
 
 def complete_study(incomplete: str) -> list[str]:
     """For the shell: the studies here, by folder or by name; with none that fits, the shell completes files."""
-    known = [*_known_studies(), *(str(path) for path in sorted(Path("studies").glob("*")) if is_campaign_folder(path))]
+    there = sorted(Path(studies_here()).glob("*"))
+    known = [*_known_studies(), *(str(path) for path in there if is_campaign_folder(path))]
     names = [os.path.basename(folder) for folder in known]
     return [word for word in (*known, *names) if word.startswith(incomplete)] if incomplete else known
 
@@ -149,7 +170,7 @@ def _existing(folder: str) -> str:
 def _known_studies() -> list[str]:
     from outlast.study.campaign import member_folders
 
-    here = Path("studies")
+    here = Path(studies_here())
     within = sorted(here.iterdir()) if here.is_dir() else []
     found = [str(path) for path in within if is_study_folder(path)]
     others = [each for path in within if is_campaign_folder(path) for each in member_folders(path)]
@@ -173,7 +194,7 @@ def _suggestion(folder: str) -> str:
     from difflib import get_close_matches
 
     known = _known_studies()
-    near = get_close_matches(folder, known, n=1) or get_close_matches(os.path.join("studies", folder), known, n=1)
+    near = get_close_matches(folder, known, n=1) or get_close_matches(os.path.join(studies_here(), folder), known, n=1)
     if near:
         return f"did you mean {near[0]}?"
     return f"there is: {'  '.join(known)}" if known else "outlast run STUDY.yaml starts one"

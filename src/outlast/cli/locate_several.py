@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from glob import glob
 
-from outlast.cli.campaign_places import campaign_of_file, is_campaign_folder
-from outlast.cli.locate import SUFFIXES, by_name, is_study_folder, the_folder
+from outlast.cli.campaign_places import campaign_of_file, is_campaign_folder, studies_here
+from outlast.cli.locate import SUFFIXES, by_name, directory_meant, is_study_folder, the_folder
 from outlast.errors import StudyNotFound
 
 
@@ -23,7 +23,7 @@ def studies_named(given: str | None, directory: str | None = None) -> tuple[list
     from outlast.study.campaign import member_folders
     from outlast.study.home import live_of
 
-    named = _meant(given) if directory is None else directory
+    named = _meant(given) if directory is None else directory_meant(given, directory)
     folder = only_campaign() if named is None else named
     if folder is None or is_study_folder(folder) or not (is_campaign_folder(folder) or _holds_directly(folder)):
         return [the_folder(given, directory)], None
@@ -41,7 +41,7 @@ def _meant(given: str | None) -> str | None:
 
 def only_campaign() -> str | None:
     """The campaign in this very folder, or the only thing in ``studies/``."""
-    folder, several = _all_here() if is_campaign_folder(os.curdir) or os.path.isdir("studies") else ("", False)
+    folder, several = _all_here() if is_campaign_folder(os.curdir) or os.path.isdir(studies_here()) else ("", False)
     return folder if several and is_campaign_folder(folder) else None
 
 
@@ -62,10 +62,10 @@ def one_or_several(given: str | None, directory: str | None = None) -> tuple[str
     Raises:
         StudyNotFound: With what there is to choose from.
     """
-    named = _meant(given) if directory is None else directory
+    named = _meant(given) if directory is None else directory_meant(given, directory)
     if named is None:
         return _all_here()
-    below = [os.path.join("studies", named)] if directory is None and named else []
+    below = [os.path.join(studies_here(), named)] if directory is None and named else []
     for folder in (named, *below):
         if is_study_folder(folder):
             break
@@ -76,17 +76,18 @@ def one_or_several(given: str | None, directory: str | None = None) -> tuple[str
 
 def _all_here() -> tuple[str, bool]:
     """The campaign or study in this very folder, the only one in ``studies/``, or all of them there."""
-    if is_study_folder(os.curdir) or not _holds_studies("studies"):
+    within = studies_here()
+    if is_study_folder(os.curdir) or not _holds_studies(within):
         return (os.curdir, True) if is_campaign_folder(os.curdir) else (the_folder(None), False)
     from outlast.study.campaign import member_folders
 
-    found = member_folders("studies")
-    campaigns = [each for each in sorted(glob("studies/*")) if is_campaign_folder(each)]
+    found = member_folders(within)
+    campaigns = [each for each in sorted(glob(os.path.join(within, "*"))) if is_campaign_folder(each)]
     if len(campaigns) == 1 and {*map(os.path.realpath, found)} <= {
         *map(os.path.realpath, member_folders(campaigns[0]))
     }:
         return campaigns[0], True
-    return ("studies", True) if len(found) > 1 else (the_folder(found[0]), False)
+    return (within, True) if len(found) > 1 else (the_folder(found[0]), False)
 
 
 def _holds_studies(folder: str) -> bool:

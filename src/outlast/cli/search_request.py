@@ -87,15 +87,15 @@ class SearchRequest:
     @cached_property
     def folder(self) -> str:
         """The study folder: ``--dir``, the one that was named, or ``studies/NAME``, wherever that was begun."""
+        from outlast.config.placeholders import folder_of
+
         if self.directory is not None:
             if not self.directory:
                 raise UsageError("--dir: there is no folder without a name", cure="--dir FOLDER")
-            return self.directory
+            return folder_of(self.settings, self.directory)
         if self.study and not os.path.isfile(place := by_name(self.study[0])):
             return place.rstrip("/")
-        return (
-            study_of_file(self.study[0], self.settings) if self.study else os.path.join("studies", self.settings.name)
-        )
+        return study_of_file(self.study[0], self.settings) if self.study else folder_of(self.settings)
 
     def refusal(self, finding: Finding) -> UsageError:
         """What speaks against a run, said at its place in the study file where it has one."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from outlast._system.platforms import studies_folder
 from outlast.config import native
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
@@ -62,6 +63,23 @@ def placeholder_values(settings: Settings) -> dict[str, Any]:
     """What placeholders stand for in a study's paths: its name, each parameter that has one value, and each plain key of the
     study file, by its dotted name, such as ``{sampler}``. What is searched is there with ``None``."""
     return _values(settings.resolved, settings.parameters, settings.name)
+
+
+def folder_of(settings: Settings, given: str | None = None) -> str:
+    """A study's folder: as somebody named it, with placeholders; or ``studies/NAME``, where studies lie on this platform.
+
+    Raises:
+        UsageError: See `filled`.
+    """
+    if given is None:
+        return os.path.join(studies_folder(), settings.name)
+    return filled(given, placeholder_values(settings)) if "{" in given or "}" in given else given
+
+
+def above_placeholders(given: str) -> str:
+    """The folder that all the folders lie in which a path with placeholders means."""
+    first = next((found for found in _PLACEHOLDER.finditer(given) if found[1] is not None), None)
+    return given if first is None else os.path.dirname(given[: first.start()]) or os.curdir
 
 
 def fill_places(document: Document) -> None:

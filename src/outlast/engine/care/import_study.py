@@ -14,6 +14,7 @@ from outlast._system.files import write_atomic
 from outlast._version import __version__
 from outlast.config.command import NO_COMMAND
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
+from outlast.config.placeholders import folder_of
 from outlast.config.settings import Settings
 from outlast.core.fold import fold
 from outlast.core.records import (
@@ -59,7 +60,7 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
         raise UsageError(f"{storage}: no parameter was drawn yet", cure="name a study file: it says what to search")
     settings = given or settings_from_resolved(_drafted(imported), os.getcwd())
     _refuse_other_goals(imported, settings)
-    folder = directory or os.path.join("studies", settings.name)
+    folder = folder_of(settings, directory)
     paths = study_paths(folder, settings)
     there = UsageError(f"there is a study in {folder} already", cure="name another folder with --dir")
     if paths.exists:
