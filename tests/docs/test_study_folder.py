@@ -88,7 +88,7 @@ WRITTEN_ELSEWHERE = {
     "report.html": "cli", "supervisor.json": "cli", "told.json": "telling", "telling": "telling",
     "judged": "pruning", "lease.": "study", "ledger.new": "damage", "*.damaged.*": "damage", "study.db": "damage",
     "splits.1.json": "parts", "stop.json": "survival", "confirm": "followup", "evaluation": "followup", "export": "followup",
-    "refit": "followup", "evaluate": "followup",
+    "refit": "followup", "evaluate": "followup", "tensorboard": "tracking",
 }  # fmt: skip
 
 
