@@ -64,6 +64,8 @@ _OWN: dict[str, Any] = {
             "random_seed": Number(whole=True),
             "shuffle": Flag(),
             "stratified": Flag(),
+            "ids": Text(),  # this and the next are ours: folds of documents, not of what they consist of
+            "group": Text(),
         }
     ),
     "checkpoint": Fields(
@@ -188,7 +190,7 @@ def _folds(k_fold: Mapping[str, Any], document: Document, out: Document) -> None
     if not k_fold.get("enabled", bool(k_fold)):
         return
     folds: dict[str, Any] = {"n": k_fold.get("n_splits", 5)}
-    words = {"random_seed": "seed", "shuffle": "shuffle", "stratified": "stratify"}
+    words = {"random_seed": "seed", "shuffle": "shuffle", "stratified": "stratify", "ids": "ids", "group": "group"}
     folds |= {words[key]: value for key, value in k_fold.items() if key in words}
     out.put(("trial", "folds"), folds, ("k_fold",), document)
 
