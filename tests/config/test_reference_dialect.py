@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from outlast.config.load import load_study_file
+from outlast.config.load import load_studies, load_study_file
 from outlast.config.settings import IndexSettings, RefitSettings
 from outlast.config.tracking_section import MlflowSettings
 from outlast.errors import StudyFileError
@@ -21,7 +23,7 @@ sampling: {algorithm: random, max_trials: 20, timeout_minutes: 480}
 objective: {metric: macro-f1, goal: maximize}
 early_termination: {policy: bandit, evaluation_interval: 1, slack_factor: 0.2, delay_evaluation: 2}
 k_fold: {enabled: true, n_splits: 5, random_seed: 42, shuffle: true, stratified: true}
-checkpoint: {enabled: true, storage_path: "{backbone}/study.db", auto_resume: true, save_only_best: true}
+checkpoint: {enabled: true, storage_path: "all/study.db", auto_resume: true, save_only_best: true}
 mlflow: {log_best_checkpoint: true}
 refit: {enabled: true}
 """
@@ -55,8 +57,8 @@ def test_every_part_is_translated(load):
     assert settings.pruner.options == {"evaluation_interval": 1, "slack_factor": 0.2, "delay_evaluation": 2}
     assert settings.trial.folds == {"n": 5, "seed": 42, "shuffle": True, "stratify": True}
     assert settings.checkpoints.keep == 1
-    assert settings.index == IndexSettings()
-    assert any("`checkpoint.storage_path`: not used" in note for note in settings.notes)
+    assert settings.budget.count == ("complete",)
+    assert settings.index.url == os.path.abspath("studies/all/study.db")
     assert any("`refit.enabled`: not used" in note for note in settings.notes)
     assert settings.tracking.mlflow == MlflowSettings(log_best_checkpoint=True)
     assert settings.refit == RefitSettings()
@@ -77,6 +79,44 @@ def test_checkpointing_off_is_in_memory_and_auto_resume_off_is_kept(load):
         "auto_resume: true", "auto_resume: false"
     )
     assert load(text).index == IndexSettings(in_memory=True, auto_resume=False)
+
+
+IN_PATHS = HPO.replace('"all/study.db"', '"{backbone}/study.db", study_name: "hpo_{backbone}"')
+
+
+def test_a_choice_that_a_path_names_is_a_study_for_each_of_its_values(load, monkeypatch):
+    with pytest.raises(StudyFileError, match="makes 2 studies where one is meant: hpo_distilbert, hpo_deberta"):
+        load(IN_PATHS)
+    found = load_studies("hpo.yaml")
+    assert [(each.name, each.index.url) for each in found] == [
+        (f"hpo_{name}", os.path.abspath(f"studies/{name}/study.db")) for name in ("distilbert", "deberta")
+    ]
+    assert [each.space.parameters[0].value for each in found] == ["distilbert", "deberta"]
+    assert any("one study for each of its values" in note for note in found[0].notes)
+
+
+def test_a_store_lies_where_studies_lie_unless_it_says_where(load, monkeypatch, tmp_path):
+    monkeypatch.setenv("OUTLAST_STUDIES", str(tmp_path / "drive"))
+    assert load(HPO).index.url == str(tmp_path / "drive" / "all" / "study.db")
+    for elsewhere in ("/data/study.db", "postgresql://host/hpo"):
+        assert load(HPO.replace("all/study.db", elsewhere)).index.url == elsewhere
+
+
+def test_what_is_searched_and_no_choice_is_in_no_path(load):
+    with pytest.raises(StudyFileError, match=r"`\{learning_rate\}` is searched"):
+        load(HPO.replace("all/study.db", "{learning_rate}/study.db"))
+    with pytest.raises(StudyFileError, match=r"name: `\{bakbone\}` stands for nothing"):
+        load(IN_PATHS.replace("hpo_{backbone}", "hpo_{bakbone}").replace('"{backbone}/', '"'))
+
+
+def test_a_variant_extends_it_and_words_of_the_command_line_change_it(load, tmp_path):
+    (tmp_path / "prod.yaml").write_text(IN_PATHS)
+    (tmp_path / "hpo.yaml").write_text(
+        "extends: prod.yaml\nsampling: {max_trials: 2}\ncheckpoint: {storage_path: 'smoke/{backbone}.db'}\n"
+    )
+    found = load_studies("hpo.yaml", overrides=["sampling.timeout_minutes=5", "search_space.backbone.values=[tiny]"])
+    assert [(each.name, each.budget.trials, each.budget.time) for each in found] == [("hpo_tiny", 2, 300)]
+    assert found[0].index.url == os.path.abspath("studies/smoke/tiny.db")
 
 
 def test_folds_that_are_not_enabled_are_none(load):

@@ -110,21 +110,22 @@ def read_studies(
     if name is not None:
         document.put(("name",), *name)
     document.data.setdefault("name", native.clean_name(os.path.splitext(os.path.basename(file))[0]))
-    found = [(str(one.data["name"]), _settings(one, folder, notes)) for one in multiplied(document)]
+    found = [_settings(one, folder, notes) for one in multiplied(document)]
     names = [each for each, _ in found]
     if (twice := next((each for each in names if names.count(each) > 1), None)) is not None:
         raise document.error(("matrix",), f"makes two studies named `{twice}`")
     return found
 
 
-def _settings(one: Document, folder: str, notes: tuple[str, ...]) -> Settings | StudyFileError:
-    from outlast.config.placeholders import fill_places
+def _settings(one: Document, folder: str, notes: tuple[str, ...]) -> tuple[str, Settings | StudyFileError]:
+    from outlast.config.placeholders import fill_name, fill_places
 
     try:
+        fill_name(one)
         fill_places(one)
-        return native.read(one, working_directory=start_of(one, folder), notes=notes)
+        return str(one.data["name"]), native.read(one, working_directory=start_of(one, folder), notes=notes)
     except StudyFileError as error:
-        return error
+        return str(one.data["name"]), error
 
 
 def settings_from_resolved(

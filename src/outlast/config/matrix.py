@@ -49,5 +49,6 @@ def _combination(document: Document, picked: Mapping[str, Any], values: Mapping[
             overrides.override(one, ["parameters", *parts], {"value": value}, place, ("parameters",))
         plain = isinstance(value, (str, int, float))
         suffixes.append(native.clean_name(str(value)) if plain else str(values[key].index(value)))
-    one.data["name"] = "-".join([str(document.data["name"]), *suffixes])
+    name = str(document.data["name"])
+    one.data["name"] = name if "{" in name else "-".join([name, *suffixes])  # `{backbone}` says where the values go
     return one

@@ -101,6 +101,23 @@ def fill_places(document: Document) -> None:
         document.put(path, new)
 
 
+def fill_name(document: Document) -> None:
+    """Fill in the placeholders of a study's name, as of ``hpo_{backbone}``.
+
+    Raises:
+        StudyFileError: See `filled`.
+    """
+    name = document.data["name"]
+    if not isinstance(name, str) or "{" not in name:
+        return
+    values = _values(document.data, _parameters(document), "")
+    del values["name"]
+    try:
+        document.put(("name",), filled(name, values))
+    except UsageError as error:
+        raise document.error(("name",), error.fact, error.cure) from None
+
+
 def _parameters(document: Document) -> tuple[Parameter, ...]:
     given = document.data.get("parameters")
     at = At(document, ("parameters",))

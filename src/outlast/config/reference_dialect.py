@@ -5,9 +5,12 @@ It names no command: `command` or `function`, and those of our keys that it has 
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from outlast._system.platforms import studies_folder
 from outlast.config.native import STUDY_FILE
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.shapes import At, Fields, ListOf, MapOf
@@ -107,7 +110,7 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
         out.put(("metric",), metric, ("objective",), document)
     _early_termination(values.get("early_termination", {"policy": "none"}), document, out)
     _folds(values.get("k_fold", {}), document, out)
-    notes = _checkpoint(values.get("checkpoint", {}), document, out)
+    notes = _checkpoint(values.get("checkpoint", {}), values.get("search_space", {}), document, out)
     if values.get("mlflow") is not None:
         tracking = out.data.get("tracking")
         others = tracking if isinstance(tracking, Mapping) else {tracking: {}} if isinstance(tracking, str) else {}
@@ -165,6 +168,7 @@ def _space(space: Mapping[str, Any], at: At, out: Document) -> None:
 
 def _sampling(sampling: Mapping[str, Any], document: Document, out: Document) -> None:
     source = "sampling"
+    out.put(("budget", "count"), ["complete"], (source,), document)  # as that project counts what remains
     if "algorithm" in sampling or "random_seed" in sampling:
         sampler: dict[str, Any] = {"name": _ALGORITHMS[sampling["algorithm"]] if "algorithm" in sampling else "auto"}
         if "random_seed" in sampling:
@@ -195,19 +199,44 @@ def _folds(k_fold: Mapping[str, Any], document: Document, out: Document) -> None
     out.put(("trial", "folds"), folds, ("k_fold",), document)
 
 
-def _checkpoint(checkpoint: Mapping[str, Any], document: Document, out: Document) -> list[str]:
-    unused = [f"`checkpoint.{key}`" for key in ("storage_path", "study_name") if key in checkpoint]
+def _checkpoint(
+    checkpoint: Mapping[str, Any], space: Mapping[str, Any], document: Document, out: Document
+) -> list[str]:
+    """Where and how the study is kept."""
     notes: list[str] = []
-    if unused:
-        notes.append(f"{' and '.join(unused)}: not used; the study's folder has its name and holds its own study.db")
     index: dict[str, Any] = {}
-    if checkpoint and not checkpoint.get("enabled", False):
+    kept = not checkpoint or checkpoint.get("enabled", False)
+    if not kept:
         index["in_memory"] = True
+    elif "storage_path" in checkpoint:
+        index["url"] = _store(checkpoint["storage_path"])
     if checkpoint.get("auto_resume") is False:
         index["auto_resume"] = False
     if index:
         out.put(("index",), index, ("checkpoint",), document)
+    if "study_name" in checkpoint:
+        out.put(("name",), checkpoint["study_name"], ("checkpoint", "study_name"), document)
+    if kept:
+        notes += _one_for_each(f"{index.get('url', '')} {checkpoint.get('study_name', '')}", space, document, out)
     if checkpoint.get("save_only_best") and "checkpoints" not in out.data:
         out.put(("checkpoints", "keep"), 1, ("checkpoint", "save_only_best"), document)
         notes.append("`save_only_best` becomes `checkpoints: {keep: 1}`")
+    return notes
+
+
+def _store(path: str) -> str:
+    """Where the store lies: below the folder that studies lie in, which is that project's ``output_dir``."""
+    return path if "://" in path or path.startswith(("~", "$")) else os.path.abspath(os.path.join(studies_folder(), path))
+
+
+def _one_for_each(paths: str, space: Mapping[str, Any], document: Document, out: Document) -> list[str]:
+    """A choice that a path names, such as ``{backbone}``, is not searched: each of its values is a study of its own."""
+    notes: list[str] = []
+    if document.data.get("matrix", {}) is None:
+        return notes
+    for name in dict.fromkeys(re.findall(r"(?<![{$])\{([^{}]+)\}", paths)):
+        if name in space and space[name]["type"] == "choice" and name not in out.data.get("matrix", ()):
+            source = ("search_space", name, "values")
+            out.put(("matrix", name), list(space[name]["values"]), source, document)
+            notes.append(f"`{{{name}}}` stands in `checkpoint`: one study for each of its values")
     return notes
