@@ -1,4 +1,4 @@
-"""Three tiny backbones with their tokenizers, made on the spot from a seed; `from_pretrained` reads them, and nothing is downloaded.
+"""Three tiny backbones with their tokenizers, made on the spot from a seed: `from_pretrained` reads them.
 
 python models.py --output backbones     # backbones/distilbert, bert and deberta
 """
@@ -57,7 +57,9 @@ def make(name: str, folder: Path = FOLDER, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     kind, sizes = BACKBONES[name]
     tokenizer = _tokenizer()
-    config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), pad_token_id=0, max_position_embeddings=64, **sizes, **_LABELS)
+    config = AutoConfig.for_model(
+        kind, vocab_size=len(tokenizer), pad_token_id=0, max_position_embeddings=64, **sizes, **_LABELS
+    )
     torch.manual_seed(seed)
     partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
     AutoModelForTokenClassification.from_config(config).save_pretrained(partial)

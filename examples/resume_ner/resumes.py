@@ -18,13 +18,17 @@ KINDS = ("NAME", "COMPANY", "SCHOOL", "DEGREE", "SKILL", "DATE")
 #: What a token can be: outside, the first word of an entity, or one that goes on with it.
 LABELS = ("O", *(f"{part}-{kind}" for kind in KINDS for part in "BI"))
 
-_FIRST = "Ada Bo Chen Dana Emil Fatou Goran Hana Ines Jonas Kaya Lior Mira Noor Olga Pedro Quinn Rosa Sven Tara".split()
-_LAST = "Adler Brook Castro Demir Egede Falk Grant Hill Ito Jansen Keller Lund Marin Novak Okoro Park Reyes Stone".split()
-_RARE = "ba be bi bo da de do ka ke ko la le lo ma me mo na ne no ra re ro sa se so ta te to va ve vo".split()
-_FIRMS = "Systems Labs Logistics Foods Bank Health Energy Studios Partners".split()
-_TOWNS = "Aarhus Bergen Cork Delft Essen Fribourg Gent Haifa Izmir Kyoto Leeds Malmo Nantes Oporto".split()
+_FIRST = "Ada Bo Chen Dana Emil Fatou Goran Hana Ines Jonas Kaya Lior Mira Noor Olga Pedro Quinn Rosa Sven Tara"
+_LAST = "Adler Brook Castro Demir Egede Falk Grant Hill Ito Jansen Keller Lund Marin Novak Okoro Park Reyes Stone"
+_RARE = "ba be bi bo da de do ka ke ko la le lo ma me mo na ne no ra re ro sa se so ta te to va ve vo"
+_FIRMS = "Systems Labs Logistics Foods Bank Health Energy Studios Partners"
+_TOWNS = "Aarhus Bergen Cork Delft Essen Fribourg Gent Haifa Izmir Kyoto Leeds Malmo Nantes Oporto"
 _DEGREES = ("Bachelor of Science", "Bachelor of Arts", "Master of Science", "Master of Laws", "PhD", "Diploma", "MBA")
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = "January February March April May June July August September October November December"
+_SAID = (
+    ", : University of College Institute and worked for from to since in at joined hired by studied left with a taught "
+    "colleagues résumé professional skills knows but no"
+)
 _JOBS = {
     "data": ("Python", "SQL", "Spark", "statistics", "machine learning", "data modelling", "dashboards"),
     "web": ("JavaScript", "TypeScript", "React", "CSS", "user research", "accessibility", "web design"),
@@ -35,7 +39,7 @@ Sentence = tuple[list[str], list[str]]  # words, and what each of them is
 
 
 def _rare(dice: Random) -> str:
-    return "".join(dice.choices(_RARE, k=3)).capitalize()
+    return "".join(dice.choices(_RARE.split(), k=3)).capitalize()
 
 
 def _sentence(*parts: str | tuple[str, str]) -> Sentence:
@@ -52,7 +56,7 @@ def _sentence(*parts: str | tuple[str, str]) -> Sentence:
 
 def _years(dice: Random) -> tuple[str | tuple[str, str], ...]:
     begun = dice.randint(1995, 2020)
-    first, last = (f"{dice.choice(_MONTHS)} {year}" for year in (begun, begun + dice.randint(1, 6)))
+    first, last = (f"{dice.choice(_MONTHS.split())} {year}" for year in (begun, begun + dice.randint(1, 6)))
     return dice.choice(
         [("from", ("DATE", first), "to", ("DATE", last)), ("since", ("DATE", first)), ("in", ("DATE", str(begun)))]
     )
@@ -60,15 +64,17 @@ def _years(dice: Random) -> tuple[str | tuple[str, str], ...]:
 
 def _document(dice: Random, job: str) -> list[Sentence]:
     """One résumé: its sentences, in one of several orders and wordings."""
-    first, last = (dice.choice(names) if dice.random() < 0.5 else _rare(dice) for names in (_FIRST, _LAST))
+    first, last = (dice.choice(names.split()) if dice.random() < 0.5 else _rare(dice) for names in (_FIRST, _LAST))
     name, skills = f"{first} {last}", _JOBS[job]
 
     def firm() -> tuple[str, str]:
-        owner = dice.choice([dice.choice(_LAST), dice.choice(_FIRST), _rare(dice)])
-        return "COMPANY", dice.choice([f"{owner} {dice.choice(_FIRMS)}", f"{owner} and {dice.choice(_LAST)}"])
+        owner = dice.choice([dice.choice(_LAST.split()), dice.choice(_FIRST.split()), _rare(dice)])
+        return "COMPANY", dice.choice(
+            [f"{owner} {dice.choice(_FIRMS.split())}", f"{owner} and {dice.choice(_LAST.split())}"]
+        )
 
     def school() -> tuple[str, str]:
-        town = dice.choice(_TOWNS)
+        town = dice.choice(_TOWNS.split())
         return "SCHOOL", dice.choice([f"University of {town}", f"{town} College", f"{_rare(dice)} Institute"])
 
     def known(count: int) -> list[tuple[str, str]]:
@@ -105,12 +111,8 @@ def make(documents: int, seed: int) -> list[dict[str, object]]:
 
 def vocabulary() -> list[str]:
     """The words that a tokenizer knows: all but rare names and years."""
-    lists = [_FIRST, _LAST, _FIRMS, _TOWNS, *_DEGREES, _MONTHS, *(skill for job in _JOBS.values() for skill in job), *_JOBS]
-    said = ", : University of College Institute and worked for from to since in at joined hired by studied left with a taught"
-    words = [*said.split(), *"colleagues résumé professional skills knows but no".split()]
-    for each in lists:
-        words += each.split() if isinstance(each, str) else each
-    return sorted(set(words))
+    skills = [*_JOBS, *(skill for job in _JOBS.values() for skill in job)]
+    return sorted({*" ".join([_FIRST, _LAST, _FIRMS, _TOWNS, _MONTHS, _SAID, *_DEGREES, *skills]).split()})
 
 
 def read(folder: Path) -> dict[str, list[Sentence]]:
@@ -121,7 +123,9 @@ def read(folder: Path) -> dict[str, list[Sentence]]:
 
 def main() -> None:
     """Write a data set."""
-    parser = argparse.ArgumentParser(description="Make up résumés with the names, companies, schools, … in them marked.")
+    parser = argparse.ArgumentParser(
+        description="Make up résumés with the names, companies, schools, … in them marked."
+    )
     parser.add_argument("--documents", type=int, default=60)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "dataset")

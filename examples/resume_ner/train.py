@@ -3,7 +3,7 @@
     python train.py --backbone bert --fold 2 --splits splits.json --output runs/a
     python train.py --backbone bert --fold 2 --splits splits.json --output runs/a --resume
 
-An ordinary script. `latest.pt` is what it goes on from: weights, optimiser, random numbers. With the same arguments it prints the same
+An ordinary script. `latest.pt` is what it goes on from: weights, optimiser, random numbers. The same arguments give the same
 scores, in one go or in several. At the end it measures how fast the model reads (`benchmark.json`).
 """
 
@@ -38,14 +38,18 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=HERE / "dataset")
-    parser.add_argument("--splits", type=Path, help="the documents of each fold; without it every fifth is for validation")
+    parser.add_argument(
+        "--splits", type=Path, help="the documents of each fold; without it every fifth is for validation"
+    )
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--resume", action="store_true")
     return parser.parse_args()
 
 
-def divide(documents: dict[str, list[Sentence]], splits: Path | None, fold: int) -> tuple[list[Sentence], list[Sentence]]:
+def divide(
+    documents: dict[str, list[Sentence]], splits: Path | None, fold: int
+) -> tuple[list[Sentence], list[Sentence]]:
     """Sentences to learn from, and to be judged by. No document has some of its sentences here and some there."""
     held = set(json.loads(splits.read_text())["folds"][fold]) if splits else set(list(documents)[fold::5])
     parts: tuple[list[Sentence], list[Sentence]] = ([], [])
@@ -109,7 +113,9 @@ def benchmark(model: PreTrainedModel, data: dict[str, Tensor], repeats: int = 30
     with torch.no_grad():
         for _ in range(5):  # the first ones are slower
             took(slice(0, 1))
-        times = sorted(took(slice(row % len(inputs["input_ids"]), row % len(inputs["input_ids"]) + 1)) for row in range(repeats))
+        times = sorted(
+            took(slice(row % len(inputs["input_ids"]), row % len(inputs["input_ids"]) + 1)) for row in range(repeats)
+        )
         whole = took(slice(None))
     return {
         "latency_p50_ms": 1000 * statistics.median(times),
@@ -176,7 +182,9 @@ def main() -> None:
     speed = benchmark(model, valid)
     print(json.dumps({"latency_ms": round(speed["latency_p50_ms"], 3)}), flush=True)
     if args.output:
-        save(args.output / "benchmark.json", {"backbone": args.backbone, "layers": args.layers, "device": "cpu", **speed})
+        save(
+            args.output / "benchmark.json", {"backbone": args.backbone, "layers": args.layers, "device": "cpu", **speed}
+        )
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ def campaign_of_file(file: str) -> str | None:
         text = Path(file).read_bytes()
     except OSError:
         return None
-    if not any(word in text for word in (b"studies", b"matrix", b"extends")):  # nearly always, and then this is cheap
+    words = (b"studies", b"matrix", b"extends", b"search_space")
+    if not any(word in text for word in words):  # nearly always, and then this is cheap
         return None
     from outlast.cli.campaign_request import request_of
 

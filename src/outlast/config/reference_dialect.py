@@ -226,7 +226,9 @@ def _checkpoint(
 
 def _store(path: str) -> str:
     """Where the store lies: below the folder that studies lie in, which is that project's ``output_dir``."""
-    return path if "://" in path or path.startswith(("~", "$")) else os.path.abspath(os.path.join(studies_folder(), path))
+    return (
+        path if "://" in path or path.startswith(("~", "$")) else os.path.abspath(os.path.join(studies_folder(), path))
+    )
 
 
 def _one_for_each(paths: str, space: Mapping[str, Any], document: Document, out: Document) -> list[str]:
