@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -28,6 +31,16 @@ def local_database(uri: str) -> str | None:
     return path if path != uri and path.startswith("/") else None
 
 
+def artifacts_of(uri: str, experiment: str) -> str | None:
+    """Where the files of a new experiment go: beside a local database, where MLflow puts them if it is used there; ``None``: as
+    the server says."""
+    database = local_database(uri)
+    if database is None:
+        return None
+    folder = re.sub(r"[^\w.-]", "_", experiment).strip(".") or "_"
+    return Path(os.path.dirname(database), "mlruns", folder).as_uri()
+
+
 def make_database(path: str) -> None:
     """Make MLflow's tables, beside the place and then there, where there is no database yet.
 
@@ -47,7 +60,7 @@ def make_database(path: str) -> None:
             return
         with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=folder) as aside:
             made = os.path.join(aside, "mlflow.db")
-            with bounded(folder):
+            with bounded(), _working_in(folder):  # where MLflow means the files of its default experiment to go
                 from mlflow.tracking import MlflowClient
 
                 MlflowClient(tracking_uri=f"sqlite:///{made}")
@@ -62,24 +75,44 @@ def make_database(path: str) -> None:
         lock.release()
 
 
+_lock = threading.Lock()
+_inside = 0
+_before: dict[str, str | None] = {}
+
+
 @contextmanager
-def bounded(folder: str | None = None) -> Iterator[None]:
-    """What MLflow reads from the environment, bounded; and, while a local database is opened, its folder as the working one,
-    since MLflow keeps the files of its runs there."""
-    added = {name: value for name, value in _BOUNDS.items() if name not in os.environ} | _OURS
-    before = {name: os.environ.get(name) for name in added}
-    here = os.getcwd() if folder else ""
-    os.environ.update(added)
+def bounded() -> Iterator[None]:
+    """What MLflow reads from the environment, bounded; the last one of several at once puts everything back."""
+    global _inside
+    with _lock:
+        _inside += 1
+        if _inside == 1:
+            added = {name: value for name, value in _BOUNDS.items() if name not in os.environ} | _OURS
+            _before.update({name: os.environ.get(name) for name in added})
+            os.environ.update(added)
     try:
-        if folder:
-            os.makedirs(folder, exist_ok=True)
-            os.chdir(folder)
         yield
     finally:
-        if folder:
-            os.chdir(here)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                for name, value in _before.items():
+                    _put_back(name, value)
+                _before.clear()
+
+
+def _put_back(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+@contextmanager
+def _working_in(folder: str) -> Iterator[None]:
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(here)

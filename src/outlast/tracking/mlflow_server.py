@@ -13,7 +13,7 @@ from typing import Any
 
 from outlast.config.secrets import mask_text
 from outlast.tracking.mlflow_content import Row
-from outlast.tracking.mlflow_local import bounded, local_database, make_database
+from outlast.tracking.mlflow_local import artifacts_of, bounded, local_database, make_database
 from outlast.tracking.mlflow_names import (
     METRICS_AT_ONCE,
     PARAMS_AT_ONCE,
@@ -50,7 +50,7 @@ class Server:
         with _told(uri):
             if database is not None:
                 make_database(database)
-            with bounded(None if database is None else os.path.dirname(database)):
+            with bounded():
                 from mlflow.tracking import MlflowClient
 
                 self._client: Any = MlflowClient(tracking_uri=uri)
@@ -68,7 +68,7 @@ class Server:
         found = self._call("get_experiment_by_name", name)
         if found is None:
             try:
-                self._call("create_experiment", name)
+                self._call("create_experiment", name, artifact_location=artifacts_of(self.uri, name))
             except SinkError:  # somebody else made it meanwhile, or we did and were not told
                 pass
             found = self._call("get_experiment_by_name", name)

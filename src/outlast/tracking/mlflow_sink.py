@@ -8,11 +8,14 @@ earlier request may or may not have arrived, what is there is looked at first, s
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+
+import msgspec
 
 from outlast.config.secrets import mask_text
 from outlast.tracking import mlflow_content as content
@@ -183,7 +186,10 @@ class MlflowSink:
 
     def _send_trial(self, study: TrackedStudy, trial: TrackedTrial, *, is_known: bool) -> None:
         number, data = str(trial.number), self._memory.data
-        run_id = self._runs.children[trial.number]
+        run_id, digest = self._runs.children[trial.number], _digest(trial)
+        if is_known and data.setdefault("has", {}).get(number) == digest:
+            data["doubt"].pop(number, None)
+            return  # of several at once that did not all arrive, this one did
         try:
             send_trial(self._opened, run_id, study, trial, data, is_known=is_known, tags=self._tags)
             if trial.is_over:
@@ -193,6 +199,7 @@ class MlflowSink:
                 raise
             self._judge(error)
             self._runs.drop(trial.number)  # a person deleted it, or MLflow's own `gc` has
+        data.setdefault("has", {})[number] = digest
         data["doubt"].pop(number, None)
         self._memory.keep()
 
@@ -230,6 +237,10 @@ class MlflowSink:
 
 def _is_for_good(error: SinkError) -> bool:
     return error.lasting or isinstance(error, Refused) or "Permission denied" in error.reason
+
+
+def _digest(trial: TrackedTrial) -> str:
+    return hashlib.sha256(msgspec.json.encode(trial, enc_hook=repr)).hexdigest()[:16]
 
 
 def _stamp(path: str) -> list[int] | None:
