@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,10 +20,11 @@ GOES_ON = "accept_changes=True goes on all the same"
 
 @dataclass(frozen=True)
 class HandedOver:
-    """An objective, and whether it is called with a trial, or with the parameters."""
+    """An objective, whether it is called with a trial or with the parameters, and what is done around such a call."""
 
     objective: Callable[..., Any]
     takes_trial: bool
+    around: Mapping[str, Any] = field(default_factory=dict)  # see `outlast.objective.process`
 
     @property
     def name(self) -> str:
@@ -37,7 +38,7 @@ class HandedOver:
 
     @cached_property
     def _pickled(self) -> bytes:
-        return pickled_objective(self.objective, takes_trial=self.takes_trial)
+        return pickled_objective(self.objective, takes_trial=self.takes_trial, around=self.around)
 
     def compared(self, paths: StudyPaths, folder: str, *, accept_changes: bool) -> str:
         """In what it differs from that of the trials that are there; what cannot travel is noticed here as well.

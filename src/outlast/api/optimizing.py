@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from outlast._system.platforms import studies_folder
+from outlast.api.as_optuna import Pruner, Sampler, caught, chosen, refuse_words
+from outlast.api.called_back import After, Callback
 from outlast.api.described import Described
 from outlast.api.handed_over import HandedOver
 from outlast.api.result import Result
 from outlast.api.searching import search
 from outlast.config.placeholders import folder_of
+from outlast.errors import UsageError
 
 Direction = Literal["minimize", "maximize"]
 
@@ -25,9 +28,11 @@ def optimize(
     parameters: Mapping[str, Any] | None = None,
     name: str | None = None,
     dir: str | os.PathLike[str] | None = None,
-    sampler: str | Mapping[str, Any] = "auto",
-    pruner: str | Mapping[str, Any] = "none",
+    sampler: Sampler = "auto",
+    pruner: Pruner = "none",
     seed: int | None = None,
+    catch: Iterable[type[Exception]] | type[Exception] | None = None,
+    callbacks: Iterable[Callback] = (),
     parallel: int | Literal["auto"] = "auto",
     isolation: Literal["process", "worker"] | Mapping[str, int] = "process",
     timeout: float | None = None,
@@ -52,9 +57,14 @@ def optimize(
         name: Of the study; the objective's name by default. Another objective of that name is refused.
         dir: Study folder; ``studies/NAME`` by default. On a drive without locks it is a home, and the search runs on this
             machine, as with ``outlast run``.
-        sampler: As in a study file.
-        pruner: As in a study file.
+        sampler: As in a study file, or an Optuna sampler, as far as a record can say what it was made with.
+        pruner: As in a study file, or an Optuna pruner.
         seed: Of the study.
+        catch: As Optuna's: exceptions that only fail their trial, and then failed trials count towards `trials` and no number
+            of them halts the search; any other exception ends it. Without it, every exception only fails its trial, and
+            failures that are all alike halt the search.
+        callbacks: As Optuna's: called in this process after each trial, with an `optuna.Study` and the trial. What one raises
+            brings the search to rest and comes out of this call.
         parallel: Trials side by side.
         isolation: ``worker``: trials are forked from a process that has unpickled the objective and imported what that
             imports, so that one costs milliseconds; it is replaced every 100 trials (``{"worker": k}``: every k), and when
@@ -64,7 +74,7 @@ def optimize(
         fresh: Set an earlier study in this folder aside.
         accept_changes: Go on although space, sampler, pruner, directions or the objective are others than before.
         quiet: Print nothing.
-        study_file: Any other key of a study file: ``checkpoints={"keep": 3}``, ``notify="ntfy://topic"``,
+        study_file: Any other key of a study file: ``checkpoints={"keep": 3}``, ``enqueue=[{"lr": 0.1}]``, ``notify="ntfy://topic"``,
             ``budget={"max_failures": 5}`` beside `trials`.
 
     Returns:
@@ -74,25 +84,35 @@ def optimize(
     Raises:
         UsageError: An argument that a study file could not have either, or that changes an earlier study.
         StudyBusy: Somebody runs this study just now.
+        Exception: What a callback raised.
     """
+    refuse_words(study_file)
+    drawn_by, pruned_by, constraints = chosen(sampler, pruner)
+    around: dict[str, Any] = {} if constraints is None else {"constraints": constraints}
+    if catch is not None:
+        around["catch"] = caught(catch)
+    if around and parameters is not None:
+        raise UsageError(f"{min(around)}: is for an objective that takes a trial", cure="leave parameters= out")
     names = ["value"] if directions is None else [f"value_{i}" for i in range(len(directions))]
     goals = [direction] if directions is None else list(directions)
     said: dict[str, Any] = {
         "metric": [{"name": n, "goal": g} for n, g in zip(names, goals, strict=True)],
         "parameters": dict(parameters or {}),
         "budget": {key: value for key, value in (("trials", trials), ("time", timeout)) if value is not None},
-        "sampler": sampler
+        "sampler": drawn_by
         if seed is None
-        else {**({"name": sampler} if isinstance(sampler, str) else sampler), "seed": seed},
-        "pruner": pruner,
+        else {**({"name": drawn_by} if isinstance(drawn_by, str) else drawn_by), "seed": seed},
+        "pruner": pruned_by,
         "parallel": parallel,
         "isolation": isolation if isinstance(isolation, str) else dict(isolation),
         "trial": {"retries": retries} if retries else {},
     }
+    if catch is not None:  # a failed trial is one of `trials`, as with Optuna
+        said["budget"]["count"] = ["complete", "pruned", "failed", "infeasible"]
     for key, value in study_file.items():
         both = isinstance(value, Mapping) and isinstance(said.get(key), dict)
         said[key] = {**said[key], **value} if both else value
-    handed = HandedOver(objective, takes_trial=parameters is None)
+    handed = HandedOver(objective, takes_trial=parameters is None, around=around)
     described = Described(
         {key: value for key, value in said.items() if value != {}} | {"name": name or handed.name},
         "optimize()",
@@ -101,4 +121,5 @@ def optimize(
     folder = os.path.join(studies_folder(), name or handed.name) if dir is None else os.fspath(dir)
     if "{" in folder:
         folder = folder_of(described.settings(), folder)
-    return search(described, folder, fresh=fresh, accept_changes=accept_changes, quiet=quiet)
+    after = After(tuple(callbacks), strict=catch is not None)
+    return search(described, folder, fresh=fresh, accept_changes=accept_changes, quiet=quiet, after=after)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+from outlast.api.called_back import After, CalledBack
 from outlast.api.cell import is_notebook
 from outlast.api.described import Described, Recorded, in_words_of_python
 from outlast.api.handed_over import GOES_ON
@@ -35,6 +36,7 @@ def search(
     accept_changes: bool = False,
     quiet: bool = False,
     given: Callable[[Settings], Given] | None = None,
+    after: After | None = None,
 ) -> Result:
     """Begin a search, or go on with it, until it comes to rest.
 
@@ -46,9 +48,11 @@ def search(
         accept_changes: Go on although what needs acceptance has changed.
         quiet: Print nothing.
         given: What the study is given before its first round, made of its settings.
+        after: What is done when a trial has ended.
 
     Raises:
         OutlastError: As `outlast.engine.launch.run`.
+        Exception: What a callback raised, once nothing runs any more.
     """
     settings = of.settings(**(changes or {}))
     prepared = None if given is None else given(settings)
@@ -64,6 +68,7 @@ def search(
         changed = "" if own is None else own.compared(paths, folder, accept_changes=accept_changes)
         shown = _view(settings, folder, paths, quiet=quiet)
         shown.at_round = interrupts.tell_missed
+        hears = CalledBack(shown, after or After())
         for text in early:
             shown.said(text)
 
@@ -72,15 +77,17 @@ def search(
             shown.begun(opened, slots, changed)
             if own is not None:
                 own.keep(paths)
-            return shown
+            return hears
 
         try:
             verdict, study = launch.run(
                 paths, settings, listener, tell=shown.ended, accept_changes=accept_changes, say=shown.said, kept=kept,
-                given=prepared,
+                given=prepared, limits=hears.limits(settings),
             )  # fmt: skip
         except UsageError as error:
             raise in_words_of_python(error, FRESH, GOES_ON) from None
+        if hears.raised is not None:
+            raise hears.raised
         recorded, _ = recorded_settings(paths.root, study)
         return Result(folder, verdict.state, tuple(study.trials.values()), tuple(best_trials(study, recorded.metrics)))
 

@@ -40,7 +40,12 @@ def refuse_secrets(at: At) -> None:
 
 
 def enqueued(settings: Settings, at: At) -> Settings:
-    """The settings with `enqueue` by dotted names, each value checked against its parameter."""
+    """The settings with `enqueue` by dotted names, each value checked against its parameter.
+
+    An objective that draws its parameters as it goes has none to check them against: it gets what fits when it asks.
+    """
+    if settings.function is not None and not settings.parameters:
+        return settings
     space = _space(settings, at)
     entries = []
     for index, entry in enumerate(settings.enqueue):
@@ -164,7 +169,7 @@ def _constraints(settings: Settings, space: Space, at: At) -> list[str]:
 
 def _enqueued_hold(settings: Settings, space: Space, at: At) -> None:
     """Whether what is enqueued whole satisfies the constraints; the rest of a partial one is drawn so that it does."""
-    for index, entry in enumerate(settings.enqueue):
+    for index, entry in enumerate(settings.enqueue if settings.parameters else ()):
         params = space.decode(space.encode(entry))
         if all(p.name in params for p in space.active(params)) and not space.satisfies(params):
             raise at.child("enqueue").child(index).error(space.fits(params) or "breaks a constraint", "change a value")

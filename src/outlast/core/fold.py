@@ -27,6 +27,7 @@ from outlast.core.records import (
     RuledOut,
     RunStarted,
     RunWentOn,
+    StudyAttributeSet,
     StudyCreated,
     StudyEnded,
     Trial,
@@ -47,7 +48,8 @@ class Study(Struct, dict=True):
     study_seed: int = 0
     revisions: list[RevisionMade] = []
     trials: dict[int, Trial] = {}
-    study_attrs: dict[str, Any] = {}
+    study_attrs: dict[str, Any] = {}  # the sampler's
+    user_attrs: dict[str, Any] = {}  # what objectives and callbacks noted about the study
     last_run: RunStarted | None = None
     runs: int = 0
     ended: StudyEnded | None = None  # None while a run goes on, or after one died
@@ -126,6 +128,8 @@ class Study(Struct, dict=True):
                 trial.distributions[event.name] = event.distribution
             case AttributeSet():
                 self._attribute_set(event)
+            case StudyAttributeSet():
+                self.user_attrs = {**self.user_attrs, event.name: json.loads(event.value)}
             case AttemptOpened():
                 self._attempt_opened(event)
             case AttemptEnded():

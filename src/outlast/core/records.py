@@ -81,7 +81,7 @@ class TrialCreated(Record, frozen=True, tag="trial_created"):
     params: Params = {}  # what the training gets (constants left out)
     seed: int = 0
     revision: int = 1
-    # sampler | enqueued | foreign (a WAITING row of the index) | imported | confirm | refit | evaluate
+    # sampler | enqueued | foreign (a WAITING row of the index, or enqueued by a callback) | imported | confirm | refit | evaluate
     source: str = "sampler"
     system_attrs: Mapping[str, Any] = {}  # sampler state of this trial
     study_attrs: Mapping[str, Any] = {}  # sampler state of the study, after this ask
@@ -107,6 +107,13 @@ class AttributeSet(Record, frozen=True, tag="attribute_set"):
     name: str
     value: str = "null"  # as JSON text: what was noted comes back as it was, NaN included
     system: bool = False  # for Optuna itself (a constraint, an artifact, scores of a cross-validation), not for people
+
+
+class StudyAttributeSet(Record, frozen=True, tag="study_attribute_set"):
+    """An objective or a callback noted something about the study, as Optuna's do."""
+
+    name: str
+    value: str = "null"  # as JSON text
 
 
 class AttemptOpened(Record, frozen=True, tag="attempt_opened"):
@@ -224,6 +231,7 @@ Event: TypeAlias = (
     | TrialCreated
     | ParamDrawn
     | AttributeSet
+    | StudyAttributeSet
     | AttemptOpened
     | AttemptEnded
     | JobSubmitted
@@ -440,9 +448,12 @@ class Trial(Struct):
 
     @property
     def feasible(self) -> bool:
-        """Whether it keeps the constraints that its objective set: none is above 0, as Optuna has it."""
+        """Whether it keeps the constraints that were set for it: none is above 0, as Optuna has it."""
         noted = self.optuna_attrs
-        return not noted or not any(k.startswith("constraints:") and v > 0 for k, v in noted.items())
+        if not noted:
+            return True
+        found = [v for k, v in noted.items() if k.startswith("constraints:")]
+        return not any(value > 0 for value in [*found, *(noted.get("constraints") or ())])
 
     def curve(self, objective: int = 0) -> dict[int, float]:
         """Step → value over all attempts; a later attempt's report of the same step wins."""

@@ -16,7 +16,7 @@ from outlast._system.mounts import lacking
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 from outlast.core.fold import Study
-from outlast.core.plan import Verdict
+from outlast.core.plan import Limits, Verdict
 from outlast.engine.care.fresh import set_both_aside
 from outlast.engine.check.machine import scratch_of
 from outlast.engine.check.quick import quick_check
@@ -98,6 +98,7 @@ def run(
     unattended: bool = False,
     kept: bool = True,
     say: Callable[[str], object] = print,
+    limits: Limits | None = None,
     given: Given | None = None,
     sharing: Sharing | None = None,
 ) -> tuple[Verdict, Study]:
@@ -109,7 +110,7 @@ def run(
         tell: Says how it ended; nobody waits for plots to hear that.
         unattended: Nobody is there, as is known from elsewhere; under nohup nobody is in any case.
         kept: Whether the folder is still there afterwards: without, plots would be drawn for nobody.
-        accept_changes, say, given, sharing: See `outlast.engine.hold.run.run_study`.
+        accept_changes, say, limits, given, sharing: See `outlast.engine.hold.run.run_study`.
     """
     unattended = unattended or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     verdict, study = run_study(
@@ -118,6 +119,7 @@ def run(
         listener,
         accept_changes=accept_changes,
         say=say,
+        limits=limits,
         unattended=unattended,
         given=given,
         sharing=sharing,

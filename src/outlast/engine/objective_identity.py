@@ -38,14 +38,21 @@ class Fingerprint:
 _here: dict[str, tuple[Fingerprint, float]] = {}
 
 
-def pickled_objective(objective: Callable[..., Any], *, takes_trial: bool) -> bytes:
-    """What a training process needs: where modules are found, then the objective."""
+def pickled_objective(
+    objective: Callable[..., Any], *, takes_trial: bool, around: Mapping[str, Any] | None = None
+) -> bytes:
+    """What a training process needs: where modules are found, then the objective.
+
+    Args:
+        takes_trial: Whether it is called with a trial.
+        around: What is done around such a call, see `outlast.objective.process`.
+    """
     import sys
 
     import cloudpickle
 
     places = [os.path.abspath(place) for place in sys.path]
-    return bytes(cloudpickle.dumps(places) + cloudpickle.dumps((objective, takes_trial)))
+    return bytes(cloudpickle.dumps(places) + cloudpickle.dumps((objective, takes_trial, *filter(None, [around]))))
 
 
 def unpickled(path: Path) -> Callable[..., Any] | None:

@@ -8,14 +8,14 @@ import os
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from outlast.client import current_trial
+from outlast.objective.kept_values import kept_text, plain
 
-#: A note is kept in the ledger and in every copy of it: what is larger belongs into a file.
-MOST_BYTES = 1 << 20
 _RESUME_ME = 75  # EX_TEMPFAIL
 
 
@@ -35,6 +35,7 @@ class PipeTrial:
         self.datetime_start: datetime | None = _local(start.get("started"))
         self._params: dict[str, Any] = {}
         self._distributions: dict[str, str] = {}
+        self._curve: dict[int, float] = {}  # what it reported
         self._user_attrs: dict[str, Any] = {k: json.loads(v) for k, v in start.get("user_attrs", {}).items()}
         self._system_attrs: dict[str, Any] = {k: json.loads(v) for k, v in start.get("system_attrs", {}).items()}
         self._objective = os.environ.get("OUTLAST_METRICS", "value").split(",")[0]
@@ -74,7 +75,9 @@ class PipeTrial:
     # What it draws
 
     def _suggest(self, name: str, kind: str, **attributes: Any) -> Any:
-        text = json.dumps({"name": kind, "attributes": attributes}, default=_plain)
+        text = json.dumps({"name": kind, "attributes": attributes}, default=plain)
+        if self._distributions.get(name, text) != text:
+            _check_compatible(name, self._distributions[name], text, self._params[name])
         answer = self._ask({"op": "suggest", "name": name, "distribution": text})
         self._params[name], self._distributions[name] = answer["value"], text
         return answer["value"]
@@ -124,12 +127,64 @@ class PipeTrial:
     # What it tells
 
     def report(self, value: float, step: int) -> None:
-        """As Optuna's."""
-        current_trial().report(step=step, **{self._objective: value})
+        """As Optuna's: one value for a step, the first one stands.
+
+        Raises:
+            NotImplementedError: The study has several objectives.
+            TypeError: The value is no number, or the step no whole one.
+            ValueError: The step is negative.
+        """
+        self._refuse_several("report")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"trial.report: the value must be a number, not {type(value).__name__}") from None
+        try:
+            whole = int(step)
+        except (TypeError, ValueError):
+            raise TypeError(f"trial.report: the step must be a whole number, not {type(step).__name__}") from None
+        if whole < 0:
+            raise ValueError(f"trial.report: the step must not be negative, and is {whole}")
+        if whole in self._curve:
+            said = f"trial.report: step {whole} has been reported already; this value is ignored"
+            warnings.warn(said, UserWarning, stacklevel=2)
+            return
+        self._curve[whole] = number
+        current_trial().report(step=whole, **{self._objective: number})
 
     def should_prune(self) -> bool:
-        """As Optuna's."""
+        """As Optuna's.
+
+        Raises:
+            NotImplementedError: The study has several objectives.
+        """
+        self._refuse_several("should_prune")
         return bool(self._ask({"op": "should_prune"})["value"])
+
+    def _refuse_several(self, call: str) -> None:
+        if "," in os.environ.get("OUTLAST_METRICS", ""):
+            raise NotImplementedError(
+                f"trial.{call}: pruning compares one value, and this search has several objectives"
+            )
+
+    def frozen(self, values: Sequence[float] | None) -> Any:
+        """The trial as an `optuna.trial.FrozenTrial` that has ended: with these values, or pruned."""
+        from optuna.trial import FrozenTrial, TrialState
+
+        return FrozenTrial(
+            number=self.number,
+            trial_id=self.number,
+            state=TrialState.PRUNED if values is None else TrialState.COMPLETE,
+            value=None,
+            values=values,
+            datetime_start=self.datetime_start,
+            datetime_complete=datetime.now(),
+            params=self.params,
+            distributions=self.distributions,
+            user_attrs=self.user_attrs,
+            system_attrs=self.system_attrs,
+            intermediate_values=dict(self._curve),
+        )
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """As Optuna's with a database: kept for good, once this returns. Arrays and NumPy numbers become lists and numbers.
@@ -145,16 +200,7 @@ class PipeTrial:
         self._system_attrs[key] = self._keep("system", key, value)
 
     def _keep(self, whose: str, key: str, value: Any) -> Any:
-        try:
-            text = json.dumps(value, default=_plain)
-        except (TypeError, ValueError) as error:
-            fact = f"set_{whose}_attr({key!r}): {error}; save it in a file, and note the file's path"
-            raise TypeError(fact) from None
-        if len(text) > MOST_BYTES:
-            raise ValueError(
-                f"set_{whose}_attr({key!r}): {len(text)} bytes, and at most {MOST_BYTES} are kept; save it in a file, "
-                "and note the file's path"
-            )
+        text = kept_text(f"set_{whose}_attr({key!r})", value)
         self._ask({"op": "note", "name": str(key), "value": text, "system": whose == "system"})
         return json.loads(text)
 
@@ -220,11 +266,17 @@ class PipeTrial:
 _AHEAD = ("relative_params", "relative_search_space")
 
 
-def _plain(value: Any) -> Any:
-    """NumPy's and torch's arrays and numbers as plain data."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"a {type(value).__name__} cannot be kept")
+def _check_compatible(name: str, drawn: str, now: str, value: Any) -> None:
+    """Refuse to draw a parameter once more from something else, as Optuna does; a range that merely moved is warned of.
+
+    Raises:
+        ValueError: It is of another kind, or has other choices.
+    """
+    from optuna.distributions import check_distribution_compatibility, json_to_distribution
+
+    check_distribution_compatibility(json_to_distribution(drawn), json_to_distribution(now))
+    said = f"{name} has been drawn in this trial already, and stays {value!r}, whatever the range is now"
+    warnings.warn(said, RuntimeWarning, stacklevel=4)
 
 
 def _name_of(parameter: str, choice: Any) -> Any:

@@ -15,7 +15,9 @@ from typing import Any
 
 from outlast.client import current_trial
 from outlast.objective.function import report_result, run_with_params
+from outlast.objective.kept_values import CAUGHT
 from outlast.objective.pipe_trial import PipeTrial
+from outlast.objective.returned import values_of
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,20 +33,52 @@ def load(argv: Sequence[str]) -> Callable[[int | None], None]:
     sys.path.insert(0, os.getcwd())
     with open(argv[0], "rb") as file:  # first where modules were found when it was pickled, then the objective
         sys.path += [place for place in cloudpickle.load(file) if place not in sys.path]
-        objective, takes_trial = cloudpickle.load(file)
-    return partial(_run, objective) if takes_trial else partial(run_with_params, objective)
+        objective, takes_trial, *around = cloudpickle.load(file)
+    if not takes_trial:
+        return partial(run_with_params, objective)
+    return partial(_run, objective, **(around[0] if around else {}))
 
 
-def _run(objective: Callable[..., Any], pipe_fd: int | None) -> None:
+def _run(
+    objective: Callable[..., Any],
+    pipe_fd: int | None,
+    *,
+    catch: tuple[type[Exception], ...] = (),
+    constraints: Callable[[Any], Sequence[float]] | None = None,
+) -> None:
     trial = PipeTrial(socket.socket(fileno=pipe_fd))
     try:
         result = objective(trial)
     except Exception as error:
-        if type(error).__name__ != "TrialPruned":
-            raise
-        current_trial()._append({"v": 1, "pruned": True})
+        if type(error).__name__ == "TrialPruned":
+            _constrain(trial, constraints, None)
+            current_trial()._append({"v": 1, "pruned": True})
+            return
+        if isinstance(error, catch):
+            trial.set_system_attr(CAUGHT, type(error).__name__)
+        raise
+    if isinstance(result, dict):  # of metrics, which Optuna does not know
+        report_result(result)
         return
-    report_result(result)
+    try:
+        values = values_of(result, os.environ.get("OUTLAST_METRICS", "value").split(","))
+    except ValueError as error:  # with Optuna, too, it fails its trial only
+        trial.set_system_attr(CAUGHT, "what it returned")
+        sys.exit(f"error: {error}")
+    _constrain(trial, constraints, values)
+    report_result(values)
+
+
+def _constrain(
+    trial: PipeTrial, constraints: Callable[[Any], Sequence[float]] | None, values: Sequence[float] | None
+) -> None:
+    """Keep what a sampler's function of constraints says of a trial that ended well, or was pruned."""
+    if constraints is None:
+        return
+    found = [float(value) for value in constraints(trial.frozen(values))]
+    if any(value != value for value in found):
+        raise ValueError(f"constraints_func: NaN says nothing; it returned {found}")
+    trial.set_system_attr("constraints", found)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""The study as a running objective sees it: Optuna's own `Study`, over rows that the coordinator tells; read-only.
+"""The study as a running objective or a callback sees it: Optuna's own `Study`, over rows that the coordinator tells.
 
-It is imported by the process of an objective that asks for it, and by no other.
+It is imported by the process of an objective that asks for it, and by a search with callbacks. What may be changed through it
+is asked of the coordinator as well: attributes of the study, trials to be run next, an end.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
@@ -12,6 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.study import StudyDirection
 
+from outlast.objective.kept_values import kept_text
 from outlast.optimizer.index_rows import IndexRow, trial_of
 from outlast.optimizer.index_sql import METRIC_NAMES
 from outlast.optimizer.view import View
@@ -20,11 +23,15 @@ from outlast.optimizer.view import View
 Ask: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 
-def told_study(ask: Ask, note: Callable[[str, Any], object], number: int) -> optuna.Study:
-    """The study of a running trial.
+def told_study(ask: Ask, note: Callable[[str, Any], object] | None = None, number: int = -1) -> optuna.Study:
+    """The study of a running trial, or the one that a callback gets.
 
     Args:
         note: Keeps a system attribute of the trial.
+        number: The trial's.
+
+    Raises:
+        ValueError: By what asks, if the coordinator refuses it.
     """
     storage = _Told(ask, note, number)
     return _Study(storage.name, storage)
@@ -38,7 +45,7 @@ def distributions_of(texts: Mapping[str, str]) -> dict[str, BaseDistribution]:
 class _Told(View):
     """Rows as the coordinator has them now: asked anew at every look, of finished trials only the new ones."""
 
-    def __init__(self, ask: Ask, note: Callable[[str, Any], object], number: int) -> None:
+    def __init__(self, ask: Ask, note: Callable[[str, Any], object] | None, number: int) -> None:
         self._ask, self._note, self._number = ask, note, number
         self._seen = 0
         about = ask({"op": "about"})
@@ -61,9 +68,17 @@ class _Told(View):
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Kept, for the trial that runs here: an artifact, a constraint."""
-        if trial_id != self._number:
-            raise NotImplementedError("an objective can change its own trial only")
+        if trial_id != self._number or self._note is None:
+            raise NotImplementedError("only an objective can change a trial, and only its own")
         self._note(key, value)
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """As they are now."""
+        return {name: json.loads(text) for name, text in self._ask({"op": "about"})["user_attrs"].items()}
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Kept in the ledger, once this returns."""
+        self._ask({"op": "note of study", "name": str(key), "value": kept_text(f"study.set_user_attr({key!r})", value)})
 
 
 class _Study(optuna.Study):
@@ -84,6 +99,24 @@ class _Study(optuna.Study):
     def stop(self) -> None:
         """Ask the search to come to rest: running trials finish, no new ones begin. The same call goes on with the rest."""
         self._storage.ask({"op": "stop"})
+
+    def enqueue_trial(
+        self, params: dict[str, Any], user_attrs: dict[str, Any] | None = None, skip_if_exists: bool = False
+    ) -> None:
+        """Have a trial with these parameters run next, as far as the search has room for one.
+
+        Raises:
+            NotImplementedError: With `user_attrs`, which only the objective sets.
+            ValueError: The parameters do not fit the space.
+        """
+        if user_attrs:
+            raise NotImplementedError(
+                "study.enqueue_trial: user attributes are the objective's to set: leave user_attrs out"
+            )
+        if skip_if_exists and self._should_skip_enqueue(params):
+            return
+        kept_text("study.enqueue_trial", params)
+        self._storage.ask({"op": "enqueue", "params": dict(params)})
 
 
 def _looking_first(read: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,15 +148,11 @@ _REFUSED: Mapping[type, Mapping[str, str]] = {
         "set_trial_state_values": "the study is read-only here: return the value, or raise optuna.TrialPruned",
         "set_trial_intermediate_value": "the study is read-only here: use trial.report",
         "set_study_system_attr": "the study is read-only in an objective: note it at the trial",
-        "set_study_user_attr": "the study is read-only in an objective: use trial.set_user_attr",
     },
     _Study: {
         "optimize": "trial.study.optimize: a search runs this trial already; create another study for an inner search",
         "ask": "trial.study.ask: trials come from the search that runs this one",
         "tell": "trial.study.tell: an objective returns its value, or raises optuna.TrialPruned",
-        "enqueue_trial": (
-            "trial.study.enqueue_trial: enqueue in study.db, as any Optuna program; a running search takes it from there"
-        ),
         "add_trial": "trial.study.add_trial: earlier trials come in with `outlast import` before a search",
         "set_metric_names": "trial.study.set_metric_names: the names are the search's",
     },

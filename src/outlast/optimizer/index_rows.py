@@ -163,9 +163,11 @@ class Teller:
         self._told: dict[int, str | None] = {}  # trial → when it finished, as it was told
 
     def about(self) -> dict[str, Any]:
-        """What does not change while a trial runs."""
+        """What is known about the study itself; its attributes as JSON texts."""
         names = [metric.name for metric in self._settings.metrics]
-        return {"name": self._settings.name, "directions": directions_of(self._settings), "metrics": names}
+        noted = {name: json.dumps(value) for name, value in self._study.user_attrs.items()}
+        directions = directions_of(self._settings)
+        return {"name": self._settings.name, "directions": directions, "metrics": names, "user_attrs": noted}
 
     def rows(self, seen: int, curves: Mapping[int, Mapping[int, float]]) -> dict[str, Any]:
         """The rows that are new for whoever has `seen` so many; `curves`: trial → step → value of the attempts that run now."""

@@ -126,7 +126,7 @@ def test_a_request_to_end_that_a_disk_refused_is_written_in_the_next_round() -> 
     made._clock, made._began, made._in_parts = SimpleNamespace(monotonic=lambda: 0.0), 0.0, False
     made._round, made._ask_server = _NothingFollows(), _NobodyAsks()
     made._gather()
-    assert order == ["untold"]
+    assert order == ["let_steer", "untold"], "what ended is durable before anything else is decided"
 
 
 class _NothingFollows:

@@ -10,11 +10,14 @@ from functools import partial
 from typing import Any
 
 from outlast.config.settings import Settings
-from outlast.core.records import AttributeSet, ParamDrawn
+from outlast.core.plan import Verdict
+from outlast.core.records import AttributeSet, ParamDrawn, StudyAttributeSet
+from outlast.core.states import StudyState
 from outlast.engine.attempts.outcome import points
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.watch import Watch
+from outlast.errors import StudyFileError
 from outlast.executors.base import Executor
 from outlast.optimizer.index_rows import Teller
 
@@ -23,12 +26,19 @@ class AskServer:
     """One conversation for each running attempt whose objective asks."""
 
     def __init__(
-        self, settings: Settings, decisions: Decisions, watch: Watch, executor: Executor, rest: ComingToRest
+        self,
+        settings: Settings,
+        decisions: Decisions,
+        watch: Watch,
+        executor: Executor,
+        rest: ComingToRest,
+        *,
+        enqueue: Callable[[Mapping[str, Any]], bool],
     ) -> None:
         self._conversations: dict[str, Conversation] = {}
         self._objective, self._rest = settings.metrics[0].name, rest
         self._teller = Teller(settings, decisions.study)
-        self._decisions, self._watch, self._executor = decisions, watch, executor
+        self._decisions, self._watch, self._executor, self._enqueue = decisions, watch, executor, enqueue
 
     def __contains__(self, name: str) -> bool:
         return name in self._conversations
@@ -66,19 +76,45 @@ class AskServer:
                 self._decisions.take(AttributeSet(attempt.trial, name, value, bool(question["system"])))
                 self._decisions.commit()
                 return {}
-            case "about":
-                return self._teller.about()
-            case "rows":
-                return self._teller.rows(int(question["seen"]), self._curves())
-            case "stop":
-                self._decisions.say(f"trial {attempt.trial} asks the search to stop: running trials finish")
-                self._rest.ask("user", drain=True)
-                return {}
-            case _:
+            case "begin":
                 trial = self._decisions.study.trials[attempt.trial]
                 noted = {"user_attrs": trial.user_attrs, "system_attrs": trial.optuna_attrs}
                 texts = {of: {key: json.dumps(value) for key, value in attrs.items()} for of, attrs in noted.items()}
                 return {"number": trial.number, "started": trial.started_at, **texts}
+            case _:
+                return self.answer(question, f"trial {attempt.trial}")
+
+    def answer(self, question: Mapping[str, Any], who: str) -> Mapping[str, Any]:
+        """What anybody may ask about the study, and ask for; `who` is named where people hear of it."""
+        match question.get("op"):
+            case "about":
+                return self._teller.about()
+            case "rows":
+                return self._teller.rows(int(question["seen"]), self._curves())
+            case "note of study":
+                self._decisions.take(StudyAttributeSet(str(question["name"]), str(question["value"])))
+                self._decisions.commit()
+            case "enqueue":
+                return self._enqueued(question["params"], who)
+            case "stop":
+                self._decisions.say(f"{who} asks the search to stop: running trials finish")
+                self._rest.ask("user", drain=True)
+            case "end":  # at once, for a reason that the caller knows
+                self._rest.ask("halted")
+                self._rest.halt = self._rest.halt or Verdict(StudyState.HALTED, str(question["why"]))
+            case unknown:
+                return {"error": f"nobody here knows what {unknown!r} asks for"}
+        return {}
+
+    def _enqueued(self, params: Mapping[str, Any], who: str) -> Mapping[str, Any]:
+        try:
+            taken = self._enqueue(params)
+        except StudyFileError as error:
+            return {"error": f"enqueue_trial: {error.fact}"}
+        self._decisions.commit()
+        if not taken:
+            self._decisions.say(f"what {who} enqueued is left out: the search has no room for another trial")
+        return {}
 
     def _curves(self) -> dict[int, dict[int, float]]:
         for attempt in self._watch.running.values():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from outlast.config.settings import Settings
 from outlast.core.file_names import attempt_name
@@ -135,6 +136,10 @@ class Coordinator(Shell):
         A signal handler may ask for it: it is said once the last round is over.
         """
         self._stepping_down = self._stepping_down or why
+
+    def asked_here(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer what an objective may ask about its study to somebody in this process."""
+        return self._ask_server.answer(question, "a callback")
 
     def record(self, event: Event) -> None:
         """Make something durable that was done for the study from outside."""

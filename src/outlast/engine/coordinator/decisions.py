@@ -45,6 +45,11 @@ class Decisions:
             self._derived.decided(list(touched.values()))
             self._listener.decided(events, self.study)
 
+    def let_steer(self) -> None:
+        """What ended is durable now where the listener may ask for something then: that counts before anything else begins."""
+        if self._listener.steers:
+            self.commit()
+
     def say(self, text: str) -> None:
         """Tell the person."""
         self._listener.said(text)

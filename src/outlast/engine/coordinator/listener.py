@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from outlast.core.fold import Study
 from outlast.core.records import Event
 from outlast.engine.attempts.running import Running
+
+#: Asks the coordinator what an objective may ask about its study, in its own thread; returns the answer.
+Ask: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class Listener:
@@ -14,6 +18,12 @@ class Listener:
 
     Called from the coordinator's thread: each method must return quickly.
     """
+
+    #: Whether it may ask for something when a trial has ended, which then counts before the next one begins.
+    steers = False
+
+    def holding(self, ask: Ask) -> None:
+        """The study is held, and nothing of it decided yet; `ask` is good for as long as it is."""
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
         """These events are durable."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec.structs import replace
 
 from outlast.config.settings import Settings
@@ -50,7 +53,22 @@ class Creation:
             StudyFileError: The derive hook fails, or no draw satisfies the constraints.
         """
         number = self._decisions.study.next_number
-        draw = self._enqueued_by_hand(number) or self._decisions.optimizer.ask(number)
+        return self._take(number, self._enqueued_by_hand(number) or self._decisions.optimizer.ask(number))
+
+    def enqueue(self, params: Mapping[str, Any]) -> bool:
+        """Create a trial with these parameters, which is the next one to begin; what they leave out is drawn now.
+
+        Returns:
+            Whether there is one now; the space may be used up.
+
+        Raises:
+            StudyFileError: They do not fit the space.
+        """
+        number = self._decisions.study.next_number
+        draw = self._decisions.optimizer.ask(number, fixed=params, source="foreign")
+        return bool(self._take(number, draw))
+
+    def _take(self, number: int, draw: Draw | None) -> list[Event]:
         if draw is None:
             return []
         revision = self._decisions.study.revisions[-1].number

@@ -6,11 +6,12 @@ Nothing that happens outside the one append changes what the study is.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from outlast._system.clock import Clock
 from outlast.config.settings import Settings
-from outlast.core.budget import startable
+from outlast.core.budget import room_for_new, startable
 from outlast.core.file_names import attempt_name
 from outlast.core.plan import Limits, Verdict
 from outlast.engine.attempts.folds import study_parts
@@ -77,8 +78,10 @@ class Shell:
         )  # fmt: skip
         self._watch = watch = Watch(paths, settings, decisions, executor, slots, pulses)
         self._inbox = Inbox(paths, slots, watch, self._clock)
-        self._ask_server = asks = AskServer(settings, decisions, watch, executor, self._round.rest)
         creation = Creation(settings, decisions, self._derived.index)
+        self._ask_server = asks = AskServer(
+            settings, decisions, watch, executor, self._round.rest, enqueue=self._enqueue_in(creation)
+        )
         self._starting = Starting(paths, settings, opened.ledger, decisions, watch, slots, executor, asks, creation)
         self._ending = Ending(paths, settings, self.study, executor, self._derived, self._refused)
         self._disk_guard = DiskGuard(paths)
@@ -112,6 +115,13 @@ class Shell:
             self._refused(refused.fact)  # with what was kept in reserve the study can be brought to rest
             return None
 
+    def _enqueue_in(self, creation: Creation) -> Callable[[Mapping[str, Any]], bool]:
+        def enqueue(params: Mapping[str, Any]) -> bool:
+            room = room_for_new(self.study, self._limits.trials, self._limits.count)
+            return room != 0 and creation.enqueue(params)
+
+        return enqueue
+
     @property
     def _lasted(self) -> float:
         """Seconds of this run."""
@@ -133,6 +143,7 @@ class Shell:
         for attempt, ended in self._watch.gather(now):  # one by one: the disk may refuse the next
             self._ask_server.end(attempt.name)
             self._carry_out(self._round.attempt_over(ended, now))
+        self._decisions.let_steer()
         for attempt in list(self._watch.running.values()):
             self._watch.end_if_diverged(attempt)
             if attempt.to_be_told:  # a disk had no room for the request

@@ -69,6 +69,7 @@ def run_study(
             coordinator = Coordinator(
                 paths, taken, opened, executor, hears, slots=slots, limits=limits, holding=holding
             )  # fmt: skip
+            hears.holding(coordinator.asked_here)
             coordinator.soon += [partial(hears.said, text) for text in (*opened.told, *told)]
             with stopping_at_signals(coordinator, executor, hears.said):
                 verdict = coordinator.run()

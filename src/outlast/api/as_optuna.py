@@ -1,0 +1,76 @@
+"""What `optimize` takes in Optuna's own form, in ours: samplers and pruners as objects, and words of `study.optimize`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from outlast.errors import UsageError
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+Sampler: TypeAlias = "str | Mapping[str, Any] | BaseSampler"
+Pruner: TypeAlias = "str | Mapping[str, Any] | BasePruner"
+
+#: Words of `optuna.create_study` and `study.optimize`, and what is said instead.
+_WORDS = {
+    "n_trials": "trials=, the total of the study over all calls",
+    "n_jobs": "parallel=, trials side by side",
+    "study_name": "name=",
+    "func": "the objective comes first, without a name",
+    "storage": "dir=, the study's folder: an Optuna database, study.db, is kept in it",
+    "load_if_exists": "the same call goes on by itself; fresh=True begins anew",
+    "gc_after_trial": "leave it out: a trial is a process of its own, and its memory is gone with it",
+    "show_progress_bar": "leave it out: a line is printed for each trial, and `outlast watch` shows the search as it runs",
+    "constraints_func": "the sampler takes it, as with Optuna: sampler=optuna.samplers.TPESampler(constraints_func=…)",
+    "study": "a search has a study of its own; `outlast import` brings an Optuna study's trials into one",
+}
+
+
+def refuse_words(given: Iterable[str]) -> None:
+    """Refuse arguments that are Optuna's words, with the right one.
+
+    Raises:
+        UsageError: There is one.
+    """
+    for name in given:
+        if name in _WORDS:
+            raise UsageError(f"optimize() has no {name}=", cure=_WORDS[name])
+
+
+def chosen(sampler: Sampler, pruner: Pruner) -> tuple[Any, Any, Callable[..., Any] | None]:
+    """Sampler and pruner as a study file says them, and the sampler's function of constraints, if it has one.
+
+    Raises:
+        UsageError: An object that cannot be on record.
+    """
+    constraints = None
+    optuna = sys.modules.get("optuna")  # whoever has such an object has imported it
+    if optuna is not None:
+        from outlast.optimizer.given_objects import pruner_of, sampler_of
+
+        if isinstance(sampler, optuna.samplers.BaseSampler):
+            sampler, constraints = sampler_of(sampler)
+        if isinstance(pruner, optuna.pruners.BasePruner):
+            pruner = pruner_of(pruner)
+    return _plain(sampler), _plain(pruner), constraints
+
+
+def caught(catch: Iterable[type[Exception]] | type[Exception]) -> tuple[type[Exception], ...]:
+    """The exceptions that `catch` names.
+
+    Raises:
+        UsageError: It names something else.
+    """
+    classes = (catch,) if isinstance(catch, type) else tuple(catch)
+    for each in classes:
+        if not (isinstance(each, type) and issubclass(each, Exception)):
+            raise UsageError(f"catch: {each!r} is no class of exceptions", cure="catch=(ValueError, …)")
+    return classes
+
+
+def _plain(said: Any) -> Any:
+    return dict(said) if isinstance(said, Mapping) else said
