@@ -166,9 +166,6 @@ ACCEPTED = [
 
 REFUSED = [
     {"nmae": "s"},
-    {"tracking": "mlfow"},
-    {"tracking": {"mlflow": {"url": "x"}}},
-    {"tracking": {"sinks": ["one"]}},
     {"name": ".s"},
     {"name": "a/b"},
     {"checkpoints": {"pattern": []}},

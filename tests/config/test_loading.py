@@ -325,6 +325,22 @@ def test_what_has_no_effect_is_said(folder):
     ]
 
 
+@pytest.mark.parametrize(
+    ("tracking", "said"),
+    [
+        ("mlfow", "did you mean `mlflow`"),
+        ("{mlflow: {url: x}}", "tracking.mlflow.url"),
+        ("{sinks: [mine]}", "package.module.Class"),
+        ("[mlflow, 3]", "allowed: mlflow, azure_ml"),
+    ],
+)
+def test_a_tracker_that_there_is_not_is_refused_where_it_stands(folder, tracking, said):
+    (folder / "s.yaml").write_text(f"{PLAIN}command: python train.py ${{args}}\ntracking: {tracking}\n")
+    with pytest.raises(StudyFileError) as refused:
+        load_study_file("s.yaml")
+    assert said in str(refused.value)
+
+
 def test_a_key_of_the_index_without_effect_is_refused_in_a_file_and_passed_over_in_an_old_record(folder):
     (folder / "s.yaml").write_text(f"{PLAIN}command: python train.py ${{args}}\nindex: {{path: x.db}}\n")
     with pytest.raises(StudyFileError, match="path"):

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from outlast.config import scalars
 from outlast.config.chosen import ChosenSettings
-from outlast.config.scalars import Anything, Flag, Number, Text, Word
+from outlast.config.scalars import DOTTED, Anything, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape
 
 
@@ -77,11 +77,7 @@ _GLOB = Text(
 )
 CHECKPOINT_GLOBS = ByType(text=Checked(_GLOB, lambda one, at: (one,)), items=ListOf(_GLOB, least=1))
 
-_CLASS = Text(
-    r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*$(?!\n)",
-    "package.module.Class",
-    description="package.module.Class",
-)
+_CLASS = Text(DOTTED, "package.module.Class", description="package.module.Class")
 #: Trackers of a person's own.
 SINKS = ListOf(
     Checked(
