@@ -85,7 +85,7 @@ if os.path.exists("broken"):
 WRITTEN_ELSEWHERE = {
     "objective.pkl": "api", "job.sh": "slurm", "NAME": "clean", "code": "code", "home.json": "scratch", "live": "scratch",
     "everything in the home folder": "scratch", "requests": "study", "jobs": "slurm", "run.log": "cli", "plots": "optimizer",
-    "report.html": "cli", "supervisor.json": "cli", "told.json": "telling", "telling": "telling",
+    "report.html": "cli", "supervisor.json": "cli", "told.json": "telling", "telling": "telling", "tracking": "sending",
     "judged": "pruning", "lease.": "study", "ledger.new": "damage", "*.damaged.*": "damage", "study.db": "damage",
     "splits.1.json": "parts", "stop.json": "survival", "confirm": "followup", "evaluation": "followup", "export": "followup",
     "refit": "followup", "evaluate": "followup", "tensorboard": "tracking",

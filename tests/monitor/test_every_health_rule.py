@@ -86,6 +86,10 @@ def not_told(build: StudyBuilder) -> dict[str, Any]:
     return {"at": 10, "facts": HealthFacts(untold="1:ntfy: the service did not take it")}
 
 
+def not_sent(build: StudyBuilder) -> dict[str, Any]:
+    return {"at": 10, "facts": HealthFacts(unsent="mlflow: the server gave no answer")}
+
+
 def same_failure(build: StudyBuilder) -> dict[str, Any]:
     failed(build, 3, signature="abc", reason="XLNet does not support gradient checkpointing")
     return {"at": 100}
@@ -208,7 +212,7 @@ def at_border(build: StudyBuilder) -> dict[str, Any]:
 
 
 MADE: list[Made] = [
-    left_alone, holder_silent, holder_stopped, disk, purge, contention, not_told, same_failure, failure_rate, no_result,
+    left_alone, holder_silent, holder_stopped, disk, purge, contention, not_told, not_sent, same_failure, failure_rate, no_result,
     all_pruned, database_locked, database_locked_in_a_log, pruner_without_values, short_walltime, walltime_that_will_be_too_short,
     nothing_completed, silent, hung_trial, stale_worker, long_trial, idle_card, clock_set, clock_behind_the_records,
     clock_that_went_back_during_a_trial, duplicates, no_new_best, at_border,
@@ -247,6 +251,7 @@ def test_what_began_at_a_known_moment_says_so() -> None:
     since = {found.key: found.since for made in MADE for found in looked_at(made)[:1]}
     nobody_knows = {
         "not_told",
+        "not_sent",
         "disk",
         "purge",
         "stale_worker",

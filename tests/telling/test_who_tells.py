@@ -156,7 +156,7 @@ def test_a_runner_has_each_coordinator_s_death_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_who_could_not_be_begun_is_begun_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_LOOKED_AFTER", "_AGAIN"):
-        monkeypatch.setattr(f"outlast.engine.telling.teller_behind.{name}", 0.0)
+        monkeypatch.setattr(f"outlast._system.process_behind.{name}", 0.0)
     folder = tmp_path / "both"
     teller = TellerBehind(folder, NotifySettings(command=("true",)), str(tmp_path), env={}, say=print)
     teller.start()  # there is no such folder yet

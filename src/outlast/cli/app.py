@@ -31,6 +31,7 @@ _HEADINGS = {
         "import": "outlast.cli.care:import_",
         "repair": "outlast.cli.care:repair",
         "clean": "outlast.cli.care:clean",
+        "track": "outlast.cli.tracking_now:track",
     },
     "": {
         "worker": "outlast.cli.cluster:worker",
@@ -38,6 +39,7 @@ _HEADINGS = {
         "controller": "outlast.cli.cluster:controller",
         "coordinate": "outlast.cli.coordinating:coordinate",
         "tell": "outlast.cli.behind:tell",
+        "send": "outlast.cli.behind:send",
     },
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
@@ -21,6 +20,7 @@ def tell(study: str, once: bool) -> None:
     Example:
         outlast tell studies/digits --once
     """
+    from outlast._system.process_behind import told
     from outlast.config.settings import NotifySettings
     from outlast.engine.telling.teller import Teller
 
@@ -32,8 +32,25 @@ def tell(study: str, once: bool) -> None:
         if notify:
             Teller(study, notify, cwd).run()
         return
-    pipe, line = sys.stdin.fileno(), b""  # no more than the line is read: the input's end is waited for elsewhere
-    while not line.endswith(b"\n") and (byte := os.read(pipe, 1)):
-        line += byte
-    given = json.loads(line)
+    pipe = sys.stdin.fileno()
+    given = told(pipe)
     Teller(study, NotifySettings.of(given), given["cwd"], pipe).run()
+
+
+@click.command(cls=Command, hidden=True)
+@folder_argument
+def send(study: str) -> None:
+    """Send a study to its trackers; behind a run, which come on the input, which lasts as long as the run does.
+
+    Example:
+        outlast track studies/digits
+    """
+    from outlast._system.process_behind import told
+    from outlast.config.tracking_section import TrackingSettings
+    from outlast.engine.sending.sender import Sender
+
+    pipe = sys.stdin.fileno()
+    given = told(pipe)
+    Sender(study, TrackingSettings.of(given["tracking"]), None if given["once"] else pipe).run()
+    sys.stdout.flush()
+    os._exit(0)  # a tracker that hangs has a thread that nobody can end

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import asdict
 
 from outlast.config.chosen import ChosenSettings
@@ -99,6 +99,12 @@ class TrackingSettings(Struct, frozen=True, kw_only=True):
     def __bool__(self) -> bool:
         """Whether it is sent anywhere."""
         return bool(self.chosen)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The same as plain data that `of` reads, secrets included: for a process of ours, not for a record."""
+        ours = {name: to_builtins(each) for name in TRACKERS if (each := getattr(self, name)) is not None}
+        return {**ours, "sinks": [{"name": each.name, **each.options} for each in self.sinks]}
 
     @property
     def chosen(self) -> dict[str, Struct]:

@@ -113,6 +113,23 @@ class TrialPaths(_Folder, Struct, frozen=True):
         return AttemptPaths(self.attempts / "earlier")
 
 
+class TrackerPaths(Struct, frozen=True):
+    """The files of one tracker that a study is sent to."""
+
+    folder: Path
+    name: str
+
+    @property
+    def memory(self) -> Path:
+        """What it was sent, and what its sink remembers."""
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def environment(self) -> Path:
+        """Variables for trainings, so that they log into the run that the sink made for them: trial → name → value."""
+        return self.folder / f"{self.name}.environment"
+
+
 #: Folders in a study's that are studies of their own: follow-ups of a search.
 FOLLOWUPS = ("confirm", "refit", "evaluate")
 
@@ -153,6 +170,9 @@ class StudyNames(_Folder, Struct, frozen=True):
     best_checkpoint = Name("best_checkpoint", "Link to the best trial's checkpoints.")
     told = Name("told.json", "What people were told of it already, and what could not be delivered yet.")
     telling = Name("telling", "Locked by the process that tells people.")
+    tracking = Name("tracking", "What trackers were sent, and what they call the trials; each its own file.")
+    sending = Name("tracking/lock", "Locked by the process that sends to trackers.")
+    unsent = Name("tracking/behind.json", "What each tracker lacks, and why.")
     confirmed_config = Name("confirmed_config.yaml", "The configuration that fresh seeds confirmed as the best.")
     confirm = Name("confirm", "The study that runs the best again with fresh seeds.")
     refit = Name("refit", "The study that trains the confirmed best again.")
@@ -166,6 +186,10 @@ class StudyNames(_Folder, Struct, frozen=True):
     def folder(self) -> Path:  # type: ignore[override]
         """The study's."""
         return self.root
+
+    def tracker(self, name: str) -> TrackerPaths:
+        """The files of one tracker, by its name or its class's dotted path."""
+        return TrackerPaths(self.tracking, re.sub(r"\W+", "_", name))
 
     def trial(self, number: int) -> TrialPaths:
         """The files of one trial."""

@@ -27,6 +27,7 @@ from outlast.engine.hold.opening import Given
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.at_a_glance import keep_what_it_looks_like
 from outlast.engine.record.recorded import study_paths
+from outlast.engine.sending.sender_behind import send_now
 from outlast.errors import OutlastError, StorageError, StudyBusy, StudyNotFound, UsageError
 from outlast.executors.shared_slots import Sharing
 from outlast.study.home import home_of, live_of, ran_from, tie
@@ -137,6 +138,7 @@ def settle(paths: StudyPaths, study: Study, settings: Settings, say: Callable[[s
         keep_what_it_looks_like(paths)
         draw_at_the_end(paths, study, settings)
     finally:  # whatever becomes of the pages, the results come home
+        send_now(paths.root, settings)
         behind = bring_home(paths)
     if behind is not None:
         with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts

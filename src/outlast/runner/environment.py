@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 from outlast._system.job_environment import NOT_TAKEN_OVER, first_node, in_job
 from outlast._system.observed import FAULT_VARIABLES
 from outlast._system.processes import token_room
-from outlast.core.file_names import AttemptPaths
+from outlast._system.reading import read_json
+from outlast.config.secrets import ADDRESS_VARIABLE
+from outlast.core.file_names import AttemptPaths, StudyNames
 from outlast.runner.spec import RunnerSpec
 
 
@@ -55,9 +58,32 @@ def training_environment(
     if in_job(env) and not spec.srun:
         env.update(NOT_TAKEN_OVER)
     env.update(spec.env)
+    for name, value in _of_trackers(root, spec.trial, env).items():
+        env.setdefault(name, value)
     if spec.gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpus)  # one in the study file limits which these can be
     return env
+
+
+def _of_trackers(root: Path, trial: int, env: Mapping[str, str]) -> dict[str, str]:
+    """Variables by which a training logs into the run that a tracker's sink made for its trial.
+
+    A tracker's variables belong together: where one of them is set to something else, none of them is given. ``${NAME}`` in
+    them is a variable of the environment, such as a password.
+    """
+    found: dict[str, str] = {}
+    for path in sorted((root / StudyNames.tracking.name).glob("*.environment")):
+        known = read_json(path)
+        given = known.get(str(trial)) if isinstance(known, dict) else None
+        if not isinstance(given, dict):
+            continue
+        ours = {
+            name: re.sub(ADDRESS_VARIABLE, lambda match: env.get(match[1], ""), str(value))
+            for name, value in given.items()
+        }
+        if all(env.get(name, value) == value for name, value in ours.items()):
+            found.update(ours)
+    return found
 
 
 def worker_environment(env: Mapping[str, str], inherited: Mapping[str, str], python_path: str) -> dict[str, str]:

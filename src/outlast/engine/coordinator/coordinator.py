@@ -49,17 +49,20 @@ class Coordinator(Shell):
         try:
             self._take_over()
             self._teller.start()
+            self._sender.start()
             while (end := self.round()) is None and not self._stepping_down:
                 judging = self._decisions.pruning.active and not self._in_parts and bool(self._watch.running)
                 self._executor.wait(self._round.next_in(self._executor.pause, judging=judging))
         except BaseException:
             self._derived.abandon()  # what was taken in may not be durable, or the study somebody else's
             self._teller.close(wait=0.0)
+            self._sender.close(wait=0.0)
             raise
         if end is None:
             with contextlib.suppress(OSError):  # our words may go to a disk that is full: we leave all the same
                 self._decisions.say(f"{self._stepping_down}: the next coordinator takes over")
         self._derive_last()
+        self._sender.close(wait=0.0)
         self._teller.close()
         return end
 

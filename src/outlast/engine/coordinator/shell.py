@@ -30,6 +30,7 @@ from outlast.engine.coordinator.round import Holding, Round
 from outlast.engine.coordinator.starting import Starting
 from outlast.engine.coordinator.watch import Watch
 from outlast.engine.derived.derived_files import DerivedFiles
+from outlast.engine.sending.sender_behind import SenderBehind
 from outlast.engine.telling.teller_behind import TellerBehind
 from outlast.errors import NO_ROOM, DiskFull, JobRefused, StorageError, StudyFileError
 from outlast.executors.base import Executor
@@ -88,6 +89,7 @@ class Shell:
         self._teller = TellerBehind(
             paths.root, settings.notify, settings.working_directory, env=settings.env, say=decisions.say
         )
+        self._sender = SenderBehind(paths.root, settings, decisions.say)
         self._to_do: list[do.OnceDurable] = []
         self._stepping_down = ""
         self.soon: list[Callable[[], object]] = []  # at a round's end: for a signal's handler, say, that may not itself
@@ -257,6 +259,7 @@ class Shell:
         for warning in self._derived.looked(self.study, running):
             self._decisions.say(warning)
         self._teller.looked()
+        self._sender.looked()
         while self.soon:
             self.soon.pop(0)()
         self._listener.looked(self.study, running)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from outlast._system.locks import is_locked
 from outlast._system.mounts import room_in
 from outlast._system.processes import Identity, is_stopped
 from outlast.config.settings import Settings
@@ -118,10 +119,10 @@ class FactFinder:
 
 def facts_at_rest(paths: StudyPaths) -> HealthFacts:
     """What may change of a study at rest: the room on its disk, and what could not be told to whom it was meant for."""
-    room, untold = room_in(paths.root), untold_in(paths.told)
+    room, known = room_in(paths.root), HealthFacts(untold=untold_in(paths.told), unsent=unsent_in(paths))
     if room is None:
-        return HealthFacts(untold=untold)
-    return HealthFacts(disk_free=room.free, disk_total=room.size, inodes_free=room.inodes_free or None, untold=untold)
+        return known
+    return replace(known, disk_free=room.free, disk_total=room.size, inodes_free=room.inodes_free or None)
 
 
 def _since_boot() -> float:
@@ -187,6 +188,20 @@ def untold_in(record: Path) -> str:
         told = json.loads(record.read_bytes())
         late = {
             name: why for letter in told["letters"] for name in letter["left"] if (why := told["trouble"].get(name))
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return "; ".join(f"{name}: {why}" for name, why in sorted(late.items()))
+
+
+def unsent_in(paths: StudyPaths) -> str:
+    """Which trackers do not take what they are sent, and why, or lack trials while nobody sends; mostly empty."""
+    try:
+        unsent = json.loads(paths.unsent.read_bytes())
+        late = {
+            name: str(each["trouble"]) or f"{each['trials']} trials that nobody sends"
+            for name, each in unsent.items()
+            if each["trouble"] or (each["trials"] and not is_locked(str(paths.sending)))
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""

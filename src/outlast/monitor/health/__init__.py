@@ -30,6 +30,7 @@ EVERY_RULE: tuple[Callable[[View], HealthWarning | None], ...] = (
     run.purge,
     run.contention,
     run.not_told,
+    run.not_sent,
     outcomes.same_failure,
     outcomes.failure_rate,
     outcomes.no_result,

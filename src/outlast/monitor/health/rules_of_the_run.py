@@ -67,6 +67,14 @@ def not_told_warning(facts: HealthFacts) -> HealthWarning | None:
     return HealthWarning("not_told", text, "outlast check STUDY.yaml --notify sends a test message")
 
 
+def not_sent(view: View) -> HealthWarning | None:
+    """A tracker does not take what it is sent, or nobody sends it."""
+    if not view.facts.unsent:
+        return None
+    text = f"a tracker lacks what the search has ({view.facts.unsent}); nothing is lost, and it is sent later"
+    return HealthWarning("not_sent", text, f"outlast track {view.where} sends it now", level="note")
+
+
 def disk(view: View) -> HealthWarning | None:
     """The study's filesystem is nearly full."""
     return disk_warning(view.facts, view.where)

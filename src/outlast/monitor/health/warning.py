@@ -60,4 +60,5 @@ class HealthFacts(Struct, frozen=True):
     idle_cards: Mapping[str, float] = {}  # card of a running attempt → since it last did anything
     walltime: float | None = None  # of a job of this study
     untold: str = ""  # why somebody does not have what they were to be told
+    unsent: str = ""  # which trackers take nothing, or lack trials that nobody sends any more, and why
     clock_jump: float | None = None  # by how much the clock was set while somebody looked; back is negative

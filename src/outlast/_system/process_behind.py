@@ -1,0 +1,148 @@
+"""A process of our own behind another: nobody waits for it, it learns when who began it is gone, and one works at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from outlast._system.locks import FileLock
+
+_LOOKED_AFTER = 30.0  # seconds
+_AGAIN = 60.0  # seconds between two beginnings
+
+
+class Behind:
+    """A command of ours in a folder, begun again when it dies.
+
+    It learns by the end of its input that we are gone, however we went.
+
+    Args:
+        root: The folder.
+        words: The command's, without ``outlast``.
+        given: What it is told on its input, as a line of JSON: no other process sees that.
+        env: Its environment.
+    """
+
+    def __init__(self, root: Path, words: Sequence[str], given: Any, env: Mapping[str, str]) -> None:
+        self._root, self._words, self._env = root, list(words), env
+        self._line = json.dumps(given).encode() + b"\n"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_wanted = False
+        self._began = self._looked = 0.0
+
+    def start(self) -> None:
+        """Begin."""
+        self._is_wanted = True
+        self._began = self._looked = time.monotonic()
+        self._process = started(self._root, self._words, self._env, stdin=subprocess.PIPE)
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(self._line)
+                self._process.stdin.flush()
+
+    def looked(self) -> None:
+        """Begin again where the process has died, or could not be begun."""
+        now = time.monotonic()
+        if not self._is_wanted or now - self._looked < _LOOKED_AFTER:
+            return
+        self._looked = now
+        if (self._process is None or self._process.poll() is not None) and now - self._began >= _AGAIN:
+            self._let_go()
+            self.start()
+
+    def close(self, *, wait: float) -> None:
+        """It is over. Waits so many seconds for the process to be done as well; what takes longer is done without us."""
+        process, self._is_wanted = self._process, False
+        self._let_go()
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(wait)
+
+    def _let_go(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+
+
+def started(root: Path, words: Sequence[str], env: Mapping[str, str], *, stdin: int) -> subprocess.Popen[bytes] | None:
+    """A command of ours in a folder and a session of its own, heard by nobody; ``None`` where it cannot be started."""
+    # Faults that a test injects are for the run that it is behind.
+    ours = {name: value for name, value in env.items() if name != "OUTLAST_FAULTS"}
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "outlast", *words], cwd=root, env=ours, stdin=stdin,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, 10)  # behind the trainings
+    return process
+
+
+def told(pipe: int) -> Any:
+    """What `Behind` gives. No more than the line is read: the input's end is waited for elsewhere."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(pipe, 1)):
+        line += byte
+    return json.loads(line)
+
+
+class Shift:
+    """Of several processes that would do the same, one does: whoever locks a file. Who has a run in front of them comes first.
+
+    Args:
+        path: The file.
+        pipe: Descriptor whose end of file means that whoever began us is gone. ``None``: nobody did.
+    """
+
+    def __init__(self, path: Path, pipe: int | None) -> None:
+        self._path, self._pipe, self.alone = path, pipe, pipe is None
+        self._lock: FileLock | None = None
+        self._sign = f"{os.getpid():>10}\n".encode()
+
+    def begin(self) -> bool:
+        """Wait until it is our turn. Whoever is alone, or becomes so, does not wait: then the answer may be no."""
+        lock = self._lock = FileLock(str(self._path))
+        while not lock.acquire():
+            if self.alone:
+                return False
+            os.pwrite(lock.content, self._sign, 0)  # the one of a run that is gone leaves when it sees this
+            self.rest(1.0)
+        os.pwrite(lock.content, self._sign, 0)
+        return True
+
+    def end(self) -> None:
+        """Let others."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether somebody who has a run in front of them waits for us, who have none any more."""
+        return self.alone and self._lock is not None and os.pread(self._lock.content, 11, 0) != self._sign
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether somebody has deleted the file, with its folder most likely: then nobody wants us any more."""
+        try:
+            return self._lock is None or os.fstat(self._lock.content).st_nlink == 0
+        except OSError:  # ESTALE, on a network filesystem
+            return True
+
+    def rest(self, seconds: float) -> None:
+        """Wait, no longer than until whoever began us is gone."""
+        if self.alone or self._pipe is None:
+            time.sleep(seconds)
+        elif select.select([self._pipe], [], [], seconds)[0] and not os.read(self._pipe, 4096):
+            self.alone = True

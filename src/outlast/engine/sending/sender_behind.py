@@ -1,0 +1,83 @@
+"""A search is sent behind its run, by a process of its own: nobody waits for a tracker, and it outlives who began it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from outlast._system.process_behind import Behind
+from outlast.config.settings import Settings
+from outlast.core.file_names import StudyNames
+from outlast.engine.sending.unsent import read_unsent
+
+_LAST_WORDS = 5.0  # seconds for what is sent at the end, before whoever ran the search leaves
+_READ_EVERY = 5.0  # seconds between two looks at what is not sent
+
+
+class SenderBehind:
+    """Has a study sent to its trackers as long as somebody runs it, and its end as well. Without trackers it does nothing.
+
+    Args:
+        root: The study folder.
+        settings: Its settings: to which trackers.
+        say: Told once of each tracker that takes nothing, and again when it does.
+    """
+
+    def __init__(self, root: Path, settings: Settings, say: Callable[[str], object]) -> None:
+        self._tracking, self._unsent, self._say = settings.tracking, StudyNames(root).unsent, say
+        self._behind = _behind(root, settings, once=False)
+        self._told: dict[str, str] = {}
+        self._next_read = 0.0
+
+    def start(self) -> None:
+        """Begin."""
+        if self._tracking:
+            self._behind.start()
+            self._next_read = time.monotonic() + _READ_EVERY
+
+    def looked(self) -> None:
+        """Begin again where the process has died, or could not be begun; say what it says."""
+        if not self._tracking:
+            return
+        self._behind.looked()
+        if time.monotonic() >= self._next_read:
+            self._next_read = time.monotonic() + _READ_EVERY
+            self._tell()
+
+    def _tell(self) -> None:
+        for name, unsent in read_unsent(self._unsent).items():
+            told = name in self._told
+            if unsent.trouble and not told:
+                cure = f" ({unsent.cure})" if unsent.cure else ""
+                self._say(
+                    f"tracking: {name} takes nothing: {unsent.trouble}{cure}; the search goes on, and it is sent later"
+                )
+                self._told[name] = unsent.trouble
+            elif told and not unsent.trouble:
+                self._say(f"tracking: {name} takes what it is sent again")
+                del self._told[name]
+
+    def close(self, *, wait: float = _LAST_WORDS) -> None:
+        """It is over: the rest is sent, for which a few seconds are waited; what takes longer is sent without us."""
+        self._behind.close(wait=wait)
+
+
+def send_now(root: Path, settings: Settings, *, wait: float = _LAST_WORDS) -> None:
+    """Have sent what the trackers of a study lack; where somebody sends already, that is theirs.
+
+    Args:
+        root: The study folder.
+        settings: Its settings.
+        wait: Seconds for it, before whoever asks has to leave; what takes longer is sent without us.
+    """
+    if settings.tracking:
+        behind = _behind(root, settings, once=True)
+        behind.start()
+        behind.close(wait=wait)
+
+
+def _behind(root: Path, settings: Settings, *, once: bool) -> Behind:
+    given = {"tracking": settings.tracking.plain, "once": once}
+    return Behind(root, ["send", os.curdir], given, {**os.environ, **settings.env})
