@@ -74,7 +74,7 @@ class StopRequest:
     """Whether somebody asks this script to stop. True in a condition exactly when they do.
 
     Attributes:
-        reason: ``pruned``, ``user``, ``halted``, ``budget``, ``walltime``, ``timeout``, ``diverged`` or
+        reason: ``pruned``, ``user``, ``halted``, ``budget``, ``deadline``, ``walltime``, ``timeout``, ``diverged`` or
             ``preempted``; the empty string while nobody asks.
     """
 

@@ -35,6 +35,7 @@ WHOLE = {
         "both": {"distribution": "normal", "when": {"kind": ["x", "y"]}},
     },
     "nested": ["only"],
+    "deadline": "11h",
     "budget": {"trials": 9, "time": "1h", "gpu_hours": 2, "max_failures": 3, "count": ["complete"]},
     "sampler": {"name": "nsga2", "seed": 4, "population_size": 8},
     "pruner": "none",

@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 STUDIES_VARIABLE = "OUTLAST_STUDIES"
 #: Names the one folder of MyDrive that everything goes below; ``outlast`` by default.
 DRIVE_VARIABLE = "OUTLAST_DRIVE_FOLDER"
+#: Says when the session began, in seconds of the epoch, where we know better than what we look at.
+SESSION_VARIABLE = "OUTLAST_SESSION_BEGAN"
 _LOOK_BELOW = "OUTLAST_LOOK_BELOW"
 _STUDIES = "studies"
 #: What Colab sets in its sessions: with a GPU, with a TPU, in any.
@@ -54,6 +56,26 @@ def current_platform(environ: Mapping[str, str] | None = None) -> Platform:
     if any(name.startswith(_COLAB) for name in known) or _is_colab(below):
         return _colab(known.get(DRIVE_VARIABLE) or "outlast", below)
     return Platform("local", Path.cwd(), durable=True)
+
+
+def session_began(environ: Mapping[str, str] | None = None) -> float | None:
+    """When this session began, in seconds of the epoch: with the first process of the container on Colab and Kaggle.
+
+    ``OUTLAST_SESSION_BEGAN`` says it anywhere. ``None`` where nobody knows; nothing ends by itself there.
+    """
+    known = os.environ if environ is None else environ
+    try:
+        return float(known[SESSION_VARIABLE])
+    except (KeyError, ValueError):
+        pass
+    if current_platform(known).kind == "local":
+        return None
+    import psutil
+
+    try:
+        return psutil.Process(1).create_time()
+    except psutil.Error:
+        return None
 
 
 def studies_folder(environ: Mapping[str, str] | None = None) -> str:

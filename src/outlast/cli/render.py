@@ -45,7 +45,7 @@ from outlast.monitor.health import HealthWarning
 from outlast.monitor.overview import Overview
 from outlast.monitor.queue import queue_in_words
 from outlast.monitor.snapshot import Snapshot
-from outlast.monitor.speed_words import ahead_text, rate_text, speed_text
+from outlast.monitor.speed_words import ahead_text, deadline_text, rate_text, speed_text
 from outlast.monitor.times import duration, metric_value, time_span
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def start_banner(
         ("parallel", f"{slots} {'trial' if slots == 1 else 'trials'} at once"),
         ("sampler", sampler or settings.sampler.name),
         ("pruner", settings.pruner.name),
+        ("deadline", deadline_text(snapshot)),
         *((label, one_line(text)) for label, text in notes),
     ]
     if resuming:
@@ -151,6 +152,7 @@ def status(snapshot: Snapshot) -> RenderableType:
                 ("trials", counts_text(snapshot)),
                 ("queue", queue_in_words(snapshot.jobs, snapshot.silence)),
                 ("rate", speed_text(snapshot)),
+                ("deadline", deadline_text(snapshot)),
                 *_time_rows(snapshot),
                 ("ahead", ahead_text(snapshot)),
             ],

@@ -131,6 +131,11 @@ def _to_run(checked: Invocation) -> list[str]:
 
 @click.command(cls=Command)
 @search_options
+@click.option(
+    "--deadline",
+    metavar="TIME",
+    help="Stop cleanly before it: a time since the session began (11h), or a clock time (15:00).",
+)
 @fresh_option
 @click.option("--resume", is_flag=True, help="Go on with a study that is there; never start a new one.")
 @accept_option
@@ -167,6 +172,7 @@ def run(
         outlast run study.yaml --trials 100
         outlast run a.yaml b.yaml --parallel 4 --detach
         outlast run study.yaml --from studies/smaller
+        outlast run study.yaml --deadline 11h
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
     from outlast.cli.run_meant import has_come_to_rest, run_one, run_several

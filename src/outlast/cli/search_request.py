@@ -39,6 +39,7 @@ class SearchRequest:
     minimize: str | None = None
     name: str | None = None
     directory: str | None = None
+    deadline: str | None = None
     index: str | None = None
 
     @cached_property
@@ -119,7 +120,12 @@ class SearchRequest:
     def changes_of_each(self) -> list[str]:
         """What is changed of each study that is meant, as texts of ``--set``."""
         trials = [] if self.trials is None else [f"budget.trials={self.trials}"]
-        return [*self.overrides, *trials, *self._store]
+        return [*self.overrides, *trials, *self._of_this_run]
+
+    @property
+    def _of_this_run(self) -> list[str]:
+        """What flags say of where and until when it runs, as texts of ``--set``."""
+        return [*self._store, *([] if self.deadline is None else [f'deadline="{self.deadline}"'])]
 
     @property
     def _store(self) -> list[str]:
@@ -142,11 +148,11 @@ class SearchRequest:
         settings = settings_from_command(
             self.invocation.command, name=self.name, metric=metric, trials=self.trials, parallel=self.parallel
         )
-        if self.index is None:
+        if not self._of_this_run:
             return settings
         from outlast.config.load import settings_from_resolved
 
-        told = settings_from_resolved(settings.resolved, settings.working_directory, self._store)
+        told = settings_from_resolved(settings.resolved, settings.working_directory, self._of_this_run)
         return replace(told, notes=settings.notes)
 
     def recorded(self, folder: str, *, one_of_several: bool = False) -> Settings:

@@ -16,7 +16,7 @@ from outlast.config import checks, command_checks, key_hints
 from outlast.config.chosen import ChosenSettings
 from outlast.config.notation import ParametersShape
 from outlast.config.resolved import resolve
-from outlast.config.scalars import Anything, Number, Text, Word
+from outlast.config.scalars import Anything, Deadline, Number, Text, Word
 from outlast.config.secrets import MASK
 from outlast.config.sections import COMMAND, section
 from outlast.config.settings import (
@@ -131,6 +131,9 @@ STUDY_FILE = Fields(
         "parameters": ParametersShape(),
         "nested": ListOf(Text(), description="parameters that hold others; by default, every dot in a name is a level"),
         "budget": section(BudgetSettings, "when the search ends: whatever is reached first"),
+        "deadline": Deadline(
+            description="when the session ends: it stops cleanly before; a duration since it began, or a clock time"
+        ),
         "sampler": _named(
             SamplerSettings,
             _class_of_optuna(SAMPLERS),

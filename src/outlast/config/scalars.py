@@ -133,6 +133,25 @@ class Duration(Shape):
 
 
 @dataclass(frozen=True)
+class Deadline(Shape):
+    """A duration or a time on the clock, read as its text."""
+
+    def read(self, value: Any, at: At) -> str:
+        """The text, as it is recorded."""
+        try:
+            found = units.parse_deadline(value)
+        except ValueError as error:
+            raise at.error(str(error)) from None
+        if found == 0:
+            raise at.error("must be longer than nothing")
+        return found if isinstance(found, str) else str(units.format_duration(found))
+
+    def _schema(self) -> dict[str, Any]:
+        clock = {"type": "string", "pattern": units.CLOCK_PATTERN}
+        return {"anyOf": [*Duration()._schema()["anyOf"], clock]}
+
+
+@dataclass(frozen=True)
 class Size(Shape):
     """An amount of memory, read as bytes."""
 

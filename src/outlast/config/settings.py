@@ -287,6 +287,7 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
     parameters: tuple[Parameter, ...] = ()
     nested: tuple[str, ...] | None = None  # parameters that hold others, where not every dot is a level
     budget: BudgetSettings = BudgetSettings()
+    deadline: str | None = None  # since the session began, or on the clock
     sampler: SamplerSettings = SamplerSettings()
     pruner: PrunerSettings = PrunerSettings()
     constraints: tuple[str, ...] = ()

@@ -18,6 +18,11 @@ _CLOCK = r"(?:[0-9]+-)?[0-9]+:[0-9]{2}:[0-9]{2}"
 _DAYS = r"[0-9]+-[0-9]{1,2}(?::[0-9]{2})?"
 #: ECMA-compatible, for the JSON Schema too. At least one digit; ``30:00`` is refused: minutes to some, hours to others.
 DURATION_PATTERN = rf"^(?=.*[0-9])(?:{_WORDS}|{_CLOCK}|{_DAYS})$(?!\n)"
+#: Of today or tomorrow, whichever comes next; or with its day.
+CLOCK_PATTERN = (
+    r"^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
+    r"(?:Z|[+-][0-9]{2}:[0-9]{2})?$(?!\n)"
+)
 SIZE_PATTERN = rf"^{_FIGURE} ?(?:[KMGTkmgt](?:i?[Bb])?|[Bb])?$(?!\n)"
 
 _LARGEST = 2**63
@@ -59,6 +64,22 @@ def format_duration(seconds: float) -> str | float:
             text += f"{rest // size}{unit}"
             rest %= size
     return text or "0s"
+
+
+def parse_deadline(value: Any) -> float | str:
+    """Seconds since a session began, or the clock time that is meant: ``15:00``, ``2026-11-30 15:00``.
+
+    Raises:
+        ValueError: Neither; the message shows the forms that are.
+    """
+    if isinstance(value, str) and re.search(CLOCK_PATTERN, value) and not re.search(DURATION_PATTERN, value):
+        return value
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise ValueError(
+            f"{value!r} is neither a time since the session began (11h) nor one on the clock (15:00, 2026-11-30 15:00)"
+        ) from None
 
 
 def parse_size(value: Any) -> int:

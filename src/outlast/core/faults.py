@@ -49,6 +49,7 @@ _STOPPED = {
     "user": "stopped on request",
     "halted": "stopped because the search halted",
     "budget": "stopped because the search came to its end",
+    "deadline": "stopped before the session's deadline",
 }
 
 

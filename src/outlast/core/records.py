@@ -64,6 +64,7 @@ class RunStarted(Record, frozen=True, tag="run_started"):
     pid: int = 0
     trials: int | None = None  # the target in force
     working_directory: str = "."  # where the command runs, relative to the study's folder
+    deadline: str | None = None  # when the session ends that it runs in
 
 
 class RunWentOn(Record, frozen=True, tag="run_went_on"):

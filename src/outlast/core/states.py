@@ -6,7 +6,9 @@ from enum import Enum
 
 #: The reason on record of a trial that a person gave up for good.
 BY_HAND = "stopped by hand (outlast stop --trial)"
-#: A study's: a machine that goes down sends such a signal as well, and nobody wanted its end then.
+#: A study's: the session that it ran in was about to end.
+AT_DEADLINE = "its session's deadline was near; the same command goes on in the next one"
+#: Likewise: a machine that goes down sends such a signal as well, and nobody wanted its end then.
 BY_SIGNAL = "ended by a signal; the same command goes on"
 
 

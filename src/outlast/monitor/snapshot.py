@@ -119,6 +119,7 @@ class Snapshot(Struct, frozen=True):
     eta_range: tuple[datetime, datetime] | None = None  # that holds the end in 80% of cases
     work_left: float | None = None  # seconds of a slot until the target is reached, while somebody runs it
     time_left: float | None = None  # seconds until `budget.time` is used up, of a study that is run now and has one
+    deadline: datetime | None = None  # before which the run stops by itself, since its session ends
     within: float = 1.0  # how much of what is left is expected to be done by then, 0 to 1
     supervisor: SupervisorFacts | None = None  # who looks after it alone, in the background; a campaign's is not meant
 
@@ -189,6 +190,7 @@ class Snapshot(Struct, frozen=True):
             "warnings": plain_json(self.warnings),
             "eta_range": None if self.eta_range is None else [_iso(moment) for moment in self.eta_range],
             "reason": self.reason,
+            "deadline": _iso(self.deadline),
             "run": None,
             "supervisor": None if self.supervisor is None else self.supervisor.to_json(),
             "running": [_running_json(trial) for trial in self.running],
@@ -281,7 +283,8 @@ def snapshot(
             study, budget.count, left, now=now, slots=live.slots,
             steps={number: step for number, (step, _) in (running_reports or {}).items()}, trained=running_seconds,
         )  # fmt: skip
-    limit = None if budget.time is None else budget.time - seconds
+    deadline = parse_time(study.last_run.deadline) if live is not None and study.last_run is not None else None
+    limit = _limit(settings, seconds, deadline, now)
     eta, eta_range = ends(now, ahead, limit) if goes_on and left != 0 else (None, None)
     return Snapshot(
         study=study.name or settings.name,
@@ -302,6 +305,7 @@ def snapshot(
         work_left=None if ahead is None else ahead.work,
         time_left=None if limit is None or live is None else max(0.0, limit),
         within=within(ahead, limit),
+        deadline=deadline,
         milestones=milestones(budget.trials, done, ahead, eta, now),
         running=running,
         warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),
@@ -317,6 +321,14 @@ def snapshot(
         left_out=len(study.misfits),
         follows=next((trial.source for trial in study.trials.values() if trial.of is not None), ""),
     )
+
+
+def _limit(settings: Settings, seconds: float, deadline: datetime | None, now: datetime) -> float | None:
+    """Seconds until the time budget is used up or running trials are asked to leave before the deadline."""
+    found = [] if settings.budget.time is None else [settings.budget.time - seconds]
+    if deadline is not None:
+        found.append((deadline - now).total_seconds() - settings.trial.grace)
+    return min(found, default=None)
 
 
 def _to_retry(study: Study, settings: Settings) -> str | None:

@@ -28,6 +28,19 @@ def speed_text(snapshot: Snapshot | Overview) -> str:
     return ", ".join(filter(None, parts))
 
 
+def deadline_text(snapshot: Snapshot) -> str:
+    """``18:02, in 3h 5m: about 40% of what is left is done by then``; nothing without a deadline."""
+    if snapshot.deadline is None:
+        return ""
+    left = (snapshot.deadline - snapshot.now).total_seconds()
+    at = f"{clock_time(snapshot.deadline, snapshot.now)}, in {duration(max(0.0, left))}"
+    if snapshot.work_left is None:
+        return f"{at}: it stops cleanly before"
+    if snapshot.within >= 1.0:
+        return f"{at}: all trials are expected to be done by then"
+    return f"{at}: about {100 * snapshot.within:.0f}% of what is left is expected by then; the same command goes on"
+
+
 def rate_text(snapshot: Snapshot | Overview) -> str:
     """``12.4 per hour``, in the shortest unit in which there is at least one trial; nothing where it is not known."""
     per_hour = snapshot.rate_per_hour

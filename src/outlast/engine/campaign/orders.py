@@ -11,10 +11,12 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import time
 from typing import IO, Any
 
 from msgspec import Struct
 
+from outlast._system.platforms import SESSION_VARIABLE, session_began
 from outlast._system.processes import environment_of
 from outlast._system.syncing import make_dir
 from outlast._system.turning_log import turn_over
@@ -66,6 +68,7 @@ def begin(orders: Orders) -> subprocess.Popen[bytes]:
     paths = StudyPaths.at(orders.folder)
     make_dir(paths.root)
     turn_over(paths.run_log)
+    os.environ.setdefault(SESSION_VARIABLE, str(session_began() or time.time()))  # a restart begins no new session
     with open(paths.run_log, "ab") as log, _told(orders) as told:
         return subprocess.Popen(
             [sys.executable, "-m", "outlast", "coordinate", orders.folder],

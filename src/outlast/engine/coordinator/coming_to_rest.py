@@ -12,7 +12,7 @@ from outlast.core.plan import Limits, Verdict
 class ComingToRest:
     """What was asked for: no new starts; running attempts are asked to end, or left to finish."""
 
-    reason: str = ""  # user, halted, budget, paused, over; empty: nobody asked
+    reason: str = ""  # user, halted, budget, deadline, paused, over; empty: nobody asked
     by_hand: bool = False  # a person asked, or whoever ends processes
     only_signal: bool = False  # it was a signal that a machine which goes down sends, too, and nothing else so far
     paused: str = ""  # why there is no going on for now
@@ -24,7 +24,7 @@ class ComingToRest:
     @property
     def told_as(self) -> str:
         """The reason that running attempts are given: what the policy or the budget ended, no person did."""
-        return self.reason if self.reason in ("halted", "budget") and not self.by_hand else "user"
+        return self.reason if self.reason in ("halted", "budget", "deadline") and not self.by_hand else "user"
 
     def ask(self, reason: str, *, drain: bool = False, now: bool = False, signal: bool = False) -> None:
         """Take a request in. The first reason stands; draining ends with the first request that does not want it."""

@@ -114,7 +114,7 @@ class Coordinator(Shell):
         )  # fmt: skip
 
     def _derive_last(self) -> None:
-        for warning in self._derived.close(self.study):
+        for warning in self._derived.close(self.study, within=None if self._ends is None else self._ends.seconds):
             self._decisions.say(warning)
 
     # -- from outside -------------------------------------------------------------------------------------------------

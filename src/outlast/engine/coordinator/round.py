@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
+from outlast.core.deadline import comes_to_something
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Starts, Verdict, halting, plan_starts, target_value_reached, used_up, verdict
 from outlast.core.records import AttemptEnded, StudyEnded, TrialRetried
-from outlast.core.states import BY_SIGNAL, FEEDBACK_CAUSES, Cause, StudyState, TrialState
+from outlast.core.states import AT_DEADLINE, BY_SIGNAL, FEEDBACK_CAUSES, Cause, StudyState, TrialState
 from outlast.engine.attempts.outcome import cards_to_avoid
 from outlast.engine.coordinator import instructions as do
 from outlast.engine.coordinator.backoff import Backoff
@@ -22,6 +23,7 @@ from outlast.engine.coordinator.instructions import EndWanted, RestWanted, Retry
 _ROOM_AGAIN = 5.0  # seconds of a pause at least
 _STOPPED = Verdict(StudyState.STOPPED, "the same command goes on")
 _SIGNALLED = Verdict(StudyState.STOPPED, BY_SIGNAL)
+_IN_TIME = Verdict(StudyState.STOPPED, AT_DEADLINE)
 _SOON = 0.05  # seconds between two rounds, at most, where somebody waits for decisions
 
 
@@ -55,7 +57,7 @@ class Round:
         self.study, self.holding = study, holding
         self.rest, self.backoff = ComingToRest(), Backoff(study, first_wait)
         self._limits, self._at_once, self._in_batches = limits, at_once, in_batches
-        self._space_used_up = False
+        self._space_used_up = self._too_late = False
         self._room_at = 0.0  # when it is worth looking whether there is room again
 
     def asked(self, wanted: Wanted) -> list[do.Instruction]:
@@ -115,6 +117,20 @@ class Round:
             self.rest.ask("budget")
         return []
 
+    def deadline_seen(self, left: float) -> list[do.Instruction]:
+        """The session's end is looked at: running attempts have to be asked to leave in so many seconds."""
+        if self.rest.reason:
+            return []
+        in_vain = not comes_to_something(self.study, left)
+        if left <= 0 or (in_vain and not self._running()):
+            self.rest.ask("deadline")
+            return [do.Say("the session's deadline is near: running trials save a checkpoint and leave")]
+        if in_vain and not self._too_late:
+            self._too_late = True
+            return [do.Say("no further trial is started: none would come to anything before the session's deadline")]
+        self._too_late = in_vain
+        return []
+
     def _resting(self, now: float) -> list[do.Instruction]:
         waits, asked = self._waits_for_room, []
         for trial, attempt in [] if self.rest.drain else self._running():
@@ -165,6 +181,8 @@ class Round:
         """So many slots are free, if there are cards for all of them."""
         if self.rest.reason:
             return self._resting(now)
+        if self._too_late:
+            return [do.LockSlots(0, now)]
         if self._in_batches and self.study.in_state(TrialState.RUNNING):
             return []
         could = self._planned(min(most, self._at_once or most), now)
@@ -237,6 +255,8 @@ class Round:
                 StudyState.STOPPED if by_person else StudyState.PAUSED,
                 f"{self.rest.paused}; free space, then the same command goes on",
             )
+        if self.rest.reason == "deadline" and not self.rest.by_hand:
+            return _IN_TIME
         return _SIGNALLED if self.rest.only_signal else _STOPPED
 
     def closed(self, end: Verdict, at: str, lasted: float) -> list[do.Instruction]:

@@ -27,6 +27,7 @@ from outlast.engine.coordinator.inbox import Inbox
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.new_trials import Creation
 from outlast.engine.coordinator.round import Holding, Round
+from outlast.engine.coordinator.session_end import SessionEnd
 from outlast.engine.coordinator.starting import Starting
 from outlast.engine.coordinator.watch import Watch
 from outlast.engine.derived.derived_files import DerivedFiles
@@ -47,6 +48,8 @@ _STARTS = 8  # in one round, where there is a pruner
 class Shell:
     """Goes round. Single-threaded; the index writer works behind it."""
 
+    _ends: SessionEnd | None = None  # what `deadline` means
+
     def __init__(
         self,
         paths: StudyPaths,
@@ -60,10 +63,12 @@ class Shell:
         clock: Clock | None = None,
         limits: Limits | None = None,
         pulses: dict[str, Pulse] | None = None,
+        ends: SessionEnd | None = None,
     ) -> None:
         self.paths, self.settings, self.study = paths, settings, opened.study
         self._opened, self._listener, self._executor, self._slots = opened, listener, executor, slots
         self._ledger, self._clock = opened.ledger, clock or Clock()
+        self._ends = ends
         self._began = self._clock.monotonic() - opened.elapsed
         self._derived = DerivedFiles(paths, settings, fence=opened.ledger.check)
         optimizer, pruning = Optimizer(settings, self.study), Pruning(settings, self.study)
@@ -155,6 +160,9 @@ class Shell:
             elif not self._in_parts and self._watch.judge(attempt):
                 self._watch.prune(attempt)
         self._carry_out(self._round.budget_seen(self._lasted, self._watch.gpu_seconds()))
+        if self._ends is not None:
+            left = self._ends.left(self.settings.trial.grace, self._derived.home_seconds)
+            self._carry_out(self._round.deadline_seen(left))
         lacking = self._disk_guard.lacking(now) or ""
         self._carry_out(self._round.disk_seen(now, lacking, self._ledger.lacking_room))
         self._carry_out(self._round.slots_seen(self._slots.most, now))

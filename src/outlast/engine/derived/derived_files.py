@@ -128,14 +128,23 @@ class DerivedFiles:
         target = os.path.realpath(self._paths.best_checkpoint)
         return any(os.path.realpath(self._paths.trial(number).checkpoints) == target for number in numbers)
 
-    def close(self, study: Study) -> list[str]:
-        """Write what is left. Returns what people are told."""
+    @property
+    def home_seconds(self) -> float:
+        """That it takes by now to bring home what is new."""
+        return 0.0 if self._home_sync is None else self._home_sync.took
+
+    def close(self, study: Study, *, within: float | None = None) -> list[str]:
+        """Write what is left. Returns what people are told.
+
+        Args:
+            within: Seconds after which the session ends.
+        """
         self._report.close()
         self._results_written(study)
         self.index.close()
         self._retention.close()
         if self._home_sync is not None:
-            self._home_sync.close()
+            self._home_sync.close(within)
         return self._told()
 
     def _told(self) -> list[str]:

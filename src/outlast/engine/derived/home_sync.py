@@ -44,6 +44,7 @@ class HomeSyncThread:
         self, live: StudyPaths, home: StudyPaths, warnings: list[str], *, fence: Callable[[], object] | None = None
     ) -> None:
         self._warnings = warnings
+        self.took = 0.0  # seconds of the last sync
         self._trouble = ""  # that was said and is not over
         self._sync, self._home = HomeSync(live, home, fence=fence), home
         self._wanted, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
@@ -58,11 +59,11 @@ class HomeSyncThread:
         """Something is new."""
         self._wanted.set()
 
-    def close(self) -> None:
-        """Make a last sync and wait for it, but not for ever."""
+    def close(self, within: float | None = None) -> None:
+        """Make a last sync and wait for it, but not for ever, nor beyond `within` seconds."""
         self._closing.set()
         self._wanted.set()
-        self._thread.join(_CLOSE_WITHIN)
+        self._thread.join(_CLOSE_WITHIN if within is None else min(_CLOSE_WITHIN, max(1.0, within)))
 
     def abandon(self) -> None:
         """Sync no more."""
@@ -77,7 +78,8 @@ class HomeSyncThread:
             last, began = self._closing.is_set(), time.monotonic()
             if self._abandoned.is_set() or not self._synced() or last:
                 return
-            self._closing.wait(max(_EVERY, 20 * (time.monotonic() - began)))
+            self.took = time.monotonic() - began
+            self._closing.wait(max(_EVERY, 20 * self.took))
 
     def _synced(self) -> bool:
         """One sync. Returns whether there may be another."""

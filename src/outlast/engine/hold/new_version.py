@@ -70,8 +70,11 @@ def refuse_lost_checkpoints(paths: StudyPaths, study: Study) -> None:
         )
 
 
-def opening_events(study: Study, settings: Settings, paths: StudyPaths) -> list[Event]:
-    """The records of a person running the study with these settings, that of a new study or a new version first."""
+def opening_events(study: Study, settings: Settings, paths: StudyPaths, *, deadline: str | None = None) -> list[Event]:
+    """The records of a person running the study with these settings, that of a new study or a new version first.
+
+    `deadline`: when the session ends.
+    """
     now = utc_now()
     events: list[Event] = []
     if not study.revisions:
@@ -87,7 +90,7 @@ def opening_events(study: Study, settings: Settings, paths: StudyPaths) -> list[
             if difference.needs_acceptance:
                 events += fitted_anew(study, settings, now)
     where = os.path.relpath(settings.working_directory, paths.root)
-    events.append(RunStarted(now, os.uname().nodename, os.getpid(), settings.budget.trials, where))
+    events.append(RunStarted(now, os.uname().nodename, os.getpid(), settings.budget.trials, where, deadline))
     return events
 
 

@@ -48,6 +48,7 @@ def open_study(
     say: Callable[[str], object] | None = None,
     given: Given | None = None,
     slots: int | None = None,
+    deadline: str | None = None,
 ) -> Iterator[Opened]:
     """Take a study in hand for a block; create it or bring its revision up to date; record that a person runs it.
 
@@ -55,6 +56,7 @@ def open_study(
         given: What it is given before its first round, and what a person should know about that, from the study as opened.
             It takes its events in itself.
         slots: How many attempts it runs side by side, for whoever looks from outside.
+        deadline: When the session ends, likewise.
 
     Raises:
         StudyBusy: Somebody else runs it.
@@ -80,7 +82,7 @@ def open_study(
             opened = Opened(
                 ledger, study, not study.revisions, unended or doubtful, unended and rival, asked_before=asked
             )
-            events = opening_events(study, settings, paths)
+            events = opening_events(study, settings, paths, deadline=deadline)
             ledger.append(events)
             for event in events:
                 study.apply(event)

@@ -15,6 +15,7 @@ from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.round import Holding
+from outlast.engine.coordinator.session_end import SessionEnd
 from outlast.engine.hold.opening import Given, open_study
 from outlast.engine.hold.terminal import stopping_at_signals
 from outlast.executors.local import LocalExecutor
@@ -50,13 +51,23 @@ def run_study(
         OutlastError: Any of the tree; what runs goes on and is taken up by the next run.
     """
 
+    ends = SessionEnd.of(settings.deadline)
+
     def once() -> tuple[Verdict, Study]:
         with ExitStack() as held:
             # What can never run here leaves no study behind: slots and executor come first.
             slots = held.enter_context(closing(slots_of(settings, sharing)))
             plugged = plugged_executor(paths, settings)
             opened = held.enter_context(
-                open_study(paths, settings, accept_changes=accept_changes, say=say, given=given, slots=len(slots.local))
+                open_study(
+                    paths,
+                    settings,
+                    accept_changes=accept_changes,
+                    say=say,
+                    given=given,
+                    slots=len(slots.local),
+                    deadline=None if ends is None else ends.on_record,
+                )
             )
             taken, told = run_from(paths, settings, opened.study.revisions)
             executor = LocalExecutor(worker_start(paths, taken, slots.cpus_per_trial)) if plugged is None else plugged
@@ -67,7 +78,8 @@ def run_study(
                 executor.watch_fd(slots.shared.wake_fd)
             holding = Holding.UNATTENDED if unattended else Holding.WATCHED
             coordinator = Coordinator(
-                paths, taken, opened, executor, hears, slots=slots, limits=limits, holding=holding
+                paths, taken, opened, executor, hears, slots=slots, limits=limits, holding=holding,
+                ends=ends,
             )  # fmt: skip
             hears.holding(coordinator.asked_here)
             coordinator.soon += [partial(hears.said, text) for text in (*opened.told, *told)]

@@ -1,0 +1,68 @@
+"""A session that ends at a known time: when that is, and whether an attempt that begins now comes to anything before. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.core.states import TrialState
+
+_SAMPLE = 50  # finished trials that are looked at
+_UNKNOWN_STEPS = 10  # parts of a trial after which it has saved something, where it reports no steps
+_MARGIN, _SHARE = 60.0, 0.05  # seconds for the last records and files, but at most this share of the session
+
+
+def moment_of(clock: str, now: datetime) -> datetime:
+    """The moment that a clock time means, on the clock of `now` where it names no other.
+
+    Raises:
+        ValueError: It is no time.
+    """
+    text = clock.replace("Z", "+00:00")
+    if text[4:5] == "-":
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo)
+    hour, _, rest = text.partition(":")
+    at = datetime.fromisoformat(f"{now.date().isoformat()} {int(hour):02d}:{rest}")
+    at = at if at.tzinfo is not None else at.replace(tzinfo=now.tzinfo)
+    return at if at > now else at + timedelta(days=1)
+
+
+def lead_seconds(session: float, grace: float, home: float = 0.0) -> float:
+    """Seconds before the deadline at which running trials are asked to save a checkpoint and leave.
+
+    Args:
+        session: Seconds from the run's begin to the deadline.
+        grace: Of a trial.
+        home: That what is new has lately taken to be brought home.
+    """
+    return grace + min(_MARGIN, _SHARE * max(0.0, session)) + 2.0 * home
+
+
+def comes_to_something(study: Study, left: float) -> bool:
+    """Whether an attempt that begins now ends, or saves a checkpoint to go on from, within so many seconds.
+
+    What trials of this study took so far is what one takes. A study that knows nothing yet begins.
+    """
+    ended = [trial for trial in study.in_state(TrialState.COMPLETE, TrialState.PRUNED) if trial.source != "imported"]
+    recent = [trial for trial in ended if trial.attempts][-_SAMPLE:]
+    complete = [trial for trial in recent if trial.state is TrialState.COMPLETE] or recent
+    if not complete:
+        return True
+    whole = _middle([trial.seconds for trial in complete])
+    if whole <= left:
+        return True
+    if not any(attempt.outcome is not None and attempt.outcome.saved for trial in recent for attempt in trial.attempts):
+        return False
+    return left >= 2.0 * whole / _middle([_steps(trial) for trial in complete])
+
+
+def _middle(figures: Sequence[float]) -> float:
+    return sorted(figures)[len(figures) // 2]
+
+
+def _steps(trial: Trial) -> int:
+    last = trial.last_step()
+    return _UNKNOWN_STEPS if last is None or last < 1 else last + 1

@@ -1,0 +1,200 @@
+"""A search stops cleanly before the end of its session, begins nothing in vain, and goes on in the next one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from outlast._system.platforms import session_began
+from outlast.cli.main import run_cli
+from outlast.config.load import load_study_file
+from outlast.core.deadline import comes_to_something, lead_seconds, moment_of
+from outlast.core.plan import Limits
+from outlast.core.records import RunStarted
+from outlast.core.states import AT_DEADLINE, Cause, StudyState, TrialState
+from outlast.engine.coordinator.instructions import AskToEnd, LockSlots, Record, Say
+from outlast.engine.coordinator.round import Round
+from outlast.engine.coordinator.session_end import SessionEnd
+from outlast.engine.record.examine import read_study
+from outlast.errors import StudyFileError
+from outlast.monitor.snapshot import LiveFacts, snapshot
+from outlast.monitor.speed_words import deadline_text
+from outlast.study.layout import StudyPaths
+from outlast.testing.studies import StudyBuilder
+
+NOON = datetime(2026, 1, 5, 12, 0, tzinfo=timezone(timedelta(hours=1)))
+TRAIN = """\
+import os, time
+path = os.path.join(os.environ["OUTLAST_CHECKPOINT_DIR"], "step")
+begin = int(open(path).read()) + 1 if os.path.exists(path) else 0
+for step in range(begin, 3):
+    time.sleep(0.3)
+    open(path, "w").write(str(step))
+    print(f"step {step}: score={step}", flush=True)
+"""
+STUDY = {
+    "name": "d", "command": [sys.executable, "train.py", "${x}"], "metric": "maximize score", "parallel": 1,
+    "parameters": {"x": {"min": 0.0, "max": 1.0}}, "budget": {"trials": 4}, "trial": {"grace": "1s"},
+}  # fmt: skip
+
+
+# -- what it means --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("clock", "moment"),
+    [
+        ("15:00", "2026-01-05T15:00:00+01:00"),
+        ("9:30", "2026-01-06T09:30:00+01:00"),  # of tomorrow
+        ("12:00", "2026-01-06T12:00:00+01:00"),
+        ("15:00Z", "2026-01-05T15:00:00+00:00"),
+        ("2026-02-01 08:00", "2026-02-01T08:00:00+01:00"),
+        ("2026-02-01T08:00:30+05:00", "2026-02-01T08:00:30+05:00"),
+    ],
+)
+def test_a_clock_time_is_the_next_one(clock: str, moment: str) -> None:
+    assert moment_of(clock, NOON) == datetime.fromisoformat(moment)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("11h", "11h"),
+        ("39600", "11h"),
+        ("15:00", "15:00"),
+        ("24:00:00", "1d"),
+        ("2026-02-01 08:00", "2026-02-01 08:00"),
+    ],
+)
+def test_a_study_file_and_the_flag_say_it_alike(tmp_path, given: str, kept: str) -> None:
+    (tmp_path / "train.py").touch()
+    (tmp_path / "s.yaml").write_text(json.dumps({**STUDY, "deadline": given}))
+    assert load_study_file(tmp_path / "s.yaml").deadline == kept
+
+
+@pytest.mark.parametrize("given", ["tomorrow", "25:00", "0s", "11 o'clock", -1])
+def test_what_is_no_time_is_refused_with_the_forms_that_are(tmp_path, given: object) -> None:
+    (tmp_path / "train.py").touch()
+    (tmp_path / "s.yaml").write_text(json.dumps({**STUDY, "deadline": given}))
+    with pytest.raises(StudyFileError) as caught:
+        load_study_file(tmp_path / "s.yaml")
+    assert caught.value.key == "deadline"
+
+
+def test_a_duration_counts_since_the_session_began_where_that_is_known(tmp_path, monkeypatch) -> None:
+    now = time.time()
+    plain = SessionEnd.of("1h")
+    assert plain is not None and 3599 < plain.at - now < 3602
+    monkeypatch.setenv("OUTLAST_SESSION_BEGAN", str(now - 1800))
+    later = SessionEnd.of("1h")
+    assert later is not None and abs(later.at - now - 1800) < 2
+    (tmp_path / "content").mkdir()
+    colab = {"COLAB_GPU": "1", "OUTLAST_LOOK_BELOW": str(tmp_path)}
+    assert session_began(colab) is not None and session_began({}) is None
+
+
+# -- what is decided ------------------------------------------------------------------------------------------------------
+
+
+def study(seconds: float | None, *, saved: bool = False, steps: int | None = None) -> StudyBuilder:
+    built = StudyBuilder()
+    if seconds is not None:
+        built.trial(values=1.0, seconds=seconds, saved=saved, last_step=None if steps is None else steps - 1)
+    return built
+
+
+@pytest.mark.parametrize(
+    ("seconds", "saved", "steps", "left", "comes"),
+    [
+        (None, False, None, 1.0, True),  # nobody knows
+        (100.0, False, None, 120.0, True),
+        (100.0, False, None, 80.0, False),  # without a checkpoint all of it is lost
+        (100.0, True, 50, 80.0, True),
+        (100.0, True, 50, 3.0, False),
+        (100.0, True, None, 30.0, True),
+        (100.0, True, None, 10.0, False),
+    ],
+)
+def test_what_comes_to_nothing_is_not_begun(seconds, saved, steps, left, comes) -> None:
+    assert comes_to_something(study(seconds, saved=saved, steps=steps).study, left) is comes
+
+
+def test_the_lead_holds_the_grace_and_what_is_brought_home() -> None:
+    assert lead_seconds(39600.0, 120.0) == 180.0
+    assert lead_seconds(100.0, 10.0, home=20.0) == 55.0  # of a short session a small part
+
+
+def test_a_round_begins_nothing_in_vain_then_asks_and_comes_to_rest() -> None:
+    built = study(100.0)
+    built.trial(state=TrialState.RUNNING)
+    round_ = Round(built.study, Limits(5))
+    assert round_.deadline_seen(1000.0) == []
+    assert [type(each) for each in round_.deadline_seen(50.0)] == [Say] and round_.deadline_seen(49.0) == []
+    assert round_.slots_seen(4, 0.0) == [LockSlots(0, 0.0)]  # what runs may finish
+    assert [type(each) for each in round_.deadline_seen(0.0)] == [Say]
+    assert AskToEnd(1, 1, "deadline", False) in round_.slots_seen(4, 0.0)
+    built.finish(1, TrialState.INTERRUPTED, cause=Cause.STOPPED)
+    (ended, *_) = round_.nothing_runs(built.at(90), 90.0)
+    assert isinstance(ended, Record)
+    assert (ended.event.state, ended.event.reason) == (StudyState.STOPPED.value, AT_DEADLINE)
+
+
+def test_where_nothing_runs_it_does_not_wait_for_the_deadline() -> None:
+    round_ = Round(study(100.0).study, Limits(5))
+    round_.deadline_seen(50.0)
+    assert round_.rest.reason == "deadline"
+
+
+def test_the_expected_end_knows_of_it(tmp_path) -> None:
+    (tmp_path / "train.py").touch()
+    (tmp_path / "s.yaml").write_text(json.dumps({**STUDY, "budget": {"trials": 40}}))
+    settings, built = load_study_file(tmp_path / "s.yaml"), StudyBuilder()
+    built.run()
+    for at in range(10):
+        built.trial(at=60.0 * at, values=1.0)
+    for hours, says in ((1.0, "all trials are expected"), (0.4, "of what is left is expected by then")):
+        moment = built.at(600 + 3600 * hours)
+        built.study.apply(RunStarted(built.at(600), "box", 4242, None, ".", moment))
+        found = snapshot(built.study, settings, now=built.moment(600), live=LiveFacts("box", 1, built.at(0), 1))
+        assert says in deadline_text(found) and found.eta is not None and found.eta <= datetime.fromisoformat(moment)
+        assert found.to_json()["deadline"]
+
+
+# -- what happens ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_run_stops_before_it_and_the_same_command_goes_on(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OUTLAST_PLOTS", "0")
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "study.yaml").write_text(json.dumps(STUDY))
+    began = time.monotonic()
+    assert run_cli(["run", "--deadline", "4s"]) == 4
+    assert time.monotonic() - began < 4.5
+    study = read_study(StudyPaths.at("studies/d"))
+    assert study.ended is not None and (study.ended.state, study.ended.reason) == ("stopped", AT_DEADLINE)
+    assert not study.in_state(TrialState.RUNNING, TrialState.FAILED, TrialState.PRUNED)
+    assert "next        outlast run studies/d" in capsys.readouterr().out
+    assert run_cli(["run", "--deadline", "1h"]) == 0
+    study = read_study(StudyPaths.at("studies/d"))
+    assert [trial.state for trial in study.trials.values()] == [TrialState.COMPLETE] * 4
+
+
+@pytest.mark.slow
+def test_a_campaign_stops_before_it_too(tmp_path) -> None:
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "study.yaml").write_text(
+        json.dumps({**STUDY, "matrix": {"backbone": ["a", "b"]}, "budget": {"trials": 40}})
+    )
+    command = [sys.executable, "-m", "outlast", "run", "study.yaml", "--deadline", "6s", "--parallel", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 4, done.stdout + done.stderr
+    for name in ("d-a", "d-b"):
+        study = read_study(StudyPaths.at(tmp_path / "studies/d" / name))
+        assert study.ended is not None and study.ended.reason == AT_DEADLINE and study.trials
