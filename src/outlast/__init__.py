@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from outlast._version import __version__
 
-__all__ = ["Trial", "__version__", "current_trial", "optimize", "watch"]
+__all__ = ["Trial", "__version__", "current_trial", "optimize", "run_local_hpo_sweep", "watch"]
 
 TYPE_CHECKING = False  # without `typing`: it would be most of what a script's `import outlast` costs
 if TYPE_CHECKING:
     from typing import Any
 
     from outlast.api.optimizing import optimize
+    from outlast.api.reference_sweep import run_local_hpo_sweep
     from outlast.cli.live.notebook import watch
     from outlast.client import Trial, current_trial
 
@@ -21,6 +22,7 @@ _LAZY = {
     "Trial": "outlast.client",
     "current_trial": "outlast.client",
     "optimize": "outlast.api.optimizing",
+    "run_local_hpo_sweep": "outlast.api.reference_sweep",
     "watch": "outlast.cli.live.notebook",
 }
 

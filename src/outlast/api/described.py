@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from outlast.api.handed_over import HandedOver
 from outlast.config.settings import OBJECTIVE, Settings
@@ -14,6 +14,17 @@ from outlast.errors import StudyFileError, UsageError
 from outlast.study.home import live_of
 
 Metric = tuple[str, Literal["maximize", "minimize"]]
+
+
+class Searched(Protocol):
+    """A search that can be run from Python."""
+
+    @property
+    def objective(self) -> HandedOver | None:
+        """What was handed over in Python."""
+
+    def settings(self, **changes: Any) -> Settings:
+        """See `Described.settings`."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,8 @@ def in_python(error: StudyFileError, said_in: str) -> StudyFileError:
 
 def in_words_of_python(error: UsageError, fresh: str, goes_on: str) -> UsageError:
     """An error of a run that tells flags of the command line."""
+    if error.cure is not None and "--resume" in error.cure:
+        return UsageError(error.fact, cure=f"auto_resume: true goes on with it; {fresh}")
     if error.cure is None or "--accept-changes" not in error.cure:
         return error
     cure = f"{goes_on}; {fresh}; another name= keeps both"

@@ -99,6 +99,12 @@ class Result:
 
         return load_index(StudyPaths.at(live_of(self.dir)).index)
 
+    def keep_study(self) -> None:
+        """Have `study` in memory from now on: the folder is about to go."""
+        from outlast.optimizer.index_build import in_memory
+
+        self.__dict__["study"] = in_memory(self.study)
+
 
 def counted_trials(count: int) -> str:
     """Such as ``1 trial``, ``2 trials``."""

@@ -37,7 +37,10 @@ class SaidLines(Saying):
         there = ", ".join(f"{number} {state}" for state, number in opened.study.counts().items() if number)
         so_far = f"new study {folder}" if opened.new else f"resuming {folder}: {there or 'no trials'}"
         to_go = "" if left is None else f", {left} to go" if not opened.new else f": {counted_trials(left)}"
-        self._say(f"{so_far}{to_go}, {slots} at a time; resumable: interrupted or killed, the same call goes on")
+        if self._settings.index.in_memory:
+            self._say(f"new study{to_go}, {slots} at a time; in memory: nothing is kept but what is given back")
+        else:
+            self._say(f"{so_far}{to_go}, {slots} at a time; resumable: interrupted or killed, the same call goes on")
         if home_of(self._paths) is not None:
             self._say(f"the search runs in {self._paths.root}; its records are brought to {folder} after each trial")
         if changed:

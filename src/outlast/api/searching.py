@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 from outlast.api.called_back import After, CalledBack
 from outlast.api.cell import is_notebook
-from outlast.api.described import Described, Recorded, in_words_of_python
+from outlast.api.described import Searched, in_words_of_python
 from outlast.api.handed_over import GOES_ON
 from outlast.api.in_cell import InCell
 from outlast.api.interrupts import Interrupts
@@ -28,7 +28,7 @@ from outlast.study.opened import Opened
 
 
 def search(
-    of: Described | Recorded,
+    of: Searched,
     folder: str,
     *,
     changes: dict[str, Any] | None = None,
@@ -56,14 +56,15 @@ def search(
     """
     settings = of.settings(**(changes or {}))
     prepared = None if given is None else given(settings)
-    kept = not (settings.later.get("index") or {}).get("in_memory")
+    kept = not settings.index.in_memory
     early: list[str] = []
     interrupts = Interrupts()
     with ExitStack() as held:
         held.enter_context(interrupts.handled())
         if not kept:
             folder = held.enter_context(tempfile.TemporaryDirectory(prefix="outlast-in-memory-"))
-        paths = study_paths(launch.make_ready(settings, folder, fresh=fresh, say=early.append), settings)
+        with _in_words_of_python():
+            paths = study_paths(launch.make_ready(settings, folder, fresh=fresh, say=early.append), settings)
         own = of.objective
         changed = "" if own is None else own.compared(paths, folder, accept_changes=accept_changes)
         shown = _view(settings, folder, paths, quiet=quiet)
@@ -79,17 +80,27 @@ def search(
                 own.keep(paths)
             return hears
 
-        try:
+        with _in_words_of_python():
             verdict, study = launch.run(
                 paths, settings, listener, tell=shown.ended, accept_changes=accept_changes, say=shown.said, kept=kept,
                 given=prepared, limits=hears.limits(settings),
             )  # fmt: skip
-        except UsageError as error:
-            raise in_words_of_python(error, FRESH, GOES_ON) from None
         if hears.raised is not None:
             raise hears.raised
         recorded, _ = recorded_settings(paths.root, study)
-        return Result(folder, verdict.state, tuple(study.trials.values()), tuple(best_trials(study, recorded.metrics)))
+        best = best_trials(study, recorded.metrics)
+        result = Result(folder, verdict.state, tuple(study.trials.values()), tuple(best))
+        if not kept:
+            result.keep_study()
+        return result
+
+
+@contextmanager
+def _in_words_of_python() -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        raise in_words_of_python(error, FRESH, GOES_ON) from None
 
 
 def _view(settings: Settings, folder: str, paths: StudyPaths, *, quiet: bool) -> SaidLines:

@@ -101,6 +101,18 @@ def load_index(path: str | os.PathLike[str]) -> optuna.Study:
     return optuna.load_study(study_name=only.study_name, storage=storage)
 
 
+def in_memory(study: optuna.Study) -> optuna.Study:
+    """The same study without a file behind it."""
+    with silent():
+        copy = optuna.create_study(study_name=study.study_name, directions=study.directions)
+        if study.metric_names:
+            copy.set_metric_names(study.metric_names)
+    for name, value in study.user_attrs.items():
+        copy.set_user_attr(name, value)
+    copy.add_trials(study.get_trials(deepcopy=False))
+    return copy
+
+
 def check_index(path: str | os.PathLike[str], study: Study, settings: Settings) -> list[str]:
     """What is wrong with the index, by content, a sentence for each fault; nothing on the disk is changed.
 
