@@ -118,12 +118,15 @@ def read_studies(
 
 
 def _settings(one: Document, folder: str, notes: tuple[str, ...]) -> tuple[str, Settings | StudyFileError]:
+    from outlast.config.mlflow_file import follow_mlflow_file
     from outlast.config.placeholders import fill_name, fill_places
 
     try:
         fill_name(one)
         fill_places(one)
-        return str(one.data["name"]), native.read(one, working_directory=start_of(one, folder), notes=notes)
+        start = start_of(one, folder)
+        follow_mlflow_file(one, start)
+        return str(one.data["name"]), native.read(one, working_directory=start, notes=notes)
     except StudyFileError as error:
         return str(one.data["name"]), error
 

@@ -36,18 +36,24 @@ class MlflowSettings(Struct, frozen=True, kw_only=True):
     artifacts: Annotated[bool, "whether logs, configurations, tables and best files are uploaded"] = True
     log_best_checkpoint: Annotated[bool, "whether the best trial's checkpoint is uploaded at the end"] = False
     tags: Annotated[Mapping[str, str], LABELS, "tags of every run"] = {}
+    config: Annotated[
+        str | None, "a file such as config/mlflow.yaml: where it enables `azure_ml`, its workspace instead of this"
+    ] = None  # followed when the study file is read, and not on record
 
 
 class AzureSettings(Struct, frozen=True, kw_only=True):
-    """An Azure ML workspace; without `workspace_name`, what ``config/mlflow.yaml`` and AZURE_* variables say."""
+    """An Azure ML workspace."""
 
     enabled: Annotated[bool, "false: as if it were not there"] = True
-    workspace_name: Annotated[str | None, "the workspace"] = None
+    workspace_name: Annotated[
+        str | None, "the workspace; by default what config/mlflow.yaml, where the command runs, says"
+    ] = None
     resource_group: Annotated[str | None, "its resource group; by default AZURE_RESOURCE_GROUP"] = None
     subscription_id: Annotated[str | None, "its subscription; by default AZURE_SUBSCRIPTION_ID"] = None
     experiment: Annotated[str | None, "as with mlflow"] = None
     run_name: Annotated[str | None, "as with mlflow"] = None
     artifacts: Annotated[bool, "as with mlflow"] = True
+    log_best_checkpoint: Annotated[bool, "as with mlflow"] = False
     tags: Annotated[Mapping[str, str], LABELS, "as with mlflow"] = {}
 
 
