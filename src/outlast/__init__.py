@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from outlast._version import __version__
 
-__all__ = ["Trial", "__version__", "current_trial", "optimize", "run_local_hpo_sweep", "watch"]
+__all__ = ["Study", "Trial", "__version__", "current_trial", "optimize", "run_local_hpo_sweep", "watch"]
 
 TYPE_CHECKING = False  # without `typing`: it would be most of what a script's `import outlast` costs
 if TYPE_CHECKING:
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from outlast.api.optimizing import optimize
     from outlast.api.reference_sweep import run_local_hpo_sweep
+    from outlast.api.study import Study
     from outlast.cli.live.notebook import watch
     from outlast.client import Trial, current_trial
 
 _LAZY = {
+    "Study": "outlast.api.study",
     "Trial": "outlast.client",
     "current_trial": "outlast.client",
     "optimize": "outlast.api.optimizing",

@@ -66,6 +66,10 @@ class OutlastError(Exception):
     def __str__(self) -> str:
         return self.fact if self.cure is None else f"{self.fact}\n  {self.cure}"
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows instead of a traceback (`InteractiveShell.showtraceback`): no frame of ours would say more."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(OutlastError):
     """The command line asks for something that does not exist or does not fit."""

@@ -12,12 +12,12 @@ from outlast import client
 
 SOURCE = Path(outlast.__file__).parent
 PUBLIC = {
-    "__init__.py": ["Trial", "__version__", "current_trial", "optimize", "run_local_hpo_sweep", "watch"],
+    "__init__.py": ["Study", "Trial", "__version__", "current_trial", "optimize", "run_local_hpo_sweep", "watch"],
     "client.py": [
         "StopRequest", "Trial", "checkpoints_in", "current_trial", "newest_checkpoint", "random_states",
         "restore_random_states",
     ],
-    "api/__init__.py": ["Result", "optimize"],
+    "api/__init__.py": ["Result", "Study", "optimize"],
     "errors.py": [
         "NO_ROOM", "DiskFull", "JobRefused", "LeaseLost", "LedgerDamaged", "LedgerTooNew", "MissingExtra", "OutlastError",
         "SchedulerUnavailable",

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from outlast.api.optimizing import optimize
     from outlast.api.result import Result
+    from outlast.api.study import Study
 
-__all__ = ["Result", "optimize"]
+__all__ = ["Result", "Study", "optimize"]
 
-_LAZY = {"Result": "outlast.api.result", "optimize": "outlast.api.optimizing"}
+_LAZY = {"Result": "outlast.api.result", "Study": "outlast.api.study", "optimize": "outlast.api.optimizing"}
 
 
 def __getattr__(name: str) -> Any:

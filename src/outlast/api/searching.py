@@ -67,7 +67,7 @@ def search(
             paths = study_paths(launch.make_ready(settings, folder, fresh=fresh, say=early.append), settings)
         own = of.objective
         changed = "" if own is None else own.compared(paths, folder, accept_changes=accept_changes)
-        shown = _view(settings, folder, paths, quiet=quiet)
+        shown = view(settings, folder, paths, quiet=quiet)
         shown.at_round = interrupts.tell_missed
         hears = CalledBack(shown, after or After())
         for text in early:
@@ -103,7 +103,8 @@ def _in_words_of_python() -> Iterator[None]:
         raise in_words_of_python(error, FRESH, GOES_ON) from None
 
 
-def _view(settings: Settings, folder: str, paths: StudyPaths, *, quiet: bool) -> SaidLines:
+def view(settings: Settings, folder: str, paths: StudyPaths, *, quiet: bool) -> SaidLines:
+    """What shows a run: one output of the cell in a notebook, lines elsewhere."""
     if quiet or not is_notebook():
         return SaidLines(settings, folder, paths, _silent if quiet else partial(print, flush=True))
     return InCell(settings, folder, paths)

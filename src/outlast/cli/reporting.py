@@ -54,6 +54,8 @@ def report(
         outlast report studies/digits --format md --output status.md
         outlast report studies/digits --paper --format latex
     """
+    from outlast.api.report_file import draw
+
     folders = [folder for study in studies or (None,) for folder in studies_named(study)[0]]
     kind = kind or ("md" if paper else "html")
     try:
@@ -68,27 +70,12 @@ def report(
             raise UsageError("--paper is a text, html is none", cure="--paper --format md, or latex")
         if output == "-":
             raise UsageError("a page goes to a file", cure="--output report.html")
-        path = _one(folders[0], output, behind=behind) if len(folders) == 1 else _several(folders, output)
+        path = draw(folders[0], output=output, behind=behind) if len(folders) == 1 else _several(folders, output)
     except OSError as error:
         raise StorageError.of(error, "the report cannot be written") from error
     click.echo(os.path.relpath(path))
     if show:
         webbrowser.open(f"file://{os.path.abspath(path)}")
-
-
-def _one(folder: str, output: str | None, *, behind: bool) -> str:
-    from outlast.engine.derived.report import draw_report, is_newer
-    from outlast.engine.record.look import look
-    from outlast.engine.record.recorded import study_paths
-    from outlast.study.home import home_of
-
-    snapshot, study, settings = look(folder)
-    paths = study_paths(folder, settings)
-    home = None if behind else home_of(paths)
-    path = output or os.fspath((home or paths).report)
-    if not (behind and is_newer(path, study)):
-        draw_report(paths, study, settings, status=snapshot.to_json(), path=path)
-    return path
 
 
 def _several(folders: list[str], output: str | None) -> str:

@@ -16,11 +16,17 @@ from outlast.config.plugins import quiet
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
+from outlast.errors import UsageError
 from outlast.optimizer.index_rows import RowMaker, trial_of
 from outlast.optimizer.view import silent
 
-#: The files, in the folder ``plots``.
-PLOTS = ("optimization_history.html", "param_importances.html", "parallel_coordinate.html")
+#: The files in the folder ``plots``, and what each shows.
+PLOTS = {
+    "optimization_history.html": "history",
+    "param_importances.html": "importances",
+    "parallel_coordinate.html": "parallel",
+}
+_NOT_YET = (ValueError, RuntimeError, ZeroDivisionError, ImportError)  # what a drawing says that cannot be made
 _MOST_TRIALS = 2000  # lines in a parallel-coordinate plot; beyond, the latest
 
 
@@ -33,17 +39,32 @@ def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings
     folder = os.fspath(folder)
     make_dir(folder)
     shown = _as_optuna(study, settings)
-    name = settings.metrics[0].name
-    target = None if len(settings.metrics) == 1 else (lambda trial: trial.values[0])
-    complete = len(study.in_state(TrialState.COMPLETE))
     written = []
-    draws: list[Callable[..., Any]] = [visualization.plot_optimization_history, _importances]
-    for file, draw in zip(PLOTS, [*draws, visualization.plot_parallel_coordinate], strict=True):
+    for file, kind in PLOTS.items():
         path = os.path.join(folder, file)
-        page = _page(draw, shown, target, name, complete, folder)
+        page = _page(kind, shown, settings, folder)
         write_atomic(path, f"{page}\n<!-- outlast: {mark} -->\n", durable=False)
         written.append(path)
     return written
+
+
+def figure_of(kind: str, study: Study, settings: Settings) -> Any:
+    """A plot of a study as a plotly figure.
+
+    Args:
+        kind: ``history``, ``importances``, ``parallel``, ``slices``, ``curves`` or ``pareto``.
+        study: Folded.
+        settings: In force.
+
+    Raises:
+        UsageError: Its trials do not allow it yet.
+    """
+    more = (TrialState.PRUNED,) if kind == "curves" else ()
+    shown = _as_optuna(study, settings, *more)
+    try:
+        return _figure(kind, shown, settings)
+    except _NOT_YET as error:
+        raise UsageError(f"no plot yet: {error}", cure=f"{len(shown.trials)} trials could be drawn so far") from None
 
 
 def mark_of(page: str | os.PathLike[str]) -> str | None:
@@ -59,25 +80,37 @@ def mark_of(page: str | os.PathLike[str]) -> str | None:
     return None if found is None else found[1]
 
 
-def _as_optuna(study: Study, settings: Settings) -> optuna.Study:
-    """The study in memory, as the index shows it."""
+def _as_optuna(study: Study, settings: Settings, *more: TrialState) -> optuna.Study:
+    """The complete trials, and those of more states, in memory as the index shows them."""
     with silent(), quiet():
         shown = optuna.create_study(study_name=settings.name, directions=[metric.goal for metric in settings.metrics])
         maker = RowMaker(settings)
         for _, trial in sorted(study.trials.items())[-_MOST_TRIALS:]:
-            if trial.state is TrialState.COMPLETE:
+            if trial.state in (TrialState.COMPLETE, *more):
                 shown.add_trial(trial_of(maker.row(trial)))
     return shown
 
 
-def _page(draw: Callable[..., Any], shown: optuna.Study, target: Any, name: str, complete: int, folder: str) -> str:
+def _figure(kind: str, shown: optuna.Study, settings: Settings) -> Any:
     if not shown.trials:
-        return _empty("No trial has completed.")
+        raise ValueError("no trial has completed")
+    names = [metric.name for metric in settings.metrics]
+    target = None if len(names) == 1 else (lambda trial: trial.values[0])
+    with quiet():
+        if kind == "curves":
+            if not any(trial.intermediate_values for trial in shown.trials):
+                raise ValueError("no trial has reported steps")
+            return visualization.plot_intermediate_values(shown)
+        if kind == "pareto":
+            return visualization.plot_pareto_front(shown, target_names=names)
+        return _DRAW[kind](shown, target=target, target_name=names[0])
+
+
+def _page(kind: str, shown: optuna.Study, settings: Settings, folder: str) -> str:
     try:
-        with quiet():
-            figure = draw(shown, target=target, target_name=name)
-    except (ValueError, RuntimeError, ZeroDivisionError, ImportError) as error:
-        return _empty(f"{complete} completed trial(s): {error}")
+        figure = _figure(kind, shown, settings)
+    except _NOT_YET as error:
+        return _empty(f"{len(shown.trials)} completed trial(s): {error}" if shown.trials else "No trial has completed.")
     library = os.path.join(folder, "plotly.min.js")
     if not os.path.exists(library):
         from plotly.offline import get_plotlyjs
@@ -97,3 +130,11 @@ def _importances(shown: optuna.Study, *, target: Any, target_name: str) -> Any:
         raise ValueError("importances need two")
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     return visualization.plot_param_importances(shown, evaluator=evaluator, target=target, target_name=target_name)
+
+
+_DRAW: dict[str, Callable[..., Any]] = {
+    "history": visualization.plot_optimization_history,
+    "importances": _importances,
+    "parallel": visualization.plot_parallel_coordinate,
+    "slices": visualization.plot_slice,
+}

@@ -1,0 +1,93 @@
+"""What the arguments of `outlast.Study.create` describe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from outlast.api.described import Described, Metric
+from outlast.api.handed_over import HandedOver
+from outlast.config.settings import Settings
+from outlast.engine.hold.opening import Given
+from outlast.errors import UsageError
+
+_SAID_IN = "Study.create()"
+_VALUE: Metric = ("value", "minimize")  # of an objective: Optuna's default
+
+
+def described(
+    source: str | os.PathLike[str] | Mapping[str, Any] | None,
+    keys: Mapping[str, Any],
+    *,
+    objective: Callable[..., Any] | None,
+    maximize: str | None,
+    minimize: str | None,
+    trials: int | None,
+) -> Described:
+    """The search that is meant.
+
+    Args:
+        source: A study file, or its keys.
+        keys: More of them, which change it.
+        objective, maximize, minimize, trials: See `outlast.Study.create`.
+
+    Raises:
+        UsageError: Two ways to train, or two metrics.
+    """
+    own = {**source} if isinstance(source, Mapping) else {}
+    said = {**own, **keys}
+    if isinstance(said.get("budget"), Mapping) or trials is not None:
+        said["budget"] = {**(said.get("budget") or {}), **({} if trials is None else {"trials": trials})}
+    metric = _metric(said, maximize, minimize)
+    handed = _handed_over(said, objective)
+    file = None if source is None or isinstance(source, Mapping) else os.fspath(source)
+    if handed is not None:
+        if file is not None:
+            raise UsageError("a study file says how to train itself", cure="leave it out, or the objective")
+        name, goal = metric or _VALUE
+        said.setdefault("metric", [{"name": name, "goal": goal}])
+        return Described(said, _SAID_IN, objective=handed)
+    return Described(said, _SAID_IN, file=file, metric=metric)
+
+
+def given_from(
+    places: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> Callable[[Settings], Given] | None:
+    """Earlier studies whose best a new one begins with."""
+    if not places:
+        return None
+    from outlast.engine.care.warm_start import WarmStart
+
+    several = [places] if isinstance(places, (str, os.PathLike)) else places
+    return WarmStart([os.fspath(place) for place in several]).prepared
+
+
+def _metric(said: Mapping[str, Any], maximize: str | None, minimize: str | None) -> Metric | None:
+    if maximize is not None and minimize is not None:
+        raise UsageError("maximize and minimize exclude each other", cure="metric=[…] takes several objectives")
+    if maximize is None and minimize is None:
+        return None
+    return (maximize, "maximize") if maximize is not None else (str(minimize), "minimize")
+
+
+def _handed_over(said: dict[str, Any], objective: Callable[..., Any] | None) -> HandedOver | None:
+    """The objective, or the function that is none of a module; `said` is left without it."""
+    function = said.get("function")
+    ways = [
+        name
+        for name, way in (("objective", objective), ("function", function), ("command", said.get("command")))
+        if way
+    ]
+    if len(ways) > 1:
+        raise UsageError(f"{' and '.join(ways)}: two ways to train", cure="keep one of them")
+    if objective is not None:
+        return HandedOver(objective, takes_trial="parameters" not in said)
+    if not callable(function):
+        return None
+    del said["function"]
+    if not said.get("parameters"):
+        raise UsageError(
+            "a function is called with its parameters", cure="parameters={…}, or objective= for one that draws"
+        )
+    return HandedOver(function, takes_trial=False)
