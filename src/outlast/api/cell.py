@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any
-
-
-def is_notebook() -> bool:
-    """Whether this is a notebook's kernel."""
-    kernel = sys.modules.get("ipykernel.kernelapp")
-    return kernel is not None and kernel.IPKernelApp.initialized()
 
 
 @dataclass(frozen=True)

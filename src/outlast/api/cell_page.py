@@ -11,14 +11,16 @@ from html import escape
 
 from outlast.api.cell import Page
 from outlast.core.escapes import as_on_a_screen
+from outlast.core.states import StudyState
 from outlast.monitor.best_so_far import so_far
 from outlast.monitor.overview import Overview, Sight
-from outlast.monitor.snapshot import RunningTrial, Snapshot
+from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
 from outlast.monitor.speed_words import speed_text
 from outlast.monitor.times import duration, figure, metric_value
 
 _GREEN, _BLUE, _AMBER, _RED, _FAINT = "#2e9e5b", "#3b82c4", "#c77d12", "#d64545", "opacity:.65"
 _STATES = {"done": _GREEN, "running": _BLUE, "halted": _RED}
+_TOLD_WHY = (StudyState.WAITING, StudyState.PAUSED, StudyState.HALTED)
 _MOST_RUNNING, _MOST_WARNINGS, _MOST_PARAMS = 8, 3, 8
 _WIDTH, _HEIGHT, _MOST_POINTS = 260, 36, 130
 
@@ -41,7 +43,7 @@ def page_of(overview: Overview, heads: Sequence[str] = (), lines: Sequence[str] 
 
 def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     """Labels and what stands behind them."""
-    counts = ", ".join(f"{number} {state.value}" for state, number in snapshot.counts.items() if number)
+    counts = ", ".join(f"{number} {state.value}" for state in STATE_ORDER if (number := snapshot.counts[state]))
     of = "" if snapshot.target is None else f"{snapshot.counted} of {snapshot.target}"
     rows = [("trials", ": ".join(filter(None, (of, counts))) or "none yet"), ("speed", speed_text(snapshot))]
     if snapshot.best is not None:
@@ -52,7 +54,7 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         rows.append(
             ("best", f"{said} in trial {snapshot.best.trial}{front}   {_params(snapshot.best.params)}".rstrip())
         )
-    if snapshot.reason:
+    if snapshot.reason and snapshot.state in _TOLD_WHY:
         rows.append(("why", snapshot.reason))
     return [(label, " ".join(text.split())) for label, text in rows if text]
 

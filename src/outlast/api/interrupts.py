@@ -12,8 +12,8 @@ from outlast.engine.hold.signals import handling
 class Interrupts:
     """What an interrupt means where the run's own handlers are not, or not any more.
 
-    Before the study is open it ends the call: nothing was begun. From then on it belongs to the run: one that comes in the
-    moment before the run listens is told it at its first round, and one behind its end interrupts nobody who puts things away.
+    One that comes before the run listens is told it at its first round; a second one then ends the call, as nobody knows what
+    it waits for. Once the study is open they belong to the run: one behind its end interrupts nobody who puts things away.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Interrupts:
             signal.raise_signal(signal.SIGINT)
 
     def _handle(self, _number: int, _frame: object) -> None:
-        if not self._open:
+        if self._missed and not self._open:
             raise KeyboardInterrupt
         self._missed = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import os
 
-from outlast.api.cell import is_notebook
+from outlast._system.notebooks import is_notebook
 from outlast.study.home import home_of, live_of
 
 _MOST_SHOWN = 5_000_000  # characters of a page inside a notebook, which is saved with it

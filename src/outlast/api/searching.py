@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+from outlast._system.notebooks import is_notebook
 from outlast.api.called_back import After, CalledBack
-from outlast.api.cell import is_notebook
 from outlast.api.described import Searched, in_words_of_python
 from outlast.api.handed_over import GOES_ON
 from outlast.api.in_cell import InCell

@@ -238,7 +238,7 @@ class Study:
         """
         from outlast.api.report_file import draw, show_below
 
-        path = draw(self.dir)
+        path = os.path.relpath(draw(self.dir))
         if show:
             show_below(path)
         return path

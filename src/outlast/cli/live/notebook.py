@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
-import sys
 import time
-from typing import Any
 
+from outlast._system.notebooks import is_notebook
+from outlast.api.cell import CellOutput, Page
+from outlast.api.cell_page import page_of
 from outlast.cli.live.choice import Choice
 from outlast.cli.live.lines import Shown, Window
-from outlast.cli.live.one import picture_of_one
 from outlast.cli.live.picture import picture
 from outlast.cli.locate_several import one_or_several
 from outlast.cli.styled import Text
@@ -45,41 +46,22 @@ def watch(dir: str | os.PathLike[str] | None = None, *, every: float = 1.0) -> N
 
         onlooker.watch(look, several=several)
         return
-    from IPython.display import display
-
-    overview, before = look(), ""
-    output = display(_bundle(page(overview)), raw=True, display_id=True)  # type: ignore[no-untyped-call]
-    try:
+    overview, output = look(), CellOutput()
+    output.show(page(overview))
+    with contextlib.suppress(KeyboardInterrupt):
         while overview.is_live:
             time.sleep(every)
             overview = look()
-            lines = page(overview)
-            if (text := "\n".join(line.plain for line in lines)) != before:
-                before = text
-                output.update(_bundle(lines), raw=True)
-    except KeyboardInterrupt:
-        return
+            output.show(page(overview))
 
 
-def is_notebook() -> bool:
-    """Whether this is a notebook's kernel."""
-    kernel = sys.modules.get("ipykernel.kernelapp")
-    return kernel is not None and kernel.IPKernelApp.initialized()
-
-
-def page(overview: Overview) -> list[Text]:
-    """What is shown, line by line."""
-    shown, choice = Shown(overview), Choice()
-    return picture_of_one(shown, choice, _WINDOW) if len(overview.sights) == 1 else picture(shown, choice, _WINDOW)
-
-
-def _bundle(lines: list[Text]) -> dict[str, Any]:
-    """For whoever shows HTML, and for whoever shows text only."""
+def page(overview: Overview) -> Page:
+    """What is shown: of one study what its own cell shows, of several a line each."""
+    if len(overview.sights) == 1 and not overview.is_campaign:
+        return page_of(overview)
+    lines = picture(Shown(overview), Choice(), _WINDOW)
     body = "\n".join(map(html_of, lines))
-    return {
-        "text/html": f'<pre style="line-height:1.25">{body}</pre>',
-        "text/plain": "\n".join(line.plain for line in lines),
-    }
+    return Page(f'<pre style="line-height:1.25">{body}</pre>', "\n".join(line.plain for line in lines))
 
 
 def html_of(line: Text) -> str:

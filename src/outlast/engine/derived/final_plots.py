@@ -7,6 +7,7 @@ import os
 import subprocess
 
 from outlast._system.job_environment import in_job
+from outlast._system.notebooks import lives_on
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
@@ -42,10 +43,10 @@ def _may_be_drawn(study: Study, states: tuple[str, ...]) -> bool:
 def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> None:
     """Draw the report and the plots that are wanted, after the last word was said.
 
-    Where a person waits at a prompt, a process of its own draws them: it holds nothing of the study, and whatever becomes of
-    the folder, it writes into the very folder that was meant or nowhere. Elsewhere (a script, a container, a job) they are
-    there when this returns: what outlives a script there is ended with it. There, a study that was stopped gets no page: whoever
-    stops it may not wait.
+    Where a person waits at a prompt or in a notebook, a process of its own draws them: it holds nothing of the study, and
+    whatever becomes of the folder, it writes into the very folder that was meant or nowhere. Elsewhere (a script, a container,
+    a job) they are there when this returns: what outlives a script there is ended with it. There, a study that was stopped gets
+    no page: whoever stops it may not wait.
     """
     plots, page = are_wanted(paths, study), is_page_wanted(paths, study)
     if not plots and not page:
@@ -80,7 +81,7 @@ def waits_at_a_prompt() -> bool:
     """Whether a person waits for this process's end, and what it leaves behind may go on. The first process of a container
     takes everything with it, and so does the end of a job."""
     try:
-        return os.isatty(1) and os.getppid() > 1 and not in_job(os.environ)
+        return (os.isatty(1) or lives_on()) and os.getppid() > 1 and not in_job(os.environ)
     except OSError:
         return False
 
