@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from outlast._system.platforms import studies_folder
 from outlast.api.as_optuna import Pruner, Sampler, caught, chosen, refuse_words
 from outlast.api.called_back import After, Callback
 from outlast.api.described import Described
@@ -118,8 +117,6 @@ def optimize(
         "optimize()",
         objective=handed,
     )
-    folder = os.path.join(studies_folder(), name or handed.name) if dir is None else os.fspath(dir)
-    if "{" in folder:
-        folder = folder_of(described.settings(), folder)
+    folder = folder_of(described.settings(), None if dir is None else os.fspath(dir))
     after = After(tuple(callbacks), strict=catch is not None)
     return search(described, folder, fresh=fresh, accept_changes=accept_changes, quiet=quiet, after=after)

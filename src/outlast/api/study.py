@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from outlast._system.platforms import studies_folder
 from outlast.errors import StudyNotFound, UsageError
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
@@ -38,7 +39,7 @@ class Study:
 
     @classmethod
     def open(cls, dir: str | os.PathLike[str]) -> Study:
-        """The study in a folder, whoever ran it: a notebook, ``outlast run``, a cluster. Or its name, below ``studies`` here.
+        """The study in a folder, whoever ran it: a notebook, ``outlast run``, a cluster. Or of a name, where studies lie.
 
         Raises:
             StudyNotFound: There is none.
@@ -46,7 +47,7 @@ class Study:
         from outlast.api.described import Recorded
 
         given = os.fspath(dir)
-        for folder in (given, os.path.join("studies", given)):
+        for folder in (given, os.path.join(studies_folder(), given)):
             if StudyPaths.at(live_of(folder)).exists:
                 return cls(folder.rstrip("/"), Recorded(folder))
         cure = (
@@ -89,7 +90,7 @@ class Study:
             budget: As in a study file.
             trials: ``budget.trials``: a total, over all runs.
             name: Of the study; by default that of the file, the script or the function.
-            dir: The study folder; ``studies/NAME`` by default.
+            dir: The study folder, with placeholders such as ``{backbone}``; ``studies/NAME`` by default.
             keys: Any other key of a study file, such as ``sampler="tpe"`` or ``checkpoints={"keep": 3}``.
 
         Raises:
@@ -97,6 +98,7 @@ class Study:
             UsageError: Two ways to train, or two metrics.
         """
         from outlast.api.creating import described
+        from outlast.config.placeholders import folder_of
 
         plain = {"command": command, "function": function, "parameters": parameters, "metric": metric, "budget": budget,
                  "name": name, **keys}  # fmt: skip
@@ -104,8 +106,7 @@ class Study:
             source, {key: value for key, value in plain.items() if value is not None},
             objective=objective, maximize=maximize, minimize=minimize, trials=trials,
         )  # fmt: skip
-        settings = found.settings()
-        return cls(os.path.join("studies", settings.name) if dir is None else os.fspath(dir), found)
+        return cls(folder_of(found.settings(), None if dir is None else os.fspath(dir)), found)
 
     def run(
         self,

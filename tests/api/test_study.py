@@ -1,0 +1,218 @@
+"""`outlast.Study`: one search as an object, from a study file or its keys; what it says is what the folder says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from tests.lab.waiting import until
+
+import outlast
+from outlast.api.interrupts import Interrupts
+from outlast.errors import StudyFileError, StudyNotFound, UsageError
+
+KEYS = {
+    "command": [sys.executable, "train.py", "${args}"],
+    "metric": {"name": "score", "goal": "maximize"},
+    "parameters": {"x": {"min": 0.0, "max": 1.0}},
+    "budget": {"trials": 2},
+}
+TRAIN = "import sys\nprint('score:', sys.argv[1].partition('=')[2])\n"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(TRAIN)
+    return tmp_path
+
+
+@pytest.fixture
+def searched(here):
+    study = outlast.Study.create(
+        function=lambda x, k: x + k,
+        parameters={"x": {"min": 0.0, "max": 1.0}, "k": {"values": [0, 1]}},
+        minimize="cost",
+        trials=3,
+        name="small",
+        sampler={"name": "random", "seed": 3},
+        parallel=1,
+        isolation="worker",
+    )
+    study.run(quiet=True)
+    return study
+
+
+def test_a_study_is_looked_at_as_an_object(searched, here):
+    assert searched.dir == "studies/small" and searched.name == "small"
+    assert searched.status()["counts"]["complete"] == 3 and searched.status()["state"] == "done"
+    frame = searched.trials("pandas")
+    assert frame["value"].min() == searched.best.value == searched.best_trials[0].value
+    assert len(searched.trials("polars")) == 3
+    assert searched.to_optuna().best_value == searched.best.value == searched.result.best_value
+    assert repr(searched).startswith("<outlast.Study studies/small: done, 3 of 3 trials, best trial ")
+    assert "3 of 3" in searched._repr_html_()
+    for drawn in (
+        searched.plot_history(),
+        searched.plot_importances(),
+        searched.plot_parallel(),
+        searched.plot_slices(),
+    ):
+        assert drawn.data
+    with pytest.raises(UsageError, match="no plot yet: no trial has reported steps"):
+        searched.plot_curves()
+    with pytest.raises(UsageError, match="several objectives"):
+        searched.plot_pareto()
+    assert searched.report() == "studies/small/report.html" and (here / "studies/small/report.html").exists()
+
+
+def test_another_object_says_the_same_and_goes_on(searched):
+    for named in ("studies/small", "small"):
+        other = outlast.Study.open(named)
+        assert other.status()["counts"] == searched.status()["counts"] and other.best == searched.best
+    result = outlast.Study.open("studies/small").run(trials=5, quiet=True)  # the objective is on record as well
+    assert [trial.number for trial in result.trials] == [0, 1, 2, 3, 4] and len(searched.best_trials) == 1
+    assert searched.status()["counts"]["complete"] == 5
+    assert searched.retry() == [] and searched.retry([1]) == [1]
+    assert len(outlast.Study.open("small").run(quiet=True).trials[1].attempts) == 2
+
+
+@pytest.mark.slow
+def test_the_command_line_and_the_object_are_one_search(here):
+    study = outlast.Study.create({**KEYS, "name": "both"}, trials=1)
+    assert study.run(quiet=True).state.value == "done"
+    asked = [sys.executable, "-m", "outlast", "run", "studies/both", "--trials", "2"]
+    subprocess.run(asked, capture_output=True, check=True, timeout=120)
+    assert study.status()["counts"]["complete"] == 2
+    said = subprocess.run(
+        [sys.executable, "-m", "outlast", "status", "studies/both", "--json"], capture_output=True, check=True
+    )
+    told = json.loads(said.stdout)
+    assert {key: value for key, value in told.items() if key != "at"} == {
+        key: value for key, value in study.status().items() if key != "at"
+    }
+
+
+def test_what_was_described_is_nothing_until_it_is_run(here):
+    study = outlast.Study.create({**KEYS, "name": "later"})
+    assert repr(study) == "<outlast.Study studies/later: not begun>" and "not begun" in study._repr_html_()
+    assert study.best is None and study.best_trials == () and len(study.trials()) == 0
+    assert not (here / "studies").exists()
+    with pytest.raises(StudyNotFound):
+        study.status()
+
+
+def test_a_study_file_with_keys_on_top(here):
+    (here / "sub").mkdir()
+    (here / "sub" / "train.py").write_text(TRAIN)
+    (here / "sub" / "study.yaml").write_text(json.dumps(KEYS))
+    study = outlast.Study.create("sub/study.yaml", trials=7, parameters={"y": {"values": [1, 2]}}, name="mine")
+    settings = study._searched.settings()
+    assert (settings.name, settings.budget.trials, settings.working_directory) == ("mine", 7, str(here / "sub"))
+    assert [parameter.name for parameter in settings.parameters] == ["x", "y"]
+    assert outlast.Study.create("sub/study.yaml").name == "study"
+    assert outlast.Study.create(KEYS).name == "train"
+    assert outlast.Study.create(KEYS, dir="kept/{name}").dir == "kept/train"
+    assert study._searched.settings(budget__trials=9).budget.trials == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"metric": "score"}, r"^Study.create\(\): metric: needs a goal"),
+        ({"budgt": {"trials": 1}}, "(?s)budgt: unknown key.*did you mean `budget`"),
+        ({"trials": 0}, r"^Study.create\(\): budget.trials: must be a whole number"),
+        (
+            {"command": None, "function": lambda x: x, "objective": lambda t: 0},
+            "objective and function: two ways to train",
+        ),
+        ({"command": None, "function": lambda x: x, "parameters": None}, "called with its parameters"),
+        ({"maximize": "a", "minimize": "b"}, "exclude each other"),
+        ({"source": "missing.yaml"}, "missing.yaml: does not exist"),
+        ({"command": "python trian.py ${args}"}, "trian.py"),
+        ({"dir": "x/{lr}"}, "stands for nothing"),
+        ({"name": "../evil"}, "name"),
+    ],
+)
+def test_a_wrong_argument_is_refused_as_in_a_study_file_and_nothing_is_written(arguments, says, here):
+    given = {key: value for key, value in {**KEYS, **arguments}.items() if value is not None}
+    source = given.pop("source", None)
+    with pytest.raises((StudyFileError, UsageError), match=says):
+        outlast.Study.create(source, **given).run(quiet=True)
+    assert {entry.name for entry in here.iterdir()} == {"train.py"}
+
+
+def test_a_wrong_change_for_one_run_names_the_call(searched):
+    with pytest.raises(StudyFileError, match=r"^Study.run\(\): budget.trials"):
+        outlast.Study.open("small").run(trials=0)
+
+
+def test_there_is_no_study_to_open(here):
+    (here / "study.yaml").write_text(json.dumps(KEYS))
+    with pytest.raises(StudyNotFound, match=r"Study.create\('study.yaml'\)"):
+        outlast.Study.open("study.yaml")
+
+
+def test_an_error_is_one_line_where_ipython_shows_it():
+    assert UsageError("a fact", cure="a cure")._render_traceback_() == ["UsageError: a fact\n  a cure"]
+
+
+def completed(study):
+    with contextlib.suppress(StudyNotFound):
+        return study.status()["counts"]["complete"]
+
+
+def slow(trial):
+    time.sleep(0.05)
+    return trial.suggest_float("x", 0, 1)
+
+
+@pytest.mark.slow
+def test_another_cell_stops_a_search_that_runs_in_a_thread(here):
+    study, ended = outlast.Study.create(objective=slow, trials=500, parallel=1, isolation="worker"), []
+    thread = threading.Thread(target=lambda: ended.append(study.run(quiet=True)))
+    thread.start()
+    until(lambda: completed(study), "a trial is complete")
+    assert "is stopping" in study.stop()
+    thread.join(60)
+    assert ended[0].state.value == "stopped" and study.status()["state"] == "stopped"
+    finished = study.status()["counts"]["complete"]
+    again = study.run(trials=finished + 2, quiet=True)
+    assert again.state.value == "done" and [t.number for t in again.trials] == list(range(len(again.trials)))
+
+
+@pytest.mark.slow
+def test_a_storm_of_interrupts_leaves_a_study_that_goes_on(here, monkeypatch):
+    """From the first moment of the call until its end: it returns, and nothing is lost or twice."""
+    study, over = outlast.Study.create(objective=slow, trials=40, parallel=2, isolation="worker"), threading.Event()
+
+    def press():
+        while not over.wait(0.005):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def unheard(*_):
+        """Stands for Python's own handler, which would raise in this test as well, behind the call."""
+
+    monkeypatch.setattr(signal, "default_int_handler", unheard)
+    before = signal.signal(signal.SIGINT, unheard)
+    presses = threading.Thread(target=press)
+    try:
+        monkeypatch.setattr(
+            Interrupts, "_handle", lambda self, *_: setattr(self, "_missed", True)
+        )  # not given up early
+        presses.start()
+        result = study.run(quiet=True)
+    finally:
+        over.set()
+        presses.join()
+        signal.signal(signal.SIGINT, before)
+    assert result.state.value == "stopped"
+    again = study.run(quiet=True)
+    assert again.state.value == "done" and [t.state.value for t in again.trials] == ["complete"] * 40
