@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from outlast.config.chosen import ChosenSettings
 from outlast.config.plugins import build, check_options, load_class
@@ -14,7 +15,7 @@ from outlast.config.tracking_section import lacking_in, with_variables
 from outlast.errors import StudyFileError
 from outlast.tracking.sink import Sink, SinkError
 
-#: Each is made with its section of the study file.
+#: Each is made with its section of the study file; `mlflow`, whose sink others build on, with the section's keys by name.
 _OURS: Mapping[str, str] = {
     "mlflow": "outlast.tracking.mlflow_sink:MlflowSink",
     "azure_ml": "outlast.tracking.azure_sink:AzureSink",
@@ -48,11 +49,11 @@ def make_sink(name: str, settings: Struct, environment: Mapping[str, str]) -> Si
         return _own(name, settings.options)
     module, _, attribute = _OURS[name].partition(":")
     try:
-        made: Callable[[Any], Sink] = getattr(import_module(module), attribute)
+        made: Callable[..., Sink] = getattr(import_module(module), attribute)
+        return made(**asdict(settings)) if name == "mlflow" else made(settings)
     except ImportError as error:
         missing = f"needs {error.name or module}, which is not installed here"
         raise SinkError(missing, cure=EXTRAS[name], lasting=True) from error
-    return made(settings)
 
 
 def _own(name: str, options: Mapping[str, Any]) -> Sink:

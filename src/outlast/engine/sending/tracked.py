@@ -187,5 +187,6 @@ def _files_of(trial: Trial, paths: TrialPaths) -> dict[str, str]:
 
 def _files_of_study(paths: StudyPaths) -> dict[str, str]:
     files = [paths.study_file, paths.trials_table, paths.summary, paths.best_config, paths.best_results, paths.report]
+    files.append(paths.best_checkpoint)
     files += sorted(paths.plots.glob("*.html")) if paths.plots.is_dir() else []
     return {path.name: str(path) for path in files if path.exists()}
