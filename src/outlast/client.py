@@ -234,7 +234,7 @@ class Trial:
     def _report(self, step: Optional[int], metrics: Dict[str, float], via: str = "") -> None:
         line: Dict[str, Any] = {"v": PROTOCOL}
         if step is not None:
-            line["step"] = _step(step)
+            line["step"], line["at"] = _step(step), round(time.time(), 3)
         line["metrics"] = {name: _json_number(value) for name, value in metrics.items()}
         if via:
             line["via"] = via

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
@@ -40,7 +41,10 @@ def attempt(tmp_path: Path) -> dict[str, str]:
 
 def reports(attempt: dict[str, str]) -> list[dict[str, object]]:
     path = Path(attempt["OUTLAST_TRIAL_DIR"]) / "attempts" / "1" / "reports.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    for line in found:  # the moment of a point, and of nothing else
+        assert ("at" in line) == ("step" in line) and abs(line.pop("at", time.time()) - time.time()) < 600
+    return found
 
 
 def test_without_outlast_installed_the_import_gives_the_client(

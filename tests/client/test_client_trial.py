@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +43,10 @@ def by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def lines(attempt: Path) -> list[dict[str, object]]:
     path = attempt / "reports.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    for line in found:  # the moment of a point, and of nothing else
+        assert ("at" in line) == ("step" in line) and abs(line.pop("at", time.time()) - time.time()) < 600
+    return found
 
 
 def test_a_script_learns_what_it_trains(attempt: Path) -> None:
@@ -316,7 +320,7 @@ def test_reports_that_are_taken_away_meanwhile_are_written_again(
 def test_what_is_remembered_is_bounded_and_a_fork_does_not_speak_for_its_parent(
     attempt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_REMEMBERED_BYTES", 100)
+    monkeypatch.setattr(client, "_REMEMBERED_BYTES", 140)
     trial, path = client.current_trial(), attempt / "reports.jsonl"
     for step in range(5):
         trial.report(step=step, acc=0.5)

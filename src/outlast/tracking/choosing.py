@@ -25,7 +25,7 @@ _OURS: Mapping[str, str] = {
 #: What installs a tracker's package.
 EXTRAS: Mapping[str, str] = {
     "mlflow": "pip install 'outlast[mlflow]'",
-    "azure_ml": "pip install 'outlast[azureml]'",
+    "azure_ml": "pip install 'outlast[azure]'",
     "wandb": "pip install 'outlast[wandb]'",
     "tensorboard": "pip install 'outlast[tensorboard]'",
 }

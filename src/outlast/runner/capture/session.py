@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +142,11 @@ class CaptureSession:
     def _write_down(self, reports: Sequence[Report], via: str) -> None:
         if not reports or self._write_failed:
             return
-        lines = (json.dumps({"v": 1, "step": r.step, "metrics": plain_json(r.metrics), "via": via}) for r in reports)
+        at = round(time.time(), 3)
+        lines = (
+            json.dumps({"v": 1, "step": r.step, "at": at, "metrics": plain_json(r.metrics), "via": via})
+            for r in reports
+        )
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
