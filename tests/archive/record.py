@@ -301,6 +301,27 @@ def function(place: Place) -> None:
     subprocess.run([sys.executable, "search.py"], cwd=place.root, env=place.env, timeout=120, check=True)
 
 
+def called_back(place: Place) -> None:
+    """A callback that notes something about the study, enqueues a trial and ends the search."""
+    (place.root / "search.py").write_text(
+        "import outlast\n"
+        "def told(study, trial):\n"
+        "    study.set_user_attr('seen', trial.number)\n"
+        "    if trial.number == 1:\n"
+        "        study.enqueue_trial({'x': 0.25})\n"
+        "    if trial.number == 3:\n"
+        "        study.stop()\n"
+        "def f(trial):\n"
+        "    x = trial.suggest_float('x', 0, 1)\n"
+        "    trial.set_constraint('enough', 0.1 - x)\n"
+        "    return x\n"
+        "if __name__ == '__main__':\n"
+        "    say = {'callbacks': [told], 'seed': 7, 'parallel': 1, 'quiet': True}\n"
+        "    outlast.optimize(f, trials=9, name='lab', direction='maximize', **say)\n"
+    )
+    subprocess.run([sys.executable, "search.py"], cwd=place.root, env=place.env, timeout=120, check=True)
+
+
 def confirming(place: Place) -> None:
     """A follow-up: the study in a search's folder that runs its best again."""
     place.write(trials=3, confirm={"top": 2, "seeds": 3})
@@ -324,7 +345,7 @@ LIVES = {
     life.__name__.replace("_", "-"): life
     for life in (
         complete, halted, pruned, objectives, constraints, folds, killed, cut_off, retried, imported, revised, stopped, workers,
-        slurm, gpu_memory, failures, function, warm_start, confirming, evaluating,
+        slurm, gpu_memory, failures, function, called_back, warm_start, confirming, evaluating,
     )
 }  # fmt: skip
 

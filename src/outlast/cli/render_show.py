@@ -120,8 +120,9 @@ def show_trial(
     parts += _section(
         "parameters", [(one_line(name), param(value, exact=True)) for name, value in configuration.items()]
     )
-    noted = [(one_line(name), one_line(json.dumps(value), _MOST_NOTED)) for name, value in trial.user_attrs.items()]
-    parts += _section("user attributes", noted)
+    for title, attrs in (("user attributes", trial.user_attrs), ("system attributes", trial.optuna_attrs)):
+        noted = [(one_line(name), one_line(json.dumps(value), _MOST_NOTED)) for name, value in attrs.items()]
+        parts += _section(title, noted)
     objectives = {metric.name for metric in settings.metrics}
     others = [(one_line(k), figure(v)) for k, v in sorted(trial.metrics.items()) if k not in objectives]
     parts += _section("other metrics", others)

@@ -66,7 +66,9 @@ def _is_shown(name: str, values: Sequence[Any], asked: str) -> bool:
     """Whether a person wants to see the column: what is empty, and what is not asked for, stays in the JSON."""
     if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", asked):
         return True
-    return name not in _ASIDE and not name.startswith("metric.") and any(value is not None for value in values)
+    return (
+        name not in _ASIDE and not name.startswith(("attr.", "metric.")) and any(value is not None for value in values)
+    )
 
 
 def _cell(name: str, value: Any) -> str:

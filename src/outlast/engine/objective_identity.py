@@ -7,13 +7,16 @@ would stand for the other.
 from __future__ import annotations
 
 import functools
+import importlib
+import io
 import os
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from outlast.core.file_names import StudyNames
@@ -47,12 +50,20 @@ def pickled_objective(
         takes_trial: Whether it is called with a trial.
         around: What is done around such a call, see `outlast.objective.process`.
     """
-    import sys
-
     import cloudpickle
 
-    places = [os.path.abspath(place) for place in sys.path]
-    return bytes(cloudpickle.dumps(places) + cloudpickle.dumps((objective, takes_trial, *filter(None, [around]))))
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        """Modules of a class of their own (`optuna.integration` is one) are imported there, too."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, ModuleType) and type(obj) is not ModuleType and sys.modules.get(obj.__name__) is obj:
+                return importlib.import_module, (obj.__name__,)
+            return super().reducer_override(obj)
+
+    places, pickled = [os.path.abspath(place) for place in sys.path], io.BytesIO()
+    Pickler(pickled).dump(places)
+    Pickler(pickled).dump((objective, takes_trial, *filter(None, [around])))
+    return pickled.getvalue()
 
 
 def unpickled(path: Path) -> Callable[..., Any] | None:

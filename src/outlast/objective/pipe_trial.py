@@ -74,8 +74,18 @@ class PipeTrial:
 
     # What it draws
 
-    def _suggest(self, name: str, kind: str, **attributes: Any) -> Any:
-        text = json.dumps({"name": kind, "attributes": attributes}, default=plain)
+    def _draw(self, name: str, kind: str, **attributes: Any) -> Any:
+        return self._drawn(name, json.dumps({"name": kind, "attributes": attributes}, default=plain))
+
+    def _suggest(self, name: str, distribution: Any) -> Any:
+        """As Optuna's: some of its helpers (a search over an estimator of scikit-learn) draw from a distribution."""
+        if hasattr(distribution, "choices"):
+            return self.suggest_categorical(name, distribution.choices)
+        from optuna.distributions import distribution_to_json
+
+        return self._drawn(name, distribution_to_json(distribution))
+
+    def _drawn(self, name: str, text: str) -> Any:
         if self._distributions.get(name, text) != text:
             _check_compatible(name, self._distributions[name], text, self._params[name])
         answer = self._ask({"op": "suggest", "name": name, "distribution": text})
@@ -86,17 +96,17 @@ class PipeTrial:
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """As Optuna's."""
-        return float(self._suggest(name, "FloatDistribution", low=low, high=high, step=step, log=log))
+        return float(self._draw(name, "FloatDistribution", low=low, high=high, step=step, log=log))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """As Optuna's."""
-        return int(self._suggest(name, "IntDistribution", low=low, high=high, step=step, log=log))
+        return int(self._draw(name, "IntDistribution", low=low, high=high, step=step, log=log))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """As Optuna's. Classes, tuples and other objects are known by their names outside of the objective."""
         offered = list(choices)
         names = [_name_of(name, choice) for choice in offered]
-        value = self._suggest(name, "CategoricalDistribution", choices=names)
+        value = self._draw(name, "CategoricalDistribution", choices=names)
         self._params[name] = _of_name(value, offered, names)
         return self._params[name]
 
@@ -276,7 +286,7 @@ def _check_compatible(name: str, drawn: str, now: str, value: Any) -> None:
 
     check_distribution_compatibility(json_to_distribution(drawn), json_to_distribution(now))
     said = f"{name} has been drawn in this trial already, and stays {value!r}, whatever the range is now"
-    warnings.warn(said, RuntimeWarning, stacklevel=4)
+    warnings.warn(said, RuntimeWarning, stacklevel=5)
 
 
 def _name_of(parameter: str, choice: Any) -> Any:

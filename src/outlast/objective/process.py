@@ -50,7 +50,7 @@ def _run(
     try:
         result = objective(trial)
     except Exception as error:
-        if type(error).__name__ == "TrialPruned":
+        if any(cls.__name__ == "TrialPruned" for cls in type(error).__mro__):
             _constrain(trial, constraints, None)
             current_trial()._append({"v": 1, "pruned": True})
             return

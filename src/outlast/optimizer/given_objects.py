@@ -136,12 +136,16 @@ def _seed_of(given: Any) -> int | None:
     inside = [found for value in vars(given).values() if hasattr(value, "__dict__") for found in vars(value).values()]
     for value in [] if isinstance(given, samplers.GridSampler) else (*vars(given).values(), *inside):
         if isinstance(value, LazyRandomState):
-            return None if value._rng is None else int(_words_of(value)[0])
+            return None if value._rng is None else int(_words_of(value._rng)[0])
+        if isinstance(value, np.random.RandomState):  # of a class of somebody's own: nobody says whether it was seeded
+            words = _words_of(value)
+            if np.array_equal(_words_of(np.random.RandomState(words[0])), words):
+                return int(words[0])
     return None
 
 
-def _words_of(random: LazyRandomState) -> Any:
-    return random.rng.get_state(legacy=False)["state"]["key"]
+def _words_of(random: np.random.RandomState) -> Any:
+    return random.get_state(legacy=False)["state"]["key"]
 
 
 def _difference(one: Any, other: Any, *, seeded: bool, depth: int = 0) -> str:
@@ -162,6 +166,8 @@ def _same(one: Any, other: Any, *, seeded: bool, depth: int) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, LazyRandomState):
+        return not seeded or bool(np.array_equal(_words_of(one.rng), _words_of(other.rng)))
+    if isinstance(one, np.random.RandomState):
         return not seeded or bool(np.array_equal(_words_of(one), _words_of(other)))
     if isinstance(one, np.ndarray):
         return bool(np.array_equal(one, other))

@@ -24,9 +24,10 @@ from outlast.core.states import TrialState
 
 _BEFORE = ("number", "state", "cause")
 _AFTER = ("attempts", "seconds", "started_at", "finished_at", "seed", "revision", "code", "source", "reason")
+_PREFIXES = ("attr.", "metric.")
 _ABSENT: Any = object()  # a trial has no such value; one that is None has it
 #: A script that prints a new name at every step must not make a column of each.
-_MOST_METRIC_COLUMNS = 64
+_MOST_OTHER_COLUMNS = 64
 # What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"), full-width ones too.
 _FORMULA = re.compile("^[=+\\-@\t\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
@@ -36,7 +37,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 class _Row(Struct, frozen=True):
     fingerprint: tuple[Any, ...]
     params: frozenset[str]
-    metrics: frozenset[str]
+    others: frozenset[str]
     text: str
 
 
@@ -44,9 +45,9 @@ class TrialTable:
     """The content of trials.csv: one row per finished trial, by number.
 
     Columns: ``number, state, cause``, then ``value`` (or one column per objective), the parameters by their dotted
-    names, ``attempts … reason``, then every other metric's last value as ``metric.NAME``. A parameter whose name is
-    taken by another column is called ``param.NAME``. Rows are rendered once and again only when a trial or the columns
-    change.
+    names, ``attempts … reason``, then what the objective noted as ``attr.NAME``, and every other metric's last value
+    as ``metric.NAME``. A parameter whose name is taken by another column is called ``param.NAME``. Rows are rendered
+    once and again only when a trial or the columns change.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -54,22 +55,22 @@ class TrialTable:
         self._drawn = [parameter.name for parameter in settings.parameters if parameter.latent is not None]
         self._rows: dict[int, _Row] = {}
         self._param_uses: Counter[str] = Counter()
-        self._metric_uses: Counter[str] = Counter()
+        self._other_uses: Counter[str] = Counter()
         self._columns: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     def render(self, study: Study) -> str:
         """The whole file."""
         changed = self._take_in(study)
-        params, metrics = columns = self._choose_columns()
+        params, others = columns = self._choose_columns()
         if columns != self._columns:
             self._columns = columns
             changed = list(self._rows)
         for number in changed:
             old = self._rows[number]
-            values = self._values(study.trials[number], params, metrics)
+            values = self._values(study.trials[number], params, others)
             text = row("" if value is _ABSENT else cell(value) for value in values)
-            self._rows[number] = _Row(old.fingerprint, old.params, old.metrics, text)
-        return self._header(params, metrics) + "".join(self._rows[number].text for number in sorted(self._rows))
+            self._rows[number] = _Row(old.fingerprint, old.params, old.others, text)
+        return self._header(params, others) + "".join(self._rows[number].text for number in sorted(self._rows))
 
     def render_ranked(self, study: Study) -> str:
         """The content of study_summary.csv: the same rows with a ``rank``, best first (`ranked`)."""
@@ -91,38 +92,46 @@ class TrialTable:
                 continue
             if known is not None:
                 self._forget(number)
-            names = frozenset(trial.metrics) - {metric.name for metric in self._metrics}
+            names = frozenset(self._others(trial))
             self._rows[number] = _Row(fingerprint, frozenset(trial.params), names, "")
             self._param_uses.update(trial.params.keys())
-            self._metric_uses.update(names)
+            self._other_uses.update(names)
             changed.append(number)
         return changed
 
     def _forget(self, number: int) -> None:
         old = self._rows.pop(number)
         self._param_uses.subtract(old.params)
-        self._metric_uses.subtract(old.metrics)
+        self._other_uses.subtract(old.others)
 
     def _choose_columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Sorted beyond the declared parameters, so that a rebuilt file equals one that grew."""
         extra = sorted(name for name, uses in self._param_uses.items() if uses > 0 and name not in self._drawn)
-        seen = sorted((name for name, uses in self._metric_uses.items() if uses > 0))
-        if len(seen) > _MOST_METRIC_COLUMNS:
-            seen.sort(key=lambda name: (-self._metric_uses[name], name))
-            seen = sorted(seen[:_MOST_METRIC_COLUMNS])
+        seen = sorted((name for name, uses in self._other_uses.items() if uses > 0))
+        if len(seen) > _MOST_OTHER_COLUMNS:
+            seen.sort(key=lambda name: (-self._other_uses[name], name))
+            seen = sorted(seen[:_MOST_OTHER_COLUMNS])
         return (*self._drawn, *extra), tuple(seen)
 
-    def _header(self, params: Sequence[str], metrics: Sequence[str]) -> str:
-        return row(cell(name) for name in self._names(params, metrics))
+    def _others(self, trial: Trial) -> dict[str, Any]:
+        """What a trial has beside its parameters and scores, by column."""
+        if not trial.user_attrs and not trial.ended:
+            return {}
+        objectives = {metric.name for metric in self._metrics}
+        measured = {f"metric.{name}": value for name, value in trial.metrics.items() if name not in objectives}
+        return {**{f"attr.{name}": value for name, value in trial.user_attrs.items()}, **measured}
 
-    def _names(self, params: Sequence[str], metrics: Sequence[str]) -> tuple[str, ...]:
+    def _header(self, params: Sequence[str], others: Sequence[str]) -> str:
+        return row(cell(name) for name in self._names(params, others))
+
+    def _names(self, params: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
         values = ("value",) if len(self._metrics) == 1 else tuple(metric.name for metric in self._metrics)
         taken = {"rank", *_BEFORE, *values, *_AFTER}
-        names = [f"param.{name}" if name in taken or name.startswith("metric.") else name for name in params]
-        return (*_BEFORE, *values, *names, *_AFTER, *(f"metric.{name}" for name in metrics))
+        names = [f"param.{name}" if name in taken or name.startswith(_PREFIXES) else name for name in params]
+        return (*_BEFORE, *values, *names, *_AFTER, *others)
 
-    def _values(self, trial: Trial, params: Sequence[str], metrics: Sequence[str]) -> list[Any]:
-        measured = trial.metrics
+    def _values(self, trial: Trial, params: Sequence[str], others: Sequence[str]) -> list[Any]:
+        found = self._others(trial)
         values = (table_value(trial, self._metrics, objective) for objective in range(len(self._metrics)))
         return [
             trial.number,
@@ -139,7 +148,7 @@ class TrialTable:
             trial.code,
             trial.source,
             trial.reason,
-            *(measured.get(name, _ABSENT) for name in metrics),
+            *(found.get(name, _ABSENT) for name in others),
         ]
 
     def columns(self, study: Study) -> dict[str, list[Any]]:
@@ -149,10 +158,10 @@ class TrialTable:
         """
         trials = [study.trials[number] for number in sorted(study.trials)]
         self._take_in(study)
-        params, metrics = self._choose_columns()
+        params, others = self._choose_columns()
         params = (*params, *sorted({name for trial in trials for name in trial.params} - set(params)))
-        rows = [self._values(trial, params, metrics) for trial in trials]
-        names = self._names(params, metrics)
+        rows = [self._values(trial, params, others) for trial in trials]
+        names = self._names(params, others)
         return {
             name: [None if values[at] is _ABSENT else values[at] for values in rows] for at, name in enumerate(names)
         }
