@@ -134,9 +134,9 @@ class Shift:
 
     @property
     def is_deleted(self) -> bool:
-        """Whether somebody has deleted the file, with its folder most likely: then nobody wants us any more."""
+        """Whether somebody has deleted or moved the file, with its folder most likely: then nobody wants us here any more."""
         try:
-            return self._lock is None or os.fstat(self._lock.content).st_nlink == 0
+            return self._lock is None or not os.path.samestat(os.fstat(self._lock.content), os.stat(self._path))
         except OSError:  # ESTALE, on a network filesystem
             return True
 

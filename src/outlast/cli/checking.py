@@ -18,6 +18,7 @@ from outlast.engine.campaign.planned import CampaignPlan, Planned
 from outlast.engine.check.quick import quick_check
 from outlast.engine.cluster.inspection import check_cluster, meant_for_slurm
 from outlast.engine.cluster.shared_storage import storage_findings
+from outlast.engine.sending.usable import tracking_findings
 from outlast.engine.telling.tryout import notify_findings
 from outlast.errors import OutlastError
 from outlast.executors.slurm.commands import can_submit
@@ -26,7 +27,7 @@ from outlast.executors.slurm.commands import can_submit
 def all_findings(settings: Settings, folder: str, *, notify: bool = False) -> list[Finding]:
     """What is found of one study, on a cluster too where it is meant for one. `notify`: people get a test message."""
     told = notify_findings(settings.notify, settings.name, settings.working_directory, settings.env, send=notify)
-    findings = [*quick_check(settings, folder), *told]
+    findings = [*quick_check(settings, folder), *told, *tracking_findings(settings)]
     if meant_for_slurm(settings):
         findings += [*check_cluster(settings, folder), *storage_findings(settings, folder)]
     return findings

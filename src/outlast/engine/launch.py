@@ -35,6 +35,8 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 from outlast.study.opened import Opened
 
+_LAST_CHANCE = 60.0  # seconds for trackers to take what nobody keeps
+
 
 def make_ready(
     settings: Settings,
@@ -128,6 +130,8 @@ def run(
     tell(verdict, study)
     if kept:
         settle(paths, study, settings, say)
+    else:  # what is not sent goes with the folder
+        send_now(paths.root, settings, wait=_LAST_CHANCE)
     return verdict, study
 
 

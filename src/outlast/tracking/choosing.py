@@ -22,7 +22,14 @@ _OURS: Mapping[str, str] = {
     "wandb": "outlast.tracking.wandb_sink:WandbSink",
     "tensorboard": "outlast.tracking.tensorboard_sink:TensorboardSink",
 }
-#: What installs a tracker's package.
+#: The package that each needs.
+PACKAGES: Mapping[str, str] = {
+    "mlflow": "mlflow",
+    "azure_ml": "azureml.mlflow",
+    "wandb": "wandb",
+    "tensorboard": "tensorboard",
+}
+#: What installs it.
 EXTRAS: Mapping[str, str] = {
     "mlflow": "pip install 'outlast[mlflow]'",
     "azure_ml": "pip install 'outlast[azure]'",

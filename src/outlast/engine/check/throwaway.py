@@ -20,10 +20,12 @@ from outlast.config.settings import (
     CheckpointSettings,
     ExecutorSettings,
     IndexSettings,
+    NotifySettings,
     PrunerSettings,
     SamplerSettings,
     Settings,
 )
+from outlast.config.tracking_section import TrackingSettings
 from outlast.core.file_names import throwaway_prefix
 from outlast.core.plan import Limits
 from outlast.engine.hold.signals import handling
@@ -115,6 +117,8 @@ def trial_settings(settings: Settings, *, trials: int, limit: float, arguments: 
         executor=ExecutorSettings(),  # here, whoever runs the search
         checkpoints=CheckpointSettings(pattern=settings.checkpoints.pattern),
         index=IndexSettings(),
+        notify=NotifySettings(),
+        tracking=TrackingSettings(),
         later={},
     )
 

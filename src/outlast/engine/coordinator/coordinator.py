@@ -56,13 +56,13 @@ class Coordinator(Shell):
         except BaseException:
             self._derived.abandon()  # what was taken in may not be durable, or the study somebody else's
             self._teller.close(wait=0.0)
-            self._sender.close(wait=0.0)
+            self._sender.close()
             raise
         if end is None:
             with contextlib.suppress(OSError):  # our words may go to a disk that is full: we leave all the same
                 self._decisions.say(f"{self._stepping_down}: the next coordinator takes over")
         self._derive_last()
-        self._sender.close(wait=0.0)
+        self._sender.leave()
         self._teller.close()
         return end
 

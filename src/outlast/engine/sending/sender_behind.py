@@ -15,6 +15,9 @@ from outlast.engine.sending.unsent import read_unsent
 _LAST_WORDS = 5.0  # seconds for what is sent at the end, before whoever ran the search leaves
 _READ_EVERY = 5.0  # seconds between two looks at what is not sent
 
+#: Of runs that are over, by study folder: the report that is drawn after a run is sent by the process behind it.
+_LEFT: dict[Path, Behind] = {}
+
 
 class SenderBehind:
     """Has a study sent to its trackers as long as somebody runs it, and its end as well. Without trackers it does nothing.
@@ -26,7 +29,7 @@ class SenderBehind:
     """
 
     def __init__(self, root: Path, settings: Settings, say: Callable[[str], object]) -> None:
-        self._tracking, self._unsent, self._say = settings.tracking, StudyNames(root).unsent, say
+        self._root, self._tracking, self._say = root, settings.tracking, say
         self._behind = _behind(root, settings, once=False)
         self._told: dict[str, str] = {}
         self._next_read = 0.0
@@ -34,6 +37,8 @@ class SenderBehind:
     def start(self) -> None:
         """Begin."""
         if self._tracking:
+            if (left := _LEFT.pop(self._root, None)) is not None:
+                left.close(wait=0.0)
             self._behind.start()
             self._next_read = time.monotonic() + _READ_EVERY
 
@@ -47,7 +52,7 @@ class SenderBehind:
             self._tell()
 
     def _tell(self) -> None:
-        for name, unsent in read_unsent(self._unsent).items():
+        for name, unsent in read_unsent(StudyNames(self._root).unsent).items():
             told = name in self._told
             if unsent.trouble and not told:
                 cure = f" ({unsent.cure})" if unsent.cure else ""
@@ -59,23 +64,31 @@ class SenderBehind:
                 self._say(f"tracking: {name} takes what it is sent again")
                 del self._told[name]
 
-    def close(self, *, wait: float = _LAST_WORDS) -> None:
-        """It is over: the rest is sent, for which a few seconds are waited; what takes longer is sent without us."""
-        self._behind.close(wait=wait)
+    def close(self) -> None:
+        """Nobody runs it from here any more: what there is is sent without us."""
+        self._behind.close(wait=0.0)
+
+    def leave(self) -> None:
+        """The run is over, and what is drawn of it comes next: `send_now` ends it after that, as does the end of our process."""
+        if self._tracking:
+            _LEFT[self._root] = self._behind
 
 
 def send_now(root: Path, settings: Settings, *, wait: float = _LAST_WORDS) -> None:
-    """Have sent what the trackers of a study lack; where somebody sends already, that is theirs.
+    """Have sent what the trackers of a study lack, by whoever sent it during the run; where nobody did, by somebody new.
 
     Args:
         root: The study folder.
         settings: Its settings.
         wait: Seconds for it, before whoever asks has to leave; what takes longer is sent without us.
     """
-    if settings.tracking:
+    if not settings.tracking:
+        return
+    behind = _LEFT.pop(root, None)
+    if behind is None:
         behind = _behind(root, settings, once=True)
         behind.start()
-        behind.close(wait=wait)
+    behind.close(wait=wait)
 
 
 def _behind(root: Path, settings: Settings, *, once: bool) -> Behind:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from outlast.config.secrets import mask_text
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.budget import room_for_new
@@ -106,7 +107,6 @@ class TrackedFolder:
     def _tracked_study(self) -> TrackedStudy:
         study, settings, paths = self._study, self.settings, self._paths
         best, ended = best_trial(study, settings.metrics), study.ended
-        index = settings.later.get("index") or {}
         return TrackedStudy(
             identity=identity_of(study),
             name=settings.name,
@@ -117,8 +117,8 @@ class TrackedFolder:
             metrics=tuple(TrackedMetric(each.name, each.goal == "maximize") for each in settings.metrics),
             max_trials=settings.budget.trials,
             runs=study.runs,
-            index=None if index.get("in_memory") else str(paths.index),
-            auto_resume=index.get("auto_resume") is not False,
+            index=_index(settings, paths),
+            auto_resume=settings.index.auto_resume,
             settings=settings.resolved,
             constants=dict(settings.space.constants),
             counts=dict(study.counts()),
@@ -143,6 +143,16 @@ class TrackedFolder:
         soon = parallel if isinstance(parallel, int) else max(_AHEAD, len(study.in_state(TrialState.RUNNING)))
         room = room_for_new(study, budget.trials, budget.count)
         return tuple(range(study.next_number, study.next_number + (soon if room is None else min(soon, room))))
+
+
+def _index(settings: Settings, paths: StudyPaths) -> str | None:
+    """Where people find the Optuna study: the store that the study file names, without its secrets, or the folder's own."""
+    if settings.index.in_memory:
+        return None
+    url = settings.index.url
+    if url is None:
+        return str(paths.index)
+    return mask_text(url) if "://" in url else os.path.abspath(os.path.join(settings.working_directory, url))
 
 
 def identity_of(study: Study) -> str:

@@ -1,0 +1,52 @@
+"""Whether a study's trackers can be sent to from here, as far as that is known without asking them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from outlast.config.chosen import ChosenSettings
+from outlast.config.settings import Settings
+from outlast.config.tracking_section import lacking_in
+from outlast.core.finding import Finding
+from outlast.tracking.choosing import EXTRAS, PACKAGES, make_sink
+from outlast.tracking.sink import SinkError
+
+
+def tracking_findings(settings: Settings) -> Iterator[Finding]:
+    """Each tracker that cannot be used, with what helps; a search goes on without it, so that none is an error."""
+    environment, cwd = {**os.environ, **settings.env}, os.path.abspath(settings.working_directory)
+    usable = []
+    for name, its in settings.tracking.chosen.items():
+        lacking, cure = lacking_in(its, environment), ""
+        if not lacking and isinstance(its, ChosenSettings):
+            lacking, cure = _of_a_class(name, its, cwd)
+        elif not lacking and not _is_there(PACKAGES[name]):
+            lacking, cure = f"needs {PACKAGES[name].partition('.')[0]}, which is not installed here", EXTRAS[name]
+        if lacking:
+            yield Finding("tracking", "note", f"{name} {lacking}: the search would not be sent there", cure or None)
+        else:
+            usable.append(name)
+    if usable:
+        yield Finding("tracking", "ok", f"sent to {', '.join(usable)}")
+
+
+def _of_a_class(name: str, its: ChosenSettings, cwd: str) -> tuple[str, str]:
+    if cwd not in sys.path:
+        sys.path.append(cwd)
+    try:
+        make_sink(name, its, os.environ)
+    except SinkError as error:
+        return f"cannot be used ({error.reason})", error.cure
+    except Exception as error:  # a person's own module may fail in any way
+        return f"cannot be used ({type(error).__name__}: {error})", ""
+    return "", ""
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # what it lies in is not there
+        return False
