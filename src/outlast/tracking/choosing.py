@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from outlast.config.chosen import ChosenSettings
 from outlast.config.plugins import build, check_options, load_class
-from outlast.config.tracking_section import lacking_in, with_variables
+from outlast.config.tracking_section import MlflowSettings, lacking_in, with_variables
 from outlast.errors import StudyFileError
 from outlast.tracking.sink import Sink, SinkError
 
@@ -57,7 +57,9 @@ def make_sink(name: str, settings: Struct, environment: Mapping[str, str]) -> Si
     module, _, attribute = _OURS[name].partition(":")
     try:
         made: Callable[..., Sink] = getattr(import_module(module), attribute)
-        return made(**asdict(settings)) if name == "mlflow" else made(settings)
+        if isinstance(settings, MlflowSettings):
+            return made(**{key: value for key, value in asdict(settings).items() if key != "config"})
+        return made(settings)
     except ImportError as error:
         missing = f"needs {error.name or module}, which is not installed here"
         raise SinkError(missing, cure=EXTRAS[name], lasting=True) from error
