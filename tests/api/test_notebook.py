@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -13,16 +16,23 @@ pytestmark = pytest.mark.slow
 class Notebook:
     """Cells, run one after another in one kernel."""
 
-    def __init__(self, client, interrupt):
-        self._client, self._interrupt = client, interrupt
+    def __init__(self, client, manager):
+        self._client, self._manager = client, manager
         self.outputs = 0  # that front ends add; those that they replace do not count
 
-    def run(self, code: str, *, stop_at: str | None = None) -> str:
+    def kill(self) -> None:
+        """As the kernel's host does when it runs out of memory."""
+        os.kill(self._manager.provisioner.process.pid, signal.SIGKILL)
+        self._client.stop_channels()
+        self._manager.provisioner.process.wait()
+
+    def run(self, code: str, *, stop_at: str | None = None, then: str = "interrupt") -> str:
         """Run a cell.
 
         Args:
             code: Its text.
-            stop_at: Press the stop button when this has been printed.
+            stop_at: Press the stop button when this has been shown.
+            then: ``kill``: kill the kernel instead.
         """
         asked = self._client.execute(code)
         said, deadline = "", time.monotonic() + 120
@@ -44,30 +54,43 @@ class Notebook:
                 return said
             if stop_at is not None and stop_at in said:
                 stop_at = None
-                self._interrupt()
+                if then == "kill":
+                    self.kill()
+                    return said
+                self._manager.interrupt_kernel()
         raise TimeoutError(said)
 
 
 @pytest.fixture
-def notebook(tmp_path):
+def kernels(tmp_path):
+    """Makes notebooks with a kernel each, in one folder."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import KernelManager
 
-    manager = KernelManager(transport="ipc", connection_file=str(tmp_path / "kernel.json"))
-    command = [sys.executable, "-W", "ignore", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    manager._kernel_spec = KernelSpec(argv=command, language="python", display_name="this Python")
     work = tmp_path / "work"
     work.mkdir()
-    manager.start_kernel(cwd=str(work))
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=120)
-        yield Notebook(client, manager.interrupt_kernel)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-        manager.cleanup_resources()
+    with ExitStack() as held:
+
+        def start() -> Notebook:
+            number = len(list(tmp_path.glob("kernel-*")))
+            manager = KernelManager(transport="ipc", connection_file=str(tmp_path / f"kernel-{number}.json"))
+            command = [sys.executable, "-W", "ignore", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            manager._kernel_spec = KernelSpec(argv=command, language="python", display_name="this Python")
+            manager.start_kernel(cwd=str(work))
+            held.callback(manager.cleanup_resources)
+            held.callback(manager.shutdown_kernel, now=True)
+            client = manager.client()
+            client.start_channels()
+            held.callback(client.stop_channels)
+            client.wait_for_ready(timeout=120)
+            return Notebook(client, manager)
+
+        yield start
+
+
+@pytest.fixture
+def notebook(kernels):
+    return kernels()
 
 
 def test_a_closure_from_a_cell_and_the_cell_again_with_more_trials(notebook):
@@ -119,3 +142,49 @@ def test_several_objectives_and_an_error_in_a_cell(notebook):
     said = notebook.run("outlast.optimize(lambda t: undefined_name, trials=9, name='wrong', parallel=1)")
     assert "NameError: name 'undefined_name' is not defined" in said
     assert "halted" in said
+
+
+CELLS = (
+    "import os, time, outlast\n"
+    "def counted(trial):\n"
+    "    x = trial.suggest_float('x', 0, 1)\n"
+    "    time.sleep(0.1)\n"
+    "    with open('ran', 'a') as file:\n        file.write(f'{trial.number}\\n')\n"
+    "    return x\n",
+    "study = outlast.Study.create(objective=counted, trials=8, parallel=2, sampler={'name': 'random', 'seed': 4})",
+    "study.run()",
+)
+
+
+def test_a_killed_kernel_and_all_cells_again(kernels, tmp_path):
+    """kill -9 in the middle: the exact budget, nothing twice, and the same parameters as without."""
+    first = kernels()
+    for cell in CELLS[:-1]:
+        assert first.run(cell) == ""
+    first.run(CELLS[-1], stop_at="trial 2 complete", then="kill")
+    second = kernels()
+    said = "".join(second.run(cell) for cell in CELLS)
+    assert "resuming studies/counted: " in said and "<outlast.Result studies/counted: done, 8 trials" in said
+    assert second.outputs == 1
+    assert sorted(map(int, (tmp_path / "work" / "ran").read_text().split())) == list(range(8))
+    assert "True" in second.run("[t.state.value for t in study.result.trials] == ['complete'] * 8")
+    said = second.run("print(study.status()['counts']['complete'], len(study.trials()))\nstudy.run()")
+    assert said.startswith("8 8") and "done, 8 trials" in said
+
+
+def test_a_cell_runs_in_a_thread_and_beside_the_loop_of_the_kernel(notebook):
+    said = notebook.run(
+        "import asyncio, threading, outlast\n"
+        "study = outlast.Study.create(function=lambda x: x, parameters={'x': {'min': 0.0, 'max': 1.0}}, minimize='x',\n"
+        "                             trials=2, name='threaded', parallel=1)\n"
+        "async def beside():\n    return await asyncio.to_thread(study.run)\n"
+        "print((await beside()).state.value, asyncio.get_running_loop().is_running())\n"
+        "study.run(trials=3)"
+    )
+    assert "done True" in said and "<outlast.Result studies/threaded: done, 3 trials" in said
+    assert "Traceback" not in said
+
+
+def test_a_mistake_is_one_error_without_a_frame_of_ours(notebook):
+    said = notebook.run("import outlast\noutlast.Study.create(command='python none.py ${args}', trials=0)")
+    assert said.startswith("StudyFileError: ") and "line" not in said and "outlast/" not in said
