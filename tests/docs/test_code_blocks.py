@@ -54,10 +54,11 @@ TEXT = {
     "docs/unattended.md": 1,
     "docs/watching.md": 2,
 }
-#: Scripts that need a framework, by the tests that run them with it.
+#: Scripts that need a framework, or each other, by the tests that run them with it.
 RUN_ELSEWHERE = {
     "docs/callbacks.md": ("tests/callbacks/test_callbacks_disturbed.py", 5),
     "docs/executors.md": ("tests/executors/test_executors_page.py", 2),
+    "docs/notebook.md": ("tests/api/test_notebook_page.py", 5),
 }
 COMMANDS = app.commands
 WHOLE = {
