@@ -107,7 +107,8 @@ def missing_paths(text: str) -> list[str]:
     places = (ROOT, ROOT / "src" / "outlast", ROOT / "tests")
     return sorted(
         path for path in paths_in(text)
-        if not any((place / path).exists() or (place / f"{path}.py").exists() for place in places)
+        if not re.match(r"config/.*\.yaml$", path)  # a person's own: our room of that name holds none
+        and not any((place / path).exists() or (place / f"{path}.py").exists() for place in places)
     )  # fmt: skip
 
 
