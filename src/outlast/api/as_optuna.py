@@ -65,7 +65,7 @@ def caught(catch: Iterable[type[Exception]] | type[Exception]) -> tuple[type[Exc
     Raises:
         UsageError: It names something else.
     """
-    classes = (catch,) if isinstance(catch, type) else tuple(catch)
+    classes = tuple(catch) if isinstance(catch, Iterable) else (catch,)
     for each in classes:
         if not (isinstance(each, type) and issubclass(each, Exception)):
             raise UsageError(f"catch: {each!r} is no class of exceptions", cure="catch=(ValueError, …)")

@@ -1,0 +1,120 @@
+"""Samplers and pruners as objects: what a study file would say of them, and what no record can hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import optuna
+import pytest
+from optuna import pruners, samplers
+from optuna.samplers import nsgaii
+
+from outlast.config.settings import SamplerSettings
+from outlast.errors import UsageError
+from outlast.optimizer.given_objects import pruner_of, sampler_of
+from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.samplers import SamplerFactory
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+class Cooling(samplers.BaseSampler):
+    """Of somebody's own: what it was made with is there under its names."""
+
+    def __init__(self, temperature: float = 100.0, seed: int | None = None) -> None:
+        self._temperature, self._rng = temperature, np.random.RandomState(seed)
+
+    def infer_relative_search_space(self, study, trial):
+        return {}
+
+    def sample_relative(self, study, trial, search_space):
+        return {}
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
+        return param_distribution.low
+
+
+class Secretive(Cooling):
+    def __init__(self, factor: int = 2) -> None:
+        super().__init__(50.0 * factor)
+
+
+def limits(trial: optuna.trial.FrozenTrial) -> tuple[float]:
+    return (trial.params["x"],)
+
+
+def used() -> samplers.BaseSampler:
+    sampler = samplers.RandomSampler(seed=1)
+    sampler._rng.rng.rand()
+    return sampler
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: samplers.RandomSampler(), {"name": "optuna.samplers.RandomSampler"}),
+        (lambda: samplers.RandomSampler(seed=0), {"name": "optuna.samplers.RandomSampler", "seed": 0}),
+        (
+            lambda: samplers.TPESampler(seed=1, multivariate=True, group=True, n_startup_trials=4),
+            {"name": "optuna.samplers.TPESampler", "seed": 1, "multivariate": True, "group": True, "n_startup_trials": 4},
+        ),
+        (lambda: samplers.CmaEsSampler(seed=3, popsize=7), {"name": "cmaes", "seed": 3, "popsize": 7}),
+        (lambda: samplers.GPSampler(seed=2), {"name": "optuna.samplers.GPSampler", "seed": 2}),
+        (
+            lambda: samplers.NSGAIISampler(population_size=12, mutation_prob=0.2),
+            {"name": "optuna.samplers.NSGAIISampler", "population_size": 12, "mutation_prob": 0.2},
+        ),
+        (lambda: samplers.QMCSampler(seed=5, scramble=True), {"name": "qmc", "seed": 5, "scramble": True}),
+        (lambda: samplers.QMCSampler(), {"name": "qmc"}),
+        (lambda: samplers.BruteForceSampler(seed=2), {"name": "optuna.samplers.BruteForceSampler", "seed": 2}),
+        (lambda: Cooling(7.0, seed=4), {"name": f"{__name__}:Cooling", "temperature": 7.0, "seed": 4}),
+        (lambda: Cooling(), {"name": f"{__name__}:Cooling"}),
+    ],
+)  # fmt: skip
+def test_a_sampler_is_said_as_a_study_file_would_and_one_is_made_of_that(made, said) -> None:
+    assert sampler_of(made()) == (said, None)
+    SamplerFactory(SamplerSettings.of(said), objectives=1, conditional=True).build(0)
+
+
+def test_its_function_of_constraints_comes_apart() -> None:
+    assert sampler_of(samplers.TPESampler(constraints_func=limits)) == ({"name": "optuna.samplers.TPESampler"}, limits)
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (lambda: samplers.TPESampler(gamma=lambda n: n), "no record can hold its gamma"),
+        (
+            lambda: samplers.NSGAIISampler(crossover=nsgaii.BLXAlphaCrossover()),
+            "no record can hold its child_generation",
+        ),
+        (lambda: samplers.CmaEsSampler(source_trials=[optuna.trial.create_trial(value=0.0)]), "its source_trials"),
+        (lambda: samplers.PartialFixedSampler({"x": 1}, samplers.RandomSampler()), "not seen in it .*base_sampler"),
+        (used, "no record can hold its rng"),
+        (lambda: Secretive(3), f"no record can hold its temperature(?s:.)*'?{__name__}:Secretive"),
+        (lambda: type("Inside", (Cooling,), {"__qualname__": "f.<locals>.Inside"})(), "made inside a function"),
+    ],
+)
+def test_what_no_record_can_hold_is_refused_with_what_can_be_said(made, why) -> None:
+    with pytest.raises(UsageError, match=why) as caught:
+        sampler_of(made())
+    assert "sampler={" in (caught.value.cure or "")
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (pruners.MedianPruner(n_warmup_steps=3), {"name": "median", "n_warmup_steps": 3}),
+        (pruners.HyperbandPruner(2, 9), {"name": "hyperband", "min_resource": 2, "max_resource": 9}),
+        (pruners.SuccessiveHalvingPruner(), {"name": "asha"}),
+        (pruners.ThresholdPruner(upper=1.0), {"name": "optuna.pruners.ThresholdPruner", "upper": 1.0}),
+        (pruners.NopPruner(), {"name": "none"}),
+        (
+            pruners.PatientPruner(pruners.MedianPruner(n_min_trials=2), patience=3),
+            {"name": "patient", "patience": 3, "wrapped_pruner": {"name": "median", "n_min_trials": 2}},
+        ),
+    ],
+)
+def test_a_pruner_is_said_as_a_study_file_would_and_one_is_made_of_that(made, said, lab) -> None:
+    assert pruner_of(made) == said
+    options = {name: value for name, value in said.items() if name != "name"}
+    Pruning(lab.settings(pruner=said["name"], pruner_options=options), lab.study())
