@@ -1,7 +1,7 @@
 """Find names, companies, schools, degrees, skills and dates in résumés: train a backbone on all folds but one, score it on that.
 
-    python train.py --backbone bert --fold 2 --splits splits.json --output runs/a
-    python train.py --backbone bert --fold 2 --splits splits.json --output runs/a --resume
+    python train.py --backbone bert --fold 2 --output runs/a
+    python train.py --backbone bert --fold 2 --output runs/a --resume
 
 An ordinary script. `latest.pt` is what it goes on from: weights, optimiser, random numbers. The same arguments give the same
 scores, in one go or in several. At the end it measures how fast the model reads (`benchmark.json`).
@@ -26,7 +26,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrai
 HERE = Path(__file__).parent
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     """What is searched for, which part of the data this is, and where things lie."""
     parser = argparse.ArgumentParser(description="Train a token classifier on résumés.")
     parser.add_argument("--backbone", choices=sorted(LAYERS), default="distilbert")
@@ -44,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--resume", action="store_true")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def divide(
@@ -138,54 +138,65 @@ def save(path: Path, state: object) -> None:
     partial.replace(path)
 
 
-def tell(step: int, **metrics: float) -> None:
+def tell(epoch: int, scores: dict[str, float]) -> None:
     """Say how it goes: on the terminal, and in MLflow where somebody set it up."""
-    print(json.dumps({"epoch": step, **{name: round(value, 4) for name, value in metrics.items()}}), flush=True)
+    print(json.dumps({"epoch": epoch, **{name: round(value, 4) for name, value in scores.items()}}), flush=True)
     if os.environ.get("MLFLOW_TRACKING_URI"):
         import mlflow
 
-        for name, value in metrics.items():
-            mlflow.log_metric(name, value, step=step)
+        mlflow.log_metrics(scores, step=epoch)
 
 
-def main() -> None:
-    """Train, judge, save, measure."""
-    args = parse_arguments()
+def train(args: argparse.Namespace) -> dict[str, float]:
+    """Train, judge, save, measure. Returns the scores of the last epoch."""
     torch.set_num_threads(1)
     place = make(args.backbone, FOLDER)
     torch.manual_seed(args.seed)
     tokenizer = AutoTokenizer.from_pretrained(place)
     sizes = {LAYERS[args.backbone]: args.layers, DROPOUT[args.backbone]: args.dropout}
     model = AutoModelForTokenClassification.from_pretrained(place, **sizes)
-    train, valid = (encode(part, tokenizer) for part in divide(read(args.data), args.splits, args.fold))
+    learned, judged = (encode(part, tokenizer) for part in divide(read(args.data), args.splits, args.fold))
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.learning_rate, weight_decay=args.weight_decay)
-    done = 0
+    epoch, scores = 0, {}
     latest = args.output / "latest.pt" if args.output else None
     if args.resume and latest and latest.exists():
         state = torch.load(latest, weights_only=True)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
-        done = state["epoch"]
-        print(f"resuming after epoch {done}", flush=True)
-    for epoch in range(done + 1, args.epochs + 1):
+        epoch, scores = state["epoch"], state["scores"]
+        print(f"resuming after epoch {epoch}", flush=True)
+    while epoch < args.epochs:
+        epoch += 1
         model.train()
-        for batch in batches(train, args.batch_size):
+        for batch in batches(learned, args.batch_size):
             optimizer.zero_grad()
             loss = model(**batch).loss
             loss.backward()
             optimizer.step()
-        tell(epoch, **{"macro-f1": score(model, valid), "train_loss": float(loss.detach())})
+        scores = {"macro-f1": score(model, judged), "train_loss": float(loss.detach())}
+        tell(epoch, scores)
         if latest:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
-            save(latest, {**state, "epoch": epoch})
-    speed = benchmark(model, valid)
-    print(json.dumps({"latency_ms": round(speed["latency_p50_ms"], 3)}), flush=True)
+            save(latest, {**state, "epoch": epoch, "scores": scores})
+    speed = benchmark(model, judged)
     if args.output:
-        save(
-            args.output / "benchmark.json", {"backbone": args.backbone, "layers": args.layers, "device": "cpu", **speed}
-        )
+        about = {"backbone": args.backbone, "layers": args.layers, "device": "cpu", "sentences": len(judged["labels"])}
+        save(args.output / "benchmark.json", {**about, **speed})
+    return {**scores, "latency_ms": speed["latency_p50_ms"]}
+
+
+def trial(**parameters: object) -> dict[str, float]:
+    """One training of a search. Which fold it is and where its files belong, the environment says."""
+    place = {
+        "splits": "OUTLAST_SPLITS",
+        "fold": "OUTLAST_FOLD",
+        "seed": "OUTLAST_SEED",
+        "output": "OUTLAST_CHECKPOINT_DIR",
+    }
+    said = {**parameters, **{name: os.environ[variable] for name, variable in place.items() if variable in os.environ}}
+    return train(parse_arguments([*(f"--{name}={value}" for name, value in said.items()), "--resume"]))
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(train(parse_arguments())))

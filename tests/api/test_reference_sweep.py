@@ -107,10 +107,15 @@ def test_a_command_may_be_said_in_either_place_and_name_the_data(meant, here):
     assert settings.config == str(here / "train.yaml")
 
 
-def test_an_mlflow_experiment_is_called_as_the_backbone(meant):
+def test_an_mlflow_experiment_is_called_as_the_backbone(meant, here):
     settings, _ = meant(mlflow_experiment_name="resume_ner")
     assert settings.tracking.mlflow.experiment == "resume_ner-hpo-distilbert"
     assert meant()[0].tracking.mlflow is None
+    (here / "config").mkdir()
+    (here / "config" / "mlflow.yaml").write_text("azure_ml: {enabled: true, workspace_name: resume-ner-ws}\n")
+    tracking = meant(mlflow_experiment_name="resume_ner")[0].tracking
+    assert tracking.mlflow is None and tracking.azure_ml.workspace_name == "resume-ner-ws"
+    assert tracking.azure_ml.experiment == "resume_ner-hpo-distilbert"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ from outlast.testing.studies import StudyBuilder
 ROOT = Path(__file__).parents[2]
 PAGES = [
     "README.md", "CONTRIBUTING.md", "benchmarks/README.md", "examples/digits/README.md",
-    "examples/handwriting/README.md", "examples/clinical_text/README.md",
+    "examples/handwriting/README.md", "examples/clinical_text/README.md", "examples/resume_ner/README.md",
     *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
 ]  # fmt: skip
 #: Output and drawings. Those of cli.md are made from the commands' help, and compared with it elsewhere.
@@ -59,6 +59,7 @@ RUN_ELSEWHERE = {
     "docs/callbacks.md": ("tests/callbacks/test_callbacks_disturbed.py", 5),
     "docs/executors.md": ("tests/executors/test_executors_page.py", 2),
     "docs/notebook.md": ("tests/api/test_notebook_page.py", 5),
+    "examples/resume_ner/README.md": ("tests/examples/test_resume_ner.py", 1),
 }
 COMMANDS = app.commands
 WHOLE = {
@@ -116,6 +117,8 @@ def completed(text: str) -> str:
     keys = set(re.findall(r"^(\w+):", text, re.MULTILINE))
     if "program" in keys:  # a W&B sweep
         return text
+    if "search_space" in keys:  # has its own words for these
+        keys |= {"metric", "parameters", "budget"}
     return text + "".join(
         f"{key}: {value}\n" for key, value in WHOLE.items() if key not in keys and not (key == "command" and "function" in keys)
     )  # fmt: skip

@@ -63,7 +63,8 @@ def run_local_hpo_sweep(
             the trial's parameters in it.
         output_dir: The study lies in ``output_dir/BACKBONE``, or with a ``study_name`` of one's own under that name;
             ``checkpoint.storage_path`` starts here. Relative to the working directory, on Colab with Drive to the folder there.
-        mlflow_experiment_name: The search is sent to MLflow's experiment ``NAME-hpo-BACKBONE``.
+        mlflow_experiment_name: The search is sent to MLflow's experiment ``NAME-hpo-BACKBONE``, where ``mlflow.yaml`` in
+            `config_dir` enables it to that of an Azure ML workspace.
         train: What trains: a command with ``${args}``, or a function that is called with the parameters and returns the score.
         fresh: Set an earlier study aside.
         accept_changes: Go on although what needs acceptance has changed.
@@ -94,7 +95,10 @@ def run_local_hpo_sweep(
         if "${config}" in str(what) and train_config is not None:
             keys["config"] = _base(train_config)
     if mlflow_experiment_name is not None:
-        keys["mlflow"] = {"experiment": f"{mlflow_experiment_name}-hpo-{backbone}"}
+        follow = os.path.abspath(os.path.join(config_dir, "mlflow.yaml"))
+        own = {"config": follow} if os.path.isfile(follow) else {}
+        experiment = f"{mlflow_experiment_name}-hpo-{backbone}"
+        keys["mlflow"] = {**(said.data.get("mlflow") or {}), **own, "experiment": experiment}
     of = _Sweep(said, keys, objective)
     result = search(of, said.folder(backbone, output), fresh=fresh, accept_changes=accept_changes, quiet=quiet)
     return result.study
