@@ -33,6 +33,7 @@ PUBLIC = {
     "testing/executors.py": ["ExecutorContract", "Lab", "LabAttempt"],
     "testing/fault_injection.py": ["Faults", "install_from_environment"],
     "testing/fake_slurm.py": ["FakeSlurm", "LocalSlurm"],
+    "testing/sinks.py": ["KeptMemory", "SinkContract"],
     "testing/studies.py": ["StudyBuilder"],
 }  # fmt: skip
 

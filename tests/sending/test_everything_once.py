@@ -7,30 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab.recorded import record_study
+from tests.sending.studies import searched
 from tests.sending.trackers import lines_of
 
 from outlast.config.tracking_section import TrackingSettings
-from outlast.core.states import TrialState
 from outlast.engine.sending.sender import Sender
 from outlast.engine.sending.tracked import TrackedFolder
-from outlast.testing.studies import StudyBuilder
 
 TRIALS = 120  # more than two batches
-
-
-def searched(folder: Path, trials: int = TRIALS) -> str:
-    build = StudyBuilder()
-    for number in range(trials):
-        state = TrialState.FAILED if number % 7 == 3 else TrialState.COMPLETE
-        curve = ((0, 0.1), (1, number / 100))
-        build.trial({"lr": 1 + number % 2}, state, values=None if number % 7 == 3 else number / 100, curves=(curve,))
-    file = {
-        "name": "digits", "command": ["true"], "metric": {"name": "acc", "goal": "maximize"},
-        "parameters": {"lr": [1, 2], "a": 7}, "budget": {"trials": trials},
-    }  # fmt: skip
-    record_study(folder, file, build)
-    return str(folder)
 
 
 def sinks(*chosen: Any) -> TrackingSettings:

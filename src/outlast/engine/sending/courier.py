@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,8 @@ class Courier:
         self._memory: MemoryFile | None = None
         self._sink: Sink | None = None
         self._busy = False
+        self._thread: threading.Thread | None = None
+        self._batches: queue.SimpleQueue[Batch] = queue.SimpleQueue()
 
     @property
     def busy(self) -> bool:
@@ -96,12 +99,19 @@ class Courier:
         batch = Batch(study, token, trials, {number: tokens[number] for number in numbers}, closes)
         self.closed, self._since = False, time.monotonic()
         self._busy = True
-        threading.Thread(target=self._bring, args=(batch,), daemon=True, name=f"to {self.name}").start()
+        if self._thread is None:  # one for all calls of a sink: a tracker's client may be bound to its own
+            self._thread = threading.Thread(target=self._work, daemon=True, name=f"to {self.name}")
+            self._thread.start()
+        self._batches.put(batch)
 
     def _remembered(self, study: TrackedStudy) -> MemoryFile:
         if self._memory is None:
             self._memory = MemoryFile(self._paths, study.identity)
         return self._memory
+
+    def _work(self) -> None:
+        while True:
+            self._bring(self._batches.get())
 
     def _bring(self, batch: Batch) -> None:
         memory = self._remembered(batch.study)
