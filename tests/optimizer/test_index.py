@@ -298,10 +298,10 @@ def test_a_hot_journal_of_our_own_killed_writer_is_no_fault(lab: Any, study: Stu
 def test_a_reader_that_holds_a_transaction_delays_nothing_and_breaks_nothing(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_trial: bool
 ) -> None:
-    from outlast.optimizer import index
+    from outlast.optimizer import index, written_behind
 
     monkeypatch.setattr(index, "BUSY_SECONDS", 0.01)
-    monkeypatch.setattr(index, "PAUSES", (0.01,))
+    monkeypatch.setattr(written_behind, "PAUSES", (0.01,))
     monkeypatch.setattr(index, "PATIENCE", 10**9)
     path = tmp_path / "study.db"
     with writing(path, lab, study) as writer:
@@ -330,10 +330,10 @@ def test_a_reader_that_holds_a_transaction_delays_nothing_and_breaks_nothing(
 def test_a_file_that_stays_locked_is_told_about_once(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outlast.optimizer import index
+    from outlast.optimizer import index, written_behind
 
     monkeypatch.setattr(index, "BUSY_SECONDS", 0.01)
-    monkeypatch.setattr(index, "PAUSES", (0.01,))
+    monkeypatch.setattr(written_behind, "PAUSES", (0.01,))
     path = tmp_path / "study.db"
     with writing(path, lab, study) as writer:
         assert writer.flush(LIMIT)
@@ -351,9 +351,9 @@ def test_a_file_that_stays_locked_is_told_about_once(
 def test_a_folder_that_cannot_be_written_is_told_about_and_tried_again(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outlast.optimizer import index
+    from outlast.optimizer import index, written_behind
 
-    monkeypatch.setattr(index, "PAUSES", (0.01,))
+    monkeypatch.setattr(written_behind, "PAUSES", (0.01,))
     folder = tmp_path / "not yet"
     with writing(folder / "study.db", lab, study) as writer:
         assert until(lambda: writer.warnings) and not writer.flush(0.0)

@@ -5,27 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from outlast.config.settings import Settings
-from outlast.core.records import Trial
 from outlast.errors import LeaseLost
 from outlast.optimizer.index_build import BUILDING, BUILT_HERE, build_index
-from outlast.optimizer.index_rows import CLAIM, ForeignRow, IndexRow, RowMaker, directions_of
+from outlast.optimizer.index_rows import CLAIM, ForeignRow
 from outlast.optimizer.index_sql import KNOWN_HEADS, IndexBroken, Tables, head_of
 from outlast.optimizer.proposals import Draw
+from outlast.optimizer.written_behind import BUSY_SECONDS, PATIENCE, WrittenBehind
 
-#: How long one attempt waits for a lock, in seconds. Short: a writer that waits for its commit keeps new readers out.
-BUSY_SECONDS = 0.5
-#: Pauses between attempts after a failure, in seconds.
-PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 #: Seconds between two writings of a whole file, where its schema is not known here.
 REPLACE_SECONDS = 30.0
-#: Failures in a row before people are told: readers hold a lock for a moment all the time.
-PATIENCE = 4
 
 
 def claimed(draw: Draw, row: ForeignRow) -> Draw:
@@ -33,18 +26,10 @@ def claimed(draw: Draw, row: ForeignRow) -> Draw:
     return dataclasses.replace(draw, system_attrs={**draw.system_attrs, CLAIM: row.key})
 
 
-class IndexWriter:
-    """Keeps the index file in step from a thread of its own.
+class IndexWriter(WrittenBehind):
+    """Keeps the index file in step, in one transaction for everything that changed. A broken or deleted file is built anew.
 
-    `update` takes what a trial is now and returns at once; the thread writes everything that changed in one
-    transaction, at most once per `interval`. A file that is busy, full, read-only or broken is tried again later
-    (broken or deleted: built anew) and told about once in `warnings`. Call `update` with every trial before `start`:
-    rows that people enqueued and that the ledger has taken in already are known from it.
-
-    Args:
-        interval: Seconds between two transactions.
-        poll: Seconds between two looks for rows that somebody enqueued, while there is nothing to write.
-        fence: Raises `LeaseLost` when the study is somebody else's by now; asked right before anything becomes visible.
+    See `WrittenBehind` for how it is used.
     """
 
     def __init__(
@@ -56,134 +41,23 @@ class IndexWriter:
         poll: float = 2.0,
         fence: Callable[[], object] | None = None,
     ) -> None:
-        self.warnings: list[str] = []  # things to tell people, oldest first; the caller empties it
-        self._path, self._fence = Path(path), fence or (lambda: None)
-        self._settings = settings
-        self._maker = RowMaker(settings)
-        self._interval, self._poll = interval, poll
-        self._wake = threading.Condition()
-        self._rows: dict[int, IndexRow] = {}  # what the file should hold
-        self._dirty: set[int] = set()
-        self._refused: dict[str, str] = {}
-        self._found: list[ForeignRow] = []
-        self._handed_out: set[str] = set()
-        self._urgent = False
-        self._closing = False
-        self._failures = 0
+        self._path = Path(path)
+        super().__init__(self._path.name, settings, interval=interval, poll=poll, fence=fence)
         self._building = False  # anew, because the file was broken: that takes as long as it takes
-        self._told: set[str] = set()
-        self._thread: threading.Thread | None = None
-        # The thread's own:
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._tables: Tables | None = None
-        self._written: dict[int, IndexRow] = {}
         self._version = -1
-        self._objectives: tuple[list[str], list[str]] = ([], [])  # directions and names, as the file has them
         self._index_id: str | None = None
-        self._retired = False
-        self._at_once = False
         self._replace_again_at = 0.0
         self._foreign: list[ForeignRow] = []
 
-    # -- for the coordinator: returns at once ----------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._thread = threading.Thread(target=self._run, name="outlast-index", daemon=True)
-        self._thread.start()
-
-    def update(self, trials: Iterable[Trial], curves: Mapping[int, Mapping[int, float]] | None = None) -> None:
-        """Say what these trials, which changed, are now; `curves`: number → step → value of the attempts that run."""
-        rows = [self._maker.row(trial, (curves or {}).get(trial.number)) for trial in trials]
-        with self._wake:
-            for row in rows:
-                if self._rows.get(row.number) != row:
-                    self._rows[row.number] = row
-                    self._dirty.add(row.number)
-                if row.claim:
-                    self._handed_out.add(row.claim)
-            self._wake.notify_all()
-
-    def take_foreign(self) -> list[ForeignRow]:
-        """Rows that people enqueued since the last call. Make each a trial (`claimed`) or `refuse` it."""
-        with self._wake:
-            found, self._found = self._found, []
-            return found
-
-    def refuse(self, row: ForeignRow, reason: str) -> None:
-        """An enqueued row does not fit: it is marked as failed, with the reason."""
-        with self._wake:
-            self._refused[row.key] = reason
-            self._wake.notify_all()
-
-    def flush(self, timeout: float) -> bool:
-        """Wait until the file holds everything said so far; ``False`` if it does not after `timeout` seconds."""
-        deadline = time.monotonic() + timeout
-        with self._wake:
-            self._urgent = True
-            self._wake.notify_all()
-            while self._behind and self._alive:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                self._wake.wait(left)
-            return not self._behind
-
-    def close(self, timeout: float = 5.0) -> bool:
-        """Write what is left, within `timeout` seconds, and end the thread. Returns whether all of it was written.
-
-        Where nothing stands in the way but a slow machine, as when a broken file is built anew, it is given ten times as long.
-        """
-        done = self.flush(timeout) or ((self._building or not self._failures) and self.flush(10 * timeout))
-        if not done and timeout and not self.warnings:
-            self._tell(
-                "behind", f"{self._path.name} is behind the ledger: the next command that runs the study mends it"
-            )
-        with self._wake:
-            self._closing = True
-            self._wake.notify_all()
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout=BUSY_SECONDS * 4 + 1)
-        return done
-
-    # -- the thread ------------------------------------------------------------------------------------------------
-
     @property
-    def _behind(self) -> bool:
-        return bool(self._dirty or self._refused)
+    def _gets_on(self) -> bool:
+        return self._building or not self._failures
 
-    @property
-    def _alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    def _run(self) -> None:
-        try:
-            while True:
-                self._attempt()
-                with self._wake:
-                    self._wake.notify_all()
-                    if self._closing or self._retired:
-                        return
-                    self._rest()
-                    if self._closing and not self._behind:
-                        return
-        finally:
-            self._disconnect()
-            with self._wake:
-                self._thread = None
-                self._wake.notify_all()
-
-    def _rest(self) -> None:
-        """Wait until there is something to do, and not too soon after the last time."""
-        pause = PAUSES[min(self._failures, len(PAUSES)) - 1] if self._failures else self._interval
-        self._wake.wait_for(lambda: self._urgent or self._closing, pause)
-        if not self._failures:
-            self._wake.wait_for(lambda: self._urgent or self._closing or self._behind, self._poll)
-        self._at_once, self._urgent = self._urgent, False
-
-    def _attempt(self) -> None:
+    def attempt(self) -> None:
+        """One round; what is broken is built anew."""
         try:
             self._round()
         except (_IndexTaken, LeaseLost):
@@ -193,7 +67,7 @@ class IndexWriter:
             self._failures += 1
             self._building = _is_broken(error)
             if not _is_busy(error):
-                self._disconnect()
+                self.disconnect()
             if _is_broken(error):
                 self._tell("broken", f"{self._path.name} was broken ({error}); it is built anew from the ledger")
                 self._rebuild()
@@ -213,10 +87,7 @@ class IndexWriter:
         if tables is None or connection is None:
             self._replace()
             return
-        with self._wake:
-            changes = {number: self._rows[number] for number in self._dirty}
-            refused = dict(self._refused)
-            objectives = directions_of(self._settings), [metric.name for metric in self._settings.metrics]
+        changes, refused, objectives = self._wanted()
         writes = bool(changes or refused or objectives != self._objectives)
         if not writes and _version(connection) == self._version:
             return
@@ -248,26 +119,6 @@ class IndexWriter:
         self._written.update(changes)
         self._done(changes, refused, self._foreign)
 
-    def _done(self, changes: Mapping[int, IndexRow], refused: Mapping[str, str], foreign: list[ForeignRow]) -> None:
-        with self._wake:
-            for number, row in changes.items():
-                if self._rows[number] is row:
-                    self._dirty.discard(number)
-            for key in refused:
-                self._refused.pop(key, None)
-            for other in foreign:
-                if other.waiting and other.key not in self._handed_out:
-                    self._handed_out.add(other.key)
-                    self._found.append(other)
-        others = [row for row in foreign if not row.waiting and row.key not in self._handed_out]
-        if others:
-            numbers = ", ".join(str(row.number) for row in others[:5])
-            self._tell(
-                "foreign",
-                f"{self._path.name} holds {len(others)} rows that Outlast did not write (number {numbers}): they are "
-                "shown there and change nothing here; use enqueue_trial to ask for a configuration",
-            )
-
     # -- the file --------------------------------------------------------------------------------------------------
 
     def _connect(self) -> Tables | None:
@@ -283,7 +134,7 @@ class IndexWriter:
             stat = os.stat(self._path)
         if self._tables is not None and self._inode == (stat.st_dev, stat.st_ino):
             return self._tables
-        self._disconnect()
+        self.disconnect()
         if stat.st_size == 0:
             raise IndexBroken("it is empty")
         self._connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -292,7 +143,7 @@ class IndexWriter:
         if head is None:
             raise IndexBroken("it has no schema")
         if head not in KNOWN_HEADS:
-            self._disconnect()
+            self.disconnect()
             return None
         tables = Tables(self._connection, self._settings.name)
         if self._index_id not in (None, tables.index_id) and tables.index_id not in BUILT_HERE:
@@ -301,15 +152,13 @@ class IndexWriter:
             raise IndexBroken("rows that were written are missing")
         with self._wake:
             expected = dict(self._rows)
-        self._written = tables.read(expected)
+        written = tables.read(expected)
         if foreign_to_ledger := sorted(set(tables.ids) - set(self._rows)):
             raise IndexBroken(f"it has a trial {foreign_to_ledger[0]} that the ledger does not have")
-        self._objectives = tables.directions(), tables.metric_names()
+        self._read_back(written, (tables.directions(), tables.metric_names()))
         self._index_id = tables.index_id
         self._inode = (stat.st_dev, stat.st_ino)
         self._version = -1
-        with self._wake:
-            self._dirty |= {n for n, row in self._rows.items() if self._written.get(n) != row}
         self._tables = tables
         return tables
 
@@ -326,7 +175,7 @@ class IndexWriter:
         self._done(changes, {}, [])
 
     def _rebuild(self) -> None:
-        self._disconnect()
+        self.disconnect()
         with self._wake:
             rows = [self._rows[number] for number in sorted(self._rows)]
         try:
@@ -337,15 +186,11 @@ class IndexWriter:
                 f"rebuild {error}", f"{self._path.name} cannot be built ({error}); every result is safe in the ledger"
             )
 
-    def _disconnect(self) -> None:
+    def disconnect(self) -> None:
+        """Close the file."""
         if self._connection is not None:
             self._connection.close()
         self._connection, self._tables = None, None
-
-    def _tell(self, key: str, text: str) -> None:
-        if key not in self._told:
-            self._told.add(key)
-            self.warnings.append(text)
 
 
 class _IndexTaken(Exception):
