@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -19,3 +22,26 @@ os.environ.setdefault(
 # A machine that runs two tests at once has no say about how long one example may take.
 settings.register_profile("outlast", deadline=None)
 settings.load_profile("outlast")
+
+_databases = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A real PostgreSQL server, started where a test first asks for it."""
+    from lab.postgres import Postgres, why_not
+
+    if why := why_not():
+        pytest.skip(why)
+    server = Postgres()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database(postgres: Any) -> str:
+    """The name of an empty schema there."""
+    name = f"studies_{next(_databases)}"
+    postgres.ask(f"CREATE SCHEMA {name}")
+    return name

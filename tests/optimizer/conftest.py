@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -133,3 +134,27 @@ class Lab:
 @pytest.fixture
 def lab() -> Lab:
     return Lab()
+
+
+@pytest.fixture
+def study(lab: Lab) -> Study:
+    """Nine trials, one in each state."""
+    study = lab.study()
+    optimizer = Optimizer(lab.settings(sampler="random"), study)
+    for number in range(9):
+        event = lab.created(optimizer.ask(number), number)
+        optimizer.apply(event)
+        study.apply(event)
+    curve = ((0, 0.25), (1, math.nan), (2, 0.5))
+    for event in (
+        lab.ended(0, values=(0.75,), curve=curve),
+        lab.ended(1, TrialState.PRUNED, curve=curve),
+        lab.ended(2, TrialState.INFEASIBLE, Cause.GPU_OUT_OF_MEMORY, curve=curve),
+        lab.ended(3, TrialState.FAILED, Cause.CRASH),
+        lab.ended(4, TrialState.FAILED, Cause.LOST),
+        lab.ended(5, TrialState.INTERRUPTED, Cause.PREEMPTED, curve=curve[:1]),
+        lab.opened(6),
+        lab.ended(8, values=(math.inf,)),
+    ):
+        study.apply(event)
+    return study

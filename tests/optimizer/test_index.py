@@ -20,7 +20,7 @@ from optuna.trial import TrialState as Row
 from lab.waiting import until
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated, TrialRetried
-from outlast.core.states import Cause, TrialState
+from outlast.core.states import TrialState
 from outlast.optimizer.index import IndexWriter, claimed
 from outlast.optimizer.index_build import build_index, check_index, foreign_rows, rebuild_index
 from outlast.optimizer.sampling import Optimizer
@@ -32,30 +32,6 @@ LIMIT = 20.0  # seconds that a test would wait for the writer; it takes millisec
 def quiet_optuna() -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     yield
-
-
-@pytest.fixture
-def study(lab: Any) -> Study:
-    """Nine trials, one in each state."""
-    study = lab.study()
-    optimizer = Optimizer(lab.settings(sampler="random"), study)
-    for number in range(9):
-        event = lab.created(optimizer.ask(number), number)
-        optimizer.apply(event)
-        study.apply(event)
-    curve = ((0, 0.25), (1, math.nan), (2, 0.5))
-    for event in (
-        lab.ended(0, values=(0.75,), curve=curve),
-        lab.ended(1, TrialState.PRUNED, curve=curve),
-        lab.ended(2, TrialState.INFEASIBLE, Cause.GPU_OUT_OF_MEMORY, curve=curve),
-        lab.ended(3, TrialState.FAILED, Cause.CRASH),
-        lab.ended(4, TrialState.FAILED, Cause.LOST),
-        lab.ended(5, TrialState.INTERRUPTED, Cause.PREEMPTED, curve=curve[:1]),
-        lab.opened(6),
-        lab.ended(8, values=(math.inf,)),
-    ):
-        study.apply(event)
-    return study
 
 
 def loaded(path: Path) -> optuna.Study:
@@ -351,7 +327,7 @@ def test_a_file_that_stays_locked_is_told_about_once(
 def test_a_folder_that_cannot_be_written_is_told_about_and_tried_again(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outlast.optimizer import index, written_behind
+    from outlast.optimizer import written_behind
 
     monkeypatch.setattr(written_behind, "PAUSES", (0.01,))
     folder = tmp_path / "not yet"

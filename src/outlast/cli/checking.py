@@ -13,9 +13,11 @@ import click
 from outlast.cli.text import make_console, next_line
 from outlast.cli.trying import check_table, tried
 from outlast.config.settings import NotifySettings, Settings
+from outlast.config.store_address import masked_address
 from outlast.core.finding import Finding
 from outlast.engine.campaign.planned import CampaignPlan, Planned
 from outlast.engine.check.quick import quick_check
+from outlast.engine.check.stores import store_findings
 from outlast.engine.cluster.inspection import check_cluster, meant_for_slurm
 from outlast.engine.cluster.shared_storage import storage_findings
 from outlast.engine.sending.usable import tracking_findings
@@ -28,6 +30,7 @@ def all_findings(settings: Settings, folder: str, *, notify: bool = False) -> li
     """What is found of one study, on a cluster too where it is meant for one. `notify`: people get a test message."""
     told = notify_findings(settings.notify, settings.name, settings.working_directory, settings.env, send=notify)
     findings = [*quick_check(settings, folder), *told, *tracking_findings(settings)]
+    findings += store_findings(settings, folder)
     if meant_for_slurm(settings):
         findings += [*check_cluster(settings, folder), *storage_findings(settings, folder)]
     return findings
@@ -36,7 +39,7 @@ def all_findings(settings: Settings, folder: str, *, notify: bool = False) -> li
 def how_to_begin(studies: Sequence[Settings], words: Sequence[str]) -> str:
     """The command that begins what was checked."""
     submits = any(settings.slurm is not None for settings in studies) and can_submit()
-    return shlex.join(["outlast", "submit" if submits else "run", *words])
+    return shlex.join(["outlast", "submit" if submits else "run", *map(masked_address, words)])
 
 
 def check_campaign(

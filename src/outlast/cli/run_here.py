@@ -14,6 +14,7 @@ from outlast.cli.live.watching import Watching
 from outlast.cli.render import start_banner
 from outlast.cli.text import make_console
 from outlast.config.settings import Settings
+from outlast.config.store_address import masked_address
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.engine.attempts.code_snapshot import changed_code
@@ -56,7 +57,7 @@ def run_here(
         banner = start_banner(
             snapshot(opened.study, settings, now=datetime.now(timezone.utc), live=live, folder=folder),
             settings,
-            index=os.path.join(folder, paths.index.name),
+            index=os.path.join(folder, paths.index.name) + _beside(settings),
             slots=slots,
             sampler=_sampler_text(settings),
             notes=[*_notes(settings, opened.study), *_home_note(paths)],
@@ -96,6 +97,10 @@ def _sampler_text(settings: Settings) -> str:
         return settings.sampler.name
     conditional = any(parameter.when for parameter in settings.parameters) or not settings.parameters
     return f"{SamplerFactory(settings.sampler, objectives=len(settings.metrics), conditional=conditional).name} (auto)"
+
+
+def _beside(settings: Settings) -> str:
+    return "" if settings.index.url is None else f", and {masked_address(settings.index.url)}"
 
 
 def _home_note(paths: StudyPaths) -> list[tuple[str, str]]:

@@ -19,9 +19,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
+from sqlalchemy.pool import NullPool
 
 from outlast.config.plugins import quiet
+from outlast.config.store_address import StoreAddress, store_address
 from outlast.errors import StorageError, StudyNotFound, UsageError
+from outlast.optimizer.store_connection import engine_of, unreachable
+from outlast.optimizer.store_journal import journal_backend
 from outlast.optimizer.view import silent
 
 #: Trial id → when it started and when it finished.
@@ -67,7 +71,7 @@ class Source:
 
 
 @contextlib.contextmanager
-def opened(place: str) -> Iterator[Source]:
+def opened(place: str | StoreAddress) -> Iterator[Source]:
     """Open a storage for reading.
 
     Raises:
@@ -76,9 +80,13 @@ def opened(place: str) -> Iterator[Source]:
         StorageError: It cannot be read.
     """
     with silent(), quiet(), tempfile.TemporaryDirectory(prefix="outlast-import-") as folder:
-        file, timeout = _file_of(place)
+        if isinstance(place, StoreAddress):
+            file, timeout = place.file or None, place.timeout
+        else:
+            file, timeout = _file_of(place)
         if file is None:
-            source = _server(place)
+            address = place if isinstance(place, StoreAddress) else store_address(place, environment=os.environ)
+            source = _server(address)
         elif _is_sqlite(file):
             source = _sqlite(file, timeout, folder)
         else:
@@ -254,20 +262,18 @@ def _is_operation(line: bytes) -> bool:
     return isinstance(operation, dict) and "op_code" in operation
 
 
-def _server(url: str) -> Source:
+def _server(address: StoreAddress) -> Source:
+    if address.kind == "redis":
+        return Source(JournalStorage(journal_backend(address)))
+    engine = engine_of(address)
+    url = engine.url.render_as_string(hide_password=False)
     try:
-        if url.startswith("redis"):
-            from optuna.storages.journal import JournalRedisBackend
-
-            return Source(JournalStorage(JournalRedisBackend(url)))
-        storage = RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True)
+        storage = RDBStorage(url, {"poolclass": NullPool}, skip_compatibility_check=True, skip_table_creation=True)
         current, head = storage.get_current_version(), storage.get_head_version()
-    except ImportError as error:
-        raise UsageError(
-            f"{url.partition('://')[0]} needs a driver: {error}", cure="pip install it beside outlast"
-        ) from error
     except Exception as error:  # drivers raise what they like
-        raise StorageError(f"{_without_password(url)} cannot be opened: {error}") from error
+        raise unreachable(address, getattr(error, "orig", None) or error) from None
+    finally:
+        engine.dispose()
     if current != head:
         raise StorageError(
             f"its schema is {current}, this Optuna reads {head}", cure="optuna storage upgrade --storage URL, on a copy"
@@ -280,11 +286,6 @@ def _server(url: str) -> Source:
             version = connection.execute(sqlalchemy.text("SELECT library_version FROM version_info")).scalar()
         source.local_times = int(str(version).split(".")[0]) < 5
     return source
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
 
 
 def _aware(naive: datetime | None) -> datetime | None:

@@ -92,7 +92,7 @@ class IndexWriter(WrittenBehind):
         if not writes and _version(connection) == self._version:
             return
         connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-        ids, noted_rows = dict(tables.ids), tables.noted_rows
+        ids, notes = dict(tables.ids), dict(tables.notes)
         try:
             if (version := _version(connection)) != self._version:  # somebody else wrote
                 before = len(tables.ids)
@@ -112,7 +112,7 @@ class IndexWriter(WrittenBehind):
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            tables.ids, tables.noted_rows = ids, noted_rows  # rows that were taken back are not missing
+            tables.ids, tables.notes = ids, notes  # rows that were taken back are not missing
             self._version = -1
             raise
         self._version, self._objectives = version, objectives

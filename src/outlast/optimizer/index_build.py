@@ -223,6 +223,17 @@ def _empty_schema() -> tuple[str, bytes]:
             return head, whole.read()
 
 
+def schema_statements() -> list[str]:
+    """What makes the installed Optuna's tables in an empty SQLite database, whoever else uses it."""
+    _, empty = _empty_schema()
+    with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
+        file = os.path.join(folder, "empty.db")
+        with open(file, "wb") as target:
+            target.write(empty)
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            return [line for line in connection.iterdump() if line not in ("BEGIN TRANSACTION;", "COMMIT;")]
+
+
 def _fill(file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) -> None:
     notes = {
         METRIC_NAMES: [metric.name for metric in settings.metrics],

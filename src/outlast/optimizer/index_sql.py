@@ -17,7 +17,8 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from outlast.optimizer.index_rows import OUR_ATTRS, OURS, ForeignRow, IndexRow
 
@@ -26,13 +27,33 @@ KNOWN_HEADS = frozenset({"v3.2.0.a"})
 INDEX = "outlast:index"
 #: Optuna's own system attribute of the study.
 METRIC_NAMES = "study:metric_names"
+_OF_A_TRIAL = (
+    "trial_params", "trial_values", "trial_intermediate_values", "trial_heartbeats", "trial_user_attributes",
+    "trial_system_attributes",
+)  # fmt: skip
+
+
+#: The columns of an attribute. ``key`` is a word of some databases' own, and quoted everywhere.
+KEYED = '"key", value_json'
+
+
+class Connection(Protocol):
+    """As much of a connection as is asked of it here: `sqlite3.Connection`, or one to a server
+    (`outlast.optimizer.store_connection`). A parameter's place is a ``?``; a row that is there already is refused.
+    """
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        """A cursor with what came of one statement."""
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        """One statement for each row of parameters."""
 
 
 class IndexBroken(Exception):
     """The index is not what was written; it has to be built anew."""
 
 
-def head_of(connection: sqlite3.Connection) -> str | None:
+def head_of(connection: Connection) -> str | None:
     """The schema version, or ``None`` where there is none."""
     try:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -50,7 +71,7 @@ class Tables:
         IndexBroken: The study, its tables or our notes in them are not there.
     """
 
-    def __init__(self, connection: sqlite3.Connection, study_name: str) -> None:
+    def __init__(self, connection: Connection, study_name: str) -> None:
         self._c = connection
         try:
             found = connection.execute("SELECT study_id FROM studies WHERE study_name = ?", (study_name,)).fetchone()
@@ -64,28 +85,41 @@ class Tables:
             raise
         if noted is None:
             raise IndexBroken("Outlast did not write it")
-        self.index_id, self.noted_rows = str(noted["id"]), int(noted["rows"])
+        self.notes: dict[str, Any] = dict(noted)
+        self.index_id = str(noted["id"])
         self.ids: dict[int, int] = {}
         self._theirs: set[int] = set()
         self.reload_ids()
 
     @classmethod
     def create(
-        cls, connection: sqlite3.Connection, study_name: str, directions: Iterable[str], notes: Mapping[str, Any]
+        cls, connection: Connection, study_name: str, directions: Iterable[str], notes: Mapping[str, Any]
     ) -> Tables:
         """An empty study in empty tables; `notes` are its system attributes, `INDEX` among them."""
-        study = connection.execute("INSERT INTO studies (study_name) VALUES (?)", (study_name,)).lastrowid
-        _state(connection, int(study or 0), directions, notes)
+        study = _inserted(connection, "INSERT INTO studies (study_name) VALUES (?)", (study_name,), "study_id")
+        _state(connection, study, directions, notes)
         return cls(connection, study_name)
 
+    @property
+    def noted_rows(self) -> int:
+        """How many rows of ours there are, by our own note."""
+        return int(self.notes["rows"])
+
     def reload_ids(self) -> None:
-        """Read which rows are ours."""
+        """Read which rows are ours.
+
+        Raises:
+            IndexBroken: Two say that they are the same trial.
+        """
         rows = self._c.execute(
             "SELECT t.trial_id, a.value_json FROM trials t JOIN trial_system_attributes a USING (trial_id) "
-            "WHERE t.study_id = ? AND a.key = ?",
+            'WHERE t.study_id = ? AND a."key" = ?',
             (self._study, OURS),
         )
-        self.ids = {int(json.loads(value)): int(trial_id) for trial_id, value in rows}
+        found = [(int(json.loads(value)), int(trial_id)) for trial_id, value in rows]
+        self.ids = dict(found)
+        if len(self.ids) < len(found):
+            raise IndexBroken("a trial has two rows")
 
     def directions(self) -> list[str]:
         """Optuna's words for the goals, by objective."""
@@ -96,11 +130,15 @@ class Tables:
         """What the objectives are called; empty where nobody said."""
         return list(self._noted(METRIC_NAMES) or ())
 
-    def _noted(self, key: str) -> Any:
-        found = self._c.execute(
-            "SELECT value_json FROM study_system_attributes WHERE study_id = ? AND key = ?", (self._study, key)
-        ).fetchone()
+    def _noted(self, key: str, locked: str = "") -> Any:
+        query = f'SELECT value_json FROM study_system_attributes WHERE study_id = ? AND "key" = ?{locked}'  # noqa: S608
+        found = self._c.execute(query, (self._study, key)).fetchone()
         return None if found is None else json.loads(found[0])
+
+    def read_note(self, locked: str = "") -> dict[str, Any] | None:
+        """Our notes as they stand now; `locked` is what the query ends with. ``None`` where there are none."""
+        found: dict[str, Any] | None = self._noted(INDEX, locked)
+        return found
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -111,13 +149,21 @@ class Tables:
             old = before.get(row.number) if row.number in self.ids else None
             if old != row:
                 self._write(row, old)
-        self._note(len(self.ids))
+        self.note(rows=len(self.ids))
+
+    def remove(self, numbers: Iterable[int]) -> None:
+        """Rows of ours, and all that hangs on them, go."""
+        for number in numbers:
+            trial_id = self.ids.pop(number)
+            for table in (*_OF_A_TRIAL, "trials"):
+                self._c.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
+        self.note(rows=len(self.ids))
 
     def restate(self, directions: Iterable[str], names: Iterable[str]) -> None:
         """Say anew what the objectives are: the study file has changed."""
         self._c.execute("DELETE FROM study_directions WHERE study_id = ?", (self._study,))
         self._c.execute(
-            "DELETE FROM study_system_attributes WHERE study_id = ? AND key = ?", (self._study, METRIC_NAMES)
+            'DELETE FROM study_system_attributes WHERE study_id = ? AND "key" = ?', (self._study, METRIC_NAMES)
         )
         _state(self._c, self._study, directions, {METRIC_NAMES: list(names)})
 
@@ -142,19 +188,27 @@ class Tables:
 
     def _attributes(self, table: str, trial_id: int, gone: Iterable[str], attrs: Iterable[tuple[str, str]]) -> None:
         self._c.executemany(
-            f"DELETE FROM {table} WHERE trial_id = ? AND key = ?",  # noqa: S608
+            f'DELETE FROM {table} WHERE trial_id = ? AND "key" = ?',  # noqa: S608
             [(trial_id, key) for key in gone],
         )
-        self._put(table, trial_id, "key, value_json", attrs)
+        self._put(table, trial_id, KEYED, attrs)
 
     def _put(
         self, table: str, trial_id: int, columns: str, rows: Iterable[tuple[Any, ...]], *, anew: bool = False
     ) -> None:
+        rows = list(rows)
         if anew:
             self._c.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
+        elif rows:
+            self._c.executemany(
+                f"DELETE FROM {table} WHERE trial_id = ? AND {columns.partition(',')[0]} = ?",  # noqa: S608
+                [(trial_id, values[0]) for values in rows],
+            )
+        if not rows:
+            return
         marks = ", ".join("?" for _ in columns.split(","))
         self._c.executemany(
-            f"INSERT OR REPLACE INTO {table} (trial_id, {columns}) VALUES (?, {marks})",  # noqa: S608
+            f"INSERT INTO {table} (trial_id, {columns}) VALUES (?, {marks})",  # noqa: S608
             [(trial_id, *values) for values in rows],
         )
 
@@ -166,11 +220,8 @@ class Tables:
                 self._free_number(row.number)
             trial_id = self._claimed(row)
             if trial_id is None:
-                cursor = self._c.execute(
-                    "INSERT INTO trials (number, study_id, state) VALUES (?, ?, 'RUNNING')", (row.number, self._study)
-                )
-                trial_id = int(cursor.lastrowid or 0)
-            self._put("trial_system_attributes", trial_id, "key, value_json", [(OURS, str(row.number))])
+                trial_id = self._added(row.number, "RUNNING")
+            self._put("trial_system_attributes", trial_id, KEYED, [(OURS, str(row.number))])
             self.ids[row.number] = trial_id
         changed = self._c.execute(
             "UPDATE trials SET number = ?, state = ?, datetime_start = ?, datetime_complete = ? WHERE trial_id = ?",
@@ -179,6 +230,15 @@ class Tables:
         if changed.rowcount != 1:
             raise IndexBroken(f"the row of trial {row.number} is gone")
         return trial_id
+
+    def _added(self, number: int, state: str) -> int:
+        query = "INSERT INTO trials (number, study_id, state) VALUES (?, ?, ?)"
+        return _inserted(self._c, query, (number, self._study, state), "trial_id")
+
+    def _next_number(self) -> int:
+        query = "SELECT max(number) FROM trials WHERE study_id = ?"
+        highest = self._c.execute(query, (self._study,)).fetchone()[0]
+        return 0 if highest is None else int(highest) + 1
 
     def _claimed(self, row: IndexRow) -> int | None:
         if row.claim is None:
@@ -193,11 +253,8 @@ class Tables:
 
     def _free_number(self, number: int) -> None:
         """Somebody else's row that took this number moves to one that no trial of ours has yet."""
-        self._c.execute(
-            "UPDATE trials SET number = (SELECT max(number) + 1 FROM trials WHERE study_id = ?) "
-            "WHERE study_id = ? AND number = ?",
-            (self._study, self._study, number),
-        )
+        query = "UPDATE trials SET number = ? WHERE study_id = ? AND number = ?"
+        self._c.execute(query, (self._next_number(), self._study, number))
         self._theirs = self._numbers_of_others()
 
     def _numbers_of_others(self) -> set[int]:
@@ -205,21 +262,22 @@ class Tables:
         rows = self._c.execute("SELECT trial_id, number FROM trials WHERE study_id = ?", (self._study,))
         return {int(number) for trial_id, number in rows if trial_id not in mine and number is not None}
 
-    def _note(self, rows: int) -> None:
-        if rows != self.noted_rows:
+    def note(self, **notes: Any) -> None:
+        """Change our notes about the study."""
+        if any(self.notes.get(key) != value for key, value in notes.items()):
+            self.notes.update(notes)
             self._c.execute(
-                "UPDATE study_system_attributes SET value_json = ? WHERE study_id = ? AND key = ?",
-                (json.dumps({"id": self.index_id, "rows": rows}), self._study, INDEX),
+                'UPDATE study_system_attributes SET value_json = ? WHERE study_id = ? AND "key" = ?',
+                (json.dumps(self.notes), self._study, INDEX),
             )
-            self.noted_rows = rows
 
     # -- other people's rows ---------------------------------------------------------------------------------------
 
     def foreign(self) -> list[ForeignRow]:
         """The rows that are not ours, by id."""
         rows = self._c.execute(
-            "SELECT trial_id, number, state FROM trials WHERE study_id = ? AND trial_id NOT IN "
-            "(SELECT trial_id FROM trial_system_attributes WHERE key = ?) ORDER BY trial_id",
+            "SELECT trial_id, number, state FROM trials t WHERE study_id = ? AND NOT EXISTS (SELECT 1 FROM "
+            'trial_system_attributes a WHERE a.trial_id = t.trial_id AND a."key" = ?) ORDER BY trial_id',
             (self._study, OURS),
         ).fetchall()
         return [self._foreign(int(trial_id), int(number or 0), str(state)) for trial_id, number, state in rows]
@@ -237,25 +295,20 @@ class Tables:
         )
 
     def _attrs(self, table: str, trial_id: int) -> dict[str, Any]:
-        rows = self._c.execute(f"SELECT key, value_json FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
+        rows = self._c.execute(f"SELECT {KEYED} FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
         return {key: json.loads(value) for key, value in rows}
 
     def refuse(self, row: ForeignRow, reason: str) -> None:
         """Mark an enqueued row that does not fit as failed, with the reason."""
         self._c.execute("UPDATE trials SET state = 'FAIL' WHERE trial_id = ? AND state = 'WAITING'", (row.trial_id,))
-        self._put("trial_user_attributes", row.trial_id, "key, value_json", [("reason", json.dumps(reason))])
+        self._put("trial_user_attributes", row.trial_id, KEYED, [("reason", json.dumps(reason))])
 
     def enqueue(self, row: ForeignRow) -> None:
         """Carry an enqueued row over into a new index."""
-        cursor = self._c.execute(
-            "INSERT INTO trials (number, study_id, state) SELECT coalesce(max(number), -1) + 1, ?, 'WAITING' "
-            "FROM trials WHERE study_id = ?",
-            (self._study, self._study),
-        )
-        trial_id = int(cursor.lastrowid or 0)
+        trial_id = self._added(self._next_number(), "WAITING")
         fixed, noted = {"fixed_params": row.params}, row.user_attrs
         for table, attrs in (("trial_system_attributes", fixed), ("trial_user_attributes", noted)):
-            self._put(table, trial_id, "key, value_json", [(key, json.dumps(value)) for key, value in attrs.items()])
+            self._put(table, trial_id, KEYED, [(key, json.dumps(value)) for key, value in attrs.items()])
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -264,8 +317,8 @@ class Tables:
         params = self._grouped("trial_params", "param_name, param_value, distribution_json", "param_id")
         values = self._grouped("trial_values", "value, value_type", "objective")
         curves = self._grouped("trial_intermediate_values", "step, intermediate_value, intermediate_value_type", "step")
-        attrs = self._grouped("trial_user_attributes", "key, value_json", "trial_user_attribute_id")
-        systems = self._grouped("trial_system_attributes", "key, value_json", "trial_system_attribute_id")
+        attrs = self._grouped("trial_user_attributes", KEYED, "trial_user_attribute_id")
+        systems = self._grouped("trial_system_attributes", KEYED, "trial_system_attribute_id")
         rows = {}
         mine = {trial_id: number for number, trial_id in self.ids.items()}
         for trial_id, number, state, started, finished in self._c.execute(
@@ -280,8 +333,8 @@ class Tables:
             rows[number] = IndexRow(
                 number=number,
                 state=state,
-                started=started,
-                finished=finished,
+                started=_time(started),
+                finished=_time(finished),
                 values=tuple(_untyped(v, kind) for v, kind in values.get(trial_id, ())),
                 params=tuple((n, v, d) for n, v, d in params.get(trial_id, ())),
                 curve=tuple((s, _untyped(v, kind)) for s, v, kind in curves.get(trial_id, ())),
@@ -292,19 +345,34 @@ class Tables:
 
     def _grouped(self, table: str, columns: str, order: str) -> dict[int, list[tuple[Any, ...]]]:
         grouped: dict[int, list[tuple[Any, ...]]] = {}
-        query = f"SELECT trial_id, {columns} FROM {table} ORDER BY trial_id, {order}"  # noqa: S608
-        for trial_id, *rest in self._c.execute(query):
+        query = (
+            f"SELECT trial_id, {columns} FROM {table} WHERE trial_id IN "  # noqa: S608
+            f"(SELECT trial_id FROM trials WHERE study_id = ?) ORDER BY trial_id, {order}"
+        )
+        for trial_id, *rest in self._c.execute(query, (self._study,)):
             grouped.setdefault(trial_id, []).append(tuple(rest))
         return grouped
 
 
-def _state(connection: sqlite3.Connection, study: int, directions: Iterable[str], notes: Mapping[str, Any]) -> None:
+def _inserted(connection: Connection, sql: str, parameters: Any, key: str) -> int:
+    """Insert a row. Returns the number that the database gave it."""
+    if isinstance(connection, sqlite3.Connection):
+        return int(connection.execute(sql, parameters).lastrowid or 0)
+    return int(connection.insert(sql, parameters, key))  # type: ignore[attr-defined]
+
+
+def _time(stored: Any) -> str | None:
+    """A time as SQLite has it: servers have a type of their own for it."""
+    return stored.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(stored, datetime) else stored
+
+
+def _state(connection: Connection, study: int, directions: Iterable[str], notes: Mapping[str, Any]) -> None:
     connection.executemany(
         "INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)",
         [(direction, study, objective) for objective, direction in enumerate(directions)],
     )
     connection.executemany(
-        "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (?, ?, ?)",
+        'INSERT INTO study_system_attributes (study_id, "key", value_json) VALUES (?, ?, ?)',
         [(study, key, json.dumps(value)) for key, value in notes.items()],
     )
 

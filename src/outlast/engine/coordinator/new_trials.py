@@ -12,8 +12,9 @@ from outlast.config.trial_config import Infeasible, derive
 from outlast.core.records import AttemptEnded, AttemptOpened, Event
 from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator.decisions import Decisions
+from outlast.engine.derived.indexes import Indexes
 from outlast.errors import StudyFileError
-from outlast.optimizer.index import IndexWriter, claimed
+from outlast.optimizer.index import claimed
 from outlast.optimizer.index_rows import ForeignRow
 from outlast.optimizer.proposals import Draw
 
@@ -40,7 +41,7 @@ def created(settings: Settings, draw: Draw, number: int, *, revision: int, at: s
 class Creation:
     """Creates trials."""
 
-    def __init__(self, settings: Settings, decisions: Decisions, index: IndexWriter) -> None:
+    def __init__(self, settings: Settings, decisions: Decisions, index: Indexes) -> None:
         self._settings, self._decisions, self._index = settings, decisions, index
         self._wanted: list[ForeignRow] = []
 

@@ -13,6 +13,7 @@ from outlast.engine.attempts.outcome import points
 from outlast.engine.attempts.running import Running
 from outlast.engine.derived.checkpoints import Retention
 from outlast.engine.derived.home_sync import HomeSyncThread
+from outlast.engine.derived.indexes import Indexes, other_stores
 from outlast.engine.derived.report_behind import ReportBehind
 from outlast.optimizer.index import IndexWriter
 from outlast.optimizer.index_build import check_index, rebuild_index
@@ -28,7 +29,8 @@ class DerivedFiles:
 
     def __init__(self, paths: StudyPaths, settings: Settings, *, fence: Callable[[], object] | None = None) -> None:
         self._paths, self._settings, self._fence = paths, settings, fence
-        self.index = IndexWriter(paths.index, settings, fence=fence)
+        self._own = IndexWriter(paths.index, settings, fence=fence)
+        self.index = Indexes([self._own])
         self._results = ResultsWriter(
             paths.root, settings, checkpoints=lambda number: paths.trial(number).checkpoints, fence=fence
         )
@@ -55,7 +57,8 @@ class DerivedFiles:
                 rebuild_index(index, study, self._settings)
             except OSError as error:
                 text = f"{index.name} cannot be built ({error}); every result is safe in the ledger"
-                self.index.warnings.append(text)
+                self._own.warnings.append(text)
+        self.index.add(other_stores(self._paths.index, self._settings, study, self._fence, self._warnings))
         self.index.update(study.trials.values())
         self.index.start()
         self._write_results(study)
@@ -107,8 +110,8 @@ class DerivedFiles:
             if self._fence is not None:
                 self._fence()  # whoever took over has removed our temporary files
             text = f"{error.filename or 'the result files'} cannot be written ({error.strerror}): tried again later"
-            if text not in self.index.warnings:
-                self.index.warnings.append(text)
+            if text not in self._warnings:
+                self._warnings.append(text)
             return False
         return True
 
@@ -148,8 +151,7 @@ class DerivedFiles:
         return self._told()
 
     def _told(self) -> list[str]:
-        told = [*self.index.warnings, *self._warnings]
-        self.index.warnings.clear()
+        told = [*self.index.told(), *self._warnings]
         self._warnings.clear()
         return told
 

@@ -1,0 +1,100 @@
+"""Where a study is shown to Optuna's tools: its folder's own index, and the store that its study file names beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from outlast.config.settings import Settings
+from outlast.config.store_address import StoreAddress, store_address
+from outlast.core.fold import Study
+from outlast.core.records import Trial
+from outlast.errors import UsageError
+from outlast.optimizer.index_rows import ForeignRow
+from outlast.optimizer.written_behind import WrittenBehind
+
+
+class Indexes:
+    """All of them as one: each is told what changed, and what people enqueued in any of them is found."""
+
+    def __init__(self, writers: Sequence[WrittenBehind]) -> None:
+        self._writers = list(writers)
+
+    def add(self, writers: Iterable[WrittenBehind]) -> None:
+        """Others beside them, before they are started."""
+        self._writers += writers
+
+    def start(self) -> None:
+        """Begin to write."""
+        for each in self._writers:
+            each.start()
+
+    def update(self, trials: Iterable[Trial], curves: Mapping[int, Mapping[int, float]] | None = None) -> None:
+        """See `WrittenBehind.update`."""
+        changed = list(trials)
+        for each in self._writers:
+            each.update(changed, curves)
+
+    def take_foreign(self) -> list[ForeignRow]:
+        """See `WrittenBehind.take_foreign`."""
+        return [row for each in self._writers for row in each.take_foreign()]
+
+    def refuse(self, row: ForeignRow, reason: str) -> None:
+        """See `WrittenBehind.refuse`; one that never saw the row has nothing to do."""
+        for each in self._writers:
+            each.refuse(row, reason)
+
+    def told(self) -> list[str]:
+        """What people are to be told, once."""
+        found = [text for each in self._writers for text in each.warnings]
+        for each in self._writers:
+            each.warnings.clear()
+        return found
+
+    def close(self, timeout: float = 5.0) -> None:
+        """See `WrittenBehind.close`. The folder's own comes first."""
+        for each in self._writers:
+            each.close(timeout)
+
+
+def identity_of(study: Study) -> str:
+    """Tells a study from all others, whatever their names; the same in each copy of its folder."""
+    said = f"{study.created_at}\n{study.name}\n{study.study_seed}"
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def store_of(settings: Settings) -> StoreAddress | None:
+    """The store that the study file names; ``None`` where it names none.
+
+    Raises:
+        UsageError: It is no address, or the environment lacks a part of it.
+    """
+    if settings.index.url is None:
+        return None
+    return store_address(
+        settings.index.url,
+        environment=os.environ,
+        folder=settings.working_directory,
+        timeout=settings.index.timeout,
+    )
+
+
+def other_stores(
+    own: Path, settings: Settings, study: Study, fence: Callable[[], object] | None, told: list[str]
+) -> list[WrittenBehind]:
+    """The writer of the store that the study file names, where that is not the folder's `own` index.
+
+    What is wrong with its address is told: it ends no search.
+    """
+    try:
+        address = store_of(settings)
+    except UsageError as error:
+        told.append(f"index: {error.fact}: only the folder's own study.db is written")
+        return []
+    if address is None or os.path.realpath(address.file) == os.path.realpath(own):
+        return []
+    from outlast.optimizer.store_writer import StoreWriter
+
+    return [StoreWriter(address, settings, identity_of(study), fence=fence)]

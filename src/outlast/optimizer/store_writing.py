@@ -1,0 +1,33 @@
+"""What a session with a store is asked for, and what it raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from outlast.config.store_address import StoreAddress
+from outlast.optimizer.index_rows import IndexRow
+from outlast.optimizer.store_connection import StoreRefused
+
+Objectives = tuple[list[str], list[str]]  # directions and names
+
+
+class Superseded(Exception):
+    """Somebody else has opened the study's rows to write them."""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What one transaction is to make of a study's rows."""
+
+    rows: list[IndexRow]
+    refused: Mapping[str, str]  # enqueued rows that do not fit, with the reason
+    objectives: Objectives
+
+
+def taken_by_another(address: StoreAddress, name: str) -> StoreRefused:
+    """The error for a name that another study has in this store."""
+    fact = f"{address} has another study called {name}: that one is left alone, and this one is not written there"
+    return StoreRefused(
+        fact, cure="another `name:`, another store, or: optuna delete-study --storage URL --study-name NAME"
+    )
