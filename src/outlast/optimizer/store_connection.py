@@ -30,7 +30,7 @@ class StoreRefused(UsageError):
 
 
 class StoreConnection:
-    """A connection to a server, or to a SQLite file that others use as well. Nothing is kept open between two transactions."""
+    """A connection to a server, or to a SQLite file that others use as well. No transaction stays open between two rounds."""
 
     def __init__(self, raw: Any, dialect: str, close: Callable[[], None]) -> None:
         self._raw, self.dialect, self._close = raw, dialect, close
@@ -145,7 +145,7 @@ def _server(address: StoreAddress) -> StoreConnection:
         connection = StoreConnection(raw, engine.dialect.name, lambda: _closed(raw, engine))
         try:
             _settle(connection, address)
-            if not sqlalchemy.inspect(engine).has_table("alembic_version"):
+            if not _has_tables(engine, connection):
                 _make_tables_once(engine, connection, address)
             _require_known(head_of(connection), address)
             connection.commit()
@@ -208,6 +208,13 @@ def _settle(connection: StoreConnection, address: StoreAddress) -> None:
     connection.commit()
 
 
+def _has_tables(engine: Engine, connection: StoreConnection) -> bool:
+    """Asked through our own connection where that is known how: a server has few of them for many who begin at once."""
+    if connection.dialect == "postgresql":
+        return bool(connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()[0])
+    return sqlalchemy.inspect(engine).has_table("alembic_version")
+
+
 def _make_tables_once(engine: Engine, connection: StoreConnection, address: StoreAddress) -> None:
     """Under a lock of the server's, which it lets go of with our connection."""
     take, let_go = {
@@ -217,7 +224,7 @@ def _make_tables_once(engine: Engine, connection: StoreConnection, address: Stor
     connection.execute("SET lock_timeout = '60s'" if connection.dialect == "postgresql" else "SELECT 1")
     connection.execute(take)
     try:
-        if not sqlalchemy.inspect(engine).has_table("alembic_version"):
+        if not _has_tables(engine, connection):
             with silent():
                 storage = RDBStorage(engine.url.render_as_string(hide_password=False), {"poolclass": NullPool})
                 storage.remove_session()

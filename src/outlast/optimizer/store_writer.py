@@ -132,6 +132,6 @@ class StoreWriter(WrittenBehind):
 
 
 def _passes(error: Exception) -> bool:
-    """Whether somebody else was only in the way for a moment: held a lock, or made the same row."""
+    """Whether others were only in the way for a moment: held a lock, made the same row, or had all connections."""
     names = {each.__name__ for each in type(error).__mro__}
-    return "IntegrityError" in names or "lock" in str(error)
+    return "IntegrityError" in names or "lock" in str(error) or "too many" in str(error)
