@@ -216,3 +216,23 @@ def test_a_storm_of_interrupts_leaves_a_study_that_goes_on(here, monkeypatch):
     assert result.state.value == "stopped"
     again = study.run(quiet=True)
     assert again.state.value == "done" and [t.state.value for t in again.trials] == ["complete"] * 40
+
+
+@pytest.mark.slow
+def test_a_model_is_trained_for_good_and_tested_and_put_together(here):
+    (here / "train.py").write_text(
+        "import os, sys\nx = sys.argv[1].partition('=')[2]\n"
+        "open(os.path.join(os.environ['OUTLAST_CHECKPOINT_DIR'], 'model.pt'), 'w').write(x)\nprint('score:', x)\n"
+    )
+    (here / "test.py").write_text("import sys\nprint('test_score:', open(sys.argv[1]).read())\n")
+    tested = {"command": [sys.executable, "test.py", "${model}"], "metric": {"name": "test_score", "goal": "maximize"}}
+    study = outlast.Study.create(KEYS, evaluate=tested, checkpoints={"pattern": "*.pt"}, parallel=1)
+    study.run(quiet=True)
+    confirmed = study.confirm(top=2, seeds=1, quiet=True)
+    assert confirmed["final"] and confirmed["best"]["trial"] == study.best.number
+    refitted = study.refit(quiet=True)
+    assert refitted["trial"] == study.best.number and refitted["trainings"][0]["model"]
+    looked = study.evaluate(quiet=True)
+    assert looked == study.evaluate(quiet=True) and looked["looked"] == 1
+    assert looked["looks"][0]["scores"] == {"test_score": pytest.approx(study.best.value)}
+    assert (here / study.export() / "run.sh").exists()

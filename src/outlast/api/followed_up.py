@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,10 +12,15 @@ from outlast.api.searching import view
 from outlast.core.fold import Study
 from outlast.core.plain_json import plain_json
 from outlast.core.plan import Verdict
+from outlast.core.records import Trial
+from outlast.core.states import TrialState
 from outlast.engine.coordinator.listener import Listener
-from outlast.engine.followup.child import Followup, the_search
+from outlast.engine.followup.child import Followup, Repetition, the_search
 from outlast.engine.followup.confirmation_document import document
+from outlast.engine.followup.trainings import trainings_of
+from outlast.engine.launch import run
 from outlast.engine.record.recorded import study_paths
+from outlast.errors import UsageError
 from outlast.study.home import live_of
 from outlast.study.opened import Opened
 
@@ -48,6 +54,69 @@ def confirm(folder: str, *, top: int | None, seeds: int | None, race: bool | Non
     said: list[str] = []
     now = run_confirm(search, wanted, listener, tell=tell, say=said.append)
     return dict(plain_json(document(now)))
+
+
+def refit(folder: str, *, trial: int | None, seeds: int | None, fresh: bool, quiet: bool) -> dict[str, Any]:
+    """Train the best of the search in a folder once more. Returns what ``refit.json`` says.
+
+    Raises:
+        UsageError: A training went wrong.
+    """
+    from outlast.engine.followup.refit import plan_refit, refuse_other, write_refit
+
+    search = the_search(folder)
+    plan = plan_refit(search, search.settings.refit, trial=trial, seeds=seeds)
+    if not fresh:
+        refuse_other(plan, plan.followup.study)
+    _run(plan.followup, plan.wanted, fresh=fresh, quiet=quiet)
+    study = plan.followup.study
+    facts = write_refit(plan, study)
+    _refuse_failed(plan.trials(study), plan.followup.folder)
+    return facts
+
+
+def evaluate(folder: str, *, trial: int | None, again: bool, quiet: bool) -> dict[str, Any]:
+    """Score the model of the search in a folder on the test set; each look counts. Returns what ``evaluation.json`` says.
+
+    Raises:
+        UsageError: The scoring went wrong.
+    """
+    from outlast.engine.followup.evaluate import is_answered, plan_evaluation, take_back
+    from outlast.engine.followup.looks import write_evaluation
+
+    search = the_search(folder)
+    if not is_answered(search, trial, again=again, told_again=True):
+        plan = plan_evaluation(search, search.settings.evaluate, trial=trial, again=again)
+        take_back(plan)
+        _run(plan.followup, plan.wanted, quiet=quiet)
+        _refuse_failed(plan.trials(plan.followup.study), plan.followup.folder)
+    return write_evaluation(Followup(search, "evaluate"))
+
+
+def _run(followup: Followup, wanted: Sequence[Repetition], *, fresh: bool = False, quiet: bool) -> None:
+    """Run what of a follow-up has no good outcome yet."""
+    found = trainings_of(followup, wanted, fresh=fresh, say=_silent if quiet else print)
+    if not found.waiting:
+        return
+    shown = view(found.settings, os.path.relpath(found.paths.root), found.paths, quiet=quiet)
+
+    def listener(opened: Opened, slots: int) -> Listener:
+        shown.begun(opened, slots, "")
+        return shown
+
+    run(found.paths, found.settings, listener, tell=shown.ended, accept_changes=True, say=shown.said, kept=False)
+
+
+def _refuse_failed(trials: Sequence[Trial], folder: str) -> None:
+    for trial in trials:
+        if trial.state.finished and trial.state is not TrialState.COMPLETE:
+            raise UsageError(
+                f"trial {trial.number} in {folder}: {trial.reason}", cure=f"outlast logs {folder} {trial.number}"
+            )
+
+
+def _silent(_text: str) -> None:
+    pass
 
 
 def export(folder: str, output: str | None, *, trial: int | None) -> str:

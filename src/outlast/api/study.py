@@ -287,6 +287,33 @@ class Study:
 
         return confirm(live_of(self.dir), top=top, seeds=seeds, race=race, quiet=quiet)
 
+    def refit(
+        self, *, trial: int | None = None, seeds: int | None = None, fresh: bool = False, quiet: bool = False
+    ) -> dict[str, Any]:
+        """Train the best once more, for the model to keep: what ``refit.json`` says. Again, it does the rest.
+
+        Args:
+            trial: This one, instead of the confirmed or the best.
+            seeds: So many trainings, each with a seed of its own.
+            fresh: Set an earlier refit aside.
+            quiet: Show nothing.
+        """
+        from outlast.api.followed_up import refit
+
+        return refit(live_of(self.dir), trial=trial, seeds=seeds, fresh=fresh, quiet=quiet)
+
+    def evaluate(self, *, trial: int | None = None, again: bool = False, quiet: bool = False) -> dict[str, Any]:
+        """Score that model on the test set, as ``evaluate`` of the study file says: what ``evaluation.json`` says. Looks count.
+
+        Args:
+            trial: The model of this trial, instead of the refit's.
+            again: Look once more, although it was looked at.
+            quiet: Show nothing.
+        """
+        from outlast.api.followed_up import evaluate
+
+        return evaluate(live_of(self.dir), trial=trial, again=again, quiet=quiet)
+
     def export(self, output: str | os.PathLike[str] | None = None, *, trial: int | None = None) -> str:
         """Put the model together with all that belongs to it, in a folder or archive. Returns where.
 

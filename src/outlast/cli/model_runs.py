@@ -17,13 +17,13 @@ from outlast.cli.text import Facts, make_console, next_line
 from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
-from outlast.engine.care.retry import retry_trials
 from outlast.engine.coordinator.seen_live import live_here
-from outlast.engine.followup.child import Followup, Repetition, lay_out, the_search
-from outlast.engine.followup.evaluate import evaluation_command, models_of, plan_evaluation, take_back
+from outlast.engine.followup.child import Followup, Repetition, the_search
+from outlast.engine.followup.evaluate import evaluation_command, is_answered, plan_evaluation, take_back
 from outlast.engine.followup.export import export_model, place_of
-from outlast.engine.followup.looks import evaluation_facts, is_untold, looks_in, said_of_look, times, write_evaluation
+from outlast.engine.followup.looks import evaluation_facts, said_of_look, times, write_evaluation
 from outlast.engine.followup.refit import plan_refit, refuse_other, superseded, write_refit
+from outlast.engine.followup.trainings import are_complete, trainings_of
 from outlast.engine.launch import run
 from outlast.errors import StorageError
 from outlast.study.layout import StudyPaths
@@ -55,7 +55,7 @@ def run_refit(
     study = plan.followup.study
     facts = write_refit(plan, study)
     trials = plan.trials(study)
-    if not _complete(trials, plan.wanted):
+    if not are_complete(trials, plan.wanted):
         return _unfinished(trials, plan.followup.folder, f"outlast refit {typed}{_flags(trial, seeds)}", code)
     models = [
         training["model"] and os.path.normpath(f"{plan.followup.folder}/{training['model']}")
@@ -102,9 +102,7 @@ def run_evaluation(
     """
     search = the_search(folder)
     followup = Followup(search, "evaluate")
-    looks, told_only = looks_in(followup.study), is_untold(followup) or (as_json and not again)
-    known = looks and looks[-1].whole and told_only
-    if not known or looks[-1].models != {model.name for model in models_of(search, trial)}:
+    if not is_answered(search, trial, again=again, told_again=as_json):
         plan = plan_evaluation(search, (given or search.settings).evaluate, trial=trial, again=again)
         take_back(plan)
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
@@ -115,7 +113,7 @@ def run_evaluation(
                 click.echo(json.dumps(evaluation_facts(followup.study)))
             return 0
         trials = plan.trials(plan.followup.study)
-        if not _complete(trials, plan.wanted):
+        if not are_complete(trials, plan.wanted):
             return _unfinished(trials, plan.followup.folder, f"outlast evaluate {typed}{_flags(trial)}", code)
     facts = evaluation_facts(followup.study)
     if as_json:
@@ -152,23 +150,16 @@ def _run(followup: Followup, wanted: Sequence[Repetition], *, fresh: bool = Fals
     Returns:
         The exit code of that; ``None`` where it is not to be run here, and there is something to run.
     """
-    paths, settings = lay_out(followup, wanted, fresh=fresh, accept_changes=True, say=click.echo)
-    there = {(trial.of, trial.seed): trial for trial in followup.study.trials.values()}
-    mine = [there[each.of, each.seed] for each in wanted]
-    failed = [trial.number for trial in mine if trial.state.finished and trial.state is not TrialState.COMPLETE]
-    if failed:
-        retry_trials(str(paths.root), failed)
-    if all(trial.state is TrialState.COMPLETE for trial in mine):
+    found = trainings_of(followup, wanted, fresh=fresh, say=click.echo)
+    if not found.waiting:
         return 0
-    others = [
-        of for (of, _), trial in there.items() if of is not None and not trial.state.finished and trial not in mine
-    ]
-    if others:
-        _tell([("also", f"trial {of}: it was begun before, is not done, and goes on too") for of in sorted({*others})])
+    if found.others:
+        _tell([("also", f"trial {of}: it was begun before, is not done, and goes on too") for of in found.others])
     if not here:
-        make_console().print(next_line(f"outlast {'run' if settings.slurm is None else 'submit'} {followup.folder}"))
+        command = "run" if found.settings.slurm is None else "submit"
+        make_console().print(next_line(f"outlast {command} {followup.folder}"))
         return None
-    return run_quietly(paths, settings)
+    return run_quietly(found.paths, found.settings)
 
 
 def run_quietly(paths: StudyPaths, settings: Settings) -> int:
@@ -190,10 +181,6 @@ def run_quietly(paths: StudyPaths, settings: Settings) -> int:
         )
     state = StudyState.STOPPED if study.ended is None else StudyState(study.ended.state)
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)
-
-
-def _complete(trials: Sequence[Trial], wanted: Sequence[Repetition]) -> bool:
-    return len(trials) == len(wanted) and all(trial.state is TrialState.COMPLETE for trial in trials)
 
 
 def _unfinished(trials: Sequence[Trial], folder: str, command: str, code: int) -> int:

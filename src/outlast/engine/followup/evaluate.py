@@ -16,7 +16,7 @@ from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.prepare import next_attempt
 from outlast.engine.followup.child import Followup, Repetition, Search
-from outlast.engine.followup.looks import REPLACED, looks_in, said_of
+from outlast.engine.followup.looks import REPLACED, is_untold, looks_in, said_of
 from outlast.engine.followup.model_files import model_in
 from outlast.engine.followup.refit import ONE_TRAINING, relative_to
 from outlast.engine.record.recorded import recorded_settings, study_paths
@@ -203,6 +203,21 @@ def plan_evaluation(
     # Trials of other models that failed or still run keep the number of their look.
     number = 1 + max((look.number for look in looks if not {t.number for t in look.trials} <= {*retired}), default=0)
     return Evaluation(followup, tuple(models), number, _wanted(search, followup, study, models, number), retired)
+
+
+def is_answered(search: Search, trial: int | None, *, again: bool, told_again: bool) -> bool:
+    """Whether nothing has to be run to say what was seen: the last look is whole, and of the models that are meant.
+
+    Args:
+        search: Whose model it is.
+        trial: Of which of its trials; ``None`` for the refit's.
+        again: A new look is asked for.
+        told_again: Whether a look that was told of before may be told of once more.
+    """
+    followup = Followup(search, "evaluate")
+    looks, told_only = looks_in(followup.study), is_untold(followup) or (told_again and not again)
+    whole = bool(looks) and looks[-1].whole and told_only
+    return whole and looks[-1].models == {model.name for model in models_of(search, trial)}
 
 
 def take_back(evaluation: Evaluation) -> None:
