@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -290,7 +291,9 @@ def test_every_python_block_runs(block: Block, tmp_path: Path, monkeypatch: pyte
         assert count == sum(other.page == block.page for other in of("python"))
         return
     monkeypatch.chdir(tmp_path)
-    exec(code, {"__name__": "__main__"})
+    script = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", script)  # what it defines is found there, as in a script
+    exec(code, vars(script))
 
 
 @each(of("bash"))
