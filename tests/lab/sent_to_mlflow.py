@@ -101,8 +101,9 @@ def send_all(
     while True:
         try:
             if opened is None:
-                opened = sink()
-                opened.open(study, memory)
+                new = sink()
+                new.open(study, memory)
+                opened = new
             taken = memory.data.setdefault("driver", {})
             waiting = [trial for trial in trials if taken.get(str(trial.number)) != _digest(trial)]
             opened.send(study, waiting[:at_once])

@@ -26,7 +26,8 @@ def runs_of(database: Path, study: TrackedStudy) -> list[tuple[str, str, str]]:
 def is_exactly_there(database: Path, study: TrackedStudy, trials: Sequence[TrackedTrial]) -> None:
     """Assert that the database has the study's run once, each trial's once, and each of their rows once."""
     runs = runs_of(database, study)
-    assert sorted(trial for _, trial, _ in runs) == sorted(["", *(str(trial.number) for trial in trials)])
+    expected_runs = sorted(["", *(str(trial.number) for trial in trials)])
+    assert sorted(trial for _, trial, _ in runs) == expected_runs, runs
     by_trial = {trial: (run, status) for run, trial, status in runs}
     for trial in trials:
         run, status = by_trial[str(trial.number)]

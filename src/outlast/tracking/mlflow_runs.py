@@ -8,7 +8,7 @@ from typing import Any
 
 from outlast.tracking.mlflow_content import REMOVED_TAG, STUDY_TAG, TRIAL_TAG, child_name, milliseconds
 from outlast.tracking.mlflow_server import Server
-from outlast.tracking.sink import SinkError, TrackedStudy
+from outlast.tracking.sink import EverythingAgain, Memory, SinkError, TrackedStudy
 
 _UNUSED, _TWICE = "made ahead and not used", "made twice"
 
@@ -20,14 +20,14 @@ class Runs:
         server: Where they are.
         experiment: The id of theirs.
         study: Whose.
-        data: What is remembered: the parent's id under ``parent``, each trial's by its number under ``runs``.
+        memory: Has the parent's id under ``parent``, each trial's by its number under ``runs``.
         tags: Of each one that is made.
     """
 
     def __init__(
-        self, server: Server, experiment: str, study: TrackedStudy, data: dict[str, Any], tags: Mapping[str, str]
+        self, server: Server, experiment: str, study: TrackedStudy, memory: Memory, tags: Mapping[str, str]
     ) -> None:
-        self._server, self.experiment, self._data, self._tags = server, experiment, data, tags
+        self._server, self.experiment, self._memory, self._tags = server, experiment, memory, tags
         self._study, self._created = study.identity, study.created
         self.parent: str | None = None
         self.children: dict[int, str] = {}
@@ -37,59 +37,58 @@ class Runs:
         self._doubtful: set[int | None] = set()  # a run that was asked for without an answer; None: the parent
 
     @property
+    def _data(self) -> dict[str, Any]:
+        return self._memory.data
+
+    @property
     def dropped(self) -> dict[str, bool]:
         """Trials whose run a person deleted: they stay so."""
         found: dict[str, bool] = self._data.setdefault("dropped", {})
         return found
 
     def find(self) -> None:
-        """Look for all of them, and remove what was made twice."""
-        by_trial = _sorted_out(self._server.runs([self.experiment], _filter(STUDY_TAG, self._study)))
-        known: dict[str, str] = self._data.setdefault("runs", {})
-        parents = by_trial.pop(None, [])
-        parent = self._one_of(parents, self._data.get("parent"))
-        if parent is None and any(REMOVED_TAG not in run.data.tags for run in parents):
-            raise SinkError(
-                "the study's run was deleted in MLflow", cure="restore it there, or leave `tracking:` out", lasting=True
-            )
-        if parent is not None and self._data.get("parent") != parent:
-            self.is_new_to_us = True
-        self.parent = parent
-        self.children, self._removed, self._unused = {}, {}, []
-        for number, runs in by_trial.items():
-            assert number is not None
-            if (one := self._one_of(runs, known.get(str(number)))) is not None:
-                self.children[number] = one
-                self._unused += [number for run in runs if run.info.run_id == one and _is_unused(run)]
-                self.dropped.pop(str(number), None)
-                continue
-            ours = [run for run in runs if run.data.tags.get(REMOVED_TAG) == _UNUSED]
-            if ours:
-                self._removed[number] = ours[0].info.run_id
-            elif any(REMOVED_TAG not in run.data.tags for run in runs):
-                self.dropped[str(number)] = True
-        if self.parent is not None:
-            self._data.update(parent=self.parent, runs={str(number): run for number, run in self.children.items()})
-        self._doubtful.clear()
+        """Look for all of them, and remove what was made twice.
 
-    def _one_of(self, runs: list[Any], known: str | None) -> str | None:
-        """The one that is kept: the one that we know, since a training may have been given it; else the fullest, the oldest."""
-        active = [run for run in runs if run.info.lifecycle_stage == "active"]
-        if not active:
-            return None
-        best = max(
-            enumerate(active),
-            key=lambda each: (
-                each[1].info.run_id == known,
-                len(each[1].data.metrics),
-                len(each[1].data.params),
-                -each[0],
-            ),
-        )[1]
-        for run in active:
-            if run is not best:
+        Which one is kept is durable before another is removed: whoever looks after we were killed in the middle decides the same.
+
+        Raises:
+            EverythingAgain: A run that was sent to is not there any more, and no person has deleted it.
+        """
+        parents, by_trial = _sorted_out(self._server.runs([self.experiment], _filter(STUDY_TAG, self._study)))
+        known: dict[str, str] = self._data.get("runs", {})
+        parent = _kept(parents, self._data.get("parent"))
+        if parent is None and any(REMOVED_TAG not in run.data.tags for run in parents):
+            cure = "restore it there, or leave `tracking:` out"
+            raise SinkError("the study's run was deleted in MLflow", cure=cure, lasting=True)
+        kept = {number: run for number, runs in by_trial.items() if (run := _kept(runs, known.get(str(number))))}
+        for number, runs in by_trial.items():
+            if number not in kept and any(REMOVED_TAG not in run.data.tags for run in runs):
+                self.dropped[str(number)] = True
+        if parent is not None:
+            self.is_new_to_us = self.is_new_to_us or self._data.get("parent") != parent.info.run_id
+            self._data["parent"] = parent.info.run_id
+            self._data["runs"] = {str(number): run.info.run_id for number, run in kept.items()}
+            self._memory.keep()
+        self.parent = None if parent is None else parent.info.run_id
+        self.children = {number: run.info.run_id for number, run in kept.items()}
+        self._unused = [number for number, run in kept.items() if _is_unused(run)]
+        self._removed = {number: _fullest(runs) for number, runs in by_trial.items() if number not in kept}
+        self._doubtful.clear()
+        for run in (run for runs in (parents, *by_trial.values()) for run in runs):
+            if _is_active(run) and run.info.run_id not in (self.parent, *self.children.values()):
                 self._server.delete(run.info.run_id, _TWICE, REMOVED_TAG)
-        return str(best.info.run_id)
+        self._miss(parent is not None, {int(number): run_id for number, run_id in known.items()})
+
+    def _miss(self, is_there: bool, known: Mapping[int, str]) -> None:
+        sent = [*self._data.get("sent", {}), *self._data.get("has", {})]
+        for number, run_id in known.items():
+            lost = self.children.get(number) != run_id and str(number) not in self.dropped
+            if is_there and lost and str(number) in sent:
+                for each in ("sent", "has"):
+                    self._data.get(each, {}).clear()
+                self._data["doubt"] = {str(each): True for each in {*known, *self.children}}
+                self._memory.keep()
+                raise EverythingAgain(f"MLflow's run of trial {number} is another one now")
 
     def make_parent(self, name: str) -> None:
         """Make the study's run."""
@@ -143,16 +142,36 @@ class Runs:
         self._unused = []
 
 
+def _is_active(run: Any) -> bool:
+    return bool(run.info.lifecycle_stage == "active")
+
+
+def _kept(runs: list[Any], known: str | None) -> Any:
+    """The one that is kept: the one that we know, since a training may have been given it; else the fullest, the oldest."""
+    active = [run for run in runs if _is_active(run)]
+    return max(active, key=lambda run: (run.info.run_id == known, _content(run)), default=None)
+
+
+def _fullest(runs: list[Any]) -> str:
+    return str(max(runs, key=_content).info.run_id)
+
+
+def _content(run: Any) -> tuple[int, int]:
+    return len(run.data.metrics), len(run.data.params)
+
+
 def _is_unused(run: Any) -> bool:
     return run.info.status == "SCHEDULED" and "outlast.state" not in run.data.tags and not run.data.metrics
 
 
-def _sorted_out(runs: list[Any]) -> dict[int | None, list[Any]]:
-    found: dict[int | None, list[Any]] = {}
+def _sorted_out(runs: list[Any]) -> tuple[list[Any], dict[int, list[Any]]]:
+    """The study's own, and those of each trial."""
+    parents: list[Any] = []
+    by_trial: dict[int, list[Any]] = {}
     for run in runs:
         trial = run.data.tags.get(TRIAL_TAG)
-        found.setdefault(None if trial is None else int(trial), []).append(run)
-    return found
+        (parents if trial is None else by_trial.setdefault(int(trial), [])).append(run)
+    return parents, by_trial
 
 
 def _filter(tag: str, value: str) -> str:

@@ -64,10 +64,9 @@ class MlflowSink:
         if self._server is None or self._server.uri != uri:
             self._server = Server(uri)
         self._memory = memory
-        name = self._experiment_name or content.experiment_name(study)
-        experiment = self._server.experiment(name)
+        experiment = self._server.experiment(self._experiment(study))
         tags = {"mlflow.user": _user(), "mlflow.source.name": "outlast", "mlflow.source.type": "LOCAL", **self._tags}
-        self._runs = Runs(self._server, experiment, study, memory.data, tags)
+        self._runs = Runs(self._server, experiment, study, memory, tags)
         self._runs.find()
         if self._runs.parent is None:
             self._begin(study)
@@ -106,6 +105,9 @@ class MlflowSink:
             self._runs.remove_unused()
             self._send_files(self._runs.parent, "study", study.files)
         self._memory.keep()
+
+    def _experiment(self, study: TrackedStudy) -> str:
+        return self._experiment_name or content.experiment_name(study)
 
     # The study
 
@@ -178,6 +180,7 @@ class MlflowSink:
                     handed[str(number)] = {
                         "MLFLOW_TRACKING_URI": self._opened.uri,
                         "MLFLOW_EXPERIMENT_ID": runs.experiment,
+                        "MLFLOW_EXPERIMENT_NAME": self._experiment(study),
                         "MLFLOW_RUN_ID": runs.children[number],
                     }
                 else:

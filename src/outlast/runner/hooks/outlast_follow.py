@@ -183,6 +183,7 @@ def _follow_mlflow() -> None:
     from importlib import import_module
 
     client: Any = import_module("mlflow.tracking.client").MlflowClient
+    import_module("outlast_mlflow").install(sys.modules["mlflow"], client)
     _after(client, "log_metric", _take_mlflow_metric)
     client.log_batch = _with_mlflow_batch(client.log_batch)
 
