@@ -43,7 +43,7 @@ def track(study: str | None, directory: str | None, wait: float, as_json: bool) 
     if any(report["hangs"] for report in reports):
         os._exit(1)  # a tracker that hangs has a thread that nobody can end
     if behind:
-        raise SystemExit(1)
+        click.get_current_context().exit(1)
 
 
 def _sent(folder: str, wait: float) -> dict:  # type: ignore[type-arg]

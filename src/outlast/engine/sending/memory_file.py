@@ -35,7 +35,8 @@ class MemoryFile:
     """
 
     def __init__(self, paths: TrackerPaths, identity: str) -> None:
-        self._paths, self._identity, self._environment = paths, identity, ""
+        self._paths, self._identity = paths, identity
+        self._environment: str | None = None  # as it is on the disk; not known yet
         kept = Kept()
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             kept = msgspec.json.decode(paths.memory.read_bytes(), type=Kept)
