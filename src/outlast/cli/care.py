@@ -87,6 +87,23 @@ def _retry(folder: str, trials: Sequence[int], *, cause: str | None, from_scratc
     )
 
 
+def _move(storage: str, target: str, study_name: str | None) -> None:
+    from outlast.config.store_address import masked_address
+    from outlast.optimizer.moving import move_studies
+
+    moved, warnings = move_studies(storage, target, study_name)
+    where = masked_address(target)
+    for each in moved:
+        count = f"{each.trials} trial{'s' if each.trials != 1 else ''}"
+        click.echo(
+            f"{each.name}: {count} copied to {where}, and compared"
+            if each.copied
+            else f"{each.name}: there already, the same"
+        )
+    for line in warnings:
+        click.echo(f"        {line}")
+
+
 @click.command("import", cls=Command)
 @click.argument(
     "storage",
@@ -99,7 +116,10 @@ def _retry(folder: str, trials: Sequence[int], *, cause: str | None, from_scratc
 )
 @click.option("--study-name", metavar="NAME", help="Which study, where the storage holds several.")
 @dir_option
-def import_(storage: str, file: str | None, study_name: str | None, directory: str | None) -> None:
+@click.option(
+    "--to", "target", metavar="STORE", help="Copy its studies to another Optuna storage instead, with everything kept."
+)
+def import_(storage: str, file: str | None, study_name: str | None, directory: str | None, target: str | None) -> None:
     """Begin a study from an old Optuna storage: its trials with their states, parameters and curves.
 
     Trials that were running there when their process died are tried again first, then what was enqueued there, its values
@@ -108,7 +128,15 @@ def import_(storage: str, file: str | None, study_name: str | None, directory: s
     Example:
         outlast import sqlite:///old/optuna_study.db study.yaml
         outlast import journal.log --study-name resnet --dir studies/resnet
+        outlast import old.db --to 'postgresql://me:${PGPASSWORD}@host/studies'
     """
+    if target is not None:
+        if file is not None or directory is not None:
+            raise UsageError(
+                "--to copies from storage to storage: there is no study folder", cure="leave one of them out"
+            )
+        _move(storage, target, study_name)
+        return
     from outlast.engine.care.import_study import import_study
 
     imported = import_study(storage, file, study_name=study_name, directory=directory)

@@ -96,7 +96,7 @@ class Tables:
         cls, connection: Connection, study_name: str, directions: Iterable[str], notes: Mapping[str, Any]
     ) -> Tables:
         """An empty study in empty tables; `notes` are its system attributes, `INDEX` among them."""
-        study = _inserted(connection, "INSERT INTO studies (study_name) VALUES (?)", (study_name,), "study_id")
+        study = inserted(connection, "INSERT INTO studies (study_name) VALUES (?)", (study_name,), "study_id")
         _state(connection, study, directions, notes)
         return cls(connection, study_name)
 
@@ -172,11 +172,11 @@ class Tables:
         if old is None or old.params != row.params:
             self._put("trial_params", trial_id, "param_name, param_value, distribution_json", row.params, anew=True)
         if old is None or old.values != row.values:
-            values = [(i, *_typed(value)) for i, value in enumerate(row.values)]
+            values = [(i, *typed(value)) for i, value in enumerate(row.values)]
             self._put("trial_values", trial_id, "objective, value, value_type", values, anew=True)
         steps = set(old.curve) if old is not None else set()
         grown = old is not None and steps <= set(row.curve)
-        curve = [(step, *_typed(value)) for step, value in row.curve if not (grown and (step, value) in steps)]
+        curve = [(step, *typed(value)) for step, value in row.curve if not (grown and (step, value) in steps)]
         columns = "step, intermediate_value, intermediate_value_type"
         self._put("trial_intermediate_values", trial_id, columns, curve, anew=not grown)
         users, systems = row.keys()
@@ -233,7 +233,7 @@ class Tables:
 
     def _added(self, number: int, state: str) -> int:
         query = "INSERT INTO trials (number, study_id, state) VALUES (?, ?, ?)"
-        return _inserted(self._c, query, (number, self._study, state), "trial_id")
+        return inserted(self._c, query, (number, self._study, state), "trial_id")
 
     def _next_number(self) -> int:
         query = "SELECT max(number) FROM trials WHERE study_id = ?"
@@ -354,7 +354,7 @@ class Tables:
         return grouped
 
 
-def _inserted(connection: Connection, sql: str, parameters: Any, key: str) -> int:
+def inserted(connection: Connection, sql: str, parameters: Any, key: str) -> int:
     """Insert a row. Returns the number that the database gave it."""
     if isinstance(connection, sqlite3.Connection):
         return int(connection.execute(sql, parameters).lastrowid or 0)
@@ -377,7 +377,8 @@ def _state(connection: Connection, study: int, directions: Iterable[str], notes:
     )
 
 
-def _typed(value: float) -> tuple[float | None, str]:
+def typed(value: float) -> tuple[float | None, str]:
+    """A value as Optuna stores it: with a word for what is no number."""
     if math.isnan(value):
         return None, "NAN"
     if math.isinf(value):

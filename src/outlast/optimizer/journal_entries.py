@@ -85,10 +85,14 @@ def _utc(stored: str | None) -> str | None:
     return None if stored is None else f"{stored.replace(' ', 'T')}+00:00"
 
 
-def trial_made(study_id: int, row: IndexRow) -> dict[str, Any]:
-    """A row is made as it is."""
+def trial_made(study_id: int, row: IndexRow, *, ours: bool = True) -> dict[str, Any]:
+    """A row is made as it is. `ours`: it is marked as ours, where it is not marked yet and nobody else's."""
     several = len(row.values) > 1
-    own = {} if any(key in (OURS, KEY) for key, _ in row.system) or row.state == "WAITING" else {OURS: row.number}
+    own = (
+        {}
+        if not ours or any(key in (OURS, KEY) for key, _ in row.system) or row.state == "WAITING"
+        else {OURS: row.number}
+    )
     operation = said(
         CREATE_TRIAL,
         study_id=study_id,
