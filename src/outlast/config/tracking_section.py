@@ -60,7 +60,7 @@ class AzureSettings(Struct, frozen=True, kw_only=True):
 class WandbSettings(Struct, frozen=True, kw_only=True):
     """Weights & Biases."""
 
-    project: Annotated[str | None, "the project; by default the study's name"] = None
+    project: Annotated[str | None, "the project; by default WANDB_PROJECT, or the study's name"] = None
     entity: Annotated[str | None, "the team or user"] = None
     dir: Annotated[str | None, "where W&B keeps its files"] = None
     mode: Annotated[str | None, "online or offline, as WANDB_MODE"] = None

@@ -153,6 +153,7 @@ class StudyNames(_Folder, Struct, frozen=True):
     objective = Name("objective.pkl", "The objective that `outlast.optimize` was given.")
     report = Name("report.html", "The page that shows everything.")
     plots = Name("plots", "Pages drawn when a search ends.")
+    wandb = Name("tracking/wandb-files", "What W&B keeps, where it is sent to and no other folder is named.")
     tensorboard = Name("tensorboard", "Event files, where TensorBoard is sent to and no other folder is named.")
     code = Name("code", "Copies of the training's repository that trials run from, by their revisions' numbers.")
     jobs = Name("jobs", "Scripts and logs of jobs that are not one trial's.")
