@@ -236,3 +236,22 @@ def test_a_model_is_trained_for_good_and_tested_and_put_together(here):
     assert looked == study.evaluate(quiet=True) and looked["looked"] == 1
     assert looked["looks"][0]["scores"] == {"test_score": pytest.approx(study.best.value)}
     assert (here / study.export() / "run.sh").exists()
+
+
+LOOKS = """
+import json, sys
+import outlast
+study = outlast.Study.open("small")
+found = study.status()["state"], study.best.number >= 0, "3 of 3" in study._repr_html_(), len(study.trials("pandas"))
+heavy = {"optuna", "scipy", "sqlalchemy", "plotly", "asyncio", "psutil", "pydantic"}  # pandas loads cloudpickle itself
+deciding = ("outlast.engine.hold", "outlast.engine.coordinator")
+print(json.dumps([found, sorted(heavy & {name.partition(".")[0] for name in sys.modules}),
+                  sorted(name for name in sys.modules if name.startswith(deciding))]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("searched")
+def test_looking_loads_nothing_that_decides():
+    said = subprocess.run([sys.executable, "-c", LOOKS], capture_output=True, check=True, timeout=120)
+    assert json.loads(said.stdout) == [["done", True, True, 3], [], []]

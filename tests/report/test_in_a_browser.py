@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 
 from lab.browser import chromium, opened, why_not
 from lab.report_data import data_of
+from outlast.api.report_file import framed
 from outlast.results.report_page import report_page
 
 pytestmark = pytest.mark.slow
@@ -158,3 +159,19 @@ def test_ten_thousand_trials_open_as_few_elements_and_few_megabytes(browser, tmp
             + ", ".join(f"{key} {value:.2f}" for key, value in took.items())
         )
     assert size < 15
+
+
+def test_it_works_inside_a_notebook_which_it_cannot_reach(browser, pages, tmp_path) -> None:
+    page = tmp_path / "cell.html"
+    framing = "<!doctype html><script>window.outlastReady = 1</script>" + framed(pages["small"].read_text(), height=700)
+    page.write_text(framing)
+    with opened(browser, page) as it:
+        inner = it.page.frames[1]
+        inner.wait_for_function("window.outlastReady")
+        inner.locator("nav a").nth(2).click()
+        assert inner.evaluate("scrollY") > 300
+        inner.locator("tbody tr[data-trial]").first.click()
+        assert inner.locator("#detail").is_visible()
+        inner.locator("button.close").click()
+        assert not inner.locator("#detail").is_visible() and inner.evaluate("window.origin") == "null"
+        assert (it.said, it.asked) == ([], [])

@@ -51,9 +51,7 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         values = zip(names, snapshot.best.values, strict=False)
         said = ", ".join(f"{name} {metric_value(name, value)}" for name, value in values)
         front = f", one of {len(snapshot.pareto)} on the Pareto front" if len(snapshot.pareto) > 1 else ""
-        rows.append(
-            ("best", f"{said} in trial {snapshot.best.trial}{front}   {_params(snapshot.best.params)}".rstrip())
-        )
+        rows.append(("best", f"{said} in trial {snapshot.best.trial}{front}: {_params(snapshot.best.params)}"))
     if snapshot.reason and snapshot.state in _TOLD_WHY:
         rows.append(("why", snapshot.reason))
     return [(label, " ".join(text.split())) for label, text in rows if text]

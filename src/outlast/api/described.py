@@ -6,12 +6,14 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from outlast.api.handed_over import HandedOver
 from outlast.config.settings import OBJECTIVE, Settings
 from outlast.errors import StudyFileError, UsageError
 from outlast.study.home import live_of
+
+if TYPE_CHECKING:
+    from outlast.api.handed_over import HandedOver
 
 Metric = tuple[str, Literal["maximize", "minimize"]]
 

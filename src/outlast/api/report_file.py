@@ -47,8 +47,17 @@ def show_below(path: str, *, height: int = 720) -> None:
         page = file.read()
     shown = f"<p>The page is in {html.escape(path)}; it is too large for a notebook.</p>"
     if len(page) <= _MOST_SHOWN:
-        shown = (
-            f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts allow-downloads allow-popups" '
-            f'style="width:100%;height:{height}px;border:1px solid rgba(128,128,128,.4)"></iframe>'
-        )
+        shown = framed(page, height=height)
     display({"text/html": shown, "text/plain": path}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def framed(page: str, *, height: int) -> str:
+    """A page inside another one, from which it can read nothing (https://html.spec.whatwg.org, the sandbox attribute).
+
+    Its links to its own parts would lead to parts of the page around, were its address not said to be its own.
+    """
+    own = page.replace("<head>", '<head><base href="about:srcdoc">', 1)
+    return (
+        f'<iframe srcdoc="{html.escape(own)}" sandbox="allow-scripts allow-downloads allow-popups" '
+        f'style="width:100%;height:{height}px;border:1px solid rgba(128,128,128,.4)"></iframe>'
+    )

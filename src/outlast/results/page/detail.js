@@ -4,7 +4,7 @@ class Detail {
     Object.assign(this, { trials, table, box: document.getElementById("detail"), leave: new AbortController() });
     const listen = (name, heard) => this.box.addEventListener(name, heard, { signal: this.leave.signal });
     listen("close", () => {
-      if (location.hash === this.address(this.number)) history.replaceState(null, "", this.address(null));
+      if (location.hash === this.address(this.number)) this.tell(null);
     });
     listen("click", (event) => {
       if (event.target === this.box) this.box.close();
@@ -18,6 +18,13 @@ class Detail {
   // What stands in the address bar while a trial is open, and afterwards.
   address(number) {
     return number === null ? location.pathname + location.search : `#trial-${number}`;
+  }
+  tell(number) {
+    try {
+      history.replaceState(null, "", this.address(number));
+    } catch {
+      /* a page inside a notebook has no address */
+    }
   }
   step(by) {
     const rows = this.table.rows,
@@ -33,7 +40,7 @@ class Detail {
     if (!box.open) box.showModal();
     box.scrollTop = 0;
     box.querySelector("button.close").focus({ preventScroll: true });
-    history.replaceState(null, "", this.address(number));
+    this.tell(number);
   }
   content(row, number) {
     const { trials } = this,
