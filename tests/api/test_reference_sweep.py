@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import optuna
 import pytest
@@ -159,7 +160,14 @@ def test_the_same_call_goes_on_and_what_is_there_is_not_overwritten(here, capsys
     assert "2 complete, 1 to go" in capsys.readouterr().out
     stored = optuna.load_study(study_name="hpo_distilbert", storage="sqlite:///outputs/hpo/distilbert/study.db")
     assert [trial.params for trial in stored.trials] == [trial.params for trial in more.trials]
-    assert len(swept(3).trials) == 3 and "3 complete, 0 to go" in capsys.readouterr().out
+    values = [trial.values for trial in more.trials]
+    Path("outputs/hpo/distilbert/study.db").write_bytes(b"garbage" * 999)
+    assert len(swept(3, storage_path="stores/{backbone}.db").trials) == 3
+    said = capsys.readouterr().out
+    assert "3 complete, 0 to go" in said and "study.db was broken" in said
+    assert len([*Path("outputs/hpo/distilbert").glob("study.db.2*")]) == 1
+    also = optuna.load_study(study_name="hpo_distilbert", storage="sqlite:///outputs/hpo/stores/distilbert.db")
+    assert [trial.values for trial in also.trials] == values
     with pytest.raises(UsageError, match="auto_resume is off") as caught:
         swept(3, auto_resume=False)
     assert "fresh=True" in str(caught.value.cure) and "--" not in str(caught.value.cure)

@@ -61,7 +61,9 @@ class SaidLines(Saying):
     def decided(self, events: Sequence[Event], study: Study) -> None:
         """A line for each attempt that ended."""
         for event in events:
-            if isinstance(event, AttemptEnded) and event.cause is not Cause.NEVER_STARTED:
+            if isinstance(event, AttemptEnded) and event.cause is Cause.PART:
+                self._say(f"trial {event.trial} {event.reason}")
+            elif isinstance(event, AttemptEnded) and event.cause is not Cause.NEVER_STARTED:
                 reason = f": {event.reason}" if event.reason else ""
                 values = _values(self._settings, event.values)
                 self._say(f"trial {event.trial} {event.state}{values}{reason}{self._progress(study)}")

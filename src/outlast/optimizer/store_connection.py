@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -96,6 +97,7 @@ def connect(address: StoreAddress) -> StoreConnection:
 
 
 def _sqlite(address: StoreAddress) -> StoreConnection:
+    os.makedirs(os.path.dirname(address.file), exist_ok=True)
     raw = sqlite3.connect(address.file, timeout=address.timeout, isolation_level=None, check_same_thread=False)
     try:
         raw.execute("PRAGMA synchronous = NORMAL")
