@@ -77,6 +77,7 @@ def test_callbacks_steer_a_search_with_objects_constraints_and_failures_that_are
         if trial.state.name in ("COMPLETE", "PRUNED"):
             assert trial.system_attrs["constraints"] == [trial.params["x"] - 0.5]
     assert result.best_value <= 0.5
+    assert result.study.user_attrs == {"seen": 6}
 
 
 def test_an_exception_that_catch_does_not_name_ends_the_search_and_the_same_call_goes_on(capsys):

@@ -448,3 +448,18 @@ def test_several_objectives_and_what_was_noted_are_there(lab: Any, address: Stor
     with opened(own) as ours, opened(address) as there:
         assert content(there) == content(ours)
         assert there.trials[0].user_attrs["note"] == {"a": [1, None, "ü"]}
+
+
+def test_what_is_noted_about_a_study_is_said_and_what_others_noted_there_stays(lab, address):
+    settings, study = lab.settings(), lab.study()
+    study.apply(TrialCreated(0, "2026-01-01T00:00:00Z", params={"lr": 0.1}))
+    with writing(address, settings, study) as writer:
+        assert writer.flush(LIMIT)
+        with opened(address) as theirs:
+            theirs.set_user_attr("theirs", "kept")
+        writer.note_study({"seen": "7", "best": "NaN"})
+        writer.note_study({"seen": "8"})
+        assert writer.flush(LIMIT)
+    with opened(address) as found:
+        assert repr(found.user_attrs["best"]) == "nan" and found.user_attrs["seen"] == 8
+        assert found.user_attrs["theirs"] == "kept"

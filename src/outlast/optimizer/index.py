@@ -88,7 +88,8 @@ class IndexWriter(WrittenBehind):
             self._replace()
             return
         changes, refused, objectives = self._wanted()
-        writes = bool(changes or refused or objectives != self._objectives)
+        noted = self._to_note()
+        writes = bool(changes or refused or noted or objectives != self._objectives)
         if not writes and _version(connection) == self._version:
             return
         connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -107,6 +108,7 @@ class IndexWriter(WrittenBehind):
                 tables.restate(*objectives)
             if changes:
                 tables.write(changes.values(), self._written)
+            tables.note_study(noted)
             self._fence()
             connection.execute("COMMIT")
         except BaseException:
@@ -118,6 +120,7 @@ class IndexWriter(WrittenBehind):
         self._version, self._objectives = version, objectives
         self._written.update(changes)
         self._done(changes, refused, self._foreign)
+        self._has_noted(noted)
 
     # -- the file --------------------------------------------------------------------------------------------------
 
@@ -167,19 +170,21 @@ class IndexWriter(WrittenBehind):
         with self._wake:
             changes = {number: self._rows[number] for number in self._dirty}
             rows = [self._rows[number] for number in sorted(self._rows)]
+            noted, unsaid = dict(self._noted), bool(self._unsaid)
         now = time.monotonic()
-        if not changes or (now < self._replace_again_at and not self._at_once and not self._closing):
+        if not (changes or unsaid) or (now < self._replace_again_at and not self._at_once and not self._closing):
             return
-        build_index(self._path, self._settings, rows, keep_old=False, fence=self._fence)
+        build_index(self._path, self._settings, rows, noted=noted, keep_old=False, fence=self._fence)
         self._replace_again_at = time.monotonic() + REPLACE_SECONDS
         self._done(changes, {}, [])
+        self._has_noted(noted)
 
     def _rebuild(self) -> None:
         self.disconnect()
         with self._wake:
             rows = [self._rows[number] for number in sorted(self._rows)]
         try:
-            build_index(self._path, self._settings, rows, fence=self._fence)
+            build_index(self._path, self._settings, rows, noted=dict(self._noted), fence=self._fence)
         except (OSError, sqlite3.Error) as error:
             self._building = False
             self._tell(

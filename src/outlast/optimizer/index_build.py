@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from outlast._system.files import remove, rename, write_atomic
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
-from outlast.optimizer.index_rows import ForeignRow, IndexRow, RowMaker, directions_of, trial_of
+from outlast.optimizer.index_rows import ForeignRow, IndexRow, RowMaker, directions_of, noted_texts, trial_of
 from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, METRIC_NAMES, IndexBroken, Tables, head_of
 from outlast.optimizer.view import silent
 
@@ -38,7 +39,8 @@ _BROKEN = (sqlite3.DatabaseError, IndexBroken, ValueError, KeyError, TypeError)
 def rebuild_index(path: str | os.PathLike[str], study: Study, settings: Settings) -> Path | None:
     """Build the index from the ledger and put it in place of what lies there. Returns where that was set aside, if it was."""
     maker = RowMaker(settings)
-    return build_index(path, settings, [maker.row(trial) for _, trial in sorted(study.trials.items())])
+    rows = [maker.row(trial) for _, trial in sorted(study.trials.items())]
+    return build_index(path, settings, rows, noted=noted_texts(study))
 
 
 def build_index(
@@ -46,10 +48,13 @@ def build_index(
     settings: Settings,
     rows: Iterable[IndexRow],
     *,
+    noted: Mapping[str, str] | None = None,
     keep_old: bool = True,
     fence: Callable[[], object] = lambda: None,
 ) -> Path | None:
-    """As `rebuild_index`, from rows; an old file that is worth nothing need not be kept, and the `fence` may still stop it.
+    """As `rebuild_index`, from rows and what was noted about the study.
+
+    An old file that is worth nothing need not be kept, and the `fence` may still stop it.
 
     The new file is complete before anything happens to the old one. The old one goes away together with its journal
     and write-ahead log (a new database that finds an old one's journal is destroyed by it), then the new one appears
@@ -64,7 +69,7 @@ def build_index(
         for stale in target.parent.glob(f".{target.name}.*.new*"):
             remove(stale)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.new")
-        write_atomic(temporary, _fresh(settings, rows, waiting))
+        write_atomic(temporary, _fresh(settings, rows, waiting, noted or {}))
         try:
             fence()
         except BaseException:
@@ -197,7 +202,7 @@ def _disagreement(found: IndexRow, expected: IndexRow, trial: Trial) -> str | No
     return None
 
 
-def _fresh(settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) -> bytes:
+def _fresh(settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow], noted: Mapping[str, str]) -> bytes:
     """The bytes of a new index. Built in a temporary folder: SQLite's own files never lie beside the study's."""
     head, empty = _empty_schema()
     with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
@@ -205,9 +210,9 @@ def _fresh(settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) 
         with open(file, "wb") as target:
             target.write(empty)
         if head in KNOWN_HEADS:
-            _fill(file, settings, rows, waiting)
+            _fill(file, settings, rows, waiting, noted)
         else:
-            _fill_through_optuna(file, settings, rows, waiting)
+            _fill_through_optuna(file, settings, rows, waiting, noted)
         with open(file, "rb") as whole:
             return whole.read()
 
@@ -234,7 +239,9 @@ def schema_statements() -> list[str]:
             return [line for line in connection.iterdump() if line not in ("BEGIN TRANSACTION;", "COMMIT;")]
 
 
-def _fill(file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) -> None:
+def _fill(
+    file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow], noted: Mapping[str, str]
+) -> None:
     notes = {
         METRIC_NAMES: [metric.name for metric in settings.metrics],
         INDEX: {"id": (index_id := uuid.uuid4().hex[:12]), "rows": 0},
@@ -245,6 +252,7 @@ def _fill(file: str, settings: Settings, rows: list[IndexRow], waiting: list[For
         connection.execute("BEGIN")
         tables = Tables.create(connection, settings.name, directions_of(settings), notes)
         tables.write(rows, {})
+        tables.note_study(noted)
         for row in waiting:
             tables.enqueue(row)
         connection.execute("COMMIT")
@@ -261,13 +269,17 @@ def _storage(file: str) -> Iterator[RDBStorage]:
             storage.engine.dispose()
 
 
-def _fill_through_optuna(file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow]) -> None:
+def _fill_through_optuna(
+    file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow], noted: Mapping[str, str]
+) -> None:
     """By Optuna's own interface, for a schema that is not known here."""
     with _storage(file) as storage:
         goals = [StudyDirection[word] for word in directions_of(settings)]
         study = optuna.create_study(study_name=settings.name, directions=goals, storage=storage)
         for row in rows:
             study.add_trial(trial_of(row))
+        for name, text in noted.items():
+            study.set_user_attr(name, json.loads(text))
         for enqueued in waiting:
             study.enqueue_trial(enqueued.params, user_attrs=enqueued.user_attrs)
 

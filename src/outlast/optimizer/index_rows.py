@@ -154,6 +154,11 @@ class RowMaker:
         return {**{taken.get(key, key): attrs.get(key) for key in [*attrs, *taken]}, **noted}
 
 
+def noted_texts(study: Study) -> dict[str, str]:
+    """What objectives and callbacks noted about the study, as JSON texts."""
+    return {name: json.dumps(value) for name, value in study.user_attrs.items()}
+
+
 class Teller:
     """What running objectives are told about their study (`trial.study`): its rows, of finished trials once only."""
 
@@ -165,8 +170,7 @@ class Teller:
     def about(self) -> dict[str, Any]:
         """What is known about the study itself; its attributes as JSON texts."""
         names = [metric.name for metric in self._settings.metrics]
-        noted = {name: json.dumps(value) for name, value in self._study.user_attrs.items()}
-        directions = directions_of(self._settings)
+        directions, noted = directions_of(self._settings), noted_texts(self._study)
         return {"name": self._settings.name, "directions": directions, "metrics": names, "user_attrs": noted}
 
     def rows(self, seen: int, curves: Mapping[int, Mapping[int, float]]) -> dict[str, Any]:

@@ -167,6 +167,13 @@ class Tables:
         )
         _state(self._c, self._study, directions, {METRIC_NAMES: list(names)})
 
+    def note_study(self, noted: Mapping[str, str]) -> None:
+        """Say what was noted about the study; what else people keep there stays."""
+        for name, text in noted.items():
+            where = (self._study, name)
+            self._c.execute('DELETE FROM study_user_attributes WHERE study_id = ? AND "key" = ?', where)
+            self._c.execute(f"INSERT INTO study_user_attributes (study_id, {KEYED}) VALUES (?, ?, ?)", (*where, text))  # noqa: S608
+
     def _write(self, row: IndexRow, old: IndexRow | None) -> None:
         trial_id = self._place(row)
         if old is None or old.params != row.params:

@@ -204,7 +204,10 @@ class JournalSession:
         if writing.objectives != self.objectives:
             return None
         study, trials = self._study(), self._trials()
-        entry: list[dict[str, Any]] = []
+        entry: list[dict[str, Any]] = [
+            said(STUDY_USER, study_id=study._study_id, user_attr={name: json.loads(text)})
+            for name, text in writing.noted.items()
+        ]
         for trial in trials:
             key = self._key(trial)
             if OURS not in trial.system_attrs and key in writing.refused and trial.state is Row.WAITING:
@@ -241,7 +244,8 @@ class JournalSession:
         attrs = {**study.system_attrs, METRIC_NAMES: names, INDEX: self._note}
         entry = [said(DELETE_STUDY, study_id=study._study_id), *study_made(self._name, directions)]
         entry += noted(new, attrs)
-        entry += [said(STUDY_USER, study_id=new, user_attr={key: value}) for key, value in study.user_attrs.items()]
+        noted_about = {**study.user_attrs, **{name: json.loads(text) for name, text in writing.noted.items()}}
+        entry += [said(STUDY_USER, study_id=new, user_attr={key: value}) for key, value in noted_about.items()]
         entry += [trial_made(new, row) for row in ours]
         return [*entry, *(trial_made(new, self._carried(each, writing.refused)) for each in others)]
 

@@ -125,6 +125,7 @@ class SqlSession:
         if writing.objectives != self.objectives:
             tables.restate(*writing.objectives)
         tables.write(writing.rows, self.written)
+        tables.note_study(writing.noted)
         fence()
         self._connection.commit()
         self.objectives = writing.objectives

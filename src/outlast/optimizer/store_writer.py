@@ -83,10 +83,12 @@ class StoreWriter(WrittenBehind):
     def _round(self) -> None:
         session = self._session or self._opened()
         changes, refused, objectives = self._wanted()
-        writes = bool(changes or refused or objectives != session.objectives)
+        noted = self._to_note()
+        writes = bool(changes or refused or noted or objectives != session.objectives)
         if writes:
             for part in chunks(changes.values(), _AT_ONCE) or [[]]:
-                session.write(Writing(part, refused, objectives), self._fence)
+                session.write(Writing(part, refused, objectives, noted), self._fence)
+                self._has_noted(noted)
                 self._done({row.number: row for row in part}, refused, [])
                 self._got_on = time.monotonic()
         if (now := time.monotonic()) >= self._look_at or self._at_once:

@@ -23,6 +23,7 @@ class Writing:
     rows: list[IndexRow]
     refused: Mapping[str, str]  # enqueued rows that do not fit, with the reason
     objectives: Objectives
+    noted: Mapping[str, str]  # about the study, as JSON texts
 
 
 def taken_by_another(address: StoreAddress, name: str) -> StoreRefused:

@@ -46,6 +46,8 @@ class WrittenBehind(ABC):
         self._rows: dict[int, IndexRow] = {}  # what the store should hold
         self._dirty: set[int] = set()
         self._refused: dict[str, str] = {}
+        self._noted: dict[str, str] = {}  # about the study, as JSON texts
+        self._unsaid: set[str] = set()  # of these
         self._found: list[ForeignRow] = []
         self._handed_out: set[str] = set()
         self._urgent = self._closing = False
@@ -89,6 +91,14 @@ class WrittenBehind(ABC):
                     self._dirty.add(row.number)
                 if row.claim:
                     self._handed_out.add(row.claim)
+            self._wake.notify_all()
+
+    def note_study(self, noted: Mapping[str, str]) -> None:
+        """Say what was noted about the study, as JSON texts by name."""
+        with self._wake:
+            changed = {name: text for name, text in noted.items() if self._noted.get(name) != text}
+            self._noted.update(changed)
+            self._unsaid.update(changed)
             self._wake.notify_all()
 
     def take_foreign(self) -> list[ForeignRow]:
@@ -136,7 +146,7 @@ class WrittenBehind(ABC):
 
     @property
     def _behind(self) -> bool:
-        return bool(self._dirty or self._refused)
+        return bool(self._dirty or self._refused or self._unsaid)
 
     @property
     def _alive(self) -> bool:
@@ -174,10 +184,19 @@ class WrittenBehind(ABC):
             refused = dict(self._refused)
         return changes, refused, (directions_of(self._settings), [metric.name for metric in self._settings.metrics])
 
+    def _to_note(self) -> dict[str, str]:
+        with self._wake:
+            return {name: self._noted[name] for name in sorted(self._unsaid)}
+
+    def _has_noted(self, noted: Mapping[str, str]) -> None:
+        with self._wake:
+            self._unsaid -= {name for name, text in noted.items() if self._noted[name] == text}
+
     def _read_back(self, written: dict[int, IndexRow], objectives: tuple[list[str], list[str]]) -> None:
         """What the store holds, as it was found: whatever else it should hold is to be written."""
         self._written, self._objectives = written, objectives
         with self._wake:
+            self._unsaid = set(self._noted)
             self._dirty |= {n for n, row in self._rows.items() if written.get(n) != row}
 
     def _done(self, changes: Mapping[int, IndexRow], refused: Mapping[str, str], foreign: list[ForeignRow]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from outlast._system.clock import Clock
 from outlast.core.fold import Study
-from outlast.core.records import Event, Warned
+from outlast.core.records import Event, StudyAttributeSet, Warned
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.optimizer.pruning import Pruning
@@ -43,6 +43,8 @@ class Decisions:
         if events:
             touched = {event.trial: self.study.trials[event.trial] for event in events if hasattr(event, "trial")}
             self._derived.decided(list(touched.values()))
+            if any(isinstance(event, StudyAttributeSet) for event in events):
+                self._derived.noted(self.study)
             self._listener.decided(events, self.study)
 
     def let_steer(self) -> None:

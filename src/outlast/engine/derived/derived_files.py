@@ -17,6 +17,7 @@ from outlast.engine.derived.indexes import Indexes, other_stores
 from outlast.engine.derived.report_behind import ReportBehind
 from outlast.optimizer.index import IndexWriter
 from outlast.optimizer.index_build import check_index, rebuild_index
+from outlast.optimizer.index_rows import noted_texts
 from outlast.results.writer import ResultsWriter
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
@@ -60,10 +61,15 @@ class DerivedFiles:
                 self._own.warnings.append(text)
         self.index.add(other_stores(self._paths.index, self._settings, study, self._fence, self._warnings))
         self.index.update(study.trials.values())
+        self.index.note_study(noted_texts(study))
         self.index.start()
         self._write_results(study)
         if self._home_sync is not None:
             self._home_sync.start()
+
+    def noted(self, study: Study) -> None:
+        """Something was noted about the study."""
+        self.index.note_study(noted_texts(study))
 
     def decided(self, trials: Sequence[Trial]) -> None:
         """These trials changed."""

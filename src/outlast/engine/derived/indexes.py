@@ -37,6 +37,11 @@ class Indexes:
         for each in self._writers:
             each.update(changed, curves)
 
+    def note_study(self, noted: Mapping[str, str]) -> None:
+        """See `WrittenBehind.note_study`."""
+        for each in self._writers:
+            each.note_study(noted)
+
     def take_foreign(self) -> list[ForeignRow]:
         """See `WrittenBehind.take_foreign`."""
         return [row for each in self._writers for row in each.take_foreign()]
