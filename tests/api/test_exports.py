@@ -24,6 +24,7 @@ PUBLIC = {
         "SegmentLost", "SlurmMissing", "SlurmRefused", "SlurmUnavailable", "StorageError", "StudyBusy", "StudyFileError",
         "StudyNotFound", "UsageError",
     ],
+    "tracking/__init__.py": ["setup_mlflow_cross_platform", "setup_mlflow_from_config"],
     "callbacks/huggingface.py": ["OutlastCallback", "resume_from"],
     "callbacks/keras.py": ["OutlastCallback"],
     "callbacks/lightgbm.py": ["OutlastCallback"],

@@ -138,20 +138,30 @@ class Workspace:
         return SinkError(f"Azure answers {answer.status_code} {code}".rstrip())
 
 
+def need_plugin() -> None:
+    """See that MLflow understands ``azureml://``.
+
+    Raises:
+        SinkError: It does not.
+    """
+    _need("azureml.mlflow", "azureml-mlflow")
+
+
 def _need_packages() -> None:
+    _need("azure.identity", "azure-identity")
+    _need("azure.mgmt.core", "azure-mgmt-core")
+    need_plugin()
+
+
+def _need(module: str, package: str) -> None:
     from importlib.util import find_spec
 
-    for module, package in (
-        ("azure.identity", "azure-identity"),
-        ("azure.mgmt.core", "azure-mgmt-core"),
-        ("azureml.mlflow", "azureml-mlflow"),
-    ):
-        try:
-            found = find_spec(module)
-        except ImportError:  # of what it is in
-            found = None
-        if found is None:
-            raise SinkError(f"needs {package}, which is not installed here", cure=INSTALL, lasting=True)
+    try:
+        found = find_spec(module)
+    except (ImportError, ValueError):  # of what it is in
+        found = None
+    if found is None:
+        raise SinkError(f"needs {package}, which is not installed here", cure=INSTALL, lasting=True)
 
 
 def _body(answer: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def tracking_uri(given: str | None, cwd: str, environ: Mapping[str, str] | None 
 
     Without one, and without MLFLOW_TRACKING_URI: a database ``mlflow.db`` where the trainings run (on Colab and Kaggle, where
     what is kept goes), or the folder ``mlruns`` where there is one with experiments: as MLflow 3 does itself
-    (``mlflow/tracking/_tracking_service/utils.py``).
+    (``mlflow/tracking/_tracking_service/utils.py``). A database in that folder, where other programs put it, is gone on with.
 
     Args:
         given: What the study file says.
@@ -31,7 +31,9 @@ def tracking_uri(given: str | None, cwd: str, environ: Mapping[str, str] | None 
         platform = current_platform(known)
         folder = cwd if platform.kind == "local" else str(platform.root)
         has_runs = bool(glob(os.path.join(_as_pattern(folder), _FOLDER, "[0-9]*", "meta.yaml")))
-        uri = os.path.join(folder, _FOLDER) if has_runs else f"sqlite:///{os.path.join(folder, _DATABASE)}"
+        inner = os.path.join(folder, _FOLDER, _DATABASE)
+        database = inner if os.path.exists(inner) else os.path.join(folder, _DATABASE)
+        uri = os.path.join(folder, _FOLDER) if has_runs else f"sqlite:///{database}"
     return _absolute(uri, cwd)
 
 
