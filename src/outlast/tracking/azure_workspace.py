@@ -63,7 +63,7 @@ class Workspace:
         ]
         if lacking:
             reason = f"needs {' and '.join(lacking)} for the workspace {self.name}"
-            raise SinkError(reason, cure=" ".join(f"export {each}=…" for each in lacking), lasting=True)
+            raise SinkError(reason, cure="export " + " ".join(f"{each}=…" for each in lacking), lasting=True)
         _need_packages()
         self._credential, self._transport = credential, transport
 
