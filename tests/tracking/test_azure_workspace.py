@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lab.azure_cloud import SIGNED_IN, URI, WORKSPACE, Cloud, cloud_instead_of_the_network
+from outlast.config.load import load_study_file
 from outlast.config.tracking_section import AzureSettings
+from outlast.engine.sending.usable import tracking_findings
 from outlast.tracking.azure_workspace import Workspace
 from outlast.tracking.choosing import make_sink
 from outlast.tracking.sink import SinkError
@@ -115,3 +118,27 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
     with pytest.raises(SinkError, match="is not installed here") as caught:
         make_sink("azure_ml", SETTINGS, {})
     assert caught.value.cure == "pip install 'outlast[azure]'"
+
+
+def checked(tmp_path: Path) -> list[tuple[str, str, str | None]]:
+    """What `outlast check` says of a study that is sent to the workspace."""
+    text = (
+        "name: a\ncommand: echo ${args}\nmetric: {name: f1, goal: maximize}\nparameters: {lr: {min: 0.1, max: 1.0}}\n"
+    )
+    (tmp_path / "a.yaml").write_text(
+        f"{text}budget: {{trials: 1}}\ntracking: {{azure_ml: {{workspace_name: {WORKSPACE}}}}}\n"
+    )
+    found = tracking_findings(load_study_file(tmp_path / "a.yaml"))
+    return [(each.level, each.text, each.cure) for each in found]
+
+
+def test_check_says_beforehand_what_azure_would_refuse(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checked(tmp_path) == [("ok", "sent to azure_ml", None)]
+    cloud.may_read = False
+    level, text, cure = checked(tmp_path)[0]
+    assert (level, "may not read the workspace resume-ner-ws" in text, "role" in str(cure)) == ("note", True, True)
+    monkeypatch.delenv("AZURE_RESOURCE_GROUP")
+    level, text, cure = checked(tmp_path)[0]
+    assert "needs AZURE_RESOURCE_GROUP" in text and cure == "export AZURE_RESOURCE_GROUP=…"

@@ -67,8 +67,11 @@ class Workspace:
         _need_packages()
         self._credential, self._transport = credential, transport
 
-    def tracking_uri(self) -> str:
+    def tracking_uri(self, *, patience: float = _PATIENCE) -> str:
         """The address of its MLflow.
+
+        Args:
+            patience: Seconds for an answer.
 
         Raises:
             SinkError: No credential is accepted, there is no such workspace, it may not be read, or Azure does not answer.
@@ -76,7 +79,7 @@ class Workspace:
         from azure.core.exceptions import AzureError, ClientAuthenticationError
 
         try:
-            answer = self._asked()
+            answer = self._asked(patience)
         except ClientAuthenticationError as error:
             reason = f"Azure accepts no credential here: {_essence(error)}"
             raise SinkError(reason, cure=SIGN_IN, lasting=True) from error
@@ -89,7 +92,7 @@ class Workspace:
             raise SinkError(f"the workspace {self.name} has no MLflow address", lasting=True)
         return str(uri)
 
-    def _asked(self) -> Any:
+    def _asked(self, patience: float) -> Any:
         from azure.core.pipeline.policies import RetryPolicy
         from azure.core.rest import HttpRequest
         from azure.identity import DefaultAzureCredential
@@ -112,7 +115,7 @@ class Workspace:
         )
         with client:
             request = HttpRequest("GET", f"{_CLOUD}{path}", params={"api-version": _VERSION})
-            return client.send_request(request, connection_timeout=_PATIENCE, read_timeout=_PATIENCE)
+            return client.send_request(request, connection_timeout=patience, read_timeout=patience)
 
     def _refused(self, answer: Any) -> SinkError:
         """What Azure's refusal means for a person; its codes are those of the resource manager's own errors."""

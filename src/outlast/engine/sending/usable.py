@@ -1,15 +1,15 @@
-"""Whether a study's trackers can be sent to from here, as far as that is known without asking them."""
+"""Whether a study's trackers can be sent to from here, as far as that is known without asking them; Azure ML is asked."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 
 from outlast.config.chosen import ChosenSettings
 from outlast.config.settings import Settings
-from outlast.config.tracking_section import lacking_in
+from outlast.config.tracking_section import AzureSettings, lacking_in, with_variables
 from outlast.core.finding import Finding
 from outlast.tracking.choosing import EXTRAS, PACKAGES, make_sink
 from outlast.tracking.sink import SinkError
@@ -25,12 +25,25 @@ def tracking_findings(settings: Settings) -> Iterator[Finding]:
             lacking, cure = _of_a_class(name, its, cwd)
         elif not lacking and not _is_there(PACKAGES[name]):
             lacking, cure = f"needs {PACKAGES[name].partition('.')[0]}, which is not installed here", EXTRAS[name]
+        elif not lacking and isinstance(its, AzureSettings):
+            lacking, cure = _of_a_workspace(with_variables(its, environment), environment)
         if lacking:
             yield Finding("tracking", "note", f"{name} {lacking}: the search would not be sent there", cure or None)
         else:
             usable.append(name)
     if usable:
         yield Finding("tracking", "ok", f"sent to {', '.join(usable)}")
+
+
+def _of_a_workspace(its: AzureSettings, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Azure is asked: what it refuses later, credential, workspace or permission, it refuses now."""
+    from outlast.tracking.azure_workspace import Workspace
+
+    try:
+        Workspace(its, environment).tracking_uri(patience=5.0)
+    except SinkError as error:
+        return f"cannot be used ({error.reason})", error.cure
+    return "", ""
 
 
 def _of_a_class(name: str, its: ChosenSettings, cwd: str) -> tuple[str, str]:
