@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from outlast._system.locks import FileLock
 
 _LOOKED_AFTER = 30.0  # seconds
 _AGAIN = 60.0  # seconds between two beginnings
+_LOOK, _SILENT = 1.0, 60.0  # seconds between two looks at another host's beats, and without one after which it is gone
+_BEAT_AT, _BEAT_BYTES = 16, 120
 
 
 class Behind:
@@ -103,12 +106,15 @@ class Shift:
     Args:
         path: The file.
         pipe: Descriptor whose end of file means that whoever began us is gone. ``None``: nobody did.
+        everywhere: One of all hosts that share the folder, where a network filesystem's lock is one host's only. Whoever works
+            shows by `beat` that it does.
     """
 
-    def __init__(self, path: Path, pipe: int | None) -> None:
-        self._path, self._pipe, self.alone = path, pipe, pipe is None
+    def __init__(self, path: Path, pipe: int | None, *, everywhere: bool = False) -> None:
+        self._path, self._pipe, self.alone, self._everywhere = path, pipe, pipe is None, everywhere
         self._lock: FileLock | None = None
         self._sign = f"{os.getpid():>10}\n".encode()
+        self._name, self._beats = f"{socket.gethostname()}:{os.getpid()}", 0
 
     def begin(self) -> bool:
         """Wait until it is our turn. Whoever is alone, or becomes so, does not wait: then the answer may be no."""
@@ -118,12 +124,47 @@ class Shift:
                 return False
             os.pwrite(lock.content, self._sign, 0)  # the one of a run that is gone leaves when it sees this
             self.rest(1.0)
+        if self._everywhere and lock.shared and not self._is_free_elsewhere():
+            return False
         os.pwrite(lock.content, self._sign, 0)
         return True
+
+    def _is_free_elsewhere(self) -> bool:
+        """Wait until no other host works, or the one that did is silent; whoever is alone does not wait for one that lives."""
+        seen, since = self._last_beat(), time.monotonic()
+        while seen and seen.partition(":")[0] != self._name.partition(":")[0]:  # of ours, we hold the lock
+            self.rest(_LOOK)
+            now = self._last_beat()
+            if now != seen and self.alone and now:
+                return False
+            if now == seen and time.monotonic() - since > _SILENT:
+                break
+            seen, since = now, since if now == seen else time.monotonic()
+        self.beat()
+        time.sleep(_LOOK)
+        return (
+            self._last_beat().partition(" ")[0] == self._name
+        )  # two that began at the same moment: one has written last
+
+    def _last_beat(self) -> str:
+        """Opened anew, as a network filesystem shows what others wrote to whoever opens a file."""
+        with open(self._path, "rb") as file:
+            return file.read()[_BEAT_AT:].decode(errors="replace").strip()
+
+    def beat(self) -> None:
+        """Show other hosts that we work; call it every few seconds."""
+        if self._everywhere and self._lock is not None and self._lock.shared:
+            self._beats += 1
+            with contextlib.suppress(OSError):
+                os.pwrite(self._lock.content, f"{self._name} {self._beats:09d}".ljust(_BEAT_BYTES).encode(), _BEAT_AT)
+                os.fsync(self._lock.content)
 
     def end(self) -> None:
         """Let others."""
         if self._lock is not None:
+            if self._beats and not self.is_deleted:
+                with contextlib.suppress(OSError):
+                    os.pwrite(self._lock.content, b" " * _BEAT_BYTES, _BEAT_AT)
             self._lock.close()
             self._lock = None
 

@@ -39,7 +39,8 @@ def tell(study: str, once: bool) -> None:
 
 @click.command(cls=Command, hidden=True)
 @folder_argument
-def send(study: str) -> None:
+@click.option("--once", is_flag=True, help="Send what there is to send, to the trackers that are on record, and leave.")
+def send(study: str, once: bool) -> None:
     """Send a study to its trackers; behind a run, which come on the input, which lasts as long as the run does.
 
     Example:
@@ -47,10 +48,15 @@ def send(study: str) -> None:
     """
     from outlast._system.process_behind import told
     from outlast.config.tracking_section import TrackingSettings
+    from outlast.engine.record.recorded import recorded_settings
     from outlast.engine.sending.sender import Sender
 
-    pipe = sys.stdin.fileno()
-    given = told(pipe)
-    Sender(study, TrackingSettings.of(given["tracking"]), None if given["once"] else pipe).run()
+    if once:
+        settings, _ = recorded_settings(study)
+        Sender(study, settings.tracking, environment={**os.environ, **settings.env}).run()
+    else:
+        pipe = sys.stdin.fileno()
+        given = told(pipe)
+        Sender(study, TrackingSettings.of(given["tracking"]), None if given["once"] else pipe).run()
     sys.stdout.flush()
     os._exit(0)  # a tracker that hangs has a thread that nobody can end

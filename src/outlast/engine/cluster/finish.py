@@ -20,6 +20,7 @@ from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.hold.turn import Memory, Turn, take_turn
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.engine.record.study_queue import StudyQueue
+from outlast.engine.sending.sender_behind import send_now
 from outlast.engine.telling.teller_behind import tell_once
 from outlast.errors import OutlastError, SlurmMissing, SlurmRefused, SlurmUnavailable, StorageError, UsageError
 from outlast.executors.slurm.commands import Slurm
@@ -73,11 +74,12 @@ def finish(
 
 
 def _have_told(folder: str) -> None:
-    """Tell people whatever there is to tell. This job ends with us, and whatever it began: so it is waited for."""
+    """Tell people what there is to tell, and send trackers what they lack; waited for: what this job began ends with it."""
     with contextlib.suppress(OutlastError, OSError):
         settings, _ = recorded_settings(folder)
         if settings.notify:
             tell_once(StudyPaths.at(folder).root, settings.env, wait=_LAST_WORDS)
+        send_now(StudyPaths.at(folder).root, settings, wait=_LAST_WORDS)
 
 
 class _Finisher:

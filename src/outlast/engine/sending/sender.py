@@ -55,9 +55,10 @@ class Sender:
             Courier(name, partial(make_sink, name, its, env), names.tracker(name), self._done)
             for name, its in tracking.chosen.items()
         ]
-        self._shift = Shift(names.sending, pipe)
+        self._shift = Shift(names.sending, pipe, everywhere=True)
         self._written: dict[str, Unsent] = {}
         self._next_look, self._readable = 0.0, False
+        self._news = True  # something may be to be given
 
     def run(self) -> bool:
         """Until there is nothing more to send. Leaves at once where somebody sends already and nobody waits for us.
@@ -85,9 +86,12 @@ class Sender:
             now = time.monotonic()
             if now >= self._next_look:
                 self._look(now)
+                self._shift.beat()
             over = self._is_over
             over_since = (over_since or now) if over else None
-            self._give(now, last=over)
+            if self._news or any(each.failures and each.is_due(now) for each in self.couriers):
+                self._news = False
+                self._give(now, last=over)
             if self._shift.succeeded or any(each.busy_for > _HANGS for each in self.couriers):
                 return
             if over_since is not None and (self._is_settled or now - over_since > self._patience):
@@ -101,9 +105,11 @@ class Sender:
         """Until it is time, or something was brought, or whoever began us is gone."""
         if self._shift.alone:
             self._done.wait(seconds)
-            self._done.clear()
         else:
             self._shift.rest(seconds)
+        if self._done.is_set():
+            self._done.clear()
+            self._news = True
 
     @property
     def _is_over(self) -> bool:
@@ -139,6 +145,7 @@ class Sender:
         else:
             if self._found.study.cwd not in sys.path:
                 sys.path.append(self._found.study.cwd)  # where a person's own sink may lie
+        self._news = True
         took = time.monotonic() - now
         self._next_look = now + max(look_every(), took / _SHARE)
 

@@ -1,0 +1,103 @@
+"""Of all processes that would send a study, one does: on a machine by a lock, among hosts that share the folder by a beat."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from outlast._system import process_behind
+from outlast._system.process_behind import Shift
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A lock on a filesystem of several hosts; looks at other hosts take no time."""
+    monkeypatch.setattr("outlast._system.locks.is_shared", lambda path: True)
+    monkeypatch.setenv("OUTLAST_LOCK_DIR", str(tmp_path / "locks"))
+    monkeypatch.setattr(process_behind, "_LOOK", 0.0)
+    return tmp_path / "lock"
+
+
+def of_another_host(monkeypatch: pytest.MonkeyPatch, path: Path, alone: bool = True) -> Shift:
+    """As another host sees it, whose locks are its own."""
+    monkeypatch.setenv("OUTLAST_LOCK_DIR", str(path.parent / "locks of another host"))
+    shift = Shift(path, None if alone else os.open("/dev/null", os.O_RDONLY), everywhere=True)
+    shift._name = "another:1"
+    return shift
+
+
+def resting(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> list[float]:
+    """Time passes by resting only, and something happens in it."""
+    passed = [0.0]
+
+    def rest(_self: Shift, seconds: float) -> None:
+        passed[0] += max(1.0, seconds)
+        meanwhile()
+
+    monkeypatch.setattr(Shift, "rest", rest)
+    monkeypatch.setattr(process_behind.time, "monotonic", lambda: passed[0])
+    return passed
+
+
+def test_on_one_machine_the_lock_says_who(tmp_path: Path) -> None:
+    first, second = Shift(tmp_path / "lock", None), Shift(tmp_path / "lock", None)
+    assert first.begin() and not second.begin()
+    first.end()
+    assert second.begin()
+    second.end()
+
+
+def test_a_file_that_was_moved_or_deleted_is_nobodys_any_more(tmp_path: Path) -> None:
+    shift = Shift(tmp_path / "lock", None)
+    assert shift.begin() and not shift.is_deleted
+    os.rename(tmp_path / "lock", tmp_path / "aside")
+    assert shift.is_deleted
+    (tmp_path / "lock").touch()
+    assert shift.is_deleted
+    shift.end()
+
+
+def test_another_host_that_works_is_left_to_work(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Shift(shared, None, everywhere=True)
+    assert first.begin()
+    second = of_another_host(monkeypatch, shared)
+    resting(monkeypatch, first.beat)
+    assert not second.begin()
+    first.end()
+    second.end()
+
+
+def test_after_one_that_has_left_nobody_waits(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Shift(shared, None, everywhere=True)
+    assert first.begin()
+    first.end()
+    second = of_another_host(monkeypatch, shared)
+    passed = resting(monkeypatch, lambda: None)
+    assert second.begin() and passed == [0.0]
+    second.end()
+
+
+def test_one_that_has_died_is_waited_for_as_long_as_it_may_be_silent(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Shift(shared, None, everywhere=True)
+    assert first.begin()
+    first._lock.close()  # type: ignore[union-attr]
+    first._lock = None
+    second = of_another_host(monkeypatch, shared)
+    passed = resting(monkeypatch, lambda: None)
+    assert second.begin() and passed[0] > process_behind._SILENT
+    second.end()
+
+
+def test_of_two_that_begin_at_the_same_moment_one_does(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Shift(shared, None, everywhere=True)
+    second = of_another_host(monkeypatch, shared)
+    second._lock = process_behind.FileLock(str(shared))
+    monkeypatch.setattr(process_behind.time, "sleep", lambda _seconds: second.beat())  # it wrote after us
+    assert not first.begin()
+    first.end()
+    second.end()
