@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from outlast.cli.campaign_places import campaign_of_file
 from outlast.config.load import load_studies, load_study_file
 from outlast.config.settings import IndexSettings, RefitSettings
 from outlast.config.tracking_section import MlflowSettings
@@ -93,6 +94,7 @@ def test_a_choice_that_a_path_names_is_a_study_for_each_of_its_values(load, monk
     ]
     assert [each.space.parameters[0].value for each in found] == ["distilbert", "deberta"]
     assert any("one study for each of its values" in note for note in found[0].notes)
+    assert campaign_of_file("hpo.yaml") == "studies/hpo"  # so that every command takes the file
 
 
 def test_a_store_lies_where_studies_lie_unless_it_says_where(load, monkeypatch, tmp_path):

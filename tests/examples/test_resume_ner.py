@@ -112,6 +112,7 @@ def test_killed_in_the_third_fold_it_goes_on_there_and_no_finished_fold_runs_aga
         name: ((path / "splits.json").read_bytes(), folds_done(path)) for name, path in studies.items() if path.exists()
     }
     assert before["distilbert"][1] == 2
+    measured = [(first / f"trials/0000/checkpoints/part-{fold}/benchmark.json").read_bytes() for fold in range(2)]
     assert "hpo_distilbert" in ran(*status, at=place)
     ran(*run, at=place)
     for name, path in studies.items():
@@ -123,6 +124,8 @@ def test_killed_in_the_third_fold_it_goes_on_there_and_no_finished_fold_runs_aga
             assert (path / "splits.json").read_bytes() == before[name][0]
         speed = json.loads((path / "trials/0000/checkpoints/part-4/benchmark.json").read_text())
         assert 0 < speed["latency_p50_ms"] <= speed["latency_p95_ms"] and speed["backbone"] == name
+    again = [(first / f"trials/0000/checkpoints/part-{fold}/benchmark.json").read_bytes() for fold in range(2)]
+    assert again == measured  # what is measured anew is never the same
     folds = json.loads((first / "splits.json").read_text())["folds"]
     assert sorted(each for fold in folds for each in fold) == [
         f"resume-{number:04d}" for number in range(20)
