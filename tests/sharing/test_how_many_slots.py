@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from outlast.cli.run_meant import _sharing
 from outlast.cli.supervising import slots_text
 from outlast.config.load import settings_from_resolved
 from outlast.engine.attempts import slots as slots_module
 from outlast.engine.attempts.slots import Slots, local_slots
 from outlast.engine.campaign.orders import sharing_in
 from outlast.engine.campaign.planned import CampaignPlan, Planned
+from outlast.engine.campaign.run_alone import sharing_of
 from outlast.study.campaign import Campaign, Member, keep_campaign
 from outlast.study.supervision import Post
 
@@ -109,11 +109,11 @@ def test_a_study_that_is_run_alone_takes_part_while_its_campaign_runs(
 ) -> None:
     meant = plan(None, ONE, ONE)
     keep_campaign(tmp_path, meant.campaign)
-    assert _sharing(meant.planned[1].folder) is None
+    assert sharing_of(meant.planned[1].folder) is None
     with closing(Post(tmp_path / "supervisor.json")) as post:
         assert post.take()
         post.write(())
-        sharing = _sharing(meant.planned[1].folder)
+        sharing = sharing_of(meant.planned[1].folder)
         assert sharing is not None
         assert (sharing.folder, sharing.study, sharing.parallel) == (os.path.join(tmp_path, "slots"), "b", 2)
-    assert _sharing(meant.planned[1].folder) is None
+    assert sharing_of(meant.planned[1].folder) is None

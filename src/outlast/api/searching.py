@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,10 +20,12 @@ from outlast.api.said_lines import FRESH, SaidLines
 from outlast.config.settings import Settings
 from outlast.core.best import best_trials
 from outlast.engine import launch
+from outlast.engine.campaign.run_alone import refuse_supervised, sharing_of, told_of_sharing
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.opening import Given
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
+from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
@@ -64,7 +67,11 @@ def search(
         if not kept:
             folder = held.enter_context(tempfile.TemporaryDirectory(prefix="outlast-in-memory-"))
         with _in_words_of_python():
+            refuse_supervised(StudyPaths.at(live_of(folder)).supervisor, folder)
             paths = study_paths(launch.make_ready(settings, folder, fresh=fresh, say=early.append), settings)
+        sharing = sharing_of(os.fspath(paths.root))
+        if sharing is not None:
+            early.append(told_of_sharing(sharing))
         own = of.objective
         changed = "" if own is None else own.compared(paths, folder, accept_changes=accept_changes)
         shown = view(settings, folder, paths, quiet=quiet)
@@ -83,7 +90,7 @@ def search(
         with _in_words_of_python():
             verdict, study = launch.run(
                 paths, settings, listener, tell=shown.ended, accept_changes=accept_changes, say=shown.said, kept=kept,
-                given=prepared, limits=hears.limits(settings),
+                given=prepared, sharing=sharing, limits=hears.limits(settings),
             )  # fmt: skip
         if hears.raised is not None:
             raise hears.raised

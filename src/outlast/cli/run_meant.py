@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 from msgspec.structs import replace
 
@@ -13,16 +11,16 @@ from outlast.cli.detached import is_detached
 from outlast.cli.each_study import tell_refused
 from outlast.cli.run_here import run_here, run_without_a_trace
 from outlast.cli.search_request import SearchRequest
-from outlast.cli.supervising import refuse_supervised, run_campaign, run_supervised
+from outlast.cli.supervising import run_campaign, run_supervised
 from outlast.core.states import BY_SIGNAL
-from outlast.engine.campaign.orders import Orders, is_supervised, sharing_in
+from outlast.engine.campaign.orders import Orders, is_supervised
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
 from outlast.engine.campaign.restarts import AT_REST, CODES, worst
+from outlast.engine.campaign.run_alone import refuse_supervised, sharing_of, told_of_sharing
 from outlast.engine.launch import make_ready
 from outlast.engine.record.examine import read_study
-from outlast.executors.shared_slots import Sharing
-from outlast.study.campaign import CampaignPaths, campaigns_of
-from outlast.study.home import home_of, live_of
+from outlast.study.campaign import CampaignPaths
+from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 from outlast.study.supervision import Charge, Supervision, live_supervision, read_supervision
@@ -55,7 +53,7 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
     folder = make_ready(
         settings, search.folder, fresh=how.fresh, resume=how.resume, refusal=search.refusal, say=click.echo
     )
-    sharing = _sharing(folder)
+    sharing = sharing_of(folder)
     if background:
         orders = Orders(
             study=settings.name,
@@ -72,19 +70,8 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
             search.invocation, folder, paths.supervisor, paths.run_log, done=["--fresh", "--unless-over"]
         )
     if sharing is not None:
-        click.echo(f"its campaign runs: it takes slots of {os.path.relpath(os.path.dirname(sharing.folder))} in turn")
+        click.echo(told_of_sharing(sharing))
     return run_here(settings, folder, how.accept_changes, given=given, sharing=sharing)
-
-
-def _sharing(folder: str) -> Sharing | None:
-    """How a study that is run alone shares the slots of a campaign of its that runs now."""
-    home = os.path.realpath((home_of(StudyPaths.at(folder)) or StudyPaths.at(folder)).root)
-    for place, campaign in campaigns_of(folder):
-        at = CampaignPaths.at(place)
-        if live_supervision(at.supervisor) is not None:
-            member = next(each for each in campaign.members if os.path.realpath(at.member(each)) == home)
-            return sharing_in(place, campaign, member, campaign.pool)
-    return None
 
 
 def has_come_to_rest(search: SearchRequest) -> bool:

@@ -19,13 +19,14 @@ from outlast.engine.attempts.slots import count_on_machine
 from outlast.engine.campaign.looked_after import Wanted
 from outlast.engine.campaign.orders import Orders, sharing_in
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
+from outlast.engine.campaign.run_alone import busy_text, refuse_supervised
 from outlast.engine.campaign.supervisor import Supervisor, exit_code
 from outlast.engine.hold.signals import handling
 from outlast.engine.telling.teller_behind import TellerBehind
 from outlast.errors import StudyBusy
 from outlast.study.campaign import CampaignPaths, keep_campaign
 from outlast.study.layout import StudyPaths
-from outlast.study.supervision import Charge, Post, live_supervision, read_supervision
+from outlast.study.supervision import Charge, Post, read_supervision
 
 _PAUSE = 0.25  # seconds between two rounds
 _STOPPING = "stopping: running trials have their grace to save a checkpoint and leave; once more to end them now"
@@ -140,27 +141,8 @@ def taken(record: Path, folder: str) -> Post:
     post = Post(record)
     if not post.take():
         post.close()
-        raise StudyBusy(_busy("another process", folder))
+        raise StudyBusy(busy_text("another process", folder))
     return post
-
-
-def refuse_supervised(record: Path, folder: str) -> None:
-    """Say that somebody looks after it already.
-
-    Raises:
-        StudyBusy: So it is.
-    """
-    found = live_supervision(record)
-    if found is not None:
-        raise StudyBusy(_busy(f"pid {found.process.pid} on {found.process.host}, since {found.since}", folder))
-
-
-def _busy(who: str, folder: str) -> str:
-    return (
-        f"{folder} is looked after already ({who})\n"
-        f"  watch it:      outlast status -w {folder}\n"
-        f"  end that run:  outlast stop {folder}"
-    )
 
 
 def _wanted(study: str, plan: CampaignPlan, at: int) -> Wanted:
