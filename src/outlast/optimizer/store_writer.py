@@ -56,6 +56,10 @@ class StoreWriter(WrittenBehind):
     def _gets_on(self) -> bool:
         return time.monotonic() - self._got_on < 5.0
 
+    def close(self, timeout: float = 5.0) -> bool:
+        """See `WrittenBehind.close`. A store that fails just now gets one more try: nobody's turn lasts longer for it."""
+        return super().close(min(timeout, 1.0) if self._failures else timeout)
+
     def attempt(self) -> None:
         """One round. Whatever a driver raises, the store is opened again next time."""
         try:
