@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from outlast._system import notebooks
 from outlast.core.fold import Study
 from outlast.core.records import StudyEnded, TrialCreated
 from outlast.engine import launch
@@ -128,6 +129,15 @@ def test_where_nothing_may_outlive_the_run_the_plots_are_drawn_at_once(
     monkeypatch.setattr(os, "getppid", lambda: parent)
     if job is not None:
         monkeypatch.setenv("SLURM_JOB_ID", job)
+    assert plotting.waits_at_a_prompt() is waits
+
+
+@pytest.mark.parametrize(("run_type", "waits"), [(None, True), ("Interactive", True), ("Batch", False)])
+def test_at_a_notebook_that_lives_on_nobody_waits_for_plots(run_type: str | None, waits: bool, monkeypatch) -> None:
+    """A version that Kaggle runs ends with its last cell, and takes what draws with it."""
+    monkeypatch.setattr(os, "isatty", lambda fd: False)
+    monkeypatch.setattr(notebooks, "is_notebook", lambda: True)
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", run_type or "")
     assert plotting.waits_at_a_prompt() is waits
 
 
