@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tests.sending.studies import searched
+from tests.sending.test_a_bad_tracker import outlast, settings
+from tests.sending.test_everything_once import arrived, expected
 
 from outlast._system import process_behind
 from outlast._system.process_behind import Shift
+from outlast.core.file_names import StudyNames
+from outlast.engine.hold.turn_taking import TurnTaking
+from outlast.engine.sending.sender_behind import SenderBehind
+from outlast.engine.sending.unsent import Unsent, keep_unsent
+from outlast.study.layout import StudyPaths
 
 
 @pytest.fixture
@@ -101,3 +110,33 @@ def test_of_two_that_begin_at_the_same_moment_one_does(shared: Path, monkeypatch
     assert not first.begin()
     first.end()
     second.end()
+
+
+def test_a_task_of_an_array_has_sent_what_is_to_be_sent_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[Path, list[str]]] = []
+    monkeypatch.setattr(process_behind, "started", lambda root, words, env, stdin: begun.append((root, words)))
+    paths = StudyPaths.at(tmp_path)
+    task = SimpleNamespace(_at=SimpleNamespace(paths=paths))
+    for text in ("", "name: digits\nenv: {tracking: no}\n", "name: digits\ntracking:\n  mlflow: {}\n"):
+        paths.study_file.write_text(text)
+        TurnTaking._have_sent(task)  # type: ignore[arg-type]
+    assert begun == [(tmp_path, ["send", ".", "--once"])]
+
+
+@pytest.mark.slow
+def test_what_is_on_record_is_sent_once(tmp_path: Path) -> None:
+    lines = {"name": "tests.sending.trackers.Lines", "path": str(tmp_path / "file")}
+    folder = searched(tmp_path / "digits", 2, tracking={"sinks": [lines]})
+    for _ in range(2):
+        assert outlast("send", folder, "--once", cwd=tmp_path).wait(60) == 0
+    assert sorted(arrived(tmp_path / "file")) == sorted(expected(folder))
+
+
+def test_what_a_tracker_lacked_is_forgotten_with_it(tmp_path: Path) -> None:
+    names = StudyNames(tmp_path)
+    names.tracking.mkdir()
+    keep_unsent(names.unsent, {"mine": Unsent(3, "no answer")})
+    SenderBehind(tmp_path, settings(None), print).start()
+    assert not names.unsent.exists()

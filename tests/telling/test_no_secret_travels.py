@@ -51,7 +51,10 @@ def test_an_export_has_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NTFY_URL", "ntfy://hidden-topic")
     (tmp_path / "s.yaml").write_text(FILE)
     copy = tmp_path / "export.yaml"
-    copy.write_text(FILE + "# we told ntfy://hidden-topic\n")
+    monkeypatch.setenv("TRACKER_WORD", "another-hidden-word")
+    sent = 'tracking: {mlflow: {uri: "http://me:${TRACKER_WORD}@here"}, sinks: [{name: a.B, uri: "http://me:hunter234@there"}]}'
+    (tmp_path / "s.yaml").write_text(f"{FILE}\n{sent}\n")
+    copy.write_text(f"{FILE}\n{sent}\n# we told ntfy://hidden-topic and http://me:another-hidden-word@here\n")
     take_out([copy], secret_values([load_study_file(str(tmp_path / "s.yaml"))], [tmp_path]))
     assert "AAHsecret" not in copy.read_text()
-    assert "hidden-topic" not in copy.read_text()
+    assert "hidden" not in copy.read_text() and "hunter234" not in copy.read_text()

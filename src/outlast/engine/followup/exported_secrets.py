@@ -22,6 +22,8 @@ from outlast.errors import OutlastError
 _LEAST = 4  # characters: anything shorter stands in every text by chance
 _LARGEST = 20_000_000  # bytes of a text that is looked through
 
+_IN_ADDRESS = r"://[^/\s:@\"]*:([^/\s@\"$]+)@"  # the password of a URL, where it is no variable
+
 
 def secret_values(studies: Iterable[Settings], code: Iterable[Path]) -> set[str]:
     """The values of secrets as far as they are known here.
@@ -35,6 +37,9 @@ def secret_values(studies: Iterable[Settings], code: Iterable[Path]) -> set[str]
     named = {found[1] for word in words for macro in macros(word) if (found := re.match(ENVVAR, macro))}
     named |= {name for each in studies for name in each.masked_env}
     named |= {name for each in studies for url in each.notify.urls for name in re.findall(ADDRESS_VARIABLE, url)}
+    named |= {
+        name for each in studies for name in re.findall(ADDRESS_VARIABLE, json.dumps(each.tracking.plain, default=str))
+    }
     values = {os.environ.get(name, "") for name in named}
     for path in (path for folder in code if folder.is_dir() for path in folder.iterdir()):
         if path.suffix in (".yaml", ".yml", ".json") and path.is_file():
@@ -64,7 +69,8 @@ def take_out(paths: Iterable[Path], values: set[str]) -> None:
 
 
 def _secrets_in(path: Path) -> set[str]:
-    """What a study file gives variables that are called like secrets, and what its addresses for `notify` keep to themselves."""
+    """What a study file gives variables that are called like secrets, and what its addresses for `notify` and `tracking` keep to
+    themselves."""
     try:
         document = yaml.read_any(str(path))
     except (OSError, ValueError, OutlastError):
@@ -73,4 +79,5 @@ def _secrets_in(path: Path) -> set[str]:
         return set()
     env, told = document.get("env"), NotifySettings.of(document.get("notify")).urls
     named = {str(value) for name, value in env.items() if is_secret_name(str(name))} if isinstance(env, dict) else set()
+    named |= set(re.findall(_IN_ADDRESS, json.dumps(document.get("tracking"), default=str)))
     return named | {str(url).partition("://")[2] or url for url in told if mask_address(str(url)) != url}

@@ -97,7 +97,8 @@ class Sender:
             if over_since is not None and (self._is_settled or now - over_since > self._patience):
                 return
             alone, busy = self._shift.alone, any(each.busy for each in self.couriers)
-            self._rest(_TICK if busy or over else max(0.0, self._next_look - time.monotonic()))
+            rests = max(0.0, self._next_look - time.monotonic())
+            self._rest(_TICK if busy and not alone else min(_TICK * 10, rests) if busy or over else rests)
             if self._shift.alone != alone:  # the end is known by now
                 self._next_look = 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -41,6 +42,9 @@ class SenderBehind:
                 left.close(wait=0.0)
             self._behind.start()
             self._next_read = time.monotonic() + _READ_EVERY
+        else:  # what an earlier version of the study file was to be sent to
+            with contextlib.suppress(OSError):
+                os.unlink(StudyNames(self._root).unsent)
 
     def looked(self) -> None:
         """Begin again where the process has died, or could not be begun; say what it says."""
