@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -15,6 +18,7 @@ import pytest
 from lab.lying_proxy import LyingProxy
 from lab.sent_to_mlflow import FileMemory, a_study, a_trial, send_all
 from lab.tracking_server import QUIET, TrackingServer
+from lab.waiting import until
 from outlast.core.states import TrialState
 from outlast.runner.hooks import hooks_path
 from outlast.tracking.mlflow_sink import MlflowSink
@@ -119,3 +123,29 @@ def test_where_nobody_answers_or_the_script_goes_elsewhere_it_is_as_if_there_wer
     local = {**dead, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/ours.db"}
     result = train(tmp_path, {"1": local}, code.format("mlflow.set_tracking_uri('sqlite:///mine.db'); "))
     assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
+
+def test_trainings_that_begin_together_make_a_databases_tables_one_after_the_other(tmp_path: Path) -> None:
+    sys.path.insert(0, hooks_path())
+    try:
+        hook = importlib.import_module("outlast_mlflow")
+    finally:
+        sys.path.remove(hooks_path())
+    tables: list[str] = []
+    inside: list[int] = []
+
+    def make(_engine: object) -> None:
+        inside.append(len(inside))
+        until(lambda: not tables, "nobody else", 5)
+        time.sleep(0.05)  # a migration; whoever came in between would find no tables
+        tables.append("experiments")
+
+    utils = SimpleNamespace(_initialize_tables=make, _all_tables_exist=lambda _engine: bool(tables))
+    hook.make_one_by_one(utils)
+    engine = SimpleNamespace(url=SimpleNamespace(database=str(tmp_path / "mlflow.db")))
+    threads = [threading.Thread(target=utils._initialize_tables, args=(engine,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert (tables, inside) == (["experiments"], [0])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 #: One request has this long: a server that takes a minute is still one. Nothing is tried again down there; whoever sends does.
 _BOUNDS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "120", "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT": "600"}
@@ -22,7 +21,6 @@ _OURS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
 }
-_MAKING = 300.0  # seconds for MLflow to make its tables, by whoever is first
 
 
 def local_database(uri: str) -> str | None:
@@ -41,38 +39,41 @@ def artifacts_of(uri: str, experiment: str) -> str | None:
     return Path(os.path.dirname(database), "mlruns", folder).as_uri()
 
 
-def make_database(path: str) -> None:
-    """Make MLflow's tables, beside the place and then there, where there is no database yet.
+@contextmanager
+def one_by_one(path: str) -> Iterator[None]:
+    """Only one process of ours at a time opens a database: whoever does makes or completes its tables.
 
-    MLflow makes them in dozens of steps. Of several processes that begin at once, all do, and all but one fail; where one is
-    killed meanwhile, none can use the database any more.
+    MLflow makes them in dozens of steps. Of several processes that begin at once, all do, and all but one fail.
     """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    digest = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:16]
+    name = (
+        f"outlast-mlflow-{os.getuid()}-{digest}.lock"  # trainings take it as well: `outlast_mlflow.py` among the hooks
+    )
+    with open(os.path.join(tempfile.gettempdir(), name), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def make_database(path: str) -> None:
+    """Make MLflow's tables, beside the place and then there, where there is no database yet: one that is killed in between
+    leaves none that nobody can use any more."""
     if os.path.exists(path):
         return
     folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
-    digest = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:16]
-    lock = FileLock(os.path.join(tempfile.gettempdir(), f"outlast-mlflow-{os.getuid()}-{digest}.lock"))
-    with suppress(Timeout):
-        lock.acquire(timeout=_MAKING)
-    try:
-        if os.path.exists(path):
-            return
-        with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=folder) as aside:
-            made = os.path.join(aside, "mlflow.db")
-            with bounded(), _working_in(folder):  # where MLflow means the files of its default experiment to go
-                from mlflow.tracking import MlflowClient
+    with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=folder) as aside:
+        made = os.path.join(aside, "mlflow.db")
+        with bounded(), _working_in(folder):  # where MLflow means the files of its default experiment to go
+            from mlflow.tracking import MlflowClient
 
-                MlflowClient(tracking_uri=f"sqlite:///{made}")
-            try:
-                os.link(made, path)
-            except FileExistsError:
-                pass  # MLflow itself was first
-            except OSError:  # no links there, as on Google Drive
-                if not os.path.exists(path):
-                    os.rename(made, path)
-    finally:
-        lock.release()
+            MlflowClient(tracking_uri=f"sqlite:///{made}")
+        try:
+            os.link(made, path)
+        except FileExistsError:
+            pass  # MLflow itself was first
+        except OSError:  # no links there, as on Google Drive
+            if not os.path.exists(path):
+                os.rename(made, path)
 
 
 _lock = threading.Lock()

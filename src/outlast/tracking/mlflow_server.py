@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from outlast.config.secrets import mask_text
 from outlast.tracking.mlflow_content import Row
-from outlast.tracking.mlflow_local import artifacts_of, bounded, local_database, make_database
+from outlast.tracking.mlflow_local import artifacts_of, bounded, local_database, make_database, one_by_one
 from outlast.tracking.mlflow_names import (
     METRICS_AT_ONCE,
     PARAMS_AT_ONCE,
@@ -47,7 +47,7 @@ class Server:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         database = local_database(uri)
-        with _told(uri):
+        with _told(uri), nullcontext() if database is None else one_by_one(database):
             if database is not None:
                 make_database(database)
             with bounded():
@@ -78,6 +78,17 @@ class Server:
             cure = f"mlflow experiments restore --experiment-id {found.experiment_id}, or name another one"
             raise SinkError(f"the experiment {name!r} was deleted in MLflow", cure=cure, lasting=True)
         return str(found.experiment_id)
+
+    def experiments(self) -> dict[str, str]:
+        """The name of each experiment, by its id."""
+        found: dict[str, str] = {}
+        token: str | None = None
+        while True:
+            page = self._call("search_experiments", max_results=1000, page_token=token)
+            found |= {each.experiment_id: each.name for each in page}
+            token = page.token
+            if not token:
+                return found
 
     def runs(self, experiments: Sequence[str], filter_string: str, most: int | None = None) -> list[Any]:
         """All runs that a filter finds, deleted ones included, the oldest first."""

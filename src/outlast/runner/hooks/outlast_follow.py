@@ -188,6 +188,13 @@ def _follow_mlflow() -> None:
     client.log_batch = _with_mlflow_batch(client.log_batch)
 
 
+@_guarded
+def _make_mlflow_tables() -> None:
+    from importlib import import_module
+
+    import_module("outlast_mlflow").make_one_by_one(sys.modules["mlflow.store.db.utils"])
+
+
 def _with_mlflow_batch(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def log_batch(self: Any, run_id: str, metrics: Any = (), *args: Any, **kwargs: Any) -> Any:
@@ -265,4 +272,9 @@ def _take_hydra_result(result: Any, *_: Any) -> None:
 
 def install(name: str) -> None:
     """Follow this package, which has just been imported."""
-    {"wandb": _follow_wandb, "mlflow": _follow_mlflow, "hydra.core.utils": _follow_hydra}[name]()
+    {
+        "wandb": _follow_wandb,
+        "mlflow": _follow_mlflow,
+        "mlflow.store.db.utils": _make_mlflow_tables,
+        "hydra.core.utils": _follow_hydra,
+    }[name]()

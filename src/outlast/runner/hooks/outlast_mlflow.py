@@ -16,56 +16,125 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Set
+    from typing import Any, Callable, Dict, Iterator, Set
 
 _LOGS = ("log_metric", "log_param", "log_batch", "set_tag", "set_terminated", "log_artifact", "log_artifacts")
 _ANSWERS_WITHIN = 5.0  # seconds
+_PATIENT = 10.0  # seconds that a script that logs to MLflow waits for the run of a trial that is among the first
+_OF_MLFLOW = ("mlflow", "azure_ml")
 _LEFT_ALONE = 60.0  # seconds: a server that failed is not asked again for so long
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
 _ours: Dict[
     str, str
 ] = {}  # the variables of the trial's run; empty where there is none, or the script has gone elsewhere
+_is_looked_for = True
 _down_until = 0.0
 _said: Set[str] = set()
 
 
 def install(mlflow: Any, client: Any) -> None:
     """Called once MLflow is imported, with the package and its ``MlflowClient``."""
-    given = _given()
-    if not given:
-        return
-    if not _answers(given["MLFLOW_TRACKING_URI"]):
-        for name in given:
-            os.environ.pop(name, None)
-        _say(
-            "the MLflow server does not answer: this training logs where it would by itself, and its metrics are sent later"
-        )
-        return
-    _ours.update(given)
-    os.environ.update(given)
-    for name, value in _PATIENCE.items():
-        os.environ.setdefault(name, value)
+    if not os.path.isdir(_tracking_folder()):
+        return  # the study is sent nowhere
     for name in _LOGS:
         setattr(client, name, _spared(getattr(client, name)))
     client.create_run = _below_ours(client.create_run)
     mlflow.set_experiment = _in_ours(mlflow, mlflow.set_experiment)
     mlflow.set_tracking_uri = _or_elsewhere(mlflow.set_tracking_uri)
+    fluent: Any = sys.modules["mlflow.tracking.fluent"]
+    mlflow.start_run = fluent.start_run = _looking(fluent.start_run)
+    _look(0.0)
+
+
+def _look(patience: float = _PATIENT) -> None:
+    """Take the trial's run where it is known and its server answers. It may be made after the training began."""
+    global _is_looked_for
+    if _is_looked_for and not _ours:
+        _await_entry(time.monotonic() + patience)
+    given = _given() if _is_looked_for and not _ours else {}
+    if not given:
+        return
+    if not _answers(given["MLFLOW_TRACKING_URI"]):
+        _is_looked_for = False
+        for name in given:
+            os.environ.pop(name, None)
+        _say("MLflow's server does not answer: this training logs where it would by itself; its metrics are sent later")
+        return
+    _ours.update(given)
+    os.environ.update(given)
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+
+
+def _looking(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def start_run(*args: Any, **kwargs: Any) -> Any:
+        _look()
+        return original(*args, **kwargs)
+
+    return start_run
+
+
+def make_one_by_one(utils: Any) -> None:
+    """Called once ``mlflow.store.db.utils`` is imported: trainings that begin together make a new database's tables one after the
+    other. MLflow itself has all of them do it at once, of which all but one fail."""
+    original = utils._initialize_tables
+
+    @functools.wraps(original)
+    def initialize(engine: Any) -> None:
+        import fcntl
+        import hashlib
+        import tempfile
+
+        path = os.path.realpath(engine.url.database or "")
+        digest = hashlib.sha256(path.encode()).hexdigest()[:16]
+        name = "outlast-mlflow-{}-{}.lock".format(os.getuid(), digest)  # as in outlast.tracking.mlflow_local
+        with open(os.path.join(tempfile.gettempdir(), name), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not utils._all_tables_exist(engine):
+                original(engine)
+
+    utils._initialize_tables = initialize
+
+
+def _tracking_folder() -> str:
+    return os.path.join(os.path.dirname(os.path.dirname(os.environ["OUTLAST_TRIAL_DIR"])), "tracking")
+
+
+def _await_entry(deadline: float) -> None:
+    """Wait for the run of a trial that is among the first, as long as whoever makes it is not known to be in trouble."""
+    while time.monotonic() < deadline and not any(_entries()):
+        behind = _read(os.path.join(_tracking_folder(), "behind.json"))
+        if behind and not any(name in behind and not behind[name].get("trouble") for name in _OF_MLFLOW):
+            return
+        time.sleep(0.05)
 
 
 def _given() -> Dict[str, str]:
-    """The variables of this trial's run; looked for again, since the run may have been made after the training began."""
-    study = os.path.dirname(os.path.dirname(os.environ["OUTLAST_TRIAL_DIR"]))
-    for path in sorted(glob.glob(os.path.join(glob.escape(study), "tracking", "*.environment"))):
-        try:
-            with open(path, encoding="utf-8") as file:
-                found = json.load(file).get(str(int(os.environ.get("OUTLAST_TRIAL") or 0)), {})
-        except (OSError, ValueError, AttributeError):
-            continue
+    """The variables of this trial's run, unless one of them is set to something else."""
+    for found in _entries():
         given = {name: re.sub(r"\$\{(\w+)\}", _variable, value) for name, value in found.items()}
-        if "MLFLOW_RUN_ID" in given and all(os.environ.get(name, value) == value for name, value in given.items()):
+        if all(os.environ.get(name, value) == value for name, value in given.items()):
             return given
     return {}
+
+
+def _entries() -> Iterator[Dict[str, str]]:
+    trial = str(int(os.environ.get("OUTLAST_TRIAL") or 0))
+    for path in sorted(glob.glob(os.path.join(glob.escape(_tracking_folder()), "*.environment"))):
+        found = _read(path).get(trial)
+        if isinstance(found, dict) and "MLFLOW_RUN_ID" in found:
+            yield found
+
+
+def _read(path: str) -> Dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _variable(match: Any) -> str:
@@ -148,6 +217,7 @@ def _below_ours(original: Callable[..., Any]) -> Callable[..., Any]:
 def _in_ours(mlflow: Any, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def set_experiment(*args: Any, **kwargs: Any) -> Any:
+        _look()
         if not _ours:
             return original(*args, **kwargs)
         _say("the training logs into its trial's MLflow run, in the experiment of the search")
@@ -159,10 +229,12 @@ def _in_ours(mlflow: Any, original: Callable[..., Any]) -> Callable[..., Any]:
 def _or_elsewhere(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def set_tracking_uri(uri: Any, *args: Any, **kwargs: Any) -> Any:
+        global _is_looked_for
         if _ours and str(uri).rstrip("/") != _ours["MLFLOW_TRACKING_URI"].rstrip("/"):
             for name in _ours:
                 os.environ.pop(name, None)
             _ours.clear()
+            _is_looked_for = False
         return original(uri, *args, **kwargs)
 
     return set_tracking_uri

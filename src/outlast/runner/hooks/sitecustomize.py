@@ -18,7 +18,7 @@ class _Follow:
         self._names, self._follower = names, follower
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Called for every import; all but two or three names leave at once."""
+        """Called for every import; all but a few names leave at once."""
         if name not in self._names:
             return None
         import outlast_hooks
@@ -35,8 +35,9 @@ def _hand_over() -> None:
         outlast_hooks.load(spec)
 
 
+_FOLLOWED = ("wandb", "mlflow", "mlflow.store.db.utils", "hydra.core.utils")
 if os.environ.get("OUTLAST_TRIAL_DIR"):
-    sys.meta_path.insert(0, _Follow(("wandb", "mlflow", "hydra.core.utils"), "outlast_follow"))
+    sys.meta_path.insert(0, _Follow(_FOLLOWED, "outlast_follow"))
 if os.environ.get("OUTLAST_OPTIONS_FILE"):
     import outlast_options
 
