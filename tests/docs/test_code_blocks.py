@@ -61,6 +61,7 @@ RUN_ELSEWHERE = {
     "docs/executors.md": ("tests/executors/test_executors_page.py", 2),
     "docs/notebook.md": ("tests/api/test_notebook_page.py", 5),
     "examples/resume_ner/README.md": ("tests/examples/test_resume_ner.py", 1),
+    "docs/mlflow.md": ("tests/tracking_mlflow/test_page.py", 1),
     "docs/tracking.md": ("tests/sending/test_tracking_page.py", 2),
 }
 COMMANDS = app.commands

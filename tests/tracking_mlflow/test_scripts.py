@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -126,11 +126,10 @@ def test_where_nobody_answers_or_the_script_goes_elsewhere_it_is_as_if_there_wer
 
 
 def test_trainings_that_begin_together_make_a_databases_tables_one_after_the_other(tmp_path: Path) -> None:
-    sys.path.insert(0, hooks_path())
-    try:
-        hook = importlib.import_module("outlast_mlflow")
-    finally:
-        sys.path.remove(hooks_path())
+    spec = spec_from_file_location("outlast_mlflow", Path(hooks_path()) / "outlast_mlflow.py")
+    assert spec is not None and spec.loader is not None
+    hook = module_from_spec(spec)
+    spec.loader.exec_module(hook)
     tables: list[str] = []
     inside: list[int] = []
 

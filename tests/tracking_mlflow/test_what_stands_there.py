@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from lab.sent_to_mlflow import FileMemory, a_study, a_trial, send_all
 from lab.tracking_server import TrackingServer
+from outlast.cli.inspect import status
 from outlast.core.states import StudyState, TrialState
+from outlast.errors import OutlastError
 from outlast.tracking.mlflow_sink import MlflowSink
 from outlast.tracking.sink import TrackedPoint
 from tracking_mlflow.counted import is_exactly_there, runs_of
@@ -126,3 +130,21 @@ def test_a_run_that_a_person_deleted_stays_deleted(server: TrackingServer, tmp_p
     mlflow.MlflowClient(server.uri).delete_run(run)
     send_all(lambda: MlflowSink(uri=server.uri), study, [a_trial(0), a_trial(1), a_trial(2)], memory)
     is_exactly_there(server.database, study, [a_trial(0), a_trial(2)])
+
+
+def test_status_finds_the_studies_that_can_be_resumed_by_what_mlflow_says(
+    server: TrackingServer, tmp_path: Path
+) -> None:
+    here = tmp_path / "studies" / "kept"
+    here.mkdir(parents=True)
+    kept = a_study("kept", folder=str(here), index=str(here / "study.db"), best_value=0.91, best=0)
+    for study in (kept, a_study("in-memory", index=None)):
+        send_all(lambda: MlflowSink(uri=server.uri), study, [a_trial(0)], FileMemory(tmp_path / study.name))
+    asked = CliRunner().invoke(status, ["--mlflow", server.uri, "--json"])
+    found = {each["name"]: each for each in json.loads(asked.output)}
+    assert "in-memory" not in found
+    assert (found["kept"]["checkpoint_path"], found["kept"]["is_here"]) == (str(here / "study.db"), True)
+    words = CliRunner().invoke(status, ["--mlflow", server.uri, "--filter", "params.study_name = 'kept'"]).output
+    assert f"outlast status {here}" in words and "best val_acc=0.91" in words
+    refused = CliRunner().invoke(status, ["--mlflow", server.uri, "--filter", "nonsense ="])
+    assert isinstance(refused.exception, OutlastError) and "ilter" in refused.exception.fact

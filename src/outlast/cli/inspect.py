@@ -34,7 +34,22 @@ if TYPE_CHECKING:
     default="text",
     help="prometheus: numbers for a scraper, in its text format.",
 )
-def status(study: str | None, directory: str | None, watch: bool, check: bool, as_json: bool, form: str) -> None:
+@click.option(
+    "--mlflow", metavar="URI", help="The studies that an MLflow server or database knows of, and their checkpoints."
+)
+@click.option(
+    "--filter", "filter_string", metavar="TEXT", help="Which of those, in MLflow's words; by default all to resume."
+)
+def status(
+    study: str | None,
+    directory: str | None,
+    watch: bool,
+    check: bool,
+    as_json: bool,
+    form: str,
+    mlflow: str | None,
+    filter_string: str | None,
+) -> None:
     """How a search goes, or several: state, counts, best, speed, expected end, and what is wrong.
 
     Of a campaign, and of a folder that studies lie below, it is a line for each study, and all of them together; so it is
@@ -45,7 +60,17 @@ def status(study: str | None, directory: str | None, watch: bool, check: bool, a
         outlast status studies/digits -w
         outlast status studies
         outlast status studies --format prometheus
+        outlast status --mlflow http://tracker:5000 --filter "params.backbone = 'distilbert'"
     """
+    if mlflow is not None or filter_string is not None:
+        if study or directory or watch or check or form == "prometheus":
+            raise UsageError(
+                "--mlflow asks MLflow, not a folder", cure="leave the study and its options out; --json works"
+            )
+        from outlast.cli.mlflow_studies import show_studies
+
+        show_studies(mlflow or "", filter_string, as_json=as_json or form == "json")
+        return
     if as_json and form == "prometheus":
         raise UsageError("--json and --format prometheus are two answers", cure="ask for one of them")
     if watch:

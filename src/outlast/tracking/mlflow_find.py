@@ -56,7 +56,9 @@ def _is_a_study(run: Any) -> bool:
     """Ours, or one that only has the parameters: of the program that had them first."""
     tags = run.data.tags
     is_child = TRIAL_TAG in tags or "mlflow.parentRunId" in tags
-    return run.info.lifecycle_stage == "active" and not is_child and (STUDY_TAG in tags or "study_name" in run.data.params)
+    return (
+        run.info.lifecycle_stage == "active" and not is_child and (STUDY_TAG in tags or "study_name" in run.data.params)
+    )
 
 
 def _found(run: Any, experiments: Mapping[str, str]) -> FoundStudy:
