@@ -48,6 +48,7 @@ PAGES = [
 #: Output and drawings. Those of cli.md are made from the commands' help, and compared with it elsewhere.
 TEXT = {
     "docs/architecture.md": 4,
+    "docs/azure.md": 1,
     "docs/executors.md": 1,
     "docs/gpus.md": 2,
     "docs/pruning.md": 1,
@@ -57,6 +58,7 @@ TEXT = {
 }
 #: Scripts that need a framework, or each other, by the tests that run them with it.
 RUN_ELSEWHERE = {
+    "docs/azure.md": ("tests/tracking_mlflow/test_mlflow_setup.py", 2),
     "docs/callbacks.md": ("tests/callbacks/test_callbacks_disturbed.py", 5),
     "docs/executors.md": ("tests/executors/test_executors_page.py", 2),
     "docs/notebook.md": ("tests/api/test_notebook_page.py", 5),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from outlast.errors import OutlastError, StudyFileError
 from outlast.tracking import setup_mlflow_cross_platform, setup_mlflow_from_config
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-ENABLED = f"azure_ml:\n  enabled: true\n  workspace_name: {WORKSPACE}\n"
+_PAGE = (Path(__file__).parents[2] / "docs" / "azure.md").read_text()
+(ENABLED,) = re.findall(r"^```text\n(.*?)^```$", _PAGE, re.DOTALL | re.MULTILINE)
+FROM_CONFIG, CROSS_PLATFORM = re.findall(r"^```python\n(.*?)^```$", _PAGE, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
@@ -95,3 +98,12 @@ def test_files_that_disagree_are_an_error_and_change_nothing(project: Path) -> N
     with pytest.raises(StudyFileError, match="is resume-ner-ws, but config"):
         setup_mlflow_from_config("resume_ner", "config")
     assert mlflow.get_tracking_uri() == before
+
+
+@pytest.mark.parametrize("script", [FROM_CONFIG, CROSS_PLATFORM])
+def test_what_the_page_shows_runs(project: Path, script: str) -> None:
+    import mlflow
+
+    exec(script, {})
+    assert mlflow.get_tracking_uri() == f"sqlite:///{project}/mlflow.db"
+    assert mlflow.get_experiment_by_name("resume_ner_baseline") is not None
