@@ -154,6 +154,15 @@ def test_a_wrong_change_for_one_run_names_the_call(searched):
         outlast.Study.open("small").run(trials=0)
 
 
+def test_what_an_earlier_study_found_is_begun_with(searched):
+    keys = {"parameters": {"x": {"min": 0.0, "max": 1.0}, "k": {"values": [0, 1]}}, "minimize": "cost", "trials": 1}
+    later = outlast.Study.create(function=lambda x, k: x + k, name="later", isolation="worker", **keys)
+    later.run(start_from="studies/small", quiet=True)
+    assert later.best.params == searched.best.params and later.best.source == f"earlier: small {searched.best.number}"
+    with pytest.raises(UsageError, match=r"^start_from: "):
+        outlast.Study.create(objective=slow, trials=1).run(start_from="studies/small", quiet=True)
+
+
 def test_there_is_no_study_to_open(here):
     (here / "study.yaml").write_text(json.dumps(KEYS))
     with pytest.raises(StudyNotFound, match=r"Study.create\('study.yaml'\)"):

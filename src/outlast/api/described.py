@@ -138,6 +138,8 @@ def in_python(error: StudyFileError, said_in: str) -> StudyFileError:
 
 def in_words_of_python(error: UsageError, fresh: str, goes_on: str) -> UsageError:
     """An error of a run that tells flags of the command line."""
+    if error.fact.startswith("--from: "):
+        return UsageError(error.fact.replace("--from:", "start_from:", 1), cure=error.cure)
     if error.cure is not None and "--resume" in error.cure:
         return UsageError(error.fact, cure=f"auto_resume: true goes on with it; {fresh}")
     if error.cure is None or "--accept-changes" not in error.cure:

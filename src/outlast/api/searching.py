@@ -58,7 +58,8 @@ def search(
         Exception: What a callback raised, once nothing runs any more.
     """
     settings = of.settings(**(changes or {}))
-    prepared = None if given is None else given(settings)
+    with _in_words_of_python():
+        prepared = None if given is None else given(settings)
     kept = not settings.index.in_memory
     early: list[str] = []
     interrupts = Interrupts()
