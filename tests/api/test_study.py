@@ -159,6 +159,9 @@ def test_what_an_earlier_study_found_is_begun_with(searched):
     later = outlast.Study.create(function=lambda x, k: x + k, name="later", isolation="worker", **keys)
     later.run(start_from="studies/small", quiet=True)
     assert later.best.params == searched.best.params and later.best.source == f"earlier: small {searched.best.number}"
+    del keys["minimize"]
+    again = outlast.optimize(lambda x, k: x + k, name="third", quiet=True, start_from=["studies/small"], **keys)
+    assert again.best_params == searched.best.params
     with pytest.raises(UsageError, match=r"^start_from: "):
         outlast.Study.create(objective=slow, trials=1).run(start_from="studies/small", quiet=True)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from outlast.api.as_optuna import Pruner, Sampler, caught, chosen, refuse_words
 from outlast.api.called_back import After, Callback
+from outlast.api.creating import given_from
 from outlast.api.described import Described
 from outlast.api.handed_over import HandedOver
 from outlast.api.result import Result
@@ -36,6 +37,7 @@ def optimize(
     isolation: Literal["process", "worker"] | Mapping[str, int] = "process",
     timeout: float | None = None,
     retries: int = 0,
+    start_from: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     fresh: bool = False,
     accept_changes: bool = False,
     quiet: bool = False,
@@ -70,6 +72,7 @@ def optimize(
             one ends badly. What is computed on import is then the same in all of them, and GPUs must not be used there.
         timeout: Seconds for the whole study.
         retries: How often a trial whose process crashed is tried again.
+        start_from: Earlier studies, whose best are a new study's first trials; with `parameters`.
         fresh: Set an earlier study in this folder aside.
         accept_changes: Go on although space, sampler, pruner, directions or the objective are others than before.
         quiet: Print nothing.
@@ -119,4 +122,12 @@ def optimize(
     )
     folder = folder_of(described.settings(), None if dir is None else os.fspath(dir))
     after = After(tuple(callbacks), strict=catch is not None)
-    return search(described, folder, fresh=fresh, accept_changes=accept_changes, quiet=quiet, after=after)
+    return search(
+        described,
+        folder,
+        fresh=fresh,
+        accept_changes=accept_changes,
+        quiet=quiet,
+        given=given_from(start_from),
+        after=after,
+    )
