@@ -23,6 +23,7 @@ from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.config.tracking_section import TrackingSettings
 from outlast.core.file_names import StudyNames, TrackerPaths
+from outlast.engine.check.throwaway import trial_settings
 from outlast.engine.record.health_facts import unsent_in
 from outlast.engine.sending import courier
 from outlast.engine.sending.courier import Courier
@@ -120,7 +121,7 @@ def test_status_knows_what_is_not_sent(tmp_path: Path) -> None:
     paths = StudyPaths.at(tmp_path)
     paths.tracking.mkdir()
     for unsent, said in (
-        (Unsent(3, "no answer"), "mine: no answer"),
+        (Unsent(3, "no answer"), "mine: no answer, lacks 3 trials"),
         (Unsent(3), "mine: 3 trials that nobody sends"),
         (Unsent(), ""),
     ):
@@ -186,6 +187,11 @@ def test_track_says_what_it_sent_and_what_not(
 def test_a_study_that_is_sent_nowhere_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["track", searched(tmp_path / "digits", 1)]) == 2
     assert "is sent to no tracker" in capsys.readouterr().err
+
+
+def test_what_is_tried_out_is_sent_nowhere() -> None:
+    tried = trial_settings(settings("mlflow"), trials=1, limit=1.0)
+    assert not tried.tracking and not tried.notify
 
 
 # real processes

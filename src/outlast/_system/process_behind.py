@@ -36,7 +36,7 @@ class Behind:
 
     def __init__(self, root: Path, words: Sequence[str], given: Any, env: Mapping[str, str]) -> None:
         self._root, self._words, self._env = root, list(words), env
-        self._line = json.dumps(given).encode() + b"\n"
+        self._line = json.dumps(given, default=str).encode() + b"\n"
         self._process: subprocess.Popen[bytes] | None = None
         self._is_wanted = False
         self._began = self._looked = 0.0

@@ -199,7 +199,9 @@ def unsent_in(paths: StudyPaths) -> str:
     try:
         unsent = json.loads(paths.unsent.read_bytes())
         late = {
-            name: str(each["trouble"]) or f"{each['trials']} trials that nobody sends"
+            name: f"{each['trouble']}, lacks {each['trials']} trials"
+            if each["trouble"]
+            else f"{each['trials']} trials that nobody sends"
             for name, each in unsent.items()
             if each["trouble"] or (each["trials"] and not is_locked(str(paths.sending)))
         }
