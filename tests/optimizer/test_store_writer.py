@@ -126,8 +126,7 @@ def counted(address: StoreAddress, table: str) -> int:
 def ask(address: StoreAddress, statement: str) -> None:
     if address.kind == "sqlite":
         with contextlib.closing(sqlite3.connect(address.file)) as connection:
-            connection.execute(statement)
-            connection.commit()
+            connection.executescript(statement)
         return
     import psycopg
 
@@ -215,12 +214,11 @@ def test_other_studies_stay_as_they_are_and_a_taken_name_is_refused(
 @pytest.mark.parametrize(
     "harm",
     [
-        "DELETE FROM trial_values",
-        "DELETE FROM trial_params",
+        "DELETE FROM trial_values; DELETE FROM trial_params; UPDATE trial_user_attributes SET value_json = '1'",
         "UPDATE trials SET number = number + 3",
-        "UPDATE trial_user_attributes SET value_json = '1'",
         "DELETE FROM trial_system_attributes WHERE \"key\" = 'outlast:trial' AND value_json = '4'",
     ],
+    ids=["rows that hang on trials", "numbers", "a mark of ours"],
 )
 def test_what_somebody_changed_is_put_right_when_the_store_is_opened_again(
     lab: Any, study: Study, database_address: StoreAddress, harm: str

@@ -89,6 +89,7 @@ class Tables:
         self.index_id = str(noted["id"])
         self.ids: dict[int, int] = {}
         self._theirs: set[int] = set()
+        self._added_now: int | None = None  # the row that is being made: nothing hangs on it yet
         self.reload_ids()
 
     @classmethod
@@ -192,19 +193,23 @@ class Tables:
             self._attributes("trial_user_attributes", trial_id, gone, row.attrs)
         if row.system and (old is None or old.system != row.system):
             self._attributes("trial_system_attributes", trial_id, systems, row.system)
+        self._added_now = None
 
     def _attributes(self, table: str, trial_id: int, gone: Iterable[str], attrs: Iterable[tuple[str, str]]) -> None:
-        self._c.executemany(
-            f'DELETE FROM {table} WHERE trial_id = ? AND "key" = ?',  # noqa: S608
-            [(trial_id, key) for key in gone],
-        )
+        if trial_id != self._added_now:
+            self._c.executemany(
+                f'DELETE FROM {table} WHERE trial_id = ? AND "key" = ?',  # noqa: S608
+                [(trial_id, key) for key in gone],
+            )
         self._put(table, trial_id, KEYED, attrs)
 
     def _put(
         self, table: str, trial_id: int, columns: str, rows: Iterable[tuple[Any, ...]], *, anew: bool = False
     ) -> None:
         rows = list(rows)
-        if anew:
+        if trial_id == self._added_now:
+            pass
+        elif anew:
             self._c.execute(f"DELETE FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
         elif rows:
             self._c.executemany(
@@ -227,7 +232,7 @@ class Tables:
                 self._free_number(row.number)
             trial_id = self._claimed(row)
             if trial_id is None:
-                trial_id = self._added(row.number, "RUNNING")
+                trial_id = self._added_now = self._added(row.number, "RUNNING")
             self._put("trial_system_attributes", trial_id, KEYED, [(OURS, str(row.number))])
             self.ids[row.number] = trial_id
         changed = self._c.execute(

@@ -21,6 +21,8 @@ from outlast.optimizer.view import silent
 
 #: Whoever makes Optuna's tables holds this lock: an arbitrary number that all of ours agree on ("outlast" in ASCII).
 _MAKING_TABLES = 0x6F75746C617374
+#: Rows in one statement. PostgreSQL takes 65,535 parameters in all.
+_AT_ONCE = 1000
 #: What a URL without a driver is opened with, where SQLAlchemy's own choice is not installed.
 _DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg"}
 _CURE = {"postgresql": "pip install 'outlast[postgres]'"}
@@ -66,8 +68,15 @@ class StoreConnection:
         """See `outlast.optimizer.index_sql.Connection`."""
         if self.dialect == "sqlite":
             return self._raw.executemany(sql, parameters)
-        if rows := [tuple(each) for each in parameters]:
-            self._cursor.executemany(sql.replace("?", "%s"), rows)
+        rows = [tuple(each) for each in parameters]
+        head, values, group = sql.replace("?", "%s").partition(" VALUES ")
+        if not values:
+            self._cursor.executemany(head, rows)
+            return self._cursor
+        for start in range(0, len(rows), _AT_ONCE):  # one statement for many rows: a server is a journey away
+            part = rows[start : start + _AT_ONCE]
+            flat = [value for row in part for value in row]
+            self._cursor.execute(f"{head} VALUES {', '.join([group] * len(part))}", flat)
         return self._cursor
 
     def insert(self, sql: str, parameters: Any, key: str) -> int:
