@@ -84,7 +84,8 @@ if os.path.exists("broken"):
 #: Rows of what one small search on one machine does not write, and the tests in which it is written.
 WRITTEN_ELSEWHERE = {
     "objective.pkl": "api", "job.sh": "slurm", "NAME": "clean", "code": "code", "home.json": "scratch", "live": "scratch",
-    "everything in the home folder": "scratch", "requests": "study", "jobs": "slurm", "run.log": "cli", "plots": "optimizer",
+    "everything in the home folder": "scratch", "snapshots": "places", "unfinished": "places",
+    "requests": "study", "jobs": "slurm", "run.log": "cli", "plots": "optimizer",
     "report.html": "cli", "supervisor.json": "cli", "told.json": "telling", "telling": "telling", "tracking": "sending",
     "judged": "pruning", "lease.": "study", "ledger.new": "damage", "*.damaged.*": "damage", "study.db": "damage",
     "splits.1.json": "parts", "stop.json": "survival", "confirm": "followup", "evaluation": "followup", "export": "followup",

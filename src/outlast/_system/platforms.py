@@ -58,6 +58,21 @@ def current_platform(environ: Mapping[str, str] | None = None) -> Platform:
     return Platform("local", Path.cwd(), durable=True)
 
 
+def is_on_drive(folder: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a folder lies on this platform's mounted drive: where that fails for a moment, no try can tell."""
+    known = os.environ if environ is None else environ
+    mount = Path(known.get(_LOOK_BELOW) or "/") / "content" / "drive"
+    return current_platform(known).kind == "colab" and Path(os.path.abspath(folder)).is_relative_to(mount)
+
+
+def is_kept(folder: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a folder lies where this platform keeps things, if it keeps any."""
+    platform = current_platform(environ)
+    if platform.kind == "colab":
+        return is_on_drive(folder, environ)
+    return platform.kind == "local" or Path(os.path.abspath(folder)).is_relative_to(platform.root)
+
+
 def session_began(environ: Mapping[str, str] | None = None) -> float | None:
     """When this session began, in seconds of the epoch: with the first process of the container on Colab and Kaggle.
 

@@ -15,7 +15,7 @@ from outlast.core.records import AttemptEnded, Event
 from outlast.core.states import Cause, StudyState
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.listener import Saying
-from outlast.study.home import home_of
+from outlast.engine.record.kept_where import kept_where
 from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
@@ -41,8 +41,8 @@ class SaidLines(Saying):
             self._say(f"new study{to_go}, {slots} at a time; in memory: nothing is kept but what is given back")
         else:
             self._say(f"{so_far}{to_go}, {slots} at a time; resumable: interrupted or killed, the same call goes on")
-        if home_of(self._paths) is not None:
-            self._say(f"the search runs in {self._paths.root}; its records are brought to {folder} after each trial")
+            for label, text in kept_where(self._paths, folder):
+                self._say(f"{label}: {text}")
         if changed:
             self._say(f"{changed}: {FRESH}")
 

@@ -18,6 +18,7 @@ from outlast.core.fold import Study
 from outlast.core.states import Cause, StudyState
 from outlast.engine.derived.final_plots import are_wanted
 from outlast.engine.launch import settle
+from outlast.engine.record.kept_where import named
 from outlast.engine.record.recorded import study_paths
 from outlast.monitor.snapshot import snapshot
 from outlast.results.configuration import configuration
@@ -43,7 +44,7 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
 
     `kept`: the folder is still there when this is read. Returns the exit code: 0 done, 3 halted, 4 there is work left.
     """
-    end = snapshot(study, settings, now=datetime.now(timezone.utc), folder=folder)
+    end = snapshot(study, settings, now=datetime.now(timezone.utc), folder=named(folder))
     best = best_trial(study, settings.metrics)
     values = {} if best is None else configuration(best, study, settings)
     halted = study.ended is not None and study.ended.state == StudyState.HALTED.value

@@ -23,12 +23,11 @@ from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.seen_live import live_here
 from outlast.engine.hold.opening import Given
 from outlast.engine.launch import run
+from outlast.engine.record.kept_where import kept_where
 from outlast.engine.record.recorded import study_paths
 from outlast.executors.shared_slots import Sharing
 from outlast.monitor.snapshot import snapshot
 from outlast.optimizer.samplers import SamplerFactory
-from outlast.study.home import home_of
-from outlast.study.layout import StudyPaths
 from outlast.study.opened import Opened
 
 
@@ -60,7 +59,7 @@ def run_here(
             index=os.path.join(folder, paths.index.name) + _beside(settings),
             slots=slots,
             sampler=_sampler_text(settings),
-            notes=[*_notes(settings, opened.study), *_home_note(paths)],
+            notes=[*_notes(settings, opened.study), *(kept_where(paths, folder) if kept else ())],
             kept=kept,
             new=opened.new,
         )
@@ -101,15 +100,6 @@ def _sampler_text(settings: Settings) -> str:
 
 def _beside(settings: Settings) -> str:
     return "" if settings.index.url is None else f", and {masked_address(settings.index.url)}"
-
-
-def _home_note(paths: StudyPaths) -> list[tuple[str, str]]:
-    home = home_of(paths)
-    if home is None:
-        return []
-    brought = f"records and best weights are brought to {os.path.relpath(home.root)} after each trial"
-    lost = f"the study runs in {paths.root}: what is lost with that is what running trials did since their last record"
-    return [("home", f"{brought}; {lost}")]
 
 
 def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from outlast._system.mounts import lacking
+from outlast._system.platforms import is_on_drive
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 from outlast.core.fold import Study
@@ -81,7 +82,7 @@ def make_ready(
             refuse_while_queued(earlier, settings)
         for aside in set_both_aside(earlier):
             say(f"the earlier study is kept in {os.path.relpath(aside)}")
-    return live_folder(folder, settings)
+    return live_folder(folder, settings, say)
 
 
 def refuse(findings: Sequence[Finding], refusal: Callable[[Finding], OutlastError] | None = None) -> None:
@@ -163,7 +164,7 @@ def _usage_error(finding: Finding) -> UsageError:
     return UsageError(f"{finding.about}: {finding.text}", cure=finding.cure)
 
 
-def live_folder(folder: str, settings: Settings) -> str:
+def live_folder(folder: str, settings: Settings, say: Callable[[str], object] = print) -> str:
     """Where a study is run: its folder, or with ``slurm.scratch`` its live folder there, made ready for it.
 
     A folder on a filesystem without hard links, locks or fsync (a mounted drive) is a home, too: the live folder lies on this
@@ -177,19 +178,28 @@ def live_folder(folder: str, settings: Settings) -> str:
         UsageError: Home and live folder have parted.
         StorageError: A disk refused.
     """
-    scratch = scratch_of(settings) or (_local_place() if lacking(folder) else None)
+    scratch = scratch_of(settings)
+    drive = scratch is None and lies_on_a_drive(folder)
+    scratch = scratch or (_local_place() if drive else None)
     if scratch is None:
         return folder
     home = home_of(StudyPaths.at(folder)) or StudyPaths.at(folder)
     if holder_is_live(home.ledger):
         raise StudyBusy(f"this study is being run in {home.root}, not on scratch", cure=f"outlast stop {folder}")
     known = live_of(home.root)
-    live = StudyPaths.at(_place(scratch, home, settings.name) if known == str(home.root) else known)
+    live = study_paths(_place(scratch, home, settings.name) if known == str(home.root) else known, settings)
     try:
-        tie(home, live)
+        for line in tie(home, live, drive=drive):
+            say(line)
     except OSError as error:
         raise StorageError.of(error, f"{live.root} cannot be made ready") from error
     return str(live.root)
+
+
+def lies_on_a_drive(folder: str) -> bool:
+    """Whether it lies on a mounted drive, by where it is, by what it holds, or as a try shows."""
+    home = home_of(StudyPaths.at(folder))
+    return is_on_drive(folder if home is None else home.root) or (home is None and bool(lacking(folder)))
 
 
 def _local_place() -> str:

@@ -33,7 +33,9 @@ def deadline_text(snapshot: Snapshot) -> str:
     if snapshot.deadline is None:
         return ""
     left = (snapshot.deadline - snapshot.now).total_seconds()
-    at = f"{clock_time(snapshot.deadline, snapshot.now)}, in {duration(max(0.0, left))}"
+    if left <= 0:
+        return f"{clock_time(snapshot.deadline, snapshot.now)}, which has passed: another one with --deadline"
+    at = f"{clock_time(snapshot.deadline, snapshot.now)}, in {duration(left)}"
     if snapshot.work_left is None:
         return f"{at}: it stops cleanly before"
     if snapshot.within >= 1.0:

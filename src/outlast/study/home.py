@@ -16,6 +16,7 @@ from outlast._system.files import copy_file, remove_tree, rename, symlink_atomic
 from outlast._system.mounts import NOT_SUPPORTED
 from outlast._system.reading import read_bytes, read_json, read_link
 from outlast._system.syncing import make_dir
+from outlast._system.wary import patiently
 from outlast.core.file_names import CHECKPOINTS, FOLLOWUPS, StudyNames, TrialPaths
 from outlast.core.file_names import StudyNames as _At
 from outlast.errors import UsageError
@@ -23,9 +24,21 @@ from outlast.study.layout import StudyPaths
 from outlast.study.segments import read_ledger
 
 #: What belongs to the folder that it lies in, and to nobody's copy. Follow-ups are studies of their own, with homes of their own.
-_STAYS = frozenset(
+STAYS = frozenset(
     (
-        *(each.name for each in (_At.lease, _At.open, _At.requests, _At.live, _At.home, _At.glance)),
+        *(
+            each.name
+            for each in (
+                _At.lease,
+                _At.open,
+                _At.requests,
+                _At.live,
+                _At.home,
+                _At.glance,
+                _At.snapshots,
+                _At.unfinished,
+            )
+        ),
         *(each.name for each in (_At.run_log, _At.earlier_run_log, _At.supervisor)),
         *FOLLOWUPS,
     )
@@ -49,6 +62,12 @@ def home_of(live: StudyPaths) -> StudyPaths | None:
     return StudyPaths.at(str(about["home"])) if isinstance(about, dict) and about.get("home") else None
 
 
+def is_on_a_drive(live: StudyPaths) -> bool:
+    """Whether the home of the study that runs here lies on a mounted drive, which may not hold what was written."""
+    about = read_json(live.home)
+    return isinstance(about, dict) and bool(about.get("drive"))
+
+
 def ran_from(paths: StudyPaths) -> Path:
     """The folder that a recorded working directory is relative to: the live one, also when that was purged."""
     tied = _tied(paths.root)
@@ -62,8 +81,14 @@ def _tied(folder: Path) -> str | None:
     return os.fsdecode(text).strip() if text else read_link(live)
 
 
-def tie(home: StudyPaths, live: StudyPaths) -> None:
+def tie(home: StudyPaths, live: StudyPaths, *, drive: bool = False) -> list[str]:
     """Let a home and its live folder know each other, and the live folder have what it lacks.
+
+    Args:
+        drive: The home lies on a mounted drive.
+
+    Returns:
+        What a person should be told.
 
     Raises:
         UsageError: The live folder is another study's, or the two have parted.
@@ -74,19 +99,29 @@ def tie(home: StudyPaths, live: StudyPaths) -> None:
         raise UsageError(
             f"{live.root} is the live folder of {owner.root}", cure="name another slurm.scratch for one of them"
         )
-    make_dir(home.root)
+    patiently(make_dir, home.root)
     make_dir(live.root)
-    if owner is None or owner.root != home.root:
-        write_atomic(live.home, json.dumps({"version": 1, "home": str(home.root)}))
-    restore(live, home)
-    require_extension(live, home)
+    if owner is None or owner.root != home.root or is_on_a_drive(live) != drive:
+        write_atomic(
+            live.home, json.dumps({"version": 1, "home": str(home.root), **({"drive": True} if drive else {})})
+        )
+    told: list[str] = []
+    if drive:
+        from outlast.study.drive_home import require_one_story, restore_from_drive
+
+        told = restore_from_drive(live, home)
+        require_one_story(live, home)
+    else:
+        restore(live, home)
+        require_extension(live, home)
     if str(ran_from(home)) != str(live.root):
         try:
-            symlink_atomic(str(live.root), home.live)
+            patiently(symlink_atomic, str(live.root), home.live)
         except OSError as error:
             if error.errno not in NOT_SUPPORTED:
                 raise
-            write_atomic(home.live, str(live.root))
+            patiently(write_atomic, home.live, str(live.root))
+    return told
 
 
 def _same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
@@ -111,7 +146,7 @@ def restore(live: StudyPaths, home: StudyPaths) -> list[str]:
     copied = []
     for name in found:
         parts = name.split("/")
-        if parts[0] in _STAYS or os.path.lexists(live.root / name):
+        if parts[0] in STAYS or os.path.lexists(live.root / name):
             continue
         if parts[2:3] == [CHECKPOINTS] and parts[1] in has_checkpoints:
             continue  # it has some of its own, which are newer

@@ -10,18 +10,24 @@ Contract:
   again (or its ``reports.jsonl``, if now it did). What was purged from scratch stays at home.
 - *No going back.* A home that knows decisions which the live folder lacks is not written: the two have parted.
 
+On a mounted drive, which may tear, forget or give back late what was written, there is more to it: whatever is copied is read
+back and compared; the ledger and what else a study cannot do without are kept as snapshots (`outlast.study.snapshots`), from
+which a lost study goes on; and trials without an outcome have their checkpoints there (`outlast.study.unfinished`).
+
 Whoever syncs holds the lease of the live folder.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from outlast._system.files import (
@@ -33,14 +39,18 @@ from outlast._system.files import (
     symlink_atomic,
     write_atomic,
 )
+from outlast._system.mounts import NOT_SUPPORTED
 from outlast._system.reading import read_bytes, read_json, read_link
 from outlast._system.syncing import fsync_file, make_dir, settle_tree
+from outlast._system.wary import copy_verified, digest_of, require_digest, write_verified
 from outlast.core.file_names import FOLLOWUPS, TrialPaths
 from outlast.core.file_names import StudyNames as _At
-from outlast.study.home import entries, files_below, finish_replacing, require_extension
+from outlast.study.home import entries, files_below, finish_replacing, is_on_a_drive, require_extension
 from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import is_whole
 from outlast.study.segments import read_ledger, segment_path
+from outlast.study.snapshots import Snapshot, Snapshots, read_snapshots
+from outlast.study.unfinished import Unfinished
 
 _DERIVED = (*(n.name for n in (_At.trials_table, _At.summary, _At.best_config, _At.best_results, _At.report)),)
 #: What a study needs before it can be gone on with.
@@ -49,6 +59,8 @@ _FIRST = tuple(n.name for n in (_At.study_file, _At.splits, _At.objective))
 _OF_A_TRIAL = tuple(
     n.name for n in (TrialPaths.script, TrialPaths.log, TrialPaths.reports, TrialPaths.error_log, TrialPaths.record)
 )
+#: Small files that a snapshot holds, beside ledger and revisions.
+_SMALL = (_At.study_file.name, _At.splits.name)
 _MANIFEST = ".synced.json"
 
 
@@ -62,9 +74,16 @@ class HomeSync:
         self._live, self._home, self._fence = live, home, fence or (lambda: None)
         self._known: dict[str, list[int]] = {}  # what lies at home: path → size and time of what it was copied from
         self._begun = False
+        self._drive = is_on_a_drive(live)
+        self._snapshots, self._sums = Snapshots(home.snapshots), dict[str, str]()
+        self.unfinished = Unfinished(live, home)
+        self._heavy_at = 0.0
 
-    def sync(self) -> list[str]:
+    def sync(self, *, last: bool = False) -> list[str]:
         """Copy home what is new. Repeating it after a crash at any moment is harmless.
+
+        Args:
+            last: The run ends: nothing waits for a later one.
 
         Returns:
             What was changed at home, by its path in the study folder.
@@ -74,22 +93,76 @@ class HomeSync:
             OSError: A disk refused; what is at home is whole, and the next sync goes on.
             LeaseLost: From the fence.
         """
+        self._require_mount()
         if not self._begun:
             self._begin()
         finished = self._finished()  # before the ledger is read: it knows about each of them
-        copied = [*self._ledger(), *self._files(_FIRST)]
+        ledger = self._ledger_text()
+        self._snapshot(ledger)
+        copied = [*self._ledger(ledger), *self._files(_FIRST)]
         copied += self._tree(_At.revisions.name)
         for commit in entries(self._live.code):
             copied += self._folder(f"{_At.code.name}/{commit}", once=True)
         for name in finished:
             copied += self._outdated(name)
             copied += self._files(tuple(os.path.join(_At.trials.name, name, file) for file in _OF_A_TRIAL))
-        copied += self._best_checkpoint()
         copied += self._files(_DERIVED) + self._tree(_At.plots.name) + self._index()
+        copied += self._heavy(last)
         if copied:
-            self._fence()
-            write_atomic(self._home.root / _MANIFEST, json.dumps({"version": 1, "files": self._known}))
+            self._snapshot(ledger)  # it knows what was copied
+            self._write(_MANIFEST, json.dumps({"version": 1, "files": self._known}).encode())
         return copied
+
+    def _heavy(self, last: bool) -> list[str]:
+        """What may be large; on a drive it takes a twentieth of the time, and nothing else waits for it."""
+        if not self._drive:
+            return self._best_checkpoint()
+        began = time.monotonic()
+        if began < self._heavy_at and not last:
+            return []
+        copied = self._best_checkpoint()
+        self._heavy_at = time.monotonic() + 20 * (time.monotonic() - began)
+        return copied + self.unfinished.bring(last=last, still_ours=self._fence)
+
+    # -- on a drive ---------------------------------------------------------------------------------------------------
+
+    def _require_mount(self) -> None:
+        """A drive that was unmounted is a folder of this machine's, or none: nothing is written there."""
+        if self._drive and not self._home.root.is_dir():
+            raise OSError(errno.ENOTCONN, "the drive is not mounted", str(self._home.root))
+
+    def _snapshot(self, ledger: Mapping[str, bytes]) -> None:
+        if not self._drive:
+            return
+        files = {name: data.decode() for name, data in ledger.items()}
+        for name in (*_SMALL, *files_below(self._live.root, _At.revisions.name)):
+            if (data := read_bytes(self._live.root / name)) is not None:
+                files[name] = data.decode()
+        whole = hashlib.sha256(json.dumps([files, self._sums]).encode()).hexdigest()
+        if whole != self._in_snapshot:
+            self._fence()
+            self._snapshots.write(files, self._sums)
+            self._in_snapshot = whole
+
+    _in_snapshot = ""
+
+    def _copy(self, name: str) -> None:
+        """One file; on a drive it is read back, and its checksum kept where it counts."""
+        source, target = self._live.root / name, self._home.root / name
+        if not self._drive:
+            copy_file(source, target, fence=self._fence)
+            return
+        self._fence()
+        digest = copy_verified(source, target)
+        if name == _At.objective.name:
+            self._sums[name] = digest
+
+    def _write(self, name: str, data: bytes) -> None:
+        if not self._drive:
+            write_atomic(self._home.root / name, data, fence=self._fence)
+            return
+        self._fence()
+        write_verified(self._home.root / name, data)
 
     def _begin(self) -> None:
         make_dir(self._home.root)
@@ -98,7 +171,13 @@ class HomeSync:
                 below[:] = [name for name in below if name not in FOLLOWUPS]  # studies of their own, perhaps run now
             remove_temporaries(folder)  # so that nobody who was held up can make an old file appear over a new one
         finish_replacing(self._home.root)
-        require_extension(self._live, self._home)
+        if self._drive:
+            from outlast.study.drive_home import require_one_story
+
+            require_one_story(self._live, self._home)
+            self._sums = dict(next(iter(read_snapshots(self._home.snapshots)[0]), Snapshot(0, "", "")).sums)
+        else:
+            require_extension(self._live, self._home)
         manifest = read_json(self._home.root / _MANIFEST)
         if isinstance(manifest, dict):
             self._known = {
@@ -118,21 +197,34 @@ class HomeSync:
                 found.append(name)
         return found
 
-    def _ledger(self) -> list[str]:
+    def _ledger_text(self) -> Mapping[str, bytes]:
         """Every segment up to its seal, whole lines only. Later ones are read first, so that none is shorter than its seal."""
         marks = {path.name: _mark(path) for path in self._live.ledger.glob("*.jsonl")}
-        names = {f"ledger/{name}": mark for name, mark in marks.items() if mark is not None}
-        if all(self._known.get(name) == mark for name, mark in names.items()):
-            return []
-        copied = []
+        self._marks = {f"ledger/{name}": mark for name, mark in marks.items() if mark is not None}
+        if all(self._known.get(name) == mark for name, mark in self._marks.items()) and not self._drive:
+            return {}
+        if self._marks == self._marks_read:
+            return self._text
+        found = {}
         for segment in read_ledger(self._live.ledger).segments:
             path = segment_path(self._live.ledger, segment.number)
-            name = f"ledger/{path.name}"
-            if name not in names or self._known.get(name) == names[name]:
+            found[f"ledger/{path.name}"] = (read_bytes(path) or b"")[: segment.length]
+        if self._drive:
+            self._marks_read, self._text = dict(self._marks), found
+        return found
+
+    _marks: Mapping[str, list[int]] = {}  # of the segments, before they were read
+    _marks_read: Mapping[str, list[int]] = {}  # likewise, of those that are kept
+    _text: Mapping[str, bytes] = {}
+
+    def _ledger(self, text: Mapping[str, bytes]) -> list[str]:
+        copied = []
+        for name, data in text.items():
+            if name not in self._marks or self._known.get(name) == self._marks[name]:
                 continue
             make_dir(self._home.ledger)
-            write_atomic(self._home.root / name, (read_bytes(path) or b"")[: segment.length], fence=self._fence)
-            self._known[name] = names[name]
+            self._write(name, data)
+            self._known[name] = self._marks[name]
             copied.append(name)
         return copied
 
@@ -144,7 +236,7 @@ class HomeSync:
                 continue
             make_dir((self._home.root / name).parent)
             with contextlib.suppress(FileNotFoundError):  # replaced or purged meanwhile
-                copy_file(self._live.root / name, self._home.root / name, fence=self._fence)
+                self._copy(name)
                 self._known[name] = mark
                 copied.append(name)
         return copied
@@ -169,6 +261,11 @@ class HomeSync:
         remove_tree(making)
         shutil.copytree(source, making, symlinks=True, ignore=None if once else shutil.ignore_patterns(".*"))
         settle_tree(making)
+        if self._drive:
+            for path in marks:
+                inner = os.path.relpath(path, name)
+                self._sums[path] = digest_of(source / inner)
+                require_digest(making / inner, self._sums[path])
         self._fence()
         remove_tree(aside)
         if target.exists():
@@ -204,12 +301,17 @@ class HomeSync:
         if inside and not (self._home.root / pointed).is_dir():
             return copied
         if read_link(self._home.best_checkpoint) != pointed:
-            symlink_atomic(pointed, self._home.best_checkpoint, fence=self._fence)
-            copied.append(_At.best_checkpoint.name)
+            try:
+                symlink_atomic(pointed, self._home.best_checkpoint, fence=self._fence)
+                copied.append(_At.best_checkpoint.name)
+            except OSError as error:
+                if error.errno not in NOT_SUPPORTED:
+                    raise
         for name in [key.rstrip("/") for key in self._known if key.endswith("/checkpoints/")]:
             if name != pointed:
                 remove_tree(self._home.root / name)
                 del self._known[f"{name}/"]
+                self._sums = {path: digest for path, digest in self._sums.items() if not path.startswith(f"{name}/")}
                 copied.append(f"{name}/")
         return copied
 
@@ -222,11 +324,14 @@ class HomeSync:
         mark += _mark(self._live.index.with_name(f"{name}-wal")) or []
         if self._known.get(name) == mark:
             return []
-        making = self._home.root / f".{name}.{os.getpid()}.0.tmp"
+        making = (self._live if self._drive else self._home).root / f".{name}.{os.getpid()}.0.tmp"
         try:
             _back_up(self._live.index, making)
             self._fence()
-            rename(making, self._home.index)
+            if self._drive:
+                copy_verified(making, self._home.index)
+            else:
+                rename(making, self._home.index)
         except sqlite3.Error:  # busy, or being rebuilt: next time; it is only derived
             return []
         finally:

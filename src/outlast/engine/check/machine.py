@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 
 from outlast._system.mounts import room_in
+from outlast._system.platforms import current_platform, is_kept
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 from outlast.engine.attempts.prepare import plugged_executor
 from outlast.engine.attempts.slots import cpus, gpu_pool
 from outlast.engine.record.examine import read_study
+from outlast.engine.record.kept_where import place_text
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, StudyFileError
 from outlast.monitor.health import purge_days, purge_warning
@@ -100,6 +102,8 @@ def _cards(settings: Settings) -> Iterator[Finding]:
 
 def _places(settings: Settings, folder: str) -> Iterator[Finding]:
     yield from _place("folder", folder, "name another with --dir")
+    if (place := place_text(folder)) is not None:
+        yield Finding("place", "ok" if is_kept(folder) and current_platform().durable else "note", place)
     yield from _others_things(folder)
     try:
         scratch = scratch_of(settings)

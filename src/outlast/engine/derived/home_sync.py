@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 
 from outlast.errors import LeaseLost, UsageError
-from outlast.study.home import home_of
+from outlast.study.home import home_of, is_on_a_drive
 from outlast.study.homesync import HomeSync
 from outlast.study.layout import StudyPaths
+from outlast.study.snapshots import every_seconds
 
 _EVERY = 1.0  # seconds between two syncs at least; each may take a twentieth of the time at most
+_WITHIN = 60.0  # seconds after which, on a drive, what has ended is brought there at the latest, if that can be had
+_LAST_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)  # seconds
 _CLOSE_WITHIN = 600.0  # seconds for the last sync, which may carry the best weights
 
 
@@ -24,7 +28,7 @@ def bring_home(paths: StudyPaths) -> str | None:
     if home is None:
         return None
     try:
-        HomeSync(paths, home).sync()
+        HomeSync(paths, home).sync(last=True)
     except OSError as error:
         return f"{error.filename or home.root} cannot be brought home ({error.strerror}); the next run tries again"
     except UsageError as error:
@@ -46,6 +50,8 @@ class HomeSyncThread:
         self._warnings = warnings
         self.took = 0.0  # seconds of the last sync
         self._trouble = ""  # that was said and is not over
+        self._drive = is_on_a_drive(live)
+        self._every = min(_WITHIN, every_seconds()) if self._drive else None
         self._sync, self._home = HomeSync(live, home, fence=fence), home
         self._wanted, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="outlast-home", daemon=True)
@@ -73,19 +79,29 @@ class HomeSyncThread:
 
     def _work(self) -> None:
         while True:
-            self._wanted.wait()
+            self._wanted.wait(self._every)
             self._wanted.clear()
             last, began = self._closing.is_set(), time.monotonic()
-            if self._abandoned.is_set() or not self._synced() or last:
+            if self._abandoned.is_set() or not self._synced(last=last):
+                return
+            if last:
+                self._try_again()
                 return
             self.took = time.monotonic() - began
-            self._closing.wait(max(_EVERY, 20 * self.took))
+            self._closing.wait(min(self._every or math.inf, max(_EVERY, 20 * self.took)))
 
-    def _synced(self) -> bool:
+    def _try_again(self) -> None:
+        """The last one counts: where a drive failed for a moment, it is made again."""
+        for wait in _LAST_WAITS if self._drive else ():
+            if not self._trouble or not self._synced(last=True):
+                return
+            time.sleep(wait)
+
+    def _synced(self, *, last: bool) -> bool:
         """One sync. Returns whether there may be another."""
         trouble, again = "", True
         try:
-            self._sync.sync()
+            self._sync.sync(last=last)
         except LeaseLost:
             return False
         except UsageError as error:  # they have parted: nothing more is brought home
