@@ -139,12 +139,12 @@ def save(path: Path, state: object) -> None:
 
 
 def tell(epoch: int, scores: dict[str, float]) -> None:
-    """Say how it goes: on the terminal, and in MLflow where somebody set it up."""
-    print(json.dumps({"epoch": epoch, **{name: round(value, 4) for name, value in scores.items()}}), flush=True)
+    """Say how it goes: in MLflow where somebody set it up, and on the terminal."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
         import mlflow
 
         mlflow.log_metrics(scores, step=epoch)
+    print(json.dumps({"epoch": epoch, **{name: round(value, 4) for name, value in scores.items()}}), flush=True)
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
