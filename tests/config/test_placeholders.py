@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from outlast.config.campaign_file import load_search
 from outlast.config.load import load_studies, load_study_file, settings_from_resolved
 from outlast.config.placeholders import filled, placeholder_values
 from outlast.errors import StudyFileError, UsageError
@@ -77,3 +78,12 @@ def test_each_study_of_a_matrix_has_its_own(tmp_path):
 
 def test_no_secret_stands_for_anything(tmp_path):
     assert not any("KEY" in name for name in placeholder_values(read(tmp_path, STUDY + "env: {API_KEY: x}\n")))
+
+
+def test_a_name_says_where_the_values_of_a_matrix_go(tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        STUDY.replace("name: ner", "name: ner_{backbone}") + "matrix: {backbone: [a, b/c]}\n"
+    )
+    assert [each.name for each in load_studies(tmp_path / "s.yaml")] == ["ner_a", "ner_b-c"]
+    assert load_search(str(tmp_path / "s.yaml")).name == "s"
+    assert load_study_file(tmp_path / "s.yaml", overrides=["matrix=null"], name="own").name == "own"

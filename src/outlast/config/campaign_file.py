@@ -73,7 +73,9 @@ def load_search(
         return found[0][1]
     if pool:  # of all of them together, then
         found = read_studies(path, read_chain(path), changes=changes, metric=metric, name=called)
-    stem = native.clean_name(str(name or document.data.get("name") or os.path.splitext(os.path.basename(path))[0]))
+    own = name or document.data.get("name")
+    of_all = own and "{" not in str(own)  # `{backbone}` is of each study
+    stem = native.clean_name(str(own if of_all else os.path.splitext(os.path.basename(path))[0]))
     return CampaignFile(name=stem, studies=tuple(carried(found)), parallel=parallel)
 
 
