@@ -33,6 +33,8 @@ _OUR_WORDS: dict[type, str] = {
     pruners.WilcoxonPruner: "wilcoxon",
     pruners.NopPruner: "none",
 }
+#: Those that go through a finite space in an order that lives as long as the object.
+_IN_ORDER = (samplers.GridSampler, samplers.BruteForceSampler)
 #: Options of a sampler that no record holds: its trials keep the constraints, and a seed is the study's.
 _APART = ("seed", "constraints_func")
 _DEEPEST = 6
@@ -45,6 +47,11 @@ def sampler_of(given: BaseSampler) -> tuple[dict[str, Any], Callable[..., Any] |
     Raises:
         UsageError: It holds something that cannot be on record.
     """
+    if isinstance(given, _IN_ORDER):
+        raise UsageError(
+            f"sampler: {type(given).__name__} tries everything in an order that only this object knows",
+            cure='sampler="grid" does, over parameters={"x": {"values": […]}} and a function of them',
+        )
     constraints = getattr(given, "_constraints_func", None)
     said = _said(given, "sampler", {"constraints_func": constraints} if constraints else {})
     seed = _seed_of(given)
@@ -134,7 +141,7 @@ def _seed_of(given: Any) -> int | None:
     A Mersenne twister seeded with one number keeps it as the first word of its state until it is used (NumPy's legacy seeding).
     """
     inside = [found for value in vars(given).values() if hasattr(value, "__dict__") for found in vars(value).values()]
-    for value in [] if isinstance(given, samplers.GridSampler) else (*vars(given).values(), *inside):
+    for value in (*vars(given).values(), *inside):
         if isinstance(value, LazyRandomState):
             return None if value._rng is None else int(_words_of(value._rng)[0])
         if isinstance(value, np.random.RandomState):  # of a class of somebody's own: nobody says whether it was seeded
