@@ -46,7 +46,7 @@ class WandbServer:
 
     def forget(self) -> None:
         """As it was at first."""
-        self.runs: dict[str, KeptRun] = {}
+        self.runs: dict[str, KeptRun] = {}  # by project/id
         self.is_up, self.lost_answers, self.accepts_key = True, 0, True
 
     def close(self) -> None:
@@ -58,14 +58,14 @@ class WandbServer:
             if path == "/graphql":
                 return {"data": self._asked(str(body.get("operationName")), body.get("variables") or {})}
             if path.endswith("/file_stream"):
-                self._streamed(self.runs[path.split("/")[-2]], body)
+                self._streamed(self.runs["/".join(path.split("/")[-3:-1])], body)
             return {}
 
     def _asked(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         if operation == "UpsertBucket":
             return self._upserted(given)
         if operation == "RunResumeStatus":
-            run = self.runs.get(given["name"])
+            run = self.runs.get(f"{given['project']}/{given['name']}")
             return {
                 "model": {
                     "id": "p",
@@ -82,8 +82,9 @@ class WandbServer:
         return {}
 
     def _upserted(self, given: dict[str, Any]) -> dict[str, Any]:
-        inserted = given["name"] not in self.runs
-        run = self.runs.setdefault(given["name"], KeptRun())
+        key = f"{given['project']}/{given['name']}"
+        inserted = key not in self.runs
+        run = self.runs.setdefault(key, KeptRun())
         run.said |= {name: value for name, value in given.items() if value is not None}
         run.begun += inserted
         for name, value in json.loads(given.get("config") or "{}").items():

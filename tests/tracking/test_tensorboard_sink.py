@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ from lab.tracked import CREATED, RememberedMemory, tracked_study, tracked_trial
 from outlast._system import observed
 from outlast.config.tracking_section import TensorboardSettings
 from outlast.core.states import TrialState
-from outlast.tracking.sink import EverythingAgain, SinkError, TrackedPoint, TrackedStudy, TrackedTrial
+from outlast.testing.sinks import SinkContract
+from outlast.tracking.sink import EverythingAgain, Sink, SinkError, TrackedPoint, TrackedStudy, TrackedTrial
 from outlast.tracking.tensorboard_sink import TensorboardSink
 
 pytestmark = pytest.mark.foreign
@@ -202,3 +203,19 @@ def test_a_folder_that_somebody_removed_is_asked_for_again(tmp_path: Path) -> No
         send(study, tracked_trial(1), memory=memory)
     send(study, tracked_trial(0), tracked_trial(1), memory=memory.after_a_crash())
     assert scalars(tmp_path / "tensorboard")["best/accuracy"] == [(1, 0.8), (2, 0.81)]
+
+
+class TestContract(SinkContract):
+    """TensorBoard's sink keeps what every sink promises."""
+
+    def sink(self, place: Path) -> Sink:
+        return TensorboardSink(TensorboardSettings(dir=str(place / "runs")))
+
+    def arrived(self, place: Path) -> Sequence[Hashable]:
+        folders = {path.parent for path in place.rglob("*tfevents*")}
+        return [
+            (folder.name, tag, *point)
+            for folder in folders
+            for tag, points in scalars(folder).items()
+            for point in points
+        ]

@@ -124,7 +124,7 @@ class Run:
             ats: When each was reported: seconds since 1970, UTC.
         """
         with self._told():
-            for number in range(self._run.step, len(rows)):
+            for number in range(max(self._run.step, self._run.starting_step), len(rows)):
                 self._run.log({**rows[number], "_timestamp": ats[number]}, step=number, commit=True)
 
     def say(self, config: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
