@@ -258,6 +258,22 @@ def test_many_begin_at_once_on_an_empty_database_and_each_has_its_study(
     assert counted(address, "alembic_version") == 1
 
 
+def test_a_fresh_start_takes_the_name_and_keeps_the_earlier_study_under_its_folders(
+    lab: Any, study: Study, database_address: StoreAddress
+) -> None:
+    settings = lab.settings()
+    with writing(database_address, settings, study, "before") as writer:
+        assert writer.flush(LIMIT)
+    with opened(database_address) as there:
+        before = content(there)[1:]
+    with writing(database_address, settings, lab.study(), "after", earlier={"before": "digits.20240501"}) as writer:
+        finished(lab, lab.study(), writer, 0)
+        assert writer.flush(LIMIT)
+    with opened(database_address, "digits.20240501") as kept, opened(database_address) as there:
+        assert content(kept)[1:] == before
+        assert len(there.trials) == 1
+
+
 def finished(lab: Any, study: Study, writer: StoreWriter, number: int) -> None:
     """One more trial, begun and ended."""
     params = {"lr": 0.01, "layers": 2, "width": 3.0, "model": "mlp"}

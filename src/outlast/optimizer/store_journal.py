@@ -43,7 +43,7 @@ from outlast.optimizer.journal_entries import (
     trial_made,
 )
 from outlast.optimizer.store_connection import StoreRefused
-from outlast.optimizer.store_writing import Objectives, Superseded, Writing, taken_by_another
+from outlast.optimizer.store_writing import Objectives, Superseded, Whose, Writing, taken_by_another
 from outlast.optimizer.view import silent
 
 
@@ -78,7 +78,7 @@ class JournalSession:
         self,
         address: StoreAddress,
         settings: Settings,
-        identity: str,
+        whose: Whose,
         expected: Mapping[int, IndexRow],
         fence: Callable[[], object],
     ) -> None:
@@ -91,7 +91,7 @@ class JournalSession:
             raise StoreRefused(f"{address} cannot be read as a journal ({error}): it is left as it is") from None
         self._held: dict[int, IndexRow] = {}
         self._note: dict[str, Any] = {}
-        self._exclusively(lambda: self._opening(settings, identity, fence))
+        self._exclusively(lambda: self._opening(settings, whose.identity, fence))
         self.objectives: Objectives = (
             [direction.name for direction in self._study().directions],
             list(self._study().system_attrs.get(METRIC_NAMES) or ()),

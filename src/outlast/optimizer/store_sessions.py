@@ -16,7 +16,7 @@ from outlast.config.store_address import StoreAddress
 from outlast.optimizer.index_rows import ForeignRow, IndexRow, directions_of
 from outlast.optimizer.index_sql import INDEX, METRIC_NAMES, IndexBroken, Tables
 from outlast.optimizer.store_connection import connect
-from outlast.optimizer.store_writing import Objectives, Superseded, Writing, taken_by_another
+from outlast.optimizer.store_writing import Objectives, Superseded, Whose, Writing, taken_by_another
 
 
 class StoreSession(Protocol):
@@ -42,7 +42,7 @@ class SqlSession:
     Args:
         address: The database.
         settings: The study file.
-        identity: Tells the study from others of its name.
+        whose: Which study is meant, of those that may have its name.
         expected: What the rows should say, which tells whose an attribute is.
         fence: Raises `LeaseLost` when the study is somebody else's by now.
 
@@ -55,7 +55,7 @@ class SqlSession:
         self,
         address: StoreAddress,
         settings: Settings,
-        identity: str,
+        whose: Whose,
         expected: Mapping[int, IndexRow],
         fence: Callable[[], object],
     ) -> None:
@@ -63,7 +63,7 @@ class SqlSession:
         self._connection = connect(address)
         try:
             self._connection.begin(writing=True)
-            self._tables = self._opened(settings, identity)
+            self._tables = self._opened(settings, whose)
             self.missing = max(0, self._tables.noted_rows - len(self._tables.ids))
             self.written = self._read(expected)
             self.objectives = self._tables.directions(), self._tables.metric_names()
@@ -73,22 +73,30 @@ class SqlSession:
             self.close()
             raise
 
-    def _opened(self, settings: Settings, identity: str) -> Tables:
+    def _opened(self, settings: Settings, whose: Whose) -> Tables:
         """Our study's rows, with our mark on them; an empty study where there is none."""
         connection, name = self._connection, settings.name
         query = f"SELECT study_id FROM studies WHERE study_name = ?{connection.for_update}"  # noqa: S608
         if connection.execute(query, (name,)).fetchone() is None:
-            note = {"id": uuid.uuid4().hex[:12], "rows": 0, "study": identity, "writer": self._mark}
-            notes = {METRIC_NAMES: [metric.name for metric in settings.metrics], INDEX: note}
-            return Tables.create(connection, name, directions_of(settings), notes)
+            return self._made(settings, whose)
         try:
             tables = Tables(connection, name)
         except IndexBroken as error:
             raise taken_by_another(self._address, name) from error
-        if tables.notes.get("study") != identity:
+        found = str(tables.notes.get("study"))
+        if found in whose.earlier:
+            rename = "UPDATE studies SET study_name = ? WHERE study_name = ?"
+            connection.execute(rename, (whose.earlier[found], name))
+            return self._made(settings, whose)
+        if found != whose.identity:
             raise taken_by_another(self._address, name)
         tables.note(writer=self._mark)
         return tables
+
+    def _made(self, settings: Settings, whose: Whose) -> Tables:
+        note = {"id": uuid.uuid4().hex[:12], "rows": 0, "study": whose.identity, "writer": self._mark}
+        notes = {METRIC_NAMES: [metric.name for metric in settings.metrics], INDEX: note}
+        return Tables.create(self._connection, settings.name, directions_of(settings), notes)
 
     def _read(self, expected: Mapping[int, IndexRow]) -> dict[int, IndexRow]:
         tables = self._tables
@@ -146,7 +154,7 @@ class SqlSession:
 def open_session(
     address: StoreAddress,
     settings: Settings,
-    identity: str,
+    whose: Whose,
     expected: Mapping[int, IndexRow],
     fence: Callable[[], object],
 ) -> StoreSession:
@@ -154,8 +162,8 @@ def open_session(
     if address.kind in ("journal", "redis"):
         from outlast.optimizer.store_journal import JournalSession
 
-        return JournalSession(address, settings, identity, expected, fence)
-    return SqlSession(address, settings, identity, expected, fence)
+        return JournalSession(address, settings, whose, expected, fence)
+    return SqlSession(address, settings, whose, expected, fence)
 
 
 def chunks(rows: Iterable[IndexRow], size: int) -> list[list[IndexRow]]:

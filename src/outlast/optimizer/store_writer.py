@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from outlast.config.settings import Settings
 from outlast.config.store_address import StoreAddress
@@ -12,7 +12,7 @@ from outlast.optimizer.index_rows import ForeignRow
 from outlast.optimizer.index_sql import IndexBroken
 from outlast.optimizer.store_connection import first_line
 from outlast.optimizer.store_sessions import StoreSession, chunks, open_session
-from outlast.optimizer.store_writing import Superseded, Writing
+from outlast.optimizer.store_writing import Superseded, Whose, Writing
 from outlast.optimizer.written_behind import PATIENCE, WrittenBehind
 
 #: Trials in one transaction: what a server is asked to hold back from others at most.
@@ -31,6 +31,7 @@ class StoreWriter(WrittenBehind):
         address: The store.
         settings: The study file.
         identity: Tells the study from others of its name.
+        earlier: Identities of this folder's studies before ``--fresh``, each with the name under which it is kept.
     """
 
     def __init__(
@@ -39,12 +40,13 @@ class StoreWriter(WrittenBehind):
         settings: Settings,
         identity: str,
         *,
+        earlier: Mapping[str, str] | None = None,
         interval: float = 0.5,
         poll: float = 2.0,
         fence: Callable[[], object] | None = None,
     ) -> None:
         super().__init__(str(address), settings, interval=interval, poll=poll, fence=fence)
-        self._address, self._identity = address, identity
+        self._address, self._whose = address, Whose(identity, earlier or {})
         self._session: StoreSession | None = None
         self._met = False  # it could be opened once
         self._lagging = False  # and people know it
@@ -54,7 +56,7 @@ class StoreWriter(WrittenBehind):
 
     @property
     def _gets_on(self) -> bool:
-        return time.monotonic() - self._got_on < 5.0
+        return self._met and not self._failures and time.monotonic() - self._got_on < 5.0
 
     def close(self, timeout: float = 5.0) -> bool:
         """See `WrittenBehind.close`. A store that fails just now gets one more try: nobody's turn lasts longer for it."""
@@ -109,7 +111,7 @@ class StoreWriter(WrittenBehind):
     def _opened(self) -> StoreSession:
         with self._wake:
             expected = dict(self._rows)
-        session = open_session(self._address, self._settings, self._identity, expected, self._fence)
+        session = open_session(self._address, self._settings, self._whose, expected, self._fence)
         if session.missing:
             self._tell("missing", f"{self.label}: {session.missing} rows were missing; they are written again")
         self._read_back(dict(session.written), session.objectives)
@@ -120,6 +122,7 @@ class StoreWriter(WrittenBehind):
     def _tell_trouble(self, error: Exception) -> None:
         if isinstance(error, OutlastError):  # it says itself what a person can do
             cure = f" ({error.cure})" if error.cure else ""
+            self._told.add("behind")  # it is, and why was said
             self._tell(error.fact, f"{self._address.without_secrets(error.fact)}{cure}")
         elif self._failures == PATIENCE or not (self._met or self._failures > 1 or _passes(error)):
             why = self._address.without_secrets(first_line(error))

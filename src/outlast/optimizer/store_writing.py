@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from outlast.config.store_address import StoreAddress
 from outlast.optimizer.index_rows import IndexRow
@@ -14,6 +14,14 @@ Objectives = tuple[list[str], list[str]]  # directions and names
 
 class Superseded(Exception):
     """Somebody else has opened the study's rows to write them."""
+
+
+@dataclass(frozen=True)
+class Whose:
+    """Which of the studies of one name is meant."""
+
+    identity: str  # tells it from all others
+    earlier: Mapping[str, str] = field(default_factory=dict)  # those of this folder before --fresh, and their names now
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from outlast.config.settings import Settings
 from outlast.config.store_address import StoreAddress, store_address
-from outlast.core.fold import Study
-from outlast.core.records import Trial
-from outlast.errors import UsageError
+from outlast.core.fold import Study, fold
+from outlast.core.records import StudyCreated, Trial
+from outlast.errors import OutlastError, UsageError
 from outlast.optimizer.index_rows import ForeignRow
 from outlast.optimizer.written_behind import WrittenBehind
+from outlast.study.layout import StudyPaths
+from outlast.study.segments import read_ledger
 
 
 class Indexes:
@@ -70,6 +72,20 @@ def identity_of(study: Study) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
+def _earlier(folder: Path) -> dict[str, str]:
+    """The studies that ``--fresh`` moved aside from this folder: identity → the name of the folder that keeps it."""
+    found = {}
+    for place in folder.parent.glob(f"{folder.name}.*"):
+        try:
+            events = read_ledger(StudyPaths.at(place).ledger, below=2).events
+        except (OutlastError, OSError):  # damaged, or none: then its rows stay who they are
+            continue
+        created = next((event for event in events if isinstance(event, StudyCreated)), None)
+        if created is not None:
+            found[identity_of(fold([created]))] = place.name
+    return found
+
+
 def store_of(settings: Settings) -> StoreAddress | None:
     """The store that the study file names; ``None`` where it names none.
 
@@ -102,4 +118,4 @@ def other_stores(
         return []
     from outlast.optimizer.store_writer import StoreWriter
 
-    return [StoreWriter(address, settings, identity_of(study), fence=fence)]
+    return [StoreWriter(address, settings, identity_of(study), earlier=_earlier(own.parent), fence=fence)]
