@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,20 +35,30 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+SMALL = {
+    "function": lambda x, k: x + k,
+    "parameters": {"x": {"min": 0.0, "max": 1.0}, "k": {"values": [0, 1]}},
+    "minimize": "cost",
+    "trials": 3,
+    "name": "small",
+    "sampler": {"name": "random", "seed": 3},
+    "parallel": 1,
+    "isolation": "worker",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small study, searched once."""
+    place = tmp_path_factory.mktemp("searched") / "small"
+    outlast.Study.create(**SMALL, dir=place).run(quiet=True)
+    return place
+
+
 @pytest.fixture
-def searched(here):
-    study = outlast.Study.create(
-        function=lambda x, k: x + k,
-        parameters={"x": {"min": 0.0, "max": 1.0}, "k": {"values": [0, 1]}},
-        minimize="cost",
-        trials=3,
-        name="small",
-        sampler={"name": "random", "seed": 3},
-        parallel=1,
-        isolation="worker",
-    )
-    study.run(quiet=True)
-    return study
+def searched(folder, here):
+    shutil.copytree(folder, here / "studies" / "small", symlinks=True)
+    return outlast.Study.create(**SMALL)
 
 
 def test_a_study_is_looked_at_as_an_object(searched, here):
@@ -73,7 +84,9 @@ def test_a_study_is_looked_at_as_an_object(searched, here):
     assert searched.report() == "studies/small/report.html" and (here / "studies/small/report.html").exists()
 
 
-def test_another_object_says_the_same_and_goes_on(searched):
+def test_another_object_says_the_same_and_goes_on(here):
+    searched = outlast.Study.create(**SMALL)
+    searched.run(quiet=True)
     for named in ("studies/small", "small"):
         other = outlast.Study.open(named)
         assert other.status()["counts"] == searched.status()["counts"] and other.best == searched.best
