@@ -174,6 +174,7 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint_on_the_next_machine(co
     kept = colab.cache / "MyDrive/outlast/studies/d/unfinished/0000"
     until(lambda: list(kept.glob("*/list.json")), "a checkpoint has come home", 60)
     colab.end(lost=False)
+    assert "a lost session costs at most the trials that ended in its last minute" in colab.said.read_text()
     (colab.project / "go").touch()
     run = colab.begin()
     assert run.wait(timeout=60) == 0, colab.said.read_text()

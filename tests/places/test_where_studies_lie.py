@@ -34,7 +34,10 @@ def colab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_the_next_command_finds_what_the_one_before_began(colab, capsys):
+    assert run_cli(["check"]) == 0
+    assert "this session only" in " ".join(capsys.readouterr().out.split())
     assert run_cli(["run"]) == 0
+    assert "this session only; drive.mount" in " ".join(capsys.readouterr().out.split())
     assert (colab / "studies/ner/ledger").is_dir() and not os.path.exists("studies")
     for words in (["study.yaml"], ["ner"], []):
         capsys.readouterr()
