@@ -59,6 +59,30 @@ def test_on_one_machine_the_lock_says_who(tmp_path: Path) -> None:
     second.end()
 
 
+def test_who_insists_takes_over_from_one_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left, asks = Shift(tmp_path / "lock", None), Shift(tmp_path / "lock", None)
+    asks._sign = b"         1\n"  # another process's
+    assert left.begin() and not left.succeeded
+    resting(monkeypatch, lambda: left.end() if left.succeeded else None)
+    assert asks.begin(insist=10.0)
+    asks.end()
+
+
+def test_who_insists_in_vain_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    runs, asks = Shift(tmp_path / "lock", read), Shift(tmp_path / "lock", None)
+    asks._sign = b"         1\n"
+    assert runs.begin()
+    resting(monkeypatch, lambda: None)
+    assert not asks.begin(insist=10.0)
+    runs.alone = True  # its run is over: it sends the rest
+    assert not runs.succeeded
+    for each in (runs, asks):
+        each.end()
+    os.close(read)
+    os.close(write)
+
+
 def test_a_file_that_was_moved_or_deleted_is_nobodys_any_more(tmp_path: Path) -> None:
     shift = Shift(tmp_path / "lock", None)
     assert shift.begin() and not shift.is_deleted

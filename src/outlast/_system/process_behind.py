@@ -20,6 +20,7 @@ _LOOKED_AFTER = 30.0  # seconds
 _AGAIN = 60.0  # seconds between two beginnings
 _LOOK, _SILENT = 1.0, 60.0  # seconds between two looks at another host's beats, and without one after which it is gone
 _BEAT_AT, _BEAT_BYTES = 16, 120
+_NOBODY = b" " * 10 + b"\n"  # waits for whoever works
 
 
 class Behind:
@@ -116,14 +117,21 @@ class Shift:
         self._sign = f"{os.getpid():>10}\n".encode()
         self._name, self._beats = f"{socket.gethostname()}:{os.getpid()}", 0
 
-    def begin(self) -> bool:
-        """Wait until it is our turn. Whoever is alone, or becomes so, does not wait: then the answer may be no."""
+    def begin(self, *, insist: float = 0.0) -> bool:
+        """Wait until it is our turn. Whoever is alone, or becomes so, does not wait: then the answer may be no.
+
+        Args:
+            insist: Seconds that we wait although we are alone, for whoever works without a run in front of them to leave.
+        """
         lock = self._lock = FileLock(str(self._path))
+        until = time.monotonic() + insist
         while not lock.acquire():
-            if self.alone:
+            if self.alone and time.monotonic() >= until:
+                if insist:
+                    os.pwrite(lock.content, _NOBODY, 0)
                 return False
             os.pwrite(lock.content, self._sign, 0)  # the one of a run that is gone leaves when it sees this
-            self.rest(1.0)
+            self.rest(0.2 if self.alone else 1.0)
         if self._everywhere and lock.shared and not self._is_free_elsewhere():
             return False
         os.pwrite(lock.content, self._sign, 0)
@@ -171,7 +179,9 @@ class Shift:
     @property
     def succeeded(self) -> bool:
         """Whether somebody who has a run in front of them waits for us, who have none any more."""
-        return self.alone and self._lock is not None and os.pread(self._lock.content, 11, 0) != self._sign
+        return (
+            self.alone and self._lock is not None and os.pread(self._lock.content, 11, 0) not in (self._sign, _NOBODY)
+        )
 
     @property
     def is_deleted(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,11 @@ from outlast.cli.help import Command
 from outlast.cli.locate_several import studies_named
 from outlast.cli.options import dir_option, json_option, study_argument
 from outlast.errors import UsageError
+
+if TYPE_CHECKING:
+    from outlast.engine.sending.courier import Courier
+
+_INSIST = 10.0  # seconds
 
 
 @click.command(cls=Command)
@@ -47,22 +54,25 @@ def track(study: str | None, directory: str | None, wait: float, as_json: bool) 
 
 
 def _sent(folder: str, wait: float) -> dict:  # type: ignore[type-arg]
+    from outlast.core.file_names import StudyNames
     from outlast.engine.record.recorded import recorded_settings
     from outlast.engine.sending.sender import Sender
+    from outlast.engine.sending.unsent import Unsent, read_unsent
 
     settings, _ = recorded_settings(folder)
     if not settings.tracking:
         cure = "tracking: mlflow in the study file, and outlast run it again: docs/tracking.md"
         raise UsageError(f"{folder} is sent to no tracker", cure=cure)
     sender = Sender(folder, settings.tracking, patience=wait, environment={**os.environ, **settings.env})
-    is_ours = sender.run()
+    is_ours = sender.run(insist=_INSIST)
+    known = {} if is_ours else read_unsent(StudyNames(Path(folder)).unsent)
     return {
         "study": settings.name,
         "hangs": any(each.busy for each in sender.couriers),
         "trackers": {
             each.name: {
                 "sent": each.sent, "lacking": sender.lacking(each) if is_ours else 0,
-                "trouble": (each.trouble or ("it gave no answer" if each.busy else "")) if is_ours else "",
+                "trouble": _trouble(each) if is_ours else known.get(each.name, Unsent()).trouble,
                 "cure": each.cure, "running": not is_ours,
             }
             for each in sender.couriers
@@ -70,9 +80,13 @@ def _sent(folder: str, wait: float) -> dict:  # type: ignore[type-arg]
     }  # fmt: skip
 
 
+def _trouble(courier: Courier) -> str:
+    return courier.trouble or ("it gave no answer" if courier.busy else "")
+
+
 def _words(each: dict) -> str:  # type: ignore[type-arg]
     if each["running"]:
-        return "whoever runs the study sends it"
+        return "whoever runs the study sends it" + (f"; it takes nothing: {each['trouble']}" if each["trouble"] else "")
     if each["trouble"]:
         return f"takes nothing: {each['trouble']}" + (
             f"; it lacks {_trials(each['lacking'])}" if each["lacking"] else ""

@@ -60,8 +60,11 @@ class Sender:
         self._next_look, self._readable = 0.0, False
         self._news = True  # something may be to be given
 
-    def run(self) -> bool:
+    def run(self, *, insist: float = 0.0) -> bool:
         """Until there is nothing more to send. Leaves at once where somebody sends already and nobody waits for us.
+
+        Args:
+            insist: Seconds to wait for whoever sends what is left of a run that is over: they try again in minutes only.
 
         Returns:
             Whether it was our turn.
@@ -73,7 +76,7 @@ class Sender:
             return True
         make_dir(self._names.tracking)
         try:
-            if not self._shift.begin():
+            if not self._shift.begin(insist=insist):
                 return False
             self._send()
             return True
