@@ -105,14 +105,14 @@ def test_killed_in_the_third_fold_it_goes_on_there_and_no_finished_fold_runs_aga
     ran(*check, at=place)
     begun = subprocess.Popen(run, cwd=place, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     third = first / "trials" / "0000" / "attempts" / "3" / "output.log"
-    until(lambda: third.exists() and third.stat().st_size > 0, "the third fold trains")
+    until(lambda: (third.exists() and third.stat().st_size) or folds_done(first) > 2, "the third fold trains")
     kill_all()
     begun.wait()
-    before = {
-        name: ((path / "splits.json").read_bytes(), folds_done(path)) for name, path in studies.items() if path.exists()
-    }
-    assert before["distilbert"][1] == 2
-    measured = [(first / f"trials/0000/checkpoints/part-{fold}/benchmark.json").read_bytes() for fold in range(2)]
+    splits = {path: path.read_bytes() for study in studies.values() if (path := study / "splits.json").exists()}
+    done = folds_done(first)
+    assert 2 <= done < 5  # on a fast machine the third may have ended while it was being killed
+    parts = [first / f"trials/0000/checkpoints/part-{fold}/benchmark.json" for fold in range(done)]
+    measured = [part.read_bytes() for part in parts]
     assert "hpo_distilbert" in ran(*status, at=place)
     ran(*run, at=place)
     for name, path in studies.items():
@@ -120,16 +120,12 @@ def test_killed_in_the_third_fold_it_goes_on_there_and_no_finished_fold_runs_aga
         assert [step for event in ended for curve in event["curves"] for step, _ in curve] == [0, 1, 2, 3, 4], name
         with (path / "trials.csv").open(newline="") as file:
             assert [(row["number"], row["state"]) for row in csv.DictReader(file)] == [("0", "complete")]
-        if name in before:
-            assert (path / "splits.json").read_bytes() == before[name][0]
         speed = json.loads((path / "trials/0000/checkpoints/part-4/benchmark.json").read_text())
         assert 0 < speed["latency_p50_ms"] <= speed["latency_p95_ms"] and speed["backbone"] == name
-    again = [(first / f"trials/0000/checkpoints/part-{fold}/benchmark.json").read_bytes() for fold in range(2)]
-    assert again == measured  # what is measured anew is never the same
+    assert {path: path.read_bytes() for path in splits} == splits
+    assert [part.read_bytes() for part in parts] == measured  # what is measured anew is never the same
     folds = json.loads((first / "splits.json").read_text())["folds"]
-    assert sorted(each for fold in folds for each in fold) == [
-        f"resume-{number:04d}" for number in range(20)
-    ]  # documents, each once
+    assert sum(map(len, folds)) == len(set().union(*folds)) == 20  # documents, each once
     for words in others:
         ran(*words, at=place)
 
