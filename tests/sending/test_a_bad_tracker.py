@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from outlast._system.locks import is_locked
 from outlast.cli.main import run_cli
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
-from outlast.config.tracking_section import TrackingSettings
+from outlast.config.tracking_section import TRACKERS, TrackingSettings
 from outlast.core.file_names import StudyNames, TrackerPaths
 from outlast.engine.check.throwaway import trial_settings
 from outlast.engine.record.health_facts import unsent_in
@@ -31,6 +32,7 @@ from outlast.engine.sending.sender_behind import SenderBehind
 from outlast.engine.sending.unsent import Unsent, keep_unsent, read_unsent
 from outlast.engine.sending.usable import tracking_findings
 from outlast.study.layout import StudyPaths
+from outlast.tracking import choosing
 from outlast.tracking.sink import Memory, SinkError, TrackedStudy, TrackedTrial
 
 STUDY = {
@@ -186,6 +188,16 @@ def test_track_says_what_it_sent_and_what_not(
 def test_a_study_that_is_sent_nowhere_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["track", searched(tmp_path / "digits", 1)]) == 2
     assert "is sent to no tracker" in capsys.readouterr().err
+
+
+def test_every_tracker_that_has_a_name_has_a_sink_a_package_and_an_extra() -> None:
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert {*TRACKERS} == {*choosing._OURS} == {*choosing.PACKAGES} == {*choosing.EXTRAS}
+    for name, path in choosing._OURS.items():
+        module, _, cls = path.partition(":")
+        assert f"class {cls}" in (Path(choosing.__file__).parent / f"{module.rpartition('.')[2]}.py").read_text()
+        extra = re.findall(r"\[(\w+)\]", choosing.EXTRAS[name])[0]
+        assert re.search(rf"^{extra} = \[", project, re.MULTILINE)
 
 
 def test_what_is_tried_out_is_sent_nowhere() -> None:

@@ -22,7 +22,7 @@ def tracking_findings(settings: Settings) -> Iterator[Finding]:
     for name, its in settings.tracking.chosen.items():
         lacking, cure = lacking_in(its, environment), ""
         if not lacking and isinstance(its, ChosenSettings):
-            lacking, cure = _of_a_class(name, its, cwd)
+            lacking, cure = _of_a_class(name, its, cwd, environment)
         elif not lacking and not _is_there(PACKAGES[name]):
             lacking, cure = f"needs {PACKAGES[name].partition('.')[0]}, which is not installed here", EXTRAS[name]
         elif not lacking and isinstance(its, AzureSettings):
@@ -46,11 +46,11 @@ def _of_a_workspace(its: AzureSettings, environment: Mapping[str, str]) -> tuple
     return "", ""
 
 
-def _of_a_class(name: str, its: ChosenSettings, cwd: str) -> tuple[str, str]:
+def _of_a_class(name: str, its: ChosenSettings, cwd: str, environment: Mapping[str, str]) -> tuple[str, str]:
     if cwd not in sys.path:
         sys.path.append(cwd)
     try:
-        make_sink(name, its, os.environ)
+        make_sink(name, its, environment)
     except SinkError as error:
         return f"cannot be used ({error.reason})", error.cure
     except Exception as error:  # a person's own module may fail in any way
