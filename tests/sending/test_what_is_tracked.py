@@ -189,3 +189,12 @@ def test_what_another_study_left_in_the_folder_is_not_ours(tmp_path: Path) -> No
     memory.keep()
     assert (MemoryFile(paths, "one").data, MemoryFile(paths, "one").taken) == ({"run": "r"}, {0: "x"})
     assert (MemoryFile(paths, "two").data, MemoryFile(paths, "two").taken) == ({}, {})
+
+
+def test_a_training_that_logs_to_wandb_has_its_trials_run_where_a_tracker_says_it(tmp_path: Path) -> None:
+    alone = environment(tmp_path, 7)
+    assert alone["WANDB_RUN_ID"].endswith("-0007")
+    handed(tmp_path, **{"7": {"WANDB_RUN_ID": "r7", "WANDB_RESUME": "allow", "WANDB_PROJECT": "p"}})
+    found = environment(tmp_path, 7)
+    assert (found["WANDB_RUN_ID"], found["WANDB_PROJECT"], found["WANDB_RUN_GROUP"]) == ("r7", "p", tmp_path.name)
+    assert environment(tmp_path, 7, WANDB_RUN_ID="mine")["WANDB_RUN_ID"] == "mine"

@@ -183,12 +183,22 @@ def test_a_script_that_logs_itself_is_given_the_run_and_left_to_it(server: Wandb
     assert handed["0"]["WANDB_RUN_ID"].endswith("-0000") and handed["1"]["WANDB_RUN_ID"].endswith("-0001")
     assert (handed["0"]["WANDB_RESUME"], handed["0"]["WANDB_PROJECT"]) == ("allow", "digits")
     assert not any(run_id.endswith("-0000") for run_id in server.runs)
+    logged = ['{"_step":0,"mine":1}']
+    server.runs[f"digits/{handed['0']['WANDB_RUN_ID']}"] = KeptRun(lines=[*logged])  # by the script
     done = tracked_trial(0, epochs=2)
     done = replace(done, points=tuple(replace(point, via="wandb") for point in done.points))
     memory = send(tracked_study(tmp_path), done, memory=memory)
     run = of_trial(server, 0)
-    assert (run.rows, run.summary["accuracy"], run.config["lr"]) == ([], 0.8, 0.001)
+    assert (run.lines, run.summary["accuracy"], run.config["lr"]) == (logged, 0.8, 0.001)
     assert "0" not in memory.data["environment"]
+
+
+def test_what_a_script_logged_into_another_run_is_in_this_one_as_well(server: WandbServer, tmp_path: Path) -> None:
+    done = tracked_trial(0)
+    done = replace(done, points=tuple(replace(point, via="wandb") for point in done.points))
+    memory = send(tracked_study(tmp_path), done)
+    send(tracked_study(tmp_path), done, memory=memory)
+    assert steps(of_trial(server, 0)) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("trial", [{"folds": {"n": 5}}, {"seeds": [1, 2]}])

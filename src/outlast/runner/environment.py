@@ -27,15 +27,7 @@ def training_environment(
     env = {key: value for key, value in inherited.items() if not key.startswith("OUTLAST_")}
     trial_dir, attempt = root / spec.trial_dir, AttemptPaths(root / spec.attempt_dir)
     checkpoints = root / spec.checkpoint_dir  # an absolute checkpoint_dir wins
-    study = f"{root.name}-{root.stat().st_ino:x}"
-    defaults = {
-        "MASTER_ADDR": first_node(env) or "127.0.0.1",
-        "WANDB_RUN_ID": f"{study}-{spec.trial:04d}",
-        "WANDB_RESUME": "allow",
-        "WANDB_RUN_GROUP": root.name,
-    }
-    for key, value in defaults.items():
-        env.setdefault(key, value)
+    env.setdefault("MASTER_ADDR", first_node(env) or "127.0.0.1")
     if "MASTER_PORT" not in env:
         env["MASTER_PORT"] = str(_free_port())
     env.update(
@@ -58,11 +50,22 @@ def training_environment(
     if in_job(env) and not spec.srun:
         env.update(NOT_TAKEN_OVER)
     env.update(spec.env)
-    for name, value in _of_trackers(root, spec.trial, env).items():
+    for name, value in {**_of_wandb(root, spec), **_of_trackers(root, spec.trial, env)}.items():
         env.setdefault(name, value)
     if spec.gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpus)  # one in the study file limits which these can be
     return env
+
+
+def _of_wandb(root: Path, spec: RunnerSpec) -> dict[str, str]:
+    """Where no tracker says another: a trial that logs to W&B goes on with its run, and each fold has one of its own."""
+    fold = spec.env.get("OUTLAST_FOLD")
+    trial = f"{root.name}-{root.stat().st_ino:x}-{spec.trial:04d}"
+    return {
+        "WANDB_RUN_ID": trial if fold is None else f"{trial}-fold{fold}",
+        "WANDB_RESUME": "allow",
+        "WANDB_RUN_GROUP": root.name,
+    }
 
 
 def _of_trackers(root: Path, trial: int, env: Mapping[str, str]) -> dict[str, str]:

@@ -116,6 +116,12 @@ class Run:
         """Leave it open for whoever begins it next in this process, also where sending has failed in between."""
         _open[self._id] = self
 
+    @property
+    def count(self) -> int:
+        """How many rows it has, of whoever logged them."""
+        with self._told():
+            return int(max(self._run.step, self._run.starting_step))
+
     def log(self, rows: Sequence[Mapping[str, float]], ats: Sequence[float]) -> None:
         """Log the rows that it does not have yet.
 
@@ -124,7 +130,7 @@ class Run:
             ats: When each was reported: seconds since 1970, UTC.
         """
         with self._told():
-            for number in range(max(self._run.step, self._run.starting_step), len(rows)):
+            for number in range(self.count, len(rows)):
                 self._run.log({**rows[number], "_timestamp": ats[number]}, step=number, commit=True)
 
     def say(self, config: Mapping[str, Any], summary: Mapping[str, Any]) -> None:

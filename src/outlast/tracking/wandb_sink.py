@@ -18,7 +18,7 @@ from outlast.config.tracking_section import WandbSettings
 from outlast.core.file_names import StudyNames
 from outlast.core.states import StudyState, TrialState
 from outlast.tracking.sink import Memory, TrackedStudy, TrackedTrial
-from outlast.tracking.wandb_runs import STEP, Runs, finish_open, is_offline
+from outlast.tracking.wandb_runs import STEP, Run, Runs, finish_open, is_offline
 
 
 class WandbSink:
@@ -112,7 +112,7 @@ class WandbSink:
             return
         name, kind = (None, None) if logs_itself else (f"{study.name} {trial.number}", "trial")
         run = self._runs.begin(self._id(trial.number), name, kind)
-        if not logs_itself:
+        if not logs_itself or self._has_none(trial.number, run):
             run.log(
                 [{**point.metrics, STEP: point.step} for point in trial.points], [point.at for point in trial.points]
             )
@@ -121,6 +121,14 @@ class WandbSink:
             run.stay()
             return
         run.finish(failed=trial.state is TrialState.FAILED)
+
+    def _has_none(self, number: int, run: Run) -> bool:
+        """Whether a script that logs itself did so into another run: it began before it could be told of this one."""
+        ours: list[int] = self._memory.data.setdefault("ours", [])
+        if number not in ours and run.count == 0:
+            ours.append(number)
+            self._memory.keep()
+        return number in ours
 
     # The study
 
