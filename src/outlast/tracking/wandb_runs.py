@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,18 @@ class Runs:
         folder: Where W&B keeps its files; made where there is none. Nobody else's runs lie there.
         offline: Whether nothing is sent: the files are for ``wandb sync``.
         said: What every run is given: project, entity, group, tags.
-
-    Raises:
-        ImportError: The package is missing.
     """
 
     def __init__(self, folder: Path, offline: bool, said: Mapping[str, Any]) -> None:
+        self._folder, self.offline, self._said = folder, offline, said
+
+    @cached_property
+    def _wandb(self) -> Any:
+        """Seconds to import: what trainings are to know of their runs does not wait for it."""
         os.environ.pop("WANDB_SERVICE", None)  # of a process that began us and may end before us
         import wandb
 
-        self._wandb: Any = wandb
-        self._folder, self.offline, self._said = folder, offline, said
+        return wandb
 
     def begin(self, run_id: str, name: str | None, kind: str | None) -> Run:
         """A run, new or gone on with.

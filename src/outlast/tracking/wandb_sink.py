@@ -11,6 +11,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ class WandbSink:
     """
 
     def __init__(self, settings: WandbSettings) -> None:
-        import wandb  # noqa: F401  # so that a missing package is missed when this is made
-
+        if find_spec("wandb") is None:
+            raise ModuleNotFoundError("wandb is not installed", name="wandb")
         self._settings, self._offline = settings, is_offline(settings.mode)
 
     def open(self, study: TrackedStudy, memory: Memory) -> None:
@@ -52,6 +53,7 @@ class WandbSink:
         below = (
             Path(study.cwd, os.path.expanduser(settings.dir)) if settings.dir else StudyNames(Path(study.folder)).wandb
         )
+        self._hand(study, ())
         self._runs = Runs(below / f"outlast-{self._key}" if settings.dir else below, self._offline, self._said)
 
     def send(self, study: TrackedStudy, changed: Sequence[TrackedTrial]) -> None:
