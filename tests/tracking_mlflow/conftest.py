@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,12 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
 
 
 @pytest.fixture(scope="session")
-def empty(zygote: Zygote) -> Path:
-    """A database with MLflow's tables and nothing else: made by four at once, as four new studies would."""
+def empty(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables and nothing else: made by four at once, as four new studies would; one for all workers."""
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     path = zygote.folder / "empty.db"
+    if session:
+        path = tmp_path_factory.getbasetemp().parent / f"mlflow-{session}.db"
     pids = [zygote.order(do="create", uri=f"sqlite:///{path}") for _ in range(4)]
     for pid in pids:
         until(lambda pid=pid: not lives(pid), "MLflow's tables", 120)  # type: ignore[misc]

@@ -24,10 +24,11 @@ from outlast.tracking.mlflow_names import same_number, texts_of
 from outlast.tracking.mlflow_place import tracking_uri
 from outlast.tracking.mlflow_runs import Runs
 from outlast.tracking.mlflow_server import Gone, Refused, Server, is_deleted
-from outlast.tracking.mlflow_trial import logged, send_trial
+from outlast.tracking.mlflow_trial import logged, missing, send_trial
 from outlast.tracking.sink import EverythingAgain, Memory, SinkError, TrackedStudy, TrackedTrial
 
 _DELETED = "the study's run was deleted in MLflow"
+_ANY = 2**53  # higher than any step: what an unknown memory has sent may be at each
 _CURE = "restore it there, or leave `tracking:` out"
 
 
@@ -71,8 +72,9 @@ class MlflowSink:
         if self._runs.parent is None:
             self._begin(study)
         elif self._runs.is_new_to_us:
+            memory.data["adopted"] = [str(number) for number in self._runs.children]  # with whatever they have
             memory.data["doubt"] = {str(number): True for number in self._runs.children}
-            memory.data["parent_doubt"] = True
+            memory.data.update(parent_doubt=True, parent_step=_ANY)
         memory.keep()
         self._send_parent(study)
 
@@ -80,6 +82,9 @@ class MlflowSink:
         """Bring runs for all that run or will soon, then what has changed, then the study."""
         data, runs = self._memory.data, self._runs
         wanted = [trial for trial in changed if str(trial.number) not in runs.dropped]
+        data["last_end"] = max(
+            [data.get("last_end", study.created), *(t.ended for t in changed if t.ended is not None)]
+        )
         try:
             self._make(study, wanted)
             doubt = data.setdefault("doubt", {})
@@ -137,8 +142,8 @@ class MlflowSink:
         tags = {**content.parent_tags(study), **self._tags}
         tags = {name: text for name, text in tags.items() if data.get("parent_tags", {}).get(name) != text}
         metrics = content.parent_metrics(study)
-        known = data.get("parent_metrics", {})
-        if data.get("parent_doubt"):
+        known, is_known = data.get("parent_metrics", {}), not data.get("parent_doubt")
+        if not is_known:
             known = self._opened.run(run_id).data.metrics
         new = {
             name: value for name, value in metrics.items() if not (name in known and same_number(known[name], value))
@@ -147,10 +152,14 @@ class MlflowSink:
             data["parent_doubt"] = True
             self._memory.keep()
             step = sum(count for state, count in study.counts.items() if state.finished)
-            at = content.milliseconds(study.ended or time.time())
+            # The same whenever it is sent.
+            at = content.milliseconds(data.get("last_end", study.created) if step else study.created)
             try:
                 rows = [Row(name, value, at, step) for name, value in new.items()]
+                if not is_known or step <= data.get("parent_step", -1):
+                    rows = missing(self._opened, run_id, rows)
                 logged(self._opened, run_id, rows, params, tags)
+                data["parent_step"] = max(step, data.get("parent_step", 0))
             except Refused as error:
                 if is_deleted(error):
                     raise SinkError(_DELETED, cure=_CURE, lasting=True) from None

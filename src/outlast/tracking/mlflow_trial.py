@@ -48,7 +48,7 @@ def send_trial(
     names = content.names_in(study, trial)
     own = tuple(point for point in trial.points[done:] if point.via != _BY_THE_SCRIPT)
     rows = [*content.point_rows(own, names)]
-    if not is_known:
+    if not is_known or number in data.get("adopted", ()):
         rows = missing(server, run_id, rows)
     if trial.is_over:
         followed = tuple(point for point in trial.points if point.via == _BY_THE_SCRIPT)
@@ -69,7 +69,7 @@ def send_trial(
             server.log(run_id, tags={"outlast.not_kept": ", ".join(lacking)})
     ended = content.milliseconds(trial.ended) if trial.is_over and trial.ended is not None else None
     server.status(run_id, content.TRIAL_STATUS[trial.state], ended)
-    sent[number] = len(trial.points)
+    sent[number] = max(len(trial.points), sent.get(number, 0))
 
 
 def missing(server: Server, run_id: str, rows: Iterable[Row], *, at_any_time: bool = False) -> list[Row]:
