@@ -7,6 +7,7 @@ everything back: nothing of MLflow's global state is touched.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -259,4 +260,11 @@ def _as_sink_error(error: Exception, uri: str) -> SinkError:
         return SinkError(f"MLflow lets us not in: {reason}", cure=cure, lasting=True)
     if "out-of-date database schema" in reason:
         return SinkError(reason, cure=f"mlflow db upgrade {mask_text(uri)}", lasting=True)
-    return SinkError(f"MLflow: {reason}")
+    return SinkError(f"MLflow: {_in_short(reason)}")
+
+
+def _in_short(reason: str) -> str:
+    """What a request has failed of, without the request."""
+    request = re.match(r"API request to (\w+://[^/\s]+)\S* failed with (?:timeout )?exception (.*)", reason)
+    why = re.findall(r"\[Errno -?\d+\] [\w ]+|[Tt]imed out", request[2]) if request else []
+    return f"{request[1]} does not answer: {why[-1]}" if request and why else reason
