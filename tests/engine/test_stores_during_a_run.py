@@ -20,7 +20,7 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 from outlast.study.supervision import live_supervision
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import argparse, os, time

@@ -19,7 +19,7 @@ from outlast.errors import StudyNotFound, UsageError
 from outlast.optimizer.importing import import_storage
 from outlast.optimizer.moving import move_studies
 
-pytestmark = pytest.mark.xdist_group("postgres")
+pytestmark = pytest.mark.slow
 SPACE: dict[str, Any] = {
     "lr": FloatDistribution(1e-5, 1.0, log=True),
     "layers": IntDistribution(1, 9, step=2),

@@ -27,7 +27,7 @@ from outlast.optimizer.index_build import build_index
 from outlast.optimizer.index_rows import RowMaker
 from outlast.optimizer.store_writer import StoreWriter
 
-pytestmark = pytest.mark.xdist_group("postgres")
+pytestmark = pytest.mark.slow
 
 LIMIT = 5.0  # seconds that a test would wait for the writer; it takes milliseconds
 
