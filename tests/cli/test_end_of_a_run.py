@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from outlast._system import notebooks
+from outlast.config.settings import MetricSettings, Settings
 from outlast.core.fold import Study
 from outlast.core.records import StudyEnded, TrialCreated
 from outlast.engine import launch
@@ -18,6 +19,8 @@ from outlast.engine.derived.report import write_report
 from outlast.engine.launch import settle
 from outlast.optimizer.plot_pages import PLOTS, mark_of
 from outlast.study.layout import StudyPaths
+
+SETTINGS = Settings(name="small", metrics=(MetricSettings(name="score"),))
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +74,7 @@ def test_what_nobody_reads_ends_nothing(monkeypatch, tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("outlast.engine.launch.bring_home", lambda _paths: "the home is behind")
-    settle(StudyPaths.at(tmp_path), Study(), None, full)
+    settle(StudyPaths.at(tmp_path), Study(), SETTINGS, full)
 
 
 def test_a_page_that_cannot_be_drawn_costs_neither_the_other_one_nor_what_comes_home(
@@ -92,7 +95,7 @@ def test_a_page_that_cannot_be_drawn_costs_neither_the_other_one_nor_what_comes_
     monkeypatch.setattr(plotting, "waits_at_a_prompt", lambda: False)
     monkeypatch.setattr("outlast.engine.launch.bring_home", lambda _paths: did.append("home"))
     with pytest.raises(ValueError, match="nobody thought of"):
-        settle(StudyPaths.at(tmp_path), Study(), None, print)
+        settle(StudyPaths.at(tmp_path), Study(), SETTINGS, print)
     assert did == ["report", "home"]
 
 

@@ -44,7 +44,7 @@ def send(study: str, once: bool) -> None:
     """Send a study to its trackers; behind a run, which come on the input, which lasts as long as the run does.
 
     Example:
-        outlast track studies/digits
+        outlast send studies/digits --once
     """
     from outlast._system.process_behind import told
     from outlast.config.tracking_section import TrackingSettings

@@ -142,9 +142,9 @@ def settle(paths: StudyPaths, study: Study, settings: Settings, say: Callable[[s
     try:
         keep_what_it_looks_like(paths)
         draw_at_the_end(paths, study, settings)
-    finally:  # whatever becomes of the pages, the results come home
-        send_now(paths.root, settings)
+    finally:  # whatever becomes of the pages, the results come home, and before anybody waits for a tracker
         behind = bring_home(paths)
+        send_now(paths.root, settings)
     if behind is not None:
         with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
             say(behind)
