@@ -77,7 +77,7 @@ WRONG = {
     "a hidden name": ({"name": ".evil"}, "study.yaml:1: name", ["not beginning with . or -"]),
     "a name like an option": ({"name": "--fresh"}, "study.yaml:1: name", ["not beginning with . or -"]),
     "a very long name": ({"name": "a" * 300}, "study.yaml:1: name", ["at most 100"]),
-    "an index that is a file": ({"index": "study.db"}, "study.yaml:10: index", ["in_memory"]),
+    "an index by another word": ({"index": "{file: study.db}"}, "study.yaml:10: index.file", ["in_memory"]),
     "a budget of 400 digits": ({"budget": f"{{trials: {'9' * 400}}}"}, "study.yaml:7: budget.trials", ["999"]),
     "a range of 400 digits": ({"  x": f"{{min: 0.0, max: {'9' * 400}}}"}, "study.yaml:5: parameters.x.max", ["too large"]),
     "a duration of 400 digits": ({"trial": f"{{timeout: {'9' * 400}d}}"}, "study.yaml:10: trial.timeout", ["longer than"]),

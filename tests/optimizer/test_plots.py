@@ -34,15 +34,15 @@ def test_every_promised_plot_is_there_with_any_number_of_completed_trials(
     for name in PLOTS:
         assert "<html" in (text := (tmp_path / name).read_text()) or "No plot yet" in text
     drawn = [name for name in PLOTS if "No plot yet" not in (tmp_path / name).read_text()]
-    assert drawn == (list(PLOTS) if len(values) > 1 else [PLOTS[0], PLOTS[2]] if values else [])
+    assert drawn == (list(PLOTS) if len(values) > 1 else list(PLOTS)[:3:2] if values else [])
 
 
 def test_the_pages_need_no_network(lab: Any, tmp_path: Path) -> None:
     write_plots(tmp_path, *grown(lab, [(0.5,), (0.7,)]))
-    assert 'src="plotly.min.js"' in (tmp_path / PLOTS[0]).read_text()
+    assert 'src="plotly.min.js"' in (tmp_path / next(iter(PLOTS))).read_text()
     assert (tmp_path / "plotly.min.js").stat().st_size > 100_000
 
 
 def test_several_objectives_are_shown_by_their_first(lab: Any, tmp_path: Path) -> None:
     write_plots(tmp_path, *grown(lab, [(0.5, 1.0), (0.7, 2.0), (0.9, 3.0)], goals=("maximize", "minimize")))
-    assert "No plot yet" not in (tmp_path / PLOTS[0]).read_text()
+    assert "No plot yet" not in (tmp_path / next(iter(PLOTS))).read_text()

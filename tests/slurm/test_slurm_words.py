@@ -19,6 +19,7 @@ KNOWN = {
     "config/slurm_section.py": r"srun",  # a key of the study file
     "engine/attempts/prepare.py": r"srun",  # likewise
     "executors/psij.py": r"sbatch",  # which scheduler can be reached from here, by its command
+    "tracking/mlflow_content.py": r"FAILED",  # MLflow says it, too
     "testing/fake_slurm.py": r".+",  # a cluster for tests
 }
 

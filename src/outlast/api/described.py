@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from outlast.config.settings import OBJECTIVE, Settings
+from outlast.core.file_names import StudyNames
 from outlast.errors import StudyFileError, UsageError
 from outlast.study.home import live_of
 
@@ -131,7 +132,7 @@ def texts_of(changes: Mapping[str, Any]) -> Sequence[str]:
 
 def in_python(error: StudyFileError, said_in: str) -> StudyFileError:
     """An error whose place is the call, where it is no file."""
-    own = error.file is None or error.file == "study.yaml" or error.file.startswith("--set ")
+    own = error.file is None or error.file == StudyNames.study_file.name or error.file.startswith("--set ")
     file = said_in if own else error.file
     return StudyFileError(error.fact, file=file, line=error.line, key=error.key, cure=error.cure)
 

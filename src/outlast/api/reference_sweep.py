@@ -19,6 +19,7 @@ from outlast.api.handed_over import HandedOver
 from outlast.api.searching import search
 from outlast.config.placeholders import filled
 from outlast.config.settings import OBJECTIVE, Settings
+from outlast.core.file_names import StudyNames
 from outlast.errors import StudyFileError, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _SAID_IN = "run_local_hpo_sweep()"
 _DEFAULT_NAME = "hpo_{backbone}"
-_DEFAULT_STORE = "{backbone}/study.db"
+_DEFAULT_STORE = f"{{backbone}}/{StudyNames.index.name}"
 #: What a function may ask for besides the parameters, and a command as ``{dataset_path}``.
 _GIVEN = ("dataset_path", "config_dir", "train_config")
 
@@ -142,7 +143,7 @@ class _Said:
         store = os.path.join(
             os.path.abspath(output), str((self.checkpoint or {}).get("storage_path") or _DEFAULT_STORE)
         )
-        own = os.path.abspath(os.path.join(self.folder(backbone, output), "study.db"))
+        own = os.path.abspath(os.path.join(self.folder(backbone, output), StudyNames.index.name))
         needed = "://" in store or os.path.normpath(store).replace("{backbone}", filled("{b}", {"b": backbone})) != own
         checkpoint = {**(self.checkpoint or {"enabled": True}), "study_name": self.name}
         checkpoint["storage_path"] = store if needed else None

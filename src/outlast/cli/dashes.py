@@ -15,6 +15,9 @@ _INTERPRETERS = {".py": "python", ".sh": "bash", ".jl": "julia", ".r": "Rscript"
 _WITH_A_VALUE = frozenset(
     [
         "--trials",
+        "--deadline",
+        "--index",
+        "--storage",
         "--parallel",
         "--print-unit",
         "--maximize",

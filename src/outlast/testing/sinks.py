@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from outlast.core.file_names import StudyNames
 from outlast.core.states import StudyState, TrialState
 from outlast.tracking.sink import Sink, TrackedMetric, TrackedPoint, TrackedStudy, TrackedTrial
 
@@ -161,7 +162,7 @@ def _study(place: Path, *, over: bool = False) -> TrackedStudy:
         metrics=(TrackedMetric("acc", maximize=True),),
         max_trials=2,
         runs=1,
-        index=str(place / "digits" / "study.db"),
+        index=str(place / "digits" / StudyNames.index.name),
         counts={TrialState.COMPLETE: 2} if over else {TrialState.RUNNING: 2},
         best=1 if over else None,
         best_value=0.3 if over else None,

@@ -18,6 +18,7 @@ from contextlib import suppress
 import msgspec
 
 from outlast.config.secrets import mask_text
+from outlast.core.file_names import StudyNames
 from outlast.tracking import mlflow_content as content
 from outlast.tracking.mlflow_content import Row
 from outlast.tracking.mlflow_names import same_number, texts_of
@@ -223,7 +224,7 @@ class MlflowSink:
         wanted = files if self._artifacts else {}
         present = {name: stamp for name, path in wanted.items() if (stamp := _stamp(path))}
         if not self._best_checkpoint:
-            present.pop("best_checkpoint", None)
+            present.pop(StudyNames.best_checkpoint.name, None)
         if run_id is None or not present or done.get(whose) == present:
             return
         with tempfile.TemporaryDirectory(prefix="outlast-") as folder:
