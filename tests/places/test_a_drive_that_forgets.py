@@ -181,7 +181,8 @@ def test_an_older_copy_of_checkpoints_is_taken_where_the_newer_is_torn_and_none_
     assert give_back(drive.home, 0, into) == 1 and (into / "last.pt").read_text() == "newer weights"
     assert (into / "last.pt").stat().st_mtime_ns == path.stat().st_mtime_ns
     (kept / newer / "last.pt").write_text("newer")
-    assert give_back(drive.home, 0, into) == 1 and (into / "last.pt").read_text() == "weights of trial 0, attempt 1"
+    assert give_back(drive.home, 0, other := drive.place / "other") == 1
+    assert (other / "last.pt").read_text() == "weights of trial 0, attempt 1"
     (kept / newer / "list.json").unlink()
     for each in kept.rglob("list.json"):
         each.write_text("{}")

@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
-from outlast._system.files import rename, symlink_atomic
+from outlast._system.files import copy_file, remove, remove_tree, rename, symlink_atomic, write_atomic
 from outlast._system.reading import list_names, read_link
 from outlast._system.syncing import make_dir, settle_tree
-from outlast._system.wary import copy_verified, digest_of, patiently, write_verified
+from outlast._system.wary import copy_verified, patiently, write_verified
 from outlast.core.file_names import StudyNames as _At
 from outlast.core.file_names import TrialPaths
 from outlast.core.fold import Study
@@ -26,7 +26,7 @@ from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import is_whole
 from outlast.study.recovery import fold_known
 from outlast.study.segments import Reading, read_ledger
-from outlast.study.snapshots import read_snapshots
+from outlast.study.snapshots import later, read_snapshots
 from outlast.study.unfinished import give_back
 
 _LEDGER = f"{_At.ledger.name}/"
@@ -47,11 +47,28 @@ class History(Struct, frozen=True):
         return (0, 0) if last is None else (last.number, len(last.lines))
 
     def agrees_with(self, longer: History) -> bool:
-        """Whether they are one story; what lies behind a seal of the longer one is void."""
-        mine, other = self.reading.last, longer.reading.last
-        if mine is None or other is None or mine.number != other.number:
-            return True
-        return other.lines[: len(mine.lines)] == mine.lines
+        """Whether they are one story: every segment that both have begins with the same lines.
+
+        What lies behind a seal of the longer one is void if it was written before that, by a session that was lost and whose
+        last words arrived late. Whoever wrote on after it ran at the same time.
+        """
+        others = {segment.number: segment for segment in longer.reading.segments}
+        for mine in self.reading.segments:
+            other = others.get(mine.number)
+            if other is None:
+                continue
+            both = min(len(mine.lines), len(other.lines))
+            if mine.lines[:both] != other.lines[:both]:
+                return False
+            taken_over = longer.begun(mine.number + 1)
+            if taken_over and any(str(line.get("at", "")) > later(taken_over) for line in mine.lines[both:]):
+                return False
+        return True
+
+    def begun(self, number: int) -> str:
+        """When its first segment from this number on was claimed; empty where there is none."""
+        headers = (each.lines[0] for each in self.reading.segments if each.number >= number and each.lines)
+        return str(next(headers, {}).get("at", ""))
 
 
 def histories(home: StudyPaths) -> tuple[list[History], list[str]]:
@@ -126,21 +143,28 @@ def restore_from_drive(live: StudyPaths, home: StudyPaths) -> list[str]:
     _refuse_two_stories(taken, found, home)
     told = [] if not torn else [_fallen_back(taken, torn)]
     study = fold_known(taken.reading.events)[0]
+    for name, text in _small(found).items():  # before the drive's own copies of them, which prove nothing
+        make_dir((live.root / name).parent)
+        write_atomic(live.root / name, text)
     left_out = _given_back(live, home, study, taken)
     if left_out:
         told.append(f"left out, as it is not what was written: {', '.join(left_out[:5])}{' …' if left_out[5:] else ''}")
     making = live.root / f".{_At.ledger.name}.new"
+    remove_tree(making)  # of a try that was interrupted, perhaps of another history
     make_dir(making)
     for name, text in taken.files.items():
-        target = making / os.path.basename(name) if name.startswith(_LEDGER) else live.root / name
-        if name.startswith(_LEDGER) or not target.exists():
-            make_dir(target.parent)
-            write_verified(target, text.encode())
+        if name.startswith(_LEDGER):
+            write_verified(making / os.path.basename(name), text.encode())
     settle_tree(making)
     with contextlib.suppress(FileNotFoundError):
         os.rmdir(live.ledger)
     rename(making, live.ledger)
     return told
+
+
+def _small(found: list[History]) -> dict[str, str]:
+    """The small files of the longest history that has them: the readable copy has its ledger alone."""
+    return {name: text for each in reversed(found) for name, text in each.files.items() if not name.startswith(_LEDGER)}
 
 
 def _refuse_two_stories(taken: History, found: list[History], home: StudyPaths) -> None:
@@ -170,11 +194,9 @@ def _given_back(live: StudyPaths, home: StudyPaths, study: Study, taken: History
         if parts[0] in STAYS or parts[0] == _At.ledger.name or unknown or os.path.lexists(live.root / name):
             continue
         try:
-            if not _is_believable(home.root / name, taken.sums.get(name)):
-                left_out.append(name)
-                continue
             make_dir((live.root / name).parent)
-            patiently(copy_verified, home.root / name, live.root / name)
+            if not _is_given_back(home.root / name, live.root / name, taken.sums.get(name)):
+                left_out.append(name)
         except OSError as error:
             if error.filename is not None and not str(error.filename).startswith(str(home.root)):
                 raise
@@ -192,10 +214,22 @@ def _given_back(live: StudyPaths, home: StudyPaths, study: Study, taken: History
     return left_out
 
 
-def _is_believable(path: Path, digest: str | None) -> bool:
-    if path.name == TrialPaths.record.name:
-        return is_whole(path)
-    return digest is None or patiently(digest_of, path) == digest
+def _is_given_back(source: Path, target: Path, digest: str | None) -> bool:
+    """Whether it can be believed. It appears whole or not at all: what is there is not asked for again."""
+    if source.is_symlink() and not source.is_file():  # to a folder
+        copy_file(source, target)
+        return True
+    if source.name == TrialPaths.record.name and not is_whole(source):
+        return False
+    making = target.with_name(f".{target.name}.new")
+    try:
+        copied = patiently(copy_verified, source, making)
+        if digest is not None and copied != digest:
+            return False
+        rename(making, target)
+    finally:
+        remove(making, durable=False)
+    return True
 
 
 def _is_finished(study: Study, name: str) -> bool:

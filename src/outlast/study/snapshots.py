@@ -86,7 +86,7 @@ class Snapshots:
     def _refuse_another(self, heads: Any) -> None:
         """One that an earlier run made may appear late; one that was made since then cannot be an earlier run's."""
         for head in heads:
-            if head.get("writer") != self._writer and str(head.get("at", "")) > _later(self._since):
+            if head.get("writer") != self._writer and str(head.get("at", "")) > later(self._since):
                 raise UsageError(
                     f"another session brings this study home to {self._folder.parent} as well ({head.get('at')})",
                     cure="end one of the two; what this one does stays here and is not brought home",
@@ -123,16 +123,25 @@ def _read(path: Path) -> Snapshot | None:
 
 
 def _head(path: Path) -> dict[str, Any] | None:
-    try:
+    """What a snapshot says first; ``None`` where it says nothing of the kind.
+
+    Raises:
+        OSError: The drive does not let us read: it may be the newest, and is not written over.
+    """
+
+    def read() -> bytes:
         with open(path, "rb") as file:
-            head = json.loads(file.readline(4096))
+            return file.readline(4096)
+
+    try:
+        head = json.loads(patiently(read))
         return head if isinstance(head, dict) and isinstance(head.get("number"), int) else None
-    except (OSError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return None
 
 
-def _later(at: str) -> str:
-    """Clocks of two machines may differ by a little: half a minute."""
+def later(at: str) -> str:
+    """What is later than a time for sure. Clocks of two machines may differ by a little: half a minute."""
     from datetime import datetime, timedelta
 
     return (datetime.fromisoformat(at) + timedelta(seconds=30)).isoformat(timespec="milliseconds")

@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from outlast._system.files import remove, remove_tree, write_atomic
+from outlast._system.files import remove, remove_tree, rename, write_atomic
 from outlast._system.reading import list_names, read_bytes
-from outlast._system.syncing import make_dir
+from outlast._system.syncing import make_dir, settle_tree
 from outlast._system.wary import copy_verified, digest_of, patiently, write_verified
 from outlast.core.file_names import AttemptPaths, TrialPaths
 from outlast.study.attempts import give_up
@@ -56,7 +56,7 @@ class Unfinished:
         began, brought = time.monotonic(), []
         if (not last and began < self._rests_until) or self._lie_there():
             return []
-        going = {int(name): name for name in list_names(self._live.trials) if name.isdigit()}
+        going = {int(name): name for name in list_names(self._live.trials) if name.isdecimal()}
         for number, name in sorted(going.items()):
             files = self._live.trial(number)
             if files.record.exists() or not files.attempts.exists():
@@ -66,7 +66,8 @@ class Unfinished:
                 if _copied(files, found, self._home.unfinished / name):
                     self._brought[name] = found, time.monotonic()
                     brought.append(name)
-        self._let_go(name for name in list_names(self._home.unfinished) if self._live.trial(int(name)).record.exists())
+        there = [name for name in list_names(self._home.unfinished) if name.isdecimal()]  # a drive may have added some
+        self._let_go(name for name in there if self._live.trial(int(name)).record.exists())
         self._rests_until = time.monotonic() + _SHARE * (time.monotonic() - began)
         return brought
 
@@ -153,7 +154,7 @@ def give_back(home: StudyPaths, number: int, into: Path, attempt: AttemptPaths |
     Args:
         home: On a drive.
         number: The trial's.
-        into: Its folder of checkpoints.
+        into: Its folder of checkpoints, empty or not there; it appears with all of them.
         attempt: The one that was open when the session was lost: it is over then, with what it had reported.
 
     Returns:
@@ -165,18 +166,30 @@ def give_back(home: StudyPaths, number: int, into: Path, attempt: AttemptPaths |
         files = listed.get("files")
         if not files or not all(_is_as_listed(kept / place / path, held[0]) for path, held in files.items()):
             continue
-        for path, (_, modified) in files.items():
-            make_dir((into / path).parent)
-            patiently(copy_verified, kept / place / path, into / path)
-            os.utime(into / path, ns=(modified, modified))  # which is the newest tells by its time
+        making = into.with_name(f".{into.name}.new")
+        remove_tree(making)  # of a try that was interrupted
+        if not all(_is_copied(kept / place / path, making / path, held) for path, held in files.items()):
+            continue
+        settle_tree(making)
         seen = listed.get("attempt") or {}
         if attempt is not None and seen.get("number") == int(attempt.folder.name):
             make_dir(attempt.folder)
             write_atomic(attempt.reports, seen["reports"])
             write_atomic(attempt.alive, seen["alive"])
             give_up(attempt, "its session was lost")
+        rename(making, into)  # last: with checkpoints a trial has all of it
         return len(files)
+    remove_tree(into.with_name(f".{into.name}.new"))
     return None
+
+
+def _is_copied(source: Path, target: Path, held: Sequence[Any]) -> bool:
+    digest, modified = held
+    make_dir(target.parent, durable=False)
+    if patiently(copy_verified, source, target) != digest:
+        return False
+    os.utime(target, ns=(modified, modified))  # which is the newest tells by its time
+    return True
 
 
 def _is_as_listed(path: Path, digest: str) -> bool:

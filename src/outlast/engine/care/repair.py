@@ -8,6 +8,8 @@ from pathlib import Path
 
 from outlast._system.clock import utc_now
 from outlast._system.files import remove_tree, rename, write_atomic
+from outlast._system.mounts import lacking
+from outlast._system.platforms import is_on_drive
 from outlast._system.reading import list_names, read_json
 from outlast.config.load import settings_from_resolved, to_yaml
 from outlast.config.settings import Settings
@@ -16,9 +18,9 @@ from outlast.core.fold import Study
 from outlast.core.records import RevisionMade
 from outlast.engine.care.remains import copies, index_rows, record_agrees, recorded_study_file, unfinished
 from outlast.engine.derived.checkpoints import unused
-from outlast.engine.record.examine import examine, half_swapped, read_study, trial_numbers
+from outlast.engine.record.examine import examine, half_swapped, kept_on_a_drive, read_study, trial_numbers
 from outlast.engine.record.recorded import recorded_settings, study_paths
-from outlast.errors import StudyNotFound
+from outlast.errors import StudyNotFound, UsageError
 from outlast.optimizer.index_build import check_index, rebuild_index
 from outlast.results.writer import ResultsWriter
 from outlast.study.layout import StudyPaths
@@ -48,11 +50,17 @@ def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
 
     Raises:
         StudyNotFound: There is no study in this folder.
+        UsageError: It is a home on a drive, which holds a history that is whole.
         StudyBusy: Somebody runs it just now (only where something would be changed).
     """
     paths = StudyPaths.at(folder)
     if not paths.root.is_dir() or not (paths.exists or paths.trials.is_dir() or half_swapped(paths)):
         raise StudyNotFound(f"no study in {folder}")
+    if (is_on_drive(paths.root) or lacking(paths.root)) and kept_on_a_drive(paths) is not None:
+        raise UsageError(
+            f"{folder} is the home of a study that runs beside its drive: nothing is mended here",
+            cure=f"outlast run {folder}   (it goes on from the newest that is whole on the drive)",
+        )
     if check_only:
         return [*(problem_of(paths, path) for path in misplaced(paths)), *_problems(paths)]
     found = set_misplaced_aside(paths)  # first: nobody holds a lease that is a folder

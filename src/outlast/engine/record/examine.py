@@ -75,13 +75,35 @@ def read_sound(paths: StudyPaths) -> tuple[Reading, Study]:
     return found.reading, found.study
 
 
+def read_to_look(paths: StudyPaths) -> tuple[Reading, Study]:
+    """As `read_sound`, for whoever does not write there: a home on a drive has its history several times over."""
+    found = examine(paths)
+    if not found.lost:
+        return found.reading, found.study
+    whole = kept_on_a_drive(paths)
+    if whole is None:
+        raise _damaged(paths, found.lost)
+    return whole, fold_known(whole.events)[0]
+
+
+def kept_on_a_drive(home: StudyPaths) -> Reading | None:
+    """The longest history of a home on a drive, which the next run goes on from, whatever became of the readable copy;
+    ``None`` where nothing is whole, and for any other folder."""
+    if not list_names(home.snapshots):
+        return None
+    from outlast.study.drive_home import histories
+
+    found, _ = histories(home)
+    return found[0].reading if found else None
+
+
 def read_study(paths: StudyPaths) -> Study:
     """The study as its ledger has it now. Takes no lease; may be called during a run.
 
     Raises:
         LedgerDamaged: Decisions are missing; `outlast repair` mends it.
     """
-    return read_sound(paths)[1]
+    return read_to_look(paths)[1]
 
 
 def in_force(study: Study, folder: str | os.PathLike[str]) -> RevisionMade:

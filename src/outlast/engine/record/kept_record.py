@@ -6,7 +6,7 @@ import os
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
-from outlast.engine.record.examine import read_sound
+from outlast.engine.record.examine import read_to_look
 from outlast.engine.record.recorded import recorded_settings
 from outlast.study.layout import StudyPaths
 from outlast.study.reading_on import ReadingOn
@@ -56,6 +56,6 @@ class KeptRecord:
 
     def _anew(self) -> Study:
         paths = StudyPaths.at(self._folder)
-        reading, study = read_sound(paths)
+        reading, study = read_to_look(paths)
         self._reading, self._study, self.changed = ReadingOn(paths.ledger, reading), study, True
         return study
