@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from outlast._system.files import remove_tree
 from outlast._system.observed import see
 from outlast._system.reading import PathLike
 
@@ -87,6 +88,41 @@ def copy_verified(source: PathLike, target: PathLike) -> str:
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     require_digest(target, found.hexdigest())
     return found.hexdigest()
+
+
+def copy_tree(source: PathLike, target: PathLike, *, hidden: bool) -> None:
+    """Copy a folder, not read back. A drive may have no links: a link to a file is copied as that file; one to a folder stays a
+    link where there can be some, and is left out elsewhere; one to nowhere is left out.
+
+    Args:
+        source: The folder.
+        target: Its copy; must not be there.
+        hidden: Whether names that begin with a dot are copied as well.
+
+    Raises:
+        OSError: A disk refused (`shutil.Error`: of these files); nothing is left of the copy if that can be helped.
+    """
+    import shutil
+
+    def is_meant(name: str) -> bool:
+        return hidden or not name.startswith(".")
+
+    def ignored(place: str, names: list[str]) -> set[str]:
+        paths = {name: os.path.join(place, name) for name in names}
+        linked = {name for name, path in paths.items() if os.path.islink(path) and not os.path.isfile(path)}
+        return linked | {name for name in names if not is_meant(name)}
+
+    try:
+        shutil.copytree(source, target, symlinks=False, ignore=ignored)
+    except OSError:  # half of it would only take up room
+        with contextlib.suppress(OSError):
+            remove_tree(target)
+        raise
+    for place, folders, _ in os.walk(source):
+        for link in [os.path.join(place, name) for name in folders if is_meant(name)]:
+            if os.path.islink(link):
+                with contextlib.suppress(OSError):
+                    os.symlink(os.readlink(link), os.path.join(target, os.path.relpath(link, source)))
 
 
 def require_digest(path: PathLike, digest: str) -> None:

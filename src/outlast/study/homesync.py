@@ -42,7 +42,7 @@ from outlast._system.files import (
 from outlast._system.mounts import NOT_SUPPORTED
 from outlast._system.reading import read_bytes, read_json, read_link
 from outlast._system.syncing import fsync_file, make_dir, settle_tree
-from outlast._system.wary import copy_verified, digest_of, require_digest, write_verified
+from outlast._system.wary import copy_tree, copy_verified, digest_of, require_digest, write_verified
 from outlast.core.file_names import FOLLOWUPS, TrialPaths
 from outlast.core.file_names import StudyNames as _At
 from outlast.study.home import entries, files_below, finish_replacing, is_on_a_drive, require_extension
@@ -76,8 +76,8 @@ class HomeSync:
         self._begun = False
         self._drive = is_on_a_drive(live)
         self._snapshots, self._sums = Snapshots(home.snapshots), dict[str, str]()
-        self.unfinished = Unfinished(live, home)
-        self._heavy_at = 0.0
+        self._unfinished = Unfinished(live, home)
+        self._heavy_at, self._torn_copies = 0.0, 0
 
     def sync(self, *, last: bool = False) -> list[str]:
         """Copy home what is new. Repeating it after a crash at any moment is harmless.
@@ -106,25 +106,42 @@ class HomeSync:
         for name in finished:
             copied += self._outdated(name)
             copied += self._files(tuple(os.path.join(_At.trials.name, name, file) for file in _OF_A_TRIAL))
+        if not self._drive:  # before the tables that name them
+            copied += self._best_checkpoint()
         copied += self._files(_DERIVED) + self._tree(_At.plots.name) + self._index()
-        copied += self._heavy(last)
         if copied:
-            self._snapshot(ledger)  # it knows what was copied
-            self._write(_MANIFEST, json.dumps({"version": 1, "files": self._known}).encode())
-        return copied
+            self._remember(ledger)
+        return copied + (self._heavy(ledger, last) if self._drive else [])
 
-    def _heavy(self, last: bool) -> list[str]:
-        """What may be large; on a drive it takes a twentieth of the time, and nothing else waits for it."""
-        if not self._drive:
-            return self._best_checkpoint()
+    @property
+    def too_large(self) -> frozenset[int]:
+        """Trials without an outcome whose checkpoints are not brought home, for their size."""
+        return frozenset(map(int, self._unfinished.too_large))
+
+    def _remember(self, ledger: Mapping[str, bytes]) -> None:
+        self._snapshot(ledger)  # it knows what was copied
+        self._write(_MANIFEST, json.dumps({"version": 1, "files": self._known}).encode())
+
+    # -- on a drive ---------------------------------------------------------------------------------------------------
+
+    def _heavy(self, ledger: Mapping[str, bytes], last: bool) -> list[str]:
+        """What may be large: it takes a twentieth of the time, and nothing else waits for it."""
         began = time.monotonic()
         if began < self._heavy_at and not last:
             return []
-        copied = self._best_checkpoint()
+        copied: list[str] = []
+        trouble: OSError | None = None
+        try:
+            copied = self._best_checkpoint()
+        except OSError as error:  # the others' come home all the same
+            trouble = error
         self._heavy_at = time.monotonic() + 20 * (time.monotonic() - began)
-        return copied + self.unfinished.bring(last=last, still_ours=self._fence)
-
-    # -- on a drive ---------------------------------------------------------------------------------------------------
+        if copied:
+            self._remember(ledger)
+        copied += self._unfinished.bring(last=last, still_ours=self._fence)
+        if trouble is not None:
+            raise trouble
+        return copied
 
     def _require_mount(self) -> None:
         """A drive that was unmounted is a folder of this machine's, or none: nothing is written there."""
@@ -259,18 +276,23 @@ class HomeSync:
         make_dir(target.parent)
         making, aside = (target.with_name(f".{target.name}.{word}") for word in ("new", "old"))
         remove_tree(making)
-        shutil.copytree(source, making, symlinks=True, ignore=None if once else shutil.ignore_patterns(".*"))
-        settle_tree(making)
         if self._drive:
-            for path in marks:
-                inner = os.path.relpath(path, name)
-                self._sums[path] = digest_of(source / inner)
-                require_digest(making / inner, self._sums[path])
+            copy_tree(source, making, hidden=once)
+        else:
+            shutil.copytree(source, making, symlinks=True, ignore=None if once else shutil.ignore_patterns(".*"))
+        settle_tree(making)
+        sums: dict[str, str] = {}
+        for path in marks if self._drive else ():
+            inner = os.path.relpath(path, name)
+            if (making / inner).is_file() and not (making / inner).is_symlink():
+                sums[path] = digest_of(source / inner)
+                require_digest(making / inner, sums[path])
         self._fence()
         remove_tree(aside)
         if target.exists():
             rename(target, aside)
         rename(making, target)
+        self._sums.update(sums)  # not before: the next snapshot tells what is there
         remove_tree(aside)
         self._known[f"{name}/"] = _digest(new)
         return [f"{name}/"]
@@ -296,7 +318,14 @@ class HomeSync:
         inside = not os.path.isabs(pointed)
         try:
             copied = self._folder(pointed) if inside else []
-        except (FileNotFoundError, shutil.Error):  # the best has changed meanwhile, or a purge is at work: next time
+            self._torn_copies = 0
+        except FileNotFoundError:  # the best has changed meanwhile, or a purge is at work: next time
+            return []
+        except shutil.Error as error:  # likewise; but not again and again
+            self._torn_copies += 1
+            if self._drive and self._torn_copies > 1:
+                _, there, why = error.args[0][0]
+                raise OSError(errno.EIO, str(why), there) from error
             return []
         if inside and not (self._home.root / pointed).is_dir():
             return copied
