@@ -84,6 +84,12 @@ def test_only_the_best_weights_are_kept_at_home(scratch):
     assert [number for number in range(3) if scratch.home.trial(number).checkpoints.exists()] == [1]
 
 
+def test_the_best_weights_are_at_home_before_the_tables_that_name_them(scratch):
+    scratch.trial(0, 0.5)
+    copied = HomeSync(scratch.live, scratch.home).sync()
+    assert copied.index("trials/0000/checkpoints/") < copied.index("best_config.yaml")
+
+
 def test_the_index_at_home_is_a_study_that_optuna_opens(scratch):
     scratch.trial(0, 0.25)
     HomeSync(scratch.live, scratch.home).sync()

@@ -56,7 +56,7 @@ def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
     paths = StudyPaths.at(folder)
     if not paths.root.is_dir() or not (paths.exists or paths.trials.is_dir() or half_swapped(paths)):
         raise StudyNotFound(f"no study in {folder}")
-    if (is_on_drive(paths.root) or lacking(paths.root)) and kept_on_a_drive(paths) is not None:
+    if kept_on_a_drive(paths) is not None and (is_on_drive(paths.root) or lacking(paths.root)):
         raise UsageError(
             f"{folder} is the home of a study that runs beside its drive: nothing is mended here",
             cure=f"outlast run {folder}   (it goes on from the newest that is whole on the drive)",
