@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import collections
+import functools
+import itertools
+import random
+from typing import Any
+
 import numpy as np
 import optuna
 import pytest
@@ -10,6 +16,7 @@ from optuna.samplers import nsgaii
 
 from outlast.config.settings import SamplerSettings
 from outlast.errors import UsageError
+from outlast.optimizer.alike import difference
 from outlast.optimizer.given_objects import pruner_of, sampler_of
 from outlast.optimizer.pruning import Pruning
 from outlast.optimizer.samplers import SamplerFactory
@@ -36,6 +43,65 @@ class Cooling(samplers.BaseSampler):
 class Secretive(Cooling):
     def __init__(self, factor: int = 2) -> None:
         super().__init__(50.0 * factor)
+
+
+class Holding(Cooling):
+    """Holds something, of its own making or given."""
+
+    def __init__(self, held: Any = None, seed: int | None = None) -> None:
+        super().__init__(1.0)
+        self._inside = self.make(seed) if held is None else held
+        self.itself = self
+
+    def make(self, seed: int | None) -> Any:
+        return [self.show]
+
+    def show(self) -> None:
+        pass
+
+
+class Modern(Holding):
+    def make(self, seed: int | None) -> Any:
+        return np.random.default_rng(seed)
+
+
+class Twister(Holding):
+    def make(self, seed: int | None) -> Any:
+        return random.Random(seed)
+
+
+class Saying(Twister):
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed=seed)
+        self.seed = seed
+
+
+class Slotted:
+    __slots__ = ("far",)
+
+    def __init__(self, far: int) -> None:
+        self.far = far
+
+
+class Reaching(Cooling):
+    def __init__(self, slotted: Slotted | None = None) -> None:
+        super().__init__()
+        self.slotted = slotted or Slotted(1)
+
+
+class Queueing(Cooling, collections.deque):  # type: ignore[type-arg]
+    """What it holds is in C beside its attributes."""
+
+
+def queued() -> samplers.BaseSampler:
+    sampler = Queueing()
+    sampler.append(5)
+    return sampler
+
+
+def drawn_from(sampler: Any) -> samplers.BaseSampler:
+    sampler._rng.rand()
+    return sampler
 
 
 def limits(trial: optuna.trial.FrozenTrial) -> tuple[float]:
@@ -67,6 +133,11 @@ def used() -> samplers.BaseSampler:
         (lambda: samplers.QMCSampler(), {"name": "qmc"}),
         (lambda: Cooling(7.0, seed=4), {"name": f"{__name__}:Cooling", "temperature": 7.0, "seed": 4}),
         (lambda: Cooling(), {"name": f"{__name__}:Cooling"}),
+        (lambda: Holding(), {"name": f"{__name__}:Holding"}),
+        (lambda: Modern(), {"name": f"{__name__}:Modern"}),
+        (lambda: Modern(seed=6), {"name": f"{__name__}:Modern", "seed": 6}),
+        (lambda: Saying(seed=7), {"name": f"{__name__}:Saying", "seed": 7}),
+        (lambda: Reaching(), {"name": f"{__name__}:Reaching"}),
     ],
 )  # fmt: skip
 def test_a_sampler_is_said_as_a_study_file_would_and_one_is_made_of_that(made, said) -> None:
@@ -92,13 +163,48 @@ def test_its_function_of_constraints_comes_apart() -> None:
         (lambda: samplers.BruteForceSampler(), "tries everything in an order"),
         (used, "no record can hold its rng"),
         (lambda: Secretive(3), f"no record can hold its temperature(?s:.)*'?{__name__}:Secretive"),
+        (lambda: Twister(seed=42), "no record can hold its inside"),
+        (lambda: Holding(functools.partial(limits, 5)), "no record can hold its inside"),
+        (lambda: Holding(np.random.default_rng(5)), "no record can hold its inside"),
+        (lambda: Holding(itertools.count(5)), "no record can hold its inside"),
+        (lambda: Reaching(Slotted(2)), "no record can hold its slotted"),
+        (queued, "no record can hold its state"),
+        (lambda: drawn_from(Cooling(seed=4)), "no record can hold its rng"),
         (lambda: type("Inside", (Cooling,), {"__qualname__": "f.<locals>.Inside"})(), "made inside a function"),
     ],
 )
 def test_what_no_record_can_hold_is_refused_with_what_can_be_said(made, why) -> None:
     with pytest.raises(UsageError, match=why) as caught:
         sampler_of(made())
-    assert "sampler=" in (caught.value.cure or "")
+    assert "sampler=" in (caught.value.cure or "") and "<locals>" not in (caught.value.cure or "")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        (functools.partial(limits, 5), functools.partial(limits, 5), True),
+        (functools.partial(limits, 5), functools.partial(limits, 6), False),
+        (functools.partial(limits, key=5), functools.partial(limits, key=6), False),
+        (random.Random(5), random.Random(5), True),
+        (random.Random(5), random.Random(6), False),
+        (np.random.default_rng(5), np.random.default_rng(5), True),
+        (np.random.default_rng(5), np.random.default_rng(6), False),
+        (np.random.default_rng(), np.random.default_rng(), True),
+        (np.random.RandomState(5), np.random.RandomState(5), True),
+        (np.random.RandomState(5), np.random.RandomState(6), False),
+        (np.random.RandomState(), np.random.RandomState(), True),
+        ({"a": [Slotted(1)]}, {"a": [Slotted(1)]}, True),
+        ({"a": [Slotted(1)]}, {"a": [Slotted(2)]}, False),
+        (np.array([1.0, np.nan]), np.array([1.0, np.nan]), True),
+        (np.array([Slotted(1)]), np.array([Slotted(2)]), False),
+        (lambda: 1, lambda: 1, False),
+        ((each for each in "a"), (each for each in "a"), False),
+        (iter([1, 2]), iter([1, 3]), False),
+        (functools.reduce(lambda inner, _: [inner], range(99), 1), functools.reduce(lambda i, _: [i], range(99), 2), False),
+    ],
+)  # fmt: skip
+def test_what_a_sampler_holds_is_alike_only_if_all_of_its_state_is(one, other, alike) -> None:
+    assert (difference(Holding(one), Holding(other)) == "") is alike
 
 
 @pytest.mark.parametrize(

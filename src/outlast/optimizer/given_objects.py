@@ -19,6 +19,7 @@ from optuna.samplers._lazy_random_state import LazyRandomState
 
 from outlast.config.plugins import quiet
 from outlast.errors import UsageError
+from outlast.optimizer.alike import difference, seed_of_numbers
 from outlast.optimizer.view import silent
 
 #: Those that are made anew from the record by rules of our own, and mean the same there.
@@ -37,7 +38,6 @@ _OUR_WORDS: dict[type, str] = {
 _IN_ORDER = (samplers.GridSampler, samplers.BruteForceSampler)
 #: Options of a sampler that no record holds: its trials keep the constraints, and a seed is the study's.
 _APART = ("seed", "constraints_func")
-_DEEPEST = 6
 _MISSING: Any = object()
 
 
@@ -103,7 +103,9 @@ def _trouble(given: Any, options: Mapping[str, Any], apart: Mapping[str, Any]) -
             again = type(given)(**options, **apart, **seeded)
     except Exception as error:
         return f"what it was made with is not seen in it ({error})"
-    other = _difference(given, again, seeded=bool(seeded))
+    # Unscrambled and without a seed, this one draws one that says nothing.
+    beside = ("_seed",) if isinstance(given, samplers.QMCSampler) and seed is None else ()
+    other = difference(given, again, beside=beside)
     return f"no record can hold its {other}" if other else ""
 
 
@@ -113,7 +115,9 @@ def _refused(given: Any, what: str, why: str) -> UsageError:
         f'a class of your own in a module can: {what}={{"name": "package.module.MyClass", …}}, whose __init__ takes plain '
         f"values and makes the {cls.__name__} of them"
     )
-    if not cls.__module__.startswith("optuna."):
+    if "<locals>" in cls.__qualname__:
+        cure = f'move it into a module: {what}={{"name": "package.module.{cls.__name__}", OPTION: VALUE}}'
+    elif not cls.__module__.startswith("optuna."):
         cure = f'say what it is made with: {what}={{"name": "{cls.__module__}:{cls.__qualname__}", OPTION: VALUE}}'
     return UsageError(f"{what}: this {cls.__name__} cannot be kept with the study: {why}", cure=cure)
 
@@ -136,54 +140,15 @@ def _is_plain(value: Any) -> bool:
 
 
 def _seed_of(given: Any) -> int | None:
-    """What its random numbers descend from; ``None`` where nobody gave a seed.
-
-    A Mersenne twister seeded with one number keeps it as the first word of its state until it is used (NumPy's legacy seeding).
-    """
+    """What its random numbers descend from; ``None`` where nobody gave a seed, or nobody can say which."""
     inside = [found for value in vars(given).values() if hasattr(value, "__dict__") for found in vars(value).values()]
     for value in (*vars(given).values(), *inside):
-        if isinstance(value, LazyRandomState):
-            return None if value._rng is None else int(_words_of(value._rng)[0])
-        if isinstance(value, np.random.RandomState):  # of a class of somebody's own: nobody says whether it was seeded
-            words = _words_of(value)
-            if np.array_equal(_words_of(np.random.RandomState(words[0])), words):
-                return int(words[0])
-    return None
-
-
-def _words_of(random: np.random.RandomState) -> Any:
-    return random.get_state(legacy=False)["state"]["key"]
-
-
-def _difference(one: Any, other: Any, *, seeded: bool, depth: int = 0) -> str:
-    """The first attribute in which two objects differ; the empty text where they do not."""
-    names: set[str] = vars(one).keys() | vars(other).keys()
-    for name in sorted(names):
-        left, right = vars(one).get(name, _MISSING), vars(other).get(name, _MISSING)
-        if name == "_seed" and not seeded:
-            continue
-        if not _same(left, right, seeded=seeded, depth=depth):
-            return name.lstrip("_")
-    return ""
-
-
-def _same(one: Any, other: Any, *, seeded: bool, depth: int) -> bool:
-    if one is other or depth > _DEEPEST:
-        return True
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, LazyRandomState):
-        return not seeded or bool(np.array_equal(_words_of(one.rng), _words_of(other.rng)))
-    if isinstance(one, np.random.RandomState):
-        return not seeded or bool(np.array_equal(_words_of(one), _words_of(other)))
-    if isinstance(one, np.ndarray):
-        return bool(np.array_equal(one, other))
-    if isinstance(one, Mapping):
-        alike = one.keys() == other.keys()
-        return alike and all(_same(one[key], other[key], seeded=seeded, depth=depth + 1) for key in one)
-    if isinstance(one, (list, tuple)):
-        pairs = zip(one, other, strict=False)
-        return len(one) == len(other) and all(_same(a, b, seeded=seeded, depth=depth + 1) for a, b in pairs)
-    if hasattr(one, "__dict__") and not inspect.isroutine(one) and not isinstance(one, type):
-        return not _difference(one, other, seeded=seeded, depth=depth + 1)
-    return bool(one == other)
+        if isinstance(value, (LazyRandomState, np.random.RandomState, np.random.Generator)):
+            seed = seed_of_numbers(value)
+            if isinstance(seed, int):
+                return seed
+    if isinstance(given, samplers.QMCSampler) or "seed" not in inspect.signature(type(given)).parameters:
+        return None
+    return next(
+        (kept for kept in _kept_as(given, "seed") if type(kept) is int), None
+    )  # `random.Random` does not say it
