@@ -87,6 +87,16 @@ def test_a_dotted_path_that_leads_nowhere(lab: Any, name: str, said: str) -> Non
     assert said in refused(lab, sampler=name)
 
 
+def test_a_class_of_a_grid_would_begin_anew_with_each_trial_and_is_answered_with_ours(lab: Any) -> None:
+    parameters, space = {"a": {"values": [1, 2, 3]}}, {"search_space": {"a": [1, 2, 3]}}
+    said = refused(lab, parameters=parameters, sampler="optuna.samplers.GridSampler", options=space)
+    assert "repeat points" in said and "`sampler: grid`" in said
+
+
+def test_a_class_of_a_script_that_is_not_there_is_told_where_it_came_from(lab: Any) -> None:
+    assert "it was defined in the script or notebook" in refused(lab, sampler="__main__:Mine")
+
+
 def test_halton_is_an_option_of_qmc(lab: Any) -> None:
     sobol = lab.run(lab.settings(sampler="qmc"), 8, killed=False)
     assert sobol != lab.run(lab.settings(sampler="qmc", options={"qmc_type": "halton"}), 8, killed=True)

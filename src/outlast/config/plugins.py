@@ -36,11 +36,13 @@ def load_class(name: str, base: type[T], key: str, what: str) -> type[T]:
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise StudyFileError(
-            f"{name} cannot be imported: {error}",
-            key=key,
-            cure="write package.module.ClassName, and install its package where outlast runs",
-        ) from error
+        cure = "write package.module.ClassName, and install its package where outlast runs"
+        if module == "__main__":
+            cure = (
+                "it was defined in the script or notebook that began this study: go on from there, once it is defined; or "
+                f"move it into a module, and say `{key}: package.module.{attribute}`"
+            )
+        raise StudyFileError(f"{name} cannot be imported: {error}", key=key, cure=cure) from error
     if not (isinstance(found, type) and issubclass(found, base)):
         raise StudyFileError(f"{name} is not {what}", key=key)
     return found

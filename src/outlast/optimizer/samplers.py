@@ -71,6 +71,13 @@ class SamplerFactory:
             return options
         if self.is_custom:
             self._class = load_class(self.name, BaseSampler, "sampler", "an Optuna sampler")  # type: ignore[type-abstract]
+            if issubclass(self._class, optuna_samplers.GridSampler):
+                raise StudyFileError(
+                    f"{self.name} goes through its points in an order that lives as long as the object, and a sampler is made "
+                    "anew for each trial: it would repeat points, and never end",
+                    key="sampler",
+                    cure="`sampler: grid` does, over parameters with `values: […]`",
+                )
         else:
             self._class = _CLASSES[self.name]
         hidden = ("seed",) if self.is_custom else _HIDDEN
