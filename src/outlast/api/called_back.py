@@ -18,6 +18,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.coming_to_rest import limits_of
 from outlast.engine.coordinator.listener import Ask, Listener
+from outlast.errors import OutlastError
 from outlast.objective.kept_values import CAUGHT
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class CalledBack(Listener):
     def __init__(self, hears: Listener, after: After) -> None:
         self._hears, self._callbacks, self._strict = hears, after.callbacks, after.strict
         self.raised: BaseException | None = None
+        self._lost: OutlastError | OSError | None = (
+            None  # what kept something that a callback asked for from being decided
+        )
         self.steers = bool(after.callbacks) or after.strict
 
     def limits(self, settings: Settings) -> Limits | None:
@@ -87,7 +91,13 @@ class CalledBack(Listener):
         from outlast.objective.told_study import told_study
 
         def ask(question: dict[str, Any]) -> Any:
-            answer = self._ask(question)
+            if self._lost is not None:  # the callback goes on all the same
+                raise self._lost
+            try:
+                answer = self._ask(question)
+            except (OutlastError, OSError) as error:
+                self._lost = error
+                raise
             if "error" in answer:
                 raise ValueError(answer["error"])
             return answer
@@ -100,10 +110,18 @@ class CalledBack(Listener):
                 callback(self._study, self._study._storage.get_trial(number))
             except BaseException as error:  # the caller's own: it comes out of `optimize`, once nothing runs any more
                 self.raised = error
-                self.said(f"a callback raised {type(error).__name__} after trial {number}: the search comes to rest")
-                self._ask({"op": "end", "why": f"a callback raised {type(error).__name__} after trial {number}"})
+            if self._lost is not None:  # the study here is not the one on record: nothing more may be decided on it
+                lost, self.raised, self._lost = self._lost, None, None
+                raise lost
+            if self.raised is not None:
+                why = f"a callback raised {type(self.raised).__name__} after trial {number}"
+                self.said(f"{why}: the search comes to rest")
+                self._ask({"op": "end", "why": why})
                 return
 
 
 def _unexpected(trial: Trial, event: AttemptEnded) -> bool:
-    return (event.state, event.cause) == (TrialState.FAILED, Cause.CRASH) and CAUGHT not in trial.optuna_attrs
+    if (event.state, event.cause) != (TrialState.FAILED, Cause.CRASH):
+        return False
+    caught = trial.optuna_attrs.get(CAUGHT)
+    return caught["attempt"] != event.attempt if isinstance(caught, dict) else caught is None

@@ -7,7 +7,7 @@ from typing import Any
 
 #: A note is kept in the ledger and in every copy of it: what is larger belongs into a file.
 MOST_BYTES = 1 << 20
-#: The system attribute of a trial that failed with an exception that `catch` names: the exception's name.
+#: The system attribute of a trial that failed with an exception that `catch` names: the exception's name, and the attempt.
 CAUGHT = "outlast:caught"
 
 

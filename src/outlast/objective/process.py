@@ -55,7 +55,7 @@ def _run(
             current_trial()._append({"v": 1, "pruned": True})
             return
         if isinstance(error, catch):
-            trial.set_system_attr(CAUGHT, type(error).__name__)
+            trial.set_system_attr(CAUGHT, _caught(type(error).__name__))
         raise
     if isinstance(result, dict):  # of metrics, which Optuna does not know
         report_result(result)
@@ -63,10 +63,14 @@ def _run(
     try:
         values = values_of(result, os.environ.get("OUTLAST_METRICS", "value").split(","))
     except ValueError as error:  # with Optuna, too, it fails its trial only
-        trial.set_system_attr(CAUGHT, "what it returned")
+        trial.set_system_attr(CAUGHT, _caught("what it returned"))
         sys.exit(f"error: {error}")
     _constrain(trial, constraints, values)
     report_result(values)
+
+
+def _caught(what: str) -> dict[str, Any]:
+    return {"attempt": int(os.environ.get("OUTLAST_ATTEMPT", "1")), "exception": what}
 
 
 def _constrain(
