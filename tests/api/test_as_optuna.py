@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import optuna
 import pytest
 from optuna.study import MaxTrialsCallback
@@ -53,10 +54,8 @@ def test_callbacks_steer_a_search_with_objects_constraints_and_failures_that_are
         seen.append((trial.number, trial.state.name, len(study.get_trials(states=[optuna.trial.TrialState.RUNNING]))))
         study.set_user_attr("seen", trial.number)
         if trial.number == 1:
-            study.enqueue_trial({"x": 0.25})
+            study.enqueue_trial({"x": np.float32(0.25)}, user_attrs={"why": np.int64(1)})
             study.enqueue_trial({"x": 0.75}, skip_if_exists=True)
-            with pytest.raises(NotImplementedError, match="objective's to set"):
-                study.enqueue_trial({"x": 0.25}, user_attrs={"a": 1})
         if trial.number == 6:
             assert study.user_attrs == {"seen": 6} and study.best_trial.number == 2
             study.stop()
@@ -71,6 +70,7 @@ def test_callbacks_steer_a_search_with_objects_constraints_and_failures_that_are
     assert seen == [(number, state, 0) for number, state in enumerate(states)], "nothing begins before it was called"
     assert str(result.state) == "stopped"
     assert [result.trials[at].params["x"] for at in (0, 2)] == [0.75, 0.25]
+    assert result.trials[2].user_attrs == result.study.trials[2].user_attrs == {"why": 1}
     assert "returned nothing" in result.trials[5].reason
     assert result.trials[1].curve() == {0: result.trials[1].params["x"]}
     for trial in result.study.trials:
@@ -143,6 +143,8 @@ def test_helpers_of_optunas_find_what_they_look_for_in_a_trial(here):
         ({"storage": "sqlite:///a.db"}, "dir=, the study's folder"),
         ({"show_progress_bar": True}, "leave it out"),
         ({"catch": 3}, "catch"),
+        ({"callbacks": print}, "callbacks=[f, …]"),
+        ({"callbacks": [print, "stop"]}, "'stop' cannot be called"),
         ({"catch": [ValueError, "KeyError"]}, "class of exceptions"),
         ({"catch": ValueError, "parameters": {"x": "uniform(0, 1)"}}, "leave parameters= out"),
         ({"pruner": optuna.pruners.PatientPruner(Quiet(4), 2)}, "Quiet cannot be kept with the study"),

@@ -72,5 +72,21 @@ def caught(catch: Iterable[type[Exception]] | type[Exception]) -> tuple[type[Exc
     return classes
 
 
+def called(callbacks: Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
+    """The callbacks of a search.
+
+    Raises:
+        UsageError: They are none, or no list of them.
+    """
+    cure = "callbacks=[f, …], each called as f(study, trial)"
+    if not isinstance(callbacks, Iterable):
+        raise UsageError(f"callbacks: {callbacks!r} is no list", cure=cure)
+    found = tuple(callbacks)
+    for each in found:
+        if not callable(each):
+            raise UsageError(f"callbacks: {each!r} cannot be called", cure=cure)
+    return found
+
+
 def _plain(said: Any) -> Any:
     return dict(said) if isinstance(said, Mapping) else said

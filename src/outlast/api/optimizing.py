@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from outlast.api.as_optuna import Pruner, Sampler, caught, chosen, refuse_words
+from outlast.api.as_optuna import Pruner, Sampler, called, caught, chosen, refuse_words
 from outlast.api.called_back import After, Callback
 from outlast.api.creating import given_from
 from outlast.api.described import Described
@@ -89,6 +89,7 @@ def optimize(
         Exception: What a callback raised.
     """
     refuse_words(study_file)
+    after = After(called(callbacks), strict=catch is not None)
     drawn_by, pruned_by, constraints = chosen(sampler, pruner)
     around: dict[str, Any] = {} if constraints is None else {"constraints": constraints}
     if catch is not None:
@@ -121,7 +122,6 @@ def optimize(
         objective=handed,
     )
     folder = folder_of(described.settings(), None if dir is None else os.fspath(dir))
-    after = After(tuple(callbacks), strict=catch is not None)
     return search(
         described,
         folder,

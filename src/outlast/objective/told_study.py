@@ -105,18 +105,18 @@ class _Study(optuna.Study):
     ) -> None:
         """Have a trial with these parameters run next, as far as the search has room for one.
 
+        Args:
+            user_attrs: Noted at the trial.
+
         Raises:
-            NotImplementedError: With `user_attrs`, which only the objective sets.
+            TypeError: A value that JSON does not know.
             ValueError: The parameters do not fit the space.
         """
-        if user_attrs:
-            raise NotImplementedError(
-                "study.enqueue_trial: user attributes are the objective's to set: leave user_attrs out"
-            )
         if skip_if_exists and self._should_skip_enqueue(params):
             return
-        kept_text("study.enqueue_trial", params)
-        self._storage.ask({"op": "enqueue", "params": dict(params)})
+        given = json.loads(kept_text("study.enqueue_trial", dict(params)))  # without NumPy's numbers, as in a callback
+        noted = {str(k): kept_text(f"study.enqueue_trial(user_attrs={k!r})", v) for k, v in (user_attrs or {}).items()}
+        self._storage.ask({"op": "enqueue", "params": given, "user_attrs": noted})
 
 
 def _looking_first(read: Callable[..., Any]) -> Callable[..., Any]:

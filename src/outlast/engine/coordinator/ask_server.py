@@ -95,7 +95,7 @@ class AskServer:
                 self._decisions.take(StudyAttributeSet(str(question["name"]), str(question["value"])))
                 self._decisions.commit()
             case "enqueue":
-                return self._enqueued(question["params"], who)
+                return self._enqueued(question["params"], question.get("user_attrs", {}), who)
             case "stop":
                 self._decisions.say(f"{who} asks the search to stop: running trials finish")
                 self._rest.ask("user", drain=True)
@@ -106,11 +106,14 @@ class AskServer:
                 return {"error": f"nobody here knows what {unknown!r} asks for"}
         return {}
 
-    def _enqueued(self, params: Mapping[str, Any], who: str) -> Mapping[str, Any]:
+    def _enqueued(self, params: Mapping[str, Any], noted: Mapping[str, str], who: str) -> Mapping[str, Any]:
+        number = self._decisions.study.next_number
         try:
             taken = self._enqueue(params)
         except StudyFileError as error:
             return {"error": f"enqueue_trial: {error.fact}"}
+        for name, value in noted.items() if taken else ():
+            self._decisions.take(AttributeSet(number, name, value))
         self._decisions.commit()
         if not taken:
             self._decisions.say(f"what {who} enqueued is left out: the search has no room for another trial")
