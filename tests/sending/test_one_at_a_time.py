@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,9 @@ from outlast._system import process_behind
 from outlast._system.process_behind import Shift
 from outlast.core.file_names import StudyNames
 from outlast.engine.hold.turn_taking import TurnTaking
+from outlast.engine.record.health_facts import unsent_in
+from outlast.engine.sending import sender
+from outlast.engine.sending.sender import Sender
 from outlast.engine.sending.sender_behind import SenderBehind
 from outlast.engine.sending.unsent import Unsent, keep_unsent
 from outlast.study.layout import StudyPaths
@@ -83,6 +87,35 @@ def test_who_insists_in_vain_leaves_no_trace(tmp_path: Path, monkeypatch: pytest
     os.close(write)
 
 
+def test_who_is_interrupted_while_it_insists_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    runs, asks = Shift(tmp_path / "lock", read), Shift(tmp_path / "lock", None)
+    asks._sign = b"         1\n"
+    assert runs.begin()
+
+    def interrupted(_shift: Shift, _seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Shift, "rest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        asks.begin(insist=10.0)
+    runs.alone = True
+    assert not runs.succeeded
+    for each in (runs, asks):
+        each.end()
+    os.close(read)
+    os.close(write)
+
+
+def test_nobody_is_left_to_who_is_not_there_any_more(tmp_path: Path) -> None:
+    left = Shift(tmp_path / "lock", None)
+    assert left.begin()
+    for sign, succeeded in ((b"         1\n", True), (b"%10d\n" % 2**30, False), (b"garbage   \n", False)):
+        os.pwrite(left._lock.content, sign, 0)  # type: ignore[union-attr]
+        assert left.succeeded is succeeded
+    left.end()
+
+
 def test_a_file_that_was_moved_or_deleted_is_nobodys_any_more(tmp_path: Path) -> None:
     shift = Shift(tmp_path / "lock", None)
     assert shift.begin() and not shift.is_deleted
@@ -133,7 +166,45 @@ def test_of_two_that_begin_at_the_same_moment_one_does(shared: Path, monkeypatch
     monkeypatch.setattr(process_behind.time, "sleep", lambda _seconds: second.beat())  # it wrote after us
     assert not first.begin()
     first.end()
+    assert second._last_beat(), "the one that works is still seen to work"
     second.end()
+    assert not second._last_beat()
+
+
+def test_nobody_is_missed_where_another_host_sends(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = StudyPaths.at(shared.parent / "digits")
+    paths.tracking.mkdir(parents=True)
+    keep_unsent(paths.unsent, {"mine": Unsent(3)})
+    monkeypatch.setenv("OUTLAST_LOCK_DIR", str(shared.parent / "locks of another host"))
+    sends = Shift(paths.sending, None, everywhere=True)
+    assert sends.begin()
+    monkeypatch.setenv("OUTLAST_LOCK_DIR", str(shared.parent / "locks"))
+    assert unsent_in(paths) == ""
+    os.utime(paths.sending, (0, 0))
+    assert unsent_in(paths) == "mine: 3 trials that nobody sends", "it was killed long ago"
+    sends.beat()
+    sends.end()
+    assert unsent_in(paths) == "mine: 3 trials that nobody sends"
+
+
+def test_other_hosts_see_it_work_however_long_a_look_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTLAST_TRACK_SECONDS", "1000")
+    read, write = os.pipe()
+    rests, beats = list[float](), list[float]()
+
+    def rest(shift: Shift, seconds: float) -> None:
+        rests.append(seconds)
+        now[0] += seconds
+        shift.alone = now[0] > 100
+
+    now = [0.0]
+    monkeypatch.setattr(sender.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Shift, "rest", rest)
+    monkeypatch.setattr(Shift, "beat", lambda _shift: beats.append(now[0]))
+    Sender(searched(tmp_path / "digits", 1), settings({"sinks": ["tests.sending.trackers.Lacks"]}).tracking, read).run()
+    assert max(rests) <= 10 and max(after - before for before, after in pairwise(beats)) <= 10
+    os.close(read)
+    os.close(write)
 
 
 def test_a_task_of_an_array_has_sent_what_is_to_be_sent_and_nothing_else(

@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from outlast._system.locks import FileLock
+from outlast._system.locks import FileLock, is_locked
 
 _LOOKED_AFTER = 30.0  # seconds
 _AGAIN = 60.0  # seconds between two beginnings
 _LOOK, _SILENT = 1.0, 60.0  # seconds between two looks at another host's beats, and without one after which it is gone
+_AGO = 900.0  # seconds since the last beat, by a clock that may be minutes off
 _BEAT_AT, _BEAT_BYTES = 16, 120
 _NOBODY = b" " * 10 + b"\n"  # waits for whoever works
 
@@ -125,13 +126,18 @@ class Shift:
         """
         lock = self._lock = FileLock(str(self._path))
         until = time.monotonic() + insist
-        while not lock.acquire():
-            if self.alone and time.monotonic() >= until:
-                if insist:
-                    os.pwrite(lock.content, _NOBODY, 0)
-                return False
-            os.pwrite(lock.content, self._sign, 0)  # the one of a run that is gone leaves when it sees this
-            self.rest(0.2 if self.alone else 1.0)
+        waits = False
+        try:
+            while not lock.acquire():
+                if self.alone and time.monotonic() >= until:
+                    return False
+                waits = True
+                os.pwrite(lock.content, self._sign, 0)  # the one of a run that is gone leaves when it sees this
+                self.rest(0.2 if self.alone else 1.0)
+            waits = False
+        finally:
+            if waits:
+                os.pwrite(lock.content, _NOBODY, 0)
         if self._everywhere and lock.shared and not self._is_free_elsewhere():
             return False
         os.pwrite(lock.content, self._sign, 0)
@@ -170,7 +176,7 @@ class Shift:
     def end(self) -> None:
         """Let others."""
         if self._lock is not None:
-            if self._beats and not self.is_deleted:
+            if self._beats and not self.is_deleted and self._last_beat().partition(" ")[0] == self._name:
                 with contextlib.suppress(OSError):
                     os.pwrite(self._lock.content, b" " * _BEAT_BYTES, _BEAT_AT)
             self._lock.close()
@@ -179,9 +185,10 @@ class Shift:
     @property
     def succeeded(self) -> bool:
         """Whether somebody who has a run in front of them waits for us, who have none any more."""
-        return (
-            self.alone and self._lock is not None and os.pread(self._lock.content, 11, 0) not in (self._sign, _NOBODY)
-        )
+        if not self.alone or self._lock is None:
+            return False
+        sign = os.pread(self._lock.content, 11, 0)
+        return sign not in (self._sign, _NOBODY) and _lives(sign)
 
     @property
     def is_deleted(self) -> bool:
@@ -197,3 +204,27 @@ class Shift:
             time.sleep(seconds)
         elif select.select([self._pipe], [], [], seconds)[0] and not os.read(self._pipe, 4096):
             self.alone = True
+
+
+def is_worked_on(path: Path) -> bool:
+    """Whether somebody works whose `Shift` has this file: on this host, or lately on another that shares the folder."""
+    if is_locked(str(path)):
+        return True
+    try:
+        with open(path, "rb") as file:
+            beat = file.read()[_BEAT_AT:].strip()
+            age = time.time() - os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return False
+    return bool(beat) and age < _AGO
+
+
+def _lives(sign: bytes) -> bool:
+    """Whether the process that has written its number is still there, to wait."""
+    try:
+        os.kill(int(sign), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True

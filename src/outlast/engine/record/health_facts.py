@@ -16,7 +16,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from outlast._system.locks import is_locked
 from outlast._system.mounts import room_in
 from outlast._system.processes import Identity, is_stopped
 from outlast.config.settings import Settings
@@ -203,11 +202,17 @@ def unsent_in(paths: StudyPaths) -> str:
             if each["trouble"]
             else f"{each['trials']} trials that nobody sends"
             for name, each in unsent.items()
-            if each["trouble"] or (each["trials"] and not is_locked(str(paths.sending)))
+            if each["trouble"] or (each["trials"] and not _is_sent(paths))
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
     return "; ".join(f"{name}: {why}" for name, why in sorted(late.items()))
+
+
+def _is_sent(paths: StudyPaths) -> bool:
+    from outlast._system.process_behind import is_worked_on
+
+    return is_worked_on(paths.sending)
 
 
 def _tail(path: Path) -> bytes:

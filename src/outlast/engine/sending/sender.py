@@ -24,6 +24,7 @@ from outlast.tracking.choosing import make_sink
 _SHARE = 0.05  # of the time that looking may take
 _TICK = 0.1  # while something is under way
 _LAST = 600.0  # seconds for what could not be sent when everything is over
+_BEAT = 5.0  # seconds between two signs of life for other hosts
 _HANGS = 900.0  # seconds on one batch, after which another process begins anew
 
 
@@ -57,7 +58,7 @@ class Sender:
         ]
         self._shift = Shift(names.sending, pipe, everywhere=True)
         self._written: dict[str, Unsent] = {}
-        self._next_look, self._readable = 0.0, False
+        self._next_look, self._next_beat, self._readable = 0.0, 0.0, False
         self._news = True  # something may be to be given
 
     def run(self, *, insist: float = 0.0) -> bool:
@@ -89,19 +90,23 @@ class Sender:
             now = time.monotonic()
             if now >= self._next_look:
                 self._look(now)
+            if now >= self._next_beat:
                 self._shift.beat()
+                self._next_beat = now + _BEAT
+            if self._shift.succeeded:  # before anything is ended that they go on with
+                return
             over = self._is_over
             over_since = (over_since or now) if over else None
             if self._news or any(each.failures and each.is_due(now) for each in self.couriers):
                 self._news = False
                 self._give(now, last=over)
-            if self._shift.succeeded or any(each.busy_for > _HANGS for each in self.couriers):
+            if any(each.busy_for > _HANGS for each in self.couriers):
                 return
             if over_since is not None and (self._is_settled or now - over_since > self._patience):
                 return
             alone, busy = self._shift.alone, any(each.busy for each in self.couriers)
             rests = max(0.0, self._next_look - time.monotonic())
-            self._rest(_TICK if busy and not alone else min(_TICK * 10, rests) if busy or over else rests)
+            self._rest(_TICK if busy and not alone else min(_TICK * 10 if busy or over else _BEAT, rests))
             if self._shift.alone != alone:  # the end is known by now
                 self._next_look = 0.0
 
