@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from tests.sending.studies import searched
 
+from outlast._system.reading import read_bytes
 from outlast.core.file_names import TrackerPaths, TrialPaths
 from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated, TrialRetried
 from outlast.core.states import Cause, StudyState, TrialState
+from outlast.engine.sending import memory_file, reported_points
 from outlast.engine.sending.memory_file import MemoryFile
 from outlast.engine.sending.reported_points import ReportedPoints, points_in
 from outlast.engine.sending.tracked import TrackedFolder, identity_of
@@ -70,6 +73,43 @@ def test_points_are_the_same_before_and_after_a_trial_is_put_away(tmp_path: Path
     put_away(paths, over)
     for found in (unmoved, reported.of(over, paths, ["acc"], BEGAN), ReportedPoints().of(over, paths, ["acc"], BEGAN)):
         assert repr(found) == repr(running)
+
+
+@pytest.mark.parametrize("ending", [TrialState.COMPLETE, TrialState.FAILED])
+def test_points_of_a_trial_that_is_put_away_in_the_middle_of_a_look_are_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: TrialState
+) -> None:
+    paths, over = laid_out(tmp_path, line(0, BEGAN + 5, acc=0.1), line(1, acc=0.2)), a_trial(ending, ending)
+    expected = ReportedPoints().of(over, paths, ["acc"], BEGAN)
+    for reads in range(3):
+        shutil.rmtree(paths.folder)
+        laid_out(tmp_path, line(0, BEGAN + 5, acc=0.1), line(1, acc=0.2))
+        left = [reads]
+
+        def read(path: Path, left: list[int] = left) -> bytes | None:
+            if not left[0]:
+                put_away(paths, over)
+            left[0] -= 1
+            return read_bytes(path)
+
+        monkeypatch.setattr(reported_points, "read_bytes", read)
+        assert ReportedPoints().of(over, paths, ["acc"], BEGAN) == expected
+
+
+def test_a_trial_is_sent_again_when_its_files_have_been_put_away(tmp_path: Path) -> None:
+    folder = searched(tmp_path / "digits", 1)
+    names = StudyPaths.at(Path(folder))
+    open_attempt(names, 0, 1, "{}", {})
+    found = TrackedFolder(folder)
+    found.look()
+    before = dict(found.tokens)
+    assert "trial.json" not in found.trial(0).files
+    put_away(names.trial(0), found._study.trials[0])
+    found.look()
+    assert found.tokens != before and "trial.json" in found.trial(0).files
+    again = TrackedFolder(folder)
+    again.look()
+    assert again.tokens == found.tokens
 
 
 def test_a_trial_that_a_person_retries_keeps_its_points_and_gets_more(tmp_path: Path) -> None:
@@ -198,3 +238,12 @@ def test_a_training_that_logs_to_wandb_has_its_trials_run_where_a_tracker_says_i
     found = environment(tmp_path, 7)
     assert (found["WANDB_RUN_ID"], found["WANDB_PROJECT"], found["WANDB_RUN_GROUP"]) == ("r7", "p", tmp_path.name)
     assert environment(tmp_path, 7, WANDB_RUN_ID="mine")["WANDB_RUN_ID"] == "mine"
+
+
+def test_a_memory_that_is_as_it_was_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, written = MemoryFile(TrackerPaths(tmp_path / "tracking", "mlflow"), "one"), list[Path]()
+    monkeypatch.setattr(memory_file, "write_atomic", lambda path, *_, **__: written.append(path))
+    for value in (1, 1, 2, 2):
+        memory.data["run"] = value
+        memory.keep()
+    assert len(written) == 2

@@ -37,6 +37,7 @@ class MemoryFile:
     def __init__(self, paths: TrackerPaths, identity: str) -> None:
         self._paths, self._identity = paths, identity
         self._environment: str | None = None  # as it is on the disk; not known yet
+        self._kept = b""  # likewise
         kept = Kept()
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             kept = msgspec.json.decode(paths.memory.read_bytes(), type=Kept)
@@ -50,8 +51,11 @@ class MemoryFile:
         Raises:
             OSError: The study folder cannot be written.
         """
-        make_dir(self._paths.folder)
-        write_atomic(self._paths.memory, msgspec.json.encode(Kept(self.taken, self.study, self._identity, self.data)))
+        data = msgspec.json.encode(Kept(self.taken, self.study, self._identity, self.data))
+        if data != self._kept:
+            make_dir(self._paths.folder)
+            write_atomic(self._paths.memory, data)
+            self._kept = data
         text = _environment(self.data.get("environment"))
         if text == self._environment:
             return

@@ -91,7 +91,7 @@ def _put_away(paths: TrialPaths) -> list[Point]:
     lines: list[bytes] = []
     for attempt in _attempts(paths):
         lines += (read_bytes(attempt.reports) or b"").split(b"\n")
-    if not lines:
+    if not any(lines) or paths.attempts.name not in list_names(paths.folder):  # put away meanwhile, in the middle of it
         lines = (read_bytes(paths.reports) or b"").split(b"\n")
     found = points_in(lines)
     if not found:  # it has failed, or reported nothing

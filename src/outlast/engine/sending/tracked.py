@@ -22,6 +22,7 @@ from outlast.engine.sending.reported_points import ReportedPoints
 from outlast.space.parameters import SpaceError
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
+from outlast.study.putting_away import is_untidy
 from outlast.tracking.sink import TrackedMetric, TrackedStudy, TrackedTrial
 
 _AHEAD = 4  # trials that may begin soon, where nothing says how many run at once
@@ -45,6 +46,8 @@ class TrackedFolder:
         self._paths = StudyPaths.at(self._folder)
         self.tokens: dict[int, str] = {}
         self._known: dict[int, tuple[tuple[Any, ...], str]] = {}
+        self._tidy: set[int] = set()  # trials that are over, with files in their final form
+        self._untidy: set[int] = set()  # those whose files are still to be put away: they are looked at again
 
     def look(self) -> None:
         """Bring it up to date.
@@ -57,22 +60,36 @@ class TrackedFolder:
         self._paths = study_paths(self._folder, self.settings)
         if self._record.changed:
             self.tokens = {number: self._token(trial) for number, trial in self._study.trials.items()}
-        for trial in self._study.in_state(TrialState.RUNNING):
-            self.tokens[trial.number] = self._token(trial)
+        for number in [*(trial.number for trial in self._study.in_state(TrialState.RUNNING)), *self._untidy]:
+            self.tokens[number] = self._token(self._study.trials[number])
         self.study = self._tracked_study()
 
     def _token(self, trial: Trial) -> str:
         reported = 0
         if trial.state in (TrialState.RUNNING, TrialState.INTERRUPTED):
             reported = self._points.poll(trial.number, self._paths.trial(trial.number))
-        about = (
+        about: tuple[Any, ...] = (
             trial.state, len(trial.attempts), len(trial.params), len(trial.user_attrs), trial.finished_at, trial.cause,
             trial.reason, trial.values, reported, *map(repr, trial.user_attrs.values()),
         )  # fmt: skip
+        if not self._is_tidy(trial):
+            about = (*about, "its files are to come")
         known = self._known.get(trial.number)
         if known is None or known[0] != about:
             self._known[trial.number] = known = (about, _digest(map(str, about)))
         return known[1]
+
+    def _is_tidy(self, trial: Trial) -> bool:
+        """Whether no other files of it are to come soon: its outcome is on record before they are put away."""
+        number = trial.number
+        if not trial.state.finished:
+            self._tidy.discard(number)
+        elif number not in self._tidy and not is_untidy(self._paths.trial(number)):
+            self._tidy.add(number)
+        is_over = trial.state.finished
+        tidy = not is_over or number in self._tidy
+        (self._untidy.discard if tidy else self._untidy.add)(number)
+        return tidy
 
     def trial(self, number: int) -> TrackedTrial:
         """A trial as it is now."""
