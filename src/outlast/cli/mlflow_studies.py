@@ -45,7 +45,7 @@ def _parts(study: FoundStudy) -> list[Paragraph | Facts]:
     best = "" if study.best is None else f"; best {one_line(study.metric)}={metric_value(study.metric, study.best)}"
     where = study.checkpoint_path if study.is_here else f"{study.checkpoint_path}  (not on this machine)"
     return [
-        Paragraph(Text.assemble((one_line(study.name), "bold cyan"), "  ", study.state)),
+        Paragraph(Text.assemble((one_line(study.name), "bold cyan"), "  ", one_line(study.state))),
         Facts(
             [
                 ("experiment", one_line(study.experiment)),

@@ -14,6 +14,8 @@ from outlast.tracking.mlflow_server import Server
 
 #: What every study that can be resumed says of itself.
 RESUMABLE = "params.checkpoint_enabled = 'true'"
+#: A study's trials have none of it, and would fill the answer.
+_OF_A_STUDY = "params.study_name LIKE '%'"
 _MOST = 1000
 
 
@@ -47,7 +49,8 @@ def found_studies(uri: str | None, filter_string: str = RESUMABLE) -> list[Found
     """
     server = Server(tracking_uri(uri, os.getcwd()))
     experiments = server.experiments()
-    runs = server.runs([*experiments], filter_string, most=_MOST) if experiments else []
+    asked = " AND ".join(each for each in (filter_string.strip(), _OF_A_STUDY) if each)
+    runs = server.runs([*experiments], asked, newest=_MOST) if experiments else []
     found = [_found(run, experiments) for run in runs if _is_a_study(run)]
     return sorted(found, key=lambda each: each.began, reverse=True)
 

@@ -6,14 +6,18 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 #: One request has this long: a server that takes a minute is still one. Nothing is tried again down there; whoever sends does.
 _BOUNDS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "120", "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT": "600"}
+_LEFT_AFTER = 600.0  # seconds: one that makes a database takes less
 _OURS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
@@ -58,10 +62,14 @@ def one_by_one(path: str) -> Iterator[None]:
 def make_database(path: str) -> None:
     """Make MLflow's tables, beside the place and then there, where there is no database yet: one that is killed in between
     leaves none that nobody can use any more."""
+    folder, prefix = os.path.dirname(path), f".{os.path.basename(path)}-"
+    for left in Path(folder).glob(f"{escape(prefix)}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT_AFTER:  # by one that was killed
+                shutil.rmtree(left)
     if os.path.exists(path):
         return
-    folder = os.path.dirname(path)
-    with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=folder) as aside:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as aside:
         made = os.path.join(aside, "mlflow.db")
         with bounded(), _working_in(folder):  # where MLflow means the files of its default experiment to go
             from mlflow.tracking import MlflowClient

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from outlast.tracking.mlflow_content import REMOVED_TAG, STUDY_TAG, TRIAL_TAG, child_name, milliseconds
-from outlast.tracking.mlflow_server import Server
+from outlast.tracking.mlflow_server import Gone, Refused, Server
 from outlast.tracking.sink import EverythingAgain, Memory, SinkError, TrackedStudy
 
 _UNUSED, _TWICE = "made ahead and not used", "made twice"
@@ -54,7 +54,8 @@ class Runs:
         Raises:
             EverythingAgain: A run that was sent to is not there any more, and no person has deleted it.
         """
-        parents, by_trial = _sorted_out(self._server.runs([self.experiment], _filter(STUDY_TAG, self._study)))
+        found = self._server.runs([self.experiment], _filter(STUDY_TAG, self._study))
+        parents, by_trial = _sorted_out([*found, *self._unfound({run.info.run_id for run in found})])
         known: dict[str, str] = self._data.get("runs", {})
         parent = _kept(parents, self._data.get("parent"))
         if parent is None and any(REMOVED_TAG not in run.data.tags for run in parents):
@@ -78,6 +79,20 @@ class Runs:
             if _is_active(run) and run.info.run_id not in (self.parent, *self.children.values()):
                 self._server.delete(run.info.run_id, _TWICE, REMOVED_TAG)
         self._miss(parent is not None, {int(number): run_id for number, run_id in known.items()})
+
+    def _unfound(self, found: Container[str]) -> list[Any]:
+        """Runs that we know and a search did not find, as one that is some time behind; of another database there are none."""
+        runs: list[Any] = []
+        for run_id in [self._data.get("parent"), *self._data.get("runs", {}).values()]:
+            if run_id and run_id not in found:
+                try:
+                    run = self._server.run(run_id)
+                except (Gone, Refused):
+                    if not runs and run_id == self._data.get("parent"):
+                        break
+                else:
+                    runs += [run] if run.data.tags.get(STUDY_TAG) == self._study else []
+        return runs
 
     def _miss(self, is_there: bool, known: Mapping[int, str]) -> None:
         sent = [*self._data.get("sent", {}), *self._data.get("has", {})]
@@ -136,9 +151,11 @@ class Runs:
         """Delete the runs of trials that nobody had begun when `find` looked."""
         for number in self._unused:
             self._removed[number] = self.children.pop(number)
-            self._server.delete(self._removed[number], _UNUSED, REMOVED_TAG)
             self._data.get("runs", {}).pop(str(number), None)
             self._data.get("environment", {}).pop(str(number), None)
+        self._memory.keep()  # no training is given one any more, before the first of them is gone
+        for number in self._unused:
+            self._server.delete(self._removed[number], _UNUSED, REMOVED_TAG)
         self._unused = []
 
 
@@ -161,7 +178,7 @@ def _content(run: Any) -> tuple[int, int]:
 
 
 def _is_unused(run: Any) -> bool:
-    return run.info.status == "SCHEDULED" and "outlast.state" not in run.data.tags and not run.data.metrics
+    return "outlast.state" not in run.data.tags and not run.data.metrics and not run.data.params
 
 
 def _sorted_out(runs: list[Any]) -> tuple[list[Any], dict[int, list[Any]]]:

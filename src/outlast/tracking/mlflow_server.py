@@ -67,18 +67,27 @@ class Server:
             SinkError: It was deleted, or could not be made.
         """
         found = self._call("get_experiment_by_name", name)
+        trouble: SinkError | None = None
         if found is None:
             try:
                 self._call("create_experiment", name, artifact_location=artifacts_of(self.uri, name))
-            except SinkError:  # somebody else made it meanwhile, or we did and were not told
-                pass
+            except SinkError as error:  # somebody else made it meanwhile, or we did and were not told
+                trouble = error
             found = self._call("get_experiment_by_name", name)
         if found is None or not found.experiment_id:
-            raise SinkError(f"MLflow made no experiment {name!r}")
+            raise trouble or SinkError(f"MLflow made no experiment {name!r}")
         if found.lifecycle_stage != "active":
             cure = f"mlflow experiments restore --experiment-id {found.experiment_id}, or name another one"
             raise SinkError(f"the experiment {name!r} was deleted in MLflow", cure=cure, lasting=True)
         return str(found.experiment_id)
+
+    def name_of(self, experiment: str) -> str | None:
+        """What an experiment is called now; ``None``: there is none by this id that is in use."""
+        try:
+            found = self._call("get_experiment", experiment)
+        except (Gone, Refused):  # not a number, to a database
+            return None
+        return str(found.name) if found is not None and found.lifecycle_stage == "active" else None
 
     def experiments(self) -> dict[str, str]:
         """The name of each experiment, by its id."""
@@ -91,18 +100,19 @@ class Server:
             if not token:
                 return found
 
-    def runs(self, experiments: Sequence[str], filter_string: str, most: int | None = None) -> list[Any]:
-        """All runs that a filter finds, deleted ones included, the oldest first."""
+    def runs(self, experiments: Sequence[str], filter_string: str, newest: int | None = None) -> list[Any]:
+        """All runs that a filter finds, deleted ones included, the oldest first; or about so many, the newest first."""
+        order = "ASC" if newest is None else "DESC"
         found: list[Any] = []
         token: str | None = None
         while True:
             page = self._call(
                 "search_runs", list(experiments), filter_string, run_view_type=3, max_results=500, page_token=token,
-                order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
+                order_by=[f"attributes.start_time {order}", "attributes.run_id ASC"],
             )  # fmt: skip
             found += page
             token = page.token
-            if not token or (most is not None and len(found) >= most):
+            if not token or (newest is not None and len(found) >= newest):
                 return found
 
     def create(self, experiment: str, name: str, began: int, tags: Mapping[str, str]) -> str:

@@ -29,6 +29,7 @@ from outlast.tracking.mlflow_trial import logged, missing, send_trial
 from outlast.tracking.sink import EverythingAgain, Memory, SinkError, TrackedStudy, TrackedTrial
 
 _DELETED = "the study's run was deleted in MLflow"
+_KEPT_EVERY = 10  # trials
 _ANY = 2**53  # higher than any step: what an unknown memory has sent may be at each
 _CURE = "restore it there, or leave `tracking:` out"
 
@@ -57,6 +58,7 @@ class MlflowSink:
         self._given_uri, self._experiment_name, self._run_name = uri, experiment, run_name
         self._artifacts, self._best_checkpoint, self._tags = artifacts, log_best_checkpoint, dict(tags or {})
         self._server: Server | None = None
+        self._named = ""  # what the study's experiment is called
 
     # The contract
 
@@ -66,7 +68,7 @@ class MlflowSink:
         if self._server is None or self._server.uri != uri:
             self._server = Server(uri)
         self._memory = memory
-        experiment = self._server.experiment(self._experiment(study))
+        experiment = self._experiment(study)
         tags = {"mlflow.user": _user(), "mlflow.source.name": "outlast", "mlflow.source.type": "LOCAL", **self._tags}
         self._runs = Runs(self._server, experiment, study, memory, tags)
         self._runs.find()
@@ -76,6 +78,7 @@ class MlflowSink:
             memory.data["adopted"] = [str(number) for number in self._runs.children]  # with whatever they have
             memory.data["doubt"] = {str(number): True for number in self._runs.children}
             memory.data.update(parent_doubt=True, parent_step=_ANY)
+        memory.data["experiment"] = experiment
         memory.keep()
         self._send_parent(study)
 
@@ -92,8 +95,10 @@ class MlflowSink:
             surely = {str(trial.number) for trial in wanted if str(trial.number) not in doubt}
             doubt.update(dict.fromkeys(surely, False))  # sent to: whether it arrives is not known before an answer
             self._memory.keep()
-            for trial in wanted:
+            for count, trial in enumerate(wanted, start=1):
                 self._send_trial(study, trial, is_known=str(trial.number) in surely)
+                if not count % _KEPT_EVERY:  # of what came after it, there is doubt
+                    self._memory.keep()
             self._send_parent(study)
         except (Gone, Refused) as error:
             self._judge(error)
@@ -113,7 +118,11 @@ class MlflowSink:
         self._memory.keep()
 
     def _experiment(self, study: TrackedStudy) -> str:
-        return self._experiment_name or content.experiment_name(study)
+        """The id of the one where the study's runs are, whatever it is called by now, or of the one where they are to be."""
+        known = self._memory.data.get("experiment") if self._memory.data.get("parent") else None
+        name = self._opened.name_of(known) if known else None
+        self._named = name or self._experiment_name or content.experiment_name(study)
+        return str(known) if name else self._opened.experiment(self._named)
 
     # The study
 
@@ -190,7 +199,7 @@ class MlflowSink:
                     handed[str(number)] = {
                         "MLFLOW_TRACKING_URI": self._opened.uri,
                         "MLFLOW_EXPERIMENT_ID": runs.experiment,
-                        "MLFLOW_EXPERIMENT_NAME": self._experiment(study),
+                        "MLFLOW_EXPERIMENT_NAME": self._named,
                         "MLFLOW_RUN_ID": runs.children[number],
                     }
                 else:
@@ -214,7 +223,6 @@ class MlflowSink:
             self._runs.drop(trial.number)  # a person deleted it, or MLflow's own `gc` has
         data.setdefault("has", {})[number] = digest
         data["doubt"].pop(number, None)
-        self._memory.keep()
 
     # Files
 
