@@ -184,8 +184,8 @@ def test_steps_that_a_restart_repeats_are_both_kept(tmp_path: Path) -> None:
 def test_a_folder_of_ones_own_lies_where_it_is_said_and_a_full_disk_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send(tracked_study(tmp_path), tracked_trial(0), dir=str(tmp_path / "runs" / "digits"))
-    assert (tmp_path / "runs" / "digits" / "trial_0000").is_dir()
+    send(tracked_study(tmp_path), tracked_trial(0), dir=str(tmp_path / "runs"))
+    assert (tmp_path / "runs" / "digits-1f0c2e" / "trial_0000").is_dir()
 
     def full(operation: str, path: str, **_: object) -> None:
         raise OSError(28, "No space left on device", path)
@@ -193,6 +193,14 @@ def test_a_folder_of_ones_own_lies_where_it_is_said_and_a_full_disk_is_said(
     monkeypatch.setattr(observed, "observer", full)
     with pytest.raises(SinkError, match="cannot be written: No space left on device"):
         send(tracked_study(tmp_path), tracked_trial(1))
+
+
+def test_studies_that_share_a_folder_do_not_share_runs(tmp_path: Path) -> None:
+    for name, identity in (("digits", "1f0c2e77"), ("digits", "2a2a2a77"), ("digits-confirm", "1f0c2e77")):
+        study = tracked_study(tmp_path, name=name, identity=identity)
+        send(study, tracked_trial(0), dir=str(tmp_path / "runs"))
+    assert len([*(tmp_path / "runs").rglob("trial_0000/*tfevents*")]) == 3
+    assert len([*(tmp_path / "runs").glob("*/trial_0000")]) == 3
 
 
 def test_a_folder_that_somebody_removed_is_asked_for_again(tmp_path: Path) -> None:

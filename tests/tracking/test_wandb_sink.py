@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lab.tracked import RememberedMemory, tracked_study, tracked_trial
+from lab.tracked import CREATED, RememberedMemory, tracked_study, tracked_trial
 from lab.wandb_server import KEY, KeptRun, WandbServer
 from outlast.config.tracking_section import WandbSettings
 from outlast.core.states import StudyState, TrialState
@@ -138,6 +138,18 @@ def test_a_sender_that_is_killed_leaves_nothing_twice_and_the_next_one_nothing_o
         process.communicate(timeout=20)
     send(tracked_study(tmp_path), tracked_trial(0, epochs=50))
     assert steps(of_trial(server, 0)) == list(range(1, 51))
+
+
+def test_the_best_so_far_is_in_the_order_of_the_ends_also_after_a_lost_memory(
+    server: WandbServer, tmp_path: Path
+) -> None:
+    study = tracked_study(tmp_path, counts={TrialState.COMPLETE: 3})
+    first, second, last = tracked_trial(2, ended=CREATED + 1), tracked_trial(1), tracked_trial(0, ended=CREATED + 99)
+    send(study, second, first)
+    memory = send(study, first)  # by somebody who has lost the memory, some at once
+    send(study, last, second, memory=memory)
+    parent = next(run for run_id, run in server.runs.items() if run_id.endswith("-study"))
+    assert [row["trial"] for row in parent.rows] == [2, 1, 0]
 
 
 def test_an_answer_that_is_lost_doubles_no_row(server: WandbServer, tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ class TensorboardSink:
     """Event files of a study: ``trial_0007/`` for each trial, and the study's own beside them.
 
     Args:
-        settings: Where; by default ``tensorboard/`` in the study folder.
+        settings: Where; by default ``tensorboard/`` in the study folder. Below a folder of one's own, each study has its own:
+            others may be sent there as well, such as what confirms this one.
     """
 
     def __init__(self, settings: TensorboardSettings) -> None:
@@ -75,8 +76,9 @@ class TensorboardSink:
         self._memory.keep()
 
     def _folder(self, study: TrackedStudy) -> Path:
-        given = self._dir
-        return Path(study.cwd, os.path.expanduser(given)) if given else StudyNames(Path(study.folder)).tensorboard
+        if not self._dir:
+            return StudyNames(Path(study.folder)).tensorboard
+        return Path(study.cwd, os.path.expanduser(self._dir), f"{study.name}-{study.identity[:6]}")
 
     def close(self, study: TrackedStudy) -> None:
         """Nothing is buffered."""

@@ -134,9 +134,13 @@ class WandbSink:
 
     # The study
 
-    def _send_study(self, study: TrackedStudy, results: Sequence[Sequence[float]]) -> None:
+    def _send_study(self, study: TrackedStudy, results: list[list[float]]) -> None:
         run = self._runs.begin(f"{self._key}-study", study.name, "study")
         if len(study.metrics) == 1:
+            if run.count <= len(results):  # otherwise some that it has are still to come to us, after a lost memory
+                placed = self._memory.data.get("placed", 0)
+                results[placed:] = sorted(results[placed:], key=lambda each: (each[2], each[0]))
+                self._memory.data["placed"] = len(results)
             run.log(_best_so_far(study, results), [each[2] for each in results])
         objectives = [f"{metric.name} {'max' if metric.maximize else 'min'}imize" for metric in study.metrics]
         config = {"study": study.name, "folder": study.folder, "max_trials": study.max_trials, "objectives": objectives}
