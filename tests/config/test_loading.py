@@ -332,6 +332,7 @@ def test_what_has_no_effect_is_said(folder):
         ("{mlflow: {url: x}}", "tracking.mlflow.url"),
         ("{sinks: [mine]}", "package.module.Class"),
         ("[mlflow, 3]", "allowed: mlflow, azure_ml"),
+        ("{sinks: [a.B, {name: a.B, path: x}]}", "`a.B` is there 2 times"),
     ],
 )
 def test_a_tracker_that_there_is_not_is_refused_where_it_stands(folder, tracking, said):

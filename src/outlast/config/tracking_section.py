@@ -142,9 +142,13 @@ def lacking_in(settings: Struct, environment: Mapping[str, str]) -> str:
     texts = [*_texts(asdict(settings))]
     if any(is_masked(text) for text in texts):
         return "a secret in its settings is not on record: write it as ${NAME} of the environment"
-    named = {name for text in texts for name in re.findall(ADDRESS_VARIABLE, text)}
-    missing = sorted(name for name in named if not environment.get(name))
+    missing = sorted(name for name in variables_in(settings) if not environment.get(name))
     return f"needs {', '.join(missing)}, which the environment does not have" if missing else ""
+
+
+def variables_in(settings: Struct) -> set[str]:
+    """The variables of the environment that a tracker's settings name."""
+    return {name for text in _texts(asdict(settings)) for name in re.findall(ADDRESS_VARIABLE, text)}
 
 
 def with_variables(value: Any, environment: Mapping[str, str]) -> Any:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 
 from outlast.config.chosen import ChosenSettings
+from outlast.config.secrets import MASK, mask_text
 from outlast.config.settings import Settings
-from outlast.config.tracking_section import AzureSettings, lacking_in, with_variables
+from outlast.config.tracking_section import AzureSettings, lacking_in, variables_in, with_variables
 from outlast.core.finding import Finding
 from outlast.tracking.choosing import EXTRAS, PACKAGES, make_sink
 from outlast.tracking.sink import SinkError
@@ -52,10 +53,17 @@ def _of_a_class(name: str, its: ChosenSettings, cwd: str, environment: Mapping[s
     try:
         make_sink(name, its, environment)
     except SinkError as error:
-        return f"cannot be used ({error.reason})", error.cure
+        return f"cannot be used ({_masked(error.reason, its, environment)})", error.cure
     except Exception as error:  # a person's own module may fail in any way
-        return f"cannot be used ({type(error).__name__}: {error})", ""
+        return f"cannot be used ({type(error).__name__}: {_masked(str(error), its, environment)})", ""
     return "", ""
+
+
+def _masked(text: str, its: ChosenSettings, environment: Mapping[str, str]) -> str:
+    """Without what is secret in it, also where only the environment says so."""
+    for name in variables_in(its):
+        text = text.replace(environment[name], MASK) if environment.get(name) else text
+    return mask_text(text)
 
 
 def _is_there(package: str) -> bool:
