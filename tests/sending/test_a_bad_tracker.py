@@ -16,6 +16,7 @@ import pytest
 from tests.lab.waiting import until
 from tests.sending.studies import searched
 from tests.sending.test_everything_once import arrived, expected, sinks
+from tests.sending.trackers import Hangs
 
 from outlast._system.locks import is_locked
 from outlast.cli.main import run_cli
@@ -28,7 +29,7 @@ from outlast.engine.record.health_facts import unsent_in
 from outlast.engine.sending import courier
 from outlast.engine.sending.courier import Courier
 from outlast.engine.sending.sender import Sender
-from outlast.engine.sending.sender_behind import SenderBehind
+from outlast.engine.sending.sender_behind import SenderBehind, still_lacking
 from outlast.engine.sending.unsent import Unsent, keep_unsent, read_unsent
 from outlast.engine.sending.usable import tracking_findings
 from outlast.study.layout import StudyPaths
@@ -118,6 +119,18 @@ def test_trouble_is_said_once_and_that_it_is_over(tmp_path: Path) -> None:
     ]
 
 
+def test_the_end_of_a_run_says_what_sends_the_rest(tmp_path: Path) -> None:
+    names = StudyNames(tmp_path)
+    names.tracking.mkdir()
+    keep_unsent(
+        names.unsent, {"mlflow": Unsent(3, "no answer"), "wandb": Unsent(2), "mine": Unsent(1, "not chosen now")}
+    )
+    assert still_lacking(tmp_path, settings(["mlflow", "wandb"]), "studies/digits") == [
+        "tracking: mlflow lacks what the search has; outlast track studies/digits sends it once it takes it (no answer)"
+    ]
+    assert still_lacking(tmp_path, settings(None), "studies/digits") == []
+
+
 def test_status_knows_what_is_not_sent(tmp_path: Path) -> None:
     paths = StudyPaths.at(tmp_path)
     paths.tracking.mkdir()
@@ -150,6 +163,20 @@ def test_check_says_which_trackers_cannot_be_used(monkeypatch: pytest.MonkeyPatc
     assert "needs NOPE, which the environment does not have" in found["tensorboard"][1]
     assert "has no option paht" in found["tests.sending.trackers.Lines"][1]
     assert "nowhere.Mine cannot be imported" in found["nowhere.Mine"][1]
+
+
+class Guarded(Hangs):
+    """Says what it was given."""
+
+    def __init__(self, url: str, word: str) -> None:
+        raise ValueError(f"no tracker at {url} for {word}")
+
+
+def test_what_a_class_of_ones_own_says_is_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORD", "swordfish")
+    mine = {"name": f"{__name__}.Guarded", "url": "http://me:${WORD}x@host", "word": "${WORD}"}
+    (found,) = tracking_findings(settings({"sinks": [mine]}))
+    assert "no tracker at http://me:***@host for ***" in found.text
 
 
 def test_a_secret_of_the_record_is_asked_for(tmp_path: Path) -> None:

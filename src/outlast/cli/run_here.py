@@ -13,6 +13,7 @@ from outlast.cli.ending import tell_end
 from outlast.cli.live.watching import Watching
 from outlast.cli.render import start_banner
 from outlast.cli.text import make_console
+from outlast.cli.tracked_where import tracked_where
 from outlast.config.settings import Settings
 from outlast.config.store_address import masked_address
 from outlast.core.fold import Study
@@ -59,7 +60,11 @@ def run_here(
             index=os.path.join(folder, paths.index.name) + _beside(settings),
             slots=slots,
             sampler=_sampler_text(settings),
-            notes=[*_notes(settings, opened.study), *(kept_where(paths, folder) if kept else ())],
+            notes=[
+                *_notes(settings, opened.study),
+                *tracked_where(settings, folder),
+                *(kept_where(paths, folder) if kept else ()),
+            ],
             kept=kept,
             new=opened.new,
         )

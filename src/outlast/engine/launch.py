@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import signal
 import tempfile
 from collections.abc import Callable, Sequence
@@ -27,8 +28,9 @@ from outlast.engine.derived.home_sync import bring_home
 from outlast.engine.hold.opening import Given
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.at_a_glance import keep_what_it_looks_like
+from outlast.engine.record.kept_where import named
 from outlast.engine.record.recorded import study_paths
-from outlast.engine.sending.sender_behind import send_now
+from outlast.engine.sending.sender_behind import send_now, still_lacking
 from outlast.errors import OutlastError, StorageError, StudyBusy, StudyNotFound, UsageError
 from outlast.executors.shared_slots import Sharing
 from outlast.study.home import home_of, live_of, ran_from, tie
@@ -145,9 +147,10 @@ def settle(paths: StudyPaths, study: Study, settings: Settings, say: Callable[[s
     finally:  # whatever becomes of the pages, the results come home, and before anybody waits for a tracker
         behind = bring_home(paths)
         send_now(paths.root, settings)
-    if behind is not None:
+    lacking = still_lacking(paths.root, settings, shlex.quote(named(str(paths.root))))
+    for words in [*([] if behind is None else [behind]), *lacking]:
         with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
-            say(behind)
+            say(words)
 
 
 def _refuse_unmeant(settings: Settings, folder: str, earlier: StudyPaths, *, fresh: bool, resume: bool) -> None:

@@ -55,16 +55,30 @@ def milliseconds(seconds: float) -> int:
 
 def backbone_of(study: TrackedStudy) -> str | None:
     """The model that all trials of a study train, where it has a parameter or key of that name."""
-    found = study.constants.get("backbone", study.settings.get("backbone"))
+    return _backbone(study.constants, study.settings)
+
+
+def _backbone(constants: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    found = constants.get("backbone", settings.get("backbone"))
     return str(found) if isinstance(found, (str, int, float)) else None
 
 
 def experiment_name(study: TrackedStudy) -> str:
     """``{name}-hpo-{backbone}``, which several studies of one campaign have in common but for the last part."""
-    backbone = backbone_of(study)
+    return experiment_named(study.name, study.constants, study.settings)
+
+
+def experiment_named(name: str, constants: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """`experiment_name` of a study that is still to be sent.
+
+    Args:
+        name: The study's.
+        constants: Parameters with one value in all trials.
+        settings: What its study file came to.
+    """
+    backbone = _backbone(constants, settings)
     if backbone is None:
-        return f"{study.name}-hpo"
-    name = study.name
+        return f"{name}-hpo"
     for mark in "-_":
         name = name.removesuffix(mark + backbone)
     return f"{name}-hpo-{_in_a_name(backbone)}"

@@ -78,6 +78,22 @@ class SenderBehind:
             _LEFT[self._root] = self._behind
 
 
+def still_lacking(root: Path, settings: Settings, where: str) -> list[str]:
+    """A sentence for each tracker that does not take what it is sent, as far as is on record.
+
+    Args:
+        root: The study folder.
+        settings: Its settings: to which trackers.
+        where: The folder as a person types it.
+    """
+    known = read_unsent(StudyNames(root).unsent) if settings.tracking else {}
+    return [
+        f"tracking: {name} lacks what the search has; outlast track {where} sends it once it takes it ({each.trouble})"
+        for name, each in known.items()
+        if each.trouble and name in settings.tracking.chosen
+    ]
+
+
 def send_now(root: Path, settings: Settings, *, wait: float = _LAST_WORDS) -> None:
     """Have sent what the trackers of a study lack, by whoever sent it during the run; where nobody did, by somebody new.
 
