@@ -183,9 +183,17 @@ def _follow_mlflow() -> None:
     from importlib import import_module
 
     client: Any = import_module("mlflow.tracking.client").MlflowClient
-    import_module("outlast_mlflow").install(sys.modules["mlflow"], client)
+    _log_into_the_trials_run(client)  # first: what its server does not take is followed all the same
     _after(client, "log_metric", _take_mlflow_metric)
     client.log_batch = _with_mlflow_batch(client.log_batch)
+
+
+@_guarded
+def _log_into_the_trials_run(client: Any) -> None:
+    """With a guard of its own: whatever release of MLflow this is, what is logged is followed."""
+    from importlib import import_module
+
+    import_module("outlast_mlflow").install(sys.modules["mlflow"], client)
 
 
 @_guarded

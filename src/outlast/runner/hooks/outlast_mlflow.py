@@ -35,7 +35,9 @@ _said: Set[str] = set()
 
 def install(mlflow: Any, client: Any) -> None:
     """Called once MLflow is imported, with the package and its ``MlflowClient``."""
-    if not os.path.isdir(_tracking_folder()):
+    # A worker has none while it imports, and its forks do; one that asks for a trial's variables is not forked.
+    has_trial = "OUTLAST_TRIAL_DIR" in list(os.environ)
+    if has_trial and not os.path.isdir(_tracking_folder()):
         return  # the study is sent nowhere
     for name in _LOGS:
         setattr(client, name, _spared(getattr(client, name)))
@@ -44,12 +46,15 @@ def install(mlflow: Any, client: Any) -> None:
     mlflow.set_tracking_uri = _or_elsewhere(mlflow.set_tracking_uri)
     fluent: Any = sys.modules["mlflow.tracking.fluent"]
     mlflow.start_run = fluent.start_run = _looking(fluent.start_run)
-    _look(0.0)
+    if has_trial:
+        _look(0.0)
 
 
 def _look(patience: float = _PATIENT) -> None:
     """Take the trial's run where it is known and its server answers. It may be made after the training began."""
     global _is_looked_for
+    if not os.path.isdir(_tracking_folder()):
+        return
     if _is_looked_for and not _ours:
         _await_entry(time.monotonic() + patience)
     given = _given() if _is_looked_for and not _ours else {}
@@ -99,7 +104,8 @@ def make_one_by_one(utils: Any) -> None:
 
 
 def _tracking_folder() -> str:
-    return os.path.join(os.path.dirname(os.path.dirname(os.environ["OUTLAST_TRIAL_DIR"])), "tracking")
+    trial = os.environ.get("OUTLAST_TRIAL_DIR")
+    return os.path.join(os.path.dirname(os.path.dirname(trial)), "tracking") if trial else ""
 
 
 def _await_entry(deadline: float) -> None:
