@@ -56,6 +56,19 @@ def test_one_that_hangs_and_one_that_lacks_something_hold_up_nobody(tmp_path: Pa
     }  # fmt: skip
 
 
+def test_trainings_are_handed_nothing_of_a_tracker_that_is_not_sent_to_any_more(tmp_path: Path) -> None:
+    names = StudyNames(tmp_path)
+    SenderBehind(tmp_path, settings(None), print).start()
+    assert [*tmp_path.iterdir()] == []
+    names.tracking.mkdir()
+    for name in ("mlflow", "wandb"):
+        names.tracker(name).environment.write_text("{}")
+    SenderBehind(tmp_path, settings("wandb"), print)._take_back()
+    assert [path.name for path in names.tracking.iterdir()] == ["wandb.environment"]
+    SenderBehind(tmp_path, settings(None), print).start()
+    assert [path.name for path in names.tracking.iterdir()] == ["behind.json"], "no tracker: nobody waits for one"
+
+
 def test_a_reason_is_without_its_secrets(tmp_path: Path) -> None:
     folder = searched(tmp_path / "digits", 2)
     failing = Sender(folder, sinks(("Lines", {"path": str(tmp_path / "file"), "fails_after": 1, "how": "refuse"})))

@@ -11,7 +11,7 @@ from pathlib import Path
 from outlast._system.process_behind import Behind
 from outlast.config.settings import Settings
 from outlast.core.file_names import StudyNames
-from outlast.engine.sending.unsent import read_unsent
+from outlast.engine.sending.unsent import keep_unsent, read_unsent
 
 _LAST_WORDS = 5.0  # seconds for what is sent at the end, before whoever ran the search leaves
 _READ_EVERY = 5.0  # seconds between two looks at what is not sent
@@ -31,20 +31,27 @@ class SenderBehind:
 
     def __init__(self, root: Path, settings: Settings, say: Callable[[str], object]) -> None:
         self._root, self._tracking, self._say = root, settings.tracking, say
+        self._names = StudyNames(root)
         self._behind = _behind(root, settings, once=False)
         self._told: dict[str, str] = {}
         self._next_read = 0.0
 
     def start(self) -> None:
-        """Begin."""
+        """Begin. Trainings are handed nothing any more of trackers that it is no longer sent to."""
+        self._take_back()
         if self._tracking:
             if (left := _LEFT.pop(self._root, None)) is not None:
                 left.close(wait=0.0)
             self._behind.start()
             self._next_read = time.monotonic() + _READ_EVERY
-        else:  # what an earlier version of the study file was to be sent to
+        elif self._names.tracking.is_dir():  # an earlier version of the study file was to be sent somewhere
+            keep_unsent(self._names.unsent, {})
+
+    def _take_back(self) -> None:
+        chosen = {self._names.tracker(name).environment for name in self._tracking.chosen}
+        for path in {*self._names.tracking.glob("*.environment")} - chosen:
             with contextlib.suppress(OSError):
-                os.unlink(StudyNames(self._root).unsent)
+                path.unlink()
 
     def looked(self) -> None:
         """Begin again where the process has died, or could not be begun; say what it says."""
@@ -56,7 +63,7 @@ class SenderBehind:
             self._tell()
 
     def _tell(self) -> None:
-        for name, unsent in read_unsent(StudyNames(self._root).unsent).items():
+        for name, unsent in read_unsent(self._names.unsent).items():
             told = name in self._told
             if unsent.trouble and not told:
                 cure = f" ({unsent.cure})" if unsent.cure else ""
