@@ -11,15 +11,17 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from outlast._system.platforms import session_began
-from outlast.cli.main import run_cli
+from outlast.cli.main import Invocation, run_cli
+from outlast.cli.search_request import SearchRequest
 from outlast.config.load import load_study_file
 from outlast.core.deadline import comes_to_something, lead_seconds, moment_of
 from outlast.core.plan import Limits
 from outlast.core.records import RunStarted
 from outlast.core.states import AT_DEADLINE, Cause, StudyState, TrialState
-from outlast.engine.coordinator.instructions import AskToEnd, LockSlots, Record, Say
-from outlast.engine.coordinator.round import Round
-from outlast.engine.coordinator.session_end import SessionEnd
+from outlast.engine.cluster.inspection import deadline_findings
+from outlast.engine.coordinator.instructions import AskToEnd, LockSlots, Record, RestWanted, Say
+from outlast.engine.coordinator.round import Holding, Round
+from outlast.engine.coordinator.session_end import SessionEnd, settled
 from outlast.engine.record.examine import read_study
 from outlast.errors import StudyFileError
 from outlast.monitor.snapshot import LiveFacts, snapshot
@@ -43,6 +45,12 @@ STUDY = {
 }  # fmt: skip
 
 
+def settings_of(tmp_path, **keys):
+    (tmp_path / "train.py").touch()
+    (tmp_path / "s.yaml").write_text(json.dumps({**STUDY, **keys}))
+    return load_study_file(tmp_path / "s.yaml")
+
+
 # -- what it means --------------------------------------------------------------------------------------------------------
 
 
@@ -59,6 +67,33 @@ STUDY = {
 )
 def test_a_clock_time_is_the_next_one(clock: str, moment: str) -> None:
     assert moment_of(clock, NOON) == datetime.fromisoformat(moment)
+
+
+@pytest.mark.parametrize(
+    ("clock", "now", "hours"),  # that are left
+    [
+        ("07:00Z", "2026-01-04T23:30:00-08:00", 23.5),  # a clock on which it is tomorrow already
+        ("20:00Z", "2026-01-05T04:00:00+09:00", 1.0),  # one on which it is yesterday
+        ("15:00Z", "2026-01-05T15:00:00+09:00", 9.0),
+    ],
+)
+def test_another_clock_has_its_own_date(clock: str, now: str, hours: float) -> None:
+    at = datetime.fromisoformat(now)
+    assert moment_of(clock, at) - at == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    ("clock", "moment"),
+    [("07:00", "2026-03-29T05:00:00+00:00"), ("2026-07-01 08:00", "2026-07-01T06:00:00+00:00")],
+)
+def test_summer_time_begins_for_this_machines_clock_too(monkeypatch, clock: str, moment: str) -> None:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        assert moment_of(clock, datetime(2026, 3, 28, 22, 0)) == datetime.fromisoformat(moment)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -94,6 +129,10 @@ def test_a_duration_counts_since_the_session_began_where_that_is_known(tmp_path,
     later = SessionEnd.of("1h")
     assert later is not None and abs(later.at - now - 1800) < 2
     (tmp_path / "content").mkdir()
+    study = settings_of(tmp_path, deadline="15:00")
+    kept = settled(study)  # for whoever is begun again after it: not the one of tomorrow
+    assert datetime.fromisoformat(kept.deadline).timestamp() == SessionEnd.of("15:00").at
+    assert kept.resolved == study.resolved and settled(settings_of(tmp_path, deadline="1h")).deadline == "1h"
     colab = {"COLAB_GPU": "1", "OUTLAST_LOOK_BELOW": str(tmp_path)}
     assert session_began(colab) is not None and session_began({}) is None
 
@@ -144,10 +183,31 @@ def test_a_round_begins_nothing_in_vain_then_asks_and_comes_to_rest() -> None:
     assert (ended.event.state, ended.event.reason) == (StudyState.STOPPED.value, AT_DEADLINE)
 
 
+@pytest.mark.parametrize("holding", [Holding.WATCHED, Holding.UNATTENDED])
+def test_what_may_finish_or_waits_for_room_is_asked_too(holding: Holding) -> None:
+    built = study(100.0)
+    built.trial(state=TrialState.RUNNING)
+    drained, full = Round(built.study, Limits(5), holding), Round(built.study, Limits(5), holding)
+    drained.asked(RestWanted(drain=True, now=False))
+    full.disk_seen(0.0, lacking="no room")
+    for round_, reason in ((drained, "user"), (full, "deadline")):
+        assert round_.deadline_seen(1000.0) == []
+        assert [each for each in round_.slots_seen(4, 0.0) if isinstance(each, AskToEnd)] == []
+        assert [type(each) for each in round_.deadline_seen(0.0)] == [Say] and round_.deadline_seen(-1.0) == []
+        assert AskToEnd(1, 1, reason, False) in round_.slots_seen(4, 0.0)
+    built.finish(1, TrialState.INTERRUPTED, cause=Cause.STOPPED)
+    (ended, *_) = full.nothing_runs(built.at(90), 90.0)
+    assert isinstance(ended, Record) and ended.event.reason == AT_DEADLINE
+
+
+def test_a_study_that_is_over_hears_nothing_of_it() -> None:
+    assert Round(study(100.0).study, Limits(1)).deadline_seen(-1.0) == []
+
+
 def test_where_nothing_runs_it_does_not_wait_for_the_deadline() -> None:
     round_ = Round(study(100.0).study, Limits(5))
-    round_.deadline_seen(50.0)
-    assert round_.rest.reason == "deadline"
+    (said,) = round_.deadline_seen(50.0)
+    assert round_.rest.reason == "deadline" and "no further trial is started" in said.text
 
 
 def test_the_expected_end_knows_of_it(tmp_path) -> None:
@@ -163,6 +223,37 @@ def test_the_expected_end_knows_of_it(tmp_path) -> None:
         found = snapshot(built.study, settings, now=built.moment(600), live=LiveFacts("box", 1, built.at(0), 1))
         assert says in deadline_text(found) and found.eta is not None and found.eta <= datetime.fromisoformat(moment)
         assert found.to_json()["deadline"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--deadline", "2020-01-01 08:00"], "2020-01-01 08:00 has passed"),
+        (["--deadline", "1h"], "1h, counted since the session began, has passed"),
+        (["--deadline", "25:00"], "--deadline: '25:00' is neither"),
+    ],
+)
+def test_a_deadline_that_has_passed_begins_nothing(tmp_path, monkeypatch, capsys, words, says) -> None:
+    settings_of(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OUTLAST_SESSION_BEGAN", "1")
+    assert run_cli(["run", "s.yaml", *words]) == 2
+    assert says in " ".join(capsys.readouterr().err.split()) and not (tmp_path / "studies").exists()
+
+
+def test_the_flag_is_this_runs_alone(tmp_path) -> None:
+    settings_of(tmp_path, deadline="11h")
+    meant = SearchRequest(Invocation(), (str(tmp_path / "s.yaml"),), deadline="5h").settings
+    assert (meant.deadline, meant.resolved["deadline"]) == ("5h", "11h")
+    (tmp_path / "s.yaml").write_text(json.dumps({**STUDY, "matrix": {"backbone": ["a", "b"]}}))
+    plan = SearchRequest(Invocation(), (str(tmp_path / "s.yaml"),), deadline="5h").meant
+    assert {(each.settings.deadline, each.settings.resolved.get("deadline")) for each in plan.planned} == {("5h", None)}
+
+
+def test_slurm_s_queue_says_that_it_heeds_none(tmp_path) -> None:
+    (finding,) = deadline_findings(settings_of(tmp_path, deadline="11h"))
+    assert finding.level == "note" and "time limit" in finding.text
+    assert deadline_findings(settings_of(tmp_path)) == []
 
 
 # -- what happens ---------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from outlast.core.best import best_trials
 from outlast.engine import launch
 from outlast.engine.campaign.run_alone import refuse_supervised, sharing_of, told_of_sharing
 from outlast.engine.coordinator.listener import Listener
+from outlast.engine.coordinator.session_end import until
 from outlast.engine.hold.opening import Given
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
@@ -35,6 +36,7 @@ def search(
     folder: str,
     *,
     changes: dict[str, Any] | None = None,
+    deadline: str | float | None = None,
     fresh: bool = False,
     accept_changes: bool = False,
     quiet: bool = False,
@@ -47,6 +49,7 @@ def search(
         of: What is searched.
         folder: Its folder, or its home.
         changes: See `Described.settings`.
+        deadline: Of this run alone, as in a study file.
         fresh: Set an earlier study aside.
         accept_changes: Go on although what needs acceptance has changed.
         quiet: Print nothing.
@@ -57,7 +60,7 @@ def search(
         OutlastError: As `outlast.engine.launch.run`.
         Exception: What a callback raised, once nothing runs any more.
     """
-    settings = of.settings(**(changes or {}))
+    settings = until(of.settings(**(changes or {})), deadline, "deadline=")
     with _in_words_of_python():
         prepared = None if given is None else given(settings)
     kept = not settings.index.in_memory

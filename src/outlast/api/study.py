@@ -145,10 +145,11 @@ class Study:
         from outlast.api.creating import given_from
         from outlast.api.searching import search
 
-        changes = {"budget__trials": trials, "budget__time": timeout, "parallel": parallel, "deadline": deadline}
+        changes = {"budget__trials": trials, "budget__time": timeout, "parallel": parallel}
         return search(
             self._searched, self.dir,
-            changes=changes, fresh=fresh, accept_changes=accept_changes, quiet=quiet, given=given_from(start_from),
+            changes=changes, deadline=deadline, fresh=fresh, accept_changes=accept_changes, quiet=quiet,
+            given=given_from(start_from),
         )  # fmt: skip
 
     # looking

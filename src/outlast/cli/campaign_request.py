@@ -203,6 +203,7 @@ def _read_again(request: SearchRequest, record: Campaign, folder: str) -> dict[s
         directory=folder,
         overrides=(*asked.overrides, *request.overrides),
         trials=request.trials or asked.trials,
+        deadline=None,  # that of an earlier run
     )
     meant = again.meant
     return {each.member.study: each for each in meant.planned} if isinstance(meant, CampaignPlan) else {}

@@ -16,7 +16,7 @@ from outlast.config.settings import NotifySettings, Settings
 from outlast.config.store_address import masked_address
 from outlast.core.finding import Finding
 from outlast.engine.campaign.planned import CampaignPlan, Planned
-from outlast.engine.check.quick import quick_check
+from outlast.engine.check.quick import deadline_check, quick_check
 from outlast.engine.check.stores import store_findings
 from outlast.engine.cluster.inspection import check_cluster, meant_for_slurm
 from outlast.engine.cluster.shared_storage import storage_findings
@@ -33,6 +33,8 @@ def all_findings(settings: Settings, folder: str, *, notify: bool = False) -> li
     findings += store_findings(settings, folder)
     if meant_for_slurm(settings):
         findings += [*check_cluster(settings, folder), *storage_findings(settings, folder)]
+    else:
+        findings += deadline_check(settings)
     return findings
 
 

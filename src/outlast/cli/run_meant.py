@@ -17,6 +17,7 @@ from outlast.engine.campaign.orders import Orders, is_supervised
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
 from outlast.engine.campaign.restarts import AT_REST, CODES, worst
 from outlast.engine.campaign.run_alone import refuse_supervised, sharing_of, told_of_sharing
+from outlast.engine.coordinator.session_end import settled
 from outlast.engine.launch import make_ready
 from outlast.engine.record.examine import read_study
 from outlast.study.campaign import CampaignPaths
@@ -57,7 +58,7 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
     if background:
         orders = Orders(
             study=settings.name,
-            settings=settings,
+            settings=settled(settings),
             folder=folder,
             accept_changes=how.accept_changes,
             warm_start=how.warm_start,

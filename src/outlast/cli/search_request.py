@@ -45,6 +45,24 @@ class SearchRequest:
     @cached_property
     def meant(self) -> Settings | CampaignPlan:
         """What is meant: a study file, a study folder, a command with inline spaces; or several studies."""
+        return self._meant if self.deadline is None else self._until_then(self._meant)
+
+    def _until_then(self, meant: Settings | CampaignPlan) -> Settings | CampaignPlan:
+        """With the deadline of the command line, which is this run's alone and goes on no record."""
+        from outlast.engine.campaign.planned import CampaignPlan
+        from outlast.engine.coordinator.session_end import until
+
+        if not isinstance(meant, CampaignPlan):
+            return until(meant, self.deadline, "--deadline")
+        planned = [
+            each if each.settings is None
+            else replace(each, settings=until(each.settings, self.deadline, "--deadline"))
+            for each in meant.planned
+        ]  # fmt: skip
+        return replace(meant, planned=tuple(planned))
+
+    @cached_property
+    def _meant(self) -> Settings | CampaignPlan:
         if "" in self.study or ("--" in self.invocation.arguments and not self.invocation.command):
             raise UsageError(
                 "there is nothing where a study file or a command should be", cure="outlast run STUDY.yaml"
@@ -63,7 +81,7 @@ class SearchRequest:
 
     @cached_property
     def settings(self) -> Settings:
-        """The one study that is meant.
+        """The one study that is meant, as it is run now.
 
         Raises:
             UsageError: Several are.
@@ -120,12 +138,7 @@ class SearchRequest:
     def changes_of_each(self) -> list[str]:
         """What is changed of each study that is meant, as texts of ``--set``."""
         trials = [] if self.trials is None else [f"budget.trials={self.trials}"]
-        return [*self.overrides, *trials, *self._of_this_run]
-
-    @property
-    def _of_this_run(self) -> list[str]:
-        """What flags say of where and until when it runs, as texts of ``--set``."""
-        return [*self._store, *([] if self.deadline is None else [f'deadline="{self.deadline}"'])]
+        return [*self.overrides, *trials, *self._store]
 
     @property
     def _store(self) -> list[str]:
@@ -148,11 +161,11 @@ class SearchRequest:
         settings = settings_from_command(
             self.invocation.command, name=self.name, metric=metric, trials=self.trials, parallel=self.parallel
         )
-        if not self._of_this_run:
+        if not self._store:
             return settings
         from outlast.config.load import settings_from_resolved
 
-        told = settings_from_resolved(settings.resolved, settings.working_directory, self._of_this_run)
+        told = settings_from_resolved(settings.resolved, settings.working_directory, self._store)
         return replace(told, notes=settings.notes)
 
     def recorded(self, folder: str, *, one_of_several: bool = False) -> Settings:

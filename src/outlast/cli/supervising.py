@@ -21,6 +21,7 @@ from outlast.engine.campaign.orders import Orders, sharing_in
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
 from outlast.engine.campaign.run_alone import busy_text, refuse_supervised
 from outlast.engine.campaign.supervisor import Supervisor, exit_code
+from outlast.engine.coordinator.session_end import settled
 from outlast.engine.hold.signals import handling
 from outlast.engine.telling.teller_behind import TellerBehind
 from outlast.errors import StudyBusy
@@ -151,7 +152,7 @@ def _wanted(study: str, plan: CampaignPlan, at: int) -> Wanted:
         return Wanted(study=study, folder=planned.folder, error=planned.error)
     orders = Orders(
         study=study,
-        settings=planned.settings,
+        settings=settled(planned.settings),
         folder=planned.folder,
         accept_changes=how.accept_changes,
         warm_start=how.warm_start,

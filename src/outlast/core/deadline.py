@@ -15,19 +15,29 @@ _MARGIN, _SHARE = 60.0, 0.05  # seconds for the last records and files, but at m
 
 
 def moment_of(clock: str, now: datetime) -> datetime:
-    """The moment that a clock time means, on the clock of `now` where it names no other.
+    """The moment that a clock time means: of a time of day the next one, on the clock that it names or that of `now`.
+
+    Args:
+        clock: ``15:00``, ``2026-11-30 15:00``, with ``Z`` or ``+01:00`` behind it if it means another clock.
+        now: With its zone, or without one: the time of day here, whose zone's rules hold on every day.
 
     Raises:
         ValueError: It is no time.
     """
     text = clock.replace("Z", "+00:00")
     if text[4:5] == "-":
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo)
+        return _placed(datetime.fromisoformat(text), now)
     hour, _, rest = text.partition(":")
-    at = datetime.fromisoformat(f"{now.date().isoformat()} {int(hour):02d}:{rest}")
-    at = at if at.tzinfo is not None else at.replace(tzinfo=now.tzinfo)
-    return at if at > now else at + timedelta(days=1)
+    at = datetime.fromisoformat(f"2000-01-01 {int(hour):02d}:{rest}").timetz()
+    today = (now if at.tzinfo is None else now.astimezone(at.tzinfo)).date()
+    found = _placed(datetime.combine(today, at), now)
+    return found if found > _placed(now, now) else _placed(datetime.combine(today + timedelta(days=1), at), now)
+
+
+def _placed(at: datetime, now: datetime) -> datetime:
+    if at.tzinfo is not None:
+        return at
+    return at.astimezone() if now.tzinfo is None else at.replace(tzinfo=now.tzinfo)
 
 
 def lead_seconds(session: float, grace: float, home: float = 0.0) -> float:

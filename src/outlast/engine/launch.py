@@ -21,7 +21,7 @@ from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.engine.care.fresh import set_both_aside
 from outlast.engine.check.machine import scratch_of
-from outlast.engine.check.quick import quick_check
+from outlast.engine.check.quick import deadline_check, quick_check
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.derived.final_plots import draw_at_the_end
 from outlast.engine.derived.home_sync import bring_home
@@ -71,9 +71,13 @@ def make_ready(
     """
     refuse(quick_check(settings, folder), refusal)
     if on_cluster:
-        from outlast.engine.cluster.inspection import cluster_findings
+        from outlast.engine.cluster.inspection import cluster_findings, deadline_findings
 
         refuse(cluster_findings(settings, folder), refusal)
+        for finding in deadline_findings(settings):
+            say(f"note: {finding.text}")
+    else:
+        refuse(deadline_check(settings), refusal)
     earlier = study_paths(live_of(folder), settings)
     resume = resume or (on_cluster and earlier.exists)  # a submission goes on: that is how jobs are made up for
     _refuse_unmeant(settings, folder, earlier, fresh=fresh, resume=resume)

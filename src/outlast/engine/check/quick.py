@@ -18,6 +18,7 @@ from outlast.core.fold import Study
 from outlast.engine.attempts.code_snapshot import NO_GIT, in_checkout
 from outlast.engine.attempts.folds import drawn_splits
 from outlast.engine.check.machine import against, machine_findings
+from outlast.engine.coordinator.session_end import SessionEnd
 from outlast.errors import OutlastError
 from outlast.space.space import Space
 from outlast.study.layout import StudyPaths
@@ -37,6 +38,16 @@ def quick_check(settings: Settings, folder: str) -> list[Finding]:
         *_code(settings, folder),
         *machine_findings(settings, folder),
     ]
+
+
+def deadline_check(settings: Settings) -> list[Finding]:
+    """Whether a run here has time left before its session's end."""
+    ends = SessionEnd.of(settings.deadline)
+    if ends is None or ends.seconds > 0:
+        return []
+    counted = "" if ":" in str(settings.deadline) else ", counted since the session began,"
+    text = f"{settings.deadline}{counted} has passed: nothing would be begun"
+    return [Finding("deadline", "error", text, "give another one: --deadline TIME")]
 
 
 def _files(settings: Settings) -> Iterator[Finding]:

@@ -58,7 +58,15 @@ def cluster_findings(settings: Settings, folder: str, slurm: Slurm | None = None
         cure = "outlast run; or leave `executor` out (--set executor=local)"
         return [Finding("executor", "error", text, cure)]
     facts = _facts(settings, folder, slurm or Slurm())
-    return [*request_findings(facts), *policy_findings(facts)]
+    return [*request_findings(facts), *policy_findings(facts), *deadline_findings(settings)]
+
+
+def deadline_findings(settings: Settings) -> list[Finding]:
+    """That a job ends by its own time limit, where the study file says another end."""
+    if settings.deadline is None:
+        return []
+    text = "`deadline` is for `outlast run`: a job in SLURM's queue is asked to stop before its own time limit"
+    return [Finding("deadline", "note", text, "slurm.time limits each job")]
 
 
 def _facts(settings: Settings, folder: str, slurm: Slurm) -> ClusterFacts:

@@ -27,9 +27,11 @@ class ComingToRest:
         return self.reason if self.reason in ("halted", "budget", "deadline") and not self.by_hand else "user"
 
     def ask(self, reason: str, *, drain: bool = False, now: bool = False, signal: bool = False) -> None:
-        """Take a request in. The first reason stands; draining ends with the first request that does not want it."""
+        """Take a request in. The first reason stands, but the session's end waits for no room. Draining ends with the first
+        request that does not want it."""
         self.drain = drain and not now and (self.drain or not self.reason)
-        self.reason = self.reason or reason
+        if not self.reason or (self.reason, reason) == ("paused", "deadline"):
+            self.reason = reason
         if reason == "user":
             self.only_signal = signal and (self.only_signal or not self.by_hand)
             self.by_hand = True

@@ -119,13 +119,16 @@ class Round:
 
     def deadline_seen(self, left: float) -> list[do.Instruction]:
         """The session's end is looked at: running attempts have to be asked to leave in so many seconds."""
-        if self.rest.reason:
+        if self.rest.reason and not self.rest.drain:
             return []
-        in_vain = not comes_to_something(self.study, left)
-        if left <= 0 or (in_vain and not self._running()):
+        in_vain, runs = not comes_to_something(self.study, left), self._running()
+        if not runs and verdict(self.study, self._limits, elapsed=self._elapsed(0.0), exhausted=self._space_used_up):
+            return []  # it is over
+        if left <= 0 or (in_vain and not runs):
             self.rest.ask("deadline")
-            return [do.Say("the session's deadline is near: running trials save a checkpoint and leave")]
-        if in_vain and not self._too_late:
+            what = "running trials save a checkpoint and leave" if runs else "no further trial is started"
+            return [do.Say(f"the session's deadline is near: {what}")]
+        if in_vain and not self._too_late and not self.rest.reason:
             self._too_late = True
             return [do.Say("no further trial is started: none would come to anything before the session's deadline")]
         self._too_late = in_vain
@@ -249,14 +252,14 @@ class Round:
         end = end or self.rest.halt
         if end is not None or self._waits_for_room or not self.rest.reason:
             return end
+        if self.rest.reason == "deadline" and not self.rest.by_hand:
+            return _IN_TIME
         if self.rest.paused:
             by_person = self.rest.by_hand and not self.rest.only_signal
             return Verdict(
                 StudyState.STOPPED if by_person else StudyState.PAUSED,
                 f"{self.rest.paused}; free space, then the same command goes on",
             )
-        if self.rest.reason == "deadline" and not self.rest.by_hand:
-            return _IN_TIME
         return _SIGNALLED if self.rest.only_signal else _STOPPED
 
     def closed(self, end: Verdict, at: str, lasted: float) -> list[do.Instruction]:

@@ -6,9 +6,14 @@ import time
 from datetime import datetime, timezone
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast._system.platforms import session_began
+from outlast.config.native import STUDY_FILE
+from outlast.config.settings import Settings
+from outlast.config.shapes import At
 from outlast.config.units import parse_deadline
+from outlast.config.yaml import Document
 from outlast.core.deadline import lead_seconds, moment_of
 
 
@@ -28,7 +33,7 @@ class SessionEnd(Struct, frozen=True):
             return None
         now, found = time.time(), parse_deadline(deadline)
         if isinstance(found, str):
-            return cls(moment_of(found, datetime.now().astimezone()).timestamp(), now)
+            return cls(moment_of(found, datetime.now()).timestamp(), now)
         return cls((session_began() or now) + found, now)
 
     @property
@@ -44,3 +49,27 @@ class SessionEnd(Struct, frozen=True):
     def left(self, grace: float, home: float) -> float:
         """Seconds until running trials have to be asked to leave; see `outlast.core.deadline.lead_seconds`."""
         return self.seconds - lead_seconds(self.at - self.since, grace, home)
+
+
+def until(settings: Settings, deadline: str | float | None, said_in: str) -> Settings:
+    """The settings of a run with a deadline of its own, which does not go on the study's record: the next run has another.
+
+    Args:
+        deadline: As in a study file; ``None`` leaves the settings as they are.
+        said_in: What errors call its place, such as ``--deadline``.
+
+    Raises:
+        StudyFileError: It is none.
+    """
+    if deadline is None:
+        return settings
+    return replace(settings, deadline=STUDY_FILE.shapes["deadline"].read(deadline, At(Document({}, said_in))))
+
+
+def settled(settings: Settings) -> Settings:
+    """The settings with a time of day as the very moment that it means now: whoever begins again later means the same one."""
+    ends = SessionEnd.of(settings.deadline)
+    if ends is None or settings.deadline is None or not isinstance(parse_deadline(settings.deadline), str):
+        return settings
+    moment = datetime.fromtimestamp(ends.at, timezone.utc).isoformat(timespec="seconds")
+    return replace(settings, deadline=moment)
