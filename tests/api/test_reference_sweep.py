@@ -79,6 +79,46 @@ def test_a_store_lies_below_the_output_folder(meant, here):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("store", ["sqlite:////x/all.db", "postgresql://u@h/db", "~/all.db", "$HOME/all.db"])
+def test_an_address_is_nowhere_below_it(meant, store):
+    assert meant(hpo=with_checkpoint(storage_path=store))[0].index.url == store
+
+
+@pytest.mark.parametrize(
+    ("source", "fixed"),
+    [
+        (
+            "def run(dataset_path, *, config_dir=None, **rest): ...",
+            {"dataset_path": "data set", "config_dir": "config"},
+        ),
+        ("def run(**parameters): ...", {}),
+        ("def run(learning_rate, backbone): ...", {}),
+        ("from elsewhere import run", None),
+        ("@wrapped\ndef run(dataset_path): ...", None),
+    ],
+)
+def test_a_files_own_function_gets_what_it_asks_for(meant, here, source, fixed):
+    (here / "mine.py").write_text(source)
+    hpo = {**HPO, "function": "mine:run"}
+    if fixed is None:
+        with pytest.raises(UsageError, match="cannot be told") as caught:
+            outlast.run_local_hpo_sweep("dataset", "config", "distilbert", hpo)
+        assert "train=" in str(caught.value.cure)
+        return
+    settings, _ = meant(hpo=hpo, train=None)
+    found = {each.name: each.value for each in settings.parameters if each.constant and each.name != "backbone"}
+    assert found == fixed
+
+
+def test_a_files_own_command_names_the_data_from_where_it_runs(meant, here):
+    hpo = {**HPO, "command": "python train.py --data {dataset_path} ${args}"}
+    assert meant(hpo=hpo, train=None)[0].command == ("python", "train.py", "--data", "data set", "${args}")
+    (here / "below").mkdir()
+    (here / "below" / "train.py").touch()
+    settings, _ = meant(hpo={**hpo, "cwd": "below"}, train=None)
+    assert settings.command[3] == f"{here}/data set"
+
+
 def test_on_drive_a_relative_folder_lies_there(meant, here, monkeypatch):
     (here / "content/drive/MyDrive").mkdir(parents=True)
     monkeypatch.setenv("OUTLAST_LOOK_BELOW", str(here))

@@ -6,10 +6,11 @@ It is a study like any other: `outlast.config.reference_dialect` says what the f
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from outlast._system.platforms import current_platform
 from outlast.api.described import in_python, texts_of
 from outlast.api.handed_over import HandedOver
 from outlast.api.searching import search
+from outlast.config.function_source import arguments_of
 from outlast.config.placeholders import filled
 from outlast.config.settings import OBJECTIVE, Settings
 from outlast.core.file_names import StudyNames
@@ -52,8 +54,8 @@ def run_local_hpo_sweep(
     """Search for the best hyperparameters of one backbone; the same call again goes on with exactly the rest.
 
     Args:
-        dataset_path: Where the data lies. A function that has an argument of this name gets it; in a command it stands for
-            ``{dataset_path}``.
+        dataset_path: Where the data lies. A function that has an argument of this name gets it, of an HPO file's own
+            ``function`` as a fixed parameter; in a command it stands for ``{dataset_path}``.
         config_dir: The project's folder of configurations, handed on alike.
         backbone: The one that is trained: the fixed parameter ``backbone`` of each trial, whatever the search space says of
             it, and ``{backbone}`` in paths.
@@ -101,6 +103,8 @@ def run_local_hpo_sweep(
         experiment = f"{mlflow_experiment_name}-hpo-{backbone}"
         keys["mlflow"] = {**(said.data.get("mlflow") or {}), **own, "experiment": experiment}
     of = _Sweep(said, keys, objective)
+    if what is None:
+        of = replace(of, told=_told(of.settings(), given))
     result = search(of, said.folder(backbone, output), fresh=fresh, accept_changes=accept_changes, quiet=quiet)
     return result.study
 
@@ -140,11 +144,14 @@ class _Said:
 
     def in_place(self, backbone: str, output: str) -> dict[str, Any]:
         """What is the same for this call, as an HPO file that extends it would say it."""
-        store = os.path.join(
-            os.path.abspath(output), str((self.checkpoint or {}).get("storage_path") or _DEFAULT_STORE)
-        )
+        store = str((self.checkpoint or {}).get("storage_path") or _DEFAULT_STORE)
+        if "://" not in store and not store.startswith(("~", "$")):
+            store = os.path.join(os.path.abspath(output), store)
         own = os.path.abspath(os.path.join(self.folder(backbone, output), StudyNames.index.name))
-        needed = "://" in store or os.path.normpath(store).replace("{backbone}", filled("{b}", {"b": backbone})) != own
+        needed = (
+            not os.path.isabs(store)
+            or os.path.normpath(store).replace("{backbone}", filled("{b}", {"b": backbone})) != own
+        )
         checkpoint = {**(self.checkpoint or {"enabled": True}), "study_name": self.name}
         checkpoint["storage_path"] = store if needed else None
         return {"matrix": {"backbone": [backbone]}, "checkpoint": checkpoint}
@@ -157,6 +164,7 @@ class _Sweep:
     said: _Said
     keys: Mapping[str, Any]
     objective: HandedOver | None
+    told: Sequence[str] = ()  # as of ``--set``
 
     def settings(self, **changes: Any) -> Settings:
         """See `outlast.api.described.Described.settings`."""
@@ -166,8 +174,9 @@ class _Sweep:
         given = {key: value for key, value in keys.items() if value is not None}
         try:
             return settings_from_python(
-                self.said.file, given if self.said.file is None else keys, said_in=_SAID_IN, changes=texts_of(changes)
-            )
+                self.said.file, given if self.said.file is None else keys,
+                said_in=_SAID_IN, changes=[*self.told, *texts_of(changes)],
+            )  # fmt: skip
         except StudyFileError as error:
             if error.key is None and "says nothing to run" in error.fact:
                 cure = 'train="python train.py ${args}", or a function; or `command` in train_config'
@@ -219,6 +228,26 @@ def _command(words: str | Sequence[str], given: Mapping[str, str]) -> str | list
     if isinstance(words, str):
         return _filled_in(words, {name: shlex.quote(value) for name, value in given.items()})
     return [_filled_in(str(word), given) for word in words]
+
+
+def _told(settings: Settings, given: Mapping[str, str]) -> list[str]:
+    """What the HPO file's own function or command asks for of these, as texts of ``--set``; paths as seen from where it runs.
+
+    Raises:
+        UsageError: Whether the function asks for it cannot be told.
+    """
+    here = os.path.samefile(settings.working_directory, os.curdir)
+    seen = {name: value if here else os.path.abspath(value) for name, value in given.items()}
+    if settings.command is not None:
+        words = _command(settings.command, seen)
+        return [] if words == list(settings.command) else [f"command={json.dumps(words)}"]
+    if settings.function in (None, OBJECTIVE):
+        return []
+    asked = arguments_of(str(settings.function), settings.working_directory)
+    if asked is None:
+        fact = f"whether `function: {settings.function}` asks for dataset_path cannot be told from its source"
+        raise UsageError(f"{_SAID_IN}: {fact}", cure="import it, and hand it over: train=…")
+    return [f"parameters.{name}={json.dumps({'value': value})}" for name, value in seen.items() if name in asked]
 
 
 def _filled_in(text: str, given: Mapping[str, str]) -> str:
