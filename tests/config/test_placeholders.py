@@ -39,6 +39,40 @@ def test_a_path_is_filled_in(tmp_path, text, means):
     assert filled(text, placeholder_values(read(tmp_path, STUDY))) == means
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://u:ab{s3cret}cd@h/",
+        "postgresql://u:a{{b}}@c@h/",
+        "https://{token}@h/",
+        "postgresql://h/db?user=me&password={x}&db=",
+    ],
+)
+def test_a_password_is_neither_read_nor_shown(tmp_path, text):
+    assert filled(text + "{backbone}", {"backbone": "b"}) == text + "b"
+    with pytest.raises(StudyFileError) as caught:
+        read(tmp_path, f"{STUDY}index: '{text}{{bakbone}}'\n")
+    said = f"{caught.value.fact} {caught.value.cure}"
+    assert "bakbone" in said
+    assert not any(part in said for part in ("s3cret", "{{b}}", "token", "password"))
+
+
+def test_what_is_no_name_is_none(tmp_path):
+    settings = read(
+        tmp_path, STUDY + "tracking: {mlflow: {uri: 'x/{backbone}', tags: {a: '{\"k\": {\"l\": 1}}', b: '{zzz}'}}}\n"
+    )
+    assert settings.tracking.mlflow.uri == "x/org-distil bert"
+    assert settings.tracking.mlflow.tags == {"a": '{"k": {"l": 1}}', "b": "{zzz}"}
+
+
+def test_what_changes_a_record_is_filled_in_too(tmp_path):
+    record = read(tmp_path, STUDY + "checkpoints: {dir: 'a/{{b}}'}\n").resolved
+    kept = settings_from_resolved(record, str(tmp_path), ["index.url=x/{backbone}.db"])
+    assert (kept.checkpoints.dir, kept.index.url) == ("a/{b}", "x/org-distil bert.db")
+    changed = settings_from_resolved(record, str(tmp_path), ['checkpoints={dir: "w/{model.depth}"}'])
+    assert changed.checkpoints.dir == "w/3"
+
+
 def test_a_value_leads_nowhere_else():
     assert filled("a/{b}/c", {"b": ".."}) == "a/--/c" and filled("{b}", {"b": "../x"}) == "..-x"
 
@@ -87,3 +121,10 @@ def test_a_name_says_where_the_values_of_a_matrix_go(tmp_path):
     assert [each.name for each in load_studies(tmp_path / "s.yaml")] == ["ner_a", "ner_b-c"]
     assert load_search(str(tmp_path / "s.yaml")).name == "s"
     assert load_study_file(tmp_path / "s.yaml", overrides=["matrix=null"], name="own").name == "own"
+
+
+def test_a_misspelt_word_in_the_name_of_several_is_said(tmp_path):
+    text = STUDY.replace("name: ner", "name: ner_{bakbone}") + "matrix: {backbone: [a, b]}\n"
+    with pytest.raises(StudyFileError) as caught:
+        read(tmp_path, text)
+    assert caught.value.key == "name" and "did you mean `backbone`?" in str(caught.value)

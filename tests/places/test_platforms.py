@@ -7,6 +7,7 @@ import pytest
 from outlast._system.platforms import current_platform, studies_folder
 
 PACKAGE = "usr/local/lib/python3.11/dist-packages/google/colab"
+KAGGLE = "kaggle/working"
 DRIVE = "content/drive/MyDrive"
 
 
@@ -36,9 +37,17 @@ DRIVE = "content/drive/MyDrive"
         ({}, [PACKAGE, "content"], "colab", "content", False, "this session only"),
         ({}, [PACKAGE], "local", None, True, ""),
         ({"COLAB_GPU": "1", "OUTLAST_DRIVE_FOLDER": "a/b"}, [DRIVE], "colab", f"{DRIVE}/a/b", True, "Drive"),
-        ({"KAGGLE_KERNEL_RUN_TYPE": "Batch"}, ["content"], "kaggle", "kaggle/working", True, "output"),
-        ({"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, [], "kaggle", "kaggle/working", False, "this session only"),
-        ({"KAGGLE_KERNEL_RUN_TYPE": "Batch", "COLAB_GPU": ""}, [DRIVE], "kaggle", "kaggle/working", True, "output"),
+        ({"KAGGLE_KERNEL_RUN_TYPE": "Batch"}, ["content"], "local", None, True, ""),  # a container, CI
+        ({"KAGGLE_KERNEL_RUN_TYPE": "Batch"}, ["content", KAGGLE], "kaggle", "kaggle/working", True, "output"),
+        ({"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, [KAGGLE], "kaggle", "kaggle/working", False, "this session only"),
+        (
+            {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "COLAB_GPU": ""},
+            [DRIVE, KAGGLE],
+            "kaggle",
+            "kaggle/working",
+            True,
+            "output",
+        ),
     ],
 )
 def test_each_place_is_known_by_its_environment(tmp_path, monkeypatch, environ, folders, kind, root, durable, says):

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 import outlast
+from outlast.cli.locate import by_name
 from outlast.cli.main import run_cli
+from outlast.config.load import load_study_file
+from outlast.core.fold import Study
+from outlast.engine.check.stores import store_findings
+from outlast.engine.derived.indexes import other_stores
 
 STUDY = {
     "name": "ner", "command": [sys.executable, "-c", "print('score=1')"], "metric": "maximize score",
@@ -68,3 +73,38 @@ def test_each_study_of_a_campaign_lies_where_its_own_value_says(colab):
     plan = request_of(["run", "study.yaml", "--dir", "out/hpo/{backbone}"]).campaign
     assert plan.folder == "out/hpo" and [each.folder for each in plan.planned] == ["out/hpo/tiny", "out/hpo/small"]
     assert request_of(["run", "study.yaml"]).campaign.folder == str(colab / "studies/ner")
+
+
+def test_studies_of_one_folder_are_told_so(colab, capsys):
+    (colab.parent / "study.yaml").write_text(json.dumps(SEVERAL))
+    assert run_cli(["run", "study.yaml", "--dir", "out/{name}/../x"]) == 2
+    assert "ner-tiny and ner-small would share one folder: out/" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_study_of_before_the_drive_was_mounted_goes_on(colab, monkeypatch, capsys):
+    monkeypatch.chdir(colab)
+    assert outlast.Study.create(STUDY).dir == str(colab / "studies/ner")
+    (colab / "studies/ner/ledger").mkdir(parents=True)
+    (colab / "studies/ner/ledger/000001.jsonl").touch()
+    (colab / "drive/MyDrive").mkdir(parents=True)
+    assert outlast.Study.create(STUDY).dir == "studies/ner" == by_name("ner")
+    assert outlast.Study.open("ner").dir == "studies/ner"
+    assert outlast.Study.create({**STUDY, "name": "other"}).dir == str(colab / "drive/MyDrive/outlast/studies/other")
+    monkeypatch.setenv("OUTLAST_STUDIES", "mine")
+    assert outlast.Study.create(STUDY).dir == "mine/ner"
+
+
+def test_a_store_on_the_drive_is_left_out_and_that_is_said(colab):
+    (colab / "drive/MyDrive").mkdir(parents=True)
+    store = str(colab / "drive/MyDrive/all.db")
+    settings, told = load_study(colab.parent, index=store), []
+    assert other_stores(colab / "study.db", settings, Study(), None, told) == []
+    assert "mounted drive" in told[0] and "only the folder's own study.db is written" in told[0]
+    (finding,) = store_findings(settings, str(colab / "ner"))
+    assert finding.level == "note" and "verified copy" in finding.cure and not os.path.exists(store)
+    assert other_stores(colab / "study.db", load_study(colab.parent, index=str(colab / "all.db")), Study(), None, [])
+
+
+def load_study(folder, **keys):
+    (folder / "study.yaml").write_text(json.dumps({**STUDY, **keys}))
+    return load_study_file(folder / "study.yaml")

@@ -51,7 +51,7 @@ def current_platform(environ: Mapping[str, str] | None = None) -> Platform:
     """
     known = os.environ if environ is None else environ
     below = Path(known.get(_LOOK_BELOW) or "/")
-    if known.get(_KAGGLE):
+    if known.get(_KAGGLE) and (below / "kaggle" / "working").is_dir():
         return _kaggle(known[_KAGGLE], below)
     if any(name.startswith(_COLAB) for name in known) or _is_colab(below):
         return _colab(known.get(DRIVE_VARIABLE) or "outlast", below)
@@ -100,6 +100,13 @@ def studies_folder(environ: Mapping[str, str] | None = None) -> str:
         return os.path.expanduser(named).rstrip("/") or "/"
     platform = current_platform(known)
     return _STUDIES if platform.kind == "local" else str(platform.root / _STUDIES)
+
+
+def earlier_studies_folder(environ: Mapping[str, str] | None = None) -> str | None:
+    """Where a study may lie that was begun before the platform had its place, such as before a drive was mounted: ``studies``
+    here. ``None`` where that is the place itself, or a person named one."""
+    known = os.environ if environ is None else environ
+    return None if known.get(STUDIES_VARIABLE) or studies_folder(known) == _STUDIES else _STUDIES
 
 
 def _colab(folder: str, below: Path) -> Platform:

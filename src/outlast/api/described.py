@@ -60,7 +60,7 @@ class Described:
                 from outlast.config.load import settings_from_resolved
 
                 named = {"name": self.objective.name, **self.keys, "function": OBJECTIVE}
-                return settings_from_resolved(named, os.getcwd(), said)
+                return settings_from_resolved(named, os.getcwd(), said, described=True)
             from outlast.config.from_python import settings_from_python
 
             return settings_from_python(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from outlast._system.platforms import studies_folder
+from outlast._system.platforms import earlier_studies_folder, studies_folder
 from outlast.errors import StudyNotFound, UsageError
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
@@ -47,7 +47,9 @@ class Study:
         from outlast.api.described import Recorded
 
         given = os.fspath(dir)
-        for folder in (given, os.path.join(studies_folder(), given)):
+        earlier = earlier_studies_folder()
+        below = [os.path.join(each, given) for each in (studies_folder(), earlier) if each is not None]
+        for folder in (given, *below):
             if StudyPaths.at(live_of(folder)).exists:
                 return cls(folder.rstrip("/"), Recorded(folder))
         cure = (

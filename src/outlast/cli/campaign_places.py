@@ -19,6 +19,14 @@ def studies_here() -> str:
     return studies_folder()
 
 
+def places_of(name: str) -> list[str]:
+    """Where a study of that name may lie: in the folder of all studies, then in ``studies`` here where that is another."""
+    from outlast._system.platforms import earlier_studies_folder
+
+    earlier = earlier_studies_folder()
+    return [os.path.join(each, name) for each in (studies_here(), earlier) if each is not None]
+
+
 def is_campaign_folder(path: str | os.PathLike[str]) -> bool:
     """Whether a campaign has its record here."""
     from outlast.study.campaign import CampaignPaths

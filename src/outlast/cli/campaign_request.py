@@ -284,7 +284,10 @@ def _sound(campaign: Campaign, folder: str, planned: Sequence[Planned]) -> Campa
         raise UsageError(fact, cure="give the campaign another name: --name NAME, or --dir FOLDER")
     names, places = [each.member.study for each in planned], [os.path.realpath(each.folder) for each in planned]
     for index, each in enumerate(planned):
-        if each.member.study in names[:index] or places[index] in places[:index]:
+        if places[index] in places[:index] and each.member.study not in names[:index]:
+            fact = f"{names[places.index(places[index])]} and {each.member.study} would share one folder: {each.folder}"
+            raise UsageError(fact, cure="let it say what tells them apart, as in --dir 'FOLDER/{name}'")
+        if each.member.study in names[:index]:
             fact = f"two studies are called {each.member.study}"
             raise UsageError(fact, cure="say `name: …` in one of the files; or write a campaign file that names them")
     return CampaignPlan(campaign=campaign, folder=folder, planned=tuple(_kept(each) for each in planned))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outlast.cli.campaign_places import campaign_of_file, is_campaign_folder, member_named, studies_here
+from outlast.cli.campaign_places import campaign_of_file, is_campaign_folder, member_named, places_of, studies_here
 from outlast.core.file_names import StudyNames
 from outlast.errors import StudyNotFound, UsageError
 from outlast.study.layout import StudyPaths
@@ -61,8 +61,8 @@ def _named(given: str | None, directory: str | None) -> str:
         return _existing(study_of_file(given, load_study_file(given)))
     if is_study_folder(given):
         return given.rstrip("/")
-    below = os.path.join(studies_here(), given)
-    return below if is_study_folder(below) else _existing(given)
+    below = next(filter(is_study_folder, places_of(given)), None)
+    return _existing(given) if below is None else below
 
 
 def directory_meant(given: str | None, directory: str) -> str:
@@ -113,9 +113,9 @@ def by_name(given: str) -> str:
         return folder or "."
     if os.path.exists(given) or not given:
         return given
-    below = os.path.join(studies_here(), given)
-    if is_study_folder(below) or is_campaign_folder(below):
-        return below
+    for below in places_of(given):
+        if is_study_folder(below) or is_campaign_folder(below):
+            return below
     named = member_named(given)
     return given if named is None else os.path.normpath(os.path.join(named[0], named[1].folder))
 
@@ -127,12 +127,7 @@ def within_a_study() -> bool:
 
 def study_or_trial(first: str | None, directory: str | None) -> tuple[str | None, int | None]:
     """The first word of ``logs`` and ``retry``: a study, or the number of a trial where there is one study only."""
-    if (
-        first is None
-        or not first.isdigit()
-        or is_study_folder(first)
-        or is_study_folder(os.path.join(studies_here(), first))
-    ):
+    if first is None or not first.isdigit() or is_study_folder(first) or any(map(is_study_folder, places_of(first))):
         return first, None
     return None, int(first)
 
@@ -141,7 +136,7 @@ def damaged_or_not(given: str | None, directory: str | None = None) -> str:
     """As `the_folder`, for `repair`: a folder whose ledger is gone is taken as well."""
     named = directory_meant(given, directory) if directory else given
     if named is not None:
-        for folder in (named, os.path.join(studies_here(), named)):
+        for folder in (named, *places_of(named)):
             if os.path.isdir(folder) and any(os.path.exists(os.path.join(folder, name)) for name in _REMAINS):
                 return folder.rstrip("/")
     return the_folder(given, directory)
@@ -168,6 +163,7 @@ def _existing(folder: str) -> str:
 
 
 def _known_studies() -> list[str]:
+    from outlast._system.platforms import earlier_studies_folder
     from outlast.study.campaign import member_folders
 
     here = Path(studies_here())
@@ -175,6 +171,8 @@ def _known_studies() -> list[str]:
     found = [str(path) for path in within if is_study_folder(path)]
     others = [each for path in within if is_campaign_folder(path) for each in member_folders(path)]
     found += [each for each in dict.fromkeys(others) if each not in found]
+    if not found and (earlier := earlier_studies_folder()) is not None and os.path.isdir(earlier):
+        found = [str(path) for path in sorted(Path(earlier).iterdir()) if is_study_folder(path)]
     return found or ([os.curdir] if is_study_folder(os.curdir) else [])
 
 

@@ -113,7 +113,8 @@ def read_studies(
     found = [_settings(one, folder, notes) for one in multiplied(document)]
     names = [each for each, _ in found]
     if (twice := next((each for each in names if names.count(each) > 1), None)) is not None:
-        raise document.error(("matrix",), f"makes two studies named `{twice}`")
+        wrong = [each for name, each in found if name == twice and isinstance(each, StudyFileError)]
+        raise wrong[0] if wrong else document.error(("matrix",), f"makes two studies named `{twice}`")
     return found
 
 
@@ -132,7 +133,7 @@ def _settings(one: Document, folder: str, notes: tuple[str, ...]) -> tuple[str, 
 
 
 def settings_from_resolved(
-    resolved: Mapping[str, Any], working_directory: str, changes: Sequence[str] = ()
+    resolved: Mapping[str, Any], working_directory: str, changes: Sequence[str] = (), *, described: bool = False
 ) -> Settings:
     """The settings of a study from its own record (ledger, ``study.yaml``). Files need not be there.
 
@@ -140,16 +141,23 @@ def settings_from_resolved(
         resolved: The record.
         working_directory: Where the study's trainings run.
         changes: ``key=value`` texts, applied to it as ``--set`` applies them to a study file.
+        described: It is a new study's description and no record: placeholders in all its paths are filled in.
 
     Raises:
         StudyFileError: The record is not a study file of ours, or is none any more with the changes.
     """
     document = _on_record(resolved)
+    changed: list[Sequence[str]] = []
     for change in changes:
         parts, value, place = overrides.parse_override(change)
         if parts == ["cwd"]:
             raise StudyFileError("is read from a study file only", file=place.file, cure="run the study file with it")
         overrides.override(document, parts, value, place, tuple(native.STUDY_FILE.shapes))
+        changed.append(parts)
+    if described or changed:
+        from outlast.config.placeholders import fill_places
+
+        fill_places(document, None if described else changed)
     return native.read(document, working_directory=working_directory, files=False)
 
 

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from outlast._system.platforms import studies_folder
+from outlast._system.platforms import earlier_studies_folder, studies_folder
 from outlast.config import native
 from outlast.config.settings import Settings
 from outlast.config.shapes import At
-from outlast.config.yaml import Document, Path
+from outlast.config.yaml import Document
+from outlast.config.yaml import Path as KeyPath
+from outlast.core.file_names import StudyNames
 from outlast.core.nearest import nearest
 from outlast.errors import UsageError
 from outlast.space.parameters import Parameter
 
 #: Keys of a study file that say where something lies, each with all that is below it.
-_PLACES: tuple[Path, ...] = (
+_PLACES: tuple[KeyPath, ...] = (
     ("checkpoints", "dir"),
     ("index",),
     ("tracking",),
@@ -32,13 +35,17 @@ _PLACES: tuple[Path, ...] = (
 #: What may hold a secret, is for people, or is made of such paths itself.
 _NO_VALUES = ("parameters", "env", "notify", "tracking", "index", "command", "description", "matrix", "extends")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|(?<!\$)\{([^{}]*)\}")
+#: What may be meant as one; a mapping in JSON is none.
+_NAME = re.compile(r"[A-Za-z_][\w.-]*|")
+#: Who comes in at an address, and the password: neither read nor shown here.
+_UNREAD = re.compile(r"^[A-Za-z][\w+.-]*://(?:[^/:?#]*:.*|[^/?#@]*)@|(?<=[?&])[^=&]*pass[^=&]*=[^&]*", re.IGNORECASE)
 
 
 def filled(text: str, values: Mapping[str, Any]) -> str:
     """A path with its placeholders filled in.
 
     Args:
-        text: The path.
+        text: The path, or an address, whose ``user:password@`` stays as it is.
         values: What each name stands for, as of `placeholder_values`; ``None`` for what is not the same in every trial.
 
     Raises:
@@ -52,11 +59,16 @@ def filled(text: str, values: Mapping[str, Any]) -> str:
         if name in values and values[name] is not None:
             return _in_a_path(values[name])
         known = [each for each, value in values.items() if value is not None]
+        if not _NAME.fullmatch(name):
+            return found[0]
         if name in values:
             raise UsageError(f"`{{{name}}}` is searched: a path is the same in every trial", cure=_choice(known))
         raise UsageError(f"`{{{name}}}` stands for nothing", cure=nearest(name, known) or _choice(known))
 
-    return _PLACEHOLDER.sub(stands_for, text)
+    done, at = "", 0
+    for kept in _UNREAD.finditer(text):
+        done, at = done + _PLACEHOLDER.sub(stands_for, text[at : kept.start()]) + kept[0], kept.end()
+    return done + _PLACEHOLDER.sub(stands_for, text[at:])
 
 
 def placeholder_values(settings: Settings) -> dict[str, Any]:
@@ -66,14 +78,21 @@ def placeholder_values(settings: Settings) -> dict[str, Any]:
 
 
 def folder_of(settings: Settings, given: str | None = None) -> str:
-    """A study's folder: as somebody named it, with placeholders; or ``studies/NAME``, where studies lie on this platform.
+    """A study's folder: as somebody named it, with placeholders; or ``studies/NAME``, where studies lie on this platform, unless
+    only ``studies`` here has a study of that name.
 
     Raises:
         UsageError: See `filled`.
     """
     if given is None:
-        return os.path.join(studies_folder(), settings.name)
+        earlier, usual = earlier_studies_folder(), os.path.join(studies_folder(), settings.name)
+        before = usual if earlier is None else os.path.join(earlier, settings.name)
+        return before if _is_begun(before) and not _is_begun(usual) else usual
     return filled(given, placeholder_values(settings)) if "{" in given or "}" in given else given
+
+
+def _is_begun(folder: str) -> bool:
+    return any(StudyNames(Path(folder)).ledger.glob("*.jsonl"))
 
 
 def above_placeholders(given: str) -> str:
@@ -82,15 +101,21 @@ def above_placeholders(given: str) -> str:
     return given if first is None else os.path.dirname(given[: first.start()]) or os.curdir
 
 
-def fill_places(document: Document) -> None:
+def fill_places(document: Document, only: Sequence[Sequence[str]] | None = None) -> None:
     """Fill in the placeholders of every path in a study file that is one study by now.
+
+    Args:
+        document: Changed in place.
+        only: The keys that are new, each with all that is below it; by default everything is.
 
     Raises:
         StudyFileError: See `filled`.
     """
     values: dict[str, Any] | None = None
     for path, text in [found for key in _PLACES for found in _texts(document.data, key)]:
-        if "{" not in text and "}" not in text:
+        if ("{" not in text and "}" not in text) or "tags" in path:  # tags are no paths
+            continue
+        if only is not None and not any(list(map(str, path[: len(key)])) == [*key] for key in only):
             continue
         if values is None:
             values = _values(document.data, _parameters(document), str(document.data["name"]))
@@ -143,7 +168,7 @@ def _plain(key: str, value: Any) -> dict[str, Any]:
     return {key: value} if isinstance(value, (str, int, float)) and "{" not in str(value) else {}
 
 
-def _texts(data: Any, path: Path, done: Path = ()) -> list[tuple[Path, str]]:
+def _texts(data: Any, path: KeyPath, done: KeyPath = ()) -> list[tuple[KeyPath, str]]:
     """The texts at a path and below it, each with where it stands."""
     if path:
         inner = data.get(path[0]) if isinstance(data, Mapping) else None

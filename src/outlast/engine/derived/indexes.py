@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from outlast._system.platforms import is_on_drive
 from outlast.config.settings import Settings
 from outlast.config.store_address import StoreAddress, store_address
 from outlast.core.fold import Study, fold
@@ -90,16 +91,20 @@ def store_of(settings: Settings) -> StoreAddress | None:
     """The store that the study file names; ``None`` where it names none.
 
     Raises:
-        UsageError: It is no address, or the environment lacks a part of it.
+        UsageError: It is no address, the environment lacks a part of it, or it is a file on a mounted drive.
     """
     if settings.index.url is None:
         return None
-    return store_address(
+    found = store_address(
         settings.index.url,
         environment=os.environ,
         folder=settings.working_directory,
         timeout=settings.index.timeout,
     )
+    if found.file and is_on_drive(found.file):
+        cure = "leave it out: the study's own study.db is brought to the drive as a verified copy"
+        raise UsageError(f"{found} lies on a mounted drive, where a file that is written to may be torn", cure=cure)
+    return found
 
 
 def other_stores(
