@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.sending.studies import searched
 
 from outlast._system.reading import read_bytes
 from outlast.core.file_names import TrackerPaths, TrialPaths
+from outlast.core.parts import parts
 from outlast.core.records import AttemptEnded, AttemptOpened, Trial, TrialCreated, TrialRetried
 from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.sending import memory_file, reported_points
@@ -110,6 +112,37 @@ def test_a_trial_is_sent_again_when_its_files_have_been_put_away(tmp_path: Path)
     again = TrackedFolder(folder)
     again.look()
     assert again.tokens == found.tokens
+
+
+@pytest.mark.parametrize(("seeds", "folds", "word"), [((), 3, "fold"), ((7, 8, 9), None, "part")])
+def test_the_parts_of_a_trial_are_told_apart_before_and_after_it_is_put_away(
+    tmp_path: Path, seeds: tuple[int, ...], folds: int | None, word: str
+) -> None:
+    paths = laid_out(
+        tmp_path, *(line(0, via="output", acc=n / 10) + line(1, via="mlflow", acc=0.5) + "x\n" for n in range(4))
+    )
+    whole = parts(seeds, folds)
+
+    def trial(ended: int) -> Trial:
+        """Part 0 was interrupted once; of the others each has one attempt."""
+        found = a_trial(*[TrialState.INTERRUPTED] * (4 if ended == 4 else ended), *[TrialState.RUNNING][: 4 - ended])
+        for attempt in found.attempts:
+            if attempt.outcome is not None:
+                part = max(0, attempt.number - 2)
+                values = None if attempt.number == 1 else (0.5,)
+                attempt.outcome = replace(attempt.outcome, part=part, part_values=values)
+        return found
+
+    expected = [f"{word}_{part}/acc" for part in (0, 0, 1, 2)]
+    reported, over = ReportedPoints(), trial(4)
+    running = reported.of(trial(3), paths, ["acc"], BEGAN, whole)
+    over.state = TrialState.COMPLETE
+    unmoved = reported.of(over, paths, ["acc"], BEGAN, whole)
+    put_away(paths, over)
+    for found in (running, unmoved, ReportedPoints().of(over, paths, ["acc"], BEGAN, whole)):
+        assert [name for p in found if p.via != "mlflow" for name in p.metrics] == expected
+        assert [p.part for p in found] == [0, 0, 0, 0, 1, 1, 2, 2]
+        assert {name for p in found if p.via == "mlflow" for name in p.metrics} == {"acc"}
 
 
 def test_a_trial_that_a_person_retries_keeps_its_points_and_gets_more(tmp_path: Path) -> None:

@@ -67,6 +67,11 @@ class AttemptPaths(_Folder, Struct, frozen=True):
 
     folder: Path
 
+    @property
+    def number(self) -> int | None:
+        """Of the attempt; ``None`` for what earlier ones left, all together."""
+        return int(self.folder.name) if self.folder.name.isdigit() else None
+
     started = Name("started.json", "Claimed by exactly one runner before it spawns anything.")
     alive = Name("alive", "Heartbeat, and the lock that the training inherits.")
     reports = Name("reports.jsonl", "What the script reports, a JSON object a line.")

@@ -380,6 +380,10 @@ class Trial(Struct):
         """The outcomes since the trial last began from scratch: what its results are made of."""
         return [outcome for outcome in self.ended if outcome.attempt > self.anew_after]
 
+    def part_of(self, attempt: int | None) -> int | None:
+        """The part that an ended attempt ran, of a trial in parts."""
+        return next((outcome.part for outcome in self.ended if outcome.attempt == attempt), None)
+
     def last_step(self, part: int | None = None) -> int | None:
         """The last step that was reported, of one part in a trial of several: each counts from 0."""
         return max((o.last_step for o in self.kept if o.part == part and o.last_step is not None), default=None)

@@ -42,7 +42,7 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
     remove_temporaries(paths.folder)
     attempts = _attempt_folders(paths)
     failed = trial.state is TrialState.FAILED
-    reports = b"".join(read_bytes(attempt.reports) or b"" for attempt in attempts)
+    reports = b"".join(of_part(read_bytes(each.reports) or b"", trial.part_of(each.number)) for each in attempts)
     resolved = config if config is not None else _last_config(attempts)
     if attempts or not is_whole(paths.record):
         record: dict[str, Any] = {"version": 1, **told_of(trial)}
@@ -71,6 +71,15 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
         remove_tree(paths.attempts)  # its entries were lost with the power
     remove_tree(paths.checkpoints.with_name(f".{paths.checkpoints.name}.old"))
     _remove_where_empty(paths.checkpoints)
+
+
+def of_part(reports: bytes, part: int | None) -> bytes:
+    """Lines of reports with the part of the trial that reported them, which their attempt's folder said so far."""
+    if part is None:
+        return reports
+    lines = (line.strip() for line in reports.split(b"\n"))
+    said = b'{"part":%d,' % part
+    return b"\n".join(said + line[1:] if line[:1] == b"{" and line[-1:] == b"}" else line for line in lines)
 
 
 def is_untidy(trial: TrialPaths) -> bool:

@@ -47,8 +47,9 @@ class TrackedPoint(Struct, frozen=True):
 
     step: int
     at: float  # seconds since 1970, UTC, when it was reported; the same whenever it is asked for
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, float]  # of a trial in parts by the part's name: ``fold_1/loss``, ``part_3/loss``
     via: str = ""  # as in the protocol: "mlflow" or "wandb" where an unchanged script logged it there itself
+    part: int | None = None  # of a trial in parts (seeds, folds): which one; each counts its steps from 0
 
 
 class TrackedTrial(Struct, frozen=True):

@@ -14,6 +14,7 @@ from outlast.core.best import best_trial
 from outlast.core.budget import room_for_new
 from outlast.core.file_names import TrialPaths
 from outlast.core.fold import Study
+from outlast.core.parts import Part, parts
 from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.record.kept_record import KeptRecord
@@ -103,7 +104,7 @@ class TrackedFolder:
             began=began,
             ended=_seconds(trial.finished_at),
             values=trial.values,
-            points=self._points.of(trial, paths, names, began or _seconds(trial.created_at) or 0.0),
+            points=self._points.of(trial, paths, names, began or _seconds(trial.created_at) or 0.0, self._parts),
             metrics=dict(trial.metrics),
             attributes=dict(trial.user_attrs),
             cause=str(trial.cause) if trial.cause is not None and trial.state is not TrialState.COMPLETE else "",
@@ -112,6 +113,12 @@ class TrackedFolder:
             host=last.host if last is not None else "",
             files=_files_of(trial, paths),
         )
+
+    @property
+    def _parts(self) -> tuple[Part, ...]:
+        """Those of every trial; empty where a trial is whole."""
+        trial = self.settings.trial
+        return parts(trial.seeds, None if trial.folds is None else int(trial.folds["n"]))
 
     def _params(self, trial: Trial) -> Mapping[str, Any]:
         """What its training gets. A trial that a later version of the study file does not hold has no more than its own."""
