@@ -22,6 +22,7 @@ from outlast.core.records import (
     RunStarted,
     RunWentOn,
     StudyEnded,
+    Trial,
     TrialCreated,
     TrialRetried,
     from_json,
@@ -155,3 +156,10 @@ def test_what_is_known_of_other_searches_is_there_once_and_a_copy_of_a_study_is_
     for each in (study, copy.copy(study), copy.deepcopy(study)):
         each.apply(EarlierTrial("old 1", {"lr": 2}))
         assert each.earlier == [known[0], known[1], known[3]] and each.next_number == 5
+
+
+def test_a_trial_is_shown_in_a_line() -> None:
+    assert repr(Trial(3, params={"lr": 0.1}, values=(0.5, 2.0))) == "<trial 3: created 0.5 2; lr=0.1>"
+    many = repr(Trial(3, params={f"p{i}": "x" * 40 for i in range(40)}))
+    assert len(many) < 230 and "p0='xxx" in many
+    assert repr(Trial(3, params={f"p{i}": i for i in range(40)})).endswith("p7=7, 32 more>")

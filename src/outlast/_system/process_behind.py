@@ -22,6 +22,8 @@ _LOOK, _SILENT = 1.0, 60.0  # seconds between two looks at another host's beats,
 _AGO = 900.0  # seconds since the last beat, by a clock that may be minutes off
 _BEAT_AT, _BEAT_BYTES = 16, 120
 _NOBODY = b" " * 10 + b"\n"  # waits for whoever works
+#: That go on without us: whoever drops such an object is warned, and one that has ended is a zombie until it is asked.
+_left: list[subprocess.Popen[bytes]] = []
 
 
 class Behind:
@@ -70,6 +72,7 @@ class Behind:
         if process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(wait)
+            _left[:] = [each for each in (*_left, process) if each.poll() is None]
 
     def _let_go(self) -> None:
         process, self._process = self._process, None

@@ -31,7 +31,8 @@ if TYPE_CHECKING:  # shapes, and what they need, are for files that people write
     from outlast.config.shapes import ByType, ListOf
     from outlast.space.space import Space
 
-#: The `function` of a study whose objective was handed over in Python and lies pickled in the study folder.
+#: The `function` of a study whose objective was handed over in Python and lies pickled in the study folder: a mark on record,
+#: not a name that is imported.
 OBJECTIVE = "outlast.api:objective"
 #: Keys that other rooms read, and what they are for; here they are kept as given.
 LATER_KEYS: Mapping[str, str] = {

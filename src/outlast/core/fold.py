@@ -110,7 +110,7 @@ class Study(Struct, dict=True):
 
     @property
     def extreme_values(self) -> tuple[float, float] | None:
-        """The smallest and the largest first value of all complete trials."""
+        """The smallest and the largest first value of all complete trials that keep to the constraints."""
         return self._tally.extremes()
 
     def apply(self, event: Event) -> None:

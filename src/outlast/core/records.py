@@ -20,6 +20,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.errors import LedgerTooNew
 
 Params = dict[str, Any]
+_SHOWN_PARAMS, _SHOWN_LETTERS = 8, 200  # of a trial, where it is shown in a line
 #: Objective i's reports: ``curves[i]`` is a list of (step, value).
 Curve = tuple[tuple[int, float], ...]
 
@@ -330,6 +331,13 @@ class RuledOut(Struct, frozen=True):
     outcome: AttemptEnded | None  # of that attempt
 
 
+def _shortened(params: Params) -> str:
+    shown = [f"{name}={value!r}" for name, value in list(params.items())[:_SHOWN_PARAMS]]
+    shown += [f"{len(params) - _SHOWN_PARAMS} more"] if len(params) > _SHOWN_PARAMS else []
+    text = ", ".join(shown)
+    return text if len(text) <= _SHOWN_LETTERS else f"{text[:_SHOWN_LETTERS]}..."
+
+
 class Trial(Struct):
     """One configuration with its number for life, folded from the events about it."""
 
@@ -358,6 +366,10 @@ class Trial(Struct):
     anew_after: int = 0  # what attempts up to this one did is thrown away: a person had the trial begin from scratch
     of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
     told: Mapping[str, Any] = {}  # macros of a follow-up's command, see `TrialCreated`
+
+    def __repr__(self) -> str:
+        values = "" if self.values is None else " " + " ".join(f"{value:.6g}" for value in self.values)
+        return f"<trial {self.number}: {self.state.value}{values}; {_shortened(self.params)}>"
 
     @property
     def value(self) -> float | None:

@@ -9,7 +9,7 @@ from outlast.monitor.overview import Sight
 
 
 def so_far(sight: Sight) -> list[float]:
-    """The best value after each complete trial, in the order in which they ended."""
+    """The best value after each complete trial that keeps to its constraints, in the order in which they ended."""
     if sight.study is None or sight.settings is None:
         return []
     better = max if sight.settings.metrics[0].goal == "maximize" else min
@@ -17,7 +17,7 @@ def so_far(sight: Sight) -> list[float]:
         (
             trial
             for trial in sight.study.in_state(TrialState.COMPLETE)
-            if trial.values and math.isfinite(trial.values[0])
+            if trial.feasible and trial.values and math.isfinite(trial.values[0])
         ),
         key=lambda trial: (trial.finished_at or "", trial.number),
     )

@@ -90,6 +90,7 @@ def _drawn_behind(paths: StudyPaths, *, plots: bool) -> bool:
     """Start what draws, in the study folder, which goes on to mean it if the folder is moved aside."""
     words = [["show", os.curdir, "plots"]] if plots else []
     started = [drawing(paths, each) for each in (*words, ["report", os.curdir, "--behind"])]
+    _behind[:] = [process for process in _behind if process.poll() is None]  # a kernel lives for many searches
     _behind.extend(each for each in started if each is not None)
     return started[0] is not None
 

@@ -48,7 +48,8 @@ def _of_a_workspace(its: AzureSettings, environment: Mapping[str, str]) -> tuple
 
 
 def _of_a_class(name: str, its: ChosenSettings, cwd: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    if cwd not in sys.path:
+    added = cwd not in sys.path
+    if added:
         sys.path.append(cwd)
     try:
         make_sink(name, its, environment)
@@ -56,6 +57,9 @@ def _of_a_class(name: str, its: ChosenSettings, cwd: str, environment: Mapping[s
         return f"cannot be used ({_masked(error.reason, its, environment)})", error.cure
     except Exception as error:  # a person's own module may fail in any way
         return f"cannot be used ({type(error).__name__}: {_masked(str(error), its, environment)})", ""
+    finally:
+        if added and cwd in sys.path:
+            sys.path.remove(cwd)
     return "", ""
 
 
