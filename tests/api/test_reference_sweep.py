@@ -159,9 +159,16 @@ def test_an_mlflow_experiment_is_called_as_the_backbone(meant, here):
     assert tracking.azure_ml.experiment == "resume_ner-hpo-distilbert"
 
 
+def test_an_experiment_is_beside_the_other_trackers_whichever_way_they_are_said(meant):
+    for tracking in ("tensorboard", ["tensorboard"], {"tensorboard": {}}):
+        found = meant(hpo={**HPO, "tracking": tracking}, mlflow_experiment_name="resume_ner")[0].tracking
+        assert sorted(found.chosen) == ["mlflow", "tensorboard"]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        ({"hpo_config": {**HPO, "mlflow": "http://t:5000"}, "mlflow_experiment_name": "ner"}, "mlflow: must be keys"),
         ({"backbone": ""}, "backbone is '', not a name"),
         ({"hpo_config": {"sampling": {}}}, "hpo_config: says no `search_space`"),
         ({"hpo_config": None}, "hpo_config is None"),

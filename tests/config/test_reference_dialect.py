@@ -70,6 +70,20 @@ def test_a_seed_without_an_algorithm_is_kept(load):
     assert (settings.sampler.name, settings.sampler.seed) == ("auto", 7)
 
 
+@pytest.mark.parametrize(
+    ("tracking", "there"),
+    [
+        ("tensorboard", "tensorboard"),
+        ("[tensorboard]", "tensorboard"),
+        ("my.Sink", "my.Sink"),
+        ("[my.Sink]", "my.Sink"),
+    ],
+)
+def test_mlflow_is_beside_other_trackers_whichever_way_they_are_said(load, tracking, there):
+    chosen = load(f"{HPO}tracking: {tracking}\n").tracking.chosen
+    assert "mlflow" in chosen and any(there in name for name in chosen)
+
+
 def test_median_takes_optunas_words(load):
     settings = load(HPO.replace("policy: bandit", "policy: median").replace(" slack_factor: 0.2,", ""))
     assert settings.pruner.options == {"interval_steps": 1, "n_warmup_steps": 2}

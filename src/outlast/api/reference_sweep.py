@@ -101,7 +101,11 @@ def run_local_hpo_sweep(
         follow = os.path.abspath(os.path.join(config_dir, "mlflow.yaml"))
         own = {"config": follow} if os.path.isfile(follow) else {}
         experiment = f"{mlflow_experiment_name}-hpo-{backbone}"
-        keys["mlflow"] = {**(said.data.get("mlflow") or {}), **own, "experiment": experiment}
+        given_there = said.data.get("mlflow") or {}
+        if not isinstance(given_there, Mapping):
+            cure = 'mlflow: {uri: "http://…"}'
+            raise StudyFileError("must be keys and values", file=f"{_SAID_IN}, hpo_config", key="mlflow", cure=cure)
+        keys["mlflow"] = {**given_there, **own, "experiment": experiment}
     of = _Sweep(said, keys, objective)
     if what is None:
         of = replace(of, told=_told(of.settings(), given))

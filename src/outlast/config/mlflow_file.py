@@ -109,7 +109,7 @@ def follow_mlflow_file(document: Document, folder: str, environ: Mapping[str, st
     Raises:
         StudyFileError: A named file is not there, or `azure_workspace` raises it; no file says a workspace that is asked for.
     """
-    tracking = _as_mapping(document.data.get("tracking"))
+    tracking = tracking_as_mapping(document.data.get("tracking"))
     known = os.environ if environ is None else environ
     mlflow = tracking.get("mlflow")
     if isinstance(mlflow, Mapping) and isinstance(mlflow.get("config"), str):
@@ -118,7 +118,8 @@ def follow_mlflow_file(document: Document, folder: str, environ: Mapping[str, st
         _find_workspace(document, tracking, folder, known)
 
 
-def _as_mapping(given: Any) -> dict[str, Any]:
+def tracking_as_mapping(given: Any) -> dict[str, Any]:
+    """``tracking`` of a study file, in whichever form, as tracker → what is said of it; nothing where it is no such thing."""
     names = [given] if isinstance(given, str) else given
     if isinstance(names, list):
         ours: dict[str, Any] = {name: {} for name in names if name in TRACKERS}

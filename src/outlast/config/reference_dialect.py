@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outlast._system.platforms import studies_folder
+from outlast.config.mlflow_file import tracking_as_mapping
 from outlast.config.native import STUDY_FILE
 from outlast.config.scalars import Anything, Flag, Number, Text, Word
 from outlast.config.shapes import At, Fields, ListOf, MapOf
@@ -112,9 +113,7 @@ def translate(document: Document) -> tuple[Document, tuple[str, ...]]:
     _folds(values.get("k_fold", {}), document, out)
     notes = _checkpoint(values.get("checkpoint", {}), values.get("search_space", {}), document, out)
     if values.get("mlflow") is not None:
-        tracking = out.data.get("tracking")
-        others = tracking if isinstance(tracking, Mapping) else {tracking: {}} if isinstance(tracking, str) else {}
-        merged = {**others, "mlflow": values["mlflow"]}
+        merged = {**tracking_as_mapping(out.data.get("tracking")), "mlflow": values["mlflow"]}
         out.put(("tracking",), merged, ("mlflow",), document)
     return out, (*notes, *told, *_selection(out))
 
