@@ -12,9 +12,12 @@ import pytest
 from outlast.api.cell import Page
 from outlast.api.cell_page import page_of
 from outlast.api.in_cell import InCell
+from outlast.api.searching import drawn_to_the_end
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.plan import Verdict
 from outlast.core.states import StudyState, TrialState
+from outlast.errors import StorageError
+from outlast.monitor.best_so_far import so_far
 from outlast.monitor.health.warning import HealthWarning
 from outlast.monitor.overview import Overview, Sight, overview_of
 from outlast.monitor.snapshot import LiveFacts, snapshot
@@ -84,12 +87,71 @@ def test_a_warning_says_what_to_do() -> None:
     assert "the disk is nearly full" in page.html and "warning: the disk is nearly full (outlast clean)" in page.plain
 
 
+def test_a_trial_that_does_not_keep_to_its_constraints_is_no_best_so_far() -> None:
+    of = overview()
+    study = of.sights[0].study
+    assert study is not None
+    study.trials[11].optuna_attrs = {"constraints": [1.0]}
+    assert len(so_far(of.sights[0])) == 11
+
+
 class Outputs:
     def __init__(self) -> None:
         self.pages: list[Page] = []
 
     def show(self, page: Page) -> None:
         self.pages.append(page)
+
+
+@pytest.fixture
+def output() -> Outputs:
+    return Outputs()
+
+
+@pytest.fixture
+def shown(tmp_path: Path, output: Outputs) -> InCell:
+    return InCell(settings(), "studies/digits", StudyPaths.at(tmp_path), output=output)  # type: ignore[arg-type]
+
+
+def opened() -> Opened:
+    build = StudyBuilder("digits")
+    build.run(0)
+    return Opened(None, build.study, True, False, False)  # type: ignore[arg-type]
+
+
+def test_all_that_is_said_until_it_has_begun_stays_and_is_shown_at_once(shown: InCell, output: Outputs) -> None:
+    for i in range(20):
+        shown.said(f"{EVIL} {i} is found")
+    assert "19 is found" in output.pages[-1].plain and "<script" not in output.pages[-1].html
+    shown.begun(opened(), 2, "not the objective of the trials")
+    last = output.pages[-1].plain
+    assert all(f" {i} is found" in last for i in range(20)) and "not the objective of the trials: fresh=True" in last
+
+
+def test_what_is_said_after_the_end_is_shown(shown: InCell, output: Outputs) -> None:
+    of = opened()
+    shown.begun(of, 2, "")
+    shown.ended(Verdict(StudyState.STOPPED, ""), of.study)
+    shown.said("it cannot be brought home")
+    assert "it cannot be brought home" in output.pages[-1].plain and "new study" in output.pages[-1].plain
+
+
+def test_a_search_that_an_error_ends_does_not_look_as_if_it_ran(shown: InCell, output: Outputs) -> None:
+    shown.begun(opened(), 2, "")
+    assert "digits  running" in output.pages[-1].plain
+    with pytest.raises(StorageError), drawn_to_the_end(shown):
+        raise StorageError("the lease is lost")
+    assert "digits  running" not in output.pages[-1].plain
+
+
+def test_a_picture_that_cannot_be_drawn_ends_no_search_and_is_told_once(
+    shown: InCell, output: Outputs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.show = lambda page: 1 // 0  # type: ignore[method-assign]
+    of = opened()
+    shown.begun(of, 2, "")
+    shown.ended(Verdict(StudyState.STOPPED, ""), of.study)
+    assert capsys.readouterr().out.count("ZeroDivisionError") == 1
 
 
 def test_it_is_drawn_less_and_less_often_and_keeps_the_latest_lines_only(tmp_path: Path) -> None:

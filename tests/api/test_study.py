@@ -12,11 +12,14 @@ import sys
 import threading
 import time
 
+import optuna
 import pytest
 from tests.lab.waiting import until
 
 import outlast
+from outlast.api.described import with_calls
 from outlast.api.interrupts import Interrupts
+from outlast.engine import launch
 from outlast.errors import StudyFileError, StudyNotFound, UsageError
 
 KEYS = {
@@ -148,6 +151,11 @@ def test_a_study_file_with_keys_on_top(here):
         ),
         ({"command": None, "function": lambda x: x, "parameters": None}, "called with its parameters"),
         ({"maximize": "a", "minimize": "b"}, "exclude each other"),
+        ({"minimize": "a"}, "metric and minimize: two metrics"),
+        ({"source": lambda trial: 0}, "(?s)a function was given where a study file.*objective="),
+        ({"n_trials": 3}, r"(?s)^Study.create\(\) has no n_trials=.*trials="),
+        ({"direction": "maximize"}, '(?s)has no direction=.*maximize="NAME"'),
+        ({"budget": None}, "or trials=50"),
         ({"source": "missing.yaml"}, "missing.yaml: does not exist"),
         ({"command": "python trian.py ${args}"}, "trian.py"),
         ({"dir": "x/{lr}"}, "stands for nothing"),
@@ -160,6 +168,102 @@ def test_a_wrong_argument_is_refused_as_in_a_study_file_and_nothing_is_written(a
     with pytest.raises((StudyFileError, UsageError), match=says):
         outlast.Study.create(source, **given).run(quiet=True)
     assert {entry.name for entry in here.iterdir()} == {"train.py"}
+
+
+def test_a_goal_that_is_said_wins_over_that_of_the_keys_that_it_changes(here):
+    for more in ({}, {"command": None, "function": lambda x: x}):
+        keys = {key: value for key, value in {**KEYS, **more}.items() if value is not None}
+        (metric,) = outlast.Study.create(keys, minimize="loss")._searched.settings().metrics
+        assert (metric.name, metric.goal) == ("loss", "minimize")
+
+
+def test_samplers_and_pruners_may_be_optunas_own(here):
+    sampler = optuna.samplers.TPESampler(seed=3, n_startup_trials=4)
+    study = outlast.Study.create(KEYS, sampler=sampler, pruner=optuna.pruners.MedianPruner())
+    settings = study._searched.settings()
+    assert (settings.sampler.name, settings.sampler.seed, settings.pruner.name) == (
+        "optuna.samplers.TPESampler", 3, "median",
+    )  # fmt: skip
+    constrained = optuna.samplers.TPESampler(constraints_func=lambda trial: (0.0,))
+    with pytest.raises(UsageError, match="constraints: is for an objective"):
+        outlast.Study.create(KEYS, sampler=constrained)
+
+
+def test_it_is_the_same_study_when_the_process_works_elsewhere(searched, here, monkeypatch):
+    described = outlast.Study.create({**KEYS, "name": "later"})
+    other, working = outlast.Study.open("small"), described._searched.settings().working_directory
+    assert other.dir == "studies/small"
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    assert searched.dir == other.dir == str(here / "studies/small") and searched.best == other.best != None  # noqa: E711
+    assert other.name == "small" and described._searched.settings().working_directory == working
+
+
+def test_a_study_that_is_not_begun_is_told_of_as_in_python(here):
+    study = outlast.Study.create({**KEYS, "name": "later"}, dir="<img src=x onerror=alert(1)>")
+    assert "<img" not in study._repr_html_()
+    for look in (study.status, lambda: study.result, study.report):
+        with pytest.raises(StudyNotFound, match=r"study.run\(\) begins it"):
+            look()
+
+
+def test_a_damaged_study_is_shown_as_such(searched, here):
+    (ledger,) = (here / "studies/small/ledger").glob("*.jsonl")
+    ledger.write_text("\n".join(line for line in ledger.read_text().splitlines() if '"trial_created"' not in line))
+    assert repr(searched).startswith("<outlast.Study studies/small: ") and "<div>" in searched._repr_html_()
+
+
+def test_optunas_study_is_made_of_the_record_and_looking_writes_nothing(searched, here):
+    index = here / "studies/small/study.db"
+    index.unlink()
+    found = searched.to_optuna()
+    assert [trial.value for trial in found.trials] == [trial.value for trial in searched.result.trials]
+    found.enqueue_trial({"x": 0.5, "k": 1})
+    assert not index.exists() and len(searched.to_optuna().trials) == 3
+
+
+def test_a_study_in_memory_leaves_what_it_found(here):
+    study = outlast.Study.create(**{**SMALL, "index": {"in_memory": True}})
+    result = study.run(quiet=True)
+    assert len(result.trials_dataframe()) == len(result.study.trials) == 3 and not (here / "studies").exists()
+    assert "3 trials" in result._repr_html_() and f"trial {result.best_trials[0].number}" in result._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("said", "ours"),
+    [
+        ("outlast refit studies/a --fresh keeps that", "study.refit(fresh=True) keeps that"),
+        ("outlast refit a --trial 3 --seeds 2", "study.refit(trial=3, seeds=2)"),
+        ("it may be luck (outlast confirm a)", "it may be luck (study.confirm())"),
+        ("--again looks all the same, and is counted", "again=True looks all the same, and is counted"),
+        ("outlast refit a  (or --trial N: the model", "study.refit()  (or trial=N: the model"),
+        ("outlast logs a 3", "outlast logs a 3"),
+    ],
+)
+def test_cures_call_methods(said, ours):
+    assert str(with_calls(UsageError("a fact", cure=said))) == f"a fact\n  {ours}"
+
+
+def test_interrupts_behind_the_end_are_not_lost(monkeypatch):
+    heard = []
+    monkeypatch.setattr(signal, "default_int_handler", lambda *_: heard.append("outside"))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for presses, expected in ((0, []), (1, ["outside"]), (2, ["outside"])):
+            heard.clear()
+            interrupts = Interrupts()
+            with interrupts.handled():
+                interrupts.opened()
+                for _ in range(presses):
+                    signal.raise_signal(signal.SIGINT)
+            assert heard == expected
+        interrupts = Interrupts()
+        with pytest.raises(KeyboardInterrupt), interrupts.handled():
+            interrupts.opened()
+            for _ in range(3):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_wrong_change_for_one_run_names_the_call(searched):
@@ -244,7 +348,9 @@ def test_a_storm_of_interrupts_leaves_a_study_that_goes_on(here, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_model_is_trained_for_good_and_tested_and_put_together(here):
+def test_a_model_is_trained_for_good_and_tested_and_put_together(here, monkeypatch, capsys):
+    waits = []
+    monkeypatch.setattr(launch, "send_now", lambda *_, wait=5.0: waits.append(wait))
     (here / "train.py").write_text(
         "import os, sys\nx = sys.argv[1].partition('=')[2]\n"
         "open(os.path.join(os.environ['OUTLAST_CHECKPOINT_DIR'], 'model.pt'), 'w').write(x)\nprint('score:', x)\n"
@@ -253,6 +359,8 @@ def test_a_model_is_trained_for_good_and_tested_and_put_together(here):
     tested = {"command": [sys.executable, "test.py", "${model}"], "metric": {"name": "test_score", "goal": "maximize"}}
     study = outlast.Study.create(KEYS, evaluate=tested, checkpoints={"pattern": "*.pt"}, parallel=1)
     study.run(quiet=True)
+    study.refit(trial=0)
+    assert "refit: trial 0, asked for" in (said := capsys.readouterr().out) and "luck (study.confirm())" in said
     confirmed = study.confirm(top=2, seeds=1, quiet=True)
     assert confirmed["final"] and confirmed["best"]["trial"] == study.best.number
     refitted = study.refit(quiet=True)
@@ -261,6 +369,10 @@ def test_a_model_is_trained_for_good_and_tested_and_put_together(here):
     assert looked == study.evaluate(quiet=True) and looked["looked"] == 1
     assert looked["looks"][0]["scores"] == {"test_score": pytest.approx(study.best.value)}
     assert (here / study.export() / "run.sh").exists()
+    study.evaluate(trial=study.best.number, again=True, quiet=True)
+    with pytest.raises(UsageError, match=r"again=True looks all the same"):
+        study.evaluate(trial=1 - study.best.number, quiet=True)
+    assert set(waits) == {5.0}, "nobody waits longer for a tracker: what it lacks stays in the folder"
 
 
 LOOKS = """

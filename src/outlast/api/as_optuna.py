@@ -30,18 +30,24 @@ _WORDS = {
 }
 
 
-def refuse_words(given: Iterable[str]) -> None:
+def refuse_words(given: Iterable[str], said_in: str = "optimize()", otherwise: Mapping[str, str] | None = None) -> None:
     """Refuse arguments that are Optuna's words, with the right one.
+
+    Args:
+        given: Names of arguments.
+        said_in: What errors call the call.
+        otherwise: Words whose right one is another in this call.
 
     Raises:
         UsageError: There is one.
     """
+    known = {**_WORDS, **(otherwise or {})}
     for name in given:
-        if name in _WORDS:
-            raise UsageError(f"optimize() has no {name}=", cure=_WORDS[name])
+        if name in known:
+            raise UsageError(f"{said_in} has no {name}=", cure=known[name])
 
 
-def chosen(sampler: Sampler, pruner: Pruner) -> tuple[Any, Any, Callable[..., Any] | None]:
+def chosen(sampler: Sampler | None, pruner: Pruner | None) -> tuple[Any, Any, Callable[..., Any] | None]:
     """Sampler and pruner as a study file says them, and the sampler's function of constraints, if it has one.
 
     Raises:

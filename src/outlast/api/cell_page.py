@@ -11,6 +11,7 @@ from html import escape
 
 from outlast.api.cell import Page
 from outlast.core.escapes import as_on_a_screen
+from outlast.core.records import Trial
 from outlast.core.states import StudyState
 from outlast.monitor.best_so_far import so_far
 from outlast.monitor.overview import Overview, Sight
@@ -22,6 +23,8 @@ _GREEN, _BLUE, _AMBER, _RED, _FAINT = "#2e9e5b", "#3b82c4", "#c77d12", "#d64545"
 _STATES = {"done": _GREEN, "running": _BLUE, "halted": _RED}
 _TOLD_WHY = (StudyState.WAITING, StudyState.PAUSED, StudyState.HALTED)
 _MOST_RUNNING, _MOST_WARNINGS, _MOST_PARAMS = 8, 3, 8
+_MOST_BEST = 5  # of a Pareto front
+_STYLE = "font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);max-width:62em;color:inherit"
 _WIDTH, _HEIGHT, _MOST_POINTS = 260, 36, 130
 
 
@@ -39,6 +42,23 @@ def page_of(overview: Overview, heads: Sequence[str] = (), lines: Sequence[str] 
         return Page(f"<div>{_text(sight.error)}</div>", sight.error)
     rows = _facts(snapshot)
     return Page(_html(sight, snapshot, rows, heads, lines), _plain(snapshot, rows, heads, lines))
+
+
+def page_of_lines(lines: Sequence[str]) -> Page:
+    """What is said where there is no study to show yet."""
+    return Page("".join(f"<div>{_text(line)}</div>" for line in lines), "\n".join(lines))
+
+
+def html_of_result(folder: str, state: StudyState, trials: str, best: Sequence[Trial]) -> str:
+    """What a search has come to, in a few lines: its cell may show all of it above."""
+    colour = _STATES.get(state.value, _AMBER)
+    said = f'<span style="color:{colour};font-weight:600">{_text(state.value)}</span>, {_text(trials)}'
+    rows = [
+        [f"trial {each.number}", " ".join(map(figure, each.values or ())), _params(each.params)]
+        for each in best[:_MOST_BEST]
+    ]
+    more = f'<div style="{_FAINT}">and {len(best) - _MOST_BEST} more as good</div>' if len(best) > _MOST_BEST else ""
+    return f'<div style="{_STYLE}"><b>{_text(folder)}</b> {said}{_table(rows, labels=True)}{more}</div>'
 
 
 def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -108,8 +128,7 @@ def _html(
     said = "\n".join(map(_text, lines))
     tail = f'<pre style="margin:.5em 0 0;{_FAINT};white-space:pre-wrap;background:none;color:inherit">{said}</pre>'
     parts.append(tail if lines else "")
-    style = "font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);max-width:62em;color:inherit"
-    return f'<div style="{style}">{"".join(parts)}</div>'
+    return f'<div style="{_STYLE}">{"".join(parts)}</div>'
 
 
 def _shown_running(snapshot: Snapshot) -> Sequence[RunningTrial]:

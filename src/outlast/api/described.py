@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from outlast.config.settings import OBJECTIVE, Settings
@@ -40,6 +41,7 @@ class Described:
         file: The study file under these.
         metric: Name and goal, where they were said apart.
         objective: That was handed over in Python.
+        cwd: Where relative paths start, whatever the process's folder is by the time that it is run.
     """
 
     keys: Mapping[str, Any]
@@ -47,6 +49,7 @@ class Described:
     file: str | None = None
     metric: Metric | None = None
     objective: HandedOver | None = None
+    cwd: str = field(default_factory=os.getcwd)
 
     def settings(self, **changes: Any) -> Settings:
         """Its settings, with keys of the study file changed for this run; names of sections, or ``budget__trials`` inside one.
@@ -60,19 +63,25 @@ class Described:
                 from outlast.config.load import settings_from_resolved
 
                 named = {"name": self.objective.name, **self.keys, "function": OBJECTIVE}
-                return settings_from_resolved(named, os.getcwd(), said, described=True)
+                return settings_from_resolved(named, self.cwd, said, described=True)
             from outlast.config.from_python import settings_from_python
 
             return settings_from_python(
-                self.file,
+                self._file,
                 self.keys,
                 said_in=self.said_in,
                 changes=said,
                 metric=self.metric,
                 default_name=self._script(),
+                cwd=self.cwd,
             )
         except StudyFileError as error:
             raise in_python(error, self.said_in) from None
+
+    @property
+    def _file(self) -> str | None:
+        """As it was named, where that still means it."""
+        return self.file if self.file is None or os.getcwd() == self.cwd else os.path.join(self.cwd, self.file)
 
     def _script(self) -> str:
         """What a study without a name is called: as its script, or its function."""
@@ -131,10 +140,10 @@ def texts_of(changes: Mapping[str, Any]) -> Sequence[str]:
 
 
 def in_python(error: StudyFileError, said_in: str) -> StudyFileError:
-    """An error whose place is the call, where it is no file."""
+    """An error whose place is the call, where it is no file; its cure has no flags of the command line."""
     own = error.file is None or error.file == StudyNames.study_file.name or error.file.startswith("--set ")
     file = said_in if own else error.file
-    return StudyFileError(error.fact, file=file, line=error.line, key=error.key, cure=error.cure)
+    return StudyFileError(error.fact, file=file, line=error.line, key=error.key, cure=_calls_in(error.cure))
 
 
 def in_words_of_python(error: UsageError, fresh: str, goes_on: str) -> UsageError:
@@ -144,6 +153,41 @@ def in_words_of_python(error: UsageError, fresh: str, goes_on: str) -> UsageErro
     if error.cure is not None and "--resume" in error.cure:
         return UsageError(error.fact, cure=f"auto_resume: true goes on with it; {fresh}")
     if error.cure is None or "--accept-changes" not in error.cure:
-        return error
+        return with_calls(error)
     cure = f"{goes_on}; {fresh}; another name= keeps both"
     return UsageError(error.fact.replace("the study file has", "the arguments have"), cure=cure)
+
+
+def with_calls(error: UsageError) -> UsageError:
+    """An error whose cure calls methods of `outlast.Study`, where it told commands."""
+    return error if type(error) is not UsageError else UsageError(error.fact, cure=_calls_in(error.cure))
+
+
+def calls_in(text: str) -> str:
+    """What is said on the command line, with calls of `outlast.Study`'s methods and their arguments."""
+    for said, ours in _SAID.items():
+        text = text.replace(said, ours)
+    return _COMMAND.sub(
+        lambda found: f"study.{found[1]}({', '.join(_ARGUMENT.sub(_argument, found[2]).split())})", text
+    )
+
+
+def _calls_in(cure: str | None) -> str | None:
+    return None if cure is None else calls_in(cure)
+
+
+_SAID = {
+    ", or give --trials 50": ", or trials=50",
+    "--again looks": "again=True looks",
+    "(or --trial N:": "(or trial=N:",
+    "with --output": "with output=",
+    "to it, and name it: outlast evaluate STUDY.yaml": "to it, or evaluate={…} to Study.create()",
+}
+_COMMAND = re.compile(
+    r"outlast (confirm|refit|evaluate|export) [^\s()]+((?: --(?:fresh|again|trial \d+|seeds \d+)(?![\w-]))*)"
+)
+_ARGUMENT = re.compile(r"--(\w+)(?: (\d+))?")
+
+
+def _argument(found: re.Match[str]) -> str:
+    return f"{found[1]}={found[2] or True}"

@@ -63,7 +63,7 @@ def optimize(
         seed: Of the study.
         catch: As Optuna's: exceptions that only fail their trial, and then failed trials count towards `trials` and no number
             of them halts the search; any other exception ends it. Without it, every exception only fails its trial, and
-            failures that are all alike halt the search.
+            failures that are all alike halt the search. It does not go with `parameters`, and neither do a sampler's constraints.
         callbacks: As Optuna's: called in this process after each trial, with an `optuna.Study` and the trial. What one raises
             brings the search to rest and comes out of this call.
         parallel: Trials side by side.

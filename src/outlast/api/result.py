@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from outlast.config.settings import Settings
 from outlast.core.best import best_trials
+from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import StudyState
 from outlast.engine.record.look import look
@@ -15,7 +17,6 @@ from outlast.engine.record.recorded import recorded_settings
 from outlast.errors import UsageError
 from outlast.results.trial_table import TrialTable
 from outlast.study.home import live_of
-from outlast.study.layout import StudyPaths
 
 if TYPE_CHECKING:
     import optuna
@@ -45,6 +46,11 @@ class Result:
         return (
             f"<outlast.Result {self.dir}: {self.state}, {counted_trials(len(self.trials))}, best {best or 'none yet'}>"
         )
+
+    def _repr_html_(self) -> str:
+        from outlast.api.cell_page import html_of_result
+
+        return html_of_result(self.dir, self.state, counted_trials(len(self.trials)), self.best_trials)
 
     @property
     def best_params(self) -> dict[str, Any]:
@@ -89,21 +95,26 @@ class Result:
         """
         from outlast.results.trial_frame import frame_of
 
-        settings, study = recorded_settings(live_of(self.dir))
-        return frame_of(TrialTable(settings).columns(study), library)
+        columns = self.__dict__.get("_columns")
+        if columns is None:
+            settings, study = recorded_settings(live_of(self.dir))
+            columns = TrialTable(settings).columns(study)
+        return frame_of(columns, library)
 
     @cached_property
     def study(self) -> optuna.Study:
-        """The search as an Optuna study, for every tool that takes one."""
-        from outlast.optimizer.index_build import load_index
+        """The search as an Optuna study, for every tool that takes one; changes to it are not the search's."""
+        from outlast.optimizer.optuna_copy import optuna_copy
 
-        return load_index(StudyPaths.at(live_of(self.dir)).index)
+        settings, study = recorded_settings(live_of(self.dir))
+        return optuna_copy(study, settings)
 
-    def keep_study(self) -> None:
-        """Have `study` in memory from now on: the folder is about to go."""
-        from outlast.optimizer.index_build import in_memory
+    def _keep(self, settings: Settings, study: Study) -> None:
+        """Have everything in memory from now on: the folder is about to go."""
+        from outlast.optimizer.optuna_copy import optuna_copy
 
-        self.__dict__["study"] = in_memory(self.study)
+        self.__dict__["study"] = optuna_copy(study, settings)
+        self.__dict__["_columns"] = TrialTable(settings).columns(study)
 
 
 def counted_trials(count: int) -> str:

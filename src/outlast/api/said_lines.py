@@ -58,6 +58,9 @@ class SaidLines(Saying):
             said += "; the same call goes on"
         self._say(said)
 
+    def broke(self) -> None:
+        """An error has ended it, which is said elsewhere."""
+
     def decided(self, events: Sequence[Event], study: Study) -> None:
         """A line for each attempt that ended."""
         for event in events:

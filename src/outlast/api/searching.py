@@ -11,6 +11,7 @@ from typing import Any
 
 from outlast._system.notebooks import is_notebook
 from outlast.api.called_back import After, CalledBack
+from outlast.api.cell import CellOutput
 from outlast.api.described import Searched, in_words_of_python
 from outlast.api.handed_over import GOES_ON
 from outlast.api.in_cell import InCell
@@ -19,6 +20,7 @@ from outlast.api.result import Result
 from outlast.api.said_lines import FRESH, SaidLines
 from outlast.config.settings import Settings
 from outlast.core.best import best_trials
+from outlast.core.states import StudyState
 from outlast.engine import launch
 from outlast.engine.campaign.run_alone import refuse_supervised, sharing_of, told_of_sharing
 from outlast.engine.coordinator.listener import Listener
@@ -91,18 +93,20 @@ def search(
                 own.keep(paths)
             return hears
 
-        with _in_words_of_python():
+        with _in_words_of_python(), drawn_to_the_end(shown):
             verdict, study = launch.run(
-                paths, settings, listener, tell=shown.ended, accept_changes=accept_changes, say=shown.said, kept=kept,
+                paths, settings, listener, tell=shown.ended, accept_changes=accept_changes, say=shown.said, gone=not kept,
                 given=prepared, sharing=sharing, limits=hears.limits(settings),
             )  # fmt: skip
+        if verdict.state is StudyState.STOPPED:
+            interrupts.heard()
         if hears.raised is not None:
             raise hears.raised
         recorded, _ = recorded_settings(paths.root, study)
         best = best_trials(study, recorded.metrics)
         result = Result(folder, verdict.state, tuple(study.trials.values()), tuple(best))
         if not kept:
-            result.keep_study()
+            result._keep(recorded, study)
         return result
 
 
@@ -114,11 +118,27 @@ def _in_words_of_python() -> Iterator[None]:
         raise in_words_of_python(error, FRESH, GOES_ON) from None
 
 
-def view(settings: Settings, folder: str, paths: StudyPaths, *, quiet: bool) -> SaidLines:
-    """What shows a run: one output of the cell in a notebook, lines elsewhere."""
+@contextmanager
+def drawn_to_the_end(shown: SaidLines) -> Iterator[None]:
+    """Whatever ends the block, the last picture does not say that it runs."""
+    try:
+        yield
+    except BaseException:
+        shown.broke()
+        raise
+
+
+def view(
+    settings: Settings, folder: str, paths: StudyPaths, *, quiet: bool, output: CellOutput | None = None
+) -> SaidLines:
+    """What shows a run: one output of the cell in a notebook, lines elsewhere.
+
+    Args:
+        output: One that an earlier run was shown in.
+    """
     if quiet or not is_notebook():
         return SaidLines(settings, folder, paths, _silent if quiet else partial(print, flush=True))
-    return InCell(settings, folder, paths)
+    return InCell(settings, folder, paths, output=output)
 
 
 def _silent(_text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from outlast._system.platforms import earlier_studies_folder, studies_folder
-from outlast.errors import StudyNotFound, UsageError
+from outlast.errors import OutlastError, StudyNotFound, UsageError
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 
@@ -27,15 +27,17 @@ class Study:
     """A search. `open` and `create` make one; neither writes anything: `run` begins it, or goes on with exactly the rest.
 
     It holds no state of its own: what it says is in the study folder, whoever runs the search, and however often the kernel
-    was restarted.
-
-    Attributes:
-        dir: The study folder; ``outlast status`` and every other command take it.
+    was restarted. `dir` is that folder; ``outlast status`` and every other command take it.
     """
 
     def __init__(self, dir: str, searched: Described | Recorded) -> None:
-        self.dir = dir
+        self._named, self._folder = dir, os.path.abspath(dir)
         self._searched = searched
+
+    @property
+    def dir(self) -> str:
+        """The study folder as it was named; its whole path once the process works elsewhere."""
+        return self._named if os.path.abspath(self._named) == self._folder else self._folder
 
     @classmethod
     def open(cls, dir: str | os.PathLike[str]) -> Study:
@@ -51,7 +53,7 @@ class Study:
         below = [os.path.join(each, given) for each in (studies_folder(), earlier) if each is not None]
         for folder in (given, *below):
             if StudyPaths.at(live_of(folder)).exists:
-                return cls(folder.rstrip("/"), Recorded(folder))
+                return cls(folder.rstrip("/"), Recorded(os.path.abspath(folder)))
         cure = (
             f"outlast.Study.create({given!r})"
             if os.path.isfile(given)
@@ -93,11 +95,15 @@ class Study:
             trials: ``budget.trials``: a total, over all runs.
             name: Of the study; by default that of the file, the script or the function.
             dir: The study folder, with placeholders such as ``{backbone}``; ``studies/NAME`` by default.
-            keys: Any other key of a study file, such as ``sampler="tpe"`` or ``checkpoints={"keep": 3}``.
+            keys: Any other key of a study file, such as ``sampler="tpe"`` or ``checkpoints={"keep": 3}``. A sampler and a pruner
+                may be Optuna's own objects, as in `outlast.optimize`.
+
+        A study that is in memory (``index={"in_memory": True}``) leaves nothing in its folder: what `run` returns is all that
+        there is of it.
 
         Raises:
             StudyFileError: Something is wrong, with what would be right.
-            UsageError: Two ways to train, or two metrics.
+            UsageError: Two ways to train, two metrics, or a word of Optuna's.
         """
         from outlast.api.creating import described
         from outlast.config.placeholders import folder_of
@@ -166,6 +172,7 @@ class Study:
         """What it has come to so far. Raises `outlast.errors.StudyNotFound` before it is begun."""
         from outlast.api.result import Result
 
+        self._refuse_unbegun()
         return Result.of(self.dir)
 
     @property
@@ -201,7 +208,8 @@ class Study:
         return frame_of(TrialTable(settings).columns(study), library)
 
     def status(self) -> dict[str, Any]:
-        """How it stands, as ``outlast status --json`` says it."""
+        """How it stands, as ``outlast status --json`` says it. Raises `outlast.errors.StudyNotFound` before it is begun."""
+        self._refuse_unbegun()
         snapshot = self._overview().sights[0].snapshot
         assert snapshot is not None
         return snapshot.to_json()
@@ -211,7 +219,11 @@ class Study:
         return self.result.study
 
     def plot_history(self) -> Any:
-        """The value of each trial and the best so far, as a plotly figure."""
+        """The value of each trial and the best so far, as a plotly figure.
+
+        Raises:
+            UsageError: Its trials do not allow it yet; so do all of these.
+        """
         return self._figure("history")
 
     def plot_importances(self) -> Any:
@@ -239,9 +251,14 @@ class Study:
 
         Args:
             show: In a notebook, show it below the cell.
+
+        Raises:
+            StudyNotFound: It is not begun.
+            OSError: The disk refused.
         """
         from outlast.api.report_file import draw, show_below
 
+        self._refuse_unbegun()
         path = os.path.relpath(draw(self.dir))
         if show:
             show_below(path)
@@ -256,6 +273,10 @@ class Study:
             drain: Let running trials finish.
             now: End them at once.
             trial: End this one only; it counts as pruned.
+
+        Raises:
+            StudyNotFound: It is not begun.
+            UsageError: There is no such trial, or it does not run.
         """
         from outlast.engine.campaign.stop_campaign import stop_one
 
@@ -270,13 +291,23 @@ class Study:
             trials: Their numbers; every failed one by default.
             cause: Only those that failed for it, such as ``crash``.
             from_scratch: Without their checkpoints.
+
+        Raises:
+            StudyNotFound: It is not begun.
+            UsageError: A trial that is not there, or has not finished.
         """
         from outlast.engine.care.retry import retry_trials
 
         return retry_trials(live_of(self.dir), trials, cause=cause, from_scratch=from_scratch)[0]
 
     def confirm(
-        self, *, top: int | None = None, seeds: int | None = None, race: bool | None = None, quiet: bool = False
+        self,
+        *,
+        top: int | None = None,
+        seeds: int | None = None,
+        race: bool | None = None,
+        fresh: bool = False,
+        quiet: bool = False,
     ) -> dict[str, Any]:
         """Run the best again with fresh seeds, and say which is really best: what ``confirmation.json`` says.
 
@@ -284,11 +315,15 @@ class Study:
             top: So many of the best; 3, or what the study file says.
             seeds: Fresh seeds for each; 5, or what the study file says.
             race: Leave out what cannot win any more.
+            fresh: Set earlier repetitions aside.
             quiet: Show nothing.
+
+        Raises:
+            UsageError: No trial has completed, or it was begun for a search that is run otherwise now.
         """
         from outlast.api.followed_up import confirm
 
-        return confirm(live_of(self.dir), top=top, seeds=seeds, race=race, quiet=quiet)
+        return confirm(live_of(self.dir), top=top, seeds=seeds, race=race, fresh=fresh, quiet=quiet)
 
     def refit(
         self, *, trial: int | None = None, seeds: int | None = None, fresh: bool = False, quiet: bool = False
@@ -300,33 +335,46 @@ class Study:
             seeds: So many trainings, each with a seed of its own.
             fresh: Set an earlier refit aside.
             quiet: Show nothing.
+
+        Raises:
+            UsageError: There is nothing to train again, it was trained otherwise before, or it went wrong or was stopped.
         """
         from outlast.api.followed_up import refit
 
         return refit(live_of(self.dir), trial=trial, seeds=seeds, fresh=fresh, quiet=quiet)
 
     def evaluate(self, *, trial: int | None = None, again: bool = False, quiet: bool = False) -> dict[str, Any]:
-        """Score that model on the test set, as ``evaluate`` of the study file says: what ``evaluation.json`` says. Looks count.
+        """Score that model on the test set, as ``evaluate`` of the study file says: what ``evaluation.json`` says.
+        Each look at the test set is counted.
 
         Args:
             trial: The model of this trial, instead of the refit's.
             again: Look once more, although it was looked at.
             quiet: Show nothing.
+
+        Raises:
+            UsageError: Nothing says how, it was looked at before, or the scoring went wrong or was stopped.
         """
         from outlast.api.followed_up import evaluate
 
         return evaluate(live_of(self.dir), trial=trial, again=again, quiet=quiet)
 
-    def export(self, output: str | os.PathLike[str] | None = None, *, trial: int | None = None) -> str:
+    def export(
+        self, output: str | os.PathLike[str] | None = None, *, trial: int | None = None, quiet: bool = False
+    ) -> str:
         """Put the model together with all that belongs to it, in a folder or archive. Returns where.
 
         Args:
             output: Where to, an archive by its ending; ``export`` in the study folder by default.
             trial: The model of this trial, instead of the one that was refitted, or the best.
+            quiet: Print nothing of what a person should know about it.
+
+        Raises:
+            UsageError: There is nothing to export, or something else at the place.
         """
         from outlast.api.followed_up import export
 
-        return export(live_of(self.dir), None if output is None else os.fspath(output), trial=trial)
+        return export(live_of(self.dir), None if output is None else os.fspath(output), trial=trial, quiet=quiet)
 
     # showing
 
@@ -336,12 +384,25 @@ class Study:
     def _repr_html_(self) -> str:
         from outlast.api.cell_page import page_of
 
-        return page_of(self._overview()).html if self._exists else f"<div>{self.dir}: not begun</div>"
+        try:
+            return page_of(self._overview()).html if self._exists else self._line()
+        except OutlastError:
+            return self._line()
+
+    def _line(self) -> str:
+        from html import escape
+
+        from outlast.core.escapes import as_on_a_screen
+
+        return f"<div>{escape(as_on_a_screen(f'{self.dir}: {self._said()}'))}</div>"
 
     def _said(self) -> str:
         if not self._exists:
             return "not begun"
-        snapshot = self._overview().sights[0].snapshot
+        try:
+            snapshot = self._overview().sights[0].snapshot
+        except OutlastError as error:
+            return error.fact
         assert snapshot is not None
         done = snapshot.counted if snapshot.target is None else f"{snapshot.counted} of {snapshot.target}"
         best = "" if snapshot.best is None else f", best trial {snapshot.best.trial}: {snapshot.best.value:.6g}"
@@ -352,6 +413,10 @@ class Study:
     @property
     def _exists(self) -> bool:
         return StudyPaths.at(live_of(self.dir)).exists
+
+    def _refuse_unbegun(self) -> None:
+        if not self._exists:
+            raise StudyNotFound(f"no study in {self.dir}", cure="study.run() begins it")
 
     def _record(self) -> tuple[Fold, Any]:
         from outlast.core.fold import Study as Fold

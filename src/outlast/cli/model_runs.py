@@ -177,7 +177,7 @@ def run_quietly(paths: StudyPaths, settings: Settings) -> int:
 
     with view:
         _, study = run(
-            paths, settings, listener, tell=lambda *_: view.close(), accept_changes=True, say=console.print, kept=False
+            paths, settings, listener, tell=lambda *_: view.close(), accept_changes=True, say=console.print, pages=False
         )
     state = StudyState.STOPPED if study.ended is None else StudyState(study.ended.state)
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)

@@ -81,7 +81,7 @@ def run_here(
     with view:
         run(
             paths, settings, listener,
-            tell=tell, accept_changes=accept_changes, say=console.print, unattended=supervised, kept=kept, given=given,
+            tell=tell, accept_changes=accept_changes, say=console.print, unattended=supervised, gone=not kept, given=given,
             sharing=sharing,
         )  # fmt: skip
     return code

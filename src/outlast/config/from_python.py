@@ -21,6 +21,7 @@ def settings_from_python(
     changes: Sequence[str] = (),
     metric: Metric | None = None,
     default_name: str = "",
+    cwd: str | None = None,
 ) -> Settings:
     """The settings that keys of a study file say, on top of a study file where one is named.
 
@@ -31,12 +32,13 @@ def settings_from_python(
         changes: ``key=value`` texts that change both, as ``--set`` does.
         metric: Name and goal that win over all of these.
         default_name: The study's name where nothing says it; the file's name by default.
+        cwd: The working directory that is meant; this process's by default.
 
     Raises:
         StudyFileError: Anything wrong with it, before anything runs.
     """
     if file is None:
-        document = _document(keys, os.path.join(os.getcwd(), default_name or "study"), said_in)
+        document = _document(keys, os.path.join(cwd or os.getcwd(), default_name or "study"), said_in)
         chain, place = [document], document.file
     else:
         chain, place = read_chain(file), file

@@ -106,7 +106,8 @@ def run(
     tell: Callable[[Verdict, Study], object],
     accept_changes: bool = False,
     unattended: bool = False,
-    kept: bool = True,
+    pages: bool = True,
+    gone: bool = False,
     say: Callable[[str], object] = print,
     limits: Limits | None = None,
     given: Given | None = None,
@@ -119,7 +120,8 @@ def run(
         listener: Made once the study is open, from what was opened and the number of slots.
         tell: Says how it ended; nobody waits for plots to hear that.
         unattended: Nobody is there, as is known from elsewhere; under nohup nobody is in any case.
-        kept: Whether the folder is still there afterwards: without, plots would be drawn for nobody.
+        pages: Whether there are to be a report and plots: a follow-up's are its search's.
+        gone: The folder is about to go: there are none either, and trackers get a last chance.
         accept_changes, say, limits, given, sharing: See `outlast.engine.hold.run.run_study`.
     """
     unattended = unattended or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -135,10 +137,12 @@ def run(
         sharing=sharing,
     )
     tell(verdict, study)
-    if kept:
-        settle(paths, study, settings, say)
-    else:  # what is not sent goes with the folder
+    if gone:  # what is not sent goes with it
         send_now(paths.root, settings, wait=_LAST_CHANCE)
+    elif pages:
+        settle(paths, study, settings, say)
+    else:
+        send_now(paths.root, settings)
     return verdict, study
 
 

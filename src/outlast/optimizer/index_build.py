@@ -99,25 +99,6 @@ def set_aside(path: str | os.PathLike[str]) -> Path | None:
     return aside
 
 
-def load_index(path: str | os.PathLike[str]) -> optuna.Study:
-    """Open ``study.db``, which holds exactly one study, with Optuna: for people who go on in Python."""
-    storage = optuna.storages.get_storage(f"sqlite:///{os.path.abspath(path)}")
-    (only,) = storage.get_all_studies()
-    return optuna.load_study(study_name=only.study_name, storage=storage)
-
-
-def in_memory(study: optuna.Study) -> optuna.Study:
-    """The same study without a file behind it."""
-    with silent():
-        copy = optuna.create_study(study_name=study.study_name, directions=study.directions)
-        if study.metric_names:
-            copy.set_metric_names(study.metric_names)
-    for name, value in study.user_attrs.items():
-        copy.set_user_attr(name, value)
-    copy.add_trials(study.get_trials(deepcopy=False))
-    return copy
-
-
 def check_index(path: str | os.PathLike[str], study: Study, settings: Settings) -> list[str]:
     """What is wrong with the index, by content, a sentence for each fault; nothing on the disk is changed.
 

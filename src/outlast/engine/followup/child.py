@@ -258,7 +258,7 @@ def run_followup(
     study = read_study(paths)
     if all(trial.state.finished for trial in study.trials.values()):
         return study, None
-    verdict, study = run(paths, settings, listener, tell=tell, accept_changes=True, say=say, kept=False)
+    verdict, study = run(paths, settings, listener, tell=tell, accept_changes=True, say=say, pages=False)
     return study, verdict
 
 
