@@ -177,6 +177,7 @@ def test_a_goal_that_is_said_wins_over_that_of_the_keys_that_it_changes(here):
         assert (metric.name, metric.goal) == ("loss", "minimize")
 
 
+@pytest.mark.filterwarnings("ignore:.*constraints_func.*:FutureWarning")
 def test_samplers_and_pruners_may_be_optunas_own(here):
     sampler = optuna.samplers.TPESampler(seed=3, n_startup_trials=4)
     study = outlast.Study.create(KEYS, sampler=sampler, pruner=optuna.pruners.MedianPruner())
