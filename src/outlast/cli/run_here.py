@@ -104,7 +104,9 @@ def _sampler_text(settings: Settings) -> str:
 
 
 def _beside(settings: Settings) -> str:
-    return "" if settings.index.url is None else f", and {masked_address(settings.index.url)}"
+    return (
+        "" if settings.index.url is None or settings.index.in_memory else f", and {masked_address(settings.index.url)}"
+    )
 
 
 def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:

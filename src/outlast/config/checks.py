@@ -92,6 +92,8 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     if files and settings.config is not None:
         notes += _config_file(settings, at)
     notes += _empty_trackers(at.document.data.get("tracking"))
+    if settings.index.in_memory and settings.index.url is not None:
+        notes.append("`index.url`: without effect beside `index.in_memory`, which keeps nothing")
     if settings.later.get("selection") is not None:
         notes.append("`selection`: without effect; `confirm.prefer` says how the best is chosen")
     return tuple(notes)

@@ -157,8 +157,9 @@ class DerivedFiles:
         return self._told()
 
     def _told(self) -> list[str]:
-        told = [*self.index.told(), *self._warnings]
-        self._warnings.clear()
+        told = self.index.told()
+        while self._warnings:  # the thread that brings the study home appends meanwhile
+            told.append(self._warnings.pop(0))
         return told
 
     def abandon(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +18,11 @@ from outlast.errors import OutlastError, UsageError
 from outlast.optimizer.index_rows import ForeignRow
 from outlast.optimizer.written_behind import WrittenBehind
 from outlast.study.layout import StudyPaths
+from outlast.study.lease import holder_is_live
 from outlast.study.segments import read_ledger
+
+#: How the name of a folder goes on that `outlast.engine.care.fresh` moved aside.
+_ASIDE = r"\.\d{8}_\d{6}(?!\d)"
 
 
 class Indexes:
@@ -56,9 +62,10 @@ class Indexes:
 
     def told(self) -> list[str]:
         """What people are to be told, once."""
-        found = [text for each in self._writers for text in each.warnings]
+        found = []
         for each in self._writers:
-            each.warnings.clear()
+            while each.warnings:  # its thread appends meanwhile, and says nothing a second time
+                found.append(each.warnings.pop(0))
         return found
 
     def close(self, timeout: float = 5.0) -> None:
@@ -73,27 +80,37 @@ def identity_of(study: Study) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def _earlier(folder: Path) -> dict[str, str]:
-    """The studies that ``--fresh`` moved aside from this folder: identity → the name of the folder that keeps it."""
+def earlier_studies(folder: Path, identity: str) -> dict[str, str]:
+    """The studies that ``--fresh`` moved aside from this folder: identity → the name of the folder that keeps it.
+
+    Another folder that only begins with its name is another study's, and so is one that runs. A copy of the study itself,
+    whose `identity` it has, is none of them.
+    """
     found = {}
-    for place in folder.parent.glob(f"{folder.name}.*"):
+    for place in folder.parent.glob(f"{glob.escape(folder.name)}.*"):
+        ledger = StudyPaths.at(place).ledger
+        if not re.match(_ASIDE, place.name.removeprefix(folder.name)):
+            continue
         try:
-            events = read_ledger(StudyPaths.at(place).ledger, below=2).events
+            if holder_is_live(ledger):
+                continue
+            events = read_ledger(ledger, below=2).events
         except (OutlastError, OSError):  # damaged, or none: then its rows stay who they are
             continue
         created = next((event for event in events if isinstance(event, StudyCreated)), None)
         if created is not None:
             found[identity_of(fold([created]))] = place.name
+    found.pop(identity, None)
     return found
 
 
 def store_of(settings: Settings) -> StoreAddress | None:
-    """The store that the study file names; ``None`` where it names none.
+    """The store that the study file names; ``None`` where it names none, or nothing is kept.
 
     Raises:
         UsageError: It is no address, the environment lacks a part of it, or it is a file on a mounted drive.
     """
-    if settings.index.url is None:
+    if settings.index.url is None or settings.index.in_memory:
         return None
     found = store_address(
         settings.index.url,
@@ -123,4 +140,6 @@ def other_stores(
         return []
     from outlast.optimizer.store_writer import StoreWriter
 
-    return [StoreWriter(address, settings, identity_of(study), earlier=_earlier(own.parent), fence=fence)]
+    identity = identity_of(study)
+    earlier = earlier_studies(own.parent, identity)
+    return [StoreWriter(address, settings, identity, earlier=earlier, fence=fence)]
