@@ -22,6 +22,7 @@ from outlast.config.campaign_file import CampaignFile, load_search, makes_a_camp
 from outlast.config.campaign_members import CampaignStudy
 from outlast.config.placeholders import above_placeholders, folder_of
 from outlast.config.secrets import is_secret_name, mask_address, secret_in
+from outlast.config.store_address import masked_address
 from outlast.engine.campaign.planned import CampaignPlan, Planned, aimed, limit_of
 from outlast.errors import OutlastError, StudyNotFound, UsageError
 from outlast.study.campaign import Campaign, Member, member_folders, member_on_record, read_campaign
@@ -254,7 +255,7 @@ def _command(invocation: Invocation) -> tuple[str, ...]:
     kept: list[str] = []
     words = iter(word for word in invocation.before if word not in _ONCE)
     for word in words:
-        given = [word, *itertools.islice(words, 1)] if word == "--set" else [word]
+        given = [word, *itertools.islice(words, 1)] if word in ("--set", "--index", "--storage") else [word]
         if not _holds_a_secret(given[-1].removeprefix("--set=")):
             kept += given
     return tuple(kept)
@@ -265,7 +266,8 @@ def _holds_a_secret(word: str) -> bool:
     name = key.rpartition(".")[2]
     if "notify" in key.split(".") and name != "what":  # an address is a secret, but where the environment has all of it
         return any(each != mask_address(each) for each in re.split(r"[\s,\[\]\"']+", value))
-    return secret_in(word) or secret_in(value, name) or (".env." in f".{key}." and is_secret_name(name))
+    hidden = secret_in(word) or masked_address(word) != word
+    return hidden or secret_in(value, name) or (".env." in f".{key}." and is_secret_name(name))
 
 
 def _name_of(stems: Sequence[str]) -> str:

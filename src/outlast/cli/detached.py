@@ -14,7 +14,8 @@ import click
 from outlast._system.syncing import make_dir
 from outlast.cli.main import Invocation
 from outlast.cli.options import HANDED_OVER
-from outlast.config.secrets import mask_text
+from outlast.config.store_address import masked_address
+from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder
 from outlast.study.supervision import Charge, live_supervision
@@ -70,10 +71,19 @@ def _without_secrets(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     for at, word in enumerate(left):
         name, between, value = word.partition("=") if word.startswith("--") else ("", "", word)
         named = name if between else left[at - 1] if at else ""
-        if named in ("--index", "--storage") and mask_text(value) != value:
-            secrets[HANDED_OVER] = value
-            left[at] = f"{name}{between}${{{HANDED_OVER}}}"
-    return left, secrets
+        if named not in ("--index", "--storage", "--set") or masked_address(value) == value:
+            continue
+        key, _, said = ("index", "", value) if named != "--set" else value.partition("=")
+        if key not in ("index", "index.url"):
+            continue
+        if said.lstrip().startswith("{"):
+            fact = "a password within braces cannot go along to the background: others could read it there"
+            raise UsageError(fact, cure="--index URL, or ${NAME} of the environment in its place")
+        secrets[HANDED_OVER] = said.strip().strip("\"'")
+        left[at] = f"--index=${{{HANDED_OVER}}}"
+        if not between:
+            left[at - 1] = ""
+    return [word for word in left if word], secrets
 
 
 def _await(process: subprocess.Popen[bytes], fact: Callable[[], bool]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from outlast.config import notation, yaml
 from outlast.config.shapes import At
+from outlast.config.store_address import masked_address
 from outlast.config.yaml import Document, Path, Place
 from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
@@ -23,7 +24,7 @@ def parse_override(text: str) -> tuple[list[str], Any, Place]:
     Raises:
         StudyFileError: No key, no ``=``, or a value that is not YAML.
     """
-    place = Place(f"--set {text}")
+    place = Place(f"--set {masked_address(text)}")
     key, equals, value = text.partition("=")
     parts = [part.strip() for part in key.split(".")]
     if not equals or not all(parts):

@@ -27,6 +27,7 @@ from outlast.config.settings import (
     NotifySettings,
     Settings,
 )
+from outlast.config.store_address import masked_address
 from outlast.config.tracking_section import TrackingSettings
 from outlast.space.definitions import define, to_definition
 from outlast.space.parameters import Parameter
@@ -81,8 +82,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, IsolationSettings):
         short = {IsolationSettings(): None, IsolationSettings(mode="worker"): "worker"}
         return short.get(value, {"worker": value.trials})
-    if isinstance(value, IndexSettings) and value == IndexSettings(url=value.url):
-        return value.url
+    if isinstance(value, IndexSettings) and value.url is not None:
+        value = replace(value, url=masked_address(value.url))
+        if value == IndexSettings(url=value.url):
+            return value.url
     if isinstance(value, NotifySettings):
         value = replace(value, urls=tuple(mask_address(url) for url in value.urls))
     if isinstance(value, Struct):

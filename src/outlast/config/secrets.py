@@ -39,7 +39,16 @@ _CREDENTIAL = (
 )
 #: A scheme is short: without a bound, a long line of hex costs the square of its length.
 #: A password that is a macro (``${envvar:DB_PASSWORD}``) is none.
-_IN_URL = r"((?<![a-zA-Z])[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^/\s:@]*:)(?!\$\{[^{}\s]*\}@)[^/\s@]+(?=@)"
+_MACRO = r"(?!(?:\$\{[^{}\s]*\}|[^/\s:@{}])*:\$\{[^{}\s]*\}@)"
+_IN_URL = rf"((?<![a-zA-Z])[a-zA-Z][a-zA-Z0-9+.-]{{0,30}}://{_MACRO}[^/\s:@]*:)[^/\s@]+(?=@)"
+#: The password of a database may hold what in other addresses ends it: up to the last ``@`` of the word.
+_IN_STORE = (
+    r"(?i)((?<![a-z])(?:postgres(?:ql)?|mysql|mariadb|rediss?|oracle|mssql|cockroachdb|mongodb)(?:\+\w+)?://"
+    rf"{_MACRO}[^/\s:?#]*:)[^\s\"']+(?=@)"
+)
+#: Options of an address that are a password: libpq's ``password`` and ``sslpassword``, others' ``passwd``.
+SECRET_OPTION = r"[?&](?:[\w.-]*(?:password|passwd|passphrase|pwd)|(?:[\w.-]*[_.-])?pass)="  # noqa: S105
+_IN_OPTION = rf"(?i)({SECRET_OPTION})(?!\$\{{)[^&\s\"'#]+"
 _WEBHOOK = r"(https://hooks\.slack\.com/services/|https://discord(?:app)?\.com/api/webhooks/)[^\s\"']+"
 _FORMS = (
     r"(?<![\w-])(?:hf_[A-Za-z0-9]{20,}|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|npm_[A-Za-z0-9]{30,}"
@@ -89,7 +98,8 @@ def secret_in(value: Any, name: str = "") -> bool:
 
 def mask_text(text: str) -> str:
     """The text without its secrets: passwords in URLs, webhook addresses, tokens, what a credential's name is given."""
-    text = re.sub(_IN_URL, rf"\g<1>{MASK}", text)
+    for place in (_IN_OPTION, _IN_STORE, _IN_URL):
+        text = re.sub(place, rf"\g<1>{MASK}", text)
     text = re.sub(_WEBHOOK, rf"\g<1>{MASK}", text)
     text = re.sub(_PRIVATE_KEY, MASK, re.sub(_FORMS, MASK, text))
     text = re.sub(_IN_CONNECTION, rf"\g<1>{MASK}", text)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
-from outlast.config.secrets import ADDRESS_VARIABLE, MASK, mask_text
+from outlast.config.secrets import ADDRESS_VARIABLE, MASK, SECRET_OPTION, mask_text
 from outlast.errors import UsageError
 
 Kind = Literal["sqlite", "journal", "redis", "server"]
@@ -19,7 +19,12 @@ WAIT_SECONDS = 10.0
 #: What a journal that is not there yet is called; anything else is a database.
 _JOURNALS = (".log", ".jsonl", ".journal")
 _SQLITE_MAGIC = b"SQLite format 3\x00"
-_USER = re.compile(r"^(?P<scheme>[A-Za-z][\w+.-]*://)(?P<user>[^/:?#]*):(?P<password>.*)@(?P<rest>[^@]*)$")
+#: As SQLAlchemy reads it; also behind ``index=`` and ``--index=``. An ``@`` that should have been ``%40`` is the password's.
+_USER = re.compile(
+    r"(?s)^(?P<scheme>(?:[\w.-]+=)*(?:\{\s*url:\s*)?[\"']?[A-Za-z][\w+.-]*://)(?P<user>(?:\$\{[^{}]*\}|[^/:?#])*)"
+    r":(?P<password>.*)@(?P<rest>[^@]*)$"
+)
+_VARIABLES = rf"(?:{ADDRESS_VARIABLE})+"
 
 
 @dataclass(frozen=True)
@@ -61,21 +66,41 @@ def store_address(
     taken = re.findall(ADDRESS_VARIABLE, given)
     if lacking := [name for name in taken if not environment.get(name)]:
         raise UsageError(f"{masked_address(given)} needs {', '.join(lacking)}, which the environment does not have")
-    url = re.sub(ADDRESS_VARIABLE, lambda match: environment[match[1]], given)
-    known = tuple(environment[name] for name in taken)
+    url = _filled(given, environment)
     wait = WAIT_SECONDS if timeout is None else timeout
     shown = masked_address(given)
     if "://" not in url or url.startswith(("sqlite:", "sqlite+")):
         return _file(url, shown, folder, wait)
-    return _server(url, shown, known, wait)
+    return _server(url, shown, wait)
 
 
 def masked_address(given: str) -> str:
-    """An address without its password, also where that holds an ``@`` that should have been written ``%40``."""
+    """An address without its password, whatever that holds, or a word of a command line that names one (``index=…``)."""
+    if "://" in given:
+        given = re.sub(rf"(?i)({SECRET_OPTION})(?!{_VARIABLES}(?:&|$))[^&]+", rf"\g<1>{MASK}", given)
     match = _USER.match(given)
-    if match and match["password"] and not re.fullmatch(ADDRESS_VARIABLE, match["password"]):
+    if match and match["password"] and not re.fullmatch(_VARIABLES, match["password"]):
         given = f"{match['scheme']}{match['user']}:{MASK}@{match['rest']}"
     return mask_text(given)
+
+
+def _filled(given: str, environment: Mapping[str, str]) -> str:
+    """With the variables' values. In the user's part and in options they mean what they say, as libpq takes PGPASSWORD."""
+
+    def plain(text: str) -> str:
+        return re.sub(ADDRESS_VARIABLE, lambda match: environment[match[1]], text)
+
+    def literal(text: str) -> str:
+        return re.sub(ADDRESS_VARIABLE, lambda match: quote(environment[match[1]], safe=""), text)
+
+    scheme, between, rest = given.partition("://")
+    if not between or scheme.startswith("sqlite"):
+        return plain(given)
+    user, at, place = rest.rpartition("@")
+    base, mark, query = place.partition("?")
+    options = [each.partition("=") for each in query.split("&")]
+    said = "&".join(f"{plain(name)}{equals}{literal(value)}" for name, equals, value in options)
+    return f"{plain(scheme)}{between}{literal(user)}{at}{plain(base)}{mark}{said}"
 
 
 def _file(url: str, shown: str, folder: str, wait: float) -> StoreAddress:
@@ -113,26 +138,27 @@ def _is_journal(file: str) -> bool:
     return file.endswith(_JOURNALS)
 
 
-def _server(url: str, shown: str, known: tuple[str, ...], wait: float) -> StoreAddress:
+def _server(url: str, shown: str, wait: float) -> StoreAddress:
     scheme, _, rest = url.partition("://")
     base, between, query = rest.partition("?")
     options = parse_qsl(query, keep_blank_values=True)
     wait = next((_seconds(value, shown) for key, value in options if key == "timeout"), wait)
     if between:
-        kept = [each for each in query.split("&") if not each.startswith("timeout=")]
+        kept = [each for each in query.split("&") if not each.startswith("timeout=") and not each.endswith(f"={MASK}")]
         base = f"{base}?{'&'.join(kept)}".rstrip("?")
     url = f"{scheme}://{base}".replace(
         f":{MASK}@", "@"
     )  # on record without its password: libpq may know it from elsewhere
     kind: Kind = "redis" if scheme.startswith(("redis", "unix")) else "server"
-    return StoreAddress(kind, shown, url=url, timeout=wait, secrets=_secrets(url, known))
+    return StoreAddress(kind, shown, url=url, timeout=wait, secrets=_secrets(url))
 
 
-def _secrets(url: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def _secrets(url: str) -> tuple[str, ...]:
     """Every way in which a message may repeat a password: as typed, decoded, and cut where an ``@`` in it was misread."""
-    found = [*known]
+    found: list[str] = []
     if match := _USER.match(url):
         typed = match["password"]
         found += [typed, unquote(typed), *(part for part in typed.split("@") if len(part) > 3)]
-    found += [value for key, value in parse_qsl(url.partition("?")[2]) if "pass" in key.lower()]
+    typed_options = re.findall(rf"(?i){SECRET_OPTION}([^&]+)", url)
+    found += [*typed_options, *map(unquote, typed_options)]
     return tuple(sorted({each for each in found if each and each != MASK}, key=len, reverse=True))

@@ -13,6 +13,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Row
 
+from outlast.config.store_address import masked_address
 from outlast.core.nearest import nearest
 from outlast.core.records import AttemptEnded, AttributeSet, Event, TrialCreated
 from outlast.core.states import Cause, TrialState
@@ -54,7 +55,7 @@ def import_storage(url_or_path: str, study_name: str | None = None) -> ImportedS
         StorageError: It cannot be read.
     """
     with opened(url_or_path) as source:
-        study = _chosen(source, url_or_path, study_name)
+        study = _chosen(source, masked_address(url_or_path), study_name)
         trials = source.storage.get_all_trials(study._study_id, deepcopy=False)
         times = source.times(study._study_id, trials)
         names = study.system_attrs.get("study:metric_names") or ()

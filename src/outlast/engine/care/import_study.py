@@ -16,6 +16,7 @@ from outlast.config.command import NO_COMMAND
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
 from outlast.config.placeholders import folder_of
 from outlast.config.settings import Settings
+from outlast.config.store_address import masked_address
 from outlast.core.fold import fold
 from outlast.core.records import (
     AttemptEnded,
@@ -57,7 +58,8 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
     imported = import_storage(storage, study_name)
     given = None if study_file is None else load_study_file(study_file)
     if given is None and not imported.parameters:
-        raise UsageError(f"{storage}: no parameter was drawn yet", cure="name a study file: it says what to search")
+        fact = f"{masked_address(storage)}: no parameter was drawn yet"
+        raise UsageError(fact, cure="name a study file: it says what to search")
     settings = given or settings_from_resolved(_drafted(imported), os.getcwd())
     _refuse_other_goals(imported, settings)
     folder = folder_of(settings, directory)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from outlast.config.secrets import mask_text
 from outlast.config.settings import Settings
+from outlast.config.store_address import masked_address
 from outlast.core.best import best_trial
 from outlast.core.budget import room_for_new
 from outlast.core.file_names import TrialPaths
@@ -176,7 +176,7 @@ def _index(settings: Settings, paths: StudyPaths) -> str | None:
     url = settings.index.url
     if url is None:
         return str(paths.index)
-    return mask_text(url) if "://" in url else os.path.abspath(os.path.join(settings.working_directory, url))
+    return masked_address(url) if "://" in url else os.path.abspath(os.path.join(settings.working_directory, url))
 
 
 def identity_of(study: Study) -> str:
