@@ -14,9 +14,11 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from lab.postgres import Postgres
+from lab.postgres import PASSWORD, Postgres
 from outlast.errors import StudyNotFound, UsageError
 from outlast.optimizer.importing import import_storage
+from outlast.optimizer.index_build import build_index
+from outlast.optimizer.index_rows import RowMaker
 from outlast.optimizer.moving import move_studies
 
 pytestmark = pytest.mark.slow
@@ -166,3 +168,21 @@ def test_a_study_folder_begins_with_what_is_on_a_server(place: Callable[[str], s
     assert study.directions == ("maximize",)
     assert study.enqueued == ({"lr": 0.1},)
     assert len({event.trial for event in study.events if hasattr(event, "trial")}) == 5
+
+
+def test_a_place_with_a_password_is_named_without_it(place: Callable[[str], str], tmp_path: Path) -> None:
+    filled(place("postgresql"))
+    source = place("postgresql")
+    attempts = [lambda: import_storage(source), lambda: import_storage(source, "typo")]
+    attempts.append(lambda: move_studies(source, str(tmp_path / "x.db"), "typo"))  # type: ignore[arg-type, return-value]
+    for attempt in attempts:
+        with pytest.raises(StudyNotFound) as error:
+            attempt()
+        assert PASSWORD not in str(error.value) and "postgresql://searcher:***@" in str(error.value)
+
+
+def test_a_copy_of_a_folders_own_says_that_it_is_one(lab: Any, study: Any, tmp_path: Path) -> None:
+    settings = lab.settings()
+    build_index(tmp_path / "study.db", settings, [RowMaker(settings).row(trial) for trial in study.trials.values()])
+    _, warnings = move_studies(str(tmp_path / "study.db"), str(tmp_path / "shared.log"))
+    assert [each for each in warnings if "this copy stays as it is now" in each and "digits" in each]

@@ -274,6 +274,107 @@ def test_a_fresh_start_takes_the_name_and_keeps_the_earlier_study_under_its_fold
         assert len(there.trials) == 1
 
 
+def test_a_copy_of_the_study_beside_it_is_not_its_earlier_self(
+    lab: Any, study: Study, database_address: StoreAddress
+) -> None:
+    settings = lab.settings()
+    for _ in range(2):
+        with writing(database_address, settings, study, "me", earlier={"me": "digits.20240501_120000"}) as writer:
+            assert writer.flush(LIMIT), writer.warnings
+    assert counted(database_address, "studies") == 1
+    assert counted(database_address, "trials") == 9
+
+
+def test_two_rows_of_one_trial_are_not_taken_for_another_study(lab: Any, study: Study, tmp_path: Path) -> None:
+    address, settings = address_of(str(tmp_path / "shared.db")), lab.settings()
+    with writing(address, settings, study) as writer:
+        assert writer.flush(LIMIT)
+    ask(
+        address,
+        "UPDATE trial_system_attributes SET value_json = '3' WHERE \"key\" = 'outlast:trial' AND value_json = '4'",
+    )
+    with writing(address, settings, study) as writer:
+        until(lambda: writer.warnings)
+    assert "a trial has two rows" in writer.warnings[0] and "another study" not in writer.warnings[0]
+
+
+def test_a_name_for_which_a_server_has_no_room_is_left_out_and_said(
+    lab: Any, study: Study, database_address: StoreAddress
+) -> None:
+    from outlast.core.records import AttributeSet
+
+    long = "n" * 513
+    study.apply(AttributeSet(3, long, "1"))
+    study.apply(AttributeSet(3, "short", "1"))
+    for _ in range(2):
+        with writing(database_address, lab.settings(), study) as writer:
+            writer.note_study({long: "1", "seen": "1"})
+            assert writer.flush(LIMIT), writer.warnings
+        on_a_server = database_address.kind == "server"
+        assert ["no room for an attribute called 'nnn" in each for each in writer.warnings] == [True] * on_a_server
+    with opened(database_address) as there:
+        noted = there.trials[3].user_attrs
+        assert noted["short"] == 1 and (long in noted) is not on_a_server
+        assert there.user_attrs["seen"] == 1
+
+
+def test_a_server_s_limits_hold_in_our_transactions_and_end_with_them(postgres: Postgres, database: str) -> None:
+    from outlast.optimizer.store_connection import connect
+
+    query = "SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')"
+    with contextlib.closing(connect(address_of(postgres.url(database)))) as connection:
+        connection.begin(writing=True)
+        assert connection.execute(query).fetchone() == ("5s", "1min")
+        connection.commit()
+        assert connection.execute(query).fetchone() == ("0", "0")
+
+
+def test_a_journal_takes_what_another_store_enqueued_and_what_begins_out_of_order(
+    lab: Any, study: Study, tmp_path: Path
+) -> None:
+    """Without the whole study being written anew, and each row under its own number."""
+    address = address_of(str(tmp_path / "shared.log"))
+    with writing(address, lab.settings(), study) as writer:
+        assert writer.flush(LIMIT)
+        params = {"lr": 0.01, "layers": 2, "width": 3.0, "model": "mlp"}
+        for number in (9, 10):
+            claim = {"outlast:row": "another store:7"} if number == 9 else {}
+            study.apply(TrialCreated(number, lab.ended(number).at, params=params, source="sampled", system_attrs=claim))
+        for number in (9, 10):
+            writer.update([study.trials[number]])
+            assert writer.flush(LIMIT)
+        study.apply(lab.opened(10))
+        writer.update([study.trials[10]])
+        assert writer.flush(LIMIT)
+        with opened(address) as there:
+            assert [trial.system_attrs["outlast:trial"] for trial in there.trials] == list(range(11))
+        study.apply(lab.opened(9))
+        writer.update([study.trials[9]])
+        assert writer.flush(LIMIT)
+    assert '"op_code": 1,' not in Path(address.file).read_text()
+
+
+def test_a_journal_with_a_row_of_somebody_s_is_not_written_anew_for_each_trial(
+    lab: Any, study: Study, tmp_path: Path
+) -> None:
+    address = address_of(str(tmp_path / "shared.log"))
+    with writing(address, lab.settings(), study) as writer:
+        assert writer.flush(LIMIT)
+        with opened(address) as there:
+            there.enqueue_trial({"layers": 99})
+        found: list[Any] = []
+        until(lambda: found.extend(writer.take_foreign()) or found)
+        writer.refuse(found[0], "layers is at most 4")
+        for number in range(9, 14):
+            finished(lab, study, writer, number)
+            time.sleep(0.05)  # rounds of the writer's
+        assert Path(address.file).read_text().count('"op_code": 1,') <= 1
+        assert writer.flush(LIMIT)
+    with opened(address) as there:
+        ours = [trial.number for trial in there.trials if "outlast:trial" in trial.system_attrs]
+        assert ours == list(range(14)) and len(there.trials) == 15
+
+
 def finished(lab: Any, study: Study, writer: StoreWriter, number: int) -> None:
     """One more trial, begun and ended."""
     params = {"lr": 0.01, "layers": 2, "width": 3.0, "model": "mlp"}

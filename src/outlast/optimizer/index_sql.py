@@ -39,7 +39,7 @@ KEYED = '"key", value_json'
 
 class Connection(Protocol):
     """As much of a connection as is asked of it here: `sqlite3.Connection`, or one to a server
-    (`outlast.optimizer.store_connection`). A parameter's place is a ``?``; a row that is there already is refused.
+    (`outlast.optimizer.store_statements`). A parameter's place is a ``?``; a row that is there already is refused.
     """
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
@@ -51,6 +51,10 @@ class Connection(Protocol):
 
 class IndexBroken(Exception):
     """The index is not what was written; it has to be built anew."""
+
+
+class NotOurs(IndexBroken):
+    """A study of this name that has no note of ours: somebody else's."""
 
 
 def head_of(connection: Connection) -> str | None:
@@ -68,7 +72,8 @@ class Tables:
     """One study's rows through one connection. The caller opens and commits transactions.
 
     Raises:
-        IndexBroken: The study, its tables or our notes in them are not there.
+        NotOurs: Our notes in it are not there.
+        IndexBroken: The study or its tables are not there, or a trial has two rows.
     """
 
     def __init__(self, connection: Connection, study_name: str) -> None:
@@ -84,7 +89,7 @@ class Tables:
                 raise IndexBroken(str(error)) from error
             raise
         if noted is None:
-            raise IndexBroken("Outlast did not write it")
+            raise NotOurs("Outlast did not write it")
         self.notes: dict[str, Any] = dict(noted)
         self.index_id = str(noted["id"])
         self.ids: dict[int, int] = {}

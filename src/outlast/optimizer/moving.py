@@ -13,18 +13,21 @@ from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import get_lock_file
 
-from outlast.config.store_address import StoreAddress, store_address
+from outlast.config.store_address import StoreAddress, masked_address, store_address
 from outlast.core.nearest import nearest
 from outlast.errors import StorageError, StudyNotFound, UsageError
 from outlast.optimizer.import_sources import Source, opened
 from outlast.optimizer.index_rows import IndexRow, stored_time
 from outlast.optimizer.index_sql import INDEX, KEYED, inserted, typed
 from outlast.optimizer.journal_entries import STUDY_USER, noted, row_of_trial, said, study_made, trial_made
-from outlast.optimizer.store_connection import StoreConnection, connect, unreachable
-from outlast.optimizer.store_journal import journal_backend
+from outlast.optimizer.store_connection import connect, unreachable
+from outlast.optimizer.store_journal import append_entry, journal_backend
+from outlast.optimizer.store_statements import StoreConnection
 from outlast.optimizer.view import silent
+
+#: Of a folder's own study.db: its study takes no copy for itself.
+_A_COPY = "this copy stays as it is now; `index:` writes a study by itself, and only where no other has its name"
 
 
 @dataclass(frozen=True)
@@ -79,18 +82,28 @@ def move_studies(place: str, target: str, study_name: str | None = None) -> tupl
     """
     address = store_address(target, environment=os.environ)
     with opened(place) as source:
-        studies = _chosen(_studies(source), place, study_name)
+        studies = _chosen(_studies(source), masked_address(place), study_name)
         warnings = list(source.warnings)
     there = _there_already(address)
     if other := next((each for each in studies if there.get(each.name, each).says() != each.says()), None):
-        fact = f"{address} has another study called {other.name}: nothing was copied"
-        raise UsageError(fact, cure="another --to; or that study goes first: optuna delete-study")
+        raise _another(address, other)
     new = [each for each in studies if each.name not in there]
     if new:
         _write(address, new)
         _verify(address, new)
+        warnings += [f"{each.name}: {_A_COPY}" for each in new if _is_of_a_folder(each)]
     moved = [Moved(each.name, len(each.rows), each.name not in there) for each in studies]
     return moved, warnings
+
+
+def _is_of_a_folder(study: WholeStudy) -> bool:
+    note = study.system_attrs.get(INDEX)
+    return isinstance(note, dict) and "study" not in note
+
+
+def _another(address: StoreAddress, study: WholeStudy) -> UsageError:
+    fact = f"{address} has another study called {study.name}: nothing was copied"
+    return UsageError(fact, cure="another --to; or that study goes first: optuna delete-study")
 
 
 def _studies(source: Source) -> list[WholeStudy]:
@@ -208,17 +221,15 @@ def _append(address: StoreAddress, studies: Sequence[WholeStudy]) -> None:
     with silent():
         backend = journal_backend(address)
         if not isinstance(backend, JournalFileBackend):
-            backend.append_logs(_entries(JournalStorage(backend), studies))
+            backend.append_logs(_entries(address, JournalStorage(backend), studies))
             return
-        with get_lock_file(backend._lock):
-            lines = [json.dumps(each) + "\n" for each in _entries(JournalStorage(backend), studies)]
-            with open(address.file, "ab") as file:
-                file.write("".join(lines).encode())
-                file.flush()
-                os.fsync(file.fileno())
+        append_entry(address, backend, lambda: _entries(address, JournalStorage(backend), studies))
 
 
-def _entries(storage: JournalStorage, studies: Sequence[WholeStudy]) -> list[dict[str, Any]]:
+def _entries(address: StoreAddress, storage: JournalStorage, studies: Sequence[WholeStudy]) -> list[dict[str, Any]]:
+    there = {study.study_name for study in storage.get_all_studies()}
+    if other := next((each for each in studies if each.name in there), None):  # it came meanwhile
+        raise _another(address, other)
     entries: list[dict[str, Any]] = []
     for number, study in enumerate(studies, start=int(storage._replay_result._next_study_id)):
         entries += study_made(study.name, study.directions)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy
@@ -17,78 +18,21 @@ from outlast.config.store_address import StoreAddress
 from outlast.errors import MissingExtra, StorageError, UsageError
 from outlast.optimizer.index_build import schema_statements
 from outlast.optimizer.index_sql import KNOWN_HEADS, head_of
+from outlast.optimizer.store_statements import StoreConnection
 from outlast.optimizer.view import silent
 
 #: Whoever makes Optuna's tables holds this lock: an arbitrary number that all of ours agree on ("outlast" in ASCII).
 _MAKING_TABLES = 0x6F75746C617374
-#: Rows in one statement. PostgreSQL takes 65,535 parameters in all.
-_AT_ONCE = 1000
+#: libpq's options for a server that went away without a word, which TCP alone notices after hours.
+_KEEPALIVE = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 #: What a URL without a driver is opened with, where SQLAlchemy's own choice is not installed.
 _DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg"}
+_CURE_ADDRESS = "scheme://user:${NAME}@host:port/database, its password in the variable NAME of the environment"
 _CURE = {"postgresql": "pip install 'outlast[postgres]'"}
 
 
 class StoreRefused(UsageError):
     """A store that is not written, whatever time passes: a person has to see to it."""
-
-
-class StoreConnection:
-    """A connection to a server, or to a SQLite file that others use as well. No transaction stays open between two rounds."""
-
-    def __init__(self, raw: Any, dialect: str, close: Callable[[], None]) -> None:
-        self._raw, self.dialect, self._close = raw, dialect, close
-        self._cursor = raw.cursor()
-
-    def begin(self, *, writing: bool) -> None:
-        """Begin a transaction; servers do by themselves."""
-        if self.dialect == "sqlite":
-            self._raw.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-    def commit(self) -> None:
-        """Make it visible."""
-        self._raw.commit()
-
-    def rollback(self) -> None:
-        """Take it back."""
-        self._raw.rollback()
-
-    def close(self) -> None:
-        """Let go of the store."""
-        self._close()
-
-    def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        """See `outlast.optimizer.index_sql.Connection`."""
-        if self.dialect == "sqlite":
-            return self._raw.execute(sql, parameters)
-        cursor = self._raw.cursor()
-        cursor.execute(sql.replace("?", "%s"), tuple(parameters))
-        return cursor
-
-    def executemany(self, sql: str, parameters: Any, /) -> Any:
-        """See `outlast.optimizer.index_sql.Connection`."""
-        if self.dialect == "sqlite":
-            return self._raw.executemany(sql, parameters)
-        rows = [tuple(each) for each in parameters]
-        head, values, group = sql.replace("?", "%s").partition(" VALUES ")
-        if not values:
-            self._cursor.executemany(head, rows)
-            return self._cursor
-        for start in range(0, len(rows), _AT_ONCE):  # one statement for many rows: a server is a journey away
-            part = rows[start : start + _AT_ONCE]
-            flat = [value for row in part for value in row]
-            self._cursor.execute(f"{head} VALUES {', '.join([group] * len(part))}", flat)
-        return self._cursor
-
-    def insert(self, sql: str, parameters: Any, key: str) -> int:
-        """Insert a row. Returns the number that the database gave it."""
-        if self.dialect == "postgresql":
-            return int(self.execute(f"{sql} RETURNING {key}", parameters).fetchone()[0])
-        return int(self.execute(sql, parameters).lastrowid or 0)
-
-    @property
-    def for_update(self) -> str:
-        """What a query ends with that keeps others from what it found; SQLite keeps them out by itself."""
-        return "" if self.dialect == "sqlite" else " FOR UPDATE"
 
 
 def connect(address: StoreAddress) -> StoreConnection:
@@ -112,7 +56,7 @@ def _sqlite(address: StoreAddress) -> StoreConnection:
         raw.execute("PRAGMA synchronous = NORMAL")
         if head_of(raw) is None:
             _make_tables(raw, address)
-        _require_known(head_of(raw), address)
+        require_known(head_of(raw), address)
     except BaseException as error:
         raw.close()
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
@@ -140,10 +84,47 @@ def _make_tables(raw: sqlite3.Connection, address: StoreAddress) -> None:
         raise
 
 
-def _require_known(head: str | None, address: StoreAddress) -> None:
-    if head not in KNOWN_HEADS:
-        fact = f"{address} has the tables of another Optuna ({head or 'no version'}): it is not written"
-        raise StoreRefused(fact, cure="optuna storage upgrade --storage URL, or another store")
+def require_known(head: str | None, address: StoreAddress) -> None:
+    """Refuse tables whose version is not known here.
+
+    Raises:
+        StoreRefused: They are an older or a later Optuna's, or another program's.
+    """
+    if head in KNOWN_HEADS:
+        return
+    if head is None or not re.fullmatch(r"v\d+\.\d+\.\d+\.\w+", head):
+        fact = f"{address} is a database, but not one of Optuna's: it is left as it is"
+        raise StoreRefused(fact, cure="another database, or a schema of its own in this one")
+    fact = f"{address} has the tables of another Optuna ({head}): it is not written"
+    older = _numbers(head) < max(map(_numbers, KNOWN_HEADS))
+    cure = "optuna storage upgrade --storage URL, or another store" if older else "another store, or a later Outlast"
+    raise StoreRefused(fact, cure=cure)
+
+
+def _numbers(head: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", head)))
+
+
+def looking_at(address: StoreAddress) -> StoreConnection:
+    """Open a database that has Optuna's tables, to look at it only: nothing is made there.
+
+    Raises:
+        UsageError, MissingExtra: See `engine_of`.
+        Exception: What the driver says.
+    """
+    if address.kind == "sqlite":
+        where = f"{Path(address.file).as_uri()}?mode=ro"
+        raw = sqlite3.connect(where, uri=True, timeout=address.timeout, isolation_level=None)
+        return StoreConnection(raw, "sqlite", raw.close)
+    engine = engine_of(address)
+    try:
+        there = engine.raw_connection()
+    except BaseException:
+        engine.dispose()
+        raise
+    connection = StoreConnection(there, engine.dialect.name, lambda: _closed(there, engine), address.timeout)
+    _settle(connection)
+    return connection
 
 
 # -- servers -------------------------------------------------------------------------------------------------------
@@ -153,12 +134,12 @@ def _server(address: StoreAddress) -> StoreConnection:
     engine = engine_of(address)
     try:
         raw = engine.raw_connection()
-        connection = StoreConnection(raw, engine.dialect.name, lambda: _closed(raw, engine))
+        connection = StoreConnection(raw, engine.dialect.name, lambda: _closed(raw, engine), address.timeout)
         try:
-            _settle(connection, address)
+            _settle(connection)
             if not _has_tables(engine, connection):
                 _make_tables_once(engine, connection, address)
-            _require_known(head_of(connection), address)
+            require_known(head_of(connection), address)
             connection.commit()
         except BaseException:
             connection.close()
@@ -185,6 +166,8 @@ def engine_of(address: StoreAddress) -> Engine:
             options["connect_timeout"] = max(1, round(address.timeout))
         if url.drivername == "postgresql+psycopg":
             options["prepare_threshold"] = None  # what PgBouncer hands to another server knows no prepared statements
+        if url.drivername in ("postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
+            options |= {name: value for name, value in _KEEPALIVE.items() if name not in url.query}
         return sqlalchemy.create_engine(url, poolclass=NullPool, connect_args=options, hide_parameters=True)
     except ImportError as error:
         kind = address.url.partition("://")[0].partition("+")[0]
@@ -193,6 +176,8 @@ def engine_of(address: StoreAddress) -> Engine:
         ) from None
     except SQLAlchemyError as error:
         raise StoreRefused(f"{address} is no address of a database: {address.without_secrets(error)}") from None
+    except ValueError:  # a port that is no number; what it says holds parts of the password
+        raise StoreRefused(f"{address} is no address of a database", cure=_CURE_ADDRESS) from None
 
 
 def _installed(name: str) -> bool:
@@ -208,15 +193,12 @@ def _closed(raw: Any, engine: Engine) -> None:
         engine.dispose()
 
 
-def _settle(connection: StoreConnection, address: StoreAddress) -> None:
+def _settle(connection: StoreConnection) -> None:
     """No statement waits for somebody else's lock for ever; MySQL takes quotes for names, as the others do."""
-    seconds = max(1, round(address.timeout))
-    if connection.dialect == "postgresql":
-        connection.execute(f"SET lock_timeout = '{seconds}s'")
-    elif connection.dialect in ("mysql", "mariadb"):
+    connection.begin(writing=True)
+    if connection.dialect in ("mysql", "mariadb"):
         connection.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES')")
-        connection.execute(f"SET SESSION innodb_lock_wait_timeout = {seconds}")
-    connection.commit()
+        connection.execute(f"SET SESSION innodb_lock_wait_timeout = {max(1, round(connection.timeout))}")
 
 
 def _has_tables(engine: Engine, connection: StoreConnection) -> bool:
@@ -232,7 +214,8 @@ def _make_tables_once(engine: Engine, connection: StoreConnection, address: Stor
         "postgresql": (f"SELECT pg_advisory_lock({_MAKING_TABLES})", f"SELECT pg_advisory_unlock({_MAKING_TABLES})"),
         "mysql": ("SELECT GET_LOCK('outlast-tables', 60)", "SELECT RELEASE_LOCK('outlast-tables')"),
     }.get("mysql" if connection.dialect == "mariadb" else connection.dialect, ("SELECT 1", "SELECT 1"))
-    connection.execute("SET lock_timeout = '60s'" if connection.dialect == "postgresql" else "SELECT 1")
+    if connection.dialect == "postgresql":
+        connection.limit(60.0)
     connection.execute(take)
     try:
         if not _has_tables(engine, connection):
@@ -243,7 +226,7 @@ def _make_tables_once(engine: Engine, connection: StoreConnection, address: Stor
     finally:
         connection.execute(let_go)
     connection.commit()
-    _settle(connection, address)
+    _settle(connection)
 
 
 def first_line(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -43,15 +44,17 @@ from outlast.optimizer.journal_entries import (
     trial_made,
 )
 from outlast.optimizer.store_connection import StoreRefused
-from outlast.optimizer.store_writing import Objectives, Superseded, Whose, Writing, taken_by_another
+from outlast.optimizer.store_writing import NotYet, Objectives, Superseded, Whose, Writing, taken_by_another
 from outlast.optimizer.view import silent
+
+#: Seconds between two times that a study is written anew: where a row of somebody's stays below ours, each new row asks for it.
+ANEW_SECONDS = 30.0
 
 
 def journal_backend(address: StoreAddress) -> BaseJournalBackend:
     """Optuna's own access to a journal, whose file is made where there is none.
 
     Raises:
-        StoreRefused: It ends in half an entry, onto which whatever comes next would be glued.
         MissingExtra: It is in Redis, whose package is not installed.
     """
     if address.kind == "redis":
@@ -62,13 +65,43 @@ def journal_backend(address: StoreAddress) -> BaseJournalBackend:
         except ImportError as error:
             raise MissingExtra(f"{address} needs a driver: {error}", cure="pip install redis") from None
     os.makedirs(os.path.dirname(address.file), exist_ok=True)
-    if os.path.exists(address.file) and os.path.getsize(address.file):
-        with open(address.file, "rb") as file:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                cure = f"what is whole in it: outlast import {address.shown} --to NEW"
-                raise StoreRefused(f"{address} ends in half an entry: it is left as it is", cure=cure)
     return JournalFileBackend(address.file)
+
+
+def refuse_half(address: StoreAddress) -> None:
+    """Asked where nobody else appends: whatever comes next would be glued to half an entry.
+
+    Raises:
+        StoreRefused: The file ends in one.
+    """
+    with open(address.file, "rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if end and file.read(1) != b"\n":
+            cure = f"what is whole in it: outlast import {address.shown} --to NEW"
+            raise StoreRefused(f"{address} ends in half an entry: it is left as it is", cure=cure)
+
+
+def append_entry(address: StoreAddress, backend: JournalFileBackend, make: Callable[[], list[dict[str, Any]]]) -> None:
+    """Append what is made of the journal as it stands, wholly or not at all. Nobody else appends meanwhile.
+
+    Raises:
+        StoreRefused: It ends in half an entry.
+        OSError: The disk is full, or the file cannot be written.
+    """
+    with get_lock_file(backend._lock):
+        refuse_half(address)
+        entry = "".join(json.dumps(operation) + "\n" for operation in make()).encode()
+        with open(address.file, "ab", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                left = memoryview(entry)
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
 
 
 class JournalSession:
@@ -83,14 +116,16 @@ class JournalSession:
         fence: Callable[[], object],
     ) -> None:
         self._address, self._name, self._mark = address, settings.name, uuid.uuid4().hex[:12]
-        self._backend = journal_backend(address)
+        self._backend, self.left_out = journal_backend(address), set[str]()
         try:
             with silent():
                 self._storage = JournalStorage(self._backend)
         except (ValueError, KeyError, TypeError, AssertionError) as error:
             raise StoreRefused(f"{address} cannot be read as a journal ({error}): it is left as it is") from None
         self._held: dict[int, IndexRow] = {}
+        self._later: dict[int, IndexRow] = {}  # only created, and said when they begin or a later one does
         self._note: dict[str, Any] = {}
+        self._anew_again_at = 0.0
         self._exclusively(lambda: self._opening(settings, whose.identity, fence))
         self.objectives: Objectives = (
             [direction.name for direction in self._study().directions],
@@ -124,9 +159,10 @@ class JournalSession:
 
     def write(self, writing: Writing, fence: Callable[[], object]) -> None:
         """See `StoreSession`."""
-        self._held.update((row.number, row) for row in writing.rows)
-        while self._held and only_created(self._held[max(self._held)]) and max(self._held) not in self.written:
-            del self._held[max(self._held)]  # it is said again when it begins
+        self._held |= {**self._later, **{row.number: row for row in writing.rows}}
+        self._later.clear()
+        while self._held and only_created(self._held[last := max(self._held)]) and last not in self.written:
+            self._later[last] = self._held.pop(last)
         self._exclusively(lambda: self._entry(writing, fence))
         self.objectives = writing.objectives
         self.written.update(self._held)
@@ -134,11 +170,14 @@ class JournalSession:
 
     def _entry(self, writing: Writing, fence: Callable[[], object]) -> list[dict[str, Any]]:
         self._still_ours()
-        self._note["rows"] = len({*self.written, *self._held})
         rows = [self._held[number] for number in sorted(self._held)]
         entry = self._changes(rows, writing)
+        if entry is None and not writing.at_once and time.monotonic() < self._anew_again_at:
+            raise NotYet
+        self._note["rows"] = len({*self.written, *self._held})
         if entry is None:
             entry = self._anew({**self.written, **self._held}, writing)
+            self._anew_again_at = time.monotonic() + ANEW_SECONDS
         elif entry:
             entry = [*entry, *noted(self._study()._study_id, {INDEX: self._note})]
         fence()
@@ -192,12 +231,8 @@ class JournalSession:
         if not isinstance(self._backend, JournalFileBackend):
             self._backend.append_logs([{"worker_id": self._mark, **operation} for operation in make()])
             return
-        with get_lock_file(self._backend._lock):
-            lines = [json.dumps({"worker_id": self._mark, **operation}) + "\n" for operation in make()]
-            with open(self._address.file, "ab") as file:
-                file.write("".join(lines).encode())
-                file.flush()
-                os.fsync(file.fileno())
+        marked = lambda: [{"worker_id": self._mark, **operation} for operation in make()]  # noqa: E731
+        append_entry(self._address, self._backend, marked)
 
     def _changes(self, rows: Iterable[IndexRow], writing: Writing) -> list[dict[str, Any]] | None:
         """The operations that say what has changed; ``None`` if there are none for it."""
@@ -217,7 +252,7 @@ class JournalSession:
                 )
         count = len(trials)
         for row in rows:
-            if row.number == count and row.claim is None:
+            if row.number == count and not (row.claim or "").startswith(f"{self._note['id']}:"):
                 entry.append(trial_made(study._study_id, row))
                 count += 1
                 continue

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
 
 from outlast.config.store_address import StoreAddress
+from outlast.errors import OutlastError
 from outlast.optimizer.import_sources import opened
-from outlast.optimizer.index_sql import INDEX
-from outlast.optimizer.store_connection import engine_of, unreachable
+from outlast.optimizer.index_sql import INDEX, head_of
+from outlast.optimizer.store_connection import StoreRefused, engine_of, looking_at, require_known, unreachable
+from outlast.optimizer.store_journal import refuse_half
 from outlast.optimizer.store_writing import taken_by_another
+
+#: Seconds within which another's entry in a journal is whole.
+_AN_APPEND = 0.3
 
 
 def probe(address: StoreAddress, name: str, identity: str | None) -> str:
@@ -33,14 +40,41 @@ def probe(address: StoreAddress, name: str, identity: str | None) -> str:
     """
     if _is_empty(address):
         return "is made when the study begins"
-    with opened(address) as source:
-        studies: dict[str, Any] = {study.study_name: study for study in source.storage.get_all_studies()}
-    if name not in studies:
-        return f"holds {len(studies)} other {'study' if len(studies) == 1 else 'studies'}, which stay as they are"
-    note = studies[name].system_attrs.get(INDEX)
+    try:
+        notes = _in_journal(address) if address.kind in ("journal", "redis") else _in_database(address)
+    except OutlastError:
+        raise
+    except Exception as error:  # drivers raise what they like
+        raise unreachable(address, getattr(error, "orig", None) or error) from None
+    if name not in notes:
+        return f"holds {len(notes)} other {'study' if len(notes) == 1 else 'studies'}, which stay as they are"
+    note = notes[name]
     if not isinstance(note, dict) or identity is None or note.get("study") != identity:
         raise taken_by_another(address, name)
-    return f"has this study already, and {len(studies) - 1} others"
+    return f"has this study already, and {len(notes) - 1} others"
+
+
+def _in_database(address: StoreAddress) -> dict[str, Any]:
+    """The studies by name, each with our note if it has one; what a run refuses is refused."""
+    with contextlib.closing(looking_at(address)) as connection:
+        require_known(head_of(connection), address)
+        query = (
+            "SELECT s.study_name, a.value_json FROM studies s LEFT JOIN study_system_attributes a "
+            'ON a.study_id = s.study_id AND a."key" = ?'
+        )
+        found = connection.execute(query, (INDEX,)).fetchall()
+    return {str(name): None if text is None else json.loads(text) for name, text in found}
+
+
+def _in_journal(address: StoreAddress) -> dict[str, Any]:
+    if address.kind == "journal":
+        try:
+            refuse_half(address)
+        except StoreRefused:
+            time.sleep(_AN_APPEND)  # somebody may be about to write the other half
+            refuse_half(address)
+    with opened(address) as source:
+        return {study.study_name: study.system_attrs.get(INDEX) for study in source.storage.get_all_studies()}
 
 
 def _is_empty(address: StoreAddress) -> bool:

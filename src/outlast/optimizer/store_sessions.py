@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from outlast.config.settings import Settings
 from outlast.config.store_address import StoreAddress
 from outlast.optimizer.index_rows import ForeignRow, IndexRow, directions_of
-from outlast.optimizer.index_sql import INDEX, METRIC_NAMES, IndexBroken, Tables
+from outlast.optimizer.index_sql import INDEX, METRIC_NAMES, IndexBroken, NotOurs, Tables
 from outlast.optimizer.store_connection import connect
 from outlast.optimizer.store_writing import Objectives, Superseded, Whose, Writing, taken_by_another
+
+#: Of an attribute, in Optuna's tables on a server (``VARCHAR(512)``); SQLite takes any.
+_LONGEST_NAME = 512
 
 
 class StoreSession(Protocol):
@@ -25,6 +29,7 @@ class StoreSession(Protocol):
     written: dict[int, IndexRow]  # what it holds
     objectives: Objectives
     missing: int  # rows that were written and were not there any more when it was opened
+    left_out: set[str]  # names that the store cannot hold, and what they name with them
 
     def look(self) -> list[ForeignRow]:
         """The rows of the study that are not ours."""
@@ -60,6 +65,7 @@ class SqlSession:
         fence: Callable[[], object],
     ) -> None:
         self._address, self._mark, self.missing = address, uuid.uuid4().hex[:12], 0
+        self.left_out: set[str] = set()
         self._connection = connect(address)
         try:
             self._connection.begin(writing=True)
@@ -81,10 +87,10 @@ class SqlSession:
             return self._made(settings, whose)
         try:
             tables = Tables(connection, name)
-        except IndexBroken as error:
+        except NotOurs as error:
             raise taken_by_another(self._address, name) from error
         found = str(tables.notes.get("study"))
-        if found in whose.earlier:
+        if found != whose.identity and found in whose.earlier:
             rename = "UPDATE studies SET study_name = ? WHERE study_name = ?"
             connection.execute(rename, (whose.earlier[found], name))
             return self._made(settings, whose)
@@ -132,12 +138,26 @@ class SqlSession:
                     tables.refuse(row, writing.refused[row.key])
         if writing.objectives != self.objectives:
             tables.restate(*writing.objectives)
-        tables.write(writing.rows, self.written)
-        tables.note_study(writing.noted)
+        rows = [self._fitting(row) for row in writing.rows]
+        tables.write(rows, self.written)
+        tables.note_study(dict(self._named(writing.noted.items())))
         fence()
         self._connection.commit()
         self.objectives = writing.objectives
-        self.written.update((row.number, row) for row in writing.rows)
+        self.written.update((row.number, row) for row in rows)
+
+    def _fitting(self, row: IndexRow) -> IndexRow:
+        """The row without what a server has no room for: one name too long would keep all others out for ever."""
+        attrs, system = self._named(row.attrs), self._named(row.system)
+        return row if (attrs, system) == (row.attrs, row.system) else replace(row, attrs=attrs, system=system)
+
+    def _named(self, pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        pairs = tuple(pairs)
+        if self._connection.dialect == "sqlite":
+            return pairs
+        unfit = {name for name, _ in pairs if len(name) > _LONGEST_NAME or "\0" in name}
+        self.left_out |= unfit
+        return tuple(pair for pair in pairs if pair[0] not in unfit)
 
     def _still_ours(self, locked: str = "") -> None:
         note = self._tables.read_note(locked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 
@@ -12,11 +13,13 @@ from outlast.optimizer.index_rows import ForeignRow
 from outlast.optimizer.index_sql import IndexBroken
 from outlast.optimizer.store_connection import first_line
 from outlast.optimizer.store_sessions import StoreSession, chunks, open_session
-from outlast.optimizer.store_writing import Superseded, Whose, Writing
+from outlast.optimizer.store_writing import NotYet, Superseded, Whose, Writing
 from outlast.optimizer.written_behind import PATIENCE, WrittenBehind
 
 #: Trials in one transaction: what a server is asked to hold back from others at most.
 _AT_ONCE = 500
+#: PostgreSQL's words for: a lock is not to be had, a deadlock, others wrote the same, all connections are taken.
+_PASSING = frozenset({"55P03", "40P01", "40001", "53300"})
 #: So many times somebody else writes the same study there, and the lease is still ours: it is a copy of the study.
 _RIVALRIES = 3
 
@@ -92,11 +95,15 @@ class StoreWriter(WrittenBehind):
         noted = self._to_note()
         writes = bool(changes or refused or noted or objectives != session.objectives)
         if writes:
-            for part in chunks(changes.values(), _AT_ONCE) or [[]]:
-                session.write(Writing(part, refused, objectives, noted), self._fence)
-                self._has_noted(noted)
-                self._done({row.number: row for row in part}, refused, [])
-                self._got_on = time.monotonic()
+            with contextlib.suppress(NotYet):
+                for part in chunks(changes.values(), _AT_ONCE) or [[]]:
+                    session.write(
+                        Writing(part, refused, objectives, noted, self._at_once or self._closing), self._fence
+                    )
+                    self._has_noted(noted)
+                    self._tell_left_out(session.left_out)
+                    self._done({row.number: row for row in part}, refused, [])
+                    self._got_on = time.monotonic()
         if (now := time.monotonic()) >= self._look_at or self._at_once:
             self._look_at = now + self._poll
             self._done({}, {}, self._looked(session))
@@ -118,6 +125,12 @@ class StoreWriter(WrittenBehind):
         self._session, self._met, self._look_at = session, True, 0.0
         self._got_on = time.monotonic()
         return session
+
+    def _tell_left_out(self, names: set[str]) -> None:
+        if names:
+            first = min(names)
+            shown = repr(first if len(first) <= 40 else f"{first[:39]}…")
+            self._tell("names", f"{self.label} has no room for an attribute called {shown}: it is left out there")
 
     def _tell_trouble(self, error: Exception) -> None:
         if isinstance(error, OutlastError):  # it says itself what a person can do
@@ -143,4 +156,6 @@ class StoreWriter(WrittenBehind):
 def _passes(error: Exception) -> bool:
     """Whether others were only in the way for a moment: held a lock, made the same row, or had all connections."""
     names = {each.__name__ for each in type(error).__mro__}
-    return "IntegrityError" in names or "lock" in str(error) or "too many" in str(error)
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    held = "locked" in str(error) if "sqlite3" in type(error).__module__ else error.args[:1] in ((1205,), (1213,))
+    return "IntegrityError" in names or state in _PASSING or held or "too many" in str(error)

@@ -16,6 +16,10 @@ class Superseded(Exception):
     """Somebody else has opened the study's rows to write them."""
 
 
+class NotYet(Exception):
+    """It can only be said by writing the whole study, which was done a moment ago."""
+
+
 @dataclass(frozen=True)
 class Whose:
     """Which of the studies of one name is meant."""
@@ -32,6 +36,7 @@ class Writing:
     refused: Mapping[str, str]  # enqueued rows that do not fit, with the reason
     objectives: Objectives
     noted: Mapping[str, str]  # about the study, as JSON texts
+    at_once: bool = True  # False: it may be left for later, with `NotYet`
 
 
 def taken_by_another(address: StoreAddress, name: str) -> StoreRefused:
