@@ -139,7 +139,8 @@ def test_the_end_of_a_run_says_what_sends_the_rest(tmp_path: Path) -> None:
         names.unsent, {"mlflow": Unsent(3, "no answer"), "wandb": Unsent(2), "mine": Unsent(1, "not chosen now")}
     )
     assert still_lacking(tmp_path, settings(["mlflow", "wandb"]), "studies/digits") == [
-        "tracking: mlflow lacks what the search has; outlast track studies/digits sends it once it takes it (no answer)"
+        "tracking: mlflow lacks what the search has (no answer): outlast track studies/digits sends it once it takes it",
+        "tracking: wandb is still sent the rest behind this; outlast track studies/digits says when it has everything",
     ]
     assert still_lacking(tmp_path, settings(None), "studies/digits") == []
 

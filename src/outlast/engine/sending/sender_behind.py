@@ -86,7 +86,7 @@ class SenderBehind:
 
 
 def still_lacking(root: Path, settings: Settings, where: str) -> list[str]:
-    """A sentence for each tracker that does not take what it is sent, as far as is on record.
+    """A sentence for each tracker that lacks something, as far as is on record.
 
     Args:
         root: The study folder.
@@ -94,10 +94,13 @@ def still_lacking(root: Path, settings: Settings, where: str) -> list[str]:
         where: The folder as a person types it.
     """
     known = read_unsent(StudyNames(root).unsent) if settings.tracking else {}
+    late = {name: each for name, each in known.items() if name in settings.tracking.chosen}
     return [
-        f"tracking: {name} lacks what the search has; outlast track {where} sends it once it takes it ({each.trouble})"
-        for name, each in known.items()
-        if each.trouble and name in settings.tracking.chosen
+        f"tracking: {name} lacks what the search has ({each.trouble}): outlast track {where} sends it once it takes it"
+        if each.trouble
+        else f"tracking: {name} is still sent the rest behind this; outlast track {where} says when it has everything"
+        for name, each in late.items()
+        if each.trouble or each.trials
     ]
 
 
