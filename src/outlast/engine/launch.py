@@ -155,8 +155,10 @@ def settle(paths: StudyPaths, study: Study, settings: Settings, say: Callable[[s
     finally:  # whatever becomes of the pages, the results come home, and before anybody waits for a tracker
         behind = bring_home(paths)
         send_now(paths.root, settings)
-    lacking = still_lacking(paths.root, settings, shlex.quote(named(str(paths.root))))
-    for words in [*([] if behind is None else [behind]), *lacking]:
+    near = os.path.relpath(paths.root)
+    where = named(str(paths.root) if near.startswith(os.pardir) else near)
+    late = still_lacking(paths.root, settings, shlex.quote(where))
+    for words in [*([] if behind is None else [behind]), *late]:
         with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
             say(words)
 
