@@ -235,6 +235,7 @@ def test_a_training_is_given_its_trials_variables(tmp_path: Path) -> None:
     found = environment(tmp_path, 7, WHO="me", WORD="pw")
     assert (found["MLFLOW_RUN_ID"], found["MLFLOW_TRACKING_URI"]) == ("r7", "http://me:pw@h")
     assert "MLFLOW_RUN_ID" not in environment(tmp_path, 9)
+    assert "MLFLOW_RUN_ID" not in environment(tmp_path, 7, WHO="me"), "an address without its password is none"
 
 
 def test_all_of_a_trackers_variables_or_none_of_them(tmp_path: Path) -> None:

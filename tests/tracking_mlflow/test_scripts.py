@@ -92,11 +92,11 @@ def test_what_a_script_logs_is_in_its_trials_run_once_even_if_the_server_dies_me
         handed = {"1": {**memory.data["environment"]["1"], "MLFLOW_TRACKING_URI": proxy.uri}}
         began = time.monotonic()
         result = train(tmp_path, handed, TRAIN)
-    assert result.returncode == 0 or dies, result.stderr
-    assert dies or result.stdout.endswith("[]\n")  # it has gone elsewhere
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith("[]\n")  # it has gone elsewhere
     assert time.monotonic() - began < 60
     points = points_in(tmp_path)
-    assert len(points) == 6 or dies
+    assert len(points) == 6
     over = msgspec.structs.replace(
         running, state=TrialState.COMPLETE, ended=1_700_000_900.0, values=(1.125,), points=points
     )
@@ -127,7 +127,7 @@ def test_where_nobody_answers_it_is_as_if_there_were_no_run_for_it(tmp_path: Pat
 
 
 def test_trainings_that_begin_together_make_a_databases_tables_one_after_the_other(tmp_path: Path) -> None:
-    spec = spec_from_file_location("outlast_mlflow", Path(hooks_path()) / "outlast_mlflow.py")
+    spec = spec_from_file_location("outlast_mlflow_tables", Path(hooks_path()) / "outlast_mlflow_tables.py")
     assert spec is not None and spec.loader is not None
     hook = module_from_spec(spec)
     spec.loader.exec_module(hook)

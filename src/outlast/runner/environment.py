@@ -80,9 +80,10 @@ def _of_trackers(root: Path, trial: int, env: Mapping[str, str]) -> dict[str, st
         given = known.get(str(trial)) if isinstance(known, dict) else None
         if not isinstance(given, dict):
             continue
+        if not all(env.get(name) for value in given.values() for name in re.findall(ADDRESS_VARIABLE, str(value))):
+            continue  # an address without its password is none
         ours = {
-            name: re.sub(ADDRESS_VARIABLE, lambda match: env.get(match[1], ""), str(value))
-            for name, value in given.items()
+            name: re.sub(ADDRESS_VARIABLE, lambda match: env[match[1]], str(value)) for name, value in given.items()
         }
         if all(env.get(name, value) == value for name, value in ours.items()):
             found.update(ours)

@@ -51,14 +51,15 @@ def make_sink(name: str, settings: Struct, environment: Mapping[str, str]) -> Si
     """
     if lacking := lacking_in(settings, environment):
         raise SinkError(lacking, lasting=True)
-    settings = with_variables(settings, environment)
+    written, settings = settings, with_variables(settings, environment)
     if isinstance(settings, ChosenSettings):
         return _own(name, settings.options)
     module, _, attribute = _OURS[name].partition(":")
     try:
         made: Callable[..., Sink] = getattr(import_module(module), attribute)
         if isinstance(settings, MlflowSettings):
-            return made(**{key: value for key, value in asdict(settings).items() if key != "config"})
+            options = {key: value for key, value in asdict(settings).items() if key != "config"}
+            return made(**options, handed_uri=getattr(written, "uri", None))
         return made(settings)
     except ImportError as error:
         missing = f"needs {error.name or module}, which is not installed here"

@@ -51,9 +51,7 @@ def one_by_one(path: str) -> Iterator[None]:
     """
     os.makedirs(os.path.dirname(path), exist_ok=True)
     digest = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:16]
-    name = (
-        f"outlast-mlflow-{os.getuid()}-{digest}.lock"  # trainings take it as well: `outlast_mlflow.py` among the hooks
-    )
+    name = f"outlast-mlflow-{os.getuid()}-{digest}.lock"  # trainings take it as well: `outlast_mlflow_tables.py` among the hooks
     with open(os.path.join(tempfile.gettempdir(), name), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

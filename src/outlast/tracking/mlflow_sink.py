@@ -44,6 +44,7 @@ class MlflowSink:
         artifacts: Whether the files of trials and study are uploaded.
         log_best_checkpoint: Whether the best trial's checkpoint is, which may be large.
         tags: Of every run.
+        handed_uri: The same address for trainings, where it holds a password: with ``${NAME}``, which their environment has.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class MlflowSink:
         artifacts: bool = True,
         log_best_checkpoint: bool = False,
         tags: Mapping[str, str] | None = None,
+        handed_uri: str | None = None,
     ) -> None:
         self._given_uri, self._experiment_name, self._run_name = uri, experiment, run_name
+        self._handed_uri = handed_uri if uri else "${MLFLOW_TRACKING_URI}"
         self._artifacts, self._best_checkpoint, self._tags = artifacts, log_best_checkpoint, dict(tags or {})
         self._server: Server | None = None
         self._named = ""  # what the study's experiment is called
@@ -90,7 +93,7 @@ class MlflowSink:
             [data.get("last_end", study.created), *(t.ended for t in changed if t.ended is not None)]
         )
         try:
-            self._make(study, wanted)
+            self._make(study, changed)
             doubt = data.setdefault("doubt", {})
             surely = {str(trial.number) for trial in wanted if str(trial.number) not in doubt}
             doubt.update(dict.fromkeys(surely, False))  # sent to: whether it arrives is not known before an answer
@@ -185,26 +188,37 @@ class MlflowSink:
     # The trials
 
     def _make(self, study: TrackedStudy, changed: Iterable[TrackedTrial]) -> None:
-        """A run for each trial that changed, and for those to come; and what their trainings are to know of it."""
+        """A run for each trial that changed, and for those to come; and what their trainings are to know of it: nothing at all
+        says that no run will come."""
         runs, by_number = self._runs, {trial.number: trial for trial in changed}
         wanted = sorted({*by_number, *study.upcoming})
         try:
             for number in wanted:
                 runs.make_child(number, by_number[number].began if number in by_number else None)
         finally:
-            handed = self._memory.data.setdefault("environment", {})
+            handed, address = self._memory.data.setdefault("environment", {}), self._address
             for number in wanted:
                 is_over = number in by_number and by_number[number].is_over
-                if number in runs.children and not is_over and mask_text(self._opened.uri) == self._opened.uri:
+                if number in runs.children and not is_over and address:
                     handed[str(number)] = {
-                        "MLFLOW_TRACKING_URI": self._opened.uri,
+                        "MLFLOW_TRACKING_URI": address,
                         "MLFLOW_EXPERIMENT_ID": runs.experiment,
                         "MLFLOW_EXPERIMENT_NAME": self._named,
                         "MLFLOW_RUN_ID": runs.children[number],
                     }
+                elif not is_over and (not address or str(number) in runs.dropped):
+                    handed[str(number)] = {}
                 else:
                     handed.pop(str(number), None)
             self._memory.keep()
+
+    @property
+    def _address(self) -> str:
+        """The server's address as trainings are handed it, without a secret on record; empty where that is not possible."""
+        uri, handed = self._opened.uri, self._handed_uri or ""
+        if mask_text(uri) == uri:
+            return uri
+        return handed if "${" in handed and mask_text(handed) == handed else ""
 
     def _send_trial(self, study: TrackedStudy, trial: TrackedTrial, *, is_known: bool) -> None:
         number, data = str(trial.number), self._memory.data
@@ -221,6 +235,8 @@ class MlflowSink:
                 raise
             self._judge(error)
             self._runs.drop(trial.number)  # a person deleted it, or MLflow's own `gc` has
+            if not trial.is_over:
+                data.setdefault("environment", {})[number] = {}
         data.setdefault("has", {})[number] = digest
         data["doubt"].pop(number, None)
 

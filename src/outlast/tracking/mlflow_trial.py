@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from outlast.tracking import mlflow_content as content
 from outlast.tracking.mlflow_content import Row
 from outlast.tracking.mlflow_names import same_number, texts_of
 from outlast.tracking.mlflow_server import Server, is_changed_param
-from outlast.tracking.sink import SinkError, TrackedStudy, TrackedTrial
+from outlast.tracking.sink import SinkError, TrackedPoint, TrackedStudy, TrackedTrial
 
 #: The ``via`` of what an unchanged script logged to MLflow: it is in its run already, or on its way there until it ends.
 _BY_THE_SCRIPT = "mlflow"
@@ -46,7 +48,7 @@ def send_trial(
     number, sent = str(trial.number), data.setdefault("sent", {})
     done = sent.get(number, 0) if is_known else 0
     names = content.names_in(study, trial)
-    own = tuple(point for point in trial.points[done:] if point.via != _BY_THE_SCRIPT)
+    own = not_logged(trial, done)
     rows = [*content.point_rows(own, names)]
     if not is_known or number in data.get("adopted", ()):
         rows = missing(server, run_id, rows)
@@ -59,7 +61,7 @@ def send_trial(
         rows += content.final_rows(study, trial, names, {**has.metrics, **_last(rows)})
     refused = logged(server, run_id, rows, params, {**tags, **content.child_tags(trial)})
     if trial.is_over:
-        everything = [*content.point_rows(tuple(p for p in trial.points if p.via != _BY_THE_SCRIPT), names), *rows]
+        everything = [*content.point_rows(not_logged(trial), names), *rows]
         lacking = _lacking(server, run_id, everything, params, refused)
         tries = data.setdefault("not_kept", {})
         if lacking and tries.get(number, 0) < _TRIES:
@@ -70,6 +72,19 @@ def send_trial(
     ended = content.milliseconds(trial.ended) if trial.is_over and trial.ended is not None else None
     server.status(run_id, content.TRIAL_STATUS[trial.state], ended)
     sent[number] = max(len(trial.points), sent.get(number, 0))
+
+
+def not_logged(trial: TrackedTrial, begin: int = 0) -> tuple[TrackedPoint, ...]:
+    """The points, from one on, that the script did not log to MLflow itself: it may print what it logs as well."""
+    by_the_script = {(p.step, name) for p in trial.points if p.via == _BY_THE_SCRIPT for name in p.metrics}
+    if not by_the_script:
+        return trial.points[begin:]
+    found = []
+    for point in trial.points[begin:]:
+        metrics = {name: value for name, value in point.metrics.items() if (point.step, name) not in by_the_script}
+        if metrics:
+            found.append(replace(point, metrics=metrics))
+    return tuple(found)
 
 
 def missing(server: Server, run_id: str, rows: Iterable[Row], *, at_any_time: bool = False) -> list[Row]:

@@ -200,7 +200,7 @@ def _log_into_the_trials_run(client: Any) -> None:
 def _make_mlflow_tables() -> None:
     from importlib import import_module
 
-    import_module("outlast_mlflow").make_one_by_one(sys.modules["mlflow.store.db.utils"])
+    import_module("outlast_mlflow_tables").make_one_by_one(sys.modules["mlflow.store.db.utils"])
 
 
 def _with_mlflow_batch(original: Callable[..., Any]) -> Callable[..., Any]:
