@@ -21,7 +21,7 @@ from outlast.engine.record.health_facts import unsent_in
 from outlast.engine.sending import sender
 from outlast.engine.sending.sender import Sender
 from outlast.engine.sending.sender_behind import SenderBehind
-from outlast.engine.sending.unsent import Unsent, keep_unsent
+from outlast.engine.sending.unsent import Unsent, keep_unsent, read_unsent
 from outlast.study.layout import StudyPaths
 
 
@@ -234,4 +234,4 @@ def test_what_a_tracker_lacked_is_forgotten_with_it(tmp_path: Path) -> None:
     names.tracking.mkdir()
     keep_unsent(names.unsent, {"mine": Unsent(3, "no answer")})
     SenderBehind(tmp_path, settings(None), print).start()
-    assert not names.unsent.exists()
+    assert read_unsent(names.unsent) == {} and unsent_in(StudyPaths.at(tmp_path)) == ""
