@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from outlast.config.secrets import mask_text
 from outlast.config.settings import Settings
+from outlast.core.file_names import StudyNames
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -41,7 +42,7 @@ def _said(name: str, its: Struct, settings: Settings, folder: str) -> str:
     if isinstance(its, WandbSettings):
         return ", ".join(_of_wandb(its, settings.name, env))
     if isinstance(its, TensorboardSettings):
-        return f"TensorBoard {its.dir or os.path.join(folder, 'tensorboard', '')}"
+        return f"TensorBoard {its.dir or os.path.join(folder, StudyNames.tensorboard.name, '')}"
     return name
 
 
