@@ -19,7 +19,7 @@ KNOWN = {
     "client.py": NAMES,  # one file, copied beside the training: it imports nothing of ours
     "core/file_names.py": NAMES,
     "config/load.py": {"study.yaml"},  # what errors in a resolved study file are said of
-    "runner/hooks/outlast_mlflow.py": {"tracking"},  # inside of a training: it imports nothing of ours
+    "runner/hooks/outlast_mlflow_run.py": {"tracking"},  # inside of a training: it imports nothing of ours
     "cli/locate.py": {"study.yaml"},  # the name that a person's study file is looked for by
     "cli/search_request.py": {"study.yaml"},
     "cli/search.py": {"study.yaml"},
