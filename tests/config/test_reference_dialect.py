@@ -139,6 +139,10 @@ def test_folds_that_are_not_enabled_are_none(load):
     assert load(HPO.replace("k_fold: {enabled: true", "k_fold: {enabled: false")).trial.folds is None
 
 
+def test_a_key_of_ours_with_nothing_behind_it_is_filled_like_one_that_is_not_there(load):
+    assert load(HPO + "\ntrial:\n").trial.folds == load(HPO).trial.folds
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "key", "fact"),
     [

@@ -59,7 +59,12 @@ class Document:
         """Set a value, making the mappings above it; its places are taken from ``source`` in ``other``, or stay."""
         here: Any = self.data
         for key in path[:-1]:
-            here = here[int(key)] if isinstance(here, list) else here.setdefault(key, {})
+            if isinstance(here, list):
+                here = here[int(key)]
+                continue
+            if here.get(key) is None:  # not there, or a key with nothing behind it
+                here[key] = {}
+            here = here[key]
         here[path[-1]] = value
         if source is None:
             return
