@@ -114,11 +114,15 @@ def _plain(uri: str) -> str:
 # What a server cannot be asked for
 
 
-def made_up_run(ours: Dict[str, str], run_id: str) -> Any:
-    """A run of MLflow's that nobody has asked its server for."""
+def _entities() -> Any:
     from importlib import import_module
 
-    entities: Any = import_module("mlflow.entities")
+    return import_module("mlflow.entities")
+
+
+def made_up_run(ours: Dict[str, str], run_id: str) -> Any:
+    """A run of MLflow's that nobody has asked its server for."""
+    entities = _entities()
     about = {
         "run_id": run_id, "experiment_id": ours["MLFLOW_EXPERIMENT_ID"], "user_id": "", "status": "RUNNING",
         "start_time": int(time.time() * 1000), "end_time": None, "lifecycle_stage": "active", "artifact_uri": "",
@@ -131,6 +135,4 @@ def made_up_run(ours: Dict[str, str], run_id: str) -> Any:
 
 def made_up_experiment(ours: Dict[str, str]) -> Any:
     """The experiment of the search, as far as it is known here."""
-    from mlflow.entities import Experiment
-
-    return Experiment(ours["MLFLOW_EXPERIMENT_ID"], ours.get("MLFLOW_EXPERIMENT_NAME", ""), "", "active")
+    return _entities().Experiment(ours["MLFLOW_EXPERIMENT_ID"], ours.get("MLFLOW_EXPERIMENT_NAME", ""), "", "active")
