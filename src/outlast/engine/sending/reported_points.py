@@ -88,10 +88,11 @@ class ReportedPoints:
             ]
         return tuple(
             TrackedPoint(
-                step, at if at is not None else began + index / 1000, _named(metrics, via, part, parts), via, part
+                step, at if at is not None else began + index / 1000, _named(metrics, part, parts),
+                "" if part is not None and via == "mlflow" else via, part,
             )
             for index, (step, at, metrics, via, part) in enumerate(found)
-        )
+        )  # fmt: skip
 
 
 def _part(trial: Trial, attempt: AttemptPaths, parts: Sequence[Part]) -> int | None:
@@ -107,9 +108,12 @@ def _of_part(points: Iterable[Point], part: int | None) -> list[Point]:
     return [(*point[:4], part if point[4] is None else point[4]) for point in points]
 
 
-def _named(metrics: dict[str, float], via: str, part: int | None, parts: Sequence[Part]) -> dict[str, float]:
-    """Metrics by their part's name, as each part counts its steps from 0. What a script logs to MLflow has its own name."""
-    if part is None or via == "mlflow":
+def _named(metrics: dict[str, float], part: int | None, parts: Sequence[Part]) -> dict[str, float]:
+    """Metrics by their part's name, as each part counts its steps from 0.
+
+    What the script logs to MLflow itself stands there by its own name, all parts in one curve; by their parts it is ours to send.
+    """
+    if part is None:
         return metrics
     only_folds = bool(parts) and all(each.fold == each.number for each in parts)
     return {f"{'fold' if only_folds else 'part'}_{part}/{name}": value for name, value in metrics.items()}
