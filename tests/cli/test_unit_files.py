@@ -40,6 +40,17 @@ def test_begun_by_the_clock_it_meets_the_others_and_keeps_to_its_cards(here, mon
     assert all(f"{name}={text}" in said for name, text in given.items())
 
 
+@pytest.mark.parametrize("kind", ["systemd", "cron"])
+@pytest.mark.parametrize("words", [("--index", "{}"), ("--set", "index={}"), ("--index={}",)], ids=str)
+def test_no_unit_shows_a_password(here, words, kind):
+    address = "postgresql://me:hush-hush@127.0.0.1:1/db"
+    said = here("run", "study.yaml", *(word.format(address) for word in words), "--print-unit", kind)
+    assert said.code == 2 and not said.out
+    assert "hush" not in said.everything and "${NAME}" in said.everything
+    named = [word.format("postgresql://me:${STORE_PASSWORD}@127.0.0.1:1/db") for word in words]
+    assert "STORE_PASSWORD" in here("run", "study.yaml", *named, "--print-unit", kind).out
+
+
 def test_what_cannot_be_read_is_no_unit(here):
     here.study(metric="")
     said = here("run", "study.yaml", "--print-unit", "cron")

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from outlast.cli.search_request import SearchRequest
+from outlast.config.secrets import mask_text
+from outlast.errors import UsageError
 
 _OURS = ("--detach", "--fresh", "--unless-over")
 _HANDED_ON = (
@@ -88,7 +90,11 @@ def crontab_line(search: SearchRequest) -> str:
 
 
 def _command(search: SearchRequest, *more: str) -> list[str]:
-    """The words behind ``outlast``, without what is not for every time."""
+    """The words behind ``outlast``, without what is not for every time.
+
+    Raises:
+        UsageError: One of them is a secret.
+    """
     ours, words = [], iter(search.invocation.before)
     for word in words:
         if word == "--print-unit":
@@ -96,6 +102,11 @@ def _command(search: SearchRequest, *more: str) -> list[str]:
         elif word not in _OURS and not word.startswith("--print-unit="):
             ours.append(word)
     behind = search.invocation.command
+    if any(mask_text(word) != word for word in [*ours, *behind]):
+        raise UsageError(
+            "--print-unit: the command has a password or token in it, which the unit and the list of processes would show",
+            cure="write it as '${NAME}' in single quotes, and set NAME where the service begins (systemd: EnvironmentFile=)",
+        )
     return [*ours, *more, "--", *behind] if behind else [*ours, *more]
 
 

@@ -8,13 +8,12 @@ hold is for others. A study file follows them by ``tracking: {mlflow: {config: c
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outlast.config import yaml
 from outlast.config.scalars import Flag, Text
-from outlast.config.secrets import ADDRESS_VARIABLE
+from outlast.config.secrets import variables_in, with_variables
 from outlast.config.shapes import At, Fields
 from outlast.config.tracking_section import TRACKERS
 from outlast.config.yaml import Document, Path, dotted
@@ -92,10 +91,7 @@ def _texts(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 def _in_place(text: str, environ: Mapping[str, str]) -> str:
     """Text with its variables in place; nothing where one of them is not there."""
-    named = re.findall(ADDRESS_VARIABLE, text)
-    if not all(environ.get(name) for name in named):
-        return ""
-    return re.sub(ADDRESS_VARIABLE, lambda match: environ[match[1]], text)
+    return with_variables(text, environ) if all(environ.get(name) for name in variables_in(text)) else ""
 
 
 def follow_mlflow_file(document: Document, folder: str, environ: Mapping[str, str] | None = None) -> None:

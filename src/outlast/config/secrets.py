@@ -16,9 +16,20 @@ from typing import Any
 
 #: What stands in a secret's place.
 MASK = "***"
-#: A variable of the environment in an address for `notify`: ``${NTFY_URL}``; also as it is written in a command.
+#: A variable of the environment in an address: ``${NTFY_URL}``; also as it is written in a command.
 ADDRESS_VARIABLE = r"\$\{(?:envvar:|env:)?([A-Za-z_]\w*)\}"
 _MASKED = r"(?<!\*)\*{3}(?!\*)"
+
+
+def variables_in(text: str) -> list[str]:
+    """The variables of the environment that an address names."""
+    return re.findall(ADDRESS_VARIABLE, text)
+
+
+def with_variables(text: str, environment: Mapping[str, str]) -> str:
+    """An address with the variables' values in place; one that is not there is empty."""
+    return re.sub(ADDRESS_VARIABLE, lambda match: environment.get(match[1], ""), text)
+
 
 #: The names of environment variables and of keys for services: whatever ends like this is kept to ourselves.
 _ENVIRONMENT_NAME = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote
 
-from outlast.config.secrets import ADDRESS_VARIABLE, MASK, SECRET_OPTION, mask_text
+from outlast.config.secrets import ADDRESS_VARIABLE, MASK, SECRET_OPTION, mask_text, variables_in, with_variables
 from outlast.errors import UsageError
 
 Kind = Literal["sqlite", "journal", "redis", "server"]
@@ -63,7 +63,7 @@ def store_address(
     Raises:
         UsageError: The environment lacks something, or it is no address.
     """
-    taken = re.findall(ADDRESS_VARIABLE, given)
+    taken = variables_in(given)
     if lacking := [name for name in taken if not environment.get(name)]:
         raise UsageError(f"{masked_address(given)} needs {', '.join(lacking)}, which the environment does not have")
     url = _filled(given, environment)
@@ -86,21 +86,19 @@ def masked_address(given: str) -> str:
 
 def _filled(given: str, environment: Mapping[str, str]) -> str:
     """With the variables' values. In the user's part and in options they mean what they say, as libpq takes PGPASSWORD."""
-
-    def plain(text: str) -> str:
-        return re.sub(ADDRESS_VARIABLE, lambda match: environment[match[1]], text)
-
-    def literal(text: str) -> str:
-        return re.sub(ADDRESS_VARIABLE, lambda match: quote(environment[match[1]], safe=""), text)
-
     scheme, between, rest = given.partition("://")
     if not between or scheme.startswith("sqlite"):
-        return plain(given)
+        return with_variables(given, environment)
+    literal = {name: quote(environment[name], safe="") for name in variables_in(given)}
     user, at, place = rest.rpartition("@")
     base, mark, query = place.partition("?")
     options = [each.partition("=") for each in query.split("&")]
-    said = "&".join(f"{plain(name)}{equals}{literal(value)}" for name, equals, value in options)
-    return f"{plain(scheme)}{between}{literal(user)}{at}{plain(base)}{mark}{said}"
+    said = "&".join(
+        f"{with_variables(name, environment)}{equals}{with_variables(value, literal)}"
+        for name, equals, value in options
+    )
+    scheme, base = with_variables(scheme, environment), with_variables(base, environment)
+    return f"{scheme}{between}{with_variables(user, literal)}{at}{base}{mark}{said}"
 
 
 def _file(url: str, shown: str, folder: str, wait: float) -> StoreAddress:

@@ -5,7 +5,6 @@ Text may take its secrets from the environment, ``${NAME}``: so they stand in no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import asdict
 
 from outlast.config.chosen import ChosenSettings
-from outlast.config.secrets import ADDRESS_VARIABLE, is_masked
+from outlast.config.secrets import is_masked, variables_in, with_variables
 
 if TYPE_CHECKING:
     from outlast.config.scalars import Text
@@ -142,25 +141,25 @@ def lacking_in(settings: Struct, environment: Mapping[str, str]) -> str:
     texts = [*_texts(asdict(settings))]
     if any(is_masked(text) for text in texts):
         return "a secret in its settings is not on record: write it as ${NAME} of the environment"
-    missing = sorted(name for name in variables_in(settings) if not environment.get(name))
+    missing = sorted(name for name in variables_of(settings) if not environment.get(name))
     return f"needs {', '.join(missing)}, which the environment does not have" if missing else ""
 
 
-def variables_in(settings: Struct) -> set[str]:
+def variables_of(settings: Struct) -> set[str]:
     """The variables of the environment that a tracker's settings name."""
-    return {name for text in _texts(asdict(settings)) for name in re.findall(ADDRESS_VARIABLE, text)}
+    return {name for text in _texts(asdict(settings)) for name in variables_in(text)}
 
 
-def with_variables(value: Any, environment: Mapping[str, str]) -> Any:
+def filled_settings(value: Any, environment: Mapping[str, str]) -> Any:
     """The same settings, or text in them, with ``${NAME}`` of the environment in place."""
     if isinstance(value, str):
-        return re.sub(ADDRESS_VARIABLE, lambda match: environment.get(match[1], ""), value)
+        return with_variables(value, environment)
     if isinstance(value, Struct):
-        return type(value)(**{key: with_variables(one, environment) for key, one in asdict(value).items()})
+        return type(value)(**{key: filled_settings(one, environment) for key, one in asdict(value).items()})
     if isinstance(value, Mapping):
-        return {key: with_variables(one, environment) for key, one in value.items()}
+        return {key: filled_settings(one, environment) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return tuple(with_variables(one, environment) for one in value)
+        return tuple(filled_settings(one, environment) for one in value)
     return value
 
 

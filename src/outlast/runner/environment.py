@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from outlast._system.job_environment import NOT_TAKEN_OVER, first_node, in_job
 from outlast._system.observed import FAULT_VARIABLES
 from outlast._system.processes import token_room
 from outlast._system.reading import read_json
-from outlast.config.secrets import ADDRESS_VARIABLE
+from outlast.config.secrets import variables_in, with_variables
 from outlast.core.file_names import AttemptPaths, StudyNames
 from outlast.runner.spec import RunnerSpec
 
@@ -80,11 +79,9 @@ def _of_trackers(root: Path, trial: int, env: Mapping[str, str]) -> dict[str, st
         given = known.get(str(trial)) if isinstance(known, dict) else None
         if not isinstance(given, dict):
             continue
-        if not all(env.get(name) for value in given.values() for name in re.findall(ADDRESS_VARIABLE, str(value))):
+        if not all(env.get(name) for value in given.values() for name in variables_in(str(value))):
             continue  # an address without its password is none
-        ours = {
-            name: re.sub(ADDRESS_VARIABLE, lambda match: env[match[1]], str(value)) for name, value in given.items()
-        }
+        ours = {name: with_variables(str(value), env) for name, value in given.items()}
         if all(env.get(name, value) == value for name, value in ours.items()):
             found.update(ours)
     return found

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from outlast.config.chosen import ChosenSettings
 from outlast.config.plugins import build, check_options, load_class
-from outlast.config.tracking_section import MlflowSettings, lacking_in, with_variables
+from outlast.config.tracking_section import MlflowSettings, filled_settings, lacking_in
 from outlast.errors import StudyFileError
 from outlast.tracking.sink import Sink, SinkError
 
@@ -51,7 +51,7 @@ def make_sink(name: str, settings: Struct, environment: Mapping[str, str]) -> Si
     """
     if lacking := lacking_in(settings, environment):
         raise SinkError(lacking, lasting=True)
-    written, settings = settings, with_variables(settings, environment)
+    written, settings = settings, filled_settings(settings, environment)
     if isinstance(settings, ChosenSettings):
         return _own(name, settings.options)
     module, _, attribute = _OURS[name].partition(":")

@@ -15,7 +15,7 @@ from pathlib import Path
 from outlast._system.files import write_atomic
 from outlast.config import yaml
 from outlast.config.command import ENVVAR, macros
-from outlast.config.secrets import ADDRESS_VARIABLE, MASK, is_secret_name, mask_address
+from outlast.config.secrets import MASK, is_secret_name, mask_address, variables_in
 from outlast.config.settings import NotifySettings, Settings
 from outlast.errors import OutlastError
 
@@ -36,9 +36,11 @@ def secret_values(studies: Iterable[Settings], code: Iterable[Path]) -> set[str]
     words = [word for each in studies for word in each.command or ()]
     named = {found[1] for word in words for macro in macros(word) if (found := re.match(ENVVAR, macro))}
     named |= {name for each in studies for name in each.masked_env}
-    named |= {name for each in studies for url in each.notify.urls for name in re.findall(ADDRESS_VARIABLE, url)}
+    named |= {name for each in studies for url in each.notify.urls for name in variables_in(url)}
     named |= {
-        name for each in studies for name in re.findall(ADDRESS_VARIABLE, json.dumps(each.tracking.plain, default=str))
+        name
+        for each in studies
+        for name in variables_in(json.dumps([each.tracking.plain, each.index.url], default=str))
     }
     values = {os.environ.get(name, "") for name in named}
     for path in (path for folder in code if folder.is_dir() for path in folder.iterdir()):

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from outlast.config.chosen import ChosenSettings
 from outlast.config.secrets import MASK, mask_text
 from outlast.config.settings import Settings
-from outlast.config.tracking_section import AzureSettings, lacking_in, variables_in, with_variables
+from outlast.config.tracking_section import AzureSettings, filled_settings, lacking_in, variables_of
 from outlast.core.finding import Finding
 from outlast.tracking.choosing import EXTRAS, PACKAGES, make_sink
 from outlast.tracking.sink import SinkError
@@ -27,7 +27,7 @@ def tracking_findings(settings: Settings) -> Iterator[Finding]:
         elif not lacking and not _is_there(PACKAGES[name]):
             lacking, cure = f"needs {PACKAGES[name].partition('.')[0]}, which is not installed here", EXTRAS[name]
         elif not lacking and isinstance(its, AzureSettings):
-            lacking, cure = _of_a_workspace(with_variables(its, environment), environment)
+            lacking, cure = _of_a_workspace(filled_settings(its, environment), environment)
         if lacking:
             yield Finding("tracking", "note", f"{name} {lacking}: the search would not be sent there", cure or None)
         else:
@@ -65,7 +65,7 @@ def _of_a_class(name: str, its: ChosenSettings, cwd: str, environment: Mapping[s
 
 def _masked(text: str, its: ChosenSettings, environment: Mapping[str, str]) -> str:
     """Without what is secret in it, also where only the environment says so."""
-    for name in variables_in(its):
+    for name in variables_of(its):
         text = text.replace(environment[name], MASK) if environment.get(name) else text
     return mask_text(text)
 

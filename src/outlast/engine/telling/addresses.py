@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import IO, Protocol
 
-from outlast.config.secrets import ADDRESS_VARIABLE, is_masked, mask_text
+from outlast.config.secrets import is_masked, mask_text, variables_in, with_variables
 from outlast.config.settings import NotifySettings
 from outlast.engine.telling.message import Message
 
@@ -147,8 +147,8 @@ def addresses_of(
     found: list[Address] = []
     lacking: list[tuple[str, str]] = []
     for number, given in enumerate(notify.urls, start=1):
-        missing = [name for name in re.findall(ADDRESS_VARIABLE, given) if not environment.get(name)]
-        url = re.sub(ADDRESS_VARIABLE, lambda match: environment.get(match[1], ""), given)
+        missing = [name for name in variables_in(given) if not environment.get(name)]
+        url = with_variables(given, environment)
         name = f"{number}:{url.partition('://')[0]}" if "://" in url else f"{number}:?"
         if is_masked(given):
             lacking.append(
