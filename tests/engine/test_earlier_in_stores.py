@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from outlast.core.fold import fold
-from outlast.engine.derived.indexes import Indexes, earlier_studies, identity_of
+from outlast.engine.derived.indexes import Indexes, earlier_studies
 from outlast.study.layout import StudyPaths
 from outlast.study.segments import read_ledger
 
@@ -27,7 +27,7 @@ def test_only_a_folder_that_was_moved_aside_is_an_earlier_study(tmp_path: Path) 
     for name in names:
         shutil.copytree(RECORDED, tmp_path / name)
     folder = tmp_path / "run[1]"
-    own = identity_of(fold(read_ledger(StudyPaths.at(folder).ledger).events))
+    own = fold(read_ledger(StudyPaths.at(folder).ledger).events).identity
     assert earlier_studies(folder, "what it is now") == {own: "run[1].20240501_120000"}
     assert earlier_studies(folder, own) == {}  # a copy of itself
 

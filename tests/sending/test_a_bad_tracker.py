@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -117,6 +118,17 @@ def test_it_is_asked_later_and_later(
             times += [now[0]] * (sink.asked - before)
         now[0] += 5.0
     assert times == asked
+
+
+def test_a_server_that_is_away_for_weeks_is_asked_every_ten_minutes(tmp_path: Path) -> None:
+    sink = Fails(lasting=False)
+    it = Courier("it", lambda: sink, TrackerPaths(tmp_path, "it"))
+    found = Sender(searched(tmp_path / "digits", 1), TrackingSettings())._found
+    found.look()
+    it.failures = 5000
+    it.give(found.study, "token", found.tokens, found.trial, last=False)
+    assert it._done.wait(10)
+    assert it.failures == 5001 and 590 < it._due - time.monotonic() <= 600
 
 
 def test_trouble_is_said_once_and_that_it_is_over(tmp_path: Path) -> None:

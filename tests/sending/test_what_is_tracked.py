@@ -18,7 +18,7 @@ from outlast.core.states import Cause, StudyState, TrialState
 from outlast.engine.sending import memory_file, reported_points
 from outlast.engine.sending.memory_file import MemoryFile
 from outlast.engine.sending.reported_points import ReportedPoints, points_in
-from outlast.engine.sending.tracked import TrackedFolder, identity_of
+from outlast.engine.sending.tracked import TrackedFolder
 from outlast.runner.environment import training_environment
 from outlast.runner.spec import RunnerSpec
 from outlast.study.attempts import open_attempt
@@ -206,7 +206,7 @@ def test_a_study_is_told_with_its_trials_constants_and_next_numbers(tmp_path: Pa
 def test_two_studies_of_one_name_are_two() -> None:
     builds = [StudyBuilder("digits"), StudyBuilder("digits"), StudyBuilder("other")]
     builds[1].study.study_seed = 2
-    assert len({identity_of(build.study) for build in builds}) == 3
+    assert len({build.study.identity for build in builds}) == 3
 
 
 # what trainings are given

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from outlast.config.settings import Settings
 from outlast.core.finding import Finding
-from outlast.engine.derived.indexes import identity_of, store_of
+from outlast.engine.derived.indexes import store_of
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError
@@ -26,7 +26,7 @@ def store_findings(settings: Settings, folder: str) -> Iterator[Finding]:
         address = store_of(settings)
         if address is None:
             return
-        identity = identity_of(read_study(paths)) if paths.exists else None
+        identity = read_study(paths).identity if paths.exists else None
         found = probe(replace(address, timeout=min(address.timeout, _PATIENCE)), settings.name, identity)
     except OutlastError as error:
         yield Finding("index", "note", f"{error.fact}; the search runs without it", error.cure)

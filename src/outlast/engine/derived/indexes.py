@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,12 +73,6 @@ class Indexes:
             each.close(timeout)
 
 
-def identity_of(study: Study) -> str:
-    """Tells a study from all others, whatever their names; the same in each copy of its folder."""
-    said = f"{study.created_at}\n{study.name}\n{study.study_seed}"
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
-
-
 def earlier_studies(folder: Path, identity: str) -> dict[str, str]:
     """The studies that ``--fresh`` moved aside from this folder: identity → the name of the folder that keeps it.
 
@@ -99,7 +92,7 @@ def earlier_studies(folder: Path, identity: str) -> dict[str, str]:
             continue
         created = next((event for event in events if isinstance(event, StudyCreated)), None)
         if created is not None:
-            found[identity_of(fold([created]))] = place.name
+            found[fold([created]).identity] = place.name
     found.pop(identity, None)
     return found
 
@@ -140,6 +133,6 @@ def other_stores(
         return []
     from outlast.optimizer.store_writer import StoreWriter
 
-    identity = identity_of(study)
+    identity = study.identity
     earlier = earlier_studies(own.parent, identity)
     return [StoreWriter(address, settings, identity, earlier=earlier, fence=fence)]

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from outlast.config.secrets import mask_text
 from outlast.core.file_names import TrackerPaths
+from outlast.core.plan import backoff
 from outlast.engine.sending.memory_file import MemoryFile
 from outlast.tracking.sink import EverythingAgain, Sink, SinkError, TrackedStudy, TrackedTrial
 
@@ -147,6 +148,6 @@ class Courier:
         self._sink = None
         self.failures += 1
         self.lasting = error.lasting
-        wait = _LONGEST_WAIT if error.lasting else min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (self.failures - 1))
+        wait = _LONGEST_WAIT if error.lasting else backoff(self.failures, first=_FIRST_WAIT, most=_LONGEST_WAIT)
         self._due = time.monotonic() + (0.0 if isinstance(error, EverythingAgain) and self.failures == 1 else wait)
         self.trouble, self.cure = mask_text(" ".join(error.reason.split()))[:500], error.cure

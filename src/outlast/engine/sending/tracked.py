@@ -132,7 +132,7 @@ class TrackedFolder:
         study, settings, paths = self._study, self.settings, self._paths
         best, ended = best_trial(study, settings.metrics), study.ended
         return TrackedStudy(
-            identity=identity_of(study),
+            identity=study.identity,
             name=settings.name,
             folder=self._folder,
             cwd=os.path.abspath(settings.working_directory),
@@ -177,11 +177,6 @@ def _index(settings: Settings, paths: StudyPaths) -> str | None:
     if url is None:
         return str(paths.index)
     return masked_address(url) if "://" in url else os.path.abspath(os.path.join(settings.working_directory, url))
-
-
-def identity_of(study: Study) -> str:
-    """A word for a study that is the same wherever its folder lies, and no other study's."""
-    return _digest((study.created_at, study.name, str(study.study_seed)), 16)
 
 
 def token_of(study: TrackedStudy) -> str:

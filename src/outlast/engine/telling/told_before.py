@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast._system.files import write_atomic
+from outlast.core.plan import backoff
 from outlast.engine.telling import message
 from outlast.engine.telling.message import Message
 from outlast.monitor.health import HealthWarning
@@ -116,7 +117,7 @@ class ToldBefore(Struct):
     def failed(self, letter: Letter, address: str, why: str, now: float) -> None:
         """An address could not be reached: once more, later and later."""
         tries = letter.tries[address] = letter.tries.get(address, 0) + 1
-        letter.due[address] = now + min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tries - 1))
+        letter.due[address] = now + backoff(tries, first=_FIRST_WAIT, most=_LONGEST_WAIT)
         self.trouble[address] = why
 
 
