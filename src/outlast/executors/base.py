@@ -15,6 +15,10 @@
 - `wait` returns when something may have changed, or after the timeout; earlier is allowed.
 - `cancel` ends a runner that has not claimed its attempt, or is beyond being asked; later, if a scheduler is silent. Only
   runners of ours.
+- `speaks` says whether the attempt's runner tells its news over a socket (`outlast.executors.heard`): while it does, nobody needs
+  to look into the attempt's folder. `hear` is what was said since the last call. `pass_on` hands a request to end to such a
+  runner; the files say the same. `settled` tells those whose outcomes are in the ledger. Elsewhere nobody speaks, and nothing
+  is heard.
 - `forget` ends the watch over one attempt; what it says of that attempt afterwards is unknown.
 - `close` forgets everything and ends nothing: runners outlive their coordinator.
 
@@ -28,12 +32,13 @@ import contextlib
 import os
 import select
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from outlast._system.processes import Identity
 from outlast.core.evidence import JobEnd
 from outlast.core.records import JobSubmitted
+from outlast.executors.heard import EndRequest, Heard
 
 __all__ = ["Executor", "StudyFacts"]
 
@@ -82,8 +87,11 @@ class Executor(abc.ABC):
         self._unwaked = weakref.finalize(self, _close, self._wake_read, self._wake_write)  # also of one that never ran
 
     @abc.abstractmethod
-    def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
-        """Start the runner of attempt `name` (``0007.2``), whose marker file is `marker`; its own words go to `log`."""
+    def submit(self, name: str, marker: str, log: str, *, told: str = "", keep_fds: tuple[int, ...] = ()) -> None:
+        """Start the runner of attempt `name` (``0007.2``), whose marker file is `marker`; its own words go to `log`.
+
+        `told` is what the marker says, where the caller has it at hand: a runner that is told so need not read it.
+        """
 
     @abc.abstractmethod
     def adopt(self, name: str, runner: Identity | None, *, job: str = "", restarts: int = 0) -> bool:
@@ -109,6 +117,22 @@ class Executor(abc.ABC):
     @abc.abstractmethod
     def forget(self, name: str, *, spoilt: bool = False) -> None:
         """Stop watching: the attempt is over. `spoilt`: badly, and nothing that it was made from is to be used again."""
+
+    def speaks(self, name: str) -> bool:
+        """Whether the runner says by itself what happens to its attempt."""
+        return False
+
+    def hear(self) -> Mapping[str, Heard]:
+        """What runners said since the last call, by attempt."""
+        return {}
+
+    def pass_on(self, name: str, request: EndRequest) -> bool:
+        """Ask the attempt to end. Returns whether its runner was told; otherwise it finds the request in its folder."""
+        return False
+
+    def settled(self, names: Iterable[str]) -> None:
+        """The outcomes of these attempts are in the ledger for good: their runners need not leave anything more."""
+        return
 
     def poll(self) -> None:
         """Look at everything that is watched."""

@@ -29,7 +29,7 @@ class LocalExecutor(Executor):
         self._runners: dict[str, Identity | None] = {}  # None: it had ended before it could be looked at
         self._watched: dict[str, int] = {}  # name → pidfd, readable when the process has ended (pidfd_open(2))
 
-    def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+    def submit(self, name: str, marker: str, log: str, *, told: str = "", keep_fds: tuple[int, ...] = ()) -> None:
         forked = None if self._warm is None else self._warm.fork(marker, log, keep_fds)
         if forked is None:
             pid = self._submit_plain(marker, log, keep_fds)

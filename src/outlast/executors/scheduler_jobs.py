@@ -111,7 +111,7 @@ class JobExecutor(Executor):
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
-    def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+    def submit(self, name: str, marker: str, log: str, *, told: str = "", keep_fds: tuple[int, ...] = ()) -> None:
         self._had_attempts = True
         self._of[name] = _Wanted(marker, log)
         self._try(name)

@@ -64,7 +64,7 @@ class SlurmExecutor(Executor):
         self._doomed: set[str] = set()  # jobs to be cancelled
         self._cancel_at = 0.0
 
-    def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+    def submit(self, name: str, marker: str, log: str, *, told: str = "", keep_fds: tuple[int, ...] = ()) -> None:
         """See `Executor.submit`. The script lies beside the log."""
         script = AttemptPaths(Path(log).parent).script
         job = replace(self._script_of(name, marker, log), comment=self._mark + name)

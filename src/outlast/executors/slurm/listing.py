@@ -117,7 +117,7 @@ class FetchedExecutor(Executor):
         self._of: dict[str, tuple[str, int]] = {}  # attempt → job, and its restarts when it took the attempt
         self._looked = False  # since the last poll
 
-    def submit(self, name: str, marker: str, log: str, *, keep_fds: tuple[int, ...] = ()) -> None:
+    def submit(self, name: str, marker: str, log: str, *, told: str = "", keep_fds: tuple[int, ...] = ()) -> None:
         """Never called: every slot is a worker's."""
         raise OutlastError(f"attempt {name} was given no worker")
 
