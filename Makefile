@@ -4,7 +4,7 @@
 #   make test            every test            make quick   the fast ones
 #   make lint            what CI checks        make format  mend what can be mended
 #   make chaos           kill searches at random and count what was lost, of the product and of broken ones; KILLS=200: shorter
-#   make bench           paired measurements against plain Optuna
+#   make bench           every measurement, into docs/benchmarks.md; PARTS="looking starting": these
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -23,6 +23,7 @@ TRIALS ?=
 # Tests that run at once: they wait more than they compute, so three for two CPUs.
 WORKERS ?= 3
 KILLS ?= 1000
+PARTS ?=
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
@@ -87,7 +88,7 @@ chaos: $(SETUP)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/chaos.py
 
 bench: $(SETUP)
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/against_optuna.py
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/bench.py $(PARTS)
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,64 @@
+"""What several benchmarks need: commands run quietly, and system calls counted."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+OUTLAST = [sys.executable, "-m", "outlast"]
+_CALL = re.compile(r"^(\d+)\s+(\w+)\(")
+_FORK = re.compile(r"^(\d+)\s+(?:<\.\.\. )?(?:clone3?|v?fork)\b.*= (\d+)$")
+_EXEC = re.compile(r'^(\d+)\s+execve\("([^"]*)".*= 0$')
+
+
+def environment() -> dict[str, str]:
+    """Of a command that is timed: what is compiled once stays compiled, as it does for people."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def call(argv: Sequence[str], *, cwd: Path | None = None) -> str:
+    """Run a command to its end, quietly; a failure shows its output and ends the benchmark."""
+    done = subprocess.run(
+        argv, cwd=cwd, capture_output=True, text=True, env=environment(), stdin=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(argv)} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def strace(argv: Sequence[str], *, cwd: Path, training: Sequence[str]) -> Counter[str]:
+    """System calls of a command and all that it starts, by name, and under ``all`` their sum.
+
+    What a process does from the moment on at which it executes a program whose path ends with one of `training` is not counted,
+    nor is what descends from it.
+    """
+    log = cwd / "strace.log"
+    call(["strace", "-f", "-qq", "-e", "signal=none", "-s", "64", "-o", str(log), *argv], cwd=cwd)
+    return ours_in(log.read_text(errors="replace").splitlines(), training=training)
+
+
+def ours_in(lines: Sequence[str], *, training: Sequence[str]) -> Counter[str]:
+    """What `strace` counts, in what the program of that name wrote with ``-f``."""
+    parents = {forked[2]: forked[1] for line in lines if (forked := _FORK.match(line))}
+    counts: Counter[str] = Counter()
+    theirs: set[str] = set()
+    for line in lines:
+        found = _CALL.match(line)
+        if found is None:
+            continue
+        pid, name = found.groups()
+        if parents.get(pid) in theirs:  # a child's calls may come before the line that says whose child it is
+            theirs.add(pid)
+        if pid in theirs:
+            continue
+        executed = _EXEC.match(line)
+        if executed and executed[2].endswith(tuple(training)):
+            theirs.add(pid)
+        counts[name] += 1
+        counts["all"] += 1
+    return counts
