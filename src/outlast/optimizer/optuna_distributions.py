@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
 
 from outlast.space.distributions import Latent
+
+
+@lru_cache(maxsize=4096)
+def parsed(text: str) -> BaseDistribution:
+    """The distribution of Optuna's JSON; the same object for the same text, which nobody changes.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return json_to_distribution(text)
 
 
 def distribution_of(latent: Latent) -> BaseDistribution:

@@ -28,6 +28,7 @@ MODEL_REDRAWS = 10
 CHEAP_REDRAWS = 1_000
 # A proposal of these costs nothing, so that many may be refused.
 _CHEAP = dict.fromkeys(("random", "qmc"), CHEAP_REDRAWS)
+_PLANS_NOTHING = ("grid", "random")
 #: The note with the values that a define-by-run objective gets when it asks for them.
 PLANNED = "outlast:planned"
 
@@ -102,7 +103,7 @@ class Proposer:
     def begin(self, number: int, fixed: dict[str, Any], seed: int) -> Proposal:
         """A trial whose objective draws its parameters as it goes: what it will be given is planned and noted."""
         row, planned = row_of(number), {}
-        if self._factory.name != "grid":
+        if self._factory.name not in _PLANS_NOTHING:
             self._view.put(row)
             sampler = self._sampler(number, seed)
             study = self._study(sampler)

@@ -15,12 +15,13 @@ from outlast.config.settings import SamplerSettings
 from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
 from outlast.optimizer.failure_feedback import lesson_of
+from outlast.optimizer.random_draws import RandomDraws
 
 _CLASSES: dict[str, type[BaseSampler]] = {
     "tpe": optuna_samplers.TPESampler,
     "gp": optuna_samplers.GPSampler,
     "cmaes": optuna_samplers.CmaEsSampler,
-    "random": optuna_samplers.RandomSampler,
+    "random": RandomDraws,
     "qmc": optuna_samplers.QMCSampler,
     "nsga2": optuna_samplers.NSGAIISampler,
 }
@@ -60,6 +61,7 @@ class SamplerFactory:
             raise MissingExtra("the gp sampler needs PyTorch", cure="pip install 'outlast[torch]'")
         self._options = self._checked(settings, objectives, conditional)
         self.lesson = lesson_of(self._class)
+        self._again: BaseSampler | None = None
         if self.name != "grid":
             self.build(0)  # wrong values are said now, not at the first trial
 
@@ -97,7 +99,14 @@ class SamplerFactory:
         return not self.is_custom or "seed" in inspect.signature(self._class).parameters
 
     def build(self, seed: int) -> BaseSampler:
-        """A sampler whose random numbers descend from the seed."""
+        """A sampler whose random numbers descend from the seed; one of ours is seeded again, so that it is in use once."""
+        if isinstance(self._again, RandomDraws):
+            self._again.reseed(seed)
+            return self._again
+        self._again = self._built(seed)
+        return self._again
+
+    def _built(self, seed: int) -> BaseSampler:
         options = dict(self._options)
         signature = inspect.signature(self._class).parameters
         if "seed" in signature:

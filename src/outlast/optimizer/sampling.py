@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -26,6 +27,7 @@ from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
 from outlast.optimizer.failure_feedback import Lesson, frozen, teaches, worst_values
+from outlast.optimizer.optuna_distributions import parsed
 from outlast.optimizer.proposals import Draw, Proposer, stable_seed
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.optimizer.view import View
@@ -38,7 +40,7 @@ class Optimizer:
 
     Args:
         settings: The study file in force. After a revision make a new one.
-        study: The folded ledger; it is copied, so that later events are taken in with `apply` only.
+        study: The folded ledger. Later events are taken in with `apply`, whatever becomes of it meanwhile.
 
     Raises:
         StudyFileError: A sampler, option, constraint or space that does not fit.
@@ -48,7 +50,7 @@ class Optimizer:
     def __init__(self, settings: Settings, study: Study) -> None:
         self.warnings: list[str] = []  # things to tell people, oldest first; the caller empties it
         self._settings = settings
-        self._fold = _copied(study)
+        self._fold, self._own = _taken_over(study)
         self._space = _space(settings)
         self._defined_by_run = not settings.parameters
         self._maximize = [metric.goal == "maximize" for metric in settings.metrics]
@@ -60,7 +62,8 @@ class Optimizer:
         self._configurations = Configurations(self._space)
         if self._factory.name == "grid":
             self._check_grid()
-        self._view = View([StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in self._maximize])
+        directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in self._maximize]
+        self._view = View(directions, self._row)
         self._view.attrs = dict(self._fold.study_attrs)
         self._proposer = Proposer(settings, self._space, self._factory, self._view, self._configurations, self.warnings)
         self._unconfirmed: dict[int, dict[str, Any]] = {}  # asked, not in the ledger yet → the study's notes before
@@ -68,12 +71,11 @@ class Optimizer:
         self._constrained = False
         self._learn_limits()
         #: Under numbers that no trial has: they come before all others.
-        self._earlier = [
-            Trial(-1 - at, TrialState.COMPLETE, params=dict(each.params), values=each.values)
+        self._earlier = {
+            -1 - at: Trial(-1 - at, TrialState.COMPLETE, params=dict(each.params), values=each.values)
             for at, each in enumerate(study.earlier)
-        ]
-        for trial in self._earlier:
-            self._put(trial)
+        }
+        self._view.stale(self._earlier)
         for trial in self._fold.trials.values():
             self._refresh(trial)
             if trial.state.finished:
@@ -126,9 +128,25 @@ class Optimizer:
         trial = self._fold.trials[number]
         if name in trial.params:
             return trial.params[name]
-        value = self._proposer.suggest(trial, name, json_to_distribution(distribution), self.seed)
+        value = self._proposer.suggest(trial, name, parsed(distribution), self.seed)
         self.apply(ParamDrawn(number, name, value, distribution))
         return value
+
+    def suggest_ahead(self, number: int, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """What `suggest` would answer now, one by one, for parameters that a running objective may ask for.
+
+        Nothing is noted: what it does ask for is taken in as `ParamDrawn`, then.
+
+        Args:
+            wanted: Optuna's JSON of each parameter's distribution, by name.
+        """
+        trial = self._fold.trials[number]
+        return {
+            name: trial.params[name]
+            if name in trial.params
+            else self._proposer.suggest(trial, name, parsed(distribution), self.seed)
+            for name, distribution in wanted.items()
+        }
 
     # -- keeping step ----------------------------------------------------------------------------------------------
 
@@ -138,15 +156,28 @@ class Optimizer:
             self._fold.apply(event)
         elif isinstance(event, TrialCreated):
             self._created(event)
-        elif isinstance(event, (ParamDrawn, TrialRetried)) or (isinstance(event, AttributeSet) and event.system):
+        elif isinstance(event, ParamDrawn):
+            trial = self._mine(event.trial)
+            if (trial.params.get(event.name), trial.distributions.get(event.name)) != (event.value, event.distribution):
+                self._fold.apply(event)
+                self._refresh(trial)
+        elif isinstance(event, TrialRetried) or (isinstance(event, AttributeSet) and event.system):
+            self._mine(event.trial)
             self._fold.apply(event)
             self._relearn(event.trial)
         elif isinstance(event, AttemptEnded) and event.trial in self._fold.trials:
-            was = self._fold.trials[event.trial].state
+            was = self._mine(event.trial).state
             self._fold.apply(event)
             self._relearn(event.trial)
             if not was.finished and self._fold.trials[event.trial].state.finished:
                 self._proposer.after_trial(event.trial, self.seed)
+
+    def _mine(self, number: int) -> Trial:
+        """The trial, to be changed: whoever made the fold goes on with theirs."""
+        if number not in self._own:
+            self._fold.trials[number] = _copied(self._fold.trials[number])
+            self._own.add(number)
+        return self._fold.trials[number]
 
     def _created(self, event: TrialCreated) -> None:
         self._unconfirmed.pop(event.trial, None)
@@ -154,6 +185,7 @@ class Optimizer:
         if known is not None and known.params == event.params and known.system_attrs == event.system_attrs:
             return
         self._fold.trials.pop(event.trial, None)
+        self._own.add(event.trial)
         self._fold.apply(event)
         self._view.attrs = {**self._view.attrs, **event.study_attrs}
         self._relearn(event.trial)
@@ -165,8 +197,7 @@ class Optimizer:
         changed = [self._fold.trials[number]]
         if constrained != self._constrained:
             changed = list(self._fold.trials.values())
-            for trial in self._earlier:
-                self._put(trial)
+            self._view.stale(self._earlier)
         elif worst != self._worst:
             changed += [trial for trial in self._fold.trials.values() if teaches(trial)]
         for trial in changed:
@@ -179,32 +210,31 @@ class Optimizer:
             self._constrained = self._factory.lesson is Lesson.CONSTRAINED and any(map(teaches, trials))
 
     def _refresh(self, trial: Trial) -> None:
-        """Put the trial's row in the private study as the ledger has it."""
+        """The private study is to have the trial as the ledger has it now."""
         self._configurations.note(trial)
-        self._put(trial)
+        self._view.stale((trial.number,))
 
-    def _put(self, trial: Trial) -> None:
+    def _row(self, number: int) -> FrozenTrial | None:
+        """A trial as the sampler sees it, if it does."""
+        trial = self._earlier[number] if number < 0 else self._fold.trials[number]
         try:
             params, distributions = self._known(trial)
         except ValueError:  # of an earlier revision, and does not fit this one
-            self._view.drop(trial.number)
-            return
-        self._view.put(
-            frozen(
-                trial,
-                params,
-                distributions,
-                objectives=len(self._maximize),
-                lesson=self._factory.lesson,
-                worst=self._worst,
-                constrained=self._constrained,
-            )
+            return None
+        return frozen(
+            trial,
+            params,
+            distributions,
+            objectives=len(self._maximize),
+            lesson=self._factory.lesson,
+            worst=self._worst,
+            constrained=self._constrained,
         )
 
     def _known(self, trial: Trial) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
         """A trial's values as the sampler knows them; raises ``ValueError`` where it does not fit the space."""
         if self._defined_by_run:
-            distributions = {n: json_to_distribution(d) for n, d in trial.distributions.items() if d}
+            distributions = {n: parsed(d) for n, d in trial.distributions.items() if d}
             return {name: trial.params[name] for name in distributions}, distributions
         axes, drawn = self._proposer.axes, {}
         for parameter in self._space.active(trial.params):
@@ -226,6 +256,7 @@ class Optimizer:
             self._view.attrs = self._unconfirmed[stale[0]]
         for n in stale:
             self._fold.trials.pop(n, None)
+            self._own.discard(n)
             self._view.drop(n)
             self._configurations.forget(n)
             del self._unconfirmed[n]
@@ -258,6 +289,7 @@ class Optimizer:
             source=source,
         )
         self._unconfirmed[number] = before
+        self._own.add(number)
         self._fold.apply(draw.created(number, "", 0))
         self._refresh(self._fold.trials[number])
         return draw
@@ -284,16 +316,21 @@ def _space(settings: Settings) -> Space:
         raise StudyFileError(str(error), key=key, cure=error.cure) from None
 
 
-def _copied(study: Study) -> Study:
-    """A fold of our own: the caller goes on with theirs."""
-    trials = {
-        number: replace(
-            trial,
-            params=dict(trial.params),
-            distributions=dict(trial.distributions),
-            attempts=[copy.copy(attempt) for attempt in trial.attempts],
-        )
-        for number, trial in sorted(study.trials.items())
-    }
+def _taken_over(study: Study) -> tuple[Study, set[int]]:
+    """A fold of our own, and which of its trials are: those that have ended are shared until an event changes them."""
+    trials = dict(sorted(study.trials.items()))
+    own = {number for number, trial in trials.items() if not trial.state.finished}
+    for number in own:
+        trials[number] = _copied(trials[number])
     attrs = dict(study.study_attrs)
-    return replace(study, trials=trials, study_attrs=attrs, failures_since_run=[], infeasible_since_run=[], warnings={})
+    fold = replace(study, trials=trials, study_attrs=attrs, failures_since_run=[], infeasible_since_run=[], warnings={})
+    return fold, own
+
+
+def _copied(trial: Trial) -> Trial:
+    return replace(
+        trial,
+        params=dict(trial.params),
+        distributions=dict(trial.distributions),
+        attempts=[copy.copy(attempt) for attempt in trial.attempts],
+    )

@@ -3,11 +3,12 @@
 A trial's id in it is its number. Optuna's own in-memory storage numbers trials by position and copies every template
 deeply; this one takes rows as they are, may have gaps, and can replace a row whenever the ledger says something new
 about it. Rows are replaced, never changed, except the one that is being drawn: lists handed out stay what they were.
+Rows that changed are made when somebody looks: many samplers never do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,72 +52,108 @@ def row_of(
 
 
 class View(BaseStorage):
-    """One study in memory, keyed by trial number."""
+    """One study in memory, keyed by trial number.
+
+    Args:
+        directions: One per objective.
+        make: Makes the row of a number that was said to be `stale`; ``None`` where there is to be none.
+    """
 
     name = "view"
 
-    def __init__(self, directions: Sequence[StudyDirection]) -> None:
+    def __init__(
+        self, directions: Sequence[StudyDirection], make: Callable[[int], FrozenTrial | None] | None = None
+    ) -> None:
         self._directions = list(directions)
         self._trials: dict[int, FrozenTrial] = {}
+        self._stale: set[int] = set()
+        self._make = make
         self._ordered: list[FrozenTrial] | None = None
         self.attrs: dict[str, Any] = {}
 
     def put(self, trial: FrozenTrial) -> None:
         """Insert or replace the row of a number."""
+        self._stale.discard(trial.number)
         self._trials[trial.number] = trial
         self._ordered = None
 
     def drop(self, number: int) -> None:
         """Forget a row, if it is there."""
+        self._stale.discard(number)
         if self._trials.pop(number, None) is not None:
             self._ordered = None
 
+    def stale(self, numbers: Iterable[int]) -> None:
+        """Rows that are made before anybody looks again."""
+        self._stale.update(numbers)
+
     def row(self, number: int) -> FrozenTrial | None:
         """The row of a number."""
+        if number in self._stale:
+            self._freshen((number,))
         return self._trials.get(number)
+
+    def _freshen(self, numbers: Iterable[int]) -> None:
+        assert self._make is not None
+        for number in numbers:
+            row = self._make(number)
+            if row is None:
+                self.drop(number)
+            else:
+                self.put(row)
+
+    def _rows(self) -> dict[int, FrozenTrial]:
+        if self._stale:
+            self._freshen(sorted(self._stale))
+        return self._trials
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         # Never copied: samplers do not change them.
+        rows = self._rows()
         if self._ordered is None:
-            self._ordered = [self._trials[number] for number in sorted(self._trials)]
+            self._ordered = [rows[number] for number in sorted(rows)]
         if states is None:
             return list(self._ordered)
         return [trial for trial in self._ordered if trial.state in states]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        return self._trials[trial_id]
+        row = self.row(trial_id)
+        if row is None:
+            raise KeyError(trial_id)
+        return row
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        complete = [t for t in self._trials.values() if t.state is TrialState.COMPLETE and t.values]
+        complete = [t for t in self._rows().values() if t.state is TrialState.COMPLETE and t.values]
         if not complete:
             raise ValueError("no trial is complete yet")
         sign = -1.0 if self._directions[0] is StudyDirection.MAXIMIZE else 1.0
         return min(complete, key=lambda t: (sign * t.values[0], t.number))
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        self._trials[trial_id].system_attrs[key] = value
+        self.get_trial(trial_id).system_attrs[key] = value
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        self._trials[trial_id].user_attrs[key] = value
+        self.get_trial(trial_id).user_attrs[key] = value
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
-        trial = self._trials[trial_id]
+        trial = self.get_trial(trial_id)
         trial.params = {**trial.params, param_name: distribution.to_external_repr(param_value_internal)}
         trial.distributions = {**trial.distributions, param_name: distribution}
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         # Ours are set by replacing the row; this serves samplers that do it themselves.
-        self._trials[trial_id].state = state
+        trial = self.get_trial(trial_id)
+        trial.state = state
         if values is not None:
-            self._trials[trial_id].values = list(values)
+            trial.values = list(values)
         return True
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
-        self._trials[trial_id].intermediate_values[step] = intermediate_value
+        self.get_trial(trial_id).intermediate_values[step] = intermediate_value
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         return self.attrs
