@@ -10,8 +10,9 @@ import pytest
 from lab import damages
 from lab.damage import FOLDER, TARGET, Here
 from outlast.engine.care.repair import repair_study
-from outlast.engine.record.examine import examine, read_study
+from outlast.engine.record.examine import examine, read_sound, read_study
 from outlast.errors import LedgerDamaged
+from outlast.study.folded import keep_folded
 from outlast.study.layout import StudyPaths
 from outlast.study.segments import read_ledger
 
@@ -30,8 +31,11 @@ def _facts(paths: StudyPaths) -> dict[int, object]:
 def test_any_line_that_is_not_what_was_written_is_noticed_and_its_decisions_come_back(
     damage: Callable[[list[bytes], int], list[bytes]], here: Here
 ) -> None:
-    """Of what the newest segment lost at its end, only the trials' folders can tell; a line behind a seal is void anyway."""
+    """Of what the newest segment lost at its end, only the trials' folders can tell; a line behind a seal is void anyway.
+
+    What the ledger adds up to was kept before."""
     paths = StudyPaths.at(here.study)
+    assert keep_folded(paths, *read_sound(paths), least=0)
     facts, kept = _facts(paths), {path: path.read_bytes() for path in _segments(here.study)}
     cases = [(path, at) for path, data in kept.items() for at in range(len(data.splitlines()))]
     newest = max(kept)

@@ -89,7 +89,7 @@ WRITTEN_ELSEWHERE = {
     "report.html": "cli", "supervisor.json": "cli", "told.json": "telling", "telling": "telling", "tracking": "sending",
     "judged": "pruning", "lease.": "study", "ledger.new": "damage", "*.damaged.*": "damage", "study.db": "damage",
     "splits.1.json": "parts", "stop.json": "survival", "confirm": "followup", "evaluation": "followup", "export": "followup",
-    "refit": "followup", "evaluate": "followup", "tensorboard": "tracking",
+    "refit": "followup", "evaluate": "followup", "tensorboard": "tracking", "folded": "study",
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ _SHOWN_PARAMS, _SHOWN_LETTERS = 8, 200  # of a trial, where it is shown in a lin
 Curve = tuple[tuple[int, float], ...]
 
 
-class Record(Struct, frozen=True, tag_field="kind"):
+class Record(Struct, frozen=True, tag_field="kind", gc=False, omit_defaults=True):
     """What all events have in common. Its tag is the word that the ledger has for it, for good."""
 
     @property
@@ -298,7 +298,7 @@ def from_json(obj: Mapping[str, Any]) -> Event:
     return event
 
 
-class Attempt(Struct):
+class Attempt(Struct, gc=False, omit_defaults=True):
     """One attempt as the ledger has it so far."""
 
     number: int
@@ -319,7 +319,7 @@ class Attempt(Struct):
         return 0.0 if self.outcome is None else max(0.0, self.outcome.seconds) * self.cards
 
 
-class RuledOut(Struct, frozen=True):
+class RuledOut(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a trial was when a new version of the study file did not hold it any more."""
 
     state: TrialState
@@ -338,7 +338,7 @@ def _shortened(params: Params) -> str:
     return text if len(text) <= _SHOWN_LETTERS else f"{text[:_SHOWN_LETTERS]}..."
 
 
-class Trial(Struct):
+class Trial(Struct, gc=False, omit_defaults=True):
     """One configuration with its number for life, folded from the events about it."""
 
     number: int

@@ -35,6 +35,7 @@ STAYS = frozenset(
                 _At.live,
                 _At.home,
                 _At.glance,
+                _At.folded,
                 _At.snapshots,
                 _At.unfinished,
             )

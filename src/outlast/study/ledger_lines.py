@@ -134,6 +134,25 @@ def _out_of_order(at: int, serial: int, due: int) -> str:
     return f"line {at} is there twice, or out of order"
 
 
+def continued(data: bytes, due: int) -> tuple[list[Mapping[str, Any]], int]:
+    """Whole lines that go on with a segment behind its header and seals, whose next decision is number `due`.
+
+    Returns:
+        The lines, and the number that is due then.
+
+    Raises:
+        ValueError: They do not go on with it, or a later version has written them.
+    """
+    found: list[Mapping[str, Any]] = []
+    for raw in data.split(b"\n")[:-1]:
+        line = from_line(raw)
+        if line is None or kinds_of_later(line) or "segment" in line or "seals" in line or line.get("n", due) != due:
+            raise ValueError(due)
+        due += "n" in line
+        found.append(line)
+    return found, due
+
+
 def in_order(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Lines of a segment in the order in which they were written, each once."""
     seen: dict[int, Mapping[str, Any]] = {}

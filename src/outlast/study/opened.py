@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from msgspec import Struct
 
 from outlast.core.fold import Study, fold
+from outlast.study.folded import read_folded
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger
@@ -42,8 +43,10 @@ def opened_briefly(paths: StudyPaths) -> Iterator[Opened]:
         LeaseLost: Somebody else took its ledger at the same moment.
     """
     with Lease(paths.lease):
-        before = read_ledger(paths.ledger)  # first: what refuses to be read is left as it is
+        known = read_folded(paths)
+        # Read first: what refuses to be read is left as it is.
+        before = read_ledger(paths.ledger) if known is None else known[0]
         ledger, reading = Ledger.claim(paths.ledger, known=before)
         with closing(ledger):
-            study = fold(reading.events)
+            study = fold(reading.events) if known is None or reading is not before else known[1]
             yield Opened(ledger, study, new=not study.revisions)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from outlast._system.reading import unstale
 from outlast.core.records import Event
-from outlast.study.ledger_lines import disorder, events_of, from_line, kinds_of_later, seals_of
+from outlast.study.ledger_lines import continued, disorder, events_of, from_line, seals_of
 from outlast.study.segments import Reading, segment_path
 
 _MARK = 64  # bytes before the place where we stopped: what stands there unless it is another file now
@@ -25,14 +25,13 @@ class ReadingOn:
     def __init__(self, folder: Path, reading: Reading) -> None:
         self._folder = folder
         last = reading.last
-        self._sound = last is not None and not reading.flaws and not last.void and len(last.lines) > 1
+        self._sound = last is not None and not reading.flaws and not last.void and last.claimed
         if last is not None and self._sound:
-            self._stand(last.number, last.length, last.lines)
+            self._stand(last.number, last.length, last.due)
 
-    def _stand(self, number: int, at: int, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Behind these lines, which are a segment's beginning."""
-        self._number, self._at, self._mark = number, at, b""
-        self._due = max((int(line["n"]) + 1 for line in lines if "n" in line), default=1)
+    def _stand(self, number: int, at: int, due: int) -> None:
+        """Behind so many bytes of a segment, where a decision of this number is due."""
+        self._number, self._at, self._mark, self._due = number, at, b"", due
         self._identity = self._identities()
         self._mark = self._read()[0][: min(at, _MARK)]
 
@@ -59,13 +58,14 @@ class ReadingOn:
             whole = data.rfind(b"\n") + 1
             if later is not None and whole != len(data):
                 return None
-            for line in self._lines(data[:whole]):
+            lines, self._due = continued(data[:whole], self._due)
+            for line in lines:
                 events += events_of(line)
             self._at += whole
             self._mark = (self._mark + data[:whole])[-_MARK:]
             if later is None:
                 return events
-            self._stand(self._number + 1, self._begun_at, later)
+            self._stand(self._number + 1, self._begun_at, 1)
 
     def _next(self) -> list[Mapping[str, Any]] | None:
         """The beginning of the segment behind ours, which seals ours: a shared study has one for every turn that somebody took.
@@ -86,19 +86,6 @@ class ReadingOn:
             raise ValueError(self._number)
         self._begun_at = sum(map(len, raw))
         return [*lines]
-
-    def _lines(self, data: bytes) -> list[Mapping[str, Any]]:
-        """Lines that continue those before. Raises ``ValueError`` where they do not."""
-        found: list[Mapping[str, Any]] = []
-        for raw in data.split(b"\n")[:-1]:
-            line = from_line(raw)
-            if line is None or kinds_of_later(line) or "segment" in line or "seals" in line:
-                raise ValueError(self._number)
-            if line.get("n", self._due) != self._due:
-                raise ValueError(self._number)
-            self._due += "n" in line
-            found.append(line)
-        return found
 
     def _read(self) -> tuple[bytes, bool]:
         """The segment from our mark on, and whether it is the file that it was."""

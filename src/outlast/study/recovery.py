@@ -37,7 +37,7 @@ class Problem(Struct, frozen=True):
 def ledger_problems(reading: Reading, *, trial_folders: int) -> list[Problem]:
     """What is wrong with a ledger, beside which there are so many trial folders."""
     found = []
-    if not any(segment.lines for segment in reading.segments) and trial_folders:
+    if not any(segment.lines or segment.skipped for segment in reading.segments) and trial_folders:
         cure = "it is rebuilt from the trials' copies, the open attempts and the index"
         found.append(Problem("ledger", "the ledger is lost", cure))
     cure = "what it decided is taken from the trials' copies and the index"

@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import time
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,20 @@ HELD_NAME = re.compile(r"^(\d{8,})\.\d+\.held$")
 _SEEN_WITHIN = 70.0  # seconds after which an NFS client sees whatever another has made (acdirmax, 60 s)
 
 
+class Place(Struct, frozen=True):
+    """Up to where a ledger was folded before."""
+
+    made_by: str  # the code that folded
+    first: int  # segment
+    segments: list[tuple[int, int]]  # bytes that count of each, and their CRC-32; of the last those before the place
+    due: int  # number of the next decision in the last one
+
+    @property
+    def last(self) -> int:
+        """The segment that the place is in."""
+        return self.first + len(self.segments) - 1
+
+
 class Segment(Struct):
     """One segment as it was read: its whole lines up to where it is sealed."""
 
@@ -38,6 +53,14 @@ class Segment(Struct):
     short: int = 0  # bytes that are missing before the seal
     unreadable: tuple[int, ...] = ()  # 1-based numbers of lines that are not what was written
     disorder: tuple[str, ...] = ()  # lines that are missing, doubled or in another's place
+    crc: int = 0  # CRC-32 of the bytes of whole lines
+    skipped: int = 0  # bytes of whole lines before those that were read: what they say was folded before
+    due: int = 1  # number of the next decision
+
+    @property
+    def claimed(self) -> bool:
+        """Whether its holder has sealed what was there before."""
+        return len(self.lines) > 1 or self.skipped > 0
 
     @property
     def flaws(self) -> list[str]:
@@ -51,10 +74,11 @@ class Reading(Struct):
 
     segments: list[Segment] = []
     missing: tuple[int, ...] = ()  # segments that a later one seals or that numbering lacks
+    before: Place | None = None  # where it begins, if the fold of all before is known: see `outlast.study.folded`
 
     @property
     def events(self) -> list[Event]:
-        """All decisions in order."""
+        """All decisions in order; those behind `before`, where that is set."""
         found: list[Event] = []
         for segment in self.segments:
             for line in in_order(segment.lines) if segment.disorder else segment.lines:
@@ -82,9 +106,8 @@ def segment_numbers(folder: Path) -> list[int]:
     """The segments that are there, in order. Those that a late listing does not name are looked for by their names."""
     numbers = listed_segments(folder)
     if numbers:
-        numbers = sorted(
-            {*numbers, *(n for n in range(numbers[0], numbers[-1]) if can_be_opened(segment_path(folder, n)))}
-        )
+        unlisted = sorted({*range(numbers[0], numbers[-1])}.difference(numbers))
+        numbers = sorted({*numbers, *(n for n in unlisted if can_be_opened(segment_path(folder, n)))})
     while numbers and can_be_opened(segment_path(folder, numbers[-1] + 1)):
         numbers.append(numbers[-1] + 1)
     return numbers
@@ -149,7 +172,8 @@ def await_newest(folder: Path) -> None:
         time.sleep(0.2)
 
 
-def _parse(number: int, data: bytes, sealed_at: int | None) -> Segment:
+def parse(number: int, data: bytes, sealed_at: int | None) -> Segment:
+    """A segment of these bytes, up to where a later one seals it."""
     valid = data if sealed_at is None else data[:sealed_at]
     whole = valid.rfind(b"\n") + 1
     read = [from_line(raw) for raw in valid[:whole].split(b"\n")[:-1]]
@@ -163,6 +187,8 @@ def _parse(number: int, data: bytes, sealed_at: int | None) -> Segment:
         short=short,
         unreadable=tuple(at for at, line in enumerate(read, 1) if line is None),
         disorder=tuple(disorder(number, read)),
+        crc=zlib.crc32(memoryview(valid)[:whole]),
+        due=max((int(line["n"]) + 1 for line in read if line is not None and "n" in line), default=1),
     )
 
 
@@ -180,10 +206,10 @@ def read_ledger(folder: Path, *, below: int | None = None) -> Reading:
     seals: dict[int, int] = {}
     segments: list[Segment] = []
     for number in reversed(numbers):
-        data = _content(segment_path(folder, number))
+        data = segment_content(segment_path(folder, number))
         if data is None:
             continue
-        segment = _parse(number, data, seals.get(number))
+        segment = parse(number, data, seals.get(number))
         for line in segment.lines:
             for kind in kinds_of_later(line):
                 raise LedgerTooNew(f"{segment_path(folder, number)}, decision {line.get('n', '?')}", kind)
@@ -197,7 +223,7 @@ def read_ledger(folder: Path, *, below: int | None = None) -> Reading:
     return Reading(segments, tuple(sorted(expected - {s.number for s in segments})))
 
 
-def _content(path: Path) -> bytes | None:
+def segment_content(path: Path) -> bytes | None:
     """What a segment holds; ``None`` where there is none, or something else by its name: a folder, a link to nowhere."""
     try:
         return read_bytes(path)

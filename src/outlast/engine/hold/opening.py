@@ -28,6 +28,7 @@ from outlast.errors import StorageError, StudyNotFound, UsageError
 from outlast.runner.spec import silent_after
 from outlast.study import requests
 from outlast.study.attempts import trained_seconds
+from outlast.study.folded import keep_folded
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
 from outlast.study.ledger import Ledger
@@ -73,6 +74,7 @@ def open_study(
     lease.acquire(wait=wait, say=say)
     with lease:
         before, study = read_sound(paths)
+        keep_folded(paths, before, study)
         refuse_unaccepted(study, settings, accept_changes)
         refuse_lost_checkpoints(paths, study)
         rival = holder_is_live(paths.ledger) is not False and current_holder(paths.ledger).get("pid") != os.getpid()
@@ -135,6 +137,7 @@ def join_study(paths: StudyPaths, lease: Lease, *, momentary: bool = False) -> I
     """
     with lease:
         before, study = read_sound(paths)
+        keep_folded(paths, before, study)
         if not study.revisions:
             raise StudyNotFound(f"no study in {paths.root}", cure="outlast run STUDY.yaml starts one")
         asked = _asked(paths)

@@ -6,24 +6,27 @@ import contextlib
 import os
 from datetime import datetime, timezone
 
-from outlast.engine.record.examine import read_study
+from outlast.engine.record.examine import read_to_look
 from outlast.engine.record.health_facts import facts_at_rest
 from outlast.engine.record.recorded import recorded_settings
 from outlast.errors import OutlastError
 from outlast.monitor.at_rest import packed, unpacked
 from outlast.monitor.snapshot import Snapshot
+from outlast.study.folded import keep_folded
 from outlast.study.glance import drop_glance, keep_glance, known_glance, marks_of
 from outlast.study.layout import StudyPaths
 
 
 def keep_what_it_looks_like(paths: StudyPaths) -> None:
-    """Keep how it stands, by whoever brought it to rest: read as everybody would read it.
+    """Keep how it stands, and what its ledger adds up to, by whoever brought it to rest: read as everybody would read it.
 
     Where reading or writing fails nothing is kept, and whoever looks reads the ledger.
     """
     with contextlib.suppress(OSError, OutlastError):
         marks = marks_of(paths)
-        settings, study = recorded_settings(paths.root, read_study(paths))
+        reading, study = read_to_look(paths)
+        keep_folded(paths, reading, study)
+        settings, _ = recorded_settings(paths.root, study)
         content = packed(study, settings, now=datetime.now(timezone.utc))
         if content is None or marks != marks_of(paths):
             drop_glance(paths)

@@ -11,6 +11,7 @@ from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, RevisionMade
 from outlast.core.states import Cause
 from outlast.errors import LedgerDamaged, StudyNotFound
+from outlast.study.folded import read_folded
 from outlast.study.layout import StudyPaths
 from outlast.study.recovery import Problem, events_of_copy, fold_known, ledger_problems, lost_decisions
 from outlast.study.segments import Reading, read_ledger
@@ -32,9 +33,16 @@ class Examined(Struct, frozen=True):
 def examine(paths: StudyPaths) -> Examined:
     """Read the ledger and compare it with the trials' folders. Takes no lease; may be called during a run.
 
+    Where its fold was kept, only what was appended since is decoded; whatever is wrong is found by reading all of it.
+
     Raises:
         StorageError: The disk does not let us read.
     """
+    known = read_folded(paths)
+    if known is not None:
+        found = _judged(paths, known[0], (known[1], []), *_folders_and_copies(paths, known[1]))
+        if not found.lost:
+            return found
     reading = read_ledger(paths.ledger)
     folded = fold_known(reading.events)
     found = _judged(paths, reading, folded, *_folders_and_copies(paths, folded[0]))
