@@ -49,7 +49,7 @@ class Figure:
         theirs: Measures the other one.
         other: What that is.
         mark: What is wanted.
-        counted: It is a count, or a ratio that the machine's load does not change: the quick form may fail for it.
+        quick: It is a count, or a ratio that the machine's load hardly changes, and soon measured: the quick form has it.
     """
 
     key: str
@@ -59,7 +59,12 @@ class Figure:
     theirs: Measurement | None = None
     other: str = ""
     mark: Mark | None = None
-    counted: bool = False
+    quick: bool = False
+
+    @property
+    def more_is_better(self) -> bool:
+        """Of the figure, or of its ratio."""
+        return self.mark is not None and self.mark.at_least
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,14 @@ def measure(figure: Figure, rounds: int) -> Measured:
     measured = Measured(figure.key, figure.title, figure.unit, found[0], theirs, figure.other, str(figure.mark or ""))
     reached = None if figure.mark is None else figure.mark.reached(median(found[0]), median(theirs) if theirs else None)
     return Measured(**{**vars(measured), "reached": reached})
+
+
+def times_as_bad(now: Measured, recorded: Measured, *, more_is_better: bool) -> float:
+    """How many times as bad as recorded: the ratio to the other side where there is one, else the figure itself."""
+    ratios = (now.ratio, recorded.ratio)
+    new, old = ratios if None not in ratios else (median(now.ours), median(recorded.ours))
+    assert new is not None and old is not None
+    return old / new if more_is_better else new / old
 
 
 def machine() -> dict[str, Any]:

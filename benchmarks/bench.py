@@ -3,7 +3,8 @@
     python benchmarks/bench.py                      every part; about an hour
     python benchmarks/bench.py looking starting     these
     python benchmarks/bench.py --list
-    python benchmarks/bench.py --quick              under three minutes: what CI measures, against what is on record
+    python benchmarks/bench.py --quick              under three minutes: counts and ratios, against what is on record
+    python benchmarks/bench.py --quick --record     these are what later ones are compared with
     python benchmarks/bench.py --page               the page anew from the figures that are kept
 
 A part is a module with ``ABOUT``, a sentence or two, and ``figures(place, quick)``, which makes what it needs in the folder
@@ -18,15 +19,17 @@ import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
-from _figures import Figure, Measured, keep, load, machine, markdown, measure
+from _figures import Measured, keep, load, machine, markdown, measure, times_as_bad
 
 PARTS = ("command",)
 HERE = Path(__file__).parent
 RECORDED = HERE / "recorded"
+QUICK = RECORDED / "quick.json"
+TOO_BAD = 2.0  # times as bad as recorded
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 _HEAD = """\
 # Benchmarks
@@ -38,27 +41,27 @@ ourselves; a figure that falls short of it is named as such, with the reason.
 """
 
 
-def run_part(name: str, *, rounds: int, quick: bool, only: Sequence[str] = ()) -> list[Measured]:
-    """Measure a part."""
-    module = importlib.import_module(name)
+def run_part(name: str, *, rounds: int, only: Sequence[str] = ()) -> list[Measured]:
+    """Measure a part, and keep its figures."""
     about = machine()
     with tempfile.TemporaryDirectory(prefix="outlast-bench-") as place:
-        figures: list[Figure] = module.figures(Path(place), quick)
+        figures = importlib.import_module(name).figures(Path(place), False)
         measured = [measure(figure, rounds) for figure in figures if not only or figure.key in only]
-    if not quick:
-        keep(RECORDED / f"{name}.json", about, measured)
+    keep(RECORDED / f"{name}.json", about, measured)
     return measured
 
 
-def worse(measured: Measured, recorded: Measured, *, more_is_better: bool) -> float:
-    """How many times as bad as recorded: the ratio to the other side where there is one, else the figure itself."""
-    now, then = (
-        (measured.ratio, recorded.ratio)
-        if recorded.ratio is not None
-        else (median(measured.ours), median(recorded.ours))
-    )
-    assert now is not None and then is not None
-    return then / now if more_is_better else now / then
+def run_quick(parts: Sequence[str] = PARTS) -> Iterator[tuple[Measured, float | None]]:
+    """Measure what the quick form has: each figure, and how many times as bad it is as recorded; ``None``: that is not."""
+    recorded = {each.key: each for each in load(QUICK)[1]} if QUICK.exists() else {}
+    for name in parts:
+        with tempfile.TemporaryDirectory(prefix="outlast-bench-") as place:
+            for figure in importlib.import_module(name).figures(Path(place), True):
+                if not figure.quick:
+                    continue
+                measured = replace(measure(figure, 2), key=f"{name}/{figure.key}")
+                before = recorded.get(measured.key)
+                yield measured, before and times_as_bad(measured, before, more_is_better=figure.more_is_better)
 
 
 def page() -> str:
@@ -86,7 +89,8 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--only", nargs="*", default=[], metavar="FIGURE", help="these figures of the parts")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="short, kept nowhere")
+    parser.add_argument("--quick", action="store_true", help="counts and ratios only; fails where one is twice as bad")
+    parser.add_argument("--record", action="store_true", help="with --quick: keep them")
     parser.add_argument("--list", action="store_true", help="say which parts there are, and what they measure")
     parser.add_argument("--page", action="store_true", help="write the page anew, measure nothing")
     args = parser.parse_args()
@@ -99,11 +103,28 @@ def main() -> None:
         for name in chosen:
             print(f"{name}: {importlib.import_module(name).ABOUT}")
         return
+    if args.quick:
+        sys.exit(quick(chosen, record=args.record))
     for name in [] if args.page else chosen:
         print(f"{name}:", file=sys.stderr)
-        print(markdown(run_part(name, rounds=2 if args.quick else args.rounds, quick=args.quick, only=args.only)))
-    if not args.quick:
-        PAGE.write_text(page())
+        print(markdown(run_part(name, rounds=args.rounds, only=args.only)))
+    PAGE.write_text(page())
+
+
+def quick(parts: Sequence[str], *, record: bool) -> int:
+    """The quick form. Returns 1 where something is twice as bad as recorded."""
+    about, found = machine(), list(run_quick(parts))
+    print(markdown([measured for measured, _ in found]))
+    if record:
+        keep(QUICK, about, [measured for measured, _ in found])
+        return 0
+    bad = [
+        f"{measured.title}: {times:.1f} times as bad as recorded"
+        for measured, times in found
+        if times and times > TOO_BAD
+    ]
+    print("\n".join(bad))
+    return int(bool(bad))
 
 
 if __name__ == "__main__":

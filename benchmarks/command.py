@@ -122,8 +122,8 @@ def figures(place: Path, quick: bool) -> list[Figure]:
             "rate", "trials, random sampler, 2 at once", "trials/s", lambda _: rate(place, few, many),
             lambda _: bare(place, many - few), "bare loop", Mark(92, at_least=True),
         ),
-        Figure("calls", "system calls", "a trial", lambda n: calls_of(n, ("all",)), mark=Mark(150), counted=True),
-        Figure("syncs", "syncs", "a trial", lambda n: calls_of(n, ("fsync", "fdatasync")), mark=Mark(4), counted=True),
+        Figure("calls", "system calls", "a trial", lambda n: calls_of(n, ("all",)), mark=Mark(150), quick=True),
+        Figure("syncs", "syncs", "a trial", lambda n: calls_of(n, ("fsync", "fdatasync")), mark=Mark(4), quick=True),
         Figure(
             "gap", f"slot without a training, TPE, {before:,} trials before", "ms",
             lambda _: empty_slot(place, before, 20 if quick else 100), lambda _: empty_slot_bare(place, 100), "bare loop",
