@@ -95,7 +95,7 @@ def test_sizes_are_shown_as_people_say_them(size, text) -> None:
     ("keep", "text"), [(3, "the best 3 finished trials' and those of trials"), (0, "kept: those of trials")]
 )
 def test_the_banner_says_what_is_kept(made, keep, text) -> None:
-    from outlast.cli.run_here import _notes
+    from outlast.cli.banner import _notes
 
     assert any(
         label == "checkpoints" and text in note

@@ -17,7 +17,7 @@ from outlast.engine import launch
 from outlast.engine.derived import final_plots as plotting
 from outlast.engine.derived.report import write_report
 from outlast.engine.launch import settle
-from outlast.optimizer.plot_pages import PLOTS, mark_of
+from outlast.optimizer.plot_names import PLOTS, mark_of
 from outlast.study.layout import StudyPaths
 
 SETTINGS = Settings(name="small", metrics=(MetricSettings(name="score"),))

@@ -254,7 +254,7 @@ def test_a_pipe_that_nobody_reads_ends_no_search(here):
 
 
 def test_how_a_search_ended_counts_though_nobody_takes_what_is_said(here, monkeypatch):
-    monkeypatch.setattr("outlast.cli.run_meant.run_here", lambda *_, **__: print("halted") or 3)
+    monkeypatch.setattr("outlast.cli.run_here.run_here", lambda *_, **__: print("halted") or 3)
     with open("/dev/full", "w") as full:  # closing it would raise what is left in it
         monkeypatch.setattr(sys, "stdout", full)
         assert run_cli(["run"]) == 3

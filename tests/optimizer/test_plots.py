@@ -9,7 +9,8 @@ import pytest
 
 from outlast.core.records import AttemptEnded, AttemptOpened, TrialCreated
 from outlast.core.states import Cause, TrialState
-from outlast.optimizer.plot_pages import PLOTS, write_plots
+from outlast.optimizer.plot_names import PLOTS
+from outlast.optimizer.plot_pages import write_plots
 
 AT = "2026-01-01T00:00:00.000+00:00"
 SPACE = {"x": {"min": 0.0, "max": 1.0}, "k": {"values": ["a", "b"]}, "epochs": {"value": 3}}

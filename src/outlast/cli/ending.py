@@ -17,7 +17,6 @@ from outlast.core.best import best_trial
 from outlast.core.fold import Study
 from outlast.core.states import Cause, StudyState
 from outlast.engine.derived.final_plots import are_wanted
-from outlast.engine.launch import settle
 from outlast.engine.record.kept_where import named
 from outlast.engine.record.recorded import study_paths
 from outlast.monitor.snapshot import snapshot
@@ -71,6 +70,8 @@ def what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType 
 
 def tell_and_settle(folder: str, study: Study, settings: Settings, say: Callable[[str], object]) -> int:
     """`tell_end`, and then what is left to do: plots, and the home's last sync."""
+    from outlast.engine.launch import settle
+
     code = tell_end(folder, study, settings)
     settle(study_paths(folder, settings), study, settings, say)
     return code

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, closing, suppress
-from datetime import datetime, timezone
 from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
+from outlast.cli.banner import banner
 from outlast.cli.ending import tell_end
 from outlast.cli.live.watching import Watching
-from outlast.cli.render import start_banner
 from outlast.cli.text import make_console
-from outlast.cli.tracked_where import tracked_where
 from outlast.config.settings import Settings
-from outlast.config.store_address import masked_address
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
-from outlast.engine.attempts.code_snapshot import changed_code
 from outlast.engine.campaign.life import Living
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.coordinator.seen_live import live_here
 from outlast.engine.hold.opening import Given
 from outlast.engine.launch import run
-from outlast.engine.record.kept_where import kept_where
 from outlast.engine.record.recorded import study_paths
 from outlast.executors.shared_slots import Sharing
-from outlast.monitor.snapshot import snapshot
-from outlast.optimizer.samplers import SamplerFactory
 from outlast.study.opened import Opened
 
 
@@ -54,22 +47,8 @@ def run_here(
 
     def listener(opened: Opened, slots: int) -> Listener:
         live = live_here(opened, slots)
-        banner = start_banner(
-            snapshot(opened.study, settings, now=datetime.now(timezone.utc), live=live, folder=folder),
-            settings,
-            index=os.path.join(folder, paths.index.name) + _beside(settings),
-            slots=slots,
-            sampler=_sampler_text(settings),
-            notes=[
-                *_notes(settings, opened.study),
-                *tracked_where(settings, folder),
-                *(kept_where(paths, folder) if kept else ()),
-            ],
-            kept=kept,
-            new=opened.new,
-        )
         with suppress(OSError):  # a pipe that nobody reads ends no search
-            console.print(banner)
+            console.print(banner(opened.study, settings, folder, slots=slots, live=live, kept=kept, new=opened.new))
         watching = view.enter_context(closing(Watching(console, settings, live, folder)))
         return Living(watching, paths) if supervised else watching
 
@@ -93,28 +72,3 @@ def run_without_a_trace(settings: Settings, accept_changes: bool, given: Given |
         note = "checkpointing is off: nothing is kept but what is printed here, and nothing can be resumed"
         told = replace(settings, notes=(*settings.notes, note))
         return run_here(told, os.path.join(place, settings.name), accept_changes, kept=False, given=given)
-
-
-def _sampler_text(settings: Settings) -> str:
-    """The sampler's name; of ``auto`` what it turned out to be."""
-    if settings.sampler.name != "auto":
-        return settings.sampler.name
-    conditional = any(parameter.when for parameter in settings.parameters) or not settings.parameters
-    return f"{SamplerFactory(settings.sampler, objectives=len(settings.metrics), conditional=conditional).name} (auto)"
-
-
-def _beside(settings: Settings) -> str:
-    return (
-        "" if settings.index.url is None or settings.index.in_memory else f", and {masked_address(settings.index.url)}"
-    )
-
-
-def _notes(settings: Settings, study: Study) -> list[tuple[str, str]]:
-    notes = [("note", note) for note in settings.notes]
-    if change := changed_code(study, settings):
-        notes.append(("code", change))
-    kept = settings.checkpoints.keep
-    if kept is not None:
-        best = f"the best {kept} finished trials' and " if kept else ""
-        notes.append(("checkpoints", f"kept: {best}those of trials without an outcome; the others are deleted"))
-    return notes

@@ -5,20 +5,14 @@ from __future__ import annotations
 import click
 from msgspec.structs import replace
 
-from outlast._system.processes import Identity
 from outlast.cli.detached import detach as in_the_background
 from outlast.cli.detached import is_detached
-from outlast.cli.each_study import tell_refused
-from outlast.cli.run_here import run_here, run_without_a_trace
 from outlast.cli.search_request import SearchRequest
-from outlast.cli.supervising import run_campaign, run_supervised
 from outlast.core.states import BY_SIGNAL
 from outlast.engine.campaign.orders import Orders, is_supervised
 from outlast.engine.campaign.planned import CampaignPlan, HowToRun
 from outlast.engine.campaign.restarts import AT_REST, CODES, worst
 from outlast.engine.campaign.run_alone import refuse_supervised, sharing_of, told_of_sharing
-from outlast.engine.coordinator.session_end import settled
-from outlast.engine.launch import make_ready
 from outlast.engine.record.examine import read_study
 from outlast.study.campaign import CampaignPaths
 from outlast.study.home import live_of
@@ -33,7 +27,11 @@ def run_several(search: SearchRequest, plan: CampaignPlan, *, detach: bool, unle
     Args:
         unless_over: Nobody asks for it but a clock or a reboot: a study that has come to rest is left alone.
     """
+    from outlast.cli.supervising import run_campaign
+
     if not plan.startable:
+        from outlast.cli.each_study import tell_refused
+
         return worst(tell_refused(each.member.study, "cannot start", each.error) for each in plan.refused)
     if not detach:
         is_detached()  # what is begun from here must not take itself for it
@@ -48,14 +46,26 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
     settings, background = search.settings, is_detached()
     given = None if how.warm_start is None else how.warm_start.prepared(settings)
     if settings.index.in_memory:
+        from outlast.cli.run_here import run_without_a_trace
+
         return run_without_a_trace(settings, how.accept_changes, given=given)
     if not background:
         refuse_supervised(StudyPaths.at(live_of(search.folder)).supervisor, search.folder)
+    if not (background or detach or how.fresh or how.warm_start) and sharing_of(search.folder) is None:
+        from outlast.cli.run_over import told_as_done
+
+        if (code := told_as_done(settings, search.folder)) is not None:
+            return code
+    from outlast.engine.launch import make_ready
+
     folder = make_ready(
         settings, search.folder, fresh=how.fresh, resume=how.resume, refusal=search.refusal, say=click.echo
     )
     sharing = sharing_of(folder)
     if background:
+        from outlast.cli.supervising import run_supervised
+        from outlast.engine.coordinator.session_end import settled
+
         orders = Orders(
             study=settings.name,
             settings=settled(settings),
@@ -72,6 +82,8 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
         )
     if sharing is not None:
         click.echo(told_of_sharing(sharing))
+    from outlast.cli.run_here import run_here
+
     return run_here(settings, folder, how.accept_changes, given=given, sharing=sharing)
 
 
@@ -105,6 +117,8 @@ def _is_looked_after(paths: StudyPaths) -> bool:
         return True
     if holder_is_live(paths.ledger) is False:
         return False
+    from outlast._system.processes import Identity
+
     who = Identity.from_json(current_holder(paths.ledger))
     return who is None or not who.here or not is_supervised(who.pid)
 

@@ -168,6 +168,7 @@ class StudyNames(_Folder, Struct, frozen=True):
     supervisor = Name("supervisor.json", "Who restarts a detached run's coordinator; locked as long as somebody does.")
     glance = Name("glance", "How a study stands that has come to rest, for whoever looks at hundreds.")
     folded = Name("folded", "What the ledger adds up to as far as it was folded: nobody decodes a long one again.")
+    drawn = Name("drawn", "What index, tables and best files were drawn from, and how they lay there then.")
     home = Name("home.json", "In a live folder: whose it is.")
     live = Name("live", "In a home folder: where the live one lies.")
     snapshots = Name("snapshots", "In a home on a drive: what a study cannot do without, several times over.")

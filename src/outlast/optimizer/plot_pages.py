@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,14 +17,9 @@ from outlast.core.fold import Study
 from outlast.core.states import TrialState
 from outlast.errors import UsageError
 from outlast.optimizer.index_rows import RowMaker, trial_of
+from outlast.optimizer.plot_names import PLOTS
 from outlast.optimizer.view import silent
 
-#: The files in the folder ``plots``, and what each shows.
-PLOTS = {
-    "optimization_history.html": "history",
-    "param_importances.html": "importances",
-    "parallel_coordinate.html": "parallel",
-}
 _NOT_YET = (ValueError, RuntimeError, ZeroDivisionError, ImportError)  # what a drawing says that cannot be made
 _MOST_TRIALS = 2000  # lines in a parallel-coordinate plot; beyond, the latest
 
@@ -34,7 +28,7 @@ def write_plots(folder: str | os.PathLike[str], study: Study, settings: Settings
     """Write the plots of a study; those that its trials do not allow yet say so.
 
     The folder is created if missing; ``plotly.min.js`` lies there once, so that the pages work offline. `mark`, what they are
-    drawn from, stays in each page, for `mark_of`. Returns the paths that were written.
+    drawn from, stays in each page, for `outlast.optimizer.plot_names.mark_of`. Returns the paths that were written.
     """
     folder = os.fspath(folder)
     make_dir(folder)
@@ -65,19 +59,6 @@ def figure_of(kind: str, study: Study, settings: Settings) -> Any:
         return _figure(kind, shown, settings)
     except _NOT_YET as error:
         raise UsageError(f"no plot yet: {error}", cure=f"{len(shown.trials)} trials could be drawn so far") from None
-
-
-def mark_of(page: str | os.PathLike[str]) -> str | None:
-    """The mark that a page was written with; ``None`` where there is no such page."""
-    try:
-        with open(page, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 500))
-            end = file.read().decode(errors="replace")
-    except OSError:
-        return None
-    found = re.search(r"<!-- outlast: (.*) -->\s*$", end)
-    return None if found is None else found[1]
 
 
 def _as_optuna(study: Study, settings: Settings, *more: TrialState) -> optuna.Study:

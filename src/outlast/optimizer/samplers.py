@@ -14,6 +14,7 @@ from outlast.config.plugins import build, check_options, is_dotted, load_class, 
 from outlast.config.settings import SamplerSettings
 from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
+from outlast.optimizer.auto import meant_by_auto
 from outlast.optimizer.failure_feedback import lesson_of
 from outlast.optimizer.random_draws import RandomDraws
 
@@ -47,7 +48,7 @@ class SamplerFactory:
     def __init__(self, settings: SamplerSettings, *, objectives: int, conditional: bool) -> None:
         self.name = settings.name
         if self.name == "auto":
-            self.name = "tpe" if objectives == 1 else "nsga2"
+            self.name = meant_by_auto(objectives)
         self.is_custom = is_dotted(self.name)
         if not self.is_custom and self.name not in SAMPLERS:
             raise StudyFileError(

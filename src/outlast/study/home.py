@@ -36,6 +36,7 @@ STAYS = frozenset(
                 _At.home,
                 _At.glance,
                 _At.folded,
+                _At.drawn,
                 _At.snapshots,
                 _At.unfinished,
             )

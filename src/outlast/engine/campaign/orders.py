@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -21,11 +21,13 @@ from outlast._system.processes import environment_of
 from outlast._system.syncing import make_dir
 from outlast._system.turning_log import turn_over
 from outlast.config.settings import Settings
-from outlast.engine.care.warm_start import WarmStart
 from outlast.errors import UsageError
 from outlast.executors.shared_slots import Sharing
 from outlast.study.campaign import Campaign, CampaignPaths, Member
 from outlast.study.layout import StudyPaths
+
+if TYPE_CHECKING:
+    from outlast.engine.care.warm_start import WarmStart
 
 #: In the environment of a coordinator that a supervisor began, and of nothing that it starts.
 SUPERVISED = "OUTLAST_SUPERVISED"

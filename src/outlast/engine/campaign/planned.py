@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast.config.settings import Settings
 from outlast.core.parts_of_pool import pool_of
-from outlast.engine.care.warm_start import WarmStart
 from outlast.errors import OutlastError
 from outlast.study.campaign import Campaign, Member
+
+if TYPE_CHECKING:
+    from outlast.engine.care.warm_start import WarmStart
 
 
 class Planned(Struct, frozen=True, kw_only=True):

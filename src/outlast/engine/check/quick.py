@@ -26,6 +26,15 @@ from outlast.study.layout import StudyPaths
 
 def quick_check(settings: Settings, folder: str) -> list[Finding]:
     """Look at files, command, metric, space, sampler, machine, folders and disk."""
+    return [*_of_the_file(settings), *_search(settings), *_of_the_place(settings, folder)]
+
+
+def place_check(settings: Settings, folder: str) -> list[Finding]:
+    """The same without sampler and pruner, which load Optuna: of a study file that was run as it is, they can be made."""
+    return [*_of_the_file(settings), *_of_the_place(settings, folder)]
+
+
+def _of_the_file(settings: Settings) -> list[Finding]:
     return [
         *(Finding("study file", "note", note) for note in settings.notes),
         *_files(settings),
@@ -33,11 +42,11 @@ def quick_check(settings: Settings, folder: str) -> list[Finding]:
         *_masked(settings),
         *_metric(settings),
         *_space(settings),
-        *_search(settings),
-        *_resume(settings),
-        *_code(settings, folder),
-        *machine_findings(settings, folder),
     ]
+
+
+def _of_the_place(settings: Settings, folder: str) -> list[Finding]:
+    return [*_resume(settings), *_code(settings, folder), *machine_findings(settings, folder)]
 
 
 def deadline_check(settings: Settings) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from outlast.core.records import Trial
 from outlast.engine.attempts.outcome import points
 from outlast.engine.attempts.running import Running
 from outlast.engine.derived.checkpoints import Retention
+from outlast.engine.derived.drawn import keep_drawn
 from outlast.engine.derived.home_sync import HomeSyncThread
 from outlast.engine.derived.indexes import Indexes, other_stores
 from outlast.engine.derived.report_behind import ReportBehind
@@ -149,9 +151,12 @@ class DerivedFiles:
             within: Seconds after which the session ends.
         """
         self._report.close()
-        self._results_written(study)
-        self.index.close()
+        whole = self._results_written(study)
+        whole = self.index.close() and whole
         self._retention.close()
+        if whole and study.ended is not None:
+            with contextlib.suppress(OSError):
+                keep_drawn(self._paths, study)
         if self._home_sync is not None:
             self._home_sync.close(within)
         return self._told()

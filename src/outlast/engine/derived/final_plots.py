@@ -12,6 +12,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.derived.report_behind import drawing
+from outlast.optimizer.plot_names import PLOTS, mark_of
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
@@ -70,7 +71,7 @@ def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> list[str]
     Raises:
         OSError: The disk refused.
     """
-    from outlast.optimizer.plot_pages import PLOTS, write_plots
+    from outlast.optimizer.plot_pages import write_plots
 
     if _are_current(paths, study):
         return [os.path.join(paths.plots, name) for name in PLOTS]
@@ -103,6 +104,4 @@ def _mark(study: Study) -> str:
 
 
 def _are_current(paths: StudyPaths, study: Study) -> bool:
-    from outlast.optimizer.plot_pages import PLOTS, mark_of
-
     return all(mark_of(paths.plots / name) == _mark(study) for name in PLOTS)

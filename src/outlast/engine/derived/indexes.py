@@ -67,10 +67,10 @@ class Indexes:
                 found.append(each.warnings.pop(0))
         return found
 
-    def close(self, timeout: float = 5.0) -> None:
-        """See `WrittenBehind.close`. The folder's own comes first."""
-        for each in self._writers:
-            each.close(timeout)
+    def close(self, timeout: float = 5.0) -> bool:
+        """See `WrittenBehind.close`. The folder's own comes first. Returns whether all has been written everywhere."""
+        done = [each.close(timeout) for each in self._writers]
+        return all(done)
 
 
 def earlier_studies(folder: Path, identity: str) -> dict[str, str]:

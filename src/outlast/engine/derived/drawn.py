@@ -1,0 +1,68 @@
+"""Whether what was drawn from a ledger lies there as it was drawn: told from a look at each file, without drawing anything.
+
+It is derived itself, and believed only while every file has the length and the time that it had; in doubt, and after another
+version of Outlast drew them, they are compared with the ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from outlast._system.files import write_atomic
+from outlast._system.reading import read_bytes
+from outlast._version import __version__
+from outlast.core.fold import Study
+from outlast.study.layout import StudyPaths
+
+
+def keep_drawn(paths: StudyPaths, study: Study) -> None:
+    """Put down that index, tables and best files say what this study is. Nobody waits for the disk.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    text = "\n".join([_of(study), *_marks(paths)])
+    write_atomic(paths.drawn, f"{zlib.crc32(text.encode()):08x}\n{text}", durable=False)
+
+
+def is_drawn(paths: StudyPaths, study: Study) -> bool:
+    """Whether all of it was drawn from this very study, and nothing of it has changed since."""
+    kept = (read_bytes(paths.drawn) or b"").decode(errors="replace")
+    crc, _, text = kept.partition("\n")
+    try:
+        return text == "\n".join([_of(study), *_marks(paths)]) and int(crc, 16) == zlib.crc32(text.encode())
+    except (OSError, ValueError):
+        return False
+
+
+def _of(study: Study) -> str:
+    """What tells one state of a study from all others."""
+    revision = 0 if study.revision is None else study.revision.number
+    return f"{__version__} {study.identity} {study.last_at} {revision} {len(study.trials)}"
+
+
+def _marks(paths: StudyPaths) -> Iterator[str]:
+    for path in (
+        paths.study_file,
+        paths.index,
+        paths.trials_table,
+        paths.summary,
+        paths.best_config,
+        paths.best_results,
+    ):
+        yield _mark(path)
+    yield from (_mark(Path(f"{paths.index}{suffix}")) for suffix in ("-journal", "-wal"))
+    link = paths.best_checkpoint
+    yield f"{_mark(link)}:{os.readlink(link) if os.path.islink(link) else ''}:{os.path.exists(link)}"
+
+
+def _mark(path: Path) -> str:
+    """A file's length and time; a link's own."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return f"{path.name}:none"
+    return f"{path.name}:{found.st_size}:{found.st_mtime_ns}"
