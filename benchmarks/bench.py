@@ -8,8 +8,8 @@
     python benchmarks/bench.py --page               the page anew from the figures that are kept
 
 A part is a module with ``ABOUT``, a sentence or two, and ``figures(place, quick)``, which makes what it needs in the folder
-`place` and returns what it measures. Figures are kept in ``benchmarks/recorded/PART.json``, and why one is short of its mark in
-``benchmarks/recorded/PART.md``.
+`place` and returns what it measures. Figures are kept in ``benchmarks/recorded``, a file a part, and beside it, where there is
+one, a page that says why a figure is short of its mark.
 """
 
 from __future__ import annotations
