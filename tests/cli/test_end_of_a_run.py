@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.lab.waiting import until
 
 from outlast._system import notebooks
 from outlast.config.settings import MetricSettings, Settings
@@ -38,7 +39,7 @@ def test_a_halted_study_gets_its_plots_too(here) -> None:
     said = here("run")
     assert said.code == 3, said.everything
     assert "plots (being drawn)" in said.out
-    assert drawn("studies/small") == list(PLOTS)
+    until(lambda: drawn("studies/small") == list(PLOTS), "the plots are drawn behind it", 60)
 
 
 def test_a_study_that_is_gone_afterwards_gets_none(here, monkeypatch) -> None:
@@ -54,7 +55,7 @@ def test_a_study_that_is_gone_afterwards_gets_none(here, monkeypatch) -> None:
 
 @pytest.mark.slow
 def test_the_prompt_is_there_before_the_plots_which_find_a_folder_that_was_moved(here, monkeypatch) -> None:
-    monkeypatch.setattr(plotting, "waits_at_a_prompt", lambda: True)
+    monkeypatch.setattr(plotting, "outlives_us", lambda: True)
     said = here("run")
     os.rename("studies/small", "studies/aside")
     assert said.code == 0
@@ -92,7 +93,7 @@ def test_a_page_that_cannot_be_drawn_costs_neither_the_other_one_nor_what_comes_
     monkeypatch.setattr(plotting, "are_wanted", lambda *_: True)
     monkeypatch.setattr(plotting, "draw_plots", full)
     monkeypatch.setattr("outlast.engine.derived.report.draw_report", odd)
-    monkeypatch.setattr(plotting, "waits_at_a_prompt", lambda: False)
+    monkeypatch.setattr(plotting, "outlives_us", lambda: False)
     monkeypatch.setattr("outlast.engine.launch.bring_home", lambda _paths: did.append("home"))
     with pytest.raises(ValueError, match="nobody thought of"):
         settle(StudyPaths.at(tmp_path), Study(), SETTINGS, print)
@@ -122,33 +123,31 @@ def test_a_page_is_wanted_until_it_knows_how_the_study_came_to_rest(tmp_path: Pa
     assert not plotting.is_page_wanted(paths, study)
 
 
-@pytest.mark.parametrize(("terminal", "parent", "job", "waits"), [
-    (True, 500, None, True), (False, 500, None, False), (True, 1, None, False), (True, 0, None, False), (True, 500, "7", False),
+@pytest.mark.parametrize(("parent", "job", "goes_on"), [
+    (500, None, True), (1, None, False), (0, None, False), (500, "7", False),
 ])  # fmt: skip
 def test_where_nothing_may_outlive_the_run_the_plots_are_drawn_at_once(
-    terminal: bool, parent: int, job: str | None, waits: bool, monkeypatch
+    parent: int, job: str | None, goes_on: bool, monkeypatch
 ) -> None:
-    monkeypatch.setattr(os, "isatty", lambda fd: terminal)
     monkeypatch.setattr(os, "getppid", lambda: parent)
     if job is not None:
         monkeypatch.setenv("SLURM_JOB_ID", job)
-    assert plotting.waits_at_a_prompt() is waits
+    assert plotting.outlives_us() is goes_on
 
 
-@pytest.mark.parametrize(("run_type", "waits"), [(None, True), ("Interactive", True), ("Batch", False)])
-def test_at_a_notebook_that_lives_on_nobody_waits_for_plots(run_type: str | None, waits: bool, monkeypatch) -> None:
+@pytest.mark.parametrize(("run_type", "goes_on"), [(None, True), ("Interactive", True), ("Batch", False)])
+def test_at_a_notebook_that_lives_on_nobody_waits_for_plots(run_type: str | None, goes_on: bool, monkeypatch) -> None:
     """A version that Kaggle runs ends with its last cell, and takes what draws with it."""
-    monkeypatch.setattr(os, "isatty", lambda fd: False)
     monkeypatch.setattr(notebooks, "is_notebook", lambda: True)
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", run_type or "")
-    assert plotting.waits_at_a_prompt() is waits
+    assert plotting.outlives_us() is goes_on
 
 
-def test_plots_on_request(here) -> None:
+def test_plots_on_request(here, monkeypatch) -> None:
+    monkeypatch.setenv("OUTLAST_PLOTS", "0")
     here.study(kind="{value: crash}")
     here("run", "--trials", "1")
-    for page in (Path("studies/small/plots") / name for name in PLOTS):
-        page.unlink(missing_ok=True)
+    assert not drawn("studies/small")
     said = here("show", "plots")
     assert said.code == 0
     assert said.out.split() == [f"studies/small/plots/{name}" for name in PLOTS]

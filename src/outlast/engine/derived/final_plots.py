@@ -7,7 +7,7 @@ import os
 import subprocess
 
 from outlast._system.job_environment import in_job
-from outlast._system.notebooks import lives_on
+from outlast._system.notebooks import ends_with_its_last_cell
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
@@ -44,15 +44,15 @@ def _may_be_drawn(study: Study, states: tuple[str, ...]) -> bool:
 def draw_at_the_end(paths: StudyPaths, study: Study, settings: Settings) -> None:
     """Draw the report and the plots that are wanted, after the last word was said.
 
-    Where a person waits at a prompt or in a notebook, a process of its own draws them: it holds nothing of the study, and
-    whatever becomes of the folder, it writes into the very folder that was meant or nowhere. Elsewhere (a script, a container,
-    a job) they are there when this returns: what outlives a script there is ended with it. There, a study that was stopped gets
-    no page: whoever stops it may not wait.
+    A process of its own draws them, and nobody waits for it: it holds nothing of the study, and whatever becomes of the folder,
+    it writes into the very folder that was meant or nowhere. Where it would be ended with us (in a container, a job), or the
+    folder is brought home when this returns, they are there by then. There, a study that was stopped gets no page: whoever
+    stops it may not wait.
     """
     plots, page = are_wanted(paths, study), is_page_wanted(paths, study)
     if not plots and not page:
         return
-    if waits_at_a_prompt() and home_of(paths) is None and _drawn_behind(paths, plots=plots):
+    if outlives_us() and home_of(paths) is None and _drawn_behind(paths, plots=plots):
         return
     if not plots and not _may_be_drawn(study, _FINAL):
         return
@@ -78,13 +78,10 @@ def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> list[str]
     return write_plots(paths.plots, study, settings, mark=_mark(study))
 
 
-def waits_at_a_prompt() -> bool:
-    """Whether a person waits for this process's end, and what it leaves behind may go on. The first process of a container
-    takes everything with it, and so does the end of a job."""
-    try:
-        return (os.isatty(1) or lives_on()) and os.getppid() > 1 and not in_job(os.environ)
-    except OSError:
-        return False
+def outlives_us() -> bool:
+    """Whether what this process leaves behind may go on. The first process of a container takes everything with it, and so do
+    the end of a job and the last cell of a notebook that nobody sits at."""
+    return os.getppid() > 1 and not in_job(os.environ) and not ends_with_its_last_cell()
 
 
 def _drawn_behind(paths: StudyPaths, *, plots: bool) -> bool:
