@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from outlast._system.files import write_once
 from outlast.errors import StorageError
 from outlast.executors.base import Executor
 from outlast.executors.local import LocalExecutor
@@ -20,6 +22,28 @@ from outlast.testing.executors import ExecutorContract, Lab
 from outlast.testing.fake_slurm import LocalSlurm
 
 pytestmark = pytest.mark.slow
+
+
+class _Spoken(LocalExecutor):
+    """Tells its runners what their markers say, so that they speak; puts on record what they say, and tells them so."""
+
+    def submit(self, name: str, marker: str, log: str, *, told: str = "", keep_fds: tuple[int, ...] = ()) -> None:
+        self._root = Path(marker).parent.parent
+        super().submit(name, marker, log, told=told or Path(marker).read_text(), keep_fds=keep_fds)
+
+    def poll(self) -> None:
+        super().poll()
+        for name, heard in self._lanes.heard().items():
+            if heard.evidence is not None:
+                trial, _, attempt = name.partition(".")
+                exit_file = self._root / "trials" / trial / "attempts" / attempt / "exit.json"
+                write_once(exit_file, json.dumps(heard.evidence.to_json()))
+                self.settled([name])
+
+
+class TestRunnersThatSpeak(ExecutorContract):
+    def executor(self, lab: Lab) -> Executor:
+        return _Spoken()
 
 
 class TestLocalExecutor(ExecutorContract):

@@ -31,9 +31,9 @@ def machine_memory(root: str = "/") -> int | None:
     return min(found, default=None)
 
 
-def peak_memory() -> int:
-    """Bytes of the largest process among those that this one has waited for, and theirs."""
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+def peak_memory(used: resource.struct_rusage) -> int:
+    """Bytes of the largest process among one that was waited for (wait4(2)) and those that it has waited for."""
+    peak = used.ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)  # getrusage(2): kilobytes on Linux
 
 

@@ -32,7 +32,12 @@ class ForkServerProcess:
 
     Raises:
         OSError: It cannot be started.
+
+    Attributes:
+        trials: That came from it so far, where somebody counts them.
     """
+
+    trials = 0
 
     def __init__(
         self, module: str, *arguments: str, cwd: str | None = None, env: Mapping[str, str] | None = None
@@ -49,6 +54,14 @@ class ForkServerProcess:
                 start_new_session=True,
             )
             unless_it_starts.pop_all()
+
+    def fork_lane(self, lane: int) -> int:
+        """The pid of a new runner, which is told its attempts over the socket whose descriptor is `lane`.
+
+        Raises:
+            OSError: As `request`.
+        """
+        return _asked(self.asking, {"lane": True, "log": os.devnull}, [lane])
 
     def close(self) -> None:
         """End it; its runners go on."""
@@ -70,8 +83,11 @@ def request(fork_server: socket.socket, marker: str, log: str, keep_fds: Sequenc
     Raises:
         OSError: The fork server is gone, or could not fork.
     """
-    message = json.dumps({"marker": marker, "log": log, "fds": list(keep_fds)}).encode()
-    socket.send_fds(fork_server, [message], list(keep_fds))
+    return _asked(fork_server, {"marker": marker, "log": log, "fds": list(keep_fds)}, keep_fds)
+
+
+def _asked(fork_server: socket.socket, wanted: Mapping[str, object], fds: Sequence[int]) -> int:
+    socket.send_fds(fork_server, [json.dumps(wanted).encode()], list(fds))
     answer = fork_server.recv(64)
     if not answer:
         raise OSError("the fork server of runners is gone")
@@ -94,7 +110,6 @@ class _Worker(ForkServerProcess):
     def __init__(self, start: WarmStart) -> None:
         super().__init__("outlast.runner.warm", *start.argv, cwd=start.cwd, env=start.env)
         self._ready = False
-        self.trials = 0
         self.unfit = ""
 
     def look(self) -> bool:
@@ -139,6 +154,10 @@ class WarmWorkers:
             except OSError:  # somebody killed it: the next one is begun at once
                 self._drop_worker()
         return None
+
+    def current(self) -> ForkServerProcess | None:
+        """The worker that the next trial comes from, if there is one; it is counted there."""
+        return self._worker if self.renew() else None
 
     def spoilt(self, worker: object) -> None:
         """A trial of this worker ended badly: none shares anything with it any more."""

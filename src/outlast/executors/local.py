@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from outlast._system.processes import Identity, identity_of, is_running
 from outlast.errors import StorageError
 from outlast.executors.base import Executor
 from outlast.executors.fork_request import ForkServerProcess, WarmStart, WarmWorkers, request
+from outlast.executors.heard import EndRequest, Heard
+from outlast.executors.lanes import Lanes
+
+_T = TypeVar("_T")
 
 
 class LocalExecutor(Executor):
@@ -26,27 +31,46 @@ class LocalExecutor(Executor):
         self._warm = None if warm is None else WarmWorkers(warm)
         self._from: dict[str, object] = {}  # name → the worker that its runner comes from
         self._fork_server: ForkServerProcess | None = None
+        self._lanes = Lanes()
         self._runners: dict[str, Identity | None] = {}  # None: it had ended before it could be looked at
         self._watched: dict[str, int] = {}  # name → pidfd, readable when the process has ended (pidfd_open(2))
 
     def submit(self, name: str, marker: str, log: str, *, told: str = "", keep_fds: tuple[int, ...] = ()) -> None:
+        """See `Executor.submit`. Where the caller has it at hand what the marker says, the runner speaks."""
+        if told:
+            what = {"marker": marker, "log": log, "told": told}
+            self._runners[name] = self._submit_spoken(name, what, keep_fds)
+            return
         forked = None if self._warm is None else self._warm.fork(marker, log, keep_fds)
         if forked is None:
-            pid = self._submit_plain(marker, log, keep_fds)
+            pid = self._from_plain(lambda server: request(server.asking, marker, log, keep_fds))
         else:
             pid, self._from[name] = forked
         self._runners[name] = identity_of(pid)
         self._watch(name, pid)
 
-    def _submit_plain(self, marker: str, log: str, keep_fds: tuple[int, ...]) -> int:
+    def _from_plain(self, ask: Callable[[ForkServerProcess], _T]) -> _T:
         try:
             try:
-                return request(self._open_fork_server(), marker, log, keep_fds)
+                return ask(self._open_fork_server())
             except OSError:  # it was killed: a new one is as good
                 self._close_fork_server()
-                return request(self._open_fork_server(), marker, log, keep_fds)
+                return ask(self._open_fork_server())
         except OSError as error:
             raise StorageError(f"cannot start a runner: {error.strerror or error}") from error
+
+    def _submit_spoken(self, name: str, what: Mapping[str, str], fds: tuple[int, ...]) -> Identity | None:
+        worker = None if self._warm is None else self._warm.current()
+        if worker is not None:
+            try:
+                runner = self._lanes.submit(worker, name, what, fds)
+            except OSError:  # somebody killed it
+                self._warm.spoilt(worker)  # type: ignore[union-attr]
+            else:
+                worker.trials += 1
+                self._from[name] = worker
+                return runner
+        return self._from_plain(lambda server: self._lanes.submit(server, name, what, fds))
 
     def take_note(self) -> str:
         """Why there are no warm workers although there should be; see `Executor.take_note`."""
@@ -55,10 +79,10 @@ class LocalExecutor(Executor):
         note, self._warm.note = self._warm.note, ""
         return note
 
-    def _open_fork_server(self) -> socket.socket:
+    def _open_fork_server(self) -> ForkServerProcess:
         if self._fork_server is None:
             self._fork_server = ForkServerProcess("outlast.runner.fork_server")
-        return self._fork_server.asking
+        return self._fork_server
 
     def _close_fork_server(self) -> None:
         if self._fork_server is not None:
@@ -81,17 +105,41 @@ class LocalExecutor(Executor):
     def ended(self, name: str) -> bool | None:
         if name not in self._runners:
             return None
-        runner = self._runners[name]
+        runner, lane = self._runners[name], self._lanes[name]
+        if lane is not None and lane.over:
+            return True  # the process may wait for the next
         return runner is None or not is_running(runner)
 
     def wait(self, timeout: float) -> None:
-        if not self._watched and self._runners:
+        speaking = [lane.lines.fileno() for lane in self._lanes.speaking]
+        if not self._watched and len(self._runners) > len(speaking):
             timeout = min(timeout, 0.05)  # no pidfd here (macOS): look often
-        self._sleep(timeout, self._watched.values())
+        self._sleep(timeout, (*self._watched.values(), *speaking))
+
+    def poll(self) -> None:
+        """Take in what runners said. One that has hung up without a word is watched as one that never speaks."""
+        for lane in self._lanes.listen():
+            if lane.name in self._runners and lane.name not in self._watched:
+                self._watch(lane.name, lane.pid)
+
+    def speaks(self, name: str) -> bool:
+        lane = self._lanes[name]
+        return lane is not None and lane.lines.open
+
+    def hear(self) -> Mapping[str, Heard]:
+        self.poll()
+        return self._lanes.heard()
+
+    def pass_on(self, name: str, request: EndRequest) -> bool:
+        return self._lanes.ask_to_end(name, request)
+
+    def settled(self, names: Iterable[str]) -> None:
+        self._lanes.settled(names)
 
     def cancel(self, name: str) -> None:
         runner = self._runners.get(name)
-        if runner is None or not is_running(runner):
+        lane = self._lanes[name]
+        if runner is None or not is_running(runner) or (lane is not None and lane.over):
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(runner.pid, signal.SIGKILL)
@@ -101,6 +149,7 @@ class LocalExecutor(Executor):
 
     def forget(self, name: str, *, spoilt: bool = False) -> None:
         self._runners.pop(name, None)
+        self._lanes.forget(name, spoilt=spoilt)
         worker = self._from.pop(name, None)
         if spoilt and worker is not None and self._warm is not None:
             self._warm.spoilt(worker)
@@ -111,6 +160,7 @@ class LocalExecutor(Executor):
     def close(self) -> None:
         for name in list(self._runners):
             self.forget(name)
+        self._lanes.close()
         self._close_fork_server()
         if self._warm is not None:
             self._warm.close()

@@ -4,8 +4,8 @@ Starting a Python for every attempt costs tens of milliseconds of imports; a for
 coordinator and ends with it (its socket closes); the runners, each in a session of its own, go on.
 
 A request is one datagram: JSON with ``marker`` and ``log``, and descriptors that the runner inherits under the numbers in
-``fds`` (unix(7), SCM_RIGHTS). The answer is the runner's pid; below zero, the error that the fork met. Asked by
-`outlast.executors.fork_request`.
+``fds`` (unix(7), SCM_RIGHTS); or with ``lane``, and the socket over which the runner is told its attempts. The answer is the
+runner's pid; below zero, the error that the fork met. Asked by `outlast.executors.fork_request`.
 """
 
 from __future__ import annotations
@@ -82,6 +82,10 @@ def fork_runner(marker: str, log: str, environment: Mapping[str, str], *, outliv
 
 def _run_asked(asking: socket.socket, wanted: dict[str, object], fds: Sequence[int], run: Run) -> int:
     def with_fds() -> int:
+        if wanted.get("lane"):
+            from outlast.runner.lane import LANE
+
+            return run([LANE, str(fds[0])])
         _place(fds, [int(n) for n in wanted["fds"]])  # type: ignore[attr-defined]
         return run([str(wanted["marker"])])
 

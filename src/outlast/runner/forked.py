@@ -12,14 +12,14 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 from outlast._system.processes import die_with_parent, wear_token
+from outlast.runner.words import in_a_fork
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -39,7 +39,7 @@ class Loaded:
 
 
 class Forked:
-    """A child that runs a loaded function; as much of `subprocess.Popen` as a training needs.
+    """A child that runs a loaded function: its `pid`, and its `output`, the descriptor of a pipe.
 
     It holds the locks of `lock_fds`, and `pipe_fd`, the conversation with the coordinator, under its number, where the function
     asks for its parameters.
@@ -72,23 +72,7 @@ class Forked:
         os.close(ready)
         os.read(heard, 1)  # its end: the child has a session and a token to be found by, or is dead
         os.close(heard)
-        self.stdout: BinaryIO = open(read, "rb", buffering=0)  # noqa: SIM115  open as long as the training's output is
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        """The exit code, the negative number of the signal that ended it, or ``None`` while it runs."""
-        if self.returncode is None:
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-    def wait(self, timeout: float) -> int | None:
-        """`poll` until it has ended, for at most so many seconds."""
-        deadline = time.monotonic() + timeout
-        while self.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        return self.returncode
+        self.output = read
 
 
 def _become(loaded: Loaded, runner: int, output: int, env: dict[str, str], token: str, keep_fds: Sequence[int]) -> None:
@@ -103,6 +87,7 @@ def _become(loaded: Loaded, runner: int, output: int, env: dict[str, str], token
     os.dup2(output, 2)
     for fd in keep_fds[:-1]:
         os.set_inheritable(fd, True)
+    in_a_fork()
     _close_all_but({0, 1, 2, *keep_fds, *loaded.descriptors})
     for number, handler in loaded.handlers.items():
         signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -21,16 +22,28 @@ from outlast.core.evidence import Evidence, beat
 from outlast.core.file_names import AttemptPaths, StudyNames
 from outlast.runner.attempt_gpus import foreign_memory, sign_locks, with_cards
 from outlast.runner.forked import Loaded
+from outlast.runner.lane import LANE, Lane, Order
 from outlast.runner.orphaned import Orphaned
 from outlast.runner.spec import RunnerSpec, token_of_trial
+from outlast.runner.stopping import between_attempts
 from outlast.runner.supervise import SETTLES_AFTER, Supervisor
+from outlast.runner.words import words_into
 
 _RESERVE_BYTES = 16 * 1024
+_SETTLED_WITHIN = (
+    5.0  # seconds for the coordinator to put a short training's outcome on record; then it is written here
+)
 
 
 def main(argv: Sequence[str], loaded: Loaded | None = None) -> int:
-    """Run the attempt whose marker is the only argument. Exits 0 also when somebody else has it already."""
+    """Run the attempt whose marker is the only argument. Exits 0 also when somebody else has it already.
+
+    Behind `LANE` it is the number of the socket over which this process is told one attempt after the other.
+    """
     observe_from_environment("runner")
+    if argv[0] == LANE:
+        run_attempts(Lane(int(argv[1])), loaded)
+        return 0
     marker = Path(argv[0])
     told = read_bytes(marker)
     if told:  # otherwise the coordinator gave this attempt up before we started
@@ -38,39 +51,82 @@ def main(argv: Sequence[str], loaded: Loaded | None = None) -> int:
     return 0
 
 
-def run_attempt(marker: Path, told: bytes, loaded: Loaded | None = None) -> None:
-    """Claim the attempt, run its training to its end, and leave the evidence in ``exit.json``.
+def run_attempts(lane: Lane, loaded: Loaded | None = None) -> None:
+    """Run what the coordinator has for this runner, until it hangs up or an attempt did not end in order."""
+    while (order := lane.next()) is not None:
+        with words_into(order.log):
+            in_order = run_attempt(Path(order.marker), order.told, loaded, lane, order)
+        between_attempts()
+        if not in_order:
+            return
+
+
+def run_attempt(
+    marker: Path, told: bytes, loaded: Loaded | None = None, lane: Lane | None = None, order: Order | None = None
+) -> bool:
+    """Claim the attempt, run its training to its end, and leave the evidence in ``exit.json`` unless the ledger has it already.
 
     What the marker told is its content. Where the function is `loaded` in this process already, the training is a fork of it.
+
+    Returns:
+        Whether it went as it should: nothing is left of it that another attempt could notice.
     """
     root, spec = marker.parent.parent, with_cards(RunnerSpec.from_json(json.loads(told)), os.environ)
+    spec = spec if order is None else order.with_own_numbers(spec)
     folder = root / spec.attempt_dir
     try:
         lock = FileLock(str(AttemptPaths(folder).alive))
     except FileNotFoundError:
-        return  # over and put away before we started
-    if lock.shared:
-        clear_locks()
-    if not lock.acquire() or not _claim(folder, spec, lock):
+        return False  # over and put away before we started
+    try:
+        if lock.shared:
+            clear_locks()
+        if not lock.acquire() or not _claim(folder, spec, lock, lane):
+            return False
+        if read_bytes(marker) != told or not _still_decides(StudyNames(root).ledger, spec.segment):
+            _leave(folder, lock, Evidence(never_started=True))
+            return False
+        return _run_to_evidence(root, spec, lock, loaded, lane, order)
+    finally:
         lock.close()
-        return
-    if read_bytes(marker) != told or not _still_decides(StudyNames(root).ledger, spec.segment):
-        _leave(folder, lock, Evidence(never_started=True))
-        return
+
+
+def _run_to_evidence(
+    root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None, lane: Lane | None, order: Order | None
+) -> bool:
+    folder = root / spec.attempt_dir
     reserve = folder / ".reserve"
     _fill(reserve)
     orphaned = Orphaned(root, AttemptPaths(folder), spec.tell_after)
-    evidence = _run_claimed(root, spec, lock, loaded, orphaned)
+    evidence = _run_claimed(root, spec, lock, loaded, orphaned, lane)
+    if order is not None:
+        order.let_go()
     if evidence is not None:
-        _leave_evidence(folder, reserve, evidence, lock)
+        _say_over(folder, reserve, evidence, lock, lane)
     reserve.unlink(missing_ok=True)
     if lock.shared and evidence is not None and not evidence.lost:
         Path(lock.path).unlink(missing_ok=True)  # whatever could hold it has ended
     orphaned.leave()
+    return evidence is not None and not (evidence.lost or evidence.error or evidence.terminated)
+
+
+def _say_over(folder: Path, reserve: Path, evidence: Evidence, lock: FileLock, lane: Lane | None) -> None:
+    """Leave the evidence. A short training's need not be written where the coordinator puts its outcome on record in time."""
+    short = evidence.seconds < SETTLES_AFTER and not lock.shared and lane is not None and lane.open
+    if not short:
+        _leave_evidence(folder, reserve, evidence, lock)
+    if lane is None:
+        return
+    lane.say_over(json.dumps(evidence.to_json()))
+    if not lane.wait_settled(_SETTLED_WITHIN) and short:
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # it was put away: on record, although nobody could say so any more
+            _leave_evidence(folder, reserve, evidence, lock)
 
 
 def _run_claimed(
-    root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None, orphaned: Orphaned
+    root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None, orphaned: Orphaned, lane: Lane | None
 ) -> Evidence | None:
     reap_orphans()
     stuck = end_processes(token_of_trial(str(root), spec.trial)) if spec.attempt > 1 else []
@@ -81,7 +137,7 @@ def _run_claimed(
     make_dir(root / spec.checkpoint_dir, durable=False)
     sign_locks(spec)
     foreign = foreign_memory(spec)
-    evidence = Supervisor(root, spec, lock, loaded, orphaned=orphaned).run()
+    evidence = Supervisor(root, spec, lock, loaded, orphaned=orphaned, lane=lane).run()
     if evidence is None or not spec.gpus:
         return evidence
     return replace(evidence, foreign_gpu_memory=foreign, foreign_gpu_memory_end=foreign_memory(spec))
@@ -103,7 +159,7 @@ def _still_decides(ledger: Path, segment: int) -> bool:
     return read_bytes(ledger / held) is not None
 
 
-def _claim(folder: Path, spec: RunnerSpec, lock: FileLock) -> bool:
+def _claim(folder: Path, spec: RunnerSpec, lock: FileLock, lane: Lane | None) -> bool:
     status = os.fstat(lock.content)
     claim = {
         "version": 1,
@@ -119,6 +175,8 @@ def _claim(folder: Path, spec: RunnerSpec, lock: FileLock) -> bool:
         return False
     if lock.shared:
         _copy(lock, beat(0, 0.0, str(claim["at"])) + text.encode() + b"\n", at=0)
+    if lane is not None:
+        lane.say("claimed", claim=claim)
     return True
 
 

@@ -48,6 +48,23 @@ class Stopwatch:
         self.silent = 0.0
 
 
+_current: Stopping | None = None
+
+
+def between_attempts() -> None:
+    """A signal to this process ends it."""
+    global _current
+    _current = None
+
+
+def _on_signal(number: int, _frame: object) -> None:
+    if _current is None:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    else:
+        _current.outside_signal = number
+
+
 class Stopping:
     """The request that is in force, if there is one, and how far it has been carried out.
 
@@ -62,9 +79,13 @@ class Stopping:
         self._signalled = self.terminated = False  # was told by a signal; and lived when it was
         self.outside_signal: int | None = None  # a termination signal that this process got
 
-    def on_signal(self, number: int, _frame: object) -> None:
-        """Handle a signal to this process."""
-        self.outside_signal = number
+    def take_signals(self) -> None:
+        """From now on, and until another attempt does, signals to this process are this one's."""
+        global _current
+        _current = self
+        if signal.getsignal(signal.SIGTERM) is not _on_signal:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, _on_signal)
 
     @property
     def reason(self) -> str:
@@ -76,9 +97,14 @@ class Stopping:
         """Whether the coordinator has given the attempt to another."""
         return bool(self._request.get("given_up"))
 
-    def look(self, time: Stopwatch, training: Training) -> None:
-        """See whether there is a reason to stop: a request, a signal, or the clock."""
-        spec, found = self._spec, self._asked()
+    def look(self, time: Stopwatch, training: Training, told: Any = None, *, files: bool = True) -> None:
+        """See whether there is a reason to stop: a request, a signal, or the clock.
+
+        `told` is a request that came from the coordinator itself; `files`: look for one in the attempt's folder as well.
+        """
+        spec, found = self._spec, told
+        if files and found is None:
+            found = self._asked()
         if isinstance(found, dict):
             self._request = found
         elif self._request:

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import select
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from outlast._system.capped_log import CappedLog
 from outlast._system.clock import Clock, utc_now
 from outlast._system.job_environment import on_all_nodes
 from outlast._system.locks import FileLock
-from outlast._system.memory import MemoryCounters, peak_memory, physical_memory
+from outlast._system.memory import MemoryCounters, physical_memory
 from outlast._system.mounts import room_in
 from outlast._system.reading import read_bytes, unstale
 from outlast._system.syncing import settle
@@ -29,13 +28,15 @@ from outlast.runner.environment import training_environment
 from outlast.runner.forked import Loaded
 from outlast.runner.heartbeat import Heartbeat
 from outlast.runner.hooks import hooks_path
+from outlast.runner.lane import Lane
 from outlast.runner.orphaned import Orphaned
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.stopping import Stopping, Stopwatch
 from outlast.runner.training import Training
 
 _TICK = 0.1  # seconds between looks at the attempt's folder
-_SHARED_TICK = 1.0  # the same on a network filesystem: hundreds of runners may ask one server
+_RARE_TICK = 1.0  # the same on a network filesystem, where hundreds ask one server, and where the coordinator says by itself what
+# it wants: whoever takes the study over from it still leaves that in the folder
 #: From its first tick on, what an attempt leaves is made durable. A shorter one that is lost with the power is run again.
 SETTLES_AFTER = _TICK
 _POINTS = 0.02  # seconds between looks for points in the output, while there is some: pruning waits for them
@@ -53,8 +54,9 @@ class Supervisor:
 
     def __init__(
         self, root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None = None, clock: Clock | None = None,
-        orphaned: Orphaned | None = None,
+        orphaned: Orphaned | None = None, lane: Lane | None = None,
     ) -> None:  # fmt: skip
+        self._lane = lane
         self.root, self.lock, self._loaded = root, lock, loaded
         self.spec = replace(spec, saved_before=spec.stamps(root))  # as this host sees them
         self.files = AttemptPaths(root / spec.attempt_dir)
@@ -64,6 +66,7 @@ class Supervisor:
         self._time = Stopwatch(self._clock, longest=10 * _TICK)
         self._looked_at = self._asked_at = 0.0  # in seconds of training
         self._settled = False
+        self._peak = 0  # bytes of memory
         self._memory = MemoryCounters()
         self._neighbours = None if spec.shared else Neighbours(root, f"{spec.trial:04d}.{spec.attempt}")
         self._heartbeat = Heartbeat(self.files, lock, spec.heartbeat)
@@ -72,8 +75,7 @@ class Supervisor:
 
     def run(self) -> Evidence | None:
         """Run to the end. ``None`` if the attempt was given up by somebody else meanwhile: no evidence is wanted any more."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._stopping.on_signal)
+        self._stopping.take_signals()
         self.log = CappedLog(str(self.files.log))
         self._heartbeat.beat(0.0)  # room for it is taken while there is some
         self.capture = CaptureSession(
@@ -84,6 +86,7 @@ class Supervisor:
             working_directory=self.spec.cwd,
             shared=self.spec.shared,
         )
+        self._tell_points()  # from now on
         try:
             self.training = Training(
                 on_all_nodes(self.spec.argv, self.spec.srun_arguments, os.environ)
@@ -112,23 +115,42 @@ class Supervisor:
             self.training.kill()
             return None
         self._drain(until_closed=not self.training.end_stragglers(min(self.spec.grace, _STRAGGLERS_GRACE)))
+        self._peak = self.training.peak_memory
+        self.training.close()
         return self._evidence(code)
 
     def _watch(self) -> int | None:
         """Until the command ends (its return code), or the attempt is no longer ours (``None``)."""
         open_output = True
         while True:
+            ready = self._wait(open_output)
+            if self.training.output in ready:
+                open_output = self._drain()
+            if self._lane is not None and self._lane.open and self._lane.fileno() in ready:
+                self._lane.look()
+                if self._lane.asked is not None:
+                    self._stopping.look(self._time, self.training, self._lane.asked, files=False)
+                    self._stopping.step(self._time.seconds, self.training, self.capture)
             if open_output:
-                readable, _, _ = select.select([self.training.output], [], [], _TICK)
-                open_output = not readable or self._drain()
                 self._write_points_down()
-            else:
-                self.training.rest(0.01)
             code = self.training.poll()
             if code is not None:
                 return code
             if self._time.since_tick >= _TICK and not self._tick():
                 return None
+
+    def _wait(self, open_output: bool) -> set[int]:
+        """Wait for output, for the command's end, for words of the coordinator, or for the next tick. Returns what is there."""
+        ended, lane = self.training.ended_fd, self._lane
+        poller = select.poll()
+        if open_output:
+            poller.register(self.training.output, select.POLLIN)
+        if ended is not None:
+            poller.register(ended, select.POLLIN)
+        if lane is not None and lane.open:
+            poller.register(lane, select.POLLIN)
+        look_soon = ended is None and not open_output
+        return {fd for fd, _ in poller.poll(1000 * (0.01 if look_soon else max(0.0, _TICK - self._time.since_tick)))}
 
     def _write_points_down(self) -> None:
         """Let the coordinator know what was printed without waiting for the next tick."""
@@ -136,6 +158,11 @@ class Supervisor:
         if now - self._looked_at >= _POINTS and self.capture.fed:
             self._looked_at = now
             self.capture.poll()
+            self._tell_points()
+
+    def _tell_points(self) -> None:
+        if self._lane is not None and (lines := self.capture.take_lines()):
+            self._lane.say("points", lines=lines.decode(errors="replace"))
 
     def _drain(self, *, until_closed: bool = False) -> bool:
         """Take the output that is there. Returns whether more may come."""
@@ -170,14 +197,20 @@ class Supervisor:
             self._time.heard()
         if not self._heartbeat.beat(self._time.seconds):
             return False
+        self._tell_points()
         if self._orphaned is not None:
             self._orphaned.look(self._time.seconds)
-        if not self.lock.shared or self._time.seconds - self._asked_at >= min(_SHARED_TICK, self.spec.heartbeat):
+        rarely, told = self.lock.shared, None
+        if self._lane is not None and self._lane.open:
+            rarely, told = True, self._lane.asked
+        look = not rarely or self._time.seconds - self._asked_at >= min(_RARE_TICK, self.spec.heartbeat)
+        if look:
             self._asked_at = self._time.seconds
             if not self._ours():
                 return False
             self._look_for_neighbours()
-            self._stopping.look(self._time, self.training)
+        if look or not self.lock.shared:
+            self._stopping.look(self._time, self.training, told, files=look)
         if self._stopping.given_up:
             return False
         self._stopping.step(self._time.seconds, self.training, self.capture)
@@ -246,7 +279,7 @@ class Supervisor:
             error=error,
             oom_killed=memory.own,
             host_oom=memory.host,
-            peak_memory=peak_memory(),
+            peak_memory=self._peak,
             machine_memory=physical_memory() or 0,
             disk_full=self._disk_full(),
         )

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
+from outlast._system.memory import peak_memory
 from outlast._system.processes import (
     adopts_orphans,
     descendants,
@@ -43,11 +44,13 @@ class Training:
         loaded: Loaded | None = None,
     ) -> None:
         self._token = token
-        self._process: subprocess.Popen[bytes] | Forked
+        self.code: int | None = None  # as in `subprocess`, once it has ended
+        self.peak_memory = 0  # bytes, of the largest process of it that has been waited for
         if loaded is not None:
-            self._process = Forked(loaded, env=env, token=token, lock_fds=[lock_fd, *place_fds], pipe_fd=pipe_fd)
+            forked = Forked(loaded, env=env, token=token, lock_fds=[lock_fd, *place_fds], pipe_fd=pipe_fd)
+            self.pid, self.output = forked.pid, forked.output
         else:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 list(argv),
                 cwd=cwd,
                 env=dict(env),
@@ -58,13 +61,26 @@ class Training:
                 pass_fds=[fd for fd in (lock_fd, *place_fds, pipe_fd) if fd is not None],
                 preexec_fn=die_with_parent,
             )
-        assert self._process.stdout is not None
-        self.output = self._process.stdout.fileno()
+            assert process.stdout is not None
+            self.pid, self.output = process.pid, os.dup(process.stdout.fileno())
+            process.stdout.close()
+            process.returncode = 0  # we wait for it ourselves
         os.set_blocking(self.output, False)
         self._ended: int | None = None  # readable once the command itself has ended (pidfd_open(2))
         if hasattr(os, "pidfd_open"):
             with contextlib.suppress(OSError):
-                self._ended = os.pidfd_open(self._process.pid)
+                self._ended = os.pidfd_open(self.pid)
+
+    @property
+    def ended_fd(self) -> int | None:
+        """Readable once the command itself has ended, where there is such a thing."""
+        return self._ended
+
+    def close(self) -> None:
+        """It has ended, and what it printed was read."""
+        os.close(self.output)
+        if self._ended is not None:
+            os.close(self._ended)
 
     def rest(self, seconds: float) -> None:
         """Wait for the command's end, or as long as this."""
@@ -73,28 +89,37 @@ class Training:
         else:
             select.select([self._ended], [], [], seconds)
 
-    @property
-    def pid(self) -> int:
-        """Of the command itself."""
-        return self._process.pid
-
     def poll(self) -> int | None:
         """The return code as in `subprocess`, or ``None`` while it runs. Reaps adopted orphans on the way."""
-        code = self._process.poll()
-        if code is not None:
+        if self.code is None:
+            self._wait_for(self.pid)
+        if self.code is not None:
             self._reap()
-        return code
+        return self.code
 
     def _reap(self) -> None:
-        if self._process.poll() is not None:
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
+        if self.code is None:
+            self._wait_for(self.pid)
+        while self.code is not None and self._wait_for(-1):
+            pass
+
+    def _wait_for(self, pid: int) -> bool:
+        """Take a child's end in, if it has come. Returns whether it has."""
+        try:
+            done, status, used = os.wait4(pid, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if not done:
+            return False
+        self.peak_memory = max(self.peak_memory, peak_memory(used))
+        if done == self.pid:
+            self.code = os.waitstatus_to_exitcode(status)
+        return True
 
     def signal(self, number: int) -> None:
         """Send a signal to the process group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+            os.killpg(self.pid, number)
 
     def kill(self) -> None:
         """End everything now: the group, every process that carries the token, and every descendant that does not."""
@@ -105,8 +130,8 @@ class Training:
             signal_each(left, signal.SIGKILL)
             self._reap()
             time.sleep(0.005)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=_GIVE_UP_AFTER)
+        while self.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
 
     def kill_at_once(self) -> None:
         """End the group and what carries the token, from any thread: nothing is reaped, nothing on a shared disk is touched."""

@@ -64,6 +64,8 @@ class ReportsReader:
         self.done = False  # the script said that its result counts
         self.pruned = False  # the script gave itself up
         self.unreadable = 0  # lines that were none of the protocol's
+        self.keeps_lines = False  # as they are read, for `take_lines`
+        self._whole: list[bytes] = []
         self.lines = 0  # that the training wrote, whatever they said; not those that the runner wrote down
 
     @property
@@ -87,12 +89,18 @@ class ReportsReader:
                 self._offset += len(block)
                 self._read = (self._read + block)[-_MARK_BYTES:]
                 *lines, self._rest = (self._rest + block).split(b"\n")
+                self._whole += lines if self.keeps_lines else ()
                 for line in lines:
                     self._take(line)
                 any_line = any_line or bool(lines)
                 if len(self._rest) > _LINE_CAP:
                     self._rest = self._rest[:_LINE_CAP]  # no line of ours; it ends somewhere
         return any_line
+
+    def take_lines(self) -> bytes:
+        """The whole lines that were read since the last call."""
+        lines, self._whole = self._whole, []
+        return b"".join(line + b"\n" for line in lines)
 
     def _before(self, file: BinaryIO) -> bytes:
         file.seek(self._offset - len(self._read))

@@ -89,6 +89,11 @@ class CaptureSession:
         self._write_down(printed, PRINTED)
         return own + filed + followed + printed
 
+    def take_lines(self) -> bytes:
+        """The whole lines of ``reports.jsonl`` that were read since the last call; they are kept from the first one on."""
+        self._reader.keeps_lines = True
+        return self._reader.take_lines()
+
     def heard(self) -> bool:
         """Whether the training has reported anything, an objective or not, since this was last asked."""
         before, self._lines = self._lines, self._reader.lines + self._rows
