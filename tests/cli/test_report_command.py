@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.lab.waiting import until
 
 from outlast.core.file_names import StudyNames
 from outlast.engine.derived import report_behind
@@ -102,4 +103,5 @@ def test_a_page_is_there_while_the_search_still_runs_and_a_last_one_at_its_end(h
     here.study(budget="{trials: 1}")
     assert here("run").code == 0
     assert Path("seen").read_text() == "True"
-    assert data_in(Path("studies/small/report.html"))["study"]["state"] == "done"
+    page = Path("studies/small/report.html")
+    until(lambda: data_in(page)["study"]["state"] == "done", "the last one is drawn behind it", 60)

@@ -12,11 +12,6 @@ def is_notebook() -> bool:
     return kernel is not None and kernel.IPKernelApp.initialized()
 
 
-def lives_on() -> bool:
-    """Whether this is a kernel that somebody goes on to use."""
-    return is_notebook() and not ends_with_its_last_cell()
-
-
 def ends_with_its_last_cell() -> bool:
     """Whether this is a version that Kaggle runs: its session ends behind the last cell."""
     return is_notebook() and os.environ.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch"
