@@ -21,8 +21,11 @@ from outlast.core.records import (
     TrialRetried,
 )  # fmt: skip
 from outlast.core.states import Cause, TrialState
-from outlast.engine.record.at_a_glance import glance_at, keep_what_it_looks_like
+from outlast.engine.record.at_a_glance import glance_at, keep_what_it_looks_like, seen_at_once
+from outlast.engine.record.look import look
 from outlast.engine.record.look_many import ManyLooker
+from outlast.errors import LedgerDamaged
+from outlast.monitor.snapshot import SupervisorFacts
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 
@@ -163,6 +166,25 @@ def test_it_is_nothing_once_anything_has_changed(harm, lay):
     HARMS[harm](paths)
     assert glance_at("studies/small") is None
     assert seen(only_numbers=True) == seen(only_numbers=False)
+
+
+def test_who_looks_at_one_study_has_every_byte_of_its_ledger_read(lay):
+    file = next(lay().ledger.glob("*.jsonl"))
+    assert seen_at_once("studies/small").to_json().keys() == look("studies/small")[0].to_json().keys()
+    before = file.stat()
+    file.write_bytes(file.read_bytes().replace(b"0.5", b"0.7"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a disk has it that forgets
+    assert glance_at("studies/small") is not None
+    with pytest.raises(LedgerDamaged, match="line 2 is unreadable"):
+        seen_at_once("studies/small")
+
+
+def test_a_glance_names_who_supervises(lay, monkeypatch):
+    lay()
+    facts = SupervisorFacts("box", 7, AT % 0)
+    for room in ("at_a_glance", "look"):
+        monkeypatch.setattr(f"outlast.engine.record.{room}.supervisor_facts", lambda record: facts)
+    assert seen_at_once("studies/small").supervisor == look("studies/small")[0].supervisor == facts
 
 
 def test_another_version_of_outlast_looks_for_itself(lay, monkeypatch):

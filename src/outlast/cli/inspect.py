@@ -109,9 +109,9 @@ class _Seen(NamedTuple):
 
 
 def _see_one(folder: str) -> _Seen:
-    from outlast.engine.record.look import look
+    from outlast.engine.record.at_a_glance import seen_at_once
 
-    snapshot, _, _ = look(folder)
+    snapshot = seen_at_once(folder)
 
     def draw() -> RenderableType:
         from outlast.cli import render

@@ -49,18 +49,12 @@ def keep_folded(paths: StudyPaths, reading: Reading, study: Study, *, least: int
     Returns:
         Whether it is kept now.
     """
-    last = reading.last
-    if last is None or reading.flaws or not last.claimed or last.void:
-        return False
+    place = reading.place
     anew = sum(segment.length - segment.skipped for segment in reading.segments)
-    before = [] if reading.before is None else reading.before.segments[:-1]
-    first = reading.segments[0].number - len(before)
-    found = [*before, *((segment.length, segment.crc) for segment in reading.segments)]
-    if anew < max(least, sum(length for length, _ in found) // _SHARE if least else 0):
+    if place is None or anew < least or (least and anew < place.length // _SHARE):
         return False
-    place = Place(_folder_by(), first, found, last.due)
     try:
-        head, body = msgspec.json.encode(place), msgspec.msgpack.encode(study)
+        head, body = msgspec.json.encode((_folder_by(), place)), msgspec.msgpack.encode(study)
         checked = zlib.crc32(body, zlib.crc32(head))
         write_atomic(paths.folded, b"%08x\n%b\n%b" % (checked, head, body), durable=False)
     except _DOUBTS:  # a full disk; half a surrogate pair, a number beyond 64 bits: what msgpack cannot say
@@ -73,8 +67,8 @@ def read_folded(paths: StudyPaths) -> tuple[Reading, Study] | None:
     try:
         with open(paths.folded, "rb") as file:
             checked, head = int(file.readline(9), 16), file.readline()[:-1]
-            place = msgspec.json.decode(head, type=Place)
-            if place.made_by != _folder_by() or not place.segments:
+            made_by, place = msgspec.json.decode(head, type=tuple[str, Place])
+            if made_by != _folder_by() or not place.segments:
                 return None
             reading = _read_on(paths.ledger, place)
             body = file.read()
@@ -88,6 +82,16 @@ def read_folded(paths: StudyPaths) -> tuple[Reading, Study] | None:
     except _DOUBTS:
         return None
     return reading, study
+
+
+def stands_before(folder: Path, place: Place) -> bool:
+    """Whether a ledger has, byte for byte, what stood before a place."""
+    try:
+        for number, (length, crc) in enumerate(place.segments, place.first):
+            _same(segment_path(folder, number), length, crc)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _read_on(folder: Path, place: Place) -> Reading:

@@ -29,12 +29,16 @@ _SEEN_WITHIN = 70.0  # seconds after which an NFS client sees whatever another h
 
 
 class Place(Struct, frozen=True):
-    """Up to where a ledger was folded before."""
+    """A place in a ledger, and what stands before it."""
 
-    made_by: str  # the code that folded
     first: int  # segment
     segments: list[tuple[int, int]]  # bytes that count of each, and their CRC-32; of the last those before the place
     due: int  # number of the next decision in the last one
+
+    @property
+    def length(self) -> int:
+        """Bytes that count."""
+        return sum(length for length, _ in self.segments)
 
     @property
     def last(self) -> int:
@@ -90,6 +94,16 @@ class Reading(Struct):
         """Where decisions are lost, as phrases; empty for a whole ledger."""
         found = [f"{number:08d}.jsonl is missing" for number in self.missing]
         return found + [f"{s.number:08d}.jsonl {flaw}" for s in self.segments for flaw in s.flaws]
+
+    @property
+    def place(self) -> Place | None:
+        """Where it ends; ``None`` where it is not certain that all before counts."""
+        last = self.last
+        if last is None or self.flaws or not last.claimed or last.void:
+            return None
+        before = [] if self.before is None else self.before.segments[:-1]
+        spans = [*before, *((segment.length, segment.crc) for segment in self.segments)]
+        return Place(self.segments[0].number - len(before), spans, last.due)
 
     @property
     def last(self) -> Segment | None:

@@ -6,9 +6,12 @@ import contextlib
 import os
 from datetime import datetime, timezone
 
+from msgspec.structs import replace
+
 from outlast.engine.record.examine import read_to_look
 from outlast.engine.record.health_facts import facts_at_rest
 from outlast.engine.record.recorded import recorded_settings
+from outlast.engine.record.supervised import supervisor_facts
 from outlast.errors import OutlastError
 from outlast.monitor.at_rest import packed, unpacked
 from outlast.monitor.snapshot import Snapshot
@@ -27,18 +30,39 @@ def keep_what_it_looks_like(paths: StudyPaths) -> None:
         reading, study = read_to_look(paths)
         keep_folded(paths, reading, study)
         settings, _ = recorded_settings(paths.root, study)
-        content = packed(study, settings, now=datetime.now(timezone.utc))
-        if content is None or marks != marks_of(paths):
+        content, place = packed(study, settings, now=datetime.now(timezone.utc)), reading.place
+        if content is None or place is None or marks != marks_of(paths):
             drop_glance(paths)
         else:
-            keep_glance(paths, content, marks)
+            keep_glance(paths, content, marks, place)
 
 
-def glance_at(folder: str | os.PathLike[str]) -> Snapshot | None:
-    """How the study in a folder stands, if that was kept and nothing has changed since; ``None``: look at it."""
+def glance_at(folder: str | os.PathLike[str], *, certain: bool = False) -> Snapshot | None:
+    """How the study in a folder stands, if that was kept and nothing has changed since; ``None``: look at it.
+
+    Args:
+        folder: The study's, as a person types it.
+        certain: Whether every byte of its ledger is held against what it was.
+    """
     paths = StudyPaths.at(folder)
-    content = known_glance(paths)
+    content = known_glance(paths, certain=certain)
     if content is None:
         return None
     facts = facts_at_rest(paths)
-    return unpacked(content, now=datetime.now(timezone.utc), folder=os.fspath(folder), facts=facts)
+    found = unpacked(content, now=datetime.now(timezone.utc), folder=os.fspath(folder), facts=facts)
+    return None if found is None else replace(found, supervisor=supervisor_facts(paths.supervisor))
+
+
+def seen_at_once(folder: str | os.PathLike[str]) -> Snapshot:
+    """How a study stands, for whoever looks once and wants no more than that.
+
+    Raises:
+        StudyNotFound: There is no study in this folder.
+        LedgerDamaged: Its ledger cannot be read.
+    """
+    found = glance_at(folder, certain=True)
+    if found is None:
+        from outlast.engine.record.look import look
+
+        found, _, _ = look(folder)
+    return found
