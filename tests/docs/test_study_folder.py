@@ -89,7 +89,7 @@ WRITTEN_ELSEWHERE = {
     "report.html": "cli", "supervisor.json": "cli", "told.json": "telling", "telling": "telling", "tracking": "sending",
     "judged": "pruning", "lease.": "study", "ledger.new": "damage", "*.damaged.*": "damage", "study.db": "damage",
     "splits.1.json": "parts", "stop.json": "survival", "confirm": "followup", "evaluation": "followup", "export": "followup",
-    "refit": "followup", "evaluate": "followup", "tensorboard": "tracking", "folded": "study",
+    "refit": "followup", "evaluate": "followup", "tensorboard": "tracking", "asked.json": "network", "folded": "study",
 }  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     told = map(json.loads, record.read_text().splitlines())
     operations = [
         (each["op"], os.path.relpath(each.get("target") or each["path"], folder), _who(each["pid"]))
-        for each in told if each["op"] in ("link", "rename", "append")
+        for each in told if each["op"] in ("link", "rename", "append", "write")
     ]  # fmt: skip
     return Lived(folder, seen.paths | {path for _, path, _ in operations}, operations)
 
@@ -254,7 +254,7 @@ def test_when_an_attempt_is_over(tmp_path: Path) -> None:
 
 def test_the_life_of_an_attempt_is_drawn_in_its_order(lived: Lived) -> None:
     steps = (
-        ("append", r"ledger/\d+\.jsonl"), ("rename", r"trials/0000/attempts/1/params\.json"), ("rename", r"open/0000\.1"),
+        ("append", r"ledger/\d+\.jsonl"), ("write", r"trials/0000/attempts/1/params\.json"), ("rename", r"open/0000\.1"),
         ("link", r"trials/0000/attempts/1/started\.json"), ("link", r"trials/0000/attempts/1/exit\.json"),
         ("append", r"ledger/\d+\.jsonl"),
     )  # fmt: skip

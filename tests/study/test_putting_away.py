@@ -96,8 +96,9 @@ def test_a_retried_trial_keeps_what_it_printed_and_reported_before(
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
 
 
+@pytest.mark.parametrize("step", ["rename", "_remove_attempts"])
 def test_putting_away_after_a_retry_may_be_cut_off_and_done_again(
-    one: OneTrial, monkeypatch: pytest.MonkeyPatch
+    one: OneTrial, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     one.attempt(1, TrialState.FAILED)
     one.put_away()
@@ -110,7 +111,7 @@ def test_putting_away_after_a_retry_may_be_cut_off_and_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("outlast.study.putting_away.remove_tree", cut_off)
+        patched.setattr(f"outlast.study.putting_away.{step}", cut_off)
         one.put_away()
     assert one.put_away() == {"trial.json", "output.log", "reports.jsonl"}
     assert one.paths.log.read_text().count("printed by") == 2

@@ -90,6 +90,11 @@ def write_atomic(
     _appear(os.fspath(path), lambda new: _write(new, content, durable=durable), durable=durable, fence=fence)
 
 
+def write_new(path: PathLike, data: bytes | str) -> None:
+    """Write a file that nobody looks for yet, over what was left of it: neither whole at once nor durable."""
+    _write(os.fspath(path), _bytes(data), durable=False, flags=os.O_CREAT | os.O_TRUNC)
+
+
 def copy_file(
     source: PathLike, target: PathLike, *, durable: bool = True, fence: Callable[[], object] | None = None
 ) -> None:

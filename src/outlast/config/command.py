@@ -17,6 +17,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from outlast.config.settings import Settings
@@ -128,6 +129,11 @@ def find_interpreter(path: str | None = None) -> str:
     Args:
         path: Search here instead of this process's PATH.
     """
+    return _found_on(os.environ.get("PATH") if path is None else path)
+
+
+@lru_cache(maxsize=4)
+def _found_on(path: str | None) -> str:  # asked for each attempt
     return shutil.which("python", path=path) or shutil.which("python3", path=path) or "python3"
 
 

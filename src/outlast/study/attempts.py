@@ -13,12 +13,14 @@ import signal
 import time
 from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from outlast._system.files import remove, remove_tree, rename, write_atomic, write_once
+from outlast._system.files import remove, remove_tree, rename, write_atomic, write_new, write_once
 from outlast._system.locks import is_locked
+from outlast._system.observed import see
 from outlast._system.processes import Identity, end_processes, is_running, lock_holders
 from outlast._system.reading import read_bytes, read_json
 from outlast._system.syncing import make_dir
@@ -49,24 +51,43 @@ class Status(Struct, frozen=True):
     reason: str = ""  # of GONE
 
 
-def open_attempt(paths: StudyPaths, trial: int, attempt: int, marker: str, files: Mapping[str, str]) -> None:
+def open_attempt(
+    paths: StudyPaths, trial: int, attempt: int, marker: str, files: Mapping[str, str], *, polled: bool = True
+) -> None:
     """Lay out an attempt whose ledger line is durable; with the marker, the last file, it can be claimed.
 
-    The first attempt of a trial is 1; `marker` is what the runner is told, JSON; `files` are those that the script may read,
-    name → content.
+    Args:
+        attempt: The first of a trial is 1.
+        marker: What the runner is told, JSON.
+        files: Those that the script may read, name → content. (Nobody can look at them before the marker is there.)
+        polled: Whether other hosts may look at the attempt. Here a file is seen when it is made.
     """
     files_of = paths.attempt(trial, attempt)
     folder = files_of.folder
     if attempt > 1:
         _take_out(paths.trial(trial))
-    make_dir(folder, durable=False)  # the runner makes them last, once there is something in them that should
+    _make_folder(paths.trial(trial), folder)  # the runner makes it last, once there is something in it that should
     for name, content in files.items():
-        write_atomic(folder / name, content, durable=False)
-    for polled in (files_of.alive, files_of.reports, files_of.asked):  # by other hosts, which would see a new file late
-        polled.touch()
-    make_dir(paths.trial(trial).checkpoints, durable=False)
-    make_dir(paths.open)
-    write_atomic(paths.open_marker(trial, attempt), marker, durable=False)  # lost with the power: never started
+        write_new(folder / name, content)
+    if polled:
+        for looked_at in (files_of.alive, files_of.reports, files_of.asked):  # a new file would be seen late
+            looked_at.touch()
+    marked = paths.open_marker(trial, attempt)
+    try:
+        write_atomic(marked, marker, durable=False)  # lost with the power: never started
+    except FileNotFoundError:
+        make_dir(paths.open)
+        write_atomic(marked, marker, durable=False)
+
+
+def _make_folder(trial: TrialPaths, attempt: Path) -> None:
+    try:
+        for each in (trial.folder, trial.attempts, attempt):
+            see("mkdir", os.fspath(each))
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(each)
+    except FileNotFoundError:  # the study's first
+        make_dir(attempt, durable=False)
 
 
 def _take_out(paths: TrialPaths) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import Any
 
 from outlast._system.clock import utc_now
 from outlast._system.files import append_durable, remove, write_once
+from outlast._system.mounts import is_shared
 from outlast._system.processes import my_identity
 from outlast._system.reading import list_names, unstale
 from outlast._system.syncing import fsync_file, make_dir
@@ -47,6 +49,7 @@ from outlast.study.segments import (
 )
 
 _RESERVE, _RESERVE_BYTES = ".reserve", 64 * 1024
+_LIST_EVERY = 1.0  # seconds between looks at which segments there are
 _TAKEN_OVER = "another coordinator took this study over while this one was away"
 _MOVED_AWAY = "the study's folder was moved away or deleted under this run: it stops here, and what trains goes on"
 
@@ -58,6 +61,8 @@ class Ledger:
         self.folder, self.number, self._fd, self._held = folder, number, fd, folder / held
         self._path = str(segment_path(folder, number))
         self._serial, self._length = 0, os.fstat(fd).st_size
+        self._next = str(segment_path(folder, number + 1))
+        self._shared, self._listed_at = is_shared(folder), float("-inf")
         self.lacking_room = ""  # what the disk said when only the reserve was left
 
     @classmethod
@@ -145,7 +150,7 @@ class Ledger:
 
         A study that was set aside leaves its name to a new one, which has no file to say that we hold it.
         """
-        if max(listed_segments(self.folder), default=0) > self.number:
+        if self._is_followed():
             raise LeaseLost(_TAKEN_OVER)
         harm = self._harm()
         if harm and self.folder.parent.is_dir():
@@ -154,8 +159,23 @@ class Ledger:
                 f"{name}, where this run writes its decisions, was {harm} under it: it stops here, and what trains goes on",
                 cure=f"outlast repair {self.folder.parent}   then the same command again: it takes over what trains",
             )
-        if not can_be_opened(self._held):
+        if not self._is_ours():
             raise LeaseLost(_TAKEN_OVER if self.folder.is_dir() else _MOVED_AWAY)
+
+    def _is_followed(self) -> bool:
+        """Whether a newer segment is there. On a disk of this machine a look at the next one's name tells, and a listing now and
+        then whether that one was lost."""
+        if not self._shared and os.path.lexists(self._next):
+            return True
+        now = time.monotonic()
+        if not self._shared and now - self._listed_at < _LIST_EVERY:
+            return False
+        self._listed_at = now
+        return max(listed_segments(self.folder), default=0) > self.number
+
+    def _is_ours(self) -> bool:
+        """Whether the file that says that we hold the segment is there: as the server has it, where there is one."""
+        return can_be_opened(self._held) if self._shared else os.path.lexists(self._held)
 
     def _harm(self) -> str:
         """What was done to our segment by somebody who is no coordinator; empty while it is as we wrote it."""
@@ -174,7 +194,7 @@ class Ledger:
         return "" if os.path.samestat(ours, there) else "replaced"
 
     def _write(self, obj: Mapping[str, Any]) -> None:
-        line, before = to_line(obj), os.fstat(self._fd).st_size
+        line = to_line(obj)
         try:
             try:
                 append_durable(self._fd, line, self._path)
@@ -183,7 +203,7 @@ class Ledger:
                     raise
                 self.lacking_room = StorageError.of(error, "the ledger").fact
                 self.check()  # what follows is for the sole holder
-                os.ftruncate(self._fd, before)
+                os.ftruncate(self._fd, self._length)
                 append_durable(self._fd, line, self._path)
         except OSError as error:
             raise StorageError.of(error, "the ledger cannot be written") from error

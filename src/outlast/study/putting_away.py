@@ -7,12 +7,15 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from outlast._system.capped_log import copy_log, is_one_file
+from msgspec import Struct
+
+from outlast._system.capped_log import copy_log, parts_of
 from outlast._system.files import remove, remove_temporaries, remove_tree, rename, write_atomic
+from outlast._system.observed import see
 from outlast._system.processes import identity_of
 from outlast._system.reading import list_names, read_bytes
 from outlast._system.syncing import make_dir
@@ -30,47 +33,108 @@ _REQUEST_FORGOTTEN_S = 3600.0
 _LOG_BYTES = 64 * 2**20  # of a finished trial's output, all attempts together
 
 
-def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None) -> None:
+def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: Evidence | None = None) -> None:
     """Bring a finished trial's files into their final form: ``trial.json``, ``output.log``, ``reports.jsonl``;
     beside them the job script, where the trial had one.
 
     They tell of all attempts, also of those before a retry.
     A failed trial has an ``error.log`` instead of ``reports.jsonl``; its reports are in ``trial.json``. Repeating it is harmless.
     Nothing waits for the disk: the ledger has the outcome, and what a power loss undoes is done again (`is_untidy`).
+
+    Args:
+        config: What the training was configured with, where no attempt's folder says it any more.
+        evidence: Of the last attempt, where its folder need not say it.
     """
-    make_dir(paths.folder, durable=False)
-    remove_temporaries(paths.folder)
-    attempts = _attempt_folders(paths)
-    failed = trial.state is TrialState.FAILED
-    reports = b"".join(of_part(read_bytes(each.reports) or b"", trial.part_of(each.number)) for each in attempts)
-    resolved = config if config is not None else _last_config(attempts)
+    there = frozenset(list_names(paths.folder))
+    if not there:
+        make_dir(paths.folder, durable=False)
+    if any(name.startswith(".") for name in there) or paths.checkpoints.parent != paths.folder:
+        _clear(paths)
+    attempts = _attempts_left(paths, trial) if TrialPaths.attempts.name in there else []
+    failed, reports = trial.state is TrialState.FAILED, b""
+    alone = (
+        attempts[0] if len(attempts) == 1 and not failed and trial.part_of(attempts[0].paths.number) is None else None
+    )
+    if alone is None:
+        reports = b"".join(
+            of_part(read_bytes(each.paths.reports) or b"", trial.part_of(each.paths.number)) for each in attempts
+        )
     if attempts or not is_whole(paths.record):
-        record: dict[str, Any] = {"version": 1, **told_of(trial)}
-        if resolved is not None:
-            record["config"] = resolved
-        if failed and reports:
-            record["reports"] = [line for line in reports.decode(errors="replace").splitlines() if line]
-        record["events"] = [to_json(event) for event in trial.events()]
-        write_atomic(paths.record, _readable(record), durable=False)
+        write_atomic(paths.record, _record(trial, attempts, config, reports if failed else b""), durable=False)
     if attempts:
         _gather_log(paths, attempts)
-        scripts = [attempt.script for attempt in attempts if attempt.script.exists()]
+        scripts = [left.paths.script for left in attempts if AttemptPaths.script.name in left.names]
         if scripts:
             rename(scripts[-1], paths.script, durable=False)
         if failed:
-            write_atomic(paths.error_log, _error_text(trial, attempts).encode(errors="replace"), durable=False)
+            write_atomic(
+                paths.error_log, _error_text(trial, attempts, evidence).encode(errors="replace"), durable=False
+            )
+        elif alone is not None:
+            _move_reports(paths, alone)
         elif reports:
             write_atomic(paths.reports, reports, durable=False)
-        if attempts[0] == paths.earlier and not failed:
+        if attempts[0].paths == paths.earlier and not failed:
             remove(paths.error_log, durable=False)
-        remove_tree(paths.gone_attempts)
         rename(paths.attempts, paths.gone_attempts, durable=False)
-        remove_tree(paths.gone_attempts)
-    else:
-        remove_tree(paths.gone_attempts)
+        _remove_attempts(paths, attempts)
+    elif TrialPaths.attempts.name in there:
         remove_tree(paths.attempts)  # its entries were lost with the power
-    remove_tree(paths.checkpoints.with_name(f".{paths.checkpoints.name}.old"))
     _remove_where_empty(paths.checkpoints)
+
+
+class _Left(Struct):
+    """What an attempt left: its files, and which of them there are."""
+
+    paths: AttemptPaths
+    names: frozenset[str]
+
+
+def _clear(paths: TrialPaths) -> None:
+    """Remove what whoever did this before could not bring to its end."""
+    remove_temporaries(paths.folder)
+    remove_tree(paths.gone_attempts)
+    remove_tree(paths.checkpoints.with_name(f".{paths.checkpoints.name}.old"))
+
+
+def _attempts_left(paths: TrialPaths, trial: Trial) -> list[_Left]:
+    if len(trial.attempts) == 1 and not trial.retried_at_attempt:  # nearly always: one look tells
+        only = paths.attempt(trial.attempts[0].number)
+        names = frozenset(list_names(only.folder))
+        if names:
+            return [_Left(only, names)]
+    return [_Left(each, frozenset(list_names(each.folder))) for each in _attempt_folders(paths)]
+
+
+def _move_reports(paths: TrialPaths, left: _Left) -> None:
+    if AttemptPaths.reports.name in left.names and os.stat(left.paths.reports).st_size:
+        rename(left.paths.reports, paths.reports, durable=False)
+
+
+def _remove_attempts(paths: TrialPaths, attempts: Sequence[_Left]) -> None:
+    """The attempts' folder was renamed away: remove it."""
+    gone = paths.gone_attempts
+    see("rmtree", os.fspath(gone))
+    try:
+        for left in attempts:
+            folder = os.path.join(gone, left.paths.folder.name)
+            for name in left.names:
+                _unlink(os.path.join(folder, name))
+            os.rmdir(folder)
+        os.rmdir(gone)
+    except OSError:  # a folder in it, a late write of a process: as anything may be removed
+        remove_tree(gone)
+
+
+def _record(trial: Trial, attempts: Sequence[_Left], config: Any, reports: bytes) -> str:
+    resolved = config if config is not None else _last_config(attempts)
+    record: dict[str, Any] = {"version": 1, **told_of(trial)}
+    if resolved is not None:
+        record["config"] = resolved
+    if reports:
+        record["reports"] = [line for line in reports.decode(errors="replace").splitlines() if line]
+    record["events"] = [to_json(event) for event in trial.events()]
+    return _readable(record)
 
 
 def of_part(reports: bytes, part: int | None) -> bytes:
@@ -104,9 +168,14 @@ def told_of(trial: Trial) -> dict[str, Any]:
 
 def _remove_where_empty(checkpoints: Path) -> None:
     """Remove the folder of a trial that saved nothing; those of its parts first."""
-    for place in (*checkpoints.glob("part-*"), checkpoints):
-        with contextlib.suppress(OSError):  # it holds something, or is not there
-            os.rmdir(place)
+    try:
+        os.rmdir(checkpoints)
+    except FileNotFoundError:
+        return
+    except OSError:  # it holds something
+        for place in (*checkpoints.glob("part-*"), checkpoints):
+            with contextlib.suppress(OSError):
+                os.rmdir(place)
 
 
 def _readable(record: Mapping[str, Any]) -> str:
@@ -136,29 +205,31 @@ def _attempt_folders(paths: TrialPaths) -> list[AttemptPaths]:
     return earlier + [paths.attempt(number) for number in numbers]
 
 
-def _last_config(attempts: list[AttemptPaths]) -> Any:
-    found = (read_bytes(attempt.config) for attempt in reversed(attempts))
+def _last_config(attempts: Sequence[_Left]) -> Any:
+    name = AttemptPaths.config.name
+    found = (read_bytes(left.paths.config) for left in reversed(attempts) if name in left.names)
     return next((text.decode() for text in found if text is not None), None)
 
 
-def _gather_log(paths: TrialPaths, attempts: list[AttemptPaths]) -> None:
-    logs = [attempt.log for attempt in attempts if attempt.log.exists()]
+def _gather_log(paths: TrialPaths, attempts: Sequence[_Left]) -> None:
+    name = AttemptPaths.log.name
+    logs = [left for left in attempts if name in left.names]
     if not logs:
         return
-    if len(logs) == 1 and is_one_file(logs[0]):
-        rename(logs[0], paths.log, durable=False)
+    if len(logs) == 1 and len(parts_of(name, logs[0].names)) == 1:
+        rename(logs[0].paths.log, paths.log, durable=False)
         return
     with open(paths.log, "wb") as whole:
-        for log in logs:
+        for log in (left.paths.log for left in logs):
             if len(logs) > 1:
                 name = log.parent.name
                 whole.write(f"=== {f'attempt {name}' if name.isdigit() else 'before the retry'} ===\n".encode())
             copy_log(log, whole, most=_LOG_BYTES // len(logs))
 
 
-def _error_text(trial: Trial, attempts: list[AttemptPaths]) -> str:
+def _error_text(trial: Trial, attempts: Sequence[_Left], evidence: Evidence | None) -> str:
     last = trial.last
-    evidence = inspect(attempts[-1]).evidence or Evidence()
+    evidence = evidence or inspect(attempts[-1].paths).evidence or Evidence()
     head = f"trial: {trial.number}\ntime: {last.at if last else ''}\ncause: {trial.cause}\nreason: {trial.reason}\n"
     return f"{head}\n{told_story(evidence.traceback, evidence.tail)}\n"
 

@@ -122,6 +122,7 @@ def test_after_an_unclean_end_every_finished_trial_is_looked_at(left: Left, uncl
 def test_a_checkpoint_that_a_training_died_of_is_set_aside_before_it_goes_on(left: Left) -> None:
     number = left.trial(TrialState.INTERRUPTED, cause=Cause.BAD_CHECKPOINT)
     checkpoint = left.paths.trial(number).checkpoints / "epoch-3.pt"
+    checkpoint.parent.mkdir()
     checkpoint.write_text("half of it")
     left.taken()
     assert [path.name for path in checkpoint.parent.iterdir()] == [".bad-1-epoch-3.pt"]

@@ -50,9 +50,9 @@ class Prepared:
     pipe_fd: int | None = None  # to be inherited by the runner
     nothing_but: str = ""  # where it starts over although something lies in the checkpoint folder: what
 
-    def lay_out(self, paths: StudyPaths) -> None:
-        """Write what its runner and its script read. From here on it can be claimed."""
-        open_attempt(paths, self.trial, self.number, self.marker, self.files)
+    def lay_out(self, paths: StudyPaths, *, polled: bool = True) -> None:
+        """Write what its runner and its script read. From here on it can be claimed. `polled`: other hosts may look at it."""
+        open_attempt(paths, self.trial, self.number, self.marker, self.files, polled=polled)
 
 
 def next_attempt(trial: Trial) -> int:

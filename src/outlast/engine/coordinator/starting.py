@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from outlast._system.mounts import is_shared
 from outlast.config.settings import Settings
 from outlast.core.file_names import attempt_name
 from outlast.core.records import AttemptOpened, Trial
@@ -39,6 +40,7 @@ class Starting:
         self.opened: list[tuple[Running, Prepared]] = []
         self._asks = draws_as_it_goes(settings)
         self._judges = decisions.pruning.active and not study_parts(settings)
+        self._polled = executor.outlives or is_shared(paths.root)
         self._code = working_tree(settings.working_directory) if settings.command else ""
 
     def open(self, wanted: Sequence[Open]) -> bool:
@@ -109,8 +111,7 @@ class Starting:
             _close(prepared.pipe_fd)
 
     def _start(self, attempt: Running, prepared: Prepared) -> None:
-        self._ledger.check()
-        prepared.lay_out(self._paths)
+        prepared.lay_out(self._paths, polled=self._polled or attempt.worker)
         try:
             self._ledger.check()
         except LeaseLost:  # we were away in between: the attempt is void
@@ -122,7 +123,8 @@ class Starting:
         marker = str(self._paths.open_marker(attempt.trial, attempt.number))
         cards = (card.fd for card in self._slots.locks(attempt.slot))
         keep = tuple(fd for fd in (*cards, self._slots.held_by(attempt.slot), prepared.pipe_fd) if fd is not None)
-        self._executor.submit(attempt.name, marker, str(attempt.paths.runner_log), keep_fds=keep)
+        log = str(attempt.paths.runner_log)
+        self._executor.submit(attempt.name, marker, log, told=prepared.marker, keep_fds=keep)
         attempt.submitted = True
         self._slots.started(attempt.slot)
 
