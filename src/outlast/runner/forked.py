@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from outlast._system.processes import die_with_parent, wear_token
-from outlast.runner.words import in_a_fork
+from outlast.runner.own_words import in_a_fork
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 

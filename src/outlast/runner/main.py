@@ -24,10 +24,10 @@ from outlast.runner.attempt_gpus import foreign_memory, sign_locks, with_cards
 from outlast.runner.forked import Loaded
 from outlast.runner.lane import LANE, Lane, Order
 from outlast.runner.orphaned import Orphaned
+from outlast.runner.own_words import words_into
 from outlast.runner.spec import RunnerSpec, token_of_trial
 from outlast.runner.stopping import between_attempts
 from outlast.runner.supervise import SETTLES_AFTER, Supervisor
-from outlast.runner.words import words_into
 
 _RESERVE_BYTES = 16 * 1024
 _SETTLED_WITHIN = (
