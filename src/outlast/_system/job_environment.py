@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 #: Seconds that SLURM leaves between SIGTERM and SIGKILL (``KillWait`` of slurm.conf); job scripts set it.
@@ -53,18 +52,27 @@ def grace_within(grace: float, environment: Mapping[str, str]) -> float:
     return grace if kill_wait is None else min(grace, max(1.0, kill_wait - _SPARE))
 
 
-@dataclass(frozen=True)
 class JobFacts:
-    """One job, or one task of an array, seen from inside."""
+    """One job, or one task of an array, seen from inside.
 
-    id: str  # 123, or 120_7 for a task: the name under which a listing shows it
-    requeue_id: str  # what `scontrol requeue` takes
-    restarts: int = 0  # how often SLURM started it anew
-    node: str = ""
-    gpus: tuple[str, ...] = ()  # the cards it was given, as CUDA_VISIBLE_DEVICES names them
-    seconds: float | None = None  # from `began` until its walltime is over; None where nobody says
-    began: float = field(default_factory=time.monotonic)  # when this was looked at, on this host's monotonic clock
-    notice: float | None = None  # seconds before that end at which SLURM sends SIGTERM, if it was asked to
+    Args:
+        id: 123, or 120_7 for a task: the name under which a listing shows it.
+        requeue_id: What `scontrol requeue` takes.
+        restarts: How often SLURM started it anew.
+        node: That it runs on.
+        gpus: The cards it was given, as CUDA_VISIBLE_DEVICES names them.
+        seconds: From `began` until its walltime is over; ``None`` where nobody says.
+        began: When this was looked at, on this host's monotonic clock; ``None``: now.
+        notice: Seconds before that end at which SLURM sends SIGTERM, if it was asked to.
+    """
+
+    def __init__(
+        self, id: str, requeue_id: str, *, restarts: int = 0, node: str = "", gpus: tuple[str, ...] = (),
+        seconds: float | None = None, began: float | None = None, notice: float | None = None,
+    ) -> None:  # fmt: skip
+        self.id, self.requeue_id, self.restarts, self.node, self.gpus = id, requeue_id, restarts, node, gpus
+        self.seconds, self.notice = seconds, notice
+        self.began = time.monotonic() if began is None else began
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> JobFacts | None:

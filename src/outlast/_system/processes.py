@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
-
-from msgspec import Struct
-from msgspec.structs import asdict
+from typing import Any, NamedTuple
 
 from outlast._system.locks import lock_path
 
@@ -28,7 +24,7 @@ _ROOM_BYTES = 192  # a token has less than 80
 _ENV_START = 50 - 3  # fields of stat behind the name, which may hold blanks
 
 
-class Identity(Struct, frozen=True):
+class Identity(NamedTuple):
     """One process, told apart from every other that had or will have its pid."""
 
     host: str
@@ -39,7 +35,7 @@ class Identity(Struct, frozen=True):
 
     def to_json(self) -> dict[str, Any]:
         """Plain object for a record."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> Identity:
@@ -123,6 +119,8 @@ def is_stopped(who: Identity) -> bool:
 
 
 def _libc() -> Any:
+    import ctypes  # most who look at processes need none
+
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -271,6 +269,8 @@ def wear_token(token: str) -> bool:
     Returns:
         Whether others can see it; not so where there is no such block (macOS) or no room in it.
     """
+    import ctypes
+
     worn = token.encode().ljust(_ROOM_BYTES)
     try:
         place = _token_place()
@@ -285,6 +285,8 @@ def wear_token(token: str) -> bool:
 
 def _token_place() -> int | None:
     """The address of the room."""
+    import ctypes
+
     with open("/proc/self/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     start, end = int(fields[_ENV_START]), int(fields[_ENV_START + 1])

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import overload
 
-from msgspec import Struct
-
 #: A trial's own folder of checkpoints, where the study file names no other place.
 CHECKPOINTS = "checkpoints"
 _ATTEMPT = re.compile(r"^(\d{4,})\.(\d+)$")
@@ -31,12 +29,26 @@ def throwaway_prefix(study: str) -> str:
 
 
 class _Folder:
-    """Whatever has files of known names."""
+    """Whatever has files of known names; a value. (Plain classes: what five hundred tasks import at once is kept small.)"""
 
+    __slots__ = ()
     folder: Path
 
+    def _fields(self) -> tuple[object, ...]:
+        """What makes it equal to another of its kind."""
+        return (self.folder,)
 
-class Name(Struct, frozen=True):
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, _Folder) and other._fields() == self._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{self._fields()}"
+
+
+class Name:
     """A file or folder of its owner's, by its name there.
 
     Attributes:
@@ -44,8 +56,10 @@ class Name(Struct, frozen=True):
         about: What it holds.
     """
 
-    name: str
-    about: str
+    __slots__ = ("about", "name")
+
+    def __init__(self, name: str, about: str) -> None:
+        self.name, self.about = name, about
 
     @overload
     def __get__(self, owner: None, _kind: type) -> Name: ...
@@ -62,10 +76,13 @@ def names_of(kind: type[_Folder]) -> Iterator[Name]:
     return (value for value in vars(kind).values() if isinstance(value, Name))
 
 
-class AttemptPaths(_Folder, Struct, frozen=True):
+class AttemptPaths(_Folder):
     """The files of one attempt while it has no durable outcome."""
 
-    folder: Path
+    __slots__ = ("folder",)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     @property
     def number(self) -> int | None:
@@ -89,11 +106,16 @@ class AttemptPaths(_Folder, Struct, frozen=True):
     config = Name("config.yaml", "The resolved training configuration (``${config}``).")
 
 
-class TrialPaths(_Folder, Struct, frozen=True):
+class TrialPaths(_Folder):
     """The files of one trial."""
 
-    folder: Path
-    checkpoints: Path
+    __slots__ = ("checkpoints", "folder")
+
+    def __init__(self, folder: Path, checkpoints: Path) -> None:
+        self.folder, self.checkpoints = folder, checkpoints
+
+    def _fields(self) -> tuple[object, ...]:
+        return self.folder, self.checkpoints
 
     @classmethod
     def of(cls, folder: Path) -> TrialPaths:
@@ -118,11 +140,11 @@ class TrialPaths(_Folder, Struct, frozen=True):
         return AttemptPaths(self.attempts / "earlier")
 
 
-class TrackerPaths(Struct, frozen=True):
+class TrackerPaths:
     """The files of one tracker that a study is sent to."""
 
-    folder: Path
-    name: str
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
 
     @property
     def memory(self) -> Path:
@@ -139,11 +161,14 @@ class TrackerPaths(Struct, frozen=True):
 FOLLOWUPS = ("confirm", "refit", "evaluate")
 
 
-class StudyNames(_Folder, Struct, frozen=True):
-    """A study's folder."""
+class StudyNames(_Folder):
+    """A study's folder; and where its checkpoints lie, as set by `checkpoints.dir`."""
 
-    root: Path
-    checkpoints_root: Path | None = None  # set by `checkpoints.dir`
+    def __init__(self, root: Path, checkpoints_root: Path | None = None) -> None:
+        self.root, self.checkpoints_root = root, checkpoints_root
+
+    def _fields(self) -> tuple[object, ...]:
+        return self.root, self.checkpoints_root
 
     study_file = Name("study.yaml", "The resolved study file.")
     revisions = Name("revisions", "Earlier study files, numbered.")
@@ -216,10 +241,11 @@ class StudyNames(_Folder, Struct, frozen=True):
         return self.open / attempt_name(trial, attempt)
 
 
-class CampaignNames(_Folder, Struct, frozen=True):
+class CampaignNames(_Folder):
     """A campaign's folder: several studies that are run by one command. Whatever is in it can be made again."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        self.root = root
 
     campaign = Name(
         "campaign.json", "Which studies belong to it, how they share their slots, and the command that goes on with it."

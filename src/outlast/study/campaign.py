@@ -52,7 +52,7 @@ class Campaign(Struct, frozen=True):
         return pool_of(self.parallel, [each.parallel for each in self.members])
 
 
-class CampaignPaths(CampaignNames, frozen=True):
+class CampaignPaths(CampaignNames):
     """A campaign's folder."""
 
     @classmethod

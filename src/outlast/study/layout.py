@@ -11,7 +11,7 @@ from outlast.core.file_names import StudyNames, TrialPaths, names_of, parse_atte
 _OURS = frozenset(each.name.split(".", 1)[0] for each in names_of(StudyNames))
 
 
-class StudyPaths(StudyNames, frozen=True):
+class StudyPaths(StudyNames):
     """A study's folder."""
 
     @classmethod

@@ -10,9 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from msgspec import Struct
+from typing import Any, NamedTuple
 
 from outlast._system.files import remove, write_atomic
 from outlast._system.processes import Identity, is_running
@@ -21,7 +19,7 @@ from outlast._system.syncing import make_dir
 from outlast.study.layout import StudyPaths
 
 
-class Request(Struct, frozen=True):
+class Request(NamedTuple):
     """One request. ``kind``: stop, retry, enqueue, trial (a worker wants one)."""
 
     kind: str
@@ -46,7 +44,8 @@ def lay_out(paths: StudyPaths, request: Request) -> None:
     make_dir(paths.requests)
     _answer(paths, request.key).touch()
     content = {"version": 1, "kind": request.kind, **request.content}
-    write_atomic(paths.requests / f"{request.key}.json", json.dumps(content))
+    # A worker that a power failure takes asks again: nobody needs to wait for the disk, and of many thousand nobody should.
+    write_atomic(paths.requests / f"{request.key}.json", json.dumps(content), durable=request.kind != "trial")
 
 
 def pending(paths: StudyPaths) -> list[Request]:
@@ -64,7 +63,7 @@ def pending(paths: StudyPaths) -> list[Request]:
 def answer(paths: StudyPaths, request: Request, **content: Any) -> None:
     """Answer a request; the asker removes the answer."""
     to = {"to": request.content["worker"]} if "worker" in request.content else {}
-    write_atomic(_answer(paths, request.key), json.dumps({**content, **to}))
+    write_atomic(_answer(paths, request.key), json.dumps({**content, **to}), durable=False)  # the ledger has it
     remove(paths.requests / f"{request.key}.json", durable=False)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import random
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from outlast._system.clock import jittered
+from outlast._system.processes import identity_of, is_stopped
 from outlast._system.reading import read_bytes
 from outlast.engine.hold.asking import Asking
 from outlast.engine.hold.children import Children
@@ -24,6 +24,7 @@ _JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the p
 _LOOK_EVERY = 300.0  # seconds between two looks for tasks of our array that were lost, whoever looks
 _LOOK_AGAIN = 20.0  # the same, once some were
 _LOOK_CLOSER_AFTER = 1.0  # seconds that the lease is somebody else's before we look whether that process lives
+_LOOK_IN_ANY_CASE_AFTER = 30.0  # the same where there seems to be such a process on this host
 
 
 class TurnTaking:
@@ -33,7 +34,7 @@ class TurnTaking:
         self._at, self._asking, self._children = workplace, asking, children
         self._lease: Lease | None = None
         self._memory: Memory | None = None
-        self._seen_held = 0.0  # since when the lease has been somebody else's
+        self._held: tuple[bytes, float] | None = None  # the lease's marker, and since when it is that one
         self._judged_at = time.monotonic()
         self._look_at, self._found_lost = time.monotonic() + _look_every(), False  # for tasks that were lost
         self._told: set[str] = set()  # what need not be said turn after turn
@@ -72,7 +73,7 @@ class TurnTaking:
         now = time.monotonic()
         if self._at.job is None or not self._children.running or self._at.leaving.begun or now < self._look_at:
             return False
-        self._look_at = now + _look_every() * random.uniform(1.0, 1.5)
+        self._look_at = now + jittered(_look_every(), 1.0, 1.5)
         if not self._looks_for_all():
             return False
         self._have_sent()
@@ -86,6 +87,8 @@ class TurnTaking:
         """Have the study's trackers sent what they lack: of an array, nobody else would before its end."""
         if b"\ntracking:" not in (read_bytes(self._at.paths.study_file) or b""):
             return
+        import subprocess
+
         from outlast._system.process_behind import started
 
         started(self._at.paths.root, ["send", os.curdir, "--once"], os.environ, stdin=subprocess.DEVNULL)
@@ -104,16 +107,15 @@ class TurnTaking:
 
     def _free_lease(self) -> Lease | None:
         """The lease, if nobody has it, or whoever has it seems to do so for longer than a turn takes and may be dead."""
-        now = time.monotonic()
-        if read_bytes(self._at.paths.lease) is None:
-            self._seen_held = 0.0
-        elif not self._seen_held:
-            self._seen_held = now
-        if self._seen_held and now - self._seen_held < _LOOK_CLOSER_AFTER:
-            return None
+        now, marker = time.monotonic(), read_bytes(self._at.paths.lease)
+        if marker is None or self._held is None or self._held[0] != marker:  # from turn to turn it is another one's
+            self._held = None if marker is None else (marker, now)
+        if self._held is not None:
+            waited = now - self._held[1]
+            if waited < _LOOK_CLOSER_AFTER or (waited < _LOOK_IN_ANY_CASE_AFTER and is_at_work(self._held[0])):
+                return None
         from outlast.study.lease import Lease
 
-        self._seen_held = 0.0
         self._lease = self._lease or Lease(self._at.paths.lease)
         return self._lease if self._lease.take_if_free() else None
 
@@ -126,6 +128,18 @@ class TurnTaking:
         if text not in self._told:
             self._told.add(text)
             self._at.say(text)
+
+
+def is_at_work(marker: bytes) -> bool:
+    """Whether the process of this host that a lease's marker names is there. Of another host's nothing is known.
+
+    (Without what reads markers for good: of five hundred tasks that wait for one another each would load it.)
+    """
+    told = dict(line.split("=", 1) for line in marker.decode("ascii", "replace").splitlines() if "=" in line)
+    if told.get("host") != os.uname().nodename or not told.get("pid", "").isdigit():
+        return False
+    who = identity_of(int(told["pid"]))
+    return who is not None and not is_stopped(who)
 
 
 def _look_every() -> float:

@@ -7,11 +7,11 @@ workers that start together most never take one, and five hundred of them share 
 
 from __future__ import annotations
 
-import random
 import signal
 import time
 from contextlib import ExitStack
 
+from outlast._system.clock import jittered
 from outlast.engine.hold.asking import Asking
 from outlast.engine.hold.children import Children
 from outlast.engine.hold.signals import handling
@@ -62,7 +62,7 @@ class Worker:
             pause = _PAUSE if moved else _LONGEST_PAUSE if refused else self._pause * 1.2
             busy = running and not self._asking.waits
             self._pause = min(_LONGEST_PAUSE, pause)
-            time.sleep(min(self._pause, _LONGEST_BESIDE_TRIALS if busy else _LONGEST_PAUSE) * random.uniform(0.7, 1.3))
+            time.sleep(jittered(min(self._pause, _LONGEST_BESIDE_TRIALS if busy else _LONGEST_PAUSE), 0.7, 1.3))
 
     def _step(self) -> bool:
         """Read an answer, ask for more, and take a turn if one is due. Returns whether anything moved."""

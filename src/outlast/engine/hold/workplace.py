@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from outlast._system.job_environment import JobFacts
@@ -37,28 +36,31 @@ class OwnJob(Protocol):
         ...
 
 
-@dataclass
 class Workplace:
-    """One worker's."""
+    """One worker's.
 
-    paths: StudyPaths  # the study's files
-    # takes a line for the person, or for the job's log; a full disk there costs the line and nothing else
-    say: Callable[[str], object] = print
-    parallel: int = 1  # trials side by side
-    most: int | None = None  # trials in all; None: as many as there are
-    job: OwnJob | None = None  # that we are, as a task of an array
-    cards: WorkerCards | None = None  # locks cards for a trial that needs some, where no scheduler has given us ours
-    leaving: Leaving = field(init=False)  # whether we leave
+    Args:
+        paths: The study's files.
+        say: Takes a line for the person, or for the job's log; a full disk there costs the line and nothing else.
+        parallel: Trials side by side.
+        most: Trials in all; ``None``: as many as there are.
+        job: That we are, as a task of an array.
+        cards: Locks cards for a trial that needs some, where no scheduler has given us ours.
 
-    def __post_init__(self) -> None:
-        told = self.say
+    Attributes:
+        leaving: Whether we leave.
+    """
 
-        def say(text: str) -> None:
+    def __init__(
+        self, paths: StudyPaths, say: Callable[[str], object] = print, parallel: int = 1, most: int | None = None,
+        job: OwnJob | None = None, cards: WorkerCards | None = None,
+    ) -> None:  # fmt: skip
+        def said(text: str) -> None:
             with contextlib.suppress(OSError):
-                told(text)
+                say(text)
 
-        self.say = say
-        self.leaving = Leaving(say)
+        self.paths, self.say, self.parallel, self.most, self.job, self.cards = paths, said, parallel, most, job, cards
+        self.leaving = Leaving(said)
 
     @property
     def seconds_left(self) -> float | None:
