@@ -1,0 +1,77 @@
+"""The arithmetic of the comparison: regret, intervals, ranks and tests."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from statistics import mean
+
+
+def regret(value: float | None, best: float, middle: float) -> float:
+    """How far a true value is from the best there is: 0 is the best, 1 a random configuration's median, or worse, or nothing."""
+    if value is None or not math.isfinite(value):
+        return 1.0
+    return min(max((value - best) / (middle - best), 0.0), 1.0)
+
+
+def ranks(values: Sequence[float]) -> list[float]:
+    """Each one's rank, 1 is the smallest; equal ones share the mean of their places."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    found, at = [0.0] * len(values), 0
+    while at < len(order):
+        upto = at
+        while upto + 1 < len(order) and values[order[upto + 1]] == values[order[at]]:
+            upto += 1
+        for place in order[at : upto + 1]:
+            found[place] = (at + upto) / 2 + 1
+        at = upto + 1
+    return found
+
+
+def interval(by_task: Mapping[str, Sequence[float]], *, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """The central 95% of the mean over tasks, where the seeds of each task are drawn again.
+
+    The tasks are what they are: it says what other seeds would have come to, and nothing of other tasks.
+    """
+    chance = random.Random(seed)
+    means = sorted(mean(mean(chance.choices(each, k=len(each))) for each in by_task.values()) for _ in range(draws))
+    return means[int(0.025 * draws)], means[min(int(0.975 * draws), draws - 1)]
+
+
+def holm(chances: Mapping[str, float]) -> dict[str, float]:
+    """Holm's correction of several tests' p-values (Scandinavian Journal of Statistics 6, 1979)."""
+    found, highest = {}, 0.0
+    for at, (name, chance) in enumerate(sorted(chances.items(), key=lambda item: item[1])):
+        highest = max(highest, min(1.0, chance * (len(chances) - at)))
+        found[name] = highest
+    return found
+
+
+def signed_rank(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The two-sided p-value of Wilcoxon's signed rank test over pairs; 1 if no pair differs."""
+    from scipy.stats import wilcoxon
+
+    if all(a == b for a, b in zip(ours, theirs, strict=True)):
+        return 1.0
+    return float(wilcoxon(ours, theirs, zero_method="zsplit").pvalue)
+
+
+def friedman(rows: Sequence[Sequence[float]]) -> float:
+    """The p-value of Friedman's test that all columns are alike; a row is a task and seed, a column a method."""
+    from scipy.stats import friedmanchisquare
+
+    columns = list(zip(*rows, strict=True))
+    if len(columns) < 3 or all(len(set(row)) == 1 for row in rows):
+        return 1.0
+    return float(friedmanchisquare(*columns).pvalue)
+
+
+def per_task(
+    values: Mapping[tuple[str, int], float], over: Callable[[Sequence[float]], float] = mean
+) -> dict[str, float]:
+    """The mean of each task's seeds."""
+    tasks: dict[str, list[float]] = {}
+    for (task, _), value in values.items():
+        tasks.setdefault(task, []).append(value)
+    return {task: over(each) for task, each in tasks.items()}

@@ -1,0 +1,44 @@
+"""Where the benchmark keeps what it builds and finds: a folder outside of the repository."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The folder, unless the command line says another.
+VARIABLE = "OUTLAST_QUALITY_CACHE"
+
+
+def default_folder() -> Path:
+    """`OUTLAST_QUALITY_CACHE`, or a folder in the user's cache."""
+    if os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outlast-quality"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Every path in that folder."""
+
+    folder: Path
+
+    @property
+    def environments(self) -> Path:
+        """One virtual environment a peer."""
+        return self.folder / "environments"
+
+    @property
+    def trainings(self) -> Path:
+        """Every training that was ever run, by task, configuration and seed."""
+        return self.folder / "trainings.sqlite"
+
+    @property
+    def results(self) -> Path:
+        """One line a search."""
+        return self.folder / "searches.jsonl"
+
+    @property
+    def pruned_results(self) -> Path:
+        """One line a search with a pruner."""
+        return self.folder / "pruned-searches.jsonl"

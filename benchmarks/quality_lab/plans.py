@@ -1,0 +1,97 @@
+"""How much is run: plans from minutes to days.
+
+What a search costs decides how many there are: tables and cheap methods have many seeds, trainings and models that take a
+second a suggestion have few. Methods are compared over the pairs of task and seed that all of them have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from quality_lab.methods import METHODS
+from quality_lab.searches import Job, jobs_of
+from quality_lab.tasks import all_tasks
+
+CHEAP = (
+    "ours",
+    "ours_random",
+    "ours_qmc",
+    "ours_tpe",
+    "optuna_tpe",
+    "optuna_random",
+    "optuna_qmc",
+    "optuna_cmaes",
+    "ray",
+)
+DEAR = ("optuna_auto", "optuna_gp", "smac", "hebo", "neps", "syne_tune")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Seeds of methods on tasks of these kinds."""
+
+    methods: Sequence[str]
+    kinds: Sequence[str]
+    seeds: int
+    workers: Sequence[int] = (1, 8)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Parts, over these tasks."""
+
+    parts: Sequence[Part]
+    tasks: Sequence[str] | None = None
+
+    @property
+    def all_methods(self) -> list[str]:
+        """Every method of it, once."""
+        return list(dict.fromkeys(method for part in self.parts for method in part.methods))
+
+    def only(self, *, tasks: Sequence[str] | None, methods: Sequence[str] | None, seeds: int | None) -> Plan:
+        """The same with these tasks, methods and seeds only."""
+        parts = [
+            replace(
+                part,
+                methods=[m for m in methods or part.methods if methods is None or m in METHODS],
+                seeds=seeds or part.seeds,
+            )
+            for part in self.parts
+        ]
+        return replace(self, parts=parts, tasks=tasks or self.tasks)
+
+    def jobs(self, methods: Sequence[str]) -> list[Job]:
+        """Its searches by these methods."""
+        jobs: dict[str, Job] = {}
+        for part in self.parts:
+            names = [
+                t.name
+                for t in all_tasks().values()
+                if t.kind in part.kinds and (not self.tasks or t.name in self.tasks)
+            ]
+            chosen = [method for method in part.methods if method in methods]
+            jobs |= {job.key: job for job in jobs_of(names, chosen, part.workers, range(part.seeds))}
+        return list(jobs.values())
+
+
+QUICK_TASKS = (
+    "hpobench_vehicle",
+    "hpolib_parkinsons_telemonitoring",
+    "nasbench201_cifar10",
+    "pipeline_wine",
+    "nu_svm_wine",
+    "memory_segment",
+)
+EVERY = ("tables", "trained", "broken")
+PLANS: Mapping[str, Plan] = {
+    "quick": Plan([Part(("ours", "optuna_tpe", "optuna_random"), EVERY, 2)], QUICK_TASKS),
+    "session": Plan(
+        [
+            Part(CHEAP, ("tables", "broken"), 6),
+            Part(DEAR, ("tables", "broken"), 1),
+            Part((*CHEAP, *DEAR), ("trained",), 1),
+        ]
+    ),
+    "full": Plan([Part((*CHEAP, *DEAR), ("tables", "broken"), 20), Part((*CHEAP, *DEAR), ("trained",), 5)]),
+}

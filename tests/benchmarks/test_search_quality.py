@@ -1,0 +1,148 @@
+"""The arithmetic of `benchmarks/quality.py`, and its simulated clock: what it would say of searches whose end is known."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from quality_lab import figures
+from quality_lab.axes import choice, conditional, drawn, existing, real, whole
+from quality_lab.comparison import best_known, page
+from quality_lab.ours import Ours
+from quality_lab.plans import PLANS
+from quality_lab.simulated_clock import Ended, Training, chosen, run
+from quality_lab.tasks import all_tasks, set_aside
+
+from outlast.config.settings import SamplerSettings
+
+
+class Counting:
+    """Asks for 0, 1, 2, …; notes what it is told, and how many run when it is asked."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, float | None]] = []
+        self.open_when_asked: list[int] = []
+        self._asked = 0
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        self.open_when_asked.append(self._asked - len(self.told))
+        self._asked += 1
+        return self._asked - 1, {"x": self._asked - 1}
+
+    def tell(self, handle: int, value: float | None) -> None:
+        self.told.append((handle, value))
+
+
+def test_trials_are_told_in_the_order_in_which_they_end_and_slots_are_filled_at_once() -> None:
+    seconds = [5.0, 1.0, 1.0, 2.0]
+    searcher = Counting()
+    ended = run(searcher, lambda n, params: Training(float(n), seconds[n]), trials=4, workers=2)
+    assert [(trial.at, trial.params["x"]) for trial in ended] == [(1.0, 1), (2.0, 2), (4.0, 3), (5.0, 0)]
+    assert searcher.told == [(1, 1.0), (2, 2.0), (3, 3.0), (0, 0.0)]
+    assert searcher.open_when_asked == [0, 1, 1, 1]
+
+
+def test_one_worker_hears_of_each_trial_before_the_next() -> None:
+    searcher = Counting()
+    run(searcher, lambda n, params: Training(None, 1.0), trials=3, workers=1)
+    assert searcher.open_when_asked == [0, 0, 0]
+    assert searcher.told == [(0, None), (1, None), (2, None)]
+
+
+def test_what_a_search_chooses_is_the_best_mean_of_what_it_observed() -> None:
+    lucky, steady = {"x": 1}, {"x": 2}
+    ended = [Ended(1, lucky, 0.1), Ended(2, steady, 0.3), Ended(3, lucky, 0.9), Ended(4, {"x": 3}, None)]
+    assert chosen(ended) == steady
+    assert chosen(ended[:1]) == lucky
+    assert chosen([Ended(1, lucky, None)]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1.0, 0.0), (2.0, 0.5), (9.0, 1.0), (0.5, 0.0), (None, 1.0), (float("nan"), 1.0)]
+)
+def test_regret_is_nought_at_the_best_and_one_at_the_usual(value: float | None, expected: float) -> None:
+    assert figures.regret(value, best=1.0, middle=3.0) == expected
+
+
+def test_equal_values_share_their_ranks() -> None:
+    assert figures.ranks([0.2, 0.1, 0.2, 0.4]) == [2.5, 1.0, 2.5, 4.0]
+
+
+def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
+    assert figures.holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
+
+
+def test_rank_tests_see_a_difference_and_none_where_there_is_none() -> None:
+    ours, theirs = [0.1 * n for n in range(20)], [0.1 * n + 0.05 for n in range(20)]
+    assert figures.signed_rank(ours, theirs) < 0.001
+    assert figures.signed_rank(ours, ours) == 1.0
+    assert figures.friedman([(a, b, a + 1) for a, b in zip(ours, theirs, strict=True)]) < 0.001
+    assert figures.friedman([(a, a, a) for a in ours]) == 1.0
+
+
+def test_the_interval_holds_the_mean_and_closes_where_seeds_agree() -> None:
+    low, high = figures.interval({"one": [0.0, 1.0] * 10, "two": [0.5] * 20}, draws=400)
+    assert low < 0.5 < high
+    assert high - low < 0.3
+    assert figures.interval({"one": [0.5] * 3}, draws=10) == (0.5, 0.5)
+
+
+def line(method: str, seed: int, truth: float, **more: Any) -> dict[str, Any]:
+    points = {str(n): {"truth": truth, "params": {}} for n in (25, 50, 100)}
+    known = {"kind": "tables", "set_aside": False, "best": None, "usual": 1.0, "trials": 100, "workers": 1}
+    return {"task": "t", "method": method, "seed": seed, "checkpoints": points, **known, **more}
+
+
+def test_methods_are_compared_over_what_all_of_them_have_and_the_best_is_first() -> None:
+    lines = [line("optuna_tpe", seed, 0.2) for seed in range(4)] + [
+        line("optuna_random", seed, 0.6) for seed in range(3)
+    ]
+    assert best_known(lines) == {"t": 0.2}
+    said = page(lines, each_kind=False)
+    assert "1 tasks, 3 searches each" in said
+    assert said.index("Optuna 5, default (TPE) | 0.0000") < said.index("| random | 0.5000")
+    assert "set aside" not in said
+
+
+def test_what_is_set_aside_is_reported_when_asked_only() -> None:
+    lines = [line("optuna_tpe", 0, 0.2, set_aside=True)]
+    assert page(lines) == ""
+    assert "set aside" in page(lines, set_aside=(False, True))
+
+
+def test_a_third_of_the_tasks_is_set_aside_and_stays_so() -> None:
+    every = all_tasks().values()
+    assert len([task for task in every if task.kind == "tables"]) == 15
+    assert len([task for task in every if task.kind == "trained"]) >= 10
+    assert 0.25 < sum(task.set_aside for task in every) / len(every) < 0.4
+    assert "hpobench car" in set_aside() and "hpobench vehicle" not in set_aside()
+
+
+def test_every_configuration_keeps_to_its_conditions() -> None:
+    for task in all_tasks().values():
+        params = drawn(task.space, random.Random(task.name))
+        assert existing(task.space, {p["name"]: None for p in task.space} | params) == params
+    space = [choice("kind", ["a", "b"]), real("x", 0.0, 1.0, when={"kind": ["b"]})]
+    assert conditional(space)
+    assert existing(space, {"kind": "a", "x": 0.5}) == {"kind": "a"}
+
+
+def test_outlast_is_asked_and_told_through_its_own_optimizer() -> None:
+    space = [
+        choice("kind", ["a", "b"]),
+        real("x", 1e-3, 1.0, log=True),
+        whole("n", 1, 8, log=True, when={"kind": ["b"]}),
+    ]
+    search = Ours(space, SamplerSettings(name="random"), seed=1, trials=6, workers=2)
+    ended = run(search, lambda n, params: Training(None if n == 2 else params["x"], 1.0), trials=6, workers=2)
+    assert len(ended) == 6
+    assert all(("n" in trial.params) == (trial.params["kind"] == "b") for trial in ended)
+    assert search.warnings == []
+
+
+def test_a_plan_has_each_search_once_and_its_first_seeds_first() -> None:
+    jobs = PLANS["session"].jobs(["ours", "optuna_tpe", "smac"])
+    assert len({job.key for job in jobs}) == len(jobs)
+    assert {job.trials for job in jobs if job.method == "ours"} == {25, 50, 100}
+    assert {job.trials for job in jobs if job.method == "optuna_tpe"} == {100}
