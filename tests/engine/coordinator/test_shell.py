@@ -118,7 +118,7 @@ def test_a_request_to_end_that_a_disk_refused_is_written_in_the_next_round() -> 
     made = shell(order)
     untold, told = (SimpleNamespace(name=name, to_be_told=name == "untold") for name in ("untold", "told"))
     made._watch = SimpleNamespace(
-        running={"untold": untold, "told": told}, gather=lambda now: [], judge=lambda attempt: False,
+        running={"untold": untold, "told": told}, hear=lambda: None, gather=lambda now: [], judge=lambda attempt: False,
         end_if_diverged=lambda attempt: None, gpu_seconds=lambda: 0.0, tell=lambda attempt: order.append(attempt.name),
     )  # fmt: skip
     made._executor = made._disk_guard = made._ledger = Noted([])

@@ -15,6 +15,7 @@ from outlast._system.processes import Identity, is_running
 from outlast._system.reading import read_bytes, read_json
 from outlast.core.evidence import Evidence, Report
 from outlast.core.file_names import AttemptPaths, TrialPaths, attempt_name
+from outlast.executors.heard import Heard
 from outlast.runner.capture.curve import LiveReports
 from outlast.runner.capture.objective import Objective
 from outlast.runner.spec import RunnerSpec, silent_after, token_of_attempt
@@ -65,6 +66,9 @@ class Running:
     stop_reason: str = ""  # that was asked for
     to_be_told: bool = False  # of that: the request is not written yet
     claimed: bool = False
+    speaks: bool = False  # its runner says what happens: nobody looks for it
+    look_at: float = 0.0  # when its folder is looked at all the same
+    evidence: Evidence | None = None  # that its runner told
     host: str = ""  # another one, that its runner is on
     orphaned: bool = False  # there was no sign of life of it since its coordinator died
     judged: int = 0  # reports the pruner has seen
@@ -91,13 +95,26 @@ class Running:
         """Seconds since this process first saw the attempt, on its own clock."""
         return now - self.pulse.first_seen
 
+    def hear(self, heard: Heard) -> None:
+        """Take in what its runner said."""
+        self.claimed = self.claimed or heard.runner is not None
+        self.evidence = heard.evidence or self.evidence
+        if heard.reports:
+            self.reports.extend(self._points.take(heard.reports))
+
     def read_reports(self) -> list[Report]:
-        """New reports since the last call; they are kept in `reports` as well."""
-        if self._live is None:
-            self._live = LiveReports(self.paths.reports, self.objectives)
-        new = self._live.poll()
+        """New reports since the last call; they are kept in `reports` as well. Those of a runner that speaks were heard."""
+        if self.speaks:
+            return []
+        new = self._points.poll()
         self.reports.extend(new)
         return new
+
+    @property
+    def _points(self) -> LiveReports:
+        if self._live is None:
+            self._live = LiveReports(self.paths.reports, self.objectives)
+        return self._live
 
     def recall(self) -> int:
         """What an earlier coordinator left: its request to stop, and how far it had judged the reports.

@@ -20,6 +20,7 @@ from outlast.runner.spec import silent_after, token_of_attempt
 from outlast.study.attempts import Life, end_tree, give_up, last_words, void_start
 from outlast.study.layout import StudyPaths
 
+LOOK_EVERY = 2.0  #: Seconds between looks into the folder of an attempt whose runner says by itself what happens.
 _NOBODY_KNOWS = 5  # times as long is waited for a job's heartbeat where its scheduler cannot be asked
 
 
@@ -39,6 +40,11 @@ class LifeSigns:
 
     def evidence(self, attempt: Running, now: float) -> Evidence | None:
         """The evidence of an attempt that is over; ``None`` while it may live. Unknown is never an ending."""
+        if attempt.evidence is not None:
+            return self._completed(attempt, attempt.evidence, now)
+        if attempt.speaks and now < attempt.look_at:
+            return None
+        attempt.look_at = now + LOOK_EVERY
         status = attempt.look(now)
         if status.life is Life.OVER and status.evidence is not None:
             return self._completed(attempt, status.evidence, now)

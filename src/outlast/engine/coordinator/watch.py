@@ -17,8 +17,9 @@ from outlast.engine.attempts.outcome import outcome_of
 from outlast.engine.attempts.running import Pulse, Running
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.decisions import Decisions
-from outlast.engine.coordinator.life_signs import LifeSigns
+from outlast.engine.coordinator.life_signs import LOOK_EVERY, LifeSigns
 from outlast.executors.base import Executor
+from outlast.executors.heard import EndRequest
 from outlast.study.attempts import Life, ask_to_end, trained_seconds, void_start
 from outlast.study.layout import StudyPaths
 
@@ -66,9 +67,18 @@ class Watch:
             job=attempt.job,
             restarts=attempt.restarts,
         )
+        running.look_at = running.pulse.first_seen + LOOK_EVERY
         self.running[name] = running
         self._slots.take(slot)
         return running
+
+    def hear(self) -> None:
+        """Take in what runners said since the last round, and know who says nothing by himself."""
+        for name, heard in self._executor.hear().items():
+            if name in self.running:
+                self.running[name].hear(heard)
+        for name, running in self.running.items():
+            running.speaks = self._executor.speaks(name)
 
     def submitted(self, job: JobSubmitted) -> None:
         """Our executor has a job for an attempt now: the scheduler will be asked about it."""
@@ -176,7 +186,9 @@ class Watch:
 
     def tell(self, attempt: Running) -> None:
         """Write the request to end that was decided on. May be done again where the disk refused."""
-        ask_to_end(attempt.paths, attempt.stop_reason, grace=self._settings.trial.grace, step=attempt.pruned_at)
+        grace, step = self._settings.trial.grace, attempt.pruned_at
+        ask_to_end(attempt.paths, attempt.stop_reason, grace=grace, step=step)
+        self._executor.pass_on(attempt.name, EndRequest(attempt.stop_reason, grace, step=step))
         attempt.to_be_told = False
 
     def end_if_diverged(self, attempt: Running) -> None:

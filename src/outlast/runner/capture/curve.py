@@ -76,6 +76,14 @@ class LiveReports:
     def poll(self) -> list[Report]:
         """The objectives' points that came since the last call, under the objectives' names."""
         self.reader.poll()
+        return self._new()
+
+    def take(self, lines: bytes) -> list[Report]:
+        """The points in what its runner has read of the file since what is known here."""
+        self.reader.take(lines)
+        return self._new()
+
+    def _new(self) -> list[Report]:
         channels = self.reader.channels
         return [
             report for source, channel in enumerate(channels) for report in self.curve.take(source, channel.drain())

@@ -86,16 +86,20 @@ class ReportsReader:
             if self._offset and unstale(self._before, file) != self._read:
                 self._offset, self._rest, self._read = 0, b"", b""
             while block := unstale(self._block, file):
-                self._offset += len(block)
-                self._read = (self._read + block)[-_MARK_BYTES:]
-                *lines, self._rest = (self._rest + block).split(b"\n")
-                self._whole += lines if self.keeps_lines else ()
-                for line in lines:
-                    self._take(line)
-                any_line = any_line or bool(lines)
-                if len(self._rest) > _LINE_CAP:
-                    self._rest = self._rest[:_LINE_CAP]  # no line of ours; it ends somewhere
+                any_line = self.take(block) or any_line
         return any_line
+
+    def take(self, block: bytes) -> bool:
+        """Take in what comes next in the file, as it was read by whoever. Returns whether a line ends in it."""
+        self._offset += len(block)
+        self._read = (self._read + block)[-_MARK_BYTES:]
+        *lines, self._rest = (self._rest + block).split(b"\n")
+        self._whole += lines if self.keeps_lines else ()
+        for line in lines:
+            self._take(line)
+        if len(self._rest) > _LINE_CAP:
+            self._rest = self._rest[:_LINE_CAP]  # no line of ours; it ends somewhere
+        return bool(lines)
 
     def take_lines(self) -> bytes:
         """The whole lines that were read since the last call."""
