@@ -7,13 +7,24 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from tests.cli.test_what_looking_loads import HEAVY
 
+from outlast.config.settings import MetricSettings, Settings
+from outlast.core.fold import Study
+from outlast.core.records import StudyCreated, TrialCreated
 from outlast.engine.check.nothing_left import done_before
+from outlast.engine.derived import derived_files
+from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import recorded_settings
+from outlast.optimizer.index import IndexWriter
+from outlast.optimizer.index_build import check_index
+from outlast.optimizer.index_rows import RowMaker
+from outlast.results import writer
+from outlast.results.writer import ResultsWriter
 from outlast.study import requests
 from outlast.study.layout import StudyPaths
 
@@ -116,3 +127,58 @@ def test_other_settings_are_run(here, done):
     assert read_study(done).runs == runs
     (here.folder / "train.py").unlink()
     assert here("run", "study.yaml", "--trials", "3").code == 2  # it cannot run: that is said, whether it has to or not
+
+
+@pytest.mark.slow
+def test_one_more_trial_writes_each_table_once_and_makes_its_own_row_only(here, done, monkeypatch):
+    written: Counter[str] = Counter()
+    made: Counter[int] = Counter()
+    write, row = writer.write_atomic, RowMaker.row
+
+    def counted(path, *given, **how):
+        written[path.name] += 1
+        return write(path, *given, **how)
+
+    def counted_row(self, trial, *given):
+        made[trial.number] += 1
+        return row(self, trial, *given)
+
+    monkeypatch.setattr(writer, "write_atomic", counted)
+    monkeypatch.setattr(RowMaker, "row", counted_row)
+    assert here("run", "study.yaml", "--trials", "3").code == 0
+    assert set(made) == {2}
+    assert written["trials.csv"] == written["study_summary.csv"] == 1
+    monkeypatch.undo()
+    settings, study = recorded_settings(done.root)
+    assert check_index(done.index, study, settings) == []
+    assert ResultsWriter(done.root, settings).check(study) == []
+
+
+@pytest.mark.slow
+def test_an_index_that_is_lost_while_its_rows_were_trusted_has_all_of_them_again(done):
+    settings, study = recorded_settings(done.root)
+    index = IndexWriter(done.index, settings)
+    index.trust(study.trials.values())
+    done.index.unlink()
+    index.start()
+    assert index.close(10.0)
+    assert check_index(done.index, study, settings) == []
+
+
+def test_of_a_long_study_nothing_is_drawn_before_its_first_trials_have_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(derived_files, "_MANY", 2)
+    paths, settings, study = (
+        StudyPaths.at(tmp_path),
+        Settings(name="s", metrics=(MetricSettings(name="score"),)),
+        Study(),
+    )
+    study.apply(StudyCreated("s", "2026-01-01T00:00:00.000+00:00"))
+    for number in range(3):
+        study.apply(TrialCreated(number, "2026-01-01T00:00:00.000+00:00", {"x": 0.5}))
+    derived = DerivedFiles(paths, settings)
+    derived.start(study, doubtful=False, rivalled=False)
+    assert not paths.trials_table.exists()
+    derived.looked(study, [])
+    assert paths.trials_table.exists()
+    derived.close(study)
+    assert check_index(paths.index, study, settings) == []

@@ -154,10 +154,11 @@ class IndexWriter(WrittenBehind):
         if len(tables.ids) < tables.noted_rows:
             raise IndexBroken("rows that were written are missing")
         with self._wake:
-            expected = dict(self._rows)
-        written = tables.read(expected)
-        if foreign_to_ledger := sorted(set(tables.ids) - set(self._rows)):
+            known = {*self._rows, *self._as_written}
+            trusted = bool(self._as_written) and self._inode is None and tables.ids.keys() >= self._as_written.keys()
+        if foreign_to_ledger := sorted(set(tables.ids) - known):
             raise IndexBroken(f"it has a trial {foreign_to_ledger[0]} that the ledger does not have")
+        written = {} if trusted else tables.read(self._every_row())
         self._read_back(written, (tables.directions(), tables.metric_names()))
         self._index_id = tables.index_id
         self._inode = (stat.st_dev, stat.st_ino)
@@ -167,9 +168,10 @@ class IndexWriter(WrittenBehind):
 
     def _replace(self) -> None:
         """A schema of a later Optuna: the file is written as a whole, by Optuna, and not often."""
+        every = self._every_row()
         with self._wake:
             changes = {number: self._rows[number] for number in self._dirty}
-            rows = [self._rows[number] for number in sorted(self._rows)]
+            rows = [every[number] for number in sorted(every)]
             noted, unsaid = dict(self._noted), bool(self._unsaid)
         now = time.monotonic()
         if not (changes or unsaid) or (now < self._replace_again_at and not self._at_once and not self._closing):
@@ -181,8 +183,7 @@ class IndexWriter(WrittenBehind):
 
     def _rebuild(self) -> None:
         self.disconnect()
-        with self._wake:
-            rows = [self._rows[number] for number in sorted(self._rows)]
+        rows = [row for _, row in sorted(self._every_row().items())]
         try:
             build_index(self._path, self._settings, rows, noted=dict(self._noted), fence=self._fence)
         except (OSError, sqlite3.Error) as error:

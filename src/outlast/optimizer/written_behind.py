@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from outlast.config.settings import Settings
 from outlast.core.records import Trial
-from outlast.optimizer.index_rows import ForeignRow, IndexRow, RowMaker, directions_of
+from outlast.optimizer.index_rows import CLAIM, ForeignRow, IndexRow, RowMaker, directions_of
 
 #: How long one attempt waits for a lock, in seconds. Short: a writer that waits for its commit keeps new readers out.
 BUSY_SECONDS = 0.5
@@ -44,6 +44,9 @@ class WrittenBehind(ABC):
         self._interval, self._poll = interval, poll
         self._wake = threading.Condition()
         self._rows: dict[int, IndexRow] = {}  # what the store should hold
+        self._as_written: dict[
+            int, Trial
+        ] = {}  # what it holds already, as it is: rows are made of these when they are needed
         self._dirty: set[int] = set()
         self._refused: dict[str, str] = {}
         self._noted: dict[str, str] = {}  # about the study, as JSON texts
@@ -86,12 +89,20 @@ class WrittenBehind(ABC):
         rows = [self._maker.row(trial, (curves or {}).get(trial.number)) for trial in trials]
         with self._wake:
             for row in rows:
+                self._as_written.pop(row.number, None)
                 if self._rows.get(row.number) != row:
                     self._rows[row.number] = row
                     self._dirty.add(row.number)
                 if row.claim:
                     self._handed_out.add(row.claim)
             self._wake.notify_all()
+
+    def trust(self, trials: Iterable[Trial]) -> None:
+        """Instead of a first `update`: the store holds these trials as they are now, for certain."""
+        with self._wake:
+            self._as_written = {trial.number: trial for trial in trials}
+            claims = (trial.system_attrs.get(CLAIM) for trial in self._as_written.values() if trial.system_attrs)
+            self._handed_out.update(claim for claim in claims if claim)
 
     def note_study(self, noted: Mapping[str, str]) -> None:
         """Say what was noted about the study, as JSON texts by name."""
@@ -183,6 +194,14 @@ class WrittenBehind(ABC):
             changes = {number: self._rows[number] for number in sorted(self._dirty)}
             refused = dict(self._refused)
         return changes, refused, (directions_of(self._settings), [metric.name for metric in self._settings.metrics])
+
+    def _every_row(self) -> dict[int, IndexRow]:
+        """What the store should hold, whole."""
+        with self._wake:
+            for number, trial in self._as_written.items():
+                self._rows[number] = self._maker.row(trial)
+            self._as_written = {}
+            return dict(self._rows)
 
     def _to_note(self) -> dict[str, str]:
         with self._wake:

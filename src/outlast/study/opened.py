@@ -32,6 +32,7 @@ class Opened(Struct):
     # requests from before it was ours: those to stop were meant for the holder before
     asked_before: frozenset[str] = frozenset()
     told: list[str] = []  # what a person should know of it
+    drawn: bool = False  # index, tables and best files show every trial as it is
 
 
 @contextmanager

@@ -45,7 +45,8 @@ class Coordinator(Shell):
         """
         ensure_splits(self.paths.root, self.settings, self.study.study_seed)
         self._ledger.reserve()
-        self._derived.start(self.study, doubtful=self._opened.taken_over, rivalled=self._opened.rivalled)
+        opened = self._opened
+        self._derived.start(self.study, doubtful=opened.taken_over, rivalled=opened.rivalled, drawn=opened.drawn)
         try:
             self._take_over()
             self._teller.start()

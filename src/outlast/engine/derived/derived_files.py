@@ -24,6 +24,7 @@ from outlast.results.writer import ResultsWriter
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
+_MANY = 200  # trials whose rows take as long as a training may
 _CURVES_EVERY = 1.0  # seconds between looks at running curves for the index
 
 
@@ -40,6 +41,7 @@ class DerivedFiles:
         self._warnings: list[str] = []
         self._curves_due = 0.0
         self._stale, self._results_due = True, 0.0
+        self._to_begin = False
         self._lengths: dict[int, int] = {}
         self._retention = Retention(paths, settings, fence=fence, warnings=self._warnings)
         home = home_of(paths)
@@ -47,12 +49,13 @@ class DerivedFiles:
         self._news = False
         self._report, self._report_news = ReportBehind(paths), False
 
-    def start(self, study: Study, *, doubtful: bool, rivalled: bool) -> None:
-        """Check or rebuild what is there, and begin to write behind.
+    def start(self, study: Study, *, doubtful: bool, rivalled: bool, drawn: bool = False) -> None:
+        """Check or rebuild what is there, and begin to write behind; of a long study once its first trials have begun.
 
         Args:
             doubtful: The holder before did not end its run.
             rivalled: It may even be alive and in the middle of a write: its index is replaced by a new file.
+            drawn: Index and tables show every trial as it is: they are brought up to date when one changes.
         """
         index = self._paths.index
         if index.exists() and (rivalled or (doubtful and check_index(index, study, self._settings))):
@@ -61,13 +64,25 @@ class DerivedFiles:
             except OSError as error:
                 text = f"{index.name} cannot be built ({error}); every result is safe in the ledger"
                 self._own.warnings.append(text)
-        self.index.add(other_stores(self._paths.index, self._settings, study, self._fence, self._warnings))
-        self.index.update(study.trials.values())
+        others = other_stores(self._paths.index, self._settings, study, self._fence, self._warnings)
+        self.index.add(others)
+        drawn = drawn and not others and index.exists()
+        if drawn:
+            self.index.trust(study.trials.values())
+            self._stale = False
+        self._to_begin = not drawn and len(study.trials) > _MANY
+        if not self._to_begin:
+            self._begin(study, drawn=drawn)
+        if self._home_sync is not None:
+            self._home_sync.start()
+
+    def _begin(self, study: Study, *, drawn: bool = False) -> None:
+        self._to_begin = False
+        if not drawn:
+            self.index.update(study.trials.values())
         self.index.note_study(noted_texts(study))
         self.index.start()
         self._write_results(study)
-        if self._home_sync is not None:
-            self._home_sync.start()
 
     def noted(self, study: Study) -> None:
         """Something was noted about the study."""
@@ -82,6 +97,8 @@ class DerivedFiles:
     def looked(self, study: Study, running: Sequence[Running]) -> list[str]:
         """Write what is due; hand new reports to the index, about once a second. Returns what people are told."""
         told = self._told()
+        if self._to_begin:
+            self._begin(study)
         if self._home_sync is not None and self._news:  # now that what has ended is put away
             self._home_sync.wanted()
             self._news = False
@@ -151,6 +168,8 @@ class DerivedFiles:
             within: Seconds after which the session ends.
         """
         self._report.close()
+        if self._to_begin:
+            self._begin(study)
         whole = self._results_written(study)
         whole = self.index.close() and whole
         self._retention.close()

@@ -45,6 +45,11 @@ class Indexes:
         for each in self._writers:
             each.update(changed, curves)
 
+    def trust(self, trials: Iterable[Trial]) -> None:
+        """See `WrittenBehind.trust`."""
+        for each in self._writers:
+            each.trust(trials)
+
     def note_study(self, noted: Mapping[str, str]) -> None:
         """See `WrittenBehind.note_study`."""
         for each in self._writers:

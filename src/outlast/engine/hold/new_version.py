@@ -26,11 +26,19 @@ from outlast.study.home import ran_from
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 
+_HOW_MANY = ("budget.", "parallel:")  # keys that no row of a trial depends on
+
 
 def difference_from_recorded(study: Study, settings: Settings) -> Difference:
     """What a study file changes against the revision in force."""
     revision = study.revision
     return compare(revision.settings if revision else settings.resolved, settings.resolved)
+
+
+def shows_the_same(study: Study, settings: Settings) -> bool:
+    """Whether index and tables show the trials so far as they did: this version changes how many there may be, at most."""
+    changed = difference_from_recorded(study, settings)
+    return not changed.needs_acceptance and all(line.startswith(_HOW_MANY) for line in changed.run_settings)
 
 
 def refuse_unaccepted(study: Study, settings: Settings, accept_changes: bool) -> None:

@@ -16,11 +16,13 @@ from outlast.core.fold import Study, seconds_between
 from outlast.core.records import Event, RunWentOn
 from outlast.core.states import TrialState
 from outlast.engine.derived.checkpoints import OWNER, owner_of
+from outlast.engine.derived.drawn import is_drawn
 from outlast.engine.hold.new_version import (
     keep_study_file,
     opening_events,
     refuse_lost_checkpoints,
     refuse_unaccepted,
+    shows_the_same,
     told_of,
 )
 from outlast.engine.record.examine import read_sound, require_sound
@@ -74,6 +76,7 @@ def open_study(
     lease.acquire(wait=wait, say=say)
     with lease:
         before, study = read_sound(paths)
+        drawn, read = is_drawn(paths, study), study
         keep_folded(paths, before, study)
         refuse_unaccepted(study, settings, accept_changes)
         refuse_lost_checkpoints(paths, study)
@@ -84,6 +87,7 @@ def open_study(
             opened = Opened(
                 ledger, study, not study.revisions, unended or doubtful, unended and rival, asked_before=asked
             )
+            drawn = drawn and study is read and not opened.taken_over and shows_the_same(study, settings)
             events = opening_events(study, settings, paths, deadline=deadline)
             ledger.append(events)
             for event in events:
@@ -93,7 +97,9 @@ def open_study(
                 more, words = given(study)
                 if more:
                     ledger.append(more)
+                    drawn = False
                 opened.told += words
+            opened.drawn = drawn
             keep_study_file(paths, study, settings, ledger)
             yield opened
 
