@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from outlast.core.kept_trials import KeptTrials, PackedTrials, packed
 from outlast.core.records import (
     PLUGGED,
     Attempt,
@@ -37,7 +38,7 @@ from outlast.core.records import (
     Warned,
 )
 from outlast.core.states import Cause, TrialState
-from outlast.core.tally import Tally
+from outlast.core.tally import KeptTally, Tally
 
 
 class Study(Struct, dict=True):
@@ -70,6 +71,17 @@ class Study(Struct, dict=True):
     @cached_property
     def _tally(self) -> Tally:
         return Tally(self.trials)
+
+    def kept(self) -> tuple[Study, KeptTally, PackedTrials]:
+        """What `resumed` makes the same study of, in parts that msgpack can say."""
+        return replace(self, trials={}), self._tally.kept(), packed(self.trials)
+
+    @classmethod
+    def resumed(cls, rest: Study, tally: KeptTally, trials: PackedTrials) -> Study:
+        """A study of the parts that `kept` gave. Its trials are bytes until somebody asks for them."""
+        rest.trials = found = KeptTrials(trials)
+        rest._tally = Tally.resumed(found, tally)
+        return rest
 
     @cached_property
     def _taken(self) -> dict[str, list[EarlierTrial]]:

@@ -37,6 +37,8 @@ class TrialState(_Word):
 
 
 _FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INFEASIBLE})
+#: States of trials that still wait for their outcome.
+UNFINISHED = tuple(state for state in TrialState if state not in _FINISHED)
 
 
 class StudyState(_Word):

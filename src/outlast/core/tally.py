@@ -7,6 +7,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
+from outlast.core.kept_trials import KeptTrials, Known
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 
@@ -41,6 +44,17 @@ def _number(trial: Trial) -> float | None:
     return trial.value if trial.value is not None and not math.isnan(trial.value) else None
 
 
+class KeptTally(Struct, frozen=True):
+    """A tally as values, for whoever keeps it beside its trials."""
+
+    numbers: dict[TrialState, list[int]]
+    misfits: list[int]
+    latest: str | None
+    largest: float | None
+    smallest: float | None
+    highest: int
+
+
 class Tally:
     """Numbers of trials by state, and what follows from them. `note` every trial that may have changed.
 
@@ -51,13 +65,31 @@ class Tally:
     def __init__(self, trials: Mapping[int, Trial]) -> None:
         self._trials = trials
         self._noted = set(trials)
-        self._known: dict[int, tuple[TrialState, str | None, tuple[float, ...] | None]] = {}
+        self._known: dict[int, Known] = {}
+        self._was: Callable[[int], Known | None] = lambda number: None
         self._numbers: dict[TrialState, set[int]] = {state: set() for state in TrialState}
         self._misfits: set[int] = set()
         self._latest: _Most[str] = _Most(lambda trial: trial.finished_at)
         self._largest: _Most[float] = _Most(_number)
         self._smallest: _Most[float] = _Most(lambda trial: None if (value := _number(trial)) is None else -value)
         self._highest = -1
+
+    @classmethod
+    def resumed(cls, trials: KeptTrials, kept: KeptTally) -> Tally:
+        """As it was when it was kept beside these trials, none of which anybody has changed since."""
+        tally = cls(trials)
+        tally._noted, tally._was, tally._highest = set(), trials.was, kept.highest
+        tally._numbers.update({state: set(numbers) for state, numbers in kept.numbers.items()})
+        tally._misfits = set(kept.misfits)
+        tally._latest.value, tally._largest.value, tally._smallest.value = kept.latest, kept.largest, kept.smallest
+        return tally
+
+    def kept(self) -> KeptTally:
+        """It as values."""
+        latest, _ = self.latest_success(), self.extremes()
+        numbers = {state: sorted(numbers) for state, numbers in self._numbers.items() if numbers}
+        found = (latest, self._largest.value, self._smallest.value)
+        return KeptTally(numbers, sorted(self._misfits), *found, self._highest)
 
     def note(self, number: int) -> None:
         """A trial may be another now."""
@@ -71,7 +103,7 @@ class Tally:
         number, now = trial.number, (trial.state, trial.finished_at, trial.values)
         self._highest = max(self._highest, number)
         (self._misfits.add if trial.cause is Cause.SPACE_CHANGED else self._misfits.discard)(number)
-        before = self._known.get(number)
+        before = self._known.get(number) or self._was(number)
         if before == now:
             return
         self._known[number] = now

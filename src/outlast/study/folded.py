@@ -16,14 +16,17 @@ import msgspec
 from outlast._system.files import write_atomic
 from outlast._system.reading import unstale
 from outlast._version import __version__
-from outlast.core import fold, records, states, tally
+from outlast.core import fold, kept_trials, records, states, tally
 from outlast.core.fold import Study
+from outlast.core.kept_trials import PackedTrials
+from outlast.core.tally import KeptTally
 from outlast.study import ledger_lines
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger_lines import continued, events_of, kinds_of_later, seals_of
 from outlast.study.segments import Place, Reading, Segment, parse, segment_content, segment_numbers, segment_path
 
 _CHUNK = 1 << 20
+_ABOUT = msgspec.msgpack.Decoder(tuple[Study, KeptTally, list[int], list[int]])
 _LEAST, _SHARE = 256 * 1024, 50  # bytes that were folded anew, and their share of all, from which on it is kept again
 _DOUBTS = (
     OSError,
@@ -54,9 +57,11 @@ def keep_folded(paths: StudyPaths, reading: Reading, study: Study, *, least: int
     if place is None or anew < least or (least and anew < place.length // _SHARE):
         return False
     try:
-        head, body = msgspec.json.encode((_folder_by(), place)), msgspec.msgpack.encode(study)
-        checked = zlib.crc32(body, zlib.crc32(head))
-        write_atomic(paths.folded, b"%08x\n%b\n%b" % (checked, head, body), durable=False)
+        rest, tally, trials = study.kept()
+        about = msgspec.msgpack.encode((rest, tally, trials.numbers, trials.ends))
+        head = msgspec.json.encode((_folder_by(), place, len(about)))
+        checked = zlib.crc32(trials.packed, zlib.crc32(about, zlib.crc32(head)))
+        write_atomic(paths.folded, b"%08x\n%b\n%b%b" % (checked, head, about, trials.packed), durable=False)
     except _DOUBTS:  # a full disk; half a surrogate pair, a number beyond 64 bits: what msgpack cannot say
         return False
     return True
@@ -67,14 +72,15 @@ def read_folded(paths: StudyPaths) -> tuple[Reading, Study] | None:
     try:
         with open(paths.folded, "rb") as file:
             checked, head = int(file.readline(9), 16), file.readline()[:-1]
-            made_by, place = msgspec.json.decode(head, type=tuple[str, Place])
+            made_by, place, size = msgspec.json.decode(head, type=tuple[str, Place, int])
             if made_by != _folder_by() or not place.segments:
                 return None
             reading = _read_on(paths.ledger, place)
-            body = file.read()
-        if zlib.crc32(body, zlib.crc32(head)) != checked:
+            about, packed = file.read(size), file.read()
+        if zlib.crc32(packed, zlib.crc32(about, zlib.crc32(head))) != checked:
             return None
-        study = msgspec.msgpack.decode(body, type=Study)
+        rest, tally, numbers, ends = _ABOUT.decode(about)
+        study = Study.resumed(rest, tally, PackedTrials(numbers, ends, packed))
         for segment in reading.segments:
             for line in segment.lines:
                 for event in events_of(line):
@@ -168,7 +174,7 @@ def _same(path: Path, length: int, crc: int) -> bytes:
 def _folder_by() -> str:
     """What tells the code that folds from any other: the version, and the text of the modules whose work is kept."""
     crc = 0
-    for module in (fold, records, states, tally, ledger_lines):
+    for module in (fold, kept_trials, records, states, tally, ledger_lines):
         with open(str(module.__file__), "rb") as file:
             crc = zlib.crc32(file.read(), crc)
     return f"{__version__} {crc:08x}"

@@ -20,7 +20,7 @@ from outlast.core.records import (
     TrialCreated,
     from_json,
 )
-from outlast.core.states import Cause
+from outlast.core.states import UNFINISHED, Cause
 from outlast.errors import LedgerTooNew
 from outlast.study.segments import Reading
 
@@ -70,7 +70,7 @@ def lost_decisions(study: Study, folders: Set[int], copies: Set[int]) -> list[Pr
     """What the trials' folders know and the ledger does not: no trial gets a folder, or a record (`copies`), before its decision
     is durable."""
     unknown = sorted(folders - set(study.trials))
-    unfinished = {t.number for t in study.trials.values() if not t.state.finished and not t.retried_at_attempt}
+    unfinished = {t.number for t in study.in_state(*UNFINISHED) if not t.retried_at_attempt}
     lost = [(f"trial {n}", "it is taken in from its folder") for n in unknown]
     lost += [(f"how trial {n} ended", "it is taken from the trial's copy") for n in sorted(unfinished & copies)]
     return [Problem("ledger", f"the ledger does not know {what}", cure) for what, cure in lost]

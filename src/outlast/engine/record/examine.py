@@ -9,7 +9,7 @@ from msgspec import Struct
 from outlast._system.reading import list_names, read_json
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, RevisionMade
-from outlast.core.states import Cause
+from outlast.core.states import UNFINISHED, Cause
 from outlast.errors import LedgerDamaged, StudyNotFound
 from outlast.study.folded import read_folded
 from outlast.study.layout import StudyPaths
@@ -152,7 +152,7 @@ def trial_numbers(paths: StudyPaths) -> list[int]:
 
 
 def _folders_and_copies(paths: StudyPaths, study: Study) -> tuple[set[int], set[int]]:
-    asked = [trial.number for trial in study.trials.values() if not trial.state.finished]
+    asked = [trial.number for trial in study.in_state(*UNFINISHED)]
     return set(trial_numbers(paths)), {number for number in asked if _tells_an_end(paths, number)}
 
 
