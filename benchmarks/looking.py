@@ -13,7 +13,6 @@ rest, by the clock as well.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import resource
@@ -21,29 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from _long_study import STUDY_FILE, make_study
 from _pairs import Pair, measure, table, write_json
-
-from outlast.config.load import load_study_file
-from outlast.core.fold import fold
-from outlast.core.records import (
-    AttemptEnded,
-    AttemptOpened,
-    Event,
-    RevisionMade,
-    RunStarted,
-    StudyCreated,
-    StudyEnded,
-    TrialCreated,
-)
-from outlast.core.records import to_json as as_json
-from outlast.core.states import Cause, TrialState
-from outlast.engine.record.at_a_glance import keep_what_it_looks_like
-from outlast.study.layout import StudyPaths
-from outlast.study.ledger import Ledger
 
 NOTHING = [sys.executable, "-c", "pass"]
 OUTLAST = [sys.executable, "-m", "outlast"]
@@ -57,68 +37,6 @@ COMMANDS = {
     "stop": ["stop", "{folder}"],
     "clean": ["clean", "{folder}", "--dry-run"],
 }
-STUDY_FILE = """\
-name: long
-command: ["true", "${args}"]
-metric: {name: accuracy, goal: maximize}
-parameters:
-  lr: {min: 1.0e-5, max: 1.0e-1, distribution: log_uniform_values}
-  layers: {min: 1, max: 8}
-  optimizer: {values: [adam, sgd, lamb]}
-budget: {trials: 100000}
-"""
-
-
-def decisions(trials: int, epochs: int, settings: dict[str, Any]) -> Iterator[list[Event]]:
-    """A search that has run for a while, and was stopped: one list for each line of the ledger."""
-
-    def at(seconds: float) -> str:
-        return time.strftime("%Y-%m-%dT%H:%M:%S.000+00:00", time.gmtime(1_767_600_000 + seconds))
-
-    drawn = random.Random(7)
-    yield [
-        StudyCreated(settings["name"], at(0), study_seed=7),
-        RevisionMade(1, at(0), settings),
-        RunStarted(at(0), "box", 1),
-    ]
-    for number in range(trials):
-        params = {
-            "lr": 10 ** drawn.uniform(-5, -1), "layers": drawn.randint(1, 8),
-            "optimizer": drawn.choice(["adam", "sgd", "lamb"]),
-        }  # fmt: skip
-        begin, best = 60.0 * number, drawn.random()
-        curve = tuple((step, best * (1 - 0.9 ** (step + 1))) for step in range(epochs))
-        yield [TrialCreated(number, at(begin), params, seed=number), AttemptOpened(number, 1, at(begin), "local:0")]
-        failed = number % 20 == 19
-        yield [
-            AttemptEnded(
-                number, 1, at(begin + 50), TrialState.FAILED if failed else TrialState.COMPLETE,
-                Cause.CRASH if failed else Cause.COMPLETED, "ValueError: a shape" if failed else "",
-                None if failed else (curve[-1][1],), (curve,), {"loss": 1 - best}, 50.0, int(failed), None,
-                "ValueError train.py:7" if failed else "", "output", "box", epochs - 1,
-            )
-        ]  # fmt: skip
-    yield [StudyEnded(at(60.0 * trials), "stopped", "stopped by hand", 60.0 * trials)]
-
-
-def make_study(folder: Path, trials: int, epochs: int, text: str = STUDY_FILE) -> None:
-    """Lay out the folder of the study whose file says this."""
-    file = folder.with_suffix(".yaml")
-    file.write_text(text)
-    paths = StudyPaths.at(folder)
-    events: list[Event] = []
-    ledger, _ = Ledger.claim(paths.ledger)
-    try:
-        for line in decisions(trials, epochs, load_study_file(str(file)).resolved):
-            ledger.append(line)
-            events += line
-    finally:
-        ledger.close()
-    for trial in fold(events).trials.values():
-        files = paths.trial(trial.number)
-        files.folder.mkdir(parents=True)
-        files.record.write_text(json.dumps({"version": 1, "events": [as_json(event) for event in trial.events()]}))
-        files.log.write_text("".join(f"epoch {step}\n" for step in range(epochs)))
 
 
 def seconds_of(argv: list[str]) -> float:
@@ -150,7 +68,6 @@ def many_studies(place: Path, studies: int, rounds: int) -> list[Pair]:
     for number in range(studies):
         name = f"study-{number:04d}"
         make_study(folder / name, drawn.randint(10, 40), 5, STUDY_FILE.replace("name: long", f"name: {name}"))
-        keep_what_it_looks_like(StudyPaths.at(folder / name))
     command = [*OUTLAST, "status", str(folder)]
     seconds_of(command)
     return [

@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from looking import make_study
+from _long_study import make_study
 
 OUTLAST = [sys.executable, "-m", "outlast"]
 NAMES = ("criteria", "evidence", "share", "joint")
