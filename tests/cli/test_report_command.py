@@ -66,6 +66,16 @@ def test_a_process_behind_a_run_leaves_a_newer_page_as_it_is(here) -> None:
     assert os.stat(page).st_mtime_ns != before
 
 
+def test_a_process_behind_a_run_keeps_what_a_long_ledger_adds_up_to(here, monkeypatch) -> None:
+    here.study()
+    here("run")
+    monkeypatch.setattr("outlast.study.folded._LEAST", 0)
+    here("report")
+    assert not Path("studies/small", StudyNames.folded.name).exists()  # whoever looks writes none
+    assert here("report", "--behind").code == 0
+    assert Path("studies/small", StudyNames.folded.name).exists()
+
+
 @pytest.mark.parametrize("words", [["--output", "-"], ["--open", "--format", "csv"]])
 def test_what_a_page_or_another_format_cannot_do_is_said(words: list[str], here) -> None:
     here.study()

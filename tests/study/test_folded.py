@@ -34,6 +34,7 @@ from outlast.core.records import (
     Warned,
 )
 from outlast.core.states import Cause, TrialState
+from outlast.engine.record.at_a_glance import keep_what_it_adds_up_to
 from outlast.engine.record.examine import examine, read_sound
 from outlast.errors import LedgerDamaged
 from outlast.study import folded
@@ -299,7 +300,9 @@ def test_it_is_kept_by_whoever_folded_long_and_not_for_a_line(paths: StudyPaths)
     long = [event for number in range(3, 1200) for event in trial(number)]
     with opened_briefly(paths) as opened:
         opened.ledger.append(long)
-    assert keep_folded(paths, *read_sound(paths))
+    before = paths.folded.read_bytes()
+    keep_what_it_adds_up_to(paths)
+    assert paths.folded.read_bytes() != before
     assert not keep_folded(paths, *read_sound(paths))
 
 

@@ -7,6 +7,7 @@ import os
 
 from outlast._system.notebooks import is_notebook
 from outlast.study.home import home_of, live_of
+from outlast.study.layout import StudyPaths
 
 _MOST_SHOWN = 5_000_000  # characters of a page inside a notebook, which is saved with it
 
@@ -24,10 +25,13 @@ def draw(folder: str, *, output: str | None = None, behind: bool = False) -> str
         OSError: The disk refused.
     """
     from outlast.engine.derived.report import draw_report, is_newer
+    from outlast.engine.record.at_a_glance import keep_what_it_adds_up_to
     from outlast.engine.record.look import look
     from outlast.engine.record.recorded import study_paths
 
     live = live_of(folder)
+    if behind:  # it has to read all of a long ledger in any case, and nobody waits for it
+        keep_what_it_adds_up_to(StudyPaths.at(live))
     snapshot, study, settings = look(live)
     paths = study_paths(live, settings)
     home = None if behind else home_of(paths)

@@ -40,19 +40,19 @@ _DOUBTS = (
 )
 
 
-def keep_folded(paths: StudyPaths, reading: Reading, study: Study, *, least: int = _LEAST) -> bool:
+def keep_folded(paths: StudyPaths, reading: Reading, study: Study, *, least: int | None = None) -> bool:
     """Keep what a sound ledger was folded into, where that took a while and will again. Nobody waits for the disk.
 
     Args:
         paths: The study's files.
         reading: The ledger, whole or read on from what was kept before.
         study: Its fold, nothing applied since.
-        least: Bytes that have to have been folded anew.
+        least: Bytes that have to have been folded anew; by default what takes longer than to read what is kept.
 
     Returns:
         Whether it is kept now.
     """
-    place = reading.place
+    place, least = reading.place, _LEAST if least is None else least
     anew = sum(segment.length - segment.skipped for segment in reading.segments)
     if place is None or anew < least or (least and anew < place.length // _SHARE):
         return False

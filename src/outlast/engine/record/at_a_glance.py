@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from msgspec.structs import replace
 
-from outlast.engine.record.examine import read_to_look
+from outlast.engine.record.examine import read_sound, read_to_look
 from outlast.engine.record.health_facts import facts_at_rest
 from outlast.engine.record.recorded import recorded_settings
 from outlast.engine.record.supervised import supervisor_facts
@@ -35,6 +35,12 @@ def keep_what_it_looks_like(paths: StudyPaths) -> None:
             drop_glance(paths)
         else:
             keep_glance(paths, content, marks, place)
+
+
+def keep_what_it_adds_up_to(paths: StudyPaths) -> None:
+    """Keep the fold of a long ledger, by a process behind the run; whoever cannot read or write it keeps nothing."""
+    with contextlib.suppress(OSError, OutlastError):
+        keep_folded(paths, *read_sound(paths))
 
 
 def glance_at(folder: str | os.PathLike[str], *, certain: bool = False) -> Snapshot | None:
