@@ -62,6 +62,25 @@ def worst_values(trials: Iterable[Trial], maximize: Sequence[bool]) -> list[floa
     return [(min if up else max)(column) for up, column in zip(maximize, zip(*columns, strict=True), strict=True)]
 
 
+def standing(trial: Trial, lesson: Lesson, worst: Sequence[float] | None) -> tuple[Row, Sequence[float] | None]:
+    """How a trial stands in the sampler's private study, and its values there.
+
+    `lesson`: how this sampler learns of configurations that cannot run. `worst` is what `worst_values` says now.
+    """
+    if trial.state is TrialState.COMPLETE and trial.values:
+        return Row.COMPLETE, trial.values
+    if trial.state is TrialState.PRUNED:
+        return Row.PRUNED, None
+    if not trial.state.finished:
+        return Row.RUNNING, None
+    if teaches(trial):
+        if lesson is Lesson.PRUNED:
+            return Row.PRUNED, None
+        if worst is not None:
+            return Row.COMPLETE, worst
+    return Row.FAIL, None  # nothing to compare with yet, perhaps: told as soon as there is
+
+
 def frozen(
     trial: Trial,
     params: Mapping[str, Any],
@@ -72,33 +91,20 @@ def frozen(
     worst: Sequence[float] | None,
     constrained: bool = False,
 ) -> FrozenTrial:
-    """The row of the sampler's private study for a trial.
+    """The row of the sampler's private study for a trial that stands as `standing` says.
 
-    `params` and their distributions are those that the sampler knows, `worst` is what `worst_values` says now. `lesson`: how this
-    sampler learns of configurations that cannot run. Every complete row carries the constraint (`constrained`) once one trial
-    could not run.
+    `params` and their distributions are those that the sampler knows. Every complete row carries the constraint (`constrained`)
+    once one trial could not run.
     """
-    state, values, curve = Row.RUNNING, None, {}
+    state, values = standing(trial, lesson, worst)
     attrs = dict(trial.system_attrs)
-    if trial.state is TrialState.COMPLETE and trial.values:
-        state, values = Row.COMPLETE, list(trial.values)
-        curve = trial.curve() if objectives == 1 else {}
-        if constrained:
-            attrs[CONSTRAINT] = -1.0
-    elif trial.state is TrialState.PRUNED:
-        state = Row.PRUNED
-        curve = trial.judged_curve() if objectives == 1 else {}
-    elif teaches(trial):
-        if lesson is Lesson.PRUNED:
-            state = Row.PRUNED
-        elif worst is None:
-            state = Row.FAIL  # nothing to compare with yet; told as soon as there is
-        else:
-            state, values = Row.COMPLETE, list(worst)
-            if constrained:
-                attrs[CONSTRAINT] = 1.0
-    elif trial.state.finished:
-        state = Row.FAIL
+    if constrained and state is Row.COMPLETE:
+        attrs[CONSTRAINT] = -1.0 if trial.state is TrialState.COMPLETE else 1.0
+    curve: dict[int, float] = {}
+    if objectives == 1 and trial.state is TrialState.PRUNED:
+        curve = trial.judged_curve()
+    elif objectives == 1 and trial.state is TrialState.COMPLETE and state is Row.COMPLETE:
+        curve = trial.curve()
     return row_of(
         trial.number, state, values=values, params=params, distributions=distributions, attrs=attrs, curve=curve
     )

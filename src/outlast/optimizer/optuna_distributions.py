@@ -15,6 +15,7 @@ from optuna.distributions import (
 )
 
 from outlast.space.distributions import Latent
+from outlast.space.space import Space
 
 
 @lru_cache(maxsize=4096)
@@ -82,6 +83,11 @@ class Axis:
     def first(self) -> Any:
         """The lowest value, or the first choice."""
         return self.latent.choices[0] if self.latent.kind == "categorical" else self.from_sampler(self.latent.low)
+
+
+def axes_of(space: Space) -> dict[str, Axis]:
+    """The parameters of a space that are drawn, by name."""
+    return {p.name: Axis(p.name, p.latent) for p in space.sampled if p.latent is not None}
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:

@@ -19,7 +19,7 @@ from outlast.core.records import Trial, TrialCreated
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
 from outlast.optimizer.optuna_distributions import Axis, contains
-from outlast.optimizer.samplers import SamplerFactory
+from outlast.optimizer.samplers import SamplerFactory, looks_at_rows
 from outlast.optimizer.view import View, row_of
 from outlast.space.space import Space
 
@@ -70,14 +70,14 @@ class Proposer:
         self,
         settings: Settings,
         space: Space,
+        axes: Mapping[str, Axis],
         factory: SamplerFactory,
         view: View,
         configurations: Configurations,
         warnings: list[str],
     ) -> None:
-        self._settings, self._space, self._factory = settings, space, factory
+        self._settings, self._space, self._axes, self._factory = settings, space, axes, factory
         self._view, self._configurations, self._warnings = view, configurations, warnings
-        self.axes = {p.name: Axis(p.name, p.latent) for p in space.sampled if p.latent is not None}
         self._kept: BaseSampler | None = None
         if not factory.takes_seed:
             self._kept = factory.build(0)
@@ -129,7 +129,7 @@ class Proposer:
         else:
             own = stable_seed(seed, "sampler", trial.number, name)
             sampler: BaseSampler = RandomSampler(own) if self._factory.name == "grid" else self._factory.build(own)
-            row = self._view.row(trial.number) or row_of(trial.number)
+            row = (self._view.row(trial.number) if looks_at_rows(sampler) else None) or row_of(trial.number)
             with quiet():
                 value = sampler.sample_independent(self._study(sampler), row, name, wanted)
         value = wanted.to_external_repr(wanted.to_internal_repr(value))
@@ -137,8 +137,8 @@ class Proposer:
 
     def after_trial(self, number: int, seed: int) -> None:
         """Give a sampler of the user's own its say about a finished trial; ours keep nothing between trials."""
-        row = self._view.row(number)
-        if not self._factory.is_custom or row is None:
+        row = self._view.row(number) if self._factory.is_custom else None
+        if row is None:
             return
         sampler = self._kept or self._factory.build(stable_seed(seed, "after", number))
         try:
@@ -189,13 +189,13 @@ class Proposer:
         row.params, row.distributions = {}, {}
         if self._factory.name == "qmc" and not isinstance(sampler, RandomSampler):
             # Always the whole space: Optuna takes the first finished trial's, which depends on who finishes first.
-            relative = {name: axis.distribution for name, axis in sorted(self.axes.items()) if not axis.single}
+            relative = {name: axis.distribution for name, axis in sorted(self._axes.items()) if not axis.single}
         else:
             relative = sampler.infer_relative_search_space(study, row)
         proposed = sampler.sample_relative(study, row, relative)
         params: dict[str, Any] = {}
         for parameter in self._space.sampled:
-            name, axis = parameter.name, self.axes[parameter.name]
+            name, axis = parameter.name, self._axes[parameter.name]
             if parameter.when and all(p.name != name for p in self._space.active(params)):
                 continue
             if name in fixed:

@@ -16,10 +16,12 @@ from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
 from outlast.optimizer.auto import meant_by_auto
 from outlast.optimizer.failure_feedback import lesson_of
+from outlast.optimizer.long_tpe import LongTPE
 from outlast.optimizer.random_draws import RandomDraws
+from outlast.optimizer.trial_columns import TrialColumns
 
 _CLASSES: dict[str, type[BaseSampler]] = {
-    "tpe": optuna_samplers.TPESampler,
+    "tpe": LongTPE,
     "gp": optuna_samplers.GPSampler,
     "cmaes": optuna_samplers.CmaEsSampler,
     "random": RandomDraws,
@@ -60,8 +62,11 @@ class SamplerFactory:
             raise StudyFileError("cmaes searches for one objective", key="sampler", cure="use nsga2, tpe or gp")
         if self.name == "gp" and importlib.util.find_spec("torch") is None:
             raise MissingExtra("the gp sampler needs PyTorch", cure="pip install 'outlast[torch]'")
+        self._objectives = objectives
         self._options = self._checked(settings, objectives, conditional)
         self.lesson = lesson_of(self._class)
+        #: What the sampler knows of all trials, if it takes that in columns.
+        self.columns: TrialColumns | None = None
         self._again: BaseSampler | None = None
         if self.name != "grid":
             self.build(0)  # wrong values are said now, not at the first trial
@@ -95,16 +100,25 @@ class SamplerFactory:
         return options
 
     @property
+    def wants_columns(self) -> bool:
+        """Whether it takes what it knows of trials in columns."""
+        return issubclass(self._class, LongTPE) and self._objectives == 1
+
+    @property
     def takes_seed(self) -> bool:
         """Whether the sampler can be made anew for each trial."""
         return not self.is_custom or "seed" in inspect.signature(self._class).parameters
 
     def build(self, seed: int) -> BaseSampler:
         """A sampler whose random numbers descend from the seed; one of ours is seeded again, so that it is in use once."""
-        if isinstance(self._again, RandomDraws):
-            self._again.reseed(seed)
-            return self._again
+        again = self._again
+        if not looks_at_rows(again):
+            assert isinstance(again, (RandomDraws, LongTPE))
+            again.reseed(seed)
+            return again
         self._again = self._built(seed)
+        if isinstance(self._again, LongTPE):
+            self._again.columns = self.columns
         return self._again
 
     def _built(self, seed: int) -> BaseSampler:
@@ -116,3 +130,8 @@ class SamplerFactory:
             options.setdefault("warn_independent_sampling", False)
         with quiet():
             return build(self._class, self.name, options, "sampler")
+
+
+def looks_at_rows(sampler: BaseSampler | None) -> bool:
+    """Whether a sampler looks at the trials themselves, and may keep what it saw from one suggestion to the next."""
+    return not (isinstance(sampler, RandomDraws) or (isinstance(sampler, LongTPE) and sampler.keeps_nothing))

@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from optuna.distributions import BaseDistribution
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -23,14 +20,13 @@ from outlast.core.records import (
     TrialCreated,
     TrialRetried,
 )
-from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.configurations import Configurations
-from outlast.optimizer.failure_feedback import Lesson, frozen, teaches, worst_values
-from outlast.optimizer.optuna_distributions import parsed
+from outlast.optimizer.optuna_distributions import axes_of, parsed
+from outlast.optimizer.private_study import PrivateStudy
 from outlast.optimizer.proposals import Draw, Proposer, stable_seed
 from outlast.optimizer.samplers import SamplerFactory
-from outlast.optimizer.view import View
+from outlast.optimizer.trial_lessons import Lessons
 from outlast.space.parameters import SpaceError
 from outlast.space.space import Space
 
@@ -53,29 +49,23 @@ class Optimizer:
         self._fold, self._own = _taken_over(study)
         self._space = _space(settings)
         self._defined_by_run = not settings.parameters
-        self._maximize = [metric.goal == "maximize" for metric in settings.metrics]
         self._factory = SamplerFactory(
             settings.sampler,
-            objectives=len(self._maximize),
+            objectives=len(settings.metrics),
             conditional=self._defined_by_run or any(p.when for p in self._space.sampled),
         )
         self._configurations = Configurations(self._space)
         if self._factory.name == "grid":
             self._check_grid()
-        directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in self._maximize]
-        self._view = View(directions, self._row)
-        self._view.attrs = dict(self._fold.study_attrs)
-        self._proposer = Proposer(settings, self._space, self._factory, self._view, self._configurations, self.warnings)
+        axes = axes_of(self._space)
+        lessons = Lessons(self._space, axes, defined_by_run=self._defined_by_run)
+        maximize = [metric.goal == "maximize" for metric in settings.metrics]
+        self._seen = PrivateStudy(maximize, self._factory, lessons, self._fold.trials, study)
+        self._view = self._seen.view
+        self._proposer = Proposer(
+            settings, self._space, axes, self._factory, self._view, self._configurations, self.warnings
+        )
         self._unconfirmed: dict[int, dict[str, Any]] = {}  # asked, not in the ledger yet → the study's notes before
-        self._worst: list[float] | None = None
-        self._constrained = False
-        self._learn_limits()
-        #: Under numbers that no trial has: they come before all others.
-        self._earlier = {
-            -1 - at: Trial(-1 - at, TrialState.COMPLETE, params=dict(each.params), values=each.values)
-            for at, each in enumerate(study.earlier)
-        }
-        self._view.stale(self._earlier)
         for trial in self._fold.trials.values():
             self._refresh(trial)
             if trial.state.finished:
@@ -162,14 +152,17 @@ class Optimizer:
                 self._fold.apply(event)
                 self._refresh(trial)
         elif isinstance(event, TrialRetried) or (isinstance(event, AttributeSet) and event.system):
-            self._mine(event.trial)
+            trial = self._mine(event.trial)
             self._fold.apply(event)
-            self._relearn(event.trial)
+            self._refresh(trial)
+            self._seen.ended(trial)
         elif isinstance(event, AttemptEnded) and event.trial in self._fold.trials:
-            was = self._mine(event.trial).state
+            trial = self._mine(event.trial)
+            was = trial.state
             self._fold.apply(event)
-            self._relearn(event.trial)
-            if not was.finished and self._fold.trials[event.trial].state.finished:
+            self._refresh(trial)
+            self._seen.ended(trial)
+            if not was.finished and trial.state.finished:
                 self._proposer.after_trial(event.trial, self.seed)
 
     def _mine(self, number: int) -> Trial:
@@ -188,65 +181,12 @@ class Optimizer:
         self._own.add(event.trial)
         self._fold.apply(event)
         self._view.attrs = {**self._view.attrs, **event.study_attrs}
-        self._relearn(event.trial)
-
-    def _relearn(self, number: int) -> None:
-        """Refresh a trial's row, and those of others that depend on it."""
-        worst, constrained = self._worst, self._constrained
-        self._learn_limits()
-        changed = [self._fold.trials[number]]
-        if constrained != self._constrained:
-            changed = list(self._fold.trials.values())
-            self._view.stale(self._earlier)
-        elif worst != self._worst:
-            changed += [trial for trial in self._fold.trials.values() if teaches(trial)]
-        for trial in changed:
-            self._refresh(trial)
-
-    def _learn_limits(self) -> None:
-        if self._factory.lesson is not Lesson.PRUNED:
-            trials = self._fold.trials.values()
-            self._worst = worst_values(trials, self._maximize)
-            self._constrained = self._factory.lesson is Lesson.CONSTRAINED and any(map(teaches, trials))
+        self._refresh(self._fold.trials[event.trial])
 
     def _refresh(self, trial: Trial) -> None:
         """The private study is to have the trial as the ledger has it now."""
         self._configurations.note(trial)
-        self._view.stale((trial.number,))
-
-    def _row(self, number: int) -> FrozenTrial | None:
-        """A trial as the sampler sees it, if it does."""
-        trial = self._earlier[number] if number < 0 else self._fold.trials[number]
-        try:
-            params, distributions = self._known(trial)
-        except ValueError:  # of an earlier revision, and does not fit this one
-            return None
-        return frozen(
-            trial,
-            params,
-            distributions,
-            objectives=len(self._maximize),
-            lesson=self._factory.lesson,
-            worst=self._worst,
-            constrained=self._constrained,
-        )
-
-    def _known(self, trial: Trial) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        """A trial's values as the sampler knows them; raises ``ValueError`` where it does not fit the space."""
-        if self._defined_by_run:
-            distributions = {n: parsed(d) for n, d in trial.distributions.items() if d}
-            return {name: trial.params[name] for name in distributions}, distributions
-        axes, drawn = self._proposer.axes, {}
-        for parameter in self._space.active(trial.params):
-            name = parameter.name
-            if name not in trial.params:
-                raise ValueError(f"{name}: has no value")
-            value = trial.params[name]
-            latent = trial.latent.get(name, value)
-            if not (axes[name].contains(latent) and parameter.decode(latent) == value):
-                latent = parameter.encode(value)  # of another revision, imported, or asked for by a person
-            drawn[name] = latent
-        return drawn, {name: axes[name].distribution for name in drawn}
+        self._seen.changed(trial.number)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -257,7 +197,7 @@ class Optimizer:
         for n in stale:
             self._fold.trials.pop(n, None)
             self._own.discard(n)
-            self._view.drop(n)
+            self._seen.drop(n)
             self._configurations.forget(n)
             del self._unconfirmed[n]
 

@@ -1,0 +1,223 @@
+"""What TPE looks at of all trials, in arrays: how each one ended, and the values of each parameter, in order of their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstimatorParameters
+from optuna.trial import TrialState as Row
+
+from outlast.optimizer.mixture_density import Array, Kernels, Numbers
+from outlast.optimizer.value_column import Column
+
+#: How a trial counts: not at all, by its value, by its curve, not yet, or by how far it broke its constraints.
+_NOT, _COMPLETE, _PRUNED, _RUNNING, _INFEASIBLE = range(5)
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """Which parameters a trial has, and what they were drawn from. Trials that have the same share one."""
+
+    distributions: Mapping[str, BaseDistribution]
+
+
+@dataclass
+class Ended:
+    """What a trial teaches: the row that Optuna would have of it, as far as TPE reads it."""
+
+    number: int
+    state: Row
+    value: float = 0.0  # of a complete one
+    last: tuple[int, float] | None = None  # the last point of the curve of a pruned one
+    violation: float = 0.0  # by how much it breaks its constraints
+
+
+@dataclass
+class Group:
+    """Trials of one shape, with the values of its parameters."""
+
+    shape: Shape
+    ends: list[Ended] = field(default_factory=list)
+    values: list[Sequence[Any]] = field(default_factory=list)  # a sequence a trial, in the shape's order
+
+
+class TrialColumns:
+    """Kept in step by what is said to be `stale`.
+
+    Args:
+        read: Reads trials by their numbers: groups of them, and the numbers of those that do not count.
+        maximize: Whether a larger value is better.
+        lowest: The lowest number that comes.
+    """
+
+    def __init__(
+        self, read: Callable[[Sequence[int]], tuple[list[Group], list[int]]], *, maximize: bool, lowest: int = 0
+    ) -> None:
+        self._read = read
+        self._stale: set[int] = set()
+        self._sign, self._lowest = (-1.0 if maximize else 1.0), lowest
+        self._state = np.zeros(0, dtype=np.int8)
+        self._ended = np.zeros(0, dtype=bool)  # complete or pruned, whatever their constraints
+        self._first = np.zeros(0)  # what is compared first, and
+        self._second = np.zeros(0)  # what then, of trials of one state: less is better
+        self._shape = np.zeros(0, dtype=np.intp)
+        self._shapes: list[Shape] = []
+        self._place_of_shape: dict[Shape, int] = {}
+        self._columns: dict[str, Column] = {}
+        self._strange = 0  # trials that nothing here can say
+
+    def fits(self) -> bool:
+        """Take in what changed. Whether all of it can be said here; otherwise Optuna has to look at the trials themselves."""
+        if self._stale:
+            groups, misfits = self._read(sorted(self._stale))
+            self._stale.clear()
+            self._drop(misfits)
+            self._put(groups)
+        return not self._strange and not any(column.mixed for column in self._columns.values())
+
+    @property
+    def ended(self) -> int:
+        """How many trials are complete or pruned."""
+        return int(np.count_nonzero(self._ended))
+
+    # -- keeping step ----------------------------------------------------------------------------------------------
+
+    def stale(self, numbers: Iterable[int]) -> None:
+        """These trials are read again before anybody looks."""
+        self._stale.update(numbers)
+
+    def drop(self, number: int) -> None:
+        """Forget a trial, if it is known."""
+        self._stale.discard(number)
+        self._drop((number,))
+
+    def _put(self, groups: Iterable[Group]) -> None:
+        for group in groups:
+            at = np.array([end.number - self._lowest for end in group.ends], dtype=np.intp)
+            self._make_room(int(at.max()) + 1)
+            self._forget(at)
+            for place, end in zip(at.tolist(), group.ends, strict=True):
+                self._note(place, end)
+            self._shape[at] = self._numbered(group.shape)
+            for column, values in zip(self._columns_of(group.shape), zip(*group.values, strict=True), strict=False):
+                column.put(at, values)
+
+    def _drop(self, numbers: Iterable[int]) -> None:
+        at = np.array([n - self._lowest for n in numbers if n - self._lowest < len(self._state)], dtype=np.intp)
+        self._forget(at)
+
+    def _forget(self, at: Numbers) -> None:
+        self._strange -= int(np.count_nonzero(np.isnan(self._first[at])))
+        self._state[at], self._ended[at], self._first[at] = _NOT, False, 0.0
+        for column in self._columns.values():
+            column.clear(at)
+
+    def _note(self, place: int, end: Ended) -> None:
+        ended = end.state in (Row.COMPLETE, Row.PRUNED)
+        self._ended[place] = ended
+        if end.state is Row.RUNNING:
+            self._state[place] = _RUNNING
+        elif ended and end.violation > 0:
+            self._state[place], self._first[place], self._second[place] = _INFEASIBLE, end.violation, 0.0
+        elif end.state is Row.COMPLETE:
+            self._state[place], self._first[place], self._second[place] = _COMPLETE, self._sign * end.value, 0.0
+        elif end.state is Row.PRUNED:
+            step, value = end.last or (-1, 0.0)
+            self._state[place], self._first[place] = _PRUNED, -step
+            self._second[place] = np.inf if value != value else self._sign * value
+        self._strange += int(self._first[place] != self._first[place])
+
+    def _make_room(self, count: int) -> None:
+        have = len(self._state)
+        if count > have:
+            more = max(count, have + have // 2, 64) - have
+            for name in ("_state", "_ended", "_first", "_second", "_shape"):
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate([old, np.zeros(more, dtype=old.dtype)]))
+            for column in self._columns.values():
+                column.make_room(have + more)
+
+    def _numbered(self, shape: Shape) -> int:
+        if shape not in self._place_of_shape:
+            self._place_of_shape[shape] = len(self._shapes)
+            self._shapes.append(shape)
+        return self._place_of_shape[shape]
+
+    def _columns_of(self, shape: Shape) -> list[Column]:
+        for name, distribution in shape.distributions.items():
+            if name not in self._columns:
+                self._columns[name] = Column(len(self._state))
+            self._columns[name].meet(distribution)
+        return [self._columns[name] for name in shape.distributions]
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def shapes(self) -> list[Shape]:
+        """The shapes of all trials that are complete or pruned, in the order in which they first appear."""
+        if len(self._shapes) == 1:
+            return self._shapes if self._ended.any() else []
+        found, first = np.unique(self._shape[self._ended], return_index=True)
+        return [self._shapes[found[at]] for at in np.argsort(first)]
+
+    def split(
+        self, below: int, space: Mapping[str, BaseDistribution], *, but: int, running: bool
+    ) -> tuple[Numbers, Numbers]:
+        """The best trials and all others, as far as they have every parameter of a space; places, in order.
+
+        Args:
+            below: How many are best, whichever parameters they have.
+            but: The number of a trial that is left out.
+            running: Whether those that run are among the others.
+        """
+        chosen: list[Numbers] = []
+        for state in (_COMPLETE, _PRUNED, _INFEASIBLE):
+            if below > 0:
+                chosen.append(self._best(state, below))
+                below -= len(chosen[-1])
+        best = np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, dtype=np.intp)
+        there = self._state != _NOT
+        if not running:
+            there &= self._state != _RUNNING
+        for name in space:
+            there &= self._columns[name].there if name in self._columns else False
+        best = best[there[best]]
+        there[best] = False
+        if 0 <= but - self._lowest < len(there):
+            there[but - self._lowest] = False
+        return best, np.flatnonzero(there)
+
+    def _best(self, state: int, most: int) -> Numbers:
+        """The best trials of a state; of equal ones, the first."""
+        here = np.flatnonzero(self._state == state)
+        if len(here) <= most:
+            return here
+        first = self._first[here]
+        worst = np.partition(first, most - 1)[most - 1]
+        here = here[first <= worst]
+        order = np.lexsort((self._second[here], self._first[here]))
+        best: Numbers = here[order[:most]]
+        return best
+
+    def observed(self, at: Numbers, space: Iterable[str]) -> dict[str, Array]:
+        """The values of parameters at some places, in Optuna's internal representation."""
+        return {name: self._columns[name].values[at] if name in self._columns else np.zeros(0) for name in space}
+
+    def mixture(
+        self, at: Numbers, space: Mapping[str, BaseDistribution], parameters: _ParzenEstimatorParameters
+    ) -> tuple[Array, list[Kernels]]:
+        """The weights and kernels of the trials at some places, as Optuna makes them, with the prior behind them."""
+        weights = np.ones(1)
+        if len(at):
+            weights = np.append(
+                _ParzenEstimator._call_weights_func(parameters.weights, len(at)), parameters.prior_weight
+            )
+        columns = [self._columns.get(name) or Column(len(self._state)) for name in space]
+        kernels = [
+            column.kernels(at, each, parameters.prior_weight)
+            for column, each in zip(columns, space.values(), strict=True)
+        ]
+        return weights / weights.sum(), kernels

@@ -1,0 +1,130 @@
+"""The values of one parameter in order of the trials' numbers, and the kernels that TPE makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from outlast.optimizer.mixture_density import (
+    NARROWEST,
+    Array,
+    Bells,
+    Choices,
+    Kernels,
+    Numbers,
+    ends_of,
+    log_scale,
+    widths,
+)
+
+_SORTED_FROM = 500  # values: fewer are sorted at once
+
+
+class Column:
+    """The values of one parameter, and what is known of them in order."""
+
+    def __init__(self, size: int) -> None:
+        self.values: Array = np.full(size, np.nan)
+        self.there = np.zeros(size, dtype=bool)
+        self.mixed = False  #: whether what is drawn from one of its distributions means nothing to another
+        self._drawn_from: BaseDistribution | None = None
+        self._scales: dict[BaseDistribution, Array] = {}
+        self._sorted: Numbers = np.zeros(0, dtype=np.intp)  # places by their value, as far as they did not change
+        self._changed: set[int] = set()
+
+    def meet(self, distribution: BaseDistribution) -> None:
+        """Values of this one come."""
+        known = self._drawn_from
+        if known is None:
+            self._drawn_from = distribution
+        elif known is not distribution and known != distribution:
+            self.mixed |= _strangers(known, distribution)
+
+    def put(self, at: Numbers, values: Sequence[Any]) -> None:
+        """These are the values at some places now."""
+        assert self._drawn_from is not None
+        internal = self._drawn_from.to_internal_repr
+        if not self.mixed:
+            plain = {*map(type, values)} <= {float, int} and not isinstance(self._drawn_from, CategoricalDistribution)
+            self.values[at] = values if plain else [internal(value) for value in values]
+            self.there[at] = True
+            self._changed.update(at.tolist())
+
+    def clear(self, at: Numbers) -> None:
+        """There are none at these places."""
+        self._changed.update(at[self.there[at]].tolist())
+        self.values[at], self.there[at] = np.nan, False
+        for known in self._scales.values():
+            known[at] = np.nan
+
+    def make_room(self, size: int) -> None:
+        """There are so many places."""
+
+        def longer(old: Array) -> Array:
+            return np.concatenate([old, np.full(size - len(old), np.nan)])
+
+        self.values = longer(self.values)
+        self.there = np.concatenate([self.there, np.zeros(size - len(self.there), dtype=bool)])
+        self._scales = {key: longer(known) for key, known in self._scales.items()}
+
+    def kernels(self, at: Numbers, distribution: Any, prior: float) -> Kernels:
+        """Those of the trials at some places, and the prior."""
+        if isinstance(distribution, CategoricalDistribution):
+            count = len(distribution.choices)
+            rows = np.full((count + 1, count), prior / (len(at) + 1))
+            rows[:count] += np.eye(count)
+            rows /= rows.sum(axis=1, keepdims=True)
+            return Choices(np.append(self.values[at].astype(np.intp), count), np.log(rows))
+        mu = self.values[at]
+        mu = np.log(mu) if distribution.log else mu
+        low, high = ends_of(distribution)
+        sigma = widths(mu, self._order(at, mu), low, high)
+        scale = None
+        if distribution.step is None and len(at) >= 1 / NARROWEST:
+            scale = np.append(self._known_scales(at, distribution, mu), 0.0)
+        mu, sigma = np.append(mu, 0.5 * (low + high)), np.append(sigma, high - low)
+        return Bells(mu, sigma, low, high, distribution.log, distribution.step or 0.0, scale)
+
+    def _order(self, at: Numbers, mu: Array) -> Numbers:
+        """How NumPy sorts these, the values at some places: where no two are equal, from what is sorted already."""
+        if len(at) >= _SORTED_FROM:
+            place = np.full(len(self.values), -1, dtype=np.intp)
+            place[at] = np.arange(len(at))
+            order = place[self._in_order()]
+            order = order[order >= 0]
+            if (np.diff(mu[order]) > 0).all():
+                return order
+        return np.argsort(mu)
+
+    def _in_order(self) -> Numbers:
+        if self._changed:
+            changed = np.fromiter(self._changed, dtype=np.intp)
+            self._changed.clear()
+            if len(changed) > _SORTED_FROM:
+                there = np.flatnonzero(self.there)
+                self._sorted = there[np.argsort(self.values[there])]
+            else:
+                rest = self._sorted[~np.isin(self._sorted, changed)]
+                new = changed[self.there[changed]]
+                new = new[np.argsort(self.values[new])]
+                self._sorted = np.insert(rest, np.searchsorted(self.values[rest], self.values[new]), new)
+        return self._sorted
+
+    def _known_scales(self, at: Numbers, distribution: Any, mu: Array) -> Array:
+        known = self._scales.setdefault(distribution, np.full(len(self.values), np.nan))
+        found = known[at]
+        new = np.flatnonzero(np.isnan(found))
+        if len(new):
+            low, high = ends_of(distribution)
+            found[new] = known[at[new]] = log_scale(mu[new], (high - low) * NARROWEST, low, high)
+        return found
+
+
+def _strangers(one: Any, other: Any) -> bool:
+    """Whether values of the one may mean nothing to the other: choices of another list, or a logarithm of 0."""
+    if isinstance(one, CategoricalDistribution) or isinstance(other, CategoricalDistribution):
+        return True
+    return bool(one.log != other.log)
