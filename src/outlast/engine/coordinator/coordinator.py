@@ -51,10 +51,12 @@ class Coordinator(Shell):
             self._take_over()
             self._teller.start()
             self._sender.start()
+            self._ending.work_behind()
             while (end := self.round()) is None and not self._stepping_down:
                 judging = self._decisions.pruning.active and not self._in_parts and bool(self._watch.running)
                 self._executor.wait(self._round.next_in(self._executor.pause, judging=judging))
         except BaseException:
+            self._ending.close(abandon=True)
             self._derived.abandon()  # what was taken in may not be durable, or the study somebody else's
             self._teller.close(wait=0.0)
             self._sender.close()
@@ -62,6 +64,7 @@ class Coordinator(Shell):
         if end is None:
             with contextlib.suppress(OSError):  # our words may go to a disk that is full: we leave all the same
                 self._decisions.say(f"{self._stepping_down}: the next coordinator takes over")
+        self._ending.close()
         self._derive_last()
         self._sender.leave()
         self._teller.close()

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import attempt_name
 from outlast.core.fold import Study
+from outlast.core.states import TrialState
 from outlast.engine.attempts.bad_checkpoints import set_bad_aside
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.instructions import PutAway
+from outlast.engine.coordinator.putting_behind import Put, PuttingBehind
 from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.errors import NO_ROOM, StorageError
 from outlast.executors.base import Executor
 from outlast.executors.heard import EndRequest
 from outlast.study.attempts import ask_to_end, close_attempt, void_start
 from outlast.study.layout import StudyPaths
-from outlast.study.putting_away import put_away
 
 
 class Ending:
@@ -25,10 +28,11 @@ class Ending:
 
     def __init__(
         self, paths: StudyPaths, settings: Settings, study: Study, executor: Executor, derived: DerivedFiles,
-        refused: Callable[[str], object],
+        refused: Callable[[str], object], fence: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         self._paths, self._settings, self._study = paths, settings, study
         self._executor, self._derived, self._refused = executor, derived, refused
+        self._behind = PuttingBehind(paths, fence)
         self._heard: dict[str, Evidence] = {}  # of attempts that are not put away yet
         self._left: list[PutAway] = []  # whose files wait for room
         self._finished = False  # a trial has, since checkpoints were last looked at
@@ -47,23 +51,72 @@ class Ending:
             self._heard[attempt.name] = attempt.evidence
 
     def put_away(self, over: PutAway) -> None:
-        """Bring the files of an attempt that is over into their final form."""
-        trial, files = self._study.trials[over.trial], self._paths.trial(over.trial)
-        name = attempt_name(over.trial, over.attempt)
-        set_bad_aside(files, trial, self._settings.checkpoints.pattern)
-        if trial.state.finished:
-            try:
-                put_away(files, trial, evidence=self._heard.get(name))
-            except OSError as error:
-                if error.errno not in NO_ROOM:
-                    raise
-                self._left.append(over)
-                self._refused(StorageError.of(error).fact)
-                return  # its marker stays: whoever goes on once there is room puts it away
-            self._finished = True
-        close_attempt(self._paths, over.trial, over.attempt)
+        """Bring the files of an attempt that is over into their final form: behind our back, where somebody is there for that.
+
+        A runner that need not leave its evidence is told so at once. What a trial failed of is in its files only.
+        """
+        trial, name = self._study.trials[over.trial], attempt_name(over.trial, over.attempt)
+        if not trial.state.finished:
+            set_bad_aside(self._paths.trial(over.trial), trial, self._settings.checkpoints.pattern)
+            close_attempt(self._paths, over.trial, over.attempt)
+            self._settled(name)
+            return
+        evidence = self._heard.get(name)
+        if trial.state is not TrialState.FAILED:
+            self._settled(name)
+        if self._behind.runs:
+            self._behind.add(over, replace(trial, attempts=list(trial.attempts)), evidence)
+            return
+        try:
+            self._behind.put(over, trial, evidence)
+        except OSError as error:
+            self._take(Put(over, error))
+        else:
+            self._take(Put(over))
+
+    def take_done(self) -> None:
+        """Take in what was put away behind our back.
+
+        Raises:
+            LeaseLost: Somebody else holds the study.
+            OSError: The disk refused, and not for lack of room.
+        """
+        for put in self._behind.done():
+            self._take(put)
+
+    def _take(self, put: Put) -> None:
+        over, error = put.over, put.error
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            self._left.append(over)  # its marker stays: whoever goes on once there is room puts it away
+            self._refused(StorageError.of(error).fact)
+            return
+        if error is not None:
+            raise error
+        self._finished = True
+        self._settled(attempt_name(over.trial, over.attempt))
+        self._derived.tidied()
+
+    def _settled(self, name: str) -> None:
         self._heard.pop(name, None)
-        self._executor.settled([name])  # not before: what its folder was to say otherwise is not needed any more
+        self._executor.settled([name])
+
+    def work_behind(self) -> None:
+        """From now on files are put away behind our back."""
+        self._behind.start()
+
+    def drain(self) -> None:
+        """Wait until all files are put away that can be. Raises as `take_done`."""
+        self._behind.drain()
+        self.take_done()
+
+    def close(self, *, abandon: bool = False) -> None:
+        """Put away what is left, if it can be: whoever takes the study over does the rest. `abandon`: nothing more."""
+        self._behind.close(abandon=abandon)
+        left = [put for put in self._behind.done() if put.error is None]
+        for put in left:
+            self._take(put)
+        if not abandon:
+            self.retain()
 
     def put_away_left(self) -> None:
         """There is room again."""

@@ -89,7 +89,7 @@ class Shell:
             settings, decisions, watch, executor, self._round.rest, enqueue=self._enqueue_in(creation)
         )
         self._starting = Starting(paths, settings, opened.ledger, decisions, watch, slots, executor, asks, creation)
-        self._ending = Ending(paths, settings, self.study, executor, self._derived, self._refused)
+        self._ending = Ending(paths, settings, self.study, executor, self._derived, self._refused, opened.ledger.check)
         self._disk_guard = DiskGuard(paths)
         self._teller = TellerBehind(
             paths.root, settings.notify, settings.working_directory, env=settings.env, say=decisions.say
@@ -103,12 +103,14 @@ class Shell:
         """One round, with what a disk refused said in our words; the verdict if the study has come to rest."""
         try:
             self._ledger.check()
+            self._ending.take_done()
             self._gather()
             end = self._act()
             self._start()
             self._tell()
             if self._watch.running:
                 return end
+            self._ending.drain()
             self._carry_out(self._round.nothing_runs(self._clock.now(), self._lasted))
             return self._act()
         except OSError as error:
@@ -249,6 +251,8 @@ class Shell:
 
     def _start(self) -> None:
         """Start what was opened; what is not started any more never was: the next run does."""
+        if any(prepared.number > 1 for _, prepared in self._starting.opened):
+            self._ending.drain()  # a trial that goes on has its files in one place
         while self._starting.opened and not (self._round.rest.paused or self._round.rest.halt):
             try:
                 self._starting.start()

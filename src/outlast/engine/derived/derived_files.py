@@ -94,6 +94,10 @@ class DerivedFiles:
             self.index.update(trials)
             self._stale = self._news = self._report_news = True
 
+    def tidied(self) -> None:
+        """A trial's files are put away: they can be brought home."""
+        self._news = True
+
     def looked(self, study: Study, running: Sequence[Running]) -> list[str]:
         """Write what is due; hand new reports to the index, about once a second. Returns what people are told."""
         told = self._told()
