@@ -193,6 +193,7 @@ class StudyNames(_Folder):
     supervisor = Name("supervisor.json", "Who restarts a detached run's coordinator; locked as long as somebody does.")
     glance = Name("glance", "How a study stands that has come to rest, for whoever looks at hundreds.")
     folded = Name("folded", "What the ledger adds up to as far as it was folded: nobody decodes a long one again.")
+    behind = Name("behind", "There while what was decided in a turn is not drawn yet; in how many seconds it is to be.")
     drawn = Name("drawn", "What index, tables and best files were drawn from, and how they lay there then.")
     home = Name("home.json", "In a live folder: whose it is.")
     live = Name("live", "In a home folder: where the live one lies.")

@@ -103,7 +103,7 @@ class Pruning:
         self._watched: dict[int, _Watched] = {}
         self._curves: dict[int, Curve] = {}
         self._first_completed = study.first_completed_step
-        for number, trial in sorted(study.trials.items()):
+        for number, trial in sorted(study.trials.items()) if self.active else ():
             watched = self._watch(number)
             watched.settled.update(trial.judged_curve())
             self.replay(number, sorted(watched.settled.items()))
@@ -121,16 +121,20 @@ class Pruning:
         A step that was reported before (a resumed attempt repeats it) is judged by what led up to it. The value is of the first
         objective.
         """
-        return self._take(trial_number, int(step), float(value), decide=True)
+        return self.active and self._take(trial_number, int(step), float(value), decide=True)
 
     def replay(self, trial_number: int, reports: Iterable[tuple[int, float]]) -> None:
         """Take reports in that were answered before a restart, in step order."""
+        if not self.active:
+            return
         self._watch(trial_number)
         for step, value in reports:
             self._take(trial_number, int(step), float(value), decide=self._keeps_notes)
 
     def apply(self, event: Event) -> None:
         """Take in an event of the ledger."""
+        if not self.active:
+            return
         if isinstance(event, AttemptEnded):
             watched = self._watch(event.trial)
             ended = event.judged_curve()

@@ -37,6 +37,7 @@ STAYS = frozenset(
                 _At.glance,
                 _At.folded,
                 _At.drawn,
+                _At.behind,
                 _At.snapshots,
                 _At.unfinished,
             )

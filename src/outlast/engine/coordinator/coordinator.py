@@ -20,6 +20,7 @@ from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.round import Holding
 from outlast.engine.coordinator.shell import Shell
 from outlast.engine.coordinator.watch import Watch
+from outlast.engine.derived.catching_up import caught_up, leave_behind
 from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.study import requests
 from outlast.study.attempts import close_attempt
@@ -74,7 +75,7 @@ class Coordinator(Shell):
         """Hold the study for a moment: take in what ended, answer whoever asks, and leave the rest to the next holder.
 
         Args:
-            derive: Bring the index and the tables up to date as well.
+            derive: Bring the index and the tables up to date as well. Otherwise that is left to others, where there are any.
 
         Returns:
             The verdict if the study has come to rest.
@@ -104,11 +105,21 @@ class Coordinator(Shell):
         except BaseException:
             self._derived.abandon()
             raise
-        if end is not None and not derive:  # the last word is there for everyone to read
-            self._derived.start(self.study, doubtful=False, rivalled=False)
-        if end is not None or derive:
-            self._derive_last()
+        self._draw_or_leave(end)
         return end
+
+    def _draw_or_leave(self, end: Verdict | None) -> None:
+        """Have everything drawn, or leave that to those whose trials run. The last word is there for everyone to read."""
+        if end is None and not self._derived.begun:
+            if self._derived.decided_anything and self.study.in_state(TrialState.RUNNING):
+                leave_behind(self.paths, len(self.study.trials))
+                return
+            if not self._derived.decided_anything:
+                return
+        if not self._derived.begun:
+            self._derived.start(self.study, doubtful=False, rivalled=False)
+        self._derive_last()
+        caught_up(self.paths)
 
     def _take_over(self) -> None:
         take_over(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from outlast._system.clock import Clock
 from outlast.core.fold import Study
 from outlast.core.records import Event, StudyAttributeSet, Warned
@@ -13,21 +15,39 @@ from outlast.study.ledger import Ledger
 
 
 class Decisions:
-    """The study's state, the sampler's and the pruner's, and the ledger that makes them durable, kept in step."""
+    """The study's state, the sampler's and the pruner's, and the ledger that makes them durable, kept in step.
+
+    Args:
+        make_optimizer: Makes it of the study as it is then. It is made when something is first asked of it.
+    """
 
     def __init__(
-        self, study: Study, ledger: Ledger, optimizer: Optimizer, pruning: Pruning, derived: DerivedFiles, listener: Listener,
-        clock: Clock,
+        self, study: Study, ledger: Ledger, make_optimizer: Callable[[], Optimizer], pruning: Pruning, derived: DerivedFiles,
+        listener: Listener, clock: Clock,
     ) -> None:  # fmt: skip
-        self.study, self.optimizer, self.pruning = study, optimizer, pruning
+        self.study, self.pruning = study, pruning
+        self._make_optimizer = make_optimizer
+        self._optimizer: Optimizer | None = None
         self.clock, self._listener = clock, listener
         self._ledger, self._derived = ledger, derived
         self._events: list[Event] = []
 
+    @property
+    def optimizer(self) -> Optimizer:
+        """Who proposes configurations.
+
+        Raises:
+            StudyFileError, MissingExtra: As `Optimizer`, the first time.
+        """
+        if self._optimizer is None:
+            self._optimizer = self._make_optimizer()
+        return self._optimizer
+
     def take(self, event: Event) -> None:
         """Take a decision in. Nothing may be done about it before `commit` has returned."""
         self.study.apply(event)
-        self.optimizer.apply(event)
+        if self._optimizer is not None:
+            self._optimizer.apply(event)
         self.pruning.apply(event)
         self._events.append(event)
 

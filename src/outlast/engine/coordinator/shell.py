@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from outlast._system.clock import Clock
@@ -71,8 +72,12 @@ class Shell:
         self._ends = ends
         self._began = self._clock.monotonic() - opened.elapsed
         self._derived = DerivedFiles(paths, settings, fence=opened.ledger.check)
-        optimizer, pruning = Optimizer(settings, self.study), Pruning(settings, self.study)
-        decisions = Decisions(self.study, opened.ledger, optimizer, pruning, self._derived, listener, self._clock)
+        make, pruning = partial(Optimizer, settings, self.study), Pruning(settings, self.study)
+        decisions = Decisions(self.study, opened.ledger, make, pruning, self._derived, listener, self._clock)
+        if (
+            holding is not Holding.TURN
+        ):  # a turn may have nothing to ask of it; a run says at once what is wrong with it
+            _ = decisions.optimizer
         self._decisions, self._in_parts = decisions, bool(study_parts(settings))
         in_batches = bool((settings.slurm or {}).get("barrier")) and executor.outlives
         first_wait = os.environ.get("OUTLAST_BACKOFF_SECONDS")

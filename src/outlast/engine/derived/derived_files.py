@@ -42,6 +42,8 @@ class DerivedFiles:
         self._curves_due = 0.0
         self._stale, self._results_due = True, 0.0
         self._to_begin = False
+        self.begun = False  # to be written: in a turn that may be left to others
+        self.decided_anything = False
         self._lengths: dict[int, int] = {}
         self._retention = Retention(paths, settings, fence=fence, warnings=self._warnings)
         home = home_of(paths)
@@ -57,7 +59,7 @@ class DerivedFiles:
             rivalled: It may even be alive and in the middle of a write: its index is replaced by a new file.
             drawn: Index and tables show every trial as it is: they are brought up to date when one changes.
         """
-        index = self._paths.index
+        self.begun, index = True, self._paths.index
         if index.exists() and (rivalled or (doubtful and check_index(index, study, self._settings))):
             try:
                 rebuild_index(index, study, self._settings)
@@ -92,7 +94,7 @@ class DerivedFiles:
         """These trials changed."""
         if trials:
             self.index.update(trials)
-            self._stale = self._news = self._report_news = True
+            self._stale = self._news = self._report_news = self.decided_anything = True
 
     def tidied(self) -> None:
         """A trial's files are put away: they can be brought home."""
@@ -106,7 +108,8 @@ class DerivedFiles:
         if self._home_sync is not None and self._news:  # now that what has ended is put away
             self._home_sync.wanted()
             self._news = False
-        self._write_results(study)
+        if self.begun:
+            self._write_results(study)
         self._report.looked(news=self._report_news)
         self._report_news = False
         now = time.monotonic()

@@ -7,7 +7,6 @@ room and what it needs are imported: of five hundred tasks that start at once on
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -22,6 +21,8 @@ from outlast.engine.attempts.running import Pulse
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.listener import Saying
+from outlast.engine.coordinator.round import Holding
+from outlast.engine.derived.catching_up import every, is_old
 from outlast.engine.hold.opening import join_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import OutlastError
@@ -35,7 +36,6 @@ from outlast.study.opened import Opened
 Last: TypeAlias = Callable[[Coordinator, "Verdict | None"], object]
 
 _WITHDRAWN = ("array", "controller")  # jobs that a study at rest has no use for
-_DERIVE_EVERY = 10.0  # seconds; the finisher and whoever ends the study always do
 
 
 @dataclass
@@ -68,7 +68,7 @@ def take_turn(
 
     Args:
         last: Called with the coordinator and its verdict before the lease is given back.
-        derive: Whether to bring the index up to date; by default if it has not been for a while. The tables are in any case.
+        derive: Whether to bring index and tables up to date; by default if they have not been for a while.
 
     Raises:
         OutlastError: Any of the tree; the lease is given back, and the next turn is somebody else's.
@@ -94,9 +94,10 @@ def coordinate(
     study = opened.study
     with closing(FetchedExecutor(_jobs(memory, study))) as executor:
         coordinator = Coordinator(
-            paths, settings, opened, executor, Saying(say), slots=Slots(()), pulses=memory.pulses
+            paths, settings, opened, executor, Saying(say), slots=Slots(()), pulses=memory.pulses, holding=Holding.TURN
         )  # fmt: skip
-        verdict = coordinator.turn(derive=_is_due(paths) if derive is None else derive)
+        due = derive if derive is not None else is_old(paths, every(len(study.trials)))
+        verdict = coordinator.turn(derive=due)
         if last is not None:
             last(coordinator, verdict)
         _after(verdict, paths, study, settings, memory)
@@ -107,14 +108,6 @@ def _jobs(memory: Memory, study: Study) -> SlurmJobs | None:
     if memory.jobs is None and study.jobs and can_list():
         memory.jobs = SlurmJobs(Slurm())
     return memory.jobs
-
-
-def _is_due(paths: StudyPaths) -> bool:
-    """Whether the index is old enough to be written again. By two hosts' clocks perhaps, which is no matter here."""
-    try:
-        return abs(time.time() - os.stat(paths.index).st_mtime) > _DERIVE_EVERY
-    except OSError:
-        return True
 
 
 def _after(verdict: Verdict | None, paths: StudyPaths, study: Study, settings: Settings, memory: Memory) -> None:

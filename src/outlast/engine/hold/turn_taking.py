@@ -1,4 +1,5 @@
-"""When a worker takes a turn: it waits for an answer, something ended here, reports wait for the pruner, tasks were lost."""
+"""When a worker takes a turn: it waits for an answer, something ended here, reports wait for the pruner, tasks were lost,
+tables and index are behind."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from outlast._system.clock import jittered
 from outlast._system.processes import identity_of, is_stopped
 from outlast._system.reading import read_bytes
+from outlast.engine.derived.catching_up import is_wanted
 from outlast.engine.hold.asking import Asking
 from outlast.engine.hold.children import Children
 from outlast.engine.hold.workplace import Workplace
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the pruner
 _LOOK_EVERY = 300.0  # seconds between two looks for tasks of our array that were lost, whoever looks
+_MARK_EVERY = 10.0  # seconds between looks whether tables and index are behind
 _LOOK_AGAIN = 20.0  # the same, once some were
 _LOOK_CLOSER_AFTER = 1.0  # seconds that the lease is somebody else's before we look whether that process lives
 _LOOK_IN_ANY_CASE_AFTER = 30.0  # the same where there seems to be such a process on this host
@@ -37,6 +40,9 @@ class TurnTaking:
         self._held: tuple[bytes, float] | None = None  # the lease's marker, and since when it is that one
         self._judged_at = time.monotonic()
         self._look_at, self._found_lost = time.monotonic() + _look_every(), False  # for tasks that were lost
+        self._mark_at = time.monotonic() + jittered(
+            _MARK_EVERY, 0.5, 1.5
+        )  # to look whether tables and index are behind
         self._told: set[str] = set()  # what need not be said turn after turn
 
     def take(self) -> bool:
@@ -61,12 +67,22 @@ class TurnTaking:
         return True
 
     def _is_due(self) -> bool:
-        if self._asking.waits or self._children.ended or self._finds_lost_tasks():
+        if self._asking.waits or self._children.ended or self._finds_lost_tasks() or self._finds_what_is_behind():
             return True
         if not self._asking.judges or time.monotonic() - self._judged_at < _judge_every():
             return False
         self._judged_at = time.monotonic()
         return self._children.have_reported()
+
+    def _finds_what_is_behind(self) -> bool:
+        """Whether others left tables and index to whoever has the time: a worker whose trial runs."""
+        now = time.monotonic()
+        if not self._children.running or self._at.leaving.begun or now < self._mark_at:
+            return False
+        wanted = is_wanted(self._at.paths)
+        if not wanted:  # where somebody else holds the study, soon again
+            self._mark_at = now + jittered(_MARK_EVERY, 0.5, 1.5)
+        return wanted
 
     def _finds_lost_tasks(self) -> bool:
         """Whether tasks of our array were lost that nobody knows of. One task looks for all, now and then."""

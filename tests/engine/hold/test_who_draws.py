@@ -1,0 +1,99 @@
+"""Where many hold a study for a turn each: tables and index are drawn now and then, and never left to nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from outlast._system.processes import my_identity
+from outlast.config.load import load_study_file
+from outlast.engine.derived import catching_up
+from outlast.engine.hold.opening import open_study
+from outlast.engine.hold.turn import Memory, take_turn
+from outlast.engine.record.recorded import study_paths
+from outlast.study import requests
+from outlast.study.attempts import give_up
+from outlast.study.layout import StudyPaths
+from outlast.study.lease import Lease
+
+Turn = Callable[[], None]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StudyPaths:
+    """A study that nobody holds."""
+    study = {
+        "name": "drawn", "command": ["true"], "metric": {"name": "score", "goal": "maximize"}, "budget": {"trials": 99},
+        "parameters": {"x": {"min": 0.0, "max": 1.0}}, "sampler": "random",
+    }  # fmt: skip
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
+    settings = load_study_file(str(tmp_path / "study.yaml"))
+    paths = study_paths(tmp_path / "studies" / "drawn", settings)
+    with open_study(paths, settings):
+        pass
+    return paths
+
+
+@pytest.fixture
+def turn(paths: StudyPaths) -> Turn:
+    def take() -> None:
+        lease = Lease(paths.lease)
+        assert lease.take_if_free()
+        take_turn(paths.root, lease, Memory(), say=lambda _: None)
+
+    return take
+
+
+def ask(paths: StudyPaths) -> None:
+    requests.drop(paths, "trial", worker=my_identity().to_json(), task=True)
+
+
+def drawn_at(paths: StudyPaths) -> int:
+    return os.stat(paths.index).st_mtime_ns
+
+
+def test_a_turn_draws_what_is_old_and_leaves_what_is_not_to_a_worker_whose_trial_runs(
+    paths: StudyPaths, turn: Turn
+) -> None:
+    ask(paths)
+    turn()  # nothing was ever drawn
+    first = drawn_at(paths)
+    assert paths.trials_table.exists() and not paths.behind.exists()
+    ask(paths)
+    turn()
+    assert drawn_at(paths) == first and paths.behind.exists()
+    assert not catching_up.is_wanted(paths), "not yet"
+    long_ago = time.time() - 60
+    os.utime(paths.index, (long_ago, long_ago))
+    assert catching_up.is_wanted(paths)
+    turn()
+    assert drawn_at(paths) > first and not paths.behind.exists()
+
+
+def test_where_nobodys_trial_runs_any_more_it_is_drawn_at_once(paths: StudyPaths, turn: Turn) -> None:
+    ask(paths)
+    turn()
+    first = drawn_at(paths)
+    give_up(paths.attempt(0, 1), "as if its machine were gone")
+    turn()
+    assert drawn_at(paths) > first and not paths.behind.exists()
+    first = drawn_at(paths)
+    turn()
+    assert drawn_at(paths) == first, "nothing was decided"
+
+
+def test_long_studies_are_drawn_less_often() -> None:
+    assert [catching_up.every(trials) for trials in (0, 1000, 3000, 100_000)] == [10.0, 10.0, 30.0, 60.0]
+
+
+def test_a_mark_that_is_damaged_is_one(paths: StudyPaths) -> None:
+    paths.behind.write_bytes(b"")
+    assert catching_up.is_wanted(paths)
+    catching_up.caught_up(paths)
+    catching_up.caught_up(paths)
+    assert not catching_up.is_wanted(paths)
