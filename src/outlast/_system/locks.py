@@ -12,6 +12,7 @@ import fcntl
 import os
 import stat
 import time
+from collections.abc import Callable
 
 from outlast._system.mounts import is_shared
 from outlast._system.reading import unstale
@@ -25,13 +26,15 @@ _PATIENCE = 0.2  # seconds; whoever clears locks away, or asks who holds one, ho
 class FileLock:
     """An exclusive flock that goes with an open file. Children that inherit `fd` hold it as well, until the last of them ends."""
 
-    def __init__(self, path: str, *, create: bool = True) -> None:
+    def __init__(self, path: str, *, create: bool = True, shared: Callable[[str, int], bool] | None = None) -> None:
+        """`shared` knows better than by looking whether a file, on this device, lies on a network filesystem."""
         self.content = unstale(os.open, path, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)  # the file itself
+        self.status = os.fstat(self.content)
         #: what is locked, and to be inherited; the file's own unless it is shared
         self.path, self.fd = path, self.content
-        self.shared = is_shared(path)  # it lies on a network filesystem
+        self.shared = is_shared(path) if shared is None else shared(path, self.status.st_dev)  # on a network filesystem
         if self.shared:
-            self.path = _beside(path, os.fstat(self.content))
+            self.path = _beside(path, self.status)
             self.fd = _open(self.path)
 
     def acquire(self, *, patience: float = _PATIENCE) -> bool:

@@ -7,11 +7,15 @@ import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+
+from outlast._system.reading import read_bytes
 
 _NO_LIMIT = 1 << 60  # cgroup v1 says "unlimited" with a number near 2**63
 
 
+@lru_cache(maxsize=4)
 def physical_memory(proc: Path = Path("/proc")) -> int | None:
     """Bytes of memory that this machine has; ``None`` where it does not say."""
     total = next((line.split()[1] for line in _lines(proc / "meminfo") if line.startswith("MemTotal:")), "")
@@ -54,8 +58,14 @@ class MemoryCounters:
     """
 
     def __init__(self, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> None:
-        self._proc = proc
-        self._group, self._limited = _memory_groups(proc, cgroups)
+        group, limited = _memory_groups(proc, cgroups)
+        self._killed = [] if group is None else [name for name in _counting(group) if "oom_kill" in _words(name)]
+        self._hit = None if limited is None else (limited / "memory.events", limited / "memory.failcnt")
+        self._anywhere, self._alone = proc / "vmstat", group is None
+        self.begin()
+
+    def begin(self) -> None:
+        """What is asked for are kills from now on."""
         self._before = self._look()
 
     def kills(self) -> MemoryKills:
@@ -63,21 +73,18 @@ class MemoryCounters:
         killed, limit_hit, anywhere = (
             now > before for now, before in zip(self._look(), self._before, strict=True)
         )  # fmt: skip
-        if self._group is None:
+        if self._alone:
             return MemoryKills(host=anywhere)
         return MemoryKills(own=killed and limit_hit, host=killed and not limit_hit)
 
     def _look(self) -> tuple[int, int, int]:
-        anywhere = _number(_words(self._proc / "vmstat"), "oom_kill")
-        if self._group is None:
-            return 0, 0, anywhere
-        killed = max(
-            _number(_words(self._group / name), "oom_kill") for name in ("memory.events", "memory.oom_control")
-        )
+        if self._alone:
+            return 0, 0, _number(_words(self._anywhere), "oom_kill")
+        killed = max((_number(_words(name), "oom_kill") for name in self._killed), default=0)
         hit = 0
-        if self._limited is not None:
-            hit = _number(_words(self._limited / "memory.events"), "oom") or _single(self._limited / "memory.failcnt")
-        return killed, hit, anywhere
+        if self._hit is not None:
+            hit = _number(_words(self._hit[0]), "oom") or _single(self._hit[1])
+        return killed, hit, 0
 
 
 def _memory_groups(proc: Path, cgroups: Path) -> tuple[Path | None, Path | None]:
@@ -110,7 +117,12 @@ def _own_groups(proc: Path, cgroups: Path) -> list[Path]:
 
 
 def _counts(group: Path) -> bool:
-    return any("oom_kill" in _words(group / name) for name in ("memory.events", "memory.oom_control"))
+    return any("oom_kill" in _words(name) for name in _counting(group))
+
+
+def _counting(group: Path) -> tuple[Path, Path]:
+    """Where a group's kills may be counted: version 2, version 1."""
+    return group / "memory.events", group / "memory.oom_control"
 
 
 def _limit(group: Path) -> int | None:
@@ -121,7 +133,7 @@ def _limit(group: Path) -> int | None:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return (read_bytes(path) or b"").decode(errors="replace").splitlines()
     except OSError:
         return []
 

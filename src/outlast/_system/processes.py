@@ -98,8 +98,13 @@ def identity_of(pid: int) -> Identity | None:
 
 def my_identity() -> Identity:
     """This process."""
-    me = identity_of(os.getpid())
-    return me if me is not None else Identity(os.uname().nodename, _boot_id(), os.getpid(), "", _pid_namespace())
+    return _identity(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _identity(own: int) -> Identity:
+    me = identity_of(own)
+    return me if me is not None else Identity(os.uname().nodename, _boot_id(), own, "", _pid_namespace())
 
 
 def is_running(who: Identity) -> bool:
@@ -133,7 +138,7 @@ def die_with_parent() -> None:
 def reap_orphans() -> None:
     """Become the parent of every descendant whose own parent dies, setsid or not (prctl(2)). Linux only."""
     global _adopting_pid
-    if _LINUX and _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
+    if _LINUX and not adopts_orphans() and _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
         _adopting_pid = os.getpid()
 
 

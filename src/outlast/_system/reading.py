@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Union
 
 PathLike = Union[str, "os.PathLike[str]"]
 _T = TypeVar("_T")
+_PIECE = 1 << 18
 #: Seconds between tries of what the network filesystem refused.
 STALE_WAITS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 
@@ -39,8 +40,19 @@ def read_bytes(path: PathLike) -> bytes | None:
 
 
 def _read(path: PathLike) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # `open` asks the kernel three times as much
+    try:
+        return read_all(fd)
+    finally:
+        os.close(fd)
+
+
+def read_all(fd: int) -> bytes:
+    """What is left in an open file."""
+    pieces = []
+    while piece := os.read(fd, _PIECE):
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def list_names(path: PathLike) -> list[str]:

@@ -53,6 +53,19 @@ def make_dir(path: PathLike, *, durable: bool = True) -> None:
         fsync_dir(os.path.dirname(each))
 
 
+def make_folder(path: PathLike) -> bool:
+    """Create a folder, and its missing parents, without bringing any to the disk. Returns whether it was not there."""
+    path = os.fspath(path)
+    see("mkdir", path)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        make_dir(path, durable=False)
+    return True
+
+
 def settle(path: PathLike, root: PathLike) -> None:
     """Make durable what was made without: a file or folder, and every folder above it up to `root`, which must be one of them."""
     path, root = os.path.abspath(os.fspath(path)), os.path.abspath(os.fspath(root))

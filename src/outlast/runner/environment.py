@@ -17,13 +17,14 @@ from outlast.runner.spec import RunnerSpec
 
 
 def training_environment(
-    spec: RunnerSpec, root: Path, inherited: Mapping[str, str], python_path: str
+    spec: RunnerSpec, root: Path, inherited: Mapping[str, str], python_path: str, status: os.stat_result | None = None
 ) -> dict[str, str]:
-    """What the training command sees, on top of what the runner inherited.
+    """What the training command sees, on top of what the runner inherited. `status` is the study folder's, where it is known.
 
     `python_path` is the folder that gives ``import outlast`` and the logging hooks.
     """
     env = {key: value for key, value in inherited.items() if not key.startswith("OUTLAST_")}
+    status = os.stat(root) if status is None else status
     trial_dir, attempt = root / spec.trial_dir, AttemptPaths(root / spec.attempt_dir)
     checkpoints = root / spec.checkpoint_dir  # an absolute checkpoint_dir wins
     env.setdefault("MASTER_ADDR", first_node(env) or "127.0.0.1")
@@ -37,7 +38,7 @@ def training_environment(
         OUTLAST_SEED=str(spec.seed),
         OUTLAST_PARAMS=str(attempt.params),
         OUTLAST_METRICS=",".join(str(o["name"]) for o in spec.objectives),
-        OUTLAST_TOKEN=spec.token(str(root)),
+        OUTLAST_TOKEN=spec.token(status),
         WANDB_SWEEP_PARAM_PATH=str(attempt.sweep_params),
         PYTHONUNBUFFERED="1",
         PYTHONPATH=_with_hooks(env, python_path),
@@ -49,17 +50,17 @@ def training_environment(
     if in_job(env) and not spec.srun:
         env.update(NOT_TAKEN_OVER)
     env.update(spec.env)
-    for name, value in {**_of_wandb(root, spec), **_of_trackers(root, spec.trial, env)}.items():
+    for name, value in {**_of_wandb(root, spec, status), **_of_trackers(root, spec.trial, env)}.items():
         env.setdefault(name, value)
     if spec.gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpus)  # one in the study file limits which these can be
     return env
 
 
-def _of_wandb(root: Path, spec: RunnerSpec) -> dict[str, str]:
+def _of_wandb(root: Path, spec: RunnerSpec, status: os.stat_result) -> dict[str, str]:
     """Where no tracker says another: a trial that logs to W&B goes on with its run, and each fold has one of its own."""
     fold = spec.env.get("OUTLAST_FOLD")
-    trial = f"{root.name}-{root.stat().st_ino:x}-{spec.trial:04d}"
+    trial = f"{root.name}-{status.st_ino:x}-{spec.trial:04d}"
     return {
         "WANDB_RUN_ID": trial if fold is None else f"{trial}-fold{fold}",
         "WANDB_RESUME": "allow",

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Raw
 
 from outlast._system.line_socket import LineSocket
+from outlast._system.mounts import is_shared
 from outlast.runner.spec import RunnerSpec
 
 #: What a runner is told instead of a marker, before the number of the socket over which it is told its attempts.
@@ -62,6 +63,13 @@ class Lane:
         self._name = ""
         self.asked: dict[str, Any] | None = None
         self.settled = False
+        self._shared: dict[int, bool] = {}
+
+    def is_shared(self, path: str, device: int) -> bool:
+        """As `outlast._system.mounts.is_shared`, looked at once for each device: all attempts are of one study."""
+        if device not in self._shared:
+            self._shared[device] = is_shared(path)
+        return self._shared[device]
 
     @property
     def open(self) -> bool:

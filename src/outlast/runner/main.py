@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from outlast._system.locks import FileLock, clear_locks
 from outlast._system.observed import observe_from_environment
 from outlast._system.processes import end_processes, my_identity, reap_orphans
 from outlast._system.reading import read_bytes
-from outlast._system.syncing import make_dir
+from outlast._system.syncing import make_dir, make_folder
 from outlast.core.evidence import Evidence, beat
 from outlast.core.file_names import AttemptPaths, StudyNames
 from outlast.runner.attempt_gpus import foreign_memory, sign_locks, with_cards
@@ -27,9 +28,8 @@ from outlast.runner.orphaned import Orphaned
 from outlast.runner.own_words import words_into
 from outlast.runner.spec import RunnerSpec, token_of_trial
 from outlast.runner.stopping import between_attempts
-from outlast.runner.supervise import SETTLES_AFTER, Supervisor
+from outlast.runner.supervise import RESERVE, SETTLES_AFTER, Supervisor, fill_reserve
 
-_RESERVE_BYTES = 16 * 1024
 _SETTLED_WITHIN = (
     5.0  # seconds for the coordinator to put a short training's outcome on record; then it is written here
 )
@@ -75,7 +75,7 @@ def run_attempt(
     spec = spec if order is None else order.with_own_numbers(spec)
     folder = root / spec.attempt_dir
     try:
-        lock = FileLock(str(AttemptPaths(folder).alive))
+        lock = FileLock(str(AttemptPaths(folder).alive), shared=None if lane is None else lane.is_shared)
     except FileNotFoundError:
         return False  # over and put away before we started
     try:
@@ -95,15 +95,17 @@ def _run_to_evidence(
     root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None, lane: Lane | None, order: Order | None
 ) -> bool:
     folder = root / spec.attempt_dir
-    reserve = folder / ".reserve"
-    _fill(reserve)
+    reserve = folder / RESERVE
+    if lane is None or lock.shared:  # otherwise at the first tick
+        fill_reserve(reserve)
     orphaned = Orphaned(root, AttemptPaths(folder), spec.tell_after)
     evidence = _run_claimed(root, spec, lock, loaded, orphaned, lane)
     if order is not None:
         order.let_go()
     if evidence is not None:
         _say_over(folder, reserve, evidence, lock, lane)
-    reserve.unlink(missing_ok=True)
+    if lane is None or evidence is None or evidence.seconds >= SETTLES_AFTER:
+        reserve.unlink(missing_ok=True)
     if lock.shared and evidence is not None and not evidence.lost:
         Path(lock.path).unlink(missing_ok=True)  # whatever could hold it has ended
     orphaned.leave()
@@ -134,10 +136,10 @@ def _run_claimed(
         return Evidence(lost=f"processes of an earlier attempt cannot be ended: {stuck}", new_steps=False)
     if spec.start_over:
         _empty(root / spec.checkpoint_dir)
-    make_dir(root / spec.checkpoint_dir, durable=False)
+    new_folder = make_folder(root / spec.checkpoint_dir)
     sign_locks(spec)
     foreign = foreign_memory(spec)
-    evidence = Supervisor(root, spec, lock, loaded, orphaned=orphaned, lane=lane).run()
+    evidence = Supervisor(root, spec, lock, loaded, orphaned=orphaned, lane=lane, new_folder=new_folder).run()
     if evidence is None or not spec.gpus:
         return evidence
     return replace(evidence, foreign_gpu_memory=foreign, foreign_gpu_memory_end=foreign_memory(spec))
@@ -151,16 +153,21 @@ def _still_decides(ledger: Path, segment: int) -> bool:
     """
     if not segment:
         return ledger.is_dir()
-    header = (read_bytes(ledger / f"{segment:08d}.jsonl") or b"").partition(b"\n")[0]
     try:
-        held = json.loads(header)["held"]
+        held = _held(ledger / f"{segment:08d}.jsonl")
     except (ValueError, KeyError, TypeError):
         return False
     return read_bytes(ledger / held) is not None
 
 
+@lru_cache(maxsize=1)
+def _held(segment: Path) -> str:
+    """The file that is there as long as a segment is the newest; no other segment ever had one of that name."""
+    return str(json.loads((read_bytes(segment) or b"").partition(b"\n")[0])["held"])
+
+
 def _claim(folder: Path, spec: RunnerSpec, lock: FileLock, lane: Lane | None) -> bool:
-    status = os.fstat(lock.content)
+    status = lock.status
     claim = {
         "version": 1,
         **my_identity().to_json(),
@@ -199,20 +206,11 @@ def _empty(checkpoints: Path) -> None:
     make_dir(checkpoints)
 
 
-def _fill(reserve: Path) -> None:
-    """Room on the disk that is given back before the evidence is written, so that a full disk does not cost it."""
-    try:
-        with open(reserve, "wb") as file:
-            file.write(b"\0" * _RESERVE_BYTES)
-    except OSError as error:
-        print(f"outlast: no room in reserve: {error}", file=sys.stderr)
-
-
 def _leave_evidence(folder: Path, reserve: Path, evidence: Evidence, lock: FileLock) -> None:
     try:
         _leave(folder, lock, evidence, durable=evidence.seconds >= SETTLES_AFTER)
     except OSError:
-        _leave(folder, lock, _brief(evidence), spare=reserve)
+        _leave(folder, lock, _brief(evidence), spare=reserve if reserve.exists() else None)
 
 
 def _leave(

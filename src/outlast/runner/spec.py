@@ -89,9 +89,9 @@ class RunnerSpec:
         """
         return not set(self.stamps(root)) <= set(self.saved_before or ())
 
-    def token(self, root: str) -> str:
-        """What every process of this attempt carries in its environment."""
-        return token_of_attempt(root, self.trial, self.attempt)
+    def token(self, root: os.stat_result) -> str:
+        """What every process of this attempt carries in its environment; `root` is the study folder's status."""
+        return f"{_token(root, self.trial)}{self.attempt};"
 
 
 def token_of_attempt(root: str, trial: int, attempt: int) -> str:
@@ -101,5 +101,8 @@ def token_of_attempt(root: str, trial: int, attempt: int) -> str:
 
 def token_of_trial(root: str, trial: int) -> str:
     """The part of the token that all attempts of a trial share."""
-    status = os.stat(root)
+    return _token(os.stat(root), trial)
+
+
+def _token(status: os.stat_result, trial: int) -> str:
     return f"outlast:{status.st_dev:x}.{status.st_ino:x}:{trial}."

@@ -8,14 +8,16 @@ import os
 import select
 import sys
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from outlast._system.capped_log import CappedLog
 from outlast._system.clock import Clock, utc_now
 from outlast._system.job_environment import on_all_nodes
 from outlast._system.locks import FileLock
-from outlast._system.memory import MemoryCounters, physical_memory
+from outlast._system.memory import MemoryCounters, MemoryKills, physical_memory
 from outlast._system.mounts import room_in
+from outlast._system.processes import my_identity
 from outlast._system.reading import read_bytes, unstale
 from outlast._system.syncing import settle
 from outlast.core.evidence import Evidence
@@ -42,8 +44,24 @@ SETTLES_AFTER = _TICK
 _POINTS = 0.02  # seconds between looks for points in the output, while there is some: pruning waits for them
 _STRAGGLERS_GRACE = 5.0
 _CHUNK = 1 << 20
+#: In the attempt's folder, while it runs.
+RESERVE = ".reserve"
+_RESERVE_BYTES = 16 * 1024
 _ROOM = 4096  # bytes without which nothing can be written
 _PIPE = 1 << 20  # a training that prints much waits less often
+
+
+def fill_reserve(reserve: Path) -> None:
+    """Room on the disk that is given back before the evidence is written, so that a full disk does not cost it."""
+    try:
+        reserve.write_bytes(b"\0" * _RESERVE_BYTES)
+    except OSError as error:
+        print(f"outlast: no room in reserve: {error}", file=sys.stderr)
+
+
+@lru_cache(maxsize=1)
+def _memory_counters() -> MemoryCounters:
+    return MemoryCounters()
 
 
 class Supervisor:
@@ -54,20 +72,22 @@ class Supervisor:
 
     def __init__(
         self, root: Path, spec: RunnerSpec, lock: FileLock, loaded: Loaded | None = None, clock: Clock | None = None,
-        orphaned: Orphaned | None = None, lane: Lane | None = None,
+        orphaned: Orphaned | None = None, lane: Lane | None = None, new_folder: bool = False,
     ) -> None:  # fmt: skip
         self._lane = lane
         self.root, self.lock, self._loaded = root, lock, loaded
-        self.spec = replace(spec, saved_before=spec.stamps(root))  # as this host sees them
+        self.spec = replace(spec, saved_before=() if new_folder else spec.stamps(root))  # as this host sees them
         self.files = AttemptPaths(root / spec.attempt_dir)
-        self.token = spec.token(str(root))
+        self._status = os.stat(root)
+        self.token = spec.token(self._status)
         self.started_at = utc_now()
         self._clock = clock or Clock()
         self._time = Stopwatch(self._clock, longest=10 * _TICK)
         self._looked_at = self._asked_at = 0.0  # in seconds of training
         self._settled = False
         self._peak = 0  # bytes of memory
-        self._memory = MemoryCounters()
+        self._memory = _memory_counters()
+        self._memory.begin()
         self._neighbours = None if spec.shared else Neighbours(root, f"{spec.trial:04d}.{spec.attempt}")
         self._heartbeat = Heartbeat(self.files, lock, spec.heartbeat)
         self._orphaned = orphaned
@@ -94,7 +114,7 @@ class Supervisor:
                 else self.spec.argv,
                 cwd=self.spec.cwd,
                 env=training_environment(
-                    self.spec, self.root, self._loaded.base if self._loaded else os.environ, str(hooks_path())
+                    self.spec, self.root, self._loaded.base if self._loaded else os.environ, hooks_path(), self._status
                 ),
                 token=self.token,
                 lock_fd=self.lock.fd,
@@ -181,6 +201,8 @@ class Supervisor:
 
     def _settle(self) -> None:
         self._settled = True
+        if self._lane is not None and not self.lock.shared:
+            fill_reserve(self.files.folder / RESERVE)
         try:
             settle(self.files.started, self.root)
             checkpoints = self.root / self.spec.checkpoint_dir
@@ -250,14 +272,14 @@ class Supervisor:
         self.log.close()
         self._look_for_neighbours(back=True)
         seen = self.capture.finish(torn=code != 0)
-        memory = self._memory.kills()
+        memory = MemoryKills() if code == 0 else self._memory.kills()
         last = self.spec.last_step
         steps = [report.step for report in seen.reports]
         return Evidence(
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             seconds=round(self._time.seconds, 3),
-            host=os.uname().nodename,
+            host=my_identity().host,
             started_at=self.started_at,
             ended_at=utc_now(),
             scores=seen.scores,
@@ -281,5 +303,5 @@ class Supervisor:
             host_oom=memory.host,
             peak_memory=self._peak,
             machine_memory=physical_memory() or 0,
-            disk_full=self._disk_full(),
+            disk_full=bool(code or seen.missing or self.log.failed) and self._disk_full(),
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from outlast._system.memory import peak_memory
 from outlast._system.processes import (
@@ -44,27 +45,15 @@ class Training:
         loaded: Loaded | None = None,
     ) -> None:
         self._token = token
+        self._alone = False  # it has ended, and this process has no other child
         self.code: int | None = None  # as in `subprocess`, once it has ended
         self.peak_memory = 0  # bytes, of the largest process of it that has been waited for
         if loaded is not None:
             forked = Forked(loaded, env=env, token=token, lock_fds=[lock_fd, *place_fds], pipe_fd=pipe_fd)
             self.pid, self.output = forked.pid, forked.output
         else:
-            process = subprocess.Popen(
-                list(argv),
-                cwd=cwd,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[fd for fd in (lock_fd, *place_fds, pipe_fd) if fd is not None],
-                preexec_fn=die_with_parent,
-            )
-            assert process.stdout is not None
-            self.pid, self.output = process.pid, os.dup(process.stdout.fileno())
-            process.stdout.close()
-            process.returncode = 0  # we wait for it ourselves
+            kept = [fd for fd in (lock_fd, *place_fds, pipe_fd) if fd is not None]
+            self.pid, self.output = _spawn(argv, cwd, env, kept)
         os.set_blocking(self.output, False)
         self._ended: int | None = None  # readable once the command itself has ended (pidfd_open(2))
         if hasattr(os, "pidfd_open"):
@@ -81,13 +70,6 @@ class Training:
         os.close(self.output)
         if self._ended is not None:
             os.close(self._ended)
-
-    def rest(self, seconds: float) -> None:
-        """Wait for the command's end, or as long as this."""
-        if self._ended is None:
-            time.sleep(seconds)
-        else:
-            select.select([self._ended], [], [], seconds)
 
     def poll(self) -> int | None:
         """The return code as in `subprocess`, or ``None`` while it runs. Reaps adopted orphans on the way."""
@@ -108,6 +90,7 @@ class Training:
         try:
             done, status, used = os.wait4(pid, os.WNOHANG)
         except ChildProcessError:
+            self._alone = self.code is not None
             return False
         if not done:
             return False
@@ -140,7 +123,7 @@ class Training:
 
     def end_stragglers(self, grace: float) -> bool:
         """After the command itself ended: end what it left behind. Returns whether there was anything."""
-        if not self._has_children() and (adopts_orphans() or not processes_with(self._token)):
+        if (self._alone or not self._has_children()) and (adopts_orphans() or not processes_with(self._token)):
             return False
         signal_each(self._left(), signal.SIGTERM)
         deadline = time.monotonic() + grace
@@ -160,3 +143,42 @@ class Training:
         except ChildProcessError:
             return False
         return True
+
+
+def _spawn(argv: Sequence[str], cwd: str, env: Mapping[str, str], kept: Sequence[int]) -> tuple[int, int]:
+    """Start a command. Returns its pid and the descriptor of its output."""
+    output, theirs = os.pipe()
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            executable=_found(argv[0], env.get("PATH"), cwd),
+            cwd=cwd,
+            env=dict(env),
+            stdin=_nothing(),
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            pass_fds=kept,
+            preexec_fn=die_with_parent,
+        )
+    except BaseException:
+        os.close(output)
+        raise
+    finally:
+        os.close(theirs)
+    process.returncode = 0  # it is waited for elsewhere
+    return process.pid, output
+
+
+@lru_cache(maxsize=1)
+def _nothing() -> int:
+    """The descriptor of an empty input."""
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+
+@lru_cache(maxsize=16)
+def _found(name: str, path: str | None, cwd: str) -> str:
+    """Where a command lies, so that it is looked for once; as it is called where only the attempt can tell."""
+    if os.path.dirname(name) or path is None or not all(map(os.path.isabs, path.split(os.pathsep))):
+        return name
+    return shutil.which(name, path=path) or name

@@ -7,7 +7,7 @@ import math
 import os
 import stat
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 from outlast._system.reading import unstale
 from outlast.core.evidence import Report
@@ -19,6 +19,7 @@ FILED = "file"  # and of what it read from the study's metric files
 _BLOCK_BYTES = 1 << 20
 _LINE_CAP = 1 << 20
 _MARK_BYTES = 256
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe in the file's place is opened without waiting for a writer
 
 
 class Channel:
@@ -76,17 +77,23 @@ class ReportsReader:
     def poll(self) -> bool:
         """Read what is new. Returns whether there was anything."""
         try:
-            file = unstale(_opened, self._path)  # closed below; a missing file is no error
+            fd = unstale(os.open, self._path, _FLAGS)  # a missing file is no error
         except FileNotFoundError:
             return False
-        any_line = False
-        with file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
                 return False  # a device never ends
-            if self._offset and unstale(self._before, file) != self._read:
-                self._offset, self._rest, self._read = 0, b"", b""
-            while block := unstale(self._block, file):
-                any_line = self.take(block) or any_line
+            return self._read_on(fd, status.st_size)
+        finally:
+            os.close(fd)
+
+    def _read_on(self, fd: int, size: int) -> bool:
+        any_line = False
+        if self._offset and (size < self._offset or unstale(self._before, fd) != self._read):
+            self._offset, self._rest, self._read = 0, b"", b""
+        while block := unstale(os.pread, fd, _BLOCK_BYTES, self._offset):
+            any_line = self.take(block) or any_line
         return any_line
 
     def take(self, block: bytes) -> bool:
@@ -106,13 +113,8 @@ class ReportsReader:
         lines, self._whole = self._whole, []
         return b"".join(line + b"\n" for line in lines)
 
-    def _before(self, file: BinaryIO) -> bytes:
-        file.seek(self._offset - len(self._read))
-        return file.read(len(self._read))
-
-    def _block(self, file: BinaryIO) -> bytes:
-        file.seek(self._offset)
-        return file.read(_BLOCK_BYTES)
+    def _before(self, fd: int) -> bytes:
+        return os.pread(fd, len(self._read), self._offset - len(self._read))
 
     def _take(self, line: bytes) -> None:
         if not line.strip():
@@ -140,11 +142,6 @@ class ReportsReader:
         self.listens = self.listens or bool(obj.get("listens") or self.acknowledged)
         self.done = self.done or bool(obj.get("done"))
         self.pruned = self.pruned or bool(obj.get("pruned"))
-
-
-def _opened(path: str) -> BinaryIO:
-    """A pipe in the file's place is opened without waiting for somebody to write into it."""
-    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
 def _step(value: Any) -> int:

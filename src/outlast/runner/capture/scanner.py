@@ -194,6 +194,11 @@ class OutputScanner:
         return fresh
 
     @property
+    def has_reports(self) -> bool:
+        """Whether there are any."""
+        return bool(self._fresh)
+
+    @property
     def tail(self) -> tuple[str, ...]:
         """The last lines, of an overwritten line only what it showed in the end."""
         lines = deque(self._tail, maxlen=self._tail.maxlen)

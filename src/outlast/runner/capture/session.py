@@ -68,13 +68,13 @@ class CaptureSession:
         self._filed = FiledPoints(self._files, self._objectives)
         self._rows = 0  # points of the metric files
         self._write_failed = False
-        self.fed = False  # output came since the last `poll`
+        self.fed = False  # points were printed since the last `poll`
         self._lines = 0  # of the reader and of the metric files, when `heard` was last asked
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of the training's output."""
         self._scanner.feed(chunk)
-        self.fed = True
+        self.fed = self.fed or self._scanner.has_reports
 
     def poll(self) -> list[Report]:
         """Look what was reported, filed or printed since. Returns the objectives' new points, under the objectives' names."""
