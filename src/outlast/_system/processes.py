@@ -123,6 +123,7 @@ def is_stopped(who: Identity) -> bool:
         return False
 
 
+@lru_cache(maxsize=1)
 def _libc() -> Any:
     import ctypes  # most who look at processes need none
 
