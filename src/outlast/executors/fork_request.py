@@ -157,6 +157,8 @@ class WarmWorkers:
 
     def current(self) -> ForkServerProcess | None:
         """The worker that the next trial comes from, if there is one; it is counted there."""
+        if self._worker is not None and self._worker.process.poll() is not None:  # somebody killed it
+            self._drop_worker()
         return self._worker if self.renew() else None
 
     def spoilt(self, worker: object) -> None:
