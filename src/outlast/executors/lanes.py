@@ -62,7 +62,7 @@ class Lane:
                 case "claimed":
                     self.heard.runner = Identity.from_json(message["claim"])
                 case "points":
-                    self.heard.reports += message["lines"].encode()
+                    self.heard.reports += message["lines"].encode("latin-1")
                 case "over":
                     self.heard.evidence, self.over = Evidence.from_json(message["evidence"]), True
 

@@ -182,7 +182,7 @@ class Supervisor:
 
     def _tell_points(self) -> None:
         if self._lane is not None and (lines := self.capture.take_lines()):
-            self._lane.say("points", lines=lines.decode(errors="replace"))
+            self._lane.say("points", lines=lines.decode("latin-1"))  # any byte is one
 
     def _drain(self, *, until_closed: bool = False) -> bool:
         """Take the output that is there. Returns whether more may come."""
