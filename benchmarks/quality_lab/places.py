@@ -29,6 +29,13 @@ class Places:
         return self.folder / "environments"
 
     @property
+    def logs(self) -> Path:
+        """What peers print; made by whoever writes there."""
+        made = self.folder / "logs"
+        made.mkdir(parents=True, exist_ok=True)
+        return made
+
+    @property
     def trainings(self) -> Path:
         """Every training that was ever run, by task, configuration and seed."""
         return self.folder / "trainings.sqlite"

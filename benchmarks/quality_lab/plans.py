@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from quality_lab.methods import METHODS
 from quality_lab.searches import Job, jobs_of
 from quality_lab.tasks import all_tasks
 
@@ -49,14 +48,17 @@ class Plan:
         """Every method of it, once."""
         return list(dict.fromkeys(method for part in self.parts for method in part.methods))
 
-    def only(self, *, tasks: Sequence[str] | None, methods: Sequence[str] | None, seeds: int | None) -> Plan:
-        """The same with these tasks, methods and seeds only."""
+    def only(
+        self,
+        *,
+        tasks: Sequence[str] | None,
+        methods: Sequence[str] | None,
+        seeds: int | None,
+        workers: Sequence[int] | None,
+    ) -> Plan:
+        """The same with these tasks, methods, seeds and numbers of workers, where they are given."""
         parts = [
-            replace(
-                part,
-                methods=[m for m in methods or part.methods if methods is None or m in METHODS],
-                seeds=seeds or part.seeds,
-            )
+            replace(part, methods=methods or part.methods, seeds=seeds or part.seeds, workers=workers or part.workers)
             for part in self.parts
         ]
         return replace(self, parts=parts, tasks=tasks or self.tasks)

@@ -12,9 +12,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from quality_lab.methods import METHODS, Peers, begin
 from quality_lab.places import Places
@@ -25,6 +25,9 @@ from quality_lab.tasks import Bench, Task, all_tasks
 BUDGETS = (25, 50, 100)
 #: Searches with neighbouring seeds run one after the other, so that what is there at any time is balanced over methods.
 _SEEDS_AT_ONCE = 2
+
+
+J = TypeVar("J", bound="Keyed")
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,11 @@ def jobs_of(
     )
 
 
-class _Worker:
+class Worker:
     """What a process of the pool keeps between searches."""
 
     def __init__(self, places: Places) -> None:
-        log = places.folder / f"log-{os.getpid()}.txt"
+        log = places.logs / f"{os.getpid()}.txt"
         self.trainings = Trainings(places.trainings, places.environments, log)
         self.bench = Bench(places.environments, self.trainings)
         self.peers = Peers(places.environments, log)
@@ -140,18 +143,32 @@ class _Timed:
             self.own_seconds += time.process_time() - began
 
 
-_worker: _Worker | None = None
+_worker: Worker | None = None
 
 
 def _begin_worker(folder: str) -> None:
     global _worker
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-    _worker = _Worker(Places(Path(folder)))
+    _worker = Worker(Places(Path(folder)))
 
 
-def _search(job: Job) -> dict[str, Any]:
+def worker() -> Worker:
+    """What this process of the pool keeps."""
     assert _worker is not None
-    return _worker.search(job)
+    return _worker
+
+
+def search(job: Job) -> dict[str, Any]:
+    """One search, in a process of the pool."""
+    return worker().search(job)
+
+
+class Keyed(Protocol):
+    """A search that a plan has; its class is a dataclass."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the file of results."""
 
 
 def known(file: Path) -> Iterator[dict[str, Any]]:
@@ -164,38 +181,44 @@ def known(file: Path) -> Iterator[dict[str, Any]]:
                 continue
 
 
-def run_all(jobs: Sequence[Job], places: Places, *, processes: int, minutes: float, told: Callable[[str], None]) -> int:
+def _tell(text: str) -> None:
+    print(text, flush=True)
+
+
+def run_all(
+    jobs: Sequence[J],
+    work: Callable[[J], dict[str, Any]],
+    places: Places,
+    file: Path,
+    *,
+    processes: int,
+    minutes: float,
+) -> int:
     """Run what is not known yet, each result a line as soon as it is there; returns how many are left.
 
     Args:
+        work: What a process of the pool does with one, and returns a line that has the fields of the job.
         minutes: After so many no other search begins.
     """
-    done = {
-        Job(*(line[name] for name in Job.__dataclass_fields__)).key
-        for line in known(places.results)
-        if "error" not in line
-    }
+    kind = type(jobs[0]) if jobs else Job
+    names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+    done = {kind(*(line[name] for name in names)).key for line in known(file) if "error" not in line}
     left = [job for job in jobs if job.key not in done]
-    told(f"{len(jobs)} searches, {len(jobs) - len(left)} known")
+    _tell(f"{len(jobs)} searches, {len(jobs) - len(left)} known")
     until, waiting = time.monotonic() + 60 * minutes, list(reversed(left))
     context = multiprocessing.get_context("spawn")
-    with (
-        ProcessPoolExecutor(processes, context, _begin_worker, (str(places.folder),)) as pool,
-        places.results.open("a") as file,
-    ):
+    with ProcessPoolExecutor(processes, context, _begin_worker, (str(places.folder),)) as pool, file.open("a") as kept:
         running: set[Future[dict[str, Any]]] = set()
         while waiting or running:
             while waiting and len(running) < processes and time.monotonic() < until:
-                running.add(pool.submit(_search, waiting.pop()))
+                running.add(pool.submit(work, waiting.pop()))
             if not running:
                 break
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
                 line = future.result()
-                file.write(json.dumps(line) + "\n")
-                file.flush()
+                kept.write(json.dumps(line) + "\n")
+                kept.flush()
                 if "error" in line:
-                    told(
-                        f"{line['task']} {line['method']} {line['seed']}: {line['error'].strip().splitlines()[-1][:200]}"
-                    )
+                    _tell(f"{line['task']}, seed {line['seed']}: {line['error'].strip().splitlines()[-1][:200]}")
     return len(waiting)

@@ -102,15 +102,19 @@ class Bench:
 
     def train(self, task: Task, params: Params, seed: int) -> Training:
         """What a search with this seed sees of a configuration, always the same."""
-        at = _drawn(task.name, seed, word(params))
         if task.data in TRAINED:
-            curve = self.curve(task, params, SEARCH_SEEDS[at % len(SEARCH_SEEDS)])
+            curve = self.curve(task, params, self.seed_of(task, params, seed))
             seconds = TRAINED[task.data].seconds(params)
             return Training(curve[-1], seconds) if curve else Training(None, 0.05 * seconds)
         table, row = self._row(task, params)
+        at = _drawn(task.name, seed, word(params))
         repetitions = int(np.isfinite(table.values[row]).sum())
         value, seconds = (float(each[row, at % repetitions]) for each in (table.values, table.seconds))
         return Training(value, seconds) if task.runs(params, value) else Training(None, 0.05 * seconds)
+
+    def seed_of(self, task: Task, params: Params, seed: int) -> int:
+        """Which training a search with this seed sees of a configuration."""
+        return SEARCH_SEEDS[_drawn(task.name, seed, word(params)) % len(SEARCH_SEEDS)]
 
     def curve(self, task: Task, params: Params, seed: int) -> Sequence[float | None]:
         """The losses of a training epoch by epoch; one that diverged ends with None, one that cannot run has none."""

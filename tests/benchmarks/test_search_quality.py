@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
+import numpy as np
 import pytest
-from quality_lab import figures
+from quality_lab import figures, gaussian
 from quality_lab.axes import choice, conditional, drawn, existing, real, whole
 from quality_lab.comparison import best_known, page
+from quality_lab.epochs_clock import PrunedSearch
 from quality_lab.ours import Ours
 from quality_lab.plans import PLANS
 from quality_lab.simulated_clock import Ended, Training, chosen, run
 from quality_lab.tasks import all_tasks, set_aside
 
-from outlast.config.settings import SamplerSettings
+from outlast.config.settings import PrunerSettings, SamplerSettings
 
 
 class Counting:
@@ -146,3 +149,53 @@ def test_a_plan_has_each_search_once_and_its_first_seeds_first() -> None:
     assert len({job.key for job in jobs}) == len(jobs)
     assert {job.trials for job in jobs if job.method == "ours"} == {25, 50, 100}
     assert {job.trials for job in jobs if job.method == "optuna_tpe"} == {100}
+
+
+def pruned(pruner: str, budgets: list[int], curve_of: Any, workers: int = 1) -> list[Any]:
+    search = PrunedSearch(
+        [real("x", 0.0, 1.0)],
+        SamplerSettings(name="random"),
+        PrunerSettings(name=pruner),
+        lambda params: (curve_of(params["x"]), 1.0),
+        seed=3,
+        workers=workers,
+    )
+    return search.run(budgets)
+
+
+def test_without_a_pruner_a_search_spends_whole_trials() -> None:
+    (ten, twenty) = pruned("none", [10 * 9, 20 * 9], lambda x: [x] * 9)
+    assert (ten.epochs, ten.complete, ten.pruned) == (90, 10, 0)
+    assert (twenty.epochs, twenty.complete, twenty.pruned) == (180, 20, 0)
+
+
+def test_what_a_pruner_saves_goes_to_more_trials_of_equal_epochs_in_all() -> None:
+    (spent,) = pruned("asha", [20 * 9], lambda x: [x] * 9, workers=4)
+    assert spent.epochs == 180
+    assert spent.pruned > 20
+    assert spent.best is not None
+    assert spent.best[0] == spent.best[1]["x"] < 0.1
+
+
+def test_what_diverges_or_cannot_run_costs_what_it_ran_and_is_never_chosen() -> None:
+    (spent,) = pruned("none", [30], lambda x: [] if x < 0.3 else [1.0, None] if x < 0.6 else [x] * 3)
+    assert spent.failed > 0
+    assert spent.best is not None
+    assert spent.best[0] >= 0.6
+
+
+def test_the_slope_that_a_gaussian_process_is_fitted_by_is_that_of_its_loss() -> None:
+    chance = np.random.default_rng(0)
+    x = np.c_[chance.random((12, 2)), chance.integers(3, size=12)]
+    loss = gaussian.loss_of(x, chance.normal(size=12), np.array([False, False, True]))
+    theta = np.array([0.3, -0.5, 0.1, 0.2, -2.0])
+    steps = [(loss(theta + 1e-6 * unit)[0] - loss(theta - 1e-6 * unit)[0]) / 2e-6 for unit in np.eye(5)]
+    assert loss(theta)[1] == pytest.approx(steps, rel=1e-4)
+
+
+def test_the_expected_improvement_is_the_same_near_and_far() -> None:
+    z = np.array([1.0, -2.9999, -3.0001, -24.999, -25.001])
+    found = gaussian.log_improvement(-z, np.ones(5), 0.0)
+    assert found[1] == pytest.approx(found[2], abs=1e-2)
+    assert found[3] == pytest.approx(found[4], abs=0.1)
+    assert found[0] == pytest.approx(math.log(0.24197 + 0.84134), abs=1e-4)
