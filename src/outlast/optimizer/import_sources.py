@@ -18,14 +18,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial
-from sqlalchemy.pool import NullPool
 
 from outlast.config.plugins import quiet
 from outlast.config.store_address import StoreAddress, store_address
 from outlast.errors import StorageError, StudyNotFound, UsageError
-from outlast.optimizer.store_connection import engine_of, unreachable
-from outlast.optimizer.store_journal import journal_backend
+from outlast.optimizer.import_rows import can_read, studies_in, times_in, trials_in
 from outlast.optimizer.view import silent
 
 #: Trial id → when it started and when it finished.
@@ -40,13 +39,27 @@ _COPIES = 5
 class Source:
     """An open storage, and what is known about it."""
 
-    storage: BaseStorage
+    storage: BaseStorage | None  # where its rows are not read from `file`
     warnings: list[str] = field(default_factory=list)
     rdb: RDBStorage | None = None
     local_times: bool = False  # its rows carry the local time of the machine that wrote them
+    file: str = ""  # a copy of a SQLite file whose tables are known here
+
+    def trials(self, study_id: int) -> list[FrozenTrial]:
+        """All of a study's, by their ids."""
+        if self.storage is None:
+            return trials_in(self.file, study_id)
+        return self.storage.get_all_trials(study_id, deepcopy=False)
+
+    def studies(self) -> list[FrozenStudy]:
+        """All that it holds."""
+        return studies_in(self.file) if self.storage is None else self.storage.get_all_studies()
 
     def times(self, study_id: int, trials: Sequence[FrozenTrial]) -> Times:
         """When each trial started and finished, in UTC."""
+        if self.storage is None:
+            rows = times_in(self.file, study_id)
+            return {trial: (self._stored(started), self._stored(finished)) for trial, started, finished in rows}
         if self.rdb is None:
             return {t._trial_id: (_aware(t.datetime_start), _aware(t.datetime_complete)) for t in trials}
         import sqlalchemy
@@ -134,6 +147,8 @@ def _sqlite(file: str, timeout: float, folder: str) -> Source:
     try:
         _copy_sqlite(file, copy, timeout)
         local = _wrote_local_times(copy)
+        if can_read(copy) and studies_in(copy) is not None:
+            return _with_notes(Source(None, local_times=local, file=copy))
         storage = RDBStorage(f"sqlite:///{copy}", skip_compatibility_check=True)
         if storage.get_current_version() != storage.get_head_version():
             if storage.get_current_version() not in storage.get_all_versions():
@@ -147,8 +162,11 @@ def _sqlite(file: str, timeout: float, folder: str) -> Source:
         if type(error).__module__.partition(".")[0] not in ("sqlalchemy", "optuna", "alembic"):
             raise
         raise StorageError(f"{file} is a database, but not one of Optuna's: {error}") from error
-    source = Source(storage, rdb=storage, local_times=local)
-    if local:
+    return _with_notes(Source(storage, rdb=storage, local_times=local))
+
+
+def _with_notes(source: Source) -> Source:
+    if source.local_times:
         source.warnings.append("times were written in local time by an older Optuna: read as this machine's time zone")
     return source
 
@@ -264,7 +282,13 @@ def _is_operation(line: bytes) -> bool:
 
 def _server(address: StoreAddress) -> Source:
     if address.kind == "redis":
+        from outlast.optimizer.store_journal import journal_backend
+
         return Source(JournalStorage(journal_backend(address)))
+    from sqlalchemy.pool import NullPool
+
+    from outlast.optimizer.store_connection import engine_of, unreachable
+
     engine = engine_of(address)
     url = engine.url.render_as_string(hide_password=False)
     try:

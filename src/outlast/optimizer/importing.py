@@ -56,14 +56,14 @@ def import_storage(url_or_path: str, study_name: str | None = None) -> ImportedS
     """
     with opened(url_or_path) as source:
         study = _chosen(source, masked_address(url_or_path), study_name)
-        trials = source.storage.get_all_trials(study._study_id, deepcopy=False)
+        trials = source.trials(study._study_id)
         times = source.times(study._study_id, trials)
         names = study.system_attrs.get("study:metric_names") or ()
         return _imported(study.study_name, study.directions, tuple(names), trials, times, list(source.warnings))
 
 
 def _chosen(source: Source, place: str, study_name: str | None) -> Any:
-    studies = {study.study_name: study for study in source.storage.get_all_studies()}
+    studies = {study.study_name: study for study in source.studies()}
     if not studies:
         raise StudyNotFound(f"{place} holds no study")
     if study_name is None:

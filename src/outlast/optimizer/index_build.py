@@ -23,6 +23,7 @@ from outlast._system.files import remove, rename, write_atomic
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
+from outlast.optimizer.empty_index import fill_empty, known_schema
 from outlast.optimizer.index_rows import ForeignRow, IndexRow, RowMaker, directions_of, noted_texts, trial_of
 from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, METRIC_NAMES, IndexBroken, Tables, head_of
 from outlast.optimizer.view import silent
@@ -199,8 +200,22 @@ def _fresh(settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow], 
 
 
 @lru_cache(maxsize=1)
-def _empty_schema() -> tuple[str, bytes]:
+def _empty_schema() -> tuple[str | None, bytes]:
     """The installed Optuna's schema version, and a database with its tables, in rollback-journal mode."""
+    statements = known_schema()
+    if statements is None:
+        return made_by_optuna()
+    with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
+        file = os.path.join(folder, "empty.db")
+        fill_empty(file, statements)
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            head = head_of(connection)
+        with open(file, "rb") as whole:
+            return head, whole.read()
+
+
+def made_by_optuna() -> tuple[str, bytes]:
+    """As `_empty_schema`, made by the installed Optuna itself."""
     with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
         file = os.path.join(folder, "empty.db")
         with _storage(file) as storage:
@@ -211,11 +226,15 @@ def _empty_schema() -> tuple[str, bytes]:
 
 def schema_statements() -> list[str]:
     """What makes the installed Optuna's tables in an empty SQLite database, whoever else uses it."""
-    _, empty = _empty_schema()
+    return statements_of(_empty_schema()[1])
+
+
+def statements_of(database: bytes) -> list[str]:
+    """What makes a database that is like this one."""
     with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
         file = os.path.join(folder, "empty.db")
         with open(file, "wb") as target:
-            target.write(empty)
+            target.write(database)
         with contextlib.closing(sqlite3.connect(file)) as connection:
             return [line for line in connection.iterdump() if line not in ("BEGIN TRANSACTION;", "COMMIT;")]
 

@@ -352,9 +352,9 @@ class Tables:
                 state=state,
                 started=_time(started),
                 finished=_time(finished),
-                values=tuple(_untyped(v, kind) for v, kind in values.get(trial_id, ())),
+                values=tuple(untyped(v, kind) for v, kind in values.get(trial_id, ())),
                 params=tuple((n, v, d) for n, v, d in params.get(trial_id, ())),
-                curve=tuple((s, _untyped(v, kind)) for s, v, kind in curves.get(trial_id, ())),
+                curve=tuple((s, untyped(v, kind)) for s, v, kind in curves.get(trial_id, ())),
                 attrs=tuple((k, v) for k, v in attrs.get(trial_id, ()) if k in keys[0]),
                 system=tuple((k, v) for k, v in systems.get(trial_id, ()) if k in keys[1]),
             )
@@ -403,5 +403,6 @@ def typed(value: float) -> tuple[float | None, str]:
     return value, "FINITE"
 
 
-def _untyped(value: float | None, kind: str) -> float:
+def untyped(value: float | None, kind: str) -> float:
+    """A value that `typed` wrote."""
     return {"NAN": math.nan, "INF_POS": math.inf, "INF_NEG": -math.inf}.get(kind, value)  # type: ignore[return-value]

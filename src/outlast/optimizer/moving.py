@@ -108,8 +108,8 @@ def _another(address: StoreAddress, study: WholeStudy) -> UsageError:
 
 def _studies(source: Source) -> list[WholeStudy]:
     found = []
-    for study in source.storage.get_all_studies():
-        trials = source.storage.get_all_trials(study._study_id, deepcopy=False)
+    for study in source.studies():
+        trials = source.trials(study._study_id)
         times = source.times(study._study_id, trials)
         rows = []
         for trial in trials:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from outlast._system.capped_log import copy_log, parts_of
-from outlast._system.files import remove, remove_temporaries, remove_tree, rename, write_atomic
+from outlast._system.files import remove, remove_temporaries, remove_tree, rename, write_atomic, write_new
 from outlast._system.observed import see
 from outlast._system.processes import identity_of
 from outlast._system.reading import list_names, read_bytes
@@ -81,6 +81,18 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: E
     elif TrialPaths.attempts.name in there:
         remove_tree(paths.attempts)  # its entries were lost with the power
     _remove_where_empty(paths.checkpoints)
+
+
+def put_down(paths: TrialPaths, trial: Trial) -> None:
+    """`put_away` for a trial that never ran here: there is nothing of it yet, and its record is all there will be."""
+    folder = os.fspath(paths.folder)
+    see("mkdir", folder)
+    try:
+        os.mkdir(folder)
+    except OSError:  # somebody left something there
+        put_away(paths, trial)
+        return
+    write_new(paths.record, _record(trial, (), None, b""))
 
 
 class _Left(Struct):
@@ -182,11 +194,12 @@ def _readable(record: Mapping[str, Any]) -> str:
     """JSON with a line for each key and each event. (`json` indents in Python, which takes five times as long.)"""
     lines = []
     for key, value in record.items():
-        text = json.dumps(value, default=str)
-        if key == "events":
-            text = "[\n  " + ",\n  ".join(json.dumps(each, default=str) for each in value) + "\n ]"
-        lines.append(f" {json.dumps(key)}: {text}")
+        text = "[\n  " + ",\n  ".join(map(_json, value)) + "\n ]" if key == "events" else _json(value)
+        lines.append(f' "{key}": {text}')
     return "{\n" + ",\n".join(lines) + "\n}"
+
+
+_json = json.JSONEncoder(default=str).encode  # `json.dumps` makes an encoder for each call that says more than what
 
 
 def is_whole(record: Path) -> bool:

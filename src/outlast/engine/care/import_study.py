@@ -11,6 +11,7 @@ from typing import Any
 
 from outlast._system.clock import utc_now
 from outlast._system.files import write_atomic
+from outlast._system.syncing import make_dir
 from outlast._version import __version__
 from outlast.config.command import NO_COMMAND
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
@@ -36,7 +37,7 @@ from outlast.optimizer.index_build import rebuild_index
 from outlast.results.writer import ResultsWriter
 from outlast.space.space import Space
 from outlast.study.opened import opened_briefly
-from outlast.study.putting_away import put_away
+from outlast.study.putting_away import put_down
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,10 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
         study = opened.study
         for event in events:
             study.apply(event)
+        make_dir(paths.trials)
         for trial in study.trials.values():
             if trial.state.finished:  # a record of one that goes on would be an end that the ledger does not know
-                put_away(paths.trial(trial.number), trial)
+                put_down(paths.trial(trial.number), trial)
         rebuild_index(paths.index, study, settings)
         ResultsWriter(paths.root, settings).write(study)
     return Imported(folder, Counter(trial.state.value for trial in study.trials.values()), tuple(told))

@@ -1,0 +1,77 @@
+"""What is read from Optuna's tables directly is what Optuna's own storage reads there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState, create_trial
+
+from outlast.optimizer.empty_index import known_schema
+from outlast.optimizer.import_rows import can_read, studies_in, times_in, trials_in
+from outlast.optimizer.index_build import made_by_optuna, statements_of
+from outlast.optimizer.view import silent
+
+
+@pytest.fixture
+def storage(tmp_path):
+    """Two studies with everything that a row may have."""
+    with silent():
+        storage = RDBStorage(f"sqlite:///{tmp_path}/o.db")
+    space = {
+        "x": FloatDistribution(1e-5, 1.0, log=True), "n": IntDistribution(0, 10, step=2),
+        "kind": CategoricalDistribution(["a", None, 3, True]),
+    }  # fmt: skip
+    one = optuna.create_study(study_name="one", storage=storage)
+    one.set_metric_names(["loss"])
+    one.set_user_attr("who", {"a": [1, None]})
+    for value in (1.0, float("inf"), float("-inf")):
+        one.add_trial(
+            create_trial(
+                params={"x": 0.1, "n": 4, "kind": None}, distributions=space, value=value,
+                user_attrs={"note": "ü"}, system_attrs={"s": [1]},
+                intermediate_values={0: 0.5, 3: float("nan"), 4: float("inf")},
+            )
+        )  # fmt: skip
+    one.add_trial(create_trial(state=TrialState.PRUNED, params={"x": 0.2}, distributions={"x": space["x"]}))
+    one.add_trial(create_trial(state=TrialState.FAIL))
+    one.enqueue_trial({"x": 0.3})
+    one.ask()
+    many = optuna.create_study(study_name="many", storage=storage, directions=["minimize", "maximize"])
+    many.add_trial(create_trial(params={"x": 0.1}, distributions={"x": space["x"]}, values=[1.0, 2.0]))
+    optuna.create_study(study_name="empty", storage=storage)
+    yield storage, f"{tmp_path}/o.db"
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def test_studies_and_trials_are_those_that_optuna_reads(storage):
+    theirs, file = storage
+    assert can_read(file)
+    assert [vars(study) for study in studies_in(file)] == [vars(study) for study in theirs.get_all_studies()]
+    for study in studies_in(file):
+        ours, known = trials_in(file, study._study_id), theirs.get_all_trials(study._study_id)
+        assert list(map(repr, ours)) == list(map(repr, known))  # NaN equals nothing
+        assert [trial for trial, _, _ in times_in(file, study._study_id)] == [trial._trial_id for trial in known]
+
+
+def test_the_tables_of_an_empty_index_are_those_that_the_installed_optuna_makes():
+    known = known_schema()
+    assert known is not None, "python -m outlast.optimizer.empty_index"
+    assert known.split("\n")[:-1] == "\n".join(statements_of(made_by_optuna()[1])).split("\n")
+
+
+def test_making_an_index_and_reading_a_database_load_no_sqlalchemy(storage, tmp_path):
+    program = (
+        "import sys; from outlast.optimizer.importing import import_storage; from outlast.optimizer.index_build import _fresh; "
+        "from outlast.config.settings import MetricSettings, Settings; "
+        f"import_storage({storage[1]!r}, 'one'); "
+        "_fresh(Settings(name='s', metrics=(MetricSettings(name='m'),)), [], [], {}); "
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'sqlalchemy', 'alembic', 'pandas', 'scipy'}))"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert out.strip() == "[]"
