@@ -10,12 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from outlast.core.kept_trials import KeptTrials, packed
+from outlast.core.kept_trials import KeptTrials, packed, scores
 from outlast.core.records import Trial
+from outlast.core.states import TrialState
 
 
 def trials(count: int) -> dict[int, Trial]:
-    return {number: Trial(number, params={"x": number / 7}) for number in range(count)}
+    return {
+        number: Trial(
+            number, TrialState.COMPLETE if number % 3 else TrialState.FAILED, params={"x": number / 7}, values=(number / 7,),
+            optuna_attrs={} if number % 5 else {"constraints": [1.0]},
+        )
+        for number in range(count)
+    }  # fmt: skip
 
 
 LOOKS: dict[str, Any] = {
@@ -25,13 +32,15 @@ LOOKS: dict[str, Any] = {
     "all": lambda found: (list(found.values()), list(found.items())),
     "a copy": lambda found: (dict(found), {**found}, found.copy(), copy.deepcopy(found), pickle.loads(pickle.dumps(found))),
     "a set": lambda found: found.keys() & {1, 2, 99},
+    "scores": lambda found: sorted(scores(found)),
     "as text": lambda found: repr(found),
     "equal": lambda found: (found == trials(40), trials(40) == found, found != trials(39)),
 }  # fmt: skip
 
 
 def begin(found: dict[int, Trial], number: int) -> None:
-    found.setdefault(number, Trial(number)).reason += "begun"
+    trial = found.setdefault(number, Trial(number))
+    trial.state, trial.values = TrialState.COMPLETE, (number / 3,)
 
 
 CHANGES = (
@@ -62,6 +71,7 @@ def test_whatever_is_done_to_them_in_whatever_order(seed: int) -> None:
         else:
             assert found.get(number) == wanted.get(number)
             assert (list(found), len(found), number in found) == (list(wanted), len(wanted), number in wanted)
+            assert sorted(scores(found)) == sorted(scores(wanted))
     assert found == wanted
 
 

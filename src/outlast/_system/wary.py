@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -42,6 +41,8 @@ def patiently(do: Callable[..., _T], *given: Any) -> _T:
 
 def digest_of(path: PathLike) -> str:
     """The SHA-256 of a file's content, as the drive has it and not as this machine remembers it."""
+    import hashlib  # whoever only looks needs none
+
     found = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         with contextlib.suppress(OSError, AttributeError):  # no such call on macOS
@@ -64,6 +65,8 @@ def write_verified(path: PathLike, data: bytes) -> None:
         while view:
             view = view[file.write(view) or 0 :]
         _settle(file.fileno())
+    import hashlib
+
     require_digest(path, hashlib.sha256(data).hexdigest())
 
 
@@ -75,6 +78,8 @@ def copy_verified(source: PathLike, target: PathLike) -> str:
     """
     target = os.fspath(target)
     see("copy", target, source=os.fspath(source))
+    import hashlib  # whoever only looks needs none
+
     found = hashlib.sha256()
     with open(source, "rb", buffering=0) as file, open(target, "wb", buffering=0) as out:
         status = os.fstat(file.fileno())

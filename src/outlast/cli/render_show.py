@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from outlast.cli.phrases import STATE_STYLES
@@ -40,14 +41,22 @@ _MOST_NOTED = 300  # characters of an attribute; the record has all of it
 
 
 def show_trials(
-    study: Study, settings: Settings, *, folder: str, limit: int | None = 30, findings: Sequence[tuple[str, str]] = ()
+    study: Study,
+    settings: Settings,
+    *,
+    folder: str,
+    limit: int | None = 30,
+    findings: Sequence[tuple[str, str]] = (),
+    when: tuple[datetime | None, datetime | None] | None = None,
 ) -> RenderableType:
-    """The table of trials, best first (`limit` of them, or all), and what they say in a few (label, sentence) lines."""
+    """The table of trials, best first (`limit` of them, or all), and what they say in a few (label, sentence) lines.
+
+    `when` it ran is worked out from all trials where nobody knows it.
+    """
     metrics = settings.metrics
-    trials = ranked(study, metrics)
-    if not trials:
+    shown = ranked(study, metrics, limit)
+    if not shown:
         return Group(Text("  no trials yet"), next_line(f"outlast run {folder}"))
-    shown = trials if limit is None else trials[:limit]
     best = {trial.number for trial in best_trials(study, metrics)}
     names = [parameter.name for parameter in settings.parameters if parameter.latent is not None]
     names += sorted({name for trial in shown for name in trial.params} - set(names))
@@ -56,14 +65,14 @@ def show_trials(
     right = frozenset({0, *range(2, 3 + len(metrics))})
     styles = {at: "bold" for at, trial in enumerate(shown) if trial.number in best}
     parts: list[RenderableType] = [Rows(header, rows, right=right, keep=3 + len(metrics), styles=styles)]
-    if len(shown) < len(trials):
-        parts.append(Text(f"  and {len(trials) - len(shown)} more: {folder}/trials.csv", style="dim"))
-    began, ended = when_it_ran(study, live=study.ended is None)
-    when = "" if began is None else time_span(began, ended)
+    if len(shown) < len(study.trials):
+        parts.append(Text(f"  and {len(study.trials) - len(shown)} more: {folder}/trials.csv", style="dim"))
+    began, ended = when or when_it_ran(study, live=study.ended is None)
+    ran = "" if began is None else time_span(began, ended)
     said = [
         (label if at == 0 or findings[at - 1][0] != label else "", text) for at, (label, text) in enumerate(findings)
     ]
-    parts += [Text(), Facts([("when", when), *((label, one_line(text)) for label, text in said)], label_width=LABELS)]
+    parts += [Text(), Facts([("when", ran), *((label, one_line(text)) for label, text in said)], label_width=LABELS)]
     if findings:
         parts.append(Command(f"outlast show {folder} analysis", label="all of it"))
     return Group(*parts, Command(f"outlast show {folder} {shown[0].number}", label="next"))

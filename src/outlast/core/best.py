@@ -35,11 +35,15 @@ def best_trial(study: Study, metrics: Sequence[Objective]) -> Trial | None:
     ``None`` while no trial has completed.
     """
     signs = _signs(metrics)
+    extremes = study.extreme_values if len(metrics) == 1 else None
+    if extremes is not None and all(map(math.isfinite, extremes)):  # then it is known what the best has
+        wanted = extremes[metrics[0].goal == "maximize"]
+        return study.trials[min(number for number, values in study.scores() if values[0] == wanted)]
     best: tuple[tuple[float, ...], int] | None = None
     # The lexicographic best is on the Pareto front: whatever dominated it would come before it.
-    for trial, costs in _candidates(study, signs):
-        if best is None or costs < best[0] or (costs == best[0] and trial.number < best[1]):
-            best = costs, trial.number
+    for number, costs in _candidates(study, signs):
+        if best is None or costs < best[0] or (costs == best[0] and number < best[1]):
+            best = costs, number
     return None if best is None else study.trials[best[1]]
 
 
@@ -62,12 +66,12 @@ def best_trials(study: Study, metrics: Sequence[Objective]) -> list[Trial]:
         best = best_trial(study, metrics)
         return [] if best is None else [best]
     signs = _signs(metrics)
-    front: list[tuple[tuple[float, ...], Trial]] = []
+    front: list[tuple[tuple[float, ...], int]] = []
     # In lexicographic order nothing that comes later can dominate what came before: one pass is enough.
-    for trial, costs in sorted(_candidates(study, signs), key=lambda pair: (pair[1], pair[0].number)):
+    for number, costs in sorted(_candidates(study, signs), key=lambda pair: (pair[1], pair[0])):
         if not any(_dominates(other, costs) for other, _ in front):
-            front.append((costs, trial))
-    return sorted((trial for _, trial in front), key=lambda trial: trial.number)
+            front.append((costs, number))
+    return [study.trials[number] for number in sorted(number for _, number in front)]
 
 
 def ranked(study: Study, metrics: Sequence[Objective], limit: int | None = None) -> list[Trial]:
@@ -86,9 +90,10 @@ def ranked(study: Study, metrics: Sequence[Objective], limit: int | None = None)
 
     if limit is None:
         return sorted(study.trials.values(), key=key)
-    complete = [trial for trial, _ in _candidates(study, signs)]
-    enough = len(complete) >= limit  # then nothing else comes into question, and their keys are cheap
-    return heapq.nsmallest(limit, complete if enough else study.trials.values(), key=key)
+    complete = [(number not in front, costs[0], number) for number, costs in _candidates(study, signs)]
+    if limit <= len(complete) == study.counts()[TrialState.COMPLETE]:  # then nothing else comes into question
+        return [study.trials[number] for *_, number in heapq.nsmallest(limit, complete)]
+    return heapq.nsmallest(limit, study.trials.values(), key=key)
 
 
 def table_value(trial: Trial, metrics: Sequence[Objective], objective: int = 0) -> float | None:
@@ -110,21 +115,18 @@ def table_value(trial: Trial, metrics: Sequence[Objective], objective: int = 0) 
 _GROUPS = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1, TrialState.INFEASIBLE: 2, TrialState.FAILED: 2}  # others: 3
 
 
-def _candidates(study: Study, signs: Sequence[float]) -> Iterator[tuple[Trial, tuple[float, ...]]]:
-    """Complete trials with their values as costs, less being better."""
-    complete, finite = TrialState.COMPLETE, math.isfinite
+def _candidates(study: Study, signs: Sequence[float]) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """Numbers of complete trials with their values as costs, less being better."""
+    finite = math.isfinite
     if len(signs) == 1:  # plainly, because a study of ten thousand trials is looked at all the time
         sign = signs[0]
-        for trial in study.trials.values():
-            if trial.state is complete and trial.values and finite(trial.values[0]) and trial.feasible:
-                yield trial, (sign * trial.values[0],)
+        for number, values in study.scores():
+            if finite(values[0]):
+                yield number, (sign * values[0],)
         return
-    for trial in study.trials.values():
-        values = trial.values
-        if trial.state is not complete or values is None or not trial.feasible:
-            continue
+    for number, values in study.scores():
         if len(values) >= len(signs) and all(map(finite, values)):
-            yield trial, tuple(sign * value for sign, value in zip(signs, values, strict=False))
+            yield number, tuple(sign * value for sign, value in zip(signs, values, strict=False))
 
 
 def _signs(metrics: Sequence[Objective]) -> tuple[float, ...]:

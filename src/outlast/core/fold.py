@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from outlast.core.kept_trials import KeptTrials, PackedTrials, packed
+from outlast.core.kept_trials import KeptTrials, PackedTrials, packed, scores
 from outlast.core.records import (
     PLUGGED,
     Attempt,
@@ -119,6 +119,10 @@ class Study(Struct, dict=True):
     def latest_success(self) -> str | None:
         """When the last of the complete and the pruned trials finished."""
         return self._tally.latest_success()
+
+    def scores(self) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """Numbers and values of the complete trials that keep their constraints; of a kept fold no trial is asked for."""
+        return scores(self.trials)
 
     @property
     def identity(self) -> str:

@@ -24,12 +24,27 @@ class PackedTrials(msgspec.Struct, frozen=True):
     Attributes:
         numbers: Of the trials, in order.
         ends: Where each ends in `packed`.
+        scores: Of each, as `scores` tells them; ``None`` of one that has none.
         packed: A msgpack array.
     """
 
     numbers: list[int]
     ends: list[int]
+    scores: list[tuple[float, ...] | None]
     packed: bytes
+
+
+def scores(trials: Mapping[int, Trial]) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """Numbers and values of the complete trials that keep their constraints."""
+    if isinstance(trials, KeptTrials):
+        return trials.scores()
+    scored = ((number, score_of(trial)) for number, trial in trials.items())
+    return ((number, values) for number, values in scored if values is not None)
+
+
+def score_of(trial: Trial) -> tuple[float, ...] | None:
+    """Values of a complete trial that keeps its constraints."""
+    return trial.values if trial.state is TrialState.COMPLETE and trial.values and trial.feasible else None
 
 
 def packed(trials: Mapping[int, Trial]) -> PackedTrials:
@@ -44,7 +59,8 @@ def packed(trials: Mapping[int, Trial]) -> PackedTrials:
     for part in parts:
         at += len(part)
         ends.append(at)
-    return PackedTrials(list(trials), ends[1:], b"".join(parts))
+    known = dict(scores(trials))
+    return PackedTrials(list(trials), ends[1:], [known.get(number) for number in trials], b"".join(parts))
 
 
 def _checked(trial: Trial) -> bytes:
@@ -59,7 +75,7 @@ class KeptTrials(dict[int, Trial]):
 
     def __init__(self, kept: PackedTrials) -> None:
         super().__init__()
-        self._packed, self._ends = kept.packed, kept.ends
+        self._packed, self._ends, self._scores = kept.packed, kept.ends, kept.scores
         self._at = dict(zip(kept.numbers, range(len(kept.numbers)), strict=True))
         self._taken = 0  # of those, which somebody asked for
         self._was: dict[int, Known] = {}  # once all are unpacked
@@ -88,7 +104,7 @@ class KeptTrials(dict[int, Trial]):
             self._was[number] = trial.state, trial.finished_at, trial.values
             super().__setitem__(number, mine.pop(number, trial))
         super().update(mine)
-        self._at, self._ends, self._packed = {}, [], b""
+        self._at, self._ends, self._scores, self._packed = {}, [], [], b""
 
     def was(self, number: int) -> Known | None:
         """What was known of a trial when it was kept; ``None`` of one that began later."""
@@ -96,6 +112,13 @@ class KeptTrials(dict[int, Trial]):
             return self._was.get(number)
         trial = _ONE.decode(self._bytes(number))
         return trial.state, trial.finished_at, trial.values
+
+    def scores(self) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """See the function of this name: without asking for any trial."""
+        mine = [(number, score_of(trial)) for number, trial in super().items()]
+        lying = dict(zip(self._at, self._scores, strict=True))
+        lying.update(mine)
+        return ((number, score) for number, score in lying.items() if score is not None)
 
     def parts(self) -> Iterator[bytes | memoryview]:
         """Each trial as bytes."""

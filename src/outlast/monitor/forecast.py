@@ -13,13 +13,16 @@ differed from block to block, shrunk towards what ``benchmarks/eta.py`` found ov
 from __future__ import annotations
 
 import math
-import random
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
 from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import random
 
 _FUTURES = 81  # that are drawn, at most
 _TAIL = 24  # counted trials that are laid onto the slots one by one; those before are a sum
@@ -88,6 +91,8 @@ def forecast(
     lately, since = ended[cut:], ended[cut - 1].at if cut else since
     if left <= 0 or not any(each.counts for each in lately):
         return None
+    import random  # not for a study at rest
+
     pool = _Pool.of(lately, running, gap, since, random.Random(len(ended)))
     spread = _spread(ended, pool, gap, left)
     found = sorted(_one_future(pool, running, left, slots, pace) for pace in _paces(spread, slots, pool.drawn))

@@ -26,7 +26,7 @@ from outlast.study.ledger_lines import continued, events_of, kinds_of_later, sea
 from outlast.study.segments import Place, Reading, Segment, parse, segment_content, segment_numbers, segment_path
 
 _CHUNK = 1 << 20
-_ABOUT = msgspec.msgpack.Decoder(tuple[Study, KeptTally, list[int], list[int]])
+_ABOUT = msgspec.msgpack.Decoder(tuple[Study, KeptTally, list[int], list[int], list[tuple[float, ...] | None]])
 _LEAST, _SHARE = 256 * 1024, 50  # bytes that were folded anew, and their share of all, from which on it is kept again
 _DOUBTS = (
     OSError,
@@ -58,7 +58,7 @@ def keep_folded(paths: StudyPaths, reading: Reading, study: Study, *, least: int
         return False
     try:
         rest, tally, trials = study.kept()
-        about = msgspec.msgpack.encode((rest, tally, trials.numbers, trials.ends))
+        about = msgspec.msgpack.encode((rest, tally, trials.numbers, trials.ends, trials.scores))
         head = msgspec.json.encode((_folder_by(), place, len(about)))
         checked = zlib.crc32(trials.packed, zlib.crc32(about, zlib.crc32(head)))
         write_atomic(paths.folded, b"%08x\n%b\n%b%b" % (checked, head, about, trials.packed), durable=False)
@@ -79,8 +79,8 @@ def read_folded(paths: StudyPaths) -> tuple[Reading, Study] | None:
             about, packed = file.read(size), file.read()
         if zlib.crc32(packed, zlib.crc32(about, zlib.crc32(head))) != checked:
             return None
-        rest, tally, numbers, ends = _ABOUT.decode(about)
-        study = Study.resumed(rest, tally, PackedTrials(numbers, ends, packed))
+        rest, tally, numbers, ends, known = _ABOUT.decode(about)
+        study = Study.resumed(rest, tally, PackedTrials(numbers, ends, known, packed))
         for segment in reading.segments:
             for line in segment.lines:
                 for event in events_of(line):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import heapq
-import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 
@@ -69,12 +68,12 @@ class View(Struct, frozen=True, dict=True):
             for trial in self.recent
             if (outcome := trial.last) is not None and outcome.curves and len(outcome.curves[0]) > 1
         ]
-        return statistics.median(steps) if steps else None
+        return _median(steps)
 
     @cached_property
     def usual_trial(self) -> float | None:
         """Seconds of training, at the median of the last complete trials; ``None`` where none has completed."""
-        return statistics.median([trial.seconds for trial in self.complete]) if self.complete else None
+        return _median([trial.seconds for trial in self.complete])
 
     @cached_property
     def longest_trial(self) -> float:
@@ -108,3 +107,11 @@ class View(Struct, frozen=True, dict=True):
 
 def _latest(trials: list[Trial]) -> list[Trial]:
     return heapq.nlargest(RECENT, trials, key=lambda trial: trial.finished_at or "")[::-1]
+
+
+def _median(values: Sequence[float]) -> float | None:
+    if not values:
+        return None
+    from statistics import median  # loads random numbers and fractions: many looks have no need of it
+
+    return median(values)
