@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from outlast.engine.coordinator.ask_server import open_pair
-from outlast.objective.pipe_trial import PipeTrial
+from outlast.objective.pipe_trial import PipeTrial, asking_over
 
 
 def test_an_answer_larger_than_the_socket_comes_whole_to_a_reader_however_slow() -> None:
@@ -21,11 +21,11 @@ def test_an_answer_larger_than_the_socket_comes_whole_to_a_reader_however_slow()
 
     def asks() -> None:
         with socket.socket(fileno=theirs) as connection:
-            trial = PipeTrial(connection)
+            trial = PipeTrial(asking_over(connection))
             found.extend([trial._ask({"op": "rows"}), trial.number])
             with pytest.raises(TypeError, match="stays in the process of its objective"):
                 pickle.dumps(trial)
-            trial._stream.close()
+            connection.shutdown(socket.SHUT_RDWR)
 
     answers = {"begin": {"number": 7}, "rows": large}
     asking = threading.Thread(target=asks)

@@ -34,7 +34,7 @@ def optimize(
     catch: Iterable[type[Exception]] | type[Exception] | None = None,
     callbacks: Iterable[Callback] = (),
     parallel: int | Literal["auto"] = "auto",
-    isolation: Literal["process", "worker"] | Mapping[str, int] = "process",
+    isolation: Literal["process", "worker", "kept"] | Mapping[str, int] = "process",
     timeout: float | None = None,
     retries: int = 0,
     start_from: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
@@ -70,6 +70,8 @@ def optimize(
         isolation: ``worker``: trials are forked from a process that has unpickled the objective and imported what that
             imports, so that one costs milliseconds; it is replaced every 100 trials (``{"worker": k}``: every k), and when
             one ends badly. What is computed on import is then the same in all of them, and GPUs must not be used there.
+            ``kept``: trials of a well-behaved objective run one after the other in processes that stay, without a fork or a
+            file each (``{"kept": k}``: a process is replaced after every k trials, 1,000 otherwise).
         timeout: Seconds for the whole study.
         retries: How often a trial whose process crashed is tried again.
         start_from: Earlier studies, whose best are a new study's first trials; with `parameters`.

@@ -65,7 +65,7 @@ def what_halted(paths: StudyPaths, study: Study, folder: str) -> RenderableType 
     since = {outcome.trial for outcome in (*study.failures_since_run, *study.infeasible_since_run)}
     found = [group for group in group_failures(study) if group.cause is not Cause.SPACE_CHANGED]
     groups = ([group for group in found if since & set(group.trials)] or found)[:1]
-    return None if not groups else show_failures(groups, folder=folder, tails=failure_stories(paths, groups))
+    return None if not groups else show_failures(groups, folder=folder, tails=failure_stories(paths, study, groups))
 
 
 def tell_and_settle(folder: str, study: Study, settings: Settings, say: Callable[[str], object]) -> int:

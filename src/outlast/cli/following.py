@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from outlast._system.capped_log import LogReader
 from outlast.core.file_names import AttemptPaths, TrialPaths
+from outlast.core.fold import Study
 from outlast.core.records import Trial
+from outlast.engine.record.examine import read_study
 from outlast.errors import UsageError
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
+from outlast.study.printed import Stretch, stretches
 
 _LOOK_EVERY = 0.2
 
 
-def print_log(paths: StudyPaths, trial: Trial, *, folder: str, lines: int | None, follow: bool) -> None:
+def print_log(paths: StudyPaths, study: Study, trial: Trial, *, folder: str, lines: int | None, follow: bool) -> None:
     """Print the log of all attempts of a trial.
 
     All of it, or the last `lines`; with `follow`, it stays until the trial has ended.
@@ -27,6 +32,10 @@ def print_log(paths: StudyPaths, trial: Trial, *, folder: str, lines: int | None
         UsageError: It has printed nothing.
     """
     files = paths.trial(trial.number)
+    kept = stretches(paths, study, trial)
+    if kept and not files.folder.is_dir():
+        _print_kept(paths, trial, kept, folder=folder, lines=lines, follow=follow)
+        return
     parts = _parts(files)
     readers = [LogReader(path) for path in parts]
     text = b"".join(data for reader in readers for data in iter(reader.read, b"")).decode(errors="replace")
@@ -45,6 +54,37 @@ def print_log(paths: StudyPaths, trial: Trial, *, folder: str, lines: int | None
             _follow(paths, files, parts[-1] if parts else None, readers[-1] if readers else None)
         except KeyboardInterrupt:
             click.echo()
+
+
+def _print_kept(
+    paths: StudyPaths, trial: Trial, kept: Sequence[Stretch], *, folder: str, lines: int | None, follow: bool
+) -> None:
+    """Print what a trial printed in kept workers; with `follow`, until it has ended."""
+    chunks = [stretch.read() for stretch in kept]
+    text = b"".join(chunks).decode(errors="replace")
+    runs = trial.open_attempt is not None
+    if not text and not (follow and runs):
+        when, cure = (
+            (" yet", f"outlast logs {folder} {trial.number} -f")
+            if runs
+            else ("", f"outlast show {folder} {trial.number}")
+        )
+        raise UsageError(f"trial {trial.number} has printed nothing{when}", cure=cure)
+    if lines is not None:
+        text = "".join(text.splitlines(keepends=True)[-lines:] if lines else [])
+    click.echo(text, nl=bool(text) and not text.endswith("\n") and not follow)
+    at, last = kept[-1].start + len(chunks[-1]), kept[-1]
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    with contextlib.suppress(KeyboardInterrupt):
+        while follow and runs and holder_is_live(paths.ledger) is not False:
+            time.sleep(_LOOK_EVERY)
+            study = read_study(paths)
+            now = stretches(paths, study, study.trials[trial.number])
+            runs = study.trials[trial.number].open_attempt is not None and len(now) == len(kept)
+            last = now[len(kept) - 1] if len(now) >= len(kept) else last
+            chunk = last.read(at)
+            at += len(chunk)
+            click.echo(decode(chunk), nl=False)
 
 
 def _parts(files: TrialPaths) -> list[Path]:

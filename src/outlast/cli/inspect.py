@@ -209,7 +209,7 @@ def _log_of_one(folder: str, trial: int | None, *, follow: bool, lines: int | No
         ).number
     if trial not in found.trials:
         raise UsageError(f"there is no trial {trial}", cure=f"trials 0 to {max(found.trials)}: outlast show {folder}")
-    print_log(paths, found.trials[trial], folder=folder, lines=lines, follow=follow)
+    print_log(paths, found, found.trials[trial], folder=folder, lines=lines, follow=follow)
 
 
 @click.command(cls=Command)

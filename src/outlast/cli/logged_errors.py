@@ -61,7 +61,7 @@ def print_errors(folders: Sequence[str], most: int | None = None) -> None:
 
 def _failures(folder: str, study: Study) -> Iterator[Said]:
     groups = [group for group in group_failures(study) if group.cause is not Cause.SPACE_CHANGED]
-    stories = failure_stories(StudyPaths.at(folder), groups)
+    stories = failure_stories(StudyPaths.at(folder), study, groups)
     for group in groups:
         ended = [last.at for number in group.trials if (last := study.trials[number].last) is not None]
         yield Said(

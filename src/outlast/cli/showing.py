@@ -29,11 +29,13 @@ from outlast.results.failures import FailureGroup, group_failures
 from outlast.results.writer import resolved_config
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
+from outlast.study.printed import printed_end, stretches
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _TAIL_LINES, _STORY_LINES = 15, 40
+_TAIL_BYTES = 1 << 16
 _FEWEST_ANALYSED, _MOST_ANALYSED = 10, 3000  # trials: looking must not wait for statistics
 
 
@@ -76,7 +78,7 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         groups = group_failures(study)
         tell(
             lambda: [_group_facts(group) for group in groups],
-            lambda: render_show.show_failures(groups, folder=folder, tails=failure_stories(paths, groups)),
+            lambda: render_show.show_failures(groups, folder=folder, tails=failure_stories(paths, study, groups)),
         )
     elif what == "analysis":
         from outlast.results.findings import at_length
@@ -90,7 +92,10 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         tell(lambda: pages, lambda: Text("\n".join(pages), no_wrap=True, overflow="ignore"))
     else:
         trial = _trial(study, what, folder)
-        tail = _tail(paths, trial.number) if trial.state in (TrialState.FAILED, TrialState.INFEASIBLE) else []
+        shown = trial.state in (TrialState.FAILED, TrialState.INFEASIBLE) or (
+            trial.attempts[-1:] and trial.attempts[-1].kept
+        )
+        tail = _tail(paths, study, trial.number) if shown else []
         tell(
             lambda: {**facts_of([trial])[0], "events": [to_json(event) for event in trial.events()]},
             lambda: _whole(trial, study, settings, paths, tail=tail),
@@ -124,7 +129,7 @@ def _whole(
     values = configuration(trial, study, settings)
     command = command_by_hand(settings, trial, values) or ""
     return render_show.show_trial(
-        trial, settings, configuration=values, paths=_trial_files(paths, trial), tail=tail, command=command
+        trial, settings, configuration=values, paths=_trial_files(paths, study, trial), tail=tail, command=command
     )
 
 
@@ -196,15 +201,15 @@ def _group_facts(group: FailureGroup) -> dict[str, Any]:
     }
 
 
-def failure_stories(paths: StudyPaths, groups: Sequence[FailureGroup]) -> dict[int, list[str]]:
+def failure_stories(paths: StudyPaths, study: Study, groups: Sequence[FailureGroup]) -> dict[int, list[str]]:
     """The first trial of each group → its traceback, or its last lines of output."""
-    return {group.first: _story(paths, group.first) for group in groups}
+    return {group.first: _story(paths, study, group.first) for group in groups}
 
 
-def _story(paths: StudyPaths, number: int) -> list[str]:
+def _story(paths: StudyPaths, study: Study, number: int) -> list[str]:
     text = read_bytes(paths.trial(number).error_log)
     story = "" if text is None else text.decode(errors="replace").partition("\n\n")[2].rstrip()
-    return story.splitlines()[-_STORY_LINES:] if story else _tail(paths, number)
+    return story.splitlines()[-_STORY_LINES:] if story else _tail(paths, study, number)
 
 
 def _files(folder: str) -> list[tuple[str, str]]:
@@ -236,7 +241,7 @@ def _confirmed(folder: str, best: Sequence[Trial]) -> dict[str, Any] | None:
     return {**said, "newer": [trial.number for trial in best if trial.number not in repeated]}
 
 
-def _trial_files(paths: StudyPaths, trial: Trial) -> list[tuple[str, str]]:
+def _trial_files(paths: StudyPaths, study: Study, trial: Trial) -> list[tuple[str, str]]:
     files = paths.trial(trial.number)
     candidates = [
         ("script", files.script),
@@ -247,7 +252,8 @@ def _trial_files(paths: StudyPaths, trial: Trial) -> list[tuple[str, str]]:
     ]
     if trial.attempts and not files.log.exists():
         last = files.attempt(trial.attempts[-1].number)
-        candidates[:0] = [("script", last.script), ("output", last.log)]
+        kept = [("output", stretch.path) for stretch in stretches(paths, study, trial)[-1:]]
+        candidates[:0] = kept or [("script", last.script), ("output", last.log)]
     array, _, task = trial.attempts[-1].job.partition("_") if trial.attempts else ("", "", "")
     if task:
         candidates += [
@@ -257,9 +263,10 @@ def _trial_files(paths: StudyPaths, trial: Trial) -> list[tuple[str, str]]:
     return [(label, os.path.relpath(path)) for label, path in candidates if path.exists()]
 
 
-def _tail(paths: StudyPaths, number: int) -> list[str]:
+def _tail(paths: StudyPaths, study: Study, number: int) -> list[str]:
     try:
         with open(paths.trial(number).log, errors="replace") as file:
             return [line.rstrip("\n") for line in file.readlines()[-_TAIL_LINES:]]
     except OSError:
-        return []
+        said = printed_end(paths, study, study.trials[number], _TAIL_BYTES)
+        return said.decode(errors="replace").splitlines()[-_TAIL_LINES:]

@@ -81,14 +81,7 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     _nesting(settings, space, at)
     _pruner(settings, at)
     _oom(settings, at)
-    if settings.isolation.mode == "worker" and settings.function is None:
-        raise at.child("isolation").error(
-            "worker is for a function: a command is a process of its own", "isolation: process"
-        )
-    if settings.isolation.mode == "worker" and settings.executor.plugged:
-        raise at.child("isolation").error(
-            "worker is for trials of this machine: a job imports for itself", "leave it out"
-        )
+    _isolation(settings, at)
     if files and settings.config is not None:
         notes += _config_file(settings, at)
     notes += _empty_trackers(at.document.data.get("tracking"))
@@ -97,6 +90,23 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     if settings.later.get("selection") is not None:
         notes.append("`selection`: without effect; `confirm.prefer` says how the best is chosen")
     return tuple(notes)
+
+
+def _isolation(settings: Settings, at: At) -> None:
+    mode, here = settings.isolation.mode, at.child("isolation")
+    if mode == "process":
+        return
+    if settings.function is None:
+        raise here.error(f"{mode} is for a function: a command is a process of its own", "isolation: process")
+    if settings.executor.plugged:
+        raise here.error(f"{mode} is for trials of this machine: a job imports for itself", "leave it out")
+    if mode == "kept" and settings.resources.gpus:
+        fact = "kept workers stay, and a process cannot be given another card: `resources.gpus` needs processes"
+        raise here.error(fact, "isolation: worker")
+    if mode == "kept" and any(metric.file is not None for metric in settings.metrics):
+        raise here.error(
+            "trials of kept workers leave no files of scores: `metric.file` needs processes", "isolation: worker"
+        )
 
 
 def parameter_place(at: At, name: str) -> At:

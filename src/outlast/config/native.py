@@ -86,13 +86,34 @@ _INDEX = Checked(
     lambda given, at: IndexSettings.of(given),
 )
 
+
+class _OneOf(Fields):
+    """A mapping with one of its keys, and nothing else."""
+
+    def read(self, value: Any, at: At) -> dict[str, Any]:
+        """That key, read by its shape."""
+        if isinstance(value, Mapping) and (len(value) != 1 or None in value.values()):
+            raise at.error(f"needs one of {', '.join(self.shapes)}", f"write `{next(iter(self.shapes))}: …`")
+        return super().read(value, at)
+
+    def _schema(self) -> dict[str, Any]:
+        properties = {key: shape.schema() for key, shape in self.shapes.items()}
+        one = {"minProperties": 1, "maxProperties": 1}
+        return {"type": "object", "properties": properties, "additionalProperties": False, **one}
+
+
 _ISOLATION = Checked(
     ByType(
-        text=Word(("process", "worker")),
-        mapping=Fields(
-            {"worker": Number(whole=True, least=1, description="replaced after so many trials")}, required=("worker",)
+        text=Word(("process", "worker", "kept")),
+        mapping=_OneOf(
+            {
+                "worker": Number(
+                    whole=True, least=1, description="forked; the worker is replaced after so many trials"
+                ),
+                "kept": Number(whole=True, least=1, description="kept; one is replaced after so many trials"),
+            }
         ),
-        description="of a function's trials: a process each, or forked from a worker that has its imports",
+        description="of a function's trials: a process each, forked from a worker that has its imports, or in one that is kept",
     ),
     lambda given, at: IsolationSettings.of(given),
 )

@@ -80,8 +80,9 @@ def _plain(value: Any) -> Any:
             return {"name": value.name, **options}
         return None if value.name == type(value)().name else value.name
     if isinstance(value, IsolationSettings):
-        short = {IsolationSettings(): None, IsolationSettings(mode="worker"): "worker"}
-        return short.get(value, {"worker": value.trials})
+        if value != IsolationSettings.of(value.mode):
+            return {value.mode: value.trials}
+        return None if value == IsolationSettings() else value.mode
     if isinstance(value, IndexSettings) and value.url is not None:
         value = replace(value, url=masked_address(value.url))
         if value == IndexSettings(url=value.url):

@@ -256,15 +256,18 @@ class IndexSettings(Struct, frozen=True, kw_only=True):
 
 
 class IsolationSettings(Struct, frozen=True, kw_only=True):
-    """What a Python function's trials share: nothing, or the imports of a worker that each is forked from."""
+    """What a Python function's trials share: nothing, the imports of a worker that each is forked from, or a kept worker."""
 
-    mode: Literal["process", "worker"] = "process"
+    mode: Literal["process", "worker", "kept"] = "process"
     trials: int = 100  # a worker is replaced after so many
 
     @classmethod
     def of(cls, given: Any) -> Self:
         """What a study file says: a mode, or a mapping with the number of trials of a worker."""
-        return cls(mode="worker", trials=given["worker"]) if isinstance(given, Mapping) else cls(mode=given)
+        mode, trials = (
+            next(iter(given.items())) if isinstance(given, Mapping) else (given, 1000 if given == "kept" else 100)
+        )
+        return cls(mode=mode, trials=trials)
 
 
 class ExecutorSettings(ChosenSettings, frozen=True, kw_only=True):

@@ -191,6 +191,9 @@ class StudyNames(_Folder):
     run_log = Name("run.log", "What a run says that no terminal hears.")
     earlier_run_log = Name("run.log.1", "The part of it before, once it was full.")
     supervisor = Name("supervisor.json", "Who restarts a detached run's coordinator; locked as long as somebody does.")
+    outputs = Name(
+        "output", "What trials of kept workers print: a file for each slot, and each trial's a stretch of it."
+    )
     glance = Name("glance", "How a study stands that has come to rest, for whoever looks at hundreds.")
     folded = Name("folded", "What the ledger adds up to as far as it was folded: nobody decodes a long one again.")
     behind = Name("behind", "There while what was decided in a turn is not drawn yet; in how many seconds it is to be.")

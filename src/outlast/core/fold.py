@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from outlast.core.kept_trials import KeptTrials, PackedTrials, packed, scores
 from outlast.core.records import (
+    HERE,
     PLUGGED,
     Attempt,
     AttemptEnded,
@@ -213,6 +214,7 @@ class Study(Struct, dict=True):
                 created_at=event.at,
                 of=event.of,
                 told=dict(event.told),
+                offered=event.offered,
             ),
         )
         self.study_attrs.update(event.study_attrs)
@@ -288,13 +290,16 @@ class Study(Struct, dict=True):
             return  # the first outcome stands
         elif attempt.outcome is not None:  # ruled out by a new revision: what it cost stays what it was
             event = replace(event, seconds=attempt.outcome.seconds)
+        for name in event.drawn:
+            if name in trial.offered:
+                trial.distributions[name], trial.params[name] = trial.offered[name]
         before, attempt.outcome = attempt.gpu_seconds, event
         if trial.source != "imported":  # it was not run here
             self.gpu_seconds += attempt.gpu_seconds - before
         if event.cause is not Cause.NEVER_STARTED:
             trial.from_scratch = False  # that attempt began from scratch
             self.false_starts = 0
-        elif attempt.slot.startswith("local:") and attempt.opened_at >= self.running_since:
+        elif attempt.slot.startswith(HERE) and attempt.opened_at >= self.running_since:
             self.false_starts += 1
         if trial.state.finished and event.cause is not Cause.SPACE_CHANGED:
             return

@@ -91,6 +91,8 @@ class TrialCreated(Record, frozen=True, tag="trial_created"):
     derived: Params = {}  # what the `derive` hook added for the training
     of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
     told: Mapping[str, Any] = {}  # macros of a follow-up's command: numbers, paths from its folder
+    # drawn ahead for an objective that asks as it goes: name → distribution (Optuna's JSON), value. What it asks for is its own
+    offered: Mapping[str, tuple[str, Any]] = {}
 
 
 class ParamDrawn(Record, frozen=True, tag="param_drawn"):
@@ -124,7 +126,7 @@ class AttemptOpened(Record, frozen=True, tag="attempt_opened"):
     trial: int
     attempt: int
     at: str
-    slot: str = ""  # "local:0", "worker:HOST:PID", a job id
+    slot: str = ""  # "local:0", "kept:0", "worker:HOST:PID", a job id
     resumed: bool = False  # starts from a checkpoint
     code: str = ""  # commit and hash of the working tree's diff
     gpus: tuple[str, ...] = ()  # the attempt's cards, by UUID
@@ -133,6 +135,9 @@ class AttemptOpened(Record, frozen=True, tag="attempt_opened"):
     worker: Mapping[str, Any] = {}  # the process that asked for it
 
 
+#: What the slots of kept workers begin with (`outlast.executors.kept_workers`), and those of this machine, whatever runs in them.
+KEPT = "kept:"
+HERE = ("local:", KEPT)
 #: The role of a job that the study file's own `executor:` submitted, and no command of ours for SLURM.
 PLUGGED = "plugged"
 
@@ -173,6 +178,10 @@ class AttemptEnded(Record, frozen=True, tag="attempt_ended"):
     scores: Mapping[str, float] = {}  # of an attempt whose trial goes on: what it scored so far
     together: bool = False  # lost, and everything else on its host with it
     pruned_at: int | None = None  # the step whose report made the pruner give the trial up; the curve may run further
+    drawn: tuple[str, ...] = ()  # what the objective asked for of what was offered
+    printed: tuple[int, int] | None = (
+        None  # in a kept worker: where in its slot's output the attempt's begins, and its length
+    )
 
     def judged_curve(self) -> dict[int, float]:
         """The first objective's reports up to the one at which the trial was given up: what later decisions build on.
@@ -288,6 +297,10 @@ def from_json(obj: Mapping[str, Any]) -> Event:
         kwargs["curves"] = tuple(tuple([(int(s), float(v)) for s, v in curve]) for curve in kwargs.get("curves", ()))
         for key in ("metrics", "scores"):
             kwargs[key] = {str(k): float(v) for k, v in kwargs.get(key, {}).items()}
+        kwargs["drawn"] = tuple(kwargs.get("drawn", ()))
+        kwargs["printed"] = None if kwargs.get("printed") is None else tuple(map(int, kwargs["printed"]))
+    elif cls is TrialCreated:
+        kwargs["offered"] = {name: (str(text), value) for name, (text, value) in kwargs.get("offered", {}).items()}
     elif cls is EarlierTrial:
         kwargs["values"] = tuple(float(v) for v in kwargs.get("values", ()))
     elif cls is AttemptOpened:
@@ -312,6 +325,11 @@ class Attempt(Struct, gc=False, omit_defaults=True):
     restarts: int = 0
     worker: Mapping[str, Any] = {}
     cards: float = 0.0  # how many that is: of a card that it shared, its share
+
+    @property
+    def kept(self) -> bool:
+        """Whether it ran in a kept worker: without a marker, a folder or a file."""
+        return self.slot.startswith(KEPT)
 
     @property
     def gpu_seconds(self) -> float:
@@ -366,6 +384,7 @@ class Trial(Struct, gc=False, omit_defaults=True):
     anew_after: int = 0  # what attempts up to this one did is thrown away: a person had the trial begin from scratch
     of: int | None = None  # in a follow-up of a search: the search's trial whose configuration this is
     told: Mapping[str, Any] = {}  # macros of a follow-up's command, see `TrialCreated`
+    offered: Mapping[str, tuple[str, Any]] = {}  # see `TrialCreated`
 
     def __repr__(self) -> str:
         values = "" if self.values is None else " " + " ".join(f"{value:.6g}" for value in self.values)
@@ -430,7 +449,7 @@ class Trial(Struct, gc=False, omit_defaults=True):
             TrialCreated(
                 self.number, self.created_at, {k: v for k, v in self.params.items() if k not in self.distributions},
                 self.seed, self.revision, self.source, self._sampler_attrs(), {}, self.latent, self.derived,
-                self.of, self.told,
+                self.of, self.told, self.offered,
             )
         ]  # fmt: skip
         found += [ParamDrawn(self.number, k, self.params[k], text) for k, text in self.distributions.items()]

@@ -18,12 +18,22 @@ from outlast._system.processes import Identity
 from outlast.core.evidence import Evidence
 
 
+class Ended(Struct, frozen=True):
+    """What is known besides of a trial that ended in a kept worker."""
+
+    log: str  # the worker's output
+    printed: tuple[int, int]  # where in it the trial's begins, and its length
+    drawn: tuple[str, ...] = ()  # parameters that it took of those that were offered
+    crashed: bool = False  # its worker went with it: the evidence has nothing of what it reported and printed
+
+
 class Heard(Struct):
     """What one attempt's runner said since the last time that somebody listened."""
 
     runner: Identity | None = None  # it has claimed the attempt
     reports: bytes = b""  # whole lines, as its reports.jsonl has them
     evidence: Evidence | None = None  # the training is over
+    kept: Ended | None = None  # likewise, where it ran in a kept worker
 
 
 class EndRequest(Struct, frozen=True):

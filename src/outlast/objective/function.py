@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def load(argv: Sequence[str]) -> Callable[[int | None], None]:
+def load(argv: Sequence[str]) -> Callable[[Any], None]:
     """Import the function. What is returned runs one trial, the one that the environment names by then."""
     module_name, _, name = argv[0].partition(":")
     sys.path.insert(0, os.getcwd())
@@ -33,11 +32,11 @@ def load(argv: Sequence[str]) -> Callable[[int | None], None]:
     return partial(run_with_params, function)
 
 
-def run_with_params(function: Callable[..., Any], _pipe_fd: int | None) -> None:
+def run_with_params(function: Callable[..., Any], _asked: Any) -> None:
     """One trial of a function that asks for nothing: called with the trial's parameters, its result reported."""
-    with open(os.environ["OUTLAST_PARAMS"]) as file:
-        params = json.load(file)
-    report_result(call(function, params))
+    from outlast.client import current_trial
+
+    report_result(call(function, current_trial().params))
 
 
 def call(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:

@@ -9,14 +9,47 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from outlast.client import current_trial
 from outlast.objective.kept_values import kept_text, plain
 
 _RESUME_ME = 75  # EX_TEMPFAIL
+#: Asks the coordinator, and returns its answer; raises ``ValueError`` where it refuses.
+Ask: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
+
+
+def asking_over(connection: socket.socket) -> Ask:
+    """Over an inherited socket, one JSON object a line. Its end is the end of this process: another one goes on later."""
+    stream, talking = connection.makefile("rw", encoding="utf-8", newline="\n"), threading.Lock()
+
+    def line(text: str) -> str:
+        try:
+            stream.write(text + "\n")
+            stream.flush()
+            answer = stream.readline()
+        except OSError:
+            answer = ""
+        if not answer.endswith("\n"):
+            sys.stdout.flush()
+            os._exit(_RESUME_ME)
+        return answer
+
+    def ask(question: dict[str, Any]) -> dict[str, Any]:
+        text = ""
+        with talking:  # a framework may report from a thread of its own
+            answer = line(json.dumps(question))
+            while answer.startswith("+"):  # a long one comes in pieces
+                text += answer[1:].rstrip("\n")
+                answer = line("more")
+        found: dict[str, Any] = json.loads(text + answer)
+        if "error" in found:
+            raise ValueError(found["error"])
+        return found
+
+    return ask
 
 
 class PipeTrial:
@@ -27,10 +60,9 @@ class PipeTrial:
         datetime_start: When it was first started, in local time, as Optuna has it.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._talking = threading.Lock()
-        self._stream = connection.makefile("rw", encoding="utf-8", newline="\n")
-        start = self._ask({"op": "begin"})
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        start = ask({"op": "begin"})
         self.number: int = start["number"]
         self.datetime_start: datetime | None = _local(start.get("started"))
         self._params: dict[str, Any] = {}
@@ -47,30 +79,6 @@ class PipeTrial:
 
     #: Optuna's helpers ask with `isinstance`; where Optuna is not imported at all, nobody does.
     __class__ = property(_shown_class)
-
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        text = ""
-        with self._talking:  # a framework may report from a thread of its own
-            answer = self._line(json.dumps(question))
-            while answer.startswith("+"):  # a long one comes in pieces
-                text += answer[1:].rstrip("\n")
-                answer = self._line("more")
-        found: dict[str, Any] = json.loads(text + answer)
-        if "error" in found:
-            raise ValueError(found["error"])
-        return found
-
-    def _line(self, text: str) -> str:
-        try:
-            self._stream.write(text + "\n")
-            self._stream.flush()
-            answer = self._stream.readline()
-        except OSError:
-            answer = ""
-        if not answer.endswith("\n"):
-            sys.stdout.flush()
-            os._exit(_RESUME_ME)
-        return answer
 
     # What it draws
 

@@ -16,7 +16,7 @@ from typing import Any
 from outlast.client import current_trial
 from outlast.objective.function import report_result, run_with_params
 from outlast.objective.kept_values import CAUGHT
-from outlast.objective.pipe_trial import PipeTrial
+from outlast.objective.pipe_trial import Ask, PipeTrial, asking_over
 from outlast.objective.returned import values_of
 
 
@@ -26,8 +26,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def load(argv: Sequence[str]) -> Callable[[int | None], None]:
-    """Unpickle the objective. What is returned runs one trial, given the number of its conversation's descriptor."""
+def load(argv: Sequence[str]) -> Callable[[int | Ask | None], None]:
+    """Unpickle the objective. What is returned runs one trial, given its conversation's descriptor or what asks for it."""
     import cloudpickle
 
     sys.path.insert(0, os.getcwd())
@@ -41,12 +41,12 @@ def load(argv: Sequence[str]) -> Callable[[int | None], None]:
 
 def _run(
     objective: Callable[..., Any],
-    pipe_fd: int | None,
+    asked: int | Ask | None,
     *,
     catch: tuple[type[Exception], ...] = (),
     constraints: Callable[[Any], Sequence[float]] | None = None,
 ) -> None:
-    trial = PipeTrial(socket.socket(fileno=pipe_fd))
+    trial = PipeTrial(asked if callable(asked) else asking_over(socket.socket(fileno=asked)))
     try:
         result = objective(trial)
     except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from outlast._system.job_environment import NOT_TAKEN_OVER, first_node, in_job
@@ -50,19 +50,19 @@ def training_environment(
     if in_job(env) and not spec.srun:
         env.update(NOT_TAKEN_OVER)
     env.update(spec.env)
-    for name, value in {**_of_wandb(root, spec, status), **_of_trackers(root, spec.trial, env)}.items():
+    for name, value in {**_of_wandb(root, spec.trial, spec.env, status), **_of_trackers(root, spec.trial, env)}.items():
         env.setdefault(name, value)
     if spec.gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpus)  # one in the study file limits which these can be
     return env
 
 
-def _of_wandb(root: Path, spec: RunnerSpec, status: os.stat_result) -> dict[str, str]:
+def _of_wandb(root: Path, trial: int, env: Mapping[str, str], status: os.stat_result) -> dict[str, str]:
     """Where no tracker says another: a trial that logs to W&B goes on with its run, and each fold has one of its own."""
-    fold = spec.env.get("OUTLAST_FOLD")
-    trial = f"{root.name}-{status.st_ino:x}-{spec.trial:04d}"
+    fold = env.get("OUTLAST_FOLD")
+    run = f"{root.name}-{status.st_ino:x}-{trial:04d}"
     return {
-        "WANDB_RUN_ID": trial if fold is None else f"{trial}-fold{fold}",
+        "WANDB_RUN_ID": run if fold is None else f"{run}-fold{fold}",
         "WANDB_RESUME": "allow",
         "WANDB_RUN_GROUP": root.name,
     }
@@ -99,6 +99,30 @@ def worker_environment(env: Mapping[str, str], inherited: Mapping[str, str], pyt
         PYTHONPATH=_with_hooks(base, python_path),
     )
     return {**base, **faults, **env}
+
+
+def kept_environment(
+    env: Mapping[str, str],
+    inherited: Mapping[str, str],
+    python_path: str,
+    *,
+    metrics: Sequence[str],
+    pattern: Sequence[str],
+) -> dict[str, str]:
+    """What a kept worker sees from its start on: everything that is the same for all trials."""
+    found = worker_environment(env, inherited, python_path)
+    found.setdefault("MASTER_ADDR", first_node(found) or "127.0.0.1")
+    found.setdefault("MASTER_PORT", str(_free_port()))
+    found["OUTLAST_METRICS"] = ",".join(metrics)
+    if pattern:
+        found["OUTLAST_CHECKPOINT_PATTERN"] = "\n".join(pattern)
+    return found
+
+
+def of_trial(root: Path, trial: int, env: Mapping[str, str]) -> dict[str, str]:
+    """What trackers want of one trial in a kept worker; a variable that the study file sets is left as it is."""
+    found = {**_of_wandb(root, trial, env, os.stat(root)), **_of_trackers(root, trial, {**os.environ, **env})}
+    return {name: value for name, value in found.items() if name not in env}
 
 
 def _with_hooks(env: Mapping[str, str], python_path: str) -> str:

@@ -131,10 +131,10 @@ def _run(loaded: Loaded, pipe_fd: int | None) -> int:
     try:
         loaded.call(pipe_fd)
     except SystemExit as end:
-        code = _exit_code(end)
+        code = exit_code_of(end)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        error.__traceback__ = _without_ours(error.__traceback__)
+        error.__traceback__ = without_ours(error.__traceback__)
         sys.excepthook(type(error), error, error.__traceback__)
         code = 1
     with suppress(BaseException):
@@ -151,7 +151,8 @@ def _run(loaded: Loaded, pipe_fd: int | None) -> int:
     return code
 
 
-def _exit_code(end: SystemExit) -> int:
+def exit_code_of(end: SystemExit) -> int:
+    """What the interpreter makes of it; what it says is printed as it would be."""
     if end.code is None:
         return 0
     if isinstance(end.code, int):
@@ -160,7 +161,7 @@ def _exit_code(end: SystemExit) -> int:
     return 1
 
 
-def _without_ours(frames: TracebackType | None) -> TracebackType | None:
+def without_ours(frames: TracebackType | None) -> TracebackType | None:
     """The traceback from the user's first frame on."""
     whole = frames
     while frames is not None and os.path.abspath(frames.tb_frame.f_code.co_filename).startswith(_OURS):

@@ -106,3 +106,9 @@ def token_of_trial(root: str, trial: int) -> str:
 
 def _token(status: os.stat_result, trial: int) -> str:
     return f"outlast:{status.st_dev:x}.{status.st_ino:x}:{trial}."
+
+
+def token_of_study(root: str) -> str:
+    """The part of the token that all trials of a study share."""
+    status = os.stat(root)
+    return f"outlast:{status.st_dev:x}.{status.st_ino:x}:"

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from outlast.config.secrets import mask_text
 from outlast.core.file_names import CampaignNames, StudyNames, TrialPaths
 from outlast.engine.care.stop import stop_study
+from outlast.engine.record.examine import read_study
 from outlast.errors import OutlastError
 from outlast.monitor.exposition import CONTENT_TYPE
 from outlast.serve import frame
@@ -29,6 +30,8 @@ from outlast.serve.saying import say
 from outlast.serve.tails import folder_below, tail
 from outlast.serve.watcher import BOARD, METRICS, Answer, Watcher
 from outlast.study.home import live_of
+from outlast.study.layout import StudyPaths
+from outlast.study.printed import Stretch, stretches
 
 _LONGEST_BODY = 1024  # bytes
 _BODY_WITHIN = 5.0  # seconds
@@ -155,8 +158,23 @@ def _end_of(folder: str, name: str, trial: tuple[str, ...], query: Mapping[str, 
     source = folders[-1] if len(folders) > 2 else ""
     after = query.get("after", "0")
     goes_on = query.get("source") == source and _is_number(after, 18)
-    found = tail(root, folders, name, after=int(after) if goes_on else 0)
+    known = int(after) if goes_on else 0
+    found = tail(root, folders, name, after=known)
+    if found is None and trial and (kept := _in_kept_workers(root, int(trial[-1]))) is not None:
+        source, within = f"{kept.path.name}:{kept.start}", (kept.start, kept.end)
+        known = int(after) if query.get("source") == source and _is_number(after, 18) else 0
+        found = tail(root, (StudyNames.outputs.name,), kept.path.name, after=known, within=within)
     return {"source": source, **(found or {"from": 0, "to": 0, "lines": "", "rest": "", "none": True})}
+
+
+def _in_kept_workers(root: str, trial: int) -> Stretch | None:
+    """Where a trial without a folder of its own prints."""
+    paths = StudyPaths.at(root)
+    try:
+        study = read_study(paths)
+        return next(reversed(stretches(paths, study, study.trials[trial])), None)
+    except (OutlastError, KeyError):
+        return None
 
 
 def _is_number(text: str, most: int) -> bool:

@@ -39,7 +39,15 @@ def folder_below(root: str, *names: str) -> Iterator[int]:
         os.close(fd)
 
 
-def tail(root: str, folders: tuple[str, ...], name: str, *, after: int = 0, last: int = MOST) -> dict[str, Any] | None:
+def tail(
+    root: str,
+    folders: tuple[str, ...],
+    name: str,
+    *,
+    after: int = 0,
+    last: int = MOST,
+    within: tuple[int, int | None] = (0, None),
+) -> dict[str, Any] | None:
     """What a log holds behind a place in it; from its end, where that is further back than one answer holds.
 
     Args:
@@ -48,6 +56,7 @@ def tail(root: str, folders: tuple[str, ...], name: str, *, after: int = 0, last
         name: Of the log; its pieces are found beside it (`outlast._system.capped_log`).
         after: Bytes that are known already.
         last: Bytes at most, up to `MOST`.
+        within: The stretch of it that is meant: where it begins, and where it ends, if not at the log's end.
 
     Returns:
         ``from`` and ``to`` (bytes from the log's beginning), ``lines`` (whole ones, as a screen would show them) and ``rest``
@@ -56,26 +65,28 @@ def tail(root: str, folders: tuple[str, ...], name: str, *, after: int = 0, last
     try:
         with folder_below(root, *folders) as fd:
             pieces = [
-                (start, most, piece)
+                (start, most if within[1] is None else within[1], piece)
                 for piece, start, most in parts_of(name, os.listdir(fd))
                 if stat.S_ISREG(os.stat(piece, dir_fd=fd, follow_symlinks=False).st_mode)
             ]
-            return _tail(fd, pieces, after, min(last, MOST)) if pieces else None
+            return _tail(fd, pieces, after, min(last, MOST), within[0]) if pieces else None
     except OSError:
         return None
 
 
-def _tail(fd: int, pieces: list[tuple[int, int | None, str]], after: int, last: int) -> dict[str, Any]:
+def _tail(fd: int, pieces: list[tuple[int, int | None, str]], after: int, last: int, first_byte: int) -> dict[str, Any]:
     sizes = [_size(fd, piece, most) for _, most, piece in pieces]
     end = pieces[-1][0] + sizes[-1]
-    begin = after if end - last <= after <= end else max(0, end - last)
+    begin = max(first_byte, after if end - last <= after <= end else max(0, end - last))
     data, at = b"", end
     for (start, _, piece), size in zip(reversed(pieces), reversed(sizes), strict=True):
         if start + size < at or at <= begin:  # a piece between was dropped
             break
         first = max(begin, start)
         data, at = _read(fd, piece, first - start, at - first) + data, first
-    if at != after and at > 0:  # in the middle of a line: a secret that is cut in two is not known as one any more
+    if (
+        at != after and at > first_byte
+    ):  # in the middle of a line: a secret that is cut in two is not known as one any more
         cut = data.find(b"\n") + 1 or len(re.match(rb"\S*\s?", data)[0])  # type: ignore[index]  # it matches anything
         data, at = data[cut:], at + cut
     until = data.rfind(b"\n") + 1

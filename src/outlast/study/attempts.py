@@ -175,13 +175,18 @@ def void_start(attempt: AttemptPaths) -> bool:
 
 def end_tree(attempt: AttemptPaths, token: str) -> list[int]:
     """End whatever of the attempt's process tree still lives on this host. Returns the pids that would not go."""
+    return end_holders(str(attempt.alive), token)
+
+
+def end_holders(path: str, token: str) -> list[int]:
+    """End every process of this host that carries a token, or holds the lock on a file. Returns the pids that would not go."""
     stuck = end_processes(token)
-    if not stuck and is_locked(str(attempt.alive)):
-        for pid in lock_holders(str(attempt.alive)):  # descendants that took the token off
+    if not stuck and is_locked(path):
+        for pid in lock_holders(path):  # descendants that took the token off
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + _DIES_WITHIN
-        while (locked := is_locked(str(attempt.alive))) and time.monotonic() < deadline:
+        while (locked := is_locked(path)) and time.monotonic() < deadline:
             time.sleep(0.005)
         return [-1] if locked else []
     return stuck

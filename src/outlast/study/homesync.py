@@ -106,6 +106,7 @@ class HomeSync:
         for name in finished:
             copied += self._outdated(name)
             copied += self._files(tuple(os.path.join(_At.trials.name, name, file) for file in _OF_A_TRIAL))
+        copied += self._tree(_At.outputs.name)
         if not self._drive:  # before the tables that name them
             copied += self._best_checkpoint()
         copied += self._files(_DERIVED) + self._tree(_At.plots.name) + self._index()

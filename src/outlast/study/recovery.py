@@ -91,8 +91,9 @@ def trial_problems(study: Study, agrees: Mapping[int, bool | None]) -> list[Prob
 
 
 def had_a_folder(trial: Trial) -> bool:
-    """Whether any attempt of a trial was laid out on the disk; one that was ruled out when it was drawn has none."""
-    return any(attempt.slot != "none" for attempt in trial.attempts)
+    """Whether any attempt of a trial was laid out on the disk: not of one that was ruled out when it was drawn, nor in a kept
+    worker."""
+    return any(attempt.slot != "none" and not attempt.kept for attempt in trial.attempts)
 
 
 def events_of_copy(copy: Any, *, needed: str = "") -> list[Event]:

@@ -33,7 +33,7 @@ def test_what_waits_for_room_does_so_before_anybody_is_told_of_the_disk() -> Non
     waiting: list[Any] = []
     ending._heard, ending._behind = {}, SimpleNamespace(runs=False, put=put)
     ending._left, ending._refused = [], lambda why: waiting.extend(ending._left)
-    ending._study = SimpleNamespace(trials={3: SimpleNamespace(state=TrialState.FAILED)})
+    ending._study = SimpleNamespace(trials={3: SimpleNamespace(state=TrialState.FAILED, attempts=[])})
     ending.put_away(PutAway(3, 1))
     assert waiting == [PutAway(3, 1)]
 

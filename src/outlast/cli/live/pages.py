@@ -25,6 +25,7 @@ from outlast.engine.record.recorded import study_paths
 from outlast.monitor.overview import Sight
 from outlast.monitor.times import duration, metric_value
 from outlast.runner.capture.curve import LiveReports
+from outlast.study.printed import printed_end
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -110,7 +111,11 @@ def log_lines(sight: Sight, number: int | None) -> list[str]:
     """The end of what a trial printed, in its latest attempt."""
     if sight.settings is None or number is None:
         return []
-    log = _newest_log(study_paths(sight.folder, sight.settings).trial(number), sight.study, number)
+    paths = study_paths(sight.folder, sight.settings)
+    log = _newest_log(paths.trial(number), sight.study, number)
+    if log is None and sight.study is not None and number in sight.study.trials:
+        said = printed_end(paths, sight.study, sight.study.trials[number], _LOG_BYTES)
+        return clean(said.decode(errors="replace")).splitlines()
     return clean(log_end(log, _LOG_BYTES).decode(errors="replace")).splitlines() if log is not None else []
 
 

@@ -19,6 +19,7 @@ from outlast.config.settings import OBJECTIVE, Settings
 from outlast.config.slurm_section import srun_arguments
 from outlast.config.trial_config import resolve_trial_config
 from outlast.core.file_names import AttemptPaths
+from outlast.core.kept_words import Train
 from outlast.core.parts import Part, next_part
 from outlast.core.records import Trial
 from outlast.core.states import Cause
@@ -49,6 +50,8 @@ class Prepared:
     files: Mapping[str, str]
     pipe_fd: int | None = None  # to be inherited by the runner
     nothing_but: str = ""  # where it starts over although something lies in the checkpoint folder: what
+    kept: Train | None = None  # what a kept worker is told instead of marker and files
+    seconds_before: float = 0.0  # of earlier attempts, where its time is watched here
 
     def lay_out(self, paths: StudyPaths, *, polled: bool = True) -> None:
         """Write what its runner and its script read. From here on it can be claimed. `polled`: other hosts may look at it."""
@@ -153,7 +156,7 @@ def _contents(
 def _environment(
     paths: StudyPaths, settings: Settings, part: Part | None, told: Mapping[str, Any], cpus_per_trial: int | None
 ) -> dict[str, str]:
-    env = _study_environment(settings, cpus_per_trial)
+    env = study_environment(settings, cpus_per_trial)
     env |= {f"OUTLAST_{name.upper()}": str(told[name]) for name in chain(*FOLLOWUP_MACROS.values()) if name in told}
     if part is not None and part.fold is not None:
         env.update(OUTLAST_FOLD=str(part.fold), OUTLAST_SPLITS=str(paths.splits))
@@ -192,21 +195,22 @@ def worker_start(paths: StudyPaths, settings: Settings, cpus_per_trial: int | No
     if settings.isolation.mode != "worker":
         return None
     return WarmStart(
-        tuple(_loader(paths, settings)),
+        tuple(loader(paths, settings)),
         os.path.abspath(settings.working_directory),
-        worker_environment(_study_environment(settings, cpus_per_trial), os.environ, str(hooks_path())),
+        worker_environment(study_environment(settings, cpus_per_trial), os.environ, str(hooks_path())),
         settings.isolation.trials,
     )
 
 
-def _study_environment(settings: Settings, cpus_per_trial: int | None) -> dict[str, str]:
+def study_environment(settings: Settings, cpus_per_trial: int | None) -> dict[str, str]:
+    """What the study file and its slots add to the environment of all trials."""
     env = dict(settings.env)
     if cpus_per_trial is not None and "OMP_NUM_THREADS" not in os.environ:
         env.setdefault("OMP_NUM_THREADS", str(cpus_per_trial))
     return env
 
 
-def _loader(paths: StudyPaths, settings: Settings) -> list[str]:
+def loader(paths: StudyPaths, settings: Settings) -> list[str]:
     """The module that runs a Python function, and what it is told."""
     if settings.function == OBJECTIVE:
         return ["outlast.objective.process", str(paths.objective)]
@@ -218,7 +222,7 @@ def _argv(
 ) -> list[str]:
     if settings.function is not None:
         pipe = [] if pipe_fd is None else [str(pipe_fd)]
-        return [sys.executable, "-m", *_loader(paths, settings), *pipe]
+        return [sys.executable, "-m", *loader(paths, settings), *pipe]
     return render_command(settings, params, context)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -15,7 +17,7 @@ from outlast._system.processes import Identity, is_running
 from outlast._system.reading import read_bytes, read_json
 from outlast.core.evidence import Evidence, Report
 from outlast.core.file_names import AttemptPaths, TrialPaths, attempt_name
-from outlast.executors.heard import Heard
+from outlast.executors.heard import Ended, Heard
 from outlast.runner.capture.curve import LiveReports
 from outlast.runner.capture.objective import Objective
 from outlast.runner.spec import RunnerSpec, silent_after, token_of_attempt
@@ -58,6 +60,7 @@ class Running:
     objectives: Sequence[Objective]
     pulse: Pulse
     worker: bool = False  # started by a worker, not by our executor
+    kept: bool = False  # in a kept worker: it has no folder, and says everything itself
     asker: Identity | None = None  # that worker
     job: str = ""  # the scheduler's id of its job
     restarts: int = 0  # of that job, when it took the attempt
@@ -74,6 +77,8 @@ class Running:
     judged: int = 0  # reports the pruner has seen
     seen_finite: int = 0  # reports that were looked at for metrics that are no numbers
     pruned_at: int | None = None  # the step of the report at which it gave the trial up
+    told: list[Mapping[str, Any]] = field(default_factory=list)  # lines of reports that its kept worker said
+    ended: Ended | None = None  # what that said of its end besides
     _live: LiveReports | None = None
 
     @property
@@ -99,12 +104,15 @@ class Running:
         """Take in what its runner said."""
         self.claimed = self.claimed or heard.runner is not None
         self.evidence = heard.evidence or self.evidence
+        self.ended = heard.kept or self.ended
+        if heard.reports and self.kept:
+            self.told += map(json.loads, heard.reports.splitlines())
         if heard.reports:
             self.reports.extend(self._points.take(heard.reports))
 
     def read_reports(self) -> list[Report]:
         """New reports since the last call; they are kept in `reports` as well. Those of a runner that speaks were heard."""
-        if self.speaks:
+        if self.speaks or self.kept:
             return []
         new = self._points.poll()
         self.reports.extend(new)

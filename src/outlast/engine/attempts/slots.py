@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from outlast._system.memory import machine_memory
 from outlast._system.processes import Identity, is_running
 from outlast.config.settings import Settings
+from outlast.core.records import KEPT
 from outlast.study.layout import StudyPaths
 from outlast.study.requests import Request, answer
 
@@ -115,6 +116,7 @@ class Slots:
 
     def free(self, slot: str) -> None:
         """It ended."""
+        self.started(slot)  # what a kept worker's trial was given is held by us until then
         self._taken.discard(slot)
         if self.shared is not None:
             self.shared.ended(slot)
@@ -209,7 +211,8 @@ def local_slots(settings: Settings, sharing: Sharing | None = None) -> Slots:
     if sharing is not None:
         parts = _held_by_machine(settings, pool) if sharing.parallel is None else sharing.parallel
         count = parts if settings.parallel == "auto" else min(count, parts)
-    names = tuple(f"local:{i}" for i in range(count))
+    prefix = KEPT if settings.isolation.mode == "kept" else "local:"
+    names = tuple(f"{prefix}{i}" for i in range(count))
     cpus_per_trial = settings.resources.cpus or max(1, cpus() // parts)
     return Slots(names, pool, cpus_per_trial, None if sharing is None else _shared(sharing, parts), news)
 

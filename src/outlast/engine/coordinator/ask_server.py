@@ -13,12 +13,14 @@ from outlast.config.settings import Settings
 from outlast.core.plan import Verdict
 from outlast.core.records import AttributeSet, ParamDrawn, StudyAttributeSet
 from outlast.core.states import StudyState
+from outlast.engine.attempts.kept_attempts import told_first
 from outlast.engine.attempts.outcome import points
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.watch import Watch
 from outlast.errors import StudyFileError
 from outlast.executors.base import Executor
+from outlast.executors.kept_workers import KeptExecutor
 from outlast.optimizer.index_rows import Teller
 
 
@@ -51,9 +53,15 @@ class AskServer:
         return theirs
 
     def serve(self) -> None:
-        """Answer everything that was asked."""
+        """Answer everything that was asked. What kept workers asked is durable together, before any of them is answered."""
+        if isinstance(self._executor, KeptExecutor):
+            asked = [(name, question) for name, question in self._executor.questions() if name in self._watch.running]
+            answers = [(name, self._answer(name, question)) for name, question in asked]
+            self._decisions.commit()
+            for name, answer in answers:
+                self._executor.answer(name, answer)
         for name, conversation in list(self._conversations.items()):
-            if not conversation.serve(partial(self._answer, name)):
+            if not conversation.serve(partial(self._answer_durably, name)):
                 self.end(name)
 
     def end(self, name: str) -> None:
@@ -62,6 +70,11 @@ class AskServer:
         if conversation is not None:
             self._executor.unwatch_fd(conversation.fd)
             conversation.close()
+
+    def _answer_durably(self, name: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = self._answer(name, question)
+        self._decisions.commit()
+        return answer
 
     def _answer(self, name: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
         attempt = self._watch.running[name]
@@ -74,13 +87,9 @@ class AskServer:
             case "note":
                 name, value = str(question["name"]), str(question["value"])
                 self._decisions.take(AttributeSet(attempt.trial, name, value, bool(question["system"])))
-                self._decisions.commit()
                 return {}
             case "begin":
-                trial = self._decisions.study.trials[attempt.trial]
-                noted = {"user_attrs": trial.user_attrs, "system_attrs": trial.optuna_attrs}
-                texts = {of: {key: json.dumps(value) for key, value in attrs.items()} for of, attrs in noted.items()}
-                return {"number": trial.number, "started": trial.started_at, **texts}
+                return told_first(self._decisions.study.trials[attempt.trial])
             case _:
                 return self.answer(question, f"trial {attempt.trial}")
 
@@ -132,7 +141,6 @@ class AskServer:
             return {"error": str(error)}
         if not drawn:
             self._decisions.take(ParamDrawn(trial, name, value, distribution))
-            self._decisions.commit()
         return {"value": value}
 
 

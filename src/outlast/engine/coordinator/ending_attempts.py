@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -40,6 +41,9 @@ class Ending:
     def ask(self, attempt: Running, reason: str, *, now: bool = False) -> None:
         """Ask an attempt to end. It keeps the reason that it was given first; one that nobody has begun need not begin."""
         grace, step = self._settings.trial.grace, attempt.pruned_at
+        if attempt.kept:
+            self._executor.pass_on(attempt.name, EndRequest(attempt.stop_reason or reason, grace, now=now))
+            return
         ask_to_end(attempt.paths, attempt.stop_reason or reason, grace=grace, now=now, step=step)
         self._executor.pass_on(attempt.name, EndRequest(attempt.stop_reason or reason, grace, now, step))
         if not attempt.claimed and not attempt.worker and void_start(attempt.paths):
@@ -56,6 +60,9 @@ class Ending:
         A runner that need not leave its evidence is told so at once. What a trial failed of is in its files only.
         """
         trial, name = self._study.trials[over.trial], attempt_name(over.trial, over.attempt)
+        if trial.attempts and trial.attempts[-1].kept and not os.path.lexists(self._paths.trial(over.trial).folder):
+            self._heard.pop(name, None)
+            return  # nothing of it lies anywhere
         if not trial.state.finished:
             set_bad_aside(self._paths.trial(over.trial), trial, self._settings.checkpoints.pattern)
             close_attempt(self._paths, over.trial, over.attempt)

@@ -13,6 +13,7 @@ from outlast.core.evidence import Evidence, JobEnd
 from outlast.core.faults import ended_by_others
 from outlast.core.parts import next_part
 from outlast.engine.attempts.folds import study_parts
+from outlast.engine.attempts.kept_attempts import of_crash
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.executors.base import Executor
@@ -40,6 +41,8 @@ class LifeSigns:
 
     def evidence(self, attempt: Running, now: float) -> Evidence | None:
         """The evidence of an attempt that is over; ``None`` while it may live. Unknown is never an ending."""
+        if attempt.kept:
+            return self._kept(attempt)
         if attempt.evidence is not None:
             return self._completed(attempt, attempt.evidence, now)
         if attempt.speaks and now < attempt.look_at:
@@ -59,6 +62,18 @@ class LifeSigns:
             self._decisions.warn(f"stuck-{attempt.name}", text)
             return None
         return self._completed(attempt, give_up(attempt.paths, why), now)
+
+    def _kept(self, attempt: Running) -> Evidence | None:
+        """Of an attempt in a kept worker, which is heard of or never was handed over."""
+        evidence = attempt.evidence
+        if evidence is None:
+            return None if attempt.submitted else Evidence(never_started=True)
+        if attempt.ended is not None and attempt.ended.crashed:
+            trial = self._decisions.study.trials[attempt.trial]
+            part = next_part(trial, study_parts(self._settings))
+            last = trial.last_step(None if part is None else part.number)
+            return of_crash(evidence, attempt.ended, attempt.told, attempt.objectives, last)
+        return evidence
 
     def _void(self, attempt: Running) -> bool:
         """See to it that nobody claims the attempt any more. Where its marker was never laid out nobody can, and nothing is

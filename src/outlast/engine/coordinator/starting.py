@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from outlast._system.mounts import is_shared
 from outlast.config.settings import Settings
 from outlast.core.file_names import attempt_name
-from outlast.core.records import AttemptOpened, Trial
+from outlast.core.kept_words import Train
+from outlast.core.records import KEPT, AttemptOpened, Trial
 from outlast.engine.attempts.code_snapshot import working_tree
 from outlast.engine.attempts.folds import study_parts
+from outlast.engine.attempts.kept_attempts import prepare_kept
 from outlast.engine.attempts.prepare import Prepared, draws_as_it_goes, next_attempt, prepare_attempt
 from outlast.engine.attempts.running import Running
 from outlast.engine.attempts.slots import Slots
@@ -21,6 +23,7 @@ from outlast.engine.coordinator.new_trials import Creation
 from outlast.engine.coordinator.watch import Watch
 from outlast.errors import LeaseLost, StudyFileError
 from outlast.executors.base import Executor
+from outlast.executors.kept_workers import KeptExecutor
 from outlast.study.attempts import withdraw
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
@@ -65,6 +68,8 @@ class Starting:
 
     def _open(self, trial: Trial, slot: str) -> tuple[Running, Prepared]:
         name = attempt_name(trial.number, next_attempt(trial))
+        if slot.startswith(KEPT):
+            return self._opened(trial, slot, prepare_kept(self._paths, self._settings, trial, prunes=self._judges))
         pipe_fd = self._ask_server.open(name) if self._asks else None
         local, cards = self._slots.local, self._slots.locks(slot)
         others = len(local) != 1 or slot not in local or any(each.worker for each in self._watch.running.values())
@@ -82,6 +87,10 @@ class Starting:
             text = f"trial {trial.number} starts over: what lies in its checkpoint folder is no checkpoint"
             cure = "checkpoints.pattern says what is one"
             self._decisions.warn("no-checkpoint", f"{text} ({prepared.nothing_but}); {cure}")
+        return self._opened(trial, slot, prepared)
+
+    def _opened(self, trial: Trial, slot: str, prepared: Prepared) -> tuple[Running, Prepared]:
+        cards = self._slots.locks(slot)
         asked = self._slots.asked(slot)
         self._decisions.take(
             AttemptOpened(
@@ -111,6 +120,10 @@ class Starting:
             _close(prepared.pipe_fd)
 
     def _start(self, attempt: Running, prepared: Prepared) -> None:
+        if prepared.kept is not None:
+            self._ledger.check()
+            self._train(attempt, prepared.kept, prepared.seconds_before)
+            return
         prepared.lay_out(self._paths, polled=self._polled or attempt.worker)
         try:
             self._ledger.check()
@@ -127,6 +140,12 @@ class Starting:
         self._executor.submit(attempt.name, marker, log, told=prepared.marker, keep_fds=keep)
         attempt.submitted = True
         self._slots.started(attempt.slot)
+
+    def _train(self, attempt: Running, train: Train, seconds_before: float) -> None:
+        assert isinstance(self._executor, KeptExecutor)
+        grace = self._settings.trial.grace
+        self._executor.train(attempt.slot, train, grace=grace, seconds_before=seconds_before)
+        attempt.submitted = attempt.claimed = True
 
     def hand_over(self, attempt: Running) -> None:
         """Tell the worker that asked for it which attempt is its own."""

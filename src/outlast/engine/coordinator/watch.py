@@ -8,16 +8,19 @@ from msgspec.structs import replace
 
 from outlast._system.processes import Identity
 from outlast.config.settings import Settings
+from outlast.core.evidence import Evidence
 from outlast.core.faults import HOPELESS, is_beyond_hope
 from outlast.core.file_names import attempt_name
 from outlast.core.records import AttemptEnded, JobSubmitted, Trial
 from outlast.core.states import BY_HAND, Cause, TrialState
+from outlast.engine.attempts.kept_attempts import end_kept
 from outlast.engine.attempts.objectives import objectives_of
 from outlast.engine.attempts.outcome import outcome_of
 from outlast.engine.attempts.running import Pulse, Running
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.life_signs import LOOK_EVERY, LifeSigns
+from outlast.errors import StorageError
 from outlast.executors.base import Executor
 from outlast.executors.heard import EndRequest
 from outlast.study.attempts import Life, ask_to_end, trained_seconds, void_start
@@ -63,6 +66,7 @@ class Watch:
             objectives=self._objectives,
             pulse=self._pulses.setdefault(name, Pulse(self._decisions.clock.monotonic())),
             worker=slot.startswith("worker:"),
+            kept=attempt.kept,
             asker=Identity.from_json(attempt.worker) if attempt.worker else None,
             job=attempt.job,
             restarts=attempt.restarts,
@@ -93,7 +97,10 @@ class Watch:
             unclean: It had no time to end its run. What is not alive now went with it: a host that was taken away.
         """
         now = self._decisions.clock.monotonic()
+        self._take_over_kept()
         for running in self.running.values():
+            if running.kept:
+                continue
             self._replay(running)
             status = running.look(now)
             running.orphaned = unclean and status.life in (Life.GONE, Life.ELSEWHERE)
@@ -107,6 +114,15 @@ class Watch:
                 self._decisions.say(f"trial {running.trial} is still running: taken over, not restarted")
             elif status.life is Life.UNCLAIMED and not running.submitted:
                 void_start(running.paths)
+
+    def _take_over_kept(self) -> None:
+        """What ran in a dead coordinator's kept workers died with them: they are seen to be dead, and that is their evidence."""
+        left = [running for running in self.running.values() if running.kept]
+        stuck = end_kept(self._paths) if left else []
+        if stuck:
+            raise StorageError(f"workers of an earlier run cannot be ended: {stuck}", cure="end these processes")
+        for running in left:
+            running.evidence = Evidence(lost="its worker ended with its coordinator", new_steps=False, together=True)
 
     def _replay(self, running: Running) -> None:
         """Show the pruner what was judged before we came; what was reported since then is judged in the next round."""
@@ -129,6 +145,8 @@ class Watch:
             trial = self._decisions.study.trials[attempt.trial]
             study, at = self._decisions.study, self._decisions.clock.now()
             event = outcome_of(evidence, trial, attempt.number, self._settings, at, study)
+            if (ended := attempt.ended) is not None:
+                event = replace(event, drawn=ended.drawn, printed=ended.printed if ended.printed[1] else None)
             if event.state is TrialState.PRUNED:
                 by_hand = event.reason == HOPELESS and attempt.stop_reason == "pruned" and attempt.pruned_at is None
                 event = replace(event, pruned_at=attempt.pruned_at, reason=BY_HAND if by_hand else event.reason)
@@ -155,7 +173,9 @@ class Watch:
         return sum(
             attempt.cards * trained_seconds(running.paths)
             for running in self.running.values()
-            if (attempt := self._decisions.study.trials[running.trial].open_attempt) is not None and attempt.cards
+            if not running.kept
+            and (attempt := self._decisions.study.trials[running.trial].open_attempt) is not None
+            and attempt.cards
         )
 
     def judge(self, attempt: Running) -> bool:
@@ -170,7 +190,7 @@ class Watch:
             if self._decisions.pruning.should_prune(attempt.trial, step, value):
                 attempt.stop_reason, attempt.pruned_at = "pruned", step
                 return True
-        if told:
+        if told and not attempt.kept:
             attempt.mark_judged(told[-1][0])
         if self._decisions.pruning.trouble:
             self._decisions.warn("pruner", self._decisions.pruning.trouble)
@@ -187,7 +207,8 @@ class Watch:
     def tell(self, attempt: Running) -> None:
         """Write the request to end that was decided on. May be done again where the disk refused."""
         grace, step = self._settings.trial.grace, attempt.pruned_at
-        ask_to_end(attempt.paths, attempt.stop_reason, grace=grace, step=step)
+        if not attempt.kept:
+            ask_to_end(attempt.paths, attempt.stop_reason, grace=grace, step=step)
         self._executor.pass_on(attempt.name, EndRequest(attempt.stop_reason, grace, step=step))
         attempt.to_be_told = False
 

@@ -27,6 +27,7 @@ from outlast.results.report_page import mark_of_report, report_page
 from outlast.runner.capture.curve import LiveReports
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
+from outlast.study.printed import printed_end
 
 _LOGS, _LOG_BYTES, _LOG_LINES = 1000, 3000, 30  # how many trials' ends, and how much of each
 _COMMANDS, _COMMAND_BYTES = 2000, 2_000_000  # and of all of them together
@@ -56,7 +57,7 @@ def report_data(
     files = FromFiles(
         folder or _called(paths, settings),
         _ends(paths, study, worth_keeping(study, settings, _LOGS)),
-        {group.first: _story(paths, group.first) for group in group_failures(study)[:MOST_FAILURES]},
+        {group.first: _story(paths, study, group.first) for group in group_failures(study)[:MOST_FAILURES]},
         _commands(study, settings, worth_keeping(study, settings, _COMMANDS)),
         _checkpoint(paths),
         _packages(),
@@ -140,16 +141,25 @@ def _ends(paths: StudyPaths, study: Study, numbers: Iterable[int]) -> dict[int, 
         open_attempt = study.trials[number].open_attempt
         if open_attempt is not None:
             log = paths.attempt(number, open_attempt.number).log
-        text = end_of(log, _LOG_BYTES)
+        text = end_of(log, _LOG_BYTES) or _of_kept(paths, study, number)
         if text:
             found[number] = "\n".join(text.splitlines()[-_LOG_LINES:])
     return found
 
 
-def _story(paths: StudyPaths, number: int) -> str:
+def _of_kept(paths: StudyPaths, study: Study, number: int) -> str:
+    said = printed_end(paths, study, study.trials[number], _LOG_BYTES)
+    return as_on_a_screen(said.decode(errors="replace")).strip("\r\n")
+
+
+def _story(paths: StudyPaths, study: Study, number: int) -> str:
     """The traceback of a failed trial, or the end of its output."""
     error = end_of(paths.trial(number).error_log, _STORY_BYTES)
-    return error.partition("\n\n")[2].strip() or end_of(paths.trial(number).log, _LOG_BYTES)
+    return (
+        error.partition("\n\n")[2].strip()
+        or end_of(paths.trial(number).log, _LOG_BYTES)
+        or _of_kept(paths, study, number)
+    )
 
 
 def end_of(path: os.PathLike[str], most: int) -> str:

@@ -10,6 +10,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Limits, Verdict
 from outlast.engine.attempts.code_snapshot import run_from
+from outlast.engine.attempts.kept_attempts import kept_start
 from outlast.engine.attempts.prepare import plugged_executor, slots_of, worker_start
 from outlast.engine.coordinator.coordinator import Coordinator
 from outlast.engine.coordinator.disk_guard import whenever_there_is_room
@@ -18,6 +19,8 @@ from outlast.engine.coordinator.round import Holding
 from outlast.engine.coordinator.session_end import SessionEnd
 from outlast.engine.hold.opening import Given, open_study
 from outlast.engine.hold.terminal import stopping_at_signals
+from outlast.executors.base import Executor
+from outlast.executors.kept_workers import KeptExecutor
 from outlast.executors.local import LocalExecutor
 from outlast.executors.shared_slots import Sharing
 from outlast.study.layout import StudyPaths
@@ -70,7 +73,7 @@ def run_study(
                 )
             )
             taken, told = run_from(paths, settings, opened.study.revisions)
-            executor = LocalExecutor(worker_start(paths, taken, slots.cpus_per_trial)) if plugged is None else plugged
+            executor = _executor(paths, taken, slots.cpus_per_trial) if plugged is None else plugged
             held.callback(executor.close)  # before the lease is given back: what it tidies up is ours until then
             hears = listener(opened, len(slots.local))
             executor.say = hears.said
@@ -89,3 +92,8 @@ def run_study(
             return verdict, coordinator.study
 
     return whenever_there_is_room(paths, once, say or print) if unattended else once()
+
+
+def _executor(paths: StudyPaths, settings: Settings, cpus_per_trial: int | None) -> Executor:
+    start = kept_start(paths, settings, cpus_per_trial)
+    return LocalExecutor(worker_start(paths, settings, cpus_per_trial)) if start is None else KeptExecutor(start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from outlast.core.records import HERE
 from outlast.core.states import TrialState
 from outlast.monitor.health.warning import HealthWarning, Level
 from outlast.monitor.health.what_rules_see import View
@@ -89,7 +90,7 @@ def stale_worker(view: View) -> HealthWarning | None:
     age, trial = max(lost, key=lambda each: each[0])
     attempt = trial.open_attempt
     slot = attempt.slot if attempt is not None else ""
-    who = f" ({slot})" if slot and not slot.startswith("local:") else ""
+    who = f" ({slot})" if slot and not slot.startswith(HERE) else ""
     text = f"the runner of trial {trial.number}{who} has given no sign of life for {duration(age)}"
     cure = "nothing, if its host is gone: the trial is given to somebody else; wake it up if it was stopped"
     return HealthWarning("stale_worker", text, cure, view.before(age))
@@ -137,13 +138,7 @@ def _backwards(view: View, cure: str) -> HealthWarning | None:
     for trial in view.recent:
         outcome, attempt = trial.last, trial.attempts[-1] if trial.attempts else None
         began, ended = parse_time(attempt.opened_at if attempt else ""), parse_time(outcome.at if outcome else "")
-        if (
-            outcome is None
-            or began is None
-            or ended is None
-            or attempt is None
-            or not attempt.slot.startswith("local:")
-        ):
+        if outcome is None or began is None or ended is None or attempt is None or not attempt.slot.startswith(HERE):
             continue
         back = outcome.seconds - (ended - began).total_seconds()
         if back > max(_CLOCK, 0.05 * outcome.seconds):

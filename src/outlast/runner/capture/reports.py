@@ -119,10 +119,17 @@ class ReportsReader:
     def _take(self, line: bytes) -> None:
         if not line.strip():
             return
-        self.lines += 1
         try:
             obj = json.loads(line)
-            if not isinstance(obj, dict):
+        except (ValueError, RecursionError):
+            obj = None
+        self.take_in(obj)
+
+    def take_in(self, obj: Any) -> None:
+        """Take in what a line says."""
+        self.lines += 1
+        try:
+            if not isinstance(obj, Mapping):
                 raise ValueError
             step = None if obj.get("step") is None else _step(obj["step"])
             metrics = {writable(str(name)): float(value) for name, value in obj.get("metrics", {}).items()}

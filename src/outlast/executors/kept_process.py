@@ -1,0 +1,227 @@
+"""A kept worker as the coordinator has it: its process, our end of the conversation, its output, and the trial that it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from outlast._system.locks import FileLock
+from outlast._system.memory import MemoryCounters, peak_memory, physical_memory
+from outlast._system.processes import VARIABLE
+from outlast.core.evidence import Evidence
+from outlast.core.kept_words import Stop, ToWorker, Train, Unpacker, packed
+from outlast.errors import StorageError
+from outlast.executors.heard import EndRequest
+
+_ENDS_WITHIN = 1.0  # seconds, once it has hung up
+_FREE_WITHIN = 10.0  # seconds for what an earlier worker left to end
+#: Of one trial's output this much of the beginning stays, and about as much of the end, where it is more than both.
+_HEAD_BYTES, _TAIL_BYTES = 32 * 2**20, 8 * 2**20
+
+
+@dataclass(frozen=True)
+class KeptStart:
+    """How kept workers are made. Durations are seconds."""
+
+    argv: tuple[str, ...]  # the module that loads the function, and its arguments
+    cwd: str
+    env: Mapping[str, str] = field(repr=False)
+    objectives: str  # JSON
+    outputs: str  # folder of their output
+    token: str  # what the processes of all of them carry, each with its slot behind
+    trials: int  # one is replaced after so many
+    timeout: float | None = None
+    hang_after: float | None = None
+
+
+@dataclass
+class Busy:
+    """A trial in a kept worker."""
+
+    train: Train
+    seconds_before: float  # of earlier attempts
+    since: float  # awake seconds when it began, as far as we know
+    heard: float  # when it last gave a sign of life
+    reported: bool = False
+    listens: bool = False
+    request: EndRequest | None = None
+    kill_at: float = 0.0
+    terminated: bool = False
+
+
+class KeptProcess:
+    """One of them.
+
+    Args:
+        start: How it is made.
+        slot: That its trials run in: ``kept:3``.
+
+    Raises:
+        StorageError: No process can be started, or an earlier one will not go.
+    """
+
+    def __init__(self, start: KeptStart, slot: str) -> None:
+        self.slot, self.log = slot, os.path.join(start.outputs, log_name(slot))
+        self.token = f"{start.token}{slot};"
+        self.busy: Busy | None = None
+        self.ready, self.doomed, self.trials, self.sized = False, False, 0, 0
+        os.makedirs(start.outputs, exist_ok=True)
+        try:
+            self._lock = _locked(self.log)
+            self._out = os.open(self.log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self.connection, theirs = socket.socketpair()
+            with theirs:
+                self.process = self._started(start, theirs.fileno())
+        except OSError as error:
+            raise StorageError(f"cannot start a worker: {error.strerror or error}") from error
+        self.connection.setblocking(False)
+        self._unpacker, self._unsent = Unpacker(of_worker=True), b""
+        self.end = self.size  # of the output of the trials before
+        self._memory = MemoryCounters()
+        self.pidfd = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
+
+    def _started(self, start: KeptStart, conversation: int) -> subprocess.Popen[bytes]:
+        about = [str(conversation), str(os.getpid()), self.log, start.objectives]
+        return subprocess.Popen(
+            [sys.executable, "-m", "outlast.runner.kept_worker", *about, *start.argv],
+            cwd=start.cwd,
+            env={**start.env, VARIABLE: self.token},
+            stdin=subprocess.DEVNULL,
+            stdout=self._out,
+            stderr=self._out,
+            pass_fds=[conversation, self._lock.fd],
+            start_new_session=True,
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of output so far."""
+        return os.fstat(self._out).st_size
+
+    def begin(self, train: Train, seconds_before: float, now: float) -> None:
+        """Hand it a trial. Raises ``OSError`` where it is gone."""
+        self.say(train)
+        self.busy = Busy(train, seconds_before, now, now)
+        self.trials += 1
+
+    def say(self, message: ToWorker) -> None:
+        """Send it something. A worker reads when it has time: what does not fit is sent later."""
+        self._unsent += packed(message)
+        self.send()
+
+    def send(self) -> None:
+        """Send what is left."""
+        with contextlib.suppress(BlockingIOError):
+            while self._unsent:
+                self._unsent = self._unsent[self.connection.send(self._unsent) :]
+
+    def hear(self) -> tuple[list[Any], bool]:
+        """What it said, and whether it is still there."""
+        found: list[Any] = []
+        try:
+            while data := self.connection.recv(1 << 18):
+                found += self._unpacker.feed(data)
+        except BlockingIOError:
+            return found, self.process.poll() is None
+        except (OSError, msgspec.DecodeError):
+            pass
+        return found, False
+
+    def ask_to_end(self, request: EndRequest, now: float) -> None:
+        """As a runner does: say so; a trial that does not look is told by a signal; after its grace it is killed."""
+        busy = self.busy
+        if busy is None:
+            return
+        if busy.request is None:
+            busy.kill_at = now + request.grace
+            with contextlib.suppress(OSError):
+                self.say(Stop(busy.train.name, request.reason))
+        busy.request = request
+        if request.now:
+            self.signal(signal.SIGKILL)
+        elif not busy.listens and not self.doomed:
+            self.signal(signal.SIGTERM)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal on its trial's account: it runs no other one."""
+        self.doomed = True
+        if self.process.poll() is None:
+            if self.busy is not None:
+                self.busy.terminated = True
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
+
+    def shorten(self) -> None:
+        """Of a trial that prints without end, keep the beginning and the latest part."""
+        size = self.size
+        if size - self.end <= _HEAD_BYTES + 2 * _TAIL_BYTES:
+            return
+        last = os.pread(self._out, _TAIL_BYTES, size - _TAIL_BYTES)
+        left_out = size - self.end - _HEAD_BYTES - len(last)
+        os.ftruncate(self._out, self.end + _HEAD_BYTES)
+        os.write(self._out, f"\n=== {left_out} bytes of output left out ===\n".encode() + last)
+
+    def crash(self, seconds: float) -> Evidence:
+        """What its end says, once it has ended: no trial was to end so."""
+        try:
+            code = self.process.wait(timeout=_ENDS_WITHIN)
+        except subprocess.TimeoutExpired:  # it only hung up
+            self.process.kill()
+            code = self.process.wait()
+        memory = self._memory.kills()
+        return Evidence(
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            seconds=round(seconds, 3),
+            host=os.uname().nodename,
+            oom_killed=memory.own,
+            host_oom=memory.host,
+            peak_memory=peak_memory(resource.getrusage(resource.RUSAGE_CHILDREN)),
+            machine_memory=physical_memory() or 0,
+        )
+
+    def close(self) -> None:
+        """End it, and let its output go: an empty one is removed."""
+        self.process.kill()
+        self.process.wait()
+        self.connection.close()
+        if self.pidfd is not None:
+            os.close(self.pidfd)
+            self.pidfd = None
+        if not self.size:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.log)
+        os.close(self._out)
+        self._lock.close()
+
+
+def log_name(slot: str) -> str:
+    """Of the output of a slot's workers: ``3.log`` of ``kept:3``."""
+    return f"{slot.partition(':')[2]}.log"
+
+
+def _locked(path: str) -> FileLock:
+    """The lock on a slot's output, which its workers and what they start hold as long as they live.
+
+    Raises:
+        StorageError: Somebody still does.
+    """
+    deadline = time.monotonic() + _FREE_WITHIN
+    lock = FileLock(path)
+    while not lock.acquire():
+        if time.monotonic() > deadline:
+            lock.close()
+            raise StorageError(f"something of an earlier worker still runs, and holds {path}")
+        time.sleep(0.01)
+    return lock
