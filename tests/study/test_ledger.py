@@ -326,6 +326,26 @@ def test_a_holder_whose_segment_is_not_what_it_wrote_steps_down_with_the_way_out
     assert not lost.value.worth_retrying
 
 
+def test_a_line_that_is_written_while_another_thread_asks_is_no_harm(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, _ = Ledger.claim(folder)
+    looked_at, asked = os.fstat, []
+
+    def then_the_holder_writes(fd: int) -> os.stat_result:
+        status = looked_at(fd)
+        if not asked:
+            asked.append(fd)
+            ledger.append([_said("meanwhile")])
+        return status
+
+    monkeypatch.setattr(os, "fstat", then_the_holder_writes)
+    ledger.check()
+    monkeypatch.undo()
+    assert asked and _texts(read_ledger(folder)) == ["meanwhile"]
+    ledger.close()
+
+
 @pytest.mark.parametrize("away", [lambda root: root.rename(root.with_name("elsewhere")), shutil.rmtree])
 def test_a_holder_whose_study_was_moved_away_says_so(away: Callable[[Path], object], folder: Path) -> None:
     folder.parent.mkdir()

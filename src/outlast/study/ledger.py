@@ -178,12 +178,16 @@ class Ledger:
         return can_be_opened(self._held) if self._shared else os.path.lexists(self._held)
 
     def _harm(self) -> str:
-        """What was done to our segment by somebody who is no coordinator; empty while it is as we wrote it."""
+        """What was done to our segment by somebody who is no coordinator; empty while it is as we wrote it.
+
+        Other threads ask as well: a line that the holder writes meanwhile only makes the segment longer than what they know.
+        """
+        written = self._length
         try:
             ours = os.fstat(self._fd)
         except OSError as error:
             return "deleted" if error.errno == errno.ESTALE else ""  # by another NFS client
-        if ours.st_size < self._length:
+        if ours.st_size < written:
             return "emptied" if not ours.st_size else "cut"
         if ours.st_nlink:  # costs nothing; some filesystems always say 0
             return ""
