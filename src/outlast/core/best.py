@@ -54,6 +54,9 @@ def is_best(study: Study, trial: Trial, metrics: Sequence[Objective]) -> bool:
         best_value = extremes[metrics[0].goal == "maximize"]
         if trial.state is not TrialState.COMPLETE or trial.value != best_value:
             return False
+        # Among equals it is the first, and that one mostly came long ago.
+        earlier = (number for number, values in study.scores() if values[0] == best_value and number < trial.number)
+        return trial.feasible and next(earlier, None) is None
     return best_trial(study, metrics) is trial
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from outlast.core.fold import Study
 from outlast.core.plan import Verdict
 from outlast.core.records import Warned
 from outlast.core.states import StudyState
 from outlast.engine.coordinator import instructions as do
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
+from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.shell import Shell
 from outlast.errors import LeaseLost
 
@@ -64,7 +66,7 @@ def test_what_cannot_be_made_durable_is_not_done() -> None:
     order: list[str] = []
     made = shell(order)
 
-    def lost() -> None:
+    def lost(**_: bool) -> None:
         raise LeaseLost("somebody else runs it")
 
     made._decisions = SimpleNamespace(take=Noted(order).take, say=Noted(order).say, commit=lost)
@@ -100,6 +102,26 @@ def test_who_was_not_asked_to_end_as_the_disk_was_full_does_not_count_as_told() 
     assert made._round.rest.told == set()
     made._carry_out(asked)
     assert made._round.rest.told == {(0, 1, False), (1, 1, False)}
+
+
+def test_a_slot_does_not_wait_until_everyone_has_heard_what_left_it() -> None:
+    order: list[str] = []
+    made = shell(order)
+    made._decisions = Decisions(
+        Study(),
+        Noted(order),
+        Noted([]),
+        Noted([]),
+        Noted(order),
+        Noted(order),
+        SimpleNamespace(),  # type: ignore[arg-type]
+    )
+    made._executor = SimpleNamespace(take_submissions=list)
+    made._starting = SimpleNamespace(opened=[], drop=Noted(order).start)
+    made._decisions.take(Warned("", "text"))
+    made._act()
+    made._start()
+    assert order == ["append", "answer", "retain", "start", "append", "decided", "decided"]
 
 
 def test_what_a_disk_refused_is_done_in_the_next_round() -> None:

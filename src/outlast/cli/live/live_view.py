@@ -134,7 +134,11 @@ class LiveView:
             self._print_plain(self._pending.popleft())
 
     def _print_plain(self, text: str) -> None:
-        self._console.print(one_line(text), soft_wrap=True)
+        if self._console.is_terminal:
+            self._console.print(one_line(text), soft_wrap=True)
+        else:  # as it would write it: where a study says much, what a terminal needs is not worked out for each line
+            self._console.file.write(f"{one_line(text)}\n")
+            self._console.file.flush()
 
     # -- keys ---------------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,8 @@ class Decisions:
         self._optimizer: Optimizer | None = None
         self.clock, self._listener = clock, listener
         self._ledger, self._derived = ledger, derived
-        self._events: list[Event] = []
+        self._events: list[Event] = []  # taken in, and not durable yet
+        self._untold: list[Event] = []  # durable, and nobody has heard of them yet
 
     @property
     def optimizer(self) -> Optimizer:
@@ -51,8 +52,11 @@ class Decisions:
         self.pruning.apply(event)
         self._events.append(event)
 
-    def commit(self) -> None:
+    def commit(self, *, tell: bool = True) -> None:
         """Make everything that was taken in durable, in one line.
+
+        Args:
+            tell: Whoever follows hears of it now; if not, with what is committed next, or by `tell`.
 
         Raises:
             LeaseLost: A newer coordinator is there.
@@ -60,6 +64,13 @@ class Decisions:
         """
         events, self._events = self._events, []
         self._ledger.append(events)
+        self._untold += events
+        if tell:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell everyone who follows what is durable by now."""
+        events, self._untold = self._untold, []
         if events:
             touched = {event.trial: self.study.trials[event.trial] for event in events if hasattr(event, "trial")}
             self._derived.decided(list(touched.values()))

@@ -5,6 +5,7 @@ Nothing that happens outside the one append changes what the study is.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
@@ -117,11 +118,15 @@ class Shell:
                 return end
             self._ending.drain()
             self._carry_out(self._round.nothing_runs(self._clock.now(), self._lasted))
-            return self._act()
+            end = self._act()
+            self._decisions.tell()
+            return end
         except OSError as error:
             if error.filename is None and error.errno not in NO_ROOM:
                 raise  # not of a file: of the terminal, say
             self._starting.drop()  # the next round knows what was never started
+            with contextlib.suppress(OSError):  # whoever follows may write to the same disk
+                self._decisions.tell()
             self._ledger.check()  # a newer coordinator may be working on the same files
             refused = StorageError.of(error)
             if not isinstance(refused, DiskFull) or not self._ledger.free_reserve():
@@ -231,8 +236,11 @@ class Shell:
         self._carry_out(self._round.futile(f"{refused.by} refuses the jobs: {refused.fact}"))
 
     def _act(self) -> Verdict | None:
-        """Make the decisions durable; then, and only then, do what follows from them. The verdict, if there is one."""
-        self._decisions.commit()
+        """Make the decisions durable; then, and only then, do what follows from them. The verdict, if there is one.
+
+        Whoever follows hears of them when what they begin has begun.
+        """
+        self._decisions.commit(tell=False)
         self._inbox.answer()
         end = None
         while self._to_do:
