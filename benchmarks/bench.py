@@ -26,6 +26,8 @@ from pathlib import Path
 from _figures import Measured, keep, load, machine, markdown, measure, times_as_bad
 
 PARTS = ("command",)
+#: Measured by programs of their own, which keep a page beside the others' figures.
+APART = ("quality",)
 HERE = Path(__file__).parent
 RECORDED = HERE / "recorded"
 QUICK = RECORDED / "quick.json"
@@ -80,6 +82,7 @@ def page() -> str:
         remarks = RECORDED / f"{name}.md"
         if remarks.exists():
             sections.append(remarks.read_text())
+    sections += [path.read_text() for path in (RECORDED / f"{name}.md" for name in APART) if path.exists()]
     return "\n".join(sections)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from quality_lab import pruners
@@ -28,6 +29,15 @@ from quality_lab.places import Places, default_folder
 from quality_lab.plans import PLANS, Plan
 from quality_lab.searches import known, run_all, search
 from quality_lab.tasks import all_tasks
+
+RECORDED = Path(__file__).parent / "recorded" / "quality.md"
+RECORDED_HEAD = """\
+## quality
+
+`python benchmarks/quality.py`: the true value of what a search would choose, in simulated time, as regret: 0 is the best that is
+known, 1 what half of all random configurations reach. Intervals are over seeds; p is Wilcoxon's signed rank test over tasks and
+seeds, corrected by Holm's method. See [benchmarks](../benchmarks/README.md#search-quality).
+"""
 
 
 def build_all(places: Places, names: list[str]) -> int:
@@ -67,13 +77,18 @@ def prune(places: Places, asked: argparse.Namespace) -> int:
     return 0
 
 
-def table(places: Places, asked: argparse.Namespace) -> str:
+def table(places: Places, methods: Sequence[str] | None, *, of_pruners: bool, aside: Sequence[bool]) -> str:
     """What was run so far, in Markdown."""
-    aside = (False, True) if asked.set_aside else (False,)
-    lines = [line for line in known(places.results) if not asked.methods or line["method"] in asked.methods]
-    if asked.pruners:
+    lines = [line for line in known(places.results) if not methods or line["method"] in methods]
+    if of_pruners:
         return pruners.page(list(known(places.pruned_results)), lines, set_aside=aside)
-    return costs(lines) if asked.costs else page(lines, set_aside=aside)
+    return page(lines, set_aside=aside)
+
+
+def record(places: Places, methods: Sequence[str] | None) -> None:
+    """Keep all tables, those that are set aside included, as a part of docs/benchmarks.md, which `bench.py --page` writes."""
+    both = [table(places, methods, of_pruners=of_pruners, aside=(False, True)) for of_pruners in (False, True)]
+    RECORDED.write_text("\n".join([RECORDED_HEAD, *(each for each in both if each)]))
 
 
 def main() -> int:
@@ -105,6 +120,7 @@ def main() -> int:
     tables.add_argument("--methods", nargs="+", choices=METHODS, help="these only")
     tables.add_argument("--costs", action="store_true", help="what asking cost, instead")
     tables.add_argument("--pruners", action="store_true", help="pruners, instead")
+    tables.add_argument("--record", action="store_true", help="keep all of them for docs/benchmarks.md, instead")
     asked = parser.parse_args()
     if getattr(asked, "looked_at", False):
         asked.tasks = [name for name in asked.tasks or all_tasks() if not all_tasks()[name].set_aside]
@@ -119,7 +135,13 @@ def main() -> int:
         return run(places, plan, processes=asked.processes, minutes=asked.minutes)
     if asked.command == "prune":
         return prune(places, asked)
-    print(table(places, asked))
+    if asked.record:
+        record(places, asked.methods)
+    elif asked.costs:
+        print(costs(known(places.results)))
+    else:
+        aside = (False, True) if asked.set_aside else (False,)
+        print(table(places, asked.methods, of_pruners=asked.pruners, aside=aside))
     return 0
 
 

@@ -12,18 +12,15 @@ from dataclasses import dataclass, replace
 from quality_lab.searches import Job, jobs_of
 from quality_lab.tasks import all_tasks
 
+#: Half a processor second a search of 100 trials, or less.
 CHEAP = (
-    "ours",
-    "ours_random",
-    "ours_qmc",
-    "ours_tpe",
-    "optuna_tpe",
-    "optuna_random",
-    "optuna_qmc",
-    "optuna_cmaes",
-    "ray",
-)
-DEAR = ("optuna_auto", "optuna_gp", "smac", "hebo", "neps", "syne_tune")
+    "ours", "ours_tpe", "ours_qmc", "optuna_tpe", "optuna_random", "optuna_qmc", "optuna_cmaes", "ray",
+)  # fmt: skip
+#: Seconds.
+MODELS = ("optuna_auto", "optuna_gp")
+#: From half a minute to minutes.
+DEAR = ("smac", "syne_tune", "neps", "hebo")
+METHODS = (*CHEAP, *MODELS, *DEAR)
 
 
 @dataclass(frozen=True)
@@ -86,14 +83,26 @@ QUICK_TASKS = (
     "memory_segment",
 )
 EVERY = ("tables", "trained", "broken")
+TABLES = ("tables", "broken")
 PLANS: Mapping[str, Plan] = {
     "quick": Plan([Part(("ours", "optuna_tpe", "optuna_random"), EVERY, 2)], QUICK_TASKS),
+    # What comes first is there when time runs out.
     "session": Plan(
         [
-            Part(CHEAP, ("tables", "broken"), 6),
-            Part(DEAR, ("tables", "broken"), 1),
-            Part((*CHEAP, *DEAR), ("trained",), 1),
+            Part((*CHEAP, *MODELS), TABLES, 4),
+            Part((*CHEAP, *MODELS), ("trained",), 1),
+            Part(("smac",), TABLES, 1),
+            Part(("syne_tune", "neps", "hebo"), ("tables",), 1, workers=(1,)),
+            Part(CHEAP, TABLES, 10),
+            Part((*CHEAP, *MODELS), ("trained",), 2),
         ]
     ),
-    "full": Plan([Part((*CHEAP, *DEAR), ("tables", "broken"), 20), Part((*CHEAP, *DEAR), ("trained",), 5)]),
+    "full": Plan(
+        [
+            Part((*CHEAP, *MODELS), TABLES, 20),
+            Part((*CHEAP, *MODELS), ("trained",), 5),
+            Part(DEAR, TABLES, 5),
+            Part(DEAR, ("trained",), 2),
+        ]
+    ),
 }
