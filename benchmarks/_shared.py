@@ -31,14 +31,15 @@ def call(argv: Sequence[str], *, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def strace(argv: Sequence[str], *, cwd: Path, training: Sequence[str]) -> Counter[str]:
+def strace(argv: Sequence[str], *, cwd: Path, training: Sequence[str], only: str = "") -> Counter[str]:
     """System calls of a command and all that it starts, by name, and under ``all`` their sum.
 
     What a process does from the moment on at which it executes a program whose path ends with one of `training` is not counted,
-    nor is what descends from it.
+    nor is what descends from it. With `only` these calls are counted, and nothing else is slowed down by it.
     """
     log = cwd / "strace.log"
-    call(["strace", "-f", "-qq", "-e", "signal=none", "-s", "64", "-o", str(log), *argv], cwd=cwd)
+    filtered = ["--seccomp-bpf", "-e", f"trace={only},execve,clone,clone3,fork,vfork"] if only else []
+    call(["strace", "-f", *filtered, "-qq", "-e", "signal=none", "-s", "64", "-o", str(log), *argv], cwd=cwd)
     return ours_in(log.read_text(errors="replace").splitlines(), training=training)
 
 

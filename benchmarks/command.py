@@ -11,7 +11,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -74,13 +73,15 @@ def bare(place: Path, trials: int) -> float:
     return trials / (time.perf_counter() - began)
 
 
-def calls(place: Path, few: int, many: int) -> Counter[str]:
-    """System calls a trial of coordinator, fork server and runners, by name; those of the trainings are not ours."""
+def calls(place: Path, few: int, many: int, only: str = "") -> float:
+    """System calls a trial of coordinator, fork server and runners, all or these; those of the trainings are not ours."""
     counts = []
     for trials in (few, many):
         folder = lay_out(place, f"calls-{trials}", trials=trials)
-        counts.append(strace([*OUTLAST, "run", "study.yaml", "--dir", "study"], cwd=folder, training=("/sh",)))
-    return Counter({name: (counts[1][name] - counts[0][name]) / (many - few) for name in counts[1]})  # type: ignore[misc]
+        argv = [*OUTLAST, "run", "study.yaml", "--dir", "study"]
+        found = strace(argv, cwd=folder, training=("/sh",), only=only)
+        counts.append(sum(found[name] for name in only.split(",")) if only else found["all"])
+    return (counts[1] - counts[0]) / (many - few)
 
 
 def empty_slot(place: Path, history: int, trials: int) -> float:
@@ -109,21 +110,14 @@ def _between(times: Path) -> float:
 def figures(place: Path, quick: bool) -> list[Figure]:
     """What is measured."""
     few, many = (20, 80) if quick else (100, 600)
-    counted: dict[int, Counter[str]] = {}
-
-    def calls_of(number: int, names: tuple[str, ...]) -> float:
-        if number not in counted:
-            counted[number] = calls(place, 20, 60)
-        return sum(counted[number][name] for name in names)
-
     before = 100 if quick else 1_000
     return [
         Figure(
             "rate", "trials, random sampler, 2 at once", "trials/s", lambda _: rate(place, few, many),
             lambda _: bare(place, many - few), "bare loop", Mark(92, at_least=True),
         ),
-        Figure("calls", "system calls", "a trial", lambda n: calls_of(n, ("all",)), mark=Mark(150), quick=True),
-        Figure("syncs", "syncs", "a trial", lambda n: calls_of(n, ("fsync", "fdatasync")), mark=Mark(4), quick=True),
+        Figure("calls", "system calls", "a trial", lambda _: calls(place, 20, 120), mark=Mark(150), quick=True),
+        Figure("syncs", "syncs", "a trial", lambda _: calls(place, 20, 120, "fsync,fdatasync"), mark=Mark(4), quick=True),
         Figure(
             "gap", f"slot without a training, TPE, {before:,} trials before", "ms",
             lambda _: empty_slot(place, before, 20 if quick else 100), lambda _: empty_slot_bare(place, 100), "bare loop",
