@@ -29,16 +29,17 @@ main()
 HEAVY = {"numpy", "optuna", "pydantic", "scipy", "sqlalchemy", "plotly", "asyncio", "psutil", "cloudpickle", "typer"}
 LEDGER = {"_system", "core", "engine.record", "study"}
 READING = LEDGER | {"config", "space"}
-#: The command, the rooms of ours that it loads beside `cli` and `errors`, and the packages of others.
+#: The command, the rooms of ours that it loads beside `cli` and `errors`, the packages of others, and how many modules of ours
+#: at most.
 COMMANDS = [
-    (["--help"], {"core", "study"}, {"click", "msgspec"}),
-    (["--version"], set(), {"click"}),
-    (["status"], READING | {"monitor"}, {"click", "msgspec", "rich"}),
-    (["show"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}),
-    (["show", "0"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}),
-    (["logs", "small", "0"], LEDGER, {"click", "msgspec"}),
-    (["stop"], LEDGER | {"engine.campaign", "engine.care"}, {"click", "msgspec"}),
-    (["clean", "--dry-run"], READING | {"engine.care", "engine.derived", "results"}, {"click", "msgspec"}),
+    (["--help"], {"core", "study"}, {"click", "msgspec"}, 31),
+    (["--version"], set(), {"click"}, 9),
+    (["status"], READING | {"monitor"}, {"click", "msgspec", "rich"}, 96),
+    (["show"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}, 122),
+    (["show", "0"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}, 112),
+    (["logs", "small", "0"], LEDGER, {"click", "msgspec"}, 50),
+    (["stop"], LEDGER | {"engine.campaign", "engine.care"}, {"click", "msgspec"}, 56),
+    (["clean", "--dry-run"], READING | {"engine.care", "engine.derived", "results"}, {"click", "msgspec"}, 82),
 ]
 
 
@@ -50,8 +51,8 @@ def start(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", program], env=unlimited, **pipes)
 
 
-def loaded(process: subprocess.Popen[str]) -> tuple[set[str], set[str]]:
-    """Our rooms, and the packages of others."""
+def loaded(process: subprocess.Popen[str]) -> tuple[set[str], set[str], int]:
+    """Our rooms, the packages of others, and how many modules are ours."""
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
     modules = json.loads(err.splitlines()[-1])
@@ -61,7 +62,12 @@ def loaded(process: subprocess.Popen[str]) -> tuple[set[str], set[str]]:
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"outlast"}
     others |= {"rich.console"} & set(modules)  # what a terminal needs, which none of these has
     others -= {"typing_extensions"}  # which msgspec takes, where it is installed
-    return ours - {"__main__", "_version", "cli", "engine", "errors"}, {name for name in others if name[0] != "_"}
+    count = sum(name.partition(".")[0] == "outlast" for name in modules)
+    return (
+        ours - {"__main__", "_version", "cli", "engine", "errors"},
+        {name for name in others if name[0] != "_"},
+        count,
+    )
 
 
 @pytest.fixture
@@ -73,10 +79,13 @@ def searched(here):
 @pytest.mark.slow
 @pytest.mark.usefixtures("searched")
 def test_each_command_loads_what_it_needs_and_nothing_that_decides():
-    running = {tuple(words): start(*words) for words, _, _ in COMMANDS}
+    running = {tuple(words): start(*words) for words, *_ in COMMANDS}
     found = {words: loaded(process) for words, process in running.items()}
-    assert found == {tuple(words): (ours, others) for words, ours, others in COMMANDS}
-    assert all(not others & HEAVY for _, others in found.values())
+    rooms = {words: (ours, others) for words, (ours, others, _) in found.items()}
+    assert rooms == {tuple(words): (ours, others) for words, ours, others, _ in COMMANDS}
+    assert all(not others & HEAVY for _, others in rooms.values())
+    counts = {" ".join(words): (found[tuple(words)][2], most) for words, *_, most in COMMANDS}
+    assert {words: (count, most) for words, (count, most) in counts.items() if count > most} == {}
 
 
 @pytest.mark.slow
@@ -90,12 +99,12 @@ def test_of_a_study_that_runs_nothing_more_is_loaded_than_its_evidence(searched)
         status, stop = start("status"), start("stop")
         asked = until(lambda: requests.pending(searched), "stop asks")
         requests.answer(searched, asked[0])
-        ours, others = loaded(status)
+        ours, others, _ = loaded(status)
         assert (ours, others & HEAVY) == (
             READING | {"engine.attempts", "monitor", "runner"},
             set(),
         )
-        ours, others = loaded(stop)
+        ours, others, _ = loaded(stop)
         assert (ours, others & HEAVY) == (LEDGER | {"engine.campaign", "engine.care"}, set())
     finally:
         ledger.close()
