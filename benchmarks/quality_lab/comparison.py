@@ -30,9 +30,19 @@ class Regrets:
 
 
 def regrets(
-    lines: Iterable[Mapping[str, Any]], *, kinds: Sequence[str], set_aside: bool, workers: int, trials: int
+    lines: Iterable[Mapping[str, Any]],
+    *,
+    kinds: Sequence[str],
+    set_aside: bool,
+    workers: int,
+    trials: int,
+    by: str = "truth",
 ) -> Regrets:
-    """The regrets of the searches that fit; of a method that knows its budget, those with this one."""
+    """The regrets of the searches that fit; of a method that knows its budget, those with this one.
+
+    Args:
+        by: ``truth`` of what has the best score, or ``modelled``: of what a model expects most of.
+    """
     lines = [line for line in lines if "error" not in line]
     best = best_known(lines)
     found: dict[str, dict[Pair, float]] = {}
@@ -42,8 +52,8 @@ def regrets(
         if line["trials"] != trials and METHODS[line["method"]].knows_budget:
             continue
         point = line["checkpoints"].get(str(trials))
-        if point is not None:
-            value = regret(point["truth"], best[line["task"]], line["usual"])
+        if point is not None and by in point:
+            value = regret(point[by], best[line["task"]], line["usual"])
             found.setdefault(line["method"], {})[line["task"], line["seed"]] = value
     return Regrets(found)
 
@@ -52,16 +62,25 @@ def best_known(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Each task's best true value: the table's, or the best that any search chose."""
     best: dict[str, float] = {}
     for line in lines:
-        values = [point["truth"] for point in line["checkpoints"].values()] if line["best"] is None else [line["best"]]
+        points = [point.get(by) for point in line["checkpoints"].values() for by in ("truth", "modelled")]
+        values = points if line["best"] is None else [line["best"]]
         for value in values:
             if value is not None:
                 best[line["task"]] = min(value, best.get(line["task"], value))
     return best
 
 
-def table(found: Regrets) -> list[str]:
-    """One group: a row a method, the best first."""
-    return rows_of(found.by_method, {name: method.label for name, method in METHODS.items()}, against="ours")
+def table(found: Regrets, modelled: Regrets) -> list[str]:
+    """One group: a row a method, the best first; beside it the mean regret of what a model would have chosen."""
+    labels = {name: method.label for name, method in METHODS.items()}
+    pairs = modelled.pairs
+    means = {
+        method: f"{mean(map(mean, _by_task(pairs, [values[pair] for pair in pairs]).values())):.4f}"
+        for method, values in modelled.by_method.items()
+        if pairs
+    }
+    whole = means.keys() >= found.by_method.keys()
+    return rows_of(found.by_method, labels, against="ours", more=("chosen by a model", means) if whole else None)
 
 
 def rows_of(
@@ -119,11 +138,17 @@ def page(lines: Sequence[Mapping[str, Any]], *, set_aside: Sequence[bool] = (Fal
         for workers in sorted({line["workers"] for line in lines}):
             for trials in (25, 50, 100):
                 for kinds in groups:
-                    found = regrets(lines, kinds=kinds, set_aside=aside, workers=workers, trials=trials)
+                    group = {"kinds": kinds, "set_aside": aside, "workers": workers, "trials": trials}
+                    found, modelled = regrets(lines, **group), regrets(lines, **group, by="modelled")
                     if found.pairs:
                         which = "all tasks" if kinds == KINDS else NAMES[kinds[0]]
                         side = "set aside" if aside else "looked at"
-                        said += [f"### {which}, {side}: {trials} trials, {workers} at once", "", *table(found), ""]
+                        said += [
+                            f"### {which}, {side}: {trials} trials, {workers} at once",
+                            "",
+                            *table(found, modelled),
+                            "",
+                        ]
     return "\n".join(said)
 
 

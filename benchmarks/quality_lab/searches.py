@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from quality_lab.choosing import chosen_by_model
 from quality_lab.methods import METHODS, Peers, begin
 from quality_lab.places import Places
 from quality_lab.remembered import Trainings
-from quality_lab.simulated_clock import chosen, run
+from quality_lab.simulated_clock import Ended, chosen, run
 from quality_lab.tasks import Bench, Task, all_tasks
 
 BUDGETS = (25, 50, 100)
@@ -98,17 +99,19 @@ class Worker:
             trials=job.trials, workers=job.workers,
         )  # fmt: skip
         asked = asking.processor_seconds() - before if environment else asking.own_seconds
-        checkpoints = {}
-        for trials in (n for n in BUDGETS if n <= job.trials):
-            params = chosen(ended[:trials])
-            truth = None if params is None else self.bench.truth(task, params)
-            checkpoints[trials] = {"truth": truth, "params": params}
+        checkpoints = {n: self._found(task, ended[:n]) for n in BUDGETS if n <= job.trials}
         return {
             "checkpoints": checkpoints, "usual": self.bench.usual(task), "best": self.bench.best(task),
             "failed": sum(trial.value is None for trial in ended) / max(1, len(ended)), "simulated": ended[-1].at if ended else 0,
             "asked": round(asked, 3), "seconds": round(time.perf_counter() - began, 3),
             "trained": self.trainings.trained - trained,
         }  # fmt: skip
+
+    def _found(self, task: Task, ended: Sequence[Ended]) -> dict[str, Any]:
+        """What would be chosen after these trials, by the best score and by a model, and the true values."""
+        params, modelled = chosen(ended), chosen_by_model(task.space, ended)
+        truths = [None if each is None else self.bench.truth(task, each) for each in (params, modelled)]
+        return {"truth": truths[0], "modelled": truths[1], "params": params}
 
 
 class _Timed:

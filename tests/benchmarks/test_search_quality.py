@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from quality_lab import figures, gaussian
 from quality_lab.axes import choice, conditional, drawn, existing, real, whole
+from quality_lab.choosing import chosen_by_model
 from quality_lab.comparison import best_known, page
 from quality_lab.epochs_clock import PrunedSearch
 from quality_lab.ours import Ours
@@ -68,6 +69,18 @@ def test_regret_is_nought_at_the_best_and_one_at_the_usual(value: float | None, 
     assert figures.regret(value, best=1.0, middle=3.0) == expected
 
 
+def test_a_model_is_not_taken_in_by_one_lucky_score() -> None:
+    space = [real("x", 0.0, 1.0)]
+    tried = [Ended(n, {"x": n / 40}, (n / 40 - 0.5) ** 2) for n in range(41)]
+    lucky = [Ended(trial.at, trial.params, -0.02) if trial.at == 2 else trial for trial in tried]
+    assert chosen(lucky) == {"x": 0.05}
+    modelled = chosen_by_model(space, lucky)
+    assert modelled is not None
+    assert abs(modelled["x"] - 0.5) < 0.1
+    assert chosen_by_model(space, lucky[:3]) == chosen(lucky[:3])
+    assert chosen_by_model(space, [Ended(n, {"x": n / 40}, 1.0) for n in range(12)]) is not None
+
+
 def test_equal_values_share_their_ranks() -> None:
     assert figures.ranks([0.2, 0.1, 0.2, 0.4]) == [2.5, 1.0, 2.5, 4.0]
 
@@ -92,7 +105,7 @@ def test_the_interval_holds_the_mean_and_closes_where_seeds_agree() -> None:
 
 
 def line(method: str, seed: int, truth: float, **more: Any) -> dict[str, Any]:
-    points = {str(n): {"truth": truth, "params": {}} for n in (25, 50, 100)}
+    points = {str(n): {"truth": truth, "modelled": truth, "params": {}} for n in (25, 50, 100)}
     known = {"kind": "tables", "set_aside": False, "best": None, "usual": 1.0, "trials": 100, "workers": 1}
     return {"task": "t", "method": method, "seed": seed, "checkpoints": points, **known, **more}
 
@@ -105,6 +118,7 @@ def test_methods_are_compared_over_what_all_of_them_have_and_the_best_is_first()
     said = page(lines, each_kind=False)
     assert "1 tasks, 3 searches each" in said
     assert said.index("Optuna 5, default (TPE) | 0.0000") < said.index("| random | 0.5000")
+    assert said.count("| chosen by a model |") == 3
     assert "set aside" not in said
 
 
