@@ -1,0 +1,259 @@
+"""Runners that are told their attempts over a socket: what is said, what is left in files, and whatever of both ends dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from outlast._system import line_socket
+from outlast._system.line_socket import LineSocket
+from outlast._system.processes import is_running
+from outlast.core.evidence import Evidence
+from outlast.core.file_names import AttemptPaths, attempt_name
+from outlast.executors.heard import EndRequest
+from outlast.executors.local import LocalExecutor
+from outlast.runner.lane import Lane
+from outlast.runner.spec import RunnerSpec
+from outlast.study.attempts import Life, inspect, open_attempt
+from outlast.study.layout import StudyPaths
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[LineSocket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ends = LineSocket(ours), theirs
+    yield ends
+    ends[0].close()
+    theirs.close()
+
+
+def test_a_line_that_its_writer_did_not_finish_is_none(ends: tuple[LineSocket, socket.socket]) -> None:
+    reader, writer = ends
+    writer.sendall(b'{"op": "claimed"}\n{"op": "ov')
+    assert reader.heard() == [{"op": "claimed"}] and reader.open
+    writer.close()
+    assert reader.heard() == [] and not reader.open
+    assert not reader.say({"op": "settled"})
+
+
+def test_a_line_comes_in_pieces(ends: tuple[LineSocket, socket.socket]) -> None:
+    reader, writer = ends
+    heard = []
+    for piece in (b'{"op": ', b'"stop"', b'}\n{"op"', b': "settled"}\n'):
+        writer.sendall(piece)
+        heard += reader.heard()
+    assert heard == [{"op": "stop"}, {"op": "settled"}]
+
+
+def test_nobody_waits_for_a_reader_that_is_stopped(ends: tuple[LineSocket, socket.socket]) -> None:
+    writer, reader = ends[0], LineSocket(ends[1])
+    lines = [{"lines": "x" * 50_000, "number": number} for number in range(40)]
+    assert all(writer.say(line) for line in lines) and writer.waiting
+    heard = []
+    while len(heard) < len(lines):
+        heard += reader.heard()
+        writer.flush()
+    assert heard == lines and not writer.waiting
+
+
+def test_a_reader_that_is_stopped_for_too_long_is_done_without(
+    ends: tuple[LineSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_socket, "_MOST_UNSENT", 1 << 20)
+    told = [ends[0].say({"lines": "x" * 100_000}) for _ in range(40)]
+    assert told[0] and not told[-1] and not ends[0].open
+
+
+def test_descriptors_travel_with_their_message(ends: tuple[LineSocket, socket.socket]) -> None:
+    writer, reader = ends[0], LineSocket(ends[1])
+    read, write = os.pipe()
+    assert writer.say({"op": "run", "fds": [write]}, [write])
+    os.close(write)
+    assert reader.heard() == [{"op": "run", "fds": [write]}]
+    (theirs,) = reader.take_fds(1)
+    os.write(theirs, b"!")
+    os.close(theirs)
+    assert os.read(read, 9) == b"!" and os.read(read, 9) == b"", "no copy is left"
+    os.close(read)
+    assert writer.say({"op": "run", "fds": [1]}, [1])
+    assert reader.heard()
+    reader.close()  # with the ones that nobody took
+
+
+def test_what_is_said_of_an_earlier_attempt_is_not_taken_for_this_one() -> None:
+    ours, theirs = socket.socketpair()
+    coordinator, lane = LineSocket(ours), Lane(theirs.detach())
+    run = {"op": "run", "marker": "m", "log": "l", "told": "{}", "fds": []}
+    coordinator.say({**run, "name": "0001.1"})
+    first = lane.next()
+    assert first is not None and first.name == "0001.1"
+    coordinator.say({"op": "stop", "name": "0001.1", "reason": "user", "grace": 1.0})
+    lane.look()
+    assert lane.asked == {"reason": "user", "grace": 1.0}
+    assert not lane.wait_settled(0.01), "a coordinator that is stopped"
+    coordinator.say({**run, "name": "0002.1"})
+    second = lane.next()
+    assert second is not None and second.name == "0002.1" and lane.asked is None
+    coordinator.say({"op": "settled", "name": "0001.1"})
+    coordinator.say({"op": "stop", "name": "0001.1", "reason": "user", "grace": 1.0})
+    lane.look()
+    assert lane.asked is None and not lane.settled
+    coordinator.close()
+    assert lane.next() is None and not lane.open
+
+
+class Talk:
+    """A study folder, and an executor whose runners speak."""
+
+    def __init__(self, place: Path) -> None:
+        self.paths = StudyPaths.at(place / "study")
+        self.paths.ledger.mkdir(parents=True)
+        self.executor = LocalExecutor()
+        self.evidence: dict[str, Evidence] = {}
+        self.reports = b""
+        self._trial = 0
+
+    def begin(self, script: str) -> tuple[str, AttemptPaths]:
+        """Run a shell script as the next trial."""
+        self._trial += 1
+        files = self.paths.attempt(self._trial, 1)
+        spec = RunnerSpec(
+            trial=self._trial, attempt=1, argv=("sh", "-c", script), cwd=str(self.paths.root),
+            trial_dir=os.path.relpath(self.paths.trial(self._trial).folder, self.paths.root),
+            attempt_dir=os.path.relpath(files.folder, self.paths.root),
+            checkpoint_dir=os.path.relpath(self.paths.trial(self._trial).checkpoints, self.paths.root),
+            objectives=({"name": "score", "goal": "maximize"},), grace=2.0, shared=True,
+        )  # fmt: skip
+        told, name = spec.to_json(), attempt_name(self._trial, 1)
+        open_attempt(self.paths, self._trial, 1, told, {}, polled=False)
+        marker = str(self.paths.open_marker(self._trial, 1))
+        self.executor.submit(name, marker, str(files.runner_log), told=told)
+        return name, files
+
+    def until(self, fact: Callable[[], object], what: str) -> None:
+        deadline = time.monotonic() + 60
+        while not fact():
+            assert time.monotonic() < deadline, what
+            self.executor.wait(0.05)
+            for name, heard in self.executor.hear().items():
+                self.reports += heard.reports
+                if heard.evidence is not None:
+                    self.evidence[name] = heard.evidence
+
+    def over(self, name: str) -> Evidence:
+        self.until(lambda: name in self.evidence, f"{name} is over")
+        return self.evidence[name]
+
+    def run(self, script: str, *, spoilt: bool = False) -> tuple[Evidence, int]:
+        """Run it to its end, put that on record. Returns its evidence and its runner's pid."""
+        name, files = self.begin(script)
+        evidence = self.over(name)
+        pid = json.loads(files.started.read_text())["pid"]
+        self.executor.settled([name])
+        self.executor.forget(name, spoilt=spoilt)
+        return evidence, pid
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Iterator[Talk]:
+    made = Talk(tmp_path)
+    yield made
+    made.executor.close()
+
+
+@pytest.mark.slow
+def test_a_runner_takes_one_attempt_after_the_other_and_carries_nothing_over(talk: Talk) -> None:
+    look = "echo $OUTLAST_TRIAL; ls /proc/self/fd; pwd; echo $OUTLAST_TOKEN > token; echo score=$OUTLAST_TRIAL"
+    first, runner = talk.run(f"dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null; export LEFT=1; cd /; {look}")
+    second, same = talk.run(f"echo left=$LEFT; {look}")
+    third, again = talk.run(look)
+    assert runner == same == again
+    assert [dict(each.scores) for each in (first, second, third)] == [{"score": 1}, {"score": 2}, {"score": 3}]
+    assert (second.tail[:2], third.tail[0]) == (("left=", "2"), "3")
+    assert second.tail[2:-1] == third.tail[1:-1], "as many descriptors, the same folder"
+    assert second.peak_memory < 32 * 2**20 < 64 * 2**20 < first.peak_memory
+    assert Path(talk.paths.root, "token").read_text().endswith(":3.1;\n")
+    assert not list(talk.paths.trials.glob("*/attempts/*/runner.log")), "nobody had anything to say"
+
+
+@pytest.mark.slow
+def test_what_is_on_record_in_time_is_not_written_and_what_is_not_is(talk: Talk) -> None:
+    talk.run("echo score=1")
+    name, files = talk.begin("echo score=2")
+    talk.over(name)
+    assert not list(talk.paths.trials.glob("*/attempts/*/exit.json"))
+    assert inspect(files).life is Life.RUNNING, "whoever takes over waits for the evidence"
+    talk.executor.close()  # before it could say that the outcome is on record
+    deadline = time.monotonic() + 60
+    while inspect(files).life is not Life.OVER:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert dict(inspect(files).evidence.scores) == {"score": 2}  # type: ignore[union-attr]
+    assert not (talk.paths.attempt(1, 1).exit).exists()
+    talk.executor = LocalExecutor()
+
+
+@pytest.mark.slow
+def test_a_runner_that_is_killed_before_its_outcome_is_on_record_is_not_missed(talk: Talk) -> None:
+    name, files = talk.begin("echo score=1")
+    evidence = talk.over(name)
+    runner = inspect(files).runner
+    assert runner is not None and talk.executor.speaks(name)
+    os.kill(runner.pid, signal.SIGKILL)
+    talk.until(lambda: not talk.executor.speaks(name), "it has hung up")
+    talk.executor.settled([name])
+    talk.executor.forget(name)
+    assert dict(evidence.scores) == {"score": 1} and talk.executor.ended(name) is None
+    assert talk.run("echo score=2")[1] != runner.pid
+
+
+@pytest.mark.slow
+def test_a_runner_that_waits_or_trains_again_and_is_killed_is_replaced(talk: Talk) -> None:
+    _, pid = talk.run("echo score=1")
+    os.kill(pid, signal.SIGKILL)
+    name, files = talk.begin("sleep 60")
+    talk.until(lambda: files.started.exists(), "it was begun by another one")
+    runner = inspect(files).runner
+    assert runner is not None and runner.pid != pid
+    os.kill(runner.pid, signal.SIGKILL)
+    talk.until(lambda: talk.executor.ended(name), "that one has ended")
+    assert not talk.executor.speaks(name) and inspect(files).life is Life.GONE and not is_running(runner)
+    talk.executor.forget(name, spoilt=True)
+    assert talk.run("echo score=2")[0].exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_spoilt_runner_gets_no_other_attempt(talk: Talk) -> None:
+    _, first = talk.run("exit 3", spoilt=True)
+    _, second = talk.run("echo score=1")
+    assert first != second
+
+
+@pytest.mark.slow
+def test_a_request_to_end_is_heard_at_once_and_points_are_told(talk: Talk) -> None:
+    name, files = talk.begin("echo epoch 1 score=0.25; sleep 60")
+    talk.until(lambda: files.started.exists(), "it has begun")
+    assert talk.executor.pass_on(name, EndRequest("user", 1.0, now=True))
+    evidence = talk.over(name)
+    assert (evidence.stop_reason, evidence.signal) == ("user", signal.SIGKILL)
+    assert not talk.executor.pass_on("0099.1", EndRequest("user", 1.0)), "nobody runs that"
+
+
+@pytest.mark.slow
+def test_a_coordinator_that_hears_nothing_holds_up_no_training(talk: Talk) -> None:
+    line = json.dumps({"v": 1, "step": 1, "metrics": {"score": 0.5}, "note": "x" * 1000})
+    hundred = f"for k in $(seq 100); do echo '{line}'; done >> $OUTLAST_TRIAL_DIR/attempts/1/reports.jsonl"
+    name, files = talk.begin(f"for i in 1 2 3 4 5 6 7; do {hundred}; sleep 0.12; done; echo score=1")
+    deadline = time.monotonic() + 60
+    while not files.exit.exists():  # nobody reads the socket, which has no room for as much
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    talk.over(name)
+    assert talk.reports == files.reports.read_bytes() and len(talk.reports) > 700_000
