@@ -305,7 +305,7 @@ class Study(Struct, dict=True):
             return
         trial.state, trial.cause, trial.reason = event.state, event.cause, event.reason
         if event.state.finished:
-            trial.values, trial.finished_at = event.values, event.at
+            trial.values, trial.finished_at, trial.offered = event.values, event.at, {}
         if event.state is TrialState.COMPLETE and self.first_completed_step is None:
             self.first_completed_step = max(trial.judged_curve(), default=None)
         if event.state is TrialState.FAILED and event.cause not in (Cause.IMPORTED, Cause.SPACE_CHANGED):

@@ -176,6 +176,8 @@ class Optimizer:
         self._unconfirmed.pop(event.trial, None)
         known = self._fold.trials.get(event.trial)
         if known is not None and known.params == event.params and known.system_attrs == event.system_attrs:
+            if event.offered:
+                self._mine(event.trial).offered = event.offered
             return
         self._fold.trials.pop(event.trial, None)
         self._own.add(event.trial)

@@ -121,7 +121,9 @@ def kept_environment(
 
 def of_trial(root: Path, trial: int, env: Mapping[str, str]) -> dict[str, str]:
     """What trackers want of one trial in a kept worker; a variable that the study file sets is left as it is."""
-    found = {**_of_wandb(root, trial, env, os.stat(root)), **_of_trackers(root, trial, {**os.environ, **env})}
+    found = _of_wandb(root, trial, env, os.stat(root))
+    if os.path.isdir(f"{root}/{StudyNames.tracking.name}"):
+        found.update(_of_trackers(root, trial, {**os.environ, **env}))
     return {name: value for name, value in found.items() if name not in env}
 
 

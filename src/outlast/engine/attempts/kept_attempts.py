@@ -85,7 +85,7 @@ def prepare_kept(paths: StudyPaths, settings: Settings, trial: Trial, *, prunes:
         last_step=trial.last_step(None if part is None else part.number) if number > 1 else None,
         env=env,
         begin=told_first(trial) if asks else None,
-        offered=trial.offered,
+        offered={**trial.offered, **{name: (text, trial.params[name]) for name, text in trial.distributions.items()}},
         prunes=prunes,
     )
     before = sum(o.seconds for o in trial.ended if o.attempt > trial.retried_at_attempt)

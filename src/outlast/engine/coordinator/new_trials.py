@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from outlast.config.settings import Settings
 from outlast.config.trial_config import Infeasible, derive
-from outlast.core.records import AttemptEnded, AttemptOpened, Event
+from outlast.core.records import AttemptEnded, AttemptOpened, Event, TrialCreated
 from outlast.core.states import Cause, TrialState
+from outlast.engine.attempts.prepare import draws_as_it_goes
 from outlast.engine.coordinator.decisions import Decisions
+from outlast.engine.coordinator.offers import Offers
 from outlast.engine.derived.indexes import Indexes
 from outlast.errors import StudyFileError
 from outlast.optimizer.index import claimed
@@ -44,6 +46,9 @@ class Creation:
     def __init__(self, settings: Settings, decisions: Decisions, index: Indexes) -> None:
         self._settings, self._decisions, self._index = settings, decisions, index
         self._wanted: list[ForeignRow] = []
+        self._offers = (
+            Offers(decisions.study) if settings.isolation.mode == "kept" and draws_as_it_goes(settings) else None
+        )
 
     def create(self) -> list[Event]:
         """Create the next trial, and take it in.
@@ -74,6 +79,10 @@ class Creation:
             return []
         revision = self._decisions.study.revisions[-1].number
         events = created(self._settings, draw, number, revision=revision, at=self._decisions.clock.now())
+        if self._offers is not None and isinstance(events[0], TrialCreated):
+            wanted = self._offers.wanted()
+            values = self._decisions.optimizer.suggest_ahead(number, wanted)
+            events[0] = replace(events[0], offered={name: (wanted[name], value) for name, value in values.items()})
         for event in events:
             self._decisions.take(event)
         return events
