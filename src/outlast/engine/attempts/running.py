@@ -110,9 +110,12 @@ class Running:
         if heard.reports:
             self.reports.extend(self._points.take(heard.reports))
 
-    def read_reports(self) -> list[Report]:
-        """New reports since the last call; they are kept in `reports` as well. Those of a runner that speaks were heard."""
-        if self.speaks or self.kept:
+    def read_reports(self, *, at_once: bool = False) -> list[Report]:
+        """New reports since the last call; they are kept in `reports` as well.
+
+        Those of a runner that speaks were heard; `at_once`: what it has not told yet is read as well.
+        """
+        if self.kept or (self.speaks and not at_once):
             return []
         new = self._points.poll()
         self.reports.extend(new)

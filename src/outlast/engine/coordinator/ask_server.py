@@ -82,6 +82,7 @@ class AskServer:
             case "suggest":
                 return self._suggest(attempt.trial, str(question["name"]), str(question["distribution"]))
             case "should_prune":
+                attempt.read_reports(at_once=True)  # what it has just reported is what it asks about
                 self._watch.judge(attempt)
                 return {"value": attempt.stop_reason == "pruned"}
             case "note":

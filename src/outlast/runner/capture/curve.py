@@ -72,15 +72,21 @@ class LiveReports:
     def __init__(self, path: str | os.PathLike[str], objectives: Sequence[Objective]) -> None:
         self.reader = ReportsReader(path)
         self.curve = Curve(objectives)
+        self._ahead = 0  # bytes that were read here, and that whoever reads for us has not told yet
 
     def poll(self) -> list[Report]:
         """The objectives' points that came since the last call, under the objectives' names."""
+        before = self.reader.offset
         self.reader.poll()
+        self._ahead += max(0, self.reader.offset - before)
         return self._new()
 
     def take(self, lines: bytes) -> list[Report]:
         """The points in what its runner has read of the file since what is known here."""
-        self.reader.take(lines)
+        known = min(self._ahead, len(lines))
+        self._ahead -= known
+        if known < len(lines):
+            self.reader.take(lines[known:])
         return self._new()
 
     def _new(self) -> list[Report]:

@@ -70,6 +70,11 @@ class ReportsReader:
         self.lines = 0  # that the training wrote, whatever they said; not those that the runner wrote down
 
     @property
+    def offset(self) -> int:
+        """Bytes of the file that were taken in."""
+        return self._offset
+
+    @property
     def channels(self) -> tuple[Channel, ...]:
         """Where points come from, the source that counts most first."""
         return self.own, self.filed, self.followed, self.printed
