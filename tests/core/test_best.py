@@ -6,6 +6,7 @@ import pytest
 
 from outlast.config.settings import MetricSettings
 from outlast.core.best import best_trial, best_trials, ranked, table_value
+from outlast.core.records import AttributeSet
 from outlast.core.states import Cause, TrialState
 from outlast.testing.studies import StudyBuilder
 
@@ -51,6 +52,29 @@ def test_only_complete_trials_with_a_finite_value_can_be_best() -> None:
     build.trial(values=0.1)
     best = best_trial(build.study, UP)
     assert best is not None and best.number == 6
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_the_first_of_a_ranking_are_those_of_the_whole(limit: int) -> None:
+    build = StudyBuilder()
+    for value in (0.1, 0.5, 0.9, 0.7):
+        build.trial(values=value)
+    build.study.apply(AttributeSet(2, "constraints", "[1.0]", system=True))
+    assert ranked(build.study, UP, limit) == ranked(build.study, UP)[:limit]
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_constraint_that_is_set_after_the_end_counts(broken: bool) -> None:
+    build = StudyBuilder()
+    for value in (0.9, 0.5):
+        build.trial(values=value)
+    build.study.apply(AttributeSet(0, "constraints", "[1.0]", system=True))
+    assert build.study.extreme_values == (0.5, 0.5)
+    assert (best_trial(build.study, UP) or build.study.trials[0]).number == 1
+    if not broken:
+        build.study.apply(AttributeSet(0, "constraints", "[-1.0]", system=True))
+        assert build.study.extreme_values == (0.5, 0.9)
+        assert (best_trial(build.study, UP) or build.study.trials[1]).number == 0
 
 
 def test_a_retried_best_trial_is_best_no_longer() -> None:

@@ -115,6 +115,7 @@ def some(chance: random.Random, number: int) -> list[Event]:
             [AttributeSet(old, "note", '{"a":[1,NaN]}', system=chance.random() < 0.5), Warned(AT, "a disk", "disk")],
             [TrialRetried(old, AT, from_scratch=chance.random() < 0.5), AttemptOpened(old, 2, AT)],
             [AttemptEnded(old, chance.randint(1, 3), AT, TrialState.FAILED, Cause.SPACE_CHANGED, "left out")],
+            [AttributeSet(old, "constraints", f"[{chance.choice([1.0, -1.0])}]", system=True)],
             [TrialFits(old, AT, params={"y": 1})],
             [RevisionMade(2, AT, {"name": "small", "trial": {"seeds": [chance.randrange(9)]}}), RunStarted(AT, "box", 2)],
             [EarlierTrial("other:1", {"x": 1.0}, (0.5,)), StudyEnded(AT, "stopped", "by hand", 4.0)],

@@ -38,7 +38,8 @@ def best_trial(study: Study, metrics: Sequence[Objective]) -> Trial | None:
     extremes = study.extreme_values if len(metrics) == 1 else None
     if extremes is not None and all(map(math.isfinite, extremes)):  # then it is known what the best has
         wanted = extremes[metrics[0].goal == "maximize"]
-        return study.trials[min(number for number, values in study.scores() if values[0] == wanted)]
+        first = min((number for number, values in study.scores() if values[0] == wanted), default=None)
+        return None if first is None else study.trials[first]
     best: tuple[tuple[float, ...], int] | None = None
     # The lexicographic best is on the Pareto front: whatever dominated it would come before it.
     for number, costs in _candidates(study, signs):

@@ -224,6 +224,8 @@ class Study(Struct, dict=True):
         if event.system:
             trial.system_attrs = {**trial.system_attrs, event.name: value}
             trial.optuna_attrs = {**trial.optuna_attrs, event.name: value}
+            if event.name.startswith("constraints"):
+                self._tally.reconsider()
         else:
             trial.user_attrs = {**trial.user_attrs, event.name: value}
 

@@ -95,6 +95,12 @@ class Tally:
         """A trial may be another now."""
         self._noted.add(number)
 
+    def reconsider(self) -> None:
+        """Whether a trial that had finished keeps its constraints is known anew."""
+        self._take_in()
+        self._largest.went()
+        self._smallest.went()
+
     def _take_in(self) -> None:
         while self._noted:
             self._take(self._trials[self._noted.pop()])
