@@ -1,6 +1,7 @@
 """How good are the configurations that searches find? Ours and others', on tasks whose truth is known.
 
     python benchmarks/quality.py build                        # the environments of all peers, by pip; some GB
+    python benchmarks/quality.py check                        # that each of them answers
     python benchmarks/quality.py run --plan quick             # a few minutes; session: 100 minutes on two cores; full: days
     python benchmarks/quality.py table [--costs] [--set-aside]
     python benchmarks/quality.py prune --seeds 2              # pruners, at equal epochs; table --pruners prints them
@@ -18,13 +19,15 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from quality_lab import pruners
 from quality_lab.comparison import costs, page
 from quality_lab.environments import ENVIRONMENTS, build, ready
-from quality_lab.methods import METHODS
+from quality_lab.lines import Failed
+from quality_lab.methods import METHODS, Peers, checked
 from quality_lab.places import Places, default_folder
 from quality_lab.plans import PLANS, Plan
 from quality_lab.searches import known, run_all, search
@@ -52,6 +55,25 @@ def build_all(places: Places, names: list[str]) -> int:
         except subprocess.CalledProcessError as error:
             failed = 1
             print(f"{name}: {error}; see {log}", flush=True)
+    return failed
+
+
+def check(places: Places, names: Sequence[str]) -> int:
+    """Have each method search a small space, so that what does not work is known before hours are spent."""
+    peers, failed = Peers(places.environments, places.logs / "check.txt"), 0
+    for name in names:
+        environment = METHODS[name].environment
+        if environment and not ready(environment, places.environments):
+            print(f"{name}: not built", flush=True)
+            continue
+        began = time.perf_counter()
+        try:
+            print(f"{name}: best {checked(name, peers):.4f}, {time.perf_counter() - began:.1f} s", flush=True)
+        except (Failed, ValueError) as error:
+            failed = 1
+            print(f"{name}: {str(error).strip().splitlines()[-1]}", flush=True)
+            peers.drop(environment)
+    peers.close()
     return failed
 
 
@@ -98,6 +120,8 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("build", help="build environments")
     building.add_argument("names", nargs="*", choices=[*ENVIRONMENTS, []])
+    checking = commands.add_parser("check", help="have each method search a small space")
+    checking.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     running = commands.add_parser("run", help="run searches")
     running.add_argument("--plan", choices=PLANS, default="quick")
     running.add_argument("--methods", nargs="+", choices=METHODS, help="these only")
@@ -128,6 +152,8 @@ def main() -> int:
     places.folder.mkdir(parents=True, exist_ok=True)
     if asked.command == "build":
         return build_all(places, asked.names or list(ENVIRONMENTS))
+    if asked.command == "check":
+        return check(places, asked.methods)
     if asked.command == "run":
         plan = PLANS[asked.plan].only(
             tasks=asked.tasks, methods=asked.methods, seeds=asked.seeds, workers=asked.workers

@@ -10,11 +10,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from outlast.config.settings import SamplerSettings
-from quality_lab.axes import Space
+from quality_lab.axes import Space, choice, exists, real, whole
 from quality_lab.environments import python_of
 from quality_lab.lines import Lines
 from quality_lab.ours import Ours
-from quality_lab.simulated_clock import Params, Searcher
+from quality_lab.simulated_clock import Params, Searcher, Training, run
 
 HERE = Path(__file__).parent
 
@@ -117,3 +117,36 @@ def begin(name: str, space: Space, peers: Peers, *, seed: int, trials: int, work
         return Ours(space, sampler, seed=seed, trials=trials, workers=workers)
     lines = peers.of(method.environment)
     return PeerSearch(lines, space=list(space), seed=seed, trials=trials, workers=workers, method=name)
+
+
+#: Every kind of parameter, a condition, and a part that cannot run.
+SMALL: Space = (
+    choice("kind", ["a", "b"]),
+    real("x", 1e-4, 1.0, log=True),
+    whole("n", 1, 10),
+    whole("m", 8, 512, log=True),
+    real("y", 0.0, 1.0, when={"kind": ["b"]}),
+)
+
+
+def checked(name: str, peers: Peers, *, trials: int = 14) -> float:
+    """Have a method search a small space by two workers; the best value found.
+
+    Raises:
+        ValueError: It asked for what is not in the space.
+    """
+
+    def train(number: int, params: Params) -> Training:
+        by_name = {parameter["name"]: parameter for parameter in SMALL}
+        if set(params) != {each["name"] for each in SMALL if exists(each, params)}:
+            raise ValueError(f"{name} asks for {params}")
+        for key, value in params.items():
+            each = by_name[key]
+            inside = value in each["choices"] if each["kind"] == "choice" else each["low"] <= value <= each["high"]
+            if not inside or (each["kind"] == "int") is not isinstance(value, int):
+                raise ValueError(f"{name} asks for {params}")
+        value = (params["x"] - 0.1) ** 2 + abs(params["n"] - 4) / 10 + 0.2 * (params["kind"] == "a")
+        return Training(None if params["n"] == 9 or number == 0 else value, 1.0 + number % 3)
+
+    searcher = begin(name, SMALL, peers, seed=1, trials=trials, workers=2)
+    return min(trial.value for trial in run(searcher, train, trials=trials, workers=2) if trial.value is not None)
