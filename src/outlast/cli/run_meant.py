@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
 import click
 from msgspec.structs import replace
 
@@ -14,11 +17,16 @@ from outlast.engine.campaign.planned import CampaignPlan, HowToRun
 from outlast.engine.campaign.restarts import AT_REST, CODES, worst
 from outlast.engine.campaign.run_alone import refuse_supervised, sharing_of, told_of_sharing
 from outlast.engine.record.examine import read_study
+from outlast.executors.fork_request import begun_ahead
 from outlast.study.campaign import CampaignPaths
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import current_holder, holder_is_live
 from outlast.study.supervision import Charge, Supervision, live_supervision, read_supervision
+
+if TYPE_CHECKING:
+    from outlast.config.settings import Settings
+    from outlast.engine.hold.opening import Given
 
 
 def run_several(search: SearchRequest, plan: CampaignPlan, *, detach: bool, unless_over: bool = False) -> int:
@@ -56,6 +64,15 @@ def run_one(search: SearchRequest, how: HowToRun, *, detach: bool) -> int:
 
         if (code := told_as_done(settings, search.folder)) is not None:
             return code
+    with contextlib.ExitStack() as held:
+        if not (background or detach or settings.executor.plugged):
+            held.enter_context(begun_ahead())
+        return _run_one(search, how, settings, given, detach=detach, background=background)
+
+
+def _run_one(
+    search: SearchRequest, how: HowToRun, settings: Settings, given: Given | None, *, detach: bool, background: bool
+) -> int:
     from outlast.engine.launch import make_ready
 
     folder = make_ready(

@@ -14,11 +14,15 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _LINUX = sys.platform.startswith("linux")
 _KIND = socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM
+
+
+#: Serves runners of any study.
+PLAIN = "outlast.runner.fork_server"
 
 
 class ForkServerProcess:
@@ -68,6 +72,30 @@ class ForkServerProcess:
         self.asking.close()
         self.process.kill()
         self.process.wait()
+
+
+class _Ahead:
+    """A fork server that was begun before anybody knew whether it is needed: it gets ready while others are imported."""
+
+    server: ForkServerProcess | None = None
+
+
+@contextlib.contextmanager
+def begun_ahead() -> Iterator[None]:
+    """For a block in which runners will probably be started: begin the fork server now. One that nobody took is ended with it."""
+    with contextlib.suppress(OSError):
+        _Ahead.server = ForkServerProcess(PLAIN)
+    try:
+        yield
+    finally:
+        if (server := taken_ahead()) is not None:
+            server.close()
+
+
+def taken_ahead() -> ForkServerProcess | None:
+    """The one that was begun, for whoever asks first."""
+    server, _Ahead.server = _Ahead.server, None
+    return server
 
 
 def request(fork_server: socket.socket, marker: str, log: str, keep_fds: Sequence[int]) -> int:

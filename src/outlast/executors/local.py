@@ -12,7 +12,7 @@ from typing import TypeVar
 from outlast._system.processes import Identity, identity_of, is_running
 from outlast.errors import StorageError
 from outlast.executors.base import Executor
-from outlast.executors.fork_request import ForkServerProcess, WarmStart, WarmWorkers, request
+from outlast.executors.fork_request import PLAIN, ForkServerProcess, WarmStart, WarmWorkers, request, taken_ahead
 from outlast.executors.heard import EndRequest, Heard
 from outlast.executors.lanes import Lanes
 
@@ -81,7 +81,7 @@ class LocalExecutor(Executor):
 
     def _open_fork_server(self) -> ForkServerProcess:
         if self._fork_server is None:
-            self._fork_server = ForkServerProcess("outlast.runner.fork_server")
+            self._fork_server = taken_ahead() or ForkServerProcess(PLAIN)
         return self._fork_server
 
     def _close_fork_server(self) -> None:

@@ -9,7 +9,6 @@ A package registers one in its ``pyproject.toml``::
 from __future__ import annotations
 
 import inspect
-from importlib.metadata import entry_points
 
 from outlast.config.plugins import build, check_options, is_dotted, load_class
 from outlast.config.settings import ExecutorSettings
@@ -42,6 +41,8 @@ def make_executor(settings: ExecutorSettings, study: StudyFacts) -> Executor:
 def _path_of(name: str) -> str:
     if is_dotted(name):
         return name
+    from importlib.metadata import entry_points  # which only an executor by another name than ours needs
+
     registered = {found.name: found.value for found in entry_points(group=GROUP)}
     if name in _RESERVED and name in registered:
         fact = f"{registered[name]} is registered as {name}, which is our own name for something else"

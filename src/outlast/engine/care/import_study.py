@@ -30,6 +30,7 @@ from outlast.core.records import (
 )
 from outlast.core.states import Cause, TrialState
 from outlast.engine.care.warm_start import asked_for
+from outlast.engine.derived.drawn import keep_drawn
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import UsageError
 from outlast.optimizer.importing import ImportedStudy, import_storage
@@ -84,6 +85,7 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
                 put_down(paths.trial(trial.number), trial)
         rebuild_index(paths.index, study, settings)
         ResultsWriter(paths.root, settings).write(study)
+        keep_drawn(paths, study)  # the first run has nothing to draw of it
     return Imported(folder, Counter(trial.state.value for trial in study.trials.values()), tuple(told))
 
 

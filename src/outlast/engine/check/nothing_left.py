@@ -18,7 +18,7 @@ from outlast.core.states import StudyState
 from outlast.engine.check.quick import deadline_check, place_check
 from outlast.engine.coordinator.coming_to_rest import limits_of
 from outlast.engine.derived.checkpoints import leftovers_of, owner_of, superfluous
-from outlast.engine.derived.drawn import is_drawn
+from outlast.engine.derived.drawn import is_drawn, may_be_done
 from outlast.engine.hold.new_version import difference_from_recorded
 from outlast.engine.record.examine import examine
 from outlast.engine.record.recorded import study_paths
@@ -55,7 +55,7 @@ def _is_plain(settings: Settings, paths: StudyPaths) -> bool:
     )
     own = settings.index.auto_resume and not settings.index.in_memory
     tied = live_of(paths.root) != str(paths.root) or paths.home.exists() or is_on_drive(paths.root)
-    return own and not elsewhere and not tied and paths.drawn.exists()
+    return own and not elsewhere and not tied and may_be_done(paths, settings)
 
 
 def _findings(settings: Settings, folder: str) -> Iterator[Finding]:

@@ -6,15 +6,19 @@ version of Outlast drew them, they are compared with the ledger.
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from outlast._system.files import write_atomic
 from outlast._system.reading import read_bytes
 from outlast._version import __version__
+from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.core.states import StudyState
 from outlast.study.layout import StudyPaths
 
 
@@ -30,18 +34,35 @@ def keep_drawn(paths: StudyPaths, study: Study) -> None:
 
 def is_drawn(paths: StudyPaths, study: Study) -> bool:
     """Whether all of it was drawn from this very study, and nothing of it has changed since."""
-    kept = (read_bytes(paths.drawn) or b"").decode(errors="replace")
-    crc, _, text = kept.partition("\n")
+    return _kept(paths) == _of(study)
+
+
+def may_be_done(paths: StudyPaths, settings: Settings) -> bool:
+    """Whether what lies there is of a study that was done under these settings: told without reading its ledger."""
+    kept = _kept(paths)
+    return kept is not None and kept.endswith(f" {StudyState.DONE.value} {_crc(settings.resolved)}")
+
+
+def _kept(paths: StudyPaths) -> str | None:
+    """Of which study everything was drawn that lies there as it was drawn; ``None``: in doubt."""
+    crc, _, text = (read_bytes(paths.drawn) or b"").decode(errors="replace").partition("\n")
+    of, _, marks = text.partition("\n")
     try:
-        return text == "\n".join([_of(study), *_marks(paths)]) and int(crc, 16) == zlib.crc32(text.encode())
+        sound = int(crc, 16) == zlib.crc32(text.encode()) and marks == "\n".join(_marks(paths))
     except (OSError, ValueError):
-        return False
+        return None
+    return of if sound else None
 
 
 def _of(study: Study) -> str:
-    """What tells one state of a study from all others."""
-    revision = 0 if study.revision is None else study.revision.number
-    return f"{__version__} {study.identity} {study.last_at} {revision} {len(study.trials)}"
+    """What tells one state of a study from all others; at its end how it came to rest, and under which settings."""
+    number, settings = (0, "") if study.revision is None else (study.revision.number, _crc(study.revision.settings))
+    state = "" if study.ended is None else study.ended.state
+    return f"{__version__} {study.identity} {study.last_at} {number} {len(study.trials)} {state} {settings}"
+
+
+def _crc(settings: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(settings, sort_keys=True, default=str).encode()):08x}"
 
 
 def _marks(paths: StudyPaths) -> Iterator[str]:
