@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ROOT_NAMES = {
     "study.yaml", "ledger", "study.db", "trials", "open", "requests", "trials.csv", "study_summary.csv",
     "plots", "report.html", "splits.json", "best_config.yaml", "best_results.json", "best_checkpoint", "revisions", "run.log",
-    "glance", "behind", "folded", "drawn",
+    "glance", "behind", "folded", "drawn", "output",
 }  # fmt: skip
 _SET_ASIDE = re.compile(r"^(study\.db\.\d{8}T\d+\.\d+(-journal|-wal|-shm)?|ledger\.damaged\..*)$")
 

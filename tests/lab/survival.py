@@ -44,6 +44,18 @@ __all__ = [
     "verify",
 ]
 
+#: The training of a command, as a function.
+_FUNCTION = """
+import os, runpy, sys
+import outlast
+
+def run(x):
+    resume = ["--resume"] if os.environ.get("OUTLAST_RESUME") else []
+    place = str(outlast.current_trial().checkpoint_dir)
+    program, *said = {argv}
+    sys.argv[:] = [program, *said, "--audit", "audit.jsonl", "--x", str(x), "--checkpoint-dir", place, *resume]
+    runpy.run_path(program)
+"""
 ZYGOTE = Path(__file__).with_name("zygote.py")
 
 
@@ -133,9 +145,10 @@ class Lab(StudyFolder):
         parallel: int = 1,
         shadow: bool = False,
         fail_below: float = -1.0,
+        isolation: str = "command",
         **more: Any,
     ) -> Lab:
-        """A study file in `place`; `more` goes over it."""
+        """A study file in `place`; `more` goes over it. With another `isolation` than a command's, a function trains the same."""
         place.mkdir(parents=True, exist_ok=True)
         command = [
             sys.executable, "-S", "-E", str(TRAININGS / "survival.py"), "${args}", "--epochs", str(epochs),
@@ -152,6 +165,10 @@ class Lab(StudyFolder):
             "sampler": {"name": "random", "seed": 7},
             "trial": {"resume_args": ["--resume"], "grace": "2s"},
         }
+        if isolation != "command":
+            (place / "training.py").write_text(_FUNCTION.format(argv=command[3:4] + command[5:9]))
+            del settings["command"], settings["trial"]["resume_args"]
+            settings |= {"function": "training:run", "isolation": isolation}
         lab = cls(place, zygote, settings, epochs)
         lab.write(**more)
         return lab

@@ -48,3 +48,24 @@ def test_a_process_killed_at_any_operation_costs_nothing_but_an_epoch(
     for at, (kind, later) in enumerate(part_of(crash_points(recorded[role]), part, _PARTS)):
         faults += _faults_after_death(make_lab(str(at), seconds=_EPOCH), reference, role, kind, later)
     assert not faults, "\n".join(faults)
+
+
+#: Kind of function's trials → one in how many of the points is hit, the same ones on every machine.
+_OTHERS = {"process": 24, "worker": 24, "kept": 6}
+
+
+@pytest.mark.parametrize("isolation", _OTHERS)
+def test_the_same_holds_for_functions(
+    isolation: str, make_lab: Callable[..., Lab], reference: dict[int, float]
+) -> None:
+    lab = make_lab("recorded", isolation=isolation, seconds=_EPOCH)
+    command = lab.start(faults={"record": str(lab.place / "operations.jsonl")})
+    assert command.wait() == 0
+    seen = read_operations(lab.place / "operations.jsonl")
+    points = crash_points([kind_of(operation) for operation in seen if operation["pid"] == command.pid])
+    assert len(points) > 20
+    faults = []
+    for at, (kind, later) in enumerate(part_of(points, 0, _OTHERS[isolation])):
+        lab = make_lab(str(at), isolation=isolation, seconds=_EPOCH)
+        faults += _faults_after_death(lab, reference, "coordinator", kind, later)
+    assert not faults, "\n".join(faults)
