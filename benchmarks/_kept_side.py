@@ -1,6 +1,7 @@
 """An objective that costs nothing but what it asks and says: 10 parameters, 20 reports; ours in kept workers, or plain Optuna.
 
-``python _kept_side.py kept|function|journal|sqlite TRIALS AT_ONCE`` in an empty folder; prints seconds: the clock's, the processors'.
+``python _kept_side.py kept|function|journal|sqlite TRIALS AT_ONCE`` in an empty folder; prints seconds, by the clock and of
+the processors.
 """
 
 from __future__ import annotations
