@@ -31,6 +31,7 @@ HERE = pathlib.Path(__file__).parent
 
 def run(x):
     trial = outlast.current_trial()
+    trial.save_checkpoint({"x": x})
     child = subprocess.Popen(["sleep", "300"], start_new_session=True)
     name = f"{trial.number}.{trial.attempt}"
     (HERE / f"part.{name}").write_text(json.dumps([os.getpid(), child.pid, x]))
@@ -89,4 +90,5 @@ def test_what_ran_in_kept_workers_runs_again_with_the_same_parameters(start: Sta
     trials = study().trials
     assert [outcome.cause for outcome in trials[1].ended] == [Cause.LOST, Cause.COMPLETED]
     assert [outcome.cause for outcome in trials[0].ended] == [Cause.LOST, Cause.CRASH]
+    assert trials[1].ended[0].saved and trials[1].attempts[1].resumed  # it moves on, whoever dies how often
     assert trials[1].state is TrialState.COMPLETE and len(trials) == 2

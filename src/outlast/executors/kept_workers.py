@@ -23,6 +23,7 @@ from outlast.executors.kept_process import KeptProcess, KeptStart
 from outlast.executors.local import LocalExecutor
 
 _LOOK_EVERY = 0.1  # seconds between looks at the clock
+_IMPORTS_WITHIN = 600.0  # seconds at least: what a worker imports is no trial's own silence
 _LONGEST_TICK = 1.0  # seconds: a laptop that sleeps trains nothing meanwhile
 
 
@@ -216,6 +217,9 @@ class KeptExecutor(LocalExecutor):
         if busy.request is not None:
             if self._awake >= busy.kill_at:
                 worker.signal(signal.SIGKILL)
+        elif not worker.ready:
+            if start.hang_after is not None and self._silent(worker) > max(start.hang_after, _IMPORTS_WITHIN):
+                worker.ask_to_end(EndRequest("hang", 0.0, now=True), self._awake)
         elif start.timeout is not None and busy.seconds_before + self._awake - busy.since > start.timeout:
             worker.ask_to_end(EndRequest("timeout", self._grace), self._awake)
         elif start.hang_after is not None and self._silent(worker) > start.hang_after:

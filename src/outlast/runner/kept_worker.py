@@ -67,6 +67,7 @@ class _Worker:
     ) -> None:
         self._line, self._log, self._objectives = line, log, objectives
         self._place, self._end = os.getcwd(), 0
+        self._before: set[tuple[int, int]] = set()  # the checkpoints that there were
         own = importlib.import_module(module)
         self._argv = [str(own.__file__), *arguments]
         sys.argv[:] = self._argv
@@ -99,11 +100,13 @@ class _Worker:
         )
         printed, self._end = (self._end, end - self._end), end
         steps = [report.step for report in seen.reports]
+        saved = os.path.isdir(train.checkpoint_dir) and set(_stamps(train.checkpoint_dir)) - self._before
         evidence = Evidence(
             exit_code=code if number is None else None, signal=number, seconds=round(seconds, 3), host=os.uname().nodename,
             started_at=started_at, ended_at=utc_now(), scores=seen.scores, source=seen.source, notes=tuple(seen.notes),
             metrics=seen.metrics, reports=tuple(seen.reports), tail=tuple(seen.tail), traceback=seen.traceback,
             stop_reason=seen.acknowledged, acknowledged=bool(seen.acknowledged), done=seen.done, pruned=seen.pruned,
+            saved=bool(saved),
             resumed=train.resume, new_steps=train.last_step is None or bool(steps and max(steps) > train.last_step),
         )  # fmt: skip
         return Over(train.name, evidence, printed, tuple(trial.drawn), last=not sound)
@@ -127,6 +130,7 @@ class _Worker:
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
         self._generators.scatter()
+        self._before = set(_stamps(train.checkpoint_dir)) if train.attempt > 1 else set()
         trial = KeptTrial(train, self._line)
         client._current = ((train.trial_dir, str(train.attempt)), trial)
         see("trial", train.trial_dir)
@@ -172,6 +176,10 @@ class _Generators:
             numpy_random.set_state(self._numpy)  # type: ignore[union-attr]
         elif numpy_random is not None:
             numpy_random.seed()
+
+
+def _stamps(folder: str) -> list[tuple[int, int]]:
+    return list(client.checkpoints_in(folder).values())
 
 
 def _size() -> int:

@@ -6,6 +6,8 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,7 +15,7 @@ from msgspec.structs import replace
 from outlast._system.files import remove_tree
 from outlast._system.locks import is_locked
 from outlast._system.processes import end_processes
-from outlast.client import newest_checkpoint
+from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import attempt_name
@@ -113,6 +115,12 @@ def of_crash(
         stop_reason=evidence.stop_reason or seen.acknowledged, acknowledged=bool(seen.acknowledged),
         new_steps=last_step is None or bool(steps and max(steps) > last_step),
     )  # fmt: skip
+
+
+def saved_since(checkpoints: Path, pattern: Sequence[str], opened_at: str) -> bool:
+    """Whether a trial has saved a checkpoint since then, by this machine's clock: its worker cannot say so any more."""
+    since = datetime.fromisoformat(opened_at.replace("Z", "+00:00")).timestamp()
+    return any(at / 1e9 >= since for at, _ in checkpoints_in(str(checkpoints), pattern).values())
 
 
 def end_kept(paths: StudyPaths) -> list[int]:

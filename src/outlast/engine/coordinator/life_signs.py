@@ -13,7 +13,7 @@ from outlast.core.evidence import Evidence, JobEnd
 from outlast.core.faults import ended_by_others
 from outlast.core.parts import next_part
 from outlast.engine.attempts.folds import study_parts
-from outlast.engine.attempts.kept_attempts import of_crash
+from outlast.engine.attempts.kept_attempts import of_crash, saved_since
 from outlast.engine.attempts.running import Running
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.executors.base import Executor
@@ -72,7 +72,9 @@ class LifeSigns:
             trial = self._decisions.study.trials[attempt.trial]
             part = next_part(trial, study_parts(self._settings))
             last = trial.last_step(None if part is None else part.number)
-            return of_crash(evidence, attempt.ended, attempt.told, attempt.objectives, last)
+            pattern, opened_at = self._settings.checkpoints.pattern, trial.attempts[-1].opened_at
+            saved = saved_since(attempt.trial_paths.checkpoints, pattern, opened_at)
+            return replace(of_crash(evidence, attempt.ended, attempt.told, attempt.objectives, last), saved=saved)
         return evidence
 
     def _void(self, attempt: Running) -> bool:

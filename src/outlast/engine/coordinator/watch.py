@@ -13,7 +13,7 @@ from outlast.core.faults import HOPELESS, is_beyond_hope
 from outlast.core.file_names import attempt_name
 from outlast.core.records import AttemptEnded, JobSubmitted, Trial
 from outlast.core.states import BY_HAND, Cause, TrialState
-from outlast.engine.attempts.kept_attempts import end_kept
+from outlast.engine.attempts.kept_attempts import end_kept, saved_since
 from outlast.engine.attempts.objectives import objectives_of
 from outlast.engine.attempts.outcome import outcome_of
 from outlast.engine.attempts.running import Pulse, Running
@@ -122,7 +122,13 @@ class Watch:
         if stuck:
             raise StorageError(f"workers of an earlier run cannot be ended: {stuck}", cure="end these processes")
         for running in left:
-            running.evidence = Evidence(lost="its worker ended with its coordinator", new_steps=False, together=True)
+            running.evidence = Evidence(
+                lost="its worker ended with its coordinator", new_steps=False, together=True, saved=self._saved(running)
+            )
+
+    def _saved(self, running: Running) -> bool:
+        opened_at = self._decisions.study.trials[running.trial].attempts[-1].opened_at
+        return saved_since(running.trial_paths.checkpoints, self._settings.checkpoints.pattern, opened_at)
 
     def _replay(self, running: Running) -> None:
         """Show the pruner what was judged before we came; what was reported since then is judged in the next round."""
