@@ -49,7 +49,7 @@ MOMENTS = {
     "a ledger line written, not synced": _at("append .*/ledger/.*", nth=4, later=1),
     "a ledger line durable": _after("outlast.study.ledger", "Ledger", "append", nth=4),
     "between claim and seal": _at("append .*/ledger/.*", nth=1),
-    "while an attempt is laid out": _at(r"write .*/trials/0001/attempts/1/\.params.*"),
+    "while an attempt is laid out": _at(r"write .*/trials/0001/attempts/1/params.*"),
     "before the marker appears": _at("rename .*/open/0001.1"),
     "right before the runner is started": _before("outlast.executors.local", "LocalExecutor", "submit"),
     "before a finished trial is put away": _at(r"write .*/trials/0001/\.trial\.json.*"),

@@ -181,9 +181,9 @@ class Executor(abc.ABC):
         poller = select.poll()
         for fd in (*fds, *self._extra, self._wake_read):
             poller.register(fd, select.POLLIN)
-        poller.poll(max(0.0, timeout) * 1000)
+        ready = poller.poll(max(0.0, timeout) * 1000)
         with contextlib.suppress(BlockingIOError):
-            while os.read(self._wake_read, 4096):
+            while any(fd == self._wake_read for fd, _ in ready) and os.read(self._wake_read, 4096):
                 continue
 
 

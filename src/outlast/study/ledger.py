@@ -49,6 +49,7 @@ from outlast.study.segments import (
 )
 
 _RESERVE, _RESERVE_BYTES = ".reserve", 64 * 1024
+_LOOK_EVERY = 0.1  # seconds between looks at whether the study is ours, where nothing follows from it at once
 _LIST_EVERY = 1.0  # seconds between looks at which segments there are
 _TAKEN_OVER = "another coordinator took this study over while this one was away"
 _MOVED_AWAY = "the study's folder was moved away or deleted under this run: it stops here, and what trains goes on"
@@ -62,7 +63,8 @@ class Ledger:
         self._path = str(segment_path(folder, number))
         self._serial, self._length = 0, os.fstat(fd).st_size
         self._next = str(segment_path(folder, number + 1))
-        self._shared, self._listed_at = is_shared(folder), float("-inf")
+        self._shared = is_shared(folder)
+        self._listed_at = self._checked_at = float("-inf")
         self.lacking_room = ""  # what the disk said when only the reserve was left
 
     @classmethod
@@ -150,6 +152,7 @@ class Ledger:
 
         A study that was set aside leaves its name to a new one, which has no file to say that we hold it.
         """
+        self._checked_at = time.monotonic()
         if self._is_followed():
             raise LeaseLost(_TAKEN_OVER)
         harm = self._harm()
@@ -161,6 +164,11 @@ class Ledger:
             )
         if not self._is_ours():
             raise LeaseLost(_TAKEN_OVER if self.folder.is_dir() else _MOVED_AWAY)
+
+    def look(self) -> None:
+        """As `check`, unless that was done a moment ago: where nothing is about to be decided or begun."""
+        if time.monotonic() - self._checked_at >= _LOOK_EVERY:
+            self.check()
 
     def _is_followed(self) -> bool:
         """Whether a newer segment is there. On a disk of this machine a look at the next one's name tells, and a listing now and

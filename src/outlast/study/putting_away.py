@@ -128,9 +128,10 @@ def _remove_attempts(paths: TrialPaths, attempts: Sequence[_Left]) -> None:
     gone = paths.gone_attempts
     see("rmtree", os.fspath(gone))
     try:
+        moved = {AttemptPaths.log.name} if len(attempts) == 1 else set()
         for left in attempts:
             folder = os.path.join(gone, left.paths.folder.name)
-            for name in left.names:
+            for name in left.names - moved:
                 _unlink(os.path.join(folder, name))
             os.rmdir(folder)
         os.rmdir(gone)

@@ -95,7 +95,7 @@ class Shell:
             settings, decisions, watch, executor, self._round.rest, enqueue=self._enqueue_in(creation)
         )
         self._starting = Starting(paths, settings, opened.ledger, decisions, watch, slots, executor, asks, creation)
-        self._ending = Ending(paths, settings, self.study, executor, self._derived, self._refused, opened.ledger.check)
+        self._ending = Ending(paths, settings, self.study, executor, self._derived, self._refused, opened.ledger.look)
         self._disk_guard = DiskGuard(paths)
         self._teller = TellerBehind(
             paths.root, settings.notify, settings.working_directory, env=settings.env, say=decisions.say
@@ -108,7 +108,7 @@ class Shell:
     def round(self) -> Verdict | None:
         """One round, with what a disk refused said in our words; the verdict if the study has come to rest."""
         try:
-            self._ledger.check()
+            self._ledger.look()
             self._ending.take_done()
             self._gather()
             end = self._act()
