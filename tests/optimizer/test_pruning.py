@@ -16,6 +16,7 @@ from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.pruning_fields import Fields
 from outlast.optimizer.pruning_rules import Curve, Known, Rule, bandit, wandb_bands, wandb_hyperband
 
 STEPS = 27
@@ -186,7 +187,7 @@ def test_a_repeated_step_after_a_resume_is_judged_by_what_led_up_to_it(lab: Any)
 def judge(rule: Rule, mine: dict[int, float], others: dict[int, dict[int, float]], number: int = 9) -> bool:
     """What a rule says of the last report of a trial."""
     curves = {n: Curve(points) for n, points in {**others, number: mine}.items()}
-    return rule(Known(number, len(mine), curves, None))
+    return rule(Known(number, len(mine), curves, None, Fields(curves)))
 
 
 def test_the_bandit_stops_what_is_worse_than_the_best_by_more_than_its_slack() -> None:
@@ -258,3 +259,21 @@ def test_every_named_pruner_can_be_made_and_compares_one_metric_only(lab: Any) -
         Pruning(lab.settings(pruner=name, pruner_options=needed.get(name)), lab.study())
     with pytest.raises(StudyFileError, match="several"):
         Pruning(lab.settings(pruner="asha", goals=("maximize", "minimize")), lab.study())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_numbers_kept_in_order_are_those_of_all_reports_whatever_is_reported_again(seed: int) -> None:
+    numbers = random.Random(seed)
+    curves = {number: Curve() for number in range(12)}
+    fields: Fields[Curve] = Fields(curves)
+    for _ in range(300):
+        number = numbers.randrange(12)
+        if numbers.random() < 0.1:
+            curves[number] = Curve({step: numbers.choice([0.5, 1.0, 2.0]) for step in range(numbers.randrange(5))})
+        else:
+            curves[number].add(numbers.randrange(6), numbers.choice([0.5, 1.0, 2.0, math.inf]))
+        fields.reported(number)
+        rung, asked = numbers.randrange(6), numbers.randrange(12)
+        found = fields.get(rung, lambda _, curve, rung=rung: curve.at(rung)).others(asked)
+        expected = [curve.at(rung) for n, curve in curves.items() if n != asked]
+        assert list(found) == sorted(value for value in expected if value is not None)

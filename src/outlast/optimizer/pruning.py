@@ -24,6 +24,7 @@ from outlast.core.nearest import nearest
 from outlast.core.records import AttemptEnded, Event, TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
+from outlast.optimizer.pruning_fields import Fields
 from outlast.optimizer.pruning_rules import OWN_RULES, Curve, Known, Rule, rule_of
 from outlast.optimizer.view import View, row_of
 
@@ -33,6 +34,14 @@ _OPTUNA: dict[str, type[BasePruner]] = {
     "patient": optuna_pruners.PatientPruner,
     "wilcoxon": optuna_pruners.WilcoxonPruner,
 }
+#: Of those by dotted path, the ones that are known to note nothing about trials.
+_NOTES_NOTHING = (
+    optuna_pruners.MedianPruner,
+    optuna_pruners.PercentilePruner,
+    optuna_pruners.WilcoxonPruner,
+    optuna_pruners.ThresholdPruner,
+    optuna_pruners.NopPruner,
+)
 #: What a file may leave out although Optuna asks for it.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "percentile": {"percentile": 25.0},
@@ -66,7 +75,7 @@ class Pruning:
     A decision is a function of the reports known by then, of all trials; nothing is noted on the way that a restart
     could lose. Reports of attempts that ended come with the ledger; those of running attempts are handed in with
     `replay`. What a trial went on to report after it was given up is kept in its curve and counts for nothing here:
-    how much that is depends on when the script noticed. For a pruner by dotted path, which may note things about
+    how much that is depends on when the script noticed. For a pruner that may note things about
     trials, every trial's reports are replayed one by one in step order.
 
     The folded ledger is read once; later events come through `apply`.
@@ -83,7 +92,7 @@ class Pruning:
         chosen = settings.pruner
         if chosen.name in OWN_RULES:
             rule = OWN_RULES[chosen.name]
-            check_options(chosen.name, chosen.options, "pruner", of=rule, hidden=("_bracket",))
+            check_options(chosen.name, chosen.options, "pruner", of=rule, hidden=("_bracket", "_key"))
             self._rule = rule_of(chosen.name, chosen.options)
         else:
             self._pruner = _optuna_pruner(chosen, "pruner")
@@ -93,7 +102,8 @@ class Pruning:
             )
         self.trouble = ""  # what people should be told of a pruner that fails
         self._in_parts = bool(settings.trial.seeds or settings.trial.folds)
-        self._name, self._keeps_notes = chosen.name, is_dotted(chosen.name)
+        self._name = chosen.name
+        self._keeps_notes = is_dotted(chosen.name) and type(self._pruner) not in _NOTES_NOTHING
         maximize = settings.metrics[0].goal == "maximize"
         self._sign = -1.0 if maximize else 1.0  # a rule of our own sees curves turned so that smaller is better
         self._view = _Rows([StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE])
@@ -102,12 +112,13 @@ class Pruning:
         )
         self._watched: dict[int, _Watched] = {}
         self._curves: dict[int, Curve] = {}
+        self._fields = Fields(self._curves)
         self._first_completed = study.first_completed_step
-        for number, trial in sorted(study.trials.items()) if self.active else ():
-            watched = self._watch(number)
-            watched.settled.update(trial.judged_curve())
+        for number in sorted(study.trials) if self.active else ():
+            trial, watched = study.trials[number], self._watch(number)
+            watched.settled = trial.judged_curve()
             self.replay(number, sorted(watched.settled.items()))
-            watched.state, watched.value = trial.state, trial.value
+            self._settle(watched, trial.state, trial.value)
             self._show(number)
 
     @property
@@ -141,23 +152,28 @@ class Pruning:
             self.replay(event.trial, [(step, value) for step, value in ended.items() if step not in watched.points])
             watched.settled.update(ended)
             self._put_points(event.trial, watched.settled)
-            watched.state = event.state
-            if event.state.finished:
-                watched.value = event.values[0] if event.values else None
+            ended_with = event.values[0] if event.values else None
+            self._settle(watched, event.state, ended_with if event.state.finished else watched.value)
             if event.state is TrialState.COMPLETE and self._first_completed is None:
                 self._first_completed = max(watched.points, default=None)
         elif isinstance(event, TrialRetried) and event.trial in self._watched:
             watched = self._watched[event.trial]
             anew = event.from_scratch or (self._in_parts and watched.state is TrialState.COMPLETE)
             watched.state, watched.value = TrialState.INTERRUPTED, None
+            watched.settled = {} if anew else dict(watched.settled)
             if anew:
-                watched.settled.clear()
                 self._put_points(event.trial, {})
         else:
             return
         self._show(event.trial)
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _settle(self, watched: _Watched, state: TrialState, value: float | None) -> None:
+        """Of a trial that has finished nothing is unsettled, so that nothing is kept twice."""
+        watched.state, watched.value = state, value
+        if state.finished:
+            watched.settled = watched.points
 
     def _watch(self, number: int) -> _Watched:
         if number not in self._watched:
@@ -171,21 +187,23 @@ class Pruning:
         watched = self._watched[number]
         watched.points = dict(sorted(points.items()))
         self._curves[number] = Curve({step: self._sign * value for step, value in watched.points.items()})
+        self._fields.reported(number)
 
     def _take(self, number: int, step: int, value: float, *, decide: bool) -> bool:
+        if not self.active:
+            return False
         watched = self._watch(number)
         watched.points[step] = value
         place = self._curves[number].add(step, self._sign * value)
+        self._fields.reported(number)
         if not decide:
             return False
         if self._rule is not None:
-            return self._rule(Known(number, place + 1, self._curves, self._first_completed))
-        if self._pruner is None:
-            return False
+            return self._rule(Known(number, place + 1, self._curves, self._first_completed, self._fields))
         upto = watched.points
         if place + 1 < len(upto):
             upto = {s: v for s, v in upto.items() if s <= step}
-        assert self._optuna_study is not None
+        assert self._optuna_study is not None and self._pruner is not None
         try:
             with quiet():
                 return bool(self._pruner.prune(self._optuna_study, self._row(number, upto)))

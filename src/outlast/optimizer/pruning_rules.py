@@ -11,12 +11,14 @@ from __future__ import annotations
 import binascii
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
 
 from outlast.errors import StudyFileError
+from outlast.optimizer.pruning_fields import Fields, at_place
 
 
 class Curve:
@@ -61,6 +63,7 @@ class Known:
     count: int  # how many of its reports lead up to the one being judged, that one included
     curves: Mapping[int, Curve]
     first_completed: int | None  # the last step of the trial that completed first
+    fields: Fields[Curve]
 
     @property
     def curve(self) -> Curve:
@@ -82,10 +85,9 @@ class Known:
         """Of the report before; -1 if this is the first."""
         return self.curve.steps[self.count - 2] if self.count > 1 else -1
 
-    @property
-    def others(self) -> Iterator[tuple[int, Curve]]:
-        """The reports of all trials but this one."""
-        return ((number, curve) for number, curve in self.curves.items() if number != self.number and len(curve))
+    def others(self, key: Hashable, of: Callable[[int, Curve], float | None]) -> Sequence[float]:
+        """What a function finds in the reports of all trials but this one, the smallest first; it is known by its key."""
+        return self.fields.get(key, of).others(self.number)
 
 
 #: Whether to stop a trial now.
@@ -99,6 +101,7 @@ def asha(
     min_early_stopping_rate: int = 0,
     bootstrap_count: int = 0,
     _bracket: Callable[[int], bool] = lambda number: True,
+    _key: Hashable = None,
 ) -> Rule:
     """Asynchronous successive halving (Li et al. 2018, arXiv 1810.05934), with Optuna's options and meaning."""
     _at_least(1, min_resource=min_resource if min_resource != "auto" else 1, reduction_factor=reduction_factor - 1)
@@ -118,9 +121,8 @@ def asha(
             if before < resource:  # this report is the first to reach the rung
                 if math.isnan(value):
                     return True
-                rivals = [curve.at(resource) for n, curve in known.others if _bracket(n)]
-                values = [v for v in rivals if v is not None and not math.isnan(v)]
-                if not _promoted(value, values, reduction_factor, bootstrap_count):
+                rivals = known.others((resource, _key), partial(_at_rung, resource, _bracket))
+                if not _promoted(value, rivals, reduction_factor, bootstrap_count):
                     return True
             rung += 1
         return False
@@ -128,11 +130,14 @@ def asha(
     return rule
 
 
-def _promoted(value: float, rivals: list[float], reduction_factor: int, bootstrap_count: int) -> bool:
-    values = sorted([*rivals, value])
-    if len(values) <= bootstrap_count:
-        return False
-    return value <= values[max(len(values) // reduction_factor - 1, 0)]
+def _at_rung(resource: int, bracket: Callable[[int], bool], number: int, curve: Curve) -> float | None:
+    value = curve.at(resource) if bracket(number) else None
+    return value if value == value else None
+
+
+def _promoted(value: float, rivals: Sequence[float], reduction_factor: int, bootstrap_count: int) -> bool:
+    count = len(rivals) + 1
+    return count > bootstrap_count and bisect_left(rivals, value) <= max(count // reduction_factor - 1, 0)
 
 
 def hyperband(
@@ -161,6 +166,7 @@ def hyperband(
             min_early_stopping_rate=mine,
             bootstrap_count=bootstrap_count,
             _bracket=lambda number: bracket_of(number, brackets, reduction_factor) == mine,
+            _key=(brackets, mine),
         )
         return halving(known)
 
@@ -199,9 +205,9 @@ def bandit(
         interval = known.count
         if interval < delay_evaluation or interval % evaluation_interval:
             return False
-        mine = known.curve.best[interval - 1]
-        # one that has not come this far is nothing to compare with
-        best = min((c.best[interval - 1] for _, c in known.others if len(c) >= interval), default=math.inf)
+        mine = known.curve.best[interval - 1]  # one that has not come this far is nothing to compare with
+        others = known.others(interval, lambda _, curve: curve.best[interval - 1] if len(curve) >= interval else None)
+        best = others[0] if others else math.inf
         if not math.isfinite(best):
             return False
         if slack_amount is not None:
@@ -236,9 +242,9 @@ def wandb_hyperband(
         if not reached:
             return False
         band = reached[-1]
-        at_band = sorted(v for v in (history[band], *(_at_line(c, band) for _, c in known.others)) if v is not None)
-        threshold = at_band[int(1.0 / eta * len(at_band))]
-        return (history[band] if strict else min(history)) > threshold
+        others = known.others(band, lambda _, curve: _at_line(curve, band))
+        place = int(1.0 / eta * (len(others) + 1))
+        return (history[band] if strict else min(history)) > at_place(others, history[band], place)
 
     return rule
 

@@ -69,19 +69,25 @@ class View(BaseStorage):
         self._stale: set[int] = set()
         self._make = make
         self._ordered: list[FrozenTrial] | None = None
+        self._lists: dict[frozenset[TrialState], list[FrozenTrial]] = {}
         self.attrs: dict[str, Any] = {}
 
     def put(self, trial: FrozenTrial) -> None:
         """Insert or replace the row of a number."""
         self._stale.discard(trial.number)
+        self._forget(self._trials.get(trial.number), trial)
         self._trials[trial.number] = trial
-        self._ordered = None
 
     def drop(self, number: int) -> None:
         """Forget a row, if it is there."""
         self._stale.discard(number)
-        if self._trials.pop(number, None) is not None:
-            self._ordered = None
+        self._forget(self._trials.pop(number, None), None)
+
+    def _forget(self, before: FrozenTrial | None, after: FrozenTrial | None) -> None:
+        """The lists in which one row was or the other will be are made anew."""
+        states = {row.state for row in (before, after) if row is not None}
+        self._ordered = None if states else self._ordered
+        self._lists = {wanted: rows for wanted, rows in self._lists.items() if not states & wanted}
 
     def stale(self, numbers: Iterable[int]) -> None:
         """Rows that are made before anybody looks again."""
@@ -110,13 +116,17 @@ class View(BaseStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        # Never copied: samplers do not change them.
+        # Rows are never copied: samplers do not change them.
         rows = self._rows()
+        wanted = None if states is None else frozenset(state for state in TrialState if state in states)
+        if wanted in self._lists:
+            return list(self._lists[wanted])
         if self._ordered is None:
             self._ordered = [rows[number] for number in sorted(rows)]
-        if states is None:
+        if wanted is None:
             return list(self._ordered)
-        return [trial for trial in self._ordered if trial.state in states]
+        self._lists[wanted] = [trial for trial in self._ordered if trial.state in wanted]
+        return list(self._lists[wanted])
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         row = self.row(trial_id)
@@ -148,6 +158,7 @@ class View(BaseStorage):
         # Ours are set by replacing the row; this serves samplers that do it themselves.
         trial = self.get_trial(trial_id)
         trial.state = state
+        self._lists = {}
         if values is not None:
             trial.values = list(values)
         return True
