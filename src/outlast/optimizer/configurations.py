@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from outlast.core.records import Trial
@@ -28,10 +28,14 @@ class Configurations:
 
     A configuration is used once a trial of it is on its way, counts, or failed for a reason of its own; one that
     failed because a machine did may be drawn again, but not for ever: what runs on no machine would never end.
+
+    Args:
+        space: What is drawn from.
+        are_drawn: Whether values are as they would be drawn, all of them and no others; a quick test that may say no.
     """
 
-    def __init__(self, space: Space) -> None:
-        self._space = space
+    def __init__(self, space: Space, are_drawn: Callable[[Mapping[str, Any]], bool] = lambda params: False) -> None:
+        self._space, self._are_drawn = space, are_drawn
         # Where every parameter is a constant there is one configuration; where none is declared, nobody can tell.
         self.discrete = bool(space.parameters) and all(p.choices is not None for p in space.sampled)
         self.enumerable = self.discrete and space.size is not None and space.size <= ENUMERABLE
@@ -89,6 +93,8 @@ class Configurations:
 
     def _key(self, trial: Trial) -> str:
         """Of what would be drawn for the trial: without constants, and 1.0 where it says 1."""
+        if self._are_drawn(trial.params):
+            return key_of(trial.params)
         if self._listed is not None and (key := key_of(trial.params)) in self._listed:
             return key
         try:

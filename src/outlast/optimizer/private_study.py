@@ -49,9 +49,9 @@ class PrivateStudy:
         self._learn_limits()
         self._stale(self._earlier)
 
-    def changed(self, number: int) -> None:
-        """A trial is new, or got a value or a note."""
-        self._stale((number,))
+    def changed(self, *numbers: int) -> None:
+        """Trials are new, or got a value or a note."""
+        self._stale(numbers)
 
     def drop(self, number: int) -> None:
         """A trial is gone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from outlast.optimizer.optuna_distributions import axes_of, parsed
 from outlast.optimizer.private_study import PrivateStudy
 from outlast.optimizer.proposals import Draw, Proposer, stable_seed
 from outlast.optimizer.samplers import SamplerFactory
+from outlast.optimizer.taken_over import TakenOver
 from outlast.optimizer.trial_lessons import Lessons
 from outlast.space.parameters import SpaceError
 from outlast.space.space import Space
@@ -46,7 +46,8 @@ class Optimizer:
     def __init__(self, settings: Settings, study: Study) -> None:
         self.warnings: list[str] = []  # things to tell people, oldest first; the caller empties it
         self._settings = settings
-        self._fold, self._own = _taken_over(study)
+        self._trials = TakenOver(study)
+        self._fold = _fold_of(self._trials.own, study)
         self._space = _space(settings)
         self._defined_by_run = not settings.parameters
         self._factory = SamplerFactory(
@@ -54,22 +55,28 @@ class Optimizer:
             objectives=len(settings.metrics),
             conditional=self._defined_by_run or any(p.when for p in self._space.sampled),
         )
-        self._configurations = Configurations(self._space)
-        if self._factory.name == "grid":
-            self._check_grid()
         axes = axes_of(self._space)
         lessons = Lessons(self._space, axes, defined_by_run=self._defined_by_run)
+        self._configurations = Configurations(self._space, lessons.are_drawn)
+        if self._factory.name == "grid":
+            self._check_grid()
         maximize = [metric.goal == "maximize" for metric in settings.metrics]
-        self._seen = PrivateStudy(maximize, self._factory, lessons, self._fold.trials, study)
+        self._seen = PrivateStudy(maximize, self._factory, lessons, self._trials, study)
         self._view = self._seen.view
         self._proposer = Proposer(
             settings, self._space, axes, self._factory, self._view, self._configurations, self.warnings
         )
         self._unconfirmed: dict[int, dict[str, Any]] = {}  # asked, not in the ledger yet → the study's notes before
-        for trial in self._fold.trials.values():
+        self._take_all_in()
+
+    def _take_all_in(self) -> None:
+        if not (self._configurations.discrete or self._factory.is_custom):
+            self._seen.changed(*self._trials)  # looked up when the sampler looks at them, if it does
+            return
+        for number, trial in self._trials.items():
             self._refresh(trial)
             if trial.state.finished:
-                self._proposer.after_trial(trial.number, self.seed)
+                self._proposer.after_trial(number, self.seed)
 
     @property
     def seed(self) -> int:
@@ -99,7 +106,7 @@ class Optimizer:
         key = None
         if fixed is None:
             source, enqueue = "sampler", self._settings.enqueue
-            index = sum(trial.source == "enqueued" for trial in self._fold.trials.values()) if enqueue else 0
+            index = sum(trial.source == "enqueued" for trial in self._trials.values()) if enqueue else 0
             if index < len(enqueue):
                 fixed, source, key = enqueue[index], "enqueued", f"enqueue[{index}]"
         before = self._view.attrs
@@ -115,7 +122,7 @@ class Optimizer:
 
     def suggest(self, number: int, name: str, distribution: str) -> Any:
         """The value of a parameter that a running objective asks for by Optuna's JSON; the one already drawn, if there is one."""
-        trial = self._fold.trials[number]
+        trial = self._trials[number]
         if name in trial.params:
             return trial.params[name]
         value = self._proposer.suggest(trial, name, parsed(distribution), self.seed)
@@ -130,7 +137,7 @@ class Optimizer:
         Args:
             wanted: Optuna's JSON of each parameter's distribution, by name.
         """
-        trial = self._fold.trials[number]
+        trial = self._trials[number]
         return {
             name: trial.params[name]
             if name in trial.params
@@ -147,17 +154,17 @@ class Optimizer:
         elif isinstance(event, TrialCreated):
             self._created(event)
         elif isinstance(event, ParamDrawn):
-            trial = self._mine(event.trial)
+            trial = self._trials.mine(event.trial)
             if (trial.params.get(event.name), trial.distributions.get(event.name)) != (event.value, event.distribution):
                 self._fold.apply(event)
                 self._refresh(trial)
         elif isinstance(event, TrialRetried) or (isinstance(event, AttributeSet) and event.system):
-            trial = self._mine(event.trial)
+            trial = self._trials.mine(event.trial)
             self._fold.apply(event)
             self._refresh(trial)
             self._seen.ended(trial)
-        elif isinstance(event, AttemptEnded) and event.trial in self._fold.trials:
-            trial = self._mine(event.trial)
+        elif isinstance(event, AttemptEnded) and event.trial in self._trials:
+            trial = self._trials.mine(event.trial)
             was = trial.state
             self._fold.apply(event)
             self._refresh(trial)
@@ -165,22 +172,14 @@ class Optimizer:
             if not was.finished and trial.state.finished:
                 self._proposer.after_trial(event.trial, self.seed)
 
-    def _mine(self, number: int) -> Trial:
-        """The trial, to be changed: whoever made the fold goes on with theirs."""
-        if number not in self._own:
-            self._fold.trials[number] = _copied(self._fold.trials[number])
-            self._own.add(number)
-        return self._fold.trials[number]
-
     def _created(self, event: TrialCreated) -> None:
         self._unconfirmed.pop(event.trial, None)
-        known = self._fold.trials.get(event.trial)
+        known = self._trials.get(event.trial)
         if known is not None and known.params == event.params and known.system_attrs == event.system_attrs:
             if event.offered:
                 self._mine(event.trial).offered = event.offered
             return
         self._fold.trials.pop(event.trial, None)
-        self._own.add(event.trial)
         self._fold.apply(event)
         self._view.attrs = {**self._view.attrs, **event.study_attrs}
         self._refresh(self._fold.trials[event.trial])
@@ -198,7 +197,6 @@ class Optimizer:
             self._view.attrs = self._unconfirmed[stale[0]]
         for n in stale:
             self._fold.trials.pop(n, None)
-            self._own.discard(n)
             self._seen.drop(n)
             self._configurations.forget(n)
             del self._unconfirmed[n]
@@ -231,7 +229,6 @@ class Optimizer:
             source=source,
         )
         self._unconfirmed[number] = before
-        self._own.add(number)
         self._fold.apply(draw.created(number, "", 0))
         self._refresh(self._fold.trials[number])
         return draw
@@ -258,21 +255,7 @@ def _space(settings: Settings) -> Space:
         raise StudyFileError(str(error), key=key, cure=error.cure) from None
 
 
-def _taken_over(study: Study) -> tuple[Study, set[int]]:
-    """A fold of our own, and which of its trials are: those that have ended are shared until an event changes them."""
-    trials = dict(sorted(study.trials.items()))
-    own = {number for number, trial in trials.items() if not trial.state.finished}
-    for number in own:
-        trials[number] = _copied(trials[number])
+def _fold_of(trials: dict[int, Trial], study: Study) -> Study:
+    """A fold of our own, which has those trials."""
     attrs = dict(study.study_attrs)
-    fold = replace(study, trials=trials, study_attrs=attrs, failures_since_run=[], infeasible_since_run=[], warnings={})
-    return fold, own
-
-
-def _copied(trial: Trial) -> Trial:
-    return replace(
-        trial,
-        params=dict(trial.params),
-        distributions=dict(trial.distributions),
-        attempts=[copy.copy(attempt) for attempt in trial.attempts],
-    )
+    return replace(study, trials=trials, study_attrs=attrs, failures_since_run=[], infeasible_since_run=[], warnings={})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,8 @@ class Group:
     """Trials of one shape, with the values of its parameters."""
 
     shape: Shape
-    ends: list[Ended] = field(default_factory=list)
-    values: list[Sequence[Any]] = field(default_factory=list)  # a sequence a trial, in the shape's order
+    ends: list[Ended]
+    values: Sequence[Sequence[Any]]  # of each parameter, in the shape's order; as many as trials
 
 
 class TrialColumns:
@@ -103,7 +103,7 @@ class TrialColumns:
             for place, end in zip(at.tolist(), group.ends, strict=True):
                 self._note(place, end)
             self._shape[at] = self._numbered(group.shape)
-            for column, values in zip(self._columns_of(group.shape), zip(*group.values, strict=True), strict=False):
+            for column, values in zip(self._columns_of(group.shape), group.values, strict=True):
                 column.put(at, values)
 
     def _drop(self, numbers: Iterable[int]) -> None:

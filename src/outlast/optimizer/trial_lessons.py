@@ -53,26 +53,61 @@ class Lessons:
             drawn[name] = latent
         return drawn, {name: self._axes[name].distribution for name in drawn}
 
+    def are_drawn(self, params: Mapping[str, Any]) -> bool:
+        """Whether these are as they were drawn: all that are active and no others. Quick; it may say no all the same."""
+        names = self._active_shape(params).distributions
+        return len(names) == len(params) and all(
+            name in params and self._as_it_is[name]((params[name],)) for name in names
+        )
+
     def groups(self, trials: Iterable[Trial]) -> tuple[list[Group], list[int]]:
         """Trials by their parameters, and the numbers of those that do not fit the space."""
-        found: dict[Shape, Group] = {}
-        misfits = []
-        read = self._read_run if self._defined_by_run else self._read_declared
+        alike: dict[Shape, list[Trial]] = {}
+        found: list[Group] = []
+        misfits: list[int] = []
+        odd: list[Trial] = []
+        for trial in trials:
+            if self._defined_by_run and not trial.state.finished:
+                found.append(self._asked_for(trial))
+            elif self._defined_by_run:
+                alike.setdefault(self._asked_shape(trial), []).append(trial)
+            elif trial.latent:
+                odd.append(trial)
+            else:
+                alike.setdefault(self._active_shape(trial.params), []).append(trial)
+        for shape, those in alike.items():
+            group = self._group(shape, those)
+            if not (self._defined_by_run or self._hold(group)):
+                odd += [trial for trial in those if not self.are_drawn(trial.params)]
+                group = self._group(shape, [trial for trial in those if self.are_drawn(trial.params)])
+            found += [group] if group.ends else []
+        return [*found, *self._looked_at(odd, misfits)], misfits
+
+    def _group(self, shape: Shape, trials: Sequence[Trial]) -> Group:
+        values = [[trial.params.get(name, _MISSING) for trial in trials] for name in shape.distributions]
+        return Group(shape, [_end_of(trial) for trial in trials], values)
+
+    def _looked_at(self, trials: Iterable[Trial], misfits: list[int]) -> Iterable[Group]:
+        """Those that were not drawn as they are, in this space's terms."""
+        found: dict[Shape, tuple[list[Ended], list[list[Any]]]] = {}
         for trial in trials:
             try:
-                shape, values = read(trial)
+                drawn, distributions = self.known(trial)
             except ValueError:  # of an earlier revision
                 misfits.append(trial.number)
                 continue
-            group = found.get(shape)
-            if group is None:
-                group = found[shape] = Group(shape)
-            group.ends.append(_end_of(trial))
-            group.values.append(values)
-        return list(found.values()), misfits
+            ends, rows = found.setdefault(self._shape_of(distributions), ([], []))
+            ends.append(_end_of(trial))
+            rows.append(list(drawn.values()))
+        return [Group(shape, ends, list(zip(*rows, strict=True))) for shape, (ends, rows) in found.items()]
 
-    def _read_declared(self, trial: Trial) -> tuple[Shape, Sequence[Any]]:
-        params = trial.params
+    def _hold(self, group: Group) -> bool:
+        """Whether all values are as they were drawn."""
+        return all(
+            self._as_it_is[name](values) for name, values in zip(group.shape.distributions, group.values, strict=True)
+        )
+
+    def _active_shape(self, params: Mapping[str, Any]) -> Shape:
         parents: tuple[Any, ...] = tuple([(type(value), value) for value in map(params.get, self._parents)])
         try:
             shape = self._active.get(parents)
@@ -82,22 +117,22 @@ class Lessons:
         if shape is None:
             names = [p.name for p in self._space.active(params)]
             shape = self._active[parents] = self._shape_of({name: self._axes[name].distribution for name in names})
-        if not trial.latent:
-            values = [params.get(name, _MISSING) for name in shape.distributions]
-            if all(self._as_it_is[name](value) for name, value in zip(shape.distributions, values, strict=True)):
-                return shape, values
-        drawn, distributions = self.known(trial)
-        return self._shape_of(distributions), list(drawn.values())
+        return shape
 
-    def _read_run(self, trial: Trial) -> tuple[Shape, Sequence[Any]]:
-        ahead = {} if trial.state.finished else self._planned(trial)
+    def _asked_shape(self, trial: Trial, *ahead: str) -> Shape:
         key = (*trial.distributions.items(), *ahead)
         shape = self._shapes.get(key)
         if shape is None:
             asked = {name: parsed(text) for name, text in trial.distributions.items() if text}
             self._met.update(asked)
             shape = self._shapes[key] = Shape({**asked, **{name: self._met[name] for name in ahead}})
-        return shape, [trial.params[name] if name in trial.params else ahead[name] for name in shape.distributions]
+        return shape
+
+    def _asked_for(self, trial: Trial) -> Group:
+        """A running trial, with what it will be given."""
+        values = {**self._planned(trial), **trial.params}
+        shape = self._asked_shape(trial, *(name for name in values if name not in trial.params))
+        return Group(shape, [_end_of(trial)], [[values[name]] for name in shape.distributions])
 
     def _planned(self, trial: Trial) -> dict[str, Any]:
         """What a running trial will be given when it asks: others are not to be given the same."""
@@ -124,21 +159,19 @@ def _end_of(trial: Trial) -> Ended:
     return Ended(trial.number, row, values[0] if values else 0.0, last, violation)
 
 
-def _as_it_is(parameter: Parameter, axis: Axis) -> Callable[[Any], bool]:
-    """A quick test whether a value is what was drawn for it: where it says no, somebody has to look closer."""
+def _as_it_is(parameter: Parameter, axis: Axis) -> Callable[[Sequence[Any]], bool]:
+    """A quick test whether values are what was drawn for them: where it says no, somebody has to look closer."""
     drawn: Any = axis.distribution
-    if parameter.distribution in ("uniform", "log_uniform_values"):
-        return lambda value: type(value) is float and drawn.low <= value <= drawn.high
-    if parameter.distribution in ("int_uniform", "int_log_uniform"):
-        return lambda value: type(value) is int and drawn.low <= value <= drawn.high
+    kind: type = {"uniform": float, "log_uniform_values": float}.get(parameter.distribution, int)
+    if parameter.distribution in ("uniform", "log_uniform_values", "int_uniform", "int_log_uniform"):
+        return lambda values: {*map(type, values)} == {kind} and drawn.low <= min(values) and max(values) <= drawn.high
     if parameter.distribution == "categorical" and axis.latent.kind == "categorical":
-        decoded = {
-            (type(c), c)
-            for c in axis.latent.choices
-            if type(c) is type(parameter.decode(c)) and c == parameter.decode(c)
-        }
-        return lambda value: type(value) in _HASHABLE and (type(value), value) in decoded
-    return lambda value: False
+        choices = axis.latent.choices
+        same = {(type(c), c) for c in choices if type(parameter.decode(c)) is type(c) and parameter.decode(c) == c}
+        return lambda values: (
+            {*map(type, values)} <= _HASHABLE and {*zip(map(type, values), values, strict=True)} <= same
+        )
+    return lambda values: False
 
 
-_HASHABLE = (str, int, float, bool, type(None))
+_HASHABLE = {str, int, float, bool, type(None)}
