@@ -21,7 +21,9 @@ from optuna.samplers._tpe.probability_distributions import _BatchedCategoricalDi
 CLOSE = 1e-7
 #: The least width of a bell among many is this part of the range (Optuna's "magic clip").
 NARROWEST = 0.01
-_AT_ONCE = 8192  # kernels: their terms fit into a core's cache
+#: Multiplications of one product of matrices: their terms fit into a core's cache, and OpenBLAS (`interface/gemm.c`) takes no
+#: second thread for so few, which would cost more than it saves.
+_AT_ONCE = 200_000
 _MOST_STEPS = 5000  # of a lattice whose terms are tabulated
 _FARTHEST = 4.0  # from the middle of the range, in ranges: beyond, too few digits are left
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
@@ -111,8 +113,9 @@ def log_density(points: Mapping[str, Array], weights: Array, kernels: Sequence[K
             tables.append(_Table(each, x))
     count = len(next(iter(points.values())))
     peak, total = np.full(count, -np.inf), np.zeros(count)
-    for begin in range(0, len(weights), _AT_ONCE):
-        here = slice(begin, begin + _AT_ONCE)
+    some = max(64, _AT_ONCE // (count * max(4, len(bells))))
+    for begin in range(0, len(weights), some):
+        here = slice(begin, begin + some)
         terms = _smooth_terms(bells, here) + log_weights[here] if bells else np.tile(log_weights[here], (count, 1))
         for table in tables:
             terms += table.terms[:, table.which[here]]
