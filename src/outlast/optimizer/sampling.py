@@ -177,7 +177,7 @@ class Optimizer:
         known = self._trials.get(event.trial)
         if known is not None and known.params == event.params and known.system_attrs == event.system_attrs:
             if event.offered:
-                self._mine(event.trial).offered = event.offered
+                self._trials.mine(event.trial).offered = event.offered
             return
         self._fold.trials.pop(event.trial, None)
         self._fold.apply(event)
