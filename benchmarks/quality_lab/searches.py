@@ -152,7 +152,6 @@ _worker: Worker | None = None
 
 def _begin_worker(folder: str) -> None:
     global _worker
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
     _worker = Worker(Places(Path(folder)))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -219,6 +218,8 @@ def run_all(
     left = [job for job in jobs if job.key not in done]
     _tell(f"{len(jobs)} searches, {len(jobs) - len(left)} known")
     until, waiting = time.monotonic() + 60 * minutes, list(reversed(left))
+    # One thread each, said before they load NumPy: threads that wait for each other cost more than they bring.
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _begin_worker, (str(places.folder),)) as pool, file.open("a") as kept:
         running: set[Future[dict[str, Any]]] = set()
