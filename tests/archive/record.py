@@ -301,6 +301,17 @@ def function(place: Place) -> None:
     subprocess.run([sys.executable, "search.py"], cwd=place.root, env=place.env, timeout=120, check=True)
 
 
+def kept(place: Place) -> None:
+    """The same in kept workers: what most trials ask for is drawn ahead, and one of them prints."""
+    more = "direction='maximize', seed=7, parallel=1, quiet=True, isolation='kept'"
+    call = f"outlast.optimize(objective, trials=9, name='lab', {more})"
+    code = f"import outlast\nfrom objective import objective\nif __name__ == '__main__':\n    {call}\n"
+    (place.root / "search.py").write_text(code)
+    with open(place.root / "objective.py", "a") as file:  # what a trial prints is a stretch of its worker's output
+        file.write("\n\nprint('imported')\n")
+    subprocess.run([sys.executable, "search.py"], cwd=place.root, env=place.env, timeout=120, check=True)
+
+
 def called_back(place: Place) -> None:
     """A callback that notes something about the study, enqueues a trial and ends the search."""
     (place.root / "search.py").write_text(
@@ -345,7 +356,7 @@ LIVES = {
     life.__name__.replace("_", "-"): life
     for life in (
         complete, halted, pruned, objectives, constraints, folds, killed, cut_off, retried, imported, revised, stopped, workers,
-        slurm, gpu_memory, failures, function, called_back, warm_start, confirming, evaluating,
+        slurm, gpu_memory, failures, function, kept, called_back, warm_start, confirming, evaluating,
     )
 }  # fmt: skip
 
