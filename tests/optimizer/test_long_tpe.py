@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -133,6 +134,17 @@ def test_what_a_running_objective_will_be_given_counts_before_it_asks(lab: Any) 
     assert planned == optimizer.suggest(12, "rate", rate)
 
 
+def test_what_was_offered_to_a_running_objective_counts_before_it_asks(lab: Any) -> None:
+    settings, rate = lab.settings({}, sampler="tpe"), distribution_to_json(FloatDistribution(0, 1))
+    optimizer = Optimizer(settings, lab.study())
+    created = lab.created(optimizer.ask(0), 0)
+    optimizer.apply(replace(created, offered={"rate": (rate, 0.25)}))
+    columns = optimizer._seen.columns
+    assert columns is not None and columns.fits()
+    _, others = columns.split(2, {"rate": FloatDistribution(0, 1)}, but=1, running=True)
+    assert columns.observed(others, ["rate"])["rate"].tolist() == [0.25]
+
+
 @pytest.mark.parametrize("trials", [40, 520])
 def test_built_anew_after_a_crash_it_suggests_what_it_would_have_suggested(lab: Any, trials: int) -> None:
     settings = lab.settings(sampler="tpe")
@@ -147,6 +159,38 @@ def test_built_anew_after_a_crash_it_suggests_what_it_would_have_suggested(lab: 
         for event in events:
             study.apply(event)
             ran_on.apply(event)
+
+
+def test_built_anew_it_suggests_the_same_to_objectives_that_ask_as_they_go_several_at_once(lab: Any) -> None:
+    settings, study, numbers = lab.settings({}, sampler="tpe"), lab.study(), random.Random(3)
+    ran_on, running = Optimizer(settings, study), dict[int, list[str]]()
+    kinds = {
+        "rate": FloatDistribution(0, 1),
+        "model": CategoricalDistribution(["a", "b"]),
+        "size": IntDistribution(1, 9),
+    }
+    for number in range(45):
+        anew = Optimizer(settings, study)
+        draw = ran_on.ask(number)
+        assert anew.ask(number) == draw
+        events: list[Any] = [lab.created(draw, number)]
+        running[number] = [name for name in kinds if numbers.random() < 0.8]
+        for event in events:
+            study.apply(event)
+            ran_on.apply(event)
+        for at in [each for each in running if numbers.random() < 0.5]:
+            if not running[at]:
+                del running[at]
+                events = [lab.ended(at, values=(numbers.random(),))]
+            else:
+                name = running[at].pop(0)
+                text = distribution_to_json(kinds[name])
+                value = ran_on.suggest(at, name, text)
+                assert Optimizer(settings, study).suggest(at, name, text) == value
+                events = [ParamDrawn(at, name, value, text)]
+            for event in events:
+                study.apply(event)
+                ran_on.apply(event)
 
 
 def test_choices_that_changed_are_left_to_optuna(lab: Any) -> None:

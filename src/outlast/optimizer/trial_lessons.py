@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study._constrained_optimization import _get_constraints_from_system_attrs
 from optuna.trial import TrialState as Row
 
@@ -136,11 +136,14 @@ class Lessons:
 
     def _planned(self, trial: Trial) -> dict[str, Any]:
         """What a running trial will be given when it asks: others are not to be given the same."""
-        planned = trial.system_attrs.get(PLANNED) or {}
+        planned = {**(trial.system_attrs.get(PLANNED) or {})}
+        for name, (text, value) in trial.offered.items():
+            self._met.setdefault(name, parsed(text))
+            planned[name] = value
         return {
             name: value
             for name, value in planned.items()
-            if name not in trial.params and name in self._met and contains(self._met[name], value)
+            if name not in trial.params and name in self._met and _is_of(self._met[name], value)
         }
 
     def _shape_of(self, distributions: Mapping[str, BaseDistribution]) -> Shape:
@@ -157,6 +160,13 @@ def _end_of(trial: Trial) -> Ended:
     if trial.state is TrialState.PRUNED:
         last = max(trial.judged_curve().items(), default=None)
     return Ended(trial.number, row, values[0] if values else 0.0, last, violation)
+
+
+def _is_of(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a value is of a kind with those that were drawn from it, whatever their range was at the time."""
+    if isinstance(distribution, CategoricalDistribution):
+        return contains(distribution, value)
+    return type(value) in (int, float)
 
 
 def _as_it_is(parameter: Parameter, axis: Axis) -> Callable[[Sequence[Any]], bool]:
