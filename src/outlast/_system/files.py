@@ -123,6 +123,11 @@ def remove_temporaries(folder: PathLike) -> None:
             remove(os.path.join(folder, name), durable=False)
 
 
+def has_temporaries(folder: PathLike) -> bool:
+    """Whether there is something in a folder that is being written, or was when its writer died."""
+    return any(map(_TEMPORARY.match, list_names(folder)))
+
+
 def write_once(path: PathLike, data: bytes | str, *, durable: bool = True, spare: PathLike | None = None) -> bool:
     """Create a file that nobody else has created, with its whole content.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from outlast._system.files import write_atomic
+from outlast._system.files import has_temporaries, write_atomic
 from outlast._system.reading import read_bytes
 from outlast._version import __version__
 from outlast.config.settings import Settings
@@ -44,7 +44,9 @@ def may_be_done(paths: StudyPaths, settings: Settings) -> bool:
 
 
 def _kept(paths: StudyPaths) -> str | None:
-    """Of which study everything was drawn that lies there as it was drawn; ``None``: in doubt."""
+    """Of which study everything was drawn that lies there as it was drawn; ``None``: in doubt, or somebody died while writing."""
+    if has_temporaries(paths.root):
+        return None
     crc, _, text = (read_bytes(paths.drawn) or b"").decode(errors="replace").partition("\n")
     of, _, marks = text.partition("\n")
     try:
