@@ -205,7 +205,7 @@ def take_over(
         momentary: We hold the study for a turn: requests are meant for whoever has one, and stay.
         asked_before: Keys of the requests that were there before we held it.
     """
-    for trial in list(study.trials.values()):
+    for trial in study.in_state(TrialState.RUNNING):  # an attempt that is open runs: nobody else is looked at
         attempt = trial.open_attempt
         if attempt is not None:
             watch.track(trial, attempt.number, attempt.slot)
@@ -238,8 +238,11 @@ def _turn_away(paths: StudyPaths, before: Collection[str], granted: set[str]) ->
 
 def _tidy(paths: StudyPaths, study: Study, touched: set[int], *, unclean: bool) -> None:
     """Put away the finished trials whose files are not in their final form: these, or after an unclean end any."""
-    for trial in study.trials.values():
-        if trial.state.finished and (unclean or trial.number in touched):
+    numbers = sorted(
+        study.trials.keys() if unclean else touched & study.trials.keys()
+    )  # of a long study few are unpacked
+    for trial in (study.trials[number] for number in numbers):
+        if trial.state.finished:
             files = paths.trial(trial.number)
             if is_untidy(files) or trial.number in touched or (had_a_folder(trial) and not files.folder.exists()):
                 put_away(files, trial)

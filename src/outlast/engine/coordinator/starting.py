@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 
 from outlast._system.mounts import is_shared
 from outlast.config.settings import Settings
@@ -44,7 +45,11 @@ class Starting:
         self._asks = draws_as_it_goes(settings)
         self._judges = decisions.pruning.active and not study_parts(settings)
         self._polled = executor.outlives or is_shared(paths.root)
-        self._code = working_tree(settings.working_directory) if settings.command else ""
+
+    @cached_property
+    def _code(self) -> str:
+        """The commit that is trained, asked of git once something begins."""
+        return working_tree(self._settings.working_directory) if self._settings.command else ""
 
     def open(self, wanted: Sequence[Open]) -> bool:
         """Decide about attempts in these slots; new trials are created first, as many as the space still has.
