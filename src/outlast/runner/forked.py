@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -38,6 +39,12 @@ class Loaded:
     seeded: Any = None  # the state of the `random` module where the import seeded it
 
 
+@lru_cache(maxsize=1)
+def empty_input() -> int:
+    """The descriptor of an input in which there is nothing."""
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+
 class Forked:
     """A child that runs a loaded function: its `pid`, and its `output`, the descriptor of a pipe.
 
@@ -51,6 +58,7 @@ class Forked:
     def __init__(
         self, loaded: Loaded, *, env: Mapping[str, str], token: str, lock_fds: Sequence[int], pipe_fd: int | None
     ) -> None:
+        empty_input()  # once, not in each fork
         read, write = os.pipe()
         heard, ready = os.pipe()
         runner, kept = os.getpid(), [fd for fd in (*lock_fds, pipe_fd) if fd is not None]
@@ -81,8 +89,7 @@ def _become(loaded: Loaded, runner: int, output: int, env: dict[str, str], token
     if os.getppid() != runner:  # it died before the kernel knew
         os._exit(1)
     os.setsid()
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
+    os.dup2(empty_input(), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
     for fd in keep_fds[:-1]:
@@ -96,8 +103,9 @@ def _become(loaded: Loaded, runner: int, output: int, env: dict[str, str], token
             env.pop(name, None)
             if value is not None:
                 env[name] = value
-    os.environ.clear()
-    os.environ.update(env)
+    for name in os.environ.keys() - env.keys():
+        del os.environ[name]
+    os.environ.update({name: value for name, value in env.items() if os.environ.get(name) != value})
     wear_token(token)
     _scatter(loaded.seeded)
     if loaded.said:
@@ -106,10 +114,11 @@ def _become(loaded: Loaded, runner: int, output: int, env: dict[str, str], token
 
 
 def _close_all_but(kept: set[int]) -> None:
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in kept:
-            with suppress(OSError):  # the one that listed them
-                os.close(int(name))
+    before, last = -1, max(map(int, os.listdir("/proc/self/fd")))  # an old kernel is asked for each number up to there
+    for fd in (*sorted(kept), last + 1):
+        if fd > before + 1:
+            os.closerange(before + 1, fd)
+        before = fd
 
 
 def _scatter(seeded: Any) -> None:

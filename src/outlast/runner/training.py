@@ -20,7 +20,7 @@ from outlast._system.processes import (
     processes_with,
     signal_each,
 )
-from outlast.runner.forked import Forked, Loaded
+from outlast.runner.forked import Forked, Loaded, empty_input
 
 _GIVE_UP_AFTER = 10.0  # seconds of SIGKILL
 
@@ -154,7 +154,7 @@ def _spawn(argv: Sequence[str], cwd: str, env: Mapping[str, str], kept: Sequence
             executable=_found(argv[0], env.get("PATH"), cwd),
             cwd=cwd,
             env=dict(env),
-            stdin=_nothing(),
+            stdin=empty_input(),
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
@@ -168,12 +168,6 @@ def _spawn(argv: Sequence[str], cwd: str, env: Mapping[str, str], kept: Sequence
         os.close(theirs)
     process.returncode = 0  # it is waited for elsewhere
     return process.pid, output
-
-
-@lru_cache(maxsize=1)
-def _nothing() -> int:
-    """The descriptor of an empty input."""
-    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 @lru_cache(maxsize=16)
