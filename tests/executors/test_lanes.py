@@ -234,6 +234,13 @@ def test_a_spoilt_runner_gets_no_other_attempt(talk: Talk) -> None:
     _, first = talk.run("exit 3", spoilt=True)
     _, second = talk.run("echo score=1")
     assert first != second
+    name, files = talk.begin("trap 'exit 0' TERM; echo score=1; while :; do sleep 0.01; done")
+    talk.until(lambda: files.log.exists() and files.log.read_bytes(), "its signal is waited for")
+    talk.executor.pass_on(name, EndRequest("user", 30.0))
+    talk.over(name)
+    talk.executor.settled([name])
+    talk.executor.forget(name)
+    assert talk.run("echo score=1")[1] != second, "its training had to be told by a signal"
 
 
 @pytest.mark.slow

@@ -65,6 +65,7 @@ class Lane:
                     self.heard.reports += message["lines"].encode("latin-1")
                 case "over":
                     self.heard.evidence, self.over = Evidence.from_json(message["evidence"]), True
+                    self.fit = self.fit and not message["last"]
 
 
 class Lanes:

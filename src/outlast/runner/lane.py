@@ -110,9 +110,9 @@ class Lane:
         """Tell the coordinator something of the attempt."""
         self._lines.say({"op": op, "name": self._name, **what})
 
-    def say_over(self, evidence: str) -> None:
-        """Tell it that the training is over: `evidence` as in ``exit.json``."""
-        self.say("over", evidence=Raw(evidence.encode()))
+    def say_over(self, evidence: str, *, last: bool) -> None:
+        """Tell it that the training is over: `evidence` as in ``exit.json``; `last`: this runner takes no other attempt."""
+        self.say("over", evidence=Raw(evidence.encode()), last=last)
 
     def wait_settled(self, seconds: float) -> bool:
         """Wait until the outcome is in the ledger. Returns whether that was said in so many seconds."""

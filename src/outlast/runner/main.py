@@ -102,28 +102,29 @@ def _run_to_evidence(
     evidence = _run_claimed(root, spec, lock, loaded, orphaned, lane)
     if order is not None:
         order.let_go()
+    in_order = evidence is not None and not (evidence.lost or evidence.error or evidence.terminated)
     if evidence is not None:
-        _say_over(folder, reserve, evidence, lock, lane)
+        _say_over(folder, reserve, evidence, lock, lane, last=not in_order)
     if lane is None or evidence is None or evidence.seconds >= SETTLES_AFTER:
         reserve.unlink(missing_ok=True)
     if lock.shared and evidence is not None and not evidence.lost:
         Path(lock.path).unlink(missing_ok=True)  # whatever could hold it has ended
     orphaned.leave()
-    return evidence is not None and not (evidence.lost or evidence.error or evidence.terminated)
+    return in_order
 
 
-def _say_over(folder: Path, reserve: Path, evidence: Evidence, lock: FileLock, lane: Lane | None) -> None:
+def _say_over(
+    folder: Path, reserve: Path, evidence: Evidence, lock: FileLock, lane: Lane | None, *, last: bool
+) -> None:
     """Leave the evidence. A short training's need not be written where the coordinator puts its outcome on record in time."""
     short = evidence.seconds < SETTLES_AFTER and not lock.shared and lane is not None and lane.open
     if not short:
         _leave_evidence(folder, reserve, evidence, lock)
     if lane is None:
         return
-    lane.say_over(json.dumps(evidence.to_json()))
+    lane.say_over(json.dumps(evidence.to_json()), last=last)
     if not lane.wait_settled(_SETTLED_WITHIN) and short:
-        with contextlib.suppress(
-            FileNotFoundError
-        ):  # it was put away: on record, although nobody could say so any more
+        with contextlib.suppress(FileNotFoundError):  # put away: it is on record, although nobody came to say so
             _leave_evidence(folder, reserve, evidence, lock)
 
 
