@@ -254,6 +254,19 @@ def test_a_request_to_end_is_heard_at_once_and_points_are_told(talk: Talk) -> No
 
 
 @pytest.mark.slow
+def test_what_is_reported_is_told_while_the_training_goes_on(talk: Talk) -> None:
+    line = '{"v": 1, "step": 1, "metrics": {"score": 0.5}}'
+    reports, answer = "$OUTLAST_TRIAL_DIR/attempts/1/reports.jsonl", talk.paths.root / "answer"
+    ask = f"echo '{line}' >> {reports}; until test -e {answer}; do sleep 0.01; done; rm {answer}"
+    name, _ = talk.begin(f"sleep 0.2; for i in 1 2 3 4 5; do {ask}; done; echo score=1")
+    for count in range(1, 6):
+        talk.until(lambda count=count: talk.reports.count(b"step") == count, f"line {count} is heard")  # type: ignore[misc]
+        answer.touch()
+        talk.until(lambda: not answer.exists(), "it goes on")
+    assert [report.step for report in talk.over(name).reports] == [1]
+
+
+@pytest.mark.slow
 def test_a_coordinator_that_hears_nothing_holds_up_no_training(talk: Talk) -> None:
     line = json.dumps({"v": 1, "step": 1, "metrics": {"score": 0.5}, "note": "x" * 1000})
     hundred = f"for k in $(seq 100); do echo '{line}'; done >> $OUTLAST_TRIAL_DIR/attempts/1/reports.jsonl"

@@ -13,7 +13,10 @@ _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC  # IN_NONBLOCK and IN_CLOEXEC are these
 
 
 class FolderEvents:
-    """Events of a folder, while they are asked for. Where the kernel tells none, `fd` is ``None``, and nothing ever happens."""
+    """Events of a folder, or of a file, while they are asked for.
+
+    Where the kernel tells none, `fd` is ``None``, and nothing ever happens.
+    """
 
     def __init__(self, folder: str) -> None:
         self._folder, self._mask, self._watch = os.fsencode(folder), 0, -1

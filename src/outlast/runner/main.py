@@ -26,9 +26,10 @@ from outlast.runner.forked import Loaded
 from outlast.runner.lane import LANE, Lane, Order
 from outlast.runner.orphaned import Orphaned
 from outlast.runner.own_words import words_into
+from outlast.runner.reserve import RESERVE, fill_reserve
 from outlast.runner.spec import RunnerSpec, token_of_trial
 from outlast.runner.stopping import between_attempts
-from outlast.runner.supervise import RESERVE, SETTLES_AFTER, Supervisor, fill_reserve
+from outlast.runner.supervise import SETTLES_AFTER, Supervisor
 
 _SETTLED_WITHIN = (
     5.0  # seconds for the coordinator to put a short training's outcome on record; then it is written here

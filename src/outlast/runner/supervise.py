@@ -16,7 +16,6 @@ from outlast._system.clock import Clock, utc_now
 from outlast._system.job_environment import on_all_nodes
 from outlast._system.locks import FileLock
 from outlast._system.memory import MemoryCounters, MemoryKills, physical_memory
-from outlast._system.mounts import room_in
 from outlast._system.processes import my_identity
 from outlast._system.reading import read_bytes, unstale
 from outlast._system.syncing import settle
@@ -32,6 +31,8 @@ from outlast.runner.heartbeat import Heartbeat
 from outlast.runner.hooks import hooks_path
 from outlast.runner.lane import Lane
 from outlast.runner.orphaned import Orphaned
+from outlast.runner.points_told import SOON, PointsTold
+from outlast.runner.reserve import RESERVE, fill_reserve, is_full
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.stopping import Stopping, Stopwatch
 from outlast.runner.training import Training
@@ -41,22 +42,9 @@ _RARE_TICK = 1.0  # the same on a network filesystem, where hundreds ask one ser
 # it wants: whoever takes the study over from it still leaves that in the folder
 #: From its first tick on, what an attempt leaves is made durable. A shorter one that is lost with the power is run again.
 SETTLES_AFTER = _TICK
-_POINTS = 0.02  # seconds between looks for points in the output, while there is some: pruning waits for them
 _STRAGGLERS_GRACE = 5.0
 _CHUNK = 1 << 20
-#: In the attempt's folder, while it runs.
-RESERVE = ".reserve"
-_RESERVE_BYTES = 16 * 1024
-_ROOM = 4096  # bytes without which nothing can be written
 _PIPE = 1 << 20  # a training that prints much waits less often
-
-
-def fill_reserve(reserve: Path) -> None:
-    """Room on the disk that is given back before the evidence is written, so that a full disk does not cost it."""
-    try:
-        reserve.write_bytes(b"\0" * _RESERVE_BYTES)
-    except OSError as error:
-        print(f"outlast: no room in reserve: {error}", file=sys.stderr)
 
 
 @lru_cache(maxsize=1)
@@ -83,7 +71,7 @@ class Supervisor:
         self.started_at = utc_now()
         self._clock = clock or Clock()
         self._time = Stopwatch(self._clock, longest=10 * _TICK)
-        self._looked_at = self._asked_at = 0.0  # in seconds of training
+        self._asked_at = 0.0  # in seconds of training
         self._settled = False
         self._peak = 0  # bytes of memory
         self._memory = _memory_counters()
@@ -106,7 +94,7 @@ class Supervisor:
             working_directory=self.spec.cwd,
             shared=self.spec.shared,
         )
-        self._tell_points()  # from now on
+        self._points = PointsTold(self.capture, self._lane, self._clock)
         try:
             self.training = Training(
                 on_all_nodes(self.spec.argv, self.spec.srun_arguments, os.environ)
@@ -137,6 +125,7 @@ class Supervisor:
         self._drain(until_closed=not self.training.end_stragglers(min(self.spec.grace, _STRAGGLERS_GRACE)))
         self._peak = self.training.peak_memory
         self.training.close()
+        self._points.close()
         return self._evidence(code)
 
     def _watch(self) -> int | None:
@@ -151,8 +140,9 @@ class Supervisor:
                 if self._lane.asked is not None:
                     self._stopping.look(self._time, self.training, self._lane.asked, files=False)
                     self._stopping.step(self._time.seconds, self.training, self.capture)
-            if open_output:
-                self._write_points_down()
+            if self._points.fd in ready:
+                self._points.woken()
+            self._points.look()
             code = self.training.poll()
             if code is not None:
                 return code
@@ -169,20 +159,10 @@ class Supervisor:
             poller.register(ended, select.POLLIN)
         if lane is not None and lane.open:
             poller.register(lane, select.POLLIN)
-        look_soon = ended is None and not open_output
-        return {fd for fd, _ in poller.poll(1000 * (0.01 if look_soon else max(0.0, _TICK - self._time.since_tick)))}
-
-    def _write_points_down(self) -> None:
-        """Let the coordinator know what was printed without waiting for the next tick."""
-        now = self._clock.monotonic()
-        if now - self._looked_at >= _POINTS and self.capture.fed:
-            self._looked_at = now
-            self.capture.poll()
-            self._tell_points()
-
-    def _tell_points(self) -> None:
-        if self._lane is not None and (lines := self.capture.take_lines()):
-            self._lane.say("points", lines=lines.decode("latin-1"))  # any byte is one
+        if self._points.fd is not None:
+            poller.register(self._points.fd, select.POLLIN)
+        longest = 0.01 if ended is None and not open_output else max(0.0, _TICK - self._time.since_tick)
+        return {fd for fd, _ in poller.poll(1000 * (min(longest, SOON) if self._points.due else longest))}
 
     def _drain(self, *, until_closed: bool = False) -> bool:
         """Take the output that is there. Returns whether more may come."""
@@ -203,6 +183,7 @@ class Supervisor:
         self._settled = True
         if self._lane is not None and not self.lock.shared:
             fill_reserve(self.files.folder / RESERVE)
+            self._points.listen(self.files.reports)
         try:
             settle(self.files.started, self.root)
             checkpoints = self.root / self.spec.checkpoint_dir
@@ -219,7 +200,7 @@ class Supervisor:
             self._time.heard()
         if not self._heartbeat.beat(self._time.seconds):
             return False
-        self._tell_points()
+        self._points.tell()
         if self._orphaned is not None:
             self._orphaned.look(self._time.seconds)
         rarely, told = self.lock.shared, None
@@ -264,8 +245,7 @@ class Supervisor:
 
     def _disk_full(self) -> bool:
         failed = self.log.failed is not None and self.log.failed.errno in NO_ROOM
-        rooms = filter(None, map(room_in, (self.files.folder, self.root / self.spec.checkpoint_dir)))
-        return failed or any(room.free < _ROOM or (room.inodes and not room.inodes_free) for room in rooms)
+        return failed or is_full((self.files.folder, self.root / self.spec.checkpoint_dir))
 
     def _evidence(self, code: int | None, *, error: str = "") -> Evidence:
         self._time.tick()
