@@ -14,7 +14,7 @@ import pytest
 
 from outlast._system import line_socket
 from outlast._system.line_socket import LineSocket
-from outlast._system.processes import is_running
+from outlast._system.processes import identity_of, is_running
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import AttemptPaths, attempt_name
 from outlast.executors.heard import EndRequest
@@ -218,6 +218,7 @@ def test_a_runner_that_is_killed_before_its_outcome_is_on_record_is_not_missed(t
 def test_a_runner_that_waits_or_trains_again_and_is_killed_is_replaced(talk: Talk) -> None:
     _, pid = talk.run("echo score=1")
     os.kill(pid, signal.SIGKILL)
+    talk.until(lambda: identity_of(pid) is None, "it is gone")
     name, files = talk.begin("sleep 60")
     talk.until(lambda: files.started.exists(), "it was begun by another one")
     runner = inspect(files).runner

@@ -105,8 +105,8 @@ def test_a_fault_reaches_a_warm_runner(run: Run, tmp_path: Path, monkeypatch: py
     )
     assert (ran.metric("warm"), ran.metric("seen")) == ([1.0] * 2, [0.0] * 2)
     written = [json.loads(line) for line in record.read_text().splitlines()]
-    ends = {line["pid"] for line in written if "exit.json" in f"{line['path']} {line.get('target', '')}"}
-    assert len(ends) == 2
+    claims = {line["target"] for line in written if "started.json" in line.get("target", "")}
+    assert len(claims) == 2
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ class Supervisor:
             poller.register(lane, select.POLLIN)
         if self._points.fd is not None:
             poller.register(self._points.fd, select.POLLIN)
-        longest = 0.01 if ended is None and not open_output else max(0.0, _TICK - self._time.since_tick)
+        longest = 0.01 if ended is None and not open_output else _TICK
         return {fd for fd, _ in poller.poll(1000 * (min(longest, SOON) if self._points.due else longest))}
 
     def _drain(self, *, until_closed: bool = False) -> bool:
