@@ -9,14 +9,19 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 import outlast
-from lab.functions import Ran
+from lab.functions import Ran, settings_of, write_study
 from lab.waiting import until
 from outlast._system.processes import identity_of
 from outlast.cli.app import app
 from outlast.core.states import Cause, TrialState
+from outlast.engine.coordinator.listener import Listener
+from outlast.engine.hold.run import run_study
+from outlast.engine.record.recorded import study_paths
 from outlast.errors import StudyFileError
+from outlast.study.printed import printed_end
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., Ran]
@@ -106,6 +111,19 @@ def test_what_cannot_be_imported_fails_each_trial_with_its_reason(run: Run) -> N
     assert all("not_there" in trial.reason for trial in done.trials)
 
 
+def test_what_a_power_failure_took_of_the_output_is_nobody_elses(tmp_path: Path) -> None:
+    place = tmp_path / "here"
+    write_study(place, "def run(x):\n    print('x is', x)\n    return x\n", isolation="kept", trials=2)
+    settings = settings_of(place)
+    paths = study_paths(place / "study", settings)
+    run_study(paths, settings, lambda *_: Listener())
+    os.truncate(paths.outputs / "0.log", 3)
+    more = replace(settings, budget=replace(settings.budget, trials=3))
+    _, study = run_study(paths, more, lambda *_: Listener())
+    said = [printed_end(paths, study, trial, 1 << 10).decode() for _, trial in sorted(study.trials.items())]
+    assert said == ["x i", "", f"x is {study.trials[2].params['x']}\n"]
+
+
 def closure(offset: float) -> Callable[[Any], float]:
     def objective(trial: Any) -> float:
         x = trial.suggest_float("x", -5, 5)
@@ -147,8 +165,6 @@ def test_an_objective_draws_reports_and_is_pruned_as_in_a_process_of_its_own(
     ],
 )
 def test_what_a_kept_worker_cannot_do_is_refused(more: dict[str, Any], said: str, tmp_path: Path) -> None:
-    from lab.functions import settings_of, write_study
-
     write_study(tmp_path / "study", "", isolation=more.pop("isolation", "kept"), **more)
     with pytest.raises(StudyFileError, match=said):
         settings_of(tmp_path / "study")

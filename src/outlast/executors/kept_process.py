@@ -43,6 +43,7 @@ class KeptStart:
     trials: int  # one is replaced after so many
     timeout: float | None = None
     hang_after: float | None = None
+    floors: Mapping[str, int] = field(default_factory=dict)  # slot → where in its output nothing is on record any more
 
 
 @dataclass
@@ -87,6 +88,8 @@ class KeptProcess:
             raise StorageError(f"cannot start a worker: {error.strerror or error}") from error
         self.connection.setblocking(False)
         self._unpacker, self._unsent = Unpacker(of_worker=True), b""
+        if self.size < start.floors.get(slot, 0):  # a power failure, or a copy, has lost some: its place stays empty
+            os.ftruncate(self._out, start.floors[slot])
         self.end = self.size  # of the output of the trials before
         self._memory = MemoryCounters()
         self.pidfd = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None

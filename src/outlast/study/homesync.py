@@ -99,14 +99,13 @@ class HomeSync:
         finished = self._finished()  # before the ledger is read: it knows about each of them
         ledger = self._ledger_text()
         self._snapshot(ledger)
-        copied = [*self._ledger(ledger), *self._files(_FIRST)]
+        copied = [*self._tree(_At.outputs.name), *self._ledger(ledger), *self._files(_FIRST)]
         copied += self._tree(_At.revisions.name)
         for commit in entries(self._live.code):
             copied += self._folder(f"{_At.code.name}/{commit}", once=True)
         for name in finished:
             copied += self._outdated(name)
             copied += self._files(tuple(os.path.join(_At.trials.name, name, file) for file in _OF_A_TRIAL))
-        copied += self._tree(_At.outputs.name)
         if not self._drive:  # before the tables that name them
             copied += self._best_checkpoint()
         copied += self._files(_DERIVED) + self._tree(_At.plots.name) + self._index()

@@ -28,7 +28,7 @@ class Stretch(Struct, frozen=True):
                 end = size if self.end is None else min(self.end, size)
                 begin = begin if most is None else max(begin, end - most)
                 file.seek(begin)
-                return file.read(max(0, end - begin))
+                return file.read(max(0, end - begin)).strip(b"\0")  # what was lost left its place empty
         except OSError:
             return b""
 

@@ -19,6 +19,7 @@ from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import attempt_name
+from outlast.core.fold import Study
 from outlast.core.kept_words import Train
 from outlast.core.parts import next_part
 from outlast.core.records import KEPT, Trial
@@ -36,8 +37,10 @@ from outlast.runner.spec import token_of_study
 from outlast.study.attempts import end_holders
 from outlast.study.layout import StudyPaths
 
+_LOOKED_BACK = 5_000  # trials
 
-def kept_start(paths: StudyPaths, settings: Settings, cpus_per_trial: int | None) -> KeptStart | None:
+
+def kept_start(paths: StudyPaths, settings: Settings, cpus_per_trial: int | None, study: Study) -> KeptStart | None:
     """How to make the study's kept workers; ``None`` where it has none."""
     if settings.isolation.mode != "kept":
         return None
@@ -56,7 +59,19 @@ def kept_start(paths: StudyPaths, settings: Settings, cpus_per_trial: int | None
         trials=settings.isolation.trials,
         timeout=settings.trial.timeout,
         hang_after=settings.trial.hang_after,
+        floors=_floors(study),
     )
+
+
+def _floors(study: Study) -> dict[str, int]:
+    """Slot → where the output ends that the latest trials have on record: what others print begins behind it."""
+    found: dict[str, int] = {}
+    for number in range(max(0, study.next_number - _LOOKED_BACK), study.next_number):
+        trial = study.trials.get(number)
+        for attempt in trial.attempts if trial is not None else ():
+            if attempt.outcome is not None and attempt.outcome.printed is not None:
+                found[attempt.slot] = max(found.get(attempt.slot, 0), sum(attempt.outcome.printed))
+    return found
 
 
 def prepare_kept(paths: StudyPaths, settings: Settings, trial: Trial, *, prunes: bool) -> Prepared:

@@ -73,7 +73,7 @@ def run_study(
                 )
             )
             taken, told = run_from(paths, settings, opened.study.revisions)
-            executor = _executor(paths, taken, slots.cpus_per_trial) if plugged is None else plugged
+            executor = _executor(paths, taken, slots.cpus_per_trial, opened.study) if plugged is None else plugged
             held.callback(executor.close)  # before the lease is given back: what it tidies up is ours until then
             hears = listener(opened, len(slots.local))
             executor.say = hears.said
@@ -94,6 +94,6 @@ def run_study(
     return whenever_there_is_room(paths, once, say or print) if unattended else once()
 
 
-def _executor(paths: StudyPaths, settings: Settings, cpus_per_trial: int | None) -> Executor:
-    start = kept_start(paths, settings, cpus_per_trial)
+def _executor(paths: StudyPaths, settings: Settings, cpus_per_trial: int | None, study: Study) -> Executor:
+    start = kept_start(paths, settings, cpus_per_trial, study)
     return LocalExecutor(worker_start(paths, settings, cpus_per_trial)) if start is None else KeptExecutor(start)
