@@ -2,7 +2,9 @@
 
     python benchmarks/quality.py build                        # the environments of all peers, by pip; some GB
     python benchmarks/quality.py check                        # that each of them answers
-    python benchmarks/quality.py run --plan quick             # a few minutes; session: 100 minutes on two cores; full: days
+    python benchmarks/quality.py run --plan quick             # a minute or two
+    python benchmarks/quality.py run --plan session --minutes 100     # what comes first in it is what says most
+    python benchmarks/quality.py run --plan full              # a day on two cores
     python benchmarks/quality.py table [--costs] [--set-aside]
     python benchmarks/quality.py prune --seeds 2              # pruners, at equal epochs; table --pruners prints them
 
