@@ -72,8 +72,10 @@ _STUDY = {
     "trial": {"folds": {"n": 2}},
     "pruner": "median",
 }
+#: Lasts longer than SETTLES_AFTER: what a shorter one leaves is written only where the ledger does not have it soon.
 _TRAINING = """
-import os
+import os, time
+time.sleep(0.15)
 with open(os.path.join(os.environ["OUTLAST_CHECKPOINT_DIR"], "last.ckpt"), "w") as file:
     file.write("weights")
 for epoch in range(2):
@@ -85,7 +87,7 @@ if os.path.exists("broken"):
 WRITTEN_ELSEWHERE = {
     "objective.pkl": "api", "job.sh": "slurm", "NAME": "clean", "code": "code", "home.json": "scratch", "live": "scratch",
     "everything in the home folder": "scratch", "snapshots": "places", "unfinished": "places",
-    "requests": "study", "jobs": "slurm", "run.log": "cli", "plots": "optimizer",
+    "requests": "study", "jobs": "slurm", "run.log": "cli", "plots": "optimizer", "runner.log": "executors",
     "report.html": "cli", "supervisor.json": "cli", "told.json": "telling", "telling": "telling", "tracking": "sending",
     "judged": "pruning", "lease.": "study", "ledger.new": "damage", "*.damaged.*": "damage", "study.db": "damage",
     "splits.1.json": "parts", "stop.json": "survival", "confirm": "followup", "evaluation": "followup", "export": "followup",
