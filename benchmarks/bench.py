@@ -25,7 +25,7 @@ from pathlib import Path
 
 from _figures import Measured, keep, load, machine, markdown, measure, times_as_bad
 
-PARTS = ("command", "kept", "history")
+PARTS = ("command", "kept", "looking", "starting", "history", "scale")
 #: Measured by programs of their own, which keep a page beside the others' figures.
 APART = ("quality",)
 HERE = Path(__file__).parent

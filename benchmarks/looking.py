@@ -22,9 +22,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from _figures import Figure, Mark
 from _long_study import STUDY_FILE, make_study
 from _pairs import Pair, measure, table, write_json
 
+ABOUT = (
+    "Commands that only look at a study, by the clock, and modules that they end with; beside them a Python that does "
+    "nothing, `python -c pass`. A study that was broken off has no last word of its coordinator to go by."
+)
 NOTHING = [sys.executable, "-c", "pass"]
 OUTLAST = [sys.executable, "-m", "outlast"]
 COMMANDS = {
@@ -85,6 +90,54 @@ def modules_of(argv: list[str]) -> int:
         [sys.executable, "-c", code, *argv], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
     )
     return int(done.stderr.split()[-1])
+
+
+def figures(place: Path, quick: bool) -> list[Figure]:
+    """What is measured."""
+    studies: dict[tuple[int, bool], Path] = {}
+
+    def words(name: str, trials: int, ended: bool) -> list[str]:
+        """What follows the program's name, looking at a study that is made when it is first asked for."""
+        if (trials, ended) not in studies:
+            studies[trials, ended] = folder = place / f"{'ended' if ended else 'broken'}-{trials}"
+            make_study(folder, trials, files=trials <= 10_000, ended=ended)
+            seconds_of([*OUTLAST, "status", str(folder)])  # once for the disk's cache, and the compiler's
+        return [word.format(folder=studies[trials, ended]) for word in COMMANDS[name]]
+
+    def figure(name: str, trials: int, ended: bool, mark: float) -> Figure:
+        title = f"{name}, {trials:,} trials" if trials else name
+        return Figure(
+            f"{name.replace(' ', '-').lower()}-{trials}{'' if ended else '-broken-off'}",
+            title if ended else f"{title}, broken off",
+            "s",
+            lambda _: wall_of([*OUTLAST, *words(name, trials, ended)]),
+            lambda _: wall_of(NOTHING),
+            "python -c pass",
+            Mark(mark),
+        )
+
+    if quick:
+        names = ("--help", "status", "show", "logs")
+        counts = [
+            Figure(f"modules-{name}", f"modules of {name}", "modules",
+                   lambda _, name=name: float(modules_of(words(name, 300, True))), quick=True)
+            for name in names
+        ]  # fmt: skip
+        times = [
+            Figure(f"time-{name}", f"{name} of 300 trials, processor", "s",
+                   lambda _, name=name: seconds_of([*OUTLAST, *words(name, 300, True)]), lambda _: seconds_of(NOTHING),
+                   "python -c pass", quick=True)
+            for name in ("--help", "status")
+        ]  # fmt: skip
+        return [*counts, *times]
+    named = ("status", "show", "show TRIAL", "logs")
+    return [
+        figure("--help", 0, True, 0.15),
+        *(figure(name, trials, True, 0.15) for trials in (1_000, 10_000) for name in named),
+        figure("status", 10_000, False, 0.15),
+        figure("status", 100_000, True, 0.5),
+        figure("status", 100_000, False, 0.5),
+    ]
 
 
 def main() -> None:
