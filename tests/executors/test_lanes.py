@@ -137,7 +137,7 @@ class Talk:
         self.executor.submit(name, marker, str(files.runner_log), told=told)
         return name, files
 
-    def until(self, fact: Callable[[], object], what: str) -> None:
+    def until_heard(self, fact: Callable[[], object], what: str) -> None:
         deadline = time.monotonic() + 60
         while not fact():
             assert time.monotonic() < deadline, what
@@ -148,7 +148,7 @@ class Talk:
                     self.evidence[name] = heard.evidence
 
     def over(self, name: str) -> Evidence:
-        self.until(lambda: name in self.evidence, f"{name} is over")
+        self.until_heard(lambda: name in self.evidence, f"{name} is over")
         return self.evidence[name]
 
     def run(self, script: str, *, spoilt: bool = False) -> tuple[Evidence, int]:
@@ -207,7 +207,7 @@ def test_a_runner_that_is_killed_before_its_outcome_is_on_record_is_not_missed(t
     runner = inspect(files).runner
     assert runner is not None and talk.executor.speaks(name)
     os.kill(runner.pid, signal.SIGKILL)
-    talk.until(lambda: not talk.executor.speaks(name), "it has hung up")
+    talk.until_heard(lambda: not talk.executor.speaks(name), "it has hung up")
     talk.executor.settled([name])
     talk.executor.forget(name)
     assert dict(evidence.scores) == {"score": 1} and talk.executor.ended(name) is None
@@ -218,13 +218,13 @@ def test_a_runner_that_is_killed_before_its_outcome_is_on_record_is_not_missed(t
 def test_a_runner_that_waits_or_trains_again_and_is_killed_is_replaced(talk: Talk) -> None:
     _, pid = talk.run("echo score=1")
     os.kill(pid, signal.SIGKILL)
-    talk.until(lambda: identity_of(pid) is None, "it is gone")
+    talk.until_heard(lambda: identity_of(pid) is None, "it is gone")
     name, files = talk.begin("sleep 60")
-    talk.until(lambda: files.started.exists(), "it was begun by another one")
+    talk.until_heard(lambda: files.started.exists(), "it was begun by another one")
     runner = inspect(files).runner
     assert runner is not None and runner.pid != pid
     os.kill(runner.pid, signal.SIGKILL)
-    talk.until(lambda: talk.executor.ended(name), "that one has ended")
+    talk.until_heard(lambda: talk.executor.ended(name), "that one has ended")
     assert not talk.executor.speaks(name) and inspect(files).life is Life.GONE and not is_running(runner)
     talk.executor.forget(name, spoilt=True)
     assert talk.run("echo score=2")[0].exit_code == 0
@@ -236,7 +236,7 @@ def test_a_spoilt_runner_gets_no_other_attempt(talk: Talk) -> None:
     _, second = talk.run("echo score=1")
     assert first != second
     name, files = talk.begin("trap 'exit 0' TERM; echo score=1; while :; do sleep 0.01; done")
-    talk.until(lambda: files.log.exists() and files.log.read_bytes(), "its signal is waited for")
+    talk.until_heard(lambda: files.log.exists() and files.log.read_bytes(), "its signal is waited for")
     talk.executor.pass_on(name, EndRequest("user", 30.0))
     talk.over(name)
     talk.executor.settled([name])
@@ -247,7 +247,7 @@ def test_a_spoilt_runner_gets_no_other_attempt(talk: Talk) -> None:
 @pytest.mark.slow
 def test_a_request_to_end_is_heard_at_once_and_points_are_told(talk: Talk) -> None:
     name, files = talk.begin("echo epoch 1 score=0.25; sleep 60")
-    talk.until(lambda: files.started.exists(), "it has begun")
+    talk.until_heard(lambda: files.started.exists(), "it has begun")
     assert talk.executor.pass_on(name, EndRequest("user", 1.0, now=True))
     evidence = talk.over(name)
     assert (evidence.stop_reason, evidence.signal) == ("user", signal.SIGKILL)
@@ -261,9 +261,9 @@ def test_what_is_reported_is_told_while_the_training_goes_on(talk: Talk) -> None
     ask = f"echo '{line}' >> {reports}; until test -e {answer}; do sleep 0.01; done; rm {answer}"
     name, _ = talk.begin(f"sleep 0.2; for i in 1 2 3 4 5; do {ask}; done; echo score=1")
     for count in range(1, 6):
-        talk.until(lambda count=count: talk.reports.count(b"step") == count, f"line {count} is heard")  # type: ignore[misc]
+        talk.until_heard(lambda count=count: talk.reports.count(b"step") == count, f"line {count} is heard")  # type: ignore[misc]
         answer.touch()
-        talk.until(lambda: not answer.exists(), "it goes on")
+        talk.until_heard(lambda: not answer.exists(), "it goes on")
     assert [report.step for report in talk.over(name).reports] == [1]
 
 
