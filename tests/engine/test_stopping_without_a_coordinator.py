@@ -32,3 +32,12 @@ def test_whoever_is_meant_is_asked_and_nobody_else(tmp_path: Path, trial: int | 
     ledger.close()
     stop_study(str(paths.root), trial=trial)
     assert [number for number in (0, 1) if paths.attempt(number, 1).asked.exists()] == asked
+
+
+def test_a_trial_that_died_with_its_kept_worker_is_not_asked(tmp_path: Path) -> None:
+    paths = StudyPaths.at(tmp_path / "lab")
+    ledger, _ = Ledger.claim(paths.ledger)
+    ledger.append([StudyCreated("lab", AT, study_seed=1), RevisionMade(1, AT, SETTINGS), RunStarted(AT, "box", 1)])
+    ledger.append([TrialCreated(0, AT, {"x": 0.5}), AttemptOpened(0, 1, AT, "kept:0")])
+    ledger.close()
+    assert "nothing runs" in stop_study(str(paths.root))

@@ -55,6 +55,12 @@ def test_scales_and_lines_bear_numbers_that_differ_by_next_to_nothing_and_none(b
         it.page.locator("#timeline details summary").click()
         cells = it.page.locator("#timeline details tbody tr").first.locator("td").all_inner_texts()
         assert cells[2], "the trials that it hit"
+        kept = (
+            "lanesOf({ data: { attempts: { row: [0, 1, 2], opened: [0, 1, 2], ended: [1, 2, 3] }, study: { now: 3 } },"
+            " attempt: { slot: (i) => ['kept:0', 'kept:1', 'local:0'][i] } })"
+        )
+        assert it.page.evaluate(f"{kept}.names") == ["slot 0", "slot 1"]
+        assert it.page.evaluate(f"{kept}.places.map(({{ lane }}) => lane)") == [0, 1, 0]
         assert it.said == []
 
 

@@ -32,13 +32,13 @@ def print_log(paths: StudyPaths, study: Study, trial: Trial, *, folder: str, lin
         UsageError: It has printed nothing.
     """
     files = paths.trial(trial.number)
-    kept = stretches(paths, study, trial)
-    if kept and not files.folder.is_dir():
-        _print_kept(paths, trial, kept, folder=folder, lines=lines, follow=follow)
-        return
-    parts = _parts(files)
+    kept, parts, running = stretches(paths, study, trial), _parts(files), trial.open_attempt
     readers = [LogReader(path) for path in parts]
-    text = b"".join(data for reader in readers for data in iter(reader.read, b"")).decode(errors="replace")
+    logged = b"".join(data for reader in readers for data in iter(reader.read, b""))
+    if kept and (running is None or running.kept):
+        _print_kept(paths, trial, kept, before=logged, folder=folder, lines=lines, follow=follow)
+        return
+    text = b"".join([*(stretch.read() for stretch in kept), logged]).decode(errors="replace")
     if not text and not (follow and files.attempts.is_dir()):
         if trial.state.finished:
             cure = f"how it ended: outlast show {folder} {trial.number}"
@@ -57,11 +57,18 @@ def print_log(paths: StudyPaths, study: Study, trial: Trial, *, folder: str, lin
 
 
 def _print_kept(
-    paths: StudyPaths, trial: Trial, kept: Sequence[Stretch], *, folder: str, lines: int | None, follow: bool
+    paths: StudyPaths,
+    trial: Trial,
+    kept: Sequence[Stretch],
+    *,
+    before: bytes,
+    folder: str,
+    lines: int | None,
+    follow: bool,
 ) -> None:
-    """Print what a trial printed in kept workers; with `follow`, until it has ended."""
+    """Print what a trial printed in kept workers, behind what it printed `before`; with `follow`, until it has ended."""
     chunks = [stretch.read() for stretch in kept]
-    text = b"".join(chunks).decode(errors="replace")
+    text = b"".join([before, *chunks]).decode(errors="replace")
     runs = trial.open_attempt is not None
     if not text and not (follow and runs):
         when, cure = (

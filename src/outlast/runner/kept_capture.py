@@ -67,7 +67,11 @@ class _NoFiles(MetricFiles):
 def _scan(scanner: OutputScanner, path: str, start: int, end: int) -> None:
     if end <= start:
         return
-    with open(path, "rb", buffering=0) as file:
+    try:
+        file = open(path, "rb", buffering=0)  # noqa: SIM115
+    except FileNotFoundError:  # somebody has removed it: nothing that anybody can read was printed
+        return
+    with file:
         file.seek(start)
         while start < end and (chunk := file.read(min(_CHUNK, end - start))):
             scanner.feed(chunk)

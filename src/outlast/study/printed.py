@@ -11,6 +11,8 @@ from outlast.core.fold import Study
 from outlast.core.records import Attempt, Trial
 from outlast.study.layout import StudyPaths
 
+_LOOKED_BACK = 1_000  # trials at least
+
 
 class Stretch(Struct, frozen=True):
     """A part of a file; to its end where there is no `end`."""
@@ -53,9 +55,20 @@ def stretches(paths: StudyPaths, study: Study, trial: Trial) -> list[Stretch]:
 
 
 def _begun_at(study: Study, running: Attempt) -> int:
-    """Where the output of an attempt that runs begins: behind all that ended in its slot."""
-    ended = (a.outcome for t in study.trials.values() for a in t.attempts if a.slot == running.slot)
-    return max((sum(o.printed) for o in ended if o is not None and o.printed is not None), default=0)
+    """Where the output of an attempt that runs begins: behind all that ended in its slot.
+
+    The latest trials know, but for one that was retried long after it was made; looking at all would take seconds on a long
+    study, for whoever follows a trial.
+    """
+    end, looked = None, 0
+    for number in range(study.next_number - 1, -1, -1):
+        trial, looked = study.trials.get(number), looked + 1
+        for attempt in trial.attempts if trial is not None else ():
+            if attempt.slot == running.slot and attempt.outcome is not None and attempt.outcome.printed is not None:
+                end = max(end or 0, sum(attempt.outcome.printed))
+        if end is not None and looked >= _LOOKED_BACK:
+            break
+    return end or 0
 
 
 def printed_end(paths: StudyPaths, study: Study, trial: Trial, most: int) -> bytes:

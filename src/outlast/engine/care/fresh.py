@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from outlast._system.clock import utc_now
 from outlast._system.files import rename
+from outlast.engine.attempts.kept_attempts import end_kept
 from outlast.engine.attempts.running import end_attempt
 from outlast.engine.derived.checkpoints import owner_of, unused
 from outlast.errors import StorageError
@@ -35,6 +36,9 @@ def set_aside(paths: StudyPaths) -> str | None:
             if stuck:
                 what = f"processes of trial {number} cannot be ended: {stuck}"
                 raise StorageError(what, cure="end them, then try again")
+        stuck = end_kept(paths) if paths.outputs.is_dir() else []
+        if stuck:
+            raise StorageError(f"kept workers' processes cannot be ended: {stuck}", cure="end them, then try again")
         stamp = utc_now()[:19].replace(":", "").replace("-", "").replace("T", "_")
         aside = unused(paths.root.with_name(f"{paths.root.name}.{stamp}"))
         rename(paths.root, aside)

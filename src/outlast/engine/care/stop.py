@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from outlast.core.fold import Study
+from outlast.core.records import HERE
 from outlast.core.states import StudyState
 from outlast.engine.record.examine import in_force, read_study
 from outlast.errors import LeaseLost, UsageError
@@ -82,7 +83,7 @@ def _stop_runners(paths: StudyPaths, study: Study, folder: str, *, now: bool, tr
         if attempt is None or trial not in (None, each.number):
             continue
         life = inspect(paths.attempt(each.number, attempt.number)).life
-        waits = life is Life.UNCLAIMED and not attempt.slot.startswith("local:")  # as a job: it will learn of it
+        waits = life is Life.UNCLAIMED and not attempt.slot.startswith(HERE)  # as a job: it will learn of it
         if life in _TRAINING or waits:
             from outlast.engine.record.recorded import recorded_settings  # most who stop a study need no settings
 

@@ -82,6 +82,7 @@ const cards = (uuids) =>
 const listed = (parts) => parts.filter(Boolean).map((each, i) => [i ? ", " : "", each]);
 const times = (count) => ["never", "once", "twice"][count] || `${count} times`;
 const spaced = (word) => word.replaceAll("_", " ");
+const slotName = (slot) => slot.replace(/^(local|kept):/, "slot "); // of this machine
 const section = (id, title, ...children) =>
   el("section", { id, "aria-labelledby": id + "-title" }, el("h2", { id: id + "-title" }, title), ...children);
 

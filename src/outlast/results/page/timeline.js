@@ -9,10 +9,10 @@ const FAULTS = new Set(
 // A lane for each slot of a machine. Slots with names of their own (jobs) share lanes, each the first that is free.
 function lanesOf(trials) {
   const { attempts: raw, study } = trials.data;
-  const { slot } = trials.attempt;
+  const slot = (i) => slotName(trials.attempt.slot(i));
   const order = raw.row.map((_, i) => i).filter((i) => raw.opened[i] !== null && slot(i) !== "none");
   order.sort((a, b) => raw.opened[a] - raw.opened[b]);
-  const fixed = [...new Set(order.map(slot).filter((name) => name.startsWith("local:")))];
+  const fixed = [...new Set(order.map(slot).filter((name) => name.startsWith("slot ")))];
   fixed.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const lanes = new Map(fixed.map((name, at) => [name, at]));
   const free = [];
@@ -25,7 +25,7 @@ function lanesOf(trials) {
     free[at] = to;
     return { i, lane: fixed.length + at, from, to };
   });
-  const names = [...fixed.map((name) => name.replace("local:", "slot ")), ...free.map((_, at) => `lane ${at + 1}`)];
+  const names = [...fixed, ...free.map((_, at) => `lane ${at + 1}`)];
   return { names, places };
 }
 

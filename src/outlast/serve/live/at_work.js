@@ -22,7 +22,7 @@ function slots(studies, { named = true } = {}) {
 
 function slotRow(study, trial, named) {
   const job = trial.job ? `job ${trial.job}` : "",
-    where = listed([trial.slot.replace("local:", "slot "), trial.node, job, cards(trial.gpus.join(", "))]),
+    where = listed([slotName(trial.slot), trial.node, job, cards(trial.gpus.join(", "))]),
     state = trial.waits ? "waits for its job" : trial.suspended ? "suspended" : "";
   return el(
     "tr",

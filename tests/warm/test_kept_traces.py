@@ -1,0 +1,119 @@
+"""What trials of kept workers leave behind, and who finds it: their output, and what they started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from outlast._system.processes import VARIABLE
+from outlast.cli.app import app
+from outlast.core.fold import fold
+from outlast.core.records import (
+    AttemptEnded,
+    AttemptOpened,
+    Event,
+    RevisionMade,
+    RunStarted,
+    StudyCreated,
+    TrialCreated,
+)
+from outlast.core.states import Cause, TrialState
+from outlast.engine.care.fresh import set_aside
+from outlast.runner.kept_capture import captured
+from outlast.runner.spec import token_of_study
+from outlast.study.layout import StudyPaths
+from outlast.study.ledger import Ledger
+from outlast.study.printed import stretches
+
+AT = "2026-01-05T10:00:00.000+00:00"
+SETTINGS = {
+    "name": "lab",
+    "function": "work:run",
+    "metric": {"name": "score", "goal": "maximize"},
+    "parameters": {"x": {"min": 0.0, "max": 1.0}},
+    "budget": {"trials": 6},
+    "isolation": "kept",
+}
+BEGUN: list[Event] = [StudyCreated("lab", AT, study_seed=1), RevisionMade(1, AT, SETTINGS), RunStarted(AT, "box", 1)]
+
+
+def trial(number: int, slot: str, printed: tuple[int, int] | None, *, attempt: int = 1) -> list[Event]:
+    """Of one attempt; without `printed` it runs."""
+    events: list[Event] = [TrialCreated(number, AT, {"x": 0.5})] if attempt == 1 else []
+    events.append(AttemptOpened(number, attempt, AT, slot))
+    if printed is not None:
+        state, cause = TrialState.COMPLETE, Cause.COMPLETED
+        events.append(AttemptEnded(number, attempt, AT, state, cause, values=(0.5,), printed=printed))
+    return events
+
+
+def study_of(place: Path, *events: list[Event]) -> StudyPaths:
+    paths = StudyPaths.at(place / "lab")
+    ledger, _ = Ledger.claim(paths.ledger)
+    ledger.append([*BEGUN, *(event for each in events for event in each)])
+    ledger.close()
+    paths.outputs.mkdir()
+    return paths
+
+
+@pytest.mark.parametrize(("lines", "said"), [((), "one\ntwo\n"), (("-n", "1"), "two\n")])
+def test_logs_knows_what_a_trial_printed_that_has_a_folder(tmp_path: Path, lines: tuple[str, ...], said: str) -> None:
+    paths = study_of(tmp_path, trial(0, "kept:0", (4, 8)))
+    (paths.outputs / "0.log").write_text("xxx\none\ntwo\nyyy\n")
+    paths.trial(0).checkpoints.mkdir(parents=True)
+    shown = CliRunner().invoke(app, ["logs", str(paths.root), "0", *lines], catch_exceptions=False)
+    assert shown.output == said
+
+
+def test_logs_shows_what_was_printed_in_a_process_of_its_own_as_well(tmp_path: Path) -> None:
+    paths = study_of(tmp_path, trial(0, "kept:0", (0, 4)))
+    (paths.outputs / "0.log").write_text("two\n")
+    log = paths.attempt(0, 2).log
+    log.parent.mkdir(parents=True)
+    log.write_text("one\n")
+    shown = CliRunner().invoke(app, ["logs", str(paths.root), "0"], catch_exceptions=False)
+    assert shown.output == "one\ntwo\n"
+
+
+def test_where_a_running_trial_prints_is_known_without_a_look_at_every_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [*BEGUN]
+    for number in range(3_000):
+        events += trial(number, f"kept:{number % 2}", (number, 1))
+    events += trial(3_000, "kept:0", None)
+    study, asked = fold(events), []
+
+    class Counted(dict):  # type: ignore[type-arg]
+        def get(self, number: int, default: object = None) -> object:
+            asked.append(number)
+            return super().get(number, default)
+
+        def values(self) -> object:
+            raise AssertionError("all of them")
+
+    running = study.trials[3_000]
+    monkeypatch.setattr(study, "trials", Counted({number: study.trials[number] for number in range(3_001)}))
+    assert [stretch.start for stretch in stretches(StudyPaths.at("lab"), study, running)] == [2_999]
+    assert len(asked) < 1_100
+
+
+def test_output_that_somebody_removed_is_none(tmp_path: Path) -> None:
+    found = captured([], [], (str(tmp_path / "0.log"), 0, 100), torn=False)
+    assert not found.tail
+
+
+def test_a_fresh_start_ends_what_kept_workers_had_started(tmp_path: Path) -> None:
+    paths = study_of(tmp_path, trial(0, "kept:0", None))
+    token = f"{token_of_study(str(paths.root))}kept:0;"
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={**os.environ, VARIABLE: token}
+    ) as left:
+        try:
+            assert set_aside(paths) is not None
+            assert left.wait(10) < 0
+        finally:
+            left.kill()
