@@ -59,7 +59,9 @@ def run(x):
             trial.report(step=0, loss=float("nan"))
             time.sleep(60)
     trial.report(step=trial.number, loss=x, pid=os.getpid(), calls=len(CALLS), drawn=random.random() + numpy.random.random(),
-                 here=float(cwd == HERE and len(sys.argv) > 1), term=float(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL))
+                 here=float(cwd == HERE and len(sys.argv) > 1), term=float(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL),
+                 timer=signal.getitimer(signal.ITIMER_REAL)[0])
+    signal.alarm(1000)
     return x
 
 HERE = os.getcwd()
@@ -81,6 +83,7 @@ def test_whatever_ends_a_trial_costs_that_one_only_and_what_it_printed_is_shown(
     told = [trial.metrics for trial in sound]
     assert told[0]["pid"] == told[1]["pid"] and [each["calls"] for each in told] == [1, 2]  # since the last worker died
     assert all(each["here"] and each["term"] for each in told) and told[0]["drawn"] != told[1]["drawn"]
+    assert [each["timer"] for each in told] == [0, 0]
     assert not [
         name for name in ("trials", "open") if (ended.folder / name).exists() and os.listdir(ended.folder / name)
     ]
@@ -109,6 +112,19 @@ def test_what_cannot_be_imported_fails_each_trial_with_its_reason(run: Run) -> N
     done = run("import not_there\n", trials=2, isolation="kept")
     assert {trial.cause for trial in done.trials} == {Cause.CRASH}
     assert all("not_there" in trial.reason for trial in done.trials)
+
+
+def test_a_disk_that_is_full_of_what_it_prints_is_no_fault_of_a_trial(run: Run) -> None:
+    source = """
+import os
+def run(x):
+    for fd in (1, 2):
+        os.dup2(os.open("/dev/full", os.O_WRONLY), fd)
+    print("x is", x, flush=True)
+    return x
+"""
+    done = run(source, trials=1, isolation="kept")
+    assert {outcome.cause for trial in done.trials for outcome in trial.ended} == {Cause.DISK_FULL}
 
 
 def test_what_a_power_failure_took_of_the_output_is_nobody_elses(tmp_path: Path) -> None:

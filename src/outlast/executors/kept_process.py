@@ -85,7 +85,7 @@ class KeptProcess:
             with theirs:
                 self.process = self._started(start, theirs.fileno())
         except OSError as error:
-            raise StorageError(f"cannot start a worker: {error.strerror or error}") from error
+            raise StorageError.of(error, "cannot start a worker") from error
         self.connection.setblocking(False)
         self._unpacker, self._unsent = Unpacker(of_worker=True), b""
         if self.size < start.floors.get(slot, 0):  # a power failure, or a copy, has lost some: its place stays empty

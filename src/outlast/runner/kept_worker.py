@@ -25,12 +25,14 @@ from outlast._system.observed import observe_from_environment, see
 from outlast._system.processes import die_with_parent
 from outlast.core.evidence import Evidence
 from outlast.core.kept_words import Over, Ready, Train
+from outlast.errors import NO_ROOM
 from outlast.runner.capture.objective import Objective
 from outlast.runner.forked import exit_code_of, without_ours
 from outlast.runner.kept_capture import captured
 from outlast.runner.kept_trial import KeptTrial, Line
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 #: Of a trial, in the environment, beside all that it is told itself.
 _OF_STUDY = ("OUTLAST_METRICS", "OUTLAST_CHECKPOINT_PATTERN", "OUTLAST_TOKEN")
 
@@ -71,6 +73,7 @@ class _Worker:
         own = importlib.import_module(module)
         self._argv = [str(own.__file__), *arguments]
         sys.argv[:] = self._argv
+        self._no_room = False  # for what this trial wrote
         self._call: Callable[[Any], None] | None = None
         self._failed: BaseException | None = None
         untouched = random.getstate()
@@ -79,6 +82,7 @@ class _Worker:
             self._call = own.load(arguments)
         except BaseException as error:  # whatever an import may raise: the trial raises it, and shows it
             self._failed = error
+        self._idle = [timer for timer in _TIMERS if not signal.getitimer(timer)[0]]
         self._handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS}
         self._generators = _Generators(untouched=untouched)
         gc.collect()
@@ -86,14 +90,17 @@ class _Worker:
 
     def run(self, train: Train) -> Over:
         """Run one trial to its end."""
-        trial, began = self._begin(train), time.monotonic()
+        trial, began, self._no_room = self._begin(train), time.monotonic(), False
         started_at = utc_now()
         code, number, sound = self._called(trial)
+        for timer in self._idle:
+            signal.setitimer(timer, 0)  # what the trial set would end another one
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except (OSError, ValueError, AttributeError):
+            except (OSError, ValueError, AttributeError) as error:
                 code = code or 120  # as the interpreter says it
+                self._no_room = self._no_room or _tells_of_no_room(error)
         seconds, end = time.monotonic() - began, _size()
         seen = captured(
             self._objectives, trial.lines, (self._log, self._end, end), torn=code != 0 or number is not None
@@ -106,7 +113,7 @@ class _Worker:
             started_at=started_at, ended_at=utc_now(), scores=seen.scores, source=seen.source, notes=tuple(seen.notes),
             metrics=seen.metrics, reports=tuple(seen.reports), tail=tuple(seen.tail), traceback=seen.traceback,
             stop_reason=seen.acknowledged, acknowledged=bool(seen.acknowledged), done=seen.done, pruned=seen.pruned,
-            saved=bool(saved),
+            saved=bool(saved), disk_full=self._no_room,
             resumed=train.resume, new_steps=train.last_step is None or bool(steps and max(steps) > train.last_step),
         )  # fmt: skip
         return Over(train.name, evidence, printed, tuple(trial.drawn), last=not sound)
@@ -149,7 +156,8 @@ class _Worker:
             _show(error)
             return 1, signal.SIGINT, False
         except BaseException as error:
-            _show(error)
+            _show(error)  # it may go to the same full disk
+            self._no_room = _tells_of_no_room(error)
             return 1, None, isinstance(error, Exception) and not _spoils(error)
         return 0, None, True
 
@@ -191,6 +199,17 @@ def _show(error: BaseException | None) -> None:
     if error is not None:
         error.__traceback__ = without_ours(error.__traceback__)
         sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _tells_of_no_room(error: BaseException | None) -> bool:
+    """Whether a full disk, or a quota that is used up, is behind an end."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _spoils(error: BaseException) -> bool:
