@@ -62,6 +62,25 @@ def test_what_is_new_goes_home_and_what_is_not_new_does_not(scratch):
     assert home == {name: text for name, text in live.items() if name != "trials/0001/checkpoints/last.pt"}
 
 
+@pytest.mark.parametrize(
+    ("now", "whole"),
+    [("abc\ndef\n", False), ("ab", True), ("xyz\nabc\ndef\n", True)],
+    ids=["grown", "shorter", "another"],
+)
+def test_of_what_kept_workers_print_only_what_is_new_goes_home(scratch, monkeypatch, now, whole):
+    scratch.live.outputs.mkdir()
+    log, home = scratch.live.outputs / "0.log", scratch.home.outputs / "0.log"
+    sync = HomeSync(scratch.live, scratch.home)
+    log.write_text("abc\n")
+    sync.sync()
+    log.write_text(now)
+    before, seen = home.stat().st_ino, list[str]()
+    monkeypatch.setattr(observed, "observer", lambda operation, path, **_: seen.append(operation))
+    assert sync.sync() == ["output/0.log"]
+    assert home.read_text() == now
+    assert ("copy" in seen, home.stat().st_ino != before) == (whole, whole)
+
+
 def test_where_nothing_changed_no_file_is_read_or_written(scratch, monkeypatch):
     for number in range(5):
         scratch.trial(number)

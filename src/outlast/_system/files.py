@@ -21,6 +21,7 @@ from outlast._system.reading import STALE_WAITS, PathLike, list_names, unstale
 from outlast._system.syncing import fsync_dir, fsync_readable
 
 _serial = itertools.count()
+_PIECE, _COMPARED = 2**20, 4096  # bytes
 _NEW = os.O_CREAT | os.O_EXCL
 _TEMPORARY = re.compile(r"^\..+\.\d+\.\d+\.tmp$")
 
@@ -113,6 +114,35 @@ def copy_file(
             fsync_readable(temporary)
 
     _appear(os.fspath(target), copy, durable=durable, fence=fence)
+
+
+def copy_what_is_new(
+    source: PathLike, target: PathLike, *, known: int, size: int, fence: Callable[[], object] | None = None
+) -> bool:
+    """Bring a copy of a file that grows up to `size` bytes, in its place: what was copied of it before, up to `known`, stays.
+
+    Returns:
+        Whether that could be done. Not where the end of what was copied differs, or one of them is shorter: nothing was written.
+    """
+    with open(source, "rb") as new, open(target, "r+b") as old:
+        if not known <= size or os.fstat(old.fileno()).st_size < known:
+            return False
+        compared = min(known, _COMPARED)
+        for file in (new, old):
+            file.seek(known - compared)
+        if new.read(compared) != old.read(compared):
+            return False
+        if fence is not None:
+            fence()
+        see("append", os.fspath(target))
+        left = size - known
+        while left and (piece := new.read(min(left, _PIECE))):
+            old.write(piece)
+            left -= len(piece)
+        old.truncate()
+        old.flush()
+        os.fsync(old.fileno())
+    return True
 
 
 def remove_temporaries(folder: PathLike) -> None:

@@ -4,7 +4,7 @@ Contract:
 
 - *Home is whole.* Each file at home appears by rename and is durable; the ledger goes before what follows from it, and holds
   whole lines up to the seals of the segments that are there. So home is a study folder that can be read, reported on, and
-  gone on with at any moment, without what has happened since the last sync.
+  gone on with at any moment, without what has happened since the last sync. Only what kept workers print is appended to.
 - *One way.* A sync never writes into the live folder and never takes anything away at home but the checkpoints of a trial that
   is the best no longer, once those of the new best are there, and the ``error.log`` of a trial that was retried and did not fail
   again (or its ``reports.jsonl``, if now it did). What was purged from scratch stays at home.
@@ -32,6 +32,7 @@ from pathlib import Path
 
 from outlast._system.files import (
     copy_file,
+    copy_what_is_new,
     remove,
     remove_temporaries,
     remove_tree,
@@ -99,7 +100,7 @@ class HomeSync:
         finished = self._finished()  # before the ledger is read: it knows about each of them
         ledger = self._ledger_text()
         self._snapshot(ledger)
-        copied = [*self._tree(_At.outputs.name), *self._ledger(ledger), *self._files(_FIRST)]
+        copied = [*self._outputs(), *self._ledger(ledger), *self._files(_FIRST)]
         copied += self._tree(_At.revisions.name)
         for commit in entries(self._live.code):
             copied += self._folder(f"{_At.code.name}/{commit}", once=True)
@@ -132,7 +133,8 @@ class HomeSync:
         copied: list[str] = []
         trouble: OSError | None = None
         try:
-            copied = self._best_checkpoint()
+            copied = self._tree(_At.outputs.name)
+            copied += self._best_checkpoint()
         except OSError as error:  # the others' come home all the same
             trouble = error
         self._heavy_at = time.monotonic() + 20 * (time.monotonic() - began)
@@ -256,6 +258,22 @@ class HomeSync:
                 self._copy(name)
                 self._known[name] = mark
                 copied.append(name)
+        return copied
+
+    def _outputs(self) -> list[str]:
+        """What kept workers printed: files that grow as long as the study goes on, and of which only what is new goes home."""
+        copied = []
+        for name in sorted(files_below(self._live.root, _At.outputs.name)) if not self._drive else ():
+            mark, known = _mark(self._live.root / name), self._known.get(name)
+            if mark is None or mark == known:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                source, target = self._live.root / name, self._home.root / name
+                if known and copy_what_is_new(source, target, known=known[0], size=mark[0], fence=self._fence):
+                    self._known[name] = mark
+                    copied.append(name)
+                    continue
+            copied += self._files((name,))
         return copied
 
     def _tree(self, name: str) -> list[str]:
