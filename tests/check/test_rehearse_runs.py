@@ -99,3 +99,41 @@ for epoch in range(state["epoch"] + 1 if state else 0, 1000):
 """
     found = rehearse(make(client), "studies/s", limit=30)
     assert found.verdict == "resumes" and found.first.checkpoint_name.startswith("checkpoint-")
+
+
+FUNCTION = """
+import time, outlast
+def train(lr):
+    trial = outlast.current_trial()
+    state = trial.load_checkpoint()
+    for epoch in range(state["epoch"] + 1 if state else 0, 1000):
+        time.sleep(0.03)
+        trial.report(step=epoch, val_acc=epoch / 1000)
+        trial.save_checkpoint({"epoch": epoch})
+        if trial.should_stop:
+            break
+"""
+
+
+@pytest.mark.parametrize("isolation", ["worker", "kept"])
+def test_a_function_is_killed_wherever_it_runs(make, left_behind, isolation) -> None:
+    found = rehearse(make(FUNCTION, command=None, function="train:train", isolation=isolation), "studies/s", limit=30)
+    assert found.verdict == "resumes" and found.first.killed, found
+    assert set(left_behind()) <= {"__pycache__"}
+
+
+@pytest.mark.parametrize("isolation", [None, "worker", "kept"])
+def test_what_ends_at_once_says_why(make, isolation) -> None:
+    """Its folder has no evidence, and a kept one has no folder."""
+    if isolation is None:
+        settings = make(command=["sh", "-c", "echo 'ValueError: no data'; exit 1"])
+    else:
+        script = "def train(lr):\n    raise ValueError('no data')\n"
+        settings = make(script, command=None, function="train:train", isolation=isolation)
+    found = rehearse(settings, "studies/s", limit=30)
+    assert found.verdict == "failed" and "no data" in found.text
+
+
+def test_the_steps_of_a_script_that_ends_at_once_are_known(make) -> None:
+    found = rehearse(make(command=["sh", "-c", "echo epoch 3: val_acc=0.5"]), "studies/s", limit=30)
+    assert (found.first.first_step, found.first.last_step) == (3, 3)

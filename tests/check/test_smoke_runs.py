@@ -124,6 +124,49 @@ def test_a_python_function_is_tried_as_well(make, left_behind) -> None:
     assert set(left_behind()) <= {"__pycache__"}
 
 
+FUNCTION = """
+import sys
+def train(lr):
+    if lr > 0.8:
+        raise ValueError("too large")
+    print("other=2.0")
+    return {"val_acc": lr}
+"""
+
+
+@pytest.mark.parametrize("isolation", [None, "process", "worker", "kept"])
+def test_of_trials_that_end_at_once_all_is_seen(make, isolation) -> None:
+    """They leave nothing in their folders, kept ones have none."""
+    parameters = {"lr": {"values": [0.5, 0.9]}}
+    if isolation is None:
+        script = "case $1 in *0.9) echo 'ValueError: too large'; exit 1;; esac; echo other=2.0 val_acc=0.5"
+        settings = make(command=["sh", "-c", script, "sh", "${args}"], parameters=parameters)
+    else:
+        settings = make(FUNCTION, command=None, function="train:train", isolation=isolation, parameters=parameters)
+    found = smoke(settings, "studies/s", limit=30)
+    good, bad = sorted(found.trials, key=lambda trial: trial.outcome == "failed")
+    assert dict(good.scores) == {"val_acc": 0.5} and good.metrics["other"] == 2.0
+    assert bad.outcome == "failed" and "too large" in bad.traceback
+    assert {"ok metric", "ok metrics seen", "error parameter"} <= set(levels(found))
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_a_kept_trial_is_ended_at_its_first_report_and_at_the_limit(make, reports) -> None:
+    script = f"""
+import time, outlast
+def train(lr):
+    for step in range(1000):
+        if {reports}:
+            outlast.current_trial().report(step=step, val_acc=lr)
+        time.sleep(0.05)
+"""
+    settings = make(script, command=None, function="train:train", isolation="kept")
+    began = time.monotonic()
+    found = smoke(settings, "studies/s", limit=30 if reports else 0.5)
+    assert found.passed and time.monotonic() - began < 15
+    assert found.trials[0].reason == ("ended at its first report" if reports else "ended after 0.5 s")
+
+
 def test_an_objective_handed_over_from_python_is_refused(make) -> None:
     from outlast.config.settings import OBJECTIVE
 

@@ -127,6 +127,10 @@ class Running:
             self._live = LiveReports(self.paths.reports, self.objectives)
         return self._live
 
+    def end_soon(self, reason: str) -> None:
+        """Have it asked to end, in the next round, as all that run are asked: by its files, its lane, or in its kept worker."""
+        self.stop_reason, self.to_be_told = reason, True
+
     def recall(self) -> int:
         """What an earlier coordinator left: its request to stop, and how far it had judged the reports.
 

@@ -26,12 +26,10 @@ from outlast.engine.check.throwaway import LIMIT, every_outcome_counts, throwawa
 from outlast.engine.check.verdicts import reason_of
 from outlast.engine.coordinator.listener import Saying
 from outlast.engine.hold.run import run_study
-from outlast.runner.spec import token_of_attempt
+from outlast.runner.spec import token_of_attempt, token_of_study
 from outlast.space.covering import covering
-from outlast.study.attempts import ask_to_end, inspect
 from outlast.study.layout import StudyPaths
 
-_GRACE = 2.0  # seconds between asking the script to end and ending it
 _LEAST_PATIENCE = 2.0
 
 Verdict = Literal["resumes", "starts over", "cannot tell", "no checkpoint", "failed", "interrupted"]
@@ -178,6 +176,7 @@ class _Session(Saying):
         self._settings, self._limit = settings, limit
         self._paths: StudyPaths | None = None
         self._seen: frozenset[tuple[str, tuple[int, int]]] = frozenset()  # checkpoints at the first report
+        self._evidence: dict[int, Evidence] = {}  # by attempt, until its end is durable
         self._reports_before: int | None = None  # reports when a newer checkpoint was seen
 
     def run(self, folder: str, params: Mapping[str, Any], arguments: tuple[str, ...]) -> bool:
@@ -206,13 +205,17 @@ class _Session(Saying):
             elif attempt.number > 1:  # said enough
                 self._end(attempt)
 
+    def over(self, ended: AttemptEnded, evidence: Evidence) -> None:
+        """Keep what was seen until the end is durable."""
+        self._evidence[ended.attempt] = evidence
+
     def decided(self, events: Sequence[Event], study: Study) -> None:
         """Take in how the attempts ended."""
         assert self._paths is not None
         for event in events:
             if not isinstance(event, AttemptEnded) or event.attempt > 2:
                 continue
-            evidence = inspect(self._paths.attempt(event.trial, event.attempt)).evidence or Evidence()
+            evidence = self._evidence.pop(event.attempt, Evidence())
             steps = tuple(report.step for report in evidence.reports)
             reason = reason_of(event, evidence)
             if event.attempt == 1:
@@ -263,7 +266,9 @@ class _Session(Saying):
         self.first.killed = True
         newest = newest_checkpoint(str(attempt.trial_paths.checkpoints), self._settings.checkpoints.pattern)
         self.first.checkpoint_name = os.path.basename(newest) if newest else "its checkpoint"
-        end_processes(token_of_attempt(str(self._paths.root), attempt.trial, attempt.number))
+        root = str(self._paths.root)
+        in_worker = f"{token_of_study(root)}{attempt.slot};"  # a kept one: it runs nothing else
+        end_processes(in_worker if attempt.kept else token_of_attempt(root, attempt.trial, attempt.number))
 
     def _watch_second(self, attempt: Running, passed: float) -> None:
         if attempt.reports and self.second.first_step is None:
@@ -273,5 +278,4 @@ class _Session(Saying):
 
     def _end(self, attempt: Running) -> None:
         if not attempt.stop_reason:
-            attempt.stop_reason = "pruned"  # an ending that is for good
-            ask_to_end(attempt.paths, "pruned", grace=_GRACE)
+            attempt.end_soon("pruned")  # an ending that is for good

@@ -24,11 +24,9 @@ from outlast.engine.check.verdicts import Tried, findings_of, has_value, reason_
 from outlast.engine.coordinator.listener import Saying
 from outlast.engine.hold.run import run_study
 from outlast.space.covering import Value, covering, small_categoricals, with_value
-from outlast.study.attempts import ask_to_end, inspect
 from outlast.study.layout import StudyPaths
 
 _MOST_ISOLATED = 16
-_GRACE = 2.0  # seconds between asking a trial to end and ending it
 
 
 @dataclass(frozen=True)
@@ -134,17 +132,20 @@ class _Session(Saying):
         self._to_the_end = bool(settings.check.args)
         self._began: dict[int, float] = {}
         self._ended: dict[int, str] = {}  # trial → why we ended it
-        self._paths: StudyPaths | None = None
+        self._seen: dict[tuple[int, int], Evidence] = {}  # of attempts whose end is not durable yet
 
     def run(self, paths: StudyPaths, configurations: Sequence[Mapping[str, Any]]) -> bool:
         """Run those that were not run yet. Returns whether all were: a Ctrl-C or a full disk stops them."""
-        self._paths = paths
         count = max(1, len(configurations))
         settings = trial_settings(self._settings, trials=count, limit=self._limit, arguments=self._settings.check.args)
         enqueue = tuple(dict(configuration) for configuration in configurations if configuration)
         settings = replace(settings, enqueue=enqueue)
         verdict, _ = run_study(paths, settings, lambda _opened, _slots: self, limits=every_outcome_counts(count))
         return verdict.state is StudyState.DONE
+
+    def over(self, ended: AttemptEnded, evidence: Evidence) -> None:
+        """Keep what was seen until the end is durable."""
+        self._seen[ended.trial, ended.attempt] = evidence
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
         """Judge the trials that ended."""
@@ -173,13 +174,11 @@ class _Session(Saying):
 
     def _end(self, attempt: Running, why: str) -> None:
         if not attempt.stop_reason:
-            attempt.stop_reason = "pruned"  # an ending that is for good
             self._ended.setdefault(attempt.trial, why)
-            ask_to_end(attempt.paths, "pruned", grace=_GRACE)
+            attempt.end_soon("pruned")  # an ending that is for good
 
     def _judged(self, event: AttemptEnded, study: Study) -> Tried:
-        assert self._paths is not None
-        evidence = inspect(self._paths.attempt(event.trial, event.attempt)).evidence or Evidence()
+        evidence = self._seen.pop((event.trial, event.attempt), Evidence())
         good = event.state in (TrialState.COMPLETE, TrialState.PRUNED) or event.cause is Cause.PART
         outcome: Literal["passed", "failed", "skipped", "interrupted"] = "passed" if good else "failed"
         if event.cause is Cause.CONSTRAINT:

@@ -35,7 +35,7 @@ from outlast.study.layout import StudyPaths
 
 #: Seconds that a tried trial may take before it is ended.
 LIMIT = 180.0
-_GRACE = 5.0
+_GRACE = 2.0  # seconds at most between asking a trial to end and ending it
 _BACKSTOP = 60.0
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from outlast.core.evidence import Evidence
 from outlast.core.fold import Study
-from outlast.core.records import Event
+from outlast.core.records import AttemptEnded, Event
 from outlast.engine.attempts.running import Running
 
 #: Asks the coordinator what an objective may ask about its study, in its own thread; returns the answer.
@@ -24,6 +25,10 @@ class Listener:
 
     def holding(self, ask: Ask) -> None:
         """The study is held, and nothing of it decided yet; `ask` is good for as long as it is."""
+
+    def over(self, ended: AttemptEnded, evidence: Evidence) -> None:
+        """An attempt is over, and this is what was seen of it, which need not be in any file. That it ended is durable when
+        `decided` says so."""
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
         """These events are durable."""

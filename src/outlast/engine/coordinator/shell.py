@@ -160,9 +160,10 @@ class Shell:
         self._ask_server.serve()
         for wanted in self._inbox.read():
             self._carry_out(self._round.asked(wanted))
-        for attempt, ended in self._watch.gather(now):  # one by one: the disk may refuse the next
+        for attempt, ended, evidence in self._watch.gather(now):  # one by one: the disk may refuse the next
             self._ask_server.end(attempt.name)
             self._ending.over(attempt)
+            self._listener.over(ended, evidence)
             self._carry_out(self._round.attempt_over(ended, now))
         self._decisions.let_steer()
         for attempt in list(self._watch.running.values()):

@@ -142,8 +142,8 @@ class Watch:
         told = [(r.step, r.metrics[self._metric]) for r in seen if self._metric in r.metrics]
         self._decisions.pruning.replay(running.trial, told)
 
-    def gather(self, now: float) -> Iterator[tuple[Running, AttemptEnded]]:
-        """Decide about every attempt that is over, one by one; it is no longer watched."""
+    def gather(self, now: float) -> Iterator[tuple[Running, AttemptEnded, Evidence]]:
+        """Decide about every attempt that is over, one by one; it is no longer watched. With what was seen of it."""
         for attempt in list(self.running.values()):
             evidence = self._life_signs.evidence(attempt, now)
             if evidence is None:
@@ -164,7 +164,7 @@ class Watch:
             self._pulses.pop(attempt.name, None)
             self._executor.forget(attempt.name, spoilt=event.cause not in _IN_ORDER)
             self._slots.free(attempt.slot)
-            yield attempt, event
+            yield attempt, event, evidence
 
     def _hopeless(self, event: AttemptEnded) -> bool:
         """Whether the pruner gives a trial up after this part."""
@@ -207,7 +207,7 @@ class Watch:
         self._end(attempt, "pruned")
 
     def _end(self, attempt: Running, reason: str) -> None:
-        attempt.stop_reason, attempt.to_be_told = reason, True
+        attempt.end_soon(reason)
         self.tell(attempt)
 
     def tell(self, attempt: Running) -> None:
