@@ -25,11 +25,12 @@ class Mark:
     of: str = "ours"  # or "ratio", or "difference"
     at_least: bool = False  # otherwise at most
 
-    def reached(self, ours: float, theirs: float | None) -> bool:
-        """Whether the medians keep to it."""
-        value = ours
-        if theirs is not None:
-            value = {"ours": ours, "ratio": ours / theirs, "difference": ours - theirs}[self.of]
+    def reached(self, ours: Sequence[float], theirs: Sequence[float]) -> bool:
+        """Whether the median keeps to it: of ours, or of the rounds' ratios or differences."""
+        value = median(ours)
+        if theirs and self.of != "ours":
+            apart = self.of == "difference"
+            value = median(a - b if apart else a / b for a, b in zip(ours, theirs, strict=True))
         return value >= self.bound if self.at_least else value <= self.bound
 
     def __str__(self) -> str:
@@ -109,7 +110,7 @@ def measure(figure: Figure, rounds: int) -> Measured:
             )
     theirs = found[1] if len(found) > 1 else []
     measured = Measured(figure.key, figure.title, figure.unit, found[0], theirs, figure.other, str(figure.mark or ""))
-    reached = None if figure.mark is None else figure.mark.reached(median(found[0]), median(theirs) if theirs else None)
+    reached = None if figure.mark is None else figure.mark.reached(found[0], theirs)
     return Measured(**{**vars(measured), "reached": reached})
 
 
@@ -118,7 +119,9 @@ def times_as_bad(now: Measured, recorded: Measured, *, more_is_better: bool) -> 
     ratios = (now.ratio, recorded.ratio)
     new, old = ratios if None not in ratios else (median(now.ours), median(recorded.ours))
     assert new is not None and old is not None
-    return old / new if more_is_better else new / old
+    if more_is_better:
+        new, old = old, new
+    return new / old if old else 1.0 + new  # of a count that was 0
 
 
 def machine() -> dict[str, Any]:

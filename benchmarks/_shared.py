@@ -13,18 +13,23 @@ from pathlib import Path
 OUTLAST = [sys.executable, "-m", "outlast"]
 _CALL = re.compile(r"^(\d+)\s+(\w+)\(")
 _FORK = re.compile(r"^(\d+)\s+(?:<\.\.\. )?(?:clone3?|v?fork)\b.*= (\d+)$")
-_EXEC = re.compile(r'^(\d+)\s+execve\("([^"]*)".*= 0$')
+_EXEC = re.compile(r'^(\d+)\s+execve\("([^"]*)".*(= 0|<unfinished \.\.\.>)$')
+_EXECUTED = re.compile(r"^(\d+)\s+<\.\.\. execve resumed>.*= 0$")
 
 
-def environment() -> dict[str, str]:
-    """Of a command that is timed: what is compiled once stays compiled, as it does for people."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def environment(**more: str) -> dict[str, str]:
+    """Of a command that is timed: what is compiled once stays compiled, as it does for people.
+
+    No pages are drawn behind it unless that is asked for: they would be drawn during what is measured next.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "OUTLAST_PLOTS": "0", **more}
 
 
-def call(argv: Sequence[str], *, cwd: Path | None = None) -> str:
-    """Run a command to its end, quietly; a failure shows its output and ends the benchmark."""
+def call(argv: Sequence[str], *, cwd: Path | None = None, **more: str) -> str:
+    """Run a command to its end, quietly; a failure shows its output and ends the benchmark. `more` is of its environment."""
     done = subprocess.run(
-        argv, cwd=cwd, capture_output=True, text=True, env=environment(), stdin=subprocess.DEVNULL, check=False
+        argv, cwd=cwd, capture_output=True, text=True, env=environment(**more), stdin=subprocess.DEVNULL, check=False
     )
     if done.returncode:
         sys.exit(f"{' '.join(argv)} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
@@ -48,7 +53,10 @@ def ours_in(lines: Sequence[str], *, training: Sequence[str]) -> Counter[str]:
     parents = {forked[2]: forked[1] for line in lines if (forked := _FORK.match(line))}
     counts: Counter[str] = Counter()
     theirs: set[str] = set()
+    begun: dict[str, str] = {}  # process → the program that it was about to execute
     for line in lines:
+        if (resumed := _EXECUTED.match(line)) and begun.get(resumed[1], "").endswith(tuple(training)):
+            theirs.add(resumed[1])
         found = _CALL.match(line)
         if found is None:
             continue
@@ -58,8 +66,21 @@ def ours_in(lines: Sequence[str], *, training: Sequence[str]) -> Counter[str]:
         if pid in theirs:
             continue
         executed = _EXEC.match(line)
-        if executed and executed[2].endswith(tuple(training)):
+        if executed and executed[3] != "= 0":
+            begun[pid] = executed[2]
+        elif executed and executed[2].endswith(tuple(training)):
             theirs.add(pid)
         counts[name] += 1
         counts["all"] += 1
     return counts
+
+
+def beyond(short: float, long: float) -> float:
+    """By how much the longer of two runs took more.
+
+    Raises:
+        SystemExit: It did not: what disturbed them was larger than what is measured.
+    """
+    if long <= short:
+        sys.exit(f"the longer run took {long:.3g}, the shorter one {short:.3g}: too much else is going on here to tell")
+    return long - short

@@ -46,7 +46,7 @@ ourselves; a figure that falls short of it is named as such, with the reason.
 def run_part(name: str, *, rounds: int, only: Sequence[str] = ()) -> list[Measured]:
     """Measure a part, and keep its figures."""
     about = machine()
-    with tempfile.TemporaryDirectory(prefix="outlast-bench-") as place:
+    with tempfile.TemporaryDirectory(prefix="outlast-bench-", ignore_cleanup_errors=True) as place:
         figures = importlib.import_module(name).figures(Path(place), False)
         measured = [measure(figure, rounds) for figure in figures if not only or figure.key in only]
     keep(RECORDED / f"{name}.json", about, measured)
@@ -57,7 +57,7 @@ def run_quick(parts: Sequence[str] = PARTS) -> Iterator[tuple[Measured, float | 
     """Measure what the quick form has: each figure, and how many times as bad it is as recorded; ``None``: that is not."""
     recorded = {each.key: each for each in load(QUICK)[1]} if QUICK.exists() else {}
     for name in parts:
-        with tempfile.TemporaryDirectory(prefix="outlast-bench-") as place:
+        with tempfile.TemporaryDirectory(prefix="outlast-bench-", ignore_cleanup_errors=True) as place:
             for figure in importlib.import_module(name).figures(Path(place), True):
                 if not figure.quick:
                     continue

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from _figures import Figure, Mark
-from _shared import OUTLAST, call, strace
+from _shared import OUTLAST, beyond, call, strace
 
 ABOUT = (
     "A command that prints a score and ends, `sh ./t.sh`, two at once; beside it the same command started as often by a "
@@ -60,7 +60,7 @@ def run_study(folder: Path, *words: str) -> float:
 def rate(place: Path, few: int, many: int) -> float:
     """Trials a second of a run that has begun: of two runs that differ in their length only."""
     seconds = [run_study(lay_out(place, f"rate-{trials}", trials=trials)) for trials in (few, many)]
-    return (many - few) / (seconds[1] - seconds[0])
+    return (many - few) / beyond(*seconds)
 
 
 def bare(place: Path, trials: int) -> float:

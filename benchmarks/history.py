@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from statistics import median
 
 import optuna
 from _figures import Figure, Mark
@@ -157,7 +156,7 @@ def opening(trials: int) -> float:
 
 
 def pruning(rule: str, trials: int) -> float:
-    """Milliseconds of a decision, the median of those about 64 trials with 20 reports each."""
+    """Milliseconds of a decision about 64 trials with 20 reports each, the 95th percentile: at most steps ASHA has none."""
     drawn, study = random.Random(SEED), Study()
     study.apply(StudyCreated("long", AT, study_seed=SEED))
     for number in range(trials):
@@ -173,7 +172,7 @@ def pruning(rule: str, trials: int) -> float:
             began = time.process_time()
             judge.should_prune(number, step, drawn.random())
             spent.append(time.process_time() - began)
-    return 1e3 * median(spent)
+    return 1e3 * sorted(spent)[int(0.95 * len(spent))]
 
 
 def figures(place: Path, quick: bool) -> list[Figure]:

@@ -8,13 +8,12 @@ Optuna on its best durable storage, a journal file, with as many processes.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
 from _figures import Figure, Mark
-from _shared import call
+from _shared import beyond, call
 
 ABOUT = (
     "An objective with 10 `suggest_float` and 20 `report`, random sampler, `isolation: kept`; beside it plain Optuna with as "
@@ -28,7 +27,6 @@ def run_side(place: Path, side: str, trials: int, at_once: int) -> tuple[float, 
     folder = place / f"{side}-{trials}-{at_once}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    os.environ.setdefault("OUTLAST_PLOTS", "0")
     wall, used = call([sys.executable, SIDE, side, str(trials), str(at_once)], cwd=folder).split()[-2:]
     return float(wall), float(used)
 
@@ -36,13 +34,13 @@ def run_side(place: Path, side: str, trials: int, at_once: int) -> tuple[float, 
 def rate(place: Path, side: str, few: int, many: int, at_once: int) -> float:
     """Trials a second of a run that has begun."""
     walls = [run_side(place, side, trials, at_once)[0] for trials in (few, many)]
-    return (many - few) / max(1e-9, walls[1] - walls[0])
+    return (many - few) / beyond(*walls)
 
 
 def cost(place: Path, side: str, few: int, many: int, at_once: int) -> float:
     """Processor milliseconds of a trial, for everything that has a part in it."""
     used = [run_side(place, side, trials, at_once)[1] for trials in (few, many)]
-    return max(1e-3, used[1] - used[0]) / (many - few) * 1000
+    return 1000 * beyond(*used) / (many - few)
 
 
 def figures(place: Path, quick: bool) -> list[Figure]:

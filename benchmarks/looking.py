@@ -87,7 +87,7 @@ def modules_of(argv: list[str]) -> int:
     code = "import atexit, sys; atexit.register(lambda: print(len(sys.modules), file=sys.stderr)); "
     code += "import runpy; sys.argv[0] = 'outlast'; runpy.run_module('outlast', run_name='__main__')"
     done = subprocess.run(
-        [sys.executable, "-c", code, *argv], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        [sys.executable, "-c", code, *argv], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True
     )
     return int(done.stderr.split()[-1])
 

@@ -104,9 +104,8 @@ class Histories:
 
 def run(study: Path, folder: Path, *, pages: bool = False) -> float:
     """Seconds that ``outlast run`` takes; `pages`: with report and plots, which are drawn behind it."""
-    os.environ["OUTLAST_PLOTS"] = str(int(pages))
     begin = time.perf_counter()
-    call([*OUTLAST, "run", str(study), "--dir", str(folder)])
+    call([*OUTLAST, "run", str(study), "--dir", str(folder)], OUTLAST_PLOTS=str(int(pages)))
     return time.perf_counter() - begin
 
 
