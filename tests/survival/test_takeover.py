@@ -105,3 +105,27 @@ def test_a_stopped_holder_is_not_superseded_before_its_lease_is_up(make_lab: Cal
     first.signal(signal.SIGCONT)
     assert first.wait() == 0
     assert verify(lab, {}, trials=3, interruptions=0).faults == []
+
+
+#: Dies in the place of putting the first trial away, as soon as the second has begun.
+_DIES_BEHIND = """
+import os, signal, time
+from outlast.engine.coordinator.putting_behind import PuttingBehind as owner
+def hooked(self, over, trial, evidence):
+    while not os.path.exists("studies/lab/trials/0001/attempts/1/started.json"):
+        time.sleep(0.002)
+    os.kill(os.getpid(), signal.SIGKILL)
+owner.put = hooked
+"""
+
+
+def test_a_training_goes_on_whose_runner_had_served_a_trial_that_was_not_put_away(make_lab: Callable[..., Lab]) -> None:
+    trains = 'test "$OUTLAST_TRIAL" = 0 || sleep 1.5; echo score=1'
+    lab = make_lab(trials=2, command=["sh", "-c", trains, "sh", "${args}"])
+    assert lab.start(patch=_DIES_BEHIND).wait() == -signal.SIGKILL
+    assert not lab.paths.attempt(0, 1).exit.exists(), "its outcome is on record"
+    assert lab.runner_of(0, 1) == lab.runner_of(1, 1)
+    said = lab.run().said
+    ended = [(trial.state.value, len(trial.attempts)) for trial in lab.study().trials.values()]
+    assert ended == [("complete", 1)] * 2, said
+    assert not any(lab.paths.open.iterdir())

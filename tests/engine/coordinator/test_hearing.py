@@ -157,3 +157,12 @@ def test_a_report_that_is_no_number_ends_an_attempt_by_word_and_by_file(bench: B
     bench.round()
     assert [(name, request.reason) for name, request in bench.executor.told] == [(NAME, "diverged")]
     assert json.loads(bench.files.stop.read_text())["reason"] == "diverged"
+
+
+def test_what_a_runner_that_is_found_dead_did_not_tell_any_more_counts(bench: Bench) -> None:
+    bench.files.reports.write_bytes(line(0, 0.25) + line(1, 0.5))
+    bench.executor.said = {NAME: Heard(reports=line(0, 0.25))}
+    bench.round()
+    assert bench.running.speaks, "as of the round's beginning"
+    evidence = bench.running.complete(Evidence(lost="its runner died"), 0, bench.paths)
+    assert evidence.new_steps and [report.step for report in evidence.reports] == [0, 1]

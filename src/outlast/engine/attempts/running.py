@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from outlast._system.locks import is_locked
 from outlast._system.processes import Identity, is_running
 from outlast._system.reading import read_bytes, read_json
 from outlast.core.evidence import Evidence, Report
@@ -153,7 +154,7 @@ class Running:
 
     def complete(self, evidence: Evidence, last_step: int | None, study: StudyPaths) -> Evidence:
         """Evidence of an attempt that was given up, with what its files still tell."""
-        self.read_reports()
+        self.read_reports(at_once=True)
         moved = any(r.step > (-1 if last_step is None else last_step) for r in self.reports)
         told = read_json(study.open_marker(self.trial, self.number))
         told = told if isinstance(told, dict) and "argv" in told else None
@@ -164,7 +165,11 @@ class Running:
 def end_attempt(paths: StudyPaths, trial: int, number: int) -> list[int]:
     """See to it that no process of an attempt lives on this host, and that none will begin.
 
-    Returns pids that would not go.
+    A runner that serves one attempt after the other holds the lock of the one that it is at. Where it does not hold this one's it
+    is left alone: it may train another.
+
+    Returns:
+        Pids that would not go.
     """
     attempt = paths.attempt(trial, number)
     if not attempt.folder.is_dir():
@@ -172,7 +177,7 @@ def end_attempt(paths: StudyPaths, trial: int, number: int) -> list[int]:
     status = inspect(attempt)
     if status.life is Life.UNCLAIMED and not void_start(attempt):
         status = inspect(attempt)  # a runner was faster
-    if status.life is Life.RUNNING and status.runner is not None:
+    if status.life is Life.RUNNING and status.runner is not None and is_locked(str(attempt.alive)):
         _end(status.runner)
     if status.life in (Life.RUNNING, Life.GONE):
         return end_tree(attempt, token_of_attempt(str(paths.root), trial, number))
