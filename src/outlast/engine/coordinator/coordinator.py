@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from outlast.config.settings import Settings
@@ -30,7 +29,6 @@ from outlast.study.putting_away import is_untidy, put_away
 from outlast.study.recovery import had_a_folder
 
 _TURN = 5.0  # seconds of a turn in which further requests are answered
-_GIVES_WAY_AFTER = 0.0005  # seconds for a thread behind, where the one that decides wants to go on
 _SOON = 0.05  # seconds after which a worker that waited for the holder before asks again
 
 
@@ -170,18 +168,6 @@ class Coordinator(Shell):
         """Bring the study to rest for a reason from outside; what runs may finish."""
         self._carry_out(self._round.closed(end, self._clock.now(), self._lasted))
         self._decisions.commit()
-
-
-@contextlib.contextmanager
-def _deciding_first() -> Iterator[None]:
-    """Whoever decides has this process's attention again soon after each look at the disk: a thread that only computes gives way
-    ten times as early (sys.setswitchinterval: 5 ms otherwise)."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _GIVES_WAY_AFTER))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def take_over(
