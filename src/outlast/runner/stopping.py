@@ -48,6 +48,11 @@ class Stopwatch:
         self.silent = 0.0
 
 
+def _presses(asked: Any) -> bool:
+    """Whether a request leaves no time, whatever another one gave."""
+    return isinstance(asked, dict) and bool(asked.get("now") or asked.get("given_up"))
+
+
 _current: Stopping | None = None
 
 
@@ -100,11 +105,13 @@ class Stopping:
     def look(self, time: Stopwatch, training: Training, told: Any = None, *, files: bool = True) -> None:
         """See whether there is a reason to stop: a request, a signal, or the clock.
 
-        `told` is a request that came from the coordinator itself; `files`: look for one in the attempt's folder as well.
+        `told` is a request that came from the coordinator itself; `files`: look for one in the attempt's folder as well, where
+        whoever took the study over from it may want more.
         """
         spec, found = self._spec, told
-        if files and found is None:
-            found = self._asked()
+        asked = self._asked() if files else None
+        if found is None or _presses(asked):
+            found = asked
         if isinstance(found, dict):
             self._request = found
         elif self._request:
