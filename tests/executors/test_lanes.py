@@ -6,11 +6,14 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import Raw
 
 from outlast._system import line_socket
 from outlast._system.line_socket import LineSocket
@@ -87,6 +90,45 @@ def test_descriptors_travel_with_their_message(ends: tuple[LineSocket, socket.so
     reader.close()  # with the ones that nobody took
 
 
+def test_names_that_are_no_utf_8_travel_as_any_other(ends: tuple[LineSocket, socket.socket]) -> None:
+    writer, reader = ends[0], LineSocket(ends[1])
+    name, wrong = os.fsdecode(b"caf\xe9"), json.dumps({"error": os.fsdecode(b"caf\xe9")})
+    assert writer.say({"marker": name}) and writer.say({"evidence": Raw(wrong.encode()), "of": name})
+    assert writer.say({"evidence": Raw(wrong.encode())})
+    assert reader.heard() == [
+        {"marker": name},
+        {"evidence": {"error": name}, "of": name},
+        {"evidence": {"error": name}},
+    ]
+
+
+@pytest.mark.parametrize("line", [b"{\n", b"3\n", b"\xff\n"])
+def test_an_end_that_says_what_is_no_message_is_done_without(
+    ends: tuple[LineSocket, socket.socket], line: bytes
+) -> None:
+    ends[1].sendall(line)
+    assert ends[0].heard() == [] and not ends[0].open
+
+
+def test_an_end_that_a_child_has_inherited_hangs_up_all_the_same(ends: tuple[LineSocket, socket.socket]) -> None:
+    inherited, reader = os.dup(ends[0].fileno()), LineSocket(ends[1])
+    ends[0].close()
+    assert reader.heard() == [] and not reader.open
+    os.close(inherited)
+
+
+def test_a_request_that_comes_with_its_order_is_not_lost() -> None:
+    ours, theirs = socket.socketpair()
+    coordinator, lane = LineSocket(ours), Lane(theirs.detach())
+    for name in ("0001.1", "0002.1"):
+        coordinator.say({"op": "run", "name": name, "marker": "m", "log": "l", "told": "{}", "fds": []})
+    coordinator.say({"op": "stop", "name": "0002.1", "reason": "user", "grace": 1.0})
+    assert lane.next() and lane.asked is None
+    assert lane.next() and lane.asked == {"reason": "user", "grace": 1.0}
+    coordinator.close()
+    assert lane.next() is None
+
+
 def test_what_is_said_of_an_earlier_attempt_is_not_taken_for_this_one() -> None:
     ours, theirs = socket.socketpair()
     coordinator, lane = LineSocket(ours), Lane(theirs.detach())
@@ -120,22 +162,30 @@ class Talk:
         self.reports = b""
         self._trial = 0
 
-    def begin(self, script: str) -> tuple[str, AttemptPaths]:
+    def begin(self, script: str, *arguments: str) -> tuple[str, AttemptPaths]:
         """Run a shell script as the next trial."""
+        name, files, told = self.lay_out(script, *arguments)
+        self.executor.submit(name, str(self.marker), str(files.runner_log), told=told)
+        return name, files
+
+    @property
+    def marker(self) -> Path:
+        """Of the attempt that was laid out last."""
+        return self.paths.open_marker(self._trial, 1)
+
+    def lay_out(self, script: str, *arguments: str) -> tuple[str, AttemptPaths, str]:
+        """Open an attempt of the next trial, which nobody begins. Returns also what its marker says."""
         self._trial += 1
         files = self.paths.attempt(self._trial, 1)
         spec = RunnerSpec(
-            trial=self._trial, attempt=1, argv=("sh", "-c", script), cwd=str(self.paths.root),
+            trial=self._trial, attempt=1, argv=("sh", "-c", script, *arguments), cwd=str(self.paths.root),
             trial_dir=os.path.relpath(self.paths.trial(self._trial).folder, self.paths.root),
             attempt_dir=os.path.relpath(files.folder, self.paths.root),
             checkpoint_dir=os.path.relpath(self.paths.trial(self._trial).checkpoints, self.paths.root),
             objectives=({"name": "score", "goal": "maximize"},), grace=2.0, shared=True,
         )  # fmt: skip
-        told, name = spec.to_json(), attempt_name(self._trial, 1)
-        open_attempt(self.paths, self._trial, 1, told, {}, polled=False)
-        marker = str(self.paths.open_marker(self._trial, 1))
-        self.executor.submit(name, marker, str(files.runner_log), told=told)
-        return name, files
+        open_attempt(self.paths, self._trial, 1, told := spec.to_json(), {}, polled=False)
+        return attempt_name(self._trial, 1), files, told
 
     def until_heard(self, fact: Callable[[], object], what: str) -> None:
         deadline = time.monotonic() + 60
@@ -278,3 +328,52 @@ def test_a_coordinator_that_hears_nothing_holds_up_no_training(talk: Talk) -> No
         time.sleep(0.02)
     talk.over(name)
     assert talk.reports == files.reports.read_bytes() and len(talk.reports) > 700_000
+
+
+@pytest.mark.slow
+def test_an_order_that_the_socket_has_no_room_for_is_sent_as_it_is_read(talk: Talk) -> None:
+    much = ["x" * 100_000] * 4
+    _, runner = talk.run("echo score=1")
+    os.kill(runner, signal.SIGSTOP)
+    name, _ = talk.begin("echo score=$#", *much)
+    os.kill(runner, signal.SIGCONT)
+    assert dict(talk.over(name).scores) == {"score": 3}, "the first of four is the script's name"
+
+
+@pytest.mark.slow
+def test_a_script_that_listens_right_behind_its_report_is_not_told_by_a_signal(talk: Talk) -> None:
+    report, reports = '{"v": 1, "step": 1, "metrics": {"score": 0.5}}', "$OUTLAST_TRIAL_DIR/attempts/1/reports.jsonl"
+    listens = '{"v": 1, "listens": true}'
+    said = f"echo '{report}' >> {reports}; sleep 0.005; echo '{listens}' >> {reports}"
+    name, _ = talk.begin(f"sleep 0.25; {said}; sleep 0.3; echo score=1")
+    talk.until_heard(lambda: talk.reports, "its report is heard")
+    talk.executor.pass_on(name, EndRequest("pruned", 30.0))
+    evidence = talk.over(name)
+    assert (evidence.exit_code, evidence.terminated, evidence.stop_reason) == (0, False, "pruned")
+
+
+@pytest.mark.slow
+def test_evidence_that_comes_late_is_not_left_to_another_study(talk: Talk) -> None:
+    name, files = talk.begin("echo score=1")
+    talk.over(name)
+    runner = inspect(files).runner
+    assert runner is not None
+    talk.paths.root.rename(talk.paths.root.with_name("aside"))
+    files.folder.mkdir(parents=True)
+    files.alive.touch()
+    talk.executor.close()  # before it could say that the outcome is on record
+    deadline = time.monotonic() + 60
+    while is_running(runner):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert [path.name for path in files.folder.iterdir()] == ["alive"]
+    talk.executor = LocalExecutor()
+
+
+@pytest.mark.slow
+def test_a_runner_whose_parent_waits_for_no_child_waits_for_its_training(talk: Talk) -> None:
+    _, files, _ = talk.lay_out("echo score=1; exit 3")
+    command = [sys.executable, "-m", "outlast.runner", str(talk.marker)]
+    subprocess.run(command, timeout=30, check=True, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    evidence = inspect(files).evidence
+    assert evidence is not None and evidence.exit_code == 3

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from outlast._system.clock import Clock
 from outlast._system.locks import FileLock
+from outlast._system.observed import observe_from_environment
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.supervise import Supervisor
 
@@ -29,6 +30,7 @@ def main():
     (folder / spec.attempt_dir).mkdir(parents=True)
     lock = FileLock(str(folder / spec.attempt_dir / "alive"))
     assert lock.acquire()
+    observe_from_environment("runner")
     evidence = Supervisor(folder, spec, lock, clock=Sleepy(hours)).run()
     print(json.dumps(evidence.to_json()))
 

@@ -92,3 +92,17 @@ def test_a_training_that_reports_anything_is_not_silent(tmp_path: Path) -> None:
     )
     evidence = supervise(tmp_path, code, hang_after=1.5)
     assert (evidence.exit_code, evidence.stop_reason, evidence.scores) == (0, "", {"score": 0.5})
+
+
+@pytest.mark.slow
+def test_what_lasted_is_on_the_disk_also_where_no_tick_came_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "record.jsonl"
+    monkeypatch.setenv("OUTLAST_OBSERVER", "outlast.testing.fault_injection:install_from_environment")
+    monkeypatch.setenv("OUTLAST_FAULTS", json.dumps({"record": str(record)}))
+    supervise(tmp_path, "print('score=0.5')")
+    assert not record.exists(), "a short one"
+    (tmp_path / "late").mkdir()
+    assert supervise(tmp_path / "late", "print('score=0.5')", hours_of_sleep=20).seconds > 0.1
+    assert "fsync_dir" in record.read_text()

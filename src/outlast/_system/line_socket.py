@@ -5,6 +5,8 @@ Nobody ever waits for the other end: what it does not take just now is kept and 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import socket
 from collections import deque
@@ -28,7 +30,7 @@ class LineSocket:
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
-        self._end, self.open = end, True
+        self._end, self.open, self._owner = end, True, os.getpid()
         self._heard = b""
         self._unsent = bytearray()
         self._fds: deque[int] = deque()
@@ -49,7 +51,7 @@ class LineSocket:
             message: May hold `msgspec.Raw`: JSON already.
             fds: Descriptors for the other end, which finds them with `take_fds`. They are sent at once or not at all.
         """
-        line = msgspec.json.encode(message) + b"\n"
+        line = _encoded(message) + b"\n"
         if fds and self.open:
             line = self._with(line, fds)
         if self.open:
@@ -80,7 +82,10 @@ class LineSocket:
         return self.open
 
     def heard(self) -> list[dict[str, Any]]:
-        """The messages that have come. After the last of an end that is gone, `open` is false."""
+        """The messages that have come. After the last of an end that is gone, `open` is false.
+
+        Whoever sends what is none is done without: we hang up.
+        """
         lines: list[bytes] = []
         while self.open:
             try:
@@ -97,16 +102,45 @@ class LineSocket:
             lines += whole
             if len(piece) < _PIECE and not fds:
                 break
-        return [msgspec.json.decode(line) for line in lines]
+        try:
+            return [_decoded(line) for line in lines]
+        except ValueError:
+            self.close()
+            return []
 
     def take_fds(self, count: int) -> list[int]:
         """The descriptors that came with a message; the caller's from now on, under numbers of this process."""
         return [self._fds.popleft() for _ in range(count)]
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, also where a child has inherited this end: one that a notebook forked keeps nobody waiting."""
+        if self.open and self._owner == os.getpid():
+            with contextlib.suppress(OSError):
+                self._end.shutdown(socket.SHUT_RDWR)
         self.open = False
         self._unsent.clear()
         self._end.close()
         while self._fds:
             os.close(self._fds.popleft())
+
+
+def _encoded(message: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:  # a path that is no UTF-8 (PEP 383): JSON has escapes for it, which not everybody writes
+        return json.dumps(message, default=_parsed).encode()
+
+
+def _parsed(raw: Any) -> Any:
+    return json.loads(bytes(raw))
+
+
+def _decoded(line: bytes) -> dict[str, Any]:
+    """Raises `ValueError` where it is no message."""
+    try:
+        found = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        found = json.loads(line)
+    if not isinstance(found, dict):
+        raise ValueError("no message")
+    return found

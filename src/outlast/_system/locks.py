@@ -59,6 +59,17 @@ class FileLock:
             os.close(self.fd)  # it was cleared away between our opening and locking it
             self.fd = _open(self.path)
 
+    def goes_with(self, path: str) -> bool:
+        """Whether the file that was opened still has this name: a folder that was set aside may have left it to another."""
+        try:
+            fd = unstale(os.open, path, os.O_RDONLY | os.O_CLOEXEC)  # a stat may be from a cache
+        except FileNotFoundError:
+            return False
+        try:
+            return os.path.samestat(os.fstat(fd), os.fstat(self.content))
+        finally:
+            os.close(fd)
+
     def close(self) -> None:
         """Close our descriptors; the lock goes when the last inheritor's goes."""
         if self.fd != self.content:

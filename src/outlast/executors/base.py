@@ -177,10 +177,13 @@ class Executor(abc.ABC):
             self._said = text
             self.say(text)
 
-    def _sleep(self, timeout: float, fds: Iterable[int]) -> None:
+    def _sleep(self, timeout: float, fds: Iterable[int], filled: Iterable[int] = ()) -> None:
+        """Until one of `fds` has something to read, or one that we had `filled` has room again."""
         poller = select.poll()
         for fd in (*fds, *self._extra, self._wake_read):
             poller.register(fd, select.POLLIN)
+        for fd in filled:
+            poller.register(fd, select.POLLIN | select.POLLOUT)
         ready = poller.poll(max(0.0, timeout) * 1000)
         with contextlib.suppress(BlockingIOError):
             while any(fd == self._wake_read for fd, _ in ready) and os.read(self._wake_read, 4096):

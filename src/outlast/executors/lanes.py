@@ -111,8 +111,20 @@ class Lanes:
         """Those that something may be heard of."""
         return [lane for lane in self._busy.values() if lane.lines.open]
 
+    def speaks(self, names: Iterable[str]) -> bool:
+        """Whether something may be heard of each of these attempts."""
+        lanes = map(self._busy.get, names)
+        return all(lane is not None and lane.lines.open for lane in lanes)
+
+    @property
+    def waiting(self) -> list[Lane]:
+        """Those that did not take yet all that they were told."""
+        return [lane for lane in self._busy.values() if lane.lines.waiting]
+
     def listen(self) -> list[Lane]:
         """Take in what was said. Returns the runners that are found to be gone, whatever they said before that."""
+        for lane in self.waiting:  # before it has all of an order it says nothing
+            lane.lines.flush()
         lanes = {lane.lines.fileno(): lane for lane in self.speaking}
         poller = select.poll()
         for fd in lanes:

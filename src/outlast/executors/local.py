@@ -112,9 +112,10 @@ class LocalExecutor(Executor):
 
     def wait(self, timeout: float) -> None:
         speaking = [lane.lines.fileno() for lane in self._lanes.speaking]
-        if not self._watched and len(self._runners) > len(speaking):
+        if not self._watched and not self._lanes.speaks(self._runners):
             timeout = min(timeout, 0.05)  # no pidfd here (macOS): look often
-        self._sleep(timeout, (*self._watched.values(), *speaking))
+        filled = [lane.lines.fileno() for lane in self._lanes.waiting]
+        self._sleep(timeout, (*self._watched.values(), *speaking), filled)
 
     def poll(self) -> None:
         """Take in what runners said. One that has hung up without a word is watched as one that never speaks."""
@@ -123,8 +124,7 @@ class LocalExecutor(Executor):
                 self._watch(lane.name, lane.pid)
 
     def speaks(self, name: str) -> bool:
-        lane = self._lanes[name]
-        return lane is not None and lane.lines.open
+        return self._lanes.speaks([name])
 
     def hear(self) -> Mapping[str, Heard]:
         self.poll()

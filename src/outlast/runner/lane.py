@@ -27,6 +27,7 @@ class Order:
         self.name, self.marker, self.log = str(told["name"]), str(told["marker"]), str(told["log"])
         self.told = str(told["told"]).encode()
         self._fds = dict(zip(told["fds"], fds, strict=True))  # the coordinator's number → ours
+        self.asked: dict[str, Any] | None = None  # to stop, before it was begun
 
     def with_own_numbers(self, spec: RunnerSpec) -> RunnerSpec:
         """The attempt, with this process's numbers of the descriptors that came with it.
@@ -88,7 +89,7 @@ class Lane:
         if not self._orders or not self.open:
             return None
         order = self._orders.popleft()
-        self._name, self.asked, self.settled = order.name, None, False
+        self._name, self.asked, self.settled = order.name, order.asked, False
         return order
 
     def look(self) -> None:
@@ -99,12 +100,17 @@ class Lane:
                 if not self.open:  # whoever decides next opens another attempt: nobody has claimed this one
                     continue
                 self._orders.append(Order(message, self._lines.take_fds(len(message["fds"]))))
-            elif message["name"] != self._name:
-                continue
             elif message["op"] == "stop":
-                self.asked = {key: value for key, value in message.items() if key not in ("op", "name")}
-            elif message["op"] == "settled":
+                self._ask(message["name"], {key: value for key, value in message.items() if key not in ("op", "name")})
+            elif message["op"] == "settled" and message["name"] == self._name:
                 self.settled = True
+
+    def _ask(self, name: str, request: dict[str, Any]) -> None:
+        if name == self._name:
+            self.asked = request
+        for order in self._orders:
+            if order.name == name:  # both came in one piece
+                order.asked = request
 
     def say(self, op: str, **what: Any) -> None:
         """Tell the coordinator something of the attempt."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
@@ -42,6 +43,9 @@ def main(argv: Sequence[str], loaded: Loaded | None = None) -> int:
     Behind `LANE` it is the number of the socket over which this process is told one attempt after the other.
     """
     observe_from_environment("runner")
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # where it is ignored, which outlives an exec, nobody can wait for a training
     if argv[0] == LANE:
         run_attempts(Lane(int(argv[1])), loaded)
         return 0
@@ -124,7 +128,7 @@ def _say_over(
     if lane is None:
         return
     lane.say_over(json.dumps(evidence.to_json()), last=last)
-    if not lane.wait_settled(_SETTLED_WITHIN) and short:
+    if not lane.wait_settled(_SETTLED_WITHIN) and short and lock.goes_with(str(AttemptPaths(folder).alive)):
         with contextlib.suppress(FileNotFoundError):  # put away: it is on record, although nobody came to say so
             _leave_evidence(folder, reserve, evidence, lock)
 

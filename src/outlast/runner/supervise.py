@@ -17,7 +17,7 @@ from outlast._system.job_environment import on_all_nodes
 from outlast._system.locks import FileLock
 from outlast._system.memory import MemoryCounters, MemoryKills, physical_memory
 from outlast._system.processes import my_identity
-from outlast._system.reading import read_bytes, unstale
+from outlast._system.reading import read_bytes
 from outlast._system.syncing import settle
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import AttemptPaths
@@ -125,8 +125,9 @@ class Supervisor:
         self._drain(until_closed=not self.training.end_stragglers(min(self.spec.grace, _STRAGGLERS_GRACE)))
         self._peak = self.training.peak_memory
         self.training.close()
+        evidence = self._evidence(code)
         self._points.close()
-        return self._evidence(code)
+        return evidence
 
     def _watch(self) -> int | None:
         """Until the command ends (its return code), or the attempt is no longer ours (``None``)."""
@@ -138,8 +139,11 @@ class Supervisor:
             if self._lane is not None and self._lane.open and self._lane.fileno() in ready:
                 self._lane.look()
                 if self._lane.asked is not None:
+                    self.capture.poll()
                     self._stopping.look(self._time, self.training, self._lane.asked, files=False)
-                    self._stopping.step(self._time.seconds, self.training, self.capture)
+                    if self.capture.cooperates or self._lane.asked.get("now"):
+                        self._stopping.step(self._time.seconds, self.training, self.capture)
+                    # else at the next tick: right behind the report that this answers it may say that it listens
             if self._points.fd in ready:
                 self._points.woken()
             self._points.look()
@@ -228,20 +232,9 @@ class Supervisor:
     def _ours(self) -> bool:
         """Whether nobody else has ended this attempt."""
         try:
-            return read_bytes(self.files.exit) is None and self._in_place()
+            return read_bytes(self.files.exit) is None and self.lock.goes_with(str(self.files.alive))
         except OSError:  # a network filesystem's bad moment; the heartbeat decides
             return True
-
-    def _in_place(self) -> bool:
-        """Whether our folder still has its name: a study that was moved or set aside may have left it to another."""
-        try:
-            fd = unstale(os.open, self.files.alive, os.O_RDONLY | os.O_CLOEXEC)  # a stat may be from a cache
-        except FileNotFoundError:
-            return False
-        try:
-            return os.path.samestat(os.fstat(fd), os.fstat(self.lock.content))
-        finally:
-            os.close(fd)
 
     def _disk_full(self) -> bool:
         failed = self.log.failed is not None and self.log.failed.errno in NO_ROOM
@@ -249,6 +242,11 @@ class Supervisor:
 
     def _evidence(self, code: int | None, *, error: str = "") -> Evidence:
         self._time.tick()
+        seconds = round(self._time.seconds, 3)
+        if (
+            seconds >= SETTLES_AFTER and not self._settled
+        ):  # on a busy machine the end may be seen before the first tick
+            self._settle()
         self.log.close()
         self._look_for_neighbours(back=True)
         seen = self.capture.finish(torn=code != 0)
@@ -258,7 +256,7 @@ class Supervisor:
         return Evidence(
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
-            seconds=round(self._time.seconds, 3),
+            seconds=seconds,
             host=my_identity().host,
             started_at=self.started_at,
             ended_at=utc_now(),
