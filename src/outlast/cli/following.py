@@ -114,7 +114,7 @@ def _follow(paths: StudyPaths, files: TrialPaths, log: Path | None, reader: LogR
     """Print what is appended, attempt after attempt, until the trial has an end."""
     while True:
         if log is not None and reader is not None:
-            _print_until_over(log, reader, files)
+            _print_until_over(paths, log, reader, files)
         if not files.attempts.is_dir():
             return
         later = [path for path in _parts(files) if log is None or _number(path) > _number(log)]
@@ -126,11 +126,11 @@ def _follow(paths: StudyPaths, files: TrialPaths, log: Path | None, reader: LogR
             time.sleep(_LOOK_EVERY)
 
 
-def _print_until_over(log: Path, reader: LogReader, files: TrialPaths) -> None:
+def _print_until_over(paths: StudyPaths, log: Path, reader: LogReader, files: TrialPaths) -> None:
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     while True:
         # Before the read: what comes behind it is read as well.
-        over = _number(log) < 0 or not files.attempts.is_dir() or AttemptPaths(log.parent).exit.exists()
+        over = _number(log) < 0 or not files.attempts.is_dir() or _is_over(paths, log)
         chunk = reader.read()
         if chunk:
             click.echo(decode(chunk), nl=False)
@@ -138,3 +138,10 @@ def _print_until_over(log: Path, reader: LogReader, files: TrialPaths) -> None:
             return
         else:
             time.sleep(_LOOK_EVERY)
+
+
+def _is_over(paths: StudyPaths, log: Path) -> bool:
+    """Whether an attempt whose folder is still there is over: its runner says so, or its outcome is on record. Of a short one
+    there is no more than that."""
+    trial, number = int(log.parents[2].name), _number(log)
+    return AttemptPaths(log.parent).exit.exists() or not paths.open_marker(trial, number).exists()
