@@ -9,11 +9,14 @@ import pytest
 
 from lab.damage import FOLDER, STUDY, TRAIN, Here
 from outlast.cli.main import run_cli
+from outlast.engine.record.examine import read_sound
+from outlast.study.folded import keep_folded
+from outlast.study.layout import StudyPaths
 
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study, whole: it is stopped with a trial left to do."""
+    """The study, whole: it is stopped with a trial left to do. What its ledger adds up to is kept, as of a long one."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "train.py").write_text(TRAIN)
     (folder / "study.yaml").write_text(STUDY)
@@ -22,6 +25,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert run_cli(["run", "study.yaml", "--trials", "2"]) == 0
         assert run_cli(["retry", str(FOLDER), "1"]) == 0
         assert run_cli(["run", "study.yaml"]) == 0
+    paths = StudyPaths.at(folder / FOLDER)
+    assert keep_folded(paths, *read_sound(paths), least=0)
     return folder
 
 

@@ -25,10 +25,12 @@ _READ = (
 )
 _SIGNS = ("open/0000.1", "requests/1.stop.json", "lease.break.1.0a", "ledger/.reserve", "revisions/0001.yaml")
 _DERIVED = ("trials.csv", "best_config.yaml")
+_KNOWN = ("drawn", "folded", "glance", "behind")
 _CASES = [
     *((name, damage) for name in (*_TRUTH, *_READ) for damage in damages.FILE_DAMAGES),
     *((name, damage) for name in _SIGNS for damage in (damages.turned_into_noise, damages.made_a_folder)),
     *((name, damage) for name in _DERIVED for damage in (damages.cut_in_half, damages.made_a_folder)),
+    *((name, damages.made_a_folder) for name in _KNOWN),
 ]
 _AND_RUN = (damages.turned_into_noise, damages.made_a_folder)
 

@@ -34,17 +34,18 @@ from outlast.core.records import (
     Warned,
 )
 from outlast.core.states import Cause, TrialState
+from outlast.engine.record import examine as examining
 from outlast.engine.record.at_a_glance import keep_what_it_adds_up_to
 from outlast.engine.record.examine import examine, read_sound
 from outlast.errors import LedgerDamaged
 from outlast.study import folded
-from outlast.study.folded import keep_folded, read_folded
+from outlast.study.folded import ends_at, keep_folded, read_folded
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 from outlast.study.ledger_lines import to_line
 from outlast.study.opened import opened_briefly
 from outlast.study.recovery import fold_known
-from outlast.study.segments import read_ledger, segment_path
+from outlast.study.segments import Place, read_ledger, segment_path
 from outlast.testing.fault_injection import Faults
 
 AT = "2026-01-05T10:00:00.000+00:00"
@@ -230,6 +231,30 @@ def first_segment_gone(paths: StudyPaths) -> None:
     segment_path(paths.ledger, 1).unlink()
 
 
+def ledger_gone(paths: StudyPaths) -> None:
+    shutil.rmtree(paths.ledger)
+
+
+def ledger_emptied(paths: StudyPaths) -> None:
+    for segment in paths.ledger.glob("*.jsonl"):
+        segment.unlink()
+
+
+def half_swapped(paths: StudyPaths) -> None:
+    paths.ledger.rename(paths.new_ledger)
+
+
+def an_older_ledger_than_the_rebuilt_one(paths: StudyPaths) -> None:
+    """All of its segments are numbered below what was kept."""
+    shutil.copytree(paths.ledger, paths.root / "older")
+    ledger_rebuilt(paths)
+    with opened_briefly(paths):
+        keep(paths)
+    assert read_folded(paths) is not None
+    shutil.rmtree(paths.ledger)
+    (paths.root / "older").rename(paths.ledger)
+
+
 def a_byte_of_the_ledger(number: int, at: int) -> Callable[[StudyPaths], None]:
     def change(paths: StudyPaths) -> None:
         path = segment_path(paths.ledger, number)
@@ -252,6 +277,10 @@ def a_byte_of_the_ledger(number: int, at: int) -> Callable[[StudyPaths], None]:
         ledger_rebuilt,
         sealed_before_the_place,
         first_segment_gone,
+        ledger_gone,
+        ledger_emptied,
+        half_swapped,
+        an_older_ledger_than_the_rebuilt_one,
         *(a_byte_of_the_ledger(number, at) for number in (1, 2) for at in (5, -200)),
     ],
 )
@@ -328,3 +357,46 @@ def test_killed_while_it_is_kept_the_former_one_is_there(paths: StudyPaths, at: 
     with opened_briefly(paths):  # whoever comes next clears away
         pass
     assert not list(paths.root.glob(".folded*")) or at == 2
+
+
+def test_a_trial_that_begins_between_reading_and_listing_costs_no_reading_from_the_beginning(
+    paths: StudyPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = iter(range(3, 99))
+    real, read_whole = examining.trial_numbers, []
+
+    def listed(found: StudyPaths) -> list[int]:
+        with opened_briefly(paths) as opened:
+            opened.ledger.append(trial(number := next(numbers)))
+        os.makedirs(paths.trial(number).folder)
+        return real(found)
+
+    with opened_briefly(paths):
+        keep(paths)
+    for number in range(3):
+        os.makedirs(paths.trial(number).folder)
+    monkeypatch.setattr(examining, "trial_numbers", listed)
+    monkeypatch.setattr(examining, "read_ledger", read_whole.append)
+    assert examine(paths).problems == []
+    assert not read_whole
+
+
+def test_a_ledger_ends_at_its_place_until_a_line_or_a_segment_is_behind_it(paths: StudyPaths) -> None:
+    def place() -> Place:
+        found = read_ledger(paths.ledger).place
+        assert found is not None
+        return found
+
+    before, path = place(), segment_path(paths.ledger, 2)
+    assert ends_at(paths.ledger, before)
+    with open(path, "ab") as file:
+        file.write(to_line({"v": 1, "n": before.due, "at": AT, "events": []}))
+    assert not ends_at(paths.ledger, before)
+    os.truncate(path, before.segments[-1][0])
+    assert ends_at(paths.ledger, before)
+    with opened_briefly(paths):
+        pass
+    assert not ends_at(paths.ledger, before)
+    assert ends_at(paths.ledger, place())
+    shutil.rmtree(paths.ledger)
+    assert not ends_at(paths.ledger, before)

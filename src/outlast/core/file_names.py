@@ -194,7 +194,7 @@ class StudyNames(_Folder):
     outputs = Name(
         "output", "What trials of kept workers print: a file for each slot, and each trial's a stretch of it."
     )
-    glance = Name("glance", "How a study stands that has come to rest, for whoever looks at hundreds.")
+    glance = Name("glance", "How a study stands that has come to rest: nobody reads its ledger to tell.")
     folded = Name("folded", "What the ledger adds up to as far as it was folded: nobody decodes a long one again.")
     behind = Name("behind", "There while what was decided in a turn is not drawn yet; in how many seconds it is to be.")
     drawn = Name("drawn", "What index, tables and best files were drawn from, and how they lay there then.")

@@ -31,7 +31,7 @@ _LEAST, _SHARE = 256 * 1024, 50  # bytes that were folded anew, and their share 
 _DOUBTS = (
     OSError,
     msgspec.MsgspecError,
-    KeyError,
+    LookupError,
     TypeError,
     ValueError,
     AttributeError,
@@ -90,20 +90,21 @@ def read_folded(paths: StudyPaths) -> tuple[Reading, Study] | None:
     return reading, study
 
 
-def stands_before(folder: Path, place: Place) -> bool:
-    """Whether a ledger has, byte for byte, what stood before a place."""
+def ends_at(folder: Path, place: Place) -> bool:
+    """Whether a ledger has, byte for byte, what stood before a place, and nothing behind it: as a file server has it."""
+    behind = b""
     try:
         for number, (length, crc) in enumerate(place.segments, place.first):
-            _same(segment_path(folder, number), length, crc)
+            behind = _same(segment_path(folder, number), length, crc)
+        return not behind and segment_numbers(folder)[-1:] == [place.last]
     except (OSError, ValueError):
         return False
-    return True
 
 
 def _read_on(folder: Path, place: Place) -> Reading:
     """What was appended behind a place. Raises ``ValueError`` where that is not all that happened."""
     numbers = [number for number in segment_numbers(folder) if number >= place.first]
-    if numbers != list(range(place.first, len(numbers) + place.first)) or numbers[-1] < place.last:
+    if not numbers or numbers != list(range(place.first, len(numbers) + place.first)) or numbers[-1] < place.last:
         raise ValueError(place.last)
     seals: dict[int, int] = {}
     segments: list[Segment] = []

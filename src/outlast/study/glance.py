@@ -14,7 +14,7 @@ import msgspec
 
 from outlast._system.files import remove, write_atomic
 from outlast._system.reading import read_bytes
-from outlast.study.folded import stands_before
+from outlast.study.folded import ends_at
 from outlast.study.layout import StudyPaths
 from outlast.study.segments import Place
 
@@ -42,7 +42,8 @@ def known_glance(paths: StudyPaths, *, certain: bool = False) -> bytes | None:
 
     Args:
         paths: The study's files.
-        certain: Whether the ledger's bytes are read, too: a disk may change them, which its times do not tell.
+        certain: Whether the ledger's bytes are read, too: a disk may change them, which its times do not tell; and times and
+            names that this host knows over a network may be a minute old.
     """
     try:
         head, _, body = (read_bytes(paths.glance) or b"").partition(b"\n")
@@ -51,7 +52,7 @@ def known_glance(paths: StudyPaths, *, certain: bool = False) -> bytes | None:
         marks, place, content = body.split(b"\n", 2)
         if marks.decode() != marks_of(paths):
             return None
-        if certain and not stands_before(paths.ledger, msgspec.json.decode(place, type=Place)):
+        if certain and not ends_at(paths.ledger, msgspec.json.decode(place, type=Place)):
             return None
         return content
     except (OSError, ValueError, msgspec.MsgspecError):

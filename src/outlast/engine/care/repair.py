@@ -41,6 +41,10 @@ _FILES = (
     StudyNames.run_log,
     StudyNames.earlier_run_log,
     StudyNames.supervisor,
+    StudyNames.glance,
+    StudyNames.folded,
+    StudyNames.behind,
+    StudyNames.drawn,
 )
 _FOLDERS = (StudyNames.ledger, StudyNames.trials, StudyNames.open, StudyNames.requests, StudyNames.revisions)
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from outlast._system.files import has_temporaries, write_atomic
+from outlast._system.mounts import is_shared
 from outlast._system.reading import read_bytes
 from outlast._version import __version__
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState
 from outlast.study.layout import StudyPaths
+from outlast.study.segments import can_be_opened
 
 
 def keep_drawn(paths: StudyPaths, study: Study) -> None:
@@ -45,11 +47,11 @@ def may_be_done(paths: StudyPaths, settings: Settings) -> bool:
 
 def _kept(paths: StudyPaths) -> str | None:
     """Of which study everything was drawn that lies there as it was drawn; ``None``: in doubt, or somebody died while writing."""
-    if has_temporaries(paths.root):
-        return None
-    crc, _, text = (read_bytes(paths.drawn) or b"").decode(errors="replace").partition("\n")
-    of, _, marks = text.partition("\n")
     try:
+        if has_temporaries(paths.root):
+            return None
+        crc, _, text = (read_bytes(paths.drawn) or b"").decode(errors="replace").partition("\n")
+        of, _, marks = text.partition("\n")
         sound = int(crc, 16) == zlib.crc32(text.encode()) and marks == "\n".join(_marks(paths))
     except (OSError, ValueError):
         return None
@@ -60,7 +62,8 @@ def _of(study: Study) -> str:
     """What tells one state of a study from all others; at its end how it came to rest, and under which settings."""
     number, settings = (0, "") if study.revision is None else (study.revision.number, _crc(study.revision.settings))
     state = "" if study.ended is None else study.ended.state
-    return f"{__version__} {study.identity} {study.last_at} {number} {len(study.trials)} {state} {settings}"
+    trials = ",".join(f"{count} {kind.value}" for kind, count in sorted(study.counts().items()))
+    return f"{__version__} {study.identity} {study.last_at} {number} {trials} {state} {settings}"
 
 
 def _crc(settings: Mapping[str, Any]) -> str:
@@ -68,6 +71,7 @@ def _crc(settings: Mapping[str, Any]) -> str:
 
 
 def _marks(paths: StudyPaths) -> Iterator[str]:
+    shared = is_shared(paths.root)
     for path in (
         paths.study_file,
         paths.index,
@@ -76,15 +80,18 @@ def _marks(paths: StudyPaths) -> Iterator[str]:
         paths.best_config,
         paths.best_results,
     ):
-        yield _mark(path)
-    yield from (_mark(Path(f"{paths.index}{suffix}")) for suffix in ("-journal", "-wal"))
+        yield _mark(path, shared)
+    yield from (_mark(Path(f"{paths.index}{suffix}"), shared) for suffix in ("-journal", "-wal"))
     link = paths.best_checkpoint
-    yield f"{_mark(link)}:{os.readlink(link) if os.path.islink(link) else ''}:{os.path.exists(link)}"
+    yield f"{_mark(link, shared)}:{os.readlink(link) if os.path.islink(link) else ''}:{os.path.exists(link)}"
 
 
-def _mark(path: Path) -> str:
-    """A file's length and time; a link's own."""
+def _mark(path: Path, shared: bool) -> str:
+    """A file's length and time; a link's own. Over a network what is known of it here may be a minute old until it is opened,
+    which asks the server (nfs(5), "Close-to-open cache consistency")."""
     try:
+        if shared:
+            can_be_opened(path)
         found = os.lstat(path)
     except FileNotFoundError:
         return f"{path.name}:none"

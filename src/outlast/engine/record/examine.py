@@ -38,11 +38,9 @@ def examine(paths: StudyPaths) -> Examined:
     Raises:
         StorageError: The disk does not let us read.
     """
-    known = read_folded(paths)
-    if known is not None:
-        found = _judged(paths, known[0], (known[1], []), *_folders_and_copies(paths, known[1]))
-        if not found.lost:
-            return found
+    found = _from_what_was_kept(paths)
+    if found is not None:
+        return found
     reading = read_ledger(paths.ledger)
     folded = fold_known(reading.events)
     found = _judged(paths, reading, folded, *_folders_and_copies(paths, folded[0]))
@@ -52,6 +50,20 @@ def examine(paths: StudyPaths) -> Examined:
     evidence = _folders_and_copies(paths, found.study)
     reading = read_ledger(paths.ledger)
     return _judged(paths, reading, fold_known(reading.events), *evidence)
+
+
+def _from_what_was_kept(paths: StudyPaths) -> Examined | None:
+    """What reading on from the kept fold finds; ``None`` where there is none, or something seems to be lost."""
+    evidence = None
+    for _ in range(2):  # during a run, as above: read on again, with what was listed
+        known = read_folded(paths)
+        if known is None:
+            return None
+        evidence = evidence or _folders_and_copies(paths, known[1])
+        found = _judged(paths, known[0], (known[1], []), *evidence)
+        if not found.lost:
+            return found
+    return None
 
 
 def _judged(
