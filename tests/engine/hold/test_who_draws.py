@@ -7,14 +7,19 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from outlast._system.processes import my_identity
 from outlast.config.load import load_study_file
 from outlast.engine.derived import catching_up
+from outlast.engine.derived.derived_files import DerivedFiles
+from outlast.engine.hold import turn as turn_module
 from outlast.engine.hold.opening import open_study
 from outlast.engine.hold.turn import Memory, take_turn
+from outlast.engine.hold.turn_taking import TurnTaking
 from outlast.engine.record.recorded import study_paths
 from outlast.study import requests
 from outlast.study.attempts import give_up
@@ -92,8 +97,49 @@ def test_long_studies_are_drawn_less_often() -> None:
 
 
 def test_a_mark_that_is_damaged_is_one(paths: StudyPaths) -> None:
-    paths.behind.write_bytes(b"")
-    assert catching_up.is_wanted(paths)
+    for harm in (lambda: paths.behind.write_bytes(b""), lambda: (paths.behind.unlink(), paths.behind.mkdir())):
+        harm()
+        assert catching_up.is_wanted(paths)
+        paths.index.touch()
+        assert not catching_up.is_wanted(paths), "not yet"
+        paths.index.unlink()
+    paths.behind.rmdir()
     catching_up.caught_up(paths)
     catching_up.caught_up(paths)
     assert not catching_up.is_wanted(paths)
+
+
+def test_what_could_not_be_drawn_is_tried_again_and_not_by_everybody_at_once(
+    paths: StudyPaths, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(paths)
+    turn()
+    long_ago = time.time() - 100
+    os.utime(paths.index, (long_ago, long_ago))
+    monkeypatch.setattr(DerivedFiles, "_results_written", lambda *_: False)  # a full disk
+    ask(paths)
+    turn()
+    assert paths.behind.exists()
+    os.utime(paths.index, (long_ago, long_ago))
+    assert catching_up.is_wanted(paths)
+    catching_up.leave_behind(paths, 2, again=True)
+    assert not catching_up.is_wanted(paths), "not yet"
+    os.utime(paths.index, (long_ago - 20, long_ago - 20))
+    assert catching_up.is_wanted(paths)
+
+
+def test_a_worker_that_finds_the_mark_draws_and_looks_again_later(
+    paths: StudyPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    took: list[bool | None] = []
+    monkeypatch.setattr(turn_module, "take_turn", lambda *_, derive=None, **__: took.append(derive))
+    here: Any = SimpleNamespace(paths=paths, leaving=SimpleNamespace(begun=False), job=None, say=print)
+    idle: Any = SimpleNamespace(waits=False, judges=False)
+    busy: Any = SimpleNamespace(ended=False, running=True)
+    paths.behind.mkdir()  # nobody can remove it as a mark
+    taking = TurnTaking(here, idle, busy)
+    assert not taking.take(), "it looks in some seconds"
+    taking._mark_at = 0.0
+    assert taking.take()
+    assert not taking.take()
+    assert took == [True]

@@ -120,6 +120,8 @@ class Coordinator(Shell):
             self._derived.start(self.study, doubtful=False, rivalled=False)
         self._derive_last()
         caught_up(self.paths)
+        if end is None and not self._derived.is_whole and self.study.in_state(TrialState.RUNNING):
+            leave_behind(self.paths, len(self.study.trials), again=True)
 
     def _take_over(self) -> None:
         take_over(

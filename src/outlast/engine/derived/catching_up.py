@@ -32,10 +32,15 @@ def is_old(paths: StudyPaths, seconds: float) -> bool:
         return True
 
 
-def leave_behind(paths: StudyPaths, trials: int) -> None:
-    """Leave the mark: what is drawn lacks what was decided. A disk that has no room for it costs it."""
+def leave_behind(paths: StudyPaths, trials: int, *, again: bool = False) -> None:
+    """Leave the mark: what is drawn lacks what was decided. A disk that has no room for it costs it.
+
+    Args:
+        again: It could not be drawn just now: the next try is due as long from now on as it is of what was drawn.
+    """
     with contextlib.suppress(OSError):
-        write_atomic(paths.behind, f"{every(trials):g}\n", durable=False)
+        age = abs(time.time() - os.stat(paths.index).st_mtime) if again else 0.0
+        write_atomic(paths.behind, f"{age + every(trials):.0f}\n", durable=False)
 
 
 def caught_up(paths: StudyPaths) -> None:
@@ -46,8 +51,9 @@ def caught_up(paths: StudyPaths) -> None:
 
 def is_wanted(paths: StudyPaths) -> bool:
     """Whether there is a mark, and it is time to draw."""
-    told = read_bytes(paths.behind)
     try:
-        return told is not None and is_old(paths, float(told))
-    except ValueError:  # damaged
-        return True
+        told = read_bytes(paths.behind)
+        seconds = _SELDOM if told is None else float(told)
+    except (OSError, ValueError):  # damaged: whatever it said, it is time after that
+        return is_old(paths, _SELDOM)
+    return told is not None and is_old(paths, seconds)

@@ -44,6 +44,7 @@ class DerivedFiles:
         self._to_begin = False
         self.begun = False  # to be written: in a turn that may be left to others
         self.decided_anything = False
+        self.is_whole = False  # once closed: tables and indexes hold everything
         self._lengths: dict[int, int] = {}
         self._retention = Retention(paths, settings, fence=fence, warnings=self._warnings)
         home = home_of(paths)
@@ -169,7 +170,7 @@ class DerivedFiles:
         return 0.0 if self._home_sync is None else self._home_sync.took
 
     def close(self, study: Study, *, within: float | None = None) -> list[str]:
-        """Write what is left. Returns what people are told.
+        """Write what is left; `is_whole` tells whether all of it was. Returns what people are told.
 
         Args:
             within: Seconds after which the session ends.
@@ -177,10 +178,10 @@ class DerivedFiles:
         self._report.close()
         if self._to_begin:
             self._begin(study)
-        whole = self._results_written(study)
-        whole = self.index.close() and whole
+        written = self._results_written(study)
+        self.is_whole = self.index.close() and written
         self._retention.close()
-        if whole and study.ended is not None:
+        if self.is_whole and study.ended is not None:
             with contextlib.suppress(OSError):
                 keep_drawn(self._paths, study)
         if self._home_sync is not None:

@@ -40,9 +40,8 @@ class TurnTaking:
         self._held: tuple[bytes, float] | None = None  # the lease's marker, and since when it is that one
         self._judged_at = time.monotonic()
         self._look_at, self._found_lost = time.monotonic() + _look_every(), False  # for tasks that were lost
-        self._mark_at = time.monotonic() + jittered(
-            _MARK_EVERY, 0.5, 1.5
-        )  # to look whether tables and index are behind
+        self._found_behind = False
+        self._look_for_mark_later()  # whether tables and index are behind
         self._told: set[str] = set()  # what need not be said turn after turn
 
     def take(self) -> bool:
@@ -51,6 +50,7 @@ class TurnTaking:
         Raises:
             OutlastError: It went wrong, but the lease was given back.
         """
+        self._found_behind = False
         lease = self._free_lease() if self._is_due() else None
         if lease is None:
             return False
@@ -59,11 +59,14 @@ class TurnTaking:
 
             self._memory = self._memory or Memory()
             try:
-                take_turn(self._at.paths.root, lease, self._memory, say=self._at.say, last=self._top_up)
+                derive = True if self._found_behind else None
+                take_turn(self._at.paths.root, lease, self._memory, say=self._at.say, last=self._top_up, derive=derive)
             except LeaseLost as lost:  # somebody was quicker: their turn
                 if not lost.worth_retrying:
                     raise
         self._judged_at = time.monotonic()
+        if self._found_behind:
+            self._look_for_mark_later()
         return True
 
     def _is_due(self) -> bool:
@@ -79,10 +82,13 @@ class TurnTaking:
         now = time.monotonic()
         if not self._children.running or self._at.leaving.begun or now < self._mark_at:
             return False
-        wanted = is_wanted(self._at.paths)
-        if not wanted:  # where somebody else holds the study, soon again
-            self._mark_at = now + jittered(_MARK_EVERY, 0.5, 1.5)
-        return wanted
+        self._found_behind = is_wanted(self._at.paths)
+        if not self._found_behind:  # where somebody else holds the study, soon again
+            self._look_for_mark_later()
+        return self._found_behind
+
+    def _look_for_mark_later(self) -> None:
+        self._mark_at = time.monotonic() + jittered(_MARK_EVERY, 0.5, 1.5)
 
     def _finds_lost_tasks(self) -> bool:
         """Whether tasks of our array were lost that nobody knows of. One task looks for all, now and then."""
