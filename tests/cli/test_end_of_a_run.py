@@ -27,7 +27,9 @@ SETTINGS = Settings(name="small", metrics=(MetricSettings(name="score"),))
 @pytest.fixture(autouse=True)
 def with_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTLAST_PLOTS", "1")
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    for job in ("SLURM_JOB_ID", "CI"):
+        monkeypatch.delenv(job, raising=False)
+    monkeypatch.setattr(plotting, "in_container", lambda: False)  # wherever the tests run
 
 
 def drawn(folder: str) -> list[str]:
@@ -123,15 +125,19 @@ def test_a_page_is_wanted_until_it_knows_how_the_study_came_to_rest(tmp_path: Pa
     assert not plotting.is_page_wanted(paths, study)
 
 
-@pytest.mark.parametrize(("parent", "job", "goes_on"), [
-    (500, None, True), (1, None, False), (0, None, False), (500, "7", False),
+@pytest.mark.parametrize(("parent", "job", "container", "terminal", "goes_on"), [
+    (500, "", False, False, True), (1, "", False, True, False), (0, "", False, True, False),
+    *((500, job, False, True, False) for job in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID", "CI")),
+    (500, "", True, False, False), (500, "", True, True, True),
 ])  # fmt: skip
 def test_where_nothing_may_outlive_the_run_the_plots_are_drawn_at_once(
-    parent: int, job: str | None, goes_on: bool, monkeypatch
+    parent: int, job: str, container: bool, terminal: bool, goes_on: bool, monkeypatch
 ) -> None:
     monkeypatch.setattr(os, "getppid", lambda: parent)
-    if job is not None:
-        monkeypatch.setenv("SLURM_JOB_ID", job)
+    monkeypatch.setattr(os, "isatty", lambda _: terminal)
+    monkeypatch.setattr(plotting, "in_container", lambda: container)
+    if job:
+        monkeypatch.setenv(job, "7")
     assert plotting.outlives_us() is goes_on
 
 

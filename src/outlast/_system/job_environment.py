@@ -19,6 +19,8 @@ ENDS_IN = "OUTLAST_ENDS_IN"
 NOTICE = "OUTLAST_NOTICE"
 #: Lightning takes over every job that is not called so: it requeues it by itself (SLURMEnvironment.detect).
 NOT_TAKEN_OVER = {"SLURM_JOB_NAME": "interactive"}
+#: What PBS, LSF and Grid Engine tell their jobs (qsub(1B), bsub(1), qsub(1)), and services that build and test their steps.
+_OTHER_JOBS = ("PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID", "CI")
 #: The first name of a host list: ``n[3-5,9]`` begins with n3, ``a-12,b-3`` with a-12 (scontrol(1), show hostnames).
 _FIRST_NODE = re.compile(r"^([^,\[]+)(?:\[(\d+))?")
 _EARLY = 60.0  # seconds that SLURM's notice may be early (sbatch(1), --signal)
@@ -28,6 +30,11 @@ _SPARE = 5.0  # seconds of KillWait for writing the evidence
 def in_job(environment: Mapping[str, str]) -> bool:
     """Whether this is a job of SLURM's."""
     return "SLURM_JOB_ID" in environment
+
+
+def takes_all_along(environment: Mapping[str, str]) -> bool:
+    """Whether this is a scheduler's job, or a step of a service that builds and tests: what it leaves running ends with it."""
+    return in_job(environment) or any(environment.get(name, "") not in ("", "0", "false") for name in _OTHER_JOBS)
 
 
 def first_node(environment: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from outlast._system.locks import lock_path
 
+_FIRST_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO (include/linux/proc_ns.h)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _adopting_pid = 0
@@ -72,6 +73,11 @@ def _pid_namespace() -> str:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
+
+
+def in_container() -> bool:
+    """Whether this is not the first PID namespace: whatever is left in it ends with its first process (pid_namespaces(7))."""
+    return _pid_namespace() not in ("", _FIRST_NAMESPACE)
 
 
 def _start_of(pid: int) -> str | None:

@@ -6,8 +6,9 @@ import contextlib
 import os
 import subprocess
 
-from outlast._system.job_environment import in_job
-from outlast._system.notebooks import ends_with_its_last_cell
+from outlast._system.job_environment import takes_all_along
+from outlast._system.notebooks import ends_with_its_last_cell, is_notebook
+from outlast._system.processes import in_container
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
@@ -80,8 +81,10 @@ def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> list[str]
 
 def outlives_us() -> bool:
     """Whether what this process leaves behind may go on. The first process of a container takes everything with it, and so do
-    the end of a job and the last cell of a notebook that nobody sits at."""
-    return os.getppid() > 1 and not in_job(os.environ) and not ends_with_its_last_cell()
+    the end of a job and the last cell of a notebook that nobody sits at. In a container that somebody sits at, it goes on."""
+    if os.getppid() <= 1 or takes_all_along(os.environ) or ends_with_its_last_cell():
+        return False
+    return not in_container() or is_notebook() or os.isatty(0)
 
 
 def _drawn_behind(paths: StudyPaths, *, plots: bool) -> bool:
