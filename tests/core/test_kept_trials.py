@@ -34,6 +34,8 @@ LOOKS: dict[str, Any] = {
     "a set": lambda found: found.keys() & {1, 2, 99},
     "scores": lambda found: sorted(scores(found)),
     "as text": lambda found: repr(found),
+    "backwards": lambda found: list(reversed(found)),
+    "together": lambda found: (found | {99: 1}, {99: 1} | found, {3: 1} | found),
     "equal": lambda found: (found == trials(40), trials(40) == found, found != trials(39)),
 }  # fmt: skip
 
@@ -47,12 +49,24 @@ CHANGES = (
     begin,
     lambda found, number: found.pop(number, None),
     lambda found, number: found.update({number: Trial(number)}),
+    lambda found, number: found.__ior__({number: Trial(number)}),
+    lambda found, number: found.pop(found.popitem()[0], None),
 )
+#: Of a `dict`, what is built on the rest or asks nothing of what is in it.
+AS_THEY_ARE = {"__getitem__", "__class_getitem__", "__new__", "fromkeys", "__getattribute__", "__hash__"}
 
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_each_look_tells_what_a_dictionary_tells(look: str) -> None:
     assert LOOKS[look](KeptTrials(packed(trials(40)))) == LOOKS[look](trials(40))
+
+
+def test_whatever_a_dictionary_can_do_is_thought_of() -> None:
+    own = {name for name, value in vars(dict).items() if callable(value) or isinstance(value, classmethod)}
+    assert own - vars(KeptTrials).keys() - AS_THEY_ARE <= {"__lt__", "__le__", "__gt__", "__ge__", "__sizeof__"}
+    emptied = KeptTrials(packed(trials(9)))
+    emptied.clear()
+    assert (len(emptied), list(emptied), dict(emptied)) == (0, [], {})
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -71,7 +71,8 @@ def _checked(trial: Trial) -> bytes:
 
 
 class KeptTrials(dict[int, Trial]):
-    """Number → trial, in the order of their beginnings. A `dict` in all that is done to the trials of a study."""
+    """Number → trial, in the order of their beginnings. A `dict` to all that is written in Python; what reads a `dict` in C
+    without asking it, as encoders do, is given a `copy`."""
 
     def __init__(self, kept: PackedTrials) -> None:
         super().__init__()
@@ -99,7 +100,7 @@ class KeptTrials(dict[int, Trial]):
         if not self._at:
             return
         mine = dict(super().items())
-        self.clear()
+        super().clear()
         for number, trial in zip(self._at, _ALL.decode(self._packed), strict=True):
             self._was[number] = trial.state, trial.finished_at, trial.values
             super().__setitem__(number, mine.pop(number, trial))
@@ -155,6 +156,19 @@ class KeptTrials(dict[int, Trial]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
+    def __reversed__(self) -> Iterator[int]:
+        return iter([*self][::-1])
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
     def __repr__(self) -> str:
         self._unpack()
         return super().__repr__()
@@ -179,6 +193,16 @@ class KeptTrials(dict[int, Trial]):
         """As a `dict`'s."""
         self._unpack()
         return super().pop(number, *default)
+
+    def popitem(self) -> tuple[int, Trial]:
+        """As a `dict`'s."""
+        self._unpack()
+        return super().popitem()
+
+    def clear(self) -> None:
+        """As a `dict`'s."""
+        self._unpack()
+        super().clear()
 
     def update(self, *more: Any, **_: Trial) -> None:
         """As a `dict`'s."""

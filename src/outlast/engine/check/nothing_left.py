@@ -14,7 +14,7 @@ from outlast.config.settings import Settings
 from outlast.core.finding import Finding
 from outlast.core.fold import Study
 from outlast.core.plan import verdict
-from outlast.core.states import StudyState
+from outlast.core.states import UNFINISHED, StudyState
 from outlast.engine.check.quick import deadline_check, place_check
 from outlast.engine.coordinator.coming_to_rest import limits_of
 from outlast.engine.derived.checkpoints import leftovers_of, owner_of, superfluous
@@ -92,7 +92,7 @@ def _left(study: Study, settings: Settings, paths: StudyPaths) -> Iterator[objec
     """What somebody would have to look after."""
     yield from paths.open_attempts()
     yield from requests.pending(paths)
-    yield from (trial for trial in study.trials.values() if not trial.state.finished)
+    yield from study.in_state(*UNFINISHED)
     if settings.trial.folds is not None and not paths.splits.exists():
         yield paths.splits
     if (root := paths.checkpoints_root) is not None and owner_of(root) != str(paths.root):
