@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 
@@ -11,8 +12,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
+from outlast.errors import StorageError
 from outlast.optimizer.empty_index import known_schema
 from outlast.optimizer.import_rows import can_read, studies_in, times_in, trials_in
+from outlast.optimizer.importing import import_storage
 from outlast.optimizer.index_build import made_by_optuna, statements_of
 from outlast.optimizer.view import silent
 
@@ -75,3 +78,23 @@ def test_making_an_index_and_reading_a_database_load_no_sqlalchemy(storage, tmp_
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True).stdout
     assert out.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE trials SET state = 'ASLEEP'",
+        "UPDATE trials SET datetime_start = 'early'",
+        "UPDATE trial_system_attributes SET value_json = '{'",
+        "UPDATE trial_params SET distribution_json = 'half'",
+        "DROP TABLE trial_values",
+    ],
+)
+def test_what_is_no_row_of_optunas_is_said_with_the_file(storage, harm):
+    _, file = storage
+    connection = sqlite3.connect(file)
+    connection.execute(harm)
+    connection.commit()
+    connection.close()
+    with pytest.raises(StorageError, match=r"o\.db cannot be read"):
+        import_storage(file, "one")

@@ -9,11 +9,11 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -27,6 +27,7 @@ from outlast.errors import StorageError, StudyNotFound, UsageError
 from outlast.optimizer.import_rows import can_read, studies_in, times_in, trials_in
 from outlast.optimizer.view import silent
 
+_T = TypeVar("_T")
 #: Trial id → when it started and when it finished.
 Times = dict[int, tuple[datetime | None, datetime | None]]
 
@@ -44,22 +45,29 @@ class Source:
     rdb: RDBStorage | None = None
     local_times: bool = False  # its rows carry the local time of the machine that wrote them
     file: str = ""  # a copy of a SQLite file whose tables are known here
+    place: str = ""  # that it is a copy of
 
     def trials(self, study_id: int) -> list[FrozenTrial]:
-        """All of a study's, by their ids."""
+        """All of a study's, by their ids. Raises `StorageError`, as the others do, where a file does not hold what it should."""
         if self.storage is None:
-            return trials_in(self.file, study_id)
+            return self._read(lambda: trials_in(self.file, study_id))
         return self.storage.get_all_trials(study_id, deepcopy=False)
 
     def studies(self) -> list[FrozenStudy]:
         """All that it holds."""
-        return studies_in(self.file) if self.storage is None else self.storage.get_all_studies()
+        if self.storage is None:
+            return self._read(lambda: studies_in(self.file))
+        return self.storage.get_all_studies()
 
     def times(self, study_id: int, trials: Sequence[FrozenTrial]) -> Times:
         """When each trial started and finished, in UTC."""
         if self.storage is None:
-            rows = times_in(self.file, study_id)
-            return {trial: (self._stored(started), self._stored(finished)) for trial, started, finished in rows}
+            return self._read(
+                lambda: {
+                    trial: (self._stored(started), self._stored(finished))
+                    for trial, started, finished in times_in(self.file, study_id)
+                }
+            )
         if self.rdb is None:
             return {t._trial_id: (_aware(t.datetime_start), _aware(t.datetime_complete)) for t in trials}
         import sqlalchemy
@@ -72,6 +80,12 @@ class Source:
                 int(trial_id): (self._stored(started), self._stored(finished))
                 for trial_id, started, finished in connection.execute(query, {"study": study_id})
             }
+
+    def _read(self, rows: Callable[[], _T]) -> _T:
+        try:
+            return rows()
+        except (sqlite3.Error, LookupError, TypeError, ValueError) as error:
+            raise _unreadable(self.place, error) from error
 
     def _stored(self, value: Any) -> datetime | None:
         if value is None:
@@ -147,8 +161,8 @@ def _sqlite(file: str, timeout: float, folder: str) -> Source:
     try:
         _copy_sqlite(file, copy, timeout)
         local = _wrote_local_times(copy)
-        if can_read(copy) and studies_in(copy) is not None:
-            return _with_notes(Source(None, local_times=local, file=copy))
+        if can_read(copy):
+            return _with_notes(Source(None, local_times=local, file=copy, place=file))
         storage = RDBStorage(f"sqlite:///{copy}", skip_compatibility_check=True)
         if storage.get_current_version() != storage.get_head_version():
             if storage.get_current_version() not in storage.get_all_versions():
@@ -157,12 +171,16 @@ def _sqlite(file: str, timeout: float, folder: str) -> Source:
                 )
             storage.upgrade()
     except (sqlite3.Error, OSError, RuntimeError) as error:
-        raise StorageError(f"{file} cannot be read: {error}", cure="is it complete, and an Optuna storage?") from error
+        raise _unreadable(file, error) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("sqlalchemy", "optuna", "alembic"):
             raise
         raise StorageError(f"{file} is a database, but not one of Optuna's: {error}") from error
     return _with_notes(Source(storage, rdb=storage, local_times=local))
+
+
+def _unreadable(file: str, error: Exception) -> StorageError:
+    return StorageError(f"{file} cannot be read: {error}", cure="is it complete, and an Optuna storage?")
 
 
 def _with_notes(source: Source) -> Source:

@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +86,8 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
                 put_down(paths.trial(trial.number), trial)
         rebuild_index(paths.index, study, settings)
         ResultsWriter(paths.root, settings).write(study)
-        keep_drawn(paths, study)  # the first run has nothing to draw of it
+        with suppress(OSError):
+            keep_drawn(paths, study)  # the first run has nothing to draw of it
     return Imported(folder, Counter(trial.state.value for trial in study.trials.values()), tuple(told))
 
 
