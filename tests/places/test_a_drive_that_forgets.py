@@ -189,6 +189,14 @@ def test_an_older_copy_of_checkpoints_is_taken_where_the_newer_is_torn_and_none_
     assert give_back(drive.home, 0, drive.place / "none") is None
 
 
+def test_the_checkpoints_of_a_kept_trial_which_has_no_attempt_of_its_own_come_home_as_well(drive: OnDrive) -> None:
+    drive.trial(0, None)
+    shutil.rmtree(drive.live.trial(0).attempts)
+    drive.syncs(last=True)
+    assert give_back(drive.home, 0, drive.place / "back", drive.live.trial(0).attempt(1)) == 1
+    assert not drive.live.trial(0).attempts.exists(), "its worker's end is its evidence"
+
+
 def test_what_the_drive_does_not_hold_as_written_is_an_error_and_not_known(drive: OnDrive, monkeypatch) -> None:
     drive.trial(0)
     honest = wary.digest_of

@@ -59,7 +59,7 @@ class Unfinished:
         going = {int(name): name for name in list_names(self._live.trials) if name.isdecimal()}
         for number, name in sorted(going.items()):
             files = self._live.trial(number)
-            if files.record.exists() or not files.attempts.exists():
+            if files.record.exists():  # a trial of a kept worker has no attempts' folder
                 continue
             if self._is_due(name, found := self._chosen(name, files), last=last):
                 still_ours()
