@@ -25,7 +25,7 @@ def test_zero_when_the_target_is_reached(here):
 
 
 def test_one_for_a_fault_of_our_own_with_the_details_in_a_file(here, monkeypatch):
-    monkeypatch.setattr("outlast.engine.record.look.look", lambda folder: 1 / 0)
+    monkeypatch.setattr("outlast.engine.record.at_a_glance.seen_at_once", lambda *_, **__: 1 / 0)
     here("run")
     said = here("status")
     assert said.code == 1
@@ -50,7 +50,8 @@ def test_one_when_the_disk_refuses(here, monkeypatch):
 
 def test_no_cycles_are_looked_for_while_a_study_is_read_once(here, monkeypatch):
     seen = []
-    monkeypatch.setattr("outlast.engine.record.look.look", lambda _: seen.append(gc.isenabled()) or 1 / 0)
+    fault = "outlast.engine.record.at_a_glance.seen_at_once"
+    monkeypatch.setattr(fault, lambda *_, **__: seen.append(gc.isenabled()) or 1 / 0)
     here("run", "--trials", "1")
     os.unlink(re.search(r"details are in (\S+)\n", here("status").err)[1])
     assert (seen, gc.isenabled()) == ([False], True)

@@ -56,7 +56,7 @@ def my_lab(monkeypatch: pytest.MonkeyPatch) -> None:
     lab.Pods, lab.Half, lab.Other = Pods, Half, dict  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "my_lab", lab)
     found = EntryPoints([EntryPoint(name, "my_lab:Pods", "outlast.executors") for name in ("pods", "worker", "local")])
-    monkeypatch.setattr("outlast.executors.plugged.entry_points", lambda group: found.select(group=group))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: found.select(group=group))
 
 
 @pytest.mark.parametrize("name", ["my_lab.Pods", "my_lab:Pods", "pods"])

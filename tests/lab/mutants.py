@@ -160,7 +160,7 @@ MUTANTS = (
         "the tables are not brought up to date at the end",
         {
             "engine/derived/derived_files.py": (
-                ("        self._results_written(study)\n        self.index.close()", "        self.index.close()"),
+                ("whole = self._results_written(study)\n        whole", "whole = True\n        whole"),
             )
         },
     ),

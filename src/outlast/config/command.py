@@ -129,12 +129,16 @@ def find_interpreter(path: str | None = None) -> str:
     Args:
         path: Search here instead of this process's PATH.
     """
-    return _found_on(os.environ.get("PATH") if path is None else path)
+    return _found_on(path) if path is not None else _found_here(os.environ.get("PATH"))
 
 
-@lru_cache(maxsize=4)
-def _found_on(path: str | None) -> str:  # asked for each attempt
+def _found_on(path: str | None) -> str:
     return shutil.which("python", path=path) or shutil.which("python3", path=path) or "python3"
+
+
+@lru_cache(maxsize=1)
+def _found_here(path: str | None) -> str:  # asked for each attempt
+    return _found_on(path)
 
 
 class _Renderer:
