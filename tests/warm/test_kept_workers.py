@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +18,15 @@ from msgspec.structs import replace
 import outlast
 from lab.functions import Ran, settings_of, write_study
 from lab.waiting import until
-from outlast._system.processes import identity_of
+from outlast._system.processes import VARIABLE, identity_of
 from outlast.cli.app import app
+from outlast.config.load import load_study_file
 from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.hold.run import run_study
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import StudyFileError
+from outlast.runner.spec import token_of_study
 from outlast.study.printed import printed_end
 
 pytestmark = pytest.mark.slow
@@ -184,3 +190,64 @@ def test_what_a_kept_worker_cannot_do_is_refused(more: dict[str, Any], said: str
     write_study(tmp_path / "study", "", isolation=more.pop("isolation", "kept"), **more)
     with pytest.raises(StudyFileError, match=said):
         settings_of(tmp_path / "study")
+
+
+def crashes(trial: Any) -> float:
+    x = trial.suggest_float("x", 0, 1)
+    trial.suggest_int("n", 1, 3)
+    for step in range(3):
+        trial.report(float(trial.number), step)
+        time.sleep(0.06)
+    if trial.number == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return float(x)
+
+
+def test_an_objective_that_crashes_keeps_its_parameters_and_one_that_never_asks_is_not_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pruner = {"name": "median", "n_startup_trials": 1}
+    done = outlast.optimize(crashes, trials=5, isolation="kept", pruner=pruner, seed=3, quiet=True, parallel=1)
+    assert [trial.state for trial in done.trials if trial.number != 4] == [TrialState.COMPLETE] * 5
+    assert done.trials[4].state is TrialState.FAILED
+    assert [list(trial.params) for trial in done.trials] == [["x", "n"]] * 6
+
+
+def test_what_trials_started_ends_with_the_run_and_hinders_no_other(tmp_path: Path) -> None:
+    place = tmp_path / "here"
+    source = """
+        import os, time
+        def run(x):
+            child = os.fork()
+            if not child:
+                time.sleep(300)
+                os._exit(0)
+            return {"loss": x, "child": child}
+    """
+    write_study(place, source, isolation="kept", trials=1)
+    settings = settings_of(place)
+    paths = study_paths(place / "study", settings)
+    _, study = run_study(paths, settings, lambda *_: Listener())
+    child = int(study.trials[0].metrics["child"])
+    until(lambda: identity_of(child) is None, "what a trial left ends with the run")
+    token = f"{token_of_study(str(paths.root))}kept:0;"
+    with open(paths.outputs / "0.log", "a") as held, subprocess.Popen(["sleep", "300"], env={VARIABLE: token}) as left:
+        assert held  # what a coordinator that was killed left behind
+        try:
+            more = replace(settings, budget=replace(settings.budget, trials=2))
+            _, study = run_study(paths, more, lambda *_: Listener())
+            assert left.wait(timeout=20) == -signal.SIGKILL
+        finally:
+            left.kill()
+    assert [trial.state for trial in study.trials.values()] == [TrialState.COMPLETE] * 2
+
+
+def test_where_there_is_no_linux_a_search_is_refused_and_a_record_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_study(tmp_path / "study", "", isolation="kept")
+    monkeypatch.delattr(select, "epoll")
+    with pytest.raises(StudyFileError, match="kept workers need Linux"):
+        load_study_file(str(tmp_path / "study" / "study.json"))
+    assert settings_of(tmp_path / "study").isolation.mode == "kept"

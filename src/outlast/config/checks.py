@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -81,7 +82,7 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     _nesting(settings, space, at)
     _pruner(settings, at)
     _oom(settings, at)
-    _isolation(settings, at)
+    _isolation(settings, at, here=files)
     if files and settings.config is not None:
         notes += _config_file(settings, at)
     notes += _empty_trackers(at.document.data.get("tracking"))
@@ -92,19 +93,23 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _isolation(settings: Settings, at: At) -> None:
-    mode, here = settings.isolation.mode, at.child("isolation")
+def _isolation(settings: Settings, at: At, *, here: bool) -> None:
+    mode, place = settings.isolation.mode, at.child("isolation")
     if mode == "process":
         return
     if settings.function is None:
-        raise here.error(f"{mode} is for a function: a command is a process of its own", "isolation: process")
+        raise place.error(f"{mode} is for a function: a command is a process of its own", "isolation: process")
     if settings.executor.plugged:
-        raise here.error(f"{mode} is for trials of this machine: a job imports for itself", "leave it out")
+        raise place.error(f"{mode} is for trials of this machine: a job imports for itself", "leave it out")
+    if mode == "kept" and here and not hasattr(select, "epoll"):
+        raise place.error(
+            "kept workers need Linux: nothing elsewhere ends them with their coordinator", "isolation: worker"
+        )
     if mode == "kept" and settings.resources.gpus:
         fact = "kept workers stay, and a process cannot be given another card: `resources.gpus` needs processes"
-        raise here.error(fact, "isolation: worker")
+        raise place.error(fact, "isolation: worker")
     if mode == "kept" and any(metric.file is not None for metric in settings.metrics):
-        raise here.error(
+        raise place.error(
             "trials of kept workers leave no files of scores: `metric.file` needs processes", "isolation: worker"
         )
 

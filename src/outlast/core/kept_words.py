@@ -55,6 +55,7 @@ class Ready(Struct, frozen=True, array_like=True, tag=True):
 class Points(Struct, frozen=True, array_like=True, tag=True):
     """Lines as in ``reports.jsonl``, of a trial that still runs."""
 
+    name: str
     lines: bytes
     listens: bool  # it looks whether it should stop
 
@@ -62,6 +63,7 @@ class Points(Struct, frozen=True, array_like=True, tag=True):
 class Question(Struct, frozen=True, array_like=True, tag=True):
     """Something that the objective waits for the answer of."""
 
+    name: str
     question: Mapping[str, Any]
 
 
@@ -78,15 +80,35 @@ class Over(Struct, frozen=True, array_like=True, tag=True):
 ToWorker: TypeAlias = Train | Stop | Answer
 FromWorker: TypeAlias = Ready | Points | Question | Over
 
+_WHOLE = 1  # code of what MessagePack has no type for: a whole number of more than 64 bits, in digits
+
+
+def _of_extension(_code: int, data: memoryview) -> int:
+    return int(bytes(data))
+
+
 _encoder = msgspec.msgpack.Encoder(enc_hook=str)
-_to_worker = msgspec.msgpack.Decoder(ToWorker)
-_from_worker = msgspec.msgpack.Decoder(FromWorker)
+_to_worker = msgspec.msgpack.Decoder(ToWorker, ext_hook=_of_extension)
+_from_worker = msgspec.msgpack.Decoder(FromWorker, ext_hook=_of_extension)
 
 
 def packed(message: ToWorker | FromWorker) -> bytes:
     """A message as it travels."""
-    body = _encoder.encode(message)
+    try:
+        body = _encoder.encode(message)
+    except OverflowError:
+        body = _encoder.encode(_with_extensions(msgspec.to_builtins(message, builtin_types=(bytes,), enc_hook=str)))
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+def _with_extensions(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_extensions(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_extensions(each) for each in value]
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return msgspec.msgpack.Ext(_WHOLE, str(value).encode())
+    return value
 
 
 class Unpacker:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -17,14 +17,15 @@ from typing import Any
 import msgspec
 
 from outlast._system.locks import FileLock
-from outlast._system.memory import MemoryCounters, peak_memory, physical_memory
-from outlast._system.processes import VARIABLE
+from outlast._system.memory import MemoryCounters, physical_memory
+from outlast._system.processes import VARIABLE, descendants, end_processes, lock_holders, signal_each
 from outlast.core.evidence import Evidence
 from outlast.core.kept_words import Stop, ToWorker, Train, Unpacker, packed
 from outlast.errors import StorageError
 from outlast.executors.heard import EndRequest
 
 _ENDS_WITHIN = 1.0  # seconds, once it has hung up
+_COUNTS_FOR = 1.0  # seconds of awakeness; so old may be what the kernel counted before a trial
 _FREE_WITHIN = 10.0  # seconds for what an earlier worker left to end
 #: Of one trial's output this much of the beginning stays, and about as much of the end, where it is more than both.
 _HEAD_BYTES, _TAIL_BYTES = 32 * 2**20, 8 * 2**20
@@ -59,6 +60,7 @@ class Busy:
     request: EndRequest | None = None
     kill_at: float = 0.0
     terminated: bool = False
+    peak: int = 0  # bytes of memory in use by it, of those that were seen
 
 
 class KeptProcess:
@@ -77,25 +79,43 @@ class KeptProcess:
         self.token = f"{start.token}{slot};"
         self.busy: Busy | None = None
         self.ready, self.doomed, self.trials, self.sized = False, False, 0, 0
-        os.makedirs(start.outputs, exist_ok=True)
-        try:
-            self._lock = _locked(self.log)
-            self._out = os.open(self.log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            self.connection, theirs = socket.socketpair()
-            with theirs:
-                self.process = self._started(start, theirs.fileno())
-        except OSError as error:
-            raise StorageError.of(error, "cannot start a worker") from error
-        self.connection.setblocking(False)
         self._unpacker, self._unsent = Unpacker(of_worker=True), b""
-        if self.size < start.floors.get(slot, 0):  # a power failure, or a copy, has lost some: its place stays empty
-            os.ftruncate(self._out, start.floors[slot])
-        self.end = self.size  # of the output of the trials before
-        self._memory = MemoryCounters()
-        self.pidfd = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
+        with contextlib.ExitStack() as undone:
+            try:
+                os.makedirs(start.outputs, exist_ok=True)
+                self._make(start, undone)
+            except OSError as error:
+                raise StorageError.of(error, "cannot start a worker") from error
+            undone.pop_all()
+        self._memory, self._counted = MemoryCounters(), 0.0
+        self.pidfd: int | None = None
+        with contextlib.suppress(AttributeError, OSError):  # a kernel without it: its hanging up tells as much
+            self.pidfd = os.pidfd_open(self.process.pid)
 
-    def _started(self, start: KeptStart, conversation: int) -> subprocess.Popen[bytes]:
-        about = [str(conversation), str(os.getpid()), self.log, start.objectives]
+    def _make(self, start: KeptStart, undone: contextlib.ExitStack) -> None:
+        """Make it, piece by piece; `undone` takes all of it back."""
+        self._lock = _locked(self.log, self.token)
+        undone.callback(self._lock.close)
+        self._out = os.open(self.log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        undone.callback(os.close, self._out)
+        if self.size < (floor := start.floors.get(self.slot, 0)):
+            os.ftruncate(self._out, floor)  # a power failure, or a copy, has lost some: its place stays empty
+        self.end = self.size  # of the output of the trials before
+        self._drawn, drawn = os.pipe()
+        undone.callback(os.close, self._drawn)
+        try:
+            for fd in (self._drawn, drawn):
+                os.set_blocking(fd, False)
+            self.connection, theirs = socket.socketpair()
+            undone.callback(self.connection.close)
+            self.connection.setblocking(False)
+            with theirs:
+                self.process = self._started(start, theirs.fileno(), drawn)
+        finally:
+            os.close(drawn)
+
+    def _started(self, start: KeptStart, conversation: int, drawn: int) -> subprocess.Popen[bytes]:
+        about = [str(conversation), str(drawn), str(os.getpid()), self.log, start.objectives]
         return subprocess.Popen(
             [sys.executable, "-m", "outlast.runner.kept_worker", *about, *start.argv],
             cwd=start.cwd,
@@ -103,7 +123,7 @@ class KeptProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._out,
             stderr=self._out,
-            pass_fds=[conversation, self._lock.fd],
+            pass_fds=[conversation, drawn, self._lock.fd],
             start_new_session=True,
         )
 
@@ -114,9 +134,30 @@ class KeptProcess:
 
     def begin(self, train: Train, seconds_before: float, now: float) -> None:
         """Hand it a trial. Raises ``OSError`` where it is gone."""
+        self.drawn(train.name)
+        self.end = min(self.end, self.size)  # the trial before printed without end, and was cut
+        if now - self._counted > _COUNTS_FOR:
+            self._counted = now
+            self._memory.begin()
         self.say(train)
         self.busy = Busy(train, seconds_before, now, now)
         self.trials += 1
+
+    def drawn(self, name: str) -> tuple[str, ...]:
+        """What this trial took of what was offered, in order. Asked for once."""
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            while more := os.read(self._drawn, 1 << 16):
+                data += more
+        taken = [json.loads(line) for line in data.splitlines()]
+        return tuple(parameter for of, parameter in taken if of == name)
+
+    def weigh(self) -> None:
+        """See how much memory it uses now."""
+        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{self.process.pid}/statm") as file:
+            pages = int(file.read().split()[1])
+            if self.busy is not None:
+                self.busy.peak = max(self.busy.peak, pages * os.sysconf("SC_PAGE_SIZE"))
 
     def say(self, message: ToWorker) -> None:
         """Send it something. A worker reads when it has time: what does not fit is sent later."""
@@ -190,7 +231,7 @@ class KeptProcess:
             host=os.uname().nodename,
             oom_killed=memory.own,
             host_oom=memory.host,
-            peak_memory=peak_memory(resource.getrusage(resource.RUSAGE_CHILDREN)),
+            peak_memory=self.busy.peak if self.busy is not None else 0,
             machine_memory=physical_memory() or 0,
         )
 
@@ -206,6 +247,7 @@ class KeptProcess:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.log)
         os.close(self._out)
+        os.close(self._drawn)
         self._lock.close()
 
 
@@ -214,8 +256,8 @@ def log_name(slot: str) -> str:
     return f"{slot.partition(':')[2]}.log"
 
 
-def _locked(path: str) -> FileLock:
-    """The lock on a slot's output, which its workers and what they start hold as long as they live.
+def _locked(path: str, token: str) -> FileLock:
+    """The lock on a slot's output, which its workers and what they start hold as long as they live: they are ended.
 
     Raises:
         StorageError: Somebody still does.
@@ -223,6 +265,8 @@ def _locked(path: str) -> FileLock:
     deadline = time.monotonic() + _FREE_WITHIN
     lock = FileLock(path)
     while not lock.acquire():
+        end_processes(token, give_up_after=1.0)
+        signal_each(set(lock_holders(path)) - set(descendants(os.getpid())), signal.SIGKILL)  # that took the token off
         if time.monotonic() > deadline:
             lock.close()
             raise StorageError(f"something of an earlier worker still runs, and holds {path}")

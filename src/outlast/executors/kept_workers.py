@@ -15,9 +15,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from outlast._system.processes import end_processes
+from outlast._system.processes import end_processes, processes_with
 from outlast.core.evidence import Evidence
 from outlast.core.kept_words import Answer, Over, Points, Question, Ready, Train
+from outlast.core.records import KEPT
 from outlast.executors.heard import Ended, EndRequest, Heard
 from outlast.executors.kept_process import KeptProcess, KeptStart
 from outlast.executors.local import LocalExecutor
@@ -55,13 +56,13 @@ class KeptExecutor(LocalExecutor):
         """
         worker = self._workers.get(slot)
         if worker is not None and worker.process.poll() is not None:
-            self._close(worker)
+            self._end_left(worker)
             worker = None
+        worker = worker or self._new(slot)
         try:
-            worker = worker or self._new(slot)
             worker.begin(train, seconds_before, self._awake)
         except OSError:  # it went just now
-            self._close(self._workers[slot])
+            self._end_left(worker)
             worker = self._new(slot)
             worker.begin(train, seconds_before, self._awake)
         self._at[train.name] = worker
@@ -119,7 +120,12 @@ class KeptExecutor(LocalExecutor):
             with contextlib.suppress(OSError):
                 worker.send()
             if worker.busy is not None:
+                worker.weigh()
                 self._look_at_clock(worker)
+            if (
+                worker.pidfd is None and worker.process.poll() is not None
+            ):  # a fork of it may hold the conversation open
+                self._listen(worker)
         if now - self._sized >= 1.0:
             self._sized = now
             for worker in self._workers.values():
@@ -154,8 +160,12 @@ class KeptExecutor(LocalExecutor):
             )
 
     def close(self) -> None:
+        tokens = [worker.token for worker in self._workers.values()]
         for worker in list(self._workers.values()):
             self._close(worker)
+        if tokens and processes_with(f"{self._start.token}{KEPT}"):  # what their trials left running ends with them
+            for token in tokens:
+                end_processes(token, give_up_after=2.0)
         self._at.clear()
         self._epoll.close()
         super().close()
@@ -181,13 +191,13 @@ class KeptExecutor(LocalExecutor):
                 worker.ready = True
                 if busy is not None:
                     busy.since = self._awake
-            case Points(lines, listens) if busy is not None:
+            case Points(name, lines, listens) if busy is not None and name == busy.train.name:
                 busy.listens = busy.listens or listens
                 busy.reported = True
                 heard = self._heard.setdefault(busy.train.name, Heard())
                 heard.reports += lines
-            case Question(question) if busy is not None:
-                self._questions.append((busy.train.name, question))
+            case Question(name, question) if busy is not None and name == busy.train.name:
+                self._questions.append((name, question))
             case Over() if busy is not None and message.name == busy.train.name:
                 ended = Ended(worker.log, message.printed, message.drawn)
                 worker.busy, worker.end = None, sum(message.printed) if sum(message.printed) else worker.end
@@ -200,10 +210,11 @@ class KeptExecutor(LocalExecutor):
         assert busy is not None
         seconds = self._awake - busy.since + min(time.monotonic() - self._looked, _LONGEST_TICK)
         evidence = _with_request(worker.crash(seconds), busy.request, busy.terminated)
+        drawn = worker.drawn(busy.train.name)
         worker.busy = None
         heard = self._heard.setdefault(busy.train.name, Heard())
         heard.evidence = replace(evidence, resumed=busy.train.resume)
-        heard.kept = Ended(worker.log, (worker.end, max(0, worker.size - worker.end)), crashed=True)
+        heard.kept = Ended(worker.log, (worker.end, max(0, worker.size - worker.end)), drawn, crashed=True)
 
     def _end_left(self, worker: KeptProcess) -> None:
         """A worker is done with: whatever its trials left running ends with it."""

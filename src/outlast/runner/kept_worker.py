@@ -1,4 +1,4 @@
-"""``python -m outlast.runner.kept_worker FD PARENT LOG OBJECTIVES MODULE ARGUMENT…``: a process that runs trial after trial.
+"""``python -m outlast.runner.kept_worker FD FD PARENT LOG OBJECTIVES MODULE ARGUMENT…``: a process that runs trial after trial.
 
 It imports a study's function once and then does what the coordinator says over its socket (`outlast.core.kept_words`). Its output
 is a file that it appends to, as is that of the C libraries in it; what a trial printed is a stretch of it. It dies with the
@@ -39,18 +39,20 @@ _OF_STUDY = ("OUTLAST_METRICS", "OUTLAST_CHECKPOINT_PATTERN", "OUTLAST_TOKEN")
 
 def main(argv: Sequence[str]) -> int:
     """Import, then run what comes until nobody is there any more."""
-    connection = socket.socket(fileno=int(argv[0]))
-    os.set_inheritable(connection.fileno(), False)
+    connection, drawn = socket.socket(fileno=int(argv[0])), int(argv[1])
+    parent, log, looked_for, module, *arguments = argv[2:]
+    for fd in (connection.fileno(), drawn):
+        os.set_inheritable(fd, False)
     die_with_parent()
-    if os.getppid() != int(argv[1]):  # it died before the kernel knew
+    if os.getppid() != int(parent):  # it died before the kernel knew
         return 1
     for number in _SIGNALS:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     observe_from_environment("runner")
     for name in [name for name in os.environ if name.startswith("OUTLAST_") and name not in _OF_STUDY]:
         del os.environ[name]  # those by which faults are injected as well: no training sees them
-    line, objectives = Line(connection), [Objective.from_json(each) for each in json.loads(argv[3])]
-    worker = _Worker(line, argv[2], objectives, argv[4], argv[5:])
+    line, objectives = Line(connection, drawn), [Objective.from_json(each) for each in json.loads(looked_for)]
+    worker = _Worker(line, log, objectives, module, arguments)
     line.tell(Ready())
     while (train := line.next_trial()) is not None:
         over = worker.run(train)
@@ -138,6 +140,7 @@ class _Worker:
                 signal.signal(number, handler)
         self._generators.scatter()
         self._before = set(_stamps(train.checkpoint_dir)) if train.attempt > 1 else set()
+        self._end = min(self._end, _size())  # the trial before printed without end, and was cut
         trial = KeptTrial(train, self._line)
         client._current = ((train.trial_dir, str(train.attempt)), trial)
         see("trial", train.trial_dir)

@@ -140,8 +140,10 @@ def saved_since(checkpoints: Path, pattern: Sequence[str], opened_at: str) -> bo
 
 def end_kept(paths: StudyPaths) -> list[int]:
     """See to it that no process of an earlier coordinator's kept workers lives on this host. Returns pids that would not go."""
+    if not paths.outputs.is_dir():
+        return []
     stuck = end_processes(f"{token_of_study(str(paths.root))}{KEPT}")
-    for log in sorted(paths.outputs.glob("*.log")) if paths.outputs.is_dir() and not stuck else ():
+    for log in sorted(paths.outputs.glob("*.log")) if not stuck else ():
         if is_locked(str(log)):  # by what took its token off
             stuck += end_holders(str(log), f"{token_of_study(str(paths.root))}{KEPT}{log.stem};")
     return stuck

@@ -15,6 +15,7 @@ from outlast.core.records import AttributeSet, ParamDrawn, StudyAttributeSet
 from outlast.core.states import StudyState
 from outlast.engine.attempts.kept_attempts import told_first
 from outlast.engine.attempts.outcome import points
+from outlast.engine.attempts.prepare import draws_as_it_goes
 from outlast.engine.coordinator.coming_to_rest import ComingToRest
 from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.watch import Watch
@@ -38,12 +39,15 @@ class AskServer:
         enqueue: Callable[[Mapping[str, Any]], bool],
     ) -> None:
         self._conversations: dict[str, Conversation] = {}
+        self._asks = draws_as_it_goes(settings)
         self._objective, self._rest = settings.metrics[0].name, rest
         self._teller = Teller(settings, decisions.study)
         self._decisions, self._watch, self._executor, self._enqueue = decisions, watch, executor, enqueue
 
     def __contains__(self, name: str) -> bool:
-        return name in self._conversations
+        """Whether the attempt's objective asks by itself whether to go on."""
+        running = self._watch.running.get(name)
+        return name in self._conversations or (self._asks and running is not None and running.kept)
 
     def open(self, name: str) -> int:
         """Begin one. Returns the descriptor that the runner inherits; the caller closes its copy."""

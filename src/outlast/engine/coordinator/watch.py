@@ -118,7 +118,7 @@ class Watch:
     def _take_over_kept(self) -> None:
         """What ran in a dead coordinator's kept workers died with them: they are seen to be dead, and that is their evidence."""
         left = [running for running in self.running.values() if running.kept]
-        stuck = end_kept(self._paths) if left else []
+        stuck = end_kept(self._paths)
         if stuck:
             raise StorageError(f"workers of an earlier run cannot be ended: {stuck}", cure="end these processes")
         for running in left:
@@ -152,7 +152,7 @@ class Watch:
             study, at = self._decisions.study, self._decisions.clock.now()
             event = outcome_of(evidence, trial, attempt.number, self._settings, at, study)
             if (ended := attempt.ended) is not None:
-                event = replace(event, drawn=ended.drawn, printed=ended.printed if ended.printed[1] else None)
+                event = replace(event, drawn=ended.drawn, printed=ended.printed if ended.printed[1] > 0 else None)
             if event.state is TrialState.PRUNED:
                 by_hand = event.reason == HOPELESS and attempt.stop_reason == "pruned" and attempt.pruned_at is None
                 event = replace(event, pruned_at=attempt.pruned_at, reason=BY_HAND if by_hand else event.reason)
