@@ -191,9 +191,14 @@ def test_a_folder_that_becomes_read_only_blames_no_trial(lab: FaultLab) -> None:
 
 def test_evidence_is_written_from_the_reserve_where_there_is_no_room_for_it(lab: FaultLab) -> None:
     lab.write_study_file("crash", [2])
-    inject(lab, {"role": "runner", "fail_on": {"op": "write", "path": "*exit.json*", "errno": 28}})
+    lasting = ["sh", "-c", 'sleep 0.15; exec "$@"', "sh"]  # a shorter one's evidence need not be written
+    lab.settings["command"] = [*lasting, *lab.settings["command"]]
+    lab.write()
+    done = lab.folder.parent / "operations"
+    inject(lab, {"role": "runner", "fail_on": {"op": "write", "path": "*exit.json*", "errno": 28}, "record": str(done)})
     lab.run()
     lab.check({2: (TrialState.FAILED, Cause.CRASH)})
+    assert "exit.json" in done.read_text(), "no trial lasted long enough to leave its evidence"
 
 
 def test_a_script_that_meets_a_full_disk_elsewhere_pauses_the_study_as_well(lab: FaultLab) -> None:
