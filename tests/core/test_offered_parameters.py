@@ -69,3 +69,15 @@ def test_what_most_of_the_latest_trials_asked_for_is_offered() -> None:
             study.apply(ParamDrawn(number, name, 0.0, f"{name} {number}"))
         study.apply(AttemptEnded(number, 1, AT, TrialState.COMPLETE, Cause.COMPLETED))
     assert offers.wanted() == {"x": "x 39"}
+
+
+def test_what_is_offered_waits_for_no_trial_that_runs_for_hours_and_is_the_same_after_a_restart() -> None:
+    study = Study()
+    offers = Offers(study)
+    for number in range(100):
+        study.apply(TrialCreated(number, AT))
+        study.apply(AttemptOpened(number, 1, AT, "kept:0"))
+        if number % 10:
+            study.apply(ParamDrawn(number, "x", 0.0, f"x {number}"))
+            study.apply(AttemptEnded(number, 1, AT, TrialState.COMPLETE, Cause.COMPLETED))
+    assert offers.wanted() == Offers(study).wanted() == {"x": "x 99"}

@@ -130,6 +130,10 @@ class Proposer:
             own = stable_seed(seed, "sampler", trial.number, name)
             sampler: BaseSampler = RandomSampler(own) if self._factory.name == "grid" else self._factory.build(own)
             row = (self._view.row(trial.number) if looks_at_rows(sampler) else None) or row_of(trial.number)
+            asked = {n: d for n, d in row.distributions.items() if n in trial.params}  # not what it will be given
+            row = row_of(
+                trial.number, params={n: row.params[n] for n in asked}, distributions=asked, attrs=row.system_attrs
+            )
             with quiet():
                 value = sampler.sample_independent(self._study(sampler), row, name, wanted)
         value = wanted.to_external_repr(wanted.to_internal_repr(value))

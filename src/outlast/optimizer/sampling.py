@@ -178,6 +178,7 @@ class Optimizer:
         if known is not None and known.params == event.params and known.system_attrs == event.system_attrs:
             if event.offered:
                 self._trials.mine(event.trial).offered = event.offered
+                self._seen.changed(event.trial)  # it was looked at already, to draw what it is offered
             return
         self._fold.trials.pop(event.trial, None)
         self._fold.apply(event)

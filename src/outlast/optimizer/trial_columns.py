@@ -72,9 +72,9 @@ class TrialColumns:
 
     def fits(self) -> bool:
         """Take in what changed. Whether all of it can be said here; otherwise Optuna has to look at the trials themselves."""
-        if self._stale:
-            groups, misfits = self._read(sorted(self._stale))
-            self._stale.clear()
+        while self._stale:  # what is read may say that others are to be read again
+            numbers, self._stale = sorted(self._stale), set()
+            groups, misfits = self._read(numbers)
             self._drop(misfits)
             self._put(groups)
         return not self._strange and not any(column.mixed for column in self._columns.values())

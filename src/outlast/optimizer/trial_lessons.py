@@ -31,16 +31,24 @@ class Lessons:
         self._active: dict[tuple[Any, ...], Shape] = {}
         self._shapes: dict[tuple[Any, ...], Shape] = {}
         self._met: dict[str, BaseDistribution] = {}  # by an objective, under a name
+        self._before_met: set[int] = (
+            set()
+        )  # trials that will be given values of names nobody had asked for when they were read
+        #: Told the numbers of trials that are to be read again: more can be said of them now.
+        self.read_again: Callable[[Iterable[int]], object] = lambda numbers: None
 
     def known(self, trial: Trial) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        """A trial's values as a sampler knows them.
+        """A trial's values as a sampler knows them; of one that runs, what it will be given as well.
 
         Raises:
             ValueError: It does not fit the space.
         """
         if self._defined_by_run:
             distributions = {n: parsed(d) for n, d in trial.distributions.items() if d}
-            return {name: trial.params[name] for name in distributions}, distributions
+            self._meet(distributions)
+            ahead = {} if trial.state.finished else self._planned(trial)
+            asked = {name: trial.params[name] for name in distributions}
+            return {**asked, **ahead}, {**distributions, **{name: self._met[name] for name in ahead}}
         drawn = {}
         for parameter in self._space.active(trial.params):
             name = parameter.name
@@ -124,7 +132,7 @@ class Lessons:
         shape = self._shapes.get(key)
         if shape is None:
             asked = {name: parsed(text) for name, text in trial.distributions.items() if text}
-            self._met.update(asked)
+            self._meet(asked)
             shape = self._shapes[key] = Shape({**asked, **{name: self._met[name] for name in ahead}})
         return shape
 
@@ -134,12 +142,21 @@ class Lessons:
         shape = self._asked_shape(trial, *(name for name in values if name not in trial.params))
         return Group(shape, [_end_of(trial)], [[values[name]] for name in shape.distributions])
 
+    def _meet(self, asked: Mapping[str, BaseDistribution]) -> None:
+        """An objective asked for these. What is known of a trial must not depend on when it was read."""
+        new = not asked.keys() <= self._met.keys()
+        self._met.update(asked)
+        if new and self._before_met:
+            numbers, self._before_met = self._before_met, set()
+            self.read_again(numbers)
+
     def _planned(self, trial: Trial) -> dict[str, Any]:
         """What a running trial will be given when it asks: others are not to be given the same."""
         planned = {**(trial.system_attrs.get(PLANNED) or {})}
-        for name, (text, value) in trial.offered.items():
-            self._met.setdefault(name, parsed(text))
-            planned[name] = value
+        self._meet({name: parsed(text) for name, (text, _) in trial.offered.items() if name not in self._met})
+        planned.update((name, value) for name, (_, value) in trial.offered.items())
+        if not planned.keys() <= self._met.keys():
+            self._before_met.add(trial.number)
         return {
             name: value
             for name, value in planned.items()

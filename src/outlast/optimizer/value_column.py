@@ -21,6 +21,7 @@ from outlast.optimizer.mixture_density import (
 )
 
 _SORTED_FROM = 500  # values: fewer are sorted at once
+_MOST_SCALES = 8  # distributions whose scales are kept: an objective may ask for another range in each trial
 
 
 class Column:
@@ -73,11 +74,11 @@ class Column:
     def kernels(self, at: Numbers, distribution: Any, prior: float) -> Kernels:
         """Those of the trials at some places, and the prior."""
         if isinstance(distribution, CategoricalDistribution):
-            count = len(distribution.choices)
-            rows = np.full((count + 1, count), prior / (len(at) + 1))
-            rows[:count] += np.eye(count)
+            taken, chosen = np.unique(self.values[at].astype(np.intp), return_inverse=True)  # of many choices, a few
+            rows = np.full((len(taken) + 1, len(distribution.choices)), prior / (len(at) + 1))
+            rows[np.arange(len(taken)), taken] += 1.0
             rows /= rows.sum(axis=1, keepdims=True)
-            return Choices(np.append(self.values[at].astype(np.intp), count), np.log(rows))
+            return Choices(np.append(chosen, len(taken)), np.log(rows))
         mu = self.values[at]
         mu = np.log(mu) if distribution.log else mu
         low, high = ends_of(distribution)
@@ -114,7 +115,12 @@ class Column:
         return self._sorted
 
     def _known_scales(self, at: Numbers, distribution: Any, mu: Array) -> Array:
-        known = self._scales.setdefault(distribution, np.full(len(self.values), np.nan))
+        known = self._scales.pop(distribution, None)
+        if known is None:
+            known = np.full(len(self.values), np.nan)
+        self._scales[distribution] = known
+        if len(self._scales) > _MOST_SCALES:
+            del self._scales[next(iter(self._scales))]  # not used for longest
         found = known[at]
         new = np.flatnonzero(np.isnan(found))
         if len(new):

@@ -109,7 +109,7 @@ class View(BaseStorage):
                 self.put(row)
 
     def _rows(self) -> dict[int, FrozenTrial]:
-        if self._stale:
+        while self._stale:  # one may make others stale
             self._freshen(sorted(self._stale))
         return self._trials
 

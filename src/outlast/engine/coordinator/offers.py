@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
+from itertools import islice
 
 from outlast.core.fold import Study
 
 _TRIALS = 16  # that are looked back at
+_NUMBERS = 1000  # the latest, among which these are found: those that run for hours hold nobody up
 _OFTEN = 4  # what fewer of them asked for than one in so many is not offered
 
 
@@ -15,19 +17,17 @@ class Offers:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._seen: deque[dict[str, str]] = deque(maxlen=_TRIALS)
-        self._next = max(0, study.next_number - 4 * _TRIALS)
 
     def wanted(self) -> dict[str, str]:
         """Parameter → distribution, in the order in which they are asked for."""
-        self._look()
-        asked = Counter(name for each in self._seen for name in each)
-        latest = {name: text for each in self._seen for name, text in each.items()}
-        return {name: text for name, text in latest.items() if asked[name] * _OFTEN >= len(self._seen)}
+        seen = self._seen()
+        asked = Counter(name for each in seen for name in each)
+        latest = {name: text for each in seen for name, text in each.items()}
+        return {name: text for name, text in latest.items() if asked[name] * _OFTEN >= len(seen)}
 
-    def _look(self) -> None:
-        """Take in the trials that have ended since, in the order of their numbers as far as they have."""
-        trials = self._study.trials
-        while (trial := trials.get(self._next)) is not None and trial.state.finished:
-            self._seen.append(trial.distributions)
-            self._next += 1
+    def _seen(self) -> list[dict[str, str]]:
+        """What the latest trials that have ended asked for, in the order of their numbers."""
+        last = self._study.next_number
+        latest = (self._study.trials.get(number) for number in range(last - 1, max(-1, last - 1 - _NUMBERS), -1))
+        ended = (trial.distributions for trial in latest if trial is not None and trial.state.finished)
+        return list(islice(ended, _TRIALS))[::-1]

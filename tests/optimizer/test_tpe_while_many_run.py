@@ -1,0 +1,99 @@
+"""What TPE knows of trials that run, and what it keeps of many choices and ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+from optuna.distributions import CategoricalDistribution, FloatDistribution, distribution_to_json
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
+
+from outlast.core.records import ParamDrawn
+from outlast.optimizer.long_tpe import LongTPE
+from outlast.optimizer.mixture_density import Choices, log_density, mixture_of
+from outlast.optimizer.sampling import Optimizer
+from outlast.optimizer.value_column import Column
+
+
+@pytest.mark.parametrize("goals", [("minimize",), ("minimize", "minimize")])
+def test_what_is_offered_to_many_at_once_counts_for_the_next_and_after_a_restart(
+    lab: Any, goals: tuple[str, ...]
+) -> None:
+    settings, study = lab.settings({}, sampler="tpe", goals=goals), lab.study()
+    wanted = {name: distribution_to_json(FloatDistribution(0, 1)) for name in ("x", "z")}
+    ran_on = Optimizer(settings, study)
+
+    def offer(to: Optimizer, number: int) -> Any:
+        draw = to.ask(number)
+        values = to.suggest_ahead(number, wanted)
+        return replace(lab.created(draw, number), offered={name: (wanted[name], values[name]) for name in wanted})
+
+    def known(by: Optimizer) -> list[Any]:
+        columns = by._seen.columns
+        if columns is None or not columns.fits():
+            return [row.params for row in by._view.get_all_trials(0)]
+        return [columns.observed(np.arange(14), ["x", "z"])["x"].tolist()]
+
+    for number in range(14):
+        made = offer(ran_on, number)
+        assert offer(Optimizer(settings, study), number) == made
+        events = [made, lab.opened(number)]
+        if number < 3:
+            events += [replace(lab.ended(number, values=tuple(0.1 * number for _ in goals)), drawn=("x", "z"))]
+        for event in events:
+            study.apply(event)
+            ran_on.apply(event)
+    assert known(ran_on) == known(Optimizer(settings, study))
+    given = {number: study.trials[number].offered["x"][1] for number in range(3, 14)}
+    last = known(ran_on)[-1] if len(goals) == 1 else [row["x"] for row in known(ran_on)]
+    assert last[3:14] == list(given.values())
+
+
+@pytest.mark.parametrize("goals", [("minimize",), ("minimize", "minimize")])
+def test_what_is_enqueued_counts_from_when_its_names_are_known_whenever_it_was_read(
+    lab: Any, goals: tuple[str, ...]
+) -> None:
+    settings, study = lab.settings({}, sampler="tpe", goals=goals), lab.study()
+    ran_on, rate = Optimizer(settings, study), distribution_to_json(FloatDistribution(0, 1))
+
+    def known(by: Optimizer) -> Any:
+        columns = by._seen.columns
+        if columns is None or not columns.fits():
+            return by._view.get_all_trials(0)[0].params
+        return {"rate": columns.observed(np.arange(1), ["rate"])["rate"].item()}
+
+    events = [lab.created(ran_on.ask(0, {"rate": 0.125}), 0), lab.opened(0)]
+    for each in (study, ran_on):
+        each.apply(events[0])
+    ran_on._view.get_all_trials(0), ran_on._seen.columns and ran_on._seen.columns.fits()  # nobody knows the name yet
+    for number in (1, 2):
+        event = lab.created(ran_on.ask(number), number)
+        study.apply(event)
+        ran_on.apply(event)
+    event = ParamDrawn(2, "rate", ran_on.suggest(2, "rate", rate), rate)
+    study.apply(event)
+    ran_on.apply(event)
+    assert known(ran_on) == known(Optimizer(settings, study)) == {"rate": 0.125}
+
+
+def test_of_many_choices_only_those_that_were_taken_have_kernels() -> None:
+    column, many = Column(6), CategoricalDistribution([f"file {n}" for n in range(2000)])
+    column.meet(many)
+    column.put(np.arange(5), [f"file {n}" for n in (7, 3, 7, 1999, 3)])
+    kernels = column.kernels(np.arange(5), many, 1.0)
+    assert isinstance(kernels, Choices) and kernels.logs.shape == (4, 2000)
+    theirs = _ParzenEstimator({"f": column.values[:5]}, {"f": many}, LongTPE()._parzen_estimator_parameters)
+    weights, (expected,) = mixture_of(theirs)
+    points = {"f": np.array([0.0, 3.0, 7.0, 1999.0])}
+    assert np.allclose(log_density(points, weights, [kernels]), log_density(points, weights, [expected]), rtol=1e-12)
+
+
+def test_ranges_that_change_from_trial_to_trial_do_not_add_up() -> None:
+    column = Column(200)
+    column.meet(FloatDistribution(0, 1))
+    column.put(np.arange(150), np.linspace(0.01, 0.99, 150).tolist())
+    for top in range(1, 31):
+        column.kernels(np.arange(150), FloatDistribution(0, top), 1.0)
+    assert len(column._scales) <= 8
