@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -94,6 +95,14 @@ def test_what_is_kept_is_on_the_disk_before_the_rest_is_deleted(made, operations
     )
     applied(study)
     assert operations.index(("sync", "last.pt")) < operations.index(("rmtree", ".checkpoints.deleted"))
+
+
+def test_an_empty_folder_that_goes_meanwhile_with_its_trials_other_files_is_gone(made) -> None:
+    study = made([(DONE, 0.5), (DONE, 0.9)], checkpoints={"keep": 1})
+    retention = Retention(study.paths, study.settings)
+    due = retention.due(study.study)
+    shutil.rmtree(study.checkpoints(0))
+    assert retention.clear(due, study.study) == [0] and not retention.warnings
 
 
 def test_a_deletion_that_was_interrupted_is_brought_to_its_end_by_the_next_run(made) -> None:

@@ -78,7 +78,7 @@ def made() -> Iterator[Callable[..., _Study]]:
 
     yield make
     for each in found:
-        each.ending.close(abandon=True)
+        each.ending.abandon()
 
 
 def test_files_are_put_away_behind_the_decider_and_the_marker_goes_last(
@@ -129,6 +129,66 @@ def test_a_disk_that_refuses_behind_is_told_to_the_next_round_and_tried_again(
     one.ending.put_away_left()
     one.ending.drain()
     assert one.paths.trial(0).record.exists() and not one.paths.open_marker(0, 1).exists()
+
+
+def _refuses(*_: Any, **__: Any) -> None:
+    raise OSError(errno.EIO, "Input/output error", "trial.json")
+
+
+def test_what_is_not_put_away_at_the_end_is_said(
+    tmp_path: Path, made: Callable[..., _Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(putting_behind, "put_away", _refuses)
+    one = made(tmp_path)
+    one.end(TrialState.COMPLETE, Cause.COMPLETED)
+    assert "trial.json: Input/output error" in one.ending.close()
+    assert one.paths.open_marker(0, 1).exists()
+
+
+def test_a_run_that_ends_is_told_that_somebody_else_holds_the_study(
+    tmp_path: Path, made: Callable[..., _Study]
+) -> None:
+    def superseded() -> None:
+        raise LeaseLost("somebody else runs it")
+
+    one = made(tmp_path, superseded)
+    one.end(TrialState.COMPLETE, Cause.COMPLETED)
+    with pytest.raises(LeaseLost):
+        one.ending.close()
+
+
+def test_what_was_put_away_behind_one_that_was_refused_is_taken_in(tmp_path: Path, made: Callable[..., _Study]) -> None:
+    one = made(tmp_path)
+    for put in (putting_behind.Put(PutAway(1, 1), OSError(errno.EIO, "no")), putting_behind.Put(PutAway(2, 1))):
+        one.ending._behind._done.put(put)
+    with pytest.raises(OSError):
+        one.ending.take_done()
+    one.ending.take_done()
+    assert one.settled == ["0002.1"]
+
+
+def test_whoever_leaves_a_disk_that_hangs_does_not_wait_for_it(
+    tmp_path: Path, made: Callable[..., _Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, begun = threading.Event(), threading.Event()
+
+    def never(*_: Any, **__: Any) -> None:
+        begun.set()
+        hangs.wait(60)
+
+    monkeypatch.setattr(putting_behind, "put_away", never)
+    monkeypatch.setattr(putting_behind, "_ABANDON_WITHIN", 0.05)
+    one = made(tmp_path)
+    one.end(TrialState.COMPLETE, Cause.COMPLETED)
+    assert begun.wait(30)
+    behind = one.ending._behind
+    while not behind._work.full():
+        behind.add(PutAway(0, 1), one.study.trials[0], None)
+    left = threading.Thread(target=one.ending.abandon, daemon=True)
+    left.start()
+    left.join(10)
+    assert not left.is_alive()
+    hangs.set()
 
 
 def test_nothing_is_put_away_once_somebody_else_holds_the_study(tmp_path: Path, made: Callable[..., _Study]) -> None:

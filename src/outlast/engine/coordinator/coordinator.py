@@ -48,6 +48,7 @@ class Coordinator(Shell):
         self._ledger.reserve()
         opened = self._opened
         self._derived.start(self.study, doubtful=opened.taken_over, rivalled=opened.rivalled, drawn=opened.drawn)
+        caught_up(self.paths)  # what turns left is ours to draw
         try:
             self._take_over()
             self._teller.start()
@@ -56,8 +57,9 @@ class Coordinator(Shell):
             while (end := self.round()) is None and not self._stepping_down:
                 judging = self._decisions.pruning.active and not self._in_parts and bool(self._watch.running)
                 self._executor.wait(self._round.next_in(self._executor.pause, judging=judging))
+            left = self._ending.close()
         except BaseException:
-            self._ending.close(abandon=True)
+            self._ending.abandon()
             self._derived.abandon()  # what was taken in may not be durable, or the study somebody else's
             self._teller.close(wait=0.0)
             self._sender.close()
@@ -65,7 +67,9 @@ class Coordinator(Shell):
         if end is None:
             with contextlib.suppress(OSError):  # our words may go to a disk that is full: we leave all the same
                 self._decisions.say(f"{self._stepping_down}: the next coordinator takes over")
-        self._ending.close()
+        if left:
+            with contextlib.suppress(OSError):
+                self._decisions.say(left)
         self._derive_last()
         self._sender.leave()
         self._teller.close()
@@ -110,13 +114,14 @@ class Coordinator(Shell):
 
     def _draw_or_leave(self, end: Verdict | None) -> None:
         """Have everything drawn, or leave that to those whose trials run. The last word is there for everyone to read."""
-        if end is None and not self._derived.begun:
-            if self._derived.decided_anything and self.study.in_state(TrialState.RUNNING):
-                leave_behind(self.paths, len(self.study.trials))
-                return
-            if not self._derived.decided_anything:
-                return
         if not self._derived.begun:
+            news, others = self._derived.decided_anything, bool(self.study.in_state(TrialState.RUNNING))
+            if end is None and (others or not news):
+                if news:
+                    leave_behind(self.paths, len(self.study.trials))
+                for warning in self._derived.leave():
+                    self._decisions.say(warning)
+                return
             self._derived.start(self.study, doubtful=False, rivalled=False)
         self._derive_last()
         caught_up(self.paths)

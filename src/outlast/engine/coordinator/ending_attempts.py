@@ -88,7 +88,7 @@ class Ending:
             LeaseLost: Somebody else holds the study.
             OSError: The disk refused, and not for lack of room.
         """
-        for put in self._behind.done():
+        while (put := self._behind.done()) is not None:
             self._take(put)
 
     def _take(self, put: Put) -> None:
@@ -116,14 +116,30 @@ class Ending:
         self._behind.drain()
         self.take_done()
 
-    def close(self, *, abandon: bool = False) -> None:
-        """Put away what is left, if it can be: whoever takes the study over does the rest. `abandon`: nothing more."""
-        self._behind.close(abandon=abandon)
-        left = [put for put in self._behind.done() if put.error is None]
-        for put in left:
-            self._take(put)
-        if not abandon:
-            self.retain()
+    def close(self) -> str:
+        """Put away what is left, if it can be: whoever takes the study over does the rest. Returns why some is left, or nothing.
+
+        Raises:
+            LeaseLost: Somebody else holds the study.
+        """
+        self._behind.close()
+        refused: OSError | None = None
+        while (put := self._behind.done()) is not None:
+            if isinstance(put.error, OSError):
+                refused = refused or put.error
+            else:
+                self._take(put)
+        self.retain()
+        return (
+            "" if refused is None else f"{StorageError.of(refused).fact}; whoever goes on puts that trial's files away"
+        )
+
+    def abandon(self) -> None:
+        """Put nothing more away: whoever takes the study over does that."""
+        self._behind.close(abandon=True)
+        while (put := self._behind.done()) is not None:
+            if put.error is None:
+                self._take(put)
 
     def put_away_left(self) -> None:
         """There is room again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from outlast.study.attempts import close_attempt
 from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import put_away
 
+_ABANDON_WITHIN = 5.0  # seconds for what is in the making; a disk that hangs must not keep whoever leaves
 _MOST = 64  # that wait: whoever has more waits for the disk, too
 
 
@@ -53,12 +55,12 @@ class PuttingBehind:
         """Have a trial's files put away; `trial` is its own from now on."""
         self._work.put((over, trial, evidence))
 
-    def done(self) -> list[Put]:
-        """What was done since the last call."""
-        found = []
-        while not self._done.empty():
-            found.append(self._done.get())
-        return found
+    def done(self) -> Put | None:
+        """The next one that was done, if there is one: each is told once."""
+        try:
+            return self._done.get_nowait()
+        except queue.Empty:
+            return None
 
     def drain(self) -> None:
         """Wait until everything is done that was asked for."""
@@ -66,20 +68,25 @@ class PuttingBehind:
 
     def close(self, *, abandon: bool = False) -> None:
         """End the thread, after what was asked for; `abandon`: without that."""
-        if self._thread is not None:
-            self._abandoned = self._abandoned or abandon
+        if self._thread is None:
+            return
+        if abandon:
+            self._abandoned = True
+            with contextlib.suppress(queue.Full):  # then it finds out by itself
+                self._work.put_nowait(None)
+            self._thread.join(_ABANDON_WITHIN)
+        else:
             self._work.put(None)
             self._thread.join()
-            self._thread = None
+        self._thread = None
 
     def _go(self) -> None:
-        while (work := self._work.get()) is not None:
+        while (work := self._work.get()) is not None and not self._abandoned:
             over, trial, evidence = work
             try:
-                if not self._abandoned:
-                    self._fence()
-                    self.put(over, trial, evidence)
-                    self._done.put(Put(over))
+                self._fence()
+                self.put(over, trial, evidence)
+                self._done.put(Put(over))
             except Exception as error:  # the decider's to judge
                 self._done.put(Put(over, error))
             finally:

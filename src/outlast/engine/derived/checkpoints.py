@@ -127,6 +127,9 @@ class Retention:
                 self._fence()
             try:
                 rename(folder, place)
+            except FileNotFoundError:  # it was empty, and went while its trial's files were put away
+                gone.append(number)
+                continue
             except OSError as error:
                 self._warn(f"the checkpoints of trial {number} cannot be deleted ({error.strerror})")
                 continue

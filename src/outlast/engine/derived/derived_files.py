@@ -106,7 +106,7 @@ class DerivedFiles:
         told = self._told()
         if self._to_begin:
             self._begin(study)
-        if self._home_sync is not None and self._news:  # now that what has ended is put away
+        if self._home_sync is not None and self._news:  # it looks for itself what there is to bring
             self._home_sync.wanted()
             self._news = False
         if self.begun:
@@ -186,6 +186,11 @@ class DerivedFiles:
                 keep_drawn(self._paths, study)
         if self._home_sync is not None:
             self._home_sync.close(within)
+        return self._told()
+
+    def leave(self) -> list[str]:
+        """Write nothing: that is left to others. What is being deleted is waited for by nobody. Returns what people are told."""
+        self._retention.close(0.0)
         return self._told()
 
     def _told(self) -> list[str]:
