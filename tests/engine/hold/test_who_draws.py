@@ -92,6 +92,35 @@ def test_where_nobodys_trial_runs_any_more_it_is_drawn_at_once(paths: StudyPaths
     assert drawn_at(paths) == first, "nothing was decided"
 
 
+def turn_taking(paths: StudyPaths, job: object = None) -> TurnTaking:
+    at: Any = SimpleNamespace(paths=paths, job=job, say=lambda _: None, leaving=SimpleNamespace(begun=False))
+    asking: Any = None
+    children: Any = SimpleNamespace(running={0: "a trial"})
+    return TurnTaking(at, asking, children)
+
+
+def test_a_worker_by_hand_draws_before_it_leaves_what_it_left_to_others(paths: StudyPaths, turn: Turn) -> None:
+    for _ in range(2):
+        ask(paths)
+        turn()
+    first = drawn_at(paths)
+    assert paths.behind.exists()
+    turn_taking(paths, job="of an array, whose finisher draws").draw_last()
+    assert paths.behind.exists()
+    turn_taking(paths).draw_last()
+    assert drawn_at(paths) > first and not paths.behind.exists()
+    second = drawn_at(paths)
+    turn_taking(paths).draw_last()
+    assert drawn_at(paths) == second, "nothing is behind"
+
+
+def test_where_somebody_holds_the_study_what_is_behind_is_not_looked_at_in_every_step(paths: StudyPaths) -> None:
+    one = turn_taking(paths)
+    paths.behind.write_bytes(b"")
+    one._mark_at = 0.0
+    assert one._finds_what_is_behind() and not one._finds_what_is_behind()
+
+
 def test_long_studies_are_drawn_less_often() -> None:
     assert [catching_up.every(trials) for trials in (0, 1000, 3000, 100_000)] == [10.0, 10.0, 30.0, 60.0]
 

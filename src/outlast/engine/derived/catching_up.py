@@ -1,7 +1,8 @@
 """Who brings up to date what is drawn from a ledger that many hold for a turn each: nobody each time, somebody soon.
 
 A turn draws when that was not done for a while. One that does not leaves a mark, and workers look for it: whoever has nothing
-else to do takes a turn for it once it is due. Nobody leaves a mark where nobody is left to see it: then it is drawn at once.
+else to do takes a turn for it once it is due, and a worker by hand before it leaves: what runs elsewhere may be nobody's by then.
+Nobody leaves a mark where nobody is left to see it: then it is drawn at once.
 (Nothing here loads what draws: hundreds of workers look.)
 """
 
@@ -47,6 +48,11 @@ def caught_up(paths: StudyPaths) -> None:
     """Everything is drawn."""
     with contextlib.suppress(OSError):
         remove(paths.behind, durable=False)
+
+
+def is_behind(paths: StudyPaths) -> bool:
+    """Whether there is a mark."""
+    return paths.behind.exists()
 
 
 def is_wanted(paths: StudyPaths) -> bool:

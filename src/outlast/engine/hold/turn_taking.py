@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from outlast._system.clock import jittered
 from outlast._system.processes import identity_of, is_stopped
 from outlast._system.reading import read_bytes
-from outlast.engine.derived.catching_up import is_wanted
+from outlast.engine.derived.catching_up import is_behind, is_wanted
 from outlast.engine.hold.asking import Asking
 from outlast.engine.hold.children import Children
 from outlast.engine.hold.workplace import Workplace
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _JUDGE_EVERY = 30.0  # seconds between two turns that only show reports to the pruner
 _LOOK_EVERY = 300.0  # seconds between two looks for tasks of our array that were lost, whoever looks
 _MARK_EVERY = 10.0  # seconds between looks whether tables and index are behind
+_MARK_AGAIN = 1.0  # the same, once they were
 _LOOK_AGAIN = 20.0  # the same, once some were
 _LOOK_CLOSER_AFTER = 1.0  # seconds that the lease is somebody else's before we look whether that process lives
 _LOOK_IN_ANY_CASE_AFTER = 30.0  # the same where there seems to be such a process on this host
@@ -54,20 +55,32 @@ class TurnTaking:
         lease = self._free_lease() if self._is_due() else None
         if lease is None:
             return False
+        self._hold(lease, derive=True if self._found_behind else None)
+        self._judged_at = time.monotonic()
+        if self._found_behind:
+            self._look_for_mark_later()
+        return True
+
+    def draw_last(self) -> None:
+        """Before a worker by hand leaves: draw what it left to others, who may be gone. (After an array its finisher draws.)
+
+        Raises:
+            OutlastError: As `take`.
+        """
+        lease = self._free_lease() if self._at.job is None and is_behind(self._at.paths) else None
+        if lease is not None:
+            self._hold(lease, derive=True)
+
+    def _hold(self, lease: Lease, *, derive: bool | None = None) -> None:
         with lease:  # even where a module cannot be read just now
             from outlast.engine.hold.turn import Memory, take_turn
 
             self._memory = self._memory or Memory()
             try:
-                derive = True if self._found_behind else None
                 take_turn(self._at.paths.root, lease, self._memory, say=self._at.say, last=self._top_up, derive=derive)
             except LeaseLost as lost:  # somebody was quicker: their turn
                 if not lost.worth_retrying:
                     raise
-        self._judged_at = time.monotonic()
-        if self._found_behind:
-            self._look_for_mark_later()
-        return True
 
     def _is_due(self) -> bool:
         if self._asking.waits or self._children.ended or self._finds_lost_tasks() or self._finds_what_is_behind():
@@ -83,12 +96,13 @@ class TurnTaking:
         if not self._children.running or self._at.leaving.begun or now < self._mark_at:
             return False
         self._found_behind = is_wanted(self._at.paths)
-        if not self._found_behind:  # where somebody else holds the study, soon again
-            self._look_for_mark_later()
+        self._look_for_mark_later(
+            _MARK_AGAIN if self._found_behind else _MARK_EVERY
+        )  # soon, where somebody holds the study
         return self._found_behind
 
-    def _look_for_mark_later(self) -> None:
-        self._mark_at = time.monotonic() + jittered(_MARK_EVERY, 0.5, 1.5)
+    def _look_for_mark_later(self, seconds: float = _MARK_EVERY) -> None:
+        self._mark_at = time.monotonic() + jittered(seconds, 0.5, 1.5)
 
     def _finds_lost_tasks(self) -> bool:
         """Whether tasks of our array were lost that nobody knows of. One task looks for all, now and then."""

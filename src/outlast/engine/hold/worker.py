@@ -7,6 +7,7 @@ workers that start together most never take one, and five hundred of them share 
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from contextlib import ExitStack
@@ -58,6 +59,8 @@ class Worker:
             if leaving.failure is not None and not running:
                 raise leaving.failure
             if leaving.begun and not (self._asking.waits or running or self._children.ended):
+                with contextlib.suppress(OSError, OutlastError):  # whatever is not drawn is in the ledger
+                    self._turns.draw_last()
                 return
             pause = _PAUSE if moved else _LONGEST_PAUSE if refused else self._pause * 1.2
             busy = running and not self._asking.waits
