@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from outlast._system import nvml
 from outlast._system.clock import utc_now
 from outlast.config.load import settings_from_resolved
 from outlast.core.records import AttemptOpened, RevisionMade, RunStarted, StudyCreated, StudyEnded, TrialCreated
-from outlast.engine.record import health_facts
+from outlast.engine.record import health_facts, look
 from outlast.engine.record.look import Looker
 from outlast.study.campaign import Campaign, CampaignPaths, Member, keep_campaign
 from outlast.study.layout import StudyPaths
@@ -207,3 +208,13 @@ def test_a_card_is_idle_for_as_long_as_every_look_found_it_so(held: Held, monkey
     ]  # fmt: skip
     finder.find(held.paths, study, settings, live=False)
     assert idle(9000, 0) == {"GPU-1": 0.0}, "nothing ran meanwhile"
+
+
+def test_a_kept_trial_trains_since_it_was_opened(held: Held) -> None:
+    """It has no folder, and no heartbeat in one."""
+    opened = (datetime.now(timezone.utc) - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    held.ledger.append([TrialCreated(1, opened, {"lr": 2}), AttemptOpened(1, 1, opened, "kept:0")])
+    running = {each.trial: each.seconds for each in Looker(held.paths.root).look()[0].running}
+    assert running[1] == pytest.approx(3600, abs=60) and held.keys() == []
+    _, study, _ = Looker(held.paths.root).look()
+    assert look._trained(held.paths, study) == {0: 0.0}

@@ -230,9 +230,10 @@ def _waiting(paths: StudyPaths, study: Study) -> frozenset[int]:
 
 
 def _trained(paths: StudyPaths, study: Study) -> dict[int, float]:
-    """Running trial → seconds that its attempt has trained so far."""
+    """Running trial → seconds that its attempt has trained so far. A kept one has no heartbeat: it trains since it was opened."""
     if not (attempts := open_attempts(paths, study)):
         return {}
     from outlast.study.attempts import trained_seconds
 
-    return {number: trained_seconds(attempt) for number, attempt in attempts.items()}
+    kept = {number for number in attempts if study.trials[number].attempts[-1].kept}
+    return {number: trained_seconds(attempt) for number, attempt in attempts.items() if number not in kept}
