@@ -192,18 +192,16 @@ def garbled(paths: StudyPaths) -> None:
 
 
 def of_other_code(paths: StudyPaths) -> None:
-    folded._folder_by.cache_clear()
-    before = paths.folded.read_bytes()
-    source = paths.root / "fold.py"
+    mine, source = folded._FOLDED_BY, paths.root / "fold.py"
     source.write_text("# another")
-    real, fold_module.__file__ = fold_module.__file__, str(source)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fold_module, "__file__", str(source))
+        keep(paths)
+        assert read_folded(paths) is not None, "what lies there by now is not what folds"
+        patch.setattr(folded, "_FOLDED_BY", folded._this_code())
+        assert mine != folded._FOLDED_BY
         reading = read_ledger(paths.ledger)
         assert keep_folded(paths, reading, fold_known(reading.events)[0], least=0)
-    finally:
-        fold_module.__file__ = real
-        folded._folder_by.cache_clear()
-    assert paths.folded.read_bytes() != before
 
 
 def of_another_study(paths: StudyPaths) -> None:

@@ -8,7 +8,6 @@ today. Whatever else is found is read from the beginning, by who knows how to sa
 from __future__ import annotations
 
 import zlib
-from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -16,7 +15,7 @@ import msgspec
 from outlast._system.files import write_atomic
 from outlast._system.reading import unstale
 from outlast._version import __version__
-from outlast.core import fold, kept_trials, records, states, tally
+from outlast.core import fold, kept_trials, plain_json, records, states, tally
 from outlast.core.fold import Study
 from outlast.core.kept_trials import PackedTrials
 from outlast.core.tally import KeptTally
@@ -28,6 +27,22 @@ from outlast.study.segments import Place, Reading, Segment, parse, segment_conte
 _CHUNK = 1 << 20
 _ABOUT = msgspec.msgpack.Decoder(tuple[Study, KeptTally, list[int], list[int], list[tuple[float, ...] | None]])
 _LEAST, _SHARE = 256 * 1024, 50  # bytes that were folded anew, and their share of all, from which on it is kept again
+
+
+def _this_code() -> str | None:
+    """What tells the code that folds from any other: the versions, and the text of the modules whose work is kept; ``None``:
+    their text cannot be read."""
+    crc = 0
+    try:
+        for module in (fold, kept_trials, plain_json, records, states, tally, ledger_lines):
+            with open(str(module.__file__), "rb") as file:
+                crc = zlib.crc32(file.read(), crc)
+    except OSError:
+        return None
+    return f"{__version__} {msgspec.__version__} {crc:08x}"
+
+
+_FOLDED_BY = _this_code()  # as it was loaded: in a run of hours, another may lie there by the time it is kept
 _DOUBTS = (
     OSError,
     msgspec.MsgspecError,
@@ -54,12 +69,12 @@ def keep_folded(paths: StudyPaths, reading: Reading, study: Study, *, least: int
     """
     place, least = reading.place, _LEAST if least is None else least
     anew = sum(segment.length - segment.skipped for segment in reading.segments)
-    if place is None or anew < least or (least and anew < place.length // _SHARE):
+    if _FOLDED_BY is None or place is None or anew < least or (least and anew < place.length // _SHARE):
         return False
     try:
         rest, tally, trials = study.kept()
         about = msgspec.msgpack.encode((rest, tally, trials.numbers, trials.ends, trials.scores))
-        head = msgspec.json.encode((_folder_by(), place, len(about)))
+        head = msgspec.json.encode((_FOLDED_BY, place, len(about)))
         checked = zlib.crc32(trials.packed, zlib.crc32(about, zlib.crc32(head)))
         write_atomic(paths.folded, b"%08x\n%b\n%b%b" % (checked, head, about, trials.packed), durable=False)
     except _DOUBTS:  # a full disk; half a surrogate pair, a number beyond 64 bits: what msgpack cannot say
@@ -73,7 +88,7 @@ def read_folded(paths: StudyPaths) -> tuple[Reading, Study] | None:
         with open(paths.folded, "rb") as file:
             checked, head = int(file.readline(9), 16), file.readline()[:-1]
             made_by, place, size = msgspec.json.decode(head, type=tuple[str, Place, int])
-            if made_by != _folder_by() or not place.segments:
+            if _FOLDED_BY is None or made_by != _FOLDED_BY or not place.segments:
                 return None
             reading = _read_on(paths.ledger, place)
             about, packed = file.read(size), file.read()
@@ -169,13 +184,3 @@ def _same(path: Path, length: int, crc: int) -> bytes:
             return file.read()
 
     return unstale(read)
-
-
-@cache
-def _folder_by() -> str:
-    """What tells the code that folds from any other: the version, and the text of the modules whose work is kept."""
-    crc = 0
-    for module in (fold, kept_trials, records, states, tally, ledger_lines):
-        with open(str(module.__file__), "rb") as file:
-            crc = zlib.crc32(file.read(), crc)
-    return f"{__version__} {crc:08x}"
