@@ -122,6 +122,31 @@ def test_a_fresh_index_is_in_rollback_journal_mode_and_sound(lab: Any, study: St
     assert os.listdir(tmp_path) == ["study.db"]
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_trial_that_changes_while_its_row_is_made_is_shown_the_next_time(
+    gone: bool, lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of a file that was trusted are made where it has to be built anew, of trials that somebody decides about."""
+    path = tmp_path / "study.db"
+    rebuild_index(path, study, lab.settings())
+    writer = IndexWriter(path, lab.settings())
+    writer.trust(study.trials.values())
+    writer.attempt()
+    path.unlink() if gone else path.write_bytes(b"no database")
+    row, failures = writer._maker.row, iter(range(2))
+
+    def made(*given: Any) -> Any:
+        if next(failures, None) is not None:
+            raise RuntimeError("dictionary changed size during iteration")
+        return row(*given)
+
+    monkeypatch.setattr(writer._maker, "row", made)
+    for _ in range(4):
+        writer.attempt()
+    writer.disconnect()
+    assert_equal(path, study)
+
+
 def test_the_writer_follows_the_ledger_round_by_round(lab: Any, study: Study, tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     with writing(path, lab, study) as writer:

@@ -63,7 +63,8 @@ class IndexWriter(WrittenBehind):
         except (_IndexTaken, LeaseLost):
             self._retired = True
             self._tell("taken", f"{self._path.name} was replaced by another program; this one writes it no more")
-        except (IndexBroken, sqlite3.Error, OSError, ValueError) as error:
+        except (IndexBroken, sqlite3.Error, OSError, ValueError, RuntimeError) as error:
+            # RuntimeError: who decides changed a trial while its row was made; it is made again.
             self._failures += 1
             self._building = _is_broken(error)
             if not _is_busy(error):
@@ -183,10 +184,10 @@ class IndexWriter(WrittenBehind):
 
     def _rebuild(self) -> None:
         self.disconnect()
-        rows = [row for _, row in sorted(self._every_row().items())]
         try:
+            rows = [row for _, row in sorted(self._every_row().items())]
             build_index(self._path, self._settings, rows, noted=dict(self._noted), fence=self._fence)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, RuntimeError) as error:
             self._building = False
             self._tell(
                 f"rebuild {error}", f"{self._path.name} cannot be built ({error}); every result is safe in the ledger"
