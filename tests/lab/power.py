@@ -56,9 +56,15 @@ class Disk:
         """Carry out one recorded operation."""
         op, path = operation["op"], operation["path"]
         target = operation.get("target", "")
-        folder, name = self._split(path)
+        try:
+            folder, name = self._split(path)
+        except KeyError:
+            if op in ("mkdir", "write"):
+                return  # refused, as it was: its folder is made when that is seen
+            raise
         if op == "mkdir":
-            folder.change({name: Node("folder")})
+            if name not in folder.entries:
+                folder.change({name: Node("folder")})
         elif op == "write":
             folder.change({name: Node("file", bytearray(_data(operation)))})
         elif op == "append":

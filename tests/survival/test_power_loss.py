@@ -26,6 +26,24 @@ _SUBSETS = 3
 Operations = list[dict[str, Any]]
 
 
+def test_a_disk_refuses_what_it_was_seen_to_be_asked_in_vain(tmp_path: Path) -> None:
+    disk, left = Disk(Path("/lab")), tmp_path / "left"
+    written = {"op": "write", "data": base64.b64encode(b"x").decode()}
+    for path in ("/lab/trials/0000", "/lab/trials", "/lab/trials/0000"):
+        disk.do({"op": "mkdir", "path": path})
+    disk.do({**written, "path": "/lab/open/0000.1"})
+    disk.do({**written, "path": "/lab/trials/0000/log"})
+    disk.do({"op": "mkdir", "path": "/lab/trials/0000"})  # it is there
+    for path in ("trials/0000/log", "trials/0000", "trials", ""):
+        disk.do({"op": "fsync", "path": f"/lab/{path}"})
+    disk.left(left)
+    assert [str(each.relative_to(left)) for each in sorted(left.rglob("*"))] == [
+        "trials", "trials/0000", "trials/0000/log",
+    ]  # fmt: skip
+    with pytest.raises(KeyError):
+        disk.do({"op": "rename", "path": "/lab/open/.0000.1.tmp", "target": "/lab/open/0000.1"})
+
+
 @pytest.fixture(scope="session")
 def recorded(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Operations]:
     """Every file operation, of whatever process, of a run that fills its slot three times."""
