@@ -377,3 +377,15 @@ def test_a_runner_whose_parent_waits_for_no_child_waits_for_its_training(talk: T
     subprocess.run(command, timeout=30, check=True, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
     evidence = inspect(files).evidence
     assert evidence is not None and evidence.exit_code == 3
+
+
+@pytest.mark.slow
+def test_what_there_is_no_room_for_is_told_all_the_same(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that was full before there was a reserve: neither it nor the evidence can be written."""
+    monkeypatch.setenv("OUTLAST_OBSERVER", "outlast.testing.fault_injection:install_from_environment")
+    refused = {"op": "write", "path": "*/attempts/1/.[er]*", "times": 1000, "errno": 28}
+    monkeypatch.setenv("OUTLAST_FAULTS", json.dumps({"role": "runner", "fail_on": refused}))
+    evidence, runner = talk.run("sleep 0.2; echo score=1")
+    assert dict(evidence.scores) == {"score": 1}
+    assert talk.run("echo score=2")[1] == runner, "it has taken no harm"
+    assert not list(talk.paths.trials.glob("*/attempts/*/exit.json"))

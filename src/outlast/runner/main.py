@@ -22,6 +22,7 @@ from outlast._system.reading import read_bytes
 from outlast._system.syncing import make_dir, make_folder
 from outlast.core.evidence import Evidence, beat
 from outlast.core.file_names import AttemptPaths, StudyNames
+from outlast.errors import NO_ROOM
 from outlast.runner.attempt_gpus import foreign_memory, sign_locks, with_cards
 from outlast.runner.forked import Loaded
 from outlast.runner.lane import LANE, Lane, Order
@@ -121,14 +122,22 @@ def _run_to_evidence(
 def _say_over(
     folder: Path, reserve: Path, evidence: Evidence, lock: FileLock, lane: Lane | None, *, last: bool
 ) -> None:
-    """Leave the evidence. A short training's need not be written where the coordinator puts its outcome on record in time."""
-    short = evidence.seconds < SETTLES_AFTER and not lock.shared and lane is not None and lane.open
-    if not short:
-        _leave_evidence(folder, reserve, evidence, lock)
+    """Leave the evidence, where there is room for it before the coordinator is told.
+
+    A short training's need not be written where the coordinator puts its outcome on record in time.
+    """
+    written = False
+    if evidence.seconds >= SETTLES_AFTER or lock.shared or lane is None or not lane.open:
+        try:
+            _leave_evidence(folder, reserve, evidence, lock)
+            written = True
+        except OSError as error:  # the disk was full before there was a reserve
+            if error.errno not in NO_ROOM or lane is None or not lane.open:
+                raise
     if lane is None:
         return
     lane.say_over(json.dumps(evidence.to_json()), last=last)
-    if not lane.wait_settled(_SETTLED_WITHIN) and short and lock.goes_with(str(AttemptPaths(folder).alive)):
+    if not lane.wait_settled(_SETTLED_WITHIN) and not written and lock.goes_with(str(AttemptPaths(folder).alive)):
         with contextlib.suppress(FileNotFoundError):  # put away: it is on record, although nobody came to say so
             _leave_evidence(folder, reserve, evidence, lock)
 
