@@ -49,6 +49,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ends]:
     ours.setblocking(False)
     theirs.settimeout(20)
     reading, writing = os.pipe()
+    os.set_blocking(reading, False)
     with ours, theirs:
         yield Ends(Line(theirs, writing), ours, reading)
     os.close(reading)
