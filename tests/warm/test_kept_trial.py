@@ -95,6 +95,9 @@ def test_a_thread_that_outlives_its_trial_takes_no_part_in_the_next(late: Callab
 
 def test_lines_are_told_while_nobody_knows_when_the_next_one_comes(ends: Ends) -> None:
     trial = ends.begun(prunes=True)
+    for step in range(9):
+        trial.report(step=step, loss=0.5)
+    assert len(ends.said()) < 9
     assert not trial.should_stop
     listens = ends.said()
     assert [(message.name, message.listens) for message in listens] == [("0001.1", True)], (
@@ -108,6 +111,7 @@ def test_lines_are_told_while_nobody_knows_when_the_next_one_comes(ends: Ends) -
 
 def test_what_was_held_back_of_a_crowd_of_reports_is_told_at_the_next_look(ends: Ends) -> None:
     trial = ends.begun()
+    assert not trial.should_stop
     for step in range(100):
         trial.report(step=step, loss=0.5)
     crowd = ends.said()
