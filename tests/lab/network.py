@@ -14,7 +14,7 @@ from typing import Any
 from lab.hosts import Host, Share
 from lab.survival import ZYGOTE, Command, Lab, Zygote
 
-__all__ = ["SILENT_S", "Cluster", "claims"]
+__all__ = ["SILENT_S", "Cluster", "HostLab", "claims"]
 
 #: About one fifteenth of what they are in earnest.
 SILENT_S = 6.0
@@ -87,9 +87,11 @@ class HostLab:
         return command
 
     def processes(self) -> list[int]:
-        """Whatever runs of the study on this host."""
-        mine = os.readlink(f"/proc/{self.zygote._process.pid}/ns/uts")
-        return [pid for pid in self.cluster.lab.processes() if _namespace(pid) == mine]
+        """Whatever runs of the study on this host: also what was forked and never executed, whose environment shows no mark."""
+        zygote = self.zygote._process.pid
+        mine = os.readlink(f"/proc/{zygote}/ns/uts")
+        pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+        return [pid for pid in pids if pid != zygote and _namespace(pid) == mine]
 
 
 def _namespace(pid: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lab.hosts import Share
-from lab.network import SILENT_S, Cluster, claims
+from lab.network import SILENT_S, Cluster, HostLab, claims
 from lab.survival import Command, verify
 from lab.waiting import until, wait_gone
 from outlast.study.attempts import ask_to_end, give_up
@@ -34,6 +34,18 @@ def cluster(share: Share) -> Iterator[Callable[..., Cluster]]:
     yield make
     for each in made:
         each.close()
+
+
+def _taken_over(study: Cluster, by: HostLab) -> Command:
+    """The command by which a host takes over; while the other one died just now, nobody can tell yet and it is refused."""
+    began = time.monotonic()
+    while True:
+        command = by.start()
+        until(lambda now=command: now.poll() is not None or len(claims(study)) > 1, "it takes over", 30)
+        if command.poll() is None:
+            return command
+        assert command.code == 4, command.said
+        assert time.monotonic() - began < 20, command.said
 
 
 def _done(cluster: Cluster, *commands: Command, trials: int, interruptions: int = 0) -> None:
@@ -82,10 +94,7 @@ def test_a_host_that_dies_is_replaced_by_another_with_another_clock(
     for pid in a.processes():  # the whole host, at one blow
         os.kill(pid, signal.SIGKILL)
     first.wait()
-    second = b.start()
-    until(lambda: (second.poll() is not None) or len(claims(study)) > 1, "b takes over", 30)
-    if second.poll() == 4:  # it died just now: nobody can tell yet
-        second = b.start()
+    second = _taken_over(study, b)
     assert second.wait(60) == 0, second.said
     _done(study, first, second, trials=4, interruptions=2)
     assert [claim["holder"]["host"] for claim in claims(study)] == ["a", "b"]
@@ -98,14 +107,7 @@ def test_attempts_go_on_under_the_coordinator_of_another_host(share: Share, clus
     first = a.start()
     study.lab.wait_for_epoch(1, 0)
     first.kill()  # the coordinator alone: what it started goes on
-    began = time.monotonic()
-    while True:
-        second = b.start()
-        until(lambda now=second: now.poll() is not None or len(claims(study)) > 1, "b takes over", 30)
-        if second.poll() is None:
-            break
-        assert second.code == 4
-        assert time.monotonic() - began < 20, second.said
+    second = _taken_over(study, b)
     assert second.wait(60) == 0, second.said
     _done(study, first, second, trials=3)
 

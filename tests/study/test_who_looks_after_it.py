@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -12,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from outlast._system.processes import my_identity
 from outlast.cli.campaign_request import _command
 from outlast.cli.main import Invocation
 from outlast.cli.run_meant import has_come_to_rest
 from outlast.study.home import tie
 from outlast.study.layout import StudyPaths
-from outlast.study.supervision import Charge, Post, live_supervision
+from outlast.study.supervision import Charge, Post, Supervision, live_supervision, read_supervision
 
 NOBODY = 65534
 
@@ -40,6 +42,23 @@ def test_who_may_only_read_the_record_sees_that_somebody_looks_after_it() -> Non
         assert found is not None and found.process.pid == os.getpid()
     finally:
         shutil.rmtree(folder)
+
+
+def test_the_record_names_the_parts_of_a_process_and_is_read_back(tmp_path: Path) -> None:
+    me = my_identity()
+    charges = (Charge("a", "/a", "running", process=me, restarts=2), Charge("b", "/b"))
+    with closing(Post(tmp_path / "supervisor.json")) as post:
+        assert post.take()
+        post.write(charges)
+        record = json.loads(post.path.read_bytes())
+        assert record["process"] == record["charges"][0]["process"] == me.to_json()
+        assert read_supervision(post.path) == Supervision(me, post.since, charges)
+
+
+@pytest.mark.parametrize("record", ["[]", "{}", '{"process": {"pid": 1}}', '{"process": 1, "since": "", "charges": 2}'])
+def test_what_is_no_record_says_nothing(tmp_path: Path, record: str) -> None:
+    (tmp_path / "supervisor.json").write_text(record)
+    assert read_supervision(tmp_path / "supervisor.json") is None
 
 
 def test_with_a_live_folder_elsewhere_a_refusal_is_known_there(tmp_path: Path) -> None:

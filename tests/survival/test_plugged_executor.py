@@ -51,23 +51,31 @@ def test_a_killed_coordinators_job_is_adopted_and_one_that_was_killed_as_well_is
     lab = make_lab(executor=_PSIJ, trials=2, epochs=40, seconds=0.03, parallel=2)
     first = lab.start()
     lab.wait_for_epoch(0, 2), lab.wait_for_epoch(1, 2)
+    lives, dies = lab.runner_of(0, 1), lab.runner_of(1, 1)
+    os.kill(lives, signal.SIGSTOP)  # it is there still, however late the next coordinator comes
+    os.kill(dies, signal.SIGSTOP)
     first.kill()
-    os.kill(lab.runner_of(1, 1), signal.SIGKILL)
-    again = lab.run()
-    assert "trial 0 is still running: taken over, not restarted" in again.said
+    os.kill(dies, signal.SIGKILL)
+    again = lab.start()
+    until(lambda: "trial 0 is still running: taken over, not restarted" in again.said, lambda: again.said)
+    os.kill(lives, signal.SIGCONT)
+    assert again.wait() == 0, again.said
     assert verify(lab, reference, trials=2, interruptions=1).faults == []
     assert [len(trial.attempts) for trial in lab.study().trials.values()] == [1, 2]
 
 
+@pytest.mark.parametrize("over", [False, True])
 def test_a_job_is_found_again_whose_id_the_ledger_never_got(
-    make_lab: Callable[..., Lab], reference: dict[int, float]
+    make_lab: Callable[..., Lab], reference: dict[int, float], over: bool
 ) -> None:
-    lab = make_lab(executor=_PSIJ, trials=1, epochs=40, seconds=0.03)
+    lab = make_lab(executor=_PSIJ, trials=1, epochs=2 if over else 40, seconds=0.03)
     first = lab.start(patch=_DIE_BEFORE_THE_LEDGER)
     assert first.wait() == -signal.SIGKILL, first.said
     lab.wait_for_epoch(0, 1)
     (record,) = lab.paths.jobs.iterdir()
     job = json.loads(record.read_text())["job"]
+    if over:
+        until(lab.paths.attempt(0, 1).exit.exists, "the job has ended before somebody looks")
     lab.run()
     assert verify(lab, reference, trials=1, interruptions=0).faults == []
     (attempt,) = lab.study().trials[0].attempts

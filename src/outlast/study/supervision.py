@@ -11,10 +11,10 @@ import errno
 import os
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from outlast._system.clock import utc_now
 from outlast._system.locks import FileLock, is_locked
@@ -62,11 +62,34 @@ def read_supervision(path: str | os.PathLike[str]) -> Supervision | None:
         except OSError:
             return None
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-            return msgspec.json.decode(data, type=Supervision)
+            return _read_back(msgspec.json.decode(data))
         if not data:
             return None
         time.sleep(0.01)  # it is written in place: the lock is on it
     return None
+
+
+def _recorded(supervision: Supervision) -> dict[str, Any]:
+    """The record: each process as an object, whose fields other programs find by their names."""
+    charges = [
+        {**to_builtins(each), "process": None if each.process is None else each.process.to_json()}
+        for each in supervision.charges
+    ]
+    return {**to_builtins(supervision), "process": supervision.process.to_json(), "charges": charges}
+
+
+def _read_back(record: Any) -> Supervision:
+    """What `_recorded` made.
+
+    Raises:
+        msgspec.ValidationError: It is no such record.
+    """
+    if isinstance(record, dict):
+        charges = record.get("charges", ())
+        for each in (record, *(charges if isinstance(charges, list) else ())):
+            if isinstance(each, dict) and isinstance(each.get("process"), dict):
+                each["process"] = Identity.from_json(each["process"])
+    return msgspec.convert(record, Supervision)
 
 
 def live_supervision(path: str | os.PathLike[str]) -> Supervision | None:
@@ -107,7 +130,9 @@ class Post:
 
     def write(self, charges: tuple[Charge, ...]) -> None:
         """Say who looks after what. A disk that refuses costs the record only."""
-        data = msgspec.json.format(msgspec.json.encode(Supervision(my_identity(), self.since, charges)), indent=2)
+        data = msgspec.json.format(
+            msgspec.json.encode(_recorded(Supervision(my_identity(), self.since, charges))), indent=2
+        )
         with contextlib.suppress(OSError):
             os.pwrite(self._lock.content, data, 0)
             os.ftruncate(self._lock.content, len(data))

@@ -104,7 +104,7 @@ class Watch:
             self._replay(running)
             status = running.look(now)
             running.orphaned = unclean and status.life in (Life.GONE, Life.ELSEWHERE)
-            if running.job or (not running.worker and status.life is not Life.OVER):
+            if running.job or not running.worker:  # of one that is over, its executor may have a job on record
                 running.submitted = self._executor.adopt(
                     running.name, status.runner, job=running.job, restarts=running.restarts
                 )
