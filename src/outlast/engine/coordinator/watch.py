@@ -114,6 +114,9 @@ class Watch:
                 self._decisions.say(f"trial {running.trial} is still running: taken over, not restarted")
             elif status.life is Life.UNCLAIMED and not running.submitted:
                 void_start(running.paths)
+        for job in self._executor.take_submissions():  # now: once its attempt has ended, nothing says whose job it was
+            self._decisions.take(job)
+            self.submitted(job)
 
     def _take_over_kept(self) -> None:
         """What ran in a dead coordinator's kept workers died with them: they are seen to be dead, and that is their evidence."""
