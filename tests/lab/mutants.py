@@ -160,7 +160,10 @@ MUTANTS = (
         "the tables are not brought up to date at the end",
         {
             "engine/derived/derived_files.py": (
-                ("whole = self._results_written(study)\n        whole", "whole = True\n        whole"),
+                (
+                    "written = self._results_written(study)\n        self.is_whole",
+                    "written = True\n        self.is_whole",
+                ),
             )
         },
     ),
