@@ -114,6 +114,9 @@ class Elsewhere:
     def adopt(self, *_: Any, **__: Any) -> bool:
         return False
 
+    def take_submissions(self) -> list[Any]:
+        return []
+
 
 def judge(watch: Watch) -> list[tuple[int, int | None]]:
     """Who is given up in the first round, and at which step."""

@@ -64,7 +64,7 @@ class Left:
         study = self.builder.study
         decisions: Any = SimpleNamespace(study=study, clock=FakeClock(), say=self.said.append)
         decisions.pruning = SimpleNamespace(active=False, replay=lambda *_: None)
-        executor: Any = SimpleNamespace(adopt=adopt)
+        executor: Any = SimpleNamespace(adopt=adopt, take_submissions=list)
         derived: Any = SimpleNamespace(retain=retain)
         watch = Watch(self.paths, SETTINGS, decisions, executor, Slots(()))
         take_over(
