@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from quality_lab.figures import friedman, holm, interval, ranks, regret, signed_rank
+from outlast.analysis.ranks import ranks
+from quality_lab.figures import friedman, holm, interval, regret, signed_rank
 from quality_lab.methods import METHODS
 from quality_lab.tasks import KINDS
 

@@ -15,20 +15,6 @@ def regret(value: float | None, best: float, middle: float) -> float:
     return min(max((value - best) / (middle - best), 0.0), 1.0)
 
 
-def ranks(values: Sequence[float]) -> list[float]:
-    """Each one's rank, 1 is the smallest; equal ones share the mean of their places."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    found, at = [0.0] * len(values), 0
-    while at < len(order):
-        upto = at
-        while upto + 1 < len(order) and values[order[upto + 1]] == values[order[at]]:
-            upto += 1
-        for place in order[at : upto + 1]:
-            found[place] = (at + upto) / 2 + 1
-        at = upto + 1
-    return found
-
-
 def interval(by_task: Mapping[str, Sequence[float]], *, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
     """The central 95% of the mean over tasks, where the seeds of each task are drawn again.
 

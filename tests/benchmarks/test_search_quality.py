@@ -18,6 +18,7 @@ from quality_lab.plans import PLANS
 from quality_lab.simulated_clock import Ended, Training, chosen, run
 from quality_lab.tasks import all_tasks, set_aside
 
+from outlast.analysis.ranks import ranks
 from outlast.config.settings import PrunerSettings, SamplerSettings
 
 
@@ -82,7 +83,7 @@ def test_a_model_is_not_taken_in_by_one_lucky_score() -> None:
 
 
 def test_equal_values_share_their_ranks() -> None:
-    assert figures.ranks([0.2, 0.1, 0.2, 0.4]) == [2.5, 1.0, 2.5, 4.0]
+    assert ranks([0.2, 0.1, 0.2, 0.4]) == [2.5, 1.0, 2.5, 4.0]
 
 
 def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
