@@ -40,8 +40,10 @@ RECORDED_HEAD = """\
 ## quality
 
 `python benchmarks/quality.py`: the true value of what a search would choose, in simulated time, as regret: 0 is the best that is
-known, 1 what half of all random configurations reach. Intervals are over seeds; p is Wilcoxon's signed rank test over tasks and
-seeds, corrected by Holm's method. See [benchmarks](../benchmarks/README.md#search-quality).
+known, 1 what half of all random configurations reach. Each method is shown over the searches that Outlast's has too, beside
+what Outlast's comes to *there*. Intervals are over seeds; p is Wilcoxon's signed rank test over tasks and seeds, corrected by
+Holm's method; ranks are among the methods that have at least half of these searches.
+See [benchmarks](../benchmarks/README.md#search-quality).
 """
 
 

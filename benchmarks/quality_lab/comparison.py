@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
@@ -14,20 +13,9 @@ from quality_lab.tasks import KINDS
 
 #: Of a search: task and seed, by which methods are paired.
 Pair = tuple[str, int]
+#: By method and pair.
+Regrets = Mapping[str, Mapping[Pair, float]]
 NAMES = {"tables": "tables of real trainings", "trained": "trained", "broken": "a part cannot run"}
-
-
-@dataclass(frozen=True)
-class Regrets:
-    """Regret by method and pair, of one group of tasks, number of workers and budget."""
-
-    by_method: Mapping[str, Mapping[Pair, float]]
-
-    @property
-    def pairs(self) -> list[Pair]:
-        """Those that every method has."""
-        each = [set(values) for values in self.by_method.values()]
-        return sorted(set.intersection(*each)) if each else []
 
 
 def regrets(
@@ -39,7 +27,7 @@ def regrets(
     trials: int,
     by: str = "truth",
 ) -> Regrets:
-    """The regrets of the searches that fit; of a method that knows its budget, those with this one.
+    """Regrets by method and pair, of the searches that fit; of a method that knows its budget, those with this one.
 
     Args:
         by: ``truth`` of what has the best score, or ``modelled``: of what a model expects most of.
@@ -56,7 +44,7 @@ def regrets(
         if point is not None and by in point:
             value = regret(point[by], best[line["task"]], line["usual"])
             found.setdefault(line["method"], {})[line["task"], line["seed"]] = value
-    return Regrets(found)
+    return found
 
 
 def best_known(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
@@ -74,61 +62,102 @@ def best_known(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 def table(found: Regrets, modelled: Regrets) -> list[str]:
     """One group: a row a method, the best first; beside it the mean regret of what a model would have chosen."""
     labels = {name: method.label for name, method in METHODS.items()}
-    pairs = modelled.pairs
-    means = {
-        method: f"{mean(map(mean, _by_task(pairs, [values[pair] for pair in pairs]).values())):.4f}"
-        for method, values in modelled.by_method.items()
-        if pairs
-    }
-    whole = means.keys() >= found.by_method.keys()
-    return rows_of(found.by_method, labels, against="ours", more=("chosen by a model", means) if whole else None)
+    against = _measure(found, "ours")
+    there = {method: _shared(modelled[method], found[against]) for method in found if method in modelled}
+    means = {method: f"{_mean(values):.4f}" for method, values in there.items() if values}
+    return rows_of(found, labels, against="ours", more=("chosen by a model", means) if means else None)
 
 
 def rows_of(
-    by_method: Mapping[str, Mapping[Pair, float]],
-    labels: Mapping[str, str],
-    *,
-    against: str,
-    more: tuple[str, Mapping[str, str]] | None = None,
+    by_method: Regrets, labels: Mapping[str, str], *, against: str, more: tuple[str, Mapping[str, str]] | None = None
 ) -> list[str]:
-    """A table of regrets with intervals over seeds, ranks, and a test against one of the methods.
+    """A table of regrets with intervals over seeds, ranks, and a test against one of the methods; those with most tasks first.
+
+    Each method is compared over what it shares with that one, so that a slow peer's few seeds cost nobody else theirs. Ranks
+    are among the methods that share at least half of what it has, within what these have in common.
 
     Args:
+        against: That method; where it has nothing, the one that has most stands for it.
         more: A heading and each method's entry, of one more column.
     """
-    pairs = Regrets(by_method).pairs
-    if not pairs:
-        return ["Nothing that all of them have."]
-    columns = {method: [values[pair] for pair in pairs] for method, values in by_method.items()}
-    rows = list(zip(*columns.values(), strict=True))
-    rank_of = dict(zip(columns, map(mean, zip(*map(ranks, rows), strict=True)), strict=True))
-    by_task = {method: _by_task(pairs, values) for method, values in columns.items()}
-    means = {method: mean(map(mean, tasks.values())) for method, tasks in by_task.items()}
-    against = against if against in columns else min(means, key=means.__getitem__)
+    against = _measure(by_method, against)
+    whole = by_method[against]
+    shared = {method: _shared(values, whole) for method, values in by_method.items()}
+    shared = {method: values for method, values in shared.items() if values}
+    means = {method: _mean(values) for method, values in shared.items()}
     chances = holm(
-        {method: signed_rank(columns[against], values) for method, values in columns.items() if method != against}
+        {
+            method: signed_rank([whole[pair] for pair in values], list(values.values()))
+            for method, values in shared.items()
+            if method != against
+        }
     )
-    tasks = len(by_task[against])
+    rank_of, ranked, alike = _ranked({name: each for name, each in shared.items() if 2 * len(each) >= len(whole)})
     heading, entries = more or ("", {})
+    said = f"Ranks: {len(rank_of)} methods over {ranked} searches each; all alike: p = {alike:.2g}."
     lines = [
-        f"{tasks} tasks, {len(pairs)} searches each; all alike: p = {friedman(rows):.2g}.",
+        said if len(rank_of) > 1 and ranked else "No ranks: too little that the methods have in common.",
         "",
-        f"| | regret | 95% | mean rank | p against {labels[against]} |" + (f" {heading} |" if more else ""),
-        "|---|--:|--:|--:|--:|" + ("--:|" if more else ""),
+        f"| | tasks | seeds | regret | 95% | {labels[against]}, there | p | mean rank |"
+        + (f" {heading} |" if more else ""),
+        "|---|--:|--:|--:|--:|--:|--:|--:|" + ("--:|" if more else ""),
     ]
-    for method in sorted(columns, key=means.__getitem__):
-        low, high = interval(by_task[method])
-        chance = "" if method == against else f"{chances[method]:.2g}"
-        row = f"| {labels[method]} | {means[method]:.4f} | {low:.4f}-{high:.4f} | {rank_of[method]:.2f} | {chance} |"
-        lines.append(row + (f" {entries[method]} |" if more else ""))
+    tasks = {method: _by_task(values) for method, values in shared.items()}
+    for method in sorted(shared, key=lambda method: (-len(tasks[method]), means[method])):
+        by_task = tasks[method]
+        other = "" if method == against else f"{_mean({pair: whole[pair] for pair in shared[method]}):.4f}"
+        entry = [
+            labels[method], str(len(by_task)), _seeds(by_task), f"{means[method]:.4f}", _interval(by_task), other,
+            "" if method == against else f"{chances[method]:.2g}",
+            f"{rank_of[method]:.2f}" if len(rank_of) > 1 and method in rank_of else "",
+            *([entries.get(method, "")] if more else []),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(entry)} |")
     return lines
 
 
-def _by_task(pairs: Sequence[Pair], values: Sequence[float]) -> dict[str, list[float]]:
+def _measure(by_method: Regrets, wanted: str) -> str:
+    """The method that all others are compared with."""
+    return wanted if wanted in by_method else max(by_method, key=lambda method: len(by_method[method]))
+
+
+def _shared(values: Mapping[Pair, float], others: Mapping[Pair, float]) -> dict[Pair, float]:
+    return {pair: values[pair] for pair in sorted(values) if pair in others}
+
+
+def _by_task(values: Mapping[Pair, float]) -> dict[str, list[float]]:
     tasks: dict[str, list[float]] = {}
-    for (task, _), value in zip(pairs, values, strict=True):
+    for (task, _), value in values.items():
         tasks.setdefault(task, []).append(value)
     return tasks
+
+
+def _mean(values: Mapping[Pair, float]) -> float:
+    """Over the tasks, however many seeds each has."""
+    return mean(map(mean, _by_task(values).values()))
+
+
+def _seeds(by_task: Mapping[str, Sequence[float]]) -> str:
+    fewest, most = min(map(len, by_task.values())), max(map(len, by_task.values()))
+    return str(most) if fewest == most else f"{fewest}-{most}"
+
+
+def _interval(by_task: Mapping[str, Sequence[float]]) -> str:
+    """Nothing is known of other seeds by one."""
+    if min(map(len, by_task.values())) < 2:
+        return "one seed"
+    low, high = interval(by_task)
+    return f"{low:.4f}-{high:.4f}"
+
+
+def _ranked(complete: Regrets) -> tuple[dict[str, float], int, float]:
+    """Mean ranks within the pairs that all have, how many these are, and the chance that all are alike."""
+    pairs = sorted(set.intersection(*(set(values) for values in complete.values())))
+    if not pairs:
+        return {}, 0, 1.0
+    rows = [[values[pair] for values in complete.values()] for pair in pairs]
+    mean_ranks = map(mean, zip(*map(ranks, rows), strict=True))
+    return dict(zip(complete, mean_ranks, strict=True)), len(pairs), friedman(rows)
 
 
 def page(lines: Sequence[Mapping[str, Any]], *, set_aside: Sequence[bool] = (False,), each_kind: bool = True) -> str:
@@ -141,7 +170,7 @@ def page(lines: Sequence[Mapping[str, Any]], *, set_aside: Sequence[bool] = (Fal
                 for kinds in groups:
                     group = {"kinds": kinds, "set_aside": aside, "workers": workers, "trials": trials}
                     found, modelled = regrets(lines, **group), regrets(lines, **group, by="modelled")
-                    if found.pairs:
+                    if found:
                         which = "all tasks" if kinds == KINDS else NAMES[kinds[0]]
                         side = "set aside" if aside else "looked at"
                         said += [

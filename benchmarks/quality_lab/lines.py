@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -15,6 +16,8 @@ from quality_lab.environments import clean_environment
 HERE = Path(__file__).parent
 #: Beyond this many seconds an answer is not waited for.
 LONGEST = 900.0
+#: So many seconds a process has to clear up after the end of its input.
+TIDY = 10.0
 
 
 class Failed(Exception):
@@ -73,12 +76,15 @@ class Lines:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait(30)
-        for stream in (self._process.stdin, self._process.stdout, self._log):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:  # what was left to write to it
-                    pass
+        """End it: by the end of its input, so that it can clear up, and by force if that takes long."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # what was left to write to it
+            self._process.stdin.close()
+        try:
+            self._process.wait(TIDY)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(30)
+        self._process.stdout.close()
+        self._log.close()

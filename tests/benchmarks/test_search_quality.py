@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from quality_lab import figures, gaussian
+from quality_lab import figures, gaussian, lines
 from quality_lab.axes import choice, conditional, drawn, existing, real, whole
 from quality_lab.choosing import chosen_by_model
-from quality_lab.comparison import best_known, page
+from quality_lab.comparison import best_known, page, rows_of
 from quality_lab.epochs_clock import PrunedSearch
+from quality_lab.lines import Lines
 from quality_lab.ours import Ours
 from quality_lab.plans import PLANS
 from quality_lab.simulated_clock import Ended, Training, chosen, run
@@ -111,16 +115,63 @@ def line(method: str, seed: int, truth: float, **more: Any) -> dict[str, Any]:
     return {"task": "t", "method": method, "seed": seed, "checkpoints": points, **known, **more}
 
 
-def test_methods_are_compared_over_what_all_of_them_have_and_the_best_is_first() -> None:
-    lines = [line("optuna_tpe", seed, 0.2) for seed in range(4)] + [
-        line("optuna_random", seed, 0.6) for seed in range(3)
+def test_the_best_method_is_first_and_a_model_s_choice_is_beside() -> None:
+    lines = [
+        line(method, seed, truth)
+        for method, truth in (("optuna_random", 0.6), ("optuna_tpe", 0.2))
+        for seed in range(3)
     ]
     assert best_known(lines) == {"t": 0.2}
     said = page(lines, each_kind=False)
-    assert "1 tasks, 3 searches each" in said
-    assert said.index("Optuna 5, default (TPE) | 0.0000") < said.index("| random | 0.5000")
+    assert said.index("Optuna 5, default (TPE) | 1 | 3 | 0.0000") < said.index("| random | 1 | 3 | 0.5000")
     assert said.count("| chosen by a model |") == 3
     assert "set aside" not in said
+
+
+def cells(said: Sequence[str], label: str) -> list[str]:
+    return [cell.strip() for row in said if row.startswith(f"| {label} |") for cell in row.split("|")[1:-1]]
+
+
+def test_a_slow_method_with_one_seed_costs_the_others_none_of_theirs() -> None:
+    seeds = {("t", seed): 0.2 + seed / 100 for seed in range(6)}
+    better = {pair: value - 0.1 for pair, value in seeds.items()}
+    labels = {"ours": "ours", "quick": "quick", "slow": "slow"}
+    said = rows_of({"ours": seeds, "quick": better, "slow": {("t", 5): 0.3}}, labels, against="ours")
+    assert said[0] == "Ranks: 2 methods over 6 searches each; all alike: p = 1."
+    assert cells(said, "quick")[1:4] == ["1", "6", "0.1250"]
+    assert cells(said, "quick")[5:] == ["0.2250", "0.062", "1.00"]
+    assert cells(said, "slow")[1:] == ["1", "1", "0.3000", "one seed", "0.2500", "1", ""]
+    low, high = map(float, cells(said, "ours")[4].split("-"))
+    assert low < 0.225 < high
+
+
+def test_a_method_that_did_not_come_to_all_tasks_stands_below_and_is_compared_where_it_was() -> None:
+    ours = {("easy", seed): 0.1 for seed in range(2)} | {("hard", seed): 0.9 for seed in range(2)}
+    few = {pair: 0.2 for pair in ours if pair[0] == "easy"} | {("never", 0): 0.0}
+    said = rows_of({"few": few, "ours": ours}, {"ours": "ours", "few": "few"}, against="ours")
+    assert said[-2].startswith("| ours | 2 | 2 | 0.5000 |")
+    assert said[-1].startswith("| few | 1 | 2 | 0.2000 | 0.2000-0.2000 | 0.1000 |")
+
+
+def test_where_nothing_is_shared_no_rank_is_said() -> None:
+    said = rows_of({"ours": {("t", 0): 0.1}, "other": {("t", 1): 0.2}}, {"ours": "ours"}, against="ours")
+    assert said[0].startswith("No ranks")
+    assert len(said) == 5
+
+
+def test_a_process_is_told_that_its_input_ends_so_that_it_clears_up(tmp_path: Path) -> None:
+    program = "import sys, pathlib\nfor line in sys.stdin: print('{}', flush=True)\npathlib.Path(sys.argv[1]).touch()"
+    process = Lines([sys.executable, "-S", "-E", "-c", program, str(tmp_path / "cleared")], tmp_path / "log")
+    assert process.call(op="begin") == {}
+    process.close()
+    assert (tmp_path / "cleared").exists()
+
+
+def test_a_process_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "TIDY", 0.05)
+    process = Lines([sys.executable, "-S", "-E", "-c", "import signal; signal.pause()"], tmp_path / "log")
+    process.close()
+    assert process.processor_seconds == 0.0
 
 
 def test_what_is_set_aside_is_reported_when_asked_only() -> None:
