@@ -207,6 +207,21 @@ def test_whoever_has_lost_the_study_writes_nothing_at_home(scratch):
     assert texts(scratch.home.root) == before
 
 
+def test_what_lies_at_home_stays_where_a_successor_cleared_away_what_was_to_replace_it(scratch):
+    scratch.trial(0)
+    HomeSync(scratch.live, scratch.home).sync()
+    (scratch.live.trial(0).checkpoints / "last.pt").write_text("newer weights")
+    making = scratch.home.trial(0).folder / ".checkpoints.new"
+    cleared = []
+
+    def passed() -> None:  # and right after it was asked another took over
+        if making.exists():
+            cleared.append(shutil.rmtree(making))
+
+    HomeSync(scratch.live, scratch.home, fence=passed).sync()
+    assert cleared and (scratch.home.root / "best_checkpoint/last.pt").read_text() == "weights of trial 0, attempt 1"
+
+
 def steps(scratch) -> int:
     """How many operations a sync of what is new takes."""
     counter = Faults({})

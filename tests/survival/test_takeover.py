@@ -16,9 +16,10 @@ from lab.waiting import until
 pytestmark = pytest.mark.slow
 _LEASE = 1.5
 
-#: Stops the process before the second call of a function: what no file operation marks.
+#: Stops the process before the second call of a function: what no file operation marks. The signal is the thread's own: sent to
+#: the process, it may be taken by another thread, while this one goes on until that one has been given the processor.
 _STOP = """
-import os, signal
+import signal, threading
 from {module} import {owner} as owner
 original, calls = owner.{name}, []
 def hooked(*args, **kwargs):
@@ -26,7 +27,7 @@ def hooked(*args, **kwargs):
     if {after}:
         answer = original(*args, **kwargs)
     if len(calls) == {nth}:
-        os.kill(os.getpid(), signal.SIGSTOP)
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
     return answer if {after} else original(*args, **kwargs)
 owner.{name} = hooked
 """
@@ -60,6 +61,7 @@ MOMENTS = {
     "before the best checkpoint's link appears": _at("rename .*/best_checkpoint"),
     "before a transaction of the index": _before("outlast.optimizer.index_sql", "Tables", "write", nth=1),
     "inside a transaction of the index": _after("outlast.optimizer.index_sql", "Tables", "write", nth=1),
+    "before an old index is set aside": _before("outlast.optimizer", "index_build", "set_aside", nth=1),
     "while the index is built": _at("rename .*/study.db"),
 }
 

@@ -20,6 +20,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 
 from outlast._system.files import remove, rename, write_atomic
+from outlast._system.observed import see
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
@@ -77,15 +78,31 @@ def build_index(
             remove(temporary)
             raise
         aside = set_aside(target)
-        rename(temporary, target)
+        try:
+            rename(temporary, target)
+        except OSError:  # whoever took over removed it, since the fence was asked: what lies there is theirs
+            if aside is not None:
+                _put_back(aside, target)
+            raise
         if aside is not None and not keep_old:
             remove(aside)
             return None
         return aside
 
 
+def _put_back(aside: Path, target: Path) -> None:
+    if target.exists():
+        remove(aside)
+    else:
+        rename(aside, target)
+
+
 def set_aside(path: str | os.PathLike[str]) -> Path | None:
-    """Move the index and what SQLite keeps beside it to names with a timestamp. Returns the database's, if there was one."""
+    """Keep the index and what SQLite keeps beside it by names with a timestamp. Returns the database's, if there was one.
+
+    The database keeps its own name too, until another appears there: there is an index at any time. Only where a filesystem
+    has no hard links it is moved.
+    """
     path = Path(path)
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
     aside = path.with_name(f"{path.name}.{stamp}")
@@ -96,7 +113,11 @@ def set_aside(path: str | os.PathLike[str]) -> Path | None:
             rename(side, f"{aside}{suffix}")
     if not path.exists():
         return None
-    rename(path, aside)
+    see("link", str(path), target=str(aside))
+    try:
+        os.link(path, aside)
+    except OSError:
+        rename(path, aside)
     return aside
 
 

@@ -309,7 +309,12 @@ class HomeSync:
         remove_tree(aside)
         if target.exists():
             rename(target, aside)
-        rename(making, target)
+        try:
+            rename(making, target)
+        except FileNotFoundError:  # whoever took over removed it, since the fence was asked: what lay there is theirs
+            if aside.exists() and not target.exists():
+                rename(aside, target)
+            raise
         self._sums.update(sums)  # not before: the next snapshot tells what is there
         remove_tree(aside)
         self._known[f"{name}/"] = _digest(new)
