@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+from lab.waiting import until
+
 SAVES = """\
 import os, signal, sys, time
 import outlast
@@ -160,17 +162,52 @@ def slow_study(here):
     process.communicate(timeout=60)
 
 
+LONG = """\
+import time
+print("begun", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def long_study(here):
+    here.write("train.py", LONG)
+    here.study(budget="{trials: 4}", trial="{grace: 5s}")
+    process = running(here, "run")
+    yield here, process
+    process.terminate()
+    process.communicate(timeout=60)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [["status", "-w"], ["logs", "-f"]])
-def test_looking_ends_with_ctrl_c_and_the_search_goes_on(words, slow_study):
-    here, process = slow_study
-    here(words[0])  # what that imports would take longer than Ctrl-C does on a busy machine
-    timer = soon()
+def test_looking_ends_with_ctrl_c_and_the_search_goes_on(words, long_study):
+    here, process = long_study
+    shown = sys.stdout  # pytest's: what the command has said so far
+
+    def press():
+        until(lambda: "trial" in shown.getvalue() or "begun" in shown.getvalue())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    pressing = threading.Thread(target=press)
+    pressing.start()
     said = here(*words)
-    timer.join()
+    pressing.join()
     assert said.code == 0, said.everything
     assert "Traceback" not in said.everything
     assert process.poll() is None
+
+
+@pytest.mark.parametrize("words", [["status", "-w"], ["logs", "-f"]])
+def test_looking_ends_as_well_with_a_ctrl_c_that_comes_before_there_is_anything_to_see(words, here, monkeypatch):
+    assert here("run").code == 0
+
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("outlast.engine.record.look.Looker.__init__", pressed)
+    monkeypatch.setattr("outlast.engine.record.examine.read_study", pressed)
+    assert here(*words).code == 0
 
 
 @pytest.mark.slow

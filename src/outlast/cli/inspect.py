@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -76,7 +77,8 @@ def status(
     if watch:
         if as_json or check or form != "text":
             raise UsageError("-w stays and shows; --json, --format and --check answer once", cure="leave -w out")
-        _watch(study, directory)
+        with _ended_by_ctrl_c(watch):
+            _watch(study, directory)
         return
     collect_nothing()
     from outlast.cli.text import print_out
@@ -181,16 +183,23 @@ def logs(
             raise UsageError("--errors is of all trials, and stays for nothing", cure="leave the trial and -f out")
         print_errors(folders, lines)
     elif campaign is None:
-        _log_of_one(folders[0], trial, follow=follow, lines=lines)
+        with _ended_by_ctrl_c(follow):
+            _log_of_one(folders[0], trial, follow=follow, lines=lines)
     elif trial is not None:
         raise UsageError(f"trial {trial} of which study?", cure="  ".join(folders))
     elif follow:
         from outlast.cli.follow_many import follow_many
 
-        follow_many(folders, lines=lines, campaign=campaign)
+        with _ended_by_ctrl_c(follow):
+            follow_many(folders, lines=lines, campaign=campaign)
     else:
         cure = f"outlast logs {campaign} -f follows all of them; or name one: {'  '.join(folders)}"
         raise UsageError(f"{campaign} is a campaign's: which of its studies?", cure=cure)
+
+
+def _ended_by_ctrl_c(stays: bool) -> AbstractContextManager[None]:
+    """Of what stays until Ctrl-C, that is the good end, also before it has loaded and shown everything."""
+    return suppress(KeyboardInterrupt) if stays else nullcontext()
 
 
 def _log_of_one(folder: str, trial: int | None, *, follow: bool, lines: int | None) -> None:
