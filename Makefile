@@ -4,6 +4,7 @@
 #   make test            every test            make quick   the fast ones
 #   make lint            what CI checks        make format  mend what can be mended
 #   make chaos           kill searches at random and count what was lost, of the product and of broken ones; KILLS=200: shorter
+#   make crash-points    kill -9 at every kind of file operation, whatever trials are; make test leaves out what is alike
 #   make bench           every measurement, into docs/benchmarks.md; PARTS="looking starting": these
 
 SHELL := bash
@@ -33,7 +34,7 @@ SETUP := $(VENV)/.setup
 SETUP_FOREIGN := $(VENV)/.setup-foreign
 SETUP_SYSTEM := $(VENV)/.setup-system
 
-.PHONY: help setup demo test quick lint format chaos bench clean
+.PHONY: help setup demo test quick lint format chaos crash-points bench clean
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
@@ -86,6 +87,9 @@ chaos: $(SETUP)
 	@PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=tests $(BIN)/python -m lab.chaos --kills $(KILLS)
 	@PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=tests $(BIN)/python -m lab.mutants
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/chaos.py
+
+crash-points: $(SETUP)
+	@PATH="$(abspath $(BIN)):$$PATH" OUTLAST_EVERY_CRASH_POINT=1 $(PYTEST) -q -n $(WORKERS) tests/survival/test_crash_points.py
 
 bench: $(SETUP)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/bench.py $(PARTS)

@@ -170,7 +170,7 @@ def _check_folder(verdict: Verdict, lab: Lab, study: Study, set_aside: bool, che
     with_checkpoints = 0
     for trial in study.trials.values():
         folder = lab.paths.trial(trial.number).folder
-        there = set(os.listdir(folder))
+        there = set(os.listdir(folder)) if folder.exists() else set()
         with_checkpoints += "checkpoints" in there
         allowed = {"trial.json", "output.log", "checkpoints"}
         allowed |= {"error.log"} if trial.state is TrialState.FAILED else {"reports.jsonl"}

@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from lab.comparison import Verdict, verify
 from lab.study import TRAININGS, StudyFolder
@@ -32,14 +30,7 @@ __all__ = [
     "Lab",
     "Verdict",
     "Zygote",
-    "again",
     "begin",
-    "crash",
-    "crash_points",
-    "kind_of",
-    "operations",
-    "part_of",
-    "read_operations",
     "reference_of",
     "verify",
 ]
@@ -205,6 +196,7 @@ class Lab(StudyFolder):
         env = {
             "LAB_MARK": self.mark,
             "OUTLAST_BACKOFF_SECONDS": "0.05",
+            "OUTLAST_PLOTS": "0",  # drawn behind a search that has ended, they would be one that is left
             "OUTLAST_JUDGE_SECONDS": judge,
             "OUTLAST_OBSERVER": "outlast.testing.fault_injection:install_from_environment",
             "OUTLAST_FAULTS": "" if faults is None else json.dumps(faults),
@@ -276,72 +268,3 @@ def reference_of(place: Path, zygote: Zygote, trials: int) -> dict[int, float]:
     lab = Lab.make(place, zygote, trials=trials, epochs=1, seconds=0.0, parallel=2)
     lab.run()
     return {t.number: t.params["x"] for t in lab.study().trials.values()}
-
-
-def operations(lab: Lab, *arguments: str, **faults: Any) -> list[dict[str, Any]]:
-    """Run a command to its end and hand back its file operations."""
-    record = lab.place / "operations.jsonl"
-    lab.run(*arguments, faults={"record": str(record), **faults})
-    return list(read_operations(record))
-
-
-def read_operations(record: Path) -> Iterator[dict[str, Any]]:
-    with open(record) as lines:
-        for line in lines:
-            yield json.loads(line)
-
-
-def kind_of(operation: Mapping[str, Any]) -> str:
-    """A regular expression for the operation and its kind of file: what makes two crash points alike."""
-    path = str(operation["target"] if operation["op"] in ("link", "rename") else operation["path"])
-    if "/studies" not in path:
-        return f"{operation['op']} .*"
-    name = path.partition("/studies")[2]
-    name = re.sub(r"\.\d+\.\d+\.tmp$", ".@.@.tmp", name)
-    name = re.sub(r"\.\d+\.[0-9a-f]{8}\.new", ".@.&.new", name)
-    name = re.sub(r"(?<=/requests/)(\.?[a-z]+-)[0-9a-f]{32}", r"\1&", name)
-    name = re.sub(r"\.\d{8}[T_]\d{6}(\.\d+)?", ".@+", name)
-    pattern = (
-        re.escape(re.sub(r"[0-9]+", "@", name))
-        .replace(r"@\+", r"[\dT_.]+")
-        .replace("@", r"\d+")
-        .replace(r"\&", "[0-9a-f]+")
-    )
-    return f"{operation['op']} .*/studies{pattern}"
-
-
-def crash_points(recorded: Sequence[str]) -> list[tuple[str, int]]:
-    """Kind and distance: right before the first operation of every kind, and right after it where that is another moment."""
-    first: dict[str, int] = {}
-    for at, kind in enumerate(recorded):
-        first.setdefault(kind, at)
-    after = [(kind, 1) for kind, at in first.items() if at + 1 < len(recorded) and first[recorded[at + 1]] != at + 1]
-    return sorted([(kind, 0) for kind in first] + after)
-
-
-def part_of(points: Iterable[tuple[str, int]], part: int, parts: int) -> list[tuple[str, int]]:
-    """A share of the points, the same on every machine."""
-    return [point for point in points if crc32(repr(point).encode()) % parts == part]
-
-
-def crash(lab: Lab, role: str, kind: str, later: int, *arguments: str) -> list[str] | None:
-    """Run a command and kill -9 a process of it right before a kind of operation, or `later` operations after.
-
-    Returns:
-        What went wrong on the way; ``None`` if there is no such operation in this run.
-    """
-    once = lab.place / "struck"
-    plan = {"role": role, "kill_on": {"match": kind, "later": later}, "once": str(once)}
-    first = lab.start(*arguments, faults=plan)
-    code = first.wait()
-    if not once.exists():
-        return None
-    expected = (-9,) if role == "coordinator" else (0,)
-    return [] if code in expected else [f"the command that was hit ended with {code}: {first.said}"]
-
-
-def again(lab: Lab, *arguments: str, code: int = 0) -> list[str]:
-    """Run a command once more, unharmed."""
-    command = lab.start(*arguments)
-    ended = command.wait()
-    return [] if ended == code else [f"{' '.join(arguments) or 'run'} ended with {ended}: {command.said}"]

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from lab.crashes import again, crash, crash_points, kind_of, part_of, read_operations
 from lab.study import StudyFolder
-from lab.survival import Lab, again, crash, crash_points, kind_of, part_of, read_operations
+from lab.survival import Lab
 
 pytestmark = pytest.mark.slow
 CONFIRM = ("confirm", "studies/lab", "--top", "2", "--seeds", "2")
@@ -61,16 +62,16 @@ def test_a_confirmation_that_is_killed_is_finished_by_the_same_command(make_lab:
     pid = untouched.run(*CONFIRM, faults={"record": str(record)}).pid
     recorded = [kind_of(each) for each in read_operations(record) if each["pid"] == pid]
     assert _wrong(untouched, source) == []
-    points = [point for point in crash_points(recorded) if "confirm" in point[0]]
+    points = [point for point in crash_points(recorded) if "confirm" in point.kind]
     assert len(points) > 30
     struck = 0
-    for at, (kind, later) in enumerate(part_of(points, 0, PARTS)):
+    for at, point in enumerate(part_of(points, 0, PARTS)):
         lab = _searched(make_lab, f"at-{at}", source)
-        wrong = crash(lab, "coordinator", kind, later, *CONFIRM)
+        wrong = crash(lab, "coordinator", point, *CONFIRM)
         if wrong is None:
             continue
         struck += 1
         wrong += again(lab, *CONFIRM) + _wrong(lab, source)
-        assert wrong == [], (kind, later)
+        assert wrong == [], point
         lab.end()
     assert struck >= 1

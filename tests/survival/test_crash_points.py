@@ -1,71 +1,92 @@
-"""Kill -9 right before and right after every kind of file operation, run the same command again, compare."""
+"""Kill -9 right before and right after every kind of file operation, run the same command again, compare; whatever trials are.
+
+`make crash-points` strikes every point in every isolation. Else most of those are left out in which it does not matter what a
+trial is: what is drawn from the ledger, and what is made before the first trial. Of these a command's points tell everything.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from lab.survival import Lab, Zygote, again, crash, crash_points, kind_of, part_of, read_operations, verify
+from lab.crashes import Point, again, crash, crash_points, decision_points, kind_of, part_of, read_operations
+from lab.survival import Lab, Zygote, verify
 
 pytestmark = pytest.mark.slow
-_PARTS = 8
-_EPOCH = (
-    0.06  # seconds: three of them outlast SETTLES_AFTER on any machine, so that what a runner makes durable is hit too
-)
+_ALL = bool(os.environ.get("OUTLAST_EVERY_CRASH_POINT"))
+#: In seconds: three of a runner outlast SETTLES_AFTER on any machine, so that what it makes durable is hit too.
+_EPOCH = {"coordinator": 0.02, "runner": 0.06}
+#: Isolation and role → how many kinds of operations there are at least, and in how many tests the points are.
+_RUNS = {
+    ("command", "coordinator"): (40, 8), ("command", "runner"): (8, 3),
+    ("process", "coordinator"): (40, 4), ("process", "runner"): (8, 3),
+    ("worker", "coordinator"): (40, 4), ("worker", "runner"): (8, 3),
+    ("kept", "coordinator"): (30, 4), ("kept", "runner"): (0, 1),
+}  # fmt: skip
+#: Where it matters what a trial is.
+_OF_TRIALS = re.compile(r"trial|/open|(append|fsync) \S*/ledger/\\d\+\\\.jsonl$")
+_OTHERS = 12  # one in so many of the others all the same
+
+
+def _trials(isolation: str) -> int:
+    """So few that each slot is filled anew."""
+    return 3 if isolation == "command" else 2
+
+
+Points = Callable[[str, str], list[Point]]
 
 
 @pytest.fixture(scope="session")
-def recorded(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Role → kinds of file operations of an uninterrupted run, in order."""
-    lab = Lab.make(tmp_path_factory.mktemp("recorded"), zygote, seconds=_EPOCH)
-    command = lab.start(faults={"record": str(lab.place / "operations.jsonl")})
-    assert command.wait() == 0
-    found: dict[str, list[str]] = {"coordinator": [], "runner": []}
-    for operation in read_operations(lab.place / "operations.jsonl"):
-        role = "coordinator" if operation["pid"] == command.pid else "runner"
-        found[role].append(kind_of(operation))
-    assert len(set(found["coordinator"])) > 40
-    assert len(set(found["runner"])) > 8
-    return found
+def points_of(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Points:
+    """Isolation and role → the points of an uninterrupted run that are hit."""
+    known: dict[str, tuple[int, list[dict[str, Any]]]] = {}
+
+    def points(isolation: str, role: str) -> list[Point]:
+        if isolation not in known:
+            lab = Lab.make(
+                tmp_path_factory.mktemp("recorded"),
+                zygote,
+                seconds=_EPOCH["runner"],
+                isolation=isolation,
+                trials=_trials(isolation),
+            )
+            command = lab.start(faults={"record": str(lab.place / "operations.jsonl")})
+            assert command.wait() == 0
+            known[isolation] = command.pid, list(read_operations(lab.place / "operations.jsonl"))
+        pid, operations = known[isolation]
+        seen = [each for each in operations if (each["pid"] == pid) is (role == "coordinator")]
+        kinds = [kind_of(operation) for operation in seen]
+        assert len(set(kinds)) > _RUNS[isolation, role][0]
+        found = crash_points(kinds)
+        if isolation != "command" and not _ALL:
+            found = [each for each in found if _OF_TRIALS.search(each.kind) or part_of([each], 0, _OTHERS)]
+        return found + decision_points(seen)
+
+    return points
 
 
-def _faults_after_death(lab: Lab, reference: dict[int, float], role: str, kind: str, later: int) -> list[str]:
-    faults = crash(lab, role, kind, later)
-    if faults is None:
-        return [] if later else [f"never came to {kind}"]  # nothing follows the last one
-    faults += again(lab)
-    faults += verify(lab, reference, trials=3, interruptions=1).faults
-    return [f"killed {'after' if later else 'before'} {kind}: {fault}" for fault in faults]
-
-
-@pytest.mark.parametrize("part", range(_PARTS))
-@pytest.mark.parametrize("role", ["coordinator", "runner"])
+@pytest.mark.parametrize(
+    ("isolation", "role", "part"), [(*whose, part) for whose, (_, parts) in _RUNS.items() for part in range(parts)]
+)
 def test_a_process_killed_at_any_operation_costs_nothing_but_an_epoch(
-    role: str, part: int, recorded: dict[str, list[str]], make_lab: Callable[..., Lab], reference: dict[int, float]
+    isolation: str, role: str, part: int, points_of: Points, make_lab: Callable[..., Lab], reference: dict[int, float]
 ) -> None:
+    trials, parts = _trials(isolation), _RUNS[isolation, role][1]
+    more = (
+        {"trial": {"retries": 1}} if (isolation, role) == ("kept", "runner") else {}
+    )  # there, it is the training as well
     faults = []
-    for at, (kind, later) in enumerate(part_of(crash_points(recorded[role]), part, _PARTS)):
-        faults += _faults_after_death(make_lab(str(at), seconds=_EPOCH), reference, role, kind, later)
-    assert not faults, "\n".join(faults)
-
-
-#: Kind of function's trials → one in how many of the points is hit, the same ones on every machine.
-_OTHERS = {"process": 24, "worker": 24, "kept": 6}
-
-
-@pytest.mark.parametrize("isolation", _OTHERS)
-def test_the_same_holds_for_functions(
-    isolation: str, make_lab: Callable[..., Lab], reference: dict[int, float]
-) -> None:
-    lab = make_lab("recorded", isolation=isolation, seconds=_EPOCH)
-    command = lab.start(faults={"record": str(lab.place / "operations.jsonl")})
-    assert command.wait() == 0
-    seen = read_operations(lab.place / "operations.jsonl")
-    points = crash_points([kind_of(operation) for operation in seen if operation["pid"] == command.pid])
-    assert len(points) > 20
-    faults = []
-    for at, (kind, later) in enumerate(part_of(points, 0, _OTHERS[isolation])):
-        lab = make_lab(str(at), isolation=isolation, seconds=_EPOCH)
-        faults += _faults_after_death(lab, reference, "coordinator", kind, later)
+    for at, point in enumerate(part_of(points_of(isolation, role), part, parts)):
+        lab = make_lab(str(at), seconds=_EPOCH[role], isolation=isolation, trials=trials, **more)
+        found = crash(lab, role, point)
+        if found is None:  # nothing follows the last one
+            found = [] if point.later else ["never came to it"]
+        else:
+            found += again(lab)
+            found += verify(lab, reference, trials=trials, interruptions=1).faults
+        faults += [f"{point}: {fault}" for fault in found]
     assert not faults, "\n".join(faults)

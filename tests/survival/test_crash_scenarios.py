@@ -1,4 +1,4 @@
-"""Kill -9 at the operations of rarer moments: a changed study file, an index rebuilt, checkpoints deleted, a repair."""
+"""Kill -9 at the operations of rarer moments: a changed study file, a new index, deleted checkpoints, a long ledger, a repair."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lab.survival import Lab, again, crash, crash_points, kind_of, operations, part_of, verify
+from lab.crashes import FOLDED_AT_ONCE, Point, again, crash, crash_points, kind_of, operations, part_of
+from lab.survival import Lab, verify
 
 pytestmark = pytest.mark.slow
 
@@ -48,13 +49,14 @@ class Scenario:
     """A study that is prepared, a command that is hit, and the commands that bring it to its end."""
 
     command: tuple[str, ...]
-    prepare: Callable[[Lab], None] = _finished
+    prepare: Callable[[Lab], object] = _finished
     then: tuple[tuple[str, ...], ...] = ()
     trials: int = 4
     settings: dict[str, Any] = field(default_factory=dict)
     only: str = ""  # a part of the kinds that are hit
     checkpoints: int | None = None
     rebuilds: bool = False  # a new index or ledger may replace an old one, which is kept
+    patch: str = ""
     alike: bool = True  # the parameters are those of an uninterrupted run
 
 
@@ -75,6 +77,9 @@ SCENARIOS = {
     "torn": Scenario(
         ("repair", "studies/lab"), prepare=_torn_everywhere, then=(_MORE,), only=r"ledger|study\.db|trial\.json",
         rebuilds=True,
+    ),
+    "folded": Scenario(
+        _MORE, prepare=lambda lab: lab.run(patch=FOLDED_AT_ONCE), only="folded|drawn|glance|behind", patch=FOLDED_AT_ONCE
     ),
 }  # fmt: skip
 
@@ -97,22 +102,22 @@ def test_a_rare_moment_survives_a_kill_at_any_operation(
 ) -> None:
     scenario = SCENARIOS[name]
     prepared = _prepared(scenario, make_lab, "prepared")
-    recorded = operations(_prepared(scenario, make_lab, "recorded", prepared), *scenario.command)
+    recorded = operations(_prepared(scenario, make_lab, "recorded", prepared), *scenario.command, patch=scenario.patch)
     points = crash_points([kind_of(operation) for operation in recorded])
-    points = [point for point in points if any(word in point[0] for word in scenario.only.split("|"))]
+    points = [point for point in points if any(word in point.kind for word in scenario.only.split("|"))]
     assert len(points) > 3
     faults = []
-    for at, (kind, later) in enumerate(part_of(points, part, 2)):
-        faults += _hit(scenario, _prepared(scenario, make_lab, str(at), prepared), kind, later, reference)
+    for at, point in enumerate(part_of(points, part, 2)):
+        faults += _hit(scenario, _prepared(scenario, make_lab, str(at), prepared), point, reference)
     assert not faults, "\n".join(faults)
 
 
-def _hit(scenario: Scenario, lab: Lab, kind: str, later: int, reference: dict[int, float]) -> list[str]:
-    faults = crash(lab, "coordinator", kind, later, *scenario.command)
+def _hit(scenario: Scenario, lab: Lab, point: Point, reference: dict[int, float]) -> list[str]:
+    faults = crash(lab, "coordinator", point, *scenario.command, patch=scenario.patch)
     if faults is None:
         return []
     for command in (scenario.command, *scenario.then):
-        faults += again(lab, *command)
+        faults += again(lab, *command, patch=scenario.patch)
     faults += verify(
         lab,
         reference if scenario.alike else {},
@@ -121,7 +126,7 @@ def _hit(scenario: Scenario, lab: Lab, kind: str, later: int, reference: dict[in
         set_aside=scenario.rebuilds,
         checkpoints=scenario.checkpoints,
     ).faults
-    return [f"killed {'after' if later else 'before'} {kind}: {fault}" for fault in faults]
+    return [f"{point}: {fault}" for fault in faults]
 
 
 @pytest.mark.parametrize("later", range(4))
@@ -132,7 +137,7 @@ def test_a_fresh_start_that_dies_keeps_the_old_study_whole(
     lab.run()
     os.unlink(lab.place / "audit.jsonl")
     fresh = ("run", "study.yaml", "--fresh")
-    assert crash(lab, "coordinator", "rename .*/studies/lab.*", later, *fresh) == []
+    assert crash(lab, "coordinator", Point("rename .*/studies/lab.*", later), *fresh) == []
     assert again(lab, *fresh) == []
     assert verify(lab, reference, trials=2, interruptions=1).faults == []
     kept = [name for name in os.listdir(lab.place / "studies") if name != "lab"]

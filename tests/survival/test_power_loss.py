@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from lab.crashes import read_operations
 from lab.power import Disk
-from lab.survival import Lab, Zygote, read_operations, verify
+from lab.survival import Lab, Zygote, verify
 from outlast._system.processes import my_identity
 from outlast.core.fold import Study
 from outlast.engine.record.examine import read_study
