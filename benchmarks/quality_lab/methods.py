@@ -44,6 +44,7 @@ METHODS: Mapping[str, Method] = {
     "ours_tpe": Method("Outlast, `tpe`", _ours("tpe")),
     "ours_qmc": Method("Outlast, `qmc`", _ours("qmc")),
     "ours_random": Method("Outlast, `random`", _ours("random")),
+    "ours_gaussian": Method("Outlast, `gaussian`", _ours("gaussian")),
     "ours_gp": Method("Outlast, `gp`", _ours("gp")),
     "ours_cmaes": Method("Outlast, `cmaes`", _ours("cmaes")),
     "ours_liar": Method("Outlast, `tpe` with a constant liar", _ours("tpe", constant_liar=True)),

@@ -39,7 +39,7 @@ def told(lab: Any, sampler: str, *ends: Any, goals: tuple[str, ...] = ("maximize
     return rows
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "gaussian", "gp", "cmaes", "nsga2", "random"])
 def test_complete_and_pruned_trials_keep_value_and_curve(lab: Any, sampler: str) -> None:
     complete, pruned = told(
         lab,
@@ -82,7 +82,7 @@ def test_gp_gets_a_constraint_on_every_trial_once_one_could_not_run(lab: Any) ->
     assert [row.constraints for row in rows] == [{"runs": -1.0}, {"runs": -1.0}, {"runs": 1.0}]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsga2"])
+@pytest.mark.parametrize("sampler", ["tpe", "gaussian", "gp", "cmaes", "nsga2"])
 def test_what_a_machine_spoilt_is_left_out(lab: Any, sampler: str) -> None:
     ends = (lab.ended(0, TrialState.FAILED, Cause.LOST), lab.ended(1, values=(1.0,)))
     assert told(lab, sampler, *ends)[0].state.name == "FAIL"

@@ -15,7 +15,7 @@ CONTINUOUS = {"lr": {"min": 0.0, "max": 1.0}, "wd": {"min": 1e-6, "max": 1.0, "d
 GP = pytest.param("gp", marks=pytest.mark.foreign)  # it runs on torch
 
 
-@pytest.mark.parametrize("sampler", ["auto", "tpe", "random", "qmc", "cmaes", "nsga2", GP])
+@pytest.mark.parametrize("sampler", ["auto", "tpe", "gaussian", "random", "qmc", "cmaes", "nsga2", GP])
 def test_suggestions_are_the_same_when_the_coordinator_is_killed_after_every_event(lab: Any, sampler: str) -> None:
     settings = lab.settings(sampler=sampler)
     assert lab.run(settings, 26, killed=True) == lab.run(settings, 26, killed=False)
@@ -33,7 +33,7 @@ def test_the_grid_is_walked_in_one_order_killed_or_not(lab: Any) -> None:
 
 
 @pytest.mark.parametrize("after", range(0, 24, 5))
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "cmaes", GP])
+@pytest.mark.parametrize("sampler", ["tpe", "gaussian", "random", "qmc", "cmaes", GP])
 def test_after_a_kill_the_next_twelve_suggestions_are_the_promised_ones(lab: Any, sampler: str, after: int) -> None:
     settings = lab.settings(sampler=sampler)
     promised = lab.run(settings, after + 12, killed=False)[after:]

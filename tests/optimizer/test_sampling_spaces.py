@@ -57,13 +57,13 @@ ONE_POINT = {
 }
 
 
-@pytest.mark.parametrize("sampler", ["auto", "grid", "random", "tpe", "qmc", "cmaes", "gp", "nsga2"])
+@pytest.mark.parametrize("sampler", ["auto", "grid", "random", "tpe", "gaussian", "qmc", "cmaes", "gp", "nsga2"])
 @pytest.mark.parametrize("parameters", ONE_POINT.values(), ids=ONE_POINT)
 def test_a_space_of_one_configuration_is_used_up_by_one_trial(lab: Any, sampler: str, parameters: Any) -> None:
     assert len(all_drawn(lab, lab.settings(parameters, sampler=sampler))) == 1
 
 
-@pytest.mark.parametrize("sampler", ["grid", "random", "tpe", "qmc", "cmaes", "gp", "nsga2"])
+@pytest.mark.parametrize("sampler", ["grid", "random", "tpe", "gaussian", "qmc", "cmaes", "gp", "nsga2"])
 @pytest.mark.parametrize(
     ("more", "number"),
     [
@@ -77,7 +77,7 @@ def test_a_small_space_ends_with_its_last_configuration(lab: Any, sampler: str, 
     assert len(all_drawn(lab, lab.settings(SMALL, sampler=sampler, **more))) == number
 
 
-@pytest.mark.parametrize("sampler", ["grid", "random", "tpe"])
+@pytest.mark.parametrize("sampler", ["grid", "random", "tpe", "gaussian"])
 def test_a_conditional_space_ends_with_its_last_configuration(lab: Any, sampler: str) -> None:
     parameters = {"kind": {"values": ["x", "y"]}, "depth": {"values": [1, 2], "when": {"kind": ["y"]}}}
     assert len(all_drawn(lab, lab.settings(parameters, sampler=sampler))) == 3
@@ -96,7 +96,7 @@ def test_configurations_count_as_used_however_they_were_written(lab: Any) -> Non
     assert optimizer.ask(2) is None
 
 
-@pytest.mark.parametrize("sampler", ["grid", "random", "tpe"])
+@pytest.mark.parametrize("sampler", ["grid", "random", "tpe", "gaussian"])
 def test_a_configuration_that_a_machine_spoils_every_time_is_not_drawn_for_ever(lab: Any, sampler: str) -> None:
     optimizer = Optimizer(lab.settings({"a": {"values": [1, 2]}}, sampler=sampler), lab.study())
     drawn: list[int] = []

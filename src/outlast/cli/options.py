@@ -170,7 +170,7 @@ def from_options(command: Callable[..., None]) -> Callable[..., None]:
     uses = click.Choice(["trials", "knowledge", "both"])
     taken = click.option(
         "--from-as", "use", metavar="HOW", type=uses, default="trials", show_default=True,
-        help="trials: its best are tried first; knowledge: the sampler (tpe, gp) knows all of it; or both.",
+        help="trials: its best are tried first; knowledge: the sampler (tpe, gaussian, gp) knows all of it; or both.",
     )(taken)  # fmt: skip
     return click.option("--from", "places", metavar="OTHER", multiple=True, help=about, shell_complete=complete_files)(
         taken

@@ -45,7 +45,7 @@ from outlast.config.slurm_section import SLURM
 from outlast.config.tracking_section import TRACKERS, TrackingSettings
 from outlast.config.yaml import Document
 
-SAMPLERS = ("auto", "tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
+SAMPLERS = ("auto", "tpe", "gaussian", "gp", "cmaes", "random", "qmc", "grid", "nsga2")
 PRUNERS = ("none", "asha", "hyperband", "median", "percentile", "patient", "wilcoxon", "bandit", "wandb_hyperband")
 #: A study's name is a folder's: it cannot be hidden and cannot lead out of `studies/`.
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$(?!\n)"

@@ -16,12 +16,15 @@ from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
 from outlast.optimizer.auto import meant_by_auto
 from outlast.optimizer.failure_feedback import lesson_of
+from outlast.optimizer.gaussian_search import GaussianSearch
 from outlast.optimizer.long_tpe import LongTPE
 from outlast.optimizer.random_draws import RandomDraws
 from outlast.optimizer.trial_columns import TrialColumns
+from outlast.optimizer.unit_rows import UnitRows
 
 _CLASSES: dict[str, type[BaseSampler]] = {
     "tpe": LongTPE,
+    "gaussian": GaussianSearch,
     "gp": optuna_samplers.GPSampler,
     "cmaes": optuna_samplers.CmaEsSampler,
     "random": RandomDraws,
@@ -62,11 +65,16 @@ class SamplerFactory:
             raise StudyFileError("cmaes searches for one objective", key="sampler", cure="use nsga2, tpe or gp")
         if self.name == "gp" and importlib.util.find_spec("torch") is None:
             raise MissingExtra("the gp sampler needs PyTorch", cure="pip install 'outlast[torch]'")
+        if self.name == "gaussian" and objectives > 1:
+            raise StudyFileError("gaussian searches for one objective", key="sampler", cure="use nsga2, tpe or gp")
         self._objectives = objectives
         self._options = self._checked(settings, objectives, conditional)
         self.lesson = lesson_of(self._class)
         #: What the sampler knows of all trials, if it takes that in columns.
         self.columns: TrialColumns | None = None
+        #: The space as rows of numbers, and what the first trials descend from, for the one that takes them.
+        self.rows: UnitRows | None = None
+        self.start = 0
         self._again: BaseSampler | None = None
         if self.name != "grid":
             self.build(0)  # wrong values are said now, not at the first trial
@@ -119,6 +127,8 @@ class SamplerFactory:
         self._again = self._built(seed)
         if isinstance(self._again, LongTPE):
             self._again.columns = self.columns
+        elif isinstance(self._again, GaussianSearch) and self.rows is not None:
+            self._again.rows, self._again.start = self.rows, self.start
         return self._again
 
     def _built(self, seed: int) -> BaseSampler:

@@ -27,6 +27,7 @@ from outlast.optimizer.proposals import Draw, Proposer, stable_seed
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.optimizer.taken_over import TakenOver
 from outlast.optimizer.trial_lessons import Lessons
+from outlast.optimizer.unit_rows import UnitRows
 from outlast.space.parameters import SpaceError
 from outlast.space.space import Space
 
@@ -58,6 +59,10 @@ class Optimizer:
         axes = axes_of(self._space)
         lessons = Lessons(self._space, axes, defined_by_run=self._defined_by_run)
         self._configurations = Configurations(self._space, lessons.are_drawn)
+        if self._factory.name == "gaussian":
+            if self._defined_by_run:
+                raise StudyFileError("gaussian needs parameters in the study file", key="sampler", cure="use tpe")
+            self._factory.rows, self._factory.start = UnitRows(self._space, axes), self.seed
         if self._factory.name == "grid":
             self._check_grid()
         maximize = [metric.goal == "maximize" for metric in settings.metrics]

@@ -24,6 +24,7 @@ _CHOOSES = {
     "grid": "as the points of a grid, each once",
     "qmc": "as a quasi-random sequence over the search space",
     "tpe": "by a tree-structured Parzen estimator, a sequential model of the trials before",
+    "gaussian": "by a Gaussian process, a sequential model of the trials before",
     "gp": "by a Gaussian process, a sequential model of the trials before",
     "cmaes": "by covariance matrix adaptation, an evolution strategy",
     "nsgaii": "by NSGA-II, a genetic algorithm",

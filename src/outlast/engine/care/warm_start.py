@@ -24,7 +24,7 @@ Use = Literal["trials", "knowledge", "both"]
 #: A trial that was offered by an earlier search says so in its `source`: ``earlier: NAME 17``.
 SOURCE = "earlier"
 #: Samplers that learn from results which are not their own. Others propose by themselves, or from their own generations only.
-LEARNING = ("tpe", "gp")
+LEARNING = ("tpe", "gaussian", "gp")
 _TOP = 5
 
 

@@ -1,0 +1,158 @@
+"""A sampler for few trials: what a Gaussian process expects most improvement of.
+
+The first trials are evenly spread. Then the good half of the values counts as it is, and the bad half by
+its logarithm; trials that run are expected to come out as predicted (Ginsbourger et al., "Kriging is well-suited to parallelize
+optimization", 2010); a second process learns what cannot run from trials that could not (Gardner et al., ICML 2014).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from outlast.optimizer.row_search import RowSearch, keys_of, spread
+from outlast.optimizer.unit_rows import Array, UnitRows
+
+#: So many points of the sequence are looked at for one that nobody tried.
+AHEAD = 256
+#: Around so many of the best trials is looked more closely.
+BEST = 5
+
+
+@dataclass
+class Told:
+    """What is known of the trials, as rows."""
+
+    ran: list[Array] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)  # smaller is better
+    pruned: list[tuple[Array, float]] = field(default_factory=list)  # with their last value
+    failed: list[Array] = field(default_factory=list)
+    running: list[Array] = field(default_factory=list)
+    tried: set[bytes] = field(default_factory=set)
+
+    def scored(self) -> tuple[Array, Array]:
+        """Rows and values of all that ended.
+
+        What was pruned is no better than the middle of those that ran to their end. What could not run counts as the worst:
+        the chance to run alone is never small enough close to where nothing runs.
+        """
+        middle, worst = float(np.median(self.values)), max(self.values)
+        rows = [*self.ran, *(row for row, _ in self.pruned), *self.failed]
+        pruned = [max(value, middle) for _, value in self.pruned]
+        return np.array(rows), np.array([*self.values, *pruned, *[worst] * len(self.failed)])
+
+
+class GaussianSearch(BaseSampler):
+    """Suggests by a Gaussian process, for one objective over a declared space.
+
+    Args:
+        seed: Of this suggestion.
+        n_startup_trials: So many trials end before the first one is suggested by what they came to.
+    """
+
+    #: The space, and what the sequence of first trials begins with; given by whoever makes the sampler.
+    rows: UnitRows
+    start: int = 0
+
+    def __init__(self, *, seed: int | None = None, n_startup_trials: int = 10) -> None:
+        self._chance = np.random.default_rng(seed)
+        self._random = RandomSampler(seed)
+        self._first = n_startup_trials
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Nothing: the whole space is known from elsewhere."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """A configuration; nothing where there is none that nobody tried."""
+        if not len(self.rows):
+            return {}
+        every = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        others = [each for each in every if each.number != trial.number]
+        told = self._told(others, -1.0 if study.direction is StudyDirection.MAXIMIZE else 1.0)
+        ended = len(told.ran) + len(told.pruned) + len(told.failed)
+        if ended < self._first or len(told.ran) < 3:
+            row = self._next_of_sequence(len(others), told)
+        else:
+            row = self._most_promising(told)
+        return {} if row is None else self.rows.drawn(row)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A parameter by itself: at random."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _told(self, trials: Sequence[FrozenTrial], sign: float) -> Told:
+        told = Told()
+        for trial in trials:
+            row = self._row(trial.params)
+            if row is None:
+                continue
+            told.tried.update(keys_of(row[None]))
+            if trial.state is TrialState.RUNNING:
+                told.running.append(row)
+            elif trial.state is TrialState.COMPLETE and math.isfinite(trial.values[0]):
+                told.ran.append(row)
+                told.values.append(sign * trial.values[0])
+            elif trial.state is TrialState.PRUNED and (curve := _finite(trial.intermediate_values)):
+                told.pruned.append((row, sign * curve[max(curve)]))
+            elif trial.state is not TrialState.FAIL:  # a machine's fault says nothing
+                told.failed.append(row)
+        return told
+
+    def _row(self, drawn: Mapping[str, Any]) -> Array | None:
+        """A trial's row; None if it has no parameter of the space, or one that does not fit."""
+        if not any(column.name in drawn for column in self.rows.columns):
+            return None
+        try:
+            return self.rows.snapped(self.rows.row(drawn)[None])[0]
+        except StopIteration:
+            return None
+
+    def _next_of_sequence(self, begun: int, told: Told) -> Array | None:
+        """The first point of the sequence, from this one on, that nobody tried and the constraints allow."""
+        points = self.rows.of_uniform(spread(len(self.rows), begun, AHEAD, self.start))
+        fresh = (row for row, key in zip(points, keys_of(points), strict=True) if key not in told.tried)
+        return next(filter(self.rows.satisfies, fresh), None)
+
+    def _most_promising(self, told: Told) -> Array | None:
+        from outlast.optimizer import gaussian_process as model  # and SciPy, which the first trials do not wait for
+
+        with model.one_thread():
+            return self._promising(told, model)
+
+    def _promising(self, told: Told, model: Any) -> Array | None:
+        x, values = told.scored()
+        process = model.fit(x, model.standing(values), self.rows.choices)
+        means, _ = process.predict(x)
+        best, order = float(np.min(means)), np.argsort(means, kind="stable")
+        if told.running:
+            process = process.believing(np.array(told.running))
+        can = None
+        if told.failed:
+            ran = len(x) - len(told.failed)
+            can = model.fit(x, np.repeat([1.0, -1.0], [ran, len(told.failed)]), self.rows.choices)
+
+        def worth(rows: Array) -> Array:
+            mean, spread = process.predict(rows)
+            improvement = model.log_improvement(mean, spread, best)
+            return improvement if can is None else improvement + model.log_chance(can, rows)
+
+        return RowSearch(self.rows, worth, told.tried, self._chance).best(x[order[:BEST]])
+
+
+def _finite(curve: Mapping[int, float]) -> dict[int, float]:
+    return {step: value for step, value in curve.items() if math.isfinite(value)}

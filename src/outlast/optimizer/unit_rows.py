@@ -1,0 +1,173 @@
+"""Configurations as rows of numbers in [0, 1], which models are fitted to, and back.
+
+A number is its place between the ends, on its scale; a whole number or a step is the middle of its share. Numbers on a list are
+ordered by it, so they are their place on it. Any other choice is its position: equal or different is all that is read of it.
+A parameter that is not active has a place of its own among choices, and stands in the middle otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from outlast.optimizer.optuna_distributions import Axis
+from outlast.space.parameters import Parameter
+from outlast.space.space import Space
+
+Array = Any
+#: Where a parameter stands that is not active.
+NO_CHOICE, MIDDLE = -1.0, 0.5
+
+
+class Column:
+    """One parameter's numbers. `levels` are all places it can have, if they are few; `choice`: they have no order."""
+
+    def __init__(self, parameter: Parameter, axis: Axis) -> None:
+        latent = axis.latent
+        self.name, self._axis, self._parameter = parameter.name, axis, parameter
+        self._values: Sequence[Any] = latent.choices
+        self.choice = latent.kind == "categorical" and not _ordered(parameter.choices or ())
+        self._log, self._step = latent.log, latent.step or (1.0 if latent.kind == "int" else 0.0)
+        low, high = getattr(axis.distribution, "low", 0.0), getattr(axis.distribution, "high", 1.0)
+        self._low, self._high = float(low), float(high)
+        margin = self._step / 2
+        self._ends = (self._scaled(self._low - margin), self._scaled(self._high + margin))
+        self._rounded = self._all_rounded() if latent.kind == "float" else None
+        self.away = NO_CHOICE if self.choice else MIDDLE
+        self.levels = self._all_levels()
+
+    def place(self, drawn: Any) -> float:
+        """Where a drawn value stands."""
+        if self._values:
+            at = next(at for at, value in enumerate(self._values) if type(value) is type(drawn) and value == drawn)
+            return float(at) if self.choice else (at + 0.5) / len(self._values)
+        low, high = self._ends
+        return float((self._scaled(float(drawn)) - low) / (high - low))
+
+    def drawn(self, place: float) -> Any:
+        """What is drawn at a place."""
+        if self._values:
+            return self._values[int(place if self.choice else place * len(self._values))]
+        value = float(self._at(np.array([place]))[0])
+        return self._axis.from_sampler(round(value) if self._axis.latent.kind == "int" else value)
+
+    def of_uniform(self, uniform: Array) -> Array:
+        """Places for uniform numbers below 1: each choice has the same share."""
+        return np.floor(uniform * len(self._values)) if self.choice else uniform
+
+    def snapped(self, places: Array) -> Array:
+        """The nearest places that the parameter can have."""
+        if self.choice:
+            return places
+        if self._values:
+            count = len(self._values)
+            return (np.clip(np.floor(places * count), 0, count - 1) + 0.5) / count
+        if self._rounded is not None:
+            above = np.clip(np.searchsorted(self._rounded, places), 1, len(self._rounded) - 1)
+            nearer = places - self._rounded[above - 1] <= self._rounded[above] - places
+            return self._rounded[np.where(nearer, above - 1, above)]
+        if not self._step:
+            return np.clip(places, 0.0, 1.0)
+        low, high = self._ends
+        return (self._scaled(self._at(places)) - low) / (high - low)
+
+    def _at(self, places: Array) -> Array:
+        low, high = self._ends
+        values = low + (high - low) * places
+        values = np.exp(values) if self._log else values
+        if self._step:
+            values = self._low + np.rint((values - self._low) / self._step) * self._step
+        return np.clip(values, self._low, self._high)
+
+    def _scaled(self, value: Any) -> Any:
+        return np.log(value) if self._log else value
+
+    def _all_rounded(self, most: int = 1000) -> Array | None:
+        """The places of all values, where what is drawn is rounded to one of a list."""
+        values = self._parameter.choices
+        if values is None or not 1 < len(values) <= most:
+            return None
+        drawn = ((value, self._parameter.encode(value)) for value in values)
+        return np.unique([self.place(each) for value, each in drawn if self._parameter.decode(each) == value])
+
+    def _all_levels(self, most: int = 12) -> Array | None:
+        if self.choice:
+            return np.arange(float(len(self._values)))
+        if self._rounded is not None:
+            return self._rounded if len(self._rounded) <= most else None
+        count = len(self._values)
+        if self._step and not self._log:
+            count = round((self._high - self._low) / self._step) + 1
+        return (np.arange(count) + 0.5) / count if 0 < count <= most else None
+
+
+class UnitRows:
+    """The parameters of a space that are drawn and have more than one value."""
+
+    def __init__(self, space: Space, axes: Mapping[str, Axis]) -> None:
+        self._space = space
+        self.columns = [Column(p, axes[p.name]) for p in space.sampled if not axes[p.name].single]
+        self.choices = np.array([column.choice for column in self.columns], dtype=bool)
+        self._away = np.array([column.away for column in self.columns])
+        parents = {parent for p in space.sampled for parent in p.when or {}}
+        self._parents = [at for at, column in enumerate(self.columns) if column.name in parents]
+        self._alone = {name: axis.first for name, axis in axes.items() if axis.single}
+        self._active: dict[tuple[float, ...], Array] = {}
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def row(self, drawn: Mapping[str, Any]) -> Array:
+        """Where a trial's drawn values stand.
+
+        Raises:
+            StopIteration: One of them is no choice of its parameter.
+        """
+        return np.array([c.place(drawn[c.name]) if c.name in drawn else c.away for c in self.columns])
+
+    def drawn(self, row: Array) -> dict[str, Any]:
+        """What is drawn at a row that was `snapped`, without what is not active there."""
+        active = self._active_at(row)
+        return {c.name: c.drawn(at) for c, at, there in zip(self.columns, row.tolist(), active, strict=True) if there}
+
+    def of_uniform(self, uniform: Array) -> Array:
+        """Rows for uniform numbers below 1, shape (n, parameters)."""
+        places = [column.of_uniform(uniform[:, at]) for at, column in enumerate(self.columns)]
+        return self.snapped(np.stack(places, axis=1))
+
+    def snapped(self, rows: Array) -> Array:
+        """The nearest rows of configurations that there can be."""
+        snapped = np.stack([column.snapped(rows[:, at]) for at, column in enumerate(self.columns)], axis=1)
+        if self._parents:
+            _, back = np.unique(snapped[:, self._parents], axis=0, return_inverse=True)
+            firsts = np.unique(back.ravel(), return_index=True)[1]
+            active = np.array([self._active_at(snapped[first]) for first in firsts])[back.ravel()]
+            snapped = np.where(active, snapped, self._away)
+        return snapped
+
+    def satisfies(self, row: Array) -> bool:
+        """Whether the constraints hold for a row that was `snapped`."""
+        return not self._space.constraints or self._space.satisfies(
+            self._space.decode({**self._alone, **self.drawn(row)})
+        )
+
+    def _active_at(self, row: Array) -> Array:
+        key = tuple(row[self._parents])
+        if key not in self._active:
+            drawn = {**self._alone, **{self.columns[at].name: self.columns[at].drawn(row[at]) for at in self._parents
+                                       if row[at] != NO_CHOICE}}  # fmt: skip
+            names = {p.name for p in self._space.active(self._space.decode(drawn))}
+            self._active[key] = np.array([column.name in names for column in self.columns])
+        return self._active[key]
+
+
+def _ordered(choices: Sequence[Any]) -> bool:
+    """Whether choices are numbers that go up, or down: three at least, for two have no order that counts."""
+    if len(choices) < 3 or any(isinstance(c, bool) or not isinstance(c, (int, float)) for c in choices):
+        return False
+    steps = [b - a for a, b in pairwise(choices)]
+    return all(s > 0 and math.isfinite(s) for s in steps) or all(s < 0 and math.isfinite(s) for s in steps)
