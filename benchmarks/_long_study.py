@@ -34,7 +34,7 @@ from outlast.core.records import (
 )
 from outlast.core.records import to_json as as_json
 from outlast.core.states import Cause, TrialState
-from outlast.engine.record.at_a_glance import keep_what_it_looks_like
+from outlast.engine.record.at_a_glance import keep_what_it_adds_up_to, keep_what_it_looks_like
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 from outlast.study.ledger_lines import to_line
@@ -50,6 +50,7 @@ parameters:
   optimizer: {values: [adam, sgd, lamb]}
 budget: {trials: 100000}
 """
+_LAST_KEPT = 0.99  # of the ledger: it is kept again when a fiftieth was appended
 
 
 def decisions(trials: int, epochs: int, settings: dict[str, Any], *, ended: bool = True) -> Iterator[list[Event]]:
@@ -104,7 +105,8 @@ def make_study(
         text: The study file.
         ended: Whether it came to rest, or its coordinator died behind the last outcome.
         files: Whether each trial has what a finished trial has in its folder.
-        kept: Whether whoever brought it to rest kept what it looks like and adds up to, as every run does.
+        kept: Whether whoever brought it to rest kept what it looks like and adds up to, as every run does; one that broke off
+            had kept the latter shortly before its end.
     """
     file = folder.with_suffix(".yaml")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +120,9 @@ def make_study(
         for serial, line in enumerate(lines, 1):
             told = [as_json(event) for event in line]
             segment.write(to_line({"v": 1, "n": serial, "at": told[0].get("at", ""), "events": told}))
+            if kept and not ended and serial == int(_LAST_KEPT * 2 * trials):
+                segment.flush()
+                keep_what_it_adds_up_to(paths)
             events += line if files else []
     for number in range(trials):
         paths.trial(number).folder.mkdir(parents=True)

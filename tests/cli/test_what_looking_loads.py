@@ -34,7 +34,7 @@ READING = LEDGER | {"config", "space"}
 COMMANDS = [
     (["--help"], {"core", "study"}, {"click", "msgspec"}, 31),
     (["--version"], set(), {"click"}, 9),
-    (["status"], READING | {"monitor"}, {"click", "msgspec", "rich"}, 96),
+    (["status"], READING | {"monitor"}, {"click", "msgspec", "rich"}, 98),
     (["show"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}, 122),
     (["show", "0"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}, 112),
     (["logs", "small", "0"], LEDGER, {"click", "msgspec"}, 50),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from outlast.core.best import best_trial, is_best
 from outlast.core.budget import counted, in_flight
@@ -20,9 +21,11 @@ from outlast.core.records import (
     Event,
     RunStarted,
     TrialCreated,
+    TrialFits,
     TrialRetried,
 )
 from outlast.core.states import Cause, TrialState
+from outlast.core.sums import Sums
 
 ENDS = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INFEASIBLE, TrialState.INTERRUPTED]
 WORDS = ["complete", "pruned", "failed", "infeasible"]
@@ -40,25 +43,36 @@ def histories(draw: st.DrawFn) -> list[Event]:
     trials: dict[int, int] = {}
     for step in range(draw(st.integers(0, 40))):
         at = f"2026-01-01T00:{step:02d}:00+00:00"
-        kind = draw(st.sampled_from(["create", "open", "end", "end", "misfit", "retry"]))
+        kind = draw(st.sampled_from(["create", "open", "end", "end", "misfit", "fits", "retry"]))
         if kind == "create" or not trials:
             number = draw(st.integers(0, 12))
             trials.setdefault(number, 0)
-            events.append(TrialCreated(number, at))
+            source = draw(st.sampled_from(["sampler", "sampler", "imported"]))
+            events.append(TrialCreated(number, at, source=source))
             continue
         number = draw(st.sampled_from(sorted(trials)))
         if kind == "open":
             trials[number] += 1
-            events.append(AttemptOpened(number, trials[number], at))
+            resumed, gpus = draw(st.booleans()), draw(st.sampled_from([(), (), ("GPU-a", "GPU-b")]))
+            events.append(AttemptOpened(number, trials[number], at, resumed=resumed, code=f"c{step % 3}", gpus=gpus))
         elif kind == "retry":
             events.append(TrialRetried(number, at))
+        elif kind == "fits":
+            events.append(TrialFits(number, at))
         elif kind == "misfit":
             events.append(AttemptEnded(number, trials[number], at, TrialState.FAILED, Cause.SPACE_CHANGED))
         else:
             state = draw(st.sampled_from(ENDS))
             value = draw(st.sampled_from([-1.0, 0.0, 0.5, 2.0, float("nan"), float("inf")]))
             values = (value,) if state is TrialState.COMPLETE else None
-            events.append(AttemptEnded(number, max(1, trials[number]), at, state, Cause.COMPLETED, values=values))
+            cause, seconds = (
+                draw(st.sampled_from([Cause.COMPLETED, Cause.WALLTIME])),
+                draw(st.sampled_from([0.0, 0.1, 99.7])),
+            )
+            curves = draw(st.sampled_from([(), (((0, 0.5), (1, 0.6)),), (((1, 0.5),),)]))
+            events.append(
+                AttemptEnded(number, max(1, trials[number]), at, state, cause, "", values, curves, seconds=seconds)
+            )
     return events
 
 
@@ -83,6 +97,25 @@ def check(study: Study) -> None:
             best = best_trial(study, [goal])
             assert [t for t in trials if is_best(study, t, [goal])] == ([] if best is None else [best])
             assert target_value_reached(study, Limits(None, target_value=target, maximize=up)) == slow_reached
+
+
+def told(sums: Sums) -> dict[str, Any]:
+    """What was added and taken away again may be a zero, or an empty list."""
+    found = asdict(sums)
+    nested = {
+        name: {key: each for key, each in found[name].items() if each} for name in ("hours", "card_hours", "by_end")
+    }
+    return {**found, **nested}
+
+
+@given(histories(), st.integers(1, 9))
+def test_what_trials_add_up_to_is_that_of_looking_at_all_of_them(events: list[Event], often: int) -> None:
+    study = Study()
+    for at, event in enumerate(events):
+        study.apply(event)
+        if at % often == 0:
+            assert told(study.sums) == told(Sums.of(study.trials))
+    assert told(study.sums) == told(Sums.of(study.trials))
 
 
 @given(histories())

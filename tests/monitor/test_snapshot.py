@@ -9,7 +9,7 @@ from rich.console import Console
 
 from outlast.cli import render
 from outlast.config.settings import BudgetSettings, MetricSettings, SamplerSettings, Settings
-from outlast.core.records import TrialRetried
+from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import StudyState, TrialState
 from outlast.monitor.queue import QueuedJob, queue_in_words
 from outlast.monitor.snapshot import LiveFacts, Snapshot, snapshot
@@ -219,9 +219,11 @@ def test_behind_a_search_its_best_is_confirmed_and_a_follow_up_goes_back_to_it()
     build = some(StudyBuilder())
     build.end(1000, "done")
     assert look(build, live=False).then == "outlast confirm studies/digits"
-    for trial in build.study.trials.values():
-        trial.of, trial.source = 7, "confirm"
-    found = snapshot(build.study, settings(), now=build.moment(1000), folder="studies/digits/confirm")
+    repeated = StudyBuilder()
+    repeated.study.apply(TrialCreated(0, repeated.at(0), source="confirm", of=7))
+    repeated.attempt(0, values=0.7)
+    repeated.end(1000, "done")
+    found = snapshot(repeated.study, settings(), now=build.moment(1000), folder="studies/digits/confirm")
     assert (found.next_command, found.then) == ("outlast confirm studies/digits", "")
 
 

@@ -7,14 +7,16 @@ import random
 import shutil
 import signal
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from outlast._system import observed
+from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core import fold as fold_module
 from outlast.core.fold import Study
 from outlast.core.records import (
@@ -38,6 +40,7 @@ from outlast.engine.record import examine as examining
 from outlast.engine.record.at_a_glance import keep_what_it_adds_up_to
 from outlast.engine.record.examine import examine, read_sound
 from outlast.errors import LedgerDamaged
+from outlast.monitor.snapshot import LiveFacts, snapshot
 from outlast.study import folded
 from outlast.study.folded import ends_at, keep_folded, read_folded
 from outlast.study.layout import StudyPaths
@@ -49,6 +52,9 @@ from outlast.study.segments import Place, read_ledger, segment_path
 from outlast.testing.fault_injection import Faults
 
 AT = "2026-01-05T10:00:00.000+00:00"
+SETTINGS = Settings(
+    name="small", command=("true",), metrics=(MetricSettings(name="x"),), budget=BudgetSettings(trials=90)
+)
 BEGINNING = [StudyCreated("small", AT, study_seed=3), RevisionMade(1, AT, {"name": "small"}), RunStarted(AT, "box", 1)]
 
 
@@ -69,11 +75,18 @@ def plain(value: Any) -> str:
     return repr(value)
 
 
+def shown(study: Study, *, live: bool) -> str:
+    """All that `outlast status` tells of it."""
+    now, facts = datetime(2026, 1, 5, 12, tzinfo=timezone.utc), LiveFacts("box", 1, AT, slots=2) if live else None
+    return plain(snapshot(study, SETTINGS, now=now, live=facts))
+
+
 def asked(study: Study) -> list[object]:
     """What is known of all trials together."""
     return [
         study.counts(), study.next_number, study.extreme_values, study.latest_success, [t.number for t in study.misfits],
         [(trial.number, plain(trial)) for trial in study.in_state(TrialState.RUNNING, TrialState.INTERRUPTED)],
+        *(shown(study, live=live) for live in (False, True)),
     ]  # fmt: skip
 
 
@@ -124,16 +137,25 @@ def some(chance: random.Random, number: int) -> list[Event]:
     )  # fmt: skip
 
 
+def put_off(event: Event, minutes: float) -> Event:
+    """The same, later; an attempt's outcome a little after its begin."""
+    if not hasattr(event, "at"):
+        return event
+    at = datetime.fromisoformat(AT) + timedelta(minutes=minutes, seconds=2 * isinstance(event, AttemptEnded))
+    return replace(event, at=at.isoformat(timespec="milliseconds"))
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_any_life_of_a_ledger_adds_up_to_the_same_either_way(tmp_path: Path, seed: int) -> None:
     print(f"seed {seed}")
-    chance, number, paths, used = random.Random(seed), 1, StudyPaths.at(tmp_path), 0
+    chance, number, paths, used, minutes = random.Random(seed), 1, StudyPaths.at(tmp_path), 0, 0.0
     ledger, _ = Ledger.claim(paths.ledger)
     ledger.append([*BEGINNING, *trial(0)])
     for _ in range(60):
         what = chance.random()
         if what < 0.55:
-            events = some(chance, number)
+            minutes += chance.choice([0.0, 0.1, 0.5, 9.0])
+            events = [put_off(event, minutes) for event in some(chance, number)]
             number += isinstance(events[0], TrialCreated)
             ledger.append(events)
         elif what < 0.7:

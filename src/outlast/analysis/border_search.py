@@ -9,27 +9,26 @@ from typing import Any
 from outlast.analysis.borders import Border, border
 from outlast.analysis.dimensions import Dimension, dimensions_of, of_numbers
 from outlast.analysis.shares import best_part
-from outlast.core.records import Trial
+from outlast.core.fold import Study
 from outlast.space.parameters import Parameter
 
 _CHANCE = 0.01  # divided by how many are looked at (Bonferroni)
 
 
-def borders_of(trials: Sequence[Trial], parameters: Sequence[Parameter], goal: str) -> list[tuple[str, Border]]:
+def borders_of(study: Study, parameters: Sequence[Parameter], goal: str) -> list[tuple[str, Border]]:
     """The parameters of a study whose best trials lie at an end, by the first objective.
 
     Args:
-        trials: Complete ones.
+        study: The folded ledger. Of what a define-by-run objective drew only the best trials tell.
         parameters: Of the study file.
         goal: ``maximize`` or ``minimize``.
     """
     sign = -1.0 if goal == "maximize" else 1.0
-    scored = [
-        (sign * t.value, t.params) for t in trials if t.value is not None and math.isfinite(t.value) and t.feasible
-    ]
-    best = best_part([cost for cost, _ in scored])
-    numeric = [one for one in dimensions_of(parameters, trials) if one.numeric]
-    return [(one.name, end) for one, end in at_borders(numeric, [params for _, params in scored], best)]
+    scored = [(number, sign * values[0]) for number, values in study.scores() if math.isfinite(values[0])]
+    best = [study.trials[scored[at][0]] for at in best_part([cost for _, cost in scored])]
+    numeric = [one for one in dimensions_of(parameters, best) if one.numeric]
+    found = at_borders(numeric, [trial.params for trial in best], range(len(best)))
+    return [(one.name, end) for one, end in found]
 
 
 def at_borders(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from statistics import NormalDist, median
 from typing import Any
 
 from msgspec import Struct
@@ -26,6 +25,8 @@ def wilson_interval(hits: int, of: int, level: float = 0.95) -> tuple[float, flo
     """
     if of <= 0:
         return 0.0, 1.0
+    from statistics import NormalDist  # loads random numbers and fractions: who looks at borders has no need of it
+
     z = NormalDist().inv_cdf(0.5 + level / 2)
     share, spread = hits / of, z * z / of
     middle = (share + spread / 2) / (1 + spread)
@@ -42,8 +43,8 @@ def at_least(hits: int, of: int, share: float) -> float:
     return min(1.0, math.fsum(_binomial(k, of, share) for k in range(hits, of + 1)))
 
 
-def best_part(costs: Sequence[float], share: float = 0.1, least: int = 5) -> list[int]:
-    """The indices of the best trials: a share of them, but at least a few, and never more than half.
+def best_part(costs: Sequence[float], share: float = 0.1, least: int = 5, most: int = 1000) -> list[int]:
+    """The indices of the best trials: a share of them, but at least a few, not more than say enough, and never more than half.
 
     Equal ones at the edge all belong to it. Where that makes more than half (a constant objective), nothing sets the best
     apart from the others, and the part is empty; so it is with less than four trials.
@@ -52,14 +53,15 @@ def best_part(costs: Sequence[float], share: float = 0.1, least: int = 5) -> lis
         costs: One per trial, less being better; those that are no number are never among the best.
         share: How many of them, as a share.
         least: At least so many, where they are not more than half.
+        most: At most so many, and those that equal the last of them.
     """
-    known = sorted((cost, at) for at, cost in enumerate(costs) if not math.isnan(cost))
+    known = sorted(cost for cost in costs if not math.isnan(cost))
     if len(known) < 4:
         return []
-    size = max(math.ceil(share * len(known)), min(least, len(known) // 2))
-    edge = known[size - 1][0]
-    chosen = [at for cost, at in known if cost <= edge]
-    return sorted(chosen) if len(chosen) <= len(known) / 2 else []
+    size = max(min(most, math.ceil(share * len(known))), min(least, len(known) // 2))
+    edge = known[size - 1]
+    chosen = [at for at, cost in enumerate(costs) if cost <= edge]
+    return chosen if len(chosen) <= len(known) / 2 else []
 
 
 class CategoryShare(Struct, frozen=True):
@@ -110,6 +112,8 @@ def category_shares(
     Returns:
         One per category, largest share of the part first.
     """
+    from statistics import median  # as above
+
     names = [category(value) for value in values]
     shown = dict(zip(names, values, strict=True))
     all_of, part_of = Counter(names), Counter(names[at] for at in part)

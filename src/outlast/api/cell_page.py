@@ -12,10 +12,10 @@ from html import escape
 from outlast.api.cell import Page
 from outlast.core.escapes import as_on_a_screen
 from outlast.core.records import Trial
-from outlast.core.states import StudyState
+from outlast.core.states import STATE_ORDER, StudyState
 from outlast.monitor.best_so_far import so_far
 from outlast.monitor.overview import Overview, Sight
-from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
+from outlast.monitor.snapshot import RunningTrial, Snapshot
 from outlast.monitor.speed_words import speed_text
 from outlast.monitor.times import duration, figure, metric_value
 

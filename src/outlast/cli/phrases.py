@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from outlast.cli.styled import Text
 from outlast.cli.text import Paragraph, is_unicode, one_line, params_text, percent
-from outlast.core.states import StudyState, TrialState
-from outlast.monitor.overview import Overview
-from outlast.monitor.snapshot import STATE_ORDER, RunningTrial, Snapshot
+from outlast.core.states import STATE_ORDER, StudyState, TrialState
 from outlast.monitor.speed_words import clock_time
 from outlast.monitor.times import duration, metric_value, parse_time
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
+
+    from outlast.monitor.overview import Overview
+    from outlast.monitor.snapshot import RunningTrial, Snapshot
 
 _PARAMETERS_AT = 42  # the column of a running trial's parameters
 STATE_STYLES: Mapping[str, str] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from outlast.cli.phrases import STATE_STYLES
@@ -27,10 +26,10 @@ from outlast.cli.text import (
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.best import best_trials, ranked, table_value
 from outlast.core.fold import Study
+from outlast.core.lately import when_it_ran
 from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.by_hand import CONFIG_FILE
-from outlast.monitor.snapshot import when_it_ran
 from outlast.monitor.times import duration, figure, local_time, metric_value, parse_time, time_span
 from outlast.results.failures import FailureGroup
 
@@ -47,12 +46,8 @@ def show_trials(
     folder: str,
     limit: int | None = 30,
     findings: Sequence[tuple[str, str]] = (),
-    when: tuple[datetime | None, datetime | None] | None = None,
 ) -> RenderableType:
-    """The table of trials, best first (`limit` of them, or all), and what they say in a few (label, sentence) lines.
-
-    `when` it ran is worked out from all trials where nobody knows it.
-    """
+    """The table of trials, best first (`limit` of them, or all), and what they say in a few (label, sentence) lines."""
     metrics = settings.metrics
     shown = ranked(study, metrics, limit)
     if not shown:
@@ -67,7 +62,7 @@ def show_trials(
     parts: list[RenderableType] = [Rows(header, rows, right=right, keep=3 + len(metrics), styles=styles)]
     if len(shown) < len(study.trials):
         parts.append(Text(f"  and {len(study.trials) - len(shown)} more: {folder}/trials.csv", style="dim"))
-    began, ended = when or when_it_ran(study, live=study.ended is None)
+    began, ended = when_it_ran(study, live=study.ended is None)
     ran = "" if began is None else time_span(began, ended)
     said = [
         (label if at == 0 or findings[at - 1][0] != label else "", text) for at, (label, text) in enumerate(findings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +20,6 @@ from outlast.core.plain_json import plain_json
 from outlast.core.records import Trial, to_json
 from outlast.core.states import TrialState
 from outlast.engine.attempts.by_hand import command_by_hand
-from outlast.engine.record.at_a_glance import glance_at
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
 from outlast.results.configuration import configuration
@@ -62,7 +60,7 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         tell(
             lambda: facts_of(study.trials.values()),
             lambda: render_show.show_trials(
-                study, settings, folder=folder, limit=limit, findings=_findings(study, settings), when=_when(folder)
+                study, settings, folder=folder, limit=limit, findings=_findings(study, settings)
             ),
         )
     elif what == "best":
@@ -153,12 +151,6 @@ def _analysis(study: Study, settings: Settings, *, brief: bool = False) -> dict[
     from outlast.analysis.summary import analyse
 
     return analyse(study, settings.parameters, settings.metrics, sampler=settings.sampler.name, brief=brief).to_json()
-
-
-def _when(folder: str) -> tuple[datetime | None, datetime | None] | None:
-    """When it ran, as whoever brought it to rest has kept it; ``None``: its trials have to tell."""
-    kept = glance_at(folder)
-    return None if kept is None else (kept.time.began, kept.time.ended)
 
 
 def _findings(study: Study, settings: Settings) -> list[tuple[str, str]]:

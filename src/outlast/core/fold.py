@@ -39,7 +39,10 @@ from outlast.core.records import (
     Warned,
 )
 from outlast.core.states import Cause, TrialState
+from outlast.core.sums import Sums
 from outlast.core.tally import KeptTally, Tally
+
+_OF_TRIALS = (TrialCreated, AttemptOpened, AttemptEnded, TrialRetried, TrialFits)
 
 
 class Study(Struct, dict=True):
@@ -68,20 +71,21 @@ class Study(Struct, dict=True):
     earlier: list[EarlierTrial] = []  # what the sampler knows of other searches
     running_since: str = ""  # when the last run started, or last went on
     last_at: str = ""  # when a run last put anything on record
+    follows: str = ""  # where the first trial of a follow-up came from
 
     @cached_property
     def _tally(self) -> Tally:
         return Tally(self.trials)
 
-    def kept(self) -> tuple[Study, KeptTally, PackedTrials]:
+    def kept(self) -> tuple[Study, KeptTally, Sums, PackedTrials]:
         """What `resumed` makes the same study of, in parts that msgpack can say."""
-        return replace(self, trials={}), self._tally.kept(), packed(self.trials)
+        return replace(self, trials={}), self._tally.kept(), self.sums, packed(self.trials)
 
     @classmethod
-    def resumed(cls, rest: Study, tally: KeptTally, trials: PackedTrials) -> Study:
+    def resumed(cls, rest: Study, tally: KeptTally, sums: Sums, trials: PackedTrials) -> Study:
         """A study of the parts that `kept` gave. Its trials are bytes until somebody asks for them."""
         rest.trials = found = KeptTrials(trials)
-        rest._tally = Tally.resumed(found, tally)
+        rest._tally = Tally.resumed(found, tally, sums)
         return rest
 
     @cached_property
@@ -126,6 +130,11 @@ class Study(Struct, dict=True):
         return scores(self.trials)
 
     @property
+    def sums(self) -> Sums:
+        """What all trials add up to."""
+        return self._tally.sums()
+
+    @property
     def identity(self) -> str:
         """Tells a study from all others, whatever their names; the same in each copy of its folder, wherever it lies."""
         import hashlib  # whoever only looks needs none
@@ -140,6 +149,8 @@ class Study(Struct, dict=True):
 
     def apply(self, event: Event) -> None:
         """Take one event in. Applying an event that says what is so already changes nothing."""
+        if isinstance(event, _OF_TRIALS):
+            self._tally.changes(event.trial)
         if isinstance(event, RunStarted) and self.last_run is not None and self.ended is None:
             self.elapsed_before += seconds_between(self.running_since, self.last_at)  # a run that did not end in order
         if not isinstance(event, TrialRetried):  # a person's, at any time
@@ -189,7 +200,7 @@ class Study(Struct, dict=True):
             case Warned():
                 self.warnings[event.key or event.text] = event.text
                 self.warned_at[event.key or event.text] = event.at
-        if isinstance(event, (TrialCreated, AttemptOpened, AttemptEnded, TrialRetried, TrialFits)):
+        if isinstance(event, _OF_TRIALS):
             self._tally.note(event.trial)
 
     def _forgive(self) -> None:
@@ -218,6 +229,8 @@ class Study(Struct, dict=True):
             ),
         )
         self.study_attrs.update(event.study_attrs)
+        if event.of is not None:
+            self.follows = self.follows or event.source
 
     def _attribute_set(self, event: AttributeSet) -> None:
         trial, value = self.trials[event.trial], json.loads(event.value)

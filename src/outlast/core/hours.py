@@ -9,25 +9,21 @@ Every attempt's training seconds, times its cards, go into exactly one of four:
 - *open*: attempts that run now, and what trials that wait for their next attempt can still build on.
 
 *saved* is the part of complete, pruned and open work that was done before a resume: what a later attempt did not have to do
-again. Each hour counts once, however often its trial was resumed, and only where the steps prove it.
-
-How much of an attempt stands is read from its reports: an attempt that reported steps 0 to 9 and whose successor's first report
-was step 8 keeps 8 of 10 steps, and that share of its seconds (start-up, and what came after the last report, are spread evenly
-over its steps). An attempt that reported nothing, before one that did, is waste. Where none of a trial's attempts reports
-steps, nobody knows what a resume saved: the time goes where the trial goes, and nothing counts as saved.
+again. Each hour counts once, however often its trial was resumed, and only where the steps prove it
+(`outlast.core.standing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
 from outlast.core.fold import Study
-from outlast.core.records import Attempt, Trial
-from outlast.core.states import Cause, TrialState
+
+_HOUR = 3600e9  # nanoseconds
 
 
 class Hours(Struct, frozen=True):
@@ -53,68 +49,13 @@ def hours(study: Study, running: Mapping[int, float] | None = None) -> Hours:
     In GPU hours where any attempt had a card, otherwise in hours of training. Imported trials were not run here. `running`:
     trial → seconds that its open attempt has trained so far; one that is not named counts nothing yet.
     """
-    trials = [trial for trial in study.trials.values() if trial.source != "imported"]
-    gpu = any(attempt.cards for trial in trials for attempt in trial.attempts)
-    total = dict.fromkeys(Hours.__struct_fields__[1:], 0.0)
-    for trial in trials:
-        into = _KIND.get(trial.state, "open")
-        for attempt, kept, resumed in _attempts(trial):
-            seconds = attempt.outcome.seconds if attempt.outcome is not None else (running or {}).get(trial.number, 0.0)
-            weighed = max(0.0, seconds) * (attempt.cards if gpu else 1.0) / 3600.0
-            total["used"] += weighed
-            total[into] += kept * weighed
-            total["wasted"] += (1.0 - kept) * weighed
-            if resumed and into != "wasted":
-                total["saved"] += kept * weighed
+    sums, running = study.sums, running or {}
+    gpu = sums.with_cards > 0
+    total = {name: part / _HOUR for name, part in (sums.card_hours if gpu else sums.hours).items()}
+    going = (study.trials[number] for number in running if number in study.trials)
+    for trial in (trial for trial in going if trial.source != "imported"):
+        for attempt in (attempt for attempt in trial.attempts if attempt.outcome is None):
+            weighed = max(0.0, running[trial.number]) * (attempt.cards if gpu else 1.0) / 3600.0
+            for name in ("used", "open"):
+                total[name] = total.get(name, 0.0) + weighed
     return Hours(gpu, **total)
-
-
-_KIND = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAILED: "wasted",
-    TrialState.INFEASIBLE: "wasted",
-}
-
-
-def _attempts(trial: Trial) -> Iterator[tuple[Attempt, float, bool]]:
-    """Each attempt that ran, the share of it that stands, and whether a later one is known to have built on it."""
-    for chain in _chains(trial):
-        if len(chain) == 1:  # most are, and a curve may be long
-            yield chain[0], 1.0, False
-            continue
-        steps = [_steps(attempt) for attempt in chain]
-        told = any(steps)
-        for at, attempt in enumerate(chain):
-            later = range(at + 1, len(chain))
-            if any(not chain[after].resumed for after in later):
-                yield attempt, 0.0, False
-                continue
-            begun = min((min(steps[after]) for after in later if steps[after]), default=None)
-            if not told or not later or (begun is None and steps[at]):
-                yield attempt, 1.0, False  # nobody knows better, or nobody has gone on from it yet
-            elif begun is None:
-                yield attempt, 0.0, False
-            else:
-                kept = sum(step < begun for step in steps[at]) / len(steps[at]) if steps[at] else 0.0
-                yield attempt, kept, kept > 0
-
-
-def _chains(trial: Trial) -> list[list[Attempt]]:
-    """The attempts that continue each other: all of a whole trial's, those of each part where it has parts."""
-    chains: list[list[Attempt]] = [[]]
-    for attempt in trial.attempts:
-        outcome = attempt.outcome
-        if outcome is not None and outcome.cause is Cause.NEVER_STARTED:
-            continue
-        before = chains[-1][-1].outcome if chains[-1] else None
-        if before is not None and before.cause is Cause.PART:
-            chains.append([])
-        chains[-1].append(attempt)
-    return chains
-
-
-def _steps(attempt: Attempt) -> Sequence[int]:
-    """The steps that an attempt reported."""
-    curves = attempt.outcome.curves if attempt.outcome is not None and attempt.outcome.part is None else ()
-    return sorted({step for curve in curves for step, _ in curve})

@@ -15,7 +15,7 @@ Known = tuple[TrialState, "str | None", "tuple[float, ...] | None"]
 
 _ONE, _ALL = msgspec.msgpack.Decoder(Trial), msgspec.msgpack.Decoder(list[Trial])
 _HEAD = 5  # bytes of msgpack's "array 32", which any number of trials is packed as
-_SOME, _MANY = 64, 8  # asked for one by one: from so many on, and such a share of all, the rest is unpacked in one go
+_SOME, _MANY = 64, 2  # asked for one by one: from so many on, and such a share of all, the rest is unpacked in one go
 
 
 class PackedTrials(msgspec.Struct, frozen=True):

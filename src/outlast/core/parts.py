@@ -7,7 +7,6 @@ its value is their mean. An interrupted trial repeats only its unfinished part.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -117,6 +116,8 @@ def draw_folds(
     if len(order) < n:
         raise ValueError(f"{len(order)} {'groups' if group else 'examples'} cannot make {n} folds")
     if shuffle:
+        import random  # seldom needed, and slow to load
+
         random.Random(seed).shuffle(order)
     if stratify:
         order.sort(key=lambda unit: str(unit[0][stratify]))  # stable: shuffled within a stratum

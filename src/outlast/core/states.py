@@ -33,12 +33,23 @@ class TrialState(_Word):
     @property
     def finished(self) -> bool:
         """Whether the trial has its outcome and waits for nothing more."""
-        return self in _FINISHED
+        return self in FINISHED
 
 
-_FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INFEASIBLE})
+#: States of trials that have their outcome.
+FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.INFEASIBLE})
 #: States of trials that still wait for their outcome.
-UNFINISHED = tuple(state for state in TrialState if state not in _FINISHED)
+UNFINISHED = tuple(state for state in TrialState if state not in FINISHED)
+#: The order in which states are told: what matters first.
+STATE_ORDER = (
+    TrialState.COMPLETE,
+    TrialState.PRUNED,
+    TrialState.FAILED,
+    TrialState.INFEASIBLE,
+    TrialState.INTERRUPTED,
+    TrialState.RUNNING,
+    TrialState.CREATED,
+)
 
 
 class StudyState(_Word):

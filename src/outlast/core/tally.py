@@ -12,6 +12,7 @@ from msgspec import Struct
 from outlast.core.kept_trials import KeptTrials, Known
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
+from outlast.core.sums import Marks, Sums
 
 T = TypeVar("T", str, float)
 
@@ -56,7 +57,7 @@ class KeptTally(Struct, frozen=True):
 
 
 class Tally:
-    """Numbers of trials by state, and what follows from them. `note` every trial that may have changed.
+    """Numbers of trials by state, and what follows from them. `note` every trial that may have changed, and say `changes` before.
 
     What was noted is taken in when something is asked: who folds a long ledger asks little before its end, and a trial that
     changed three times is looked at once.
@@ -73,11 +74,14 @@ class Tally:
         self._largest: _Most[float] = _Most(_number)
         self._smallest: _Most[float] = _Most(lambda trial: None if (value := _number(trial)) is None else -value)
         self._highest = -1
+        self._sums: Sums | None = None  # until somebody asks
+        self._changed: dict[int, Marks | None] = {}  # since somebody asked
 
     @classmethod
-    def resumed(cls, trials: KeptTrials, kept: KeptTally) -> Tally:
+    def resumed(cls, trials: KeptTrials, kept: KeptTally, sums: Sums) -> Tally:
         """As it was when it was kept beside these trials, none of which anybody has changed since."""
         tally = cls(trials)
+        tally._sums = sums
         tally._noted, tally._was, tally._highest = set(), trials.was, kept.highest
         tally._numbers.update({state: set(numbers) for state, numbers in kept.numbers.items()})
         tally._misfits = set(kept.misfits)
@@ -90,6 +94,23 @@ class Tally:
         numbers = {state: sorted(numbers) for state, numbers in self._numbers.items() if numbers}
         found = (latest, self._largest.value, self._smallest.value)
         return KeptTally(numbers, sorted(self._misfits), *found, self._highest)
+
+    def changes(self, number: int) -> None:
+        """A trial may be about to come, or to become another."""
+        if self._sums is not None and number not in self._changed:
+            trial = self._trials.get(number)
+            self._changed[number] = None if trial is None else self._sums.leave(trial)
+
+    def sums(self) -> Sums:
+        """What all trials add up to; looks at those that have changed since it was asked before."""
+        changed, self._changed = self._changed, {}
+        if self._sums is None or not all(self._is_added(self._sums, number, was) for number, was in changed.items()):
+            self._sums = Sums.of(self._trials)
+        return self._sums
+
+    def _is_added(self, sums: Sums, number: int, before: Marks | None) -> bool:
+        trial = self._trials.get(number)
+        return trial is None or sums.enter(trial, before, self._trials)
 
     def note(self, number: int) -> None:
         """A trial may be another now."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from operator import attrgetter
 
 from outlast.core.fold import Study
+from outlast.core.lately import latest
 from outlast.core.records import Trial
-from outlast.core.states import TrialState
+from outlast.core.states import FINISHED, TrialState
 from outlast.monitor.forecast import Ended, Forecast, Running, forecast
 from outlast.monitor.rate import busy_seconds
 from outlast.monitor.times import parse_time
@@ -43,12 +42,7 @@ def time_left(
         The forecast; ``None`` where no trial has counted yet.
     """
     states = {TrialState(word) for word in count}
-    finished = [
-        trial
-        for trial in study.trials.values()
-        if trial.finished_at and trial.source != "imported" and trial.attempts and trial.state.finished
-    ]
-    recent = heapq.nlargest(_SAMPLE + 1, finished, key=attrgetter("finished_at"))[::-1]
+    recent = [trial for trial in latest(study, FINISHED, _SAMPLE + 1) if trial.finished_at]
     ended = [
         Ended(
             trial.seconds, trial.state in states, _steps(trial, trial.last_step()), _second(trial.attempts[0].opened_at),

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from outlast.core.states import StudyState
+from outlast.core.states import STATE_ORDER, StudyState
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.health.rules_of_campaigns import study_health
 from outlast.monitor.overview import Overview, Sight
-from outlast.monitor.snapshot import STATE_ORDER, Snapshot
+from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.times import parse_time
 
 #: What `status --format prometheus` and `serve` call it.

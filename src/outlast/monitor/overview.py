@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
-from outlast.core.states import StudyState, TrialState
+from outlast.core.states import STATE_ORDER, StudyState, TrialState
 from outlast.monitor.health.rules_of_campaigns import campaign_health
 from outlast.monitor.health.warning import HealthWarning
 from outlast.monitor.milestones import Milestone
-from outlast.monitor.snapshot import STATE_ORDER, Snapshot, SupervisorFacts
+from outlast.monitor.snapshot import Snapshot, SupervisorFacts
 from outlast.monitor.together import Ahead, Part, ahead, milestones_of
 
 _GOING = (StudyState.RUNNING, StudyState.WAITING)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from operator import attrgetter
 
 from outlast.core.fold import Study
+from outlast.core.lately import ended_since, latest
 from outlast.core.records import Trial
-from outlast.core.states import TrialState
+from outlast.core.states import UNFINISHED, TrialState
+from outlast.core.sums import GAP, moment_of
 from outlast.monitor.times import parse_time
 
 _RECENT = 30  # trials; more where many slots finish together
-_GAP = 60.0  # seconds between attempts that still count as work: sampling, starting, a short restart
 
 
 def rate_per_hour(
@@ -46,31 +45,29 @@ def rate_per_hour(
         The rate, or ``None`` before the first trial has ended.
     """
     states = {TrialState(word) for word in count}
-    ended = [
-        trial
-        for trial in study.trials.values()
-        if trial.finished_at and trial.state in states and trial.source != "imported" and trial.attempts
-    ]
-    if not ended:
-        return None
-    window = max(_RECENT, 5 * slots) if live else len(ended)
-    recent = heapq.nlargest(window + 1, ended, key=attrgetter("finished_at"))
+    ended = sum(len(numbers) for state, numbers in study.sums.by_end.items() if state in states)
+    if not live:
+        until = _last_end(study, states)
+        return None if until is None else _per_hour(ended, busy_seconds(attempt_spans(study, None), until=until))
+    window = max(_RECENT, 5 * slots)
+    recent = latest(study, states, window + 1)
     finishes = sorted(moment for trial in recent if (moment := _end(trial)) is not None)
     if not finishes:
         return None
-    since = finishes[0] if len(ended) > window else None
-    run = parse_time(study.last_run.at) if live and study.last_run is not None else None
+    since = finishes[0] if ended > window else None
+    run = parse_time(study.last_run.at) if study.last_run is not None else None
     if run is not None and sum(moment > run for moment in finishes) >= max(5, 2 * slots):
         since = run if since is None else max(since, run)
     done = sum(since is None or moment > since for moment in finishes)
     if not done:  # all of them ended in the same millisecond
         return None
-    spans = attempt_spans(study, since)
-    worked = busy_seconds(spans, until=finishes[-1], open_until=finishes[-1] if live else None)
-    if live:
-        usual = worked / done * max(1, slots)
-        spans = attempt_spans(study, since, trained or {})
-        worked = max(worked, busy_seconds(spans, until=now, open_until=now) - usual)
+    worked = busy_seconds(attempt_spans(study, since), until=finishes[-1], open_until=finishes[-1])
+    usual = worked / done * max(1, slots)
+    spans = attempt_spans(study, since, trained or {})
+    return _per_hour(done, max(worked, busy_seconds(spans, until=now, open_until=now) - usual))
+
+
+def _per_hour(done: int, worked: float) -> float | None:
     return done / worked * 3600.0 if worked > 0 else None
 
 
@@ -89,7 +86,7 @@ def busy_seconds(
         end = min(until, end or open_until or start)
         if end < start:
             continue
-        if reach is None or (start - reach).total_seconds() > _GAP:
+        if reach is None or (start - reach).total_seconds() > GAP / 1e6:
             total += (end - start).total_seconds()
             reach = end
         elif end > reach:
@@ -103,24 +100,50 @@ def attempt_spans(
 ) -> list[tuple[datetime, datetime | None]]:
     """When attempts ran, cut at `since`. An attempt ends with its training, not when its outcome was taken in: that may
     have been the next morning. What runs has no end, or has `trained` so far."""
-    floor = "" if since is None else since.isoformat(timespec="milliseconds")
-    spans: list[tuple[datetime, datetime | None]] = []
-    for trial in study.trials.values():
-        # The records' times have one format and compare like texts; most of a long study is skipped unparsed.
-        if trial.source == "imported" or (trial.finished_at is not None and trial.finished_at < floor):
-            continue
-        for attempt in trial.attempts:
-            start = parse_time(attempt.opened_at)
-            if start is None:
-                continue
-            so_far = (trained or {}).get(trial.number) if attempt.outcome is None else attempt.outcome.seconds
-            end = None if not so_far and attempt.outcome is None else start + timedelta(seconds=max(0.0, so_far or 0.0))
-            if since is not None:
-                if end is not None and end <= since:
-                    continue
-                start = max(start, since)
-            spans.append((start, end))
+    if since is None:
+        spans: list[tuple[datetime, datetime | None]] = [
+            (moment_of(begin), moment_of(end)) for begin, end in study.sums.stretches
+        ]
+    else:
+        spans = []
+        # The records' times have one format and compare like texts.
+        for trial in ended_since(study, since.isoformat(timespec="milliseconds")):
+            spans += _spans_of(trial, since)
+    for trial in study.in_state(*UNFINISHED):
+        if trial.source != "imported":
+            spans += _spans_of(trial, since, (trained or {}).get(trial.number))
     return spans
+
+
+def _spans_of(
+    trial: Trial, since: datetime | None, so_far: float | None = None
+) -> Iterator[tuple[datetime, datetime | None]]:
+    """A trial's own, of which those are one that ended before. `so_far`: seconds that the open one has trained."""
+    for attempt in trial.attempts:
+        start, outcome = parse_time(attempt.opened_at), attempt.outcome
+        if start is None or (since is None and outcome is not None):
+            continue  # it is in a stretch
+        seconds = so_far if outcome is None else outcome.seconds
+        end = None if not seconds and outcome is None else start + timedelta(seconds=max(0.0, seconds or 0.0))
+        if since is not None:
+            if end is not None and end <= since:
+                continue
+            start = max(start, since)
+        yield start, end
+
+
+def _last_end(study: Study, states: Collection[TrialState]) -> datetime | None:
+    """When the last training of a trial in any of these states ended."""
+    last, by_end = None, study.sums.by_end
+    for state in states:
+        for number in reversed(by_end.get(state, ())):
+            trial = study.trials[number]
+            taken_in, end = parse_time(trial.finished_at), _end(trial)
+            if last is not None and taken_in is not None and taken_in < last:
+                break  # all others ended before it, too
+            if end is not None and (last is None or end > last):
+                last = end
+    return last
 
 
 def _end(trial: Trial) -> datetime | None:

@@ -15,9 +15,10 @@ from outlast.core.best import best_trial, best_trials
 from outlast.core.budget import counted, remaining
 from outlast.core.fold import Study
 from outlast.core.hours import Hours, hours
+from outlast.core.lately import when_it_ran
 from outlast.core.plain_json import plain_json
 from outlast.core.plan import over_without_result
-from outlast.core.states import StudyState, TrialState
+from outlast.core.states import STATE_ORDER, StudyState, TrialState
 from outlast.monitor.eta import time_left
 from outlast.monitor.health import HealthFacts, HealthWarning, health
 from outlast.monitor.milestones import Milestone, ends, milestones, within
@@ -220,18 +221,6 @@ class Snapshot(Struct, frozen=True):
         return out
 
 
-#: The order in which states are told: what matters first.
-STATE_ORDER = (
-    TrialState.COMPLETE,
-    TrialState.PRUNED,
-    TrialState.FAILED,
-    TrialState.INFEASIBLE,
-    TrialState.INTERRUPTED,
-    TrialState.RUNNING,
-    TrialState.CREATED,
-)
-
-
 def snapshot(
     study: Study,
     settings: Settings,
@@ -319,7 +308,7 @@ def snapshot(
         without_result=over_without_result(study),
         to_retry=_to_retry(study, settings),
         left_out=len(study.misfits),
-        follows=next((trial.source for trial in study.trials.values() if trial.of is not None), ""),
+        follows=study.follows,
     )
 
 
@@ -405,18 +394,8 @@ def _running_json(trial: RunningTrial) -> dict[str, Any]:
 
 
 def _stopwatch(study: Study, running_seconds: float, live: LiveFacts | None) -> Stopwatch:
-    attempts = (attempt.outcome for trial in study.trials.values() for attempt in trial.attempts)
-    training = sum(outcome.seconds for outcome in attempts if outcome is not None)
+    training = study.sums.training / 1e9
     return Stopwatch(running_seconds, training, *when_it_ran(study, live=live is not None))
-
-
-def when_it_ran(study: Study, *, live: bool) -> tuple[datetime | None, datetime | None]:
-    """When the first attempt was begun here, and when the last outcome came; ``None`` where there is none, or while it is run."""
-    trials = [trial for trial in study.trials.values() if trial.source != "imported"]
-    attempts = [attempt for trial in trials for attempt in trial.attempts]
-    began = min((attempt.opened_at for attempt in attempts), default=None)
-    ended = max((attempt.outcome.at for attempt in attempts if attempt.outcome is not None), default=None)
-    return parse_time(began), None if live else parse_time(ended)
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from outlast.monitor.overview import Overview
-from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.times import duration, figure
+
+if TYPE_CHECKING:
+    from outlast.monitor.overview import Overview
+    from outlast.monitor.snapshot import Snapshot
 
 _FAR = timedelta(days=6)
 

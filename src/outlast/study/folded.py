@@ -15,9 +15,10 @@ import msgspec
 from outlast._system.files import write_atomic
 from outlast._system.reading import unstale
 from outlast._version import __version__
-from outlast.core import fold, kept_trials, plain_json, records, states, tally
+from outlast.core import fold, kept_trials, moments, plain_json, records, standing, states, sums, tally
 from outlast.core.fold import Study
 from outlast.core.kept_trials import PackedTrials
+from outlast.core.sums import Sums
 from outlast.core.tally import KeptTally
 from outlast.study import ledger_lines
 from outlast.study.layout import StudyPaths
@@ -25,7 +26,7 @@ from outlast.study.ledger_lines import continued, events_of, kinds_of_later, sea
 from outlast.study.segments import Place, Reading, Segment, parse, segment_content, segment_numbers, segment_path
 
 _CHUNK = 1 << 20
-_ABOUT = msgspec.msgpack.Decoder(tuple[Study, KeptTally, list[int], list[int], list[tuple[float, ...] | None]])
+_ABOUT = msgspec.msgpack.Decoder(tuple[Study, KeptTally, Sums, list[int], list[int], list[tuple[float, ...] | None]])
 _LEAST, _SHARE = 256 * 1024, 50  # bytes that were folded anew, and their share of all, from which on it is kept again
 
 
@@ -34,7 +35,7 @@ def _this_code() -> str | None:
     their text cannot be read."""
     crc = 0
     try:
-        for module in (fold, kept_trials, plain_json, records, states, tally, ledger_lines):
+        for module in (fold, kept_trials, moments, plain_json, records, standing, states, sums, tally, ledger_lines):
             with open(str(module.__file__), "rb") as file:
                 crc = zlib.crc32(file.read(), crc)
     except OSError:
@@ -72,8 +73,8 @@ def keep_folded(paths: StudyPaths, reading: Reading, study: Study, *, least: int
     if _FOLDED_BY is None or place is None or anew < least or (least and anew < place.length // _SHARE):
         return False
     try:
-        rest, tally, trials = study.kept()
-        about = msgspec.msgpack.encode((rest, tally, trials.numbers, trials.ends, trials.scores))
+        rest, tally, added, trials = study.kept()
+        about = msgspec.msgpack.encode((rest, tally, added, trials.numbers, trials.ends, trials.scores))
         head = msgspec.json.encode((_FOLDED_BY, place, len(about)))
         checked = zlib.crc32(trials.packed, zlib.crc32(about, zlib.crc32(head)))
         write_atomic(paths.folded, b"%08x\n%b\n%b%b" % (checked, head, about, trials.packed), durable=False)
@@ -94,8 +95,8 @@ def read_folded(paths: StudyPaths) -> tuple[Reading, Study] | None:
             about, packed = file.read(size), file.read()
         if zlib.crc32(packed, zlib.crc32(about, zlib.crc32(head))) != checked:
             return None
-        rest, tally, numbers, ends, known = _ABOUT.decode(about)
-        study = Study.resumed(rest, tally, PackedTrials(numbers, ends, known, packed))
+        rest, tally, added, numbers, ends, known = _ABOUT.decode(about)
+        study = Study.resumed(rest, tally, added, PackedTrials(numbers, ends, known, packed))
         for segment in reading.segments:
             for line in segment.lines:
                 for event in events_of(line):

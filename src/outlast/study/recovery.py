@@ -66,10 +66,10 @@ def fold_known(events: Iterable[Event]) -> tuple[Study, list[Problem]]:
     return study, found
 
 
-def lost_decisions(study: Study, folders: Set[int], copies: Set[int]) -> list[Problem]:
+def lost_decisions(study: Study, folders: set[int], copies: Set[int]) -> list[Problem]:
     """What the trials' folders know and the ledger does not: no trial gets a folder, or a record (`copies`), before its decision
     is durable."""
-    unknown = sorted(folders - set(study.trials))
+    unknown = sorted(folders.difference(study.trials))
     unfinished = {t.number for t in study.in_state(*UNFINISHED) if not t.retried_at_attempt}
     lost = [(f"trial {n}", "it is taken in from its folder") for n in unknown]
     lost += [(f"how trial {n} ended", "it is taken from the trial's copy") for n in sorted(unfinished & copies)]

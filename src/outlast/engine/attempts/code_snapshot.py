@@ -72,10 +72,9 @@ def uncommitted(folder: str, code: str) -> str:
 
 def changed_code(study: Study, settings: Settings) -> str:
     """One line on the training code, if it is not what the last attempt so far ran from; ``""`` otherwise."""
-    attempts = [(a.opened_at, t.number, a.code) for t in study.trials.values() for a in t.attempts if a.code]
-    if not attempts or not settings.command:
+    if study.sums.code is None or not settings.command:
         return ""
-    _, number, before = max(attempts)
+    _, number, before = study.sums.code
     now = working_tree(settings.working_directory)
     if now in ("", before):
         return ""

@@ -160,12 +160,16 @@ def _damaged(paths: StudyPaths, lost: list[str]) -> LedgerDamaged:
 
 def trial_numbers(paths: StudyPaths) -> list[int]:
     """The trials that have a folder."""
-    return sorted(int(name) for name in list_names(paths.trials) if name.isdigit())
+    return sorted(_trial_folders(paths))
+
+
+def _trial_folders(paths: StudyPaths) -> set[int]:
+    return {int(name) for name in list_names(paths.trials) if name.isdigit()}
 
 
 def _folders_and_copies(paths: StudyPaths, study: Study) -> tuple[set[int], set[int]]:
     asked = [trial.number for trial in study.in_state(*UNFINISHED)]
-    return set(trial_numbers(paths)), {number for number in asked if _tells_an_end(paths, number)}
+    return _trial_folders(paths), {number for number in asked if _tells_an_end(paths, number)}
 
 
 def _tells_an_end(paths: StudyPaths, number: int) -> bool:

@@ -107,15 +107,14 @@ def database_locked(view: View) -> HealthWarning | None:
 
 def short_walltime(view: View) -> HealthWarning | None:
     """Jobs that are shorter than trials, which leave nothing to go on from."""
-    ended = [
-        (each, trial) for trial in view.study.trials.values() for each in trial.ended if each.cause is Cause.WALLTIME
-    ]
-    lost = [each for each, _ in ended if not each.saved]
+    ended, lost = view.study.sums.walltimes, view.study.sums.unsaved
     limit, usual = view.facts.walltime, view.usual_trial
     cure = "a longer slurm.time, or trials that save and resume: outlast check --rehearse"
-    if len(lost) >= _ALIKE and len(lost) > len(ended) / 2:
-        text = f"the walltime ended {len(lost)} attempts that had saved no checkpoint: what they did is done again"
-        return HealthWarning("short_walltime", text, cure, lost[0].at)
+    if lost >= _ALIKE and lost > ended / 2:
+        text = f"the walltime ended {lost} attempts that had saved no checkpoint: what they did is done again"
+        every = (each for trial in view.study.trials.values() for each in trial.ended)
+        first = next(each for each in every if each.cause is Cause.WALLTIME and not each.saved)
+        return HealthWarning("short_walltime", text, cure, first.at)
     saves = any(each.saved for trial in view.recent for each in trial.ended)
     if view.live and limit is not None and usual is not None and limit < usual and not saves:
         text = (

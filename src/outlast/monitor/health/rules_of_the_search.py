@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+from outlast.core.lately import ended_since
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.monitor.health.warning import HealthWarning
@@ -22,7 +23,8 @@ def duplicates(view: View) -> HealthWarning | None:
     """The sampler proposes what was tried before."""
     if view.settings.sampler.name == "grid":
         return None
-    drawn = [t for t in list(view.study.trials.values())[-_AMONG:] if t.source == "sampler" and t.params]
+    latest = [view.study.trials[number] for number in [*view.study.trials][-_AMONG:]]
+    drawn = [trial for trial in latest if trial.source == "sampler" and trial.params]
     seen: set[str] = set()
     doubles: list[Trial] = []
     recent = {trial.number for trial in drawn[-RECENT:]}
@@ -48,10 +50,10 @@ def no_new_best(view: View) -> HealthWarning | None:
         return None
     goal = view.settings.metrics[0].goal
     sign = 1.0 if goal == "maximize" else -1.0
-    scored = [t for t in view.study.in_state(TrialState.COMPLETE) if t.value is not None and math.isfinite(t.value)]
+    scored = sorted((number, values[0]) for number, values in view.study.scores() if math.isfinite(values[0]))
     if len(scored) < _ENOUGH_FOR_GAINS:
         return None
-    values = [sign * (trial.value or 0.0) for trial in scored]
+    values = [sign * value for _, value in scored]
     at = max(range(len(values)), key=values.__getitem__)
     if at > len(values) / 3:
         return None
@@ -62,22 +64,23 @@ def no_new_best(view: View) -> HealthWarning | None:
     found = gains(values[len(values) // 2 :], "maximize", [len(values)], best=values[at], of=len(values), resamples=0)
     if not found or spread <= 0 or found[0].gain > _WORTH * spread:
         return None
+    best = view.study.trials[scored[at][0]]
     text = (
-        f"no new best for {len(values) - 1 - at} complete trials, since trial {scored[at].number}; as many again as there are "
+        f"no new best for {len(values) - 1 - at} complete trials, since trial {best.number}; as many again as there are "
         f"promise {found[0].gain:.2g} more"
     )
     cure = "end it (outlast stop), or change the space; outlast confirm tells whether the best is the best"
-    return HealthWarning("no_new_best", text, cure, scored[at].finished_at or "", "note")
+    return HealthWarning("no_new_best", text, cure, best.finished_at or "", "note")
 
 
 def at_border(view: View) -> HealthWarning | None:
     """The best trials crowd at an end of a range."""
-    scored = view.study.in_state(TrialState.COMPLETE)
-    if len(view.settings.metrics) != 1 or len(scored) < _ENOUGH_FOR_BORDERS:
+    complete = view.study.counts()[TrialState.COMPLETE]
+    if len(view.settings.metrics) != 1 or complete < _ENOUGH_FOR_BORDERS:
         return None
     from outlast.analysis.border_search import borders_of
 
-    found = borders_of(scored, view.settings.parameters, view.settings.metrics[0].goal)
+    found = borders_of(view.study, view.settings.parameters, view.settings.metrics[0].goal)
     if not found:
         return None
     name, border = found[0]
@@ -93,9 +96,7 @@ def begun_well(view: View) -> HealthWarning | None:
     run = view.study.last_run
     if run is None:
         return None
-    ended = [
-        trial for trial in view.study.trials.values() if trial.state.finished and (trial.finished_at or "") >= run.at
-    ]
+    ended = ended_since(view.study, run.at)
     first = sorted(ended, key=lambda trial: trial.finished_at or "")[:_BEGUN_WELL]
     well = [trial for trial in first if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]

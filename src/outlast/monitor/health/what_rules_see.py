@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 
@@ -12,8 +11,9 @@ from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.core.lately import latest
 from outlast.core.records import Trial
-from outlast.core.states import Cause, TrialState
+from outlast.core.states import FINISHED, Cause, TrialState
 from outlast.monitor.health.warning import HealthFacts
 from outlast.monitor.rate import attempt_spans, busy_seconds
 from outlast.monitor.times import parse_time
@@ -38,11 +38,9 @@ class View(Struct, frozen=True, dict=True):
     @classmethod
     def of(cls, study: Study, settings: Settings, now: datetime, live: bool, where: str, facts: HealthFacts) -> View:
         """The view of a study. Trials that were imported, and those that a new version left out, say nothing of its health."""
-        finished = [
-            trial
-            for trial in study.trials.values()
-            if trial.state.finished and trial.source != "imported" and trial.cause is not Cause.SPACE_CHANGED
-        ]
+        misfits = (trial for trial in study.misfits if trial.source != "imported" and trial.state.finished)
+        left_out = Counter(trial.state for trial in misfits)
+        counts = {state: len(numbers) - left_out[state] for state, numbers in study.sums.by_end.items()}
         return cls(
             study=study,
             settings=settings,
@@ -50,9 +48,9 @@ class View(Struct, frozen=True, dict=True):
             live=live,
             where=where,
             facts=facts,
-            counts=Counter(trial.state for trial in finished),
-            recent=_latest(finished),
-            complete=_latest([trial for trial in finished if trial.state is TrialState.COMPLETE]),
+            counts=Counter(counts),
+            recent=_latest(study, FINISHED, left_out.total()),
+            complete=latest(study, (TrialState.COMPLETE,), RECENT),
         )
 
     @cached_property
@@ -105,13 +103,15 @@ class View(Struct, frozen=True, dict=True):
         return parse_time(attempt.opened_at) if attempt is not None else None
 
 
-def _latest(trials: list[Trial]) -> list[Trial]:
-    return heapq.nlargest(RECENT, trials, key=lambda trial: trial.finished_at or "")[::-1]
+def _latest(study: Study, states: Collection[TrialState], left_out: int) -> list[Trial]:
+    """The last trials, of which so many at most say nothing."""
+    found = latest(study, states, RECENT + left_out)
+    return [trial for trial in found if trial.cause is not Cause.SPACE_CHANGED][-RECENT:]
 
 
 def _median(values: Sequence[float]) -> float | None:
-    if not values:
+    """As `statistics.median`, which loads random numbers and fractions."""
+    ordered, half = sorted(values), len(values) // 2
+    if not ordered:
         return None
-    from statistics import median  # loads random numbers and fractions: many looks have no need of it
-
-    return median(values)
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -1,0 +1,174 @@
+"""What all trials of a study add up to, kept up to date as they change: nobody looks at a hundred thousand for one line.
+
+Times are whole nanoseconds, so that sums are exact: whatever was added may be taken away again, in any order.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from outlast.core.moments import parse_time
+from outlast.core.records import Trial
+from outlast.core.standing import what_stands
+from outlast.core.states import Cause, TrialState
+
+#: Microseconds between two attempts that still count as work: sampling, starting, a short restart.
+GAP = 60_000_000
+#: Of each attempt what `Sums` remembers and cannot forget: when it began, its code, and when it ended after how long.
+Marks: TypeAlias = "Sequence[tuple[str, str, tuple[str, float] | None]]"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+_INTO = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAILED: "wasted",
+    TrialState.INFEASIBLE: "wasted",
+}  # others: open
+
+
+class Sums(Struct):
+    """What follows from all trials. Imported ones were not run here, and count for `training` only."""
+
+    training: int = 0  # of all attempts that ended
+    hours: dict[str, int] = {}  # what `outlast.core.hours` says of attempts that ended
+    card_hours: dict[str, int] = {}  # the same, times their cards
+    with_cards: int = 0  # attempts
+    walltimes: int = 0  # attempts that a walltime ended
+    unsaved: int = 0  # of these, without a checkpoint
+    began: str | None = None  # the first attempt
+    ended: str | None = None  # the last outcome
+    code: tuple[str, int, str] | None = None  # of the last attempt that has any: when it began, its trial, its code
+    stretches: list[tuple[int, int]] = []  # in which attempts ran that ended, `GAP` apart; microseconds since the epoch
+    by_end: dict[TrialState, list[int]] = {}  # finished trials as they ended; of equals the first is last
+
+    @classmethod
+    def of(cls, trials: Mapping[int, Trial]) -> Sums:
+        """Looks at all of them."""
+        found = cls()
+        for trial in trials.values():
+            found._count(trial, 1)
+            found._remember(trial)
+            if _is_told_of(trial):
+                found.by_end.setdefault(trial.state, []).append(trial.number)
+        for numbers in found.by_end.values():
+            numbers.sort(key=_end_in(trials))
+        return found
+
+    def leave(self, trial: Trial) -> Marks:
+        """A trial is about to change. What is remembered of it nevertheless is returned, for `enter`."""
+        self._count(trial, -1)
+        if _is_told_of(trial):
+            numbers = self.by_end[trial.state]
+            del numbers[len(numbers) - 1 - numbers[::-1].index(trial.number)]
+        return _marks(trial)
+
+    def enter(self, trial: Trial, before: Marks | None, trials: Mapping[int, Trial]) -> bool:
+        """A trial came (``None``), or has changed. Returns whether this is right now: if not, all have to be looked at."""
+        if before is not None and not _has_grown(before, _marks(trial)):
+            return False
+        self._count(trial, 1)
+        self._remember(trial)
+        if _is_told_of(trial):
+            numbers, end = self.by_end.setdefault(trial.state, []), _end_in(trials)
+            at, mine = len(numbers), end(trial.number)
+            while at and end(numbers[at - 1]) > mine:  # seldom: it ended last
+                at -= 1
+            numbers.insert(at, trial.number)
+        return True
+
+    def _count(self, trial: Trial, sign: int) -> None:
+        here = trial.source != "imported"
+        for attempt in trial.attempts:
+            outcome = attempt.outcome
+            if outcome is not None:
+                self.training += sign * nanoseconds(outcome.seconds)
+                if outcome.cause is Cause.WALLTIME:
+                    self.walltimes += sign
+                    self.unsaved += 0 if outcome.saved else sign
+            if attempt.cards and here:
+                self.with_cards += sign
+        if not here:
+            return
+        into = _INTO.get(trial.state, "open")
+        for attempt, share, resumed in what_stands(trial):
+            if attempt.outcome is None:
+                continue
+            seconds = max(0.0, attempt.outcome.seconds)
+            saved = resumed and into != "wasted"
+            _spend(self.hours, sign, nanoseconds(seconds), share, into, saved=saved)
+            if attempt.cards:
+                _spend(self.card_hours, sign, nanoseconds(seconds * attempt.cards), share, into, saved=saved)
+
+    def _remember(self, trial: Trial) -> None:
+        if trial.source == "imported":
+            return
+        for attempt in trial.attempts:
+            outcome, opened = attempt.outcome, attempt.opened_at
+            if self.began is None or opened < self.began:
+                self.began = opened
+            if attempt.code and (self.code is None or (opened, trial.number, attempt.code) > self.code):
+                self.code = opened, trial.number, attempt.code
+            if outcome is None:
+                continue
+            if self.ended is None or outcome.at > self.ended:
+                self.ended = outcome.at
+            if (moment := parse_time(opened)) is not None:
+                begin = (moment - _EPOCH) // _MICROSECOND
+                _lay(self.stretches, begin, begin + nanoseconds(max(0.0, outcome.seconds)) // 1000)
+
+
+def nanoseconds(seconds: float) -> int:
+    """The nearest number of them; what is no number is none."""
+    try:
+        return round(seconds * 1e9)
+    except (ValueError, OverflowError):
+        return 0
+
+
+def moment_of(since: int) -> datetime:
+    """Of microseconds since the epoch."""
+    return _EPOCH + since * _MICROSECOND
+
+
+def _spend(hours: dict[str, int], sign: int, spent: int, share: float, into: str, *, saved: bool) -> None:
+    stands = spent if share == 1.0 else round(share * spent)
+    for name, part in (("used", spent), (into, stands), ("wasted", spent - stands), ("saved", stands if saved else 0)):
+        if part:
+            hours[name] = hours.get(name, 0) + sign * part
+
+
+def _lay(stretches: list[tuple[int, int]], begin: int, end: int) -> None:
+    """Lay one more beside the others, which it may join."""
+    first = bisect_left(stretches, begin - GAP, key=lambda each: each[1])
+    behind = bisect_right(stretches, end + GAP, lo=first, key=lambda each: each[0])
+    if first < behind:
+        begin, end = min(begin, stretches[first][0]), max(end, stretches[behind - 1][1])
+    stretches[first:behind] = [(begin, end)]
+
+
+def _is_told_of(trial: Trial) -> bool:
+    return trial.state.finished and trial.source != "imported"
+
+
+def _end_in(trials: Mapping[int, Trial]) -> Callable[[int], tuple[str, int]]:
+    return lambda number: (trials[number].finished_at or "", -number)
+
+
+def _marks(trial: Trial) -> Marks:
+    return [
+        (each.opened_at, each.code, None if each.outcome is None else (each.outcome.at, each.outcome.seconds))
+        for each in trial.attempts
+    ]
+
+
+def _has_grown(before: Marks, after: Marks) -> bool:
+    """Whether nothing that was remembered of attempts is otherwise now."""
+    return len(before) <= len(after) and all(
+        was[:2] == now[:2] and was[2] in (None, now[2]) for was, now in zip(before, after, strict=False)
+    )
