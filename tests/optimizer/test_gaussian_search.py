@@ -13,6 +13,7 @@ from scipy.optimize import approx_fprime
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.gaussian_process import fit, improbable, log_improvement, standing
+from outlast.optimizer.gaussian_search import MOST, End, Told
 from outlast.optimizer.optuna_distributions import axes_of
 from outlast.optimizer.row_search import spread
 from outlast.optimizer.sampling import Optimizer
@@ -166,6 +167,16 @@ def test_a_pruned_trial_is_never_better_than_the_middle_of_the_others(lab: Any) 
         pruned = lab.ended(number, TrialState.PRUNED, curve=((0, -100.0),))
         optimizer.apply(pruned if draw.params["x"] > 0.5 else lab.ended(number, values=(1 - draw.params["x"],)))
     assert optimizer.ask(12).params["x"] < 0.8 and not optimizer.warnings
+
+
+def test_of_many_trials_the_best_and_the_last_are_looked_at() -> None:
+    ended = [(np.array([float(at)]), End.RAN, 1.0 if 10 <= at < 20 else 2.0) for at in range(2 * MOST)]
+    ended[15] = (ended[15][0], End.PRUNED, 0.0)
+    ended[-1] = (ended[-1][0], End.FAILED, 0.0)
+    x, values, runs = Told(ended).scored()
+    assert len(x) == len(values) == len(runs) == MOST and not runs[-1] and runs[:-1].all() and values[-1] == 2.0
+    assert {*range(10, 20)} - {15} <= set(x[:, 0]) and {*range(2 * MOST - 50, 2 * MOST)} <= set(x[:, 0])
+    assert dict(zip(x[:, 0], values, strict=True)).get(15.0, 2.0) == 2.0  # pruned: the middle of the others
 
 
 def test_several_objectives_and_undeclared_parameters_are_not_for_it(lab: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -23,31 +24,49 @@ from outlast.optimizer.unit_rows import Array, UnitRows
 
 #: So many points of the sequence are looked at for one that nobody tried.
 AHEAD = 256
+#: So many trials are looked at: the best ones, and of the others the last; what a suggestion costs grows with the cube.
+MOST = 250
 #: Around so many of the best trials is looked more closely.
 BEST = 5
+
+
+class End(Enum):
+    """What a trial that ended teaches: its value, that it was going badly, or that its configuration cannot run."""
+
+    RAN, PRUNED, FAILED = range(3)
 
 
 @dataclass
 class Told:
     """What is known of the trials, as rows."""
 
-    ran: list[Array] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)  # smaller is better
-    pruned: list[tuple[Array, float]] = field(default_factory=list)  # with their last value
-    failed: list[Array] = field(default_factory=list)
+    #: Those that ended, in order of their numbers; smaller values are better, and what failed has none.
+    ended: list[tuple[Array, End, float]] = field(default_factory=list)
     running: list[Array] = field(default_factory=list)
     tried: set[bytes] = field(default_factory=set)
 
-    def scored(self) -> tuple[Array, Array]:
-        """Rows and values of all that ended.
+    @property
+    def ran(self) -> int:
+        """How many have a value."""
+        return sum(end is End.RAN for _, end, _ in self.ended)
+
+    def scored(self) -> tuple[Array, Array, Array]:
+        """Rows and values of those that ended, `MOST` at most, and whether each could run.
 
         What was pruned is no better than the middle of those that ran to their end. What could not run counts as the worst:
         the chance to run alone is never small enough close to where nothing runs.
         """
-        middle, worst = float(np.median(self.values)), max(self.values)
-        rows = [*self.ran, *(row for row, _ in self.pruned), *self.failed]
-        pruned = [max(value, middle) for _, value in self.pruned]
-        return np.array(rows), np.array([*self.values, *pruned, *[worst] * len(self.failed)])
+        rows, ends, found = zip(*self.ended, strict=True)
+        x, values = np.array(rows), np.array(found)
+        ran, failed = (np.array([each is end for each in ends]) for end in (End.RAN, End.FAILED))
+        values = np.where(ran, values, np.maximum(values, np.median(values[ran])))
+        values = np.where(failed, np.max(values[ran]), values)
+        if len(x) <= MOST:
+            return x, values, ~failed
+        best = np.argsort(values, kind="stable")[: MOST // 2]
+        others = np.setdiff1d(np.arange(len(x)), best)
+        kept = np.sort(np.concatenate([best, others[len(best) - MOST :]]))
+        return x[kept], values[kept], ~failed[kept]
 
 
 class GaussianSearch(BaseSampler):
@@ -80,8 +99,7 @@ class GaussianSearch(BaseSampler):
         every = study._storage.get_all_trials(study._study_id, deepcopy=False)
         others = [each for each in every if each.number != trial.number]
         told = self._told(others, -1.0 if study.direction is StudyDirection.MAXIMIZE else 1.0)
-        ended = len(told.ran) + len(told.pruned) + len(told.failed)
-        if ended < self._first or len(told.ran) < 3:
+        if len(told.ended) < self._first or told.ran < 3:
             row = self._next_of_sequence(len(others), told)
         else:
             row = self._most_promising(told)
@@ -105,12 +123,11 @@ class GaussianSearch(BaseSampler):
             if trial.state is TrialState.RUNNING:
                 told.running.append(row)
             elif trial.state is TrialState.COMPLETE and math.isfinite(trial.values[0]):
-                told.ran.append(row)
-                told.values.append(sign * trial.values[0])
+                told.ended.append((row, End.RAN, sign * trial.values[0]))
             elif trial.state is TrialState.PRUNED and (curve := _finite(trial.intermediate_values)):
-                told.pruned.append((row, sign * curve[max(curve)]))
+                told.ended.append((row, End.PRUNED, sign * curve[max(curve)]))
             elif trial.state is not TrialState.FAIL:  # a machine's fault says nothing
-                told.failed.append(row)
+                told.ended.append((row, End.FAILED, 0.0))
         return told
 
     def _row(self, drawn: Mapping[str, Any]) -> Array | None:
@@ -135,16 +152,13 @@ class GaussianSearch(BaseSampler):
             return self._promising(told, model)
 
     def _promising(self, told: Told, model: Any) -> Array | None:
-        x, values = told.scored()
+        x, values, runs = told.scored()
         process = model.fit(x, model.standing(values), self.rows.choices)
         means, _ = process.predict(x)
         best, order = float(np.min(means)), np.argsort(means, kind="stable")
         if told.running:
             process = process.believing(np.array(told.running))
-        can = None
-        if told.failed:
-            ran = len(x) - len(told.failed)
-            can = model.fit(x, np.repeat([1.0, -1.0], [ran, len(told.failed)]), self.rows.choices)
+        can = None if runs.all() else model.fit(x, np.where(runs, 1.0, -1.0), self.rows.choices)
 
         def worth(rows: Array) -> Array:
             mean, spread = process.predict(rows)
