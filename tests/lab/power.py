@@ -87,6 +87,9 @@ class Disk:
             else:
                 home.change({new: moved})
                 folder.change({name: None})
+        elif op == "rmdir":
+            if name in folder.entries and not folder.entries[name].entries:
+                folder.change({name: None})
         elif op == "rmtree":
             if name in folder.entries:
                 _empty(folder.entries[name])

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from outlast._system.observed import see
+from outlast._system.own_pid import own_pid
 from outlast._system.reading import STALE_WAITS, PathLike, list_names, unstale
 from outlast._system.syncing import fsync_dir, fsync_readable
 
@@ -28,7 +29,7 @@ _TEMPORARY = re.compile(r"^\..+\.\d+\.\d+\.tmp$")
 
 def _temporary(path: str) -> str:
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{os.getpid()}.{next(_serial)}.tmp")
+    return os.path.join(folder, f".{name}.{own_pid()}.{next(_serial)}.tmp")
 
 
 def _appear(

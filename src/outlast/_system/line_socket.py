@@ -44,12 +44,13 @@ class LineSocket:
         """Whether there is something that the other end did not take yet."""
         return bool(self._unsent)
 
-    def say(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> bool:
+    def say(self, message: Mapping[str, Any], fds: Sequence[int] = (), *, soon: bool = False) -> bool:
         """Send a message. Returns whether the other end is there to read it, some time.
 
         Args:
             message: May hold `msgspec.Raw`: JSON already.
             fds: Descriptors for the other end, which finds them with `take_fds`. They are sent at once or not at all.
+            soon: Not at once but with what is said next, or by `flush`.
         """
         line = _encoded(message) + b"\n"
         if fds and self.open:
@@ -58,7 +59,7 @@ class LineSocket:
             self._unsent += line
             if len(self._unsent) > _MOST_UNSENT:  # the other end was stopped long since
                 self.close()
-        return self.flush()
+        return self.open if soon else self.flush()
 
     def _with(self, line: bytes, fds: Sequence[int]) -> bytes:
         """Send the beginning of a line with descriptors. Returns the rest."""

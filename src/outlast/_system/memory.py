@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from outlast._system.reading import read_bytes
 
+_PAGES, _FAR_LESS = 1 << 16, 1 << 10  # bytes
 _NO_LIMIT = 1 << 60  # cgroup v1 says "unlimited" with a number near 2**63
 
 
@@ -62,6 +63,7 @@ class MemoryCounters:
         self._killed = [] if group is None else [name for name in _counting(group) if "oom_kill" in _words(name)]
         self._hit = None if limited is None else (limited / "memory.events", limited / "memory.failcnt")
         self._anywhere, self._alone = proc / "vmstat", group is None
+        self._open: dict[Path, int] = {}  # what is read again and again
         self.begin()
 
     def begin(self) -> None:
@@ -79,12 +81,35 @@ class MemoryCounters:
 
     def _look(self) -> tuple[int, int, int]:
         if self._alone:
-            return 0, 0, _number(_words(self._anywhere), "oom_kill")
-        killed = max((_number(_words(name), "oom_kill") for name in self._killed), default=0)
+            return 0, 0, _number(_pairs(self._read(self._anywhere)), "oom_kill")
+        killed = max((_number(_pairs(self._read(name)), "oom_kill") for name in self._killed), default=0)
         hit = 0
         if self._hit is not None:
-            hit = _number(_words(self._hit[0]), "oom") or _single(self._hit[1])
+            events, failures = self._hit
+            hit = _number(_pairs(self._read(events)), "oom") or _single(self._read(failures))
         return killed, hit, 0
+
+    def _read(self, path: Path) -> list[str]:
+        """The lines of a file of the kernel's, which says what is so now whenever it is read from its beginning.
+
+        It gives whole lines, about a page of them at once: what is far less is the end.
+        """
+        text, piece = b"", b""
+        try:
+            if path not in self._open:
+                self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            while not text or len(piece) > _FAR_LESS:
+                piece = os.pread(self._open[path], _PAGES, len(text))
+                text += piece
+                if not piece:
+                    break
+        except OSError:
+            return []
+        return text.decode(errors="replace").splitlines()
+
+    def __del__(self) -> None:
+        for fd in getattr(self, "_open", {}).values():
+            os.close(fd)
 
 
 def _memory_groups(proc: Path, cgroups: Path) -> tuple[Path | None, Path | None]:
@@ -139,15 +164,18 @@ def _lines(path: Path) -> list[str]:
 
 
 def _words(path: Path) -> dict[str, str]:
-    pairs = (line.split() for line in _lines(path))
+    return _pairs(_lines(path))
+
+
+def _pairs(lines: Iterable[str]) -> dict[str, str]:
+    pairs = (line.split() for line in lines)
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+
+def _single(lines: Iterable[str]) -> int:
+    return _number({"": "".join(lines)}, "")
 
 
 def _number(words: Mapping[str, str], key: str) -> int:
     text = words.get(key, "0")
-    return int(text) if text.isdigit() else 0
-
-
-def _single(path: Path) -> int:
-    text = "".join(_lines(path))
     return int(text) if text.isdigit() else 0

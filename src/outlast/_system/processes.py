@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from outlast._system.locks import lock_path
+from outlast._system.own_pid import own_pid
 
 _FIRST_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO (include/linux/proc_ns.h)
 _PR_SET_PDEATHSIG = 1
@@ -105,7 +106,7 @@ def identity_of(pid: int) -> Identity | None:
 
 def my_identity() -> Identity:
     """This process."""
-    return _identity(os.getpid())
+    return _identity(own_pid())
 
 
 @lru_cache(maxsize=1)
@@ -147,12 +148,12 @@ def reap_orphans() -> None:
     """Become the parent of every descendant whose own parent dies, setsid or not (prctl(2)). Linux only."""
     global _adopting_pid
     if _LINUX and not adopts_orphans() and _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
-        _adopting_pid = os.getpid()
+        _adopting_pid = own_pid()
 
 
 def adopts_orphans() -> bool:
     """Whether `reap_orphans` took effect here: then a process without children has no descendants either."""
-    return _adopting_pid == os.getpid()
+    return _adopting_pid == own_pid()
 
 
 def processes_with(token: str) -> list[int]:

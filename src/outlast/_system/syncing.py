@@ -66,6 +66,19 @@ def make_folder(path: PathLike) -> bool:
     return True
 
 
+def remove_empty(path: PathLike) -> bool:
+    """Remove a folder in which there is nothing. Returns whether it is gone now."""
+    path = os.fspath(path)
+    see("rmdir", path)
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:  # it holds something
+        return False
+    return True
+
+
 def settle(path: PathLike, root: PathLike) -> None:
     """Make durable what was made without: a file or folder, and every folder above it up to `root`, which must be one of them."""
     path, root = os.path.abspath(os.fspath(path)), os.path.abspath(os.fspath(root))

@@ -177,8 +177,8 @@ class Executor(abc.ABC):
             self._said = text
             self.say(text)
 
-    def _sleep(self, timeout: float, fds: Iterable[int], filled: Iterable[int] = ()) -> None:
-        """Until one of `fds` has something to read, or one that we had `filled` has room again."""
+    def _sleep(self, timeout: float, fds: Iterable[int], filled: Iterable[int] = ()) -> set[int]:
+        """Until one of `fds` has something to read, or one that we had `filled` has room again. Returns which."""
         poller = select.poll()
         for fd in (*fds, *self._extra, self._wake_read):
             poller.register(fd, select.POLLIN)
@@ -188,6 +188,7 @@ class Executor(abc.ABC):
         with contextlib.suppress(BlockingIOError):
             while any(fd == self._wake_read for fd, _ in ready) and os.read(self._wake_read, 4096):
                 continue
+        return {fd for fd, _ in ready}
 
 
 def _close(*fds: int) -> None:

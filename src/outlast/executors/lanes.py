@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from outlast._system.line_socket import LineSocket
@@ -95,10 +95,12 @@ class Lanes:
         """One that waits; those that nobody will need any more are let go."""
         found = None
         for lane in reversed(self._idle):
-            lane.listen()
             if found is None and lane.origin is origin and lane.lines.open:
-                found = lane
-            elif lane.origin is not origin:
+                found = lane  # one that has gone is found to be when it is told something
+            elif lane.origin is origin:
+                lane.listen()
+            else:
+                lane.lines.flush()
                 lane.lines.close()
         self._idle = [lane for lane in self._idle if lane is not found and lane.lines.open]
         return found
@@ -121,15 +123,25 @@ class Lanes:
         """Those that did not take yet all that they were told."""
         return [lane for lane in self._busy.values() if lane.lines.waiting]
 
-    def listen(self) -> list[Lane]:
-        """Take in what was said. Returns the runners that are found to be gone, whatever they said before that."""
+    def send(self) -> None:
+        """Send what was put off, to those that wait for their next attempt as well."""
+        for lane in (*self._busy.values(), *self._idle):
+            lane.lines.flush()
+
+    def listen(self, ready: Collection[int] | None = None) -> list[Lane]:
+        """Take in what was said. Returns the runners that are found to be gone, whatever they said before that.
+
+        `ready` are the sockets that have something to read, where somebody has looked just now.
+        """
         for lane in self.waiting:  # before it has all of an order it says nothing
             lane.lines.flush()
         lanes = {lane.lines.fileno(): lane for lane in self.speaking}
-        poller = select.poll()
-        for fd in lanes:
-            poller.register(fd, select.POLLIN)
-        found = [lanes[fd] for fd, _ in poller.poll(0)] if lanes else []
+        if ready is None and lanes:
+            poller = select.poll()
+            for fd in lanes:
+                poller.register(fd, select.POLLIN)
+            ready = {fd for fd, _ in poller.poll(0)}
+        found = [lane for fd, lane in lanes.items() if fd in (ready or ())]
         for lane in found:
             lane.listen()
         return [lane for lane in found if not lane.lines.open]
@@ -152,11 +164,11 @@ class Lanes:
         return lane.lines.say(message)
 
     def settled(self, names: Iterable[str]) -> None:
-        """Tell the runners of these."""
+        """Tell the runners of these, with what they are told next or `send`."""
         for name in names:
             lane = self._busy.get(name)
             if lane is not None:
-                lane.lines.say({"op": "settled", "name": name})
+                lane.lines.say({"op": "settled", "name": name}, soon=True)
                 lane.settled = True
                 self._perhaps_idle(lane)
 
@@ -184,10 +196,12 @@ class Lanes:
             if lane.fit:
                 self._idle.append(lane)
             else:
+                lane.lines.flush()
                 lane.lines.close()
 
     def close(self) -> None:
         """Hang up on all: they go on by themselves."""
+        self.send()
         for lane in (*self._busy.values(), *self._idle):
             lane.lines.close()
         self._busy, self._idle = {}, []

@@ -34,6 +34,8 @@ class LocalExecutor(Executor):
         self._lanes = Lanes()
         self._runners: dict[str, Identity | None] = {}  # None: it had ended before it could be looked at
         self._watched: dict[str, int] = {}  # name → pidfd, readable when the process has ended (pidfd_open(2))
+        self._ready: set[int] | None = None  # what the last wait found, until somebody listens
+        self._listened = False  # since somebody last heard
 
     def submit(self, name: str, marker: str, log: str, *, told: str = "", keep_fds: tuple[int, ...] = ()) -> None:
         """See `Executor.submit`. Where the caller has it at hand what the marker says, the runner speaks."""
@@ -114,12 +116,14 @@ class LocalExecutor(Executor):
         speaking = [lane.lines.fileno() for lane in self._lanes.speaking]
         if not self._watched and not self._lanes.speaks(self._runners):
             timeout = min(timeout, 0.05)  # no pidfd here (macOS): look often
+        self._lanes.send()
         filled = [lane.lines.fileno() for lane in self._lanes.waiting]
-        self._sleep(timeout, (*self._watched.values(), *speaking), filled)
+        self._ready = self._sleep(timeout, (*self._watched.values(), *speaking), filled)
 
     def poll(self) -> None:
         """Take in what runners said. One that has hung up without a word is watched as one that never speaks."""
-        for lane in self._lanes.listen():
+        ready, self._ready, self._listened = self._ready, None, True
+        for lane in self._lanes.listen(ready):
             if lane.name in self._runners and lane.name not in self._watched:
                 self._watch(lane.name, lane.pid)
 
@@ -127,7 +131,9 @@ class LocalExecutor(Executor):
         return self._lanes.speaks([name])
 
     def hear(self) -> Mapping[str, Heard]:
-        self.poll()
+        if not self._listened:
+            self.poll()
+        self._listened = False
         return self._lanes.heard()
 
     def pass_on(self, name: str, request: EndRequest) -> bool:

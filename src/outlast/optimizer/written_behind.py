@@ -88,6 +88,7 @@ class WrittenBehind(ABC):
         """Say what these trials, which changed, are now; `curves`: number → step → value of the attempts that run."""
         rows = [self._maker.row(trial, (curves or {}).get(trial.number)) for trial in trials]
         with self._wake:
+            behind = self._behind
             for row in rows:
                 self._as_written.pop(row.number, None)
                 if self._rows.get(row.number) != row:
@@ -95,7 +96,8 @@ class WrittenBehind(ABC):
                     self._dirty.add(row.number)
                 if row.claim:
                     self._handed_out.add(row.claim)
-            self._wake.notify_all()
+            if not behind:  # otherwise it will look by itself
+                self._wake.notify_all()
 
     def trust(self, trials: Iterable[Trial]) -> None:
         """Instead of a first `update`: the store holds these trials as they are now, for certain."""

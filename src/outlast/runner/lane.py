@@ -112,9 +112,9 @@ class Lane:
             if order.name == name:  # both came in one piece
                 order.asked = request
 
-    def say(self, op: str, **what: Any) -> None:
-        """Tell the coordinator something of the attempt."""
-        self._lines.say({"op": op, "name": self._name, **what})
+    def say(self, op: str, *, soon: bool = False, **what: Any) -> None:
+        """Tell the coordinator something of the attempt; `soon`: with what is said next, or with the next `look`."""
+        self._lines.say({"op": op, "name": self._name, **what}, soon=soon)
 
     def say_over(self, evidence: str, *, last: bool) -> None:
         """Tell it that the training is over: `evidence` as in ``exit.json``; `last`: this runner takes no other attempt."""

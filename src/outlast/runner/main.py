@@ -89,7 +89,9 @@ def run_attempt(
             clear_locks()
         if not lock.acquire() or not _claim(folder, spec, lock, lane):
             return False
-        if read_bytes(marker) != told or not _still_decides(StudyNames(root).ledger, spec.segment):
+        if not _still_decides(StudyNames(root).ledger, spec.segment, shared=lock.shared) or (
+            (order is None or not spec.segment) and read_bytes(marker) != told
+        ):  # whoever holds that segment has opened no other attempt of this name
             _leave(folder, lock, Evidence(never_started=True))
             return False
         return _run_to_evidence(root, spec, lock, loaded, lane, order)
@@ -149,9 +151,10 @@ def _run_claimed(
     stuck = end_processes(token_of_trial(str(root), spec.trial)) if spec.attempt > 1 else []
     if stuck:
         return Evidence(lost=f"processes of an earlier attempt cannot be ended: {stuck}", new_steps=False)
-    if spec.start_over:
-        _empty(root / spec.checkpoint_dir)
     new_folder = make_folder(root / spec.checkpoint_dir)
+    if spec.start_over and not new_folder:
+        _empty(root / spec.checkpoint_dir)
+        new_folder = True  # as good as one
     sign_locks(spec)
     foreign = foreign_memory(spec)
     evidence = Supervisor(root, spec, lock, loaded, orphaned=orphaned, lane=lane, new_folder=new_folder).run()
@@ -160,7 +163,7 @@ def _run_claimed(
     return replace(evidence, foreign_gpu_memory=foreign, foreign_gpu_memory_end=foreign_memory(spec))
 
 
-def _still_decides(ledger: Path, segment: int) -> bool:
+def _still_decides(ledger: Path, segment: int, *, shared: bool) -> bool:
     """Whether the coordinator that opened the attempt still holds the study.
 
     A runner may be held up between reading its marker and its claim, and a coordinator between opening an attempt and starting
@@ -172,7 +175,7 @@ def _still_decides(ledger: Path, segment: int) -> bool:
         held = _held(ledger / f"{segment:08d}.jsonl")
     except (ValueError, KeyError, TypeError):
         return False
-    return read_bytes(ledger / held) is not None
+    return read_bytes(ledger / held) is not None if shared else os.path.lexists(ledger / held)
 
 
 @lru_cache(maxsize=1)
@@ -198,7 +201,7 @@ def _claim(folder: Path, spec: RunnerSpec, lock: FileLock, lane: Lane | None) ->
     if lock.shared:
         _copy(lock, beat(0, 0.0, str(claim["at"])) + text.encode() + b"\n", at=0)
     if lane is not None:
-        lane.say("claimed", claim=claim)
+        lane.say("claimed", claim=claim, soon=True)  # nobody waits for it
     return True
 
 

@@ -18,7 +18,7 @@ from outlast._system.locks import FileLock
 from outlast._system.memory import MemoryCounters, MemoryKills, physical_memory
 from outlast._system.processes import my_identity
 from outlast._system.reading import read_bytes
-from outlast._system.syncing import settle
+from outlast._system.syncing import remove_empty, settle
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import AttemptPaths
 from outlast.errors import NO_ROOM
@@ -44,7 +44,7 @@ _RARE_TICK = 1.0  # the same on a network filesystem, where hundreds ask one ser
 SETTLES_AFTER = _TICK
 _STRAGGLERS_GRACE = 5.0
 _CHUNK = 1 << 20
-_PIPE = 1 << 20  # a training that prints much waits less often
+_SMALL_PIPE, _PIPE = 1 << 14, 1 << 20  # bytes; a training that prints much waits less often
 
 
 @lru_cache(maxsize=1)
@@ -65,6 +65,7 @@ class Supervisor:
         self._lane = lane
         self.root, self.lock, self._loaded = root, lock, loaded
         self.spec = replace(spec, saved_before=() if new_folder else spec.stamps(root))  # as this host sees them
+        self._new_folder = new_folder  # for checkpoints
         self.files = AttemptPaths(root / spec.attempt_dir)
         self._status = os.stat(root)
         self.token = spec.token(self._status)
@@ -72,7 +73,7 @@ class Supervisor:
         self._clock = clock or Clock()
         self._time = Stopwatch(self._clock, longest=10 * _TICK)
         self._asked_at = 0.0  # in seconds of training
-        self._settled = False
+        self._settled = self._widened = False
         self._peak = 0  # bytes of memory
         self._memory = _memory_counters()
         self._memory.begin()
@@ -112,9 +113,6 @@ class Supervisor:
             )
         except OSError as error:
             return self._evidence(None, error=f"{error.strerror}: {error.filename or self.spec.argv[0]}")
-        if hasattr(fcntl, "F_SETPIPE_SZ"):
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(self.training.output, fcntl.F_SETPIPE_SZ, _PIPE)
         if self.spec.pipe_fd is not None:
             os.close(self.spec.pipe_fd)  # the training has it now; its end is the end of the conversation
         self._heartbeat.guard(self.training.kill_at_once)
@@ -178,10 +176,24 @@ class Supervisor:
             if not chunk:
                 return False
             self._time.heard()
+            if len(chunk) >= _SMALL_PIPE and not self._widened:
+                self._widen()
             self.log.write(chunk)
             self.capture.feed(chunk)
             if not until_closed:
                 return True
+
+    def _widen(self) -> None:
+        self._widened = True
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self.training.output, fcntl.F_SETPIPE_SZ, _PIPE)
+
+    def _saved(self) -> bool:
+        """Whether the training left a checkpoint. A folder that was made for it and goes as empty has none."""
+        if self._new_folder and remove_empty(self.root / self.spec.checkpoint_dir):
+            return False
+        return self.spec.has_saved(self.root)
 
     def _settle(self) -> None:
         self._settled = True
@@ -199,6 +211,8 @@ class Supervisor:
         self._time.tick()
         if not self._settled:
             self._settle()
+            if self._lane is not None:
+                self._lane.look()  # it is said that this attempt was claimed, if nothing else was said yet
         self.capture.poll()
         if self.capture.heard():
             self._time.heard()
@@ -275,7 +289,7 @@ class Supervisor:
             outside_signal=self._stopping.outside_signal if self._stopping.terminated else None,
             resumed=self.spec.resume,
             new_steps=last is None or bool(steps and max(steps) > last),
-            saved=self.spec.has_saved(self.root),
+            saved=self._saved(),
             error=error,
             oom_killed=memory.own,
             host_oom=memory.host,

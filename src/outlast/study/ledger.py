@@ -165,6 +165,12 @@ class Ledger:
         if not self._is_ours():
             raise LeaseLost(_TAKEN_OVER if self.folder.is_dir() else _MOVED_AWAY)
 
+    def fence(self) -> None:
+        """As `check`, right behind an append, whose own look tells all but this: who has claimed a newer segment since, and may
+        have read ours already, has removed our file before."""
+        if not self._is_ours():
+            self.check()
+
     def look(self) -> None:
         """As `check`, unless that was done a moment ago: where nothing is about to be decided or begun."""
         if time.monotonic() - self._checked_at >= _LOOK_EVERY:

@@ -45,12 +45,10 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: E
         config: What the training was configured with, where no attempt's folder says it any more.
         evidence: Of the last attempt, where its folder need not say it.
     """
-    there = frozenset(list_names(paths.folder))
-    if not there:
-        make_dir(paths.folder, durable=False)
-    if any(name.startswith(".") for name in there) or paths.checkpoints.parent != paths.folder:
-        _clear(paths)
-    attempts = _attempts_left(paths, trial) if TrialPaths.attempts.name in there else []
+    attempts = [] if evidence is None or evidence.lost else _only_attempt(paths, trial)
+    has_folder = bool(attempts) or _begin(paths)  # whoever brings its evidence is the first here
+    if has_folder and not attempts:
+        attempts = _attempts_left(paths, trial)
     failed, reports = trial.state is TrialState.FAILED, b""
     alone = (
         attempts[0] if len(attempts) == 1 and not failed and trial.part_of(attempts[0].paths.number) is None else None
@@ -78,7 +76,7 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: E
             remove(paths.error_log, durable=False)
         rename(paths.attempts, paths.gone_attempts, durable=False)
         _remove_attempts(paths, attempts)
-    elif TrialPaths.attempts.name in there:
+    elif has_folder:
         remove_tree(paths.attempts)  # its entries were lost with the power
     _remove_where_empty(paths.checkpoints)
 
@@ -102,6 +100,16 @@ class _Left(Struct):
     names: frozenset[str]
 
 
+def _begin(paths: TrialPaths) -> bool:
+    """Make the trial's folder where it is not there, and clean it. Returns whether it has one of attempts."""
+    there = frozenset(list_names(paths.folder))
+    if not there:
+        make_dir(paths.folder, durable=False)
+    if any(name.startswith(".") for name in there) or paths.checkpoints.parent != paths.folder:
+        _clear(paths)
+    return TrialPaths.attempts.name in there
+
+
 def _clear(paths: TrialPaths) -> None:
     """Remove what whoever did this before could not bring to its end."""
     remove_temporaries(paths.folder)
@@ -110,12 +118,18 @@ def _clear(paths: TrialPaths) -> None:
 
 
 def _attempts_left(paths: TrialPaths, trial: Trial) -> list[_Left]:
-    if len(trial.attempts) == 1 and not trial.retried_at_attempt:  # nearly always: one look tells
-        only = paths.attempt(trial.attempts[0].number)
-        names = frozenset(list_names(only.folder))
-        if names:
-            return [_Left(only, names)]
-    return [_Left(each, frozenset(list_names(each.folder))) for each in _attempt_folders(paths)]
+    return _only_attempt(paths, trial) or [
+        _Left(each, frozenset(list_names(each.folder))) for each in _attempt_folders(paths)
+    ]
+
+
+def _only_attempt(paths: TrialPaths, trial: Trial) -> list[_Left]:
+    """What is left of a trial's only attempt; nothing where there were more, or no file is left."""
+    if len(trial.attempts) != 1 or trial.retried_at_attempt:
+        return []
+    only = paths.attempt(trial.attempts[0].number)
+    names = frozenset(list_names(only.folder))
+    return [_Left(only, names)] if names else []
 
 
 def _move_reports(paths: TrialPaths, left: _Left) -> None:

@@ -14,8 +14,8 @@ coordinator and the runner read it at their start. Keys:
   is hit although every process that is started reads the same plan.
 - ``record``: append every operation to this file, a JSON object a line.
 
-Operations are those of ``outlast._system.files``: write, copy, fsync, rename, link, unlink, mkdir, append, fsync_dir, rmtree,
-symlink.
+Operations are those of ``outlast._system.files``: write, copy, fsync, rename, link, unlink, mkdir, append, fsync_dir, rmdir,
+rmtree, symlink.
 """
 
 from __future__ import annotations

@@ -66,6 +66,7 @@ class _Study:
         self.study.apply(AttemptEnded(0, 1, AT, state, cause, "why", values=(0.5,)))
         self.ending.over(cast(Any, SimpleNamespace(name="0000.1", evidence=evidence)))
         self.ending.put_away(PutAway(0, 1))
+        self.ending.round_over()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import attempt_name
 from outlast.core.fold import Study
+from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.engine.attempts.bad_checkpoints import set_bad_aside
 from outlast.engine.attempts.running import Running
@@ -36,6 +37,7 @@ class Ending:
         self._behind = PuttingBehind(paths, fence)
         self._heard: dict[str, Evidence] = {}  # of attempts that are not put away yet
         self._left: list[PutAway] = []  # whose files wait for room
+        self._round: list[tuple[PutAway, Trial, Evidence | None]] = []  # to be put away at its end
         self._finished = False  # a trial has, since checkpoints were last looked at
 
     def ask(self, attempt: Running, reason: str, *, now: bool = False) -> None:
@@ -72,7 +74,7 @@ class Ending:
         if trial.state is not TrialState.FAILED:
             self._settled(name)
         if self._behind.runs:
-            self._behind.add(over, replace(trial, attempts=list(trial.attempts)), evidence)
+            self._round.append((over, replace(trial, attempts=list(trial.attempts)), evidence))
             return
         try:
             self._behind.put(over, trial, evidence)
@@ -111,8 +113,15 @@ class Ending:
         """From now on files are put away behind our back."""
         self._behind.start()
 
+    def round_over(self) -> None:
+        """Files may be put away now that whoever decides is about to wait: so neither is in the other's way."""
+        added, self._round = self._round, []
+        for each in added:
+            self._behind.add(*each)
+
     def drain(self) -> None:
         """Wait until all files are put away that can be. Raises as `take_done`."""
+        self.round_over()
         self._behind.drain()
         self.take_done()
 
@@ -122,6 +131,7 @@ class Ending:
         Raises:
             LeaseLost: Somebody else holds the study.
         """
+        self.round_over()
         self._behind.close()
         refused: OSError | None = None
         while (put := self._behind.done()) is not None:

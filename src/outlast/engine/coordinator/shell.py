@@ -115,6 +115,7 @@ class Shell:
             self._start()
             self._tell()
             if self._watch.running:
+                self._ending.round_over()
                 return end
             self._ending.drain()
             self._carry_out(self._round.nothing_runs(self._clock.now(), self._lasted))

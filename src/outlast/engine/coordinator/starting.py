@@ -131,7 +131,7 @@ class Starting:
             return
         prepared.lay_out(self._paths, polled=self._polled or attempt.worker)
         try:
-            self._ledger.check()
+            self._ledger.fence()
         except LeaseLost:  # we were away in between: the attempt is void
             withdraw(self._paths, attempt.trial, attempt.number)
             raise
