@@ -33,8 +33,8 @@ def told(lab: Any, sampler: str, *ends: Any, goals: tuple[str, ...] = ("maximize
         for event in (created, *([ends[number]] if ends[number] is not None else [])):
             study.apply(event)
             optimizer.apply(event)
-    rows = optimizer._view.get_all_trials(0)
-    again = Optimizer(lab.settings(PLAIN, sampler=sampler, goals=goals), study)._view.get_all_trials(0)
+    rows = optimizer._seen.view().get_all_trials(0)
+    again = Optimizer(lab.settings(PLAIN, sampler=sampler, goals=goals), study)._seen.view().get_all_trials(0)
     assert rows == again  # built from the ledger, it is the same
     return rows
 

@@ -12,9 +12,9 @@ from scipy.optimize import approx_fprime
 
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyFileError
+from outlast.optimizer.axes import axes_of
 from outlast.optimizer.gaussian_process import fit, improbable, log_improvement, standing
 from outlast.optimizer.gaussian_search import MOST, End, Told
-from outlast.optimizer.optuna_distributions import axes_of
 from outlast.optimizer.row_search import spread
 from outlast.optimizer.sampling import Optimizer
 from outlast.optimizer.unit_rows import UnitRows

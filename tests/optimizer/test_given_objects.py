@@ -142,7 +142,7 @@ def used() -> samplers.BaseSampler:
 )  # fmt: skip
 def test_a_sampler_is_said_as_a_study_file_would_and_one_is_made_of_that(made, said) -> None:
     assert sampler_of(made()) == (said, None)
-    SamplerFactory(SamplerSettings.of(said), objectives=1, conditional=True).build(0)
+    SamplerFactory(SamplerSettings.of(said), objectives=1, conditional=True)
 
 
 def test_its_function_of_constraints_comes_apart() -> None:

@@ -98,7 +98,7 @@ def test_the_space_is_found_in_our_words_and_the_search_can_go_on(lab: Any, tmp_
     settings = lab.settings({**study.parameters, "kernel": kernel}, sampler="tpe")
     ledger = fold([StudyCreated("x", "t"), *study.events])
     optimizer = Optimizer(settings, ledger)
-    assert len(optimizer._view.get_all_trials(0)) == 6
+    assert len(optimizer._seen.view().get_all_trials(0)) == 6
     assert optimizer.ask(6) is not None
 
 

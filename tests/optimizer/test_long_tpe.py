@@ -15,14 +15,16 @@ from optuna.distributions import (
     IntDistribution,
     distribution_to_json,
 )
-from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 
 from outlast.core.fold import Study
 from outlast.core.records import AttributeSet, EarlierTrial, ParamDrawn, TrialRetried
 from outlast.core.states import Cause, TrialState
-from outlast.optimizer.long_tpe import LongTPE
-from outlast.optimizer.mixture_density import CLOSE, log_density, mixture_of
+from outlast.optimizer.mixture_density import CLOSE, log_density, trial_weights
+from outlast.optimizer.optuna_mixtures import mixture
+from outlast.optimizer.random_draws import drawn
+from outlast.optimizer.ranges import ChoiceRange, FloatRange, IntRange, Range
 from outlast.optimizer.sampling import Optimizer
+from outlast.optimizer.value_column import Column
 
 SPACES: dict[str, Any] = {
     "floats": {f"x{i}": {"min": 0.0, "max": 1.0} for i in range(4)},
@@ -38,7 +40,7 @@ SPACES: dict[str, Any] = {
 
 
 def optunas(settings: Any, study: Study) -> Optimizer:
-    """An optimizer whose sampler has to look at the trials themselves."""
+    """An optimizer that has to ask Optuna's sampler, which looks at the trials themselves."""
     made = Optimizer(settings, study)
     made._seen.columns = made._factory.columns = None
     return made
@@ -96,7 +98,7 @@ def test_suggestions_are_optunas_whatever_came_before(
             ours.apply(event)
             theirs.apply(event)
     assert not ours.warnings
-    assert not ours._view._trials, "a row was made"
+    assert ours._seen._view is None, "a row was made"
 
 
 def test_an_objective_that_asks_as_it_goes_gets_what_optuna_suggests(lab: Any) -> None:
@@ -114,7 +116,7 @@ def test_an_objective_that_asks_as_it_goes_gets_what_optuna_suggests(lab: Any) -
         }
         for each in (ours, theirs):
             each.apply(lab.ended(number, values=(given["rate"],)))
-    assert not ours._view._trials
+    assert ours._seen._view is None
 
 
 def test_what_a_running_objective_will_be_given_counts_before_it_asks(lab: Any) -> None:
@@ -208,27 +210,29 @@ def test_choices_that_changed_are_left_to_optuna(lab: Any) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 5, 99, 600])
 def test_densities_agree_with_optunas_to_a_thousandth_of_what_they_have_to(count: int) -> None:
-    numbers = np.random.RandomState(count)
-    space = {
-        "float": FloatDistribution(0, 1),
-        "log": FloatDistribution(1e-6, 1, log=True),
-        "int": IntDistribution(1, 64),
-        "log int": IntDistribution(16, 1024, log=True),
-        "many": IntDistribution(0, 20000),
-        "step": FloatDistribution(-5, 5, step=0.25),
-        "choice": CategoricalDistribution(["a", "b", "c"]),
+    space: dict[str, Range] = {
+        "float": FloatRange(0, 1),
+        "log": FloatRange(1e-6, 1, log=True),
+        "int": IntRange(1, 64),
+        "log int": IntRange(16, 1024, log=True),
+        "many": IntRange(0, 20000),
+        "step": FloatRange(-5, 5, step=0.25),
+        "choice": ChoiceRange(("a", "b", "c")),
     }
 
-    def estimator(kernels: int) -> _ParzenEstimator:
-        seen = {}
-        for name, each in space.items():
-            drawn = [
-                LongTPE(seed=seed)._random_sampler.sample_independent(*[None] * 2, name, each)
-                for seed in range(kernels)
-            ]
-            seen[name] = np.array([float(each.to_internal_repr(value)) for value in drawn])
-        return _ParzenEstimator(seen, space, LongTPE()._parzen_estimator_parameters)
+    def observed(trials: int) -> dict[str, Any]:
+        numbers = np.random.RandomState(trials)
+        return {
+            n: np.array([float(r.to_internal_repr(drawn(numbers, r))) for _ in range(trials)]) for n, r in space.items()
+        }
 
-    some = estimator(20).sample(numbers, 24)
-    all_of_them = estimator(count)
-    assert np.abs(log_density(some, *mixture_of(all_of_them)) - all_of_them.log_pdf(some)).max() < CLOSE / 1000
+    points = mixture(observed(20), space).sample(np.random.RandomState(count), 24)
+    seen, kernels = observed(count), []
+    for name, each in space.items():
+        column = Column(count)
+        column.meet(each)
+        column.put(np.arange(count), [each.to_external_repr(value) for value in seen[name].tolist()])
+        kernels.append(column.kernels(np.arange(count), each))
+    weights = np.append(trial_weights(count), 1.0)
+    ours = log_density(points, weights / weights.sum(), kernels)
+    assert np.abs(ours - mixture(seen, space).log_pdf(points)).max() < CLOSE / 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import optuna
 import pytest
@@ -15,6 +15,7 @@ from optuna.distributions import (
 )
 
 from outlast.core.records import ParamDrawn
+from outlast.optimizer.optuna_distributions import range_like
 from outlast.optimizer.random_draws import RandomDraws
 from outlast.optimizer.sampling import Optimizer
 
@@ -31,14 +32,13 @@ KINDS: dict[str, BaseDistribution] = {
 WANTED = {name: distribution_to_json(kind) for name, kind in KINDS.items()}
 
 
-def test_a_value_is_the_one_that_optunas_sampler_draws(lab: Any) -> None:
-    ours = RandomDraws(0)
-    study: Any = None
+def test_a_value_is_the_one_that_optunas_sampler_draws() -> None:
+    ours, study = RandomDraws(0), cast("Any", None)
     for seed in range(200):
         theirs = optuna.samplers.RandomSampler(seed)
         ours.reseed(seed)
         for name, kind in KINDS.items():
-            wanted, found = (each.sample_independent(study, study, name, kind) for each in (theirs, ours))
+            wanted, found = theirs.sample_independent(study, study, name, kind), ours.alone(name, range_like(kind))
             assert (found, type(found)) == (wanted, type(wanted))
 
 

@@ -107,10 +107,17 @@ def test_several_objectives_go_to_nsga2(lab: Any) -> None:
     assert optimizer._factory.name == "nsga2"
 
 
-def test_a_sampler_that_fails_costs_one_random_trial_and_a_warning(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from optuna.samplers import TPESampler
-
-    optimizer = Optimizer(lab.settings(sampler="tpe"), lab.study())
-    monkeypatch.setattr(TPESampler, "sample_relative", lambda *args: 1 / 0)
+@pytest.mark.parametrize(
+    "sampler, draws",
+    [
+        ("tpe", "outlast.optimizer.long_tpe.LongTPE.together"),
+        ("nsga2", "optuna.samplers.NSGAIISampler.sample_relative"),
+    ],
+)
+def test_a_sampler_that_fails_costs_one_random_trial_and_a_warning(
+    lab: Any, monkeypatch: pytest.MonkeyPatch, sampler: str, draws: str
+) -> None:
+    optimizer = Optimizer(lab.settings(sampler=sampler), lab.study())
+    monkeypatch.setattr(draws, lambda *args: 1 / 0)
     assert optimizer.ask(0) is not None
     assert "drawn at random" in optimizer.warnings[0]

@@ -124,4 +124,4 @@ def test_state_of_a_retried_trial_is_running_again(lab: Any) -> None:
     draw = optimizer.ask(0)
     for event in (lab.created(draw, 0), lab.ended(0, TrialState.FAILED), TrialRetried(0, "t")):
         optimizer.apply(event)
-    assert optimizer._view.row(0).state.name == "RUNNING"
+    assert optimizer._seen.view().row(0).state.name == "RUNNING"

@@ -208,7 +208,7 @@ def test_trials_of_an_earlier_revision_are_rewritten_to_the_new_ranges(lab: Any)
             before.apply(event)
     after = Optimizer(lab.settings({"x": {"min": 0.0, "max": 0.5}}, sampler="tpe"), study)
     kept = {n for n, trial in study.trials.items() if trial.params["x"] <= 0.5}
-    rows = after._view.get_all_trials(0)
+    rows = after._seen.view().get_all_trials(0)
     assert {row.number for row in rows} == kept
     assert all(row.distributions["x"].high == 0.5 for row in rows)
 

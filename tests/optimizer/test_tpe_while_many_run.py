@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from optuna.distributions import CategoricalDistribution, FloatDistribution, distribution_to_json
-from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
+from optuna.distributions import FloatDistribution, distribution_to_json
 
 from outlast.core.records import ParamDrawn
-from outlast.optimizer.long_tpe import LongTPE
-from outlast.optimizer.mixture_density import Choices, log_density, mixture_of
+from outlast.optimizer.mixture_density import Choices, log_density
+from outlast.optimizer.optuna_mixtures import mixture
+from outlast.optimizer.ranges import ChoiceRange, FloatRange
 from outlast.optimizer.sampling import Optimizer
 from outlast.optimizer.value_column import Column
 
@@ -33,7 +33,7 @@ def test_what_is_offered_to_many_at_once_counts_for_the_next_and_after_a_restart
     def known(by: Optimizer) -> list[Any]:
         columns = by._seen.columns
         if columns is None or not columns.fits():
-            return [row.params for row in by._view.get_all_trials(0)]
+            return [row.params for row in by._seen.view().get_all_trials(0)]
         return [columns.observed(np.arange(14), ["x", "z"])["x"].tolist()]
 
     for number in range(14):
@@ -61,13 +61,16 @@ def test_what_is_enqueued_counts_from_when_its_names_are_known_whenever_it_was_r
     def known(by: Optimizer) -> Any:
         columns = by._seen.columns
         if columns is None or not columns.fits():
-            return by._view.get_all_trials(0)[0].params
+            return by._seen.view().get_all_trials(0)[0].params
         return {"rate": columns.observed(np.arange(1), ["rate"])["rate"].item()}
 
     events = [lab.created(ran_on.ask(0, {"rate": 0.125}), 0), lab.opened(0)]
     for each in (study, ran_on):
         each.apply(events[0])
-    ran_on._view.get_all_trials(0), ran_on._seen.columns and ran_on._seen.columns.fits()  # nobody knows the name yet
+    (
+        ran_on._seen.view().get_all_trials(0),
+        ran_on._seen.columns and ran_on._seen.columns.fits(),
+    )  # nobody knows the name yet
     for number in (1, 2):
         event = lab.created(ran_on.ask(number), number)
         study.apply(event)
@@ -79,21 +82,20 @@ def test_what_is_enqueued_counts_from_when_its_names_are_known_whenever_it_was_r
 
 
 def test_of_many_choices_only_those_that_were_taken_have_kernels() -> None:
-    column, many = Column(6), CategoricalDistribution([f"file {n}" for n in range(2000)])
+    column, many = Column(6), ChoiceRange(tuple(f"file {n}" for n in range(2000)))
     column.meet(many)
     column.put(np.arange(5), [f"file {n}" for n in (7, 3, 7, 1999, 3)])
-    kernels = column.kernels(np.arange(5), many, 1.0)
-    assert isinstance(kernels, Choices) and kernels.logs.shape == (4, 2000)
-    theirs = _ParzenEstimator({"f": column.values[:5]}, {"f": many}, LongTPE()._parzen_estimator_parameters)
-    weights, (expected,) = mixture_of(theirs)
+    kernels = column.kernels(np.arange(5), many)
+    assert isinstance(kernels, Choices) and kernels.rows.shape == (4, 2000)
+    theirs = mixture({"f": column.values[:5]}, {"f": many})
     points = {"f": np.array([0.0, 3.0, 7.0, 1999.0])}
-    assert np.allclose(log_density(points, weights, [kernels]), log_density(points, weights, [expected]), rtol=1e-12)
+    assert np.allclose(log_density(points, np.full(6, 1 / 6), [kernels]), theirs.log_pdf(points), rtol=1e-12)
 
 
 def test_ranges_that_change_from_trial_to_trial_do_not_add_up() -> None:
     column = Column(200)
-    column.meet(FloatDistribution(0, 1))
+    column.meet(FloatRange(0, 1))
     column.put(np.arange(150), np.linspace(0.01, 0.99, 150).tolist())
     for top in range(1, 31):
-        column.kernels(np.arange(150), FloatDistribution(0, top), 1.0)
+        column.kernels(np.arange(150), FloatRange(0, top))
     assert len(column._scales) <= 8

@@ -15,8 +15,9 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.study import StudyDirection
 
 from outlast.objective.kept_values import kept_text
-from outlast.optimizer.index_rows import IndexRow, trial_of
+from outlast.optimizer.index_rows import IndexRow
 from outlast.optimizer.index_sql import METRIC_NAMES
+from outlast.optimizer.optuna_rows import trial_of
 from outlast.optimizer.view import View
 
 #: Asks the coordinator, and returns its answer.

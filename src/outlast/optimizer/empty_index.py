@@ -7,12 +7,11 @@ After a change of Optuna's: ``python -m outlast.optimizer.empty_index`` writes t
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import sqlite3
 from pathlib import Path
-
-import optuna
 
 _FILE = Path(__file__).with_suffix(".sql")
 
@@ -21,7 +20,15 @@ def known_schema() -> str | None:
     """The statements; ``None`` where another Optuna is installed than the one that they are of."""
     head, _, statements = _FILE.read_text().partition("\n")
     found = re.fullmatch(r"-- Optuna (\S+)", head)
-    return statements if found is not None and found[1] == optuna.__version__ else None
+    return statements if found is not None and found[1] == installed() else None
+
+
+def installed() -> str | None:
+    """Optuna's version, without loading it, nor what reads the metadata of packages; ``None`` where it says none."""
+    spec = importlib.util.find_spec("optuna")
+    place = Path(spec.origin).with_name("version.py") if spec is not None and spec.origin else None
+    found = re.search(r'^__version__ = "(\S+)"', place.read_text(), re.MULTILINE) if place and place.exists() else None
+    return None if found is None else found[1]
 
 
 def fill_empty(file: str | os.PathLike[str], statements: str) -> None:
@@ -33,4 +40,4 @@ def fill_empty(file: str | os.PathLike[str], statements: str) -> None:
 if __name__ == "__main__":
     from outlast.optimizer.index_build import made_by_optuna, statements_of
 
-    _FILE.write_text("\n".join([f"-- Optuna {optuna.__version__}", *statements_of(made_by_optuna()[1]), ""]))
+    _FILE.write_text("\n".join([f"-- Optuna {installed()}", *statements_of(made_by_optuna()[1]), ""]))

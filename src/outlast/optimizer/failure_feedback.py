@@ -9,21 +9,20 @@ several objectives.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Any
-
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIIISampler, NSGAIISampler
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState as Row
 
 from outlast.core.records import Trial
 from outlast.core.states import FEEDBACK_CAUSES, TrialState
-from outlast.optimizer.view import row_of
 
-#: The attribute under which Optuna keeps a constraint named ``runs``.
-CONSTRAINT = "constraints:runs"
+
+class Row(Enum):
+    """How a row stands: Optuna's words."""
+
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
 
 
 class Lesson(Enum):
@@ -32,15 +31,6 @@ class Lesson(Enum):
     PRUNED = "a pruned row without a curve"
     WORST = "the worst value so far"
     CONSTRAINED = "the worst value so far, and a constraint on every trial"
-
-
-def lesson_of(sampler: type[BaseSampler]) -> Lesson:
-    """The lesson for a kind of sampler. One that is not known here is taught as TPE is."""
-    if issubclass(sampler, GPSampler):
-        return Lesson.CONSTRAINED
-    if issubclass(sampler, (CmaEsSampler, NSGAIISampler, NSGAIIISampler)):
-        return Lesson.WORST
-    return Lesson.PRUNED
 
 
 def teaches(trial: Trial) -> bool:
@@ -79,32 +69,3 @@ def standing(trial: Trial, lesson: Lesson, worst: Sequence[float] | None) -> tup
         if worst is not None:
             return Row.COMPLETE, worst
     return Row.FAIL, None  # nothing to compare with yet, perhaps: told as soon as there is
-
-
-def frozen(
-    trial: Trial,
-    params: Mapping[str, Any],
-    distributions: Mapping[str, BaseDistribution],
-    *,
-    objectives: int,
-    lesson: Lesson,
-    worst: Sequence[float] | None,
-    constrained: bool = False,
-) -> FrozenTrial:
-    """The row of the sampler's private study for a trial that stands as `standing` says.
-
-    `params` and their distributions are those that the sampler knows. Every complete row carries the constraint (`constrained`)
-    once one trial could not run.
-    """
-    state, values = standing(trial, lesson, worst)
-    attrs = dict(trial.system_attrs)
-    if constrained and state is Row.COMPLETE:
-        attrs[CONSTRAINT] = -1.0 if trial.state is TrialState.COMPLETE else 1.0
-    curve: dict[int, float] = {}
-    if objectives == 1 and trial.state is TrialState.PRUNED:
-        curve = trial.judged_curve()
-    elif objectives == 1 and trial.state is TrialState.COMPLETE and state is Row.COMPLETE:
-        curve = trial.curve()
-    return row_of(
-        trial.number, state, values=values, params=params, distributions=distributions, attrs=attrs, curve=curve
-    )

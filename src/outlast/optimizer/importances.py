@@ -8,17 +8,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 
 from outlast.config.settings import Goal, Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState as OurState
-from outlast.optimizer.optuna_distributions import contains, distribution_of
+from outlast.optimizer.optuna_distributions import distribution_of
+from outlast.optimizer.ranges import contains, parsed, range_of
 
 _LEAST = 20  # trials: the best tenth are two of them
 _RESAMPLES = 20
@@ -79,9 +78,7 @@ def importances(
 
 def _as_optuna(study: Study, settings: Settings) -> list[FrozenTrial]:
     """The complete trials with all their values, with today's distributions."""
-    known: dict[str, BaseDistribution] = {
-        parameter.name: distribution_of(parameter.shown) for parameter in settings.space.sampled
-    }
+    known = {parameter.name: range_of(parameter.shown) for parameter in settings.space.sampled}
     shown_value = {parameter.name: parameter.shown_value for parameter in settings.space.sampled}
     found, at = [], datetime(2000, 1, 1)
     for trial in study.in_state(OurState.COMPLETE):
@@ -91,10 +88,10 @@ def _as_optuna(study: Study, settings: Settings) -> list[FrozenTrial]:
         params, distributions = {}, {}
         for name, value in trial.params.items():
             text = trial.distributions.get(name)
-            distribution = _drawn(text) if text else known.get(name)
+            drawn_from = parsed(text) if text else known.get(name)
             value = shown_value[name](value) if name in shown_value else value
-            if distribution is not None and contains(distribution, value):
-                params[name], distributions[name] = value, distribution
+            if drawn_from is not None and contains(drawn_from, value):
+                params[name], distributions[name] = value, distribution_of(drawn_from)
         found.append(
             FrozenTrial(
                 number=trial.number, trial_id=trial.number, state=TrialState.COMPLETE, value=None, values=values,
@@ -103,11 +100,6 @@ def _as_optuna(study: Study, settings: Settings) -> list[FrozenTrial]:
             )
         )  # fmt: skip
     return found
-
-
-@lru_cache(maxsize=4096)
-def _drawn(text: str) -> BaseDistribution:
-    return json_to_distribution(text)
 
 
 class _Chosen(optuna.Study):

@@ -14,10 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
-
-import optuna
-from optuna.storages import RDBStorage
-from optuna.study import StudyDirection
+from typing import TYPE_CHECKING
 
 from outlast._system.files import remove, rename, write_atomic
 from outlast._system.observed import see
@@ -25,9 +22,11 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.optimizer.empty_index import fill_empty, known_schema
-from outlast.optimizer.index_rows import ForeignRow, IndexRow, RowMaker, directions_of, noted_texts, trial_of
+from outlast.optimizer.index_rows import ForeignRow, IndexRow, RowMaker, directions_of, noted_texts
 from outlast.optimizer.index_sql import INDEX, KNOWN_HEADS, METRIC_NAMES, IndexBroken, Tables, head_of
-from outlast.optimizer.view import silent
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
 
 #: What SQLite keeps beside a database; a new database must never find an old one's.
 SIDE_FILES = ("-journal", "-wal", "-shm")
@@ -281,6 +280,10 @@ def _fill(
 
 @contextlib.contextmanager
 def _storage(file: str) -> Iterator[RDBStorage]:
+    from optuna.storages import RDBStorage
+
+    from outlast.optimizer.view import silent
+
     with silent():
         storage = RDBStorage(f"sqlite:///{file}")
         try:
@@ -294,6 +297,11 @@ def _fill_through_optuna(
     file: str, settings: Settings, rows: list[IndexRow], waiting: list[ForeignRow], noted: Mapping[str, str]
 ) -> None:
     """By Optuna's own interface, for a schema that is not known here."""
+    import optuna
+    from optuna.study import StudyDirection
+
+    from outlast.optimizer.optuna_rows import trial_of
+
     with _storage(file) as storage:
         goals = [StudyDirection[word] for word in directions_of(settings)]
         study = optuna.create_study(study_name=settings.name, directions=goals, storage=storage)

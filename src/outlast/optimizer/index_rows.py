@@ -10,15 +10,11 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
-from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState as Row
-
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
-from outlast.optimizer.optuna_distributions import contains, distribution_of
+from outlast.optimizer.ranges import Range, contains, parsed, range_of
 from outlast.space.space import Space
 
 #: The system attribute of a row of ours: the trial's number.
@@ -84,10 +80,10 @@ class RowMaker:
     def __init__(self, settings: Settings) -> None:
         self._space = Space.from_parameters(settings.parameters, ())
         self._objectives = len(settings.metrics)
-        self._shown: dict[str, tuple[BaseDistribution, str]] = {}
+        self._shown: dict[str, tuple[Range, str]] = {}
         for parameter in self._space.sampled:
-            distribution = distribution_of(parameter.shown)
-            self._shown[parameter.name] = (distribution, distribution_to_json(distribution))
+            shown = range_of(parameter.shown)
+            self._shown[parameter.name] = (shown, shown.text())
         self._parameters = {parameter.name: parameter for parameter in self._space.sampled}
 
     def row(self, trial: Trial, running_curve: Mapping[int, float] | None = None) -> IndexRow:
@@ -216,32 +212,6 @@ def _one_nan(value: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def _drawn(text: str) -> tuple[BaseDistribution, str] | None:
+def _drawn(text: str) -> tuple[Range, str] | None:
     """The distribution of a parameter that a define-by-run objective drew."""
-    return (json_to_distribution(text), text) if text else None
-
-
-def trial_of(row: IndexRow) -> FrozenTrial:
-    """A row as Optuna's own."""
-    distributions = {name: json_to_distribution(text) for name, _, text in row.params}
-    return FrozenTrial(
-        number=row.number,
-        trial_id=-1,
-        state=Row[row.state],
-        value=None,
-        values=row.values or None,
-        datetime_start=_local(row.started or row.finished or "1970-01-01 00:00:00.000000"),
-        datetime_complete=_local(row.finished or row.started) if row.state != "RUNNING" else None,
-        params={name: distributions[name].to_external_repr(value) for name, value, _ in row.params},
-        distributions=distributions,
-        user_attrs={key: json.loads(text) for key, text in row.attrs},
-        system_attrs={OURS: row.number, **{key: json.loads(text) for key, text in row.system}},
-        intermediate_values=dict(row.curve),
-    )
-
-
-def _local(stored: str | None) -> datetime | None:
-    if stored is None:
-        return None
-    utc = datetime.strptime(stored, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
-    return utc.astimezone().replace(tzinfo=None)
+    return (parsed(text), text) if text else None

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from optuna.distributions import FloatDistribution, IntDistribution
-from optuna.samplers._tpe import _truncnorm
-from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
-from optuna.samplers._tpe.probability_distributions import _BatchedCategoricalDistributions
+
+from outlast.optimizer.ranges import FloatRange, IntRange
 
 #: Two log densities further apart than this are told apart by `log_density`. Its error is a thousandth of it.
 CLOSE = 1e-7
@@ -57,29 +55,24 @@ class Choices:
     """Kernels of choices: each stands for one of them, and the last for none."""
 
     chosen: Numbers
-    logs: Array  # of the probabilities of the choices, a row for each kind of kernel; the last row is the last kernel's
+    rows: Array  # the probabilities of the choices, a row for each kind of kernel; the last row is the last kernel's
 
 
 Kernels = Bells | Choices
 
 
-def mixture_of(estimator: _ParzenEstimator) -> tuple[Array, list[Kernels]]:
-    """The weights and kernels that Optuna made, for `log_density`."""
-    parts = estimator._mixture_distribution
-    found: list[Kernels] = []
-    for each in parts.distributions:
-        if isinstance(each, _BatchedCategoricalDistributions):
-            found.append(Choices(np.arange(len(each.weights)), np.log(each.weights)))
-        else:
-            found.append(Bells(each.mu, each.sigma, each.adapted_low, each.adapted_high, each.is_log, each.step))
-    return parts.weights, found
+def trial_weights(count: int) -> Array:
+    """How much each of so many trials counts, in order of their numbers: the last 25 alike, earlier ones less and less."""
+    if count < 25:
+        return np.ones(count)
+    return np.concatenate([np.linspace(1.0 / count, 1.0, num=count - 25), np.ones(25)])
 
 
-def ends_of(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
-    """The ends of the range in which kernels of a distribution lie."""
-    half = 0.0 if distribution.step is None else distribution.step / 2
-    low, high = distribution.low - half, distribution.high + half
-    return (np.log(low), np.log(high)) if distribution.log else (low, high)
+def ends_of(range_: FloatRange | IntRange) -> tuple[float, float]:
+    """The ends of the range in which kernels of a range lie."""
+    half = 0.0 if range_.step is None else range_.step / 2
+    low, high = range_.low - half, range_.high + half
+    return (np.log(low), np.log(high)) if range_.log else (low, high)
 
 
 def widths(mu: Array, order: Numbers, low: float, high: float) -> Array:
@@ -128,7 +121,7 @@ def log_density(points: Mapping[str, Array], weights: Array, kernels: Sequence[K
 
 def log_scale(mu: Array, sigma: Array | float, low: float, high: float) -> Array:
     """The logarithm of what a bell, cut at both ends, is multiplied with."""
-    mass = _truncnorm._log_gauss_mass((low - mu) / sigma, (high - mu) / sigma)
+    mass = _log_mass((low - mu) / sigma, (high - mu) / sigma)
     return np.asarray(-mass - np.log(sigma) - _LOG_ROOT_2PI)
 
 
@@ -165,7 +158,7 @@ class _Table:
 
     def __init__(self, kernels: Kernels, x: Array) -> None:
         if isinstance(kernels, Choices):
-            self.terms, self.which = kernels.logs.T[x.astype(int)], kernels.chosen
+            self.terms, self.which = np.log(kernels.rows).T[x.astype(int)], kernels.chosen
             return
         mu, sigma, self.which = _distinct(kernels)
         half = kernels.step / 2

@@ -8,7 +8,8 @@ from optuna.study import StudyDirection
 from outlast.config.plugins import quiet
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
-from outlast.optimizer.index_rows import RowMaker, directions_of, trial_of
+from outlast.optimizer.index_rows import RowMaker, directions_of
+from outlast.optimizer.optuna_rows import trial_of
 from outlast.optimizer.view import silent
 
 

@@ -1,10 +1,8 @@
-"""Between our plain description of what is drawn and Optuna's distributions."""
+"""Between what is drawn from here and Optuna's distributions."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import lru_cache
-from typing import Any
 
 from optuna.distributions import (
     BaseDistribution,
@@ -14,85 +12,50 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
+from outlast.optimizer.ranges import ChoiceRange, FloatRange, IntRange, Range
 from outlast.space.distributions import Latent
-from outlast.space.space import Space
+
+
+def distribution_of(range_: Range) -> BaseDistribution:
+    """Optuna's distribution for a range; the same object for the same range, which nobody changes."""
+    return _made(range_, *(map(type, range_.choices) if isinstance(range_, ChoiceRange) else ()))  # 1 is no True
 
 
 @lru_cache(maxsize=4096)
-def parsed(text: str) -> BaseDistribution:
-    """The distribution of Optuna's JSON; the same object for the same text, which nobody changes.
+def _made(range_: Range, *_kinds: type) -> BaseDistribution:
+    if isinstance(range_, ChoiceRange):
+        return CategoricalDistribution(range_.choices)
+    if isinstance(range_, IntRange):
+        return IntDistribution(range_.low, range_.high, log=range_.log, step=range_.step)
+    return FloatDistribution(range_.low, range_.high, log=range_.log, step=range_.step)
+
+
+def range_like(distribution: BaseDistribution) -> Range:
+    """What is drawn from one of Optuna's distributions."""
+    if isinstance(distribution, CategoricalDistribution):
+        return ChoiceRange(tuple(distribution.choices))
+    if isinstance(distribution, IntDistribution):
+        return IntRange(distribution.low, distribution.high, distribution.log, distribution.step)
+    if isinstance(distribution, FloatDistribution):
+        return FloatRange(distribution.low, distribution.high, distribution.log, distribution.step)
+    raise ValueError(f"unknown distribution {distribution!r}")
+
+
+def parsed_by_optuna(text: str) -> Range:
+    """What is drawn from a distribution in JSON, of which Optuna itself knows older forms.
 
     Raises:
         ValueError: It is none.
     """
-    return json_to_distribution(text)
-
-
-def distribution_of(latent: Latent) -> BaseDistribution:
-    """Optuna's distribution for a latent; an upper bound off the step's lattice is lowered to it, as Optuna does."""
-    if latent.kind == "categorical":
-        return CategoricalDistribution(latent.choices)
-    if latent.kind == "int":
-        step = int(latent.step or 1)
-        low, high = int(latent.low), int(latent.high)
-        return IntDistribution(low, low + (high - low) // step * step, log=latent.log, step=1 if latent.log else step)
-    if latent.step is None or latent.log:
-        return FloatDistribution(float(latent.low), float(latent.high), log=latent.log)
-    low_, step_ = Decimal(str(latent.low)), Decimal(str(latent.step))
-    high_ = low_ + (Decimal(str(latent.high)) - low_) // step_ * step_
-    return FloatDistribution(float(low_), float(high_), step=float(latent.step))
+    return range_like(json_to_distribution(text))
 
 
 def latent_of(distribution: BaseDistribution) -> Latent:
     """The plain description of one of Optuna's distributions."""
-    if isinstance(distribution, CategoricalDistribution):
-        return Latent("categorical", choices=tuple(distribution.choices))
-    if isinstance(distribution, IntDistribution):
-        step = distribution.step if distribution.step != 1 else None
-        return Latent("int", low=distribution.low, high=distribution.high, step=step, log=distribution.log)
-    if isinstance(distribution, FloatDistribution):
-        return Latent(
-            "float", low=distribution.low, high=distribution.high, step=distribution.step, log=distribution.log
-        )
-    raise ValueError(f"unknown distribution {distribution!r}")
-
-
-class Axis:
-    """One parameter as a sampler sees it."""
-
-    def __init__(self, name: str, latent: Latent) -> None:
-        self.name, self.latent = name, latent
-        self.distribution = distribution_of(latent)
-
-    def from_sampler(self, value: Any) -> Any:
-        """What a sampler drew as a plain value (never a NumPy number)."""
-        if self.latent.kind == "categorical":
-            return value
-        return int(value) if self.latent.kind == "int" else float(value)
-
-    def contains(self, value: Any) -> bool:
-        """Whether a value lies inside."""
-        return contains(self.distribution, value)
-
-    @property
-    def single(self) -> bool:
-        """Whether there is only one value to draw."""
-        return bool(self.distribution.single())
-
-    @property
-    def first(self) -> Any:
-        """The lowest value, or the first choice."""
-        return self.latent.choices[0] if self.latent.kind == "categorical" else self.from_sampler(self.latent.low)
-
-
-def axes_of(space: Space) -> dict[str, Axis]:
-    """The parameters of a space that are drawn, by name."""
-    return {p.name: Axis(p.name, p.latent) for p in space.sampled if p.latent is not None}
-
-
-def contains(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a value can come from the distribution."""
-    try:
-        return bool(distribution._contains(distribution.to_internal_repr(value)))
-    except (ValueError, TypeError):
-        return False
+    found = range_like(distribution)
+    if isinstance(found, ChoiceRange):
+        return Latent("categorical", choices=found.choices)
+    if isinstance(found, IntRange):
+        step = found.step if found.step != 1 else None
+        return Latent("int", low=found.low, high=found.high, step=step, log=found.log)
+    return Latent("float", low=found.low, high=found.high, step=found.step, log=found.log)

@@ -16,7 +16,8 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
 from outlast.errors import UsageError
-from outlast.optimizer.index_rows import RowMaker, trial_of
+from outlast.optimizer.index_rows import RowMaker
+from outlast.optimizer.optuna_rows import trial_of
 from outlast.optimizer.plot_names import PLOTS
 from outlast.optimizer.view import silent
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from typing import TYPE_CHECKING, Any
 
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
-from outlast.optimizer.failure_feedback import Lesson, frozen, teaches, worst_values
+from outlast.optimizer.failure_feedback import Lesson, teaches, worst_values
 from outlast.optimizer.samplers import SamplerFactory
-from outlast.optimizer.trial_columns import TrialColumns
 from outlast.optimizer.trial_lessons import Lessons
-from outlast.optimizer.view import View
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from outlast.optimizer.trial_columns import TrialColumns
+    from outlast.optimizer.view import View
 
 
 class PrivateStudy:
@@ -35,10 +37,14 @@ class PrivateStudy:
             -1 - at: Trial(-1 - at, TrialState.COMPLETE, params=dict(each.params), values=each.values)
             for at, each in enumerate(study.earlier)
         }
-        self.view = View([StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize], self._row)
-        self.view.attrs = dict(study.study_attrs)
+        self._attrs = dict(study.study_attrs)
+        self._view: View | None = None
+        self._unseen: set[int] = set()  # of which the view knows nothing, as long as there is none
+        factory.view = self.view
         self.columns: TrialColumns | None = None
         if factory.wants_columns:
+            from outlast.optimizer.trial_columns import TrialColumns  # loads NumPy
+
             self.columns = factory.columns = TrialColumns(
                 lambda numbers: lessons.groups(map(self._trial, numbers)),
                 maximize=maximize[0],
@@ -50,13 +56,39 @@ class PrivateStudy:
         self._learn_limits()
         self._stale(self._earlier)
 
+    def view(self) -> View:
+        """The rows that samplers of Optuna's own look at; made, and Optuna loaded, when the first of them does."""
+        if self._view is None:
+            from optuna.study import StudyDirection
+
+            from outlast.optimizer.view import View
+
+            goals = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in self._maximize]
+            self._view = View(goals, self._row)
+            self._view.attrs = self._attrs
+            self._view.stale(self._unseen)
+        return self._view
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What samplers noted about the study."""
+        return self._attrs if self._view is None else self._view.attrs
+
+    @attrs.setter
+    def attrs(self, attrs: dict[str, Any]) -> None:
+        self._attrs = attrs
+        if self._view is not None:
+            self._view.attrs = attrs
+
     def changed(self, *numbers: int) -> None:
         """Trials are new, or got a value or a note."""
         self._stale(numbers)
 
     def drop(self, number: int) -> None:
         """A trial is gone."""
-        self.view.drop(number)
+        self._unseen.discard(number)
+        if self._view is not None:
+            self._view.drop(number)
         if self.columns is not None:
             self.columns.drop(number)
 
@@ -87,7 +119,10 @@ class PrivateStudy:
 
     def _stale(self, numbers: Iterable[int]) -> None:
         numbers = list(numbers)
-        self.view.stale(numbers)
+        if self._view is None:
+            self._unseen.update(numbers)
+        else:
+            self._view.stale(numbers)
         if self.columns is not None:
             self.columns.stale(numbers)
 
@@ -96,15 +131,17 @@ class PrivateStudy:
 
     def _row(self, number: int) -> FrozenTrial | None:
         """A trial as the sampler sees it, if it does."""
+        from outlast.optimizer.optuna_rows import frozen
+
         trial = self._trial(number)
         try:
-            params, distributions = self._lessons.known(trial)
+            params, ranges = self._lessons.known(trial)
         except ValueError:  # of an earlier revision, and does not fit this one
             return None
         return frozen(
             trial,
             params,
-            distributions,
+            ranges,
             objectives=len(self._maximize),
             lesson=self._factory.lesson,
             worst=self._worst,

@@ -8,19 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.study import Study as OptunaStudy
-from optuna.trial import FrozenTrial
-
 from outlast.config.plugins import quiet
 from outlast.config.settings import Settings
 from outlast.core.records import Trial, TrialCreated
 from outlast.errors import StudyFileError
+from outlast.optimizer.axes import Axis
 from outlast.optimizer.configurations import Configurations
-from outlast.optimizer.optuna_distributions import Axis, contains
-from outlast.optimizer.samplers import SamplerFactory, looks_at_rows
-from outlast.optimizer.view import View, row_of
+from outlast.optimizer.random_draws import RandomDraws
+from outlast.optimizer.ranges import Range, contains, parsed
+from outlast.optimizer.samplers import SamplerFactory
+from outlast.optimizer.suggester import Suggester
 from outlast.space.space import Space
 
 #: Proposals asked of a model before an unused or random configuration is taken: one can cost a second.
@@ -72,15 +69,15 @@ class Proposer:
         space: Space,
         axes: Mapping[str, Axis],
         factory: SamplerFactory,
-        view: View,
         configurations: Configurations,
         warnings: list[str],
     ) -> None:
         self._settings, self._space, self._axes, self._factory = settings, space, axes, factory
-        self._view, self._configurations, self._warnings = view, configurations, warnings
-        self._kept: BaseSampler | None = None
-        if not factory.takes_seed:
-            self._kept = factory.build(0)
+        self._configurations, self._warnings = configurations, warnings
+        # Of QMC always the whole space: Optuna takes the first finished trial's, which depends on who finishes first.
+        self._whole = None
+        if axes and factory.name == "qmc":
+            self._whole = {name: axis.range for name, axis in sorted(axes.items()) if not axis.single}
 
     def propose(self, number: int, fixed: dict[str, Any], seed: int) -> Proposal:
         """What a new trial gets.
@@ -93,33 +90,32 @@ class Proposer:
         if self._factory.name == "grid" and not fixed:
             chosen = self._configurations.next_of(seed)
             return Proposal(None if chosen is None else self._space.encode(chosen))
-        row, drawn = self._from_sampler(number, fixed, seed)
+        noted, drawn = self._from_sampler(number, fixed, seed)
         if drawn is not None:
-            return Proposal(drawn, _notes(row, followed=not fixed))
+            return Proposal(drawn, _notes(noted, followed=not fixed))
         chosen = None if fixed else self._configurations.pick(stable_seed(seed, "unused", number))
         drawn = self._at_random(number, fixed, seed) if chosen is None else self._space.encode(chosen)
-        return Proposal(drawn, _notes(row, followed=False))
+        return Proposal(drawn, _notes(noted, followed=False))
 
     def begin(self, number: int, fixed: dict[str, Any], seed: int) -> Proposal:
         """A trial whose objective draws its parameters as it goes: what it will be given is planned and noted."""
-        row, planned = row_of(number), {}
+        notes: dict[str, Any] = {}
+        planned: Mapping[str, Any] = {}
         if self._factory.name not in _PLANS_NOTHING:
-            self._view.put(row)
-            sampler = self._sampler(number, seed)
-            study = self._study(sampler)
+            suggester = self._suggester(number, seed)
             try:
                 with quiet():
-                    sampler.before_trial(study, row)
-                    planned = sampler.sample_relative(study, row, sampler.infer_relative_search_space(study, row))
+                    suggester.begin()
+                    planned = suggester.together()
             except Exception as error:  # foreign code; one bad proposal must not end the study
                 self._tell_failure(number, error)
-            self._view.drop(number)
-        notes = dict(row.system_attrs)
+            suggester.end()
+            notes = dict(suggester.notes)
         if planned or fixed:
             notes[PLANNED] = json.loads(json.dumps({**planned, **fixed}, default=float))
         return Proposal({}, notes)
 
-    def suggest(self, trial: Trial, name: str, wanted: BaseDistribution, seed: int) -> Any:
+    def suggest(self, trial: Trial, name: str, wanted: Range, seed: int) -> Any:
         """The value that a define-by-run objective gets: the planned one where it fits."""
         planned = trial.system_attrs.get(PLANNED, {})
         if wanted.single():
@@ -128,26 +124,22 @@ class Proposer:
             value = planned[name]
         else:
             own = stable_seed(seed, "sampler", trial.number, name)
-            sampler: BaseSampler = RandomSampler(own) if self._factory.name == "grid" else self._factory.build(own)
-            row = (self._view.row(trial.number) if looks_at_rows(sampler) else None) or row_of(trial.number)
-            asked = {n: d for n, d in row.distributions.items() if n in trial.params}  # not what it will be given
-            row = row_of(
-                trial.number, params={n: row.params[n] for n in asked}, distributions=asked, attrs=row.system_attrs
-            )
+            suggester = RandomDraws(own) if self._factory.name == "grid" else self._factory.suggester(trial.number, own)
+            for asked, text in trial.distributions.items():  # not what it will be given
+                if text and asked in trial.params:
+                    suggester.took(asked, trial.params[asked], parsed(text))
             with quiet():
-                value = sampler.sample_independent(self._study(sampler), row, name, wanted)
+                value = suggester.alone(name, wanted)
         value = wanted.to_external_repr(wanted.to_internal_repr(value))
         return value.item() if hasattr(value, "item") else value
 
     def after_trial(self, number: int, seed: int) -> None:
         """Give a sampler of the user's own its say about a finished trial; ours keep nothing between trials."""
-        row = self._view.row(number) if self._factory.is_custom else None
-        if row is None:
+        if not self._factory.is_custom:
             return
-        sampler = self._kept or self._factory.build(stable_seed(seed, "after", number))
         try:
             with quiet():
-                sampler.after_trial(self._study(sampler), row, row.state, row.values)
+                self._factory.tell_ended(number, stable_seed(seed, "after", number))
         except Exception as error:  # foreign code; one bad note must not end the study
             self._warn(f"{self._factory.name} failed after trial {number}: {error}")
 
@@ -157,28 +149,25 @@ class Proposer:
         params = self._space.decode(fixed)
         return all(parameter.name in params for parameter in self._space.active(params))
 
-    def _from_sampler(self, number: int, fixed: dict[str, Any], seed: int) -> tuple[FrozenTrial, dict[str, Any] | None]:
-        """The row with the sampler's notes, and the proposal; ``None`` if none of its proposals will do."""
-        row = row_of(number)
+    def _from_sampler(
+        self, number: int, fixed: dict[str, Any], seed: int
+    ) -> tuple[Mapping[str, Any], dict[str, Any] | None]:
+        """The sampler's notes, and the proposal; ``None`` if none of its proposals will do."""
         if self._factory.name == "grid":
-            return row, None
-        sampler = self._sampler(number, seed)
-        study = self._study(sampler)
-        self._view.put(row)
+            return {}, None
+        suggester = self._suggester(number, seed)
         drawn = None
         try:
             with quiet():
-                sampler.before_trial(study, row)
-                drawn = self._redrawn(sampler, study, row, fixed, _CHEAP.get(self._factory.name, MODEL_REDRAWS))
+                suggester.begin()
+                drawn = self._redrawn(suggester, fixed, _CHEAP.get(self._factory.name, MODEL_REDRAWS))
         except Exception as error:  # foreign code; one bad proposal must not end the study
             self._tell_failure(number, error)
-        self._view.drop(number)
-        return row, drawn
+        suggester.end()
+        return suggester.notes, drawn
 
     def _at_random(self, number: int, fixed: dict[str, Any], seed: int) -> dict[str, Any] | None:
-        sampler = RandomSampler(seed=stable_seed(seed, "fallback", number))
-        study, row = self._study(sampler), row_of(number)
-        drawn = self._redrawn(sampler, study, row, fixed, CHEAP_REDRAWS)
+        drawn = self._redrawn(RandomDraws(stable_seed(seed, "fallback", number)), fixed, CHEAP_REDRAWS)
         if drawn is not None or self._configurations.used_up():
             return drawn
         raise StudyFileError(
@@ -188,15 +177,10 @@ class Proposer:
             cure="loosen the constraints, or narrow the ranges to where they hold",
         )
 
-    def _draw(self, sampler: BaseSampler, study: OptunaStudy, row: FrozenTrial, fixed: Mapping[str, Any]) -> None:
-        """Fill the row, parents before children; parameters that are not active are not drawn."""
-        row.params, row.distributions = {}, {}
-        if self._factory.name == "qmc" and not isinstance(sampler, RandomSampler):
-            # Always the whole space: Optuna takes the first finished trial's, which depends on who finishes first.
-            relative = {name: axis.distribution for name, axis in sorted(self._axes.items()) if not axis.single}
-        else:
-            relative = sampler.infer_relative_search_space(study, row)
-        proposed = sampler.sample_relative(study, row, relative)
+    def _draw(self, suggester: Suggester, fixed: Mapping[str, Any]) -> dict[str, Any]:
+        """Values as they are drawn, parents before children; parameters that are not active are not drawn."""
+        proposed = suggester.together()
+        drawn: dict[str, Any] = {}
         params: dict[str, Any] = {}
         for parameter in self._space.sampled:
             name, axis = parameter.name, self._axes[parameter.name]
@@ -209,31 +193,23 @@ class Proposer:
             elif name in proposed and axis.contains(proposed[name]):
                 value = axis.from_sampler(proposed[name])
             else:
-                value = axis.from_sampler(sampler.sample_independent(study, row, name, axis.distribution))
-            params[name] = parameter.decode(value)
-            row.params = {**row.params, name: value}
-            row.distributions = {**row.distributions, name: axis.distribution}
+                value = axis.from_sampler(suggester.alone(name, axis.range))
+            params[name], drawn[name] = parameter.decode(value), value
+            suggester.took(name, value, axis.range)
+        return drawn
 
-    def _redrawn(
-        self, sampler: BaseSampler, study: OptunaStudy, row: FrozenTrial, fixed: Mapping[str, Any], times: int
-    ) -> dict[str, Any] | None:
+    def _redrawn(self, suggester: Suggester, fixed: Mapping[str, Any], times: int) -> dict[str, Any] | None:
         """The first draw that satisfies the constraints and is new, of so many."""
         for _ in range(times):
-            self._draw(sampler, study, row, fixed)
-            params = self._space.decode(row.params)
+            drawn = self._draw(suggester, fixed)
+            params = self._space.decode(drawn)
             if self._space.satisfies(params) and not self._configurations.used(params):
-                return dict(row.params)
+                return drawn
         return None
 
-    def _sampler(self, number: int, seed: int) -> BaseSampler:
-        if self._kept is not None:
-            return self._kept
-        if self._factory.name == "qmc":
-            return self._factory.build(seed % 2**31)
-        return self._factory.build(stable_seed(seed, "sampler", number))
-
-    def _study(self, sampler: BaseSampler) -> OptunaStudy:
-        return OptunaStudy(self._view.name, self._view, sampler=sampler)
+    def _suggester(self, number: int, seed: int) -> Suggester:
+        own = seed % 2**31 if self._factory.name == "qmc" else stable_seed(seed, "sampler", number)
+        return self._factory.suggester(number, own, self._whole)
 
     def _tell_failure(self, number: int, error: Exception) -> None:
         self._warn(f"the sampler {self._factory.name} failed, trial {number} is drawn at random: {error}")
@@ -243,13 +219,13 @@ class Proposer:
             self._warnings.append(text)
 
 
-def _notes(row: FrozenTrial, *, followed: bool) -> dict[str, Any]:
+def _notes(noted: Mapping[str, Any], *, followed: bool) -> dict[str, Any]:
     """The sampler's notes about a trial that belong in the ledger.
 
     Planned values are left out: the trial has them. If another configuration was taken than the one proposed,
     CMA-ES must not take it for a sample of its generation; the optimizer's state, noted on the way, is kept.
     """
-    kept = {k: v for k, v in row.system_attrs.items() if ":relative_params" not in k}
+    kept = {k: v for k, v in noted.items() if ":relative_params" not in k}
     if not followed:
         kept = {k: v for k, v in kept.items() if k != "x_for_tell" and not ("cma" in k and k.endswith(":generation"))}
     return kept

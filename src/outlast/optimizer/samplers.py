@@ -4,39 +4,30 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from typing import Any
-
-from optuna import samplers as optuna_samplers
-from optuna.samplers import BaseSampler
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from outlast.config.native import SAMPLERS
-from outlast.config.plugins import build, check_options, is_dotted, load_class, quiet
+from outlast.config.plugins import build, check_options, is_dotted, quiet
 from outlast.config.settings import SamplerSettings
 from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
 from outlast.optimizer.auto import meant_by_auto
-from outlast.optimizer.failure_feedback import lesson_of
-from outlast.optimizer.gaussian_search import GaussianSearch
-from outlast.optimizer.long_tpe import LongTPE
+from outlast.optimizer.failure_feedback import Lesson
 from outlast.optimizer.random_draws import RandomDraws
-from outlast.optimizer.trial_columns import TrialColumns
-from outlast.optimizer.unit_rows import UnitRows
+from outlast.optimizer.ranges import Range
+from outlast.optimizer.suggester import Suggester
 
-_CLASSES: dict[str, type[BaseSampler]] = {
-    "tpe": LongTPE,
-    "gaussian": GaussianSearch,
-    "gp": optuna_samplers.GPSampler,
-    "cmaes": optuna_samplers.CmaEsSampler,
-    "random": RandomDraws,
-    "qmc": optuna_samplers.QMCSampler,
-    "nsga2": optuna_samplers.NSGAIISampler,
-}
-# Callables and objects, which a file cannot express, and switches for notices that nobody would see.
-_HIDDEN = (
-    "seed", "constraints_func", "independent_sampler", "source_trials", "gamma", "weights", "mutation", "crossover",
-    "elite_population_selection_strategy", "child_generation_strategy", "after_trial_strategy",
-    "warn_independent_sampling", "warn_asynchronous_seeding", "restart_strategy", "inc_popsize",
-)  # fmt: skip
+if TYPE_CHECKING:  # what loads NumPy or Optuna is loaded when it is needed
+    from optuna.samplers import BaseSampler
+
+    from outlast.optimizer.long_tpe import LongTPE
+    from outlast.optimizer.trial_columns import TrialColumns
+    from outlast.optimizer.unit_rows import UnitRows
+    from outlast.optimizer.view import View
+
+#: The options that TPE takes without Optuna, and of which type; any other is Optuna's to judge.
+_OF_TPE = {"n_startup_trials": int, "n_ei_candidates": int, "multivariate": bool, "group": bool, "constant_liar": bool}
 
 
 class SamplerFactory:
@@ -44,6 +35,8 @@ class SamplerFactory:
 
     A fresh sampler with a seed of its own makes a suggestion depend on nothing but the ledger: what a sampler would
     carry from one suggestion to the next in memory cannot be lost, because it is never there.
+
+    Optuna is not loaded where a sampler of our own suggests what Optuna's would: at random, and TPE for one objective.
 
     Raises:
         StudyFileError: Unknown name or option, or a sampler that does not fit the study.
@@ -67,81 +60,101 @@ class SamplerFactory:
             raise MissingExtra("the gp sampler needs PyTorch", cure="pip install 'outlast[torch]'")
         if self.name == "gaussian" and objectives > 1:
             raise StudyFileError("gaussian searches for one objective", key="sampler", cure="use nsga2, tpe or gp")
-        self._objectives = objectives
-        self._options = self._checked(settings, objectives, conditional)
-        self.lesson = lesson_of(self._class)
+        self._options = _completed(self.name, settings.options, objectives, conditional)
+        self._random = RandomDraws() if self.name == "random" and not self._options else None
+        self._tpe: LongTPE | None = None
+        #: How it learns that a configuration cannot run.
+        self.lesson = Lesson.PRUNED
         #: What the sampler knows of all trials, if it takes that in columns.
         self.columns: TrialColumns | None = None
         #: The space as rows of numbers, and what the first trials descend from, for the one that takes them.
         self.rows: UnitRows | None = None
         self.start = 0
-        self._again: BaseSampler | None = None
-        if self.name != "grid":
-            self.build(0)  # wrong values are said now, not at the first trial
-
-    def _checked(self, settings: SamplerSettings, objectives: int, conditional: bool) -> dict[str, Any]:
-        options = dict(settings.options)
+        #: The private study that Optuna's samplers look at.
+        self.view: Callable[[], View] | None = None
+        self._class: type[BaseSampler] | None = None  # of Optuna's
+        self._kept: BaseSampler | None = None
         if self.name == "grid":
-            self._class: type[BaseSampler] = BaseSampler  # type: ignore[type-abstract]
-            check_options("grid", options, "sampler", of=None, beside=("seed",))
-            return options
-        if self.is_custom:
-            self._class = load_class(self.name, BaseSampler, "sampler", "an Optuna sampler")  # type: ignore[type-abstract]
-            if issubclass(self._class, optuna_samplers.GridSampler):
-                raise StudyFileError(
-                    f"{self.name} goes through its points in an order that lives as long as the object, and a sampler is made "
-                    "anew for each trial: it would repeat points, and never end",
-                    key="sampler",
-                    cure="`sampler: grid` does, over parameters with `values: […]`",
-                )
-        else:
-            self._class = _CLASSES[self.name]
-        hidden = ("seed",) if self.is_custom else _HIDDEN
-        check_options(self.name, options, "sampler", of=self._class, hidden=hidden, beside=("seed",))
-        if self.name == "tpe" and conditional and options.get("multivariate", True):
-            options.setdefault("multivariate", True)
-            options.setdefault("group", True)
-        elif self.name == "tpe" and objectives == 1:
-            options.setdefault("multivariate", True)
-        elif self.name == "qmc":
-            options.setdefault("scramble", True)  # unscrambled, the first point is the lowest corner
-        return options
+            check_options("grid", self._options, "sampler", of=None, beside=("seed",))
+        elif self.name == "tpe" and objectives == 1 and _known_to_tpe(self._options):
+            from outlast.optimizer.long_tpe import LongTPE
+
+            self._tpe = LongTPE(**self._options)
+        elif self._random is None:
+            self._look_at_optunas()
+
+    def _look_at_optunas(self) -> None:
+        """What is wrong with a choice of Optuna's is said now, not at the first trial."""
+        from outlast.optimizer.optuna_rows import lesson_of
+
+        made = self._build(0)
+        self.lesson = lesson_of(type(made))
+        if self.is_custom and "seed" not in inspect.signature(type(made)).parameters:
+            self._kept = made  # it cannot be made anew for each trial
 
     @property
     def wants_columns(self) -> bool:
         """Whether it takes what it knows of trials in columns."""
-        return issubclass(self._class, LongTPE) and self._objectives == 1
+        return self._tpe is not None
 
-    @property
-    def takes_seed(self) -> bool:
-        """Whether the sampler can be made anew for each trial."""
-        return not self.is_custom or "seed" in inspect.signature(self._class).parameters
+    def suggester(self, number: int, seed: int, whole: Mapping[str, Range] | None = None) -> Suggester:
+        """What draws for a trial, its random numbers descending from the seed; in use until the next one is asked for.
 
-    def build(self, seed: int) -> BaseSampler:
-        """A sampler whose random numbers descend from the seed; one of ours is seeded again, so that it is in use once."""
-        again = self._again
-        if not looks_at_rows(again):
-            assert isinstance(again, (RandomDraws, LongTPE))
-            again.reseed(seed)
-            return again
-        self._again = self._built(seed)
-        if isinstance(self._again, LongTPE):
-            self._again.columns = self.columns
-        elif isinstance(self._again, GaussianSearch) and self.rows is not None:
-            self._again.rows, self._again.start = self.rows, self.start
-        return self._again
+        Args:
+            whole: The parameters that one of Optuna's always draws together; ``None``: those that it infers.
+        """
+        if self._random is not None:
+            self._random.reseed(seed)
+            return self._random
+        if self._tpe is not None and self.columns is not None and self.columns.fits():
+            self._tpe.suggest_for(number, seed, self.columns)
+            return self._tpe
+        from outlast.optimizer.optuna_suggester import OptunaSuggester
 
-    def _built(self, seed: int) -> BaseSampler:
-        options = dict(self._options)
-        signature = inspect.signature(self._class).parameters
+        assert self.view is not None
+        return OptunaSuggester(self._build(seed), self.view(), number, whole)
+
+    def tell_ended(self, number: int, seed: int) -> None:
+        """Give one of Optuna's its say about a finished trial."""
+        from outlast.optimizer.optuna_suggester import tell_ended
+
+        assert self.view is not None
+        tell_ended(self._build(seed), self.view(), number)
+
+    def _build(self, seed: int) -> BaseSampler:
+        """One of Optuna's."""
+        from outlast.optimizer.optuna_samplers import class_of
+
+        if self._kept is not None:
+            return self._kept
+        self._class = self._class or class_of(self.name, self._options)
+        options, signature = dict(self._options), inspect.signature(self._class).parameters
         if "seed" in signature:
             options["seed"] = seed
         if "warn_independent_sampling" in signature and self.name != "tpe":
             options.setdefault("warn_independent_sampling", False)
         with quiet():
-            return build(self._class, self.name, options, "sampler")
+            made = build(self._class, self.name, options, "sampler")
+        if self.rows is not None:
+            vars(made).update(rows=self.rows, start=self.start)
+        return made
 
 
-def looks_at_rows(sampler: BaseSampler | None) -> bool:
-    """Whether a sampler looks at the trials themselves, and may keep what it saw from one suggestion to the next."""
-    return not (isinstance(sampler, RandomDraws) or (isinstance(sampler, LongTPE) and sampler.keeps_nothing))
+def _completed(name: str, given: Mapping[str, Any], objectives: int, conditional: bool) -> dict[str, Any]:
+    """The options with what is chosen here where nothing is said."""
+    options = dict(given)
+    if name == "tpe" and conditional and options.get("multivariate", True):
+        options.setdefault("multivariate", True)
+        options.setdefault("group", True)
+    elif name == "tpe" and objectives == 1:
+        options.setdefault("multivariate", True)
+    elif name == "qmc":
+        options.setdefault("scramble", True)  # unscrambled, the first point is the lowest corner
+    return options
+
+
+def _known_to_tpe(options: Mapping[str, Any]) -> bool:
+    """Whether TPE can do without Optuna, which says what is wrong with others."""
+    if any(type(value) is not _OF_TPE.get(name) for name, value in options.items()):
+        return False
+    return options.get("n_ei_candidates", 1) >= 1 and (options.get("multivariate", True) or not options.get("group"))

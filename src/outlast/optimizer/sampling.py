@@ -20,14 +20,14 @@ from outlast.core.records import (
     TrialRetried,
 )
 from outlast.errors import StudyFileError
+from outlast.optimizer.axes import axes_of
 from outlast.optimizer.configurations import Configurations
-from outlast.optimizer.optuna_distributions import axes_of, parsed
 from outlast.optimizer.private_study import PrivateStudy
 from outlast.optimizer.proposals import Draw, Proposer, stable_seed
+from outlast.optimizer.ranges import parsed
 from outlast.optimizer.samplers import SamplerFactory
 from outlast.optimizer.taken_over import TakenOver
 from outlast.optimizer.trial_lessons import Lessons
-from outlast.optimizer.unit_rows import UnitRows
 from outlast.space.parameters import SpaceError
 from outlast.space.space import Space
 
@@ -62,15 +62,14 @@ class Optimizer:
         if self._factory.name == "gaussian":
             if self._defined_by_run:
                 raise StudyFileError("gaussian needs parameters in the study file", key="sampler", cure="use tpe")
+            from outlast.optimizer.unit_rows import UnitRows  # loads NumPy
+
             self._factory.rows, self._factory.start = UnitRows(self._space, axes), self.seed
         if self._factory.name == "grid":
             self._check_grid()
         maximize = [metric.goal == "maximize" for metric in settings.metrics]
         self._seen = PrivateStudy(maximize, self._factory, lessons, self._trials, study)
-        self._view = self._seen.view
-        self._proposer = Proposer(
-            settings, self._space, axes, self._factory, self._view, self._configurations, self.warnings
-        )
+        self._proposer = Proposer(settings, self._space, axes, self._factory, self._configurations, self.warnings)
         self._unconfirmed: dict[int, dict[str, Any]] = {}  # asked, not in the ledger yet → the study's notes before
         self._take_all_in()
 
@@ -114,7 +113,7 @@ class Optimizer:
             index = sum(trial.source == "enqueued" for trial in self._trials.values()) if enqueue else 0
             if index < len(enqueue):
                 fixed, source, key = enqueue[index], "enqueued", f"enqueue[{index}]"
-        before = self._view.attrs
+        before = self._seen.attrs
         if self._defined_by_run:
             proposal = self._proposer.begin(number, dict(fixed or {}), self.seed)
         elif fixed is None and self._configurations.used_up():
@@ -187,7 +186,7 @@ class Optimizer:
             return
         self._fold.trials.pop(event.trial, None)
         self._fold.apply(event)
-        self._view.attrs = {**self._view.attrs, **event.study_attrs}
+        self._seen.attrs = {**self._seen.attrs, **event.study_attrs}
         self._refresh(self._fold.trials[event.trial])
 
     def _refresh(self, trial: Trial) -> None:
@@ -200,7 +199,7 @@ class Optimizer:
     def _take_back(self, number: int) -> None:
         stale = sorted(n for n in self._unconfirmed if n >= number)
         if stale:
-            self._view.attrs = self._unconfirmed[stale[0]]
+            self._seen.attrs = self._unconfirmed[stale[0]]
         for n in stale:
             self._fold.trials.pop(n, None)
             self._seen.drop(n)
@@ -225,7 +224,7 @@ class Optimizer:
     ) -> Draw:
         params = self._space.decode(drawn)
         # A genetic sampler's caches of parents name trials by their id in this process: never recorded.
-        changed = {k: v for k, v in self._view.attrs.items() if v != before.get(k) and ":parent:" not in k}
+        changed = {k: v for k, v in self._seen.attrs.items() if v != before.get(k) and ":parent:" not in k}
         draw = Draw(
             params=params,
             latent={n: drawn[n] for n in params if type(drawn[n]) is not type(params[n]) or drawn[n] != params[n]},

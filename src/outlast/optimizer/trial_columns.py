@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstimatorParameters
-from optuna.trial import TrialState as Row
 
-from outlast.optimizer.mixture_density import Array, Kernels, Numbers
+from outlast.optimizer.failure_feedback import Row
+from outlast.optimizer.mixture_density import Array, Kernels, Numbers, trial_weights
+from outlast.optimizer.ranges import Range
 from outlast.optimizer.value_column import Column
 
 #: How a trial counts: not at all, by its value, by its curve, not yet, or by how far it broke its constraints.
@@ -22,7 +21,7 @@ _NOT, _COMPLETE, _PRUNED, _RUNNING, _INFEASIBLE = range(5)
 class Shape:
     """Which parameters a trial has, and what they were drawn from. Trials that have the same share one."""
 
-    distributions: Mapping[str, BaseDistribution]
+    ranges: Mapping[str, Range]
 
 
 @dataclass
@@ -148,11 +147,11 @@ class TrialColumns:
         return self._place_of_shape[shape]
 
     def _columns_of(self, shape: Shape) -> list[Column]:
-        for name, distribution in shape.distributions.items():
+        for name, range_ in shape.ranges.items():
             if name not in self._columns:
                 self._columns[name] = Column(len(self._state))
-            self._columns[name].meet(distribution)
-        return [self._columns[name] for name in shape.distributions]
+            self._columns[name].meet(range_)
+        return [self._columns[name] for name in shape.ranges]
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -163,9 +162,7 @@ class TrialColumns:
         found, first = np.unique(self._shape[self._ended], return_index=True)
         return [self._shapes[found[at]] for at in np.argsort(first)]
 
-    def split(
-        self, below: int, space: Mapping[str, BaseDistribution], *, but: int, running: bool
-    ) -> tuple[Numbers, Numbers]:
+    def split(self, below: int, space: Mapping[str, Range], *, but: int, running: bool) -> tuple[Numbers, Numbers]:
         """The best trials and all others, as far as they have every parameter of a space; places, in order.
 
         Args:
@@ -206,18 +203,9 @@ class TrialColumns:
         """The values of parameters at some places, in Optuna's internal representation."""
         return {name: self._columns[name].values[at] if name in self._columns else np.zeros(0) for name in space}
 
-    def mixture(
-        self, at: Numbers, space: Mapping[str, BaseDistribution], parameters: _ParzenEstimatorParameters
-    ) -> tuple[Array, list[Kernels]]:
+    def mixture(self, at: Numbers, space: Mapping[str, Range]) -> tuple[Array, list[Kernels]]:
         """The weights and kernels of the trials at some places, as Optuna makes them, with the prior behind them."""
-        weights = np.ones(1)
-        if len(at):
-            weights = np.append(
-                _ParzenEstimator._call_weights_func(parameters.weights, len(at)), parameters.prior_weight
-            )
+        weights = np.append(trial_weights(len(at)), 1.0)
         columns = [self._columns.get(name) or Column(len(self._state)) for name in space]
-        kernels = [
-            column.kernels(at, each, parameters.prior_weight)
-            for column, each in zip(columns, space.values(), strict=True)
-        ]
+        kernels = [column.kernels(at, each) for column, each in zip(columns, space.values(), strict=True)]
         return weights / weights.sum(), kernels

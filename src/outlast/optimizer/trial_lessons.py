@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.study._constrained_optimization import _get_constraints_from_system_attrs
-from optuna.trial import TrialState as Row
-
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
-from outlast.optimizer.failure_feedback import Lesson, standing
-from outlast.optimizer.optuna_distributions import Axis, contains, parsed
+from outlast.optimizer.axes import Axis
+from outlast.optimizer.failure_feedback import Lesson, Row, standing
 from outlast.optimizer.proposals import PLANNED
+from outlast.optimizer.ranges import ChoiceRange, Range, contains, parsed
 from outlast.optimizer.trial_columns import Ended, Group, Shape
 from outlast.space.parameters import Parameter
 from outlast.space.space import Space
@@ -30,25 +27,25 @@ class Lessons:
         self._parents = tuple(dict.fromkeys(parent for p in space.sampled for parent in p.when or {}))
         self._active: dict[tuple[Any, ...], Shape] = {}
         self._shapes: dict[tuple[Any, ...], Shape] = {}
-        self._met: dict[str, BaseDistribution] = {}  # by an objective, under a name
+        self._met: dict[str, Range] = {}  # by an objective, under a name
         self._before_met: set[int] = (
             set()
         )  # trials that will be given values of names nobody had asked for when they were read
         #: Told the numbers of trials that are to be read again: more can be said of them now.
         self.read_again: Callable[[Iterable[int]], object] = lambda numbers: None
 
-    def known(self, trial: Trial) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    def known(self, trial: Trial) -> tuple[dict[str, Any], dict[str, Range]]:
         """A trial's values as a sampler knows them; of one that runs, what it will be given as well.
 
         Raises:
             ValueError: It does not fit the space.
         """
         if self._defined_by_run:
-            distributions = {n: parsed(d) for n, d in trial.distributions.items() if d}
-            self._meet(distributions)
+            ranges = {n: parsed(d) for n, d in trial.distributions.items() if d}
+            self._meet(ranges)
             ahead = {} if trial.state.finished else self._planned(trial)
-            asked = {name: trial.params[name] for name in distributions}
-            return {**asked, **ahead}, {**distributions, **{name: self._met[name] for name in ahead}}
+            asked = {name: trial.params[name] for name in ranges}
+            return {**asked, **ahead}, {**ranges, **{name: self._met[name] for name in ahead}}
         drawn = {}
         for parameter in self._space.active(trial.params):
             name = parameter.name
@@ -59,11 +56,11 @@ class Lessons:
             if not (self._axes[name].contains(latent) and parameter.decode(latent) == value):
                 latent = parameter.encode(value)  # of another revision, imported, or asked for by a person
             drawn[name] = latent
-        return drawn, {name: self._axes[name].distribution for name in drawn}
+        return drawn, {name: self._axes[name].range for name in drawn}
 
     def are_drawn(self, params: Mapping[str, Any]) -> bool:
         """Whether these are as they were drawn: all that are active and no others. Quick; it may say no all the same."""
-        names = self._active_shape(params).distributions
+        names = self._active_shape(params).ranges
         return len(names) == len(params) and all(
             name in params and self._as_it_is[name]((params[name],)) for name in names
         )
@@ -92,7 +89,7 @@ class Lessons:
         return [*found, *self._looked_at(odd, misfits)], misfits
 
     def _group(self, shape: Shape, trials: Sequence[Trial]) -> Group:
-        values = [[trial.params.get(name, _MISSING) for trial in trials] for name in shape.distributions]
+        values = [[trial.params.get(name, _MISSING) for trial in trials] for name in shape.ranges]
         return Group(shape, [_end_of(trial) for trial in trials], values)
 
     def _looked_at(self, trials: Iterable[Trial], misfits: list[int]) -> Iterable[Group]:
@@ -100,20 +97,18 @@ class Lessons:
         found: dict[Shape, tuple[list[Ended], list[list[Any]]]] = {}
         for trial in trials:
             try:
-                drawn, distributions = self.known(trial)
+                drawn, ranges = self.known(trial)
             except ValueError:  # of an earlier revision
                 misfits.append(trial.number)
                 continue
-            ends, rows = found.setdefault(self._shape_of(distributions), ([], []))
+            ends, rows = found.setdefault(self._shape_of(ranges), ([], []))
             ends.append(_end_of(trial))
             rows.append(list(drawn.values()))
         return [Group(shape, ends, list(zip(*rows, strict=True))) for shape, (ends, rows) in found.items()]
 
     def _hold(self, group: Group) -> bool:
         """Whether all values are as they were drawn."""
-        return all(
-            self._as_it_is[name](values) for name, values in zip(group.shape.distributions, group.values, strict=True)
-        )
+        return all(self._as_it_is[name](values) for name, values in zip(group.shape.ranges, group.values, strict=True))
 
     def _active_shape(self, params: Mapping[str, Any]) -> Shape:
         parents: tuple[Any, ...] = tuple([(type(value), value) for value in map(params.get, self._parents)])
@@ -124,7 +119,7 @@ class Lessons:
             shape = self._active.get(parents)
         if shape is None:
             names = [p.name for p in self._space.active(params)]
-            shape = self._active[parents] = self._shape_of({name: self._axes[name].distribution for name in names})
+            shape = self._active[parents] = self._shape_of({name: self._axes[name].range for name in names})
         return shape
 
     def _asked_shape(self, trial: Trial, *ahead: str) -> Shape:
@@ -140,9 +135,9 @@ class Lessons:
         """A running trial, with what it will be given."""
         values = {**self._planned(trial), **trial.params}
         shape = self._asked_shape(trial, *(name for name in values if name not in trial.params))
-        return Group(shape, [_end_of(trial)], [[values[name]] for name in shape.distributions])
+        return Group(shape, [_end_of(trial)], [[values[name]] for name in shape.ranges])
 
-    def _meet(self, asked: Mapping[str, BaseDistribution]) -> None:
+    def _meet(self, asked: Mapping[str, Range]) -> None:
         """An objective asked for these. What is known of a trial must not depend on when it was read."""
         new = not asked.keys() <= self._met.keys()
         self._met.update(asked)
@@ -163,32 +158,38 @@ class Lessons:
             if name not in trial.params and name in self._met and _is_of(self._met[name], value)
         }
 
-    def _shape_of(self, distributions: Mapping[str, BaseDistribution]) -> Shape:
-        return self._shapes.setdefault(tuple(distributions), Shape(distributions))
+    def _shape_of(self, ranges: Mapping[str, Range]) -> Shape:
+        return self._shapes.setdefault(tuple(ranges), Shape(ranges))
 
 
 def _end_of(trial: Trial) -> Ended:
     row, values = standing(trial, Lesson.PRUNED, None)
     violation = 0.0
     if trial.system_attrs and row is not Row.RUNNING:
-        found = _get_constraints_from_system_attrs(trial.system_attrs)
-        violation = sum(value for value in found.values() if value > 0)
+        violation = sum(value for value in _constraints(trial.system_attrs) if value > 0)
     last = None
     if trial.state is TrialState.PRUNED:
         last = max(trial.judged_curve().items(), default=None)
     return Ended(trial.number, row, values[0] if values else 0.0, last, violation)
 
 
-def _is_of(distribution: BaseDistribution, value: Any) -> bool:
+def _constraints(attrs: Mapping[str, Any]) -> Iterable[float]:
+    """What a trial notes of its constraints where Optuna keeps them: each under its name, or a list of earlier versions."""
+    listed = {str(place): value for place, value in enumerate(attrs.get("constraints") or ())}
+    named = {key.partition(":")[2]: value for key, value in attrs.items() if key.startswith("constraints:")}
+    return {**listed, **named}.values()
+
+
+def _is_of(range_: Range, value: Any) -> bool:
     """Whether a value is of a kind with those that were drawn from it, whatever their range was at the time."""
-    if isinstance(distribution, CategoricalDistribution):
-        return contains(distribution, value)
+    if isinstance(range_, ChoiceRange):
+        return contains(range_, value)
     return type(value) in (int, float)
 
 
 def _as_it_is(parameter: Parameter, axis: Axis) -> Callable[[Sequence[Any]], bool]:
     """A quick test whether values are what was drawn for them: where it says no, somebody has to look closer."""
-    drawn: Any = axis.distribution
+    drawn: Any = axis.range
     kind: type = {"uniform": float, "log_uniform_values": float}.get(parameter.distribution, int)
     if parameter.distribution in ("uniform", "log_uniform_values", "int_uniform", "int_log_uniform"):
         return lambda values: {*map(type, values)} == {kind} and drawn.low <= min(values) and max(values) <= drawn.high

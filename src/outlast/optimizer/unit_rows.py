@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from outlast.optimizer.optuna_distributions import Axis
+from outlast.optimizer.axes import Axis
 from outlast.space.parameters import Parameter
 from outlast.space.space import Space
 
@@ -32,7 +32,7 @@ class Column:
         self._values: Sequence[Any] = latent.choices
         self.choice = latent.kind == "categorical" and not _ordered(parameter.choices or ())
         self._log, self._step = latent.log, latent.step or (1.0 if latent.kind == "int" else 0.0)
-        low, high = getattr(axis.distribution, "low", 0.0), getattr(axis.distribution, "high", 1.0)
+        low, high = getattr(axis.range, "low", 0.0), getattr(axis.range, "high", 1.0)
         self._low, self._high = float(low), float(high)
         margin = self._step / 2
         self._ends = (self._scaled(self._low - margin), self._scaled(self._high + margin))

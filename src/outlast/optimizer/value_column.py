@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from outlast.optimizer.mixture_density import (
     NARROWEST,
@@ -19,6 +18,7 @@ from outlast.optimizer.mixture_density import (
     log_scale,
     widths,
 )
+from outlast.optimizer.ranges import ChoiceRange, Range
 
 _SORTED_FROM = 500  # values: fewer are sorted at once
 _MOST_SCALES = 8  # distributions whose scales are kept: an objective may ask for another range in each trial
@@ -31,25 +31,25 @@ class Column:
         self.values: Array = np.full(size, np.nan)
         self.there = np.zeros(size, dtype=bool)
         self.mixed = False  #: whether what is drawn from one of its distributions means nothing to another
-        self._drawn_from: BaseDistribution | None = None
-        self._scales: dict[BaseDistribution, Array] = {}
+        self._drawn_from: Range | None = None
+        self._scales: dict[Range, Array] = {}
         self._sorted: Numbers = np.zeros(0, dtype=np.intp)  # places by their value, as far as they did not change
         self._changed: set[int] = set()
 
-    def meet(self, distribution: BaseDistribution) -> None:
+    def meet(self, range_: Range) -> None:
         """Values of this one come."""
         known = self._drawn_from
         if known is None:
-            self._drawn_from = distribution
-        elif known is not distribution and known != distribution:
-            self.mixed |= _strangers(known, distribution)
+            self._drawn_from = range_
+        elif known is not range_ and known != range_:
+            self.mixed |= _strangers(known, range_)
 
     def put(self, at: Numbers, values: Sequence[Any]) -> None:
         """These are the values at some places now."""
         assert self._drawn_from is not None
         internal = self._drawn_from.to_internal_repr
         if not self.mixed:
-            plain = {*map(type, values)} <= {float, int} and not isinstance(self._drawn_from, CategoricalDistribution)
+            plain = {*map(type, values)} <= {float, int} and not isinstance(self._drawn_from, ChoiceRange)
             self.values[at] = values if plain else [internal(value) for value in values]
             self.there[at] = True
             self._changed.update(at.tolist())
@@ -71,23 +71,23 @@ class Column:
         self.there = np.concatenate([self.there, np.zeros(size - len(self.there), dtype=bool)])
         self._scales = {key: longer(known) for key, known in self._scales.items()}
 
-    def kernels(self, at: Numbers, distribution: Any, prior: float) -> Kernels:
+    def kernels(self, at: Numbers, range_: Any) -> Kernels:
         """Those of the trials at some places, and the prior."""
-        if isinstance(distribution, CategoricalDistribution):
+        if isinstance(range_, ChoiceRange):
             taken, chosen = np.unique(self.values[at].astype(np.intp), return_inverse=True)  # of many choices, a few
-            rows = np.full((len(taken) + 1, len(distribution.choices)), prior / (len(at) + 1))
+            rows = np.full((len(taken) + 1, len(range_.choices)), 1.0 / (len(at) + 1))
             rows[np.arange(len(taken)), taken] += 1.0
             rows /= rows.sum(axis=1, keepdims=True)
-            return Choices(np.append(chosen, len(taken)), np.log(rows))
+            return Choices(np.append(chosen, len(taken)), rows)
         mu = self.values[at]
-        mu = np.log(mu) if distribution.log else mu
-        low, high = ends_of(distribution)
+        mu = np.log(mu) if range_.log else mu
+        low, high = ends_of(range_)
         sigma = widths(mu, self._order(at, mu), low, high)
         scale = None
-        if distribution.step is None and len(at) >= 1 / NARROWEST:
-            scale = np.append(self._known_scales(at, distribution, mu), 0.0)
+        if range_.step is None and len(at) >= 1 / NARROWEST:
+            scale = np.append(self._known_scales(at, range_, mu), 0.0)
         mu, sigma = np.append(mu, 0.5 * (low + high)), np.append(sigma, high - low)
-        return Bells(mu, sigma, low, high, distribution.log, distribution.step or 0.0, scale)
+        return Bells(mu, sigma, low, high, range_.log, range_.step or 0.0, scale)
 
     def _order(self, at: Numbers, mu: Array) -> Numbers:
         """How NumPy sorts these, the values at some places: where no two are equal, from what is sorted already."""
@@ -114,23 +114,23 @@ class Column:
                 self._sorted = np.insert(rest, np.searchsorted(self.values[rest], self.values[new]), new)
         return self._sorted
 
-    def _known_scales(self, at: Numbers, distribution: Any, mu: Array) -> Array:
-        known = self._scales.pop(distribution, None)
+    def _known_scales(self, at: Numbers, range_: Any, mu: Array) -> Array:
+        known = self._scales.pop(range_, None)
         if known is None:
             known = np.full(len(self.values), np.nan)
-        self._scales[distribution] = known
+        self._scales[range_] = known
         if len(self._scales) > _MOST_SCALES:
             del self._scales[next(iter(self._scales))]  # not used for longest
         found = known[at]
         new = np.flatnonzero(np.isnan(found))
         if len(new):
-            low, high = ends_of(distribution)
+            low, high = ends_of(range_)
             found[new] = known[at[new]] = log_scale(mu[new], (high - low) * NARROWEST, low, high)
         return found
 
 
 def _strangers(one: Any, other: Any) -> bool:
     """Whether values of the one may mean nothing to the other: choices of another list, or a logarithm of 0."""
-    if isinstance(one, CategoricalDistribution) or isinstance(other, CategoricalDistribution):
+    if isinstance(one, ChoiceRange) or isinstance(other, ChoiceRange):
         return True
     return bool(one.log != other.log)
