@@ -6,12 +6,14 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.survival import Lab, Verdict, verify
 from lab.waiting import until
+from outlast._system.processes import parent_of
 
 pytestmark = pytest.mark.slow
 _LEASE = 1.5
@@ -63,7 +65,28 @@ MOMENTS = {
     "inside a transaction of the index": _after("outlast.optimizer.index_sql", "Tables", "write", nth=1),
     "before an old index is set aside": _before("outlast.optimizer", "index_build", "set_aside", nth=1),
     "while the index is built": _at("rename .*/study.db"),
+    "right before a kept worker is given a trial": _before("outlast.executors.kept_workers", "KeptExecutor", "train"),
 }
+#: What is stopped while trials are of another kind: what then runs on in processes of theirs is another's to end, or to adopt.
+_OF_OTHERS = {
+    "process": ["right before the runner is started", "before a finished trial is put away"],
+    "worker": ["a ledger line durable", "while an attempt is laid out", "before the marker appears",
+        "right before the runner is started", "before a finished trial is put away"],
+    "kept": ["before a ledger line", "a ledger line written, not synced", "a ledger line durable", "between claim and seal",
+        "before a finished trial is put away", "before trials.csv appears", "right before a kept worker is given a trial"],
+}  # fmt: skip
+_CASES = [
+    ("command", moment, wake) for moment in MOMENTS if "kept" not in moment for wake in ("meanwhile", "afterwards")
+]
+_CASES += [(isolation, moment, "meanwhile") for isolation, moments in _OF_OTHERS.items() for moment in moments]
+_CASES += [("kept", moment, "while it trains") for moment in _OF_OTHERS["kept"][2::4]]
+
+
+def _of_kept_workers(lab: Lab) -> list[int]:
+    """Whose they are."""
+    return [
+        parent_of(pid) for pid in lab.processes() if b"kept_worker" in Path("/proc", str(pid), "cmdline").read_bytes()
+    ]
 
 
 def _supersede(lab: Lab, moment: dict[str, Any], *, wake: str) -> tuple[Verdict, str, int]:
@@ -77,18 +100,24 @@ def _supersede(lab: Lab, moment: dict[str, Any], *, wake: str) -> tuple[Verdict,
         until(lambda: len(list(lab.paths.ledger.glob("*.jsonl"))) == 2, f"the second takes over: {second.said}")
         time.sleep(0.05)
         first.signal(signal.SIGCONT)
+    if wake == "while it trains":
+        until(lambda: second.pid in _of_kept_workers(lab), lambda: f"the second has a worker: {second.said}")
+        first.signal(signal.SIGCONT)
+        first.wait()
     assert second.wait() == 0, second.said
     first.signal(signal.SIGCONT)
     code = first.wait()
-    return verify(lab, {}, trials=3, interruptions=2, set_aside=True), first.said, code
+    verdict = verify(lab, {}, trials=3, interruptions=2, set_aside=True)
+    if wake == "while it trains" and any(len(trial.attempts) > 2 for trial in lab.study().trials.values()):
+        verdict.fault("what the second trained was cut off by the first")
+    return verdict, first.said, code
 
 
-@pytest.mark.parametrize("wake", ["meanwhile", "afterwards"])
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(("isolation", "moment", "wake"), _CASES)
 def test_a_coordinator_that_was_stopped_and_superseded_steps_down(
-    moment: str, wake: str, make_lab: Callable[..., Lab]
+    isolation: str, moment: str, wake: str, make_lab: Callable[..., Lab]
 ) -> None:
-    lab = make_lab(seconds=0.05)
+    lab = make_lab(seconds=0.2 if wake == "while it trains" else 0.05, isolation=isolation)
     verdict, said, code = _supersede(lab, MOMENTS[moment], wake=wake)
     assert verdict.faults == [], said
     ended_before = "done: all 3 trials are finished" in said  # only files that are derived were left to write

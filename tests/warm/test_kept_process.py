@@ -54,6 +54,22 @@ def test_one_that_cannot_be_made_leaves_nothing(spoilt: str, tmp_path: Path) -> 
     assert not is_locked(str(tmp_path / "output" / "0.log"))
 
 
+def test_a_slot_in_which_a_successors_worker_runs_is_left_to_it(make: Make, tmp_path: Path) -> None:
+    class Lost(Exception):
+        pass
+
+    def lost() -> None:
+        raise Lost
+
+    theirs = make()
+    os.kill(theirs.process.pid, signal.SIGSTOP)
+    open_before = os.listdir("/proc/self/fd")
+    with pytest.raises(Lost):
+        KeptProcess(start_in(tmp_path), "kept:0", lost)
+    assert os.listdir("/proc/self/fd") == open_before
+    assert theirs.process.poll() is None
+
+
 def test_a_kernel_that_tells_nothing_of_processes_is_no_hindrance(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_pid: int) -> int:
         raise OSError(38, "Function not implemented")

@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from outlast._system.locks import FileLock
+from outlast._system.locks import FileLock, is_locked
 from outlast._system.memory import MemoryCounters, physical_memory
 from outlast._system.processes import VARIABLE, descendants, end_processes, lock_holders, signal_each
 from outlast.core.evidence import Evidence
@@ -69,32 +70,35 @@ class KeptProcess:
     Args:
         start: How it is made.
         slot: That its trials run in: ``kept:3``.
+        still_ours: Raises where another coordinator has the study by now: what holds the slot is that one's, then.
 
     Raises:
         StorageError: No process can be started, or an earlier one will not go.
     """
 
-    def __init__(self, start: KeptStart, slot: str) -> None:
+    def __init__(self, start: KeptStart, slot: str, still_ours: Callable[[], object] = lambda: None) -> None:
         self.slot, self.log = slot, os.path.join(start.outputs, log_name(slot))
-        self.token = f"{start.token}{slot};"
+        self._of_slot = f"{start.token}{slot};"
+        self.token = f"{self._of_slot}{secrets.token_hex(4)};"  # a successor's worker in this slot has another one
         self.busy: Busy | None = None
         self.ready, self.doomed, self.trials, self.sized = False, False, 0, 0
         self._unpacker, self._unsent = Unpacker(of_worker=True), b""
         with contextlib.ExitStack() as undone:
             try:
                 os.makedirs(start.outputs, exist_ok=True)
-                self._make(start, undone)
+                self._make(start, still_ours, undone)
             except OSError as error:
                 raise StorageError.of(error, "cannot start a worker") from error
             undone.pop_all()
+        self._lock.close()  # it has it: whoever ends what holds it does not mean us
         self._memory, self._counted = MemoryCounters(), 0.0
         self.pidfd: int | None = None
         with contextlib.suppress(AttributeError, OSError):  # a kernel without it: its hanging up tells as much
             self.pidfd = os.pidfd_open(self.process.pid)
 
-    def _make(self, start: KeptStart, undone: contextlib.ExitStack) -> None:
+    def _make(self, start: KeptStart, still_ours: Callable[[], object], undone: contextlib.ExitStack) -> None:
         """Make it, piece by piece; `undone` takes all of it back."""
-        self._lock = _locked(self.log, self.token)
+        self._lock = _locked(self.log, self._of_slot, still_ours)
         undone.callback(self._lock.close)
         self._out = os.open(self.log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         undone.callback(os.close, self._out)
@@ -243,12 +247,11 @@ class KeptProcess:
         if self.pidfd is not None:
             os.close(self.pidfd)
             self.pidfd = None
-        if not self.size:
+        if not self.size and not is_locked(self.log):  # a successor's worker may have it
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.log)
         os.close(self._out)
         os.close(self._drawn)
-        self._lock.close()
 
 
 def log_name(slot: str) -> str:
@@ -256,15 +259,21 @@ def log_name(slot: str) -> str:
     return f"{slot.partition(':')[2]}.log"
 
 
-def _locked(path: str, token: str) -> FileLock:
+def _locked(path: str, token: str, still_ours: Callable[[], object]) -> FileLock:
     """The lock on a slot's output, which its workers and what they start hold as long as they live: they are ended.
 
     Raises:
         StorageError: Somebody still does.
+        OutlastError: What `still_ours` does.
     """
     deadline = time.monotonic() + _FREE_WITHIN
     lock = FileLock(path)
     while not lock.acquire():
+        try:
+            still_ours()
+        except BaseException:
+            lock.close()
+            raise
         end_processes(token, give_up_after=1.0)
         signal_each(set(lock_holders(path)) - set(descendants(os.getpid())), signal.SIGKILL)  # that took the token off
         if time.monotonic() > deadline:

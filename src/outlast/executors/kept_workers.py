@@ -10,7 +10,7 @@ import contextlib
 import select
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -42,7 +42,9 @@ class KeptExecutor(LocalExecutor):
         self._questions: list[tuple[str, Mapping[str, Any]]] = []
         self._awake, self._looked, self._sized = 0.0, time.monotonic(), 0.0
 
-    def train(self, slot: str, train: Train, *, grace: float, seconds_before: float = 0.0) -> None:
+    def train(
+        self, slot: str, train: Train, *, grace: float, seconds_before: float = 0.0, still_ours: Callable[[], object]
+    ) -> None:
         """Run a trial in a slot's worker.
 
         Args:
@@ -50,26 +52,28 @@ class KeptExecutor(LocalExecutor):
             train: What the worker is told.
             grace: Seconds to end in.
             seconds_before: That earlier attempts took.
+            still_ours: Raises where another coordinator has the study by now.
 
         Raises:
             StorageError: No worker can be started.
+            LeaseLost: As `still_ours` says.
         """
         worker = self._workers.get(slot)
         if worker is not None and worker.process.poll() is not None:
             self._end_left(worker)
             worker = None
-        worker = worker or self._new(slot)
+        worker = worker or self._new(slot, still_ours)
         try:
             worker.begin(train, seconds_before, self._awake)
         except OSError:  # it went just now
             self._end_left(worker)
-            worker = self._new(slot)
+            worker = self._new(slot, still_ours)
             worker.begin(train, seconds_before, self._awake)
         self._at[train.name] = worker
         self._grace = grace
 
-    def _new(self, slot: str) -> KeptProcess:
-        worker = self._workers[slot] = KeptProcess(self._start, slot)
+    def _new(self, slot: str, still_ours: Callable[[], object]) -> KeptProcess:
+        worker = self._workers[slot] = KeptProcess(self._start, slot, still_ours)
         for fd in (worker.connection.fileno(), worker.pidfd):
             if fd is not None:
                 self._by_fd[fd] = worker
@@ -130,7 +134,8 @@ class KeptExecutor(LocalExecutor):
             self._sized = now
             for worker in self._workers.values():
                 with contextlib.suppress(OSError):
-                    worker.shorten()
+                    if worker.process.poll() is None:  # else its output may be a successor's worker's by now
+                        worker.shorten()
 
     def pass_on(self, name: str, request: EndRequest) -> bool:
         worker = self._at.get(name)

@@ -148,8 +148,10 @@ class Starting:
 
     def _train(self, attempt: Running, train: Train, seconds_before: float) -> None:
         assert isinstance(self._executor, KeptExecutor)
-        grace = self._settings.trial.grace
-        self._executor.train(attempt.slot, train, grace=grace, seconds_before=seconds_before)
+        self._executor.train(
+            attempt.slot, train, grace=self._settings.trial.grace, seconds_before=seconds_before,
+            still_ours=self._ledger.check,
+        )  # fmt: skip
         attempt.submitted = attempt.claimed = True
 
     def hand_over(self, attempt: Running) -> None:
