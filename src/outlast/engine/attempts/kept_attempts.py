@@ -32,7 +32,6 @@ from outlast.executors.kept_process import KeptStart
 from outlast.runner.capture.objective import Objective
 from outlast.runner.environment import kept_environment, of_trial
 from outlast.runner.hooks import hooks_path
-from outlast.runner.kept_capture import captured
 from outlast.runner.spec import token_of_study
 from outlast.study.attempts import end_holders
 from outlast.study.layout import StudyPaths
@@ -121,6 +120,8 @@ def of_crash(
     last_step: int | None,
 ) -> Evidence:  # fmt: skip
     """The evidence of a trial whose worker died, with what it had told and what lies in the worker's output."""
+    from outlast.runner.kept_capture import captured  # and all that finds scores, which a holder needs for nothing else
+
     start, length = ended.printed
     seen = captured(objectives, lines, (ended.log, start, start + length), torn=True)
     steps = [report.step for report in seen.reports]

@@ -6,8 +6,9 @@ Some of what it asks for is done at once; the rest acts on decisions, and waits 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from outlast.core.plan import Verdict
 from outlast.core.records import Event
@@ -15,22 +16,19 @@ from outlast.core.records import Event
 # -- at once: decides further; or rests on what was durable before; or asks for an end, which is decided about when it comes
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(Struct, frozen=True):
     """Take a decision in; it is durable with the round's ledger line."""
 
     event: Event
 
 
-@dataclass(frozen=True)
-class Say:
+class Say(Struct, frozen=True):
     """Tell the person."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class LockSlots:
+class LockSlots(Struct, frozen=True):
     """Lock slots for so many attempts, and say which there are; these cards last."""
 
     wanted: int
@@ -38,42 +36,36 @@ class LockSlots:
     avoid: Collection[str] = ()
 
 
-@dataclass(frozen=True)
-class Open:
+class Open(Struct, frozen=True):
     """Open an attempt in a slot that is locked: of this trial, or of a new one (see `Round.fill`)."""
 
     slot: str
     trial: int | None = None
 
 
-@dataclass(frozen=True)
-class TakeReserve:
+class TakeReserve(Struct, frozen=True):
     """See whether the disk has room for the ledger's reserve again."""
 
 
-@dataclass(frozen=True)
-class HandOver:
+class HandOver(Struct, frozen=True):
     """Tell a worker once more which attempt is its own: its answer may not have reached it."""
 
     attempt: str
 
 
-@dataclass(frozen=True)
-class TurnAway:
+class TurnAway(Struct, frozen=True):
     """This request is done with."""
 
     slot: str
 
 
-@dataclass(frozen=True)
-class Void:
+class Void(Struct, frozen=True):
     """See to it that nobody claims an attempt that was never laid out."""
 
     attempt: str
 
 
-@dataclass(frozen=True)
-class AskToEnd:
+class AskToEnd(Struct, frozen=True):
     """Ask a running attempt to end; for its own reason, if it was asked before."""
 
     trial: int
@@ -82,8 +74,7 @@ class AskToEnd:
     now: bool = False  # without any grace, and if nobody has begun it, it need not
 
 
-@dataclass(frozen=True)
-class Prune:
+class Prune(Struct, frozen=True):
     """Give a trial up, unless its running attempt was asked to end before."""
 
     trial: int
@@ -93,36 +84,31 @@ class Prune:
 # -- once durable -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class PutAway:
+class PutAway(Struct, frozen=True):
     """Bring the files of an ended attempt into their final form."""
 
     trial: int
     attempt: int
 
 
-@dataclass(frozen=True)
-class PutAwayLeft:
+class PutAwayLeft(Struct, frozen=True):
     """Put away what had to wait for room on the disk."""
 
 
-@dataclass(frozen=True)
-class LetWait:
+class LetWait(Struct, frozen=True):
     """Workers that got nothing ask again: `soon` where a trial that waits now will be theirs."""
 
     soon: bool
     lacking: str = ""
 
 
-@dataclass(frozen=True)
-class SendAway:
+class SendAway(Struct, frozen=True):
     """Workers need not ask again."""
 
     for_good: bool = False  # nor will anybody read what is left of their answers
 
 
-@dataclass(frozen=True)
-class Leave:
+class Leave(Struct, frozen=True):
     """The study has come to rest."""
 
     end: Verdict
@@ -136,8 +122,7 @@ Instruction: TypeAlias = AtOnce | OnceDurable
 # -- what is wanted ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Worker:
+class Worker(Struct, frozen=True):
     """A worker that lives and waits for an answer; and the running attempt that was opened for this request, if one was."""
 
     slot: str
@@ -146,22 +131,19 @@ class Worker:
     laid_out: bool = False  # its files are there, so that it can be claimed
 
 
-@dataclass(frozen=True)
-class WorkersAsk:
+class WorkersAsk(Struct, frozen=True):
     """These workers ask for a trial each."""
 
     workers: tuple[Worker, ...]
 
 
-@dataclass(frozen=True)
-class EndWanted:
+class EndWanted(Struct, frozen=True):
     """A person wants one trial to end for good."""
 
     trial: int
 
 
-@dataclass(frozen=True)
-class RetryWanted:
+class RetryWanted(Struct, frozen=True):
     """A person wants finished trials to have another attempt."""
 
     trials: tuple[int, ...]
@@ -169,8 +151,7 @@ class RetryWanted:
     at: str
 
 
-@dataclass(frozen=True)
-class RestWanted:
+class RestWanted(Struct, frozen=True):
     """A person wants the study to come to rest (see `ComingToRest.ask`)."""
 
     drain: bool = False
