@@ -223,7 +223,8 @@ def test_densities_agree_with_optunas_to_a_thousandth_of_what_they_have_to(count
     def observed(trials: int) -> dict[str, Any]:
         numbers = np.random.RandomState(trials)
         return {
-            n: np.array([float(r.to_internal_repr(drawn(numbers, r))) for _ in range(trials)]) for n, r in space.items()
+            n: np.array([float(r.to_internal_repr(drawn(numbers.random_sample, r))) for _ in range(trials)])
+            for n, r in space.items()
         }
 
     points = mixture(observed(20), space).sample(np.random.RandomState(count), 24)

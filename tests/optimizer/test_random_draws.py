@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, cast
 
 import optuna
@@ -32,14 +33,19 @@ KINDS: dict[str, BaseDistribution] = {
 WANTED = {name: distribution_to_json(kind) for name, kind in KINDS.items()}
 
 
-def test_a_value_is_the_one_that_optunas_sampler_draws() -> None:
+@pytest.mark.parametrize("few", [0, 1_000])
+def test_a_value_is_the_one_that_optunas_sampler_draws(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outlast.optimizer.random_draws._FEW", few)
+    if few:  # as long as nobody has loaded it
+        monkeypatch.delitem(sys.modules, "numpy")
     ours, study = RandomDraws(0), cast("Any", None)
-    for seed in range(200):
+    for seed in [*range(200), 2**31 - 1]:
         theirs = optuna.samplers.RandomSampler(seed)
         ours.reseed(seed)
         for name, kind in KINDS.items():
             wanted, found = theirs.sample_independent(study, study, name, kind), ours.alone(name, range_like(kind))
             assert (found, type(found)) == (wanted, type(wanted))
+    assert (ours._numpys is None) == bool(few)
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])

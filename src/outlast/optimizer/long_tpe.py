@@ -17,7 +17,8 @@ from outlast.optimizer.mixture_density import CLOSE, Array, Numbers, log_density
 from outlast.optimizer.mixture_draws import draws
 from outlast.optimizer.random_draws import RandomDraws
 from outlast.optimizer.ranges import ChoiceRange, Range
-from outlast.optimizer.trial_columns import Shape, TrialColumns
+from outlast.optimizer.trial_columns import TrialColumns
+from outlast.optimizer.trial_groups import Shape
 from outlast.optimizer.truncated_normal import TOO_MANY
 
 
@@ -40,6 +41,7 @@ class LongTPE(RandomDraws):
         constant_liar: bool = True,
     ) -> None:
         super().__init__()
+        self.numbers = np.random.RandomState(0)
         self._first = RandomDraws()  # of trials that there are too few before
         self._startup, self._candidates = n_startup_trials, n_ei_candidates
         self._together, self._group, self._liar = multivariate is not False, group, constant_liar

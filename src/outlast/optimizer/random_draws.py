@@ -6,25 +6,45 @@ The order of the calculation is that of ``optuna._transform`` (5.0): another wou
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
-
-import numpy as np
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from outlast.optimizer.ranges import ChoiceRange, FloatRange, IntRange, Range
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: The next number of a sequence, from 0 up to and without 1.
+Next: TypeAlias = Callable[[], float]
+_FEW = 200  # seeds that Python's twister takes before NumPy is loaded, which takes them faster
 
 
 class RandomDraws:
     """Draws what `optuna.samplers.RandomSampler` draws from the same seed; may be seeded again instead of made anew."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.numbers = np.random.RandomState(seed)
         #: Nothing is noted about a trial.
         self.notes: dict[str, Any] = {}
+        self._seeds = 0
+        self._numpys: np.random.RandomState | None = None
+        self._next: Next
+        self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
         """Go on as one that was made with this seed."""
-        self.numbers.seed(seed)
+        self._seeds += 1
+        if self._numpys is None and (self._seeds > _FEW or "numpy" in sys.modules):
+            from numpy.random import RandomState
+
+            self._numpys = RandomState(seed)
+        if self._numpys is None:
+            self._next = twister(seed).random
+        else:
+            self._numpys.seed(seed)
+            self._next = self._numpys.random_sample
 
     def together(self) -> dict[str, Any]:
         """Nothing is drawn together."""
@@ -32,7 +52,7 @@ class RandomDraws:
 
     def alone(self, name: str, range_: Range) -> Any:
         """A value from the range."""
-        return drawn(self.numbers, range_)
+        return drawn(self._next, range_)
 
     def begin(self) -> None:
         """Nothing is to be done."""
@@ -44,11 +64,24 @@ class RandomDraws:
         """Nothing is to be done."""
 
 
-def drawn(numbers: np.random.RandomState, range_: Range) -> Any:
+def twister(seed: int) -> Random:
+    """Python's generator, which is NumPy's `RandomState` as well (MT19937), made to say the numbers that that one says."""
+    state = [seed]
+    for place in range(1, 624):
+        seed = (1812433253 * (seed ^ seed >> 30) + place) & 0xFFFFFFFF
+        state.append(seed)
+    made = Random(0)
+    made.setstate((3, (*state, 624), None))
+    return made
+
+
+def drawn(next_: Next, range_: Range) -> Any:
     """The next value of a range that a random sampler with these numbers would draw."""
     if isinstance(range_, ChoiceRange):
-        return range_.choices[int(numbers.uniform(0.0, 1.0, len(range_.choices)).argmax())]
-    return _rounded(numbers.uniform(*_ends(range_)), range_)
+        parts = [next_() for _ in range_.choices]
+        return range_.choices[parts.index(max(parts))]
+    low, high = _ends(range_)
+    return _rounded(low + (high - low) * next_(), range_)
 
 
 @lru_cache(maxsize=4096)

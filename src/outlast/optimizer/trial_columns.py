@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from outlast.optimizer.failure_feedback import Row
 from outlast.optimizer.mixture_density import Array, Kernels, Numbers, trial_weights
 from outlast.optimizer.ranges import Range
+from outlast.optimizer.trial_groups import Ended, Group, Shape
 from outlast.optimizer.value_column import Column
 
 #: How a trial counts: not at all, by its value, by its curve, not yet, or by how far it broke its constraints.
 _NOT, _COMPLETE, _PRUNED, _RUNNING, _INFEASIBLE = range(5)
-
-
-@dataclass(frozen=True, eq=False)
-class Shape:
-    """Which parameters a trial has, and what they were drawn from. Trials that have the same share one."""
-
-    ranges: Mapping[str, Range]
-
-
-@dataclass
-class Ended:
-    """What a trial teaches: the row that Optuna would have of it, as far as TPE reads it."""
-
-    number: int
-    state: Row
-    value: float = 0.0  # of a complete one
-    last: tuple[int, float] | None = None  # the last point of the curve of a pruned one
-    violation: float = 0.0  # by how much it breaks its constraints
-
-
-@dataclass
-class Group:
-    """Trials of one shape, with the values of its parameters."""
-
-    shape: Shape
-    ends: list[Ended]
-    values: Sequence[Sequence[Any]]  # of each parameter, in the shape's order; as many as trials
 
 
 class TrialColumns:

@@ -1,0 +1,37 @@
+"""Trials as TPE reads them: what each teaches, in groups of those that have the same parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from outlast.optimizer.failure_feedback import Row
+from outlast.optimizer.ranges import Range
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """Which parameters a trial has, and what they were drawn from. Trials that have the same share one."""
+
+    ranges: Mapping[str, Range]
+
+
+@dataclass
+class Ended:
+    """What a trial teaches: the row that Optuna would have of it, as far as TPE reads it."""
+
+    number: int
+    state: Row
+    value: float = 0.0  # of a complete one
+    last: tuple[int, float] | None = None  # the last point of the curve of a pruned one
+    violation: float = 0.0  # by how much it breaks its constraints
+
+
+@dataclass
+class Group:
+    """Trials of one shape, with the values of its parameters."""
+
+    shape: Shape
+    ends: list[Ended]
+    values: Sequence[Sequence[Any]]  # of each parameter, in the shape's order; as many as trials
