@@ -13,7 +13,7 @@ from tests.lab.waiting import until
 
 from outlast.core.file_names import StudyNames
 from outlast.engine.derived import report_behind
-from outlast.engine.derived.report import is_newer
+from outlast.engine.derived.report_mark import is_newer
 from outlast.engine.record.recorded import recorded_settings
 
 

@@ -22,9 +22,10 @@ from outlast.core.records import AttemptEnded, AttemptOpened, RevisionMade, Stud
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.code_snapshot import uncommitted, working_tree
 from outlast.engine.derived.report import end_of, report_data
+from outlast.engine.derived.report_mark import mark_of_report
 from outlast.results.page_columns import curve_columns, trial_columns
 from outlast.results.page_data import FromFiles, for_comparison, page_data
-from outlast.results.report_page import as_data, mark_of_report, report_page
+from outlast.results.report_page import as_data, report_page
 from outlast.study.layout import StudyPaths
 from outlast.testing.studies import StudyBuilder
 

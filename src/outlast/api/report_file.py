@@ -24,7 +24,8 @@ def draw(folder: str, *, output: str | None = None, behind: bool = False) -> str
         StudyNotFound: There is none.
         OSError: The disk refused.
     """
-    from outlast.engine.derived.report import draw_report, is_newer
+    from outlast.engine.derived.report import draw_report
+    from outlast.engine.derived.report_mark import is_newer
     from outlast.engine.record.at_a_glance import keep_what_it_adds_up_to
     from outlast.engine.record.look import look
     from outlast.engine.record.recorded import study_paths

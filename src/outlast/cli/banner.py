@@ -36,7 +36,7 @@ def banner(
     """
     paths = study_paths(folder, settings)
     return start_banner(
-        snapshot(study, settings, now=datetime.now(timezone.utc), live=live, folder=folder),
+        snapshot(study, settings, now=datetime.now(timezone.utc), live=live, folder=folder, judged=False),
         settings,
         index=os.path.join(folder, paths.index.name) + _beside(settings),
         slots=slots,

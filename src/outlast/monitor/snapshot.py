@@ -234,6 +234,7 @@ def snapshot(
     jobs: Sequence[QueuedJob] = (),
     silence: str = "",
     waiting: Collection[int] = (),
+    judged: bool = True,
 ) -> Snapshot:
     """Look at a study.
 
@@ -248,6 +249,7 @@ def snapshot(
         jobs: The study's jobs that wait or run in a scheduler's queue.
         silence: Why the scheduler did not answer; empty if it did.
         waiting: Running trials whose jobs nobody has started yet.
+        judged: Whether what is wrong with it is asked as well.
 
     Returns:
         The snapshot. An ETA is given only while somebody runs the study.
@@ -264,6 +266,7 @@ def snapshot(
     still = frozenset(trial.trial for trial in running if trial.suspended or trial.waits)
     goes_on = live is not None and not (running and len(still) == len(running))  # nobody knows when those wake up
     facts = replace(facts or HealthFacts(), still=still, trained=running_seconds or {})
+    wrong = health(study, settings, now=now, live=live is not None, folder=folder, facts=facts) if judged else ()
     best = best_trial(study, settings.metrics)
     seconds = _running_seconds(study, now, live)
     ahead = None
@@ -297,7 +300,7 @@ def snapshot(
         deadline=deadline,
         milestones=milestones(budget.trials, done, ahead, eta, now),
         running=running,
-        warnings=tuple(health(study, settings, now=now, live=live is not None, folder=folder, facts=facts)),
+        warnings=tuple(wrong),
         live=live,
         now=now,
         time=_stopwatch(study, seconds, live),

@@ -25,7 +25,6 @@ _PLACE = re.compile(r"<!--(policy|title|style|data|script)-->")
 #: Where a script element could end, or an old parser think that a comment begins; and what was no JavaScript before ES2019.
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _ESCAPES = str.maketrans(_ESCAPED)
-_MARK = re.compile(rb"<!-- outlast: (\d+) -->\s*$")
 
 
 def report_page(data: Mapping[str, Any], *, title: str, mark: int = 0) -> str:
@@ -34,7 +33,7 @@ def report_page(data: Mapping[str, Any], *, title: str, mark: int = 0) -> str:
     Args:
         data: What it shows, plain data.
         title: Of the page, for the browser's tab.
-        mark: From how much of the study it was drawn; stays in the page, for `mark_of_report`.
+        mark: From how much of the study it was drawn; stays in the page, for `outlast.engine.derived.report_mark`.
 
     Returns:
         The whole page.
@@ -78,12 +77,6 @@ def as_data(data: Mapping[str, Any]) -> str:
     """JSON that can stand in a script element of a page, whatever the texts in it say."""
     text = json.dumps(plain_json(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
     return _valid(text.translate(_ESCAPES))
-
-
-def mark_of_report(end: bytes) -> int | None:
-    """The mark of a page, from its last bytes; ``None`` where it has none."""
-    found = _MARK.search(end)
-    return None if found is None else int(found[1])
 
 
 def part(name: str) -> str:

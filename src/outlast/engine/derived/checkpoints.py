@@ -21,6 +21,7 @@ from outlast._system.syncing import settle_tree
 from outlast.config.settings import Settings
 from outlast.core.best import ranked
 from outlast.core.fold import Study
+from outlast.core.states import UNFINISHED
 from outlast.study.layout import StudyPaths
 
 _CLOSE_WITHIN = 60.0
@@ -40,7 +41,7 @@ def left_behind(paths: StudyPaths, recorded: str | None, study: Study) -> list[t
         For each of those trials, where its checkpoints are and where they would be looked for.
     """
     before = StudyPaths.at(paths.root, recorded)
-    unfinished = [trial.number for trial in study.trials.values() if not trial.state.finished]
+    unfinished = [trial.number for trial in study.in_state(*UNFINISHED)]
     places = [(before.trial(number).checkpoints, paths.trial(number).checkpoints) for number in unfinished]
     return [
         (there, here)

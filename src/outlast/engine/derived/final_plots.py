@@ -13,6 +13,7 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import StudyState, TrialState
 from outlast.engine.derived.report_behind import drawing
+from outlast.engine.derived.report_mark import is_newer
 from outlast.optimizer.plot_names import PLOTS, mark_of
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
@@ -32,8 +33,6 @@ def are_wanted(paths: StudyPaths, study: Study) -> bool:
 
 def is_page_wanted(paths: StudyPaths, study: Study) -> bool:
     """Whether a study at rest, stopped ones included, has no page or one that does not know how it came to rest."""
-    from outlast.engine.derived.report import is_newer
-
     return _may_be_drawn(study, _AT_REST) and not is_newer(paths.report, study)
 
 

@@ -19,11 +19,12 @@ from outlast.engine.attempts.by_hand import command_by_hand
 from outlast.engine.attempts.code_snapshot import uncommitted
 from outlast.engine.attempts.objectives import objectives_of
 from outlast.engine.derived.report_figures import facts_of
+from outlast.engine.derived.report_mark import mark_of
 from outlast.monitor.snapshot import snapshot
 from outlast.results.configuration import configuration
 from outlast.results.failures import group_failures
 from outlast.results.page_data import MOST_FAILURES, FromFiles, page_data, worth_keeping
-from outlast.results.report_page import mark_of_report, report_page
+from outlast.results.report_page import report_page
 from outlast.runner.capture.curve import LiveReports
 from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
@@ -106,25 +107,6 @@ def write_report(
     """
     mark = 0 if study is None else mark_of(study)
     write_atomic(os.fspath(path), report_page(data, title=title, mark=mark), durable=False)
-
-
-def mark_of(study: Study) -> int:
-    """How much of a study is known: when anything was put on record last, in milliseconds."""
-    try:
-        return int(datetime.fromisoformat(study.last_at).timestamp() * 1000)
-    except ValueError:
-        return 0
-
-
-def is_newer(path: str | os.PathLike[str], study: Study) -> bool:
-    """Whether the page there knows more than we do, or as much."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 200))
-            mark = mark_of_report(file.read())
-    except OSError:
-        return False
-    return mark is not None and mark >= mark_of(study)
 
 
 def _called(paths: StudyPaths, settings: Settings) -> str:
