@@ -260,7 +260,7 @@ def test_a_distribution_is_added_where_the_page_says() -> None:
 
 
 def test_a_sampler_and_a_pruner_are_added_where_the_page_says() -> None:
-    assert set(optuna_samplers._CLASSES) | {"auto", "grid"} == set(native.SAMPLERS)
+    assert set(optuna_samplers._CLASSES) | {"auto", "gaussian", "grid"} == set(native.SAMPLERS)
     assert optuna_pruner.PRUNERS is native.PRUNERS
 
 

@@ -7,19 +7,17 @@ optimization", 2010); a second process learns what cannot run from trials that c
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
 
+from outlast.optimizer.failure_feedback import Row
+from outlast.optimizer.random_draws import RandomDraws
 from outlast.optimizer.row_search import RowSearch, keys_of, spread
+from outlast.optimizer.trial_groups import Seen
 from outlast.optimizer.unit_rows import Array, UnitRows
 
 #: So many points of the sequence are looked at for one that nobody tried.
@@ -69,11 +67,10 @@ class Told:
         return x[kept], values[kept], ~failed[kept]
 
 
-class GaussianSearch(BaseSampler):
+class GaussianSearch(RandomDraws):
     """Suggests by a Gaussian process, for one objective over a declared space.
 
     Args:
-        seed: Of this suggestion.
         n_startup_trials: So many trials end before the first one is suggested by what they came to.
     """
 
@@ -81,52 +78,42 @@ class GaussianSearch(BaseSampler):
     rows: UnitRows
     start: int = 0
 
-    def __init__(self, *, seed: int | None = None, n_startup_trials: int = 10) -> None:
-        self._chance = np.random.default_rng(seed)
-        self._random = RandomSampler(seed)
+    def __init__(self, *, n_startup_trials: int = 10) -> None:
+        super().__init__()
         self._first = n_startup_trials
+        self._others: Sequence[Seen] = ()
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Nothing: the whole space is known from elsewhere."""
-        return {}
+    def suggest_for(self, number: int, seed: int, trials: Iterable[Seen]) -> None:
+        """What is suggested now is for this trial, and descends from this seed."""
+        self._others = [each for each in trials if each.number != number]
+        self._chance = np.random.default_rng(seed)
+        self.reseed(seed)
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    def together(self) -> dict[str, Any]:
         """A configuration; nothing where there is none that nobody tried."""
         if not len(self.rows):
             return {}
-        every = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        others = [each for each in every if each.number != trial.number]
-        told = self._told(others, -1.0 if study.direction is StudyDirection.MAXIMIZE else 1.0)
+        told = self._told()
         if len(told.ended) < self._first or told.ran < 3:
-            row = self._next_of_sequence(len(others), told)
+            row = self._next_of_sequence(len(self._others), told)
         else:
             row = self._most_promising(told)
         return {} if row is None else self.rows.drawn(row)
 
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """A parameter by itself: at random."""
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
-
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _told(self, trials: Sequence[FrozenTrial], sign: float) -> Told:
+    def _told(self) -> Told:
         told = Told()
-        for trial in trials:
+        for trial in self._others:
             row = self._row(trial.params)
             if row is None:
                 continue
             told.tried.update(keys_of(row[None]))
-            if trial.state is TrialState.RUNNING:
+            if trial.state is Row.RUNNING:
                 told.running.append(row)
-            elif trial.state is TrialState.COMPLETE and math.isfinite(trial.values[0]):
-                told.ended.append((row, End.RAN, sign * trial.values[0]))
-            elif trial.state is TrialState.PRUNED and (curve := _finite(trial.intermediate_values)):
-                told.ended.append((row, End.PRUNED, sign * curve[max(curve)]))
-            elif trial.state is not TrialState.FAIL:  # a machine's fault says nothing
+            elif trial.value is not None:
+                told.ended.append((row, End.RAN if trial.state is Row.COMPLETE else End.PRUNED, trial.value))
+            elif trial.state is not Row.FAIL:  # a machine's fault says nothing
                 told.ended.append((row, End.FAILED, 0.0))
         return told
 
@@ -166,7 +153,3 @@ class GaussianSearch(BaseSampler):
             return improvement if can is None else improvement + model.log_chance(can, rows)
 
         return RowSearch(self.rows, worth, told.tried, self._chance).best(x[order[:BEST]])
-
-
-def _finite(curve: Mapping[int, float]) -> dict[int, float]:
-    return {step: value for step, value in curve.items() if math.isfinite(value)}

@@ -10,11 +10,9 @@ from optuna.samplers import BaseSampler
 
 from outlast.config.plugins import check_options, is_dotted, load_class
 from outlast.errors import StudyFileError
-from outlast.optimizer.gaussian_search import GaussianSearch
 
 _CLASSES: dict[str, type[BaseSampler]] = {
     "tpe": samplers.TPESampler,
-    "gaussian": GaussianSearch,
     "gp": samplers.GPSampler,
     "cmaes": samplers.CmaEsSampler,
     "random": samplers.RandomSampler,

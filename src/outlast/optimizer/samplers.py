@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from outlast.config.native import SAMPLERS
@@ -21,8 +21,10 @@ from outlast.optimizer.suggester import Suggester
 if TYPE_CHECKING:  # what loads NumPy or Optuna is loaded when it is needed
     from optuna.samplers import BaseSampler
 
+    from outlast.optimizer.gaussian_search import GaussianSearch
     from outlast.optimizer.long_tpe import LongTPE
     from outlast.optimizer.trial_columns import TrialColumns
+    from outlast.optimizer.trial_groups import Seen
     from outlast.optimizer.unit_rows import UnitRows
     from outlast.optimizer.view import View
 
@@ -63,6 +65,7 @@ class SamplerFactory:
         self._options = _completed(self.name, settings.options, objectives, conditional)
         self._random = RandomDraws() if self.name == "random" and not self._options else None
         self._tpe: LongTPE | None = None
+        self._gaussian: GaussianSearch | None = None
         #: How it learns that a configuration cannot run.
         self.lesson = Lesson.PRUNED
         #: What the sampler knows of all trials, if it takes that in columns.
@@ -70,6 +73,8 @@ class SamplerFactory:
         #: The space as rows of numbers, and what the first trials descend from, for the one that takes them.
         self.rows: UnitRows | None = None
         self.start = 0
+        #: The trials, for the same.
+        self.seen: Callable[[], Sequence[Seen]] = tuple
         #: The private study that Optuna's samplers look at.
         self.view: Callable[[], View] | None = None
         self._class: type[BaseSampler] | None = None  # of Optuna's
@@ -80,6 +85,11 @@ class SamplerFactory:
             from outlast.optimizer.long_tpe import LongTPE
 
             self._tpe = LongTPE(**self._options)
+        elif self.name == "gaussian":
+            from outlast.optimizer.gaussian_search import GaussianSearch
+
+            check_options(self.name, self._options, "sampler", of=GaussianSearch, beside=("seed",))
+            self._gaussian = GaussianSearch(**self._options)
         elif self._random is None:
             self._look_at_optunas()
 
@@ -91,6 +101,11 @@ class SamplerFactory:
         self.lesson = lesson_of(type(made))
         if self.is_custom and "seed" not in inspect.signature(type(made)).parameters:
             self._kept = made  # it cannot be made anew for each trial
+
+    @property
+    def wants_trials(self) -> bool:
+        """Whether it looks at the trials one by one, without Optuna."""
+        return self._gaussian is not None
 
     @property
     def wants_columns(self) -> bool:
@@ -106,6 +121,10 @@ class SamplerFactory:
         if self._random is not None:
             self._random.reseed(seed)
             return self._random
+        if self._gaussian is not None and self.rows is not None:
+            self._gaussian.rows, self._gaussian.start = self.rows, self.start
+            self._gaussian.suggest_for(number, seed, self.seen())
+            return self._gaussian
         if self._tpe is not None and self.columns is not None and self.columns.fits():
             self._tpe.suggest_for(number, seed, self.columns)
             return self._tpe
@@ -134,10 +153,7 @@ class SamplerFactory:
         if "warn_independent_sampling" in signature and self.name != "tpe":
             options.setdefault("warn_independent_sampling", False)
         with quiet():
-            made = build(self._class, self.name, options, "sampler")
-        if self.rows is not None:
-            vars(made).update(rows=self.rows, start=self.start)
-        return made
+            return build(self._class, self.name, options, "sampler")
 
 
 def _completed(name: str, given: Mapping[str, Any], objectives: int, conditional: bool) -> dict[str, Any]:
