@@ -1,7 +1,8 @@
 """An objective that costs nothing but what it asks and says: 10 parameters, 20 reports; ours in kept workers, or plain Optuna.
+And a function of two parameters, in kept workers or in a fork for each trial.
 
-``python _kept_side.py kept|function|journal|sqlite TRIALS AT_ONCE`` in an empty folder; prints seconds, by the clock and of
-the processors.
+``python _kept_side.py kept|function|worker|journal|sqlite TRIALS AT_ONCE`` in an empty folder; prints seconds, by the clock and
+of the processors.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ def valley(x: float, y: float) -> float:
     return x * x + y * y
 
 
-def kept(trials: int, at_once: int, *, asks: bool = True) -> None:
+def ours(trials: int, at_once: int, *, asks: bool, isolation: str) -> None:
     """Our side."""
     import outlast
 
     space = None if asks else {name: {"min": -1.0, "max": 1.0} for name in ("x", "y")}
     outlast.optimize(
-        objective if asks else valley, parameters=space, trials=trials, name="bench", isolation="kept", sampler="random",
+        objective if asks else valley, parameters=space, trials=trials, name="bench", isolation=isolation, sampler="random",
         parallel=at_once, quiet=True,
     )  # fmt: skip
 
@@ -76,8 +77,8 @@ def main() -> None:
     """Run one side."""
     side, trials, at_once = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     began = time.perf_counter()
-    if side in ("kept", "function"):
-        kept(trials, at_once, asks=side == "kept")
+    if side in ("kept", "function", "worker"):
+        ours(trials, at_once, asks=side == "kept", isolation="worker" if side == "worker" else "kept")
     else:
         theirs(side, trials, at_once)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -64,4 +64,8 @@ def figures(place: Path, quick: bool) -> list[Figure]:
             "function", "trials of a function of two parameters, 2 at once", "trials/s",
             lambda _: rate(place, "function", *ours, 2), mark=Mark(192, at_least=True),
         ),
+        Figure(
+            "worker", "the same with `isolation: worker`, a fork each", "trials/s",
+            lambda _: rate(place, "worker", *((20, 120) if quick else (100, 1_000)), 2), mark=Mark(192, at_least=True),
+        ),
     ]  # fmt: skip

@@ -142,6 +142,9 @@ class LocalExecutor(Executor):
     def settled(self, names: Iterable[str]) -> None:
         self._lanes.settled(names)
 
+    def send(self) -> None:
+        self._lanes.send()
+
     def cancel(self, name: str) -> None:
         runner = self._runners.get(name)
         lane = self._lanes[name]

@@ -32,6 +32,7 @@ def test_what_waits_for_room_does_so_before_anybody_is_told_of_the_disk() -> Non
     ending: Any = object.__new__(ending_attempts.Ending)
     waiting: list[Any] = []
     ending._heard, ending._behind = {}, SimpleNamespace(runs=False, put=put)
+    ending._executor = SimpleNamespace(send=lambda: None)
     ending._left, ending._refused = [], lambda why: waiting.extend(ending._left)
     ending._study = SimpleNamespace(trials={3: SimpleNamespace(state=TrialState.FAILED, attempts=[])})
     ending.put_away(PutAway(3, 1))
@@ -56,7 +57,7 @@ class _Study:
         self.paths.attempt(0, 1).log.write_text("printed\n")
         self.ending = ending_attempts.Ending(
             self.paths, cast(Any, None), self.study,
-            cast(Any, SimpleNamespace(settled=self.settled.extend)),
+            cast(Any, SimpleNamespace(settled=self.settled.extend, send=lambda: None)),
             cast(Any, SimpleNamespace(tidied=lambda: None, retain=lambda study: None)),
             self.refused.append, fence,
         )  # fmt: skip

@@ -76,6 +76,7 @@ class Ending:
         if self._behind.runs:
             self._round.append((over, replace(trial, attempts=list(trial.attempts)), evidence))
             return
+        self._executor.send()
         try:
             self._behind.put(over, trial, evidence)
         except OSError as error:
@@ -115,6 +116,7 @@ class Ending:
 
     def round_over(self) -> None:
         """Files may be put away now that whoever decides is about to wait: so neither is in the other's way."""
+        self._executor.send()  # a file that is still open stays behind on a network filesystem
         added, self._round = self._round, []
         for each in added:
             self._behind.add(*each)
