@@ -15,6 +15,7 @@ from optuna.distributions import (
     IntDistribution,
     distribution_to_json,
 )
+from optuna.samplers._tpe._truncnorm import ppf
 
 from outlast.core.fold import Study
 from outlast.core.records import AttributeSet, EarlierTrial, ParamDrawn, TrialRetried
@@ -24,6 +25,7 @@ from outlast.optimizer.optuna_mixtures import mixture
 from outlast.optimizer.random_draws import drawn
 from outlast.optimizer.ranges import ChoiceRange, FloatRange, IntRange, Range
 from outlast.optimizer.sampling import Optimizer
+from outlast.optimizer.truncated_normal import TOO_MANY, quantile
 from outlast.optimizer.value_column import Column
 
 SPACES: dict[str, Any] = {
@@ -99,6 +101,40 @@ def test_suggestions_are_optunas_whatever_came_before(
             theirs.apply(event)
     assert not ours.warnings
     assert ours._seen._view is None, "a row was made"
+
+
+def test_so_many_parameters_that_optuna_calculates_in_another_way_get_what_it_suggests(lab: Any) -> None:
+    space, study = {f"x{at}": {"min": 0.0, "max": 1.0} for at in range(TOO_MANY // 24 + 1)}, lab.study()
+    settings = lab.settings(space, sampler="tpe")
+    for number in range(12):
+        for event in (lab.created(Optimizer(settings, study).ask(number), number), lab.ended(number, values=(number,))):
+            study.apply(event)
+    assert Optimizer(settings, study).ask(12) == optunas(settings, study).ask(12)
+
+
+def test_draws_that_are_as_good_are_told_apart_as_optuna_does(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        "outlast.optimizer.optuna_mixtures.mixture", lambda *given: asked.append(given) or mixture(*given)
+    )
+    letters = {"values": list("abcdef")}
+    settings, study = lab.settings({"a": letters, "b": letters}, sampler="tpe"), lab.study()
+    for number in range(30):
+        draw = Optimizer(settings, study).ask(number)
+        assert draw == optunas(settings, study).ask(number)
+        for event in (lab.created(draw, number), lab.ended(number, values=(0.0,))):
+            study.apply(event)
+    assert asked, "no draws were close"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_quantiles_of_cut_normal_distributions_are_optunas_to_the_last_digit(seed: int) -> None:
+    numbers, shape = np.random.RandomState(seed), (40, 24)
+    mu, sigma = numbers.uniform(-2, 3, shape), numbers.uniform(0.001, 2, shape) * 10 ** numbers.uniform(-2, 2)
+    part, low, high = numbers.uniform(0, 1, shape), (0 - mu) / sigma, (1 - mu) / sigma
+    part[0, :2], high[1, 0] = (0, 1), low[1, 0]
+    with np.errstate(all="ignore"):
+        assert np.array_equal(quantile(part, low, high), ppf(part, low, high), equal_nan=True)
 
 
 def test_an_objective_that_asks_as_it_goes_gets_what_optuna_suggests(lab: Any) -> None:
