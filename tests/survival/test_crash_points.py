@@ -43,21 +43,16 @@ Points = Callable[[str, str], list[Point]]
 @pytest.fixture(scope="session")
 def points_of(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Points:
     """Isolation and role → the points of an uninterrupted run that are hit."""
-    known: dict[str, tuple[int, list[dict[str, Any]]]] = {}
+    known: dict[tuple[str, str], tuple[int, list[dict[str, Any]]]] = {}
 
     def points(isolation: str, role: str) -> list[Point]:
-        if isolation not in known:
-            lab = Lab.make(
-                tmp_path_factory.mktemp("recorded"),
-                zygote,
-                seconds=_EPOCH["runner"],
-                isolation=isolation,
-                trials=_trials(isolation),
-            )
-            command = lab.start(faults={"record": str(lab.place / "operations.jsonl")})
+        if (isolation, role) not in known:
+            place, trials = tmp_path_factory.mktemp("recorded"), _trials(isolation)
+            lab = Lab.make(place, zygote, seconds=_EPOCH[role], isolation=isolation, trials=trials)
+            command = lab.start(faults={"record": str(place / "operations.jsonl")})
             assert command.wait() == 0
-            known[isolation] = command.pid, list(read_operations(lab.place / "operations.jsonl"))
-        pid, operations = known[isolation]
+            known[isolation, role] = command.pid, list(read_operations(place / "operations.jsonl"))
+        pid, operations = known[isolation, role]
         seen = [each for each in operations if (each["pid"] == pid) is (role == "coordinator")]
         kinds = [kind_of(operation) for operation in seen]
         assert len(set(kinds)) > _RUNS[isolation, role][0]
