@@ -107,14 +107,14 @@ class Bench:
             seconds = TRAINED[task.data].seconds(params)
             return Training(curve[-1], seconds) if curve else Training(None, 0.05 * seconds)
         table, row = self._row(task, params)
-        at = _drawn(task.name, seed, word(params))
+        at = drawn_by(task.name, seed, word(params))
         repetitions = int(np.isfinite(table.values[row]).sum())
         value, seconds = (float(each[row, at % repetitions]) for each in (table.values, table.seconds))
         return Training(value, seconds) if task.runs(params, value) else Training(None, 0.05 * seconds)
 
     def seed_of(self, task: Task, params: Params, seed: int) -> int:
         """Which training a search with this seed sees of a configuration."""
-        return SEARCH_SEEDS[_drawn(task.name, seed, word(params)) % len(SEARCH_SEEDS)]
+        return SEARCH_SEEDS[drawn_by(task.name, seed, word(params)) % len(SEARCH_SEEDS)]
 
     def curve(self, task: Task, params: Params, seed: int) -> Sequence[float | None]:
         """The losses of a training epoch by epoch; one that diverged ends with None, one that cannot run has none."""
@@ -166,5 +166,6 @@ class Bench:
         return table, table.rows[tables.row_key(family, params)]
 
 
-def _drawn(*parts: object) -> int:
+def drawn_by(*parts: object) -> int:
+    """A number that is drawn by these parts, always the same."""
     return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:6], "big")
