@@ -14,9 +14,9 @@ from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.axes import axes_of
 from outlast.optimizer.gaussian_process import fit, improbable, log_improvement, standing
-from outlast.optimizer.gaussian_search import MOST, End, Told
 from outlast.optimizer.row_search import spread
 from outlast.optimizer.sampling import Optimizer
+from outlast.optimizer.seen_rows import MOST, End, Told
 from outlast.optimizer.unit_rows import UnitRows
 from outlast.space.definitions import define
 from outlast.space.space import Space

@@ -14,7 +14,7 @@ import pytest
 from optuna import pruners, samplers
 from optuna.samplers import nsgaii
 
-from outlast.config.settings import SamplerSettings
+from outlast.config.settings import MetricSettings, SamplerSettings, Settings
 from outlast.errors import UsageError
 from outlast.optimizer.alike import difference
 from outlast.optimizer.given_objects import pruner_of, sampler_of
@@ -142,7 +142,8 @@ def used() -> samplers.BaseSampler:
 )  # fmt: skip
 def test_a_sampler_is_said_as_a_study_file_would_and_one_is_made_of_that(made, said) -> None:
     assert sampler_of(made()) == (said, None)
-    SamplerFactory(SamplerSettings.of(said), objectives=1, conditional=True)
+    goal = MetricSettings(name="score", goal="minimize")
+    SamplerFactory(Settings(name="s", command=("run",), metrics=(goal,), sampler=SamplerSettings.of(said)))
 
 
 def test_its_function_of_constraints_comes_apart() -> None:

@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
+from outlast.core.records import TrialCreated
+from outlast.core.states import Cause, TrialState
 from outlast.errors import MissingExtra, StudyFileError
+from outlast.optimizer.auto import FEW_TRIALS, FIRST_TRIALS, MOST_PARAMETERS, said_of_auto
 from outlast.optimizer.sampling import Optimizer
+
+PLAIN = {"x": {"min": 0.0, "max": 1.0}}
+MANY = {f"x{at}": {"min": 0.0, "max": 1.0} for at in range(MOST_PARAMETERS + 1)}
 
 
 def refused(lab: Any, **choice: Any) -> str:
@@ -102,9 +108,30 @@ def test_halton_is_an_option_of_qmc(lab: Any) -> None:
     assert sobol != lab.run(lab.settings(sampler="qmc", options={"qmc_type": "halton"}), 8, killed=True)
 
 
-def test_several_objectives_go_to_nsga2(lab: Any) -> None:
-    optimizer = Optimizer(lab.settings(goals=("maximize", "minimize")), lab.study())
-    assert optimizer._factory.name == "nsga2"
+def test_auto_asks_the_process_and_tpe_by_turns_until_there_are_many_trials(lab: Any) -> None:
+    optimizer = Optimizer(lab.settings(PLAIN), lab.study())
+    kinds = ""
+    for number in range(FEW_TRIALS + 4):
+        kinds += type(optimizer._factory.suggester(number, 1)).__name__[0]
+        optimizer.apply(TrialCreated(number, "", {"x": number / 1000}))
+        optimizer.apply(lab.ended(number, TrialState.FAILED, Cause.DIVERGED))
+    assert kinds == FIRST_TRIALS * "G" + (FEW_TRIALS - FIRST_TRIALS) // 2 * "GL" + "LLLL"
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        {"goals": ("maximize", "minimize")},
+        {"options": {"multivariate": False}},
+        {"parameters": {}},
+        {"parameters": MANY},
+    ],
+)
+def test_auto_is_tpe_where_the_process_does_not_fit_or_tpe_was_meant(lab: Any, study: dict[str, Any]) -> None:
+    factory = Optimizer(lab.settings(**study), lab.study())._factory
+    assert factory.name == "tpe" and factory.gaussian is None
+    said = said_of_auto(len(study.get("goals", "1")), len(study.get("parameters", "x")), study.get("options", ()))
+    assert said == "tpe (auto)"
 
 
 @pytest.mark.parametrize(

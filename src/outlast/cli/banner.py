@@ -15,7 +15,7 @@ from outlast.engine.attempts.code_snapshot import changed_code
 from outlast.engine.record.kept_where import kept_where
 from outlast.engine.record.recorded import study_paths
 from outlast.monitor.snapshot import LiveFacts, snapshot
-from outlast.optimizer.auto import meant_by_auto
+from outlast.optimizer.auto import said_of_auto
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -53,8 +53,11 @@ def banner(
 
 def _sampler_text(settings: Settings) -> str:
     """The sampler's name; of ``auto`` what it turned out to be."""
-    name = settings.sampler.name
-    return f"{meant_by_auto(len(settings.metrics))} (auto)" if name == "auto" else name
+    name, options = settings.sampler.name, settings.sampler.options
+    if name != "auto":
+        return name
+    drawn = sum(parameter.latent is not None for parameter in settings.parameters)
+    return said_of_auto(len(settings.metrics), drawn, options)
 
 
 def _beside(settings: Settings) -> str:

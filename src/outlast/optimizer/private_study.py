@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
-from outlast.optimizer.failure_feedback import Lesson, standing, teaches, worst_values
+from outlast.optimizer.failure_feedback import Lesson, teaches, worst_values
 from outlast.optimizer.samplers import SamplerFactory
-from outlast.optimizer.trial_groups import Seen
 from outlast.optimizer.trial_lessons import Lessons
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from outlast.optimizer.seen_rows import SeenRows
     from outlast.optimizer.trial_columns import TrialColumns
+    from outlast.optimizer.unit_rows import UnitRows
     from outlast.optimizer.view import View
 
 
@@ -41,9 +42,7 @@ class PrivateStudy:
         self._attrs = dict(study.study_attrs)
         self._view: View | None = None
         self._unseen: set[int] = set()  # of which the view knows nothing, as long as there is none
-        factory.view, factory.seen = self.view, self.seen
-        self._seen: dict[int, Seen] = {}
-        self._to_see: set[int] = set()
+        factory.view = self.view
         self.columns: TrialColumns | None = None
         if factory.wants_columns:
             from outlast.optimizer.trial_columns import TrialColumns  # loads NumPy
@@ -53,6 +52,7 @@ class PrivateStudy:
                 maximize=maximize[0],
                 lowest=-len(self._earlier),
             )
+        self._rows: SeenRows | None = None
         lessons.read_again = lambda numbers: self._stale(number for number in numbers if number in trials)
         self._worst: list[float] | None = None
         self._constrained = False
@@ -72,16 +72,15 @@ class PrivateStudy:
             self._view.stale(self._unseen)
         return self._view
 
-    def seen(self) -> list[Seen]:
-        """The trials in order of their numbers, as a sampler of our own sees them that takes no columns."""
-        for number in self._to_see:
-            found = self._as_seen(self._trial(number))
-            if found is None:
-                self._seen.pop(number, None)
-            else:
-                self._seen[number] = found
-        self._to_see.clear()
-        return [self._seen[number] for number in sorted(self._seen)]
+    def rows_of(self, rows: UnitRows) -> SeenRows:
+        """The trials as rows of numbers, kept in step from now on: asked for once, before any trial is told of."""
+        from outlast.optimizer.seen_rows import SeenRows
+
+        self._rows = SeenRows(
+            rows, self._trial, lambda trial: self._lessons.known(trial)[0], maximize=self._maximize[0]
+        )
+        self._rows.stale(self._earlier)
+        return self._rows
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -101,12 +100,11 @@ class PrivateStudy:
     def drop(self, number: int) -> None:
         """A trial is gone."""
         self._unseen.discard(number)
-        self._to_see.discard(number)
-        self._seen.pop(number, None)
         if self._view is not None:
             self._view.drop(number)
-        if self.columns is not None:
-            self.columns.drop(number)
+        for kept in (self.columns, self._rows):
+            if kept is not None:
+                kept.drop(number)
 
     def ended(self, trial: Trial) -> None:
         """A trial has another state: how others are seen may depend on it."""
@@ -135,29 +133,16 @@ class PrivateStudy:
 
     def _stale(self, numbers: Iterable[int]) -> None:
         numbers = list(numbers)
-        if self._factory.wants_trials:
-            self._to_see.update(numbers)
         if self._view is None:
             self._unseen.update(numbers)
         else:
             self._view.stale(numbers)
-        if self.columns is not None:
-            self.columns.stale(numbers)
+        for kept in (self.columns, self._rows):
+            if kept is not None:
+                kept.stale(numbers)
 
     def _trial(self, number: int) -> Trial:
         return self._earlier[number] if number < 0 else self._trials[number]
-
-    def _as_seen(self, trial: Trial) -> Seen | None:
-        try:
-            params, _ = self._lessons.known(trial)
-        except ValueError:  # of an earlier revision, and does not fit this one
-            return None
-        state, values = standing(trial, self._factory.lesson, None)
-        last = list(values or ())[:1]
-        if trial.state is TrialState.PRUNED:
-            last = [value for _, value in sorted(trial.judged_curve().items()) if math.isfinite(value)][-1:]
-        value = (-last[0] if self._maximize[0] else last[0]) if last and math.isfinite(last[0]) else None
-        return Seen(trial.number, params, state, value)
 
     def _row(self, number: int) -> FrozenTrial | None:
         """A trial as the sampler sees it, if it does."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from outlast.config.native import SAMPLERS
 from outlast.config.plugins import build, check_options, is_dotted, quiet
-from outlast.config.settings import SamplerSettings
+from outlast.config.settings import Settings
 from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
-from outlast.optimizer.auto import meant_by_auto
+from outlast.optimizer.auto import asks_gaussian, is_gaussians_turn
 from outlast.optimizer.failure_feedback import Lesson
 from outlast.optimizer.random_draws import RandomDraws
 from outlast.optimizer.ranges import Range
@@ -24,8 +24,6 @@ if TYPE_CHECKING:  # what loads NumPy or Optuna is loaded when it is needed
     from outlast.optimizer.gaussian_search import GaussianSearch
     from outlast.optimizer.long_tpe import LongTPE
     from outlast.optimizer.trial_columns import TrialColumns
-    from outlast.optimizer.trial_groups import Seen
-    from outlast.optimizer.unit_rows import UnitRows
     from outlast.optimizer.view import View
 
 #: The options that TPE takes without Optuna, and of which type; any other is Optuna's to judge.
@@ -38,17 +36,19 @@ class SamplerFactory:
     A fresh sampler with a seed of its own makes a suggestion depend on nothing but the ledger: what a sampler would
     carry from one suggestion to the next in memory cannot be lost, because it is never there.
 
-    Optuna is not loaded where a sampler of our own suggests what Optuna's would: at random, and TPE for one objective.
+    Optuna is not loaded where a sampler of our own suggests: at random, a Gaussian process, and TPE for one objective.
 
     Raises:
         StudyFileError: Unknown name or option, or a sampler that does not fit the study.
         MissingExtra: The sampler needs a package that is not installed.
     """
 
-    def __init__(self, settings: SamplerSettings, *, objectives: int, conditional: bool) -> None:
-        self.name = settings.name
-        if self.name == "auto":
-            self.name = meant_by_auto(objectives)
+    def __init__(self, study: Settings) -> None:
+        settings, objectives = study.sampler, len(study.metrics)
+        parameters = sum(parameter.latent is not None for parameter in study.parameters)
+        conditional = any(parameter.when for parameter in study.parameters) or not study.parameters
+        by_turns = settings.name == "auto" and asks_gaussian(objectives, parameters, settings.options)
+        self.name = "tpe" if settings.name == "auto" else settings.name
         self.is_custom = is_dotted(self.name)
         if not self.is_custom and self.name not in SAMPLERS:
             raise StudyFileError(
@@ -62,35 +62,33 @@ class SamplerFactory:
             raise MissingExtra("the gp sampler needs PyTorch", cure="pip install 'outlast[torch]'")
         if self.name == "gaussian" and objectives > 1:
             raise StudyFileError("gaussian searches for one objective", key="sampler", cure="use nsga2, tpe or gp")
-        self._options = _completed(self.name, settings.options, objectives, conditional)
+        if self.name == "gaussian" and not study.parameters:
+            raise StudyFileError("gaussian needs parameters in the study file", key="sampler", cure="use tpe")
+        self._options = _completed(self.name, settings.options, conditional)
         self._random = RandomDraws() if self.name == "random" and not self._options else None
         self._tpe: LongTPE | None = None
-        self._gaussian: GaussianSearch | None = None
+        #: The Gaussian process, which suggests all trials, or takes turns.
+        self.gaussian: GaussianSearch | None = None
         #: How it learns that a configuration cannot run.
         self.lesson = Lesson.PRUNED
         #: What the sampler knows of all trials, if it takes that in columns.
         self.columns: TrialColumns | None = None
-        #: The space as rows of numbers, and what the first trials descend from, for the one that takes them.
-        self.rows: UnitRows | None = None
-        self.start = 0
-        #: The trials, for the same.
-        self.seen: Callable[[], Sequence[Seen]] = tuple
         #: The private study that Optuna's samplers look at.
         self.view: Callable[[], View] | None = None
         self._class: type[BaseSampler] | None = None  # of Optuna's
         self._kept: BaseSampler | None = None
+        if by_turns or self.name == "gaussian":
+            from outlast.optimizer.gaussian_search import GaussianSearch
+
+            check_options("gaussian", settings.options, "sampler", of=GaussianSearch, beside=("seed",))
+            self.gaussian = GaussianSearch(**settings.options)
         if self.name == "grid":
             check_options("grid", self._options, "sampler", of=None, beside=("seed",))
         elif self.name == "tpe" and objectives == 1 and _known_to_tpe(self._options):
             from outlast.optimizer.long_tpe import LongTPE
 
             self._tpe = LongTPE(**self._options)
-        elif self.name == "gaussian":
-            from outlast.optimizer.gaussian_search import GaussianSearch
-
-            check_options(self.name, self._options, "sampler", of=GaussianSearch, beside=("seed",))
-            self._gaussian = GaussianSearch(**self._options)
-        elif self._random is None:
+        elif self._random is None and self.name != "gaussian":
             self._look_at_optunas()
 
     def _look_at_optunas(self) -> None:
@@ -101,11 +99,6 @@ class SamplerFactory:
         self.lesson = lesson_of(type(made))
         if self.is_custom and "seed" not in inspect.signature(type(made)).parameters:
             self._kept = made  # it cannot be made anew for each trial
-
-    @property
-    def wants_trials(self) -> bool:
-        """Whether it looks at the trials one by one, without Optuna."""
-        return self._gaussian is not None
 
     @property
     def wants_columns(self) -> bool:
@@ -121,10 +114,9 @@ class SamplerFactory:
         if self._random is not None:
             self._random.reseed(seed)
             return self._random
-        if self._gaussian is not None and self.rows is not None:
-            self._gaussian.rows, self._gaussian.start = self.rows, self.start
-            self._gaussian.suggest_for(number, seed, self.seen())
-            return self._gaussian
+        if self.gaussian is not None and (self.name == "gaussian" or self._is_gaussians_turn(number)):
+            self.gaussian.suggest_for(number, seed)
+            return self.gaussian
         if self._tpe is not None and self.columns is not None and self.columns.fits():
             self._tpe.suggest_for(number, seed, self.columns)
             return self._tpe
@@ -132,6 +124,10 @@ class SamplerFactory:
 
         assert self.view is not None
         return OptunaSuggester(self._build(seed), self.view(), number, whole)
+
+    def _is_gaussians_turn(self, number: int) -> bool:
+        assert self.gaussian is not None
+        return is_gaussians_turn(number, self.gaussian.seen.others(number))
 
     def tell_ended(self, number: int, seed: int) -> None:
         """Give one of Optuna's its say about a finished trial."""
@@ -156,13 +152,13 @@ class SamplerFactory:
             return build(self._class, self.name, options, "sampler")
 
 
-def _completed(name: str, given: Mapping[str, Any], objectives: int, conditional: bool) -> dict[str, Any]:
+def _completed(name: str, given: Mapping[str, Any], conditional: bool) -> dict[str, Any]:
     """The options with what is chosen here where nothing is said."""
     options = dict(given)
     if name == "tpe" and conditional and options.get("multivariate", True):
         options.setdefault("multivariate", True)
         options.setdefault("group", True)
-    elif name == "tpe" and objectives == 1:
+    elif name == "tpe":
         options.setdefault("multivariate", True)
     elif name == "qmc":
         options.setdefault("scramble", True)  # unscrambled, the first point is the lowest corner

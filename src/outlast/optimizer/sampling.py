@@ -51,24 +51,19 @@ class Optimizer:
         self._fold = _fold_of(self._trials.own, study)
         self._space = _space(settings)
         self._defined_by_run = not settings.parameters
-        self._factory = SamplerFactory(
-            settings.sampler,
-            objectives=len(settings.metrics),
-            conditional=self._defined_by_run or any(p.when for p in self._space.sampled),
-        )
+        self._factory = SamplerFactory(settings)
         axes = axes_of(self._space)
         lessons = Lessons(self._space, axes, defined_by_run=self._defined_by_run)
         self._configurations = Configurations(self._space, lessons.are_drawn)
-        if self._factory.name == "gaussian":
-            if self._defined_by_run:
-                raise StudyFileError("gaussian needs parameters in the study file", key="sampler", cure="use tpe")
-            from outlast.optimizer.unit_rows import UnitRows  # loads NumPy
-
-            self._factory.rows, self._factory.start = UnitRows(self._space, axes), self.seed
         if self._factory.name == "grid":
             self._check_grid()
         maximize = [metric.goal == "maximize" for metric in settings.metrics]
         self._seen = PrivateStudy(maximize, self._factory, lessons, self._trials, study)
+        if self._factory.gaussian is not None:
+            from outlast.optimizer.unit_rows import UnitRows  # loads NumPy
+
+            self._factory.gaussian.start = self.seed
+            self._factory.gaussian.seen = self._seen.rows_of(UnitRows(self._space, axes))
         self._proposer = Proposer(settings, self._space, axes, self._factory, self._configurations, self.warnings)
         self._unconfirmed: dict[int, dict[str, Any]] = {}  # asked, not in the ledger yet → the study's notes before
         self._take_all_in()

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from outlast.optimizer.failure_feedback import Row
 from outlast.optimizer.ranges import Range
-
-
-class Seen(NamedTuple):
-    """A trial as a sampler of our own sees it that takes no columns."""
-
-    number: int
-    params: Mapping[str, Any]  # as they were drawn
-    state: Row
-    value: float | None  # of one that is complete, or the last one of one that was pruned; smaller is better
 
 
 @dataclass(frozen=True, eq=False)

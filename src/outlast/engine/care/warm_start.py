@@ -96,8 +96,7 @@ class WarmStart:
 
 
 def _refuse_unlearnable(studies: Iterable[EarlierStudy], settings: Settings) -> None:
-    conditional = any(parameter.when for parameter in settings.parameters)
-    name = SamplerFactory(settings.sampler, objectives=len(settings.metrics), conditional=conditional).name
+    name = SamplerFactory(settings).name
     cure = "--from-as trials makes the best of them its first trials"
     if name not in LEARNING:
         raise UsageError(f"--from-as knowledge: the sampler {name} does not learn from other searches", cure=cure)

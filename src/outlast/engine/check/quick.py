@@ -106,8 +106,7 @@ def _search(settings: Settings) -> Iterator[Finding]:
     from outlast.optimizer.samplers import SamplerFactory
 
     try:
-        conditional = any(parameter.when for parameter in settings.parameters) or not settings.parameters
-        factory = SamplerFactory(settings.sampler, objectives=len(settings.metrics), conditional=conditional)
+        factory = SamplerFactory(settings)
     except OutlastError as error:
         yield against("sampler", error)
     else:
