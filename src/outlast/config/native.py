@@ -170,7 +170,8 @@ STUDY_FILE = Fields(
         "sampler": _named(
             SamplerSettings,
             _class_of_optuna(SAMPLERS),
-            "what draws the configurations; a mapping also takes its options",
+            "what draws the configurations; a mapping also takes its options. auto: a Gaussian process and TPE by turns, and TPE "
+            "alone after 150 trials, of several metrics, and of an objective that asks for its parameters",
             seed=Number(whole=True, least=0, description="of all that is drawn; by default the study has its own"),
         ),
         "pruner": _named(
