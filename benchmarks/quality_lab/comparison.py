@@ -25,13 +25,8 @@ def regrets(
     set_aside: bool,
     workers: int,
     trials: int,
-    by: str = "truth",
 ) -> Regrets:
-    """Regrets by method and pair, of the searches that fit; of a method that knows its budget, those with this one.
-
-    Args:
-        by: ``truth`` of what has the best score, or ``modelled``: of what a model expects most of.
-    """
+    """Regrets by method and pair, of the searches that fit; of a method that knows its budget, those with this one."""
     lines = [line for line in lines if "error" not in line]
     best = best_known(lines)
     found: dict[str, dict[Pair, float]] = {}
@@ -41,8 +36,8 @@ def regrets(
         if line["trials"] != trials and METHODS[line["method"]].knows_budget:
             continue
         point = line["checkpoints"].get(str(trials))
-        if point is not None and by in point:
-            value = regret(point[by], best[line["task"]], line["usual"])
+        if point is not None:
+            value = regret(point["truth"], best[line["task"]], line["usual"])
             found.setdefault(line["method"], {})[line["task"], line["seed"]] = value
     return found
 
@@ -51,7 +46,7 @@ def best_known(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Each task's best true value: the table's, or the best that any search chose."""
     best: dict[str, float] = {}
     for line in lines:
-        points = [point.get(by) for point in line["checkpoints"].values() for by in ("truth", "modelled")]
+        points = [point["truth"] for point in line["checkpoints"].values()]
         values = points if line["best"] is None else [line["best"]]
         for value in values:
             if value is not None:
@@ -59,13 +54,9 @@ def best_known(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return best
 
 
-def table(found: Regrets, modelled: Regrets) -> list[str]:
-    """One group: a row a method, the best first; beside it the mean regret of what a model would have chosen."""
-    labels = {name: method.label for name, method in METHODS.items()}
-    against = _measure(found, "ours")
-    there = {method: _shared(modelled[method], found[against]) for method in found if method in modelled}
-    means = {method: f"{_mean(values):.4f}" for method, values in there.items() if values}
-    return rows_of(found, labels, against="ours", more=("chosen by a model", means) if means else None)
+def table(found: Regrets) -> list[str]:
+    """One group: a row a method, the best first."""
+    return rows_of(found, {name: method.label for name, method in METHODS.items()}, against="ours")
 
 
 def rows_of(
@@ -169,14 +160,14 @@ def page(lines: Sequence[Mapping[str, Any]], *, set_aside: Sequence[bool] = (Fal
             for trials in (25, 50, 100):
                 for kinds in groups:
                     group = {"kinds": kinds, "set_aside": aside, "workers": workers, "trials": trials}
-                    found, modelled = regrets(lines, **group), regrets(lines, **group, by="modelled")
+                    found = regrets(lines, **group)
                     if found:
                         which = "all tasks" if kinds == KINDS else NAMES[kinds[0]]
                         side = "set aside" if aside else "looked at"
                         said += [
                             f"### {which}, {side}: {trials} trials, {workers} at once",
                             "",
-                            *table(found, modelled),
+                            *table(found),
                             "",
                         ]
     return "\n".join(said)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
-
 from outlast.config.settings import SamplerSettings
 from quality_lab.axes import Space, choice, exists, real, whole
 from quality_lab.environments import python_of
@@ -34,13 +32,8 @@ def _ours(name: str, **options: Any) -> SamplerSettings:
     return SamplerSettings(name=name, options=options)
 
 
-def _candidate(name: str, **options: Any) -> SamplerSettings:
-    """A prototype, which is also told the space."""
-    return SamplerSettings(name=f"quality_lab.candidates.{name}", options={"space": None, **options})
-
-
 METHODS: Mapping[str, Method] = {
-    "ours": Method("Outlast, `sampler: auto`", _ours("auto"), knows_budget=True),
+    "ours": Method("Outlast, `sampler: auto`", _ours("auto")),
     "ours_tpe": Method("Outlast, `tpe`", _ours("tpe")),
     "ours_qmc": Method("Outlast, `qmc`", _ours("qmc")),
     "ours_random": Method("Outlast, `random`", _ours("random")),
@@ -48,9 +41,6 @@ METHODS: Mapping[str, Method] = {
     "ours_gp": Method("Outlast, `gp`", _ours("gp")),
     "ours_cmaes": Method("Outlast, `cmaes`", _ours("cmaes")),
     "ours_liar": Method("Outlast, `tpe` with a constant liar", _ours("tpe", constant_liar=True)),
-    "try_gp_power": Method("candidate: GP, power", _candidate("GaussianProcessSampler", warp="power")),
-    "try_gp_rank": Method("candidate: GP, ranks", _candidate("GaussianProcessSampler", warp="rank")),
-    "try_gp_plain": Method("candidate: GP, clipped", _candidate("GaussianProcessSampler", warp="none")),
     "optuna_tpe": Method("Optuna 5, default (TPE)", environment="optuna"),
     "optuna_gp": Method("Optuna 5, GP", environment="optuna"),
     "optuna_cmaes": Method("Optuna 5, CMA-ES", environment="optuna"),
@@ -112,10 +102,7 @@ def begin(name: str, space: Space, peers: Peers, *, seed: int, trials: int, work
     """A new search."""
     method = METHODS[name]
     if method.sampler is not None:
-        sampler = method.sampler
-        if "space" in sampler.options:
-            sampler = replace(sampler, options={**sampler.options, "space": list(space), "start": seed})
-        return Ours(space, sampler, seed=seed, trials=trials, workers=workers)
+        return Ours(space, method.sampler, seed=seed, trials=trials, workers=workers)
     lines = peers.of(method.environment)
     return PeerSearch(lines, space=list(space), seed=seed, trials=trials, workers=workers, method=name)
 

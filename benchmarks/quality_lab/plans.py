@@ -14,13 +14,13 @@ from quality_lab.tasks import all_tasks
 
 #: Half a processor second a search of 100 trials, or less.
 CHEAP = (
-    "ours", "ours_tpe", "ours_qmc", "optuna_tpe", "optuna_random", "optuna_qmc", "optuna_cmaes", "ray",
+    "ours_tpe", "ours_qmc", "optuna_tpe", "optuna_random", "optuna_qmc", "optuna_cmaes", "ray",
 )  # fmt: skip
 #: Seconds.
-MODELS = ("optuna_auto", "optuna_gp")
+MODELS = ("ours", "ours_gaussian", "optuna_auto", "optuna_gp")
 #: From half a minute to minutes.
 DEAR = ("smac", "syne_tune", "neps", "hebo")
-METHODS = (*CHEAP, *MODELS, *DEAR)
+METHODS = (*MODELS, *CHEAP, *DEAR)
 
 
 @dataclass(frozen=True)

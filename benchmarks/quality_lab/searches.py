@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from quality_lab.choosing import chosen_by_model
 from quality_lab.methods import METHODS, Peers, begin
 from quality_lab.places import Places
 from quality_lab.remembered import Trainings
@@ -108,10 +107,9 @@ class Worker:
         }  # fmt: skip
 
     def _found(self, task: Task, ended: Sequence[Ended]) -> dict[str, Any]:
-        """What would be chosen after these trials, by the best score and by a model, and the true values."""
-        params, modelled = chosen(ended), chosen_by_model(task.space, ended)
-        truths = [None if each is None else self.bench.truth(task, each) for each in (params, modelled)]
-        return {"truth": truths[0], "modelled": truths[1], "params": params}
+        """What would be chosen after these trials, and its true value."""
+        params = chosen(ended)
+        return {"truth": None if params is None else self.bench.truth(task, params), "params": params}
 
 
 class _Timed:
