@@ -10,7 +10,7 @@ Every attempt's training seconds, times its cards, go into exactly one of four:
 
 *saved* is the part of complete, pruned and open work that was done before a resume: what a later attempt did not have to do
 again. Each hour counts once, however often its trial was resumed, and only where the steps prove it
-(`outlast.core.standing`).
+(`outlast.core.sums`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import msgspec
 from outlast._system.files import write_atomic
 from outlast._system.reading import unstale
 from outlast._version import __version__
-from outlast.core import fold, kept_trials, moments, plain_json, records, standing, states, sums, tally
+from outlast.core import fold, kept_trials, moments, plain_json, records, states, sums, tally
 from outlast.core.fold import Study
 from outlast.core.kept_trials import PackedTrials
 from outlast.core.sums import Sums
@@ -35,7 +35,7 @@ def _this_code() -> str | None:
     their text cannot be read."""
     crc = 0
     try:
-        for module in (fold, kept_trials, moments, plain_json, records, standing, states, sums, tally, ledger_lines):
+        for module in (fold, kept_trials, moments, plain_json, records, states, sums, tally, ledger_lines):
             with open(str(module.__file__), "rb") as file:
                 crc = zlib.crc32(file.read(), crc)
     except OSError:
