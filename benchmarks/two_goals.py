@@ -73,9 +73,11 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=default_folder())
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=4, help="two at least")
     parser.add_argument("--set-aside", action="store_true", help="the tasks that are set aside, instead")
     asked = parser.parse_args()
+    if asked.seeds < 2:
+        parser.error("--seeds: two at least, for what other seeds change")
     places = Places(asked.cache)
     chosen = [t for t in all_tasks().values() if t.kind == "tables" and t.set_aside is asked.set_aside]
     print(f"{len(chosen)} tables, {asked.seeds} seeds: the area that is missed, and what other seeds change")

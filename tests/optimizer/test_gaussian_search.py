@@ -13,7 +13,7 @@ from scipy.optimize import approx_fprime
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyFileError
 from outlast.optimizer.axes import axes_of
-from outlast.optimizer.gaussian_process import fit, improbable, log_improvement, standing
+from outlast.optimizer.gaussian_process import Figures, Process, fit, improbable, log_improvement, standing
 from outlast.optimizer.row_search import spread
 from outlast.optimizer.sampling import Optimizer
 from outlast.optimizer.seen_rows import MOST, End, Told
@@ -67,10 +67,23 @@ def test_an_improvement_beyond_hope_is_still_less_hopeless_than_the_next() -> No
 def test_terrible_values_do_not_make_good_ones_alike() -> None:
     good = np.linspace(0.0, 1.0, 10)
     found = standing(np.concatenate([good, [1e9, 1e3]]))
-    assert np.all(np.diff(found[:10]) > 0.01) and found[10] > found[11] > found[9]
+    assert np.all(np.diff(found[:10]) > 0.01) and found[10] >= found[11] > found[9]
     assert (found.mean(), found.std()) == (pytest.approx(0, abs=1e-9), pytest.approx(1))
     assert not standing(np.full(4, 2.0)).any()
     assert np.isfinite(standing(np.array([1.0] * 9 + [2.0]))).all()
+
+
+@pytest.mark.parametrize("terrible", [1e3, 1e30, 1.7e308])
+def test_how_terrible_a_value_is_changes_little(terrible: float) -> None:
+    good = np.linspace(0.0, 1.0, 12)
+    found, like = (standing(np.concatenate([good, [worst, -0.1]])) for worst in (terrible, 40.0))
+    assert np.all(np.isfinite(found)) and found == pytest.approx(like, abs=0.05)
+
+
+def test_rounding_that_spoils_a_covariance_costs_no_suggestion() -> None:
+    x = np.repeat([[0.25], [0.5]], 20, axis=0)
+    process = Process(x, np.tile([0.0, 1.0], 20), np.array([False]), Figures(np.array([1e-6]), 20.0, 1e-18))
+    assert np.all(np.isfinite(process.predict(x)[0]))
 
 
 def test_a_process_knows_what_it_saw_and_how_little_it_knows_elsewhere() -> None:
@@ -95,6 +108,24 @@ def test_every_configuration_has_a_row_and_every_row_is_a_configuration() -> Non
         said = space.decode(rows.drawn(again))
         assert {**said, "kernels": 0} == pytest.approx({**params, "kernels": 0})
     assert {type(v) for v in drawn.values()} <= {int, float, str}
+
+
+def test_choices_with_chances_have_no_order_and_their_shares() -> None:
+    _, rows = space_of({"seldom": {"values": ["a", "b", "c"], "probabilities": [0.2, 0.7, 0.1]}})
+    (column,) = rows.columns
+    found = rows.of_uniform(np.random.default_rng(0).random((1000, 1)))[:, 0]
+    assert column.choice and np.bincount(found.astype(int)) == pytest.approx([200, 700, 100], abs=50)
+
+
+def test_a_rounded_distribution_whose_ends_have_no_chance_has_rows() -> None:
+    space, rows = space_of({"x": {"distribution": "q_beta", "a": 20, "b": 20, "q": 0.05}})
+    assert all(space.fits(space.decode(rows.drawn(row))) is None for row in rows.of_uniform(np.array([[0.0], [0.99]])))
+
+
+def test_numbers_that_are_equal_are_the_same_choice_however_they_are_written() -> None:
+    _, rows = space_of({"b": {"values": [1, 2, 3]}, "c": {"values": [False, "no", "yes"]}})
+    assert np.array_equal(rows.row({"b": 2.0, "c": "no"}), rows.row({"b": 2, "c": "no"}))
+    assert np.array_equal(rows.row({"b": 2, "c": 0}), rows.row({"b": 2, "c": False}))
 
 
 def test_numbers_on_a_list_are_ordered_and_what_is_not_active_stands_by_itself() -> None:

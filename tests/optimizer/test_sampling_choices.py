@@ -118,6 +118,16 @@ def test_auto_asks_the_process_and_tpe_by_turns_until_there_are_many_trials(lab:
     assert kinds == FIRST_TRIALS * "G" + (FEW_TRIALS - FIRST_TRIALS) // 2 * "GL" + "LLLL"
 
 
+def test_auto_spreads_evenly_until_enough_have_ended_however_many_run(lab: Any) -> None:
+    optimizer = Optimizer(lab.settings(PLAIN, options={"n_startup_trials": 3}), lab.study())
+    for number in range(8):
+        assert type(optimizer._factory.suggester(number, 1)).__name__ == "GaussianSearch"
+        optimizer.apply(TrialCreated(number, "", {"x": number / 1000}))
+    for number in range(3):
+        optimizer.apply(lab.ended(number, values=(0.5,)))
+    assert type(optimizer._factory.suggester(9, 1)).__name__ == "LongTPE"
+
+
 @pytest.mark.parametrize(
     "study",
     [
@@ -129,7 +139,7 @@ def test_auto_asks_the_process_and_tpe_by_turns_until_there_are_many_trials(lab:
 )
 def test_auto_is_tpe_where_the_process_does_not_fit_or_tpe_was_meant(lab: Any, study: dict[str, Any]) -> None:
     factory = Optimizer(lab.settings(**study), lab.study())._factory
-    assert factory.name == "tpe" and factory.gaussian is None
+    assert factory.name == "tpe" and factory.gaussian is None and factory.said == "tpe (auto)"
     said = said_of_auto(len(study.get("goals", "1")), len(study.get("parameters", "x")), study.get("options", ()))
     assert said == "tpe (auto)"
 

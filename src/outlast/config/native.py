@@ -170,8 +170,9 @@ STUDY_FILE = Fields(
         "sampler": _named(
             SamplerSettings,
             _class_of_optuna(SAMPLERS),
-            "what draws the configurations; a mapping also takes its options. auto: a Gaussian process and TPE by turns, and TPE "
-            "alone after 150 trials, of several metrics, and of an objective that asks for its parameters",
+            "what draws the configurations; a mapping also takes its options. auto: a Gaussian process and TPE by turns; TPE "
+            "alone after 150 trials (earlier ones count that it knows of), for several metrics, more than 30 parameters, an "
+            "objective that asks for its parameters, or with options of TPE's",
             seed=Number(whole=True, least=0, description="of all that is drawn; by default the study has its own"),
         ),
         "pruner": _named(

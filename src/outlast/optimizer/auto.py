@@ -1,8 +1,8 @@
 """What ``sampler: auto`` means: known without loading a sampler.
 
 For one objective a Gaussian process and TPE suggest by turns, as long as there are few trials; TPE alone after that, and where
-there are several objectives. By turns they are as good as the better of the two, which neither is everywhere: see the search
-quality in `docs/benchmarks.md`, and ``benchmarks/two_goals.py`` for several objectives.
+there are several objectives. By turns they are about as good as the better of the two, which neither is everywhere: see
+``benchmarks/README.md``, search quality.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 #: With more trials than this TPE suggests alone: what the process costs grows with the cube of their number (0.06 s at 150).
 FEW_TRIALS = 150
-#: So many first trials are spread evenly, which is the process's.
+#: Trials are spread evenly, which the process does, until so many have ended.
 FIRST_TRIALS = 10
 #: With more parameters than this the process is not asked: its search for the best point becomes a poor one.
 MOST_PARAMETERS = 30
@@ -29,9 +29,9 @@ def asks_gaussian(objectives: int, parameters: int, options: Collection[str] = (
     return objectives == 1 and 0 < parameters <= MOST_PARAMETERS and SHARED_OPTIONS.issuperset(options)
 
 
-def is_gaussians_turn(number: int, others: int) -> bool:
-    """Whether it suggests this trial, where there are so many others."""
-    return others < FIRST_TRIALS or (number % 2 == 0 and others < FEW_TRIALS)
+def is_gaussians_turn(number: int, others: int, ended: int, first: int = FIRST_TRIALS) -> bool:
+    """Whether it suggests this trial, where there are so many others, of which so many have ended."""
+    return others < FEW_TRIALS and (ended < first or number % 2 == 0)
 
 
 def said_of_auto(objectives: int, parameters: int, options: Collection[str] = ()) -> str:

@@ -25,6 +25,8 @@ Array = Any
 _ROOT5 = math.sqrt(5.0)
 #: Of the values' variance, which is 1.
 LEAST_NOISE = 1e-6
+#: As bad as any: so many times as far from the middle as the middle is from the good ones.
+WORST = 20.0
 #: Evaluations of the likelihood at most: what is found later changes no suggestion.
 MOST_EVALUATIONS = 40
 
@@ -43,12 +45,13 @@ def one_thread() -> AbstractContextManager[Any]:
 def standing(values: Array) -> Array:
     """Values with mean 0 and variance 1, of which the good half counts as it is, and the bad half by its logarithm.
 
-    A few terrible values would otherwise make all good ones look alike; and how terrible they are does not matter.
+    A few terrible values would otherwise make all good ones look alike; how terrible they are does not matter beyond `WORST`.
     """
+    values = np.clip(values, -1e300, 1e300)  # so that differences are finite
     middle, best = np.median(values), np.min(values)
     unit = max(middle - np.quantile(values, 0.25), (middle - best) / 4)
     above = (values - middle) / (unit if unit > 0 else max(np.max(values) - middle, 1e-300))
-    above = np.where(above > 0, np.log1p(np.maximum(above, 0.0)), above)
+    above = np.where(above > 0, np.log1p(np.clip(above, 0.0, WORST)), above)
     spread = np.std(above)
     return (above - np.mean(above)) / spread if spread > 1e-12 else np.zeros(len(values))
 
@@ -99,11 +102,23 @@ class Process:
         return self._middle + cross @ self._solved, np.sqrt(np.maximum(variance, 1e-10))
 
     def _condition(self) -> None:
-        covariance = self._kernel(self.x, self.x)
-        covariance[np.diag_indices(len(self.x))] += self.figures.noise
-        factor = cholesky(covariance, lower=True, check_finite=False)
+        factor = self._factor()
         self._inverse = cho_solve((factor, True), np.eye(len(self.x)), check_finite=False)
         self._solved = self._inverse @ (self.y - self._middle)
+
+    def _factor(self) -> Array:
+        """Of the covariance; rounding may have made it unfit for one, which more noise mends."""
+        covariance, diagonal = self._kernel(self.x, self.x), np.diag_indices(len(self.x))
+        noise = self.figures.noise
+        covariance[diagonal] += noise
+        while True:
+            try:
+                return cholesky(covariance, lower=True, check_finite=False)
+            except np.linalg.LinAlgError:
+                if noise > self.figures.scale:
+                    raise
+                covariance[diagonal] += 9 * noise
+                noise *= 10
 
     def _kernel(self, a: Array, b: Array) -> Array:
         distance = np.zeros((len(a), len(b)))

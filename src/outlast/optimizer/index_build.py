@@ -90,6 +90,10 @@ def build_index(
 
 
 def _put_back(aside: Path, target: Path) -> None:
+    for suffix in SIDE_FILES:
+        kept, side = Path(f"{aside}{suffix}"), Path(f"{target}{suffix}")
+        if kept.exists() and not side.exists():
+            rename(kept, side)
     if target.exists():
         remove(aside)
     else:

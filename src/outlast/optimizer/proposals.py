@@ -212,7 +212,7 @@ class Proposer:
         return self._factory.suggester(number, own, self._whole)
 
     def _tell_failure(self, number: int, error: Exception) -> None:
-        self._warn(f"the sampler {self._factory.name} failed, trial {number} is drawn at random: {error}")
+        self._warn(f"the sampler {self._factory.said} failed, trial {number} is drawn at random: {error}")
 
     def _warn(self, text: str) -> None:
         if text not in self._warnings:

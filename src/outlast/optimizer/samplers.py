@@ -12,7 +12,7 @@ from outlast.config.plugins import build, check_options, is_dotted, quiet
 from outlast.config.settings import Settings
 from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
-from outlast.optimizer.auto import asks_gaussian, is_gaussians_turn
+from outlast.optimizer.auto import FIRST_TRIALS, asks_gaussian, is_gaussians_turn, said_of_auto
 from outlast.optimizer.failure_feedback import Lesson
 from outlast.optimizer.random_draws import RandomDraws
 from outlast.optimizer.ranges import Range
@@ -49,6 +49,10 @@ class SamplerFactory:
         conditional = any(parameter.when for parameter in study.parameters) or not study.parameters
         by_turns = settings.name == "auto" and asks_gaussian(objectives, parameters, settings.options)
         self.name = "tpe" if settings.name == "auto" else settings.name
+        #: What people are told it is.
+        self.said = self.name
+        if settings.name == "auto":
+            self.said = said_of_auto(objectives, parameters, settings.options)
         self.is_custom = is_dotted(self.name)
         if not self.is_custom and self.name not in SAMPLERS:
             raise StudyFileError(
@@ -127,7 +131,9 @@ class SamplerFactory:
 
     def _is_gaussians_turn(self, number: int) -> bool:
         assert self.gaussian is not None
-        return is_gaussians_turn(number, self.gaussian.seen.others(number))
+        others = self.gaussian.seen.others(number)
+        ended = self.columns.ended if self.columns is not None and self.columns.fits() else others
+        return is_gaussians_turn(number, others, ended, self._options.get("n_startup_trials", FIRST_TRIALS))
 
     def tell_ended(self, number: int, seed: int) -> None:
         """Give one of Optuna's its say about a finished trial."""

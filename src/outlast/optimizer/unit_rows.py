@@ -19,6 +19,8 @@ from outlast.space.parameters import Parameter
 from outlast.space.space import Space
 
 Array = Any
+#: Distributions of choices that are not equally likely.
+_UNEQUAL = ("categorical", "categorical_w_probabilities")
 #: Where a parameter stands that is not active.
 NO_CHOICE, MIDDLE = -1.0, 0.5
 
@@ -30,33 +32,42 @@ class Column:
         latent = axis.latent
         self.name, self._axis, self._parameter = parameter.name, axis, parameter
         self._values: Sequence[Any] = latent.choices
-        self.choice = latent.kind == "categorical" and not _ordered(parameter.choices or ())
+        #: Of choices that are not equally likely, which are drawn as numbers: what each is drawn as.
+        self._coded = _coded(parameter) if latent.kind == "float" and parameter.distribution in _UNEQUAL else []
+        self.choice = bool(self._coded) or (latent.kind == "categorical" and not _ordered(parameter.choices or ()))
         self._log, self._step = latent.log, latent.step or (1.0 if latent.kind == "int" else 0.0)
         low, high = getattr(axis.range, "low", 0.0), getattr(axis.range, "high", 1.0)
         self._low, self._high = float(low), float(high)
         margin = self._step / 2
         self._ends = (self._scaled(self._low - margin), self._scaled(self._high + margin))
-        self._rounded = self._all_rounded() if latent.kind == "float" else None
+        self._rounded = self._all_rounded() if latent.kind == "float" and not self._coded else None
         self.away = NO_CHOICE if self.choice else MIDDLE
         self.levels = self._all_levels()
 
     def place(self, drawn: Any) -> float:
         """Where a drawn value stands."""
+        if self._coded:
+            said = self._parameter.decode(drawn)
+            return float(next(at for at, (value, _) in enumerate(self._coded) if value == said))
         if self._values:
-            at = next(at for at, value in enumerate(self._values) if type(value) is type(drawn) and value == drawn)
+            at = _position(drawn, self._values)
             return float(at) if self.choice else (at + 0.5) / len(self._values)
         low, high = self._ends
         return float((self._scaled(float(drawn)) - low) / (high - low))
 
     def drawn(self, place: float) -> Any:
         """What is drawn at a place."""
+        if self._coded:
+            return self._coded[int(place)][1]
         if self._values:
             return self._values[int(place if self.choice else place * len(self._values))]
         value = float(self._at(np.array([place]))[0])
         return self._axis.from_sampler(round(value) if self._axis.latent.kind == "int" else value)
 
     def of_uniform(self, uniform: Array) -> Array:
-        """Places for uniform numbers below 1: each choice has the same share."""
+        """Places for uniform numbers below 1: each choice has its share."""
+        if self._coded:
+            return np.array([self.place(self._low + (self._high - self._low) * each) for each in uniform.tolist()])
         return np.floor(uniform * len(self._values)) if self.choice else uniform
 
     def snapped(self, places: Array) -> Array:
@@ -91,12 +102,12 @@ class Column:
         values = self._parameter.choices
         if values is None or not 1 < len(values) <= most:
             return None
-        drawn = ((value, self._parameter.encode(value)) for value in values)
-        return np.unique([self.place(each) for value, each in drawn if self._parameter.decode(each) == value])
+        places = np.unique([self.place(each) for _, each in _coded(self._parameter)])
+        return places if len(places) > 1 else None
 
     def _all_levels(self, most: int = 12) -> Array | None:
         if self.choice:
-            return np.arange(float(len(self._values)))
+            return np.arange(float(len(self._coded or self._values)))
         if self._rounded is not None:
             return self._rounded if len(self._rounded) <= most else None
         count = len(self._values)
@@ -163,6 +174,27 @@ class UnitRows:
             names = {p.name for p in self._space.active(self._space.decode(drawn))}
             self._active[key] = np.array([column.name in names for column in self.columns])
         return self._active[key]
+
+
+def _position(drawn: Any, values: Sequence[Any]) -> int:
+    """Where a value is on a list: the one of its type, or the one that is equal; 1.0 is 1 rather than true."""
+    alike = [at for at, value in enumerate(values) if value == drawn]
+    of_its_type = [at for at in alike if type(values[at]) is type(drawn)]
+    of_its_kind = [at for at in alike if isinstance(values[at], bool) is isinstance(drawn, bool)]
+    return next(iter(of_its_type or of_its_kind or alike))
+
+
+def _coded(parameter: Parameter) -> list[tuple[Any, Any]]:
+    """The values that can be drawn, of those on the parameter's list, and what each is drawn as."""
+    found = []
+    for value in parameter.choices or ():
+        try:
+            drawn = parameter.encode(value)
+        except ValueError:  # it has no chance
+            continue
+        if parameter.decode(drawn) == value:
+            found.append((value, drawn))
+    return found
 
 
 def _ordered(choices: Sequence[Any]) -> bool:

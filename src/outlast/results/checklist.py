@@ -23,11 +23,13 @@ _CHOOSES = {
     "random": "independently and at random from the distributions of the search space",
     "grid": "as the points of a grid, each once",
     "qmc": "as a quasi-random sequence over the search space",
+    "auto": "by sequential models of the trials before: a Gaussian process and a tree-structured Parzen estimator by turns, the "
+    "latter alone after 150 trials and for several metrics",
     "tpe": "by a tree-structured Parzen estimator, a sequential model of the trials before",
     "gaussian": "by a Gaussian process, a sequential model of the trials before",
     "gp": "by a Gaussian process, a sequential model of the trials before",
     "cmaes": "by covariance matrix adaptation, an evolution strategy",
-    "nsgaii": "by NSGA-II, a genetic algorithm",
+    "nsga2": "by NSGA-II, a genetic algorithm",
 }
 
 

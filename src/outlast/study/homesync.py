@@ -311,7 +311,9 @@ class HomeSync:
             rename(target, aside)
         try:
             rename(making, target)
-        except FileNotFoundError:  # whoever took over removed it, since the fence was asked: what lay there is theirs
+        except (
+            OSError
+        ):  # whoever took over removed it, since the fence was asked, or the disk failed: what lay there stays
             if aside.exists() and not target.exists():
                 rename(aside, target)
             raise

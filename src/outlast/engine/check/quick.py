@@ -110,7 +110,7 @@ def _search(settings: Settings) -> Iterator[Finding]:
     except OutlastError as error:
         yield against("sampler", error)
     else:
-        yield Finding("sampler", "ok", factory.name)
+        yield Finding("sampler", "ok", factory.said)
         yield from _first_draw(settings)
     try:
         Pruning(settings, Study())
