@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 _KILLS = 42
 
 
-@pytest.mark.parametrize(("part", "isolation"), enumerate(["command", "command", "process", "worker", "kept"]))
+@pytest.mark.parametrize(("part", "isolation"), list(enumerate(["command", "command", "process", "worker", "kept"])))
 def test_nothing_is_lost_and_nothing_is_run_twice_under_random_kills(
     part: int, isolation: str, zygote: Zygote, tmp_path: Path
 ) -> None:
