@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,17 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 
+from outlast import optimizer as package
+from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyFileError
+from outlast.optimizer import gaussian_process
 from outlast.optimizer.axes import axes_of
 from outlast.optimizer.gaussian_process import Figures, Process, fit, improbable, log_improvement, standing
-from outlast.optimizer.row_search import spread
+from outlast.optimizer.gaussian_search import GaussianSearch
+from outlast.optimizer.row_search import keys_of, spread
 from outlast.optimizer.sampling import Optimizer
-from outlast.optimizer.seen_rows import MOST, End, Told
+from outlast.optimizer.seen_rows import MOST, MOST_RUNNING, End, SeenRows, Told
 from outlast.optimizer.unit_rows import UnitRows
 from outlast.space.definitions import define
 from outlast.space.space import Space
@@ -215,3 +221,148 @@ def test_several_objectives_and_undeclared_parameters_are_not_for_it(lab: Any) -
         Optimizer(lab.settings(sampler="gaussian", goals=("minimize", "maximize")), lab.study())
     with pytest.raises(StudyFileError, match="needs parameters"):
         Optimizer(lab.settings({}, sampler="gaussian"), lab.study())
+
+
+class Round:
+    """A study in which trials begin and end by themselves."""
+
+    def __init__(self, lab: Any, **settings: Any) -> None:
+        self.lab, self.study = lab, lab.study()
+        self.settings = lab.settings(settings.pop("parameters", PLANE), goals=("minimize",), **settings)
+        self.optimizer = Optimizer(self.settings, self.study)
+
+    def begin(self, number: int, fixed: dict[str, Any] | None = None) -> dict[str, Any]:
+        draw = self.optimizer.ask(number, fixed)
+        assert draw is not None and not self.optimizer.warnings
+        self.apply(self.lab.created(draw, number))
+        return draw.params
+
+    def end(self, number: int, value: float | None) -> None:
+        failed = (TrialState.FAILED, Cause.DIVERGED)
+        self.apply(self.lab.ended(number, *failed) if value is None else self.lab.ended(number, values=(value,)))
+
+    def apply(self, event: Any) -> None:
+        self.study.apply(event)
+        self.optimizer.apply(event)
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many trials each process is fitted to."""
+    found: list[int] = []
+    monkeypatch.setattr(gaussian_process, "fit", lambda x, y, c: (found.append(len(x)), fit(x, y, c))[1])
+    return found
+
+
+@pytest.mark.parametrize("sampler", ["gaussian", "auto"])
+def test_what_is_kept_between_suggestions_changes_none(lab: Any, fits: list[int], sampler: str) -> None:
+    """Trials begin and end while others run; each suggestion is that of an optimizer which is made for it."""
+    kept = Round(lab, sampler=sampler)
+    for number in range(10):
+        params = kept.begin(number)
+        kept.end(number, None if params["x"] > 0.8 else (params["x"] - 0.3) ** 2)
+    counts = []
+    for number in range(10, 22):
+        if number in (14, 18):  # one that has a value, and one that could not run
+            kept.end(number - 3, 0.1 if number == 14 else None)
+        anew = Optimizer(kept.settings, kept.study).ask(number)
+        fits.clear()
+        assert anew is not None and kept.begin(number) == anew.params
+        counts.append(len(fits))
+    assert sum(counts) == 2 * 3  # of values, and of what can run; anew after each of the two ends
+
+
+def test_what_is_fixed_is_held_and_the_rest_is_looked_for_beside_it(
+    lab: Any, fits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    together = GaussianSearch.together
+    monkeypatch.setattr(GaussianSearch, "together", lambda self: (asked.append(1), together(self))[1])
+    parameters = {name: {"min": 0.0, "max": 1.0} for name in "xyz"}
+    held = Round(lab, parameters=parameters, sampler="gaussian", constraints=("x < y",))
+    found = []
+    for number in range(16):
+        found.append(held.begin(number, {"x": 0.9}))
+        held.end(number, (found[-1]["z"] - 0.3) ** 2)
+    assert len(asked) == 16 and len(fits) == 6  # at once, and by one fit each
+    assert all(params["x"] == 0.9 < params["y"] for params in found)
+    assert min(abs(params["z"] - 0.3) for params in found[10:]) < 0.02
+
+
+def trials_seen(rows: UnitRows, trials: list[Trial]) -> SeenRows:
+    seen = SeenRows(rows, trials.__getitem__, lambda trial: trial.params, maximize=False)
+    seen.stale(range(len(trials)))
+    return seen
+
+
+@pytest.mark.parametrize("ended", [0, 12])
+def test_what_is_refused_is_not_proposed_again_and_fitted_once(fits: list[int], ended: int) -> None:
+    _, rows = space_of({"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}})
+    places = np.random.default_rng(0).random((ended, 2))
+    complete = [
+        Trial(at, TrialState.COMPLETE, params=dict(zip("xy", place, strict=True)), values=(place[0],))
+        for at, place in enumerate(places.tolist())
+    ]
+    search = GaussianSearch()
+    search.seen = trials_seen(rows, complete)
+    search.suggest_for(ended, 1)
+    proposed = [tuple(search.together().values()) for _ in range(5)]
+    assert len(set(proposed)) == 5 and fits == [12] * (ended > 0)
+    search.suggest_for(ended, 1)
+    assert tuple(search.together().values()) == proposed[0]
+
+
+def test_of_many_running_trials_the_last_are_looked_at_and_none_is_suggested_again() -> None:
+    _, rows = space_of({"x": {"min": 0.0, "max": 1.0}})
+    spread_ = np.linspace(0, 1, 2 * MOST).tolist()
+    running = [Trial(at, TrialState.RUNNING, params={"x": x}) for at, x in enumerate(spread_)]
+    told = trials_seen(rows, running).told(but=-1)
+    assert len(told.tried) == 2 * MOST and [row[0] for row in told.running] == spread_[-MOST - MOST_RUNNING :]
+    ended = [Trial(each.number, TrialState.COMPLETE, params=each.params, values=(1.0,)) for each in running[:MOST]]
+    told = trials_seen(rows, ended + running[MOST:]).told(but=-1)
+    assert len(told.ended) == MOST and [row[0] for row in told.running] == spread_[-MOST_RUNNING:]
+
+
+def test_rows_are_made_in_one_go_and_are_those_that_are_made_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, rows = space_of(EVERY_KIND)
+    drawn = [rows.drawn(row) for row in rows.of_uniform(np.random.default_rng(3).random((100, len(rows))))]
+    drawn[7] = {"lr": 1e-3, "model": "a choice that there was once"}
+    trials = [Trial(at, TrialState.RUNNING, params=params) for at, params in enumerate(drawn)]
+    made: list[int] = []
+    snapped = rows.snapped
+    monkeypatch.setattr(rows, "snapped", lambda places: (made.append(len(places)), snapped(places))[1])
+    together = trials_seen(rows, trials).told(but=-1)
+    assert made == [99]
+    alone = [rows.snapped(rows.row(params)[None])[0] for at, params in enumerate(drawn) if at != 7]
+    assert np.array_equal(np.array(together.running), np.array(alone))
+    assert together.tried == {keys_of(row[None])[0] for row in alone}
+
+
+def test_what_is_active_is_kept_by_what_conditions_ask_not_by_value() -> None:
+    parameters = {
+        "k": {"min": 1, "max": 1000},
+        "at": {"min": 0.0, "max": 1.0},
+        "few": {"min": 0.0, "max": 1.0, "when": {"k": list(range(3, 200))}},
+        "never": {"min": 0.0, "max": 1.0, "when": {"at": [0.5]}},
+        "below": {"min": 0.0, "max": 1.0, "when": {"few": [0.5]}},
+    }
+    space, rows = space_of(parameters)
+    for row in rows.of_uniform(np.random.default_rng(0).random((300, len(rows)))):
+        drawn = rows.drawn(row)
+        assert drawn.keys() == {parameter.name for parameter in space.active(space.decode(drawn))}
+    both = rows.snapped(rows.row({"k": 3, "at": 0.5, "few": 0.5, "never": 0.1, "below": 0.2})[None])[0]
+    assert rows.drawn(both).keys() == parameters.keys() and len(rows._active) <= 4
+
+
+def test_scipy_is_loaded_behind_the_first_trials(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, gaussian_process.__name__)
+    monkeypatch.delattr(package, "gaussian_process")
+    waiting = Round(lab, sampler="gaussian")
+    for number in range(5):
+        waiting.begin(number)
+        assert not [thread for thread in threading.enumerate() if thread.name == "outlast-scipy"]
+    waiting.begin(5)
+    for thread in threading.enumerate():
+        if thread.name == "outlast-scipy":
+            thread.join(60)
+    assert gaussian_process.__name__ in sys.modules

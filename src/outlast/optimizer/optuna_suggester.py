@@ -31,7 +31,7 @@ class OptunaSuggester:
         """What the sampler notes about the trial."""
         return self._row.system_attrs
 
-    def begin(self) -> None:
+    def begin(self, fixed: Mapping[str, Any]) -> None:
         """The trial is a running one of the private study."""
         self._view.put(self._row)
         self._sampler.before_trial(self._study, self._row)

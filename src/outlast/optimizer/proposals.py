@@ -105,7 +105,7 @@ class Proposer:
             suggester = self._suggester(number, seed)
             try:
                 with quiet():
-                    suggester.begin()
+                    suggester.begin(fixed)
                     planned = suggester.together()
             except Exception as error:  # foreign code; one bad proposal must not end the study
                 self._tell_failure(number, error)
@@ -159,7 +159,7 @@ class Proposer:
         drawn = None
         try:
             with quiet():
-                suggester.begin()
+                suggester.begin(fixed)
                 drawn = self._redrawn(suggester, fixed, _CHEAP.get(self._factory.name, MODEL_REDRAWS))
         except Exception as error:  # foreign code; one bad proposal must not end the study
             self._tell_failure(number, error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -54,7 +54,7 @@ class RandomDraws:
         """A value from the range."""
         return drawn(self._next, range_)
 
-    def begin(self) -> None:
+    def begin(self, fixed: Mapping[str, Any]) -> None:
         """Nothing is to be done."""
 
     def took(self, name: str, value: Any, range_: Range) -> None:

@@ -10,7 +10,7 @@ from outlast.optimizer.unit_rows import Array, UnitRows
 
 #: Drawn at random, and around each of the best ones that are known.
 AT_RANDOM, AROUND = 500, 20
-CLIMBERS, ROUNDS = 4, 8
+CLIMBERS = 4
 #: How far a step goes at first, in shares of a parameter, and where it is too small to go on.
 FIRST_STEP, LAST_STEP, SHORTER = 0.2, 0.02, 0.6
 
@@ -38,11 +38,9 @@ class RowSearch:
         rows = np.vstack([drawn, *[self._around(row) for row in known]])
         climbers = self._choose(rows, self._value(rows), CLIMBERS, -np.inf)
         step = FIRST_STEP
-        for _ in range(ROUNDS):
+        while step >= LAST_STEP:
             self._climb(climbers, step)
             step *= SHORTER
-            if step < LAST_STEP:
-                break
         return max(climbers, key=lambda each: each[0])[1] if climbers else None
 
     def _climb(self, climbers: list[tuple[float, Array]], step: float) -> None:

@@ -15,8 +15,8 @@ class Suggester(Protocol):
     def notes(self) -> Mapping[str, Any]:
         """What it notes about the trial; the ledger keeps it."""
 
-    def begin(self) -> object:
-        """The trial counts as running from now on."""
+    def begin(self, fixed: Mapping[str, Any]) -> object:
+        """The trial counts as running from now on; `fixed` it has as it would be drawn, whatever is drawn beside it."""
 
     def together(self) -> Mapping[str, Any]:
         """Values of the parameters that are drawn together; the trial has none yet."""

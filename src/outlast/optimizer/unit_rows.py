@@ -7,6 +7,7 @@ A parameter that is not active has a place of its own among choices, and stands 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -16,7 +17,7 @@ import numpy as np
 
 from outlast.optimizer.axes import Axis
 from outlast.space.parameters import Parameter
-from outlast.space.space import Space
+from outlast.space.space import Space, same
 
 Array = Any
 #: Distributions of choices that are not equally likely.
@@ -63,6 +64,10 @@ class Column:
             return self._values[int(place if self.choice else place * len(self._values))]
         value = float(self._at(np.array([place]))[0])
         return self._axis.from_sampler(round(value) if self._axis.latent.kind == "int" else value)
+
+    def value(self, place: float) -> Any:
+        """The parameter's value at a place."""
+        return self._parameter.decode(self.drawn(place))
 
     def of_uniform(self, uniform: Array) -> Array:
         """Places for uniform numbers below 1: each choice has its share."""
@@ -124,13 +129,24 @@ class UnitRows:
         self.columns = [Column(p, axes[p.name]) for p in space.sampled if not axes[p.name].single]
         self.choices = np.array([column.choice for column in self.columns], dtype=bool)
         self._away = np.array([column.away for column in self.columns])
-        parents = {parent for p in space.sampled for parent in p.when or {}}
-        self._parents = [at for at, column in enumerate(self.columns) if column.name in parents]
+        self._asked = self._all_asked()
+        self._parents = sorted({at for at, _ in self._asked})
         self._alone = {name: axis.first for name, axis in axes.items() if axis.single}
-        self._active: dict[tuple[float, ...], Array] = {}
+        self._active: dict[tuple[bool, ...], Array] = {}
+        self._fixed: Mapping[str, Any] = {}
+        self._held: dict[int, float] = {}
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    def holding(self, fixed: Mapping[str, Any]) -> UnitRows:
+        """The same, where every row that is snapped to has these drawn values."""
+        at = {column.name: at for at, column in enumerate(self.columns)}
+        places = {at[name]: self.columns[at[name]].place(value) for name, value in fixed.items() if name in at}
+        other = copy.copy(self)
+        other._fixed = fixed
+        other._held = {at: float(self.columns[at].snapped(np.array([place]))[0]) for at, place in places.items()}
+        return other
 
     def row(self, drawn: Mapping[str, Any]) -> Array:
         """Where a trial's drawn values stand.
@@ -153,6 +169,8 @@ class UnitRows:
     def snapped(self, rows: Array) -> Array:
         """The nearest rows of configurations that there can be."""
         snapped = np.stack([column.snapped(rows[:, at]) for at, column in enumerate(self.columns)], axis=1)
+        for at, place in self._held.items():
+            snapped[:, at] = place
         if self._parents:
             _, back = np.unique(snapped[:, self._parents], axis=0, return_inverse=True)
             firsts = np.unique(back.ravel(), return_index=True)[1]
@@ -163,17 +181,29 @@ class UnitRows:
     def satisfies(self, row: Array) -> bool:
         """Whether the constraints hold for a row that was `snapped`."""
         return not self._space.constraints or self._space.satisfies(
-            self._space.decode({**self._alone, **self.drawn(row)})
+            self._space.decode({**self._alone, **self.drawn(row), **self._fixed})
         )
 
     def _active_at(self, row: Array) -> Array:
-        key = tuple(row[self._parents])
-        if key not in self._active:
+        met = self._met(row)
+        if met not in self._active:
             drawn = {**self._alone, **{self.columns[at].name: self.columns[at].drawn(row[at]) for at in self._parents
                                        if row[at] != NO_CHOICE}}  # fmt: skip
             names = {p.name for p in self._space.active(self._space.decode(drawn))}
-            self._active[key] = np.array([column.name in names for column in self.columns])
-        return self._active[key]
+            self._active[met] = np.array([column.name in names for column in self.columns])
+        return self._active[met]
+
+    def _met(self, row: Array) -> tuple[bool, ...]:
+        """Of what conditions ask, what holds: a parent may have more values than can be kept, and these are few."""
+        values = {at: self.columns[at].value(row[at]) for at in self._parents if row[at] != NO_CHOICE}
+        return tuple(at in values and any(same(values[at], value) for value in wanted) for at, wanted in self._asked)
+
+    def _all_asked(self) -> list[tuple[int, Sequence[Any]]]:
+        """What conditions ask of the parameters: the column, and the values that will do."""
+        at = {column.name: at for at, column in enumerate(self.columns)}
+        asked = [each for parameter in self._space.parameters for each in (parameter.when or {}).items()]
+        once = {(parent, repr(wanted)): wanted for parent, wanted in asked if parent in at}
+        return [(at[parent], wanted) for (parent, _), wanted in once.items()]
 
 
 def _position(drawn: Any, values: Sequence[Any]) -> int:
