@@ -11,6 +11,7 @@ import pytest
 
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
+from outlast.core.records import AttributeSet, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.monitor.health import EVERY_RULE, HealthFacts, HealthWarning, begun_well, health
 from outlast.monitor.snapshot import LiveFacts, snapshot
@@ -344,3 +345,46 @@ def test_a_search_that_began_badly_did_not_begin_well() -> None:
     for _ in range(3):
         build.trial(values=0.5, at=60)
     assert begun_well(build.study, of(), now=build.moment(100)) is None
+
+
+class Asked(dict[int, Trial]):
+    """Says how often a trial was asked for."""
+
+    times = 0
+
+    def __getitem__(self, number: int) -> Trial:
+        self.times += 1
+        return super().__getitem__(number)
+
+
+def test_a_long_search_that_began_badly_is_not_looked_through_for_its_first_trials() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    build.trial(state=TrialState.FAILED)
+    for number in range(1000):
+        build.trial(values=0.5, at=60 * number)
+    build.study.trials = asked = Asked(build.study.trials)
+    assert begun_well(build.study, of(), now=build.moment(60_000)) is None
+    assert asked.times < 300
+
+
+def test_trials_that_lost_everything_to_a_walltime_did_so_since_the_first() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    build.trial({"lr": 0.1}, TrialState.INTERRUPTED, at=0, cause=Cause.WALLTIME, saved=True)
+    for number in range(3):
+        build.trial({"lr": 0.2}, TrialState.INTERRUPTED, at=500 - 100 * number, cause=Cause.WALLTIME)
+    (found,) = health(build.study, of(), now=build.moment(700), live=True)
+    assert (found.key, found.since) == ("short_walltime", build.at(360))
+
+
+def test_where_some_break_a_constraint_no_new_best_is_of_those_that_keep_them() -> None:
+    build = StudyBuilder()
+    build.run(0)
+    no_new_best(build)
+    (found,) = health(build.study, of(), now=build.moment(60 * 300), live=True)
+    assert "no new best for 279 complete trials, since trial 20" in found.text
+    for number in range(100, 110):
+        build.study.apply(AttributeSet(number, "constraints:c", "1.0", system=True))
+    (found,) = health(build.study, of(), now=build.moment(60 * 300), live=True)
+    assert "no new best for 269 complete trials that keep the constraints, since trial 20" in found.text

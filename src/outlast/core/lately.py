@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection
 from datetime import datetime
 
@@ -29,6 +30,15 @@ def ended_since(study: Study, at: str) -> list[Trial]:
                 break
             found.append(trial)
     return found
+
+
+def first_since(study: Study, at: str, most: int) -> list[Trial]:
+    """The first that ended then or later, as records have times; at most so many, in the order in which they ended."""
+    found: list[Trial] = []
+    for numbers in study.sums.by_end.values():
+        begin = bisect_left(numbers, at, key=lambda number: study.trials[number].finished_at or "")
+        found += (study.trials[number] for number in numbers[begin : begin + most])
+    return sorted(found, key=lambda trial: trial.finished_at or "")[:most]
 
 
 def when_it_ran(study: Study, *, live: bool) -> tuple[datetime | None, datetime | None]:

@@ -1,6 +1,7 @@
 """What all trials of a study add up to, kept up to date as they change: nobody looks at a hundred thousand for one line.
 
-Times are whole nanoseconds, so that sums are exact: whatever was added may be taken away again, in any order.
+Spans of time are whole nanoseconds, so that sums are exact: whatever was added may be taken away again, in any order. Moments, in
+`stretches`, are whole microseconds, as clocks tell them.
 
 How much of an attempt stands is read from its reports: an attempt that reported steps 0 to 9 and whose successor's first report
 was step 8 keeps 8 of 10 steps, and that share of its seconds (start-up, and what came after the last report, are spread evenly
@@ -10,7 +11,7 @@ steps, nobody knows what a resume saved: the time goes where the trial goes, and
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TypeAlias
@@ -18,13 +19,14 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from outlast.core.moments import parse_time
-from outlast.core.records import Attempt, Trial
+from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
 
 #: Microseconds between two attempts that still count as work: sampling, starting, a short restart.
-GAP = 60_000_000
-#: Of each attempt what `Sums` remembers and cannot forget: when it began, its code, and when it ended after how long.
-Marks: TypeAlias = "Sequence[tuple[str, str, tuple[str, float] | None]]"
+GAP_US = 60_000_000
+#: Of each attempt what `Sums` remembers and cannot forget: when it began, its code, and when it ended after how long, and
+#: whether a walltime took it all.
+Marks: TypeAlias = "Sequence[tuple[str, str, tuple[str, float, bool] | None]]"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -45,10 +47,13 @@ class Sums(Struct):
     with_cards: int = 0  # attempts
     walltimes: int = 0  # attempts that a walltime ended
     unsaved: int = 0  # of these, without a checkpoint
+    unsaved_at: str | None = None  # the first of these
     began: str | None = None  # the first attempt
     ended: str | None = None  # the last outcome
     code: tuple[str, int, str] | None = None  # of the last attempt that has any: when it began, its trial, its code
-    stretches: list[tuple[int, int]] = []  # in which attempts ran that ended, `GAP` apart; microseconds since the epoch
+    stretches: list[
+        tuple[int, int]
+    ] = []  # in which attempts ran that ended, `GAP_US` apart; microseconds since the epoch
     by_end: dict[TrialState, list[int]] = {}  # finished trials as they ended; of equals the first is last
 
     @classmethod
@@ -58,18 +63,18 @@ class Sums(Struct):
         for trial in trials.values():
             found._count(trial, 1)
             found._remember(trial)
-            if _is_told_of(trial):
+            if _ended_here(trial):
                 found.by_end.setdefault(trial.state, []).append(trial.number)
         for numbers in found.by_end.values():
             numbers.sort(key=_end_in(trials))
         return found
 
-    def leave(self, trial: Trial) -> Marks:
+    def leave(self, trial: Trial, trials: Mapping[int, Trial]) -> Marks:
         """A trial is about to change. What is remembered of it nevertheless is returned, for `enter`."""
         self._count(trial, -1)
-        if _is_told_of(trial):
-            numbers = self.by_end[trial.state]
-            del numbers[len(numbers) - 1 - numbers[::-1].index(trial.number)]
+        if _ended_here(trial):
+            numbers, end = self.by_end[trial.state], _end_in(trials)
+            del numbers[bisect_left(numbers, end(trial.number), key=end)]
         return _marks(trial)
 
     def enter(self, trial: Trial, before: Marks | None, trials: Mapping[int, Trial]) -> bool:
@@ -78,12 +83,12 @@ class Sums(Struct):
             return False
         self._count(trial, 1)
         self._remember(trial)
-        if _is_told_of(trial):
+        if _ended_here(trial):
             numbers, end = self.by_end.setdefault(trial.state, []), _end_in(trials)
-            at, mine = len(numbers), end(trial.number)
-            while at and end(numbers[at - 1]) > mine:  # seldom: it ended last
-                at -= 1
-            numbers.insert(at, trial.number)
+            if not numbers or end(numbers[-1]) < end(trial.number):  # mostly
+                numbers.append(trial.number)
+            else:
+                insort(numbers, trial.number, key=end)
         return True
 
     def _count(self, trial: Trial, sign: int) -> None:
@@ -92,11 +97,12 @@ class Sums(Struct):
             outcome = attempt.outcome
             if outcome is not None:
                 self.training += sign * nanoseconds(outcome.seconds)
-                if outcome.cause is Cause.WALLTIME:
-                    self.walltimes += sign
-                    self.unsaved += 0 if outcome.saved else sign
-            if attempt.cards and here:
-                self.with_cards += sign
+            if not here:
+                continue
+            self.with_cards += sign if attempt.cards else 0
+            if outcome is not None and outcome.cause is Cause.WALLTIME:
+                self.walltimes += sign
+                self.unsaved += 0 if outcome.saved else sign
         if not here:
             return
         into = _INTO.get(trial.state, "open")
@@ -122,6 +128,8 @@ class Sums(Struct):
                 continue
             if self.ended is None or outcome.at > self.ended:
                 self.ended = outcome.at
+            if _is_lost(outcome) and (self.unsaved_at is None or outcome.at < self.unsaved_at):
+                self.unsaved_at = outcome.at
             if (moment := parse_time(opened)) is not None:
                 begin = (moment - _EPOCH) // _MICROSECOND
                 _lay(self.stretches, begin, begin + nanoseconds(max(0.0, outcome.seconds)) // 1000)
@@ -148,16 +156,21 @@ def _spend(hours: dict[str, int], sign: int, spent: int, share: float, into: str
 
 
 def _lay(stretches: list[tuple[int, int]], begin: int, end: int) -> None:
-    """Lay one more beside the others, which it may join."""
-    first = bisect_left(stretches, begin - GAP, key=lambda each: each[1])
-    behind = bisect_right(stretches, end + GAP, lo=first, key=lambda each: each[0])
+    """Lay one more beside the others, which it may join: what lies between two that are joined is in the stretch, also for who
+    asks up to a moment in there."""
+    first = bisect_left(stretches, begin - GAP_US, key=lambda each: each[1])
+    behind = bisect_right(stretches, end + GAP_US, lo=first, key=lambda each: each[0])
     if first < behind:
         begin, end = min(begin, stretches[first][0]), max(end, stretches[behind - 1][1])
     stretches[first:behind] = [(begin, end)]
 
 
-def _is_told_of(trial: Trial) -> bool:
+def _ended_here(trial: Trial) -> bool:
     return trial.state.finished and trial.source != "imported"
+
+
+def _is_lost(outcome: AttemptEnded) -> bool:
+    return outcome.cause is Cause.WALLTIME and not outcome.saved
 
 
 def _end_in(trials: Mapping[int, Trial]) -> Callable[[int], tuple[str, int]]:
@@ -166,7 +179,7 @@ def _end_in(trials: Mapping[int, Trial]) -> Callable[[int], tuple[str, int]]:
 
 def _marks(trial: Trial) -> Marks:
     return [
-        (each.opened_at, each.code, None if each.outcome is None else (each.outcome.at, each.outcome.seconds))
+        (each.opened_at, each.code, None if (end := each.outcome) is None else (end.at, end.seconds, _is_lost(end)))
         for each in trial.attempts
     ]
 

@@ -99,7 +99,7 @@ class Tally:
         """A trial may be about to come, or to become another."""
         if self._sums is not None and number not in self._changed:
             trial = self._trials.get(number)
-            self._changed[number] = None if trial is None else self._sums.leave(trial)
+            self._changed[number] = None if trial is None else self._sums.leave(trial, self._trials)
 
     def sums(self) -> Sums:
         """What all trials add up to; looks at those that have changed since it was asked before."""

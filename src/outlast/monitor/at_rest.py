@@ -1,6 +1,7 @@
 """What is to be known of a study that has come to rest: it stays as it is, so that it can be kept and read again. Pure.
 
 What depends on the day is not in it, or worked out again: the moment of the look, the room on the disk, what could not be told.
+It is bound to Outlast's version, not to the text of the code as a kept fold is: nothing is decided by it, nothing built on it.
 """
 
 from __future__ import annotations

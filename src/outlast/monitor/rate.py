@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from outlast.core.fold import Study
 from outlast.core.lately import ended_since, latest
+from outlast.core.moments import parse_time
 from outlast.core.records import Trial
 from outlast.core.states import UNFINISHED, TrialState
-from outlast.core.sums import GAP, moment_of
-from outlast.monitor.times import parse_time
+from outlast.core.sums import GAP_US, moment_of
 
 _RECENT = 30  # trials; more where many slots finish together
 
@@ -86,7 +86,7 @@ def busy_seconds(
         end = min(until, end or open_until or start)
         if end < start:
             continue
-        if reach is None or (start - reach).total_seconds() > GAP / 1e6:
+        if reach is None or (start - reach).total_seconds() > GAP_US / 1e6:
             total += (end - start).total_seconds()
             reach = end
         elif end > reach:
@@ -99,7 +99,8 @@ def attempt_spans(
     study: Study, since: datetime | None, trained: Mapping[int, float] | None = None
 ) -> list[tuple[datetime, datetime | None]]:
     """When attempts ran, cut at `since`. An attempt ends with its training, not when its outcome was taken in: that may
-    have been the next morning. What runs has no end, or has `trained` so far."""
+    have been the next morning. What runs has no end, or has `trained` so far. Without `since`, attempts up to a minute apart
+    are one span: cut within that minute, what comes before the cut counts as work."""
     if since is None:
         spans: list[tuple[datetime, datetime | None]] = [
             (moment_of(begin), moment_of(end)) for begin, end in study.sums.stretches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from outlast.core.states import Cause, StudyState, TrialState
+from outlast.core.states import StudyState, TrialState
 from outlast.monitor.health.warning import HealthWarning, Level
 from outlast.monitor.health.what_rules_see import View
 
@@ -107,14 +107,13 @@ def database_locked(view: View) -> HealthWarning | None:
 
 def short_walltime(view: View) -> HealthWarning | None:
     """Jobs that are shorter than trials, which leave nothing to go on from."""
-    ended, lost = view.study.sums.walltimes, view.study.sums.unsaved
+    sums = view.study.sums
+    ended, lost = sums.walltimes, sums.unsaved
     limit, usual = view.facts.walltime, view.usual_trial
     cure = "a longer slurm.time, or trials that save and resume: outlast check --rehearse"
     if lost >= _ALIKE and lost > ended / 2:
         text = f"the walltime ended {lost} attempts that had saved no checkpoint: what they did is done again"
-        every = (each for trial in view.study.trials.values() for each in trial.ended)
-        first = next(each for each in every if each.cause is Cause.WALLTIME and not each.saved)
-        return HealthWarning("short_walltime", text, cure, first.at)
+        return HealthWarning("short_walltime", text, cure, sums.unsaved_at or "")
     saves = any(each.saved for trial in view.recent for each in trial.ended)
     if view.live and limit is not None and usual is not None and limit < usual and not saves:
         text = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from outlast.core.lately import ended_since
+from outlast.core.lately import first_since, latest
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.monitor.health.warning import HealthWarning
@@ -44,13 +44,15 @@ def no_new_best(view: View) -> HealthWarning | None:
     """No new best for two thirds of the search, and no gain to speak of to expect from as many trials again.
 
     Said of a search whose trials that count lie close together at the top: half of all searches find nothing new in their second
-    half by chance alone, so that only the tail of the scores can tell (`outlast.analysis.further_trials`).
+    half by chance alone, so that only the tail of the scores can tell (`outlast.analysis.further_trials`). A trial that breaks a
+    constraint cannot be the best, and is none of them.
     """
     if not view.live or len(view.settings.metrics) != 1 or len(view.complete) < RECENT:
         return None
     goal = view.settings.metrics[0].goal
     sign = 1.0 if goal == "maximize" else -1.0
-    scored = sorted((number, values[0]) for number, values in view.study.scores() if math.isfinite(values[0]))
+    known = list(view.study.scores())
+    scored = sorted((number, values[0]) for number, values in known if math.isfinite(values[0]))
     if len(scored) < _ENOUGH_FOR_GAINS:
         return None
     values = [sign * value for _, value in scored]
@@ -65,9 +67,11 @@ def no_new_best(view: View) -> HealthWarning | None:
     if not found or spread <= 0 or found[0].gain > _WORTH * spread:
         return None
     best = view.study.trials[scored[at][0]]
+    which = "complete trials"
+    which += " that keep the constraints" if len(known) < view.study.counts()[TrialState.COMPLETE] else ""
     text = (
-        f"no new best for {len(values) - 1 - at} complete trials, since trial {best.number}; as many again as there are "
-        f"promise {found[0].gain:.2g} more"
+        f"no new best for {len(values) - 1 - at} {which}, since trial {best.number}; as many again as there are promise "
+        f"{found[0].gain:.2g} more"
     )
     cure = "end it (outlast stop), or change the space; outlast confirm tells whether the best is the best"
     return HealthWarning("no_new_best", text, cure, best.finished_at or "", "note")
@@ -92,15 +96,17 @@ def at_border(view: View) -> HealthWarning | None:
 
 
 def begun_well(view: View) -> HealthWarning | None:
-    """The first trials of the run ended well: what somebody who starts a search for days waits to hear before leaving."""
+    """The first trials of the run ended well: what somebody who starts a search for days waits to hear before leaving.
+
+    Imported ones, which say nothing of it, are left out.
+    """
     run = view.study.last_run
     if run is None:
         return None
-    ended = ended_since(view.study, run.at)
-    first = sorted(ended, key=lambda trial: trial.finished_at or "")[:_BEGUN_WELL]
+    first = first_since(view.study, run.at, _BEGUN_WELL)
     well = [trial for trial in first if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]
-    if len(well) < _BEGUN_WELL or not complete:
+    complete = latest(view.study, (TrialState.COMPLETE,), 1)
+    if len(well) < _BEGUN_WELL or not complete or (complete[0].finished_at or "") < run.at:
         return None
     text = f"the first trials ended well: trials {', '.join(str(trial.number) for trial in first)}"
     return HealthWarning("begun_well", text, f"outlast status {view.where}", first[-1].finished_at or "", "note")
