@@ -16,10 +16,10 @@ from tests.lab.searched import events, settings_of, study_file
 from outlast.config.resolved import settings_on_record
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
+from outlast.core.moments import parse_time
 from outlast.core.records import Event, StudyEnded
 from outlast.core.states import TrialState
 from outlast.monitor.health import HealthFacts, HealthWarning, health
-from outlast.monitor.times import parse_time
 from outlast.study.segments import read_ledger
 
 ARCHIVE = Path(__file__).parents[1] / "archive"

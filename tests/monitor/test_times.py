@@ -5,7 +5,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from outlast.monitor.times import duration, figure, is_percentage, local_time, metric_value, parse_time, time_span
+from outlast.core.moments import parse_time
+from outlast.monitor.times import duration, figure, is_percentage, local_time, metric_value, time_span
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from outlast.cli.showing import failure_stories
 from outlast.cli.text import clean
 from outlast.core.error_lines import speaks_of_an_error
 from outlast.core.fold import Study
+from outlast.core.moments import parse_time
 from outlast.core.states import Cause, TrialState
 from outlast.engine.record.examine import read_study
 from outlast.errors import OutlastError
-from outlast.monitor.times import local_time, parse_time
+from outlast.monitor.times import local_time
 from outlast.results.failures import FailureGroup, group_failures
 from outlast.study.layout import StudyPaths
 

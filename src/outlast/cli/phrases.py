@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from outlast.cli.styled import Text
 from outlast.cli.text import Paragraph, is_unicode, one_line, params_text, percent
+from outlast.core.moments import parse_time
 from outlast.core.states import STATE_ORDER, StudyState, TrialState
 from outlast.monitor.speed_words import clock_time
-from outlast.monitor.times import duration, metric_value, parse_time
+from outlast.monitor.times import duration, metric_value
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType

@@ -12,12 +12,13 @@ from outlast.cli.phrases import STATE_STYLES, states_text, studies_text, supervi
 from outlast.cli.render import Progress, problems
 from outlast.cli.styled import Group, Text
 from outlast.cli.text import LABELS, Facts, Paragraph, is_unicode, next_line, one_line, percent
+from outlast.core.moments import parse_time
 from outlast.core.states import TrialState
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.speed_words import ahead_text, clock_time, rate_text, speed_text
-from outlast.monitor.times import duration, metric_value, parse_time
+from outlast.monitor.times import duration, metric_value
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType

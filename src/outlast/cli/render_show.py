@@ -27,10 +27,11 @@ from outlast.config.settings import MetricSettings, Settings
 from outlast.core.best import best_trials, ranked, table_value
 from outlast.core.fold import Study
 from outlast.core.lately import when_it_ran
+from outlast.core.moments import parse_time
 from outlast.core.records import Attempt, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.engine.attempts.by_hand import CONFIG_FILE
-from outlast.monitor.times import duration, figure, local_time, metric_value, parse_time, time_span
+from outlast.monitor.times import duration, figure, local_time, metric_value, time_span
 from outlast.results.failures import FailureGroup
 
 if TYPE_CHECKING:

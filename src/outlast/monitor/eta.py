@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from outlast.core.fold import Study
 from outlast.core.lately import latest
+from outlast.core.moments import parse_time
 from outlast.core.records import Trial
 from outlast.core.states import FINISHED, TrialState
 from outlast.monitor.forecast import Ended, Forecast, Running, forecast
 from outlast.monitor.rate import busy_seconds
-from outlast.monitor.times import parse_time
 
 _SAMPLE = 300  # finished trials that are looked at
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from outlast.core.moments import parse_time
 from outlast.core.states import STATE_ORDER, StudyState
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.health.rules_of_campaigns import study_health
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import Snapshot
-from outlast.monitor.times import parse_time
 
 #: What `status --format prometheus` and `serve` call it.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -16,6 +16,7 @@ from outlast.core.budget import counted, remaining
 from outlast.core.fold import Study
 from outlast.core.hours import Hours, hours
 from outlast.core.lately import when_it_ran
+from outlast.core.moments import parse_time
 from outlast.core.plain_json import plain_json
 from outlast.core.plan import over_without_result
 from outlast.core.states import STATE_ORDER, StudyState, TrialState
@@ -24,7 +25,6 @@ from outlast.monitor.health import HealthFacts, HealthWarning, health
 from outlast.monitor.milestones import Milestone, ends, milestones, within
 from outlast.monitor.queue import QueuedJob
 from outlast.monitor.rate import rate_per_hour
-from outlast.monitor.times import parse_time
 
 
 class LiveFacts(Struct, frozen=True):

@@ -6,8 +6,6 @@ import math
 import re
 from datetime import datetime
 
-from outlast.core.moments import parse_time as parse_time
-
 
 def local_time(moment: datetime) -> str:
     """A moment on the reader's own clock, with its date: ``2026-01-31 14:32:05``."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from outlast.cli.live.lines import Window, cut, fact_lines
 from outlast.cli.styled import Text
 from outlast.cli.text import one_line
+from outlast.core.moments import parse_time
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.speed_words import clock_time
-from outlast.monitor.times import parse_time
 from outlast.results.failures import FailureGroup, group_failures
 
 _MOST_FAILURES, _MOST_WARNINGS = 4, 4

@@ -10,9 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast.config.secrets import mask_inside, mask_text
+from outlast.core.moments import parse_time
 from outlast.monitor.health import HealthWarning
 from outlast.monitor.snapshot import Snapshot
-from outlast.monitor.times import duration, local_time, metric_value, parse_time
+from outlast.monitor.times import duration, local_time, metric_value
 
 Event = Literal["finding", "over", "begun", "ended", "test"]
 _MOST = 3000  # characters of a text: services cut longer ones, some refuse them

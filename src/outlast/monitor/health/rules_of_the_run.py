@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from outlast.config.settings import Settings
+from outlast.core.moments import parse_time
 from outlast.monitor.health.warning import HealthFacts, HealthWarning
 from outlast.monitor.health.what_rules_see import View
-from outlast.monitor.times import duration, parse_time
+from outlast.monitor.times import duration
 
 _DISK_BYTES, _DISK_SHARE = 5 * 2**30, 0.05  # nearly full: below both
 _DISK_INODES = 10_000

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from outlast.core.moments import parse_time
 from outlast.core.records import HERE
 from outlast.core.states import TrialState
 from outlast.monitor.health.warning import HealthWarning, Level
 from outlast.monitor.health.what_rules_see import View
-from outlast.monitor.times import duration, parse_time
+from outlast.monitor.times import duration
 
 _HOUR = 3600.0
 _NOTHING_COMPLETED = 2 * _HOUR

@@ -12,11 +12,11 @@ from msgspec import Struct
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.lately import latest
+from outlast.core.moments import parse_time
 from outlast.core.records import Trial
 from outlast.core.states import FINISHED, Cause, TrialState
 from outlast.monitor.health.warning import HealthFacts
 from outlast.monitor.rate import attempt_spans, busy_seconds
-from outlast.monitor.times import parse_time
 
 RECENT = 50
 _TYPICAL = 10
