@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -70,7 +70,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a figure."""
+    """What was measured of a figure; its load is the machine's where that was another than its part's."""
 
     key: str
     title: str
@@ -80,6 +80,7 @@ class Measured:
     other: str = ""
     wanted: str = ""
     reached: bool | None = None
+    load: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -92,7 +93,8 @@ class Measured:
         beside = f"{_spread(self.theirs)} ({self.other})" if self.theirs else "–"
         verdict = {None: "", True: "yes", False: "**no**"}[self.reached]
         shown = "–" if ratio is None else f"{_number(ratio)}"
-        return (f"{self.title}, {self.unit}", _spread(self.ours), beside, shown, self.wanted or "–", verdict)
+        title = f"{self.title}, {self.unit}" + ("" if self.load is None else f" (load {self.load})")
+        return (title, _spread(self.ours), beside, shown, self.wanted or "–", verdict)
 
 
 def measure(figure: Figure, rounds: int) -> Measured:
@@ -137,12 +139,17 @@ def machine() -> dict[str, Any]:
 
 
 def keep(path: Path, about: Mapping[str, Any], measured: Sequence[Measured]) -> None:
-    """Write a part's figures; those that were not measured this time stay as they were."""
-    before = load(path)[1] if path.exists() else []
+    """Write a part's figures; those that were not measured this time stay as they were, and say under what load."""
+    was, before = load(path) if path.exists() else ({}, [])
     new = {each.key: each for each in measured}
-    merged = [new.pop(each.key, each) for each in before]
+    merged = [new.pop(each.key, None) or _of_then(each, was.get("load"), about.get("load")) for each in before]
     content = {"machine": about, "figures": [vars(each) for each in [*merged, *new.values()]]}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _of_then(each: Measured, then: float | None, now: float | None) -> Measured:
+    load = then if each.load is None else each.load
+    return replace(each, load=None if load == now else load)
 
 
 def load(path: Path) -> tuple[dict[str, Any], list[Measured]]:

@@ -38,8 +38,9 @@ _HEAD = """\
 
 Written by `make bench` (`python benchmarks/bench.py --help`); nobody edits it by hand. Both sides are measured in one run, in
 turn, and a ratio is the median of the rounds' ratios; a spread is the least and the most of all rounds. Each part says what
-machine it was measured on, and how much other work that had (its load; 0 where it was idle). *Wanted* is the mark that we set
-ourselves; a figure that falls short of it is named as such, with the reason.
+machine it was measured on, and how much other work that had (its load; 0 where it was idle), and so does a figure that was
+measured at another time. *Wanted* is the mark that we set ourselves, and is reached where the median keeps to it; a figure that
+falls short of it is named as such, with the reason.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,15 @@ def test_both_sides_are_measured_in_turn_and_the_ratio_is_the_rounds() -> None:
     assert measured.row() == ("title, s", "4 (1 to 9)", "2 (1 to 3) (theirs)", "2", "≤ 2", "**no**")
 
 
-def test_figures_that_were_not_measured_this_time_stay(tmp_path: Path) -> None:
+def test_figures_that_were_not_measured_this_time_stay_and_say_under_what_load(tmp_path: Path) -> None:
     path = tmp_path / "part.json"
     one, two, again = (_figures.Measured(key, key, "s", [value]) for key, value in (("a", 1.0), ("b", 2.0), ("b", 3.0)))
-    _figures.keep(path, {"cpus": 2}, [one, two])
-    _figures.keep(path, {"cpus": 4}, [again])
-    assert _figures.load(path) == ({"cpus": 4}, [one, again])
+    _figures.keep(path, {"cpus": 2, "load": 4.0}, [one, two])
+    _figures.keep(path, {"cpus": 4, "load": 12.3}, [again])
+    assert _figures.load(path) == ({"cpus": 4, "load": 12.3}, [replace(one, load=4.0), again])
+    assert [each.row()[0] for each in _figures.load(path)[1]] == ["a, s (load 4.0)", "b, s"]
+    _figures.keep(path, {"cpus": 4, "load": 4.0}, [again])
+    assert _figures.load(path)[1] == [one, again]
 
 
 def test_twice_as_bad_is_told_from_ratios_where_there_are_some() -> None:
