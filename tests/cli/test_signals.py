@@ -186,8 +186,10 @@ def test_looking_ends_with_ctrl_c_and_the_search_goes_on(words, long_study):
     shown = sys.stdout  # pytest's: what the command has said so far
 
     def press():
-        until(lambda: "trial" in shown.getvalue() or "begun" in shown.getvalue())
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            until(lambda: "trial" in shown.getvalue() or "begun" in shown.getvalue())
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
     pressing = threading.Thread(target=press)
     pressing.start()

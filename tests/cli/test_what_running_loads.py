@@ -36,7 +36,7 @@ NUMBERS = "{x: {min: 0.0, max: 1.0}, rate: {min: 1e-5, max: 1e-1, distribution: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler, most", [(TPE, 700), ("gaussian", 700), ("random", 600)])
+@pytest.mark.parametrize("sampler, most", [(TPE, 670), ("gaussian", 670), ("random", 560)])
 def test_suggestions_of_our_own_load_no_optuna_and_those_at_random_no_numpy(here, sampler, most):
     study = here.study(sampler=sampler, budget="{trials: 3}", parallel="1", parameters=NUMBERS, x="", kind="")
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
