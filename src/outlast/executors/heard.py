@@ -5,9 +5,10 @@ and whoever hears nothing looks there. A message is one line of JSON with an ``o
 
 - to the runner: ``run`` (an attempt: its name, marker and what that says), ``stop`` (what ``stop.json`` says), ``settled``
   (the outcome is in the ledger for good);
-- from the runner: ``claimed`` (what ``started.json`` says; with the next word, or after a tenth of a second), ``points`` (lines
-  as in ``reports.jsonl``), ``over`` (what ``exit.json`` says). What a long training leaves is on the disk before ``over`` is
-  said, unless that is full; what a short one leaves is written there only where ``settled`` does not come.
+- from the runner: ``claimed`` (what ``started.json`` says; with the next word, or when its training has run for a tenth of a
+  second), ``points`` (lines as in ``reports.jsonl``), ``over`` (what ``exit.json`` says). What a long training leaves is on
+  the disk before ``over`` is said, unless that is full; what a short one leaves is written there only where ``settled`` does
+  not come.
 """
 
 from __future__ import annotations

@@ -105,6 +105,10 @@ class Lane:
             elif message["op"] == "settled" and message["name"] == self._name:
                 self.settled = True
 
+    def send(self) -> None:
+        """Send what waits, and take in nothing: what has come is still there to be waited for."""
+        self._lines.flush()
+
     def _ask(self, name: str, request: dict[str, Any]) -> None:
         if name == self._name:
             self.asked = request
@@ -113,7 +117,7 @@ class Lane:
                 order.asked = request
 
     def say(self, op: str, *, soon: bool = False, **what: Any) -> None:
-        """Tell the coordinator something of the attempt; `soon`: with what is said next, or with the next `look`."""
+        """Tell the coordinator something of the attempt; `soon`: with what is said next, or the next `look` or `send`."""
         self._lines.say({"op": op, "name": self._name, **what}, soon=soon)
 
     def say_over(self, evidence: str, *, last: bool) -> None:

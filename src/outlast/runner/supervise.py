@@ -44,7 +44,7 @@ _RARE_TICK = 1.0  # the same on a network filesystem, where hundreds ask one ser
 SETTLES_AFTER = _TICK
 _STRAGGLERS_GRACE = 5.0
 _CHUNK = 1 << 20
-_SMALL_PIPE, _PIPE = 1 << 14, 1 << 20  # bytes; a training that prints much waits less often
+_MUCH, _PIPE = 1 << 14, 1 << 20  # bytes at once, and of room; a training that prints much waits less often
 
 
 @lru_cache(maxsize=1)
@@ -176,7 +176,7 @@ class Supervisor:
             if not chunk:
                 return False
             self._time.heard()
-            if len(chunk) >= _SMALL_PIPE and not self._widened:
+            if len(chunk) >= _MUCH and not self._widened and not until_closed:
                 self._widen()
             self.log.write(chunk)
             self.capture.feed(chunk)
@@ -212,7 +212,7 @@ class Supervisor:
         if not self._settled:
             self._settle()
             if self._lane is not None:
-                self._lane.look()  # it is said that this attempt was claimed, if nothing else was said yet
+                self._lane.send()  # that this attempt was claimed, if nothing else was said yet
         self.capture.poll()
         if self.capture.heard():
             self._time.heard()
@@ -257,16 +257,16 @@ class Supervisor:
     def _evidence(self, code: int | None, *, error: str = "") -> Evidence:
         self._time.tick()
         seconds = round(self._time.seconds, 3)
-        if (
-            seconds >= SETTLES_AFTER and not self._settled
-        ):  # on a busy machine the end may be seen before the first tick
-            self._settle()
+        if seconds >= SETTLES_AFTER and not self._settled:
+            self._settle()  # on a busy machine the end may be seen before the first tick
         self.log.close()
         self._look_for_neighbours(back=True)
         seen = self.capture.finish(torn=code != 0)
         memory = MemoryKills() if code == 0 else self._memory.kills()
         last = self.spec.last_step
         steps = [report.step for report in seen.reports]
+        full = bool(code or seen.missing or self.log.failed) and self._disk_full()
+        saved = self._saved()  # not before: a checkpoint folder that is gone tells nothing of its disk
         return Evidence(
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
@@ -289,11 +289,11 @@ class Supervisor:
             outside_signal=self._stopping.outside_signal if self._stopping.terminated else None,
             resumed=self.spec.resume,
             new_steps=last is None or bool(steps and max(steps) > last),
-            saved=self._saved(),
+            saved=saved,
             error=error,
             oom_killed=memory.own,
             host_oom=memory.host,
             peak_memory=self._peak,
             machine_memory=physical_memory() or 0,
-            disk_full=bool(code or seen.missing or self.log.failed) and self._disk_full(),
+            disk_full=full,
         )
