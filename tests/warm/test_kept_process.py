@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from outlast._system.locks import is_locked
+from outlast._system.locks import FileLock, is_locked
 from outlast._system.memory import MemoryCounters
+from outlast._system.processes import VARIABLE
 from outlast.core.kept_words import Train
 from outlast.errors import StorageError
 from outlast.executors.kept_process import KeptProcess, KeptStart
+from outlast.executors.kept_workers import KeptExecutor
 
 Make = Callable[..., KeptProcess]
 
@@ -54,13 +57,74 @@ def test_one_that_cannot_be_made_leaves_nothing(spoilt: str, tmp_path: Path) -> 
     assert not is_locked(str(tmp_path / "output" / "0.log"))
 
 
+class Lost(Exception):
+    """Somebody else has the study."""
+
+
+def lost() -> None:
+    raise Lost
+
+
+def test_one_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
+    open_before = os.listdir("/proc/self/fd")
+    KeptProcess(start_in(tmp_path), "kept:0").close()
+    assert os.listdir("/proc/self/fd") == open_before
+    assert not os.listdir(tmp_path / "output")
+
+
+def test_whoever_comes_late_to_a_slot_that_is_free_again_starts_nothing_there(tmp_path: Path) -> None:
+    open_before = os.listdir("/proc/self/fd")
+    with pytest.raises(Lost):
+        KeptProcess(start_in(tmp_path), "kept:0", lost)
+    assert os.listdir("/proc/self/fd") == open_before
+    assert not is_locked(str(tmp_path / "output" / "0.log"))
+
+
+def test_an_output_goes_only_while_nobody_else_can_take_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, unlink = [], os.unlink
+
+    def seen_first(path: str) -> None:
+        seen.append(is_locked(path))
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", seen_first)
+    KeptProcess(start_in(tmp_path), "kept:0").close()
+    assert seen == [True]
+
+
+def test_a_lock_whose_file_was_removed_before_it_was_ours_is_none(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, acquire = tmp_path / "output" / "0.log", FileLock.acquire
+    left = [log]
+
+    def late(lock: FileLock, **how: float) -> bool:
+        while left:
+            left.pop().unlink()  # whoever held it before has ended just now
+        return acquire(lock, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileLock, "acquire", late)
+        worker = make()
+    assert is_locked(str(log)) and os.path.samestat(os.stat(log), os.fstat(worker._out))
+
+
+def test_what_a_trial_left_running_keeps_no_output_that_is_empty(tmp_path: Path) -> None:
+    log = tmp_path / "output" / "0.log"
+    executor = KeptExecutor(start_in(tmp_path))
+    ends: tuple[Callable[[KeptProcess], None], ...] = (executor._end_left, lambda _: executor.close())
+    for end in ends:
+        worker = executor._new("kept:0", lambda: None)
+        worker.kill()
+        lock = FileLock(str(log))
+        assert lock.acquire()
+        left = subprocess.Popen(["sleep", "60"], pass_fds=[lock.fd], env={**os.environ, VARIABLE: worker.token})
+        lock.close()
+        end(worker)
+        assert left.wait(10) == -signal.SIGKILL and not log.exists()
+
+
 def test_a_slot_in_which_a_successors_worker_runs_is_left_to_it(make: Make, tmp_path: Path) -> None:
-    class Lost(Exception):
-        pass
-
-    def lost() -> None:
-        raise Lost
-
     theirs = make()
     os.kill(theirs.process.pid, signal.SIGSTOP)
     open_before = os.listdir("/proc/self/fd")

@@ -86,7 +86,7 @@ class MemoryCounters:
         hit = 0
         if self._hit is not None:
             events, failures = self._hit
-            hit = _number(_pairs(self._read(events)), "oom") or _single(self._read(failures))
+            hit = _number(_pairs(self._read(events)), "oom") or _whole("".join(self._read(failures)))
         return killed, hit, 0
 
     def _read(self, path: Path) -> list[str]:
@@ -107,9 +107,10 @@ class MemoryCounters:
             return []
         return text.decode(errors="replace").splitlines()
 
-    def __del__(self) -> None:
-        for fd in getattr(self, "_open", {}).values():
-            os.close(fd)
+    def close(self) -> None:
+        """Nothing more is asked."""
+        while self._open:
+            os.close(self._open.popitem()[1])
 
 
 def _memory_groups(proc: Path, cgroups: Path) -> tuple[Path | None, Path | None]:
@@ -172,10 +173,9 @@ def _pairs(lines: Iterable[str]) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
-def _single(lines: Iterable[str]) -> int:
-    return _number({"": "".join(lines)}, "")
-
-
 def _number(words: Mapping[str, str], key: str) -> int:
-    text = words.get(key, "0")
+    return _whole(words.get(key, ""))
+
+
+def _whole(text: str) -> int:
     return int(text) if text.isdigit() else 0

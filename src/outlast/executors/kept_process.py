@@ -10,24 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from outlast._system.locks import FileLock, is_locked
 from outlast._system.memory import MemoryCounters, physical_memory
-from outlast._system.processes import VARIABLE, descendants, end_processes, lock_holders, signal_each
+from outlast._system.processes import VARIABLE
 from outlast.core.evidence import Evidence
 from outlast.core.kept_words import Stop, ToWorker, Train, Unpacker, packed
 from outlast.errors import StorageError
 from outlast.executors.heard import EndRequest
+from outlast.executors.kept_output import locked_output, log_name, remove_empty_output
 
 _ENDS_WITHIN = 1.0  # seconds, once it has hung up
 _COUNTS_FOR = 1.0  # seconds of awakeness; so old may be what the kernel counted before a trial
-_FREE_WITHIN = 10.0  # seconds for what an earlier worker left to end
 #: Of one trial's output this much of the beginning stays, and about as much of the end, where it is more than both.
 _HEAD_BYTES, _TAIL_BYTES = 32 * 2**20, 8 * 2**20
 
@@ -98,7 +96,7 @@ class KeptProcess:
 
     def _make(self, start: KeptStart, still_ours: Callable[[], object], undone: contextlib.ExitStack) -> None:
         """Make it, piece by piece; `undone` takes all of it back."""
-        self._lock = _locked(self.log, self._of_slot, still_ours)
+        self._lock = locked_output(self.log, self._of_slot, still_ours)
         undone.callback(self._lock.close)
         self._out = os.open(self.log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         undone.callback(os.close, self._out)
@@ -239,45 +237,20 @@ class KeptProcess:
             machine_memory=physical_memory() or 0,
         )
 
-    def close(self) -> None:
-        """End it, and let its output go: an empty one is removed."""
+    def kill(self) -> None:
+        """End it at once, and wait until it has."""
         self.process.kill()
         self.process.wait()
+
+    def close(self) -> None:
+        """End it, and let its output go: an empty one is removed."""
+        self.kill()
+        self._memory.close()
         self.connection.close()
         if self.pidfd is not None:
             os.close(self.pidfd)
             self.pidfd = None
-        if not self.size and not is_locked(self.log):  # a successor's worker may have it
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.log)
+        if not self.size:
+            remove_empty_output(self.log)
         os.close(self._out)
         os.close(self._drawn)
-
-
-def log_name(slot: str) -> str:
-    """Of the output of a slot's workers: ``3.log`` of ``kept:3``."""
-    return f"{slot.partition(':')[2]}.log"
-
-
-def _locked(path: str, token: str, still_ours: Callable[[], object]) -> FileLock:
-    """The lock on a slot's output, which its workers and what they start hold as long as they live: they are ended.
-
-    Raises:
-        StorageError: Somebody still does.
-        OutlastError: What `still_ours` does.
-    """
-    deadline = time.monotonic() + _FREE_WITHIN
-    lock = FileLock(path)
-    while not lock.acquire():
-        try:
-            still_ours()
-        except BaseException:
-            lock.close()
-            raise
-        end_processes(token, give_up_after=1.0)
-        signal_each(set(lock_holders(path)) - set(descendants(os.getpid())), signal.SIGKILL)  # that took the token off
-        if time.monotonic() > deadline:
-            lock.close()
-            raise StorageError(f"something of an earlier worker still runs, and holds {path}")
-        time.sleep(0.01)
-    return lock

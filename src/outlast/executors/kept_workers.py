@@ -160,17 +160,17 @@ class KeptExecutor(LocalExecutor):
 
     def wait(self, timeout: float) -> None:
         if not self._heard and not self._questions:
-            self._sleep(
-                min(timeout, _LOOK_EVERY) if self._at else timeout, (self._epoll.fileno(), *self._watched.values())
-            )
+            self._wait(min(timeout, _LOOK_EVERY) if self._at else timeout, self._epoll.fileno())
 
     def close(self) -> None:
-        tokens = [worker.token for worker in self._workers.values()]
-        for worker in list(self._workers.values()):
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.kill()
+        if workers and processes_with(f"{self._start.token}{KEPT}"):  # what their trials left running ends with them
+            for worker in workers:
+                end_processes(worker.token, give_up_after=2.0)
+        for worker in workers:
             self._close(worker)
-        if tokens and processes_with(f"{self._start.token}{KEPT}"):  # what their trials left running ends with them
-            for token in tokens:
-                end_processes(token, give_up_after=2.0)
         self._at.clear()
         self._epoll.close()
         super().close()
@@ -222,10 +222,10 @@ class KeptExecutor(LocalExecutor):
         heard.kept = Ended(worker.log, (worker.end, max(0, worker.size - worker.end)), drawn, crashed=True)
 
     def _end_left(self, worker: KeptProcess) -> None:
-        """A worker is done with: whatever its trials left running ends with it."""
-        token = worker.token
+        """A worker is done with: whatever its trials left running ends with it, and holds its output no longer."""
+        worker.kill()
+        end_processes(worker.token, give_up_after=2.0)
         self._close(worker)
-        end_processes(token, give_up_after=2.0)
 
     def _look_at_clock(self, worker: KeptProcess) -> None:
         busy, start = worker.busy, self._start

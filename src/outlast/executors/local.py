@@ -113,12 +113,16 @@ class LocalExecutor(Executor):
         return runner is None or not is_running(runner)
 
     def wait(self, timeout: float) -> None:
+        self._wait(timeout)
+
+    def _wait(self, timeout: float, *others: int) -> None:
+        """As `wait`; also until one of these descriptors has something to read."""
         speaking = [lane.lines.fileno() for lane in self._lanes.speaking]
         if not self._watched and not self._lanes.speaks(self._runners):
             timeout = min(timeout, 0.05)  # no pidfd here (macOS): look often
         self._lanes.send()
         filled = [lane.lines.fileno() for lane in self._lanes.waiting]
-        self._ready = self._sleep(timeout, (*self._watched.values(), *speaking), filled)
+        self._ready = self._sleep(timeout, (*self._watched.values(), *speaking, *others), filled)
 
     def poll(self) -> None:
         """Take in what runners said. One that has hung up without a word is watched as one that never speaks."""
