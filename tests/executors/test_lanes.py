@@ -341,6 +341,18 @@ def test_an_order_that_the_socket_has_no_room_for_is_sent_as_it_is_read(talk: Ta
 
 
 @pytest.mark.slow
+def test_a_runner_that_is_found_to_be_gone_by_what_it_is_told_is_watched_as_one_that_never_speaks(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _ = talk.begin("sleep 60")
+    monkeypatch.setattr(line_socket, "_MOST_UNSENT", 1)
+    assert not talk.executor.pass_on(name, EndRequest("user", 1.0))
+    talk.executor.poll()
+    assert name in talk.executor._watched
+    talk.executor.cancel(name)
+
+
+@pytest.mark.slow
 def test_a_script_that_listens_right_behind_its_report_is_not_told_by_a_signal(talk: Talk) -> None:
     report, reports = '{"v": 1, "step": 1, "metrics": {"score": 0.5}}', "$OUTLAST_TRIAL_DIR/attempts/1/reports.jsonl"
     listens = '{"v": 1, "listens": true}'

@@ -17,7 +17,8 @@
   runners of ours.
 - `speaks` says whether the attempt's runner tells its news over a socket (`outlast.executors.heard`): while it does, nobody needs
   to look into the attempt's folder. `hear` is what was said since the last call. `pass_on` hands a request to end to such a
-  runner; the files say the same. `settled` tells those whose outcomes are in the ledger, `send` at the latest.
+  runner; the files say the same. `settled` tells those whose outcomes are in the ledger, at the latest with `send`,
+  `wait` or `close`.
   Elsewhere nobody speaks, and nothing is heard.
 - `forget` ends the watch over one attempt; what it says of that attempt afterwards is unknown.
 - `close` forgets everything and ends nothing: runners outlive their coordinator.
@@ -133,7 +134,7 @@ class Executor(abc.ABC):
     def settled(self, names: Iterable[str]) -> None:
         """The outcomes of these attempts are in the ledger for good: their runners need not leave anything more.
 
-        They may hear so with what they are told next, or from `send` on.
+        They may hear so with what they are told next, or with the next `send`, `wait` or `close`.
         """
         return
 

@@ -129,7 +129,7 @@ class Lanes:
             lane.lines.flush()
 
     def listen(self, ready: Collection[int] | None = None) -> list[Lane]:
-        """Take in what was said. Returns the runners that are found to be gone, whatever they said before that.
+        """Take in what was said. Returns the runners that are gone, whatever they said before that, until they are forgotten.
 
         `ready` are the sockets that have something to read, where somebody has looked just now.
         """
@@ -144,7 +144,7 @@ class Lanes:
         found = [lane for fd, lane in lanes.items() if fd in (ready or ())]
         for lane in found:
             lane.listen()
-        return [lane for lane in found if not lane.lines.open]
+        return [lane for lane in self._busy.values() if not lane.lines.open]
 
     def heard(self) -> dict[str, Heard]:
         """What was said since the last call, by attempt."""

@@ -166,8 +166,11 @@ class Ledger:
             raise LeaseLost(_TAKEN_OVER if self.folder.is_dir() else _MOVED_AWAY)
 
     def fence(self) -> None:
-        """As `check`, right behind an append, whose own look tells all but this: who has claimed a newer segment since, and may
-        have read ours already, has removed our file before."""
+        """As `check` for what other coordinators do, shortly behind an append: who has claimed a newer segment since, and may
+        have read ours already, has removed our file before.
+
+        What people did to the segment since that append is not seen here but by the next append or `look`.
+        """
         if not self._is_ours():
             self.check()
 

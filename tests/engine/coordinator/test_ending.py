@@ -43,13 +43,15 @@ class _Study:
     """Trial 0 of a study, whose only attempt has just ended, with its files; and who ends attempts there.
 
     Attributes:
-        settled: Attempts whose runners were told that their outcomes are on record.
+        settled: Attempts whose runners are to be told that their outcomes are on record.
+        told: Those of them that were told.
         refused: What the disk lacks, as often as it was said.
     """
 
     def __init__(self, root: Path, fence: Callable[[], object] = lambda: None) -> None:
         self.paths, self.study = StudyPaths.at(root), Study()
         self.settled: list[str] = []
+        self.told: list[str] = []
         self.refused: list[str] = []
         for event in (TrialCreated(0, AT, {"lr": 0.5}), AttemptOpened(0, 1, AT, "local:0")):
             self.study.apply(event)
@@ -57,11 +59,14 @@ class _Study:
         self.paths.attempt(0, 1).log.write_text("printed\n")
         self.ending = ending_attempts.Ending(
             self.paths, cast(Any, None), self.study,
-            cast(Any, SimpleNamespace(settled=self.settled.extend, send=lambda: None)),
+            cast(Any, SimpleNamespace(settled=self.settled.extend, send=self._send)),
             cast(Any, SimpleNamespace(tidied=lambda: None, retain=lambda study: None)),
             self.refused.append, fence,
         )  # fmt: skip
         self.ending.work_behind()
+
+    def _send(self) -> None:
+        self.told = list(self.settled)
 
     def end(self, state: TrialState, cause: Cause, evidence: Evidence | None = None) -> None:
         self.study.apply(AttemptEnded(0, 1, AT, state, cause, "why", values=(0.5,)))
@@ -105,14 +110,15 @@ def test_files_are_put_away_behind_the_decider_and_the_marker_goes_last(
     assert not one.paths.open_marker(0, 1).exists() and not one.paths.trial(0).attempts.exists()
 
 
+@pytest.mark.parametrize("last", ["drain", "close"])
 def test_what_a_trial_failed_of_is_in_its_files_before_its_runner_is_told_to_keep_it_to_itself(
-    tmp_path: Path, made: Callable[..., _Study]
+    tmp_path: Path, made: Callable[..., _Study], last: str
 ) -> None:
     one = made(tmp_path)
     one.end(TrialState.FAILED, Cause.CRASH, Evidence(exit_code=1, tail=("ValueError: three",)))
     assert one.settled == []
-    one.ending.drain()
-    assert one.settled == ["0000.1"]
+    getattr(one.ending, last)()
+    assert one.told == one.settled == ["0000.1"], "it does not wait for what else is done at an end"
     assert "ValueError: three" in one.paths.trial(0).error_log.read_text()
 
 

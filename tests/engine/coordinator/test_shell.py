@@ -62,6 +62,18 @@ def test_nothing_is_done_before_the_decisions_are_durable() -> None:
     assert done == ["let_wait", "send_away", "put_away", "put_away_left"]
 
 
+def test_what_is_put_away_as_the_last_thing_does_not_wait_for_another_round() -> None:
+    order: list[str] = []
+    made = shell(order)
+    made._ledger, made._began = Noted(order), 0.0
+    made._gather = made._start = made._tell = lambda: None
+    made._clock = SimpleNamespace(now=lambda: "", monotonic=lambda: 0.0)
+    made._watch = SimpleNamespace(running={})
+    made._round = SimpleNamespace(rest=ComingToRest(), nothing_runs=lambda *_: [do.PutAway(3, 1)])
+    assert made.round() is None
+    assert order.index("put_away") < order.index("round_over")
+
+
 def test_what_cannot_be_made_durable_is_not_done() -> None:
     order: list[str] = []
     made = shell(order)

@@ -126,6 +126,7 @@ class Ending:
         self.round_over()
         self._behind.drain()
         self.take_done()
+        self._executor.send()  # what trials failed of is put away, too: their runners wait for nothing more
 
     def close(self) -> str:
         """Put away what is left, if it can be: whoever takes the study over does the rest. Returns why some is left, or nothing.
@@ -141,6 +142,7 @@ class Ending:
                 refused = refused or put.error
             else:
                 self._take(put)
+        self._executor.send()  # before what else is done at an end: it may take longer than runners wait
         self.retain()
         return (
             "" if refused is None else f"{StorageError.of(refused).fact}; whoever goes on puts that trial's files away"

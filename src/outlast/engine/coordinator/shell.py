@@ -120,6 +120,7 @@ class Shell:
             self._ending.drain()
             self._carry_out(self._round.nothing_runs(self._clock.now(), self._lasted))
             end = self._act()
+            self._ending.round_over()  # that may have brought more to put away
             self._decisions.tell()
             return end
         except OSError as error:
