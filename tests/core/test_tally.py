@@ -82,6 +82,25 @@ def histories(draw: st.DrawFn) -> list[Event]:
     return events
 
 
+@st.composite
+def chains(draw: st.DrawFn) -> list[Event]:
+    """One trial, whose attempts mostly go on from each other."""
+    events: list[Event] = [TrialCreated(0, at_minute(0))]
+    for number in range(1, draw(st.integers(2, 4)) + 1):
+        resumed, steps = (
+            draw(st.sampled_from([True, True, True, False])),
+            draw(st.sampled_from([(), (0, 1, 2), (2, 3), (1,)])),
+        )
+        events.append(AttemptOpened(0, number, at_minute(number), resumed=resumed))
+        state = draw(st.sampled_from([TrialState.INTERRUPTED, TrialState.INTERRUPTED, TrialState.COMPLETE]))
+        curves, cause = (tuple((step, 0.5) for step in steps),), Cause.PREEMPTED
+        ended = AttemptEnded(0, number, at_minute(number), state, cause, "", (0.5,), curves, seconds=10.0)
+        events.append(ended)
+        if state.finished:
+            break
+    return events
+
+
 def check(study: Study) -> None:
     trials = study.trials.values()
     assert study.next_number == max(study.trials, default=-1) + 1
@@ -165,7 +184,7 @@ def share(trial: Trial, attempt: Attempt) -> tuple[float, bool]:
     return kept, kept > 0
 
 
-@given(histories())
+@given(st.one_of(histories(), chains()))
 def test_what_trials_add_up_to_is_what_their_attempts_say(events: list[Event]) -> None:
     study = Study()
     for event in events:
