@@ -43,7 +43,7 @@ RECORDED_HEAD = """\
 known, 1 what half of all random configurations reach. Each method is shown over the searches that Outlast's has too, beside
 what Outlast's comes to *there*. Intervals are over seeds; p is Wilcoxon's signed rank test over tasks and seeds, corrected by
 Holm's method; ranks are among the methods that have at least half of these searches.
-See [benchmarks](../benchmarks/README.md#search-quality).
+How it is measured: `benchmarks/README.md`.
 """
 
 
