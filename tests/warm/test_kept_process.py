@@ -128,10 +128,13 @@ def test_a_slot_in_which_a_successors_worker_runs_is_left_to_it(make: Make, tmp_
     theirs = make()
     os.kill(theirs.process.pid, signal.SIGSTOP)
     open_before = os.listdir("/proc/self/fd")
-    with pytest.raises(Lost):
-        KeptProcess(start_in(tmp_path), "kept:0", lost)
-    assert os.listdir("/proc/self/fd") == open_before
-    assert theirs.process.poll() is None
+    try:
+        with pytest.raises(Lost):
+            KeptProcess(start_in(tmp_path), "kept:0", lost)
+        assert os.listdir("/proc/self/fd") == open_before
+        assert theirs.process.poll() is None
+    finally:
+        os.kill(theirs.process.pid, signal.SIGCONT)  # so that it ends with the test
 
 
 def test_a_kernel_that_tells_nothing_of_processes_is_no_hindrance(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
