@@ -25,7 +25,7 @@ def test_a_sound_study_has_no_errors(make) -> None:
     findings = quick_check(make(), "studies/s")
     assert not errors(findings)
     assert about(findings, "metric").text == "maximize val_acc"
-    assert about(findings, "sampler").text == "tpe"
+    assert about(findings, "sampler").text == "gaussian and tpe by turns (auto)"
     assert about(findings, "space").text == "1 parameter"
 
 

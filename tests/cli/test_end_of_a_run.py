@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -58,8 +59,18 @@ def test_a_study_that_is_gone_afterwards_gets_none(here, monkeypatch) -> None:
 @pytest.mark.slow
 def test_the_prompt_is_there_before_the_plots_which_find_a_folder_that_was_moved(here, monkeypatch) -> None:
     monkeypatch.setattr(plotting, "outlives_us", lambda: True)
+    draws, started = plotting.drawing, []
+
+    def held(paths, words):  # as if they were slower to begin than who moves it
+        started.append(draws(paths, words))
+        os.kill(started[-1].pid, signal.SIGSTOP)
+        return started[-1]
+
+    monkeypatch.setattr(plotting, "drawing", held)
     said = here("run")
     os.rename("studies/small", "studies/aside")
+    for each in started:
+        os.kill(each.pid, signal.SIGCONT)
     assert said.code == 0
     assert "plots (being drawn)" in said.out
     deadline = time.monotonic() + 60

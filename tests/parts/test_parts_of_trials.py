@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from lab.study import TRAININGS, InBackground
-from lab.waiting import until
+from lab.waiting import until, wait_gone
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
@@ -64,9 +64,11 @@ class Lab(InBackground):
         return until(there, f"epoch {epoch} of part {part} of trial {trial}")
 
     def kill_runner(self, trial: int) -> None:
-        """As a machine would that loses the job: the training dies with it."""
+        """As a machine would that loses the job: the training dies with it, before anything else happens."""
+        training = self.audit_of(trial)[-1]["pid"]
         attempts = sorted(int(name) for name in os.listdir(self.paths.trial(trial).attempts))
         os.kill(json.loads(self.paths.attempt(trial, attempts[-1]).started.read_text())["pid"], signal.SIGKILL)
+        wait_gone(training)
 
 
 @pytest.fixture
