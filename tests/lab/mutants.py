@@ -97,12 +97,12 @@ MUTANTS = (
         },
     ),
     Mutant(
-        "every second trial starts over despite its checkpoint",
+        "every fourth trial starts over despite its checkpoint",
         {
             "engine/attempts/prepare.py": (
                 (
                     "start_over = not begun or trial.from_scratch",
-                    "start_over = not begun or trial.from_scratch or trial.number % 2",
+                    "start_over = not begun or trial.from_scratch or trial.number % 4 == 3",
                 ),
             )
         },

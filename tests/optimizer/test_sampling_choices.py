@@ -138,10 +138,10 @@ def test_auto_spreads_evenly_until_enough_have_ended_however_many_run(lab: Any) 
     ],
 )
 def test_auto_is_tpe_where_the_process_does_not_fit_or_tpe_was_meant(lab: Any, study: dict[str, Any]) -> None:
-    factory = Optimizer(lab.settings(**study), lab.study())._factory
-    assert factory.name == "tpe" and factory.gaussian is None and factory.said == "tpe (auto)"
-    said = said_of_auto(len(study.get("goals", "1")), len(study.get("parameters", "x")), study.get("options", ()))
-    assert said == "tpe (auto)"
+    settings = lab.settings(**study)
+    factory = Optimizer(settings, lab.study())._factory
+    assert factory.name == "tpe" and factory.gaussian is None
+    assert factory.said == said_of_auto(settings) == "tpe (auto)"
 
 
 @pytest.mark.parametrize(

@@ -53,11 +53,8 @@ def banner(
 
 def _sampler_text(settings: Settings) -> str:
     """The sampler's name; of ``auto`` what it turned out to be."""
-    name, options = settings.sampler.name, settings.sampler.options
-    if name != "auto":
-        return name
-    drawn = sum(parameter.latent is not None for parameter in settings.parameters)
-    return said_of_auto(len(settings.metrics), drawn, options)
+    name = settings.sampler.name
+    return said_of_auto(settings) if name == "auto" else name
 
 
 def _beside(settings: Settings) -> str:

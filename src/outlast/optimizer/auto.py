@@ -7,7 +7,7 @@ there are several objectives. By turns they are about as good as the better of t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from outlast.config.settings import Settings
 
 #: With more trials than this TPE suggests alone: what the process costs grows with the cube of their number (0.06 s at 150).
 FEW_TRIALS = 150
@@ -19,14 +19,12 @@ MOST_PARAMETERS = 30
 SHARED_OPTIONS = frozenset({"n_startup_trials"})
 
 
-def asks_gaussian(objectives: int, parameters: int, options: Collection[str] = ()) -> bool:
-    """Whether ``auto`` asks a Gaussian process, too.
-
-    Args:
-        parameters: How many are declared in the study file; 0: the objective asks for them as it goes.
-        options: Those of the study file; TPE's own are a wish for TPE.
-    """
-    return objectives == 1 and 0 < parameters <= MOST_PARAMETERS and SHARED_OPTIONS.issuperset(options)
+def asks_gaussian(settings: Settings) -> bool:
+    """Whether ``auto`` asks a Gaussian process, too: not for an objective that asks for its parameters as it goes, and not
+    where options of TPE's own say that TPE is meant."""
+    drawn = sum(parameter.latent is not None for parameter in settings.parameters)
+    fits = len(settings.metrics) == 1 and 0 < drawn <= MOST_PARAMETERS
+    return fits and SHARED_OPTIONS.issuperset(settings.sampler.options)
 
 
 def is_gaussians_turn(number: int, others: int, ended: int, first: int = FIRST_TRIALS) -> bool:
@@ -34,6 +32,6 @@ def is_gaussians_turn(number: int, others: int, ended: int, first: int = FIRST_T
     return others < FEW_TRIALS and (ended < first or number % 2 == 0)
 
 
-def said_of_auto(objectives: int, parameters: int, options: Collection[str] = ()) -> str:
+def said_of_auto(settings: Settings) -> str:
     """What people are told it is."""
-    return "gaussian and tpe by turns (auto)" if asks_gaussian(objectives, parameters, options) else "tpe (auto)"
+    return "gaussian and tpe by turns (auto)" if asks_gaussian(settings) else "tpe (auto)"

@@ -45,14 +45,11 @@ class SamplerFactory:
 
     def __init__(self, study: Settings) -> None:
         settings, objectives = study.sampler, len(study.metrics)
-        parameters = sum(parameter.latent is not None for parameter in study.parameters)
         conditional = any(parameter.when for parameter in study.parameters) or not study.parameters
-        by_turns = settings.name == "auto" and asks_gaussian(objectives, parameters, settings.options)
-        self.name = "tpe" if settings.name == "auto" else settings.name
+        is_auto = settings.name == "auto"
+        self.name = "tpe" if is_auto else settings.name
         #: What people are told it is.
-        self.said = self.name
-        if settings.name == "auto":
-            self.said = said_of_auto(objectives, parameters, settings.options)
+        self.said = said_of_auto(study) if is_auto else self.name
         self.is_custom = is_dotted(self.name)
         if not self.is_custom and self.name not in SAMPLERS:
             raise StudyFileError(
@@ -81,7 +78,7 @@ class SamplerFactory:
         self.view: Callable[[], View] | None = None
         self._class: type[BaseSampler] | None = None  # of Optuna's
         self._kept: BaseSampler | None = None
-        if by_turns or self.name == "gaussian":
+        if self.name == "gaussian" or (is_auto and asks_gaussian(study)):
             from outlast.optimizer.gaussian_search import GaussianSearch
 
             check_options("gaussian", settings.options, "sampler", of=GaussianSearch, beside=("seed",))
