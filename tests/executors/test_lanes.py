@@ -274,8 +274,11 @@ def test_a_runner_that_waits_or_trains_again_and_is_killed_is_replaced(talk: Tal
     runner = inspect(files).runner
     assert runner is not None and runner.pid != pid
     os.kill(runner.pid, signal.SIGKILL)
-    talk.until_heard(lambda: talk.executor.ended(name), "that one has ended")
-    assert not talk.executor.speaks(name) and inspect(files).life is Life.GONE and not is_running(runner)
+    while is_running(runner):
+        time.sleep(0.005)
+    assert talk.executor.ended(name), "known without listening"
+    talk.until_heard(lambda: not talk.executor.speaks(name), "it has hung up")
+    assert inspect(files).life is Life.GONE
     talk.executor.forget(name, spoilt=True)
     assert talk.run("echo score=2")[0].exit_code == 0
 
