@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from outlast._system.processes import VARIABLE
+from outlast._system.processes import VARIABLE, environment_of
 from outlast.cli.app import app
 from outlast.core.fold import fold
 from outlast.core.records import (
@@ -117,3 +117,14 @@ def test_a_fresh_start_ends_what_kept_workers_had_started(tmp_path: Path) -> Non
             assert left.wait(10) < 0
         finally:
             left.kill()
+
+
+def test_a_process_that_is_just_being_executed_is_known_by_its_token() -> None:
+    """For a moment, which lasts where the machine is busy, the kernel shows no environment of it: neither the old nor the new."""
+    for number in range(30):
+        token = f"outlast:executed:{os.getpid()}.{number};"
+        with subprocess.Popen(["sleep", "300"], env={**os.environ, VARIABLE: token}) as begun:
+            found = environment_of(begun.pid)
+            begun.kill()
+        assert token.encode() in found
+        assert environment_of(begun.pid) == b""

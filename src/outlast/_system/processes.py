@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -24,7 +25,9 @@ _LINUX = sys.platform.startswith("linux")
 #: therefore executed with room in that block, and its forks, which never execute anything, write their token there.
 VARIABLE = "OUTLAST_TOKEN"
 _ROOM_BYTES = 192  # a token has less than 80
-_ENV_START = 50 - 3  # fields of stat behind the name, which may hold blanks
+_FLAGS, _ENV_START = 9 - 3, 50 - 3  # fields of stat behind the name, which may hold blanks
+_NO_MEMORY = 0x4 | 0x200000  # PF_EXITING, PF_KTHREAD (include/linux/sched.h)
+_EXECUTED_WITHIN = 1.0  # seconds; it takes longer only where a program is read from a disk that hangs
 
 
 class Identity(NamedTuple):
@@ -232,15 +235,40 @@ def environment_of(pid: int) -> bytes:
     if _LINUX:
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
-                return file.read()
+                found = file.read()
         except OSError:
             return b""
+        return found or _environment_once_executed(pid)
     import psutil
 
     try:
         return "\0".join(f"{k}={v}" for k, v in psutil.Process(pid).environ().items()).encode()
     except psutil.Error:
         return b""
+
+
+def _environment_once_executed(pid: int) -> bytes:
+    """Of a process that shows none. One that is being executed has given the old one up, and shows the new one in a moment.
+
+    That lasts some milliseconds where the machine is busy. Whoever ends what wears a token must not miss it.
+    """
+    deadline = time.monotonic() + _EXECUTED_WITHIN
+    while _is_being_executed(pid) and time.monotonic() < deadline:
+        time.sleep(0.001)
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+            if found := file.read():
+                return found
+    return b""
+
+
+def _is_being_executed(pid: int) -> bool:
+    """Whether its new memory does not say yet where the environment lies. Threads of the kernel, and who ends, have no memory."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return fields[0] not in (b"Z", b"X") and not int(fields[_FLAGS]) & _NO_MEMORY and fields[_ENV_START + 1] == b"0"
 
 
 def end_processes(token: str, *, grace: float = 0.0, give_up_after: float = 10.0) -> list[int]:
