@@ -1,11 +1,14 @@
-"""A search waits for no package that its first trials do without: what `run` loads, from its start to its end."""
+"""A search waits for no package that its first trials do without: what `run` and `import` load, from their start to their end."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +17,10 @@ import atexit, json, sys
 before = set(sys.modules)
 atexit.register(lambda: print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr))
 from outlast.cli.main import main
-sys.argv[1:] = ["run", "study.yaml"]
 main()
 """
+#: What Optuna 4.5 has written.
+OLD = Path(__file__).parents[1] / "optimizer" / "storages" / "optuna-4.5.0.sql"
 #: What Optuna brings along, and what else of the standard library takes long.
 NEVER = {
     "optuna",
@@ -35,15 +39,35 @@ TPE = "{name: tpe, n_startup_trials: 1, seed: 1}"
 NUMBERS = "{x: {min: 0.0, max: 1.0}, rate: {min: 1e-5, max: 1e-1, distribution: log_uniform_values}, layers: {min: 1, max: 4}}"
 
 
+def loaded_by(*words: str, folder: Path) -> set[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [sys.executable, "-c", LISTED, *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler, most", [(TPE, 670), ("gaussian", 670), ("random", 560)])
 def test_suggestions_of_our_own_load_no_optuna_and_those_at_random_no_numpy(here, sampler, most):
     study = here.study(sampler=sampler, budget="{trials: 3}", parallel="1", parameters=NUMBERS, x="", kind="")
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    command = [sys.executable, "-c", LISTED]
-    done = subprocess.run(command, cwd=here.folder, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0 and study, done.stdout + done.stderr
-    modules = set(json.loads(done.stderr.splitlines()[-1]))
+    assert study
+    modules = loaded_by("run", "study.yaml", folder=here.folder)
     assert NEVER & {name.partition(".")[0] for name in modules} == set()
     assert ("numpy" in modules) == (sampler != "random")
+    assert len(modules) <= most
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("waiting, most", [(False, 290), (True, 530)])
+def test_an_import_of_a_database_loads_no_optuna_and_no_sampler_where_nothing_waits(tmp_path, waiting, most):
+    with contextlib.closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.executescript(OLD.read_text())
+        if not waiting:
+            connection.executescript("DELETE FROM trials WHERE state = 'WAITING'")
+    modules = loaded_by("import", "old.db", folder=tmp_path)
+    assert NEVER & {name.partition(".")[0] for name in modules} == set()
+    assert {"numpy", "outlast.optimizer.sampling"} & modules == (
+        {"numpy", "outlast.optimizer.sampling"} if waiting else set()
+    )
     assert len(modules) <= most

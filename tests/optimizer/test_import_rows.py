@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
+from pprint import pformat
 
 import optuna
 import pytest
+from msgspec.structs import asdict
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
 from outlast.errors import StorageError
+from outlast.optimizer import import_sources
 from outlast.optimizer.empty_index import known_schema
-from outlast.optimizer.import_rows import can_read, studies_in, times_in, trials_in
+from outlast.optimizer.import_rows import can_read, studies_in, trials_in
+from outlast.optimizer.import_through_optuna import StorageSource
 from outlast.optimizer.importing import import_storage
 from outlast.optimizer.index_build import made_by_optuna, statements_of
 from outlast.optimizer.view import silent
 
+OLD = Path(__file__).parent / "storages"
 
-@pytest.fixture
-def storage(tmp_path):
-    """Two studies with everything that a row may have."""
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    """Three studies with everything that a row may have, which nobody changes."""
+    file = f"{tmp_path_factory.mktemp('optuna')}/o.db"
     with silent():
-        storage = RDBStorage(f"sqlite:///{tmp_path}/o.db")
+        storage = RDBStorage(f"sqlite:///{file}")
     space = {
         "x": FloatDistribution(1e-5, 1.0, log=True), "n": IntDistribution(0, 10, step=2),
-        "kind": CategoricalDistribution(["a", None, 3, True]),
+        "drop": FloatDistribution(-1, 1, step=0.1), "y": FloatDistribution(0, 3),
+        "width": IntDistribution(1, 512, log=True), "kind": CategoricalDistribution(["a", None, 3, True]),
     }  # fmt: skip
     one = optuna.create_study(study_name="one", storage=storage)
     one.set_metric_names(["loss"])
@@ -35,8 +46,8 @@ def storage(tmp_path):
     for value in (1.0, float("inf"), float("-inf")):
         one.add_trial(
             create_trial(
-                params={"x": 0.1, "n": 4, "kind": None}, distributions=space, value=value,
-                user_attrs={"note": "ü"}, system_attrs={"s": [1]},
+                params={"x": 0.1, "n": 4, "drop": 0.3, "y": 2.5, "width": 64, "kind": None}, distributions=space, value=value,
+                user_attrs={"note": "ü"}, system_attrs={"s": [1], "constraints": [0.5, -1.0]}, constraints={"late": 2.0},
                 intermediate_values={0: 0.5, 3: float("nan"), 4: float("inf")},
             )
         )  # fmt: skip
@@ -44,22 +55,25 @@ def storage(tmp_path):
     one.add_trial(create_trial(state=TrialState.FAIL))
     one.enqueue_trial({"x": 0.3})
     one.ask()
+    one.ask({"x": space["x"]})
+    one.enqueue_trial({"x": 0.4})
     many = optuna.create_study(study_name="many", storage=storage, directions=["minimize", "maximize"])
     many.add_trial(create_trial(params={"x": 0.1}, distributions={"x": space["x"]}, values=[1.0, 2.0]))
     optuna.create_study(study_name="empty", storage=storage)
-    yield storage, f"{tmp_path}/o.db"
+    yield storage, file
     storage.remove_session()
     storage.engine.dispose()
 
 
 def test_studies_and_trials_are_those_that_optuna_reads(storage):
-    theirs, file = storage
+    through_optuna, file = StorageSource(storage[0]), storage[1]
     assert can_read(file)
-    assert [vars(study) for study in studies_in(file)] == [vars(study) for study in theirs.get_all_studies()]
+    assert studies_in(file) == through_optuna.studies()
     for study in studies_in(file):
-        ours, known = trials_in(file, study._study_id), theirs.get_all_trials(study._study_id)
-        assert list(map(repr, ours)) == list(map(repr, known))  # NaN equals nothing
-        assert [trial for trial, _, _ in times_in(file, study._study_id)] == [trial._trial_id for trial in known]
+        ours, theirs = trials_in(file, study.id), through_optuna.trials(study.id)
+        assert pformat(list(map(asdict, ours))) == pformat(
+            list(map(asdict, theirs))
+        )  # NaN equals nothing; keys in any order
 
 
 def test_the_tables_of_an_empty_index_are_those_that_the_installed_optuna_makes():
@@ -68,16 +82,28 @@ def test_the_tables_of_an_empty_index_are_those_that_the_installed_optuna_makes(
     assert known.split("\n")[:-1] == "\n".join(statements_of(made_by_optuna()[1])).split("\n")
 
 
-def test_making_an_index_and_reading_a_database_load_no_sqlalchemy(storage, tmp_path):
+def test_making_an_index_and_reading_a_database_load_no_optuna(storage):
     program = (
         "import sys; from outlast.optimizer.importing import import_storage; from outlast.optimizer.index_build import _fresh; "
         "from outlast.config.settings import MetricSettings, Settings; "
         f"import_storage({storage[1]!r}, 'one'); "
         "_fresh(Settings(name='s', metrics=(MetricSettings(name='m'),)), [], [], {}); "
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'sqlalchemy', 'alembic', 'pandas', 'scipy'}))"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'optuna', 'sqlalchemy', 'alembic', 'pandas', 'scipy'}))"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True).stdout
     assert out.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["one", "many", "3.6.2", "4.5.0"])
+def test_the_same_is_imported_whoever_reads_the_tables(storage, tmp_path, monkeypatch, name):
+    file = storage[1]
+    if name[0].isdigit():
+        script, file, name = OLD / f"optuna-{name}.sql", f"{tmp_path}/old.db", "old"
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.executescript(script.read_text())
+    ours = import_storage(file, name)
+    monkeypatch.setattr(import_sources, "can_read", lambda _file: False)
+    assert repr(import_storage(file, name)) == repr(ours) and ours.events
 
 
 @pytest.mark.parametrize(
@@ -90,8 +116,8 @@ def test_making_an_index_and_reading_a_database_load_no_sqlalchemy(storage, tmp_
         "DROP TABLE trial_values",
     ],
 )
-def test_what_is_no_row_of_optunas_is_said_with_the_file(storage, harm):
-    _, file = storage
+def test_what_is_no_row_of_optunas_is_said_with_the_file(storage, tmp_path, harm):
+    file = shutil.copy(storage[1], tmp_path)
     connection = sqlite3.connect(file)
     connection.execute(harm)
     connection.commit()

@@ -17,8 +17,8 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from outlast.optimizer.optuna_distributions import distribution_of, latent_of, range_like
-from outlast.optimizer.ranges import ChoiceRange, FloatRange, contains, parsed, range_of
+from outlast.optimizer.optuna_distributions import distribution_of, range_like
+from outlast.optimizer.ranges import ChoiceRange, FloatRange, contains, latent_of, parsed, range_of
 from outlast.space.distributions import Latent
 
 DISTRIBUTIONS: list[BaseDistribution] = [
@@ -119,7 +119,7 @@ def test_an_upper_end_off_the_lattice_is_lowered_as_optuna_lowers_it(latent: Lat
         else:
             theirs = made(**ends, **({} if latent.step is None else {"step": latent.step}))
     assert range_of(latent) == range_like(theirs)
-    assert latent_of(theirs).kind == latent.kind
+    assert latent_of(range_like(theirs)).kind == latent.kind
 
 
 def test_equal_ranges_are_equal_keys() -> None:

@@ -1,4 +1,4 @@
-"""Studies and trials from a SQLite file of Optuna's, in a few queries: its own storage makes objects of every row first."""
+"""Studies and trials from a SQLite file of Optuna's, in a few queries, without Optuna."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from optuna.distributions import BaseDistribution, json_to_distribution
-from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
-from optuna.trial import FrozenTrial, TrialState
-
 from outlast.optimizer.index_sql import KEYED, KNOWN_HEADS, head_of, untyped
+from outlast.optimizer.past_studies import DIRECTIONS, STATES, PastStudy, PastTrial, in_utc
+from outlast.optimizer.ranges import parsed
 
 
 def can_read(file: str) -> bool:
@@ -25,8 +20,8 @@ def can_read(file: str) -> bool:
         return head_of(connection) in KNOWN_HEADS
 
 
-def studies_in(file: str) -> list[FrozenStudy]:
-    """All studies, by their ids, as ``RDBStorage.get_all_studies`` has them."""
+def studies_in(file: str) -> list[PastStudy]:
+    """All studies, by their ids."""
     with contextlib.closing(sqlite3.connect(file)) as connection:
 
         def of(table: str, columns: str, study: int, order: str) -> list[Any]:
@@ -35,39 +30,32 @@ def studies_in(file: str) -> list[FrozenStudy]:
 
         found = connection.execute("SELECT study_id, study_name FROM studies ORDER BY study_id").fetchall()
         return [
-            FrozenStudy(
-                study_name=name,
-                direction=None,
-                directions=[
-                    StudyDirection[word] for (word,) in of("study_directions", "direction", study, "objective")
-                ],
+            PastStudy(
+                id=study,
+                name=name,
+                directions=tuple(
+                    DIRECTIONS[word] for (word,) in of("study_directions", "direction", study, "objective")
+                ),
                 user_attrs=_attrs(of("study_user_attributes", KEYED, study, "study_user_attribute_id")),
                 system_attrs=_attrs(of("study_system_attributes", KEYED, study, "study_system_attribute_id")),
-                study_id=study,
             )
             for study, name in found
         ]
 
 
-def times_in(file: str, study: int) -> list[tuple[int, str | None, str | None]]:
-    """Of each trial of a study its id, and when it started and finished, as it is stored."""
-    with contextlib.closing(sqlite3.connect(file)) as connection:
-        query = "SELECT trial_id, datetime_start, datetime_complete FROM trials WHERE study_id = ?"
-        return connection.execute(query, (study,)).fetchall()
-
-
-def trials_in(file: str, study: int) -> list[FrozenTrial]:
-    """All trials of a study, by their ids, as ``RDBStorage.get_all_trials`` has them.
+def trials_in(file: str, study: int, *, local_times: bool = False) -> list[PastTrial]:
+    """All trials of a study, by their ids.
 
     Args:
         file: That nobody else writes to.
         study: Its id there.
+        local_times: Whether its times are those of this machine's time zone, see `in_utc`.
     """
     with contextlib.closing(sqlite3.connect(file)) as connection:
-        return list(_trials(connection, study))
+        return list(_trials(connection, study, local_times))
 
 
-def _trials(connection: sqlite3.Connection, study: int) -> Iterator[FrozenTrial]:
+def _trials(connection: sqlite3.Connection, study: int, local: bool) -> Iterator[PastTrial]:
     def of(table: str, columns: str, order: str) -> dict[int, list[tuple[Any, ...]]]:
         found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         query = (
@@ -85,31 +73,20 @@ def _trials(connection: sqlite3.Connection, study: int) -> Iterator[FrozenTrial]
     systems = of("trial_system_attributes", KEYED, "trial_system_attribute_id")
     query = "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials WHERE study_id = ? ORDER BY trial_id"
     for trial, number, state, started, finished in connection.execute(query, (study,)):
-        drawn = [(name, value, _distribution(text)) for name, value, text in params.get(trial, ())]
-        yield FrozenTrial(
+        drawn = [(name, value, parsed(text)) for name, value, text in params.get(trial, ())]
+        yield PastTrial(
             number=number,
-            trial_id=trial,
-            state=TrialState[state],
-            value=None,
-            values=[untyped(*stored) for stored in values.get(trial, ())] or None,
-            datetime_start=_time(started),
-            datetime_complete=_time(finished),
-            params={name: distribution.to_external_repr(value) for name, value, distribution in drawn},
-            distributions={name: distribution for name, _, distribution in drawn},
+            state=STATES[state],
+            values=tuple(untyped(*stored) for stored in values.get(trial, ())),
+            started=in_utc(started, local=local),
+            finished=in_utc(finished, local=local),
+            params={name: range_.to_external_repr(value) for name, value, range_ in drawn},
+            ranges={name: range_ for name, _, range_ in drawn},
             user_attrs=_attrs(users.get(trial, ())),
             system_attrs=_attrs(systems.get(trial, ())),
-            intermediate_values={step: untyped(value, kind) for step, value, kind in curves.get(trial, ())},
+            curve={step: untyped(value, kind) for step, value, kind in curves.get(trial, ())},
         )
 
 
 def _attrs(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return {key: json.loads(text) for key, text in rows}
-
-
-def _time(stored: str | None) -> datetime | None:
-    return None if stored is None else datetime.fromisoformat(stored)
-
-
-@lru_cache(maxsize=4096)
-def _distribution(text: str) -> BaseDistribution:
-    return json_to_distribution(text)

@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState as Row
-
 from outlast.config.store_address import masked_address
 from outlast.core.nearest import nearest
 from outlast.core.records import AttemptEnded, AttributeSet, Event, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyNotFound
-from outlast.optimizer.import_sources import Source, Times, opened
+from outlast.optimizer.import_sources import opened
 from outlast.optimizer.index_rows import OURS, split_attrs
-from outlast.optimizer.optuna_distributions import latent_of
+from outlast.optimizer.past_studies import PastStudy, PastTrial, Source
+from outlast.optimizer.ranges import Range, latent_of
 from outlast.space.distributions import Latent, multiple
 
 #: A stepped range that our words cannot say is written as its values, up to this many.
@@ -56,14 +53,11 @@ def import_storage(url_or_path: str, study_name: str | None = None) -> ImportedS
     """
     with opened(url_or_path) as source:
         study = _chosen(source, masked_address(url_or_path), study_name)
-        trials = source.trials(study._study_id)
-        times = source.times(study._study_id, trials)
-        names = study.system_attrs.get("study:metric_names") or ()
-        return _imported(study.study_name, study.directions, tuple(names), trials, times, list(source.warnings))
+        return _imported(study, source.trials(study.id), list(source.warnings))
 
 
-def _chosen(source: Source, place: str, study_name: str | None) -> Any:
-    studies = {study.study_name: study for study in source.studies()}
+def _chosen(source: Source, place: str, study_name: str | None) -> PastStudy:
+    studies = {study.name: study for study in source.studies()}
     if not studies:
         raise StudyNotFound(f"{place} holds no study")
     if study_name is None:
@@ -81,32 +75,25 @@ def _chosen(source: Source, place: str, study_name: str | None) -> Any:
     return studies[study_name]
 
 
-def _imported(
-    name: str,
-    directions: Sequence[Any],
-    metric_names: tuple[str, ...],
-    trials: Sequence[FrozenTrial],
-    times: Times,
-    warnings: list[str],
-) -> ImportedStudy:
-    rows = sorted((t for t in trials if t.state is not Row.WAITING), key=lambda t: t.number)
+def _imported(study: PastStudy, trials: Sequence[PastTrial], warnings: list[str]) -> ImportedStudy:
+    rows = sorted((t for t in trials if t.state != "WAITING"), key=lambda t: t.number)
     partial = _partial(rows)
-    again = [t for t in rows if t.number in partial and t.system_attrs.get("fixed_params")]
-    nothing = [t for t in rows if t.number in partial and not t.params and t not in again]
+    again = {t.number for t in rows if t.number in partial and t.system_attrs.get("fixed_params")}
+    nothing = [t.number for t in rows if t.number in partial and not t.params and t.number not in again]
     if nothing:
-        numbers = ", ".join(str(t.number) for t in nothing)
+        numbers = ", ".join(map(str, nothing))
         warnings.append(f"trial {numbers} was running and had drawn nothing yet: left out")
-    rows = [t for t in rows if t not in again and t not in nothing]
+    rows = [t for t in rows if t.number not in again and t.number not in nothing]
     parameters = _parameters(rows, warnings)
     events: list[Event] = []
     for number, trial in enumerate(rows):
-        events += _events(number, trial, times, parameters, partial=trial.number in partial)
-    waiting = sorted([*again, *(t for t in trials if t.state is Row.WAITING)], key=lambda t: t.number)
+        events += _events(number, trial, parameters, partial=trial.number in partial)
+    waiting = sorted((t for t in trials if t.state == "WAITING" or t.number in again), key=lambda t: t.number)
     enqueued = [_snapped({**t.system_attrs.get("fixed_params", {}), **t.params}, parameters) for t in waiting]
     return ImportedStudy(
-        name=name,
-        directions=tuple(direction.name.lower() for direction in directions),
-        metric_names=metric_names,
+        name=study.name,
+        directions=tuple(word.lower() for word in study.directions),
+        metric_names=tuple(study.system_attrs.get("study:metric_names") or ()),
         parameters=parameters,
         events=tuple(events),
         enqueued=tuple(params for params in enqueued if params),
@@ -114,15 +101,15 @@ def _imported(
     )
 
 
-def _partial(rows: Sequence[FrozenTrial]) -> set[int]:
+def _partial(rows: Sequence[PastTrial]) -> set[int]:
     """Running trials whose process died before all their parameters were drawn. (Ours draw the rest as they go on.)"""
-    finished = {frozenset(t.params) for t in rows if t.state.is_finished() and t.state is not Row.FAIL}
+    finished = {frozenset(t.params) for t in rows if t.over and t.state != "FAIL"}
     drawn = {frozenset(t.params) for t in rows}
     whole = finished or {names for names in drawn if not any(names < others for others in drawn)}
     return {
         t.number
         for t in rows
-        if t.state is Row.RUNNING and OURS not in t.system_attrs and (not t.params or frozenset(t.params) not in whole)
+        if t.state == "RUNNING" and OURS not in t.system_attrs and (not t.params or frozenset(t.params) not in whole)
     }
 
 
@@ -130,9 +117,9 @@ def _partial(rows: Sequence[FrozenTrial]) -> set[int]:
 
 
 def _events(
-    number: int, trial: FrozenTrial, times: Times, parameters: Mapping[str, Mapping[str, Any]], *, partial: bool
+    number: int, trial: PastTrial, parameters: Mapping[str, Mapping[str, Any]], *, partial: bool
 ) -> list[Event]:
-    started, finished = times.get(trial._trial_id, (None, None))
+    started, finished = trial.started, trial.finished
     at = _record_time(started or finished)
     state, cause, reason = _outcome(trial)
     if partial:  # there is nothing of it to go on with, and it says nothing against what it had drawn
@@ -140,7 +127,7 @@ def _events(
     ours, noted = _split(trial)
     hidden = ours.get("params")
     params = {**trial.params, **(hidden if isinstance(hidden, dict) else {})}
-    curve = tuple((int(step), float(value)) for step, value in sorted(trial.intermediate_values.items()))
+    curve = tuple((int(step), float(value)) for step, value in sorted(trial.curve.items()))
     values = tuple(map(float, trial.values)) if trial.values and state is TrialState.COMPLETE else None
     return [
         TrialCreated(trial=number, at=at, params=_snapped(params, parameters), source="imported"),
@@ -162,18 +149,18 @@ def _events(
     ]
 
 
-def _split(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split(trial: PastTrial) -> tuple[dict[str, Any], dict[str, Any]]:
     """What our own index says beside Optuna's columns, nothing where the row is another program's; what was noted."""
     return split_attrs(trial.user_attrs) if OURS in trial.system_attrs else ({}, dict(trial.user_attrs))
 
 
-def _for_optuna(trial: FrozenTrial) -> dict[str, Any]:
+def _for_optuna(trial: PastTrial) -> dict[str, Any]:
     """What an objective noted for Optuna: constraints; from our own index everything, the samplers' notes are not in it."""
     noted = {} if OURS not in trial.system_attrs else {k: v for k, v in trial.system_attrs.items() if k != OURS}
     return {**noted, **{f"constraints:{name}": float(value) for name, value in trial.constraints.items()}}
 
 
-def _outcome(trial: FrozenTrial) -> tuple[TrialState, Cause, str]:
+def _outcome(trial: PastTrial) -> tuple[TrialState, Cause, str]:
     """Our state for Optuna's; a row of our own index says more."""
     reason = ""
     ours, _ = _split(trial)
@@ -181,19 +168,19 @@ def _outcome(trial: FrozenTrial) -> tuple[TrialState, Cause, str]:
         reason = str(ours.get("reason", ""))
         try:
             cause = Cause(ours["cause"])
-            if trial.state is Row.PRUNED and ours.get("state") == TrialState.INFEASIBLE.value:
+            if trial.state == "PRUNED" and ours.get("state") == TrialState.INFEASIBLE.value:
                 return TrialState.INFEASIBLE, cause, reason
-            if trial.state is Row.FAIL:
+            if trial.state == "FAIL":
                 return TrialState.FAILED, cause, reason
         except ValueError:  # a cause that this version does not know
             pass
-    if trial.state is Row.COMPLETE:
+    if trial.state == "COMPLETE":
         if trial.values and not any(map(math.isnan, trial.values)):
             return TrialState.COMPLETE, Cause.COMPLETED, ""
         return TrialState.FAILED, Cause.NO_SCORE, "complete without a value where it was imported from"
-    if trial.state is Row.PRUNED:
+    if trial.state == "PRUNED":
         return TrialState.PRUNED, Cause.PRUNED, ""
-    if trial.state is Row.FAIL:
+    if trial.state == "FAIL":
         return TrialState.FAILED, Cause.IMPORTED, reason or "failed in the study that it was imported from"
     return TrialState.INTERRUPTED, Cause.LOST, _WAS_RUNNING
 
@@ -206,14 +193,15 @@ def _record_time(time: datetime | None) -> str:
 # -- the space -----------------------------------------------------------------------------------------------------
 
 
-def _parameters(trials: Sequence[FrozenTrial], warnings: list[str]) -> dict[str, dict[str, Any]]:
-    seen: dict[str, dict[str, BaseDistribution]] = {}
+def _parameters(trials: Sequence[PastTrial], warnings: list[str]) -> dict[str, dict[str, Any]]:
+    seen: dict[str, dict[int, Range]] = {}
     for trial in trials:
-        for name, distribution in trial.distributions.items():
-            seen.setdefault(name, {})[distribution_to_json(distribution)] = distribution
+        for name, range_ in trial.ranges.items():
+            seen.setdefault(name, {})[id(range_)] = range_  # most trials share theirs
     parameters = {}
-    for name, distributions in seen.items():
-        latent = _union(name, [latent_of(d) for d in distributions.values()], warnings)
+    for name, ranges in seen.items():
+        different = {range_.text(): range_ for range_ in ranges.values()}
+        latent = _union(name, [latent_of(range_) for range_ in different.values()], warnings)
         parameters[name] = _definition(name, latent, warnings)
         if when := _condition(name, trials):
             parameters[name]["when"] = when
@@ -282,9 +270,9 @@ def _snap(value: Any, definition: Mapping[str, Any]) -> Any:
     return near if abs(near - value) <= 1e-9 * max(abs(value), step) else value
 
 
-def _condition(name: str, trials: Sequence[FrozenTrial]) -> dict[str, list[Any]]:
+def _condition(name: str, trials: Sequence[PastTrial]) -> dict[str, list[Any]]:
     """The values of another choice under which a parameter was there, if they tell exactly when it was."""
-    complete = [t for t in trials if t.state in (Row.COMPLETE, Row.PRUNED)]
+    complete = [t for t in trials if t.state in ("COMPLETE", "PRUNED")]
     with_it = [t.params for t in complete if name in t.params]
     without = [t.params for t in complete if name not in t.params]
     if not with_it or not without:

@@ -9,6 +9,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from optuna.storages import JournalStorage
@@ -17,10 +18,11 @@ from optuna.storages.journal import JournalFileBackend
 from outlast.config.store_address import StoreAddress, masked_address, store_address
 from outlast.core.nearest import nearest
 from outlast.errors import StorageError, StudyNotFound, UsageError
-from outlast.optimizer.import_sources import Source, opened
+from outlast.optimizer.import_sources import opened
 from outlast.optimizer.index_rows import IndexRow, stored_time
 from outlast.optimizer.index_sql import INDEX, KEYED, inserted, typed
-from outlast.optimizer.journal_entries import STUDY_USER, noted, row_of_trial, said, study_made, trial_made
+from outlast.optimizer.journal_entries import STUDY_USER, noted, said, study_made, trial_made
+from outlast.optimizer.past_studies import PastTrial, Source
 from outlast.optimizer.store_connection import connect, unreachable
 from outlast.optimizer.store_journal import append_entry, journal_backend
 from outlast.optimizer.store_statements import StoreConnection
@@ -107,22 +109,31 @@ def _another(address: StoreAddress, study: WholeStudy) -> UsageError:
 
 
 def _studies(source: Source) -> list[WholeStudy]:
-    found = []
-    for study in source.studies():
-        trials = source.trials(study._study_id)
-        times = source.times(study._study_id, trials)
-        rows = []
-        for trial in trials:
-            started, finished = times.get(trial._trial_id, (None, None))
-            ends = {"started": _stored(started), "finished": _stored(finished)}
-            rows.append(dataclasses.replace(row_of_trial(trial), **ends))  # type: ignore[arg-type]
-        directions = tuple(direction.name for direction in study.directions)
-        whole = WholeStudy(study.study_name, directions, study.user_attrs, study.system_attrs, tuple(rows))
-        found.append(whole)
-    return found
+    return [
+        WholeStudy(
+            study.name, study.directions, study.user_attrs, study.system_attrs,
+            tuple(_row(trial) for trial in source.trials(study.id)),
+        )
+        for study in source.studies()
+    ]  # fmt: skip
 
 
-def _stored(time: Any) -> str | None:
+def _row(trial: PastTrial) -> IndexRow:
+    drawn = ((name, value, trial.ranges[name]) for name, value in trial.params.items())
+    return IndexRow(
+        number=trial.number,
+        state=trial.state,
+        started=_stored(trial.started),
+        finished=_stored(trial.finished),
+        values=tuple(map(float, trial.values)),
+        params=tuple((name, float(range_.to_internal_repr(value)), range_.text()) for name, value, range_ in drawn),
+        curve=tuple((int(step), float(value)) for step, value in sorted(trial.curve.items())),
+        attrs=tuple((key, json.dumps(value)) for key, value in trial.user_attrs.items()),
+        system=tuple((key, json.dumps(value)) for key, value in trial.system_attrs.items()),
+    )
+
+
+def _stored(time: datetime | None) -> str | None:
     return None if time is None else stored_time(time.isoformat())
 
 

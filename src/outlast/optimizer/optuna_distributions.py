@@ -13,7 +13,6 @@ from optuna.distributions import (
 )
 
 from outlast.optimizer.ranges import ChoiceRange, FloatRange, IntRange, Range
-from outlast.space.distributions import Latent
 
 
 def distribution_of(range_: Range) -> BaseDistribution:
@@ -48,14 +47,3 @@ def parsed_by_optuna(text: str) -> Range:
         ValueError: It is none.
     """
     return range_like(json_to_distribution(text))
-
-
-def latent_of(distribution: BaseDistribution) -> Latent:
-    """The plain description of one of Optuna's distributions."""
-    found = range_like(distribution)
-    if isinstance(found, ChoiceRange):
-        return Latent("categorical", choices=found.choices)
-    if isinstance(found, IntRange):
-        step = found.step if found.step != 1 else None
-        return Latent("int", low=found.low, high=found.high, step=step, log=found.log)
-    return Latent("float", low=found.low, high=found.high, step=found.step, log=found.log)

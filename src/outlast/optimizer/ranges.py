@@ -140,6 +140,16 @@ def range_of(latent: Latent) -> Range:
     return FloatRange(float(latent.low), _on_lattice(latent.low, latent.high, latent.step), step=float(latent.step))
 
 
+def latent_of(range_: Range) -> Latent:
+    """The plain description of a range."""
+    if isinstance(range_, ChoiceRange):
+        return Latent("categorical", choices=range_.choices)
+    if isinstance(range_, IntRange):
+        step = range_.step if range_.step != 1 else None
+        return Latent("int", low=range_.low, high=range_.high, step=step, log=range_.log)
+    return Latent("float", low=range_.low, high=range_.high, step=range_.step, log=range_.log)
+
+
 @lru_cache(maxsize=4096)
 def parsed(text: str) -> Range:
     """The range of Optuna's JSON; the same object for the same text.

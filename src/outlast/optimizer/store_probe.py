@@ -74,7 +74,7 @@ def _in_journal(address: StoreAddress) -> dict[str, Any]:
             time.sleep(_AN_APPEND)  # somebody may be about to write the other half
             refuse_half(address)
     with opened(address) as source:
-        return {study.study_name: study.system_attrs.get(INDEX) for study in source.studies()}
+        return {study.name: study.system_attrs.get(INDEX) for study in source.studies()}
 
 
 def _is_empty(address: StoreAddress) -> bool:

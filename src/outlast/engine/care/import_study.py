@@ -19,7 +19,7 @@ from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
 from outlast.config.placeholders import folder_of
 from outlast.config.settings import Settings
 from outlast.config.store_address import masked_address
-from outlast.core.fold import fold
+from outlast.core.fold import Study, fold
 from outlast.core.records import (
     AttemptEnded,
     Event,
@@ -30,7 +30,6 @@ from outlast.core.records import (
     TrialCreated,
 )
 from outlast.core.states import Cause, TrialState
-from outlast.engine.care.warm_start import asked_for
 from outlast.engine.derived.drawn import keep_drawn
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import UsageError
@@ -113,7 +112,7 @@ def _taken_in(imported: ImportedStudy, settings: Settings) -> tuple[list[Event],
         told.append(f"{_trials(lost)}: {lost[0].reason}; {'it has' if len(lost) == 1 else 'they have'} failed")
     if again := study.in_state(TrialState.INTERRUPTED):
         told.append(f"{_trials(again)}: {again[0].reason}; tried again first")
-    waiting, left_out = asked_for([("foreign", params) for params in imported.enqueued], settings, study, now)
+    waiting, left_out = _enqueued(imported, settings, study, now)
     if asked := [study.trials[event.trial] for event in waiting if isinstance(event, TrialCreated)]:
         told.append(f"{_trials(asked)}: waited in the queue there; tried before anything new is drawn")
     events += waiting
@@ -121,6 +120,14 @@ def _taken_in(imported: ImportedStudy, settings: Settings) -> tuple[list[Event],
         *told,
         *(f"left out, enqueued there: {why}" for why in left_out),
     ]
+
+
+def _enqueued(imported: ImportedStudy, settings: Settings, study: Study, now: str) -> tuple[list[Event], list[str]]:
+    if not imported.enqueued:
+        return [], []
+    from outlast.engine.care.warm_start import asked_for  # loads samplers, and what decides about trials
+
+    return asked_for([("foreign", params) for params in imported.enqueued], settings, study, now)
 
 
 def _trials(trials: Sequence[Trial]) -> str:
