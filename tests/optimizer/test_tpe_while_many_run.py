@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace
 from optuna.distributions import FloatDistribution, distribution_to_json
 
-from outlast.core.records import ParamDrawn
+from outlast.core.records import ParamDrawn, TrialCreated
 from outlast.optimizer.mixture_density import Choices, log_density
 from outlast.optimizer.optuna_mixtures import mixture
-from outlast.optimizer.ranges import ChoiceRange, FloatRange
+from outlast.optimizer.ranges import ChoiceRange, FloatRange, IntRange
 from outlast.optimizer.sampling import Optimizer
 from outlast.optimizer.value_column import Column
 
@@ -99,3 +99,35 @@ def test_ranges_that_change_from_trial_to_trial_do_not_add_up() -> None:
     for top in range(1, 31):
         column.kernels(np.arange(150), FloatRange(0, top))
     assert len(column._scales) <= 8
+
+
+@pytest.mark.parametrize("sampler, counts", [("auto", False), ("tpe", True)])
+def test_by_turns_with_a_process_trials_that_run_are_not_taken_for_poor_ones(
+    lab: Any, sampler: str, counts: bool
+) -> None:
+    optimizer = Optimizer(lab.settings({"x": {"min": 0.0, "max": 1.0}}, sampler=sampler), lab.study())
+    for number in range(60):
+        optimizer.apply(TrialCreated(number, "", {"x": (7 * number % 60) / 60}))
+        optimizer.apply(lab.ended(number, values=((number - 30) ** 2,)))
+
+    def suggested() -> Any:
+        return [optimizer._factory.suggester(101, seed).together()["x"] for seed in range(10)]
+
+    before = suggested()
+    for number in range(60, 100):
+        optimizer.apply(TrialCreated(number, "", {"x": before[0]}))
+    assert (suggested() != before) is counts
+
+
+@pytest.mark.parametrize("range_", [FloatRange(0.0, 2.0), IntRange(1, 100, log=True), FloatRange(0.0, 1.0, step=0.1)])
+@pytest.mark.parametrize("count", [0, 1, 40, 400])
+def test_even_bells_are_as_wide_as_their_number_asks_for(range_: Any, count: int) -> None:
+    column = Column(count)
+    column.meet(range_)
+    column.put(np.arange(count), [range_.low] * count)
+    bells = column.kernels(np.arange(count), range_, together=4)
+    whole = bells.high - bells.low
+    assert bells.sigma[-1] == whole and len(bells.sigma) == count + 1
+    assert bells.sigma[:-1] == pytest.approx(whole * max(0.2 * max(count, 1) ** (-1 / 8), 1 / min(100, count + 2)))
+    wider = column.kernels(np.arange(count), range_, together=9)
+    assert (wider.sigma[:-1] >= bells.sigma[:-1]).all()

@@ -1,5 +1,7 @@
 """Optuna's TPE for long histories: the same suggestions to the last digit, without a loop over trials, and without Optuna.
 
+By turns with a Gaussian process it draws otherwise, which finds more: `LongTPE.by_turns`, and ``benchmarks/README.md``.
+
 What Optuna's sampler draws depends on the good trials, which are few. All others count only for which of a few draws is taken.
 They are kept in arrays (`TrialColumns`) and weighed by `log_density`; draws that are too close for it to tell apart are weighed
 by Optuna itself, which is loaded then.
@@ -30,6 +32,9 @@ class LongTPE(RandomDraws):
 
     #: What is known of the study's trials.
     columns: TrialColumns
+    #: Whether a Gaussian process suggests every other trial, and there are few: then all trials count alike, all bells of a
+    #: parameter are as wide, and trials that run are not taken for poor ones, which is the process's to see to.
+    by_turns = False
 
     def __init__(
         self,
@@ -73,15 +78,16 @@ class LongTPE(RandomDraws):
     def _drawn(self, space: Mapping[str, Range]) -> dict[str, Any]:
         columns = self.columns
         below = min(math.ceil(0.1 * columns.ended), 25)
-        best, others = columns.split(below, space, but=self._number, running=self._liar)
-        weights, kernels = columns.mixture(best, space)
+        best, others = columns.split(below, space, but=self._number, running=self._liar and not self.by_turns)
+        weights, kernels = columns.mixture(best, space, even=self.by_turns)
         if self._candidates * sum(not isinstance(each, ChoiceRange) for each in space.values()) < TOO_MANY:
             found = draws(self.numbers, self._candidates, weights, kernels, space)
         else:
             from outlast.optimizer.optuna_mixtures import mixture
 
             found = mixture(columns.observed(best, space), space).sample(self.numbers, self._candidates)
-        scores = log_density(found, weights, kernels) - log_density(found, *columns.mixture(others, space))
+        scores = log_density(found, weights, kernels)
+        scores = scores - log_density(found, *columns.mixture(others, space, even=self.by_turns))
         taken = self._taken(found, scores, best, others, space)
         return {name: each.to_external_repr(found[name][taken].item()) for name, each in space.items()}
 
@@ -89,8 +95,10 @@ class LongTPE(RandomDraws):
         self, found: Mapping[str, Array], scores: Array, best: Numbers, others: Numbers, space: Mapping[str, Range]
     ) -> int:
         """Which of some draws is likeliest among the good trials, compared with all others."""
-        rivals = np.arange(len(scores))
-        if np.isfinite(scores).all():
+        rivals, finite = np.arange(len(scores)), np.isfinite(scores).all()
+        if finite and self.by_turns:
+            return int(np.argmax(scores))
+        if finite:
             rivals = np.flatnonzero(scores >= scores.max() - CLOSE)
         first = rivals[0]
         if all((values[rivals] == values[first]).all() for values in found.values()):

@@ -87,6 +87,16 @@ def widths(mu: Array, order: Numbers, low: float, high: float) -> Array:
     return np.clip(sigma, (high - low) / min(1 / NARROWEST, 2.0 + len(mu)), high - low)
 
 
+def even_widths(count: int, together: int, low: float, high: float) -> Array:
+    """How wide so many bells are, all alike, where so many parameters are drawn together.
+
+    By Scott's rule (Multivariate Density Estimation, 1992) for values that spread over a fifth of the range, and no narrower than
+    Optuna's.
+    """
+    wide = 0.2 * max(count, 1) ** (-1.0 / (together + 4))
+    return np.full(count, (high - low) * max(wide, 1.0 / min(1 / NARROWEST, 2.0 + count)))
+
+
 def log_density(points: Mapping[str, Array], weights: Array, kernels: Sequence[Kernels]) -> Array:
     """The logarithm of the density at each of the points; not a number where it cannot be calculated here.
 

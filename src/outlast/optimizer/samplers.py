@@ -12,7 +12,7 @@ from outlast.config.plugins import build, check_options, is_dotted, quiet
 from outlast.config.settings import Settings
 from outlast.core.nearest import nearest
 from outlast.errors import MissingExtra, StudyFileError
-from outlast.optimizer.auto import FIRST_TRIALS, asks_gaussian, is_gaussians_turn, said_of_auto
+from outlast.optimizer.auto import FEW_TRIALS, FIRST_TRIALS, asks_gaussian, is_gaussians_turn, said_of_auto
 from outlast.optimizer.failure_feedback import Lesson
 from outlast.optimizer.random_draws import RandomDraws
 from outlast.optimizer.ranges import Range
@@ -119,6 +119,7 @@ class SamplerFactory:
             self.gaussian.suggest_for(number, seed)
             return self.gaussian
         if self._tpe is not None and self.columns is not None and self.columns.fits():
+            self._tpe.by_turns = self.gaussian is not None and self.gaussian.seen.others(number) < FEW_TRIALS
             self._tpe.suggest_for(number, seed, self.columns)
             return self._tpe
         from outlast.optimizer.optuna_suggester import OptunaSuggester

@@ -175,9 +175,14 @@ class TrialColumns:
         """The values of parameters at some places, in Optuna's internal representation."""
         return {name: self._columns[name].values[at] if name in self._columns else np.zeros(0) for name in space}
 
-    def mixture(self, at: Numbers, space: Mapping[str, Range]) -> tuple[Array, list[Kernels]]:
-        """The weights and kernels of the trials at some places, as Optuna makes them, with the prior behind them."""
-        weights = np.append(trial_weights(len(at)), 1.0)
+    def mixture(self, at: Numbers, space: Mapping[str, Range], *, even: bool = False) -> tuple[Array, list[Kernels]]:
+        """The weights and kernels of the trials at some places, with the prior behind them.
+
+        Args:
+            even: All trials count alike, and bells are as wide as their number asks for; otherwise both are as Optuna has them.
+        """
+        weights = np.append(np.ones(len(at)) if even else trial_weights(len(at)), 1.0)
         columns = [self._columns.get(name) or Column(len(self._state)) for name in space]
-        kernels = [column.kernels(at, each) for column, each in zip(columns, space.values(), strict=True)]
+        together = len(space) if even else 0
+        kernels = [column.kernels(at, each, together) for column, each in zip(columns, space.values(), strict=True)]
         return weights / weights.sum(), kernels

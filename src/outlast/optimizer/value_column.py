@@ -15,6 +15,7 @@ from outlast.optimizer.mixture_density import (
     Kernels,
     Numbers,
     ends_of,
+    even_widths,
     log_scale,
     widths,
 )
@@ -71,8 +72,12 @@ class Column:
         self.there = np.concatenate([self.there, np.zeros(size - len(self.there), dtype=bool)])
         self._scales = {key: longer(known) for key, known in self._scales.items()}
 
-    def kernels(self, at: Numbers, range_: Any) -> Kernels:
-        """Those of the trials at some places, and the prior."""
+    def kernels(self, at: Numbers, range_: Any, together: int = 0) -> Kernels:
+        """Those of the trials at some places, and the prior.
+
+        Args:
+            together: Of so many parameters, all bells are as wide as their number asks for; 0: as far as it is to a neighbour.
+        """
         if isinstance(range_, ChoiceRange):
             taken, chosen = np.unique(self.values[at].astype(np.intp), return_inverse=True)  # of many choices, a few
             rows = np.full((len(taken) + 1, len(range_.choices)), 1.0 / (len(at) + 1))
@@ -82,9 +87,9 @@ class Column:
         mu = self.values[at]
         mu = np.log(mu) if range_.log else mu
         low, high = ends_of(range_)
-        sigma = widths(mu, self._order(at, mu), low, high)
+        sigma = even_widths(len(mu), together, low, high) if together else widths(mu, self._order(at, mu), low, high)
         scale = None
-        if range_.step is None and len(at) >= 1 / NARROWEST:
+        if not together and range_.step is None and len(at) >= 1 / NARROWEST:
             scale = np.append(self._known_scales(at, range_, mu), 0.0)
         mu, sigma = np.append(mu, 0.5 * (low + high)), np.append(sigma, high - low)
         return Bells(mu, sigma, low, high, range_.log, range_.step or 0.0, scale)
