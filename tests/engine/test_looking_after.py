@@ -119,13 +119,13 @@ def test_only_a_request_about_all_of_a_study_ends_it(place: Place) -> None:
 def test_one_that_runs_is_taken_over_whatever_would_refuse_a_new_one(
     place: Place, by_person: bool, number: int
 ) -> None:
-    with subprocess.Popen(["sleep", "5"]) as running:
+    with subprocess.Popen(["sleep", "60"]) as running:
         known = Charge("lab", str(place.study.root), condition="running", process=identity_of(running.pid), since=AT)
         place.program = "./gone"
         supervisor = place.supervisor(Supervision(my_identity(), AT, (known,)))
         assert seen(supervisor) == ("running", False), place.said
         supervisor.stop(by_person=by_person)
-        assert running.wait(10) == -number
+        assert running.wait(60) == -number
     supervisor.round()
     assert seen(supervisor) == ("ended", by_person)
     assert place.is_asked, "it was ended before it had asked its trainings"

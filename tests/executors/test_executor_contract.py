@@ -70,7 +70,7 @@ class TestLocalExecutor(ExecutorContract):
             "    try: request(ours, 'marker', 'log', ())\n"
             "    except OSError as error: print(error.strerror)\n"
         )
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
         assert done.stdout == "Resource temporarily unavailable\n" * 2 and not done.stderr
 
     def test_submit_survives_the_end_of_its_fork_server(self, lab: Lab) -> None:

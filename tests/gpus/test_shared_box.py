@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +12,7 @@ from lab.box import Box
 from lab.fake_driver import GB, STRANGER
 from lab.waiting import until
 from outlast._system.card_locks import holders_of
+from outlast._system.processes import identity_of
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,11 @@ def test_two_searches_on_four_cards_never_put_two_trials_on_one(box: Box) -> Non
 
 def test_halves_pack_two_trials_on_a_card(box: Box) -> None:
     box.driver.cards(1)
-    box.finish(box.start("halves", trials=6, parallel=4, resources={"gpus": 0.5}, arguments=("--seconds", "0.3")))
+    end = box.place / "end"
+    run = box.start("halves", trials=6, parallel=4, resources={"gpus": 0.5}, arguments=("--until", str(end)))
+    until(lambda: len(box.audit) == 2, "two of them run")
+    end.touch()
+    box.finish(run)
     assert box.most_at_once() == {"GPU-0000": 2}
 
 
@@ -90,7 +94,7 @@ def test_a_killed_runner_s_card_is_given_on_once_its_training_is_dead(box: Box) 
     assert [holder.pid for holder in holders_of(str(box.driver.locks), card)] == [runner]
     os.kill(runner, signal.SIGKILL)
     until(lambda: len(box.audit) == 2, "the next attempt runs")
-    assert not Path(f"/proc/{first['pid']}").exists()
+    assert identity_of(first["pid"]) is None
     end.touch()
     box.finish(run)
     assert [(line["event"], line["attempt"]) for line in box.audit] == [("begin", 1), ("begin", 2), ("end", 2)]

@@ -142,7 +142,7 @@ class Box:
     def finish(self, *processes: subprocess.Popen[bytes], code: int = 0) -> None:
         """Wait for runs and look at their exit codes."""
         for process in processes:
-            assert process.wait(timeout=90) == code, "\n".join(p.read_text() for p in self.place.glob("*/said"))
+            assert process.wait(timeout=240) == code, "\n".join(p.read_text() for p in self.place.glob("*/said"))
 
     def end(self) -> None:
         """End everything that was started here, trainings included."""

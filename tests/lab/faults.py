@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -107,7 +108,8 @@ class FaultLab(StudyFolder):
 
     def end(self) -> None:
         for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     # -- what must hold -----------------------------------------------------------------------------------------------
 
@@ -134,7 +136,7 @@ class FaultLab(StudyFolder):
 
     def check_no_orphans(self) -> None:
         until(
-            lambda: not self.processes(), lambda: f"{self.processes()} end", 2.0
+            lambda: not self.processes(), lambda: f"{self.processes()} end", 60.0
         )  # runners that have left their evidence
 
     def _check_ledger(self) -> None:

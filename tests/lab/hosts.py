@@ -90,10 +90,10 @@ class Host:
             [sys.executable, str(HERE / "late_mount.py"), *arguments], stdout=said, stderr=said
         )
         said.close()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not os.path.ismount(self.mountpoint):
             assert self._daemon.poll() is None, Path(said.name).read_text()
-            assert time.monotonic() < deadline, "not mounted within 20 s"
+            assert time.monotonic() < deadline, "not mounted within 60 s"
             time.sleep(0.01)
 
     def command(self, *argv: str) -> list[str]:

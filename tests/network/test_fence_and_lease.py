@@ -65,7 +65,11 @@ def coordinator(share: Share, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
             process.stdin.flush()
             return process.stdout.readline().rstrip("\n")
 
-        ask.kill = process.kill  # type: ignore[attr-defined]
+        def kill() -> None:
+            process.kill()
+            process.wait()  # it holds what it holds until the kernel has ended it
+
+        ask.kill = kill  # type: ignore[attr-defined]
         return ask
 
     yield start

@@ -6,8 +6,6 @@ Real NFS cannot be mounted here; see `test_late_mount.py`.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -41,11 +39,11 @@ def _taken_over(study: Cluster, by: HostLab) -> Command:
     began = time.monotonic()
     while True:
         command = by.start()
-        until(lambda now=command: now.poll() is not None or len(claims(study)) > 1, "it takes over", 30)
+        until(lambda now=command: now.poll() is not None or len(claims(study)) > 1, "it takes over")
         if command.poll() is None:
             return command
         assert command.code == 4, command.said
-        assert time.monotonic() - began < 20, command.said
+        assert time.monotonic() - began < 60, command.said
 
 
 def _done(cluster: Cluster, *commands: Command, trials: int, interruptions: int = 0) -> None:
@@ -74,8 +72,8 @@ def test_a_study_is_run_by_one_host_and_helped_by_another(share: Share, cluster:
     run = a.start()
     study.lab.wait_for_epoch(0, 0)
     worker = b.start("worker", str(study.lab.folder))
-    assert run.wait(40) == 0
-    assert worker.wait(30) == 0
+    assert run.wait() == 0
+    assert worker.wait() == 0
     _done(study, run, worker, trials=6)
     assert _hosts_that_ran(study).get("b", 0) >= 1
 
@@ -91,11 +89,10 @@ def test_a_host_that_dies_is_replaced_by_another_with_another_clock(
     refused = b.start()
     assert refused.wait() == 4
     assert "is being run already" in refused.said
-    for pid in a.processes():  # the whole host, at one blow
-        os.kill(pid, signal.SIGKILL)
+    a.lose_everything()
     first.wait()
     second = _taken_over(study, b)
-    assert second.wait(60) == 0, second.said
+    assert second.wait() == 0, second.said
     _done(study, first, second, trials=4, interruptions=2)
     assert [claim["holder"]["host"] for claim in claims(study)] == ["a", "b"]
 
@@ -108,7 +105,7 @@ def test_attempts_go_on_under_the_coordinator_of_another_host(share: Share, clus
     study.lab.wait_for_epoch(1, 0)
     first.kill()  # the coordinator alone: what it started goes on
     second = _taken_over(study, b)
-    assert second.wait(60) == 0, second.said
+    assert second.wait() == 0, second.said
     _done(study, first, second, trials=3)
 
 
@@ -117,7 +114,7 @@ def test_of_three_hosts_that_want_a_study_one_gets_it(share: Share, cluster: Cal
     share.be(late=60)  # as late as NFS may be: what was there from the start has to do
     hosts = [study.on(share.host(name, clock=clock)) for name, clock in (("a", 0), ("b", 90), ("c", -90))]
     runs = [host.start() for host in hosts]
-    codes = sorted(run.wait(60) for run in runs)
+    codes = sorted(run.wait() for run in runs)
     assert codes == [0, 4, 4], [run.said for run in runs]
     _done(study, *runs, trials=4)
     assert len(claims(study)) == 1
@@ -130,8 +127,8 @@ def test_handles_that_go_stale_by_the_dozen_cost_nothing(share: Share, cluster: 
     run = a.start()
     study.lab.wait_for_epoch(0, 0)
     worker = b.start("worker", str(study.lab.folder))
-    assert run.wait(60) == 0, run.said
-    assert worker.wait(30) == 0, worker.said
+    assert run.wait() == 0, run.said
+    assert worker.wait() == 0, worker.said
     share.be(estale=0.0)
     _done(study, run, worker, trials=5)
 
@@ -147,7 +144,7 @@ def test_a_runner_that_was_given_up_ends_although_its_host_sees_nothing_new_for_
     assert give_up(study.lab.paths.attempt(0, 1), "no heartbeat", "nowhere").lost
     wait_gone(training)
     share.be(late=3)
-    assert run.wait(60) == 0, run.said
+    assert run.wait() == 0, run.said
     _done(study, run, trials=1, interruptions=1)
 
 
@@ -164,7 +161,7 @@ def test_a_host_that_is_cut_off_from_the_share_ends_its_training_before_another_
     wait_gone(training)
     assert time.monotonic() - began < 0.9 * SILENT_S
     host.reconnect()
-    assert run.wait(60) == 0, run.said
+    assert run.wait() == 0, run.said
     _done(study, run, trials=1, interruptions=1)
 
 
@@ -179,5 +176,5 @@ def test_a_stop_reaches_a_training_whose_host_sees_nothing_new_for_a_minute(
     ask_to_end(study.lab.paths.attempt(0, 1), "pruned", grace=2.0)
     wait_gone(training)
     share.be(late=0)
-    assert run.wait(30) == 3, run.said  # its only trial was pruned: a search without a result
+    assert run.wait() == 3, run.said  # its only trial was pruned: a search without a result
     assert [trial.state.value for trial in study.lab.study().trials.values()] == ["pruned"]

@@ -31,10 +31,10 @@ def test_studies_share_the_slots_by_weight_and_inherit_those_of_one_that_is_done
     assert "wrong: not submitted" in said and "both.yaml:1: studies.wrong.budget.trails" in said
     array = lab.study().jobs[0].job
     assert "0-3%2" in (lab.folder / "jobs" / "array.sh").read_text()
-    until(lambda: len({line["trial"] for line in lab.audit}) == 4, "the other study's tasks are its own now", 45)
-    assert f"long: 4 tasks of array {array} side by side from now on" in "".join(
-        path.read_text() for path in (lab.place / "studies/both/swift/jobs").glob("*.finisher.out")
-    )
+    until(lambda: len({line["trial"] for line in lab.audit}) == 4, "the other study's tasks are its own now")
+    said_so = f"long: 4 tasks of array {array} side by side from now on"
+    words = (lab.place / "studies/both/swift/jobs").glob  # of the finisher, which says it behind the deed
+    until(lambda: any(said_so in path.read_text() for path in words("*.finisher.out")), "it is said")
     lab.let_go()
     lab.wait_done()
     assert lab.faults(trials=4, epochs=2) == []

@@ -15,7 +15,7 @@ def test_four_tasks_get_four_gpus(cluster: Cluster) -> None:
     for task in range(4):
         cluster.wait_for_job(f"{job}_{task}", "RUNNING")
         output = Path(f"{cluster.folder}/job.{job}_{task}.out")
-        until(lambda output=output: output.exists() and output.read_text().endswith("\n"), lambda: "no output", 30)
+        until(lambda output=output: output.exists() and output.read_text().endswith("\n"), lambda: "no output")
         places.add(output.read_text().strip())
     assert len(places) == 4 and all(place.split(":")[1] in ("0", "1") for place in places)
 
@@ -35,12 +35,12 @@ def test_a_job_outlives_its_slurmd_and_the_controller(cluster: Cluster, tmp_path
     job = cluster.sbatch(command=f"while :; do echo x >> {ticks}; sleep 0.1; done")
     node = cluster.wait_for_job(job, "RUNNING")["NodeList"]
     until(
-        ticks.exists, lambda: "the job does not run", 30
+        ticks.exists, lambda: "the job does not run"
     )  # the controller calls it running before its slurmd has begun it
     cluster.kill_slurmd(node)
     cluster.stop_controller()
     before = ticks.stat().st_size
-    until(lambda: ticks.stat().st_size > before, lambda: "the job died with its slurmd", 30)
+    until(lambda: ticks.stat().st_size > before, lambda: "the job died with its slurmd")
     cluster.start_controller()
     cluster.set_down(node)
     cluster.wait_for_job(job, "PENDING")

@@ -86,7 +86,7 @@ def test_what_ran_in_kept_workers_runs_again_with_the_same_parameters(start: Sta
     until(lambda: study().trials[0].state.finished, "that is noticed")
     assert identity_of(again[0][1]) is None
     (place / "go").touch()
-    assert search.wait(timeout=60) == 0
+    assert search.wait(timeout=120) == 0
     trials = study().trials
     assert [outcome.cause for outcome in trials[1].ended] == [Cause.LOST, Cause.COMPLETED]
     assert [outcome.cause for outcome in trials[0].ended] == [Cause.LOST, Cause.CRASH]

@@ -121,7 +121,7 @@ def test_what_a_trial_left_running_keeps_no_output_that_is_empty(tmp_path: Path)
         left = subprocess.Popen(["sleep", "60"], pass_fds=[lock.fd], env={**os.environ, VARIABLE: worker.token})
         lock.close()
         end(worker)
-        assert left.wait(10) == -signal.SIGKILL and not log.exists()
+        assert left.wait(60) == -signal.SIGKILL and not log.exists()
 
 
 def test_a_slot_in_which_a_successors_worker_runs_is_left_to_it(make: Make, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_fresh_start_ends_what_kept_workers_had_started(tmp_path: Path) -> Non
     ) as left:
         try:
             assert set_aside(paths) is not None
-            assert left.wait(10) < 0
+            assert left.wait(60) < 0
         finally:
             left.kill()
 

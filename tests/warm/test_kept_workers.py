@@ -237,7 +237,7 @@ def test_what_trials_started_ends_with_the_run_and_hinders_no_other(tmp_path: Pa
         try:
             more = replace(settings, budget=replace(settings.budget, trials=2))
             _, study = run_study(paths, more, lambda *_: Listener())
-            assert left.wait(timeout=20) == -signal.SIGKILL
+            assert left.wait(timeout=60) == -signal.SIGKILL
         finally:
             left.kill()
     assert [trial.state for trial in study.trials.values()] == [TrialState.COMPLETE] * 2

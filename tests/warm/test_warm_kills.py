@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -70,7 +71,7 @@ class Search:
 
     def wait(self) -> int:
         assert self.process is not None
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=120)
 
     def who(self, trial: int, attempt: int = 1) -> dict[str, Any]:
         path = self.place / f"who.{trial}.{attempt}"
@@ -98,7 +99,8 @@ def search(tmp_path: Path) -> Iterator[Search]:
     if made.process is not None and made.process.poll() is None:
         made.kill()
     for pid in made.leftovers():
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_trial_outlives_its_coordinator_and_counts_once(search: Search) -> None:

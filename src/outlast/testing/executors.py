@@ -88,7 +88,7 @@ class Lab:
 
     paths: StudyPaths
     make: Callable[[Lab], Executor]
-    patience: float = 30.0  # seconds that a runner may take to start, to end, or to be noticed
+    patience: float = 60.0  # seconds that a runner may take to start, to end, or to be noticed
     _attempts: list[LabAttempt] = field(default_factory=list)
     _executors: list[Executor] = field(default_factory=list)
 
@@ -158,7 +158,7 @@ class Lab:
 class ExecutorContract:
     """One test for each sentence. Executors of one test share the cluster, or whatever they start runners on."""
 
-    patience = 30.0
+    patience = 60.0
 
     def executor(self, lab: Lab) -> Executor:
         """A new executor, as for a new coordinator of the same study."""
