@@ -217,6 +217,14 @@ class Lab(StudyFolder):
         assert code is None or ended == code, f"exit {ended} instead of {code}:\n{command.said}"
         return command
 
+    def hold(self, trial: int, epoch: int) -> None:
+        """A training that comes to this epoch stays in it until `let_go`: what is done to it there is neither early nor late."""
+        (self.place / f"held.{trial}.{epoch}").touch()
+
+    def let_go(self, trial: int) -> None:
+        for held in self.place.glob(f"held.{trial}.*"):
+            held.unlink()
+
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def runner_of(self, trial: int, attempt: int) -> int:

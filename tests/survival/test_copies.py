@@ -21,12 +21,14 @@ def test_a_folder_copied_while_it_runs_finishes_elsewhere_and_leaves_the_origina
     make_lab: Callable[..., Lab], reference: dict[int, float]
 ) -> None:
     lab, copy = make_lab(seconds=0.1, parallel=2, trials=5), make_lab("copy", seconds=0.1, parallel=2, trials=5)
+    lab.hold(2, 1)
     run = lab.start()
     lab.wait_for_epoch(2, 1)
     try:
         copy.copy_from(lab)
     except shutil.Error as error:  # files that went while they were copied
         assert all("No such file" in why for _, _, why in error.args[0])
+    lab.let_go(2)
     copy.leave_out_what_came_later()
     copied = copy.study().in_state(*{t.state for t in copy.study().trials.values() if not t.state.finished})
     assert copied
@@ -39,7 +41,8 @@ def test_a_folder_copied_while_it_runs_finishes_elsewhere_and_leaves_the_origina
 
 
 def test_a_live_folder_s_copy_is_not_taken_for_live(make_lab: Callable[..., Lab]) -> None:
-    lab, copy = make_lab(seconds=0.3), make_lab("copy")
+    lab, copy = make_lab(seconds=0.1), make_lab("copy")
+    lab.hold(0, 1)
     run = lab.start()
     lab.wait_for_epoch(0, 1)
     copy.copy_from(lab)
@@ -53,6 +56,7 @@ def test_an_archived_folder_is_unpacked_elsewhere_and_goes_on(
     make_lab: Callable[..., Lab], reference: dict[int, float]
 ) -> None:
     lab, there = make_lab(seconds=0.1), make_lab("there", seconds=0.1)
+    lab.hold(1, 1)
     run = lab.start()
     lab.wait_for_epoch(1, 1)
     runner = lab.runner_of(1, 1)
@@ -84,11 +88,13 @@ def test_a_training_whose_folder_is_moved_away_stops_and_goes_on_there(
     make_lab: Callable[..., Lab], reference: dict[int, float]
 ) -> None:
     lab = make_lab(seconds=0.2, epochs=5)
+    lab.hold(0, 2)
     first = lab.start()
     training = lab.wait_for_epoch(0, 2)["pid"]
     first.kill()
     moved = lab.place / "studies" / "moved"
     os.rename(lab.folder, moved)
+    lab.let_go(0)
     until(lambda: identity_of(training) is None, "the training ends")
     assert not lab.folder.exists() or not any(lab.folder.rglob("exit.json"))
     shutil.rmtree(lab.folder, ignore_errors=True)  # what the training itself may have made under the old name
@@ -99,10 +105,12 @@ def test_a_training_whose_folder_is_moved_away_stops_and_goes_on_there(
 
 def test_a_finished_trial_costs_at_most_four_inodes_besides_its_checkpoints(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(seconds=0.05, fail_below=0.2, trials=3, trial={"retries": 1})
+    lab.hold(0, 1)
     run = lab.start()
     os.kill(
         lab.wait_for_epoch(0, 1)["pid"], signal.SIGKILL
     )  # a complete trial with two attempts; trial 1 will fail twice
+    lab.let_go(0)
     assert run.wait() == 0
     study = lab.study()
     assert [len(study.trials[number].attempts) for number in (0, 1, 2)] == [2, 2, 1]

@@ -10,13 +10,14 @@ from collections.abc import Callable
 import pytest
 
 from lab.survival import Lab, verify
-from lab.waiting import wait_gone
+from lab.waiting import until, wait_gone
 
 pytestmark = pytest.mark.slow
 
 
 def _killed_in_the_middle(lab: Lab, *, runner_too: bool = True) -> int:
     """A run that died while trial 1 trained. Returns the pid of the training."""
+    lab.hold(1, 1)
     run = lab.start()
     training = int(lab.wait_for_epoch(1, 1)["pid"])
     runner = lab.runner_of(1, 1)
@@ -24,6 +25,7 @@ def _killed_in_the_middle(lab: Lab, *, runner_too: bool = True) -> int:
     if runner_too:
         os.kill(runner, signal.SIGKILL)
         wait_gone(runner)
+        lab.let_go(1)
     return training
 
 
@@ -49,11 +51,14 @@ def test_it_is_rebuilt_from_the_copies_the_open_attempts_and_the_index(
 
 
 def test_what_still_trains_is_adopted_after_a_repair(make_lab: Callable[..., Lab], reference: dict[int, float]) -> None:
-    lab = make_lab(seconds=0.3, epochs=12, trials=2)
+    lab = make_lab(seconds=0.1, trials=2)
     training = _killed_in_the_middle(lab, runner_too=False)
     shutil.rmtree(lab.folder / "ledger")
     lab.run("repair", "studies/lab")
-    lab.run()
+    again = lab.start()
+    until(lambda: "trial 1 is still running: taken over" in again.said, lambda: again.said)
+    lab.let_go(1)
+    assert again.wait() == 0, again.said
     assert verify(lab, reference, trials=2, interruptions=0, set_aside=True).faults == []
     assert {line["pid"] for line in lab.audit if line["trial"] == 1} == {training}
 
@@ -85,11 +90,13 @@ def test_a_retry_from_scratch_that_dies_before_it_begins_is_still_from_scratch(m
 
 
 def test_a_retry_that_was_answered_is_durable(make_lab: Callable[..., Lab]) -> None:
-    lab = make_lab(seconds=0.2, fail_below=0.2, trials=3, parallel=1)  # trial 1 fails
+    lab = make_lab(seconds=0.1, fail_below=0.2, trials=3, parallel=1)  # trial 1 fails
+    lab.hold(2, 0)
     run = lab.start()
     lab.wait_for_epoch(2, 0)
     lab.run("retry", "studies/lab", "1")
     run.kill()
+    lab.let_go(2)
     assert lab.study().trials[1].retried_at_attempt == 1
     lab.run()
     assert len(lab.study().trials[1].attempts) == 2
@@ -99,7 +106,8 @@ def test_a_retry_that_was_answered_is_durable(make_lab: Callable[..., Lab]) -> N
 def test_a_run_whose_ledger_is_harmed_under_it_stops_with_the_way_out_and_what_trains_goes_on(
     harm: str, said: str, make_lab: Callable[..., Lab], reference: dict[int, float]
 ) -> None:
-    lab = make_lab(seconds=0.3, epochs=8, trials=2, parallel=2)
+    lab = make_lab(seconds=0.1, trials=2, parallel=2)
+    lab.hold(0, 1), lab.hold(1, 1)
     run = lab.start()
     training = int(lab.wait_for_epoch(1, 1)["pid"])
     segment = lab.paths.ledger / "00000001.jsonl"
@@ -114,7 +122,10 @@ def test_a_run_whose_ledger_is_harmed_under_it_stops_with_the_way_out_and_what_t
     refused = lab.run(code=1)
     assert "the ledger is lost" in " ".join(refused.said.split())
     lab.run("repair", "studies/lab")
-    lab.run()
+    again = lab.start()
+    until(lambda: "trial 1 is still running: taken over" in again.said, lambda: again.said)
+    lab.let_go(0), lab.let_go(1)
+    assert again.wait() == 0, again.said
     assert verify(lab, reference, trials=2, interruptions=0, set_aside=True).faults == []
     assert {line["pid"] for line in lab.audit if line["trial"] == 1} == {training}
     assert [len(trial.attempts) for trial in lab.study().trials.values()] == [1, 1]

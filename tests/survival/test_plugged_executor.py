@@ -48,14 +48,16 @@ sys.modules["my_lab"].Queue = Queue
 def test_a_killed_coordinators_job_is_adopted_and_one_that_was_killed_as_well_is_started_again(
     make_lab: Callable[..., Lab], reference: dict[int, float]
 ) -> None:
-    lab = make_lab(executor=_PSIJ, trials=2, epochs=40, seconds=0.03, parallel=2)
+    lab = make_lab(executor=_PSIJ, trials=2, seconds=0.03, parallel=2)
+    lab.hold(0, 1), lab.hold(1, 1)
     first = lab.start()
-    lab.wait_for_epoch(0, 2), lab.wait_for_epoch(1, 2)
+    lab.wait_for_epoch(0, 1), lab.wait_for_epoch(1, 1)
     lives, dies = lab.runner_of(0, 1), lab.runner_of(1, 1)
     os.kill(lives, signal.SIGSTOP)  # it is there still, however late the next coordinator comes
     os.kill(dies, signal.SIGSTOP)
     first.kill()
     os.kill(dies, signal.SIGKILL)
+    lab.let_go(0), lab.let_go(1)
     again = lab.start()
     until(lambda: "trial 0 is still running: taken over, not restarted" in again.said, lambda: again.said)
     os.kill(lives, signal.SIGCONT)
@@ -68,7 +70,9 @@ def test_a_killed_coordinators_job_is_adopted_and_one_that_was_killed_as_well_is
 def test_a_job_is_found_again_whose_id_the_ledger_never_got(
     make_lab: Callable[..., Lab], reference: dict[int, float], over: bool
 ) -> None:
-    lab = make_lab(executor=_PSIJ, trials=1, epochs=2 if over else 40, seconds=0.03)
+    lab = make_lab(executor=_PSIJ, trials=1, seconds=0.03)
+    if not over:
+        lab.hold(0, 1)
     first = lab.start(patch=_DIE_BEFORE_THE_LEDGER)
     assert first.wait() == -signal.SIGKILL, first.said
     lab.wait_for_epoch(0, 1)
@@ -76,7 +80,10 @@ def test_a_job_is_found_again_whose_id_the_ledger_never_got(
     job = json.loads(record.read_text())["job"]
     if over:
         until(lab.paths.attempt(0, 1).exit.exists, "the job has ended before somebody looks")
-    lab.run()
+    again = lab.start()
+    until(lambda: over or "taken over" in again.said, lambda: again.said)
+    lab.let_go(0)
+    assert again.wait() == 0, again.said
     assert verify(lab, reference, trials=1, interruptions=0).faults == []
     (attempt,) = lab.study().trials[0].attempts
     assert attempt.job == job

@@ -127,9 +127,11 @@ def test_a_coordinator_that_was_stopped_and_superseded_steps_down(
 
 def test_a_stopped_holder_is_not_superseded_before_its_lease_is_up(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(seconds=0.1)
+    lab.hold(0, 1)
     first = lab.start()
     lab.wait_for_epoch(0, 1)
     first.signal(signal.SIGSTOP)
+    lab.let_go(0)
     second = lab.run(code=4)
     assert f"pid {first.pid}" in second.said
     assert "outlast worker" in second.said

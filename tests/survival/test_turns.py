@@ -30,10 +30,12 @@ def test_a_worker_that_dies_leaves_its_trial_to_the_others(
 ) -> None:
     lab = make_lab(trials=6, seconds=0.1)
     begin(lab)
+    lab.hold(0, 1), lab.hold(1, 1)
     workers = [lab.start("worker", "studies/lab") for _ in range(2)]
-    lab.wait_for_epoch(1, 1)
+    lab.wait_for_epoch(0, 1), lab.wait_for_epoch(1, 1)
     dead = workers.pop()
     dead.kill()
+    lab.let_go(0), lab.let_go(1)
     assert workers[0].wait() == 0, workers[0].said
     assert verify(lab, reference, trials=6, interruptions=1).faults == []
 
@@ -43,10 +45,12 @@ def test_runners_killed_under_workers_are_started_again(
 ) -> None:
     lab = make_lab(trials=5, seconds=0.1)
     begin(lab)
+    lab.hold(1, 1), lab.hold(3, 1)
     worker = lab.start("worker", "studies/lab", "--parallel", "2")
     for trial in (1, 3):
         lab.wait_for_epoch(trial, 1)
         os.kill(lab.runner_of(trial, 1), 9)
+        lab.let_go(trial)
     assert worker.wait() == 0, worker.said
     assert verify(lab, reference, trials=5, interruptions=2).faults == []
 
@@ -88,12 +92,14 @@ def test_a_study_that_is_stopped_while_workers_work_goes_on_where_it_was(
 ) -> None:
     lab = make_lab(trials=6, seconds=0.1)
     begin(lab)
+    lab.hold(0, 1), lab.hold(1, 1)
     workers = [lab.start("worker", "studies/lab") for _ in range(2)]
-    lab.wait_for_epoch(1, 1)
+    lab.wait_for_epoch(0, 1), lab.wait_for_epoch(1, 1)
     lab.run("stop", "studies/lab")
     assert {worker.wait() for worker in workers} == {4}, [worker.said for worker in workers]
     assert lab.study().ended is not None
     until(lambda: not lab.processes(), "everything has ended")
+    lab.let_go(0), lab.let_go(1)
     worker = lab.start("worker", "studies/lab")
     assert worker.wait() == 0, worker.said
     assert verify(lab, reference, trials=6, interruptions=2).faults == []
