@@ -12,6 +12,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
+from lab.waiting import until
 from outlast.engine.check.smoke import smoke
 from outlast.errors import UsageError
 
@@ -188,17 +189,17 @@ time.sleep(600)
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "up").exists():
-        assert time.monotonic() < deadline and running.poll() is None
-        time.sleep(0.02)
+    until(lambda: (tmp_path / "up").exists() or running.poll() is not None, "a trial has begun", 60)
     children = psutil.Process(running.pid).children(recursive=True)
     running.send_signal(number)
-    output, _ = running.communicate(timeout=40)
+    output, _ = running.communicate(timeout=60)
     assert running.returncode == 4, output
     assert left_behind() == []
     mine = str(tmp_path)
-    left = [
-        p for p in psutil.process_iter(["environ"]) if mine in (p.info["environ"] or {}).get("OUTLAST_TRIAL_DIR", "")
-    ]
-    assert not left and not any(child.is_running() and child.status() != "zombie" for child in children)
+    until(lambda: not [p for p in psutil.process_iter(["environ"]) if mine in trial_of(p)], "nothing is left", 60)
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+
+
+def trial_of(process: psutil.Process) -> str:
+    return str((process.info["environ"] or {}).get("OUTLAST_TRIAL_DIR", ""))

@@ -47,7 +47,7 @@ def test_every_page_looks_as_it_did_when_it_was_looked_at(terminal: Callable[[in
             golden = (CAPTURES / f"{name}.{size}.txt").read_text().splitlines()
             tmux.type(*keys)
             try:
-                until(lambda want=golden: tmux.lines() == want, name, 10.0)
+                until(lambda want=golden: tmux.lines() == want, name, 60.0)
             except AssertionError:
                 assert tmux.lines() == golden, name
         tmux.type("q", "q")  # a page of help is left by any key
@@ -67,7 +67,7 @@ def test_a_window_that_is_made_smaller_and_larger_shows_the_view_once(terminal: 
     tmux.waits_for("q quit")
     for width, height in ((80, 30), (60, 20), (120, 40)):
         tmux.resize(width, height)
-        until(lambda w=width: _is_whole(tmux, w), f"drawn at {width}×{height}", 10.0)
+        until(lambda w=width: _is_whole(tmux, w), f"drawn at {width}×{height}", 60.0)
     tmux.type("q")
     lines = tmux.waits_for("left")
     assert not any("slots:" in line for line in lines)
@@ -91,8 +91,8 @@ def test_however_it_ends_the_terminal_is_as_it_was(terminal: Callable[[int, int]
         os.kill(_shown(tmux), signal.SIGKILL)
     else:
         tmux.type(how)
-    until(lambda: "$" in tmux.lines(), "the prompt", 20.0)
-    until(lambda: _modes(tmux) == before, "the terminal's modes", 20.0)
+    until(lambda: "$" in tmux.lines(), "the prompt", 60.0)
+    until(lambda: _modes(tmux) == before, "the terminal's modes", 60.0)
 
 
 def _shown(tmux: Tmux) -> int:
@@ -103,4 +103,4 @@ def _shown(tmux: Tmux) -> int:
 def _modes(tmux: Tmux) -> str:
     """Of the terminal, while a command runs there."""
     tmux.run(["stty -g | cksum | sed s/^/sum:/"])
-    return until(lambda: next((line for line in tmux.lines() if line.startswith("sum:")), ""), "the modes", 20.0)
+    return until(lambda: next((line for line in tmux.lines() if line.startswith("sum:")), ""), "the modes", 60.0)

@@ -23,7 +23,7 @@ parallel: 2
 """
 TRAIN = """\
 import time
-for step in range(600):
+for step in range(6000):
     print(f"epoch {step}", flush=True)
     time.sleep(0.05)
 print("score: 1")
@@ -69,7 +69,7 @@ def test_one_trial_is_stopped_from_the_view_and_nothing_by_leaving_it(folder: Pa
         tmux.type("y")
         tmux.waits_for("trial 0 pruned by hand")
         tmux.type("q")
-        until(lambda: "$" in tmux.lines(), "the prompt", 20.0)
+        until(lambda: "$" in tmux.lines(), "the prompt", 60.0)
         until(lambda: len(facts(folder)["running"]) == 2, "the search goes on")
         found = facts(folder)
         assert found["state"] == "running" and found["counts"]["pruned"] == 1

@@ -52,7 +52,7 @@ class Tmux:
             lines = self.lines()
             return lines if any(text in line for line in lines) else []
 
-        return until(seen, lambda: "\n".join([text, *self.lines()]), 30.0)
+        return until(seen, lambda: "\n".join([text, *self.lines()]), 60.0)
 
     def resize(self, width: int, height: int) -> None:
         """Make the window so large."""

@@ -95,7 +95,7 @@ class Colab:
         self.run.wait()
         subprocess.run(["fusermount", "-uz", str(self.mountpoint)], check=True)
         assert self.daemon is not None
-        self.daemon.wait(timeout=10)
+        self.daemon.wait(timeout=60)
         now = time.time()
         for path in sorted(self.cache.rglob("*")):
             there = self.cloud / path.relative_to(self.cache)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lab.pruning import Lab, pruned_at
+from lab.waiting import until
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 
@@ -80,17 +81,13 @@ def test_a_trial_that_was_given_up_stays_so_when_its_runner_dies(make_lab: Calla
     import json
     import os
     import signal
-    import time
 
     lab = make_lab(style="prints", on_term="ignores", epochs=100, seconds=PACE)
     lab.write(HOPELESS, first=FIRST, trial={"grace": "20s"})
     run = lab.start()
     lab.wait_for(1, 1)
     attempt = lab.paths.attempt(1, 1)
-    deadline = time.monotonic() + 60
-    while not attempt.stop.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(attempt.stop.exists, "it is asked to stop", 60)
     os.kill(json.loads(attempt.started.read_text())["pid"], signal.SIGKILL)
     trial = lab.finish(run).trials[1]
     assert (trial.state, pruned_at(trial), len(trial.attempts)) == (TrialState.PRUNED, 1, 1)

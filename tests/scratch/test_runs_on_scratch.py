@@ -8,11 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import uuid
 from pathlib import Path
 
 import pytest
 
+from lab.waiting import until
+from outlast._system.processes import processes_with
 from outlast.cli.main import run_cli
 from outlast.core.states import TrialState
 from outlast.engine.record.examine import read_study
@@ -148,15 +150,19 @@ def test_a_process_that_is_killed_while_it_syncs_leaves_a_home_to_go_on_from(pla
 
 
 def test_a_search_that_is_killed_comes_home_with_the_next_one(place):
-    process = subprocess.Popen([sys.executable, "-m", "outlast", "run", "--trials", "500"], stdout=subprocess.DEVNULL)
+    mark = uuid.uuid4().hex
+    process = subprocess.Popen(
+        [sys.executable, "-m", "outlast", "run", "--trials", "500"], stdout=subprocess.DEVNULL,
+        env={**os.environ, "LAB_MARK": mark},
+    )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
-        while len(list(home(place).root.glob("trials/*/trial.json"))) < 3:
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.05)
+        came = home(place).root
+        until(lambda: process.poll() is not None or len(list(came.glob("trials/*/trial.json"))) >= 3, "they come home")
+        assert process.poll() is None
     finally:
         process.kill()
         process.wait()
+    until(lambda: not processes_with(mark), "what still trained has ended: it writes in the live folder")
     done = read_study(home(place)).counts()[TrialState.COMPLETE]
     assert done >= 3
     shutil.rmtree(live(place))

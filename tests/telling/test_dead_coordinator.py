@@ -54,6 +54,11 @@ class Told(InBackground):
     def go(self) -> None:
         (self.place / "go").touch()
 
+    def until_both_train(self) -> None:
+        """What is on record of an attempt is so before its runner is started: a coordinator that dies in between leaves none."""
+        logs = [self.paths.attempt(trial, 1).log for trial in (0, 1)]
+        until(lambda: all(log.exists() and log.read_text() for log in logs), "both train")
+
     def teller(self) -> int:
         """The process that tells, once it does."""
         until(lambda: is_locked(str(self.paths.telling)), "somebody tells")
@@ -75,7 +80,7 @@ def keys(told: Told) -> list[str]:
 def test_a_coordinator_killed_during_a_trial_is_told_of_and_the_next_run_tells_how_it_ended(told: Told) -> None:
     run = told.start()
     told.teller()
-    until(lambda: len(told.study().in_state("running")) == 2, "both run")
+    told.until_both_train()
     run.kill()
     until(lambda: keys(told) == ["left_alone"], "it is told", 60)
     assert told.told[0]["cure"] == "outlast run study"
@@ -90,13 +95,13 @@ def test_a_coordinator_killed_during_a_trial_is_told_of_and_the_next_run_tells_h
 def test_with_its_teller_dead_as_well_the_runners_notice_and_tell_once(told: Told) -> None:
     run = told.start()
     teller = told.teller()
-    until(lambda: len(told.study().in_state("running")) == 2, "both run")
+    told.until_both_train()
     run.kill()
     os.kill(teller, signal.SIGKILL)
     wait_gone(teller)
     until(lambda: keys(told) == ["left_alone"], "a runner has it told", 60)
     told.go()
-    until(lambda: not is_locked(str(told.paths.telling)), "everybody who tells has left", 20)
+    until(lambda: not is_locked(str(told.paths.telling)), "everybody who tells has left", 60)
     assert keys(told) == ["left_alone"], "one of two runners"
 
 
@@ -110,6 +115,7 @@ def test_the_token_of_an_address_is_on_no_record_in_no_log_and_in_no_list_of_pro
         told.go()
         told.finish(run)
         until(lambda: inbox.got, "the end is told", 60)
+        until(lambda: not is_locked(str(told.paths.telling)), "whoever told it has noted that, and left", 60)
     assert [path for path, _ in inbox.got] == ["/TOPSECRET"]
     subprocess.run(
         [sys.executable, "-m", "outlast", "report", "study"], cwd=told.place, check=True, capture_output=True
@@ -125,7 +131,7 @@ def test_a_dead_server_costs_a_search_nothing_and_what_it_did_not_take_is_kept(t
         told.write(notify={"urls": [f"json://127.0.0.1:{inbox.port}"], "command": None, "what": ["end"]})
         told.go()
         told.finish(told.start())
-        until(lambda: inbox.refuses < 10**6, "it was tried", 20)
+        until(lambda: inbox.refuses < 10**6, "it was tried", 60)
         assert inbox.got == []
         os.kill(told.teller(), signal.SIGKILL)
         inbox.refuses = 0
