@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import pkgutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
+from tests.cli.test_report_command import data_in
 from tests.lab.waiting import until
 
 from outlast._system import notebooks
@@ -81,6 +83,37 @@ def test_the_prompt_is_there_before_the_plots_which_find_a_folder_that_was_moved
     again = here("run", "studies/aside")
     assert again.code == 0
     assert "being drawn" not in again.out, "they show the study as it is"
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("outlast.optimizer.plot_pages._page", ["show", ".", "plots"]),
+        ("outlast.engine.derived.report.facts_of", ["report", "."]),
+    ],
+)
+def test_what_is_drawn_behind_goes_along_with_a_folder_that_is_moved_meanwhile(
+    here, monkeypatch, module, words
+) -> None:
+    monkeypatch.setenv("OUTLAST_PLOTS", "0")
+    assert here("run").code == 0
+    original, aside = pkgutil.resolve_name(module), here.folder / "studies" / "aside"
+
+    def moved(*given, **named):
+        if not aside.exists():
+            os.rename(here.folder / "studies" / "small", aside)
+        return original(*given, **named)
+
+    monkeypatch.setattr(module, moved)
+    monkeypatch.chdir("studies/small")
+    said = here(*words, *["--behind"] * (words[0] == "report"))
+    assert (said.code, said.err) == (0, ""), said.everything
+    assert os.listdir(here.folder / "studies") == ["aside"]
+    if words[0] == "show":
+        assert drawn(str(aside)) == list(PLOTS)
+    else:
+        page = data_in(aside / "report.html")
+        assert (page["study"]["folder"], sorted(page["logs"])) == ("studies/aside", ["0", "1"])
 
 
 def test_what_nobody_reads_ends_nothing(monkeypatch, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ def draw(folder: str, *, output: str | None = None, behind: bool = False) -> str
         keep_what_it_adds_up_to(StudyPaths.at(live))
     snapshot, study, settings = look(live)
     paths = study_paths(live, settings)
+    if behind:
+        paths = paths.from_here()
     home = None if behind else home_of(paths)
     path = output or os.fspath((home or paths).report)
     if not (behind and is_newer(path, study)):

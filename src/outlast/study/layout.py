@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -19,6 +20,13 @@ class StudyPaths(StudyNames):
         """The study in this folder, made absolute so that a change of the working directory does no harm."""
         root = Path(os.path.abspath(folder))
         return cls(root, Path(checkpoints_root) if checkpoints_root else None)
+
+    def from_here(self) -> StudyPaths:
+        """The same, by names that go on to mean it when the folder is moved, where it is the working directory."""
+        with contextlib.suppress(OSError):
+            if os.path.samefile(self.root, os.curdir):
+                return type(self)(Path(os.curdir), self.checkpoints_root)
+        return self
 
     @property
     def exists(self) -> bool:

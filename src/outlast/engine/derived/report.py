@@ -112,7 +112,7 @@ def write_report(
 def _called(paths: StudyPaths, settings: Settings) -> str:
     """The folder as a person names it where the training runs; nothing on the page names a place of this machine."""
     place = os.path.relpath(paths.root, settings.working_directory)
-    return paths.root.name if place.startswith(os.pardir) or place == os.curdir else place
+    return os.path.basename(os.path.abspath(paths.root)) if place.startswith(os.pardir) or place == os.curdir else place
 
 
 def _ends(paths: StudyPaths, study: Study, numbers: Iterable[int]) -> dict[int, str]:
