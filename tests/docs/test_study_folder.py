@@ -92,7 +92,7 @@ WRITTEN_ELSEWHERE = {
     "judged": "pruning", "lease.": "study", "ledger.new": "damage", "*.damaged.*": "damage", "study.db": "damage",
     "splits.1.json": "parts", "stop.json": "survival", "confirm": "followup", "evaluation": "followup", "export": "followup",
     "refit": "followup", "evaluate": "followup", "tensorboard": "tracking", "asked.json": "network", "folded": "study",
-    "behind": "engine", "output/": "warm",
+    "behind": "engine", "output/": "warm", "imported.jsonl": "engine",
 }  # fmt: skip
 
 

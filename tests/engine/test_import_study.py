@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from outlast.engine.care.repair import repair_study
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
+from outlast.study.imported import imported_trials
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 from outlast.study.putting_away import put_away
@@ -174,3 +176,56 @@ def test_a_study_that_somebody_began_meanwhile_is_left_alone(
     with pytest.raises(UsageError, match="there is a study in studies/small already"):
         take_in(zombies)
     assert not Path("studies/small/study.yaml").exists() and not Path("studies/small/lease").exists()
+
+
+def several(study: optuna.Study) -> None:
+    for value in (0.1, 0.2, 0.3):
+        study.tell(study.ask(UNIT), value)
+    study.trials[0].set_user_attr("note", 1)
+    failed = study.ask(UNIT)
+    failed.set_user_attr("note", 1)
+    study.tell(failed, state=optuna.trial.TrialState.FAIL)
+    study.ask(UNIT)
+
+
+def told(folder: str) -> list[Any]:
+    trials = recorded_settings(folder)[1].trials.values()
+    return [(t.number, t.state, t.cause, t.values, t.params, t.user_attrs, t.source) for t in trials]
+
+
+def test_trials_that_never_ran_here_have_one_copy_together_and_no_folders(take_in: Callable[..., Imported]) -> None:
+    paths = StudyPaths.at(take_in(several).folder)
+    assert list(paths.trials.iterdir()) == []
+    assert paths.imported.read_bytes() == (paths.ledger / "00000001.jsonl").read_bytes()
+    assert repair_study(str(paths.root), check_only=True) == []
+    assert sorted(imported_trials(paths)) == [0, 1, 2, 3]  # the fifth goes on
+
+
+def _lose_ledger_and_index(paths: StudyPaths) -> None:
+    shutil.rmtree(paths.ledger)
+    paths.index.write_bytes(b"")
+
+
+def _cut_the_ledger(paths: StudyPaths) -> None:
+    segment = paths.ledger / "00000001.jsonl"
+    segment.write_bytes(b"".join(segment.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def _lose_ledger_and_copy(paths: StudyPaths) -> None:
+    shutil.rmtree(paths.ledger)
+    paths.imported.write_bytes(b"half a line")
+
+
+@pytest.mark.parametrize("damage", [_lose_ledger_and_index, _cut_the_ledger, _lose_ledger_and_copy])
+def test_what_was_imported_comes_back_from_its_copy_or_the_index(
+    take_in: Callable[..., Imported], damage: Callable[[StudyPaths], None]
+) -> None:
+    paths = StudyPaths.at(take_in(several).folder)
+    before = told(str(paths.root))
+    damage(paths)
+    problems = [problem.text for problem in repair_study(str(paths.root), check_only=True) if problem.serious]
+    assert problems
+    repair_study(str(paths.root), check_only=False)
+    assert repair_study(str(paths.root), check_only=True) == []
+    finished = 4 if damage is _lose_ledger_and_index else 5  # only the index knows one that goes on
+    assert told(str(paths.root))[:finished] == before[:finished]

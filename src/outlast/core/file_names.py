@@ -197,6 +197,9 @@ class StudyNames(_Folder):
     glance = Name("glance", "How a study stands that has come to rest: nobody reads its ledger to tell.")
     folded = Name("folded", "What the ledger adds up to as far as it was folded: nobody decodes a long one again.")
     behind = Name("behind", "There while what was decided in a turn is not drawn yet; in how many seconds it is to be.")
+    imported = Name(
+        "imported.jsonl", "The ledger as an import left it: its trials' second copy, as trial.json is of others."
+    )
     drawn = Name("drawn", "What index, tables and best files were drawn from, and how they lay there then.")
     home = Name("home.json", "In a live folder: whose it is.")
     live = Name("live", "In a home folder: where the live one lies.")

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from outlast._system.capped_log import copy_log, parts_of
-from outlast._system.files import remove, remove_temporaries, remove_tree, rename, write_atomic, write_new
+from outlast._system.files import remove, remove_temporaries, remove_tree, rename, write_atomic
 from outlast._system.observed import see
 from outlast._system.processes import identity_of
 from outlast._system.reading import list_names, read_bytes
@@ -79,18 +79,6 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: E
     elif has_folder:
         remove_tree(paths.attempts)  # its entries were lost with the power
     _remove_where_empty(paths.checkpoints)
-
-
-def put_down(paths: TrialPaths, trial: Trial) -> None:
-    """`put_away` for a trial that never ran here: there is nothing of it yet, and its record is all there will be."""
-    folder = os.fspath(paths.folder)
-    see("mkdir", folder)
-    try:
-        os.mkdir(folder)
-    except OSError:  # somebody left something there
-        put_away(paths, trial)
-        return
-    write_new(paths.record, _record(trial, (), None, b""))
 
 
 class _Left(Struct):

@@ -71,7 +71,7 @@ def lost_decisions(study: Study, folders: set[int], copies: Set[int]) -> list[Pr
     is durable."""
     unknown = sorted(folders.difference(study.trials))
     unfinished = {t.number for t in study.in_state(*UNFINISHED) if not t.retried_at_attempt}
-    lost = [(f"trial {n}", "it is taken in from its folder") for n in unknown]
+    lost = [(f"trial {n}", "it is taken in from its folder, or from what was imported") for n in unknown]
     lost += [(f"how trial {n} ended", "it is taken from the trial's copy") for n in sorted(unfinished & copies)]
     return [Problem("ledger", f"the ledger does not know {what}", cure) for what, cure in lost]
 
@@ -83,7 +83,7 @@ def trial_problems(study: Study, agrees: Mapping[int, bool | None]) -> list[Prob
     """
     found = []
     for trial in study.trials.values():
-        if trial.state.finished and had_a_folder(trial) and not agrees.get(trial.number):
+        if trial.state.finished and lacks_its_copy(trial, agrees.get(trial.number)):
             gone = agrees.get(trial.number) is None
             text = f"trial.json of trial {trial.number} {'is gone' if gone else 'does not say what the ledger says'}"
             found.append(Problem("trial", text, "it is written anew from the ledger", serious=False))
@@ -92,8 +92,17 @@ def trial_problems(study: Study, agrees: Mapping[int, bool | None]) -> list[Prob
 
 def had_a_folder(trial: Trial) -> bool:
     """Whether any attempt of a trial was laid out on the disk: not of one that was ruled out when it was drawn, nor in a kept
-    worker."""
-    return any(attempt.slot != "none" and not attempt.kept for attempt in trial.attempts)
+    worker, nor where it was imported from."""
+    ran_here = (attempt for attempt in trial.attempts if attempt.slot or trial.source != "imported")
+    return any(attempt.slot != "none" and not attempt.kept for attempt in ran_here)
+
+
+def lacks_its_copy(trial: Trial, agrees: bool | None) -> bool:
+    """Whether a finished trial's ``trial.json`` is gone where there should be one, or does not say what the ledger says.
+
+    `agrees`: whether it says the same; ``None`` if there is none.
+    """
+    return had_a_folder(trial) if agrees is None else not agrees
 
 
 def events_of_copy(copy: Any, *, needed: str = "") -> list[Event]:

@@ -37,8 +37,8 @@ from outlast.optimizer.importing import ImportedStudy, import_storage
 from outlast.optimizer.index_build import rebuild_index
 from outlast.results.writer import ResultsWriter
 from outlast.space.space import Space
+from outlast.study.imported import keep_imported
 from outlast.study.opened import opened_briefly
-from outlast.study.putting_away import put_down
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,7 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
         for event in events:
             study.apply(event)
         make_dir(paths.trials)
-        for trial in study.trials.values():
-            if trial.state.finished:  # a record of one that goes on would be an end that the ledger does not know
-                put_down(paths.trial(trial.number), trial)
+        keep_imported(paths, opened.ledger.number)
         rebuild_index(paths.index, study, settings)
         ResultsWriter(paths.root, settings).write(study)
         with suppress(OSError):

@@ -13,26 +13,27 @@ from outlast._system.reading import list_names, read_bytes, read_json
 from outlast.config.load import settings_from_resolved
 from outlast.config.yaml import read
 from outlast.core.file_names import TrialPaths
-from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated, to_json
+from outlast.core.records import AttemptEnded, AttemptOpened, AttributeSet, Event, Trial, TrialCreated, to_json
 from outlast.core.states import Cause, TrialState
 from outlast.engine.record.examine import trial_numbers
 from outlast.errors import StudyFileError
 from outlast.optimizer.importing import import_storage
 from outlast.space.space import Space, flat
+from outlast.study.imported import imported_trials
 from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import told_of
 from outlast.study.recovery import events_of_copy
 
 
 def copies(paths: StudyPaths) -> dict[int, list[Event]]:
-    """Trial → the events that its ``trial.json`` holds, where it is whole.
+    """Trial → the events that its ``trial.json`` holds, where it is whole, or else what was imported of it.
 
     Raises:
         LedgerTooNew: A later version may have written one of them: no ledger is rebuilt without it.
     """
     records = {number: paths.trial(number).record for number in trial_numbers(paths)}
     found = {number: events_of_copy(read_json(record), needed=str(record)) for number, record in records.items()}
-    return {number: events for number, events in found.items() if events}
+    return {**imported_trials(paths), **{number: events for number, events in found.items() if events}}
 
 
 def unfinished(paths: StudyPaths, settings: Mapping[str, Any], now: str) -> dict[int, list[Event]]:
@@ -82,7 +83,7 @@ def index_rows(paths: StudyPaths) -> dict[int, list[Event]]:
         return {}
     rows: dict[int, list[Event]] = {}
     for event in imported.events:
-        if isinstance(event, (TrialCreated, AttemptEnded)):
+        if isinstance(event, (TrialCreated, AttributeSet, AttemptEnded)):
             rows.setdefault(event.trial, []).append(event)
     return rows
 

@@ -27,7 +27,7 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger
 from outlast.study.putting_away import put_away
-from outlast.study.recovery import Problem, had_a_folder, merged, trial_problems
+from outlast.study.recovery import Problem, lacks_its_copy, merged, trial_problems
 from outlast.study.segments import newest_segment, read_ledger
 
 _FILES = (
@@ -45,6 +45,7 @@ _FILES = (
     StudyNames.folded,
     StudyNames.behind,
     StudyNames.drawn,
+    StudyNames.imported,
 )
 _FOLDERS = (StudyNames.ledger, StudyNames.trials, StudyNames.open, StudyNames.requests, StudyNames.revisions)
 
@@ -112,7 +113,7 @@ def _mend(paths: StudyPaths) -> list[Problem]:
         return found
     for trial in study.trials.values():
         files = study_paths(paths.root, settings).trial(trial.number)
-        if trial.state.finished and had_a_folder(trial) and not record_agrees(files, trial):
+        if trial.state.finished and lacks_its_copy(trial, record_agrees(files, trial)):
             record = read_json(files.record)
             if files.record.exists():
                 set_aside(files.record)

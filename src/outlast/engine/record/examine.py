@@ -31,7 +31,9 @@ class Examined(Struct, frozen=True):
 
 
 def examine(paths: StudyPaths) -> Examined:
-    """Read the ledger and compare it with the trials' folders. Takes no lease; may be called during a run.
+    """Read the ledger and compare it with the trials' folders, and with what was imported.
+
+    Takes no lease; may be called during a run.
 
     Where its fold was kept, only what was appended since is decoded; whatever is wrong is found by reading all of it.
 
@@ -169,7 +171,18 @@ def _trial_folders(paths: StudyPaths) -> set[int]:
 
 def _folders_and_copies(paths: StudyPaths, study: Study) -> tuple[set[int], set[int]]:
     asked = [trial.number for trial in study.in_state(*UNFINISHED)]
-    return _trial_folders(paths), {number for number in asked if _tells_an_end(paths, number)}
+    return _trial_folders(paths) | _lost_of_imported(paths), {
+        number for number in asked if _tells_an_end(paths, number)
+    }
+
+
+def _lost_of_imported(paths: StudyPaths) -> set[int]:
+    """Trials that were imported, and that the ledger lacks."""
+    if not os.path.exists(paths.imported):
+        return set()
+    from outlast.study.imported import lost_of_imported  # whose copy most studies do not have
+
+    return lost_of_imported(paths)
 
 
 def _tells_an_end(paths: StudyPaths, number: int) -> bool:
