@@ -1,9 +1,11 @@
-"""A runner's supervisor in a process of its own, on a machine that sleeps: ``supervised.py FOLDER SPEC HOURS``.
+"""A runner's supervisor in a process of its own, on a machine that sleeps: ``supervised.py FOLDER SPEC HOURS [FILE]``.
 
-It sleeps for an hour between any two looks at the clock, for so many hours. What it leaves is printed.
+It sleeps for an hour between any two looks at the clock, for so many hours; where a file is named, from when that is there.
+With a negative number no time passes at all. What the training leaves is printed.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,11 +18,15 @@ from outlast.runner.supervise import Supervisor
 
 
 class Sleepy(Clock):
-    def __init__(self, hours):
-        self._slept, self._hours = 0, hours
+    def __init__(self, hours, *after):
+        self._slept, self._hours, self._after = 0, hours, after
+        self._began = time.monotonic()
 
     def monotonic(self):
-        self._slept = min(self._slept + 1, self._hours)
+        if self._hours < 0:
+            return self._began
+        if all(os.path.exists(file) for file in self._after):
+            self._slept = min(self._slept + 1, self._hours)
         return time.monotonic() + 3600.0 * self._slept
 
 
@@ -31,7 +37,7 @@ def main():
     lock = FileLock(str(folder / spec.attempt_dir / "alive"))
     assert lock.acquire()
     observe_from_environment("runner")
-    evidence = Supervisor(folder, spec, lock, clock=Sleepy(hours)).run()
+    evidence = Supervisor(folder, spec, lock, clock=Sleepy(hours, *sys.argv[4:])).run()
     print(json.dumps(evidence.to_json()))
 
 

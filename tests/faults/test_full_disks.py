@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from outlast._system import observed
 from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator import disk_guard as room
 from outlast.engine.coordinator import round as decisions
+from outlast.study.layout import StudyPaths
 
 pytestmark = pytest.mark.slow
 Mount = Callable[[str], Path]
@@ -122,18 +122,24 @@ def unattended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("unattended")
 def test_an_unattended_search_waits_for_room_and_goes_on_by_itself(
-    mount: Mount, lab_on: Callable[[Path], FaultLab]
+    mount: Mount, lab_on: Callable[[Path], FaultLab], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = mount("size=48m")
     lab = lab_on(place)
     lab.write_study_file("crash", [])
     rubbish = place / "rubbish"
     rubbish.write_bytes(b"\0" * (48 * 2**20 - 400 * 1024))
+    seen, look = threading.Event(), room.lacking_space
+
+    def looked(paths: StudyPaths) -> str | None:
+        if found := look(paths):
+            seen.set()
+        return found
+
+    monkeypatch.setattr(room, "lacking_space", looked)
 
     def make_room() -> None:
-        while not lab.paths.ledger.exists() or lab.study().last_run is None:
-            time.sleep(0.02)
-        time.sleep(0.5)  # by then it has looked at the disk
+        assert seen.wait(120)
         rubbish.unlink()
 
     helper = threading.Thread(target=make_room)

@@ -37,8 +37,8 @@ def test_a_tick_counts_no_more_than_it_can_have_been() -> None:
     assert (watch.silent, watch.seconds) == (0.0, 1.75)
 
 
-def supervise(folder: Path, code: str, *, hours_of_sleep: int = 0, **spec: Any) -> Evidence:
-    """Run a training under a supervisor whose machine sleeps again and again."""
+def supervise(folder: Path, code: str, *, hours_of_sleep: int = 0, after: str = "", **spec: Any) -> Evidence:
+    """Run a training under a supervisor whose machine sleeps again and again, where a file is named once that is there."""
     made = RunnerSpec(
         trial=0, attempt=1, argv=(sys.executable, "-S", "-E", "-c", code), cwd=str(folder), trial_dir="trials/0000",
         attempt_dir="trials/0000/attempts/1", checkpoint_dir="trials/0000/checkpoints", objectives=({"name": "score"},), **spec,
@@ -49,6 +49,7 @@ def supervise(folder: Path, code: str, *, hours_of_sleep: int = 0, **spec: Any) 
         str(folder),
         made.to_json(),
         str(hours_of_sleep),
+        *([after] if after else []),
     ]
     done = subprocess.run(argv, capture_output=True, check=True)
     return Evidence.from_json(json.loads(done.stdout))
@@ -67,9 +68,11 @@ def test_a_training_that_was_asked_has_its_whole_grace_although_the_machine_slep
     code = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.3), print('score=0.25', flush=True), sys.exit(0)))\n"
+        "open('listens', 'w').close()\n"
         "time.sleep(60)"
     )
-    evidence = supervise(tmp_path, code, hours_of_sleep=20, timeout=0.5, grace=30.0)
+    asleep = str(tmp_path / "listens")  # not before: whoever is told while it starts has no say
+    evidence = supervise(tmp_path, code, hours_of_sleep=60, after=asleep, timeout=15.0, grace=60.0)
     assert (evidence.stop_reason, evidence.exit_code, evidence.terminated) == ("timeout", 0, True)
     assert evidence.scores == {"score": 0.25}
 
@@ -101,7 +104,7 @@ def test_what_lasted_is_on_the_disk_also_where_no_tick_came_in_between(
     record = tmp_path / "record.jsonl"
     monkeypatch.setenv("OUTLAST_OBSERVER", "outlast.testing.fault_injection:install_from_environment")
     monkeypatch.setenv("OUTLAST_FAULTS", json.dumps({"record": str(record)}))
-    supervise(tmp_path, "print('score=0.5')")
+    supervise(tmp_path, "print('score=0.5')", hours_of_sleep=-1)  # however busy the machine is
     assert not record.exists(), "a short one"
     (tmp_path / "late").mkdir()
     assert supervise(tmp_path / "late", "print('score=0.5')", hours_of_sleep=20).seconds > 0.1
