@@ -35,7 +35,7 @@ def test_a_pipe_or_a_device_in_its_place_holds_nobody_up(tmp_path: Path) -> None
     for name in ("pipe", "endless"):
         reader = threading.Thread(target=lambda: news.append(ReportsReader(tmp_path / name).poll()), daemon=True)  # noqa: B023
         reader.start()
-        reader.join(10)
+        reader.join(60)
     assert news == [False, False]
 
 

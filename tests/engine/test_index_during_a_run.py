@@ -76,7 +76,7 @@ def searching(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield run
         let_through(folder, 14)
-        assert run.wait(timeout=90) == 0, (folder / "out.txt").read_text()
+        assert run.wait(timeout=240) == 0, (folder / "out.txt").read_text()
     finally:
         if run.poll() is None:
             run.send_signal(signal.SIGKILL)
@@ -183,7 +183,7 @@ def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_h
             get(port)
         finally:
             dashboard.send_signal(signal.SIGINT)
-            said, _ = dashboard.communicate(timeout=30)
+            said, _ = dashboard.communicate(timeout=120)
         assert dashboard.returncode == 0
         assert f"http://127.0.0.1:{port}/dashboard" in said and "closed; a search that runs goes on" in said
         assert get(port) is None  # what it had started has ended with it

@@ -206,7 +206,7 @@ class Talk:
         return self.evidence[name]
 
     def short(self, script: str) -> tuple[str, AttemptPaths]:
-        """Run trials to their ends until one was so short that its evidence need not be written: not each is on a busy machine."""
+        """Run trials until one was so short that its evidence need not be written: on a busy machine not each is."""
         for _ in range(50):
             name, files = self.begin(script)
             if self.over(name).seconds < SETTLES_AFTER:

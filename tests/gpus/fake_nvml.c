@@ -116,7 +116,7 @@ int nvmlInitWithFlags(unsigned flags) {
     read_driver();
     int code = failure("nvmlInitWithFlags", NULL);
     initialised = !code;
-    if (getenv("FAKE_NVML_HANGS")) sleep(atoi(getenv("FAKE_NVML_HANGS")));
+    while (getenv("FAKE_NVML_HANGS") && !access(getenv("FAKE_NVML_HANGS"), F_OK)) usleep(1000);
     return code;
 }
 

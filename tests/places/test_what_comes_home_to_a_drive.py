@@ -96,19 +96,19 @@ def test_a_last_sync_that_was_not_waited_for_has_no_second_one_beside_it(drive: 
 
     def fence() -> None:
         held_up.set()
-        assert gate.wait(20)
+        assert gate.wait(60)
 
     thread = HomeSyncThread(drive.live, drive.home, [], fence=fence)
     thread.start()
     try:
-        assert held_up.wait(20)
+        assert held_up.wait(60)
         thread.close(0.0)
         before = contents(drive.home.root)
         assert "does not have all of it yet" in (bring_home(drive.live) or "")
         assert contents(drive.home.root) == before
     finally:
         gate.set()
-        thread._thread.join(20)
+        thread._thread.join(60)
     assert not thread._thread.is_alive() and bring_home(drive.live) is None
 
 

@@ -136,8 +136,8 @@ def test_a_search_is_finished_where_jobs_have_five_minutes(strict: Cluster, tmp_
     """The finisher asks for no more than its partition allows, and has time to work."""
     lab = SlurmLab.make(tmp_path / "lab", trials=2, epochs=1)
     lab.outlast("submit", "study.yaml")
-    lab.wait_done(60)
-    until(lambda: not strict.jobs(), "the finisher has left the queue", 60)
+    lab.wait_done()
+    until(lambda: not strict.jobs(), "the finisher has left the queue")
     assert lab.faults(trials=2, epochs=1) == []
 
 

@@ -96,11 +96,11 @@ def test_what_a_job_finds_in_its_environment_does_not_change_the_next_one(
         for key, value in variables.items():
             inside.setenv(key, value)
         job = submit(command=f"sh -c 'env >{tmp_path}/env.new; mv {tmp_path}/env.new {tmp_path}/env; sleep 600'")
-        until(lambda: (seen := listed(job)) is not None and seen.life is JobLife.RUNNING, lambda: f"{listed(job)}", 30)
+        until(lambda: (seen := listed(job)) is not None and seen.life is JobLife.RUNNING, lambda: f"{listed(job)}")
         seen = listed(job)
         assert seen is not None and seen.starts is not None
     assert (cluster.show(job)["Partition"], cluster.show(job)["CPUs/Task"]) == ("gpu", "1")
-    until((tmp_path / "env").exists, lambda: "the job does not run", 30)
+    until((tmp_path / "env").exists, lambda: "the job does not run")
     found = {line.partition("=")[0] for line in (tmp_path / "env").read_text().splitlines()}
     assert "PATH" in found and not found & {ENDS_IN, KILL_WAIT, "SRUN_CPUS_PER_TASK"}, (
         "they are of the job that submits"
@@ -122,7 +122,7 @@ def test_a_requeued_job_waits_for_its_next_start_under_its_id(cluster: Cluster, 
     cluster.wait_for_job(job, "RUNNING")
     sightings = Sightings()
     assert Slurm().requeue(job) and not Slurm().requeue("4711")
-    until(lambda: (seen := listed(job)) is not None and seen.life is JobLife.WAITING, lambda: f"{listed(job)}", 30)
+    until(lambda: (seen := listed(job)) is not None and seen.life is JobLife.WAITING, lambda: f"{listed(job)}")
     sightings.take(Slurm().jobs(), [job])
     last = sightings.last(job)
     assert last is not None and (last.restarts, last.comment) == (1, "kept") and not sightings.certainly_over(job)
@@ -147,7 +147,7 @@ def test_why_a_job_ended_is_seen_while_slurm_remembers_it(cluster: Cluster, subm
         sightings.take(Slurm().jobs(), ended)
         return all(sightings.certainly_over(job) for job in ended)
 
-    until(all_over, lambda: f"{[sightings.last(job) for job in ended]}", 30)
+    until(all_over, lambda: f"{[sightings.last(job) for job in ended]}")
     assert {job: sightings.last(job).end for job in ended} == ended
 
 
@@ -226,10 +226,10 @@ def test_a_purged_job_is_missing_and_accounting_knows_why_it_ended(accounted: Cl
     never = submit("--hold")
     slurm.cancel([never])  # never started: no accounting remembers more than that
     awaited = [failed, task]
-    until(lambda: not {failed, task, never} & {job.id for job in slurm.jobs()}, lambda: f"{slurm.jobs()}", 90)
+    until(lambda: not {failed, task, never} & {job.id for job in slurm.jobs()}, lambda: f"{slurm.jobs()}")
     sightings.take(slurm.jobs(), awaited)
     assert not any(sightings.certainly_over(job) for job in awaited)
-    until(lambda: len(slurm.past(awaited)) == 2, lambda: f"{slurm.past(awaited)}", 30)
+    until(lambda: len(slurm.past(awaited)) == 2, lambda: f"{slurm.past(awaited)}")
     sightings.explain(slurm.past(sightings.missing))
     sightings.take(slurm.jobs(), awaited)
     assert all(sightings.certainly_over(job) for job in awaited)
@@ -243,7 +243,7 @@ def test_accounting_that_waits_for_a_requeued_job_ends_nothing(accounted: Cluste
     job = submit()
     node = accounted.wait_for_job(job, "RUNNING")["NodeList"]
     accounted.set_down(node)
-    until(lambda: [past.state for past in Slurm().past([job])] == ["NODE_FAIL"], lambda: f"{Slurm().past([job])}", 30)
+    until(lambda: [past.state for past in Slurm().past([job])] == ["NODE_FAIL"], lambda: f"{Slurm().past([job])}")
     seen = listed(job)
     assert seen is not None and seen.life is JobLife.WAITING  # and so says the only one who decides
 

@@ -55,7 +55,7 @@ def test_a_dead_holder_is_superseded_at_once(root: Path) -> None:
     assert holder_is_live(root / "ledger") is False
     began = time.monotonic()
     Lease(root / "lease").acquire()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_an_empty_marker_of_a_process_that_died_while_writing_it_does_not_block_for_good(root: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_marker_that_nobody_can_read_does_not_block_where_the_last_holder_is_d
     (root / "lease").write_bytes(damage)
     began = time.monotonic()
     Lease(root / "lease").acquire()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_marker_that_nobody_can_read_is_left_to_a_holder_that_lives(root: Path) -> None:

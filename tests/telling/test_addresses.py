@@ -107,7 +107,7 @@ def test_a_dead_address_holds_up_no_other_and_gets_it_later_once(monkeypatch: py
             post.deliver(told, clock[0])
             return not told.letters
 
-        until(delivered, "both have it", 20)
+        until(delivered, "both have it")
     assert (len(good.got), len(bad.got)) == (1, 1)
 
 

@@ -82,12 +82,12 @@ def test_a_coordinator_killed_during_a_trial_is_told_of_and_the_next_run_tells_h
     told.teller()
     told.until_both_train()
     run.kill()
-    until(lambda: keys(told) == ["left_alone"], "it is told", 60)
+    until(lambda: keys(told) == ["left_alone"], "it is told")
     assert told.told[0]["cure"] == "outlast run study"
     again = told.start()
     told.go()
     assert len(told.finish(again).trials) == 2
-    until(lambda: keys(told)[-1:] == ["ended"], "the end is told", 60)
+    until(lambda: keys(told)[-1:] == ["ended"], "the end is told")
     assert keys(told).count("left_alone") <= 2, "once, and perhaps that it is over"
     assert told.told[-1]["best"]["value"] == 0.5
 
@@ -99,9 +99,9 @@ def test_with_its_teller_dead_as_well_the_runners_notice_and_tell_once(told: Tol
     run.kill()
     os.kill(teller, signal.SIGKILL)
     wait_gone(teller)
-    until(lambda: keys(told) == ["left_alone"], "a runner has it told", 60)
+    until(lambda: keys(told) == ["left_alone"], "a runner has it told")
     told.go()
-    until(lambda: not is_locked(str(told.paths.telling)), "everybody who tells has left", 60)
+    until(lambda: not is_locked(str(told.paths.telling)), "everybody who tells has left")
     assert keys(told) == ["left_alone"], "one of two runners"
 
 
@@ -114,8 +114,8 @@ def test_the_token_of_an_address_is_on_no_record_in_no_log_and_in_no_list_of_pro
         assert b"TOPSECRET" not in Path(f"/proc/{teller}/environ").read_bytes()
         told.go()
         told.finish(run)
-        until(lambda: inbox.got, "the end is told", 60)
-        until(lambda: not is_locked(str(told.paths.telling)), "whoever told it has noted that, and left", 60)
+        until(lambda: inbox.got, "the end is told")
+        until(lambda: not is_locked(str(told.paths.telling)), "whoever told it has noted that, and left")
     assert [path for path, _ in inbox.got] == ["/TOPSECRET"]
     subprocess.run(
         [sys.executable, "-m", "outlast", "report", "study"], cwd=told.place, check=True, capture_output=True
@@ -131,7 +131,7 @@ def test_a_dead_server_costs_a_search_nothing_and_what_it_did_not_take_is_kept(t
         told.write(notify={"urls": [f"json://127.0.0.1:{inbox.port}"], "command": None, "what": ["end"]})
         told.go()
         told.finish(told.start())
-        until(lambda: inbox.refuses < 10**6, "it was tried", 60)
+        until(lambda: inbox.refuses < 10**6, "it was tried")
         assert inbox.got == []
         os.kill(told.teller(), signal.SIGKILL)
         inbox.refuses = 0
@@ -147,11 +147,11 @@ def test_a_supervisor_that_is_killed_is_told_of_and_the_next_one_ends_that(told:
     told.teller()
     until(lambda: any(told.place.glob("study/*/open/*")), "one of them runs")
     first.kill()
-    until(lambda: keys(told) == ["supervisor_gone"], "it is told", 60)
+    until(lambda: keys(told) == ["supervisor_gone"], "it is told")
     second = told.start()
-    until(lambda: keys(told)[1:] == ["supervisor_gone"], "it is over", 60)
+    until(lambda: keys(told)[1:] == ["supervisor_gone"], "it is over")
     assert told.told[1]["event"] == "over"
     told.go()
     assert second.wait(60) == 0
-    until(lambda: keys(told)[-1] == "ended", "the end is told", 60)
+    until(lambda: keys(told)[-1] == "ended", "the end is told")
     assert [each["state"] for each in told.told[-1]["studies"]] == ["done", "done"]

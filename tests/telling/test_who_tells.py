@@ -62,7 +62,7 @@ def test_where_nothing_is_left_to_be_seen_a_campaign_is_over(tmp_path: Path, del
         shutil.rmtree(tmp_path / "both")
     assert watched.news(ToldBefore(), alone=True) == []
     assert not watched.over, "studies may be on their way"
-    until(lambda: watched.news(ToldBefore(), alone=True) == [] and watched.over, "nothing comes", 20)
+    until(lambda: watched.news(ToldBefore(), alone=True) == [] and watched.over, "nothing comes")
 
 
 def test_who_tells_of_a_folder_that_is_deleted_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,9 +72,9 @@ def test_who_tells_of_a_folder_that_is_deleted_leaves(tmp_path: Path, monkeypatc
     teller = Teller(str(folder), NotifySettings(command=("true",)), str(tmp_path), pipe)
     thread = threading.Thread(target=teller.run, daemon=True)
     thread.start()
-    until(lambda: is_locked(str(StudyNames(folder).telling)), "it tells", 20)
-    until(lambda: shutil.rmtree(folder, ignore_errors=True) or not folder.exists(), "it is deleted", 20)
-    thread.join(20)
+    until(lambda: is_locked(str(StudyNames(folder).telling)), "it tells")
+    until(lambda: shutil.rmtree(folder, ignore_errors=True) or not folder.exists(), "it is deleted")
+    thread.join(60)
     os.close(ours)
     assert not thread.is_alive()
 
@@ -105,7 +105,7 @@ def test_a_campaign_tells_of_studies_that_reach_nobody_themselves(
     with contextlib.closing(FileLock(str(paths.telling))) as lock:
         assert not heard or lock.acquire()
         watched.news(told, alone=True)
-    until(lambda: watched.news(told, alone=True) is not None and watched.over, "it is settled", 20)
+    until(lambda: watched.news(told, alone=True) is not None and watched.over, "it is settled")
     assert [key for key in keys(told) if key != "all_stopped"] == whose
 
 
@@ -162,5 +162,5 @@ def test_who_could_not_be_begun_is_begun_later(tmp_path: Path, monkeypatch: pyte
     teller.start()  # there is no such folder yet
     campaign(folder)
     teller.looked()
-    until(lambda: is_locked(str(StudyNames(folder).telling)), "it tells", 30)
+    until(lambda: is_locked(str(StudyNames(folder).telling)), "it tells")
     teller.close(wait=20.0)

@@ -95,13 +95,13 @@ def test_files_are_put_away_behind_the_decider_and_the_marker_goes_last(
 
     def waits(*how: Any, **more: Any) -> None:
         begun.set()
-        assert may_go_on.wait(30)
+        assert may_go_on.wait(60)
         put_away(*how, **more)
 
     monkeypatch.setattr(putting_behind, "put_away", waits)
     one = made(tmp_path)
     one.end(TrialState.COMPLETE, Cause.COMPLETED)
-    assert begun.wait(30)
+    assert begun.wait(60)
     assert one.settled == ["0000.1"], "its runner need not wait for that"
     assert one.paths.open_marker(0, 1).exists() and not one.paths.trial(0).record.exists()
     may_go_on.set()
@@ -188,13 +188,13 @@ def test_whoever_leaves_a_disk_that_hangs_does_not_wait_for_it(
     monkeypatch.setattr(putting_behind, "_ABANDON_WITHIN", 0.05)
     one = made(tmp_path)
     one.end(TrialState.COMPLETE, Cause.COMPLETED)
-    assert begun.wait(30)
+    assert begun.wait(60)
     behind = one.ending._behind
     while not behind._work.full():
         behind.add(PutAway(0, 1), one.study.trials[0], None)
     left = threading.Thread(target=one.ending.abandon, daemon=True)
     left.start()
-    left.join(10)
+    left.join(30)
     assert not left.is_alive()
     hangs.set()
 
