@@ -30,7 +30,15 @@ HERE = Path(__file__).parent
 HOST = "lab"
 #: Of a study folder: the truth, the trials' copies of it, and the tables as they were written then.
 TABLES = ("trials.csv", "study_summary.csv", "best_config.yaml", "best_results.json")
-KEPT = ("ledger/*.jsonl", "study.yaml", "splits.json", "trials/*/trial.json", "trials/*/error.log", *TABLES)
+KEPT = (
+    "ledger/*.jsonl",
+    "study.yaml",
+    "splits.json",
+    "imported.jsonl",
+    "trials/*/trial.json",
+    "trials/*/error.log",
+    *TABLES,
+)
 
 
 class Place:
