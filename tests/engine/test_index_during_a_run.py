@@ -177,6 +177,8 @@ def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_h
         try:
             first = until(lambda: get(port))
             assert [study["study_name"] for study in first["study_summaries"]] == ["seen"]
+            assert dashboard.stdout is not None
+            address = dashboard.stdout.readline()  # its server may answer before it has said where
             path.unlink()
             let_through(folder, 2)
             until(path.exists)
@@ -185,7 +187,7 @@ def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_h
             dashboard.send_signal(signal.SIGINT)
             said, _ = dashboard.communicate(timeout=120)
         assert dashboard.returncode == 0
-        assert f"http://127.0.0.1:{port}/dashboard" in said and "closed; a search that runs goes on" in said
+        assert f"http://127.0.0.1:{port}/dashboard" in address and "closed; a search that runs goes on" in said
         assert get(port) is None  # what it had started has ended with it
     study = load(folder)
     assert study is not None and len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])) == 14

@@ -69,6 +69,7 @@ def test_a_study_is_run_by_one_host_and_helped_by_another(share: Share, cluster:
     study = cluster(trials=6, epochs=4, seconds=0.3)
     a, b = study.on(share.host("a")), study.on(share.host("b", clock=-90))
     share.be(late=3)
+    assert b.start("--version").wait() == 0  # it is up before there is anything to help with
     run = a.start()
     study.lab.wait_for_epoch(0, 0)
     worker = b.start("worker", str(study.lab.folder))
