@@ -228,8 +228,8 @@ class Cluster:
         self.run("scancel", "--user=root", check=False)
         for node in NODES:
             self.bring_back(node)
-        until(lambda: not self.jobs(), lambda: f"jobs do not end: {self.run('squeue')}", 60)
-        self._kill_leftovers()
+        until(lambda: not self.jobs(), lambda: f"jobs do not end: {self.run('squeue')}")
+        until(lambda: not self._kill_leftovers(), "what jobs have left ends")
         self.wait_until_ready()
 
     def shut_down(self) -> None:
@@ -242,8 +242,9 @@ class Cluster:
             daemon.stop()
         self._kill_leftovers()
 
-    def _kill_leftovers(self) -> None:
-        """Processes of jobs that a dead slurmd could not end, and slurmstepds that wait for one."""
+    def _kill_leftovers(self) -> list[int]:
+        """Processes of jobs that a dead slurmd could not end, and slurmstepds that wait for one. Returns who was there."""
+        found = []
         ours = f"SLURM_CONF={self.env['SLURM_CONF']}".encode()
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -251,6 +252,8 @@ class Cluster:
                 of_a_job = any(value.startswith(b"SLURM_JOB_ID=") for value in variables)
                 if ours in variables and (of_a_job or (place / "comm").read_text() == "slurmstepd\n"):
                     os.kill(int(place.name), signal.SIGKILL)
+                    found.append(int(place.name))
+        return found
 
     def _daemon(self, *argv: str, output: str) -> Daemon:
         return Daemon(*argv, output=self.folder / output, env=self.env)
