@@ -243,10 +243,12 @@ def test_a_fault_on_the_way_to_the_commands_is_told_as_any_other(tmp_path, monke
 
 @pytest.mark.slow
 def test_a_pipe_that_nobody_reads_ends_no_search(here):
+    here.write("train.py", "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.02)\nprint('score=1')\n")
     process = outlast("run", "--trials", "3", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     assert "STARTING NEW SEARCH" in process.stdout.readline()
     process.stdout.close()
+    here.write("go", "")
     err = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=60) == 0, err

@@ -11,7 +11,6 @@ product that is broken is shown by `mutants.py`.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import random
 import secrets
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.survival import Command, Lab, Verdict, Zygote, reference_of, verify
-from lab.waiting import wait_gone
+from lab.waiting import line_of, wait_gone
 from outlast._system.processes import Identity, identity_of, is_running, parent_of
 from outlast._system.reading import read_json
 
@@ -56,7 +55,7 @@ class Training:
     def server(self) -> int | None:
         """What its runner was forked from; `None` for a runner that outlived it."""
         parent = None if self.runner is None else parent_of(self.runner.pid)
-        return parent if parent and b"outlast.runner" in _line_of(parent) else None
+        return parent if parent and b"outlast.runner" in line_of(parent) else None
 
 
 @dataclass
@@ -237,13 +236,6 @@ class Campaign:
                 if is_running(runner) and identity_of(script) is not None:
                     found.append(Training(*at, runner, script, saved=len(lines[at]) > 1))
         return found
-
-
-def _line_of(pid: int) -> bytes:
-    """A process's command line."""
-    with contextlib.suppress(OSError):
-        return Path("/proc", str(pid), "cmdline").read_bytes()
-    return b""
 
 
 def _trained_on(lab: Lab, left: Training, since: float, command: int) -> bool:

@@ -10,11 +10,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
 
+from lab.waiting import line_of
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated
 from outlast.core.states import TrialState
@@ -144,12 +144,12 @@ def _check_audit(verdict: Verdict, lab: Lab, study: Study, interruptions: int, h
 
 
 def _check_processes(verdict: Verdict, lab: Lab) -> None:
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 30
     while (left := lab.processes()) and time.monotonic() < deadline:
         time.sleep(0.02)
     if left:
         verdict.orphans += len(left)
-        names = [Path("/proc", str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in left]
+        names = [line_of(pid).replace(b"\0", b" ").decode(errors="replace") for pid in left]
         verdict.fault(f"{len(left)} processes are left: {names}")
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from outlast._system.processes import identity_of, is_running
 
-__all__ = ["state_of", "until", "wait_gone"]
+__all__ = ["line_of", "state_of", "until", "wait_gone"]
 
 T = TypeVar("T")
 _OFTEN, _SELDOM = 0.005, 0.2  # seconds between two looks; longer where a look takes long
@@ -40,6 +40,14 @@ def state_of(pid: int) -> str:
         return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+def line_of(pid: int) -> bytes:
+    """A process's command line, its words ended by zeros; empty if there is no such process, or there is none any more."""
+    try:
+        return Path("/proc", str(pid), "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def wait_gone(pid: int) -> None:

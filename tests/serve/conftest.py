@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from lab.browser import chromium, why_not
 from lab.searched import HOSTILE
 from lab.served import Running, Server, four, served
+
+expect.set_options(timeout=60_000)  # milliseconds; five seconds by default, which a busy machine takes for a look
 
 
 @pytest.fixture(scope="package")

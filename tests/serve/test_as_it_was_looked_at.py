@@ -88,7 +88,7 @@ def looked_at(browser: Browser, url: str, told: dict[str, Any], place: str, wait
     context = browser.new_context(viewport={"width": 1280, "height": 900}, timezone_id="UTC", locale="en-GB")
     try:
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.clock.set_fixed_time(NOW)
         page.route("**/api/**", answer)
         page.goto(url)

@@ -33,7 +33,7 @@ def visited(browser: Browser, server: Server, *, width: int = 1280, dark: bool =
     )
     try:
         found = Seen(context.new_page())
-        found.page.set_default_timeout(20_000)
+        found.page.set_default_timeout(60_000)
         found.page.on("console", lambda message: found.said.append(message.text))
         found.page.on("pageerror", lambda error: found.said.append(str(error)))
         found.page.on("request", lambda request: found.asked.add(request.url.partition("?")[0]))
@@ -82,8 +82,8 @@ def test_what_is_new_comes_by_itself_and_what_somebody_does_stays(browser, serve
         slots = it.page.locator(".slots tbody tr").count()
         canvas = it.page.locator(".slots canvas").first.element_handle()
         number = running.begin(3, steps=12)
-        expect(it.page.locator(".slots tbody tr")).to_have_count(slots + 1, timeout=20_000)
-        expect(it.page.locator("#trials [role=status]")).to_contain_text(f"of {running.next} trials", timeout=20_000)
+        expect(it.page.locator(".slots tbody tr")).to_have_count(slots + 1, timeout=60_000)
+        expect(it.page.locator("#trials [role=status]")).to_contain_text(f"of {running.next} trials", timeout=60_000)
         assert it.page.evaluate("document.querySelector('#trials .trials') === window.kept")
         assert it.page.locator("#trials .trials").evaluate("(box) => box.scrollTop") == 640
         assert it.page.locator("input[type=search]").input_value() == "state!=failed"
@@ -94,7 +94,7 @@ def test_what_is_new_comes_by_itself_and_what_somebody_does_stays(browser, serve
         expect(it.page.locator("dialog .log")).to_contain_text("epoch 11")
         with running.paths.attempt(number, 1).log.open("a") as log:
             log.write("epoch 12: later\n")
-        expect(it.page.locator("dialog .log")).to_contain_text("epoch 12: later", timeout=20_000)
+        expect(it.page.locator("dialog .log")).to_contain_text("epoch 12: later", timeout=60_000)
         it.page.keyboard.press("Escape")
         expect(it.page).to_have_url(f"{server.url.partition('?')[0]}#study-{keys['evidence']}")
         assert it.said == []
@@ -132,11 +132,11 @@ def test_a_page_whose_server_is_gone_says_so_and_comes_back(browser, root, campa
     with served(root, "--token-file", token) as first, visited(browser, first) as it:
         port = str(first.port)
         first.process.terminate()
-        first.process.wait(20)
-        expect(it.page.locator("#state")).to_contain_text("does not answer", timeout=20_000)
+        first.process.wait(60)
+        expect(it.page.locator("#state")).to_contain_text("does not answer", timeout=60_000)
         assert it.page.locator(".studies > section").count() == 5, "what was known stays"
         with served(root, "--token-file", token, "--port", port):
-            expect(it.page.locator("#state")).to_have_text("Live", timeout=20_000)
+            expect(it.page.locator("#state")).to_have_text("Live", timeout=60_000)
 
 
 def test_a_page_of_an_earlier_start_says_what_to_open(browser, root, campaign) -> None:
@@ -144,9 +144,9 @@ def test_a_page_of_an_earlier_start_says_what_to_open(browser, root, campaign) -
     with served(root) as first, visited(browser, first) as it:
         port = str(first.port)
         first.process.terminate()
-        first.process.wait(20)
+        first.process.wait(60)
         with served(root, "--port", port):
-            expect(it.page.locator("#state")).to_contain_text("Open the address", timeout=20_000)
+            expect(it.page.locator("#state")).to_contain_text("Open the address", timeout=60_000)
 
 
 def test_stopping_is_offered_only_where_it_was_allowed_and_asks_the_coordinator(browser, root, campaign, keys) -> None:

@@ -205,7 +205,7 @@ def test_ctrl_c_ends_it_without_a_word_of_the_token_and_stops_nothing(root, camp
         for each in asked:
             each.join()
         other.process.send_signal(2)
-        out, err = other.process.communicate(timeout=20)
+        out, err = other.process.communicate(timeout=60)
         assert (other.process.returncode, err) == (0, "")
         assert other.token not in out and "go on" in out
         assert "ssh" in other.said[1] and f"{other.port}:127.0.0.1:{other.port}" in other.said[1]
@@ -223,7 +223,7 @@ def test_ctrl_c_waits_for_no_coordinator_that_does_not_answer(root, campaign, ke
         found = until(lambda: requests.pending(paths), "it is asked to stop")
         began = time.monotonic()
         other.process.send_signal(2)
-        other.process.wait(20)
+        other.process.wait(60)
         assert (other.process.returncode, time.monotonic() - began < 8) == (0, True)
         line.join()
         requests.take(paths, found[0])

@@ -83,9 +83,9 @@ def test_a_closed_terminal_is_nothing_to_it_once_asked_it_stops_gracefully_and_t
 
 
 _PATIENT = """
-import os, signal, time
+import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-open("training", "a").close()
+open("training." + sys.argv[1], "a").close()
 while not os.path.exists("go"):
     time.sleep(0.02)
 print("score: 0.5")
@@ -93,11 +93,12 @@ print("score: 0.5")
 
 
 def test_a_study_that_is_still_stopping_is_begun_again_by_whoever_runs_it_since(lab: CampaignLab) -> None:
-    study = {"command": [sys.executable, "-S", "-E", "-c", _PATIENT, "${args}"], "trial": {"grace": "60s"}}
+    commands = {name: [sys.executable, "-S", "-E", "-c", _PATIENT, name, "${args}"] for name in ("patient", "other")}
+    studies = {name: {"command": command, "trial": {"grace": "60s"}} for name, command in commands.items()}
     base = json.loads((lab.place / "camp.yaml").read_text())["base"] | {"budget": {"trials": 2}}
-    (lab.place / "camp.yaml").write_text(json.dumps({"base": base, "studies": {"patient": study, "other": study}}))
+    (lab.place / "camp.yaml").write_text(json.dumps({"base": base, "studies": studies}))
     first = lab.start()
-    until((lab.place / "training").exists, "a training has begun")
+    until((lab.place / "training.patient").exists, "a training hears no signal any more")
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     assert lab.call("stop", "studies/camp").returncode == 0

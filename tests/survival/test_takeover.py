@@ -6,13 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.survival import Lab, Verdict, verify
-from lab.waiting import until
+from lab.waiting import line_of, until
 from outlast._system.processes import parent_of
 
 pytestmark = pytest.mark.slow
@@ -84,9 +83,7 @@ _CASES += [("kept", moment, "while it trains") for moment in _OF_OTHERS["kept"][
 
 def _of_kept_workers(lab: Lab) -> list[int]:
     """Whose they are."""
-    return [
-        parent_of(pid) for pid in lab.processes() if b"kept_worker" in Path("/proc", str(pid), "cmdline").read_bytes()
-    ]
+    return [parent_of(pid) for pid in lab.processes() if b"kept_worker" in line_of(pid)]
 
 
 def _supersede(lab: Lab, moment: dict[str, Any], *, wake: str) -> tuple[Verdict, str, int]:
