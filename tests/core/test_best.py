@@ -5,7 +5,8 @@ import math
 import pytest
 
 from outlast.config.settings import MetricSettings
-from outlast.core.best import best_trial, best_trials, ranked, table_value
+from outlast.core.best import best_trial, best_trials, is_best, ranked, table_value
+from outlast.core.fold import Study
 from outlast.core.records import AttributeSet
 from outlast.core.states import Cause, TrialState
 from outlast.testing.studies import StudyBuilder
@@ -52,6 +53,21 @@ def test_only_complete_trials_with_a_finite_value_can_be_best() -> None:
     build.trial(values=0.1)
     best = best_trial(build.study, UP)
     assert best is not None and best.number == 6
+
+
+@pytest.mark.parametrize(("metrics", "number"), [(UP, 2), (DOWN, 1)])
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_best_of_a_long_study_is_known_without_its_scores(
+    metrics: tuple[MetricSettings, ...], number: int, resumed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = StudyBuilder()
+    for value in (0.5, 0.1, 0.9, 0.9, 0.1):
+        build.trial(values=value)
+    study = Study.resumed(*build.study.kept()) if resumed else build.study
+    monkeypatch.setattr(Study, "scores", None)
+    best = best_trial(study, metrics)
+    assert best is not None and best.number == number
+    assert [each for each in range(5) if is_best(study, study.trials[each], metrics)] == [number]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
+from outlast.config.settings import MetricSettings, Settings
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, AttemptOpened, StudyCreated, TrialCreated, TrialRetried
 from outlast.core.states import Cause, TrialState
-from outlast.engine.derived import drawn
+from outlast.engine.derived import derived_files, drawn
+from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.engine.derived.drawn import is_drawn, keep_drawn
+from outlast.optimizer.index_build import check_index, rebuild_index
+from outlast.results.writer import ResultsWriter
 from outlast.study.layout import StudyPaths
+from outlast.testing.studies import StudyBuilder
 
+SETTINGS = Settings(
+    name="small", command=("true",), metrics=(MetricSettings(name="loss", goal="minimize"),), parameters=()
+)
 AT = "2026-01-05T10:00:00.000+00:00"
 
 
@@ -60,3 +70,33 @@ def test_over_a_network_a_file_server_is_asked_for_each_file(
     monkeypatch.setattr(drawn, "is_shared", lambda _path: True)
     assert is_drawn(paths, study)
     assert asked >= {paths.index.name, paths.study_file.name, paths.trials_table.name, f"{paths.index.name}-wal"}
+
+
+def test_of_a_long_study_that_is_drawn_nothing_is_opened_before_its_trial_has_begun_and_tables_are_drawn_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, paths = StudyBuilder("small"), StudyPaths.at(tmp_path)
+    for value in (0.5, 0.1, 0.9):
+        build.trial(values=value)
+    study = build.study
+    rebuild_index(paths.index, study, SETTINGS)
+    ResultsWriter(tmp_path, SETTINGS).write(study)
+    monkeypatch.setattr(derived_files, "_MANY", 2)
+    monkeypatch.setattr(derived_files, "_OF_EACH", 60.0)
+    tables: list[int] = []
+    write = ResultsWriter.write
+    monkeypatch.setattr(ResultsWriter, "write", lambda self, study: (tables.append(1), write(self, study)))
+    connections: list[object] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: (connections.append(a), connect(*a, **k))[1])
+
+    derived = DerivedFiles(paths, SETTINGS)
+    derived.start(study, doubtful=False, rivalled=False, drawn=True)
+    assert not connections and "outlast-index" not in {thread.name for thread in threading.enumerate()}
+    build.trial(values=0.05)
+    derived.decided([study.trials[3]])
+    derived.looked(study, [])
+    assert not tables
+    derived.close(study)
+    assert derived.is_whole and len(connections) == 1 and len(tables) == 1
+    assert check_index(paths.index, study, SETTINGS) == [] == ResultsWriter(tmp_path, SETTINGS).check(study)

@@ -20,6 +20,8 @@ from outlast.engine.care.repair import repair_study
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import UsageError
+from outlast.study import folded
+from outlast.study.folded import read_folded
 from outlast.study.imported import imported_trials
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
@@ -229,3 +231,13 @@ def test_what_was_imported_comes_back_from_its_copy_or_the_index(
     assert repair_study(str(paths.root), check_only=True) == []
     finished = 4 if damage is _lose_ledger_and_index else 5  # only the index knows one that goes on
     assert told(str(paths.root))[:finished] == before[:finished]
+
+
+def test_whoever_goes_on_with_what_was_imported_decodes_none_of_its_lines(
+    take_in: Callable[..., Imported], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folded, "_LEAST", 1)  # as of a long one
+    imported = take_in(zombies)
+    known = read_folded(StudyPaths.at(imported.folder))
+    assert known is not None and len(known[1].trials) == 5
+    assert [line for segment in known[0].segments for line in segment.lines] == []

@@ -35,11 +35,9 @@ def best_trial(study: Study, metrics: Sequence[Objective]) -> Trial | None:
     ``None`` while no trial has completed.
     """
     signs = _signs(metrics)
-    extremes = study.extreme_values if len(metrics) == 1 else None
-    if extremes is not None and all(map(math.isfinite, extremes)):  # then it is known what the best has
-        wanted = extremes[metrics[0].goal == "maximize"]
-        first = min((number for number, values in study.scores() if values[0] == wanted), default=None)
-        return None if first is None else study.trials[first]
+    known = _known_best(study, metrics)
+    if known is not None:
+        return study.trials[known]
     best: tuple[tuple[float, ...], int] | None = None
     # The lexicographic best is on the Pareto front: whatever dominated it would come before it.
     for number, costs in _candidates(study, signs):
@@ -50,15 +48,16 @@ def best_trial(study: Study, metrics: Sequence[Objective]) -> Trial | None:
 
 def is_best(study: Study, trial: Trial, metrics: Sequence[Objective]) -> bool:
     """Whether this is the best trial; with one objective mostly known without looking at the others."""
-    extremes = study.extreme_values if len(metrics) == 1 else None
-    if extremes is not None and all(map(math.isfinite, extremes)):
-        best_value = extremes[metrics[0].goal == "maximize"]
-        if trial.state is not TrialState.COMPLETE or trial.value != best_value:
-            return False
-        # Among equals it is the first, and that one mostly came long ago.
-        earlier = (number for number, values in study.scores() if values[0] == best_value and number < trial.number)
-        return trial.feasible and next(earlier, None) is None
-    return best_trial(study, metrics) is trial
+    known = _known_best(study, metrics)
+    return best_trial(study, metrics) is trial if known is None else known == trial.number
+
+
+def _known_best(study: Study, metrics: Sequence[Objective]) -> int | None:
+    """The number of the best trial where no other has to be looked at for it."""
+    extremes, numbers = (study.extreme_values, study.extreme_trials) if len(metrics) == 1 else (None, None)
+    if extremes is None or numbers is None or not all(map(math.isfinite, extremes)):
+        return None
+    return numbers[metrics[0].goal == "maximize"]
 
 
 def best_trials(study: Study, metrics: Sequence[Objective]) -> list[Trial]:

@@ -147,6 +147,11 @@ class Study(Struct, dict=True):
         """The smallest and the largest first value of all complete trials that keep to the constraints."""
         return self._tally.extremes()
 
+    @property
+    def extreme_trials(self) -> tuple[int, int] | None:
+        """The numbers of the first trials that have the `extreme_values`."""
+        return self._tally.of_extremes()
+
     def apply(self, event: Event) -> None:
         """Take one event in. Applying an event that says what is so already changes nothing."""
         if isinstance(event, _OF_TRIALS):

@@ -18,24 +18,30 @@ T = TypeVar("T", str, float)
 
 
 class _Most(Generic[T]):
-    """The greatest of what trials have: told of each that comes; worked out anew after one was taken away."""
+    """The greatest of what trials have, and the first that has it: told of each that comes; worked out anew after one was taken
+    away."""
 
     def __init__(self, of: Callable[[Trial], T | None]) -> None:
         self.of: Callable[[Trial], T | None] = of
         self.value: T | None = None
+        self.number = -1  # of the first that has it
         self.known = True
 
     def came(self, trial: Trial) -> None:
         mine = self.of(trial)
-        if mine is not None and (self.value is None or mine > self.value):
-            self.value = mine
+        if mine is None:
+            return
+        if self.value is None or mine > self.value:
+            self.value, self.number = mine, trial.number
+        elif mine == self.value:
+            self.number = min(self.number, trial.number)
 
     def went(self) -> None:
-        self.value, self.known = None, False
+        self.value, self.number, self.known = None, -1, False
 
     def get(self, trials: Iterable[Trial]) -> T | None:
         if not self.known:
-            self.value, self.known = None, True
+            self.value, self.number, self.known = None, -1, True
             for trial in trials:
                 self.came(trial)
         return self.value
@@ -54,6 +60,7 @@ class KeptTally(Struct, frozen=True):
     largest: float | None
     smallest: float | None
     highest: int
+    of_extremes: tuple[int, int]
 
 
 class Tally:
@@ -86,6 +93,7 @@ class Tally:
         tally._numbers.update({state: set(numbers) for state, numbers in kept.numbers.items()})
         tally._misfits = set(kept.misfits)
         tally._latest.value, tally._largest.value, tally._smallest.value = kept.latest, kept.largest, kept.smallest
+        tally._smallest.number, tally._largest.number = kept.of_extremes
         return tally
 
     def kept(self) -> KeptTally:
@@ -93,7 +101,8 @@ class Tally:
         latest, _ = self.latest_success(), self.extremes()
         numbers = {state: sorted(numbers) for state, numbers in self._numbers.items() if numbers}
         found = (latest, self._largest.value, self._smallest.value)
-        return KeptTally(numbers, sorted(self._misfits), *found, self._highest)
+        first = (self._smallest.number, self._largest.number)
+        return KeptTally(numbers, sorted(self._misfits), *found, self._highest, first)
 
     def changes(self, number: int) -> None:
         """A trial may be about to come, or to become another."""
@@ -182,6 +191,10 @@ class Tally:
         self._take_in()
         large, small = self._largest.get(self._feasible()), self._smallest.get(self._feasible())
         return None if large is None or small is None else (-small, large)
+
+    def of_extremes(self) -> tuple[int, int] | None:
+        """The first trials that have the `extremes`."""
+        return None if self.extremes() is None else (self._smallest.number, self._largest.number)
 
     def _feasible(self) -> Iterator[Trial]:
         return (trial for trial in self._in(TrialState.COMPLETE) if trial.feasible)

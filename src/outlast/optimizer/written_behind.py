@@ -100,9 +100,10 @@ class WrittenBehind(ABC):
                 self._wake.notify_all()
 
     def trust(self, trials: Iterable[Trial]) -> None:
-        """Instead of a first `update`: the store holds these trials as they are now, for certain."""
+        """Instead of a first `update`: the store holds these trials as they are now, for certain, but for those that were
+        updated already."""
         with self._wake:
-            self._as_written = {trial.number: trial for trial in trials}
+            self._as_written = {trial.number: trial for trial in trials if trial.number not in self._rows}
             claims = (trial.system_attrs.get(CLAIM) for trial in self._as_written.values() if trial.system_attrs)
             self._handed_out.update(claim for claim in claims if claim)
 

@@ -62,6 +62,11 @@ class TrialTable:
 
     def render(self, study: Study) -> str:
         """The whole file."""
+        params, others = self._bring_up_to_date(study)
+        return self._header(params, others) + "".join(self._rows[number].text for number in sorted(self._rows))
+
+    def _bring_up_to_date(self, study: Study) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Every row under the columns that there are now, which are returned."""
         changed = self._take_in(study)
         params, others = columns = self._choose_columns()
         if columns != self._columns:
@@ -72,14 +77,14 @@ class TrialTable:
             values = self._values(study.trials[number], params, others)
             text = row("" if value is _ABSENT else cell(value) for value in values)
             self._rows[number] = _Row(old.fingerprint, old.params, old.others, text)
-        return self._header(params, others) + "".join(self._rows[number].text for number in sorted(self._rows))
+        return columns
 
     def render_ranked(self, study: Study) -> str:
         """The content of study_summary.csv: the same rows with a ``rank``, best first (`ranked`)."""
-        self.render(study)
+        columns = self._bring_up_to_date(study)
         finished = [trial.number for trial in ranked(study, self._metrics) if trial.number in self._rows]
         rows = (f"{rank},{self._rows[number].text}" for rank, number in enumerate(finished, start=1))
-        return f"rank,{self._header(*self._choose_columns())}" + "".join(rows)
+        return f"rank,{self._header(*columns)}" + "".join(rows)
 
     def _take_in(self, study: Study) -> list[int]:
         changed = []

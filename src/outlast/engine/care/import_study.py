@@ -31,12 +31,14 @@ from outlast.core.records import (
 )
 from outlast.core.states import Cause, TrialState
 from outlast.engine.derived.drawn import keep_drawn
+from outlast.engine.record.examine import read_sound
 from outlast.engine.record.recorded import study_paths
-from outlast.errors import UsageError
+from outlast.errors import OutlastError, UsageError
 from outlast.optimizer.importing import ImportedStudy, import_storage
 from outlast.optimizer.index_build import rebuild_index
 from outlast.results.writer import ResultsWriter
 from outlast.space.space import Space
+from outlast.study.folded import keep_folded
 from outlast.study.imported import keep_imported
 from outlast.study.opened import opened_briefly
 
@@ -85,6 +87,8 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
         ResultsWriter(paths.root, settings).write(study)
         with suppress(OSError):
             keep_drawn(paths, study)  # the first run has nothing to draw of it
+    with suppress(OSError, OutlastError):
+        keep_folded(paths, *read_sound(paths))  # nor to fold
     return Imported(folder, Counter(trial.state.value for trial in study.trials.values()), tuple(told))
 
 

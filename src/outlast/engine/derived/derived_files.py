@@ -25,6 +25,8 @@ from outlast.study.home import home_of
 from outlast.study.layout import StudyPaths
 
 _MANY = 200  # trials whose rows take as long as a training may
+_SELDOM = 30.0  # seconds between two drawings of long tables
+_OF_EACH = 20 * 30e-6  # seconds that each trial adds to that: twenty times what its rows take
 _CURVES_EVERY = 1.0  # seconds between looks at running curves for the index
 
 
@@ -41,7 +43,7 @@ class DerivedFiles:
         self._warnings: list[str] = []
         self._curves_due = 0.0
         self._stale, self._results_due = True, 0.0
-        self._to_begin = False
+        self._to_begin = self._drawn = False
         self.begun = False  # to be written: in a turn that may be left to others
         self.decided_anything = False
         self.is_whole = False  # once closed: tables and indexes hold everything
@@ -69,19 +71,20 @@ class DerivedFiles:
                 self._own.warnings.append(text)
         others = other_stores(self._paths.index, self._settings, study, self._fence, self._warnings)
         self.index.add(others)
-        drawn = drawn and not others and index.exists()
-        if drawn:
-            self.index.trust(study.trials.values())
-            self._stale = False
-        self._to_begin = not drawn and len(study.trials) > _MANY
+        if drawn and not others and index.exists():
+            self._drawn, self._stale = True, False
+            self._results_due = time.monotonic() + min(_SELDOM, _OF_EACH * len(study.trials))
+        self._to_begin = len(study.trials) > _MANY
         if not self._to_begin:
-            self._begin(study, drawn=drawn)
+            self._begin(study)
         if self._home_sync is not None:
             self._home_sync.start()
 
-    def _begin(self, study: Study, *, drawn: bool = False) -> None:
+    def _begin(self, study: Study) -> None:
         self._to_begin = False
-        if not drawn:
+        if self._drawn:
+            self.index.trust(study.trials.values())
+        else:
             self.index.update(study.trials.values())
         self.index.note_study(noted_texts(study))
         self.index.start()
@@ -134,7 +137,7 @@ class DerivedFiles:
             return
         self._stale = not self._results_written(study)
         after = time.monotonic()
-        self._results_due = after + (5.0 if self._stale else min(30.0, 20 * (after - now)))
+        self._results_due = after + (5.0 if self._stale else min(_SELDOM, 20 * (after - now)))
 
     def _results_written(self, study: Study) -> bool:
         try:
