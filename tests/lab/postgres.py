@@ -5,11 +5,12 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from lab.ports import free_port
 
 #: What the server's superuser is called, and its password: tests look for it where it must not be.
 USER, PASSWORD = "searcher", "hush-9f3KqW7x"
@@ -57,9 +58,7 @@ class Postgres:
         secret.chmod(0o644)
         arguments = ["-D", str(self._data), "-U", USER, f"--pwfile={secret}", "-A", "scram-sha-256", "-E", "UTF8"]
         self._call("initdb", *arguments, "--locale=C", "--no-sync", "--no-instructions")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     def _call(self, program: str, *arguments: str) -> None:
         command = [*self._as_user, str(self._bin / program), *arguments]

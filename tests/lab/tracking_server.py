@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from lab.ports import free_port
 from lab.waiting import until
 from outlast.tracking.sink import TrackedStudy, TrackedTrial
 
@@ -85,9 +85,7 @@ class TrackingServer:
         folder.mkdir(exist_ok=True)
         self.database = folder / "mlflow.db"
         shutil.copy(empty, self.database)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._pid = 0
 
