@@ -28,7 +28,7 @@ from lab.comparison import Verdict, verify
 from lab.study import TRAININGS, lines_of
 from lab.survival import Lab
 from lab.waiting import until
-from outlast._system.processes import processes_with
+from outlast._system.tokens import processes_with
 from outlast.core.budget import counted
 from outlast.engine.record.look_many import ManyLooker
 from outlast.monitor.overview import Overview

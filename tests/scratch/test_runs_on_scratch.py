@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab.waiting import until
-from outlast._system.processes import processes_with
+from outlast._system.tokens import processes_with
 from outlast.cli.main import run_cli
 from outlast.core.states import TrialState
 from outlast.engine.record.examine import read_study

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast._system.processes import VARIABLE, processes_with, token_room
+from outlast._system.tokens import VARIABLE, processes_with, token_room
 from outlast.executors.fork_request import WarmStart, WarmWorkers
 from outlast.runner.environment import worker_environment
 from outlast.runner.hooks import hooks_path
@@ -127,7 +127,7 @@ def test_native_threads_that_do_not_survive_a_fork_are_found(reason: Callable[..
 def test_a_fork_wears_its_token_where_others_look_for_it() -> None:
     program = """
 import os, sys
-from outlast._system.processes import wear_token
+from outlast._system.tokens import wear_token
 if os.fork() == 0:
     print(wear_token("outlast:feed:7.1;"), os.getpid(), flush=True)
     sys.stdin.read()
@@ -145,7 +145,7 @@ else:
 
 
 def test_without_room_no_token_is_worn() -> None:
-    program = "from outlast._system.processes import wear_token; print(wear_token('outlast:feed:7.1;'))"
+    program = "from outlast._system.tokens import wear_token; print(wear_token('outlast:feed:7.1;'))"
     environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
     said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"

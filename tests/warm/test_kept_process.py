@@ -13,7 +13,7 @@ import pytest
 
 from outlast._system.locks import FileLock, is_locked
 from outlast._system.memory import MemoryCounters
-from outlast._system.processes import VARIABLE
+from outlast._system.tokens import VARIABLE
 from outlast.core.kept_words import Train
 from outlast.errors import StorageError
 from outlast.executors.kept_process import KeptProcess, KeptStart

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from outlast._system.processes import VARIABLE, environment_of
+from outlast._system.tokens import VARIABLE, environment_of
 from outlast.cli.app import app
 from outlast.core.fold import fold
 from outlast.core.records import (

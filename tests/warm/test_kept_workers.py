@@ -18,7 +18,8 @@ from msgspec.structs import replace
 import outlast
 from lab.functions import Ran, settings_of, write_study
 from lab.waiting import until
-from outlast._system.processes import VARIABLE, identity_of
+from outlast._system.processes import identity_of
+from outlast._system.tokens import VARIABLE
 from outlast.cli.app import app
 from outlast.config.load import load_study_file
 from outlast.core.states import Cause, TrialState

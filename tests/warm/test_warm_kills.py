@@ -17,7 +17,8 @@ import pytest
 from lab.functions import settings_of, write_study
 from lab.study import TRAININGS
 from lab.waiting import until
-from outlast._system.processes import identity_of, processes_with
+from outlast._system.processes import identity_of
+from outlast._system.tokens import processes_with
 from outlast.core.fold import Study
 from outlast.core.states import Cause, TrialState
 from outlast.engine.record.examine import read_study

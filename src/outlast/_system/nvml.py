@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from outlast._system.processes import VARIABLE, environment_of, parent_of
+from outlast._system.processes import parent_of
+from outlast._system.tokens import VARIABLE, environment_of
 
 #: Environment variable with the path of the library to load instead of the system's.
 LIBRARY_VARIABLE = "OUTLAST_NVML_LIBRARY"

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 from outlast._system.locks import FileLock
-from outlast._system.processes import descendants, end_processes, lock_holders, signal_each
+from outlast._system.processes import descendants, lock_holders
+from outlast._system.tokens import end_processes, signal_each
 from outlast.errors import StorageError
 
 _FREE_WITHIN = 10.0  # seconds for what an earlier worker left to end

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from outlast._system.memory import MemoryCounters, physical_memory
-from outlast._system.processes import VARIABLE
+from outlast._system.tokens import VARIABLE
 from outlast.core.evidence import Evidence
 from outlast.core.kept_words import Stop, ToWorker, Train, Unpacker, packed
 from outlast.errors import StorageError

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from outlast._system.processes import end_processes, processes_with
+from outlast._system.tokens import end_processes, processes_with
 from outlast.core.evidence import Evidence
 from outlast.core.kept_words import Answer, Over, Points, Question, Ready, Train
 from outlast.core.records import KEPT

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from outlast._system.job_environment import NOT_TAKEN_OVER, first_node, in_job
 from outlast._system.observed import FAULT_VARIABLES
-from outlast._system.processes import token_room
 from outlast._system.reading import read_json
+from outlast._system.tokens import token_room
 from outlast.config.secrets import variables_in, with_variables
 from outlast.core.file_names import AttemptPaths, StudyNames
 from outlast.runner.spec import RunnerSpec

@@ -19,7 +19,8 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
-from outlast._system.processes import die_with_parent, wear_token
+from outlast._system.processes import die_with_parent
+from outlast._system.tokens import wear_token
 from outlast.runner.own_words import in_a_fork
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep

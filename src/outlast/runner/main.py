@@ -17,9 +17,10 @@ from outlast._system.clock import utc_now
 from outlast._system.files import remove_tree, rename, write_once
 from outlast._system.locks import FileLock, clear_locks
 from outlast._system.observed import observe_from_environment
-from outlast._system.processes import end_processes, my_identity, reap_orphans
+from outlast._system.processes import my_identity, reap_orphans
 from outlast._system.reading import read_bytes
 from outlast._system.syncing import make_dir, make_folder
+from outlast._system.tokens import end_processes
 from outlast.core.evidence import Evidence, beat
 from outlast.core.file_names import AttemptPaths, StudyNames
 from outlast.errors import NO_ROOM

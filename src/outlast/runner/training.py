@@ -12,14 +12,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from outlast._system.memory import peak_memory
-from outlast._system.processes import (
-    adopts_orphans,
-    descendants,
-    die_with_parent,
-    end_processes,
-    processes_with,
-    signal_each,
-)
+from outlast._system.processes import adopts_orphans, descendants, die_with_parent
+from outlast._system.tokens import end_processes, processes_with, signal_each
 from outlast.runner.forked import Forked, Loaded, empty_input
 
 _GIVE_UP_AFTER = 10.0  # seconds of SIGKILL

@@ -21,7 +21,8 @@ from functools import partial
 from typing import Any
 
 from outlast._system.observed import FAULT_VARIABLES
-from outlast._system.processes import VARIABLE, die_with_parent, token_room, wear_token
+from outlast._system.processes import die_with_parent
+from outlast._system.tokens import VARIABLE, token_room, wear_token
 from outlast.runner import main as runner
 from outlast.runner.fork_safety import Watch, descriptors
 from outlast.runner.fork_server import serve

@@ -21,7 +21,7 @@ from msgspec import Struct
 from outlast._system.files import remove, remove_tree, rename, write_atomic, write_new, write_once
 from outlast._system.locks import is_locked
 from outlast._system.observed import see
-from outlast._system.processes import Identity, end_processes, is_running, lock_holders
+from outlast._system.processes import Identity, is_running, lock_holders
 from outlast._system.reading import read_bytes, read_json
 from outlast._system.syncing import make_dir
 from outlast.core.evidence import Alive, Evidence
@@ -180,6 +180,8 @@ def end_tree(attempt: AttemptPaths, token: str) -> list[int]:
 
 def end_holders(path: str, token: str) -> list[int]:
     """End every process of this host that carries a token, or holds the lock on a file. Returns the pids that would not go."""
+    from outlast._system.tokens import end_processes  # who only looks ends nobody
+
     stuck = end_processes(token)
     if not stuck and is_locked(path):
         for pid in lock_holders(path):  # descendants that took the token off

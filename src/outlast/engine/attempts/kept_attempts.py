@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from outlast._system.files import remove_tree
 from outlast._system.locks import is_locked
-from outlast._system.processes import end_processes
+from outlast._system.tokens import end_processes
 from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Any
 from msgspec import Struct
 
 from outlast._system.platforms import SESSION_VARIABLE, session_began
-from outlast._system.processes import environment_of
 from outlast._system.syncing import make_dir
+from outlast._system.tokens import environment_of
 from outlast._system.turning_log import turn_over
 from outlast.config.settings import Settings
 from outlast.errors import UsageError

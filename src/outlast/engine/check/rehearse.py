@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from outlast._system.processes import end_processes
+from outlast._system.tokens import end_processes
 from outlast.client import checkpoints_in, newest_checkpoint
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence

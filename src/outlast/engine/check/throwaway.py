@@ -13,7 +13,7 @@ from types import FrameType
 
 from msgspec.structs import replace
 
-from outlast._system.processes import end_processes
+from outlast._system.tokens import end_processes
 from outlast.config.settings import (
     OBJECTIVE,
     BudgetSettings,
