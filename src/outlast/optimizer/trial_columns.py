@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -71,8 +72,7 @@ class TrialColumns:
             at = np.array([end.number - self._lowest for end in group.ends], dtype=np.intp)
             self._make_room(int(at.max()) + 1)
             self._forget(at)
-            for place, end in zip(at.tolist(), group.ends, strict=True):
-                self._note(place, end)
+            self._note(at, group.ends)
             self._shape[at] = self._numbered(group.shape)
             for column, values in zip(self._columns_of(group.shape), group.values, strict=True):
                 column.put(at, values)
@@ -87,20 +87,24 @@ class TrialColumns:
         for column in self._columns.values():
             column.clear(at)
 
-    def _note(self, place: int, end: Ended) -> None:
-        ended = end.state in (Row.COMPLETE, Row.PRUNED)
-        self._ended[place] = ended
+    def _note(self, at: Numbers, ends: Iterable[Ended]) -> None:
+        flat = np.fromiter(chain.from_iterable(map(self._noted, ends)), dtype=float, count=3 * len(at))
+        state, self._first[at], self._second[at] = flat.reshape(-1, 3).T
+        self._state[at], self._ended[at] = state, np.isin(state, (_COMPLETE, _PRUNED, _INFEASIBLE))
+        self._strange += int(np.count_nonzero(np.isnan(self._first[at])))
+
+    def _noted(self, end: Ended) -> tuple[int, float, float]:
+        """How a trial counts, what is compared first, and what then."""
+        if end.state is Row.COMPLETE and end.violation <= 0:
+            return _COMPLETE, self._sign * end.value, 0.0
         if end.state is Row.RUNNING:
-            self._state[place] = _RUNNING
-        elif ended and end.violation > 0:
-            self._state[place], self._first[place], self._second[place] = _INFEASIBLE, end.violation, 0.0
-        elif end.state is Row.COMPLETE:
-            self._state[place], self._first[place], self._second[place] = _COMPLETE, self._sign * end.value, 0.0
-        elif end.state is Row.PRUNED:
-            step, value = end.last or (-1, 0.0)
-            self._state[place], self._first[place] = _PRUNED, -step
-            self._second[place] = np.inf if value != value else self._sign * value
-        self._strange += int(self._first[place] != self._first[place])
+            return _RUNNING, 0.0, 0.0
+        if end.state is Row.FAIL:
+            return _NOT, 0.0, 0.0
+        if end.violation > 0:
+            return _INFEASIBLE, end.violation, 0.0
+        step, value = end.last or (-1, 0.0)
+        return _PRUNED, -step, np.inf if value != value else self._sign * value
 
     def _make_room(self, count: int) -> None:
         have = len(self._state)

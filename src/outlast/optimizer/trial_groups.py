@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from outlast.optimizer.failure_feedback import Row
 from outlast.optimizer.ranges import Range
 
@@ -17,8 +19,7 @@ class Shape:
     ranges: Mapping[str, Range]
 
 
-@dataclass
-class Ended:
+class Ended(Struct, gc=False):
     """What a trial teaches: the row that Optuna would have of it, as far as TPE reads it."""
 
     number: int

@@ -111,7 +111,9 @@ class Lessons:
         return all(self._as_it_is[name](values) for name, values in zip(group.shape.ranges, group.values, strict=True))
 
     def _active_shape(self, params: Mapping[str, Any]) -> Shape:
-        parents: tuple[Any, ...] = tuple([(type(value), value) for value in map(params.get, self._parents)])
+        parents: tuple[Any, ...] = ()
+        if self._parents:
+            parents = tuple([(type(value), value) for value in map(params.get, self._parents)])
         try:
             shape = self._active.get(parents)
         except TypeError:  # a list, which is a choice as well
@@ -163,6 +165,8 @@ class Lessons:
 
 
 def _end_of(trial: Trial) -> Ended:
+    if trial.state is TrialState.COMPLETE and trial.values and not trial.system_attrs:  # as most of a long history are
+        return Ended(trial.number, Row.COMPLETE, trial.values[0])
     row, values = standing(trial, Lesson.PRUNED, None)
     violation = 0.0
     if trial.system_attrs and row is not Row.RUNNING:
