@@ -13,9 +13,11 @@ counted over the trials it completed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -97,22 +99,42 @@ def throughput(kind: str, trials: int, processes: int, rounds: int, folder: Path
     return measure(f"{kind}, {trials} trials, {processes} at once", "trials/s", ours, theirs, rounds=rounds)
 
 
-def make_history(url: str, trials: int) -> None:
-    """Write a finished Optuna study of that length."""
-    study = optuna.create_study(study_name=NAME, storage=url, direction="minimize")
+def make_history(path: Path, trials: int) -> None:
+    """Write a finished Optuna study of that length into an SQLite file.
+
+    Optuna makes the tables and the study. Its trials are rows that are written at once: it commits each by itself.
+    """
+    optuna.create_study(study_name=NAME, storage=f"sqlite:///{path}", direction="minimize")
     sampler = optuna.samplers.RandomSampler(seed=0)
     random = optuna.create_study(sampler=sampler)
     space = {name: optuna.distributions.FloatDistribution(-5.0, 5.0) for name in ("x", "y")}
+    distribution = optuna.distributions.distribution_to_json(space["x"])
     drawn = [random.ask(space).params for _ in range(trials)]
-    study.add_trials(
-        [optuna.trial.create_trial(params=params, distributions=space, value=loss(**params)) for params in drawn]
-    )
+    at = "2026-01-01 12:00:00.000000"
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.executemany(
+            "INSERT INTO trials (trial_id, number, study_id, state, datetime_start, datetime_complete)"
+            " VALUES (?, ?, 1, 'COMPLETE', ?, ?)",
+            [(number + 1, number, at, at) for number in range(trials)],
+        )
+        database.executemany(
+            "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?, ?, ?, ?)",
+            [
+                (number + 1, name, value, distribution)
+                for number, params in enumerate(drawn)
+                for name, value in params.items()
+            ],
+        )
+        database.executemany(
+            "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?, 0, ?, 'FINITE')",
+            [(number + 1, loss(**params)) for number, params in enumerate(drawn)],
+        )
 
 
 def first_trial(trials: int, rounds: int, folder: Path) -> Pair:
     """Measure from the start of the command to the start of the training of the first new trial, on a long study."""
     history = folder / f"history-{trials}.db"
-    make_history(f"sqlite:///{history}", trials)
+    make_history(history, trials)
     began = folder / f"began-{trials}"
     study = study_file(folder, "command", trials + 1, 1, began)
     imported = folder / f"history-{trials}"

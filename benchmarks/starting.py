@@ -61,7 +61,7 @@ class Histories:
         path = self.place / f"history-{trials}.db"
         if not path.exists():
             made = self.place / f"making-{trials}.db"
-            make_history(f"sqlite:///{made}", trials)
+            make_history(made, trials)
             made.rename(path)
         return path
 
