@@ -14,6 +14,10 @@ from hypothesis import settings
 pytest.register_assert_rewrite("lab")
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup a search takes itself for unattended, and behaves otherwise
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # behind a shell script, `make test &`: then nobody heard of Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault(
     "OUTLAST_PLOTS", "0"

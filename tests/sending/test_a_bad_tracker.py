@@ -20,6 +20,7 @@ from tests.sending.test_everything_once import arrived, expected, sinks
 from tests.sending.trackers import Hangs
 
 from outlast._system.locks import is_locked
+from outlast._system.process_behind import Shift
 from outlast.cli.main import run_cli
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
@@ -236,6 +237,22 @@ def test_track_says_what_it_sent_and_what_not(
         assert run_cli(["track", "digits", "--json"]) == 0
         (mine,) = json.loads(capsys.readouterr().out)["trackers"].values()
         assert (mine["sent"], mine["lacking"], mine["trouble"]) == (0, 0, "")
+
+
+def test_a_study_that_is_gone_before_it_was_read_is_not_said_to_have_arrived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = searched(tmp_path / "digits", 1, tracking={"sinks": [{"name": "tests.sending.trackers.Hangs"}]})
+    begin = Shift.begin
+
+    def moved(shift: Shift, *, insist: float = 0.0) -> bool:
+        ours = begin(shift, insist=insist)
+        os.rename(folder, tmp_path / "aside")
+        return ours
+
+    monkeypatch.setattr(Shift, "begin", moved)
+    assert run_cli(["track", folder]) == 1
+    assert "takes nothing: its study cannot be read" in capsys.readouterr().out
 
 
 def test_a_study_that_is_sent_nowhere_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from lab.waiting import until
+from outlast._system import tokens
 from outlast._system.tokens import VARIABLE, environment_of
 from outlast.cli.app import app
 from outlast.core.fold import fold
@@ -128,3 +130,17 @@ def test_a_process_that_is_just_being_executed_is_known_by_its_token() -> None:
             begun.kill()
         assert token.encode() in found
         assert environment_of(begun.pid) == b""
+
+
+def test_one_that_was_executed_since_somebody_looked_is_known_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "outlast:executed;"
+    with subprocess.Popen(["sleep", "300"], env={**os.environ, VARIABLE: token}) as begun:
+
+        def is_over(pid: int) -> bool:
+            until(Path(f"/proc/{pid}/environ").read_bytes, "it was executed")
+            return False
+
+        monkeypatch.setattr(tokens, "_is_being_executed", is_over)
+        found = tokens._environment_once_executed(begun.pid)
+        begun.kill()
+    assert token.encode() in found

@@ -56,22 +56,32 @@ def _environment_once_executed(pid: int) -> bytes:
     That lasts some milliseconds where the machine is busy. Whoever ends what wears a token must not miss it.
     """
     deadline = time.monotonic() + _EXECUTED_WITHIN
-    while _is_being_executed(pid) and time.monotonic() < deadline:
-        time.sleep(0.001)
+    while True:
+        executed = not _is_being_executed(pid)  # asked first: it may be over since somebody looked
         with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
             if found := file.read():
                 return found
-    return b""
+        if executed or time.monotonic() > deadline:
+            return b""
+        time.sleep(0.001)
 
 
 def _is_being_executed(pid: int) -> bool:
     """Whether its new memory does not say yet where the environment lies. Threads of the kernel, and who ends, have no memory."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        fields = _stat_of(pid)
     except OSError:
         return False
-    return fields[0] not in (b"Z", b"X") and not int(fields[_FLAGS]) & _NO_MEMORY and fields[_ENV_START + 1] == b"0"
+    shows_none = (
+        fields[0] not in (b"Z", b"X") and not int(fields[_FLAGS]) & _NO_MEMORY and fields[_ENV_START + 1] == b"0"
+    )
+    return shows_none and _stat_of(os.getpid())[_ENV_START + 1] != b"0"  # some kernels (gVisor) never say where it lies
+
+
+def _stat_of(pid: int) -> list[bytes]:
+    """The fields of ``/proc/PID/stat`` behind the name."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
 
 
 def end_processes(token: str, *, grace: float = 0.0, give_up_after: float = 10.0) -> list[int]:
@@ -144,8 +154,7 @@ def _token_place() -> int | None:
     """The address of the room."""
     import ctypes
 
-    with open("/proc/self/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].split()
+    fields = _stat_of(os.getpid())
     start, end = int(fields[_ENV_START]), int(fields[_ENV_START + 1])
     if not 0 < start < end:
         return None

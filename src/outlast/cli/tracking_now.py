@@ -17,6 +17,7 @@ from outlast.errors import UsageError
 
 if TYPE_CHECKING:
     from outlast.engine.sending.courier import Courier
+    from outlast.engine.sending.sender import Sender
 
 _INSIST = 10.0  # seconds
 
@@ -72,7 +73,7 @@ def _sent(folder: str, wait: float) -> dict:  # type: ignore[type-arg]
         "trackers": {
             each.name: {
                 "sent": each.sent, "lacking": sender.lacking(each) if is_ours else 0,
-                "trouble": _trouble(each) if is_ours else known.get(each.name, Unsent()).trouble,
+                "trouble": _trouble(sender, each) if is_ours else known.get(each.name, Unsent()).trouble,
                 "cure": each.cure, "running": not is_ours,
             }
             for each in sender.couriers
@@ -80,7 +81,9 @@ def _sent(folder: str, wait: float) -> dict:  # type: ignore[type-arg]
     }  # fmt: skip
 
 
-def _trouble(courier: Courier) -> str:
+def _trouble(sender: Sender, courier: Courier) -> str:
+    if not sender.readable:
+        return "its study cannot be read, or is not there any more"
     return courier.trouble or ("it gave no answer" if courier.busy else "")
 
 

@@ -58,7 +58,9 @@ class Sender:
         ]
         self._shift = Shift(names.sending, pipe, everywhere=True)
         self._written: dict[str, Unsent] = {}
-        self._next_look, self._next_beat, self._readable = 0.0, 0.0, False
+        self._next_look, self._next_beat = 0.0, 0.0
+        #: Whether the last look at the study saw it.
+        self.readable = False
         self._news = True  # something may be to be given
 
     def run(self, *, insist: float = 0.0) -> bool:
@@ -125,12 +127,12 @@ class Sender:
         """Whether nothing more is to come: of a study that nobody runs, or of which nobody can know."""
         if not self._shift.alone:
             return False
-        return self._once or not self._readable or self._found.study.state is not StudyState.RUNNING
+        return self._once or not self.readable or self._found.study.state is not StudyState.RUNNING
 
     @property
     def _is_settled(self) -> bool:
         """Whether every tracker has everything, or is not to have it soon."""
-        if not self._readable:
+        if not self.readable:
             return True
         study, token = self._found.study, token_of(self._found.study)
         for courier in self.couriers:
@@ -142,15 +144,15 @@ class Sender:
 
     def lacking(self, courier: Courier) -> int:
         """How many trials a tracker lacks, of those that the last look saw."""
-        return len(courier.lacking(self._found.study, self._found.tokens)) if self._readable else 0
+        return len(courier.lacking(self._found.study, self._found.tokens)) if self.readable else 0
 
     def _look(self, now: float) -> None:
         """Read what is new."""
         try:
             self._found.look()
-            self._readable = True
+            self.readable = True
         except (OutlastError, OSError):
-            self._readable = False
+            self.readable = False
         else:
             if self._found.study.cwd not in sys.path:
                 sys.path.append(self._found.study.cwd)  # where a person's own sink may lie
@@ -160,7 +162,7 @@ class Sender:
 
     def _give(self, now: float, *, last: bool) -> None:
         """Give every tracker what it lacks, where that is due."""
-        if not self._readable:
+        if not self.readable:
             return
         study, token = self._found.study, token_of(self._found.study)
         for courier in self.couriers:
