@@ -89,6 +89,7 @@ def test_the_prompt_is_there_before_the_plots_which_find_a_folder_that_was_moved
     ("module", "words"),
     [
         ("outlast.optimizer.plot_pages._page", ["show", ".", "plots"]),
+        ("outlast.engine.derived.final_plots._are_current", ["show", ".", "plots"]),  # as while what draws is loaded
         ("outlast.engine.derived.report.facts_of", ["report", "."]),
     ],
 )

@@ -84,6 +84,7 @@ def show(folder: str, what: str | None, *, everything: bool, as_json: bool) -> N
         analysis = _analysis(study, settings)
         tell(lambda: analysis, lambda: render_show.show_analysis(at_length(analysis)))
     elif what == "plots":
+        paths = paths.from_here()  # before what draws is loaded: meanwhile the folder may be moved
         from outlast.engine.derived.final_plots import draw_plots
 
         pages = [os.path.relpath(page) for page in draw_plots(paths, study, settings)]

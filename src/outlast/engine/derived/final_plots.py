@@ -75,7 +75,7 @@ def draw_plots(paths: StudyPaths, study: Study, settings: Settings) -> list[str]
 
     if _are_current(paths, study):
         return [os.path.join(paths.plots, name) for name in PLOTS]
-    return write_plots(paths.from_here().plots, study, settings, mark=_mark(study))
+    return write_plots(paths.plots, study, settings, mark=_mark(study))
 
 
 def outlives_us() -> bool:
