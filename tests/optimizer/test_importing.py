@@ -295,6 +295,24 @@ def test_ranges_that_changed_are_widened_and_said(tmp_path: Path) -> None:
     assert "x had 3 different ranges" in found.warnings[0]
 
 
+@pytest.mark.filterwarnings("ignore:Choices for a categorical")
+def test_choices_may_be_lists_and_mappings(tmp_path: Path) -> None:
+    choice = optuna.distributions.CategoricalDistribution
+    drawn: list[Any] = [[1, 2], {"a": 1}, None, True]
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/c.db")
+    for number, chosen in enumerate(drawn):
+        kinds: dict[str, Any] = {"c": choice([*drawn, 1]), "kind": choice(["a", "b"])}
+        params = {"c": chosen, "kind": "b" if number else "a"}
+        if number:  # `x` belongs to one kind
+            kinds["x"], params["x"] = UNIT["x"], 0.5
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=kinds, value=1.0))
+    found = import_storage(str(tmp_path / "c.db"))
+    assert json.dumps(found.parameters["c"]["values"]) == json.dumps([*drawn, 1])
+    assert found.parameters["x"]["when"] == {"kind": ["b"]}
+    assert [event.params["c"] for event in found.events if isinstance(event, TrialCreated)] == drawn
+
+
 def test_a_range_whose_steps_begin_elsewhere_is_listed(tmp_path: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(storage=f"sqlite:///{tmp_path}/s.db")

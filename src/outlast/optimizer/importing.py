@@ -215,8 +215,9 @@ def _union(name: str, latents: list[Latent], warnings: list[str]) -> Latent:
     if len(latents) > 1:
         warnings.append(f"{name} had {len(latents)} different ranges: the widest is taken")
     if last.kind == "categorical":
-        choices = tuple(dict.fromkeys((type(c), c) for latent in alike for c in latent.choices))
-        return Latent("categorical", choices=tuple(choice for _, choice in choices))
+        # By their texts: 1 is not True, and a list has no hash.
+        choices = {json.dumps(choice): choice for latent in alike for choice in latent.choices}
+        return Latent("categorical", choices=tuple(choices.values()))
     low, high = min(other.low for other in alike), max(other.high for other in alike)
     step = last.step if all(other.step == last.step and other.low == last.low for other in alike) else None
     return Latent(last.kind, low=low, high=high, step=step, log=last.log)
@@ -279,7 +280,9 @@ def _condition(name: str, trials: Sequence[PastTrial]) -> dict[str, list[Any]]:
         return {}
     shared = set.intersection(*(set(params) for params in (*with_it, *without)))
     for other in sorted(shared):
-        there, absent = {params[other] for params in with_it}, {params[other] for params in without}
-        if isinstance(next(iter(there)), (str, bool, type(None))) and not there & absent:
-            return {other: sorted(there, key=str)}
+        there, absent = [params[other] for params in with_it], [params[other] for params in without]
+        if not all(isinstance(value, (str, bool, type(None))) for value in there):
+            continue
+        if not any(value in absent for value in set(there)):
+            return {other: sorted(set(there), key=str)}
     return {}
