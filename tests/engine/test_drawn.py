@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from pathlib import Path
@@ -16,6 +17,8 @@ from outlast.engine.derived import derived_files, drawn
 from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.engine.derived.drawn import is_drawn, keep_drawn
 from outlast.optimizer.index_build import check_index, rebuild_index
+from outlast.optimizer.index_rows import ForeignRow
+from outlast.optimizer.index_sql import Tables
 from outlast.results.writer import ResultsWriter
 from outlast.study.layout import StudyPaths
 from outlast.testing.studies import StudyBuilder
@@ -100,3 +103,22 @@ def test_of_a_long_study_that_is_drawn_nothing_is_opened_before_its_trial_has_be
     derived.close(study)
     assert derived.is_whole and len(connections) == 1 and len(tables) == 1
     assert check_index(paths.index, study, SETTINGS) == [] == ResultsWriter(tmp_path, SETTINGS).check(study)
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_what_somebody_enqueued_since_is_known_before_a_trial_is_drawn(
+    tmp_path: Path, long: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, paths = StudyBuilder("small"), StudyPaths.at(tmp_path)
+    for value in (0.5, 0.1, 0.9):
+        build.trial(values=value)
+    monkeypatch.setattr(derived_files, "_MANY", 2 if long else 200)
+    rebuild_index(paths.index, build.study, SETTINGS)
+    with contextlib.closing(sqlite3.connect(paths.index)) as connection, connection:
+        Tables(connection, "small").enqueue(ForeignRow("", 0, 0, "WAITING", {"x": 0.25}))
+    derived = DerivedFiles(paths, SETTINGS)
+    derived.start(build.study, doubtful=False, rivalled=False)
+    assert [row.params for row in derived.index.take_foreign()] == [{"x": 0.25}]
+    build.end(100.0)
+    derived.close(build.study)
+    assert not paths.drawn.exists(), "the next run looks into it again"

@@ -156,6 +156,15 @@ def foreign_rows(path: str | os.PathLike[str]) -> list[ForeignRow]:
         return Tables(connection, name).foreign()
 
 
+def has_waiting(path: str | os.PathLike[str]) -> bool:
+    """Whether somebody enqueued a row in an index that nobody took yet, as far as it can be read."""
+    try:
+        with _looked_at(Path(path)) as connection:
+            return connection.execute("SELECT 1 FROM trials WHERE state = 'WAITING' LIMIT 1").fetchone() is not None
+    except (*_BROKEN, OSError):
+        return False
+
+
 # -- inside --------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from outlast.engine.derived.home_sync import HomeSyncThread
 from outlast.engine.derived.indexes import Indexes, other_stores
 from outlast.engine.derived.report_behind import ReportBehind
 from outlast.optimizer.index import IndexWriter
-from outlast.optimizer.index_build import check_index, rebuild_index
+from outlast.optimizer.index_build import check_index, has_waiting, rebuild_index
 from outlast.optimizer.index_rows import noted_texts
 from outlast.results.writer import ResultsWriter
 from outlast.study.home import home_of
@@ -27,6 +27,7 @@ from outlast.study.layout import StudyPaths
 _MANY = 200  # trials whose rows take as long as a training may
 _SELDOM = 30.0  # seconds between two drawings of long tables
 _OF_EACH = 20 * 30e-6  # seconds that each trial adds to that: twenty times what its rows take
+_ASKED_WITHIN = 5.0  # seconds that the first trial waits for what a person asked for
 _CURVES_EVERY = 1.0  # seconds between looks at running curves for the index
 
 
@@ -57,6 +58,8 @@ class DerivedFiles:
     def start(self, study: Study, *, doubtful: bool, rivalled: bool, drawn: bool = False) -> None:
         """Check or rebuild what is there, and begin to write behind; of a long study once its first trials have begun.
 
+        What somebody enqueued in the index since it was drawn is known on return: no other trial is drawn in its place.
+
         Args:
             doubtful: The holder before did not end its run.
             rivalled: It may even be alive and in the middle of a write: its index is replaced by a new file.
@@ -74,9 +77,12 @@ class DerivedFiles:
         if drawn and not others and index.exists():
             self._drawn, self._stale = True, False
             self._results_due = time.monotonic() + min(_SELDOM, _OF_EACH * len(study.trials))
-        self._to_begin = len(study.trials) > _MANY
+        asked = not self._drawn and index.exists() and has_waiting(index)
+        self._to_begin = len(study.trials) > _MANY and not asked
         if not self._to_begin:
             self._begin(study)
+        if asked:
+            self._own.flush(_ASKED_WITHIN)  # whose thread finds it
         if self._home_sync is not None:
             self._home_sync.start()
 
@@ -184,7 +190,7 @@ class DerivedFiles:
         written = self._results_written(study)
         self.is_whole = self.index.close() and written
         self._retention.close()
-        if self.is_whole and study.ended is not None:
+        if self.is_whole and study.ended is not None and not has_waiting(self._paths.index):
             with contextlib.suppress(OSError):
                 keep_drawn(self._paths, study)
         if self._home_sync is not None:
