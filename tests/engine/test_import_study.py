@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,19 +13,21 @@ import pytest
 
 from outlast._system.clock import utc_now
 from outlast.core.fold import Study
-from outlast.core.records import AttemptEnded, RevisionMade, StudyCreated, TrialFits
+from outlast.core.records import AttemptEnded, RevisionMade, StudyCreated, TrialCreated, TrialFits
 from outlast.core.states import Cause, TrialState
 from outlast.engine.care import import_study as import_study_module
 from outlast.engine.care.import_study import Imported, import_study
 from outlast.engine.care.repair import repair_study
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
-from outlast.errors import UsageError
+from outlast.errors import LedgerTooNew, UsageError
+from outlast.optimizer.importing import ImportedStudy
 from outlast.study import folded
 from outlast.study.folded import read_folded
-from outlast.study.imported import imported_trials
+from outlast.study.imported import imported_trials, lost_of_imported
 from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
+from outlast.study.ledger_lines import from_line, to_line
 from outlast.study.putting_away import put_away
 
 UNIT = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
@@ -241,3 +244,172 @@ def test_whoever_goes_on_with_what_was_imported_decodes_none_of_its_lines(
     known = read_folded(StudyPaths.at(imported.folder))
     assert known is not None and len(known[1].trials) == 5
     assert [line for segment in known[0].segments for line in segment.lines] == []
+
+
+@pytest.fixture
+def long_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Imported]:
+    """Imports 600 trials, more than a thousand decisions."""
+    monkeypatch.chdir(tmp_path)
+    Path("study.yaml").write_text(STUDY)
+    Path("train.py").touch()
+    events: list[Any] = []
+    for number in range(600):
+        events.append(TrialCreated(number, utc_now(), {"x": number / 600}, source="imported"))
+        events.append(AttemptEnded(number, 1, utc_now(), TrialState.COMPLETE, Cause.COMPLETED, values=(0.5,)))
+    found = ImportedStudy("small", ("maximize",), (), {}, tuple(events))
+    monkeypatch.setattr(import_study_module, "import_storage", lambda *_: found)
+    return lambda: import_study("old.log", "study.yaml", study_name=None, directory=None)
+
+
+class Killed(BaseException):
+    """As if by SIGKILL: nothing is tidied."""
+
+
+def _killed_at_its_first_decision(
+    long_one: Callable[[], Imported], patched: pytest.MonkeyPatch, *, written: bool
+) -> StudyPaths:
+    append = Ledger.append
+
+    def killed(ledger: Ledger, events: Any) -> None:
+        if written:
+            append(ledger, events)
+        raise Killed
+
+    with patched.context() as patch:
+        patch.setattr(Ledger, "append", killed)
+        with pytest.raises(Killed):
+            long_one()
+    return StudyPaths.at("studies/small")
+
+
+def test_an_import_that_was_killed_before_it_decided_anything_is_repeated(
+    long_one: Callable[[], Imported], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = _killed_at_its_first_decision(long_one, monkeypatch, written=False)
+    assert long_one().counts == {"complete": 600}
+    assert repair_study(str(paths.root), check_only=True) == []
+    (paths.ledger / "00000002.jsonl").unlink()
+    assert len(lost_of_imported(paths)) == 600
+
+
+def test_an_import_that_was_killed_after_its_first_decision_lacks_no_trial(
+    long_one: Callable[[], Imported], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = _killed_at_its_first_decision(long_one, monkeypatch, written=True)
+    assert len(recorded_settings(str(paths.root))[1].trials) == 600
+    with pytest.raises(UsageError, match="there is a study in studies/small already"):
+        long_one()
+
+
+def test_nothing_is_imported_into_a_folder_from_which_a_study_can_be_rebuilt(long_one: Callable[[], Imported]) -> None:
+    paths = StudyPaths.at(long_one().folder)
+    shutil.rmtree(paths.ledger)
+    paths.study_file.unlink()
+    with pytest.raises(UsageError, match="there is a study"):
+        long_one()
+    assert len(imported_trials(paths)) == 600
+
+
+@pytest.mark.parametrize("trials", [True, False])
+def test_the_copy_alone_is_a_study_that_was_imported(take_in: Callable[..., Imported], trials: bool) -> None:
+    """Its beginning and its study file are in it as well."""
+    folder = take_in(several).folder
+    paths, before, study = StudyPaths.at(folder), told(folder), recorded_settings(folder)[1]
+    for path in list(paths.root.iterdir()):
+        if (path == paths.trials and trials) or path == paths.imported:
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert paths.has_orphans and not paths.exists
+    repair_study(folder, check_only=False)
+    again = recorded_settings(folder)[1]
+    assert told(folder) == before[:4] and paths.exists
+    assert (again.identity, again.revision) == (study.identity, study.revision)
+    shutil.rmtree(paths.ledger)
+    assert paths.exists, "the study file and the copy"
+
+
+def test_an_imported_trial_without_a_copy_gets_a_record(take_in: Callable[..., Imported]) -> None:
+    paths = StudyPaths.at(take_in(several).folder)
+    paths.imported.unlink()
+    gone = [problem.text for problem in repair_study(str(paths.root), check_only=False)]
+    assert gone == [f"trial.json of trial {number} is gone" for number in range(4)]
+    assert [int(path.name) for path in sorted(paths.trials.iterdir())] == [0, 1, 2, 3]
+    assert repair_study(str(paths.root), check_only=True) == []
+
+
+def test_a_copy_of_a_later_version_is_not_thrown_away(take_in: Callable[..., Imported]) -> None:
+    paths = StudyPaths.at(take_in(several).folder)
+    *lines, last = paths.imported.read_bytes().splitlines()
+    decided = json.loads(last)
+    decided["events"].append({"kind": "trial_blessed", "trial": 0})
+    copy = b"".join([*(line + b"\n" for line in lines), to_line({k: v for k, v in decided.items() if k != "crc"})])
+    assert from_line(copy.splitlines()[-1]) is not None
+    paths.imported.write_bytes(copy)
+    shutil.rmtree(paths.ledger)
+    with pytest.raises(LedgerTooNew, match="trial_blessed"):
+        repair_study(str(paths.root), check_only=False)
+    assert not paths.ledger.exists() and paths.imported.read_bytes() == copy
+
+
+def _segment(paths: StudyPaths) -> Path:
+    return paths.ledger / "00000001.jsonl"
+
+
+def _one_of_a_person(paths: StudyPaths) -> None:
+    paths.imported.write_bytes(b'{"prompt": "hello"}\n' * 10_000)
+
+
+def _one_of_a_person_beside_a_study_file(paths: StudyPaths) -> None:
+    _one_of_a_person(paths)
+    shutil.rmtree(paths.ledger)
+    paths.trials.rmdir()
+
+
+def _written_anew(paths: StudyPaths) -> None:
+    first, _ = Ledger.claim(paths.ledger)
+    first.close()
+    _segment(paths).unlink()
+
+
+def _of_other_decisions(paths: StudyPaths) -> None:
+    _segment(paths).write_bytes(to_line({"v": 1, "segment": 1, "at": "later"}))
+
+
+def _with_its_ends_cut_away(paths: StudyPaths) -> None:
+    *head, decided = [json.loads(line) for line in _segment(paths).read_bytes().splitlines()]
+    decided["events"] = [event for event in decided["events"] if event["kind"] != "attempt_ended"]
+    lines = [to_line({key: value for key, value in line.items() if key != "crc"}) for line in (*head, decided)]
+    _segment(paths).write_bytes(b"".join(lines))
+
+
+def _empty(paths: StudyPaths) -> None:
+    _segment(paths).write_bytes(b"")
+
+
+def _without_segments(paths: StudyPaths) -> None:
+    _segment(paths).unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        (_one_of_a_person, set()),
+        (_one_of_a_person_beside_a_study_file, set()),
+        (_written_anew, set()),
+        (_of_other_decisions, set()),
+        (_with_its_ends_cut_away, {0, 1, 2, 3}),
+        (_cut_the_ledger, {0, 1, 2, 3}),
+        (_empty, {0, 1, 2, 3}),
+        (_without_segments, {0, 1, 2, 3}),
+        (_lose_ledger_and_copy, {0}),
+    ],
+)
+def test_which_trials_a_ledger_has_lost_is_known_from_the_copy(
+    take_in: Callable[..., Imported], change: Callable[[StudyPaths], None], lost: set[int]
+) -> None:
+    paths = StudyPaths.at(take_in(several).folder)
+    change(paths)
+    assert lost_of_imported(paths) == lost
+    if change is _with_its_ends_cut_away:
+        said = [problem.text for problem in repair_study(str(paths.root), check_only=True)]
+        assert said == [f"the ledger does not know how trial {number} ended" for number in range(4)]

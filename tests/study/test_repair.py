@@ -7,14 +7,19 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from outlast.core.fold import Study
+from outlast.core.fold import Study, fold
+from outlast.core.records import AttemptEnded, AttemptOpened, AttributeSet, TrialCreated
+from outlast.core.states import Cause, TrialState
 from outlast.engine.care.repair import repair_study
 from outlast.engine.record.examine import read_study
 from outlast.errors import LedgerDamaged, LedgerTooNew, StudyNotFound
 from outlast.study.layout import StudyPaths
+from outlast.study.recovery import lacks_its_copy, merged
+from outlast.testing.studies import StudyBuilder
 
 ARCHIVED = Path(__file__).parent.parent / "archive" / "0.1.0-first"
 
@@ -208,3 +213,39 @@ def test_a_trial_whose_folder_and_ledger_are_lost_comes_back_from_the_index(
 def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyNotFound):
         repair_study(str(tmp_path), check_only=True)
+
+
+@pytest.mark.parametrize("noted", [[], [AttributeSet(0, "note", "1")]])
+def test_how_a_trial_began_is_taken_from_a_row_of_one_that_ran_elsewhere_whatever_was_noted_there(
+    noted: list[AttributeSet],
+) -> None:
+    at = "2026-01-05T10:00:00.000+00:00"
+    was_running = AttemptEnded(0, 1, at, TrialState.INTERRUPTED, Cause.LOST, "was running there", source="imported")
+    row = [TrialCreated(0, at, {"x": 0.5}, source="imported"), *noted, was_running]
+    ended = AttemptEnded(0, 1, at, TrialState.COMPLETE, Cause.COMPLETED, values=(0.5,))
+    events = merged([AttemptOpened(0, 1, at), ended], {}, {0: row}, {}, name="s", settings={}, now=at)
+    assert fold(events).trials[0].values == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome", "agrees", "imported", "lacks"),
+    [
+        ("imported", {}, None, {0}, False),  # the import's copy tells of it
+        ("imported", {}, None, set(), True),
+        ("imported", {}, True, set(), False),
+        ("imported", {}, False, {0}, True),
+        ("imported", {"cause": Cause.SPACE_CHANGED, "state": TrialState.FAILED}, None, set(), False),
+        ("sampler", {}, None, {0}, True),  # it had a folder
+    ],
+)
+def test_which_trial_lacks_its_copy(
+    source: str, outcome: dict[str, Any], agrees: bool | None, imported: set[int], lacks: bool
+) -> None:
+    build = StudyBuilder()
+    if source == "imported":
+        told = {"state": TrialState.COMPLETE, "cause": Cause.COMPLETED, **outcome}
+        build.study.apply(TrialCreated(0, build.at(0), {}, source=source))
+        build.study.apply(AttemptEnded(0, 1, build.at(1), **told))
+    else:
+        build.trial(values=0.5)
+    assert lacks_its_copy(build.study.trials[0], agrees, imported) is lacks

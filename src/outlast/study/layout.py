@@ -10,6 +10,7 @@ from outlast.core.file_names import StudyNames, TrialPaths, names_of, parse_atte
 
 #: What a folder's entries begin with that are the study's own.
 _OURS = frozenset(each.name.split(".", 1)[0] for each in names_of(StudyNames))
+_OF_A_SEGMENT = b'{"v":1,"segment":'  # how the first line of one begins
 
 
 class StudyPaths(StudyNames):
@@ -31,13 +32,24 @@ class StudyPaths(StudyNames):
     @property
     def exists(self) -> bool:
         """Whether a study was begun here: it has a ledger, or remains from which one can be rebuilt."""
-        return any(self.ledger.glob("*.jsonl")) or (self.study_file.exists() and self.trials.is_dir())
+        return any(self.ledger.glob("*.jsonl")) or (
+            self.study_file.exists() and (self.trials.is_dir() or self.was_imported)
+        )
+
+    @property
+    def was_imported(self) -> bool:
+        """Whether an import has left its copy, as that begins: a person may have a file of its name."""
+        try:
+            with open(self.imported, "rb") as copy:
+                return copy.read(len(_OF_A_SEGMENT)) == _OF_A_SEGMENT
+        except OSError:
+            return False
 
     @property
     def has_orphans(self) -> bool:
         """Whether there are finished trials, and no home that a study which was purged comes back from."""
-        return not self.home.exists() and any(
-            TrialPaths.of(trial).record.exists() for trial in self.trials.glob("[0-9]*")
+        return not self.home.exists() and (
+            self.was_imported or any(TrialPaths.of(trial).record.exists() for trial in self.trials.glob("[0-9]*"))
         )
 
     @staticmethod

@@ -76,14 +76,14 @@ def lost_decisions(study: Study, folders: set[int], copies: Set[int]) -> list[Pr
     return [Problem("ledger", f"the ledger does not know {what}", cure) for what, cure in lost]
 
 
-def trial_problems(study: Study, agrees: Mapping[int, bool | None]) -> list[Problem]:
+def trial_problems(study: Study, agrees: Mapping[int, bool | None], imported: Set[int]) -> list[Problem]:
     """Finished trials whose copy is gone, or does not say what the ledger says.
 
-    `agrees`: trial → whether its ``trial.json`` says the same; ``None`` if there is none.
+    `agrees`: trial → whether its ``trial.json`` says the same; ``None`` if there is none. `imported`: as `lacks_its_copy`.
     """
     found = []
     for trial in study.trials.values():
-        if trial.state.finished and lacks_its_copy(trial, agrees.get(trial.number)):
+        if trial.state.finished and lacks_its_copy(trial, agrees.get(trial.number), imported):
             gone = agrees.get(trial.number) is None
             text = f"trial.json of trial {trial.number} {'is gone' if gone else 'does not say what the ledger says'}"
             found.append(Problem("trial", text, "it is written anew from the ledger", serious=False))
@@ -97,12 +97,23 @@ def had_a_folder(trial: Trial) -> bool:
     return any(attempt.slot != "none" and not attempt.kept for attempt in ran_here)
 
 
-def lacks_its_copy(trial: Trial, agrees: bool | None) -> bool:
+def lacks_its_copy(trial: Trial, agrees: bool | None, imported: Set[int]) -> bool:
     """Whether a finished trial's ``trial.json`` is gone where there should be one, or does not say what the ledger says.
 
-    `agrees`: whether it says the same; ``None`` if there is none.
+    Args:
+        trial: As the ledger has it.
+        agrees: Whether the ``trial.json`` says the same; ``None`` if there is none.
+        imported: The trials that an import's copy tells of: those need no other one.
     """
-    return had_a_folder(trial) if agrees is None else not agrees
+    if agrees is not None:
+        return not agrees
+    return had_a_folder(trial) or (_ended_elsewhere(trial) and trial.number not in imported)
+
+
+def _ended_elsewhere(trial: Trial) -> bool:
+    """Whether it came with its outcome. One that was going on there, and was ruled out here, has nothing to keep."""
+    ran_here = any(attempt.kept or attempt.slot for attempt in trial.attempts)
+    return trial.source == "imported" and not ran_here and trial.cause is not Cause.SPACE_CHANGED
 
 
 def events_of_copy(copy: Any, *, needed: str = "") -> list[Event]:
@@ -171,7 +182,9 @@ def _beginnings(readable: Sequence[Event], *sources: Mapping[int, Sequence[Event
     found: list[Event] = []
     for number in sorted(lacking):
         told = next((source[number] for source in sources if source.get(number)), ())
-        if not any(isinstance(event, AttemptEnded) and event.cause is Cause.LOST for event in told[2:3]):
+        # Third, by place, is the end that was made up for an attempt whose parameters are lost.
+        of_attempts = [event for event in told if isinstance(event, (TrialCreated, AttemptOpened, AttemptEnded))]
+        if not any(isinstance(event, AttemptEnded) and event.cause is Cause.LOST for event in of_attempts[2:3]):
             found += [event for event in told if isinstance(event, (TrialCreated, ParamDrawn))]
     return found
 

@@ -40,7 +40,9 @@ from outlast.results.writer import ResultsWriter
 from outlast.space.space import Space
 from outlast.study.folded import keep_folded
 from outlast.study.imported import keep_imported
+from outlast.study.layout import StudyPaths
 from outlast.study.opened import opened_briefly
+from outlast.study.segments import read_ledger
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,13 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
     folder = folder_of(settings, directory)
     paths = study_paths(folder, settings)
     there = UsageError(f"there is a study in {folder} already", cure="name another folder with --dir")
-    if paths.exists:
+    if paths.has_orphans or (paths.exists and not _has_decided_nothing(paths)):
         raise there
     events, told = _taken_in(imported, settings)
     with opened_briefly(paths) as opened:
         if not opened.new:  # somebody began it meanwhile
             raise there
-        for start in range(0, len(events), 1000):
-            opened.ledger.append(events[start : start + 1000])
+        opened.ledger.append(events)  # one line: whoever is killed here has imported all of it, or nothing
         write_atomic(paths.study_file, to_yaml(settings))
         study = opened.study
         for event in events:
@@ -90,6 +91,12 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
     with suppress(OSError, OutlastError):
         keep_folded(paths, *read_sound(paths))  # nor to fold
     return Imported(folder, Counter(trial.state.value for trial in study.trials.values()), tuple(told))
+
+
+def _has_decided_nothing(paths: StudyPaths) -> bool:
+    """Whether all that lies there is the ledger of an import that was ended before its first decision."""
+    reading = read_ledger(paths.ledger)
+    return not (reading.events or reading.flaws or paths.study_file.exists())
 
 
 def _refuse_other_goals(imported: ImportedStudy, settings: Settings) -> None:

@@ -33,7 +33,7 @@ def copies(paths: StudyPaths) -> dict[int, list[Event]]:
     """
     records = {number: paths.trial(number).record for number in trial_numbers(paths)}
     found = {number: events_of_copy(read_json(record), needed=str(record)) for number, record in records.items()}
-    return {**imported_trials(paths), **{number: events for number, events in found.items() if events}}
+    return {**imported_trials(paths, needed=True), **{number: events for number, events in found.items() if events}}
 
 
 def unfinished(paths: StudyPaths, settings: Mapping[str, Any], now: str) -> dict[int, list[Event]]:

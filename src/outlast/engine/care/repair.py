@@ -15,7 +15,7 @@ from outlast.config.load import settings_from_resolved, to_yaml
 from outlast.config.settings import Settings
 from outlast.core.file_names import StudyNames
 from outlast.core.fold import Study
-from outlast.core.records import RevisionMade
+from outlast.core.records import RevisionMade, StudyCreated
 from outlast.engine.care.remains import copies, index_rows, record_agrees, recorded_study_file, unfinished
 from outlast.engine.derived.checkpoints import unused
 from outlast.engine.record.examine import examine, half_swapped, kept_on_a_drive, read_study, trial_numbers
@@ -23,6 +23,7 @@ from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyNotFound, UsageError
 from outlast.optimizer.index_build import check_index, rebuild_index
 from outlast.results.writer import ResultsWriter
+from outlast.study.imported import imported_events, imported_trials
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
 from outlast.study.ledger import Ledger
@@ -59,7 +60,8 @@ def repair_study(folder: str, *, check_only: bool) -> list[Problem]:
         StudyBusy: Somebody runs it just now (only where something would be changed).
     """
     paths = StudyPaths.at(folder)
-    if not paths.root.is_dir() or not (paths.exists or paths.trials.is_dir() or half_swapped(paths)):
+    remains = paths.exists or paths.has_orphans or paths.trials.is_dir() or half_swapped(paths)
+    if not paths.root.is_dir() or not remains:
         raise StudyNotFound(f"no study in {folder}")
     if kept_on_a_drive(paths) is not None and (is_on_drive(paths.root) or lacking(paths.root)):
         raise UsageError(
@@ -79,7 +81,8 @@ def _problems(paths: StudyPaths) -> list[Problem]:
     if examined.lost:
         return found
     settings = _settings(paths, study)
-    found += trial_problems(study, {n: record_agrees(paths.trial(n), trial) for n, trial in study.trials.items()})
+    agrees = {n: record_agrees(paths.trial(n), trial) for n, trial in study.trials.items()}
+    found += trial_problems(study, agrees, imported_trials(paths).keys())
     if settings is not None:
         found += [
             Problem("index", text, "it is rebuilt from the ledger; the old one is set aside", serious=False)
@@ -111,9 +114,10 @@ def _mend(paths: StudyPaths) -> list[Problem]:
     settings = _settings(paths, study)
     if settings is None:
         return found
+    imported = imported_trials(paths).keys()
     for trial in study.trials.values():
         files = study_paths(paths.root, settings).trial(trial.number)
-        if trial.state.finished and lacks_its_copy(trial, record_agrees(files, trial)):
+        if trial.state.finished and lacks_its_copy(trial, record_agrees(files, trial), imported):
             record = read_json(files.record)
             if files.record.exists():
                 set_aside(files.record)
@@ -134,6 +138,9 @@ def _results(paths: StudyPaths, settings: Settings) -> ResultsWriter:
 def _rebuild_ledger(paths: StudyPaths) -> None:
     readable, now = read_ledger(paths.ledger).events, utc_now()
     study_file = recorded_study_file(paths)
+    known = {*map(type, readable), *([RevisionMade] if study_file else [])}
+    begun = (event for event in imported_events(paths) if isinstance(event, (StudyCreated, RevisionMade)))
+    readable = [*(event for event in begun if type(event) not in known), *readable]
     revisions = [event.settings for event in readable if isinstance(event, RevisionMade)]
     events = merged(
         readable,

@@ -170,10 +170,9 @@ def _trial_folders(paths: StudyPaths) -> set[int]:
 
 
 def _folders_and_copies(paths: StudyPaths, study: Study) -> tuple[set[int], set[int]]:
-    asked = [trial.number for trial in study.in_state(*UNFINISHED)]
-    return _trial_folders(paths) | _lost_of_imported(paths), {
-        number for number in asked if _tells_an_end(paths, number)
-    }
+    asked, lost = [trial.number for trial in study.in_state(*UNFINISHED)], _lost_of_imported(paths)
+    ended = {number for number in asked if number in lost or _tells_an_end(paths, number)}
+    return _trial_folders(paths) | lost, ended
 
 
 def _lost_of_imported(paths: StudyPaths) -> set[int]:
