@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from typing import Any, get_args
+from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -129,6 +130,7 @@ def by_the_standard_library(raw: bytes) -> Any:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger_lines, "_TYPED", Refusing())
+        patch.setattr(ledger_lines, "_PARTS", Refusing())
         return told(raw)
 
 
@@ -145,3 +147,11 @@ def test_what_is_written_every_day_is_decoded_by_its_types() -> None:
     ]
     line = from_line(to_line({"v": 1, "n": 1, "at": "", "events": [to_json(event) for event in every_day]})[:-1])
     assert line is not None and line["events"] == every_day
+
+
+def test_of_thousands_of_decisions_only_the_odd_ones_are_read_by_the_standard_library() -> None:
+    plain = from_json({"kind": "trial_created", **NEEDED})
+    odd = {**to_json(from_json({"kind": "attempt_ended", **NEEDED, "attempt": 1})), "values": ["Infinity"]}
+    line = from_line(to_line({"v": 1, "n": 1, "events": [to_json(plain), odd]})[:-1])
+    assert line == {"v": 1, "n": 1, "events": [plain, odd], "crc": ANY}
+    assert events_of(line)[1] == from_json(odd)

@@ -1,7 +1,8 @@
 """One line of the ledger: a JSON object with a checksum of itself, and how the lines of a segment follow each other.
 
-Nearly every line is decoded in one go, decisions included, by their types. What is no such line (words for numbers that JSON
-lacks, text that is no UTF-8, a later version's decisions) is read by the standard library, which takes all that was ever written.
+Nearly every line is decoded in one go, decisions included, by their types. A decision that is not of these (words for numbers
+that JSON lacks, a later version's) is read by the standard library, and so is a whole line that cannot be taken apart (text that
+is no UTF-8): that library takes all that was ever written.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ _KEY = b',"crc":'
 _DECODER = json.JSONDecoder()
 
 
-class _Line(TypedDict, total=False):
-    """What a line may say; whatever else is there is of a later version, and passed over."""
+class _About(TypedDict, total=False):
+    """What a line may say beside its decisions; whatever else is there is of a later version, and passed over."""
 
     v: int
     n: int
     at: str
-    events: list[Event]
     seals: dict[str, int]
     segment: int
     base: int
@@ -35,7 +35,16 @@ class _Line(TypedDict, total=False):
     crc: int
 
 
-_TYPED = msgspec.json.Decoder(_Line)
+class _Line(_About, total=False):
+    events: list[Event]
+
+
+class _Parts(_About, total=False):
+    events: list[msgspec.Raw]
+
+
+_TYPED, _PARTS = msgspec.json.Decoder(_Line), msgspec.json.Decoder(_Parts)
+_DECISION: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 def to_line(obj: Mapping[str, Any]) -> bytes:
@@ -56,11 +65,12 @@ def from_line(raw: bytes) -> dict[str, Any] | None:
     if sealed and zlib.crc32(b"}", zlib.crc32(body)) != int(end[:-1]):
         return None
     if sealed and raw[:1] == b"{":
-        try:
-            line: dict[str, Any] = _TYPED.decode(raw)  # type: ignore[assignment]
-            return line
-        except (msgspec.MsgspecError, RecursionError):
-            pass
+        for decode in (_TYPED.decode, _from_parts):
+            try:
+                line: dict[str, Any] = decode(raw)  # type: ignore[assignment]
+                return line
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                pass
     try:
         if not sealed:
             obj = json.loads(raw)
@@ -70,6 +80,21 @@ def from_line(raw: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return obj if isinstance(obj, dict) and length == len(text) else None
+
+
+def _from_parts(raw: bytes) -> dict[str, Any]:
+    """A line of which some decisions are not of our types: an import is one line, and one of its thousands may be."""
+    line: dict[str, Any] = {**_PARTS.decode(raw)}
+    if "events" in line:
+        line["events"] = [_decision(part) for part in line["events"]]
+    return line
+
+
+def _decision(raw: msgspec.Raw) -> Any:
+    try:
+        return _DECISION.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return json.loads(bytes(raw).decode("utf-8", "surrogatepass"))
 
 
 def _is_sound(obj: Mapping[str, Any]) -> bool:
