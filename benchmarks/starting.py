@@ -40,13 +40,17 @@ budget: {{trials: {trials}}}
 parallel: 1
 sampler: {{name: tpe, multivariate: true, constant_liar: true}}
 """
-#: Ends with what the command held at the most, in kilobytes, and with which modules it ended.
+#: Ends with what a program held at the most, in kilobytes, and with which modules it ended. What getrusage(2) says is at least
+#: what the process held that began it, which shared its memory with it until it was executed.
 _WATCHED = """\
-import atexit, resource, sys
-atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(sys.modules), file=sys.stderr))
-import runpy
-sys.argv[0] = "outlast"
-runpy.run_module("outlast", run_name="__main__")
+import atexit, runpy, sys
+def held():
+    with open("/proc/self/status") as file:
+        return next(line.split()[1] for line in file if line.startswith("VmHWM"))
+atexit.register(lambda: print(held(), len(sys.modules), file=sys.stderr))
+sys.argv = sys.argv[1:]
+begin = runpy.run_path if sys.argv[0].endswith(".py") else runpy.run_module
+begin(sys.argv[0], run_name="__main__")
 """
 
 
@@ -170,7 +174,7 @@ def importing(histories: Histories, trials: int, _round: int) -> float:
 
 def memory(histories: Histories, trials: int, _round: int) -> float:
     """Megabytes that ``outlast run`` holds at the most for one more trial of an imported study."""
-    kilobytes, _ = watched(["run", str(histories.study(trials + 1)), "--dir", str(histories.copy(trials))])
+    kilobytes, _ = watched(["outlast", "run", str(histories.study(trials + 1)), "--dir", str(histories.copy(trials))])
     return kilobytes / 1024
 
 
@@ -179,24 +183,20 @@ def memory_of_optuna(histories: Histories, trials: int, _round: int) -> float:
     copy = histories.place / "copy.db"
     shutil.copy(histories.theirs(trials), copy)
     argv = optuna_argv(f"sqlite:///{copy}", trials + 1, 1, "command", str(histories.place / "began"))
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            argv, stdout=output, stderr=output, env={**environment(), "PYTHONPATH": str(Path(PROGRAM).parent)}
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_maxrss / 1024
+    kilobytes, _ = watched(argv[1:])
+    return kilobytes / 1024
 
 
 def modules_of_a_done_run(histories: Histories, trials: int, _round: int) -> float:
     """How many modules a run ends with that has nothing to do."""
-    return watched(["run", str(histories.study(trials + 1)), "--dir", str(histories.done(trials))])[1]
+    return watched(["outlast", "run", str(histories.study(trials + 1)), "--dir", str(histories.done(trials))])[1]
 
 
 def watched(words: list[str]) -> tuple[int, int]:
-    """What a command held at the most, in kilobytes, and how many modules it ended with."""
+    """What a module or a script held at the most, in kilobytes, and how many modules it ended with."""
     argv = [sys.executable, "-c", _WATCHED, *words]
-    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True, env=environment())
+    env = {**environment(), "PYTHONPATH": str(Path(PROGRAM).parent)}
+    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True, env=env)
     kilobytes, modules = done.stderr.splitlines()[-1].split()
     return int(kilobytes), int(modules)
 
