@@ -83,11 +83,20 @@ def _start_of(pid: int) -> str | None:
         except psutil.Error:
             return None
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        fields = stat_of(pid)
     except OSError:
         return None
     return None if fields[0] in (b"Z", b"X") else fields[19].decode()
+
+
+def stat_of(pid: int) -> list[bytes]:
+    """The fields of ``/proc/PID/stat`` behind the name, which may hold blanks (proc(5)). Linux only.
+
+    Raises:
+        OSError: There is no such process.
+    """
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
 
 
 def identity_of(pid: int) -> Identity | None:
@@ -117,8 +126,7 @@ def is_stopped(who: Identity) -> bool:
     if not _LINUX or not is_running(who):
         return False
     try:
-        with open(f"/proc/{who.pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+        return stat_of(who.pid)[0] in (b"T", b"t")
     except OSError:
         return False
 
@@ -164,8 +172,7 @@ def parent_of(pid: int) -> int:
     """The pid of a process' parent; -1 where there is no such process."""
     if _LINUX:
         try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                return int(file.read().rpartition(b")")[2].split()[1])
+            return int(stat_of(pid)[1])
         except OSError:
             return -1
     import psutil

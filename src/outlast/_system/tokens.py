@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-from outlast._system.processes import all_pids, identity_of
+from outlast._system.processes import all_pids, identity_of, stat_of
 
 _LINUX = sys.platform.startswith("linux")
 #: An attempt's token is in its processes' environment. Others look for it in ``/proc/PID/environ``, which shows the block of
@@ -17,7 +17,7 @@ _LINUX = sys.platform.startswith("linux")
 #: therefore executed with room in that block, and its forks, which never execute anything, write their token there.
 VARIABLE = "OUTLAST_TOKEN"
 _ROOM_BYTES = 192  # a token has less than 80
-_FLAGS, _ENV_START = 9 - 3, 50 - 3  # fields of stat behind the name, which may hold blanks
+_FLAGS, _ENV_START = 9 - 3, 50 - 3  # fields of `stat_of`
 _NO_MEMORY = 0x4 | 0x200000  # PF_EXITING, PF_KTHREAD (include/linux/sched.h)
 _EXECUTED_WITHIN = 1.0  # seconds; it takes longer only where a program is read from a disk that hangs
 _worn_at: int | None = None  # where this process wears its token, in its memory
@@ -69,19 +69,13 @@ def _environment_once_executed(pid: int) -> bytes:
 def _is_being_executed(pid: int) -> bool:
     """Whether its new memory does not say yet where the environment lies. Threads of the kernel, and who ends, have no memory."""
     try:
-        fields = _stat_of(pid)
+        fields = stat_of(pid)
     except OSError:
         return False
     shows_none = (
         fields[0] not in (b"Z", b"X") and not int(fields[_FLAGS]) & _NO_MEMORY and fields[_ENV_START + 1] == b"0"
     )
-    return shows_none and _stat_of(os.getpid())[_ENV_START + 1] != b"0"  # some kernels (gVisor) never say where it lies
-
-
-def _stat_of(pid: int) -> list[bytes]:
-    """The fields of ``/proc/PID/stat`` behind the name."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()
+    return shows_none and stat_of(os.getpid())[_ENV_START + 1] != b"0"  # some kernels (gVisor) never say where it lies
 
 
 def end_processes(token: str, *, grace: float = 0.0, give_up_after: float = 10.0) -> list[int]:
@@ -154,7 +148,7 @@ def _token_place() -> int | None:
     """The address of the room."""
     import ctypes
 
-    fields = _stat_of(os.getpid())
+    fields = stat_of(os.getpid())
     start, end = int(fields[_ENV_START]), int(fields[_ENV_START + 1])
     if not 0 < start < end:
         return None
