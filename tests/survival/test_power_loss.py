@@ -51,7 +51,8 @@ def recorded(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     lab = Lab.make(tmp_path_factory.mktemp("recorded"), zygote)
     lab.run(faults={"record": str(lab.place / "operations.jsonl")})
     operations = list(read_operations(lab.place / "operations.jsonl"))
-    assert len(operations) > 150
+    # All three trials have ended. (How many operations that takes depends on which of them were the best when they did.)
+    assert _acknowledged(operations) == 3
     return lab.place, operations
 
 
