@@ -124,6 +124,7 @@ def test_a_study_that_was_set_aside_leaves_the_new_one_the_only_one(here):
         (["run", "--trials"], "requires an argument"),
         (["run", "--trials", "0"], "0 is less than 1"),
         (["stop", "--trial", "x"], "'x' is not a whole number"),
+        (["run", "--trials", "+5"], "'+5' has a sign: write 5, or the sum where so many more are meant"),
         (["import"], "missing argument"),
         (["run", "--maximize", "a", "--minimize", "b"], "exclude each other"),
         (["run", "--set", "budget.trails=3"], "did you mean `trials`?"),

@@ -30,6 +30,8 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic clas
             number = int(value)
         except ValueError:
             self.fail(f"{value!r} is not a whole number", param, ctx)
+        if str(value).lstrip().startswith("+"):  # not "so many more": the same command, run again, would add them again
+            self.fail(f"{value!r} has a sign: write {number}, or the sum where so many more are meant", param, ctx)
         if number < self._least:
             self.fail(f"{number} is less than {self._least}", param, ctx)
         if self._most is not None and number > self._most:
