@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from outlast import client
 from outlast.core.evidence import Evidence
 from outlast.core.kept_words import Answer, Over, Points, Question, Train, Unpacker, packed
+from outlast.objective.pipe_trial import PipeTrial
 from outlast.runner.kept_trial import KeptTrial, Line
 
 WIDE, NARROW = '{"low": 0, "high": 9}', '{"low": 0, "high": 1}'
@@ -120,6 +122,53 @@ def test_what_was_held_back_of_a_crowd_of_reports_is_told_at_the_next_look(ends:
     assert not trial.should_stop
     told = b"".join(message.lines for message in [*crowd, *ends.said()] if isinstance(message, Points))
     assert sum(b'"step"' in line for line in told.splitlines()) == 100
+
+
+class Environment(dict[str, str]):
+    """That knows how often it was asked."""
+
+    asked = 0
+
+    def __getitem__(self, name: str) -> str:
+        self.asked += 1
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.asked += 1
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked += 1
+        return super().get(name, default)
+
+
+def test_an_objectives_reports_ask_the_environment_for_the_first_only(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = Environment(os.environ, OUTLAST_METRICS="loss")
+    monkeypatch.setattr(os, "environ", environment)
+    kept = ends.begun(begin={"number": 1})
+    monkeypatch.setattr(client, "_current", (("/nowhere", None), kept))
+    trial = PipeTrial(kept.ask)
+    trial.report(0.5, 0)
+    first = environment.asked
+    for step in range(1, 20):
+        trial.report(0.5, step)
+    assert environment.asked == first > 0  # looking there took a quarter of what a trial of twenty reports costs
+    assert [line["step"] for line in kept.lines] == list(range(20))
+
+
+def test_an_objective_that_outlives_its_trial_reports_nothing_of_the_next(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = []
+    for number in (1, 2):
+        kept = ends.begun(number, begin={"number": number})
+        monkeypatch.setattr(client, "_current", (("/nowhere", None), kept))
+        trials.append((kept, PipeTrial(kept.ask)))
+    (_, early), (now, _) = trials
+    early.report(0.5, 0)
+    assert now.lines == []
 
 
 @pytest.mark.parametrize("value", [1 << 64, -(1 << 70), (1 << 64) - 1, -(1 << 63), 5, True, None])

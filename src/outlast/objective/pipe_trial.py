@@ -70,7 +70,10 @@ class PipeTrial:
         self._curve: dict[int, float] = {}  # what it reported
         self._user_attrs: dict[str, Any] = {k: json.loads(v) for k, v in start.get("user_attrs", {}).items()}
         self._system_attrs: dict[str, Any] = {k: json.loads(v) for k, v in start.get("system_attrs", {}).items()}
-        self._objective = os.environ.get("OUTLAST_METRICS", "value").split(",")[0]
+        self._objectives = os.environ.get("OUTLAST_METRICS", "value").split(",")
+        self._reporter = (
+            current_trial()
+        )  # (looked up once: it asks the environment, which takes as long as the rest of a report)
         self._study: Any = None
 
     def _shown_class(self) -> type:
@@ -168,7 +171,7 @@ class PipeTrial:
             warnings.warn(said, UserWarning, stacklevel=2)
             return
         self._curve[whole] = number
-        current_trial().report(step=whole, **{self._objective: number})
+        self._reporter.report(step=whole, **{self._objectives[0]: number})
 
     def should_prune(self) -> bool:
         """As Optuna's.
@@ -180,7 +183,7 @@ class PipeTrial:
         return bool(self._ask({"op": "should_prune"})["value"])
 
     def _refuse_several(self, call: str) -> None:
-        if "," in os.environ.get("OUTLAST_METRICS", ""):
+        if len(self._objectives) > 1:
             raise NotImplementedError(
                 f"trial.{call}: pruning compares one value, and this search has several objectives"
             )

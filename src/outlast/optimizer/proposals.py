@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ PLANNED = "outlast:planned"
 
 def stable_seed(*parts: object) -> int:
     """A 31-bit seed that is the same for the same parts in every process and version of Python."""
-    text = "\x1f".join(str(part) for part in parts)
+    text = "\x1f".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
 
 
@@ -128,7 +129,7 @@ class Proposer:
             for asked, text in trial.distributions.items():  # not what it will be given
                 if text and asked in trial.params:
                     suggester.took(asked, trial.params[asked], parsed(text))
-            with quiet():
+            with _unwarned(suggester):
                 value = suggester.alone(name, wanted)
         value = wanted.to_external_repr(wanted.to_internal_repr(value))
         return value.item() if hasattr(value, "item") else value
@@ -158,7 +159,7 @@ class Proposer:
         suggester = self._suggester(number, seed)
         drawn = None
         try:
-            with quiet():
+            with _unwarned(suggester):
                 suggester.begin(fixed)
                 drawn = self._redrawn(suggester, fixed, _CHEAP.get(self._factory.name, MODEL_REDRAWS))
         except Exception as error:  # foreign code; one bad proposal must not end the study
@@ -217,6 +218,11 @@ class Proposer:
     def _warn(self, text: str) -> None:
         if text not in self._warnings:
             self._warnings.append(text)
+
+
+def _unwarned(suggester: Suggester) -> contextlib.AbstractContextManager[object]:
+    """A block in which it may warn of what only somebody who calls it by hand would want to know."""
+    return contextlib.nullcontext() if isinstance(suggester, RandomDraws) else quiet()  # this one warns of nothing
 
 
 def _notes(noted: Mapping[str, Any], *, followed: bool) -> dict[str, Any]:

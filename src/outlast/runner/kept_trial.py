@@ -125,6 +125,9 @@ class KeptTrial(client.Trial):
         self._train, self._line = train, line
         self._params = dict(train.params)
         self._process = os.getpid()
+        self._speaks: bool | None = (
+            None  # whether this process is its training's first rank, once somebody has reported
+        )
         self._began = self._told_at = time.monotonic()
         self._told, self._messages, self._telling = 0, 0, threading.Lock()
 
@@ -158,7 +161,7 @@ class KeptTrial(client.Trial):
         return found
 
     def _append(self, line: dict[str, Any], from_any_rank: bool = False) -> None:
-        if not (from_any_rank or client._is_first_rank()):
+        if not (from_any_rank or self._is_first_rank()):
             return
         if os.getpid() != self._process:
             if not self._complained:
@@ -169,6 +172,12 @@ class KeptTrial(client.Trial):
         metrics = line.get("metrics")
         if metrics is None or "nan" in metrics.values() or self._may_tell():  # NaN: it is ended for that
             self._tell_points()
+
+    def _is_first_rank(self) -> bool:
+        """As a process of its own would ask for each report; here only what is forked may come to be another one."""
+        if self._speaks is None or os.getpid() != self._process:
+            self._speaks = client._is_first_rank()
+        return self._speaks
 
     def _may_tell(self) -> bool:
         """Whether what waits is said now. Nobody knows when the next line comes: only what comes in crowds waits for it."""

@@ -31,24 +31,23 @@ class Curve:
         for report in reports:
             owner = self._owners_of(source, report.metrics)
             values = {owner[name]: value for name, value in report.metrics.items() if name in owner}
-            values = {
-                name: value
-                for name, value in values.items()
-                if self._source.get(name, source) >= source and not self._has(source, name, report.step, value)
-            }
-            for name, value in values.items():
-                if self._source.get(name) != source:
-                    self._source[name] = source
-                    self._points[name].clear()
-                self._points[name][report.step] = value
+            values = {name: value for name, value in values.items() if self._put(source, name, report.step, value)}
             if values:
                 kept.append(Report(report.step, values))
         return kept
 
-    def _has(self, source: int, name: str, step: int, value: float) -> bool:
-        """Whether this is said once more, as by a file that was written anew."""
-        known = self._points[name].get(step)
-        return self._source.get(name) == source and known is not None and repr(known) == repr(value)
+    def _put(self, source: int, name: str, step: int, value: float) -> bool:
+        """Whether this is news: from a source that counts, and not said once more, as by a file that was written anew."""
+        points, before = self._points[name], self._source.get(name, source + 1)
+        if before < source:
+            return False
+        if before > source:  # or nothing was known
+            self._source[name] = source
+            points.clear()
+        elif step in points and repr(points[step]) == repr(value):
+            return False
+        points[step] = value
+        return True
 
     def reports(self) -> tuple[Report, ...]:
         """The whole curve in step order; of several values for one step, the last."""

@@ -19,6 +19,7 @@ FILED = "file"  # and of what it read from the study's metric files
 _BLOCK_BYTES = 1 << 20
 _LINE_CAP = 1 << 20
 _MARK_BYTES = 256
+_POINT = frozenset(("v", "step", "at", "metrics", "via"))  # a line with nothing else says nothing but numbers
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe in the file's place is opened without waiting for a writer
 
 
@@ -141,7 +142,8 @@ class ReportsReader:
         except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
             self.unreadable += 1
             return
-        self._flags(obj)
+        if not _POINT.issuperset(obj):
+            self._flags(obj)
         if metrics:
             via = obj.get("via")
             self.lines -= via in (PRINTED, FILED)
