@@ -193,9 +193,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *options: str) -> Iterator[Server]:
-    """`outlast serve FOLDER`, as it is typed; ended by Ctrl-C."""
-    program = [sys.executable, "-c", "from outlast.cli.main import main; main()", "serve", str(folder), *options]
+def served(folder: Path, *options: str, patch: str = "") -> Iterator[Server]:
+    """`outlast serve FOLDER`, as it is typed; ended by Ctrl-C. `patch` is a line of Python that comes before."""
+    program = [
+        sys.executable,
+        "-c",
+        f"{patch}\nfrom outlast.cli.main import main; main()",
+        "serve",
+        str(folder),
+        *options,
+    ]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(program, **pipes, start_new_session=True)
     try:

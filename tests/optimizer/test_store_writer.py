@@ -29,7 +29,7 @@ from outlast.optimizer.store_writer import StoreWriter
 
 pytestmark = pytest.mark.slow
 
-LIMIT = 5.0  # seconds that a test would wait for the writer; it takes milliseconds
+LIMIT = 60.0  # seconds that a test would wait for the writer; it takes milliseconds, and whatever a busy machine adds
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def quiet_optuna() -> Iterator[None]:
 
 
 def address_of(given: str) -> StoreAddress:
-    return store_address(given, environment={}, timeout=5)
+    return store_address(given, environment={}, timeout=50)
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "journal"])
@@ -250,7 +250,7 @@ def test_many_begin_at_once_on_an_empty_database_and_each_has_its_study(
             for n in range(count)
         ]
         for writer in writers:
-            assert writer.flush(60), writer.warnings
+            assert writer.flush(240), writer.warnings  # the first one waits for whoever is before it, too
     print(f"{count} writers: {time.monotonic() - began:.1f} s")
     assert [warning for writer in writers for warning in writer.warnings] == []
     assert counted(address, "studies") == count
@@ -324,7 +324,7 @@ def test_a_server_s_limits_hold_in_our_transactions_and_end_with_them(postgres: 
     query = "SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')"
     with contextlib.closing(connect(address_of(postgres.url(database)))) as connection:
         connection.begin(writing=True)
-        assert connection.execute(query).fetchone() == ("5s", "1min")
+        assert connection.execute(query).fetchone() == ("50s", "1min")
         connection.commit()
         assert connection.execute(query).fetchone() == ("0", "0")
 

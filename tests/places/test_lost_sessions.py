@@ -7,7 +7,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -89,10 +88,9 @@ class Colab:
 
     def end(self, *, lost: bool) -> None:
         """All its processes and its disk are gone; where it was `lost`, what is younger than a second may not have arrived."""
-        for process in [self.run, *children_of(self.root)]:
-            with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
-                os.kill(process.pid, signal.SIGKILL)
+        self.run.kill()
         self.run.wait()
+        until(lambda: not kill_what_runs(self.root), "nothing of the session runs, whatever was being begun")
         subprocess.run(["fusermount", "-uz", str(self.mountpoint)], check=True)
         assert self.daemon is not None
         self.daemon.wait(timeout=60)
@@ -127,12 +125,15 @@ def finished_in(home: StudyPaths) -> set[int]:
     return {trial.number for trial in trials if trial.state.finished}
 
 
-def children_of(root: Path) -> Iterator[psutil.Process]:
-    """Whatever runs in a session, by its environment."""
+def kill_what_runs(root: Path) -> list[int]:
+    """Kill whatever is seen to run in a session, by its environment. Returns what was."""
+    found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("OUTLAST_LOOK_BELOW") == str(root):
-                yield process
+                process.kill()
+                found.append(process.pid)
+    return found
 
 
 @pytest.fixture

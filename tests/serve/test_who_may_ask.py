@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -166,12 +165,23 @@ def test_lines_that_are_held_keep_nobody_out(server) -> None:
             line = socket.create_connection(("127.0.0.1", server.port), timeout=10)
             line.sendall(b"GET / HTTP/1.1\r\nHost: ")
             held.append(line)
-        began = time.monotonic()
         assert server.ask("/api/board", server.own)[0].status == 200
-        assert time.monotonic() - began < 5
+        assert any(is_held(line) for line in held[-50:]), "it did not have to wait until they were ended"
     finally:
         for line in held:
             line.close()
+
+
+def is_held(line: socket.socket) -> bool:
+    """Whether the other end has not ended a connection on which it says nothing."""
+    line.setblocking(False)
+    try:
+        line.recv(1)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def test_a_token_is_compared_in_constant_time(monkeypatch) -> None:
@@ -215,16 +225,16 @@ def test_ctrl_c_ends_it_without_a_word_of_the_token_and_stops_nothing(root, camp
 
 def test_ctrl_c_waits_for_no_coordinator_that_does_not_answer(root, campaign, keys) -> None:
     paths = campaign["evidence"].paths
-    with served(root, "--allow-stop") as other:
+    with served(
+        root, "--allow-stop", patch="import outlast.engine.care.stop as stop; stop._ANSWER_WITHIN = 3600"
+    ) as other:
         own = {**other.own, "Origin": f"http://127.0.0.1:{other.port}", "Content-Type": "application/json"}
         asked = (f"/api/studies/{keys['evidence']}/stop", own)
         line = threading.Thread(target=suppressed(other.ask), args=asked, kwargs={"method": "POST", "body": "{}"})
         line.start()
         found = until(lambda: requests.pending(paths), "it is asked to stop")
-        began = time.monotonic()
         other.process.send_signal(2)
-        other.process.wait(60)
-        assert (other.process.returncode, time.monotonic() - began < 8) == (0, True)
+        assert other.process.wait(60) == 0
         line.join()
         requests.take(paths, found[0])
 
