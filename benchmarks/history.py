@@ -24,7 +24,7 @@ from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, AttemptOpened, StudyCreated, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.optimizer.proposals import stable_seed
-from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.pruners.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from outlast.space.definitions import define
 

@@ -14,7 +14,7 @@ from outlast.config.settings import PrunerSettings, SamplerSettings
 from outlast.core.fold import fold
 from outlast.core.records import AttemptEnded, StudyCreated
 from outlast.core.states import Cause, TrialState
-from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.pruners.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from quality_lab.axes import Space
 from quality_lab.ours import settings_of

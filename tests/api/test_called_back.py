@@ -12,7 +12,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator.listener import Listener
 from outlast.errors import OutlastError, StorageError
 from outlast.objective.kept_values import CAUGHT
-from outlast.optimizer.index_rows import Teller
+from outlast.optimizer.index.index_rows import Teller
 
 _AT = "2026-01-01T00:00:00.000+00:00"
 

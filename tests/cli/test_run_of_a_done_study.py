@@ -20,9 +20,9 @@ from outlast.engine.derived import derived_files
 from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import recorded_settings
-from outlast.optimizer.index import IndexWriter
-from outlast.optimizer.index_build import check_index
-from outlast.optimizer.index_rows import RowMaker
+from outlast.optimizer.index.index_build import check_index
+from outlast.optimizer.index.index_rows import RowMaker
+from outlast.optimizer.index.study_db import IndexWriter
 from outlast.results import writer
 from outlast.results.writer import ResultsWriter
 from outlast.study import requests
@@ -61,7 +61,7 @@ def test_it_says_the_same_as_the_long_way_and_writes_nothing(here, done):
 #: What a run needs that has something to run.
 RUNS = {
     "optuna", "numpy", "sqlite3", "outlast.cli.run_here", "outlast.engine.launch", "outlast.engine.hold.run",
-    "outlast.engine.coordinator.coordinator", "outlast.optimizer.sampling", "outlast.optimizer.index",
+    "outlast.engine.coordinator.coordinator", "outlast.optimizer.sampling", "outlast.optimizer.index.study_db",
 }  # fmt: skip
 
 

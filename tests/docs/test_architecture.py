@@ -17,8 +17,9 @@ from outlast.config import chain, native, wandb, yaml
 from outlast.config import reference_dialect as reference
 from outlast.core.records import Event
 from outlast.core.states import Cause
-from outlast.optimizer import optuna_pruner, optuna_samplers
+from outlast.optimizer.bridge import optuna_samplers
 from outlast.optimizer.failure_feedback import Lesson
+from outlast.optimizer.pruners import optuna_pruner
 from outlast.space.definitions import FIGURES
 from outlast.space.distributions import Latent
 
@@ -227,6 +228,13 @@ def test_the_runner_imports_nothing_slow() -> None:
 
 
 # the optimiser
+
+
+def test_every_room_of_the_optimiser_has_a_row_and_says_in_one_sentence_what_it_is() -> None:
+    there = {path.parent.name: path for path in (SOURCE / "optimizer").glob("*/__init__.py")}
+    assert {cells[0].strip("`") for cells in table("The optimiser")} == {"its own floor", *there}
+    said = {room: ast.get_docstring(ast.parse(path.read_text())) or "" for room, path in there.items()}
+    assert [room for room, sentence in said.items() if not re.fullmatch(r"[^\n]{50,}\.", sentence)] == []
 
 
 def test_each_lesson_has_a_test() -> None:

@@ -21,7 +21,7 @@ from outlast.engine.care.repair import repair_study
 from outlast.engine.hold.opening import open_study
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import LedgerTooNew, UsageError
-from outlast.optimizer.importing import ImportedStudy
+from outlast.optimizer.importing.imported_study import ImportedStudy
 from outlast.study import folded
 from outlast.study.folded import read_folded
 from outlast.study.imported import imported_trials, lost_of_imported

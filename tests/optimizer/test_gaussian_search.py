@@ -12,18 +12,18 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 
-from outlast import optimizer as package
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyFileError
-from outlast.optimizer import gaussian_process
+from outlast.optimizer import gaussian as package
 from outlast.optimizer.axes import axes_of
-from outlast.optimizer.gaussian_process import Figures, Process, fit, improbable, log_improvement, standing
-from outlast.optimizer.gaussian_search import GaussianSearch
-from outlast.optimizer.row_search import keys_of, spread
+from outlast.optimizer.gaussian import gaussian_process
+from outlast.optimizer.gaussian.gaussian_process import Figures, Process, fit, improbable, log_improvement, standing
+from outlast.optimizer.gaussian.gaussian_search import GaussianSearch
+from outlast.optimizer.gaussian.row_search import keys_of, spread
+from outlast.optimizer.gaussian.seen_rows import MOST, MOST_RUNNING, End, SeenRows, Told
+from outlast.optimizer.gaussian.unit_rows import UnitRows
 from outlast.optimizer.sampling import Optimizer
-from outlast.optimizer.seen_rows import MOST, MOST_RUNNING, End, SeenRows, Told
-from outlast.optimizer.unit_rows import UnitRows
 from outlast.space.definitions import define
 from outlast.space.space import Space
 

@@ -16,9 +16,9 @@ from optuna.samplers import nsgaii
 
 from outlast.config.settings import MetricSettings, SamplerSettings, Settings
 from outlast.errors import UsageError
-from outlast.optimizer.alike import difference
-from outlast.optimizer.given_objects import pruner_of, sampler_of
-from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.bridge.alike import difference
+from outlast.optimizer.bridge.given_objects import pruner_of, sampler_of
+from outlast.optimizer.pruners.pruning import Pruning
 from outlast.optimizer.samplers import SamplerFactory
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -18,13 +18,13 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
 from outlast.errors import StorageError
-from outlast.optimizer import import_sources
-from outlast.optimizer.empty_index import known_schema
-from outlast.optimizer.import_rows import can_read, studies_in, trials_in
-from outlast.optimizer.import_through_optuna import StorageSource
-from outlast.optimizer.importing import import_storage
-from outlast.optimizer.index_build import made_by_optuna, statements_of
-from outlast.optimizer.view import silent
+from outlast.optimizer.bridge.sampler_view import silent
+from outlast.optimizer.importing import import_sources
+from outlast.optimizer.importing.import_rows import can_read, studies_in, trials_in
+from outlast.optimizer.importing.import_through_optuna import StorageSource
+from outlast.optimizer.importing.imported_study import import_storage
+from outlast.optimizer.index.empty_index import known_schema
+from outlast.optimizer.index.index_build import made_by_optuna, statements_of
 
 OLD = Path(__file__).parent / "storages"
 
@@ -78,13 +78,14 @@ def test_studies_and_trials_are_those_that_optuna_reads(storage):
 
 def test_the_tables_of_an_empty_index_are_those_that_the_installed_optuna_makes():
     known = known_schema()
-    assert known is not None, "python -m outlast.optimizer.empty_index"
+    assert known is not None, "python -m outlast.optimizer.index.empty_index"
     assert known.split("\n")[:-1] == "\n".join(statements_of(made_by_optuna()[1])).split("\n")
 
 
 def test_making_an_index_and_reading_a_database_load_no_optuna(storage):
     program = (
-        "import sys; from outlast.optimizer.importing import import_storage; from outlast.optimizer.index_build import _fresh; "
+        "import sys; from outlast.optimizer.importing.imported_study import import_storage; "
+        "from outlast.optimizer.index.index_build import _fresh; "
         "from outlast.config.settings import MetricSettings, Settings; "
         f"import_storage({storage[1]!r}, 'one'); "
         "_fresh(Settings(name='s', metrics=(MetricSettings(name='m'),)), [], [], {}); "

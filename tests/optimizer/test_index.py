@@ -21,8 +21,8 @@ from lab.waiting import until
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import TrialState
-from outlast.optimizer.index import IndexWriter, claimed
-from outlast.optimizer.index_build import build_index, check_index, foreign_rows, rebuild_index
+from outlast.optimizer.index.index_build import build_index, check_index, foreign_rows, rebuild_index
+from outlast.optimizer.index.study_db import IndexWriter, claimed
 from outlast.optimizer.sampling import Optimizer
 
 LIMIT = 60.0  # seconds that a test would wait for the writer; it takes milliseconds, and whatever a busy machine adds
@@ -299,11 +299,11 @@ def test_a_hot_journal_of_our_own_killed_writer_is_no_fault(lab: Any, study: Stu
 def test_a_reader_that_holds_a_transaction_delays_nothing_and_breaks_nothing(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_trial: bool
 ) -> None:
-    from outlast.optimizer import index, written_behind
+    from outlast.optimizer.index import study_db, written_behind
 
-    monkeypatch.setattr(index, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(study_db, "BUSY_SECONDS", 0.01)
     monkeypatch.setattr(written_behind, "PAUSES", (0.01,))
-    monkeypatch.setattr(index, "PATIENCE", 10**9)
+    monkeypatch.setattr(study_db, "PATIENCE", 10**9)
     path = tmp_path / "study.db"
     with writing(path, lab, study) as writer:
         assert writer.flush(LIMIT)
@@ -331,9 +331,9 @@ def test_a_reader_that_holds_a_transaction_delays_nothing_and_breaks_nothing(
 def test_a_file_that_stays_locked_is_told_about_once(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outlast.optimizer import index, written_behind
+    from outlast.optimizer.index import study_db, written_behind
 
-    monkeypatch.setattr(index, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(study_db, "BUSY_SECONDS", 0.01)
     monkeypatch.setattr(written_behind, "PAUSES", (0.01,))
     path = tmp_path / "study.db"
     with writing(path, lab, study) as writer:
@@ -352,7 +352,7 @@ def test_a_file_that_stays_locked_is_told_about_once(
 def test_a_folder_that_cannot_be_written_is_told_about_and_tried_again(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outlast.optimizer import written_behind
+    from outlast.optimizer.index import written_behind
 
     monkeypatch.setattr(written_behind, "PAUSES", (0.01,))
     folder = tmp_path / "not yet"
@@ -474,9 +474,9 @@ def test_other_foreign_rows_are_told_about_and_get_out_of_the_way(lab: Any, stud
 def test_a_schema_that_is_not_known_here_is_written_by_optuna_itself(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outlast.optimizer import index, index_build
+    from outlast.optimizer.index import index_build, study_db
 
-    for module in (index, index_build):
+    for module in (study_db, index_build):
         monkeypatch.setattr(module, "KNOWN_HEADS", frozenset())
     path = tmp_path / "study.db"
     with writing(path, lab, study) as writer:
@@ -493,14 +493,14 @@ def test_a_writer_that_lost_the_study_does_not_write_to_its_successors_index(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A coordinator that was paused wakes up after another one took over and built the index anew."""
-    from outlast.optimizer import index, index_build
+    from outlast.optimizer.index import index_build, study_db
 
     path = tmp_path / "study.db"
     with writing(path, lab, study) as paused:
         assert paused.flush(LIMIT)
         study.apply(lab.ended(6, values=(0.3,)))
         for module in (
-            index,
+            study_db,
             index_build,
         ):  # two sets: what builds it is another process than what looks, at any moment
             monkeypatch.setattr(module, "BUILT_HERE", set())
@@ -543,7 +543,7 @@ def test_a_broken_index_is_built_anew_before_the_end_also_where_that_takes_long(
             in_vain.set()
             return done
 
-    monkeypatch.setattr("outlast.optimizer.index.build_index", slowly)
+    monkeypatch.setattr("outlast.optimizer.index.study_db.build_index", slowly)
     writer = Waiting(path, lab.settings())
     writer.update(study.trials.values())
     writer.start()

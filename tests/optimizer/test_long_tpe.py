@@ -20,13 +20,13 @@ from optuna.samplers._tpe._truncnorm import ppf
 from outlast.core.fold import Study
 from outlast.core.records import AttributeSet, EarlierTrial, ParamDrawn, TrialRetried
 from outlast.core.states import Cause, TrialState
-from outlast.optimizer.mixture_density import CLOSE, log_density, trial_weights
-from outlast.optimizer.optuna_mixtures import mixture
 from outlast.optimizer.random_draws import drawn
 from outlast.optimizer.ranges import ChoiceRange, FloatRange, IntRange, Range
 from outlast.optimizer.sampling import Optimizer
-from outlast.optimizer.truncated_normal import TOO_MANY, quantile
-from outlast.optimizer.value_column import Column
+from outlast.optimizer.tpe.mixture_density import CLOSE, log_density, trial_weights
+from outlast.optimizer.tpe.optuna_mixtures import mixture
+from outlast.optimizer.tpe.truncated_normal import TOO_MANY, quantile
+from outlast.optimizer.tpe.value_column import Column
 
 SPACES: dict[str, Any] = {
     "floats": {f"x{i}": {"min": 0.0, "max": 1.0} for i in range(4)},
@@ -115,7 +115,7 @@ def test_so_many_parameters_that_optuna_calculates_in_another_way_get_what_it_su
 def test_draws_that_are_as_good_are_told_apart_as_optuna_does(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(
-        "outlast.optimizer.optuna_mixtures.mixture", lambda *given: asked.append(given) or mixture(*given)
+        "outlast.optimizer.tpe.optuna_mixtures.mixture", lambda *given: asked.append(given) or mixture(*given)
     )
     letters = {"values": list("abcdef")}
     settings, study = lab.settings({"a": letters, "b": letters}, sampler="tpe"), lab.study()

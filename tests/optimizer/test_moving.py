@@ -16,10 +16,10 @@ from optuna.trial import TrialState, create_trial
 
 from lab.postgres import PASSWORD, Postgres
 from outlast.errors import StudyNotFound, UsageError
-from outlast.optimizer.importing import import_storage
-from outlast.optimizer.index_build import build_index
-from outlast.optimizer.index_rows import RowMaker
-from outlast.optimizer.moving import move_studies
+from outlast.optimizer.importing.imported_study import import_storage
+from outlast.optimizer.index.index_build import build_index
+from outlast.optimizer.index.index_rows import RowMaker
+from outlast.optimizer.stores.moving import move_studies
 
 pytestmark = pytest.mark.slow
 SPACE: dict[str, Any] = {
@@ -139,7 +139,7 @@ def test_what_is_there_is_never_overwritten_and_then_nothing_is_copied(
 def test_what_ends_in_the_middle_leaves_nothing_and_can_be_done_again(
     place: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outlast.optimizer import moving
+    from outlast.optimizer.stores import moving
 
     source = f"sqlite:///{tmp_path}/source.db"
     filled(source)

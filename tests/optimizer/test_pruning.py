@@ -15,9 +15,9 @@ from outlast.config.native import PRUNERS
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import TrialState
 from outlast.errors import StudyFileError
-from outlast.optimizer.pruning import Pruning
-from outlast.optimizer.pruning_fields import Fields
-from outlast.optimizer.pruning_rules import Curve, Known, Rule, bandit, wandb_bands, wandb_hyperband
+from outlast.optimizer.pruners.pruning import Pruning
+from outlast.optimizer.pruners.pruning_fields import Fields
+from outlast.optimizer.pruners.pruning_rules import Curve, Known, Rule, bandit, wandb_bands, wandb_hyperband
 
 STEPS = 27
 CASES: list[tuple[str, dict[str, Any]]] = [

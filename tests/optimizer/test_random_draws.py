@@ -16,7 +16,7 @@ from optuna.distributions import (
 )
 
 from outlast.core.records import ParamDrawn
-from outlast.optimizer.optuna_distributions import range_like
+from outlast.optimizer.bridge.optuna_distributions import range_like
 from outlast.optimizer.random_draws import RandomDraws
 from outlast.optimizer.sampling import Optimizer
 

@@ -17,7 +17,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from outlast.optimizer.optuna_distributions import distribution_of, range_like
+from outlast.optimizer.bridge.optuna_distributions import distribution_of, range_like
 from outlast.optimizer.ranges import ChoiceRange, FloatRange, contains, latent_of, parsed, range_of
 from outlast.space.distributions import Latent
 

@@ -148,7 +148,7 @@ def test_auto_is_tpe_where_the_process_does_not_fit_or_tpe_was_meant(lab: Any, s
 @pytest.mark.parametrize(
     "sampler, draws",
     [
-        ("tpe", "outlast.optimizer.long_tpe.LongTPE.together"),
+        ("tpe", "outlast.optimizer.tpe.long_tpe.LongTPE.together"),
         ("nsga2", "optuna.samplers.NSGAIISampler.sample_relative"),
     ],
 )

@@ -11,11 +11,11 @@ import pytest
 
 from outlast.config.store_address import StoreAddress, store_address
 from outlast.errors import StorageError, UsageError
-from outlast.optimizer.moving import WholeStudy, _append
-from outlast.optimizer.store_connection import StoreRefused, connect, engine_of, require_known
-from outlast.optimizer.store_journal import append_entry, journal_backend
-from outlast.optimizer.store_probe import probe
-from outlast.optimizer.store_writer import _passes
+from outlast.optimizer.stores.moving import WholeStudy, _append
+from outlast.optimizer.stores.store_connection import StoreRefused, connect, engine_of, require_known
+from outlast.optimizer.stores.store_journal import append_entry, journal_backend
+from outlast.optimizer.stores.store_probe import probe
+from outlast.optimizer.stores.store_writer import _passes
 
 
 def address_of(given: str | Path) -> StoreAddress:

@@ -23,9 +23,9 @@ from outlast.config.store_address import StoreAddress, store_address
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import TrialState
-from outlast.optimizer.index_build import build_index
-from outlast.optimizer.index_rows import RowMaker
-from outlast.optimizer.store_writer import StoreWriter
+from outlast.optimizer.index.index_build import build_index
+from outlast.optimizer.index.index_rows import RowMaker
+from outlast.optimizer.stores.store_writer import StoreWriter
 
 pytestmark = pytest.mark.slow
 
@@ -167,7 +167,7 @@ def test_what_changes_is_written_and_what_was_written_is_written_once(
 
 
 def test_an_enqueued_row_is_found_and_becomes_the_trials(lab: Any, study: Study, address: StoreAddress) -> None:
-    from outlast.optimizer.index import claimed
+    from outlast.optimizer.index.study_db import claimed
     from outlast.optimizer.sampling import Optimizer
 
     settings = lab.settings()
@@ -319,7 +319,7 @@ def test_a_name_for_which_a_server_has_no_room_is_left_out_and_said(
 
 
 def test_a_server_s_limits_hold_in_our_transactions_and_end_with_them(postgres: Postgres, database: str) -> None:
-    from outlast.optimizer.store_connection import connect
+    from outlast.optimizer.stores.store_connection import connect
 
     query = "SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')"
     with contextlib.closing(connect(address_of(postgres.url(database)))) as connection:
@@ -399,7 +399,7 @@ def once_and_wholly(address: StoreAddress, trials: int) -> None:
 def test_connections_are_cut_again_and_again_and_nothing_is_lost_or_twice(
     lab: Any, study: Study, postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outlast.optimizer.written_behind.PAUSES", (0.01,))
+    monkeypatch.setattr("outlast.optimizer.index.written_behind.PAUSES", (0.01,))
     address = address_of(postgres.url(database))
     with writing(address, lab.settings(), study, interval=0.001) as writer:
         assert writer.flush(LIMIT)
@@ -429,7 +429,7 @@ def test_connections_are_cut_again_and_again_and_nothing_is_lost_or_twice(
 def test_a_server_that_is_restarted_in_the_middle_is_told_of_once_and_has_everything(
     lab: Any, study: Study, postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outlast.optimizer.written_behind.PAUSES", (0.05,))
+    monkeypatch.setattr("outlast.optimizer.index.written_behind.PAUSES", (0.05,))
     address = address_of(postgres.url(database))
     other = address_of(f"{postgres.url(database)}&connect_timeout=3")
     with (

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from optuna.distributions import FloatDistribution, distribution_to_json
 
 from outlast.core.records import ParamDrawn, TrialCreated
-from outlast.optimizer.mixture_density import Choices, log_density
-from outlast.optimizer.optuna_mixtures import mixture
 from outlast.optimizer.ranges import ChoiceRange, FloatRange, IntRange
 from outlast.optimizer.sampling import Optimizer
-from outlast.optimizer.value_column import Column
+from outlast.optimizer.tpe.mixture_density import Choices, log_density
+from outlast.optimizer.tpe.optuna_mixtures import mixture
+from outlast.optimizer.tpe.value_column import Column
 
 
 @pytest.mark.parametrize("goals", [("minimize",), ("minimize", "minimize")])

@@ -11,7 +11,7 @@ import pytest
 from outlast.config.load import load_study_file
 from outlast.config.native import PRUNERS
 from outlast.core.fold import Study
-from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.pruners.pruning import Pruning
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pruning.md").read_text()
 WHOLE = PAGE.split("```yaml\n")[1].split("```")[0]

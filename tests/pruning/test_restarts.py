@@ -15,7 +15,7 @@ from outlast.config.settings import MetricSettings, PrunerSettings, Settings
 from outlast.core.records import AttemptOpened, TrialCreated
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.watch import Watch
-from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.pruners.pruning import Pruning
 from outlast.study.layout import StudyPaths
 from outlast.testing.studies import StudyBuilder
 

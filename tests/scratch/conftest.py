@@ -21,7 +21,7 @@ from outlast.core.records import (
     TrialRetried,
 )
 from outlast.core.states import Cause, TrialState
-from outlast.optimizer.index_build import rebuild_index
+from outlast.optimizer.index.index_build import rebuild_index
 from outlast.results.writer import ResultsWriter
 from outlast.study.home import tie
 from outlast.study.layout import StudyPaths

@@ -60,9 +60,9 @@ MOMENTS = {
     "before trials.csv is written": _at(r"write .*/\.trials\.csv.*", nth=2),
     "before trials.csv appears": _at("rename .*/trials.csv", nth=2),
     "before the best checkpoint's link appears": _at("rename .*/best_checkpoint"),
-    "before a transaction of the index": _before("outlast.optimizer.index_sql", "Tables", "write", nth=1),
-    "inside a transaction of the index": _after("outlast.optimizer.index_sql", "Tables", "write", nth=1),
-    "before an old index is set aside": _before("outlast.optimizer", "index_build", "set_aside", nth=1),
+    "before a transaction of the index": _before("outlast.optimizer.index.index_sql", "Tables", "write", nth=1),
+    "inside a transaction of the index": _after("outlast.optimizer.index.index_sql", "Tables", "write", nth=1),
+    "before an old index is set aside": _before("outlast.optimizer.index", "index_build", "set_aside", nth=1),
     "while the index is built": _at("rename .*/study.db"),
     "right before a kept worker is given a trial": _before("outlast.executors.kept_workers", "KeptExecutor", "train"),
 }

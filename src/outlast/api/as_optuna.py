@@ -56,7 +56,7 @@ def chosen(sampler: Sampler | None, pruner: Pruner | None) -> tuple[Any, Any, Ca
     constraints = None
     optuna = sys.modules.get("optuna")  # whoever has such an object has imported it
     if optuna is not None:
-        from outlast.optimizer.given_objects import pruner_of, sampler_of
+        from outlast.optimizer.bridge.given_objects import pruner_of, sampler_of
 
         if isinstance(sampler, optuna.samplers.BaseSampler):
             sampler, constraints = sampler_of(sampler)

@@ -104,14 +104,14 @@ class Result:
     @cached_property
     def study(self) -> optuna.Study:
         """The search as an Optuna study, for every tool that takes one; changes to it are not the search's."""
-        from outlast.optimizer.optuna_copy import optuna_copy
+        from outlast.optimizer.bridge.optuna_copy import optuna_copy
 
         settings, study = recorded_settings(live_of(self.dir))
         return optuna_copy(study, settings)
 
     def _keep(self, settings: Settings, study: Study) -> None:
         """Have everything in memory from now on: the folder is about to go."""
-        from outlast.optimizer.optuna_copy import optuna_copy
+        from outlast.optimizer.bridge.optuna_copy import optuna_copy
 
         self.__dict__["study"] = optuna_copy(study, settings)
         self.__dict__["_columns"] = TrialTable(settings).columns(study)

@@ -89,7 +89,7 @@ def _retry(folder: str, trials: Sequence[int], *, cause: str | None, from_scratc
 
 def _move(storage: str, target: str, study_name: str | None) -> None:
     from outlast.config.store_address import masked_address
-    from outlast.optimizer.moving import move_studies
+    from outlast.optimizer.stores.moving import move_studies
 
     moved, warnings = move_studies(storage, target, study_name)
     where = masked_address(target)

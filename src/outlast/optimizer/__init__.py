@@ -1,4 +1,8 @@
-"""The one room that imports Optuna: sampling views, pruning, the index, import."""
+"""What Optuna is to us, and the one room below the engine that imports it: samplers, pruning, the index, stores, import.
+
+On this floor lies how a configuration is asked for (`sampling` and what it needs), and what a sampler is told of the trials.
+What samplers are made of (`tpe`, `gaussian`, `bridge`), and everything that is not asking, has a room of its own.
+"""
 
 import warnings
 

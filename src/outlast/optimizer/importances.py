@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from outlast.config.settings import Goal, Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState as OurState
-from outlast.optimizer.optuna_distributions import distribution_of
+from outlast.optimizer.bridge.optuna_distributions import distribution_of
 from outlast.optimizer.ranges import contains, parsed, range_of
 
 _LEAST = 20  # trials: the best tenth are two of them

@@ -16,10 +16,10 @@ from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
 from outlast.errors import UsageError
-from outlast.optimizer.index_rows import RowMaker
-from outlast.optimizer.optuna_rows import trial_of
+from outlast.optimizer.bridge.optuna_rows import trial_of
+from outlast.optimizer.bridge.sampler_view import silent
+from outlast.optimizer.index.index_rows import RowMaker
 from outlast.optimizer.plot_names import PLOTS
-from outlast.optimizer.view import silent
 
 _NOT_YET = (ValueError, RuntimeError, ZeroDivisionError, ImportError)  # what a drawing says that cannot be made
 _MOST_TRIALS = 2000  # lines in a parallel-coordinate plot; beyond, the latest

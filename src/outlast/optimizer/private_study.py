@@ -16,10 +16,10 @@ from outlast.optimizer.trial_lessons import Lessons
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from outlast.optimizer.seen_rows import SeenRows
-    from outlast.optimizer.trial_columns import TrialColumns
-    from outlast.optimizer.unit_rows import UnitRows
-    from outlast.optimizer.view import View
+    from outlast.optimizer.bridge.sampler_view import View
+    from outlast.optimizer.gaussian.seen_rows import SeenRows
+    from outlast.optimizer.gaussian.unit_rows import UnitRows
+    from outlast.optimizer.tpe.trial_columns import TrialColumns
 
 
 class PrivateStudy:
@@ -45,7 +45,7 @@ class PrivateStudy:
         factory.view = self.view
         self.columns: TrialColumns | None = None
         if factory.wants_columns:
-            from outlast.optimizer.trial_columns import TrialColumns  # loads NumPy
+            from outlast.optimizer.tpe.trial_columns import TrialColumns  # loads NumPy
 
             self.columns = factory.columns = TrialColumns(
                 lambda numbers: lessons.groups(map(self._trial, numbers)),
@@ -64,7 +64,7 @@ class PrivateStudy:
         if self._view is None:
             from optuna.study import StudyDirection
 
-            from outlast.optimizer.view import View
+            from outlast.optimizer.bridge.sampler_view import View
 
             goals = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in self._maximize]
             self._view = View(goals, self._row)
@@ -74,7 +74,7 @@ class PrivateStudy:
 
     def rows_of(self, rows: UnitRows) -> SeenRows:
         """The trials as rows of numbers, kept in step from now on: asked for once, before any trial is told of."""
-        from outlast.optimizer.seen_rows import SeenRows
+        from outlast.optimizer.gaussian.seen_rows import SeenRows
 
         self._rows = SeenRows(
             rows, self._trial, lambda trial: self._lessons.known(trial)[0], maximize=self._maximize[0]
@@ -146,7 +146,7 @@ class PrivateStudy:
 
     def _row(self, number: int) -> FrozenTrial | None:
         """A trial as the sampler sees it, if it does."""
-        from outlast.optimizer.optuna_rows import frozen
+        from outlast.optimizer.bridge.optuna_rows import frozen
 
         trial = self._trial(number)
         try:

@@ -162,7 +162,7 @@ def parsed(text: str) -> Range:
         found = _known(said.get("name"), about)
         if found is not None and json.loads(found.text()) == said:
             return found
-    from outlast.optimizer.optuna_distributions import parsed_by_optuna  # of an earlier version, or nothing at all
+    from outlast.optimizer.bridge.optuna_distributions import parsed_by_optuna  # of an earlier version, or nothing
 
     return parsed_by_optuna(text)
 

@@ -21,10 +21,10 @@ from outlast.optimizer.suggester import Suggester
 if TYPE_CHECKING:  # what loads NumPy or Optuna is loaded when it is needed
     from optuna.samplers import BaseSampler
 
-    from outlast.optimizer.gaussian_search import GaussianSearch
-    from outlast.optimizer.long_tpe import LongTPE
-    from outlast.optimizer.trial_columns import TrialColumns
-    from outlast.optimizer.view import View
+    from outlast.optimizer.bridge.sampler_view import View
+    from outlast.optimizer.gaussian.gaussian_search import GaussianSearch
+    from outlast.optimizer.tpe.long_tpe import LongTPE
+    from outlast.optimizer.tpe.trial_columns import TrialColumns
 
 #: The options that TPE takes without Optuna, and of which type; any other is Optuna's to judge.
 _OF_TPE = {"n_startup_trials": int, "n_ei_candidates": int, "multivariate": bool, "group": bool, "constant_liar": bool}
@@ -79,14 +79,14 @@ class SamplerFactory:
         self._class: type[BaseSampler] | None = None  # of Optuna's
         self._kept: BaseSampler | None = None
         if self.name == "gaussian" or (is_auto and asks_gaussian(study)):
-            from outlast.optimizer.gaussian_search import GaussianSearch
+            from outlast.optimizer.gaussian.gaussian_search import GaussianSearch
 
             check_options("gaussian", settings.options, "sampler", of=GaussianSearch, beside=("seed",))
             self.gaussian = GaussianSearch(**settings.options)
         if self.name == "grid":
             check_options("grid", self._options, "sampler", of=None, beside=("seed",))
         elif self.name == "tpe" and objectives == 1 and _known_to_tpe(self._options):
-            from outlast.optimizer.long_tpe import LongTPE
+            from outlast.optimizer.tpe.long_tpe import LongTPE
 
             self._tpe = LongTPE(**self._options)
         elif self._random is None and self.name != "gaussian":
@@ -94,7 +94,7 @@ class SamplerFactory:
 
     def _look_at_optunas(self) -> None:
         """What is wrong with a choice of Optuna's is said now, not at the first trial."""
-        from outlast.optimizer.optuna_rows import lesson_of
+        from outlast.optimizer.bridge.optuna_rows import lesson_of
 
         made = self._build(0)
         self.lesson = lesson_of(type(made))
@@ -122,7 +122,7 @@ class SamplerFactory:
             self._tpe.by_turns = self.gaussian is not None and self.gaussian.seen.others(number) < FEW_TRIALS
             self._tpe.suggest_for(number, seed, self.columns)
             return self._tpe
-        from outlast.optimizer.optuna_suggester import OptunaSuggester
+        from outlast.optimizer.bridge.optuna_suggester import OptunaSuggester
 
         assert self.view is not None
         return OptunaSuggester(self._build(seed), self.view(), number, whole)
@@ -135,14 +135,14 @@ class SamplerFactory:
 
     def tell_ended(self, number: int, seed: int) -> None:
         """Give one of Optuna's its say about a finished trial."""
-        from outlast.optimizer.optuna_suggester import tell_ended
+        from outlast.optimizer.bridge.optuna_suggester import tell_ended
 
         assert self.view is not None
         tell_ended(self._build(seed), self.view(), number)
 
     def _build(self, seed: int) -> BaseSampler:
         """One of Optuna's."""
-        from outlast.optimizer.optuna_samplers import class_of
+        from outlast.optimizer.bridge.optuna_samplers import class_of
 
         if self._kept is not None:
             return self._kept

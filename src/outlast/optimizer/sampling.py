@@ -60,7 +60,7 @@ class Optimizer:
         maximize = [metric.goal == "maximize" for metric in settings.metrics]
         self._seen = PrivateStudy(maximize, self._factory, lessons, self._trials, study)
         if self._factory.gaussian is not None:
-            from outlast.optimizer.unit_rows import UnitRows  # loads NumPy
+            from outlast.optimizer.gaussian.unit_rows import UnitRows  # loads NumPy
 
             self._factory.gaussian.start = self.seed
             self._factory.gaussian.seen = self._seen.rows_of(UnitRows(self._space, axes))

@@ -1,4 +1,4 @@
-"""What draws for a trial: one of our own samplers, or one of Optuna's (`outlast.optimizer.optuna_suggester`)."""
+"""What draws for a trial: one of our own samplers, or one of Optuna's (`outlast.optimizer.bridge.optuna_suggester`)."""
 
 from __future__ import annotations
 

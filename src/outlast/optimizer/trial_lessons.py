@@ -11,7 +11,7 @@ from outlast.optimizer.axes import Axis
 from outlast.optimizer.failure_feedback import Lesson, Row, standing
 from outlast.optimizer.proposals import PLANNED
 from outlast.optimizer.ranges import ChoiceRange, Range, contains, parsed
-from outlast.optimizer.trial_groups import Ended, Group, Shape
+from outlast.optimizer.tpe.trial_groups import Ended, Group, Shape
 from outlast.space.parameters import Parameter
 from outlast.space.space import Space
 

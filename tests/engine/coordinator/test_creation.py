@@ -14,7 +14,7 @@ from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, AttemptOpened, Event, RevisionMade, StudyCreated, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.engine.coordinator.new_trials import Creation
-from outlast.optimizer.index_rows import ForeignRow
+from outlast.optimizer.index.index_rows import ForeignRow
 from outlast.optimizer.sampling import Optimizer
 from outlast.testing.manual_clock import FakeClock
 

@@ -16,7 +16,7 @@ from outlast.core.fold import Study, fold
 from outlast.core.states import TrialState
 from outlast.engine.record.recorded import recorded_settings
 from outlast.errors import StudyNotFound, UsageError
-from outlast.optimizer.importing import ImportedStudy, import_storage
+from outlast.optimizer.importing.imported_study import ImportedStudy, import_storage
 from outlast.study.home import live_of
 from outlast.study.layout import StudyPaths
 

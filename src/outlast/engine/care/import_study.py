@@ -34,8 +34,8 @@ from outlast.engine.derived.drawn import keep_drawn
 from outlast.engine.record.examine import read_sound
 from outlast.engine.record.recorded import study_paths
 from outlast.errors import OutlastError, UsageError
-from outlast.optimizer.importing import ImportedStudy, import_storage
-from outlast.optimizer.index_build import rebuild_index
+from outlast.optimizer.importing.imported_study import ImportedStudy, import_storage
+from outlast.optimizer.index.index_build import rebuild_index
 from outlast.results.writer import ResultsWriter
 from outlast.space.space import Space
 from outlast.study.folded import keep_folded

@@ -17,7 +17,7 @@ from outlast.core.records import AttemptEnded, AttemptOpened, AttributeSet, Even
 from outlast.core.states import Cause, TrialState
 from outlast.engine.record.examine import trial_numbers
 from outlast.errors import StudyFileError
-from outlast.optimizer.importing import import_storage
+from outlast.optimizer.importing.imported_study import import_storage
 from outlast.space.space import Space, flat
 from outlast.study.imported import imported_trials
 from outlast.study.layout import StudyPaths

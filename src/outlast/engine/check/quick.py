@@ -102,7 +102,7 @@ def _metric(settings: Settings) -> Iterator[Finding]:
 
 def _search(settings: Settings) -> Iterator[Finding]:
     """Whether sampler and pruner can be made: their packages are there, their options are theirs."""
-    from outlast.optimizer.pruning import Pruning
+    from outlast.optimizer.pruners.pruning import Pruning
     from outlast.optimizer.samplers import SamplerFactory
 
     try:

@@ -19,7 +19,7 @@ _PATIENCE = 3.0
 
 def store_findings(settings: Settings, folder: str) -> Iterator[Finding]:
     """Look into the store, without writing anything there."""
-    from outlast.optimizer.store_probe import probe
+    from outlast.optimizer.stores.store_probe import probe
 
     paths = study_paths(live_of(folder), settings)
     try:

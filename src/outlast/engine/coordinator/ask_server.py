@@ -22,7 +22,7 @@ from outlast.engine.coordinator.watch import Watch
 from outlast.errors import StudyFileError
 from outlast.executors.base import Executor
 from outlast.executors.kept_workers import KeptExecutor
-from outlast.optimizer.index_rows import Teller
+from outlast.optimizer.index.index_rows import Teller
 
 
 class AskServer:

@@ -9,7 +9,7 @@ from outlast.core.fold import Study
 from outlast.core.records import Event, StudyAttributeSet, Warned
 from outlast.engine.coordinator.listener import Listener
 from outlast.engine.derived.derived_files import DerivedFiles
-from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.pruners.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from outlast.study.ledger import Ledger
 

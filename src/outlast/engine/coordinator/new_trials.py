@@ -16,8 +16,8 @@ from outlast.engine.coordinator.decisions import Decisions
 from outlast.engine.coordinator.offers import Offers
 from outlast.engine.derived.indexes import Indexes
 from outlast.errors import StudyFileError
-from outlast.optimizer.index import claimed
-from outlast.optimizer.index_rows import ForeignRow
+from outlast.optimizer.index.index_rows import ForeignRow
+from outlast.optimizer.index.study_db import claimed
 from outlast.optimizer.proposals import Draw
 
 

@@ -37,7 +37,7 @@ from outlast.engine.sending.sender_behind import SenderBehind
 from outlast.engine.telling.teller_behind import TellerBehind
 from outlast.errors import NO_ROOM, DiskFull, JobRefused, StorageError, StudyFileError
 from outlast.executors.base import Executor
-from outlast.optimizer.pruning import Pruning
+from outlast.optimizer.pruners.pruning import Pruning
 from outlast.optimizer.sampling import Optimizer
 from outlast.study import requests
 from outlast.study.attempts import void_start

@@ -14,8 +14,8 @@ from outlast.config.store_address import StoreAddress, store_address
 from outlast.core.fold import Study, fold
 from outlast.core.records import StudyCreated, Trial
 from outlast.errors import OutlastError, UsageError
-from outlast.optimizer.index_rows import ForeignRow
-from outlast.optimizer.written_behind import WrittenBehind
+from outlast.optimizer.index.index_rows import ForeignRow
+from outlast.optimizer.index.written_behind import WrittenBehind
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import holder_is_live
 from outlast.study.segments import read_ledger
@@ -136,7 +136,7 @@ def other_stores(
         return []
     if address is None or os.path.realpath(address.file) == os.path.realpath(own):
         return []
-    from outlast.optimizer.store_writer import StoreWriter
+    from outlast.optimizer.stores.store_writer import StoreWriter
 
     identity = study.identity
     earlier = earlier_studies(own.parent, identity)
