@@ -71,3 +71,31 @@ def test_an_import_of_a_database_loads_no_optuna_and_no_sampler_where_nothing_wa
         {"numpy", "outlast.optimizer.sampling"} if waiting else set()
     )
     assert len(modules) <= most
+
+
+#: What `LISTED` lists, but up to the moment in which the first trial has been started.
+LISTED_AT_THE_START = """\
+import json, sys
+from outlast.engine.coordinator import starting
+start = starting.Starting.start
+def listed(self):
+    start(self)
+    print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+    starting.Starting.start = start
+starting.Starting.start = listed
+from outlast.cli.main import main
+main()
+"""
+
+
+@pytest.mark.slow
+def test_no_first_trial_waits_for_what_shows_it(here):
+    here.study(sampler="random", budget="{trials: 1}", parallel="1")
+    done = subprocess.run(
+        [sys.executable, "-c", LISTED_AT_THE_START, "run", "study.yaml"], cwd=here.folder, capture_output=True, text=True,
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"}, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    modules = set(json.loads(done.stderr.splitlines()[0]))
+    assert "outlast.cli.live.watching" in modules
+    assert {"rich.console", "outlast.cli.live.live_view", "outlast.cli.live.picture"} & modules == set()

@@ -238,7 +238,7 @@ def test_the_block_has_one_row_a_line_however_long_a_command_in_it_is() -> None:
 
 def test_the_next_attempt_does_not_begin_where_the_last_one_was(tmp_path: Path) -> None:
     terminal, paths = Terminal(tty=False), StudyPaths.at(tmp_path)
-    watching = Watching(terminal.console, SETTINGS, LiveFacts(), str(tmp_path))
+    watching = Watching(SETTINGS, LiveFacts(), str(tmp_path), lambda: terminal.console)
     for number, reports in (1, [Report(9, {"acc": 0.5})]), (2, []):
         attempt = Running(
             0, number, paths.attempt(0, number), paths.trial(0), "local:0", (), Pulse(0.0), reports=reports

@@ -165,7 +165,6 @@ def controller(context: click.Context, study: str) -> None:
     from outlast._system.job_environment import JobFacts
     from outlast.cli.ending import tell_and_settle
     from outlast.cli.live.watching import Watching
-    from outlast.cli.text import make_console
     from outlast.core.plan import Verdict
     from outlast.engine.cluster.control import control
     from outlast.errors import SlurmMissing
@@ -174,7 +173,7 @@ def controller(context: click.Context, study: str) -> None:
     def listener(found: Study, settings: Settings, slots: int) -> Watching:
         since = found.last_run.at if found.last_run else ""
         live = LiveFacts(os.uname().nodename, os.getpid(), since, slots)
-        return Watching(make_console(), settings, live, study)
+        return Watching(settings, live, study)
 
     verdict: Verdict | None
     try:

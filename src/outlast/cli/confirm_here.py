@@ -46,7 +46,7 @@ def confirm_here(
     def listener(opened: Opened, slots: int) -> Listener:
         live = live_here(opened, slots)
         settings = followup.settings(len(opened.study.trials))
-        return view.enter_context(closing(Watching(console, settings, live, followup.folder)))
+        return view.enter_context(closing(Watching(settings, live, followup.folder, lambda: console)))
 
     def tell(verdict: Verdict, study: Study) -> None:
         nonlocal code

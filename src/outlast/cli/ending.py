@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from outlast.cli.render import end_summary
 from outlast.cli.render_show import show_failures
 from outlast.cli.showing import failure_stories
-from outlast.cli.text import make_console
+from outlast.cli.text import print_out
 from outlast.config.settings import Settings
 from outlast.core.best import best_trial
 from outlast.core.fold import Study
@@ -55,7 +55,7 @@ def tell_end(folder: str, study: Study, settings: Settings, *, kept: bool = True
     files = [("results", os.path.join(folder, "")), ("", ", ".join(there))] if kept else []
     with contextlib.suppress(OSError):  # nobody reads it: how the search ended is what counts
         story = what_halted(paths, study, folder) if halted else None
-        make_console().print(end_summary(end, configuration=values, files=files, story=story, kept=kept))
+        print_out(end_summary(end, configuration=values, files=files, story=story, kept=kept))
     state = StudyState.STOPPED if study.ended is None else StudyState(study.ended.state)
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from outlast.cli.live.watching import Watching
-from outlast.cli.text import Facts, make_console, next_line
+from outlast.cli.text import Facts, make_console, next_line, print_out
 from outlast.config.settings import Settings
 from outlast.core.records import Trial
 from outlast.core.states import StudyState, TrialState
@@ -168,16 +168,16 @@ def run_quietly(paths: StudyPaths, settings: Settings) -> int:
     Returns:
         0 done, 3 halted, 4 there is work left.
     """
-    console, view = make_console(), ExitStack()
+    view = ExitStack()
     folder = os.path.relpath(paths.root)
 
     def listener(opened: Opened, slots: int) -> Watching:
         live = live_here(opened, slots)
-        return view.enter_context(closing(Watching(console, settings, live, folder)))
+        return view.enter_context(closing(Watching(settings, live, folder)))
 
     with view:
         _, study = run(
-            paths, settings, listener, tell=lambda *_: view.close(), accept_changes=True, say=console.print, pages=False
+            paths, settings, listener, tell=lambda *_: view.close(), accept_changes=True, say=print_out, pages=False
         )
     state = StudyState.STOPPED if study.ended is None else StudyState(study.ended.state)
     return {StudyState.DONE: 0, StudyState.HALTED: 3}.get(state, 4)

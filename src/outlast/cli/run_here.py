@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from outlast.cli.banner import banner
 from outlast.cli.ending import tell_end
 from outlast.cli.live.watching import Watching
-from outlast.cli.text import make_console
+from outlast.cli.text import print_out
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
@@ -42,14 +42,14 @@ def run_here(
         supervised: For a supervisor, with nobody there to read; it is shown that this process lives.
         sharing: How it shares this machine's slots with other studies.
     """
-    console, paths = make_console(), study_paths(folder, settings)
+    paths = study_paths(folder, settings)
     view, code = ExitStack(), 0
 
     def listener(opened: Opened, slots: int) -> Listener:
         live = live_here(opened, slots)
         with suppress(OSError):  # a pipe that nobody reads ends no search
-            console.print(banner(opened.study, settings, folder, slots=slots, live=live, kept=kept, new=opened.new))
-        watching = view.enter_context(closing(Watching(console, settings, live, folder)))
+            print_out(banner(opened.study, settings, folder, slots=slots, live=live, kept=kept, new=opened.new))
+        watching = view.enter_context(closing(Watching(settings, live, folder)))
         return Living(watching, paths) if supervised else watching
 
     def tell(_verdict: Verdict, study: Study) -> None:
@@ -60,7 +60,7 @@ def run_here(
     with view:
         run(
             paths, settings, listener,
-            tell=tell, accept_changes=accept_changes, say=console.print, unattended=supervised, gone=not kept, given=given,
+            tell=tell, accept_changes=accept_changes, say=print_out, unattended=supervised, gone=not kept, given=given,
             sharing=sharing,
         )  # fmt: skip
     return code

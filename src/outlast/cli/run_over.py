@@ -7,7 +7,7 @@ import os
 
 from outlast.cli.banner import banner
 from outlast.cli.ending import tell_end
-from outlast.cli.text import make_console
+from outlast.cli.text import print_out
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.engine.attempts.slots import local_slots
@@ -30,7 +30,7 @@ def told_as_done(settings: Settings, folder: str) -> int | None:
     with contextlib.closing(local_slots(settings, None)) as slots:
         live = LiveFacts(os.uname().nodename, os.getpid(), "", len(slots.local))
     with contextlib.suppress(OSError):  # a pipe that nobody reads
-        make_console().print(banner(study, settings, folder, slots=len(slots.local), live=live))
+        print_out(banner(study, settings, folder, slots=len(slots.local), live=live))
     code = tell_end(folder, study, settings)
     _settle(settings, folder, study)
     return code
@@ -42,4 +42,4 @@ def _settle(settings: Settings, folder: str, study: Study) -> None:
     if known_glance(paths) is None or are_wanted(paths, study) or is_page_wanted(paths, study):
         from outlast.engine.launch import settle
 
-        settle(paths, study, settings, make_console().print)
+        settle(paths, study, settings, print_out)

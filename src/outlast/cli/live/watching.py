@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from outlast.cli.live.keys import keyboard_of
-from outlast.cli.live.live_view import LiveView
 from outlast.cli.render import ended_line
+from outlast.cli.text import make_console
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, Event
@@ -20,21 +19,37 @@ from outlast.engine.hold.terminal import words_to_run_log
 from outlast.monitor.snapshot import LiveFacts
 from outlast.study.layout import StudyPaths
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from outlast.cli.live.live_view import LiveView
+
 _HOW_TO_LEAVE = "Ctrl-C stops the search, and the same command goes on with it later"
 
 
 class Watching(Listener):
-    """Feeds a `LiveView` from the coordinator.
+    """Feeds a `LiveView` from the coordinator. Until there is something to show nothing of it is loaded: the first trial is
+    begun by then.
 
     A terminal or pipe that is gone, or a full disk under a redirected output, never ends a search: its words go to the
     study's ``run.log`` from then on.
     """
 
-    def __init__(self, console: Console, settings: Settings, live: LiveFacts, folder: str) -> None:
-        self._view = LiveView(console, keyboard=keyboard_of(console.file), on_quit=_HOW_TO_LEAVE)
+    def __init__(
+        self, settings: Settings, live: LiveFacts, folder: str, console: Callable[[], Console] = make_console
+    ) -> None:
+        self._console = console
         self._settings, self._folder = settings, folder
         self._seen = SeenLive(settings, live, folder)
         self._cut_off = False
+
+    @cached_property
+    def _view(self) -> LiveView:
+        from outlast.cli.live.keys import keyboard_of
+        from outlast.cli.live.live_view import LiveView
+
+        console = self._console()
+        return LiveView(console, keyboard=keyboard_of(console.file), on_quit=_HOW_TO_LEAVE)
 
     def decided(self, events: Sequence[Event], study: Study) -> None:
         """A line for each trial that ended, and for each that was interrupted."""
@@ -65,7 +80,8 @@ class Watching(Listener):
 
     def close(self) -> None:
         """Leave the terminal in order."""
-        self._show(self._view.close)
+        if "_view" in vars(self):
+            self._show(self._view.close)
 
     def _show(self, draw: Callable[[], None]) -> None:
         try:
