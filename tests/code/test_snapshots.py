@@ -212,3 +212,20 @@ def test_the_copy_in_force_is_the_latest_that_changed_what_is_run(changes):
 def test_no_copy_is_in_force_before_one_was_taken(tmp_path):
     assert snapshot_of(StudyPaths.at(tmp_path), REVISIONS) is None
     assert code_number([]) == 1
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_git_is_asked_where_a_folder_may_be_a_checkouts(
+    inside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, asked = tmp_path / "there", tmp_path / "asked"
+    (place / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(place / "deep")
+    if inside:
+        (place / ".git").write_text("gitdir: /nowhere\n")  # as that of a worktree or submodule
+    (tmp_path / "git").write_text(f"#!/bin/sh\necho x >> {asked}\nexit 128\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("GIT_DIR", raising=False)
+    assert working_tree(str(tmp_path / "link")) == ""
+    assert asked.exists() == inside

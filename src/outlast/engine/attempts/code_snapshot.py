@@ -56,7 +56,7 @@ def working_tree(folder: str) -> str:
     taken = _snapshot_around(folder)
     if taken is not None:
         return taken
-    commit = _git(folder, "rev-parse", "--short=12", "HEAD")
+    commit = _git(folder, "rev-parse", "--short=12", "HEAD") if _is_for_git(folder) else None
     if not commit:
         return ""
     diff = _git(folder, "diff", "HEAD", "--", ".") or b""
@@ -282,6 +282,12 @@ def _untracked(folder: str, word: str) -> int:
         return 0
     names = (_git(folder, "ls-files", "--others", "-z", "--", word) or b"").split(b"\0")
     return sum(bool(name) and b"__pycache__" not in name for name in names)
+
+
+def _is_for_git(folder: str) -> bool:
+    """Whether to ask git at all, which takes a process or two: not where no folder above could be a checkout's."""
+    here = Path(os.path.realpath(folder))
+    return "GIT_DIR" in os.environ or any(os.path.lexists(place / ".git") for place in (here, *here.parents))
 
 
 def _git(folder: str, *arguments: str) -> bytes | None:
