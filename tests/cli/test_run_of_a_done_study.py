@@ -20,7 +20,7 @@ from outlast.engine.derived import derived_files
 from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import recorded_settings
-from outlast.optimizer.index.index_build import check_index
+from outlast.optimizer.index.index_check import check_index
 from outlast.optimizer.index.index_rows import RowMaker
 from outlast.optimizer.index.study_db import IndexWriter
 from outlast.results import writer

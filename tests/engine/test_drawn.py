@@ -16,7 +16,8 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.derived import derived_files, drawn
 from outlast.engine.derived.derived_files import DerivedFiles
 from outlast.engine.derived.drawn import is_drawn, keep_drawn
-from outlast.optimizer.index.index_build import check_index, rebuild_index
+from outlast.optimizer.index.index_build import rebuild_index
+from outlast.optimizer.index.index_check import check_index
 from outlast.optimizer.index.index_rows import ForeignRow
 from outlast.optimizer.index.index_sql import Tables
 from outlast.results.writer import ResultsWriter

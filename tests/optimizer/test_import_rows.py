@@ -23,8 +23,8 @@ from outlast.optimizer.importing import import_sources
 from outlast.optimizer.importing.import_rows import can_read, studies_in, trials_in
 from outlast.optimizer.importing.import_through_optuna import StorageSource
 from outlast.optimizer.importing.imported_study import import_storage
-from outlast.optimizer.index.empty_index import known_schema
-from outlast.optimizer.index.index_build import made_by_optuna, statements_of
+from outlast.optimizer.index.empty_index import known_schema, statements_of
+from outlast.optimizer.index.index_by_optuna import made_by_optuna
 
 OLD = Path(__file__).parent / "storages"
 

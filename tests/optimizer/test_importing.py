@@ -24,7 +24,8 @@ from outlast.core.records import AttemptEnded, AttributeSet, StudyCreated, Trial
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StorageError, StudyNotFound, UsageError
 from outlast.optimizer.importing.imported_study import ImportedStudy, import_storage
-from outlast.optimizer.index.index_build import check_index, rebuild_index
+from outlast.optimizer.index.index_build import rebuild_index
+from outlast.optimizer.index.index_check import check_index
 from outlast.optimizer.sampling import Optimizer
 from outlast.space.definitions import define
 

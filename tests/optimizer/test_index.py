@@ -21,7 +21,8 @@ from lab.waiting import until
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import TrialState
-from outlast.optimizer.index.index_build import build_index, check_index, foreign_rows, rebuild_index
+from outlast.optimizer.index.index_build import build_index, rebuild_index
+from outlast.optimizer.index.index_check import check_index, foreign_rows
 from outlast.optimizer.index.study_db import IndexWriter, claimed
 from outlast.optimizer.sampling import Optimizer
 

@@ -18,7 +18,7 @@ from outlast.objective.kept_values import kept_text
 from outlast.optimizer.bridge.optuna_rows import trial_of
 from outlast.optimizer.bridge.sampler_view import View
 from outlast.optimizer.index.index_rows import IndexRow
-from outlast.optimizer.index.index_sql import METRIC_NAMES
+from outlast.optimizer.index.known_tables import METRIC_NAMES
 
 #: Asks the coordinator, and returns its answer.
 Ask: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]

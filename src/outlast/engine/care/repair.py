@@ -21,7 +21,8 @@ from outlast.engine.derived.checkpoints import unused
 from outlast.engine.record.examine import examine, half_swapped, kept_on_a_drive, read_study, trial_numbers
 from outlast.engine.record.recorded import recorded_settings, study_paths
 from outlast.errors import StudyNotFound, UsageError
-from outlast.optimizer.index.index_build import check_index, rebuild_index
+from outlast.optimizer.index.index_build import rebuild_index
+from outlast.optimizer.index.index_check import check_index
 from outlast.results.writer import ResultsWriter
 from outlast.study.imported import imported_events, imported_trials
 from outlast.study.layout import StudyPaths

@@ -17,7 +17,8 @@ from outlast.engine.derived.drawn import keep_drawn
 from outlast.engine.derived.home_sync import HomeSyncThread
 from outlast.engine.derived.indexes import Indexes, other_stores
 from outlast.engine.derived.report_behind import ReportBehind
-from outlast.optimizer.index.index_build import check_index, has_waiting, rebuild_index
+from outlast.optimizer.index.index_build import rebuild_index
+from outlast.optimizer.index.index_check import check_index, has_waiting
 from outlast.optimizer.index.index_rows import noted_texts
 from outlast.optimizer.index.study_db import IndexWriter
 from outlast.results.writer import ResultsWriter

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from outlast.optimizer.importing.past_studies import DIRECTIONS, STATES, PastStudy, PastTrial, in_utc
-from outlast.optimizer.index.index_sql import KEYED, KNOWN_HEADS, head_of, untyped
+from outlast.optimizer.index.known_tables import KEYED, KNOWN_HEADS, head_of, untyped
 from outlast.optimizer.ranges import parsed
 
 

@@ -11,7 +11,11 @@ import importlib.util
 import os
 import re
 import sqlite3
+import tempfile
+from functools import lru_cache
 from pathlib import Path
+
+from outlast.optimizer.index.known_tables import head_of
 
 _FILE = Path(__file__).with_suffix(".sql")
 
@@ -37,7 +41,39 @@ def fill_empty(file: str | os.PathLike[str], statements: str) -> None:
         connection.executescript(statements)
 
 
+@lru_cache(maxsize=1)
+def empty_schema() -> tuple[str | None, bytes]:
+    """The installed Optuna's schema version, and a database with its tables, in rollback-journal mode."""
+    statements = known_schema()
+    if statements is None:
+        from outlast.optimizer.index.index_by_optuna import made_by_optuna
+
+        return made_by_optuna()
+    with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
+        file = os.path.join(folder, "empty.db")
+        fill_empty(file, statements)
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            head = head_of(connection)
+        with open(file, "rb") as whole:
+            return head, whole.read()
+
+
+def schema_statements() -> list[str]:
+    """What makes the installed Optuna's tables in an empty SQLite database, whoever else uses it."""
+    return statements_of(empty_schema()[1])
+
+
+def statements_of(database: bytes) -> list[str]:
+    """What makes a database that is like this one."""
+    with tempfile.TemporaryDirectory(prefix="outlast-index-") as folder:
+        file = os.path.join(folder, "empty.db")
+        with open(file, "wb") as target:
+            target.write(database)
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            return [line for line in connection.iterdump() if line not in ("BEGIN TRANSACTION;", "COMMIT;")]
+
+
 if __name__ == "__main__":
-    from outlast.optimizer.index.index_build import made_by_optuna, statements_of
+    from outlast.optimizer.index.index_by_optuna import made_by_optuna
 
     _FILE.write_text("\n".join([f"-- Optuna {installed()}", *statements_of(made_by_optuna()[1]), ""]))

@@ -1,8 +1,8 @@
 """The index in SQL: Optuna's tables, for schema versions that are known here.
 
 Optuna's own interface takes several transactions for one trial; this takes one for a whole round, and can change a
-finished row (a retried trial). `KNOWN_HEADS` are the schema versions it was checked against; any other is left to
-`index_build`. Table and column names below are constants of this file; everything else is bound, never pasted.
+finished row (a retried trial). Schema versions that it was not checked against (`known_tables`) are left to
+`index_by_optuna`. Table and column names below are constants of this room; everything else is bound, never pasted.
 
 Who owns a row: ours carry the system attribute `OURS` with the trial's number. A row's id says only when it came: Optuna
 reads no row whose id is below a finished one that it has seen, so every new row goes to the end. The ``number`` column
@@ -14,58 +14,27 @@ becomes that trial's row, with the trial's number.
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from outlast.optimizer.index.index_rows import OUR_ATTRS, OURS, ForeignRow, IndexRow
+from outlast.optimizer.index.index_reading import rows_of, rows_of_others
+from outlast.optimizer.index.index_rows import OURS, ForeignRow, IndexRow
+from outlast.optimizer.index.known_tables import (
+    INDEX,
+    KEYED,
+    METRIC_NAMES,
+    Connection,
+    IndexBroken,
+    NotOurs,
+    inserted,
+    typed,
+)
 
-KNOWN_HEADS = frozenset({"v3.2.0.a"})
-#: The system attribute of the study: the index's own name and how many rows of ours it holds.
-INDEX = "outlast:index"
-#: Optuna's own system attribute of the study.
-METRIC_NAMES = "study:metric_names"
 _OF_A_TRIAL = (
     "trial_params", "trial_values", "trial_intermediate_values", "trial_heartbeats", "trial_user_attributes",
     "trial_system_attributes",
 )  # fmt: skip
-
-
-#: The columns of an attribute. ``key`` is a word of some databases' own, and quoted everywhere.
-KEYED = '"key", value_json'
-
-
-class Connection(Protocol):
-    """As much of a connection as is asked of it here: `sqlite3.Connection`, or one to a server
-    (`outlast.optimizer.stores.store_statements`). A parameter's place is a ``?``; a row that is there already is refused.
-    """
-
-    def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        """A cursor with what came of one statement."""
-
-    def executemany(self, sql: str, parameters: Any, /) -> Any:
-        """One statement for each row of parameters."""
-
-
-class IndexBroken(Exception):
-    """The index is not what was written; it has to be built anew."""
-
-
-class NotOurs(IndexBroken):
-    """A study of this name that has no note of ours: somebody else's."""
-
-
-def head_of(connection: Connection) -> str | None:
-    """The schema version, or ``None`` where there is none."""
-    try:
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return None
-        raise
-    return None if row is None else str(row[0])
 
 
 class Tables:
@@ -145,6 +114,10 @@ class Tables:
         """Our notes as they stand now; `locked` is what the query ends with. ``None`` where there are none."""
         found: dict[str, Any] | None = self._noted(INDEX, locked)
         return found
+
+    def read(self, expected: Mapping[int, IndexRow]) -> dict[int, IndexRow]:
+        """All rows of ours, by number; `expected` says which attributes of each are the ledger's."""
+        return rows_of(self._c, self._study, self.ids, expected)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -292,28 +265,7 @@ class Tables:
 
     def foreign(self) -> list[ForeignRow]:
         """The rows that are not ours, by id."""
-        rows = self._c.execute(
-            "SELECT trial_id, number, state FROM trials t WHERE study_id = ? AND NOT EXISTS (SELECT 1 FROM "
-            'trial_system_attributes a WHERE a.trial_id = t.trial_id AND a."key" = ?) ORDER BY trial_id',
-            (self._study, OURS),
-        ).fetchall()
-        return [self._foreign(int(trial_id), int(number or 0), str(state)) for trial_id, number, state in rows]
-
-    def _foreign(self, trial_id: int, number: int, state: str) -> ForeignRow:
-        system = self._attrs("trial_system_attributes", trial_id)
-        fixed = system.get("fixed_params")
-        return ForeignRow(
-            key=f"{self.index_id}:{trial_id}",
-            trial_id=trial_id,
-            number=number,
-            state=state,
-            params=dict(fixed) if isinstance(fixed, dict) else {},
-            user_attrs=self._attrs("trial_user_attributes", trial_id),
-        )
-
-    def _attrs(self, table: str, trial_id: int) -> dict[str, Any]:
-        rows = self._c.execute(f"SELECT {KEYED} FROM {table} WHERE trial_id = ?", (trial_id,))  # noqa: S608
-        return {key: json.loads(value) for key, value in rows}
+        return rows_of_others(self._c, self._study, self.index_id)
 
     def refuse(self, row: ForeignRow, reason: str) -> None:
         """Mark an enqueued row that does not fit as failed, with the reason."""
@@ -327,61 +279,6 @@ class Tables:
         for table, attrs in (("trial_system_attributes", fixed), ("trial_user_attributes", noted)):
             self._put(table, trial_id, KEYED, [(key, json.dumps(value)) for key, value in attrs.items()])
 
-    # -- reading ---------------------------------------------------------------------------------------------------
-
-    def read(self, expected: Mapping[int, IndexRow]) -> dict[int, IndexRow]:
-        """All rows of ours, by number; `expected` says which attributes of each are the ledger's."""
-        params = self._grouped("trial_params", "param_name, param_value, distribution_json", "param_id")
-        values = self._grouped("trial_values", "value, value_type", "objective")
-        curves = self._grouped("trial_intermediate_values", "step, intermediate_value, intermediate_value_type", "step")
-        attrs = self._grouped("trial_user_attributes", KEYED, "trial_user_attribute_id")
-        systems = self._grouped("trial_system_attributes", KEYED, "trial_system_attribute_id")
-        rows = {}
-        mine = {trial_id: number for number, trial_id in self.ids.items()}
-        for trial_id, number, state, started, finished in self._c.execute(
-            "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials WHERE study_id = ?",
-            (self._study,),
-        ):
-            if trial_id not in mine:
-                continue
-            if mine[trial_id] != number:
-                raise IndexBroken(f"the row of trial {mine[trial_id]} says it is {number}")
-            keys = expected[number].keys() if number in expected else (frozenset(OUR_ATTRS), frozenset[str]())
-            rows[number] = IndexRow(
-                number=number,
-                state=state,
-                started=_time(started),
-                finished=_time(finished),
-                values=tuple(untyped(v, kind) for v, kind in values.get(trial_id, ())),
-                params=tuple((n, v, d) for n, v, d in params.get(trial_id, ())),
-                curve=tuple((s, untyped(v, kind)) for s, v, kind in curves.get(trial_id, ())),
-                attrs=tuple((k, v) for k, v in attrs.get(trial_id, ()) if k in keys[0]),
-                system=tuple((k, v) for k, v in systems.get(trial_id, ()) if k in keys[1]),
-            )
-        return rows
-
-    def _grouped(self, table: str, columns: str, order: str) -> dict[int, list[tuple[Any, ...]]]:
-        grouped: dict[int, list[tuple[Any, ...]]] = {}
-        query = (
-            f"SELECT trial_id, {columns} FROM {table} WHERE trial_id IN "  # noqa: S608
-            f"(SELECT trial_id FROM trials WHERE study_id = ?) ORDER BY trial_id, {order}"
-        )
-        for trial_id, *rest in self._c.execute(query, (self._study,)):
-            grouped.setdefault(trial_id, []).append(tuple(rest))
-        return grouped
-
-
-def inserted(connection: Connection, sql: str, parameters: Any, key: str) -> int:
-    """Insert a row. Returns the number that the database gave it."""
-    if isinstance(connection, sqlite3.Connection):
-        return int(connection.execute(sql, parameters).lastrowid or 0)
-    return int(connection.insert(sql, parameters, key))  # type: ignore[attr-defined]
-
-
-def _time(stored: Any) -> str | None:
-    """A time as SQLite has it: servers have a type of their own for it."""
-    return stored.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(stored, datetime) else stored
-
 
 def _state(connection: Connection, study: int, directions: Iterable[str], notes: Mapping[str, Any]) -> None:
     connection.executemany(
@@ -392,17 +289,3 @@ def _state(connection: Connection, study: int, directions: Iterable[str], notes:
         'INSERT INTO study_system_attributes (study_id, "key", value_json) VALUES (?, ?, ?)',
         [(study, key, json.dumps(value)) for key, value in notes.items()],
     )
-
-
-def typed(value: float) -> tuple[float | None, str]:
-    """A value as Optuna stores it: with a word for what is no number."""
-    if math.isnan(value):
-        return None, "NAN"
-    if math.isinf(value):
-        return None, "INF_POS" if value > 0 else "INF_NEG"
-    return value, "FINITE"
-
-
-def untyped(value: float | None, kind: str) -> float:
-    """A value that `typed` wrote."""
-    return {"NAN": math.nan, "INF_POS": math.inf, "INF_NEG": -math.inf}.get(kind, value)  # type: ignore[return-value]

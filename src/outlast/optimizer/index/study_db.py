@@ -13,7 +13,8 @@ from outlast.config.settings import Settings
 from outlast.errors import LeaseLost
 from outlast.optimizer.index.index_build import BUILDING, BUILT_HERE, build_index
 from outlast.optimizer.index.index_rows import CLAIM, ForeignRow
-from outlast.optimizer.index.index_sql import KNOWN_HEADS, IndexBroken, Tables, head_of
+from outlast.optimizer.index.index_sql import Tables
+from outlast.optimizer.index.known_tables import KNOWN_HEADS, IndexBroken, head_of
 from outlast.optimizer.index.written_behind import BUSY_SECONDS, PATIENCE, WrittenBehind
 from outlast.optimizer.proposals import Draw
 

@@ -22,7 +22,7 @@ from outlast.optimizer.bridge.sampler_view import silent
 from outlast.optimizer.importing.import_sources import opened
 from outlast.optimizer.importing.past_studies import PastTrial, Source
 from outlast.optimizer.index.index_rows import IndexRow, stored_time
-from outlast.optimizer.index.index_sql import INDEX, KEYED, inserted, typed
+from outlast.optimizer.index.known_tables import INDEX, KEYED, inserted, typed
 from outlast.optimizer.stores.journal_entries import STUDY_USER, noted, said, study_made, trial_made
 from outlast.optimizer.stores.store_connection import connect, unreachable
 from outlast.optimizer.stores.store_journal import append_entry, journal_backend

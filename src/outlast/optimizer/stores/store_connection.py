@@ -17,8 +17,8 @@ from sqlalchemy.pool import NullPool
 from outlast.config.store_address import StoreAddress
 from outlast.errors import MissingExtra, StorageError, UsageError
 from outlast.optimizer.bridge.sampler_view import silent
-from outlast.optimizer.index.index_build import schema_statements
-from outlast.optimizer.index.index_sql import KNOWN_HEADS, head_of
+from outlast.optimizer.index.empty_index import schema_statements
+from outlast.optimizer.index.known_tables import KNOWN_HEADS, head_of
 from outlast.optimizer.stores.store_statements import StoreConnection
 
 #: Whoever makes Optuna's tables holds this lock: an arbitrary number that all of ours agree on ("outlast" in ASCII).

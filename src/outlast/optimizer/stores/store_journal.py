@@ -28,7 +28,7 @@ from outlast.config.store_address import StoreAddress
 from outlast.errors import MissingExtra
 from outlast.optimizer.bridge.sampler_view import silent
 from outlast.optimizer.index.index_rows import OURS, ForeignRow, IndexRow, directions_of, stored_time
-from outlast.optimizer.index.index_sql import INDEX, METRIC_NAMES, IndexBroken
+from outlast.optimizer.index.known_tables import INDEX, METRIC_NAMES, IndexBroken
 from outlast.optimizer.stores.journal_entries import (
     DELETE_STUDY,
     KEY,

@@ -15,7 +15,7 @@ import sqlalchemy
 from outlast.config.store_address import StoreAddress
 from outlast.errors import OutlastError
 from outlast.optimizer.importing.import_sources import opened
-from outlast.optimizer.index.index_sql import INDEX, head_of
+from outlast.optimizer.index.known_tables import INDEX, head_of
 from outlast.optimizer.stores.store_connection import StoreRefused, engine_of, looking_at, require_known, unreachable
 from outlast.optimizer.stores.store_contract import taken_by_another
 from outlast.optimizer.stores.store_journal import refuse_half

@@ -15,7 +15,8 @@ from typing import Protocol
 from outlast.config.settings import Settings
 from outlast.config.store_address import StoreAddress
 from outlast.optimizer.index.index_rows import ForeignRow, IndexRow, directions_of
-from outlast.optimizer.index.index_sql import INDEX, METRIC_NAMES, IndexBroken, NotOurs, Tables
+from outlast.optimizer.index.index_sql import Tables
+from outlast.optimizer.index.known_tables import INDEX, METRIC_NAMES, IndexBroken, NotOurs
 from outlast.optimizer.stores.store_connection import connect
 from outlast.optimizer.stores.store_contract import Objectives, Superseded, Whose, Writing, taken_by_another
 

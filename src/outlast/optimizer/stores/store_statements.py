@@ -52,7 +52,7 @@ class StoreConnection:
         self._close()
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        """See `outlast.optimizer.index.index_sql.Connection`."""
+        """See `outlast.optimizer.index.known_tables.Connection`."""
         if self.dialect == "sqlite":
             return self._raw.execute(sql, parameters)
         cursor = self._raw.cursor()
@@ -60,7 +60,7 @@ class StoreConnection:
         return cursor
 
     def executemany(self, sql: str, parameters: Any, /) -> Any:
-        """See `outlast.optimizer.index.index_sql.Connection`."""
+        """See `outlast.optimizer.index.known_tables.Connection`."""
         if self.dialect == "sqlite":
             return self._raw.executemany(sql, parameters)
         rows = [tuple(each) for each in parameters]

@@ -10,7 +10,7 @@ from outlast.config.settings import Settings
 from outlast.config.store_address import StoreAddress
 from outlast.errors import LeaseLost, OutlastError
 from outlast.optimizer.index.index_rows import ForeignRow
-from outlast.optimizer.index.index_sql import IndexBroken
+from outlast.optimizer.index.known_tables import IndexBroken
 from outlast.optimizer.index.written_behind import PATIENCE, WrittenBehind
 from outlast.optimizer.stores.store_connection import first_line
 from outlast.optimizer.stores.store_contract import NotYet, Superseded, Whose, Writing
