@@ -135,8 +135,8 @@ MUTANTS = (
         {
             "optimizer/proposals.py": (
                 (
-                    'text = "\\x1f".join(str(part) for part in parts)',
-                    'text = "\\x1f".join(str(part) for part in (*parts, __import__("os").getpid()))',
+                    'text = "\\x1f".join(map(str, parts))',
+                    'text = "\\x1f".join(map(str, (*parts, __import__("os").getpid())))',
                 ),
             )
         },
