@@ -52,11 +52,14 @@ class Shares:
 
 
 def run(place: Path, parts: Sequence[Part], *, slots: int, share: str, seconds: float, seed: int = 0) -> Shares:
-    """Run studies side by side; stop them after so many seconds, if they are not done before."""
+    """Run studies side by side; stop them so many seconds after all have come, if they are not done before."""
     processes = {part.name: begin(place, part, slots=slots, share=share, seed=seed) for part in parts}
-    began, ends = time.monotonic(), {}
+    began, ends = time.monotonic(), dict[str, float]()
     try:
-        while len(ends) < len(processes) and time.monotonic() - began < seconds:
+        while not all(came(place / name) or process.poll() is not None for name, process in processes.items()):
+            time.sleep(0.02)  # on a busy machine that takes as long as what is measured
+        over = time.monotonic() + seconds
+        while len(ends) < len(processes) and time.monotonic() < over:
             for name, process in processes.items():
                 if name not in ends and process.poll() is not None:
                     ends[name] = time.monotonic() - began
@@ -66,7 +69,7 @@ def run(place: Path, parts: Sequence[Part], *, slots: int, share: str, seconds: 
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
         for process in processes.values():
-            process.wait(30)
+            process.wait(120)
     return measured({part.name: spans_of(place / part.name) for part in parts}, slots=slots, ends=ends)
 
 
@@ -92,6 +95,11 @@ def begin(place: Path, part: Part, *, slots: int, share: str, seed: int) -> subp
     return subprocess.Popen(argv, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
+def came(folder: Path) -> bool:
+    """Whether a study is held by its coordinator."""
+    return any((folder / "study" / "ledger").glob("*.jsonl"))
+
+
 def spans_of(folder: Path) -> tuple[float, list[tuple[float, float]]]:
     """When a study came, and begin and end of each attempt that ended, as the ledger has them."""
     study = read_study(study_paths(str(folder / "study"), load_study_file(str(folder / "study.yaml"))))
@@ -110,15 +118,15 @@ def _seconds(at: str) -> float:
 
 
 def measured(
-    came: Mapping[str, tuple[float, Sequence[tuple[float, float]]]], *, slots: int, ends: Mapping[str, float]
+    found: Mapping[str, tuple[float, Sequence[tuple[float, float]]]], *, slots: int, ends: Mapping[str, float]
 ) -> Shares:
     """See the module."""
-    first = max(at for at, _ in came.values())
-    latest = {name: max((begin for begin, _ in spans), default=first) for name, (_, spans) in came.items()}
+    first = max(at for at, _ in found.values())
+    latest = {name: max((begin for begin, _ in spans), default=first) for name, (_, spans) in found.items()}
     last = min((latest[name] for name in ends), default=max(latest.values()))  # who is not done has something to run
     time_of = {
         name: sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in spans)
-        for name, (_, spans) in came.items()
+        for name, (_, spans) in found.items()
     }
     total = sum(time_of.values())
     return Shares({name: each / total for name, each in time_of.items()}, total / (slots * (last - first)), ends)
@@ -146,15 +154,15 @@ def main() -> int:
         share, parts, should = CASES[case]
         with tempfile.TemporaryDirectory() as place:
             seconds = 120.0 if share == "together" else asked.seconds
-            came = run(Path(place), parts, slots=asked.slots, share=share, seconds=seconds)
-        figures[case] = asdict(came)
+            found = run(Path(place), parts, slots=asked.slots, share=share, seconds=seconds)
+        figures[case] = asdict(found)
         for part in parts:
-            ideal, end = should.get(part.name), came.ends.get(part.name)
+            ideal, end = should.get(part.name), found.ends.get(part.name)
             if ideal is not None:
-                good = good and abs(came.shares[part.name] - ideal) <= 0.05
+                good = good and abs(found.shares[part.name] - ideal) <= 0.05
             said = "" if ideal is None else f"{ideal:.1%}"
             print(
-                f"{case:10} {part.name:>6} {said:>7} {came.shares[part.name]:>7.1%} {'' if end is None else f'{end:.1f}':>6}"
+                f"{case:10} {part.name:>6} {said:>7} {found.shares[part.name]:>7.1%} {'' if end is None else f'{end:.1f}':>6}"
             )
     if asked.json is not None:
         asked.json.write_text(json.dumps(figures))

@@ -15,19 +15,23 @@ ANNA, BERT = 61001, 61002  # nobody has an account of these numbers
 def test_who_starts_more_searches_gets_no_larger_share_of_the_cards(open_box: Box) -> None:
     box = open_box
     cards = box.driver.cards(4)
-    hers = [box.start(f"anna-{n}", trials=16, parallel=4, user=ANNA, arguments=("--seconds", "0.6")) for n in range(3)]
-    until(lambda: len({line["study"] for line in box.audit}) == 3, "all her searches have had a card")
-    his = box.start("bert", trials=16, parallel=4, user=BERT, arguments=("--seconds", "0.6"))
+    go = box.place / "go"
+    settings = {"parallel": 4, "arguments": ("--seconds", "0.6", "--until", str(go))}
+    hers = [box.start(f"anna-{n}", trials=9, user=ANNA, **settings) for n in range(3)]
+    until(lambda: len(box.audit) == 4, "she has all cards")
+    his = box.start("bert", trials=18, user=BERT, **settings)
+    until(lambda: "waiting for a GPU" in box.said("bert"), "he waits, however long he took to begin")
+    go.touch()
     box.finish(*hers, his)
     assert box.most_at_once() == dict.fromkeys(cards, 1)
-    spans = box.spans()
-    begins = {user: [begin for begin, _, whose in spans if whose == user] for user in (ANNA, BERT)}
-    first, last = sorted(begins[BERT])[2], min(max(begins[ANNA]), max(begins[BERT]))  # both wait for cards in between
-    used = {
-        user: sum(max(0.0, min(end, last) - max(begin, first)) for begin, end, whose in spans if whose == user)
-        for user in (ANNA, BERT)
+    spans = {ANNA: [span for n in range(3) for span in box.spans(f"anna-{n}")], BERT: box.spans("bert")}
+    begins = {user: sorted(begin for begin, _ in theirs) for user, theirs in spans.items()}
+    first, last = begins[BERT][2], min(begins[ANNA][-1], begins[BERT][-1])  # both wait for cards in between
+    had = {
+        user: sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in theirs)
+        for user, theirs in spans.items()
     }
-    share = used[BERT] / (used[ANNA] + used[BERT])
+    share = had[BERT] / (had[ANNA] + had[BERT])
     assert 0.4 < share < 0.6, f"a search against three: {share:.0%} of the cards' time; by searches it would be 25%"
 
 

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from lab.study import TRAININGS, lines_of
 from lab.waiting import until
 from outlast.config.load import load_study_file
 from outlast.engine.hold.opening import open_study
+from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import study_paths
+from outlast.study.layout import StudyPaths
 
 MARK = "TEST_BOX"  # in the environment of everything that a box starts
 
@@ -128,16 +131,18 @@ class Box:
                 most[card] = max(most[card], now[card])
         return dict(most)
 
-    def spans(self) -> list[tuple[float, float, int]]:
-        """From when to when each training used its card, and whose it was."""
-        begun: dict[int, float] = {}
-        found = []
-        for line in self.audit:
-            if line["event"] == "begin":
-                begun[line["pid"]] = line["at"]
-            else:
-                found.append((begun[line["pid"]], line["at"], line["uid"]))
-        return found
+    def spans(self, name: str) -> list[tuple[float, float]]:
+        """From when to when each attempt of a study had its card, in seconds of the epoch.
+
+        That is longer than its training, which takes its time to begin: on a busy machine as long as it lasts.
+        """
+        trials = read_study(StudyPaths.at(self.place / name / "studies" / name)).trials.values()
+        attempts = [attempt for trial in trials for attempt in trial.attempts]
+        return [
+            (datetime.fromisoformat(each.opened_at).timestamp(), datetime.fromisoformat(each.outcome.at).timestamp())
+            for each in attempts
+            if each.outcome is not None
+        ]
 
     def finish(self, *processes: subprocess.Popen[bytes], code: int = 0) -> None:
         """Wait for runs and look at their exit codes."""
