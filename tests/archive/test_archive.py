@@ -19,9 +19,10 @@ from typing import Any, get_args
 
 import pytest
 
-from outlast.cli import render, showing
+from outlast.cli.looking import showing
 from outlast.cli.main import run_cli
-from outlast.cli.text import make_console
+from outlast.cli.render import render_run
+from outlast.cli.render.text import make_console
 from outlast.core.budget import counted, remaining
 from outlast.core.fold import Study, fold
 from outlast.core.records import Attempt, Event, from_json, kind_of, to_json
@@ -159,7 +160,7 @@ def test_it_and_every_trial_can_be_shown(entry: str, capsys: pytest.CaptureFixtu
         assert told["events"] == json.loads(json.dumps([to_json(event) for event in trial.events()]))
     for what in (None, "best", "failures", str(number)):
         assert shown(folder, what, as_json=False)
-    make_console().print(render.status(look(folder)[0]))
+    make_console().print(render_run.status(look(folder)[0]))
     assert study_of(folder).name in capsys.readouterr().out
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from outlast.cli.care import size_text
+from outlast.cli.commands.cleaning import size_text
 from outlast.cli.main import run_cli
 from outlast.core.fold import Study
 from outlast.core.states import TrialState
@@ -95,7 +95,7 @@ def test_sizes_are_shown_as_people_say_them(size, text) -> None:
     ("keep", "text"), [(3, "the best 3 finished trials' and those of trials"), (0, "kept: those of trials")]
 )
 def test_the_banner_says_what_is_kept(made, keep, text) -> None:
-    from outlast.cli.banner import _notes
+    from outlast.cli.running.banner import _notes
 
     assert any(
         label == "checkpoints" and text in note

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from outlast.cli.campaign_request import request_of
+from outlast.cli.targets.campaign_command import request_of
 from outlast.engine.hold.opening import open_study
 from outlast.study.campaign import keep_campaign
 from outlast.study.layout import StudyPaths
@@ -90,7 +90,7 @@ def test_no_study_begins_in_a_campaign_s_own_folder(campaign):
 
 
 def test_the_shell_completes_campaigns_and_their_studies(campaign):
-    from outlast.cli.locate import complete_study
+    from outlast.cli.targets.locate import complete_study
 
     assert complete_study("") == ["studies/big/a", "studies/big/b", "studies/big"]
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from outlast.cli.app import app
-from outlast.cli.dashes import _WITH_A_VALUE, without_dashes
+from outlast.cli.targets.dashes import _WITH_A_VALUE, without_dashes
 
 
 @pytest.mark.parametrize(

@@ -222,9 +222,9 @@ def test_the_answer_to_a_check_is_the_exit_code_though_nobody_takes_what_is_said
 
 @pytest.mark.parametrize("command", ["status", "repair"])
 def test_a_fault_of_our_own_while_a_check_is_told_is_not_its_answer(command, here, monkeypatch):
-    monkeypatch.setattr("outlast.cli.inspect.one_or_several", lambda *_: (".", False))
+    monkeypatch.setattr("outlast.cli.commands.inspect.one_or_several", lambda *_: (".", False))
     monkeypatch.setattr("outlast.engine.record.look.look", lambda _: (SimpleNamespace(warnings=["one"]), None, None))
-    monkeypatch.setattr("outlast.cli.care.damaged_or_not", lambda *_: ".")
+    monkeypatch.setattr("outlast.cli.commands.care.damaged_or_not", lambda *_: ".")
     monkeypatch.setattr("outlast.engine.care.repair.repair_study", lambda *_, **__: [None])
     said = here(command, "--check", "--json")
     os.unlink(re.search(r"details are in (\S+)\n", said.err)[1])
@@ -257,7 +257,7 @@ def test_a_pipe_that_nobody_reads_ends_no_search(here):
 
 
 def test_how_a_search_ended_counts_though_nobody_takes_what_is_said(here, monkeypatch):
-    monkeypatch.setattr("outlast.cli.run_here.run_here", lambda *_, **__: print("halted") or 3)
+    monkeypatch.setattr("outlast.cli.running.run_here.run_here", lambda *_, **__: print("halted") or 3)
     with open("/dev/full", "w") as full:  # closing it would raise what is left in it
         monkeypatch.setattr(sys, "stdout", full)
         assert run_cli(["run"]) == 3

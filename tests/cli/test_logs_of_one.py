@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.cli import following
+from outlast.cli.looking import following
 from outlast.study.attempts import close_attempt, open_attempt
 from outlast.study.layout import StudyPaths
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from outlast._system.capped_log import CappedLog, LogReader
-from outlast.cli.follow_many import RunningTrials, _has_jobs
+from outlast.cli.looking.follow_many import RunningTrials, _has_jobs
 from outlast.core.file_names import attempt_name
 from outlast.core.records import JobSubmitted, RevisionMade, StudyCreated, StudyEnded
 from outlast.study.campaign import Campaign, Member, keep_campaign

@@ -60,7 +60,7 @@ def test_it_says_the_same_as_the_long_way_and_writes_nothing(here, done):
 
 #: What a run needs that has something to run.
 RUNS = {
-    "optuna", "numpy", "sqlite3", "outlast.cli.run_here", "outlast.engine.launch", "outlast.engine.hold.run",
+    "optuna", "numpy", "sqlite3", "outlast.cli.running.run_here", "outlast.engine.launch", "outlast.engine.hold.run",
     "outlast.engine.coordinator.coordinator", "outlast.optimizer.sampling", "outlast.optimizer.index.study_db",
 }  # fmt: skip
 

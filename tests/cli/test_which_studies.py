@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from outlast.cli.campaign_request import request_of
+from outlast.cli.targets.campaign_command import request_of
 from outlast.engine.campaign.planned import CampaignPlan
 from outlast.engine.hold.opening import open_study
 from outlast.errors import StudyFileError, StudyNotFound, UsageError

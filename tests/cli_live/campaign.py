@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from outlast.cli.live.keys import keyboard_of
 from outlast.cli.live.live_view import LiveView
-from outlast.cli.text import make_console
+from outlast.cli.render.text import make_console
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import Cause, TrialState
 from outlast.monitor.health import HealthWarning

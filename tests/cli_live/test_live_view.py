@@ -12,7 +12,7 @@ from outlast.cli.live.live_view import LiveView
 from outlast.cli.live.onlooker import watch
 from outlast.cli.live.plain import progress_line
 from outlast.cli.live.watching import Watching
-from outlast.cli.text import _console_class
+from outlast.cli.render.text import _console_class
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.evidence import Report
 from outlast.core.states import StudyState, TrialState

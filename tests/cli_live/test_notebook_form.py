@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tests.cli_live.campaign import campaign
 
 from outlast.cli.live.notebook import html_of, page
-from outlast.cli.styled import Text
+from outlast.cli.render.styled import Text
 
 
 def test_a_line_keeps_its_styles_and_a_name_is_text() -> None:

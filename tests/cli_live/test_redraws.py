@@ -15,7 +15,7 @@ from tests.lab.terminal import Screen
 from outlast.cli.live.in_place import InPlace
 from outlast.cli.live.keys import Keyboard
 from outlast.cli.live.live_view import LiveView
-from outlast.cli.text import _console_class
+from outlast.cli.render.text import _console_class
 from outlast.monitor.overview import Overview
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07[bold red]日本語の名前\u202e\r\n\t👩‍🔬 " + "x" * 90

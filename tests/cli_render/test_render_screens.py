@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from outlast.cli import render
 from outlast.cli.live.onlooker import _ended, _outcome
-from outlast.cli.render_show import show_best, show_failures, show_trial, show_trials
+from outlast.cli.render import render_run
+from outlast.cli.render.render_show import show_best, show_failures, show_trial, show_trials
 from outlast.config.settings import (
     BudgetSettings,
     MetricSettings,
@@ -83,7 +83,7 @@ def text(renderable: object, width: int = 80, *, crop: bool = True, **given: Any
 
 def banner(made: StudyBuilder, chosen: Settings | None = None, **given: Any) -> str:
     chosen = chosen or settings()
-    return text(render.start_banner(look(made, chosen), chosen, index=f"{FOLDER}/study.db", slots=2, **given))
+    return text(render_run.start_banner(look(made, chosen), chosen, index=f"{FOLDER}/study.db", slots=2, **given))
 
 
 def test_a_new_search_says_what_it_will_do() -> None:
@@ -133,7 +133,7 @@ def test_the_banner_takes_further_notes() -> None:
 
 
 def test_the_status_shows_how_far_how_good_how_fast_and_what_next() -> None:
-    said = text(render.status(look(build())))
+    said = text(render_run.status(look(build())))
     assert said.startswith("digits  running, 15m 00s so far\n")
     for fact in (
         "run by      pid 4242 on box\n",
@@ -153,17 +153,17 @@ def test_the_status_shows_how_far_how_good_how_fast_and_what_next() -> None:
 )
 def test_the_target_is_at_100_percent_only_when_it_is_reached(counted: int, target: int, shown: str) -> None:
     at = replace(look(build()), counted=counted, target=target)
-    assert f"{counted}/{target}  {shown}" in text(render.status(at))
+    assert f"{counted}/{target}  {shown}" in text(render_run.status(at))
 
 
 def test_the_status_of_a_study_that_nobody_runs_says_how_to_go_on() -> None:
-    said = text(render.status(look(build(), live=False)))
+    said = text(render_run.status(look(build(), live=False)))
     assert said.startswith("digits  stopped\n") and "ended without a word" in " ".join(said.split())
     assert "step 7" not in said and f"outlast run {FOLDER}" in said
 
 
 def test_the_status_without_a_target_has_no_bar() -> None:
-    assert "14 finished, no target" in text(render.status(look(build(), settings(budget=BudgetSettings()))))
+    assert "14 finished, no target" in text(render_run.status(look(build(), settings(budget=BudgetSettings()))))
 
 
 def test_the_status_says_what_the_hours_went_into() -> None:
@@ -171,7 +171,7 @@ def test_the_status_says_what_the_hours_went_into() -> None:
     number = made.trial(state=TrialState.INTERRUPTED, seconds=600, curves=(((0, 0.1), (1, 0.2)),))
     made.attempt(number, seconds=600, values=0.3, curves=(((1, 0.2), (2, 0.3)),))
     expected = "training 33m 04s: 27m 00s complete, 1m 00s pruned, 5m 04s wasted; 5m 00s not repeated thanks to resume"
-    assert expected in " ".join(text(render.status(look(made))).split())
+    assert expected in " ".join(text(render_run.status(look(made))).split())
 
 
 def test_the_end_has_statistics_the_best_configuration_and_the_next_command() -> None:
@@ -180,7 +180,7 @@ def test_the_end_has_statistics_the_best_configuration_and_the_next_command() ->
     chosen = settings()
     best = configuration(made.study.trials[11], made.study, chosen)
     files = [("config", f"{FOLDER}/best_config.yaml")]
-    said = text(render.end_summary(look(made, chosen, live=False), configuration=best, files=files))
+    said = text(render_run.end_summary(look(made, chosen, live=False), configuration=best, files=files))
     for fact in (
         "Study statistics digits",
         "done: all 50 trials",
@@ -198,7 +198,7 @@ def test_the_end_has_statistics_the_best_configuration_and_the_next_command() ->
 
 
 def test_the_end_of_a_study_without_a_completed_trial_is_no_trouble() -> None:
-    said = text(render.end_summary(look(StudyBuilder(), live=False), configuration={}))
+    said = text(render_run.end_summary(look(StudyBuilder(), live=False), configuration={}))
     assert "no trial has completed" in said
 
 
@@ -218,18 +218,18 @@ def test_the_end_of_a_study_without_a_completed_trial_is_no_trouble() -> None:
     ],
 )
 def test_an_error_is_its_fact_its_place_and_its_cure(error: OutlastError, said: str) -> None:
-    assert text(render.render_error(error)) == said
+    assert text(render_run.render_error(error)) == said
 
 
 def test_a_finished_trial_is_one_line() -> None:
     made, metrics = build(), settings().metrics
     trials = made.study.trials
-    assert render.trial_line(trials[7], metrics, best=True) == "trial 7 complete val_accuracy=0.8700 (best) 1m 00s"
-    assert render.trial_line(trials[12], metrics) == "trial 12 pruned at step 4 1m 00s"
+    assert render_run.trial_line(trials[7], metrics, best=True) == "trial 7 complete val_accuracy=0.8700 (best) 1m 00s"
+    assert render_run.trial_line(trials[12], metrics) == "trial 12 pruned at step 4 1m 00s"
     failed = "trial 13 failed (crash): ValueError: shapes [red](3,) and (4,)[/red] do not fit 4.0s"
-    assert render.trial_line(trials[13], metrics) == failed
+    assert render_run.trial_line(trials[13], metrics) == failed
     trials[12].reason = BY_HAND
-    assert render.trial_line(trials[12], metrics) == "trial 12 pruned by hand at step 4 1m 00s"
+    assert render_run.trial_line(trials[12], metrics) == "trial 12 pruned by hand at step 4 1m 00s"
 
 
 def test_the_table_of_trials_has_the_best_first_and_the_failed_last() -> None:
@@ -317,11 +317,11 @@ def everything(made: StudyBuilder) -> list[object]:
     trial = made.study.trials[13]
     best = configuration(made.study.trials[11], made.study, chosen)
     return [
-        render.start_banner(seen, chosen, index=f"{FOLDER}/study.db", slots=2, notes=[("note", "word " * 30)]),
-        render.status(seen),
-        render.status(look(made, live=False)),
-        render.end_summary(seen, configuration=best, files=[("config", f"{FOLDER}/best_config.yaml")]),
-        render.render_error(StudyFileError("x " * 80, file="s.yaml", cure="y " * 80)),
+        render_run.start_banner(seen, chosen, index=f"{FOLDER}/study.db", slots=2, notes=[("note", "word " * 30)]),
+        render_run.status(seen),
+        render_run.status(look(made, live=False)),
+        render_run.end_summary(seen, configuration=best, files=[("config", f"{FOLDER}/best_config.yaml")]),
+        render_run.render_error(StudyFileError("x " * 80, file="s.yaml", cure="y " * 80)),
         show_trials(made.study, chosen, folder=FOLDER),
         show_trial(trial, chosen, configuration=best, paths=[("log", "a/b/c")]),
         show_failures(group_failures(made.study), folder=FOLDER),
@@ -361,9 +361,9 @@ def test_infinite_values_do_not_break_a_screen() -> None:
 def test_in_a_wide_window_a_result_has_its_parameters_behind_it() -> None:
     made = build()
     trial = made.study.trials[11]
-    line = render.ended_line(trial, made.study, settings(), params=True)
+    line = render_run.ended_line(trial, made.study, settings(), params=True)
     assert line == "trial 11 complete val_accuracy=0.9100 (best) 1m 00s  lr=1e-11 model=mlp"
-    assert render.ended_line(trial, made.study, settings(), params=False).endswith("1m 00s")
+    assert render_run.ended_line(trial, made.study, settings(), params=False).endswith("1m 00s")
 
 
 def test_who_watches_is_told_of_the_last_results_and_of_each_new_one_once() -> None:

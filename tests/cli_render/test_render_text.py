@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from outlast.cli.text import Facts, Rows, bar, clean, make_console, one_line, param, sparkline
+from outlast.cli.render.text import Facts, Rows, bar, clean, make_console, one_line, param, sparkline
 from outlast.monitor.speed_words import clock_time
 
 

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
-from outlast.cli.campaign_screen import on_one_line
 from outlast.cli.live.lines import Window
 from outlast.cli.live.troubles import warning_lines
-from outlast.cli.render import status
-from outlast.cli.render_many import several
-from outlast.cli.styled import Sheet
+from outlast.cli.render.render_many import several
+from outlast.cli.render.render_run import status
+from outlast.cli.render.styled import Sheet
+from outlast.cli.running.campaign_screen import on_one_line
 from outlast.config.settings import BudgetSettings, MetricSettings, Settings
 from outlast.core.states import Cause, TrialState
 from outlast.monitor.health import HealthWarning

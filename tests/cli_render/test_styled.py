@@ -10,8 +10,8 @@ import rich.text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlast.cli.styled import Group, Sheet, Text
-from outlast.cli.text import Command, Facts, Paragraph, Rows, make_console
+from outlast.cli.render.styled import Group, Sheet, Text
+from outlast.cli.render.text import Command, Facts, Paragraph, Rows, make_console
 
 CONSOLE = rich.console.Console()
 texts = st.text(st.sampled_from("ab \tc\n宽é\r·"), max_size=12)

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from outlast.cli.mlflow_studies import _parts
-from outlast.cli.tracked_where import tracked_where
+from outlast.cli.looking.mlflow_studies import _parts
+from outlast.cli.running.tracked_where import tracked_where
 from outlast.config.load import settings_from_resolved
 from outlast.tracking.mlflow_find import FoundStudy
 
@@ -49,7 +49,7 @@ def test_each_tracker_is_a_line(tracking: object, said: list[str], monkeypatch: 
 def test_no_tracker_is_loaded_for_it() -> None:
     code = f"""
 import os, sys
-from outlast.cli.tracked_where import tracked_where
+from outlast.cli.running.tracked_where import tracked_where
 from outlast.config.load import settings_from_resolved
 study = {{**{STUDY!r}, "tracking": ["mlflow", "wandb", "tensorboard", "a.B"]}}
 assert len(tracked_where(settings_from_resolved(study, os.getcwd()), "x")) == 4

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from outlast.cli.campaign_places import campaign_of_file
+from outlast.cli.targets.campaign_places import campaign_of_file
 from outlast.config.load import load_studies, load_study_file
 from outlast.config.settings import IndexSettings, RefitSettings
 from outlast.config.tracking_section import MlflowSettings

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from outlast.cli.detached import _without_secrets
 from outlast.cli.main import run_cli
+from outlast.cli.running.detached import _without_secrets
 from outlast.config.load import settings_from_resolved
 from outlast.config.overrides import parse_override
 from outlast.config.secrets import MASK, mask_text

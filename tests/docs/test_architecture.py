@@ -159,6 +159,14 @@ def test_the_engine_is_drawn_as_its_contract_has_it() -> None:
     assert all(len(docstring) > 150 for room in there if (docstring := _docstring(room)) is not None)
 
 
+def test_the_command_line_is_listed_as_its_contract_has_it() -> None:
+    contract = next(
+        each for each in PROJECT["tool"]["importlinter"]["contracts"] if each.get("containers") == ["outlast.cli"]
+    )
+    rows = [re.findall(r"\w+", cells[0]) for cells in table("The rooms of the command line")]
+    assert rows == [re.findall(r"\w+", floor) for floor in contract["layers"]]
+
+
 def _docstring(room: str) -> str | None:
     """What a room of the engine says of itself; ``None`` of a single module."""
     page = SOURCE / "engine" / room / "__init__.py"
@@ -288,7 +296,7 @@ def test_a_command_is_added_where_the_page_says() -> None:
     for name, command in app.commands.items():
         assert command.help and command.callback is not None, name
         module = inspect.unwrap(command.callback).__module__
-        assert module.startswith("outlast.cli.")
+        assert module.startswith("outlast.cli.commands.")
         assert f'"{name}": "{module}:' in listed, name
 
 

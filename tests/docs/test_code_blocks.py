@@ -23,8 +23,9 @@ import pytest
 from msgspec.structs import replace
 
 from outlast.cli.app import app
-from outlast.cli.main import Invocation, run_cli
-from outlast.cli.phrases import hours_text
+from outlast.cli.invocation import Invocation
+from outlast.cli.main import run_cli
+from outlast.cli.render.phrases import hours_text
 from outlast.config.campaign_file import CampaignFile, load_search
 from outlast.config.load import load_study_file
 from outlast.config.settings import MetricSettings, Settings

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from outlast._system.clock import utc_now
 from outlast._system.processes import identity_of, my_identity
-from outlast.cli.run_meant import at_rest
-from outlast.cli.supervising import say_beside
+from outlast.cli.running.run_meant import at_rest
+from outlast.cli.running.supervising import say_beside
 from outlast.config.load import load_study_file
 from outlast.core.records import AttemptOpened, RevisionMade, RunStarted, StudyCreated, StudyEnded, TrialCreated
 from outlast.core.states import BY_SIGNAL

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from outlast.cli.render_confirm import summary
+from outlast.cli.render.render_confirm import summary
 from outlast.config.load import load_study_file
 from outlast.config.settings import ConfirmSettings
 from outlast.core.fold import fold

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from outlast.cli.live.lines import Window
 from outlast.cli.live.troubles import warning_lines
-from outlast.cli.render_many import several
-from outlast.cli.styled import Group, Sheet
+from outlast.cli.render.render_many import several
+from outlast.cli.render.styled import Group, Sheet
 from outlast.config.load import settings_from_resolved
 from outlast.core.records import JobSubmitted
 from outlast.core.states import TrialState

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from outlast.cli import render
+from outlast.cli.render import render_run
 from outlast.config.settings import BudgetSettings, MetricSettings, SamplerSettings, Settings
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import StudyState, TrialState
@@ -271,7 +271,7 @@ def test_a_job_that_waits_is_shown_to_wait_and_nobody_expects_an_end_of_it() -> 
         assert found.running[0].waits and found.to_json()["running"][0]["waits"]
         console = Console(width=100)
         with console.capture() as said:
-            console.print(render.status(found))
+            console.print(render_run.status(found))
         assert "job 7_0, waits in the queue" in said.get()
 
 
@@ -286,7 +286,7 @@ def test_a_suspended_job_is_shown_and_nobody_expects_an_end_of_it(word: str) -> 
         assert [warning.key for warning in found.warnings] == []
         console = Console(width=100)
         with console.capture() as said:
-            console.print(render.status(found))
+            console.print(render_run.status(found))
         assert "job 7_0 on n1, suspended" in said.get() and "done in" not in said.get()
     assert "1 suspended" in queue_in_words(jobs(word)) and "running" not in queue_in_words(jobs(word))
 

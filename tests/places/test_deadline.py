@@ -11,8 +11,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from outlast._system.platforms import session_began
-from outlast.cli.main import Invocation, run_cli
-from outlast.cli.search_request import SearchRequest
+from outlast.cli.invocation import Invocation
+from outlast.cli.main import run_cli
+from outlast.cli.targets.search_request import SearchRequest
 from outlast.config.load import load_study_file
 from outlast.core.deadline import comes_to_something, lead_seconds, moment_of
 from outlast.core.plan import Limits

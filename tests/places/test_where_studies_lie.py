@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import outlast
-from outlast.cli.locate import by_name
 from outlast.cli.main import run_cli
+from outlast.cli.targets.locate import by_name
 from outlast.config.load import load_study_file
 from outlast.core.fold import Study
 from outlast.engine.check.stores import store_findings
@@ -67,7 +67,7 @@ def test_a_misspelt_placeholder_changes_nothing(colab, capsys):
 
 
 def test_each_study_of_a_campaign_lies_where_its_own_value_says(colab):
-    from outlast.cli.campaign_request import request_of
+    from outlast.cli.targets.campaign_command import request_of
 
     (colab.parent / "study.yaml").write_text(json.dumps(SEVERAL))
     plan = request_of(["run", "study.yaml", "--dir", "out/hpo/{backbone}"]).campaign

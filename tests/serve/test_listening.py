@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from outlast.cli import serving
+from outlast.cli.commands import serving
 from outlast.cli.main import run_cli
 from outlast.errors import UsageError
 from outlast.serve.access import Access, Secrets

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from outlast.cli.supervising import slots_text
+from outlast.cli.running.supervising import slots_text
 from outlast.config.load import settings_from_resolved
 from outlast.engine.attempts import slots as slots_module
 from outlast.engine.attempts.slots import Slots, local_slots

@@ -8,9 +8,9 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from outlast.cli.campaign_request import request_of
 from outlast.cli.main import run_cli
-from outlast.cli.submitting import _with_parts, submit_several
+from outlast.cli.running.submitting import _with_parts, submit_several
+from outlast.cli.targets.campaign_command import request_of
 from outlast.config.resolved import settings_on_record
 from outlast.config.settings import NotifySettings
 from outlast.core.records import StudyEnded
@@ -150,7 +150,7 @@ def test_a_disk_that_refuses_is_said_of_each_study_and_ends_nothing_halfway(tmp_
     def full(settings: object, folder: str, **how: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device", folder)
 
-    monkeypatch.setattr("outlast.cli.submitting.make_ready", full)
+    monkeypatch.setattr("outlast.cli.running.submitting.make_ready", full)
     plan = request_of(("submit", "big.yaml")).campaign
     assert submit_several(plan) == 2, "one could not start; 4, of the full disk, is less"
     told = capsys.readouterr().err

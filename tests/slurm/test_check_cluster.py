@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from lab.cluster import Cluster, running_cluster
 from lab.slurm import SlurmLab
 from lab.waiting import until
-from outlast.cli.main import Invocation
-from outlast.cli.search_request import SearchRequest
+from outlast.cli.invocation import Invocation
+from outlast.cli.targets.search_request import SearchRequest
 from outlast.config.load import load_study_file
 from outlast.core.finding import Finding
 from outlast.engine.cluster.inspection import check_cluster, cluster_findings, meant_for_slurm

@@ -20,10 +20,10 @@ KNOWN = {
     "core/file_names.py": NAMES,
     "config/load.py": {"study.yaml"},  # what errors in a resolved study file are said of
     "runner/hooks/outlast_mlflow_run.py": {"tracking"},  # inside of a training: it imports nothing of ours
-    "cli/locate.py": {"study.yaml"},  # the name that a person's study file is looked for by
-    "cli/search_request.py": {"study.yaml"},
-    "cli/search.py": {"study.yaml"},
-    "cli/model.py": {"study.yaml"},
+    "cli/targets/locate.py": {"study.yaml"},  # the name that a person's study file is looked for by
+    "cli/targets/search_request.py": {"study.yaml"},
+    "cli/commands/search.py": {"study.yaml"},
+    "cli/commands/model.py": {"study.yaml"},
     "engine/followup/export.py": {
         "code",
         "config.yaml",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.cli.following import _parts
+from outlast.cli.looking.following import _parts
 from outlast.core.evidence import Evidence
 from outlast.core.file_names import TrialPaths
 from outlast.core.fold import Study, fold

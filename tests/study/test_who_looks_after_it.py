@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from outlast._system.processes import my_identity
-from outlast.cli.campaign_request import _command
-from outlast.cli.main import Invocation
-from outlast.cli.run_meant import has_come_to_rest
+from outlast.cli.invocation import Invocation
+from outlast.cli.running.run_meant import has_come_to_rest
+from outlast.cli.targets.campaign_command import words_on_record
 from outlast.study.home import tie
 from outlast.study.layout import StudyPaths
 from outlast.study.supervision import Charge, Post, Supervision, live_supervision, read_supervision
@@ -74,4 +74,4 @@ def test_with_a_live_folder_elsewhere_a_refusal_is_known_there(tmp_path: Path) -
 
 @pytest.mark.parametrize("once", ["--unless-over", "--detach", "--fresh"])
 def test_what_is_about_one_run_is_no_part_of_the_command_on_record(once: str) -> None:
-    assert _command(Invocation(["run", "a.yaml", once, "--trials", "5"])) == ("run", "a.yaml", "--trials", "5")
+    assert words_on_record(Invocation(["run", "a.yaml", once, "--trials", "5"])) == ("run", "a.yaml", "--trials", "5")

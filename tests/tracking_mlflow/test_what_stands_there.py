@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from lab.sent_to_mlflow import FileMemory, a_study, a_trial, send_all
 from lab.tracking_server import TrackingServer
-from outlast.cli.inspect import status
+from outlast.cli.commands.inspect import status
 from outlast.core.states import StudyState, TrialState
 from outlast.errors import OutlastError
 from outlast.tracking import mlflow_find

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 
 import click
 
-from outlast.cli.render import render_error
-from outlast.cli.text import make_console, one_line
+from outlast.cli.render.render_run import render_error
+from outlast.cli.render.text import make_console, one_line
 from outlast.engine.campaign.restarts import worst
 from outlast.errors import OutlastError
 

@@ -10,17 +10,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from outlast.cli.invocation import Invocation
+
 if TYPE_CHECKING:
     import click
-
-
-class Invocation:
-    """A command line, taken apart at its ``--``: what is behind it is the training's and never ours to parse."""
-
-    def __init__(self, arguments: Sequence[str] = ()) -> None:
-        self.arguments = list(arguments)  # all of it
-        at = self.arguments.index("--") if "--" in arguments else len(arguments)
-        self.before, self.command = self.arguments[:at], self.arguments[at + 1 :]
 
 
 def main() -> NoReturn:
@@ -113,8 +106,8 @@ def _let_go_of_output() -> None:
 
 
 def _say(error: Exception) -> None:
-    from outlast.cli.render import render_error
-    from outlast.cli.text import make_console
+    from outlast.cli.render.render_run import render_error
+    from outlast.cli.render.text import make_console
     from outlast.errors import OutlastError
 
     console = make_console(stderr=True)
@@ -123,7 +116,7 @@ def _say(error: Exception) -> None:
 
 def _usage(error: click.ClickException, words: Sequence[str]) -> int:
     """A command line that cannot be parsed: click's words, the nearest spelling, and where help is."""
-    from outlast.cli.dashes import without_dashes
+    from outlast.cli.targets.dashes import without_dashes
     from outlast.errors import UsageError
 
     if (meant := without_dashes(words)) is not None:

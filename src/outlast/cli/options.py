@@ -55,7 +55,7 @@ def complete_files(_context: click.Context, _parameter: click.Parameter, incompl
 def _complete_studies(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    from outlast.cli.locate import complete_study
+    from outlast.cli.targets.locate import complete_study
 
     studies = [CompletionItem(word) for word in complete_study(incomplete)]
     return studies or complete_files(context, parameter, incomplete)
@@ -135,7 +135,7 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
     def handed(context: click.Context, /, **given: Any) -> None:
         from dataclasses import fields
 
-        from outlast.cli.search_request import SearchRequest, invocation_of
+        from outlast.cli.targets.search_request import SearchRequest, invocation_of
 
         asked = {field.name: given.pop(field.name) for field in fields(SearchRequest) if field.name in given}
         command(context, SearchRequest(invocation_of(context), **asked), **given)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from outlast.cli.styled import Text
+from outlast.cli.render.styled import Text
 
 _GAP = 2
 _LEAST_NAME = 8  # cells that are left of what is cut

@@ -5,9 +5,9 @@ from __future__ import annotations
 from statistics import median_high
 
 from outlast.cli.live.lines import Window, cut, fact_lines
-from outlast.cli.phrases import best_text
-from outlast.cli.styled import Text
-from outlast.cli.text import LABELS, params_text, sparkline
+from outlast.cli.render.phrases import best_text
+from outlast.cli.render.styled import Text
+from outlast.cli.render.text import LABELS, params_text, sparkline
 from outlast.core.states import TrialState
 from outlast.monitor.best_so_far import so_far
 from outlast.monitor.overview import Sight

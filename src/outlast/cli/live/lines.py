@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from outlast.cli.live.choice import Choice
-from outlast.cli.styled import Text
-from outlast.cli.text import LABELS, bar, one_line, percent, wrapped
+from outlast.cli.render.styled import Text
+from outlast.cli.render.text import LABELS, bar, one_line, percent, wrapped
 from outlast.monitor.overview import Overview
 
 KEYS = "↑↓ move  ⏎ open  l log  s stop a trial  ? help  q quit"

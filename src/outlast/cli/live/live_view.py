@@ -23,9 +23,9 @@ from outlast.cli.live.pages import help_page, log_page, trial_page, trials_of, t
 from outlast.cli.live.picture import picture
 from outlast.cli.live.plain import plain_line
 from outlast.cli.live.stop_one import Stopping
-from outlast.cli.render import event_text
-from outlast.cli.styled import Text
-from outlast.cli.text import is_unicode, one_line
+from outlast.cli.render.render_run import event_text
+from outlast.cli.render.styled import Text
+from outlast.cli.render.text import is_unicode, one_line
 from outlast.monitor.overview import Overview, Sight
 
 if TYPE_CHECKING:

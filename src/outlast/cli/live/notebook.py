@@ -13,8 +13,8 @@ from outlast.api.cell_page import page_of
 from outlast.cli.live.choice import Choice
 from outlast.cli.live.lines import Shown, Window
 from outlast.cli.live.picture import picture
-from outlast.cli.locate_several import one_or_several
-from outlast.cli.styled import Text
+from outlast.cli.render.styled import Text
+from outlast.cli.targets.locate_several import one_or_several
 from outlast.engine.record.look import Looker
 from outlast.engine.record.look_many import ManyLooker
 from outlast.monitor.overview import Overview

@@ -8,9 +8,9 @@ from outlast.cli.live.curves import best_lines
 from outlast.cli.live.lines import Shown, Window, bar_line, fact_lines, footer
 from outlast.cli.live.slot_lines import slot_lines
 from outlast.cli.live.troubles import failure_lines, warning_lines
-from outlast.cli.phrases import counts_text, state_text, supervisor_text
-from outlast.cli.styled import Text
-from outlast.cli.text import one_line
+from outlast.cli.render.phrases import counts_text, state_text, supervisor_text
+from outlast.cli.render.styled import Text
+from outlast.cli.render.text import one_line
 from outlast.core.states import StudyState
 from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.speed_words import speed_text

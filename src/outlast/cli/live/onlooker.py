@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from outlast.cli import render, render_many
 from outlast.cli.live.keys import keyboard_of
 from outlast.cli.live.live_view import LiveView
-from outlast.cli.text import make_console
+from outlast.cli.render import render_many, render_run
+from outlast.cli.render.text import make_console
 from outlast.core.fold import Study
 from outlast.core.records import Trial
 from outlast.monitor.overview import Overview, Sight
@@ -45,7 +45,7 @@ class Onlooker:
             self._told[sight.folder] = {_outcome(trial) for trial in _ended(study, ())[:-before]}
         told = self._told[sight.folder]
         for trial in _ended(study, told):
-            line = render.ended_line(trial, study, sight.settings, params=self._view.is_wide)
+            line = render_run.ended_line(trial, study, sight.settings, params=self._view.is_wide)
             self._view.event(f"{sight.name}: {line}" if named else line)
             told.add(_outcome(trial))
 
@@ -70,7 +70,7 @@ def watch(look: Callable[[], Overview], *, several: bool) -> None:
     finally:
         view.close()
     if not overview.is_live:
-        console.print(render_many.several(overview) if several else render.status(overview.snapshots[0]))
+        console.print(render_many.several(overview) if several else render_run.status(overview.snapshots[0]))
 
 
 def _outcome(trial: Trial) -> _Outcome:

@@ -10,10 +10,10 @@ from outlast._system.capped_log import log_end
 from outlast.cli.live.choice import Choice
 from outlast.cli.live.columns import Column, lines_of
 from outlast.cli.live.lines import Window, cut
-from outlast.cli.phrases import STATE_STYLES
-from outlast.cli.render_show import show_trial
-from outlast.cli.styled import Text
-from outlast.cli.text import clean, one_line, params_text
+from outlast.cli.render.phrases import STATE_STYLES
+from outlast.cli.render.render_show import show_trial
+from outlast.cli.render.styled import Text
+from outlast.cli.render.text import clean, one_line, params_text
 from outlast.config.settings import Settings
 from outlast.core.best import table_value
 from outlast.core.file_names import TrialPaths

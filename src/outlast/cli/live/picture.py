@@ -8,9 +8,9 @@ from outlast.cli.live.curves import best_lines
 from outlast.cli.live.lines import Shown, Window, bar_line, cut, footer
 from outlast.cli.live.slot_lines import slot_lines, slots_head
 from outlast.cli.live.troubles import failure_lines, warning_lines
-from outlast.cli.phrases import STATE_STYLES, studies_text, supervisor_text, total_text
-from outlast.cli.styled import Text
-from outlast.cli.text import bar, one_line, percent
+from outlast.cli.render.phrases import STATE_STYLES, studies_text, supervisor_text, total_text
+from outlast.cli.render.styled import Text
+from outlast.cli.render.text import bar, one_line, percent
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.speed_words import clock_time, rate_text, speed_text
 from outlast.monitor.times import duration, metric_value

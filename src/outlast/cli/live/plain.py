@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from outlast.cli.phrases import counts_text, total_text
-from outlast.cli.text import one_line
+from outlast.cli.render.phrases import counts_text, total_text
+from outlast.cli.render.text import one_line
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import Snapshot
 from outlast.monitor.speed_words import speed_text

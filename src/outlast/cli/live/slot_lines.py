@@ -8,9 +8,9 @@ from outlast.cli.live.choice import Choice, running_of
 from outlast.cli.live.columns import Column, lines_of
 from outlast.cli.live.curves import usual_steps
 from outlast.cli.live.lines import Shown, Window
-from outlast.cli.phrases import STATE_STYLES
-from outlast.cli.styled import Text
-from outlast.cli.text import one_line, params_text
+from outlast.cli.render.phrases import STATE_STYLES
+from outlast.cli.render.styled import Text
+from outlast.cli.render.text import one_line, params_text
 from outlast.core.records import Attempt
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.snapshot import RunningTrial

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from outlast.cli.live.lines import Window, cut, fact_lines
-from outlast.cli.styled import Text
-from outlast.cli.text import one_line
+from outlast.cli.render.styled import Text
+from outlast.cli.render.text import one_line
 from outlast.core.moments import parse_time
 from outlast.monitor.overview import Overview, Sight
 from outlast.monitor.speed_words import clock_time

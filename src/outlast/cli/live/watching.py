@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from outlast.cli.render import ended_line
-from outlast.cli.text import make_console
+from outlast.cli.render.render_run import ended_line
+from outlast.cli.render.text import make_console
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.records import AttemptEnded, Event

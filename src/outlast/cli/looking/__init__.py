@@ -1,0 +1,1 @@
+"""What the commands that only look fetch and print: `show`, `logs`, `report --format`, `status --mlflow`."""

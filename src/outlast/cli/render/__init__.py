@@ -1,0 +1,1 @@
+"""How things read on a terminal or through a pipe: values in, text out."""
