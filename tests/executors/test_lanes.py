@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +15,6 @@ from pathlib import Path
 import pytest
 from msgspec import Raw
 
-from lab.waiting import until
 from outlast._system import line_socket
 from outlast._system.line_socket import LineSocket
 from outlast._system.processes import identity_of, is_running
@@ -368,30 +365,6 @@ def test_a_runner_that_is_found_to_be_gone_by_what_it_is_told_is_watched_as_one_
     talk.executor.poll()
     assert name in talk.executor._watched
     talk.executor.cancel(name)
-
-
-def unread(executor: LocalExecutor, name: str) -> int:
-    """Bytes of what a runner was told that it has not read yet (unix(7), SIOCOUTQ, which has the number of TIOCOUTQ)."""
-    lane = executor._lanes[name]
-    assert lane is not None
-    return int.from_bytes(fcntl.ioctl(lane.lines.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-
-
-@pytest.mark.slow
-def test_a_script_that_listens_right_behind_its_report_is_not_told_by_a_signal(talk: Talk) -> None:
-    report, reports = '{"v": 1, "step": 1, "metrics": {"score": 0.5}}', "$OUTLAST_TRIAL_DIR/attempts/1/reports.jsonl"
-    answer = talk.paths.root / "answer"
-    waits = f"until test -e {answer}; do sleep 0.01; done"
-    name, files = talk.begin(f"sleep 0.21; echo '{report}' >> {reports}; {waits}; echo score=1")  # right behind a tick
-    talk.until_heard(lambda: talk.reports, "its report is heard")
-    talk.executor.pass_on(name, EndRequest("pruned", 30.0))
-    until(lambda: not unread(talk.executor, name), "its runner has read that")
-    time.sleep(0.005)
-    with open(files.reports, "ab") as script:  # on its behalf: a shell may be held up for longer than a tick
-        script.write(b'{"v": 1, "listens": true}\n')
-    answer.touch()
-    evidence = talk.over(name)
-    assert (evidence.exit_code, evidence.terminated, evidence.stop_reason) == (0, False, "pruned")
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
-"""A runner's supervisor in a process of its own, on a machine that sleeps: ``supervised.py FOLDER SPEC HOURS [FILE]``.
+"""A runner's supervisor in a process of its own, on a machine that sleeps: ``supervised.py FOLDER SPEC HOURS [FILE [LANE]]``.
 
 It sleeps for an hour between any two looks at the clock, for so many hours; where a file is named, from when that is there.
-With a negative number no time passes at all. What the training leaves is printed.
+With a negative number no time passes at all, or none until that file is there. LANE is the number of a socket over which a
+coordinator speaks, who has said already what is to be run. What the training leaves is printed.
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from outlast._system.clock import Clock
 from outlast._system.locks import FileLock
 from outlast._system.observed import observe_from_environment
+from outlast.runner.lane import Lane
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.supervise import Supervisor
 
@@ -24,7 +26,8 @@ class Sleepy(Clock):
 
     def monotonic(self):
         if self._hours < 0:
-            return self._began
+            stands = not self._after or not all(os.path.exists(file) for file in self._after)
+            return self._began if stands else time.monotonic()
         if all(os.path.exists(file) for file in self._after):
             self._slept = min(self._slept + 1, self._hours)
         return time.monotonic() + 3600.0 * self._slept
@@ -37,7 +40,9 @@ def main():
     lock = FileLock(str(folder / spec.attempt_dir / "alive"))
     assert lock.acquire()
     observe_from_environment("runner")
-    evidence = Supervisor(folder, spec, lock, clock=Sleepy(hours, *sys.argv[4:])).run()
+    lane = Lane(int(sys.argv[5])) if sys.argv[5:] else None
+    assert lane is None or lane.next()
+    evidence = Supervisor(folder, spec, lock, clock=Sleepy(hours, *sys.argv[4:5]), lane=lane).run()
     print(json.dumps(evidence.to_json()))
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import socket
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.waiting import until
 from outlast._system.clock import Clock
+from outlast._system.line_socket import LineSocket
 from outlast.core.evidence import Evidence
+from outlast.runner.reserve import RESERVE
 from outlast.runner.spec import RunnerSpec
 from outlast.runner.stopping import Stopwatch
+
+SUPERVISED = str(Path(__file__).with_name("supervised.py"))
 
 
 class Leaping(Clock):
@@ -37,20 +45,19 @@ def test_a_tick_counts_no_more_than_it_can_have_been() -> None:
     assert (watch.silent, watch.seconds) == (0.0, 1.75)
 
 
+def spec_of(folder: Path, code: str, *, shell: bool = False, **more: Any) -> RunnerSpec:
+    """A training of some Python, or of a shell's words."""
+    argv = ("sh", "-c", code) if shell else (sys.executable, "-S", "-E", "-c", code)
+    return RunnerSpec(
+        trial=0, attempt=1, argv=argv, cwd=str(folder), trial_dir="trials/0000", attempt_dir="trials/0000/attempts/1",
+        checkpoint_dir="trials/0000/checkpoints", objectives=({"name": "score"},), **more,
+    )  # fmt: skip
+
+
 def supervise(folder: Path, code: str, *, hours_of_sleep: int = 0, after: str = "", **spec: Any) -> Evidence:
     """Run a training under a supervisor whose machine sleeps again and again, where a file is named once that is there."""
-    made = RunnerSpec(
-        trial=0, attempt=1, argv=(sys.executable, "-S", "-E", "-c", code), cwd=str(folder), trial_dir="trials/0000",
-        attempt_dir="trials/0000/attempts/1", checkpoint_dir="trials/0000/checkpoints", objectives=({"name": "score"},), **spec,
-    )  # fmt: skip
-    argv = [
-        sys.executable,
-        str(Path(__file__).with_name("supervised.py")),
-        str(folder),
-        made.to_json(),
-        str(hours_of_sleep),
-        *([after] if after else []),
-    ]
+    told = spec_of(folder, code, **spec).to_json()
+    argv = [sys.executable, SUPERVISED, str(folder), told, str(hours_of_sleep), *([after] if after else [])]
     done = subprocess.run(argv, capture_output=True, check=True)
     return Evidence.from_json(json.loads(done.stdout))
 
@@ -77,6 +84,35 @@ def test_a_training_that_was_asked_has_its_whole_grace_although_the_machine_slep
     assert evidence.scores == {"score": 0.25}
 
 
+def unread(line: LineSocket) -> int:
+    """Bytes of what was said that nobody has read yet (unix(7), SIOCOUTQ, which has the number of TIOCOUTQ)."""
+    return int.from_bytes(fcntl.ioctl(line.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+
+@pytest.mark.slow
+def test_a_script_that_listens_right_behind_its_report_is_not_told_by_a_signal(tmp_path: Path) -> None:
+    """It says so after its runner has heard that it is to stop, and before that looks the next time: the clock stands still."""
+    ours, theirs = socket.socketpair()
+    coordinator, ticks, answer = LineSocket(ours), tmp_path / "ticks", tmp_path / "answer"
+    coordinator.say({"op": "run", "name": "0000.1", "marker": "m", "log": "l", "told": "{}", "fds": []})
+    made = spec_of(tmp_path, f"until test -e {answer}; do sleep 0.01; done; echo score=1", shell=True)
+    attempt = tmp_path / made.attempt_dir
+    argv = [sys.executable, SUPERVISED, str(tmp_path), made.to_json(), "-1", str(ticks), str(theirs.fileno())]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, pass_fds=[theirs.fileno()]) as runner:
+        theirs.close()
+        until((attempt / "output.log").exists, "it has begun")
+        coordinator.say({"op": "stop", "name": "0000.1", "reason": "pruned", "grace": 300.0})
+        until(lambda: not unread(coordinator), "its runner has read that")
+        with open(attempt / "reports.jsonl", "ab") as script:
+            script.write(b'{"v": 1, "step": 1, "metrics": {"score": 0.5}}\n{"v": 1, "listens": true}\n')
+        ticks.touch()
+        until(lambda: (attempt / RESERVE).exists() or runner.poll() is not None, "its runner looks again")
+        answer.touch()
+        evidence = Evidence.from_json(json.loads(runner.communicate(timeout=120)[0]))
+    coordinator.close()
+    assert (evidence.exit_code, evidence.terminated, evidence.stop_reason) == (0, False, "pruned")
+
+
 @pytest.mark.slow
 def test_real_silence_is_a_hang(tmp_path: Path) -> None:
     evidence = supervise(tmp_path, "import time; time.sleep(60)", hang_after=0.3)
@@ -88,12 +124,12 @@ def test_a_training_that_reports_anything_is_not_silent(tmp_path: Path) -> None:
     code = (
         "import os, time\n"
         "path = os.path.join(os.environ['OUTLAST_TRIAL_DIR'], 'attempts', '1', 'reports.jsonl')\n"
-        "for step in range(10):\n"
+        "for step in range(14):\n"
         '    with open(path, \'a\') as file: print(\'{"v":1,"step":%d,"metrics":{"loss":0.5}}\' % step, file=file)\n'
         "    time.sleep(0.25)\n"
         "print('score=0.5')"
     )
-    evidence = supervise(tmp_path, code, hang_after=1.5)
+    evidence = supervise(tmp_path, code, hang_after=3.0)  # less than it trains, and more than a busy machine holds it up
     assert (evidence.exit_code, evidence.stop_reason, evidence.scores) == (0, "", {"score": 0.5})
 
 
