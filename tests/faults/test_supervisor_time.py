@@ -129,7 +129,8 @@ def test_a_training_that_reports_anything_is_not_silent(tmp_path: Path) -> None:
         "    time.sleep(0.25)\n"
         "print('score=0.5')"
     )
-    evidence = supervise(tmp_path, code, hang_after=3.0)  # less than it trains, and more than a busy machine holds it up
+    longer_than_it_is_held_up = 3.0  # on a busy machine; and less than it trains
+    evidence = supervise(tmp_path, code, hang_after=longer_than_it_is_held_up)
     assert (evidence.exit_code, evidence.stop_reason, evidence.scores) == (0, "", {"score": 0.5})
 
 
