@@ -152,15 +152,15 @@ def test_a_runner_that_was_given_up_ends_although_its_host_sees_nothing_new_for_
 def test_a_host_that_is_cut_off_from_the_share_ends_its_training_before_another_may_begin_it(
     share: Share, cluster: Callable[..., Cluster]
 ) -> None:
-    study = cluster(trials=1, epochs=12, seconds=0.5)
+    study, silent = cluster(trials=1, epochs=24, seconds=0.5), 2 * SILENT_S
     host = share.host("a")
     a = study.on(host)
-    run = a.start()
+    run = a.start(OUTLAST_SILENT_SECONDS=str(silent))
     training = study.lab.wait_for_epoch(0, 1)["pid"]
     began = time.monotonic()
     host.cut_off()
     wait_gone(training)
-    assert time.monotonic() - began < 0.9 * SILENT_S
+    assert time.monotonic() - began < 0.9 * silent
     host.reconnect()
     assert run.wait() == 0, run.said
     _done(study, run, trials=1, interruptions=1)

@@ -549,7 +549,7 @@ def test_a_broken_index_is_built_anew_before_the_end_also_where_that_takes_long(
     writer.update(study.trials.values())
     writer.start()
     assert building.wait(LIMIT)
-    assert writer.close(timeout=0.5)
+    assert writer.close(timeout=1.0)
     assert check_index(path, study, lab.settings()) == []
 
 

@@ -195,7 +195,7 @@ def test_the_kernel_wakes_whoever_waits_and_nobody_else(study: Studies) -> None:
     assert c.want(0) == 0
     a.end()
     assert a.want(0) == 0
-    assert select.select([b.slots.wake_fd], [], [], 5)[0]
+    assert select.select([b.slots.wake_fd], [], [], 60)[0]
     assert not select.select([c.slots.wake_fd], [], [], 0)[0]
     assert b.want(1) == 1
     assert not select.select([b.slots.wake_fd], [], [], 0)[0], "nothing more to wait for"
@@ -209,7 +209,7 @@ def test_who_left_a_slot_to_another_is_woken_when_that_has_what_it_wants(study: 
     a.end(2)
     assert a.want(2) == 0
     assert b.want(1) == 1
-    assert select.select([a.slots.wake_fd], [], [], 5)[0]
+    assert select.select([a.slots.wake_fd], [], [], 60)[0]
     assert a.want(2) == 1
 
 
@@ -223,7 +223,7 @@ def test_a_slot_is_left_to_who_goes_first_although_that_has_not_noticed_its_end_
     high.slots.ended("local:0")
     assert low.want(4) == 0, "between its last trial and its next one it wants a slot as well"
     assert high.want(1) == 1
-    assert select.select([low.slots.wake_fd], [], [], 5)[0]
+    assert select.select([low.slots.wake_fd], [], [], 60)[0]
     assert low.want(4) == 0
     os.close(high.running.pop("local:1"))
     assert low.want(4) == 0

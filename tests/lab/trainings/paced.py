@@ -27,6 +27,10 @@ def note(path, **what):
     os.close(fd)
 
 
+def file_of_attempt(name):
+    return os.path.join(os.environ["OUTLAST_TRIAL_DIR"], "attempts", os.environ["OUTLAST_ATTEMPT"], name)
+
+
 def handle_term(audit, how):
     def saves(number, frame):
         note(audit, saved=True)
@@ -40,7 +44,7 @@ def handle_term(audit, how):
 
 def wait_until_judged(epoch):
     """Wait until the pruner has let this epoch pass. One that it does not let pass is the last."""
-    mark = os.path.join(os.environ["OUTLAST_TRIAL_DIR"], "attempts", os.environ["OUTLAST_ATTEMPT"], "judged")
+    mark = file_of_attempt("judged")
     while epoch > 0:
         try:
             with open(mark) as file:
@@ -65,7 +69,7 @@ def train(args):
     for epoch in range(1, args.epochs + 1):
         time.sleep(args.seconds)
         value = round(score(args.x, epoch), 9)
-        note(args.audit, epoch=epoch)
+        note(args.audit, epoch=epoch, asked=os.path.exists(file_of_attempt("stop.json")))
         if trial is not None:
             trial.report(step=epoch, score=value)
         elif run is not None:
@@ -73,10 +77,7 @@ def train(args):
         elif args.style == "prints":
             print(f"epoch {epoch}: score={value:.9f}", flush=True)
         if args.style == "listens" and trial.should_stop:
-            asked = os.path.join(
-                os.environ["OUTLAST_TRIAL_DIR"], "attempts", os.environ["OUTLAST_ATTEMPT"], "stop.json"
-            )
-            note(args.audit, stopping=trial.should_stop.reason, asked=os.stat(asked).st_mtime)
+            note(args.audit, stopping=trial.should_stop.reason)
             return
         if args.ahead is not None:
             wait_until_judged(epoch - args.ahead)
