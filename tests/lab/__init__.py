@@ -4,6 +4,7 @@
 ``tests`` as ``python -m lab.chaos``. A folder of tests keeps what only it needs in its own conftest.py.
 
 waiting      until: whatever waits for a process waits for a fact, with a limit
+descriptors  what this process has open, to compare
 study        a study in a folder of its own: its file, its record of epochs, its ledger; and one that is run in the background
 survival     studies that are killed by commands forked from a zygote; crash points; comparison: with one that nobody touched
 chaos        campaigns of random kills; mutants: broken products that a campaign has to notice; power: disks after power failures

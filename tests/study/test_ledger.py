@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.descriptors import open_here
 from outlast._system import observed
 from outlast.core.records import Warned
 from outlast.errors import LeaseLost, LedgerTooNew, SegmentLost
@@ -389,7 +390,7 @@ def test_a_claim_that_cannot_read_what_was_before_leaves_no_file_open(
         raise OSError("stale")
 
     monkeypatch.setattr("outlast.study.ledger.read_ledger", refused)
-    before = os.listdir("/proc/self/fd")
+    before = open_here()
     with pytest.raises(OSError, match="stale"):
         Ledger.claim(folder)
-    assert os.listdir("/proc/self/fd") == before
+    assert open_here() == before

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lab.descriptors import open_here
 from outlast._system.locks import FileLock, is_locked
 from outlast._system.memory import MemoryCounters
 from outlast._system.tokens import VARIABLE
@@ -50,10 +51,10 @@ def trial(number: int = 1) -> Train:
 def test_one_that_cannot_be_made_leaves_nothing(spoilt: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     more = {"cwd": str(tmp_path / "none"), "outputs": str(tmp_path / "file" / "x"), "floors": {"kept:0": 1 << 62}}
-    open_before = os.listdir("/proc/self/fd")
+    open_before = open_here()
     with pytest.raises(StorageError, match="cannot start a worker"):
         KeptProcess(start_in(tmp_path, **{spoilt: more[spoilt]}), "kept:0")
-    assert os.listdir("/proc/self/fd") == open_before
+    assert open_here() == open_before
     assert not is_locked(str(tmp_path / "output" / "0.log"))
 
 
@@ -66,17 +67,17 @@ def lost() -> None:
 
 
 def test_one_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
-    open_before = os.listdir("/proc/self/fd")
+    open_before = open_here()
     KeptProcess(start_in(tmp_path), "kept:0").close()
-    assert os.listdir("/proc/self/fd") == open_before
+    assert open_here() == open_before
     assert not os.listdir(tmp_path / "output")
 
 
 def test_whoever_comes_late_to_a_slot_that_is_free_again_starts_nothing_there(tmp_path: Path) -> None:
-    open_before = os.listdir("/proc/self/fd")
+    open_before = open_here()
     with pytest.raises(Lost):
         KeptProcess(start_in(tmp_path), "kept:0", lost)
-    assert os.listdir("/proc/self/fd") == open_before
+    assert open_here() == open_before
     assert not is_locked(str(tmp_path / "output" / "0.log"))
 
 
@@ -127,11 +128,11 @@ def test_what_a_trial_left_running_keeps_no_output_that_is_empty(tmp_path: Path)
 def test_a_slot_in_which_a_successors_worker_runs_is_left_to_it(make: Make, tmp_path: Path) -> None:
     theirs = make()
     os.kill(theirs.process.pid, signal.SIGSTOP)
-    open_before = os.listdir("/proc/self/fd")
+    open_before = open_here()
     try:
         with pytest.raises(Lost):
             KeptProcess(start_in(tmp_path), "kept:0", lost)
-        assert os.listdir("/proc/self/fd") == open_before
+        assert open_here() == open_before
         assert theirs.process.poll() is None
     finally:
         os.kill(theirs.process.pid, signal.SIGCONT)  # so that it ends with the test
