@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 ANNA, BERT = 61001, 61002  # nobody has an account of these numbers
 
 
+@pytest.mark.alone  # a card that a search held up by others does not come for goes to whoever does
 def test_who_starts_more_searches_gets_no_larger_share_of_the_cards(open_box: Box) -> None:
     box = open_box
     cards = box.driver.cards(4)
