@@ -92,7 +92,10 @@ def test_ranks_stop_die_and_resume_together(tmp_path: Path) -> None:
     assert second[0][0] == second[1][0] == begun, "both went on from the one checkpoint"
     assert third[0] == third[1] and third[0][-1] == 29
     assert third[0][0] in (second[1][-1], second[1][-1] + 1), "no epoch behind the last checkpoint ran again"
-    assert [outcome.cause for outcome in ranks.trial.ended] == [Cause.STOPPED, Cause.CRASH, Cause.COMPLETED]
+    stopped, died, completed = (outcome.cause for outcome in ranks.trial.ended)
+    assert (stopped, completed) == (Cause.STOPPED, Cause.COMPLETED)
+    # Whom torchrun ends first, one that died or one that lost its connection to that, is chance; the latter may say so before.
+    assert died in (Cause.CRASH, Cause.TRANSIENT)
     assert ranks.nobody_is_left(2) and ranks.nobody_is_left(3)
     assert len(ranks.trial.curve()) == 30, "one rank reports"
 
