@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import optuna
 import pytest
 
+from lab.ports import free_port
 from lab.waiting import until
 from outlast._system.files import write_atomic
 from outlast.core.fold import fold
@@ -165,9 +165,7 @@ def test_an_index_that_is_deleted_or_emptied_comes_back(folder: Path) -> None:
 
 def test_the_dashboard_shows_the_search_and_an_index_replaced_under_it_does_no_harm(folder: Path) -> None:
     path = folder / "studies" / "seen" / "study.db"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with searching(folder):
         until(lambda: load(folder))
         words = ["dashboard", str(path.parent), "--port", str(port), "--no-browser"]

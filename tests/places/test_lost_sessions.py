@@ -159,7 +159,7 @@ def test_a_search_ends_with_its_exact_budget_over_sessions_that_are_lost(colab: 
         before = kept
     assert before, "nothing came home in two sessions"
     run = colab.begin()
-    assert run.wait(timeout=60) == 0, colab.said.read_text()
+    assert run.wait(timeout=120) == 0, colab.said.read_text()
     colab.end(lost=False)
     trials = fold(histories(colab.home)[0][0].reading.events).trials
     assert [trials[number].state for number in sorted(trials)] == [TrialState.COMPLETE] * 6
@@ -178,7 +178,7 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint_on_the_next_machine(co
     assert "a lost session costs at most the trials that ended in its last minute" in colab.said.read_text()
     (colab.project / "go").touch()
     run = colab.begin()
-    assert run.wait(timeout=60) == 0, colab.said.read_text()
+    assert run.wait(timeout=120) == 0, colab.said.read_text()
     colab.end(lost=False)
     trial = fold(histories(colab.home)[0][0].reading.events).trials[0]
     last = trial.ended[-1]
