@@ -29,6 +29,8 @@ from outlast.engine.record.examine import read_study
 from outlast.engine.record.recorded import study_paths
 
 HERE = Path(__file__).parent
+#: In seconds: all studies of a measurement.
+BEGUN_WITHIN = 300.0
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,11 @@ def run(place: Path, parts: Sequence[Part], *, slots: int, share: str, seconds: 
     processes = {part.name: begin(place, part, slots=slots, share=share, seed=seed) for part in parts}
     began, ends = time.monotonic(), dict[str, float]()
     try:
+        # On a busy machine that takes as long as what is measured.
         while not all(came(place / name) or process.poll() is not None for name, process in processes.items()):
-            time.sleep(0.02)  # on a busy machine that takes as long as what is measured
+            if time.monotonic() > began + BEGUN_WITHIN:
+                raise TimeoutError(f"not all of {', '.join(processes)} have begun within {BEGUN_WITHIN} s")
+            time.sleep(0.02)
         over = time.monotonic() + seconds
         while len(ends) < len(processes) and time.monotonic() < over:
             for name, process in processes.items():

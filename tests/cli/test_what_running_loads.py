@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from outlast.cli.render.text import _TOLD_RICH
+
 LISTED = """\
 import atexit, json, sys
 before = set(sys.modules)
@@ -39,10 +41,13 @@ TPE = "{name: tpe, n_startup_trials: 1, seed: 1}"
 NUMBERS = "{x: {min: 0.0, max: 1.0}, rate: {min: 1e-5, max: 1e-1, distribution: log_uniform_values}, layers: {min: 1, max: 4}}"
 
 
+#: Nobody has said that a pipe is to be treated as a terminal.
+_PIPED = {name: value for name, value in os.environ.items() if name not in _TOLD_RICH}
+
+
 def loaded_by(*words: str, folder: Path) -> set[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     command = [sys.executable, "-c", LISTED, *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, env=_PIPED, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return set(json.loads(done.stderr.splitlines()[-1]))
 
@@ -93,7 +98,7 @@ def test_no_first_trial_waits_for_what_shows_it(here):
     here.study(sampler="random", budget="{trials: 1}", parallel="1")
     done = subprocess.run(
         [sys.executable, "-c", LISTED_AT_THE_START, "run", "study.yaml"], cwd=here.folder, capture_output=True, text=True,
-        env={name: value for name, value in os.environ.items() if name != "COLUMNS"}, timeout=60,
+        env=_PIPED, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     modules = set(json.loads(done.stderr.splitlines()[0]))

@@ -23,6 +23,7 @@ from outlast.core.fold import fold
 from outlast.core.records import AttemptEnded, AttributeSet, StudyCreated, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StorageError, StudyNotFound, UsageError
+from outlast.optimizer.importing import import_sources
 from outlast.optimizer.importing.imported_study import ImportedStudy, import_storage
 from outlast.optimizer.index.index_build import rebuild_index
 from outlast.optimizer.index.index_check import check_index
@@ -157,17 +158,17 @@ def test_the_timeout_of_a_url_is_honoured(tmp_path: Path, monkeypatch: pytest.Mo
     made(f"sqlite:///{tmp_path}/held.db")
     holder = sqlite3.connect(tmp_path / "held.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
-    waits, connect = [], sqlite3.connect
+    waits, wait = [], import_sources._wait_for_lock
 
-    def noted(*given: Any, **how: Any) -> sqlite3.Connection:
-        waits.append(how.get("timeout"))
-        return connect(*given, **how)
+    def noted(source: sqlite3.Connection, seconds: float) -> None:
+        waits.append(seconds)
+        wait(source, seconds)
 
-    monkeypatch.setattr(sqlite3, "connect", noted)
+    monkeypatch.setattr(import_sources, "_wait_for_lock", noted)
     started = time.monotonic()
     with pytest.raises(StorageError, match="locked"):
         import_storage(f"sqlite:///{tmp_path}/held.db?timeout=0.3")
-    assert time.monotonic() - started >= 0.3 and 0.3 in waits
+    assert time.monotonic() - started >= 0.3 and waits == [0.3]
     holder.execute("ROLLBACK")
     holder.close()
 

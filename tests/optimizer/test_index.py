@@ -475,9 +475,9 @@ def test_other_foreign_rows_are_told_about_and_get_out_of_the_way(lab: Any, stud
 def test_a_schema_that_is_not_known_here_is_written_by_optuna_itself(
     lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outlast.optimizer.index import index_build, study_db
+    from outlast.optimizer.index import index_build, index_check, study_db
 
-    for module in (study_db, index_build):
+    for module in (study_db, index_build, index_check):
         monkeypatch.setattr(module, "KNOWN_HEADS", frozenset())
     path = tmp_path / "study.db"
     with writing(path, lab, study) as writer:
@@ -487,6 +487,7 @@ def test_a_schema_that_is_not_known_here_is_written_by_optuna_itself(
         assert writer.flush(LIMIT)
         assert not writer.warnings
     assert_equal(path, study)
+    assert check_index(path, study, lab.settings()) == []
     assert os.listdir(tmp_path) == ["study.db"]
 
 

@@ -81,6 +81,27 @@ def test_what_is_enqueued_counts_from_when_its_names_are_known_whenever_it_was_r
     assert known(ran_on) == known(Optimizer(settings, study)) == {"rate": 0.125}
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_range_far_from_all_that_was_tried_warns_nobody(lab: Any) -> None:
+    settings, study = lab.settings({}, sampler="tpe"), lab.study()
+    ran_on = Optimizer(settings, study)
+
+    def drawn(number: int, low: float, high: float) -> Any:
+        text = distribution_to_json(FloatDistribution(low, high))
+        for event in (lab.created(ran_on.ask(number), number), lab.opened(number)):
+            study.apply(event)
+            ran_on.apply(event)
+        value = ran_on.suggest(number, "x", text)
+        study.apply(ParamDrawn(number, "x", value, text))
+        for each in (study, ran_on):
+            each.apply(lab.ended(number, values=(value,)))
+        return value
+
+    for number in range(100):
+        drawn(number, 2.0, 3.0)
+    assert all(0.0 <= drawn(number, 0.0, 1.0) <= 1.0 for number in range(100, 104))
+
+
 def test_of_many_choices_only_those_that_were_taken_have_kernels() -> None:
     column, many = Column(6), ChoiceRange(tuple(f"file {n}" for n in range(2000)))
     column.meet(many)

@@ -79,9 +79,8 @@ def test_whether_others_reach_it_is_known(host, is_open) -> None:
 
 
 def test_the_first_free_port_is_taken_and_one_that_was_named_or_none(monkeypatch) -> None:
-    monkeypatch.setattr(
-        listening, "FIRST_PORT", first_tried := free_port()
-    )  # other tests have servers from the usual one on
+    assert listening.FIRST_PORT == 8787  # as the help says; other tests have servers from there on
+    monkeypatch.setattr(listening, "FIRST_PORT", first_tried := free_port())
     with closing(listen("127.0.0.1", None)) as first, closing(listen("127.0.0.1", None)) as second:
         taken = first.getsockname()[1]
         assert first_tried <= taken < second.getsockname()[1]

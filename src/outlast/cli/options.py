@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
-    """A whole number from `least` on, up to `most`."""
+    """A whole number from `least` on, up to `most`; `in_all`: not one that is added to what there is."""
 
     name = "whole number"
 
-    def __init__(self, least: int, most: int | None = None) -> None:
-        self._least, self._most = least, most
+    def __init__(self, least: int, most: int | None = None, *, in_all: bool = False) -> None:
+        self._least, self._most, self._in_all = least, most, in_all
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number, in which people may have mistyped themselves."""
@@ -30,7 +30,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic clas
             number = int(value)
         except ValueError:
             self.fail(f"{value!r} is not a whole number", param, ctx)
-        if str(value).lstrip().startswith("+"):  # not "so many more": the same command, run again, would add them again
+        if self._in_all and str(value).lstrip().startswith("+"):  # the same command, run again, would add them again
             self.fail(f"{value!r} has a sign: write {number}, or the sum where so many more are meant", param, ctx)
         if number < self._least:
             self.fail(f"{number} is less than {self._least}", param, ctx)
@@ -102,7 +102,7 @@ _SEARCH = (
     click.option(
         "--trials",
         metavar="N",
-        type=WholeNumber(1),
+        type=WholeNumber(1, in_all=True),
         help="How many trials the study is to have in all; wins over the study file.",
     ),
     click.option("--parallel", metavar="N", type=WholeNumber(1), help="Trials side by side."),

@@ -71,9 +71,8 @@ class PipeTrial:
         self._user_attrs: dict[str, Any] = {k: json.loads(v) for k, v in start.get("user_attrs", {}).items()}
         self._system_attrs: dict[str, Any] = {k: json.loads(v) for k, v in start.get("system_attrs", {}).items()}
         self._objectives = os.environ.get("OUTLAST_METRICS", "value").split(",")
-        self._reporter = (
-            current_trial()
-        )  # (looked up once: it asks the environment, which takes as long as the rest of a report)
+        # Looked up once: that asks the environment, which takes as long as the rest of a report.
+        self._reporter = current_trial()
         self._study: Any = None
 
     def _shown_class(self) -> type:

@@ -222,7 +222,9 @@ class Proposer:
 
 def _unwarned(suggester: Suggester) -> contextlib.AbstractContextManager[object]:
     """A block in which it may warn of what only somebody who calls it by hand would want to know."""
-    return contextlib.nullcontext() if isinstance(suggester, RandomDraws) else quiet()  # this one warns of nothing
+    return (
+        contextlib.nullcontext() if type(suggester) is RandomDraws else quiet()
+    )  # this one warns of nothing, models do
 
 
 def _notes(noted: Mapping[str, Any], *, followed: bool) -> dict[str, Any]:

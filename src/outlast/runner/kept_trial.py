@@ -125,9 +125,8 @@ class KeptTrial(client.Trial):
         self._train, self._line = train, line
         self._params = dict(train.params)
         self._process = os.getpid()
-        self._speaks: bool | None = (
-            None  # whether this process is its training's first rank, once somebody has reported
-        )
+        # Whether this process is its training's first rank, once somebody has reported.
+        self._speaks: bool | None = None
         self._began = self._told_at = time.monotonic()
         self._told, self._messages, self._telling = 0, 0, threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Connections to databases with Optuna's tables, as `outlast.optimizer.index.index_sql` speaks to them; these are made once."""
+"""Connections to databases with Optuna's tables, as `outlast.optimizer.index.index_sql` speaks to them; tables are made once."""
 
 from __future__ import annotations
 
