@@ -27,7 +27,7 @@ from _figures import Measured, keep, load, machine, markdown, measure, times_as_
 
 PARTS = ("command", "kept", "looking", "starting", "history", "scale")
 #: Measured by programs of their own, which keep a page beside the others' figures.
-APART = ("quality",)
+APART = ("quality", "quality_dear", "quality_pruners")
 HERE = Path(__file__).parent
 RECORDED = HERE / "recorded"
 QUICK = RECORDED / "quick.json"

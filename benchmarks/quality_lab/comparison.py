@@ -27,7 +27,7 @@ def regrets(
     trials: int,
 ) -> Regrets:
     """Regrets by method and pair, of the searches that fit; of a method that knows its budget, those with this one."""
-    lines = [line for line in lines if "error" not in line]
+    lines = list(lines)
     best = best_known(lines)
     found: dict[str, dict[Pair, float]] = {}
     for line in lines:
@@ -52,6 +52,19 @@ def best_known(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
             if value is not None:
                 best[line["task"]] = min(value, best.get(line["task"], value))
     return best
+
+
+def on_shared_tasks(
+    lines: Iterable[Mapping[str, Any]], methods: Sequence[str], beside: Sequence[str]
+) -> list[Mapping[str, Any]]:
+    """The searches of these methods, and of those beside them whose task, workers and seed any of these has."""
+    lines = list(lines)
+
+    def where(line: Mapping[str, Any]) -> tuple[Any, ...]:
+        return line["task"], line["workers"], line["seed"]
+
+    places = {where(line) for line in lines if line["method"] in methods}
+    return [line for line in lines if line["method"] in methods or (line["method"] in beside and where(line) in places)]
 
 
 def table(found: Regrets) -> list[str]:
@@ -177,8 +190,7 @@ def costs(lines: Iterable[Mapping[str, Any]]) -> str:
     """What asking cost, in processor seconds a search of so many trials."""
     found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for line in lines:
-        if "error" not in line:
-            found.setdefault((line["method"], line["trials"]), []).append(line)
+        found.setdefault((line["method"], line["trials"]), []).append(line)
     rows = ["| | trials | searches | processor seconds | seconds | trained anew |", "|---|--:|--:|--:|--:|--:|"]
     for (method, trials), each in sorted(found.items(), key=lambda item: mean(line["asked"] for line in item[1])):
         asked, seconds, trained = (mean(line[name] for line in each) for name in ("asked", "seconds", "trained"))

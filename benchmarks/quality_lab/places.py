@@ -6,8 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from quality_lab.results import Results
+
 #: The folder, unless the command line says another.
 VARIABLE = "OUTLAST_QUALITY_CACHE"
+#: What the repository keeps of it.
+RECORDED = Path(__file__).parents[1] / "recorded"
 
 
 def default_folder() -> Path:
@@ -41,11 +45,11 @@ class Places:
         return self.folder / "trainings.sqlite"
 
     @property
-    def results(self) -> Path:
+    def results(self) -> Results:
         """One line a search."""
-        return self.folder / "searches.jsonl"
+        return Results(self.folder / "searches.jsonl", RECORDED / "searches.jsonl")
 
     @property
-    def pruned_results(self) -> Path:
+    def pruned_results(self) -> Results:
         """One line a search with a pruner."""
-        return self.folder / "pruned-searches.jsonl"
+        return Results(self.folder / "pruned-searches.jsonl", RECORDED / "pruned-searches.jsonl")

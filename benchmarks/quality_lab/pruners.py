@@ -108,8 +108,7 @@ def _searched(job: PrunedJob, task: Task, bench: Bench) -> dict[str, Any]:
 
 def page(lines: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], *, set_aside: Sequence[bool]) -> str:
     """All tables. `others`: results of searches without pruners, which may know better configurations."""
-    lines = [line for line in lines if "error" not in line]
-    best, said = best_known([*lines, *(line for line in others if "error" not in line)]), []
+    best, said = best_known([*lines, *others]), []
     for aside in set_aside:
         for sampler in sorted({line["sampler"] for line in lines}):
             for workers in sorted({line["workers"] for line in lines}):
@@ -134,4 +133,4 @@ def _table(lines: Sequence[Mapping[str, Any]], best: Mapping[str, float], whole:
         values.setdefault(line["pruner"], {})[line["task"], line["seed"]] = found
         trials.setdefault(line["pruner"], []).append(point["complete"] + point["pruned"] + point["failed"])
     more = {pruner: f"{mean(each):.0f}" for pruner, each in trials.items()}
-    return rows_of(values, LABELS, against="asha", more=("trials", more))
+    return rows_of(values, LABELS, against="none", more=("trials", more))

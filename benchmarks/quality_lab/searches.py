@@ -1,17 +1,16 @@
 """The searches of a plan: which there are, running them on a pool, and what is known already.
 
-A result is a line of JSON in one file. What is there is not run again, so that an interrupted benchmark goes on.
+What is known already is not run again, so that an interrupted benchmark goes on.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from quality_lab.methods import METHODS, Peers, begin
 from quality_lab.places import Places
 from quality_lab.remembered import Trainings
+from quality_lab.results import Results
 from quality_lab.simulated_clock import Ended, chosen, run
 from quality_lab.tasks import Bench, Task, all_tasks
 
@@ -181,16 +181,6 @@ class Keyed(Protocol):
         """Its name in the file of results."""
 
 
-def known(file: Path) -> Iterator[dict[str, Any]]:
-    """The results that are there; a line that an interruption tore is none."""
-    if file.is_file():
-        for line in file.read_text().splitlines():
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
-
-
 def _tell(text: str) -> None:
     print(text, flush=True)
 
@@ -199,27 +189,29 @@ def run_all(
     jobs: Sequence[J],
     work: Callable[[J], dict[str, Any]],
     places: Places,
-    file: Path,
+    results: Results,
     *,
     processes: int,
     minutes: float,
+    anew: bool = False,
 ) -> int:
     """Run what is not known yet, each result a line as soon as it is there; returns how many are left.
 
     Args:
         work: What a process of the pool does with one, and returns a line that has the fields of the job.
         minutes: After so many no other search begins.
+        anew: What is on record counts for nothing, only what was run here.
     """
     kind = type(jobs[0]) if jobs else Job
     names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
-    done = {kind(*(line[name] for name in names)).key for line in known(file) if "error" not in line}
+    done = {kind(*(line[name] for name in names)).key for line in results.lines(only_here=anew)}
     left = [job for job in jobs if job.key not in done]
     _tell(f"{len(jobs)} searches, {len(jobs) - len(left)} known")
     until, waiting = time.monotonic() + 60 * minutes, list(reversed(left))
     # One thread each, said before they load NumPy: threads that wait for each other cost more than they bring.
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _begin_worker, (str(places.folder),)) as pool, file.open("a") as kept:
+    with ProcessPoolExecutor(processes, context, _begin_worker, (str(places.folder),)) as pool:
         running: set[Future[dict[str, Any]]] = set()
         while waiting or running:
             while waiting and len(running) < processes and time.monotonic() < until:
@@ -229,8 +221,7 @@ def run_all(
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
                 line = future.result()
-                kept.write(json.dumps(line) + "\n")
-                kept.flush()
+                results.add(line)
                 if "error" in line:
                     _tell(f"{line['task']}, seed {line['seed']}: {line['error'].strip().splitlines()[-1][:200]}")
     return len(waiting)

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from quality_lab import figures, lines
 from quality_lab.axes import choice, conditional, drawn, existing, real, whole
-from quality_lab.comparison import best_known, page, rows_of
+from quality_lab.comparison import best_known, on_shared_tasks, page, rows_of
 from quality_lab.epochs_clock import PrunedSearch
 from quality_lab.lines import Lines
 from quality_lab.ours import Ours
 from quality_lab.plans import PLANS
+from quality_lab.results import Results
 from quality_lab.simulated_clock import Ended, Training, chosen, run
 from quality_lab.tasks import all_tasks, set_aside
 
@@ -232,3 +233,39 @@ def test_what_diverges_or_cannot_run_costs_what_it_ran_and_is_never_chosen() -> 
     assert spent.failed > 0
     assert spent.best is not None
     assert spent.best[0] >= 0.6
+
+
+def test_what_the_repository_keeps_is_known_where_nothing_was_run(tmp_path: Path) -> None:
+    first = Results(tmp_path / "one.jsonl", tmp_path / "recorded.jsonl")
+    first.add(line("ours", 0, 0.5))
+    first.add(line("ours", 1, 0.4))
+    first.add({**line("ours", 2, 0.3), "error": "it was away"})
+    first.record()
+    other = Results(tmp_path / "other.jsonl", tmp_path / "recorded.jsonl")
+    assert [each["seed"] for each in other.lines()] == [0, 1]
+    assert [each["checkpoints"]["50"] for each in other.lines()] == [{"truth": 0.5}, {"truth": 0.4}]
+    assert other.lines(only_here=True) == []
+
+
+def test_what_was_run_here_counts_before_what_is_on_record(tmp_path: Path) -> None:
+    results = Results(tmp_path / "here.jsonl", tmp_path / "recorded.jsonl")
+    results.add(line("ours", 0, 0.5))
+    results.record()
+    results.add(line("ours", 0, 0.1))
+    assert [each["checkpoints"]["50"]["truth"] for each in results.lines()] == [0.1]
+
+
+def test_results_that_an_interruption_tore_are_none(tmp_path: Path) -> None:
+    results = Results(tmp_path / "here.jsonl", tmp_path / "recorded.jsonl")
+    results.add(line("ours", 0, 0.5))
+    with results.here.open("a") as file:
+        file.write('\n{"task": "t", "met')
+    assert len(results.lines()) == 1
+    results.add(line("ours", 1, 0.5))
+    assert [each["seed"] for each in results.lines()] == [0, 1]
+
+
+def test_slow_peers_stand_beside_yardsticks_that_ran_where_they_did() -> None:
+    lines = [line("hebo", 0, 0.1), line("ours", 0, 0.2), line("ours", 1, 0.3), line("ours", 0, 0.4, workers=8)]
+    assert on_shared_tasks(lines, ["hebo"], ["ours"]) == lines[:2]
+    assert on_shared_tasks(lines, ["hebo"], []) == lines[:1]
