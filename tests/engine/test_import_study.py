@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +165,89 @@ def test_a_study_with_several_objectives_goes_on(take_in: Callable[..., Imported
 def test_a_storage_in_which_nothing_was_drawn_needs_a_study_file(take_in: Callable[..., Imported]) -> None:
     with pytest.raises(UsageError, match="no parameter"):
         take_in(lambda study: study.enqueue_trial({"x": 0.25}), None)
+
+
+def drew(params: dict[str, tuple[Any, Any]]) -> Callable[[optuna.Study], None]:
+    """A study with one trial of these parameters: name → distribution and value."""
+    ranges, values = ({name: pair[i] for name, pair in params.items()} for i in (0, 1))
+
+    def make(study: optuna.Study) -> None:
+        scores = [0.5] * len(study.directions)
+        study.add_trial(optuna.trial.create_trial(params=values, distributions=ranges, values=scores))
+
+    return make
+
+
+WHOLE, CHOICE = optuna.distributions.IntDistribution, optuna.distributions.CategoricalDistribution
+UNSAYABLE = {
+    "choice not a number": ({"a": (CHOICE([1.0, math.nan]), math.nan)}, "parameters.a.values: nan is not finite"),
+    "choice without end": ({"a": (CHOICE([math.inf, 1.0]), 1.0)}, "parameters.a.values: inf is not finite"),
+    "one choice": ({"a": (CHOICE([math.nan]), math.nan)}, "parameters.a.value: nan is not finite"),
+    "choice too large": ({"a": (CHOICE([1, 2**60]), 1)}, f"parameters.a.values: {2**60} is beyond 2**53"),
+    "range too large": ({"a": (WHOLE(0, 2**60), 7)}, f"parameters.a.max: {2**60} is beyond 2**53"),
+    "range without end": (
+        {"a": (optuna.distributions.FloatDistribution(0.0, math.inf), 7.0)},
+        "parameters.a.max: inf is not finite",
+    ),
+    "step too fine": (
+        {"a": (optuna.distributions.FloatDistribution(0.0, 1e6, step=1e-12), 0.5)},
+        "parameters.a.q: 1e-12 is too fine for this range",
+    ),
+    "name of a parameter": ({"a=b": (UNIT["x"], 0.5)}, "`a=b` is not a parameter name"),
+}
+
+
+@pytest.mark.parametrize(("params", "why"), UNSAYABLE.values(), ids=UNSAYABLE.keys())
+def test_what_no_study_file_can_say_is_told_of_the_storage_with_what_helps(
+    take_in: Callable[..., Imported], params: dict[str, tuple[Any, Any]], why: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        take_in(drew(params), None)
+    assert str(refused.value).startswith("old.log: no study file can be drafted for its study small: ")
+    assert why in str(refused.value) and "study.yaml" not in str(refused.value)
+    cure = "name a study file: outlast import old.log STUDY.yaml; trials that it does not hold are kept as failed rows"
+    assert refused.value.cure == cure
+    assert os.listdir() == ["old.log"], "nothing was made"
+    Path("study.yaml").write_text(STUDY.replace("{x:", "{a:"))  # the cure
+    Path("train.py").touch()
+    imported = import_study("old.log", "study.yaml", study_name=None, directory=None)
+    assert sum(imported.counts.values()) == 1
+    assert repair_study(imported.folder, check_only=True) == []
+
+
+@pytest.mark.parametrize("names", [["", "y"], ["y", "y"]])
+def test_names_of_metrics_that_no_study_file_can_have_are_told_of_the_storage(
+    take_in: Callable[..., Imported], names: list[str]
+) -> None:
+    def named(study: optuna.Study) -> None:
+        drew({"x": (UNIT["x"], 0.5)})(study)
+        study._storage.set_study_system_attr(study._study_id, "study:metric_names", names)
+
+    with pytest.raises(UsageError, match=r"^old\.log: no study file can be drafted for its study small: metric\["):
+        take_in(named, None, direction=None, directions=["maximize", "minimize"])
+
+
+def test_a_draft_that_is_refused_says_no_password_and_names_the_study_that_was_chosen(
+    take_in: Callable[..., Imported],
+) -> None:
+    url = "sqlite:///old.db?password=geheim"
+    study = optuna.create_study(study_name="two", storage="sqlite:///old.db")
+    drew(UNSAYABLE["one choice"][0])(study)
+    optuna.create_study(study_name="one", storage="sqlite:///old.db")
+    with pytest.raises(UsageError) as refused:
+        import_study(url, None, study_name="two", directory=None)
+    assert "geheim" not in str(refused.value) and "its study two: " in str(refused.value)
+    assert refused.value.cure is not None
+    assert "outlast import 'sqlite:///old.db?password=***' STUDY.yaml --study-name two;" in refused.value.cure
+
+
+def test_a_study_whose_name_is_too_long_for_a_folder_is_drafted_with_its_beginning(
+    take_in: Callable[..., Imported],
+) -> None:
+    name = "long" * 40
+    journal = optuna.storages.journal.JournalFileBackend("long.log")
+    drew({"x": (UNIT["x"], 0.5)})(optuna.create_study(study_name=name, storage=optuna.storages.JournalStorage(journal)))
+    assert import_study("long.log", None, study_name=None, directory=None).folder == f"studies/{name[:100]}"
 
 
 def test_a_study_that_somebody_began_meanwhile_is_left_alone(

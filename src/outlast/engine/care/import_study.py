@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +16,7 @@ from outlast._system.syncing import make_dir
 from outlast._version import __version__
 from outlast.config.command import NO_COMMAND
 from outlast.config.load import load_study_file, settings_from_resolved, to_yaml
+from outlast.config.native import clean_name
 from outlast.config.placeholders import folder_of
 from outlast.config.settings import Settings
 from outlast.config.store_address import masked_address
@@ -33,7 +34,7 @@ from outlast.core.states import Cause, TrialState
 from outlast.engine.derived.drawn import keep_drawn
 from outlast.engine.record.examine import read_sound
 from outlast.engine.record.recorded import study_paths
-from outlast.errors import OutlastError, UsageError
+from outlast.errors import OutlastError, StudyFileError, UsageError
 from outlast.optimizer.importing.imported_study import ImportedStudy, import_storage
 from outlast.optimizer.index.index_build import rebuild_index
 from outlast.results.writer import ResultsWriter
@@ -59,14 +60,13 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
 
     Raises:
         UsageError: There is a study in the folder already, or the storage cannot be read, or its study had other goals, or
-            nothing tells what is searched.
+            nothing tells what is searched, or no study file can say what was.
     """
     imported = import_storage(storage, study_name)
-    given = None if study_file is None else load_study_file(study_file)
-    if given is None and not imported.parameters:
-        fact = f"{masked_address(storage)}: no parameter was drawn yet"
-        raise UsageError(fact, cure="name a study file: it says what to search")
-    settings = given or settings_from_resolved(_drafted(imported), os.getcwd())
+    if study_file is not None:
+        settings = load_study_file(study_file)
+    else:
+        settings = _settings_of_draft(imported, masked_address(storage), study_name)
     _refuse_other_goals(imported, settings)
     folder = folder_of(settings, directory)
     paths = study_paths(folder, settings)
@@ -145,12 +145,25 @@ def _trials(trials: Sequence[Trial]) -> str:
     return f"trial {numbers[0]}" if len(trials) == 1 else f"trials {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
+def _settings_of_draft(imported: ImportedStudy, place: str, study_name: str | None) -> Settings:
+    if not imported.parameters:
+        raise UsageError(f"{place}: no parameter was drawn yet", cure="name a study file: it says what to search")
+    try:
+        return settings_from_resolved(_drafted(imported), os.getcwd())
+    except StudyFileError as error:  # of a file that is nowhere
+        why = f"{error.key}: {error.fact}" if error.key else error.fact
+        fact = f"{place}: no study file can be drafted for its study {imported.name}: {why}"
+        command = ["outlast", "import", place, "STUDY.yaml", *(["--study-name", study_name] if study_name else [])]
+        cure = f"name a study file: {shlex.join(command)}; trials that it does not hold are kept as failed rows"
+        raise UsageError(fact, cure=cure) from error
+
+
 def _drafted(imported: ImportedStudy) -> dict[str, Any]:
     """A study file for a storage that came without one. Its command is still to be written."""
     many = len(imported.directions)
     names = imported.metric_names or tuple("value" if many == 1 else f"value_{i}" for i in range(many))
     return {
-        "name": re.sub(r"[^A-Za-z0-9._-]+", "-", imported.name).lstrip(".-") or "imported",
+        "name": clean_name(imported.name),
         "command": [NO_COMMAND, "${args}"],
         "metric": [{"name": name, "goal": goal} for name, goal in zip(names, imported.directions, strict=True)],
         "parameters": imported.parameters,

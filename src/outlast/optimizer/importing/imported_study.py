@@ -11,6 +11,7 @@ from typing import Any
 
 from outlast.config.store_address import masked_address
 from outlast.core.nearest import nearest
+from outlast.core.plain_json import plain_json
 from outlast.core.records import AttemptEnded, AttributeSet, Event, TrialCreated
 from outlast.core.states import Cause, TrialState
 from outlast.errors import StudyNotFound
@@ -253,8 +254,8 @@ def _stepped(name: str, low: float, high: float, step: float, warnings: list[str
 
 
 def _snapped(params: Mapping[str, Any], parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The values of stepped ranges as we say them: Optuna's carry the noise of binary fractions."""
-    return {name: _snap(value, parameters.get(name, {})) for name, value in params.items()}
+    """As a ledger says them: the values of stepped ranges without the noise of binary fractions, words for what is not finite."""
+    return {name: plain_json(_snap(value, parameters.get(name, {}))) for name, value in params.items()}
 
 
 def _snap(value: Any, definition: Mapping[str, Any]) -> Any:
