@@ -89,7 +89,11 @@ class Lessons:
         return [*found, *self._looked_at(odd, misfits)], misfits
 
     def _group(self, shape: Shape, trials: Sequence[Trial]) -> Group:
-        values = [[trial.params.get(name, _MISSING) for trial in trials] for name in shape.ranges]
+        params = [trial.params for trial in trials]
+        try:
+            values = [[given[name] for given in params] for name in shape.ranges]
+        except KeyError:  # of another revision
+            values = [[given.get(name, _MISSING) for given in params] for name in shape.ranges]
         return Group(shape, [_end_of(trial) for trial in trials], values)
 
     def _looked_at(self, trials: Iterable[Trial], misfits: list[int]) -> Iterable[Group]:

@@ -36,6 +36,7 @@ class Column:
         self._scales: dict[Range, Array] = {}
         self._sorted: Numbers = np.zeros(0, dtype=np.intp)  # places by their value, as far as they did not change
         self._changed: set[int] = set()
+        self._unsorted = False  #: whether so many changed that all are sorted anew
 
     def meet(self, range_: Range) -> None:
         """Values of this one come."""
@@ -53,11 +54,11 @@ class Column:
             plain = {*map(type, values)} <= {float, int} and not isinstance(self._drawn_from, ChoiceRange)
             self.values[at] = values if plain else [internal(value) for value in values]
             self.there[at] = True
-            self._changed.update(at.tolist())
+            self._change(at)
 
     def clear(self, at: Numbers) -> None:
         """There are none at these places."""
-        self._changed.update(at[self.there[at]].tolist())
+        self._change(at[self.there[at]])
         self.values[at], self.there[at] = np.nan, False
         for known in self._scales.values():
             known[at] = np.nan
@@ -105,18 +106,23 @@ class Column:
                 return order
         return np.argsort(mu)
 
+    def _change(self, at: Numbers) -> None:
+        self._unsorted |= len(at) > _SORTED_FROM
+        if not self._unsorted:
+            self._changed.update(at.tolist())
+
     def _in_order(self) -> Numbers:
-        if self._changed:
+        if self._unsorted or len(self._changed) > _SORTED_FROM:
+            there = np.flatnonzero(self.there)
+            self._sorted = there[np.argsort(self.values[there])]
+        elif self._changed:
             changed = np.fromiter(self._changed, dtype=np.intp)
-            self._changed.clear()
-            if len(changed) > _SORTED_FROM:
-                there = np.flatnonzero(self.there)
-                self._sorted = there[np.argsort(self.values[there])]
-            else:
-                rest = self._sorted[~np.isin(self._sorted, changed)]
-                new = changed[self.there[changed]]
-                new = new[np.argsort(self.values[new])]
-                self._sorted = np.insert(rest, np.searchsorted(self.values[rest], self.values[new]), new)
+            rest = self._sorted[~np.isin(self._sorted, changed)]
+            new = changed[self.there[changed]]
+            new = new[np.argsort(self.values[new])]
+            self._sorted = np.insert(rest, np.searchsorted(self.values[rest], self.values[new]), new)
+        self._changed.clear()
+        self._unsorted = False
         return self._sorted
 
     def _known_scales(self, at: Numbers, range_: Any, mu: Array) -> Array:
