@@ -23,9 +23,12 @@ def borders_of(study: Study, parameters: Sequence[Parameter], goal: str) -> list
         parameters: Of the study file.
         goal: ``maximize`` or ``minimize``.
     """
-    sign = -1.0 if goal == "maximize" else 1.0
-    scored = [(number, sign * values[0]) for number, values in study.scores() if math.isfinite(values[0])]
-    best = [study.trials[scored[at][0]] for at in best_part([cost for _, cost in scored])]
+    scored = {number: values[0] for number, values in study.scores()}
+    if not all(map(math.isfinite, scored.values())):
+        scored = {number: value for number, value in scored.items() if math.isfinite(value)}
+    costs = [-value for value in scored.values()] if goal == "maximize" else list(scored.values())
+    numbers = list(scored)
+    best = [study.trials[numbers[at]] for at in best_part(costs)]
     numeric = [one for one in dimensions_of(parameters, best) if one.numeric]
     found = at_borders(numeric, [trial.params for trial in best], range(len(best)))
     return [(one.name, end) for one, end in found]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import filterfalse
 from typing import Any
 
 from msgspec import Struct
@@ -55,7 +56,7 @@ def best_part(costs: Sequence[float], share: float = 0.1, least: int = 5, most: 
         least: At least so many, where they are not more than half.
         most: At most so many, and those that equal the last of them.
     """
-    known = sorted(cost for cost in costs if not math.isnan(cost))
+    known = sorted(filterfalse(math.isnan, costs))
     if len(known) < 4:
         return []
     size = max(min(most, math.ceil(share * len(known))), min(least, len(known) // 2))
