@@ -59,7 +59,8 @@ class DerivedFiles:
     def start(self, study: Study, *, doubtful: bool, rivalled: bool, drawn: bool = False) -> None:
         """Check or rebuild what is there, and begin to write behind; of a long study once its first trials have begun.
 
-        What somebody enqueued in the index since it was drawn is known on return: no other trial is drawn in its place.
+        What somebody enqueued in the index since it was drawn, or in a file that `index:` names, is known on return: no other
+        trial is drawn in its place. A server is waited for by nobody.
 
         Args:
             doubtful: The holder before did not end its run.

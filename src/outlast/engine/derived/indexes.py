@@ -127,7 +127,7 @@ def other_stores(
 ) -> list[WrittenBehind]:
     """The writer of the store that the study file names, where that is not the folder's `own` index.
 
-    What is wrong with its address is told: it ends no search.
+    What is wrong with its address is told: it ends no search. What waits in it is known already, where it is a file.
     """
     try:
         address = store_of(settings)
@@ -136,8 +136,12 @@ def other_stores(
         return []
     if address is None or os.path.realpath(address.file) == os.path.realpath(own):
         return []
+    from outlast.optimizer.stores.store_waiting import waiting_rows
     from outlast.optimizer.stores.store_writer import StoreWriter
 
     identity = study.identity
     earlier = earlier_studies(own.parent, identity)
-    return [StoreWriter(address, settings, identity, earlier=earlier, fence=fence)]
+    writer = StoreWriter(address, settings, identity, earlier=earlier, fence=fence)
+    if waiting := waiting_rows(address, settings.name, identity):
+        writer.hand_out(waiting, study.trials.values())
+    return [writer]

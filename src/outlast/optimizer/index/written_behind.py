@@ -104,8 +104,13 @@ class WrittenBehind(ABC):
         updated already."""
         with self._wake:
             self._as_written = {trial.number: trial for trial in trials if trial.number not in self._rows}
-            claims = (trial.system_attrs.get(CLAIM) for trial in self._as_written.values() if trial.system_attrs)
-            self._handed_out.update(claim for claim in claims if claim)
+            self._handed_out.update(_claims(self._as_written.values()))
+
+    def hand_out(self, rows: Iterable[ForeignRow], trials: Iterable[Trial]) -> None:
+        """Before a first `update`: `take_foreign` gives these rows, which wait there, but for those that trials were made of."""
+        with self._wake:
+            self._handed_out.update(_claims(trials))
+            self._find(rows)
 
     def note_study(self, noted: Mapping[str, str]) -> None:
         """Say what was noted about the study, as JSON texts by name."""
@@ -228,10 +233,7 @@ class WrittenBehind(ABC):
                     self._dirty.discard(number)
             for key in refused:
                 self._refused.pop(key, None)
-            for other in foreign:
-                if other.waiting and other.key not in self._handed_out:
-                    self._handed_out.add(other.key)
-                    self._found.append(other)
+            self._find(foreign)
         others = [row for row in foreign if not row.waiting and row.key not in self._handed_out]
         if others:
             numbers = ", ".join(str(row.number) for row in others[:5])
@@ -241,7 +243,19 @@ class WrittenBehind(ABC):
                 "shown there and change nothing here; use enqueue_trial to ask for a configuration",
             )
 
+    def _find(self, rows: Iterable[ForeignRow]) -> None:
+        for row in rows:
+            if row.waiting and row.key not in self._handed_out:
+                self._handed_out.add(row.key)
+                self._found.append(row)
+
     def _tell(self, key: str, text: str) -> None:
         if key not in self._told:
             self._told.add(key)
             self.warnings.append(text)
+
+
+def _claims(trials: Iterable[Trial]) -> set[str]:
+    """The keys of the rows that trials were made of."""
+    claims = (trial.system_attrs.get(CLAIM) for trial in trials if trial.system_attrs)
+    return {claim for claim in claims if claim}

@@ -104,6 +104,37 @@ def append_entry(address: StoreAddress, backend: JournalFileBackend, make: Calla
                 raise
 
 
+def rows_of_others(address: StoreAddress, name: str, identity: str) -> list[ForeignRow]:
+    """The rows of a study that are not ours, in a journal that nobody writes to here; none where the study is another one."""
+    with silent():
+        storage = JournalStorage(JournalFileBackend(address.file))
+    study = next((each for each in storage.get_all_studies() if each.study_name == name), None)
+    note = {} if study is None else study.system_attrs.get(INDEX) or {}
+    if study is None or note.get("study") != identity:
+        return []
+    return _others(storage.get_all_trials(study._study_id, deepcopy=False), note["id"])
+
+
+def _others(trials: Iterable[FrozenTrial], index_id: str) -> list[ForeignRow]:
+    return [_foreign(trial, index_id) for trial in trials if OURS not in trial.system_attrs]
+
+
+def _foreign(trial: FrozenTrial, index_id: str) -> ForeignRow:
+    fixed = trial.system_attrs.get("fixed_params")
+    return ForeignRow(
+        key=_key(trial, index_id),
+        trial_id=trial._trial_id,
+        number=trial.number,
+        state=trial.state.name,
+        params=dict(fixed) if isinstance(fixed, dict) else {},
+        user_attrs=dict(trial.user_attrs),
+    )
+
+
+def _key(trial: FrozenTrial, index_id: str) -> str:
+    return str(trial.system_attrs.get(KEY) or f"{index_id}:{trial._trial_id}")
+
+
 class JournalSession:
     """The rows in a journal. See `outlast.optimizer.stores.store_sessions.SqlSession` for the arguments."""
 
@@ -155,7 +186,7 @@ class JournalSession:
         self._still_ours()
         if sum(OURS in trial.system_attrs for trial in self._trials()) < int(self._note["rows"]):
             raise IndexBroken("rows that were written are missing")
-        return [self._foreign(trial) for trial in self._trials() if OURS not in trial.system_attrs]
+        return _others(self._trials(), self._note["id"])
 
     def write(self, writing: Writing, fence: Callable[[], object]) -> None:
         """See `StoreSession`."""
@@ -212,17 +243,6 @@ class JournalSession:
                 number = int(trial.system_attrs[OURS])
                 rows[number] = as_expected(row_of_trial(trial), expected.get(number))
         return rows
-
-    def _foreign(self, trial: FrozenTrial) -> ForeignRow:
-        fixed = trial.system_attrs.get("fixed_params")
-        return ForeignRow(
-            key=self._key(trial),
-            trial_id=trial._trial_id,
-            number=trial.number,
-            state=trial.state.name,
-            params=dict(fixed) if isinstance(fixed, dict) else {},
-            user_attrs=dict(trial.user_attrs),
-        )
 
     # -- entries ---------------------------------------------------------------------------------------------------
 
@@ -294,7 +314,7 @@ class JournalSession:
         return dataclasses.replace(row, state="FAIL", finished=stored_time(utc_now()), attrs=attrs)
 
     def _key(self, trial: FrozenTrial) -> str:
-        return str(trial.system_attrs.get(KEY) or f"{self._note['id']}:{trial._trial_id}")
+        return _key(trial, self._note["id"])
 
     def _next_study(self) -> int:
         return int(self._storage._replay_result._next_study_id)
