@@ -46,13 +46,22 @@ def imported_events(paths: StudyPaths, *, needed: bool = False) -> Iterator[Even
 
 def imported_trials(paths: StudyPaths, *, needed: bool = False) -> dict[int, list[Event]]:
     """Trial → its decisions, of those that had ended. See `imported_events`."""
+    return {number: events for number, events in _by_trial(paths, needed=needed).items() if _has_ended(events[-1])}
+
+
+def imported_unfinished(paths: StudyPaths) -> dict[int, list[Event]]:
+    """Trial → its decisions, of those that had not ended: they go on here, and what becomes of them is elsewhere."""
+    return {number: events for number, events in _by_trial(paths).items() if not _has_ended(events[-1])}
+
+
+def _by_trial(paths: StudyPaths, *, needed: bool = False) -> dict[int, list[Event]]:
     found: dict[int, list[Event]] = {}
     for event in imported_events(paths, needed=needed):
         if isinstance(event, TrialCreated):
             found[event.trial] = [event]
         elif getattr(event, "trial", None) in found:
             found[event.trial].append(event)  # type: ignore[union-attr]
-    return {number: events for number, events in found.items() if _has_ended(events[-1])}
+    return found
 
 
 def lost_of_imported(paths: StudyPaths) -> set[int]:

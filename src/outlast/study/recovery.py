@@ -156,7 +156,7 @@ def merged(
     Args:
         readable: What the ledger still tells.
         copies: Trial → events of its ``trial.json``; a finished copy beats an unfinished memory of the ledger.
-        rows: Trial → events made from its row in the index, for trials that nothing else knows.
+        rows: Trial → events made from its row in the index, or how it was imported, for trials that nothing else knows.
         unfinished: Trial → events made from what its latest attempt left on the disk.
         name: Of the study, should its first record be lost.
         settings: The resolved study file, should its revision be lost.

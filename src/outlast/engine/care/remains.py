@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from outlast.engine.record.examine import trial_numbers
 from outlast.errors import StudyFileError
 from outlast.optimizer.importing.imported_study import import_storage
 from outlast.space.space import Space, flat
-from outlast.study.imported import imported_trials
+from outlast.study.imported import imported_trials, imported_unfinished
 from outlast.study.layout import StudyPaths
 from outlast.study.putting_away import told_of
 from outlast.study.recovery import events_of_copy
@@ -73,7 +73,7 @@ def _events_of_attempt(paths: StudyPaths, number: int, attempt: int, sampled: fr
     return [created, AttemptOpened(number, attempt, now)]
 
 
-def index_rows(paths: StudyPaths) -> dict[int, list[Event]]:
+def _index_rows(paths: StudyPaths) -> dict[int, list[Event]]:
     """Trials as the index has them; none if it is damaged as well."""
     if not paths.index.is_file():
         return {}
@@ -86,6 +86,23 @@ def index_rows(paths: StudyPaths) -> dict[int, list[Event]]:
         if isinstance(event, (TrialCreated, AttributeSet, AttemptEnded)):
             rows.setdefault(event.trial, []).append(event)
     return rows
+
+
+def rows_or_imported(paths: StudyPaths) -> dict[int, list[Event]]:
+    """Trials as the index has them, or as they were imported, where they had not ended then and the index knows no more."""
+    rows = _index_rows(paths)
+    return {**rows, **{n: e for n, e in imported_unfinished(paths).items() if not _knows_more(rows.get(n), e)}}
+
+
+def _knows_more(row: Sequence[Event] | None, imported: Sequence[Event]) -> bool:
+    if row is None:
+        return False
+    ended = any(isinstance(event, AttemptEnded) and event.state.finished for event in row)
+    return ended or _drawn(row) != _drawn(imported)
+
+
+def _drawn(events: Sequence[Event]) -> Mapping[str, Any]:
+    return next((event.params for event in events if isinstance(event, TrialCreated)), {})
 
 
 def recorded_study_file(paths: StudyPaths) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from outlast.config.settings import Settings
 from outlast.core.file_names import StudyNames
 from outlast.core.fold import Study
 from outlast.core.records import RevisionMade, StudyCreated
-from outlast.engine.care.remains import copies, index_rows, record_agrees, recorded_study_file, unfinished
+from outlast.engine.care.remains import copies, record_agrees, recorded_study_file, rows_or_imported, unfinished
 from outlast.engine.derived.checkpoints import unused
 from outlast.engine.record.examine import examine, half_swapped, kept_on_a_drive, read_study, trial_numbers
 from outlast.engine.record.recorded import recorded_settings, study_paths
@@ -146,7 +146,7 @@ def _rebuild_ledger(paths: StudyPaths) -> None:
     events = merged(
         readable,
         copies(paths),
-        index_rows(paths),
+        rows_or_imported(paths),
         unfinished(paths, revisions[-1] if revisions else study_file, now),
         name=str(study_file.get("name", paths.root.name)),
         settings=study_file,
