@@ -17,12 +17,14 @@ from outlast._system import notebooks
 from outlast.config.settings import MetricSettings, Settings
 from outlast.core.fold import Study
 from outlast.core.records import StudyEnded, TrialCreated
+from outlast.core.states import TrialState
 from outlast.engine import launch
 from outlast.engine.derived import final_plots as plotting
 from outlast.engine.derived.report import write_report
 from outlast.engine.launch import settle
 from outlast.optimizer.plot_names import PLOTS, mark_of
 from outlast.study.layout import StudyPaths
+from outlast.testing.studies import StudyBuilder
 
 SETTINGS = Settings(name="small", metrics=(MetricSettings(name="score"),))
 
@@ -157,6 +159,21 @@ def test_plots_are_drawn_at_a_studys_end(state: str | None, wanted: bool, tmp_pa
     if state is not None:
         study.apply(StudyEnded(at, state))
     assert plotting.are_wanted(StudyPaths.at(tmp_path), study) is wanted
+
+
+def test_of_a_long_study_whose_fold_was_kept_no_trial_is_asked_for(tmp_path: Path) -> None:
+    build, paths = StudyBuilder("small"), StudyPaths.at(tmp_path)
+    for number in range(40):
+        state = TrialState.PRUNED if number % 3 == 2 else TrialState.COMPLETE
+        build.trial({"x": number / 40}, state, at=60.0 * number, values=None if number % 3 == 2 else number / 40)
+    build.end(9999.0, "done")
+    plotting.draw_plots(paths, build.study, SETTINGS)
+    assert not plotting.are_wanted(paths, build.study)
+    kept = Study.resumed(*build.study.kept())
+    assert not plotting.are_wanted(paths, kept)
+    assert dict.__len__(kept.trials) == 0
+    build.trial({"x": 0.5}, at=5000.0, values=0.5)
+    assert plotting.are_wanted(paths, build.study), "one more"
 
 
 def test_a_page_is_wanted_until_it_knows_how_the_study_came_to_rest(tmp_path: Path) -> None:

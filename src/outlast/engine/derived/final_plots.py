@@ -96,11 +96,12 @@ def _drawn_behind(paths: StudyPaths, *, plots: bool) -> bool:
 
 
 def _mark(study: Study) -> str:
-    """What the plots were drawn from: the revision, how many trials, and when the last of them ended."""
-    complete = study.in_state(TrialState.COMPLETE)
+    """What the plots were drawn from: the revision, how many trials are complete, and when the last success ended. Of a kept
+    fold no trial is asked for."""
     revision = 0 if study.revision is None else study.revision.number
-    return f"revision {revision}, {len(complete)} trials, {max((t.finished_at or '' for t in complete), default='')}"
+    return f"revision {revision}, {study.counts()[TrialState.COMPLETE]} trials, {study.latest_success or ''}"
 
 
 def _are_current(paths: StudyPaths, study: Study) -> bool:
-    return all(mark_of(paths.plots / name) == _mark(study) for name in PLOTS)
+    mark = _mark(study)
+    return all(mark_of(paths.plots / name) == mark for name in PLOTS)
